@@ -1,0 +1,69 @@
+# One static library a layer, made of whatever .cc files lie in its folder: adding a file needs no edit here.
+# A layer without .cc files becomes a header-only target, so that those above it can name it all the same.
+
+set(TIDEMARK_TOP_LAYER "")
+
+function(tidemark_layer_target name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  if(arg_SOURCES)
+    add_library(tidemark_${name} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+  else()
+    add_library(tidemark_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  # Includes are rooted at the repository: "src/base/batch.h", "state/store.h".
+  target_include_directories(tidemark_${name} ${scope} "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(tidemark_${name} ${scope} ${TIDEMARK_TOP_LAYER} ${arg_DEPS})
+  set(TIDEMARK_TOP_LAYER tidemark_${name} PARENT_SCOPE)
+endfunction()
+
+function(tidemark_add_layer name folder)
+  cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.cc")
+  tidemark_layer_target(${name} SOURCES ${sources} DEPS ${arg_DEPS})
+  tidemark_reuse_pch(tidemark_${name})
+  set(TIDEMARK_TOP_LAYER ${TIDEMARK_TOP_LAYER} PARENT_SCOPE)
+endfunction()
+
+# proto/x.proto becomes "proto/x.pb.h", in the build tree. Generated code is not ours to keep free of warnings.
+function(tidemark_add_proto_layer)
+  cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
+  file(GLOB protos CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/proto/*.proto")
+  set(generated_root "${CMAKE_BINARY_DIR}/generated")
+  file(MAKE_DIRECTORY "${generated_root}/proto")
+  set(sources "")
+  foreach(proto IN LISTS protos)
+    cmake_path(GET proto STEM stem)
+    set(out "${generated_root}/proto/${stem}.pb")
+    add_custom_command(
+      OUTPUT "${out}.cc" "${out}.h"
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${generated_root} ${proto}
+      # A proto may import any other; there are few, so each depends on all.
+      DEPENDS ${protos} protobuf::protoc
+      COMMENT "Generating proto/${stem}.pb.h"
+      VERBATIM)
+    list(APPEND sources "${out}.cc" "${out}.h")
+  endforeach()
+  tidemark_layer_target(proto SOURCES ${sources} DEPS ${arg_DEPS})
+  if(protos)
+    target_compile_options(tidemark_proto PRIVATE -w)
+    target_include_directories(tidemark_proto SYSTEM PUBLIC "${generated_root}")
+  endif()
+  set(TIDEMARK_TOP_LAYER ${TIDEMARK_TOP_LAYER} PARENT_SCOPE)
+endfunction()
+
+# One precompiled header serves every target: all are compiled with the same flags.
+if(TIDEMARK_PCH)
+  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/pch.cc" CONTENT "// Only carries the precompiled header.\n")
+  add_library(tidemark_pch OBJECT "${CMAKE_BINARY_DIR}/pch.cc")
+  target_link_libraries(tidemark_pch PRIVATE dep::absl dep::arrow dep::protobuf)
+  target_precompile_headers(tidemark_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch.h")
+endif()
+
+function(tidemark_reuse_pch target)
+  get_target_property(type ${target} TYPE)
+  if(TIDEMARK_PCH AND NOT type STREQUAL "INTERFACE_LIBRARY")
+    target_precompile_headers(${target} REUSE_FROM tidemark_pch)
+  endif()
+endfunction()

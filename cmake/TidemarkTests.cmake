@@ -1,0 +1,141 @@
+# Tests by label: unit, simulation (built here), e2e, chaos, bench-smoke (scripts that drive build/tidemark).
+
+# ctest starts the costliest first; these keep the stages in their order when it runs in parallel.
+set(TIDEMARK_COST_unit 50000)
+set(TIDEMARK_COST_simulation 40000)
+set(TIDEMARK_COST_e2e 30000)
+set(TIDEMARK_COST_chaos 20000)
+set(TIDEMARK_COST_bench-smoke 10000)
+
+# Set by scripts/test for the ThreadSanitizer build, which runs the same tests a second time.
+set(TIDEMARK_TEST_PREFIX "" CACHE STRING "Put before the name of each unit and simulation test")
+
+# What a sanitizer needs to know at run time; one variable, as gtest_discover_tests splits lists.
+set(tidemark_sanitizer_environment "UBSAN_OPTIONS=print_stacktrace=1")
+if(TIDEMARK_SANITIZE STREQUAL "thread")
+  set(tidemark_sanitizer_environment
+    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp:ignore_noninstrumented_modules=1:atexit_sleep_ms=50")
+endif()
+
+function(tidemark_gtest name label)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} GTest::gmock_main)
+  tidemark_reuse_pch(${name})
+  # PRE_TEST: a binary is asked for its tests by ctest, not by every build.
+  gtest_discover_tests(${name}
+    TEST_PREFIX "${TIDEMARK_TEST_PREFIX}${name}."
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
+    DISCOVERY_MODE PRE_TEST
+    DISCOVERY_TIMEOUT 60
+    PROPERTIES
+      LABELS ${label}
+      COST ${TIDEMARK_COST_${label}}
+      TIMEOUT 300
+      ENVIRONMENT "${tidemark_sanitizer_environment}")
+endfunction()
+
+if(TIDEMARK_UNIT_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+
+  # tests/unit/<layer>/*.cc -> unit_<layer>, linked with its layer and those below, no more.
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/*/*.cc")
+  set(folders "")
+  foreach(source IN LISTS sources)
+    cmake_path(GET source PARENT_PATH folder)
+    list(APPEND folders "${folder}")
+  endforeach()
+  list(REMOVE_DUPLICATES folders)
+  foreach(folder IN LISTS folders)
+    cmake_path(GET folder FILENAME layer)
+    set(members ${sources})
+    list(FILTER members INCLUDE REGEX "^${folder}/[^/]+$")
+    set(library tidemark::tidemark)
+    if(TARGET tidemark_${layer})
+      set(library tidemark_${layer})
+    endif()
+    tidemark_gtest(unit_${layer} unit SOURCES ${members} LIBS ${library})
+  endforeach()
+
+  # tests/sim: the simulator as a library, its tests, and one executable for each NAME_main.cc.
+  file(GLOB sim_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/sim/*.cc")
+  set(sim_tests ${sim_sources})
+  set(sim_mains ${sim_sources})
+  list(FILTER sim_tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sim_mains INCLUDE REGEX "_main\\.cc$")
+  list(FILTER sim_sources EXCLUDE REGEX "_(test|main)\\.cc$")
+  if(sim_sources)
+    add_library(tidemark_sim STATIC ${sim_sources})
+    target_link_libraries(tidemark_sim PUBLIC tidemark::tidemark)
+    tidemark_reuse_pch(tidemark_sim)
+  else()
+    add_library(tidemark_sim INTERFACE)
+    target_link_libraries(tidemark_sim INTERFACE tidemark::tidemark)
+  endif()
+  if(sim_tests)
+    tidemark_gtest(unit_sim simulation SOURCES ${sim_tests} LIBS tidemark_sim)
+  endif()
+  foreach(source IN LISTS sim_mains)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "_main$" "" name "${name}")
+    add_executable(${name} "${source}")
+    target_link_libraries(${name} PRIVATE tidemark_sim)
+    tidemark_reuse_pch(${name})
+  endforeach()
+
+  # tests/tools/NAME.cc -> NAME, for the tests that are scripts: our side of a comparison with another system.
+  file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/tools/*.cc")
+  foreach(source IN LISTS tools)
+    cmake_path(GET source STEM name)
+    add_executable(${name} "${source}")
+    target_link_libraries(${name} PRIVATE tidemark_expr)
+    tidemark_reuse_pch(${name})
+  endforeach()
+
+  add_test(NAME ${TIDEMARK_TEST_PREFIX}unit_check_layers COMMAND ${Python3_EXECUTABLE} "${CMAKE_SOURCE_DIR}/scripts/check_layers" --self-test)
+  set_tests_properties(${TIDEMARK_TEST_PREFIX}unit_check_layers PROPERTIES LABELS unit COST ${TIDEMARK_COST_unit})
+endif()
+
+# tests/e2e/test_NAME.py -> e2e.NAME, and so on. Each starts its own broker, so they take turns.
+function(tidemark_python_tests label folder prefix)
+  file(GLOB scripts CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/test_*.py")
+  foreach(script IN LISTS scripts)
+    cmake_path(GET script STEM name)
+    string(REGEX REPLACE "^test_" "" name "${name}")
+    add_test(NAME ${prefix}.${name}
+      COMMAND "${TIDEMARK_VENV}/bin/python" "${script}"
+      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+    set_tests_properties(${prefix}.${name} PROPERTIES
+      LABELS ${label}
+      COST ${TIDEMARK_COST_${label}}
+      RUN_SERIAL TRUE
+      TIMEOUT 600
+      ENVIRONMENT "TIDEMARK_BIN=${CMAKE_BINARY_DIR}/tidemark;TIDEMARK_ROOT=${CMAKE_SOURCE_DIR};PYTHONUNBUFFERED=1")
+  endforeach()
+endfunction()
+
+if(TIDEMARK_SYSTEM_TESTS)
+  tidemark_python_tests(e2e tests/e2e e2e)
+  tidemark_python_tests(chaos tests/chaos chaos)
+  tidemark_python_tests(bench-smoke tests/bench bench)
+endif()
+
+if(TIDEMARK_BENCH)
+  find_package(benchmark CONFIG QUIET)
+  file(GLOB benches CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/micro/*_bench.cc")
+  if(benchmark_FOUND)
+    foreach(source IN LISTS benches)
+      cmake_path(GET source STEM name)
+      add_executable(${name} "${source}")
+      target_link_libraries(${name} PRIVATE tidemark::tidemark benchmark::benchmark_main)
+      tidemark_reuse_pch(${name})
+      # Not for the figures: shows that it still runs. scripts and people run it for real.
+      if(TIDEMARK_SYSTEM_TESTS)
+        add_test(NAME bench.${name} COMMAND ${name} --benchmark_min_time=0.001)
+        set_tests_properties(bench.${name} PROPERTIES
+          LABELS bench-smoke COST ${TIDEMARK_COST_bench-smoke} RUN_SERIAL TRUE TIMEOUT 60)
+      endif()
+    endforeach()
+  endif()
+endif()
