@@ -1,0 +1,27 @@
+// Mutations: deliberate defects of the commit protocol, each of which the simulator must find. They exist only in a
+// build with TIDEMARK_WITH_MUTATIONS; elsewhere MutationActive is the constant false and the defect is compiled out.
+#pragma once
+
+#include <cstdint>
+
+namespace tidemark {
+
+enum class Mutation : uint8_t {
+  kApplyBeforeCommit,            // state reaches the disk before the transaction is decided
+  kOffsetsOutsideWriteBatch,     // commit record and changelog offset are written on their own, ahead of the deltas
+  kOverlayKeptAfterAbort,        // an abort forgets to drop the uncommitted writes
+  kChangelogOutsideTransaction,  // changelog records are written by a producer without a transaction
+  kGroupMetadataFetchedFresh,    // send_offsets takes the group's metadata of the moment, not that of the assignment
+  kPostgresWithoutFence,         // the sink writes without looking at its epoch and next offset
+};
+inline constexpr int kMutationCount = 6;
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+// Any thread.
+bool MutationActive(Mutation mutation);
+void SetMutation(Mutation mutation, bool active);
+#else
+constexpr bool MutationActive(Mutation) { return false; }
+#endif
+
+}  // namespace tidemark
