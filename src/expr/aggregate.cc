@@ -1,0 +1,119 @@
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/base/suggest.h"
+#include "src/expr/bind.h"
+#include "src/expr/decimal.h"
+#include "src/expr/expression.h"
+#include "src/expr/parse.h"
+
+namespace tidemark {
+namespace {
+
+using internal::ErrorAt;
+using internal::Node;
+
+struct Name {
+  std::string_view name;
+  AggregateFunction function;
+};
+constexpr Name kNames[] = {{"count", AggregateFunction::kCount}, {"sum", AggregateFunction::kSum},
+                           {"min", AggregateFunction::kMin},     {"max", AggregateFunction::kMax},
+                           {"avg", AggregateFunction::kAvg},     {"first", AggregateFunction::kFirst},
+                           {"last", AggregateFunction::kLast}};
+
+bool ContainsAggregate(const Node& node) {
+  if (node.kind == Node::Kind::kCall && internal::IsAggregateName(node.text)) return true;
+  for (const Node& arg : node.args) {
+    if (ContainsAggregate(arg)) return true;
+  }
+  return false;
+}
+
+// The whole of the text must be one call; says what to do where it isn't.
+absl::Status CheckCall(const Node& node) {
+  if (node.kind != Node::Kind::kCall || !internal::IsAggregateName(node.text)) {
+    if (ContainsAggregate(node)) {
+      return ErrorAt(node.position,
+                     "an aggregate stands alone; compute with its result in a project step that follows");
+    }
+    std::vector<std::string> names;
+    for (const Name& entry : kNames) names.emplace_back(entry.name);
+    return ErrorAt(node.position, absl::StrCat("expected an aggregate", DidYouMean(node.text, names)));
+  }
+  if (node.refused == "DISTINCT") {
+    return ErrorAt(node.position, "DISTINCT in an aggregate isn't supported; put a dedup step in front");
+  }
+  if (node.refused == "FILTER") {
+    return ErrorAt(node.position,
+                   absl::StrCat("FILTER isn't supported; use ", node.text, "(CASE WHEN condition THEN value END)"));
+  }
+  if (node.refused == "ORDER BY") {
+    return ErrorAt(node.position, "ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
+  }
+  if (!node.refused.empty()) {
+    return ErrorAt(node.position, absl::StrCat(node.refused, " isn't supported in an aggregate"));
+  }
+  if (node.args.size() != (node.star ? 0u : 1u)) {
+    return ErrorAt(node.position, absl::StrCat(node.text, " takes one argument"));
+  }
+  for (const Node& arg : node.args) {
+    if (ContainsAggregate(arg)) return ErrorAt(arg.position, "an aggregate of an aggregate needs a step of its own");
+  }
+  return absl::OkStatus();
+}
+
+// The type of the result over arguments of that type.
+absl::StatusOr<Type> ResultType(AggregateFunction function, const Node& node, const Type& argument) {
+  bool number = argument.kind == Kind::kInt32 || argument.kind == Kind::kInt64 || argument.kind == Kind::kDouble ||
+                argument.kind == Kind::kDecimal;
+  switch (function) {
+    case AggregateFunction::kCountStar:
+    case AggregateFunction::kCount:
+      return Type{Kind::kInt64};
+    case AggregateFunction::kSum:
+    case AggregateFunction::kAvg: {
+      if (!number) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " takes a number, not ", TypeName(argument)));
+      }
+      if (argument.kind == Kind::kDecimal) {
+        return Type{Kind::kDecimal, {}, internal::kMaxDigits, argument.scale};
+      }
+      bool fraction = argument.kind == Kind::kDouble || function == AggregateFunction::kAvg;
+      return Type{fraction ? Kind::kDouble : Kind::kInt64};
+    }
+    case AggregateFunction::kMin:
+    case AggregateFunction::kMax:
+      if (argument.kind == Kind::kBool || argument.kind == Kind::kBytes) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " doesn't take ", TypeName(argument)));
+      }
+      return argument;
+    default:
+      return argument;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema& input) {
+  TM_ASSIGN_OR_RETURN(Node node, internal::Parse(sql));
+  TM_RETURN_IF_ERROR(CheckCall(node));
+  Aggregate aggregate;
+  for (const Name& entry : kNames) {
+    if (entry.name == node.text) aggregate.function = entry.function;
+  }
+  if (node.star) {
+    if (aggregate.function != AggregateFunction::kCount) {
+      return ErrorAt(node.position, absl::StrCat(node.text, "(*) doesn't exist; only count(*) does"));
+    }
+    aggregate.function = AggregateFunction::kCountStar;
+    aggregate.type = Type{Kind::kInt64};
+    return aggregate;
+  }
+  TM_ASSIGN_OR_RETURN(aggregate.argument, Expression::FromNode(node.args[0], input));
+  TM_ASSIGN_OR_RETURN(aggregate.type, ResultType(aggregate.function, node, aggregate.argument->type()));
+  aggregate.nullable = aggregate.function != AggregateFunction::kCount;
+  return aggregate;
+}
+
+}  // namespace tidemark

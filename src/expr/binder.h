@@ -1,0 +1,57 @@
+// The binder's two halves: bind.cc has columns, literals, CASE and calls, bind_operator.cc the operators.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "src/expr/bound.h"
+#include "src/expr/calendar.h"
+#include "src/expr/parse.h"
+
+namespace tidemark::internal {
+
+class Binder {
+ public:
+  explicit Binder(const Schema& input) : input_(input) {}
+
+  absl::StatusOr<BoundPtr> Bind(const Node& node);
+
+ private:
+  using Args = std::vector<BoundPtr>;
+  // "interval '1 hour'", perhaps times a number.
+  struct IntervalTerm {
+    Interval interval;
+    BoundPtr factor;  // a double; null for 1
+  };
+
+  absl::StatusOr<Args> BindAll(const std::vector<Node>& nodes);
+  absl::StatusOr<BoundPtr> Column(const Node& node);
+  absl::StatusOr<BoundPtr> Case(const Node& node);
+  absl::StatusOr<BoundPtr> Call(const Node& node);
+  absl::StatusOr<BoundPtr> Function(const Node& node);
+  absl::StatusOr<BoundPtr> TryCast(const Node& node);
+  absl::StatusOr<BoundPtr> Concat(const Node& node);
+  absl::StatusOr<BoundPtr> Extract(const Node& node);
+  absl::StatusOr<BoundPtr> DateTrunc(const Node& node);
+  absl::StatusOr<BoundPtr> NullIf(const Node& node);
+  absl::StatusOr<BoundPtr> In(const Node& node);
+  absl::StatusOr<BoundPtr> Like(const Node& node);
+  absl::StatusOr<BoundPtr> Condition(const Node& node, std::string_view what);
+
+  // Null where the node isn't an operator.
+  absl::StatusOr<BoundPtr> Operator(const Node& node);
+  absl::StatusOr<BoundPtr> Compare(const Node& node, BoundPtr left, BoundPtr right);
+  absl::StatusOr<BoundPtr> Arithmetic(const Node& node);
+  absl::StatusOr<BoundPtr> DateArithmetic(const Node& node, BoundPtr left, BoundPtr right);
+  absl::StatusOr<BoundPtr> Negate(const Node& node);
+  absl::StatusOr<BoundPtr> Join(const Node& node);
+  // Nothing where the node isn't an interval.
+  absl::StatusOr<std::optional<IntervalTerm>> AsInterval(const Node& node);
+  absl::StatusOr<BoundPtr> AddInterval(const Node& node, const Node& time, const IntervalTerm& term, int sign);
+
+  const Schema& input_;
+};
+
+}  // namespace tidemark::internal

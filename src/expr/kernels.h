@@ -1,0 +1,59 @@
+// The kernels that the binder chooses by type rather than by name, and the table of functions that it finds by name.
+// Each family lives in an eval_*.cc of its own.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "src/expr/bound.h"
+
+namespace tidemark::internal {
+
+// eval_arithmetic.cc. `op` is one of + - * / %; both arguments are of kind `kind`: int32, int64, double or decimal.
+// Null where the operator doesn't exist (% of doubles).
+Kernel ArithmeticKernel(char op, Kind kind);
+Kernel NegateKernel(Kind kind);
+// The type of a decimal result; nothing where its scale would be beyond 38.
+std::optional<Type> DecimalResult(char op, const Type& left, const Type& right);
+
+// eval_compare.cc. `op` is one of = <> < <= > >=, "is distinct from", "is not distinct from"; both arguments are of
+// kind `kind` (decimals of any scale).
+Kernel CompareKernel(std::string_view op, Kind kind);
+// greatest and least over any number of arguments of one type; NULLs are passed over.
+Kernel ExtremeKernel(bool greatest);
+// "not", "is null", "is not null", "is true", ...: null where there is none of that name.
+Kernel TruthKernel(std::string_view op);
+
+// eval_cast.cc. Null where PostgreSQL has no cast from one to the other.
+Kernel CastKernel(Kind from, Kind to);
+bool CastMayFail(const Type& from, const Type& to);
+
+// eval_text.cc.
+Kernel ConcatKernel();                // concat(): any number of strings, NULLs are passed over
+Kernel LikeKernel(bool with_escape);  // text, pattern[, escape]
+Kernel BoolLetterKernel();            // 't' and 'f', which concat() writes for booleans
+
+// eval_time.cc. (timestamp, months int64, microseconds int64, factor double) -> timestamp
+Kernel AddIntervalKernel();
+Kernel DateTruncKernel();         // (unit, timestamp)
+Kernel ExtractKernel(Kind kind);  // (field, timestamp or date) -> decimal
+Kernel DateShiftKernel(char op);  // (date, int32) -> date
+Kernel DateDifferenceKernel();    // (date, date) -> int32
+// The type that extract(field from ...) yields; nothing where there is no such field for the kind.
+std::optional<Type> ExtractType(std::string_view field, Kind kind);
+
+// A function found by name and the kinds of its arguments.
+struct Function {
+  std::string_view name;
+  std::vector<Kind> args;
+  Type result;
+  Kernel kernel = nullptr;
+  bool fallible = false;
+  Type (*result_of)(absl::Span<const Type>) = nullptr;  // where the type follows from the arguments'
+};
+std::vector<Function> MathFunctions();  // eval_math.cc
+std::vector<Function> TextFunctions();  // eval_text.cc
+std::vector<Function> TimeFunctions();  // eval_time.cc
+
+}  // namespace tidemark::internal

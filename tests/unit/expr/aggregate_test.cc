@@ -1,0 +1,61 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/expr/expression_fixture.h"
+
+namespace tidemark {
+namespace {
+
+std::string Compiled(std::string_view sql) {
+  auto aggregate = Aggregate::Compile(sql, TestSchema());
+  if (!aggregate.ok()) {
+    return absl::StrCat("error at ", ErrorPosition(aggregate.status()).value_or(-1), ": ",
+                        std::string(aggregate.status().message()));
+  }
+  return TypeName(aggregate->type) + (aggregate->nullable ? " null" : "");
+}
+
+TEST(AggregateTest, ResultTypesFollowTheArgument) {
+  EXPECT_EQ(Compiled("count(*)"), "int64");
+  EXPECT_EQ(Compiled("count(s)"), "int64");
+  EXPECT_EQ(Compiled("sum(i)"), "int64 null");
+  EXPECT_EQ(Compiled("sum(l * i)"), "int64 null");
+  EXPECT_EQ(Compiled("sum(f)"), "double null");
+  EXPECT_EQ(Compiled("sum(n)"), "decimal(38,2) null");
+  EXPECT_EQ(Compiled("avg(i)"), "double null");
+  EXPECT_EQ(Compiled("avg(n)"), "decimal(38,2) null");
+  EXPECT_EQ(Compiled("min(s)"), "string null");
+  EXPECT_EQ(Compiled("max(ts)"), "timestamp_ms null");
+  EXPECT_EQ(Compiled("FIRST(b)"), "bool null");
+  EXPECT_EQ(Compiled("last(d + 1)"), "date null");
+}
+
+TEST(AggregateTest, CountStarHasNoArgument) {
+  auto star = Aggregate::Compile("count(*)", TestSchema());
+  EXPECT_EQ(star->function, AggregateFunction::kCountStar);
+  EXPECT_FALSE(star->argument.has_value());
+  auto sum = Aggregate::Compile("sum(l * i)", TestSchema());
+  EXPECT_EQ(sum->function, AggregateFunction::kSum);
+  EXPECT_EQ(sum->argument->columns(), (std::vector<size_t>{0, 1}));
+}
+
+TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
+  EXPECT_EQ(Compiled("count(distinct i)"),
+            "error at 0: DISTINCT in an aggregate isn't supported; put a dedup step in front");
+  EXPECT_EQ(Compiled("sum(l) filter (where b)"),
+            "error at 0: FILTER isn't supported; use sum(CASE WHEN condition THEN value END)");
+  EXPECT_EQ(Compiled("first(l order by i)"),
+            "error at 0: ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
+  EXPECT_EQ(Compiled("sum(l) over ()"), "error at 0: OVER isn't supported in an aggregate");
+  EXPECT_EQ(Compiled("sum(l) / 2"),
+            "error at 7: an aggregate stands alone; compute with its result in a project step that follows");
+  EXPECT_EQ(Compiled("sum(max(l))"), "error at 4: an aggregate of an aggregate needs a step of its own");
+  EXPECT_EQ(Compiled("l"), "error at 0: expected an aggregate (one of: count, sum, min, max, avg, first, last)");
+  EXPECT_EQ(Compiled("coumt(l)"), "error at 0: expected an aggregate (did you mean 'count'?)");
+  EXPECT_EQ(Compiled("sum(s)"), "error at 4: sum takes a number, not string");
+  EXPECT_EQ(Compiled("sum(*)"), "error at 0: sum(*) doesn't exist; only count(*) does");
+  EXPECT_EQ(Compiled("count()"), "error at 0: count takes one argument");
+  EXPECT_EQ(Compiled("sum(nope)"), "error at 4: unknown column 'nope'");
+}
+
+}  // namespace
+}  // namespace tidemark
