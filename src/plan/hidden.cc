@@ -1,0 +1,57 @@
+// Which hidden columns travel: the smallest sets that satisfy every reader. Operators that pass rows on pass all their
+// hidden columns on, so what flows through them has one set; it shrinks only where new rows are made (windows, tops)
+// and where rows leave for another stage.
+#include <variant>
+
+#include "src/plan/stages.h"
+
+namespace tidemark {
+namespace {
+
+bool PassesHidden(const Node& node) {
+  return node.kind == Node::Kind::kOperator && !std::holds_alternative<WindowSpec>(node.spec) &&
+         !std::holds_alternative<TopSpec>(node.spec);
+}
+
+}  // namespace
+
+void InferHidden(const std::vector<HiddenSet>& needs, std::vector<Node>* nodes, Plan* plan) {
+  std::vector<HiddenSet> edges(plan->edges.size());
+  bool changed = true;
+  const auto grow = [&changed](HiddenSet* set, HiddenSet by) {
+    const HiddenSet grown = set->Union(by);
+    changed = changed || !(grown == *set);
+    *set = grown;
+  };
+  while (changed) {  // sets only grow, so this ends
+    changed = false;
+    for (size_t i = 0; i < nodes->size(); ++i) {
+      Node& node = (*nodes)[i];
+      if (node.mode.update) grow(&node.hidden, HiddenSet().With(Hidden::kOp));
+      if (node.kind == Node::Kind::kInternal) grow(&edges[static_cast<size_t>(node.edge)], node.hidden);
+      if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
+        grow(&node.hidden, edges[static_cast<size_t>(node.edge)]);
+      }
+      grow(&node.input_hidden, needs[i]);
+      // Sinks and other ends of the stage read what they write.
+      const bool end =
+          node.kind != Node::Kind::kSource && node.kind != Node::Kind::kInternal && node.kind != Node::Kind::kOperator;
+      if (end || PassesHidden(node)) grow(&node.input_hidden, node.hidden);
+      for (const int input : node.inputs) grow(&node.input_hidden, (*nodes)[static_cast<size_t>(input)].hidden);
+      for (const int input : node.inputs) grow(&(*nodes)[static_cast<size_t>(input)].hidden, node.input_hidden);
+      if (PassesHidden(node) || node.kind == Node::Kind::kKafkaSink) grow(&node.hidden, node.input_hidden);
+    }
+  }
+  for (Node& node : *nodes) {
+    if (node.kind == Node::Kind::kSource) plan->sources[static_cast<size_t>(node.source)].hidden = node.hidden;
+    if (node.inputs.empty()) node.input_hidden = node.hidden;
+    if (node.edge >= 0) plan->edges[static_cast<size_t>(node.edge)].hidden = node.hidden;
+    if (node.sink >= 0) plan->sinks[static_cast<size_t>(node.sink)].hidden = node.hidden;
+    if (auto* window = std::get_if<WindowSpec>(&node.spec);
+        window != nullptr && node.kind == Node::Kind::kOperator && window->phase != WindowSpec::Phase::kFinal) {
+      window->rows_hidden = node.input_hidden;
+    }
+  }
+}
+
+}  // namespace tidemark

@@ -1,0 +1,356 @@
+// Sources and tables: what a topology reads.
+#include <algorithm>
+#include <set>
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
+#include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+#include <absl/time/civil_time.h>
+#include <absl/time/time.h>
+
+#include "src/base/suggest.h"
+#include "src/plan/logical.h"
+#include "src/plan/units.h"
+
+namespace tidemark {
+namespace {
+
+const std::vector<std::string>& TypeNames() {
+  static const auto& names = *new std::vector<std::string>{"bool",      "int32",       "int64",        "double",
+                                                           "string",    "bytes",       "date",         "decimal(10,2)",
+                                                           "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us"};
+  return names;
+}
+
+KeyFormat ParseKeyFormat(const std::string& name) {
+  return name == "text"    ? KeyFormat::kText
+         : name == "json"  ? KeyFormat::kJson
+         : name == "bytes" ? KeyFormat::kBytes
+                           : KeyFormat::kNone;
+}
+
+std::optional<std::vector<std::string>> ParsePath(const std::string& path) {
+  std::vector<std::string> parts = absl::StrSplit(path, '.');
+  if (std::any_of(parts.begin(), parts.end(), [](const std::string& p) { return p.empty(); })) return std::nullopt;
+  return parts;
+}
+
+// Types that the text form of a record key holds: one value, decimal or UTF-8.
+bool FitsTextKey(const Type& type) {
+  return type.kind == Kind::kInt32 || type.kind == Kind::kInt64 || type.kind == Kind::kString;
+}
+
+// Whether `text` is a value of the type in its JSON form, so that a wrong default isn't found by the first row without
+// one.
+bool IsValue(const std::string& text, const Type& type) {
+  int32_t small = 0;
+  int64_t large = 0;
+  double real = 0;
+  absl::Time time;
+  std::string scratch;
+  absl::CivilDay day;
+  switch (type.kind) {
+    case Kind::kBool:
+      return text == "true" || text == "false";
+    case Kind::kInt32:
+      return absl::SimpleAtoi(text, &small);
+    case Kind::kInt64:
+      return absl::SimpleAtoi(text, &large);
+    case Kind::kDouble:
+    case Kind::kDecimal:
+      return absl::SimpleAtod(text, &real) && real - real == 0;
+    case Kind::kString:
+      return true;
+    case Kind::kBytes:
+      return absl::Base64Unescape(text, &scratch);
+    case Kind::kDate:
+      return absl::ParseCivilTime(text, &day);
+    case Kind::kTimestamp:
+      if (type.form != TimestampForm::kRfc3339) return absl::SimpleAtoi(text, &large);
+      return absl::ParseTime(absl::RFC3339_full, text, &time, &scratch);
+  }
+  return false;
+}
+
+// Where a column comes from, if not from the value.
+void CheckFrom(const topology::Column& yaml, const std::string& path, bool table, Diagnostics* diagnostics,
+               SourceColumn* column) {
+  const std::string& from = yaml.from();
+  const std::string at = path + "/from";
+  const Kind kind = column->column.type.kind;
+  const auto expect = [&](bool fits, const char* types) {
+    if (!fits) {
+      diagnostics->Error(path + "/type",
+                         absl::StrCat("a column from: ", from, " is ", types, ", not ", TypeName(column->column.type)));
+    }
+  };
+  if (yaml.has_path()) diagnostics->Error(path + "/path", "a column has either 'path' or 'from'");
+  if (from == "key") {
+    column->from = SourceColumn::From::kKey;
+  } else if (table) {
+    diagnostics->Error(at, absl::StrCat("a table's columns come from the value or `from: key`, not '", from, "'"));
+  } else if (absl::StartsWith(from, "header:") && from.size() > 7) {
+    column->from = SourceColumn::From::kHeader;
+    column->header = from.substr(7);
+  } else if (from == "partition") {
+    column->from = SourceColumn::From::kPartition;
+    expect(kind == Kind::kInt32 || kind == Kind::kInt64, "int32 or int64");
+  } else if (from == "offset") {
+    column->from = SourceColumn::From::kOffset;
+    expect(kind == Kind::kInt64, "int64");
+  } else if (from == "timestamp") {
+    column->from = SourceColumn::From::kTimestamp;
+    expect(kind == Kind::kTimestamp, "a timestamp");
+  } else {
+    diagnostics->Error(at, absl::StrCat("unknown origin '", from, "'",
+                                        DidYouMean(from, {"key", "header:NAME", "partition", "offset", "timestamp"})));
+  }
+}
+
+SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, bool table, Diagnostics* diagnostics) {
+  SourceColumn column;
+  column.column.name = yaml.name();
+  column.column.nullable = yaml.nullable();
+  column.path = {yaml.name()};
+  if (yaml.name().empty() || absl::StartsWith(yaml.name(), "__")) {
+    diagnostics->Error(path, absl::StrCat("column '", yaml.name(), "': names are not empty and don't start with __"));
+  }
+  if (const auto type = ParseType(yaml.type())) {
+    column.column.type = *type;
+  } else if (!yaml.type().empty()) {
+    const std::string at = diagnostics->Present(path + "/type") ? path + "/type" : path;
+    diagnostics->Error(at, absl::StrCat("unknown type '", yaml.type(), "'", DidYouMean(yaml.type(), TypeNames())));
+  }
+  if (yaml.has_path()) {
+    if (const auto parts = ParsePath(yaml.path())) {
+      column.path = *parts;
+    } else {
+      diagnostics->Error(path + "/path", absl::StrCat("expected names joined by dots, found '", yaml.path(), "'"));
+    }
+  }
+  if (yaml.has_default_()) {
+    column.default_value = yaml.default_();
+    if (ParseType(yaml.type()) && !IsValue(yaml.default_(), column.column.type)) {
+      const std::string name = TypeName(column.column.type);
+      diagnostics->Error(path + "/default",
+                         absl::StrCat("'", yaml.default_(), "' isn't ", name[0] == 'i' ? "an " : "a ", name));
+    }
+  }
+  if (yaml.on_error() == "null") {
+    column.on_error = SourceColumn::OnError::kNull;
+    if (!yaml.nullable()) diagnostics->Error(path + "/on_error", "`on_error: null` needs `nullable: true`");
+  }
+  if (yaml.has_from()) CheckFrom(yaml, path, table, diagnostics, &column);
+  return column;
+}
+
+std::vector<SourceColumn> CheckColumns(const google::protobuf::RepeatedPtrField<topology::Column>& yaml,
+                                       const std::string& path, bool table, Diagnostics* diagnostics) {
+  std::vector<SourceColumn> columns;
+  for (const topology::Column& c : yaml) {
+    columns.push_back(CheckColumn(c, absl::StrCat(path, "/", c.name()), table, diagnostics));
+  }
+  if (columns.empty() && !diagnostics->Broken(path)) diagnostics->Error(path, "at least one column is needed");
+  return columns;
+}
+
+Schema SchemaOf(const std::vector<SourceColumn>& columns) {
+  Schema schema;
+  for (const SourceColumn& c : columns) schema.Add(c.column);
+  return schema;
+}
+
+// The record key's form: as stated, else what the columns that come from it suggest.
+KeyFormat CheckKeyFormat(const std::string& stated, const std::vector<SourceColumn>& columns, const std::string& path,
+                         Diagnostics* diagnostics) {
+  std::vector<const SourceColumn*> from_key;
+  for (const SourceColumn& c : columns) {
+    if (c.from == SourceColumn::From::kKey) from_key.push_back(&c);
+  }
+  KeyFormat format = ParseKeyFormat(stated);
+  if (format == KeyFormat::kNone && !from_key.empty()) {
+    format = from_key.size() > 1                             ? KeyFormat::kJson
+             : from_key[0]->column.type.kind == Kind::kBytes ? KeyFormat::kBytes
+                                                             : KeyFormat::kText;
+  }
+  if (format != KeyFormat::kJson && from_key.size() > 1) {
+    diagnostics->Error(path + "/key_format", absl::StrCat("a ", stated, " key holds one column, but ", from_key.size(),
+                                                          " come `from: key`; use key_format: json"));
+  } else if (from_key.size() == 1) {
+    const Column& column = from_key[0]->column;
+    const std::string at = absl::StrCat(path, "/columns/", column.name);
+    if (format == KeyFormat::kText && !FitsTextKey(column.type)) {
+      diagnostics->Error(at, absl::StrCat("a text key holds int32, int64 or string, not ", TypeName(column.type)));
+    } else if (format == KeyFormat::kBytes && column.type.kind != Kind::kBytes) {
+      diagnostics->Error(at, absl::StrCat("a bytes key is a column of type bytes, not ", TypeName(column.type)));
+    }
+  }
+  return format;
+}
+
+void CheckStart(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, StartPosition* start) {
+  if (!yaml.has_start() || yaml.start() == "earliest") return;
+  if (yaml.start() == "latest") {
+    start->at = StartPosition::At::kLatest;
+    return;
+  }
+  absl::Time time;
+  std::string error;
+  if (absl::ParseTime(absl::RFC3339_full, yaml.start(), &time, &error)) {
+    start->at = StartPosition::At::kTimestamp;
+    start->timestamp_ms = absl::ToUnixMillis(time);
+    return;
+  }
+  diagnostics->Error(path, absl::StrCat("expected earliest, latest or a time such as 2026-01-01T00:00:00Z, found '",
+                                        yaml.start(), "'", DidYouMean(yaml.start(), {"earliest", "latest"})));
+}
+
+void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const std::string& path,
+                    Diagnostics* diagnostics, EventTimeSpec* spec) {
+  if (yaml.has_max_out_of_orderness()) spec->max_out_of_orderness_us = yaml.max_out_of_orderness();
+  if (yaml.has_idle_after()) spec->idle_after_us = yaml.idle_after();
+  if (yaml.has_max_ahead()) spec->max_ahead_us = yaml.max_ahead();
+  if (yaml.when_all_idle() == "follow_clock") spec->when_all_idle = WhenAllIdle::kFollowClock;
+  if (yaml.has_idle_after() && yaml.idle_after() == 0) {
+    diagnostics->Error(path + "/idle_after", "idle_after must be longer than nothing");
+  }
+  if (!yaml.has_column()) return;
+  const auto column = schema.Find(yaml.column());
+  if (!column) {
+    diagnostics->Error(path + "/column",
+                       absl::StrCat("unknown column '", yaml.column(), "'", DidYouMean(yaml.column(), schema.Names())));
+  } else if (schema[*column].type.kind != Kind::kTimestamp) {
+    diagnostics->Error(path + "/column", absl::StrCat("event time is a timestamp column, but '", yaml.column(), "' is ",
+                                                      TypeName(schema[*column].type)));
+  } else if (schema[*column].nullable) {
+    diagnostics->Error(path + "/column",
+                       absl::StrCat("event time can't be null: column '", yaml.column(), "' must not be nullable"));
+  } else {
+    spec->column = *column;
+  }
+}
+
+// The promise of `partitioned_by`, and whether the record key can prove it.
+void CheckPromise(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
+  const auto columns = FindColumns(yaml.partitioned_by(), source->schema(), path + "/partitioned_by",
+                                   "source " + yaml.name(), diagnostics);
+  if (!columns || columns->empty()) return;
+  source->partitioned_by = *columns;
+  const auto from_key = [&](size_t c) { return source->columns[c].from == SourceColumn::From::kKey; };
+  const bool all_from_key = std::all_of(columns->begin(), columns->end(), from_key);
+  const bool any_from_key = std::any_of(source->columns.begin(), source->columns.end(),
+                                        [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
+  // Where the key is read into other columns, the promised ones are not the key.
+  source->verify_partitioning = all_from_key || (yaml.has_key_format() && !any_from_key);
+  if (!source->verify_partitioning || source->key_format == KeyFormat::kJson) return;
+  if (columns->size() > 1) {
+    diagnostics->Error(path + "/partitioned_by", "a text or bytes key holds one column; use key_format: json");
+  } else if (source->key_format == KeyFormat::kText && !FitsTextKey(source->columns[columns->front()].column.type)) {
+    diagnostics->Error(path + "/partitioned_by", "a text key holds int32, int64 or string");
+  }
+}
+
+}  // namespace
+
+void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan) {
+  for (const topology::Source& yaml : topology.sources()) {
+    const std::string path = "sources/" + yaml.name();
+    SourcePlan source;
+    source.name = yaml.name();
+    CheckName(yaml.name(), path, "source", diagnostics);
+    source.topic = yaml.topic();
+    if (diagnostics->Present(path + "/topic")) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
+    CheckStart(yaml, path + "/start", diagnostics, &source.start);
+    source.columns = CheckColumns(yaml.columns(), path + "/columns", false, diagnostics);
+    source.key_format = CheckKeyFormat(yaml.key_format(), source.columns, path, diagnostics);
+    CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
+    CheckPromise(yaml, path, diagnostics, &source);
+    // A key format that nothing looks at would do nothing.
+    const bool from_key = std::any_of(source.columns.begin(), source.columns.end(),
+                                      [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
+    if (yaml.has_key_format() && !from_key && yaml.partitioned_by().empty()) {
+      diagnostics->Error(path + "/key_format",
+                         "key_format has no use here: no column comes `from: key`, and nothing is "
+                         "promised by partitioned_by");
+    }
+    plan->sources.push_back(std::move(source));
+  }
+  std::sort(plan->sources.begin(), plan->sources.end(),
+            [](const SourcePlan& a, const SourcePlan& b) { return a.name < b.name; });
+  std::map<std::string, std::string> topics;
+  for (size_t i = 0; i < plan->sources.size(); ++i) {
+    plan->sources[i].order = static_cast<int32_t>(i);
+    const auto [it, fresh] = topics.emplace(plan->sources[i].topic, plan->sources[i].name);
+    if (!fresh && !plan->sources[i].topic.empty()) {
+      diagnostics->Error(absl::StrCat("sources/", plan->sources[i].name, "/topic"),
+                         absl::StrCat("topic ", plan->sources[i].topic, " is already read by source ", it->second,
+                                      "; several steps can read one source"));
+    }
+  }
+}
+
+void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan) {
+  for (const topology::Table& yaml : topology.tables()) {
+    const std::string path = "tables/" + yaml.name();
+    TablePlan table;
+    table.name = yaml.name();
+    CheckName(yaml.name(), path, "table", diagnostics);
+    table.topic = yaml.topic();
+    table.file = yaml.file();
+    if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
+    if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
+    table.columns = CheckColumns(yaml.columns(), path + "/columns", true, diagnostics);
+    table.key_format = CheckKeyFormat(yaml.key_format(), table.columns, path, diagnostics);
+    if (yaml.has_global() && !yaml.global()) {
+      diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");
+    }
+    const auto key = FindColumns(yaml.key(), table.schema(), path + "/key", "table " + yaml.name(), diagnostics);
+    if (key) table.key = *key;
+    if (key && key->empty() && diagnostics->Present(path + "/key")) {
+      diagnostics->Error(path + "/key", "a table needs at least one key column");
+    }
+    for (const size_t column : table.key) {
+      if (table.columns[column].column.nullable) {
+        diagnostics->Error(absl::StrCat(path, "/columns/", table.columns[column].column.name),
+                           "a key column can't be nullable");
+      }
+    }
+    if (yaml.has_file()) {
+      const std::string lower = absl::AsciiStrToLower(yaml.file());
+      if (absl::EndsWith(lower, ".parquet")) {
+        table.file_format = TablePlan::FileFormat::kParquet;
+      } else if (absl::EndsWith(lower, ".csv")) {
+        table.file_format = TablePlan::FileFormat::kCsv;
+      } else if (!absl::EndsWith(lower, ".jsonl")) {
+        diagnostics->Error(path + "/file",
+                           absl::StrCat("expected a file .parquet, .csv or .jsonl, found '", yaml.file(), "'"));
+      }
+      for (const char* field : {"format", "key_format"}) {
+        if (!diagnostics->Present(absl::StrCat(path, "/", field))) continue;
+        diagnostics->Error(absl::StrCat(path, "/", field), "a table file's format follows from its name");
+      }
+      for (const SourceColumn& c : table.columns) {
+        const std::string at = absl::StrCat(path, "/columns/", c.column.name);
+        if (c.from == SourceColumn::From::kKey) diagnostics->Error(at + "/from", "a table file has no record key");
+        if (c.path.size() > 1 && table.file_format != TablePlan::FileFormat::kJsonLines) {
+          diagnostics->Error(at + "/path", "a nested path works in JSON only");
+        }
+      }
+    } else if (table.key_format == KeyFormat::kNone && !table.key.empty()) {
+      // Tombstones have no value: their key columns come from the record key.
+      table.key_format = table.key.size() > 1 ? KeyFormat::kJson : KeyFormat::kText;
+    }
+    plan->tables.push_back(std::move(table));
+  }
+  std::sort(plan->tables.begin(), plan->tables.end(),
+            [](const TablePlan& a, const TablePlan& b) { return a.name < b.name; });
+}
+
+Schema SourcePlan::schema() const { return SchemaOf(columns); }
+Schema TablePlan::schema() const { return SchemaOf(columns); }
+
+}  // namespace tidemark

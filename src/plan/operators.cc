@@ -1,0 +1,258 @@
+// Which operator a step has, and all of them but joins and aggregates.
+#include <algorithm>
+#include <set>
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "src/base/suggest.h"
+#include "src/plan/operator_check.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kHour = 3600 * kSecond;
+
+}  // namespace
+
+bool OperatorCheck::Run() {
+  std::vector<std::string> operators;
+  for (const char* name : {"filter", "project", "dedup", "join", "window", "top", "repartition"}) {
+    if (Present(name)) operators.push_back(name);
+  }
+  const bool all_time = !Present("window") && (Present("group_by") || Present("aggregates"));
+  if (all_time) operators.push_back("group_by");
+  if (operators.size() != 1) {
+    if (operators.empty() && Broken()) return false;
+    return Error("", operators.empty()
+                         ? std::string("a step has an operator: filter, project, dedup, join, window, group_by, top or "
+                                       "repartition")
+                         : absl::StrCat("a step has one operator, this one has ", absl::StrJoin(operators, " and "),
+                                        "; make them steps of their own"));
+  }
+  for (const char* field : {"group_by", "aggregates", "emit"}) {
+    if (!all_time && !Present("window") && Present(field)) {
+      Error(field, absl::StrCat("'", field, "' goes with window or group_by, not with ", operators[0]));
+    }
+  }
+  if (Broken()) return false;
+  const std::string& which = operators[0];
+  if (which == "filter") return Filter();
+  if (which == "project") return Project();
+  if (which == "dedup") return Dedup();
+  if (which == "join") return Join();
+  if (which == "top") return Top();
+  if (which == "repartition") return Repartition();
+  return Window();
+}
+
+void OperatorCheck::SameColumns() {
+  step_.output = step_.input;
+  step_.mode = step_.input_mode;
+  step_.origin.clear();
+  for (size_t i = 0; i < step_.input.size(); ++i) step_.origin.push_back(i);
+}
+
+bool OperatorCheck::NeedsAppend(std::string_view what) {
+  if (!step_.input_mode.update) return true;
+  return Error("from", absl::StrCat(std::string(what),
+                                    " over an updating step isn't implemented: rows of its input replace each "
+                                    "other (key ",
+                                    ColumnNames(step_.input, step_.input_mode.key),
+                                    "); use emit: on_close there, or put it before the updating step"));
+}
+
+bool OperatorCheck::AddOutput(const Column& column, std::optional<size_t> origin, const std::string& field) {
+  if (column.name.empty() || column.name.substr(0, 2) == "__") {
+    return Error(field, absl::StrCat("column '", column.name, "': names are not empty and don't start with __"));
+  }
+  if (step_.output.Find(column.name)) {
+    return Error(field, absl::StrCat("column '", column.name, "' is there twice; give one of them another name"));
+  }
+  step_.output.Add(column);
+  step_.origin.push_back(origin);
+  return true;
+}
+
+bool OperatorCheck::Filter() {
+  SameColumns();
+  step_.spec = FilterSpec{yaml_.filter()};
+  const auto expression = Compile<Expression>(yaml_.filter(), "filter");
+  if (!expression) return false;
+  if (expression->type().kind != Kind::kBool) {
+    return Error("filter", absl::StrCat("expected a condition (bool), this is ", TypeName(expression->type())));
+  }
+  return true;
+}
+
+bool OperatorCheck::Project() {
+  ProjectSpec spec;
+  std::set<std::string> named;
+  for (const topology::Entry& item : yaml_.project()) named.insert(item.name());
+  for (const topology::Entry& item : yaml_.project()) {
+    const std::string field = "project/" + item.name();
+    if (item.name() == "*") {
+      if (item.value() != "true") {
+        Error(field, absl::StrCat("\"*\": true keeps all columns; found '", item.value(), "'"));
+        continue;
+      }
+      for (size_t i = 0; i < step_.input.size(); ++i) {
+        if (named.contains(step_.input[i].name)) continue;
+        AddOutput(step_.input[i], i, field);
+        spec.items.push_back({step_.input[i].name, QuoteIdentifier(step_.input[i].name)});
+      }
+      continue;
+    }
+    const auto expression = Compile<Expression>(item.value(), field);
+    if (!expression) continue;
+    AddOutput({item.name(), expression->type(), expression->nullable()}, expression->AsColumn(), field);
+    spec.items.push_back({item.name(), item.value()});
+  }
+  if (spec.items.empty() && !Broken()) Error("project", "at least one column is needed");
+  if (Broken()) return false;
+  const auto output_of = [&](size_t input) -> std::optional<size_t> {
+    const auto it = std::find(step_.origin.begin(), step_.origin.end(), std::optional<size_t>(input));
+    if (it == step_.origin.end()) return std::nullopt;
+    return static_cast<size_t>(it - step_.origin.begin());
+  };
+  step_.mode.update = step_.input_mode.update;
+  for (const size_t key : step_.input_mode.key) {
+    const auto column = output_of(key);
+    if (!column) {
+      return Error("project", absl::StrCat("rows of the input replace each other by (",
+                                           ColumnNames(step_.input, step_.input_mode.key), "): keep column ",
+                                           step_.input[key].name));
+    }
+    step_.mode.key.push_back(*column);
+  }
+  if (step_.window_columns) {
+    const auto start = output_of(step_.window_columns->first), end = output_of(step_.window_columns->second);
+    step_.window_columns.reset();
+    if (start && end) step_.window_columns.emplace(*start, *end);
+  }
+  step_.spec = std::move(spec);
+  return true;
+}
+
+bool OperatorCheck::Dedup() {
+  SameColumns();
+  const topology::Dedup& yaml = yaml_.dedup();
+  DedupSpec spec;
+  const auto by = FindColumns(yaml.by(), step_.input, step_.path + "/dedup/by", "the input", &diagnostics_);
+  if (by) spec.by = *by;
+  if (by && by->empty()) Error("dedup/by", "at least one column is needed");
+  spec.within_us = yaml.within();
+  spec.grace_us = yaml.has_grace() ? yaml.grace() : std::min(spec.within_us, kHour);
+  spec.keep_last = yaml.keep() == "last";
+  if (spec.within_us <= 0) Error("dedup/within", "within must be longer than nothing");
+  if (spec.keep_last && !step_.ordered) {
+    Error("dedup/keep", "keep: last follows the order of source rows, which results of windows and tops don't have");
+  }
+  if (!NeedsAppend("dedup") || Broken()) return false;
+  step_.needs = step_.needs.With(Hidden::kWatermark);
+  if (spec.keep_last) {
+    step_.needs = step_.needs.With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);
+  }
+  step_.together = spec.by;
+  step_.spec = std::move(spec);
+  return true;
+}
+
+bool OperatorCheck::TopOrder(TopSpec* spec) {
+  std::set<size_t> used(spec->by.begin(), spec->by.end());
+  for (int i = 0; i < yaml_.top().order_size(); ++i) {
+    const std::string field = absl::StrCat("top/order/", i);
+    const std::string& item = yaml_.top().order(i);
+    std::string name = item, direction;
+    if (const size_t space = item.find_last_of(' '); space != std::string::npos && !step_.input.Find(item)) {
+      direction = absl::AsciiStrToLower(item.substr(space + 1));
+      name = std::string(absl::StripAsciiWhitespace(item.substr(0, space)));
+    }
+    const auto column = step_.input.Find(name);
+    if (!direction.empty() && direction != "asc" && direction != "desc") {
+      Error(field, absl::StrCat("expected 'column', 'column asc' or 'column desc', found '", item, "'"));
+    } else if (!column) {
+      Error(field, absl::StrCat("unknown column '", name, "' of the input", DidYouMean(name, step_.input.Names())));
+    } else if (std::find_if(spec->order.begin(), spec->order.end(),
+                            [&](const TopSpec::Order& o) { return o.column == *column; }) != spec->order.end()) {
+      Error(field, absl::StrCat("column '", name, "' stands here twice"));
+    } else {
+      spec->order.push_back({*column, direction == "desc"});
+      used.insert(*column);
+    }
+  }
+  // Ties: the other columns, ascending. Those of the group are equal within it.
+  for (size_t i = 0; i < step_.input.size(); ++i) {
+    if (!used.contains(i)) spec->order.push_back({i, false});
+  }
+  return !Broken();
+}
+
+bool OperatorCheck::Top() {
+  TopSpec spec;
+  spec.k = yaml_.top().k();
+  if (spec.k < 1 || spec.k > 1'000'000) return Error("top/k", "expected 1 to 1000000");
+  const auto by = FindColumns(yaml_.top().by(), step_.input, step_.path + "/top/by", "the input", &diagnostics_);
+  if (!by) return false;
+  spec.by = *by;
+  spec.on_update = step_.input_mode.update;
+  spec.input_key = step_.input_mode.key;
+  if (!spec.on_update) {
+    if (!step_.window_columns) {
+      return Error("top",
+                   "top needs to know when a group is complete: its input must be a windowed step (with its "
+                   "window_start and window_end) or an updating one (emit: on_update)");
+    }
+    for (const size_t c : {step_.window_columns->first, step_.window_columns->second}) {
+      if (std::find(spec.by.begin(), spec.by.end(), c) == spec.by.end()) spec.by.push_back(c);
+    }
+  }
+  if (yaml_.top().order().empty()) return Error("top/order", "at least one column is needed");
+  if (!TopOrder(&spec)) return false;
+  // The group as the user named it; window columns only where there is nothing else to tell tasks apart.
+  step_.together = by->empty() ? spec.by : *by;
+  SameColumns();
+  spec.rank = yaml_.top().rank();
+  if (!spec.rank.empty() && !AddOutput({spec.rank, {.kind = Kind::kInt64}, false}, std::nullopt, "top/rank"))
+    return false;
+  // A rank is held by one row of its group at a time; without ranks, rows stay told apart as they were.
+  if (spec.on_update && !spec.rank.empty()) {
+    step_.mode.key = spec.by;
+    step_.mode.key.push_back(step_.output.size() - 1);
+  }
+  step_.ordered = false;
+  step_.passes_hidden = false;
+  step_.spec = std::move(spec);
+  return true;
+}
+
+bool OperatorCheck::Repartition() {
+  SameColumns();
+  const auto by =
+      FindColumns(yaml_.repartition().by(), step_.input, step_.path + "/repartition/by", "the input", &diagnostics_);
+  if (!by) return false;
+  if (by->empty()) return Error("repartition/by", "at least one column is needed");
+  step_.partitions = yaml_.repartition().partitions();
+  if (step_.partitions < 0 || step_.partitions > 100'000) {
+    return Error("repartition/partitions", "expected 1 or more, or 0 for as many as the largest input has");
+  }
+  for (const size_t c : *by) {
+    if (!step_.input_mode.update) break;
+    if (std::find(step_.input_mode.key.begin(), step_.input_mode.key.end(), c) != step_.input_mode.key.end()) continue;
+    return Error("repartition/by",
+                 absl::StrCat("rows of the input replace each other by (",
+                              ColumnNames(step_.input, step_.input_mode.key), "), which ", step_.input[c].name,
+                              " isn't part of: a row could change its partition. "
+                              "Repartition before the updating step"));
+  }
+  step_.repartition = *by;
+  step_.spec = PassSpec{};
+  return true;
+}
+
+bool CheckOperator(const topology::Step& yaml, const Plan& plan, Diagnostics* diagnostics, LogicalStep* step) {
+  return OperatorCheck(yaml, plan, diagnostics, step).Run();
+}
+
+}  // namespace tidemark

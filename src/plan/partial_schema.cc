@@ -1,0 +1,88 @@
+#include "src/plan/partial_schema.h"
+
+#include <string>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/expr/expression.h"
+
+namespace tidemark {
+namespace {
+
+constexpr Type kInt64Type{.kind = Kind::kInt64};
+constexpr Type kInt32Type{.kind = Kind::kInt32};
+
+// What a sum over values of this type is accumulated in.
+Type SumType(const Type& argument) {
+  switch (argument.kind) {
+    case Kind::kInt32:
+    case Kind::kInt64:
+      return {.kind = Kind::kDecimal, .precision = 38, .scale = 0};
+    case Kind::kDecimal:
+      return {.kind = Kind::kDecimal, .precision = 38, .scale = argument.scale};
+    default:
+      return {.kind = Kind::kDouble};
+  }
+}
+
+void AddAggregate(const Aggregate& aggregate, size_t number, Schema* schema) {
+  const auto add = [&](const char* part, Type type, bool nullable) {
+    schema->Add({absl::StrCat("__partial_", number, "_", part), type, nullable});
+  };
+  const Type argument = aggregate.argument ? aggregate.argument->type() : kInt64Type;
+  switch (aggregate.function) {
+    case AggregateFunction::kCountStar:
+    case AggregateFunction::kCount:
+      add("count", kInt64Type, false);
+      break;
+    case AggregateFunction::kSum:
+      add("sum", SumType(argument), true);
+      break;
+    case AggregateFunction::kAvg:
+      add("sum", SumType(argument), true);
+      add("count", kInt64Type, false);
+      break;
+    case AggregateFunction::kMin:
+    case AggregateFunction::kMax:
+      add("value", argument, true);
+      break;
+    case AggregateFunction::kFirst:
+    case AggregateFunction::kLast:
+      add("value", argument, true);
+      add("time", kInt64Type, true);
+      add("source", kInt32Type, true);
+      add("partition", kInt32Type, true);
+      add("offset", kInt64Type, true);
+      break;
+  }
+}
+
+}  // namespace
+
+PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggregate>& aggregates) {
+  PartialLayout layout;
+  for (const size_t column : spec.group_by) layout.schema.Add(spec.rows[column]);
+  if (spec.size_us > 0) {
+    layout.window_start = layout.schema.size();
+    layout.schema.Add({"__partial_window_start", {.kind = Kind::kTimestamp, .form = TimestampForm::kMicros}, false});
+  }
+  layout.rows = layout.schema.size();
+  layout.schema.Add({"__partial_rows", kInt64Type, false});
+  for (size_t i = 0; i < aggregates.size(); ++i) {
+    layout.aggregates.push_back(layout.schema.size());
+    AddAggregate(aggregates[i], i, &layout.schema);
+  }
+  return layout;
+}
+
+PartialLayout MakePartialLayout(const WindowSpec& spec) {
+  std::vector<Aggregate> aggregates;
+  for (const AggregateItem& item : spec.aggregates) {
+    aggregates.push_back(Aggregate::Compile(item.expression, spec.rows).value());
+  }
+  return MakePartialLayout(spec, aggregates);
+}
+
+Schema PartialSchema(const WindowSpec& spec) { return MakePartialLayout(spec).schema; }
+
+}  // namespace tidemark

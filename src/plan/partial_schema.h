@@ -1,0 +1,43 @@
+// The rows between the two phases of an aggregation: what the partial phase writes and the final phase reads.
+//
+//   group_by columns, as in the rows aggregated
+//   __partial_window_start   timestamp (absent for all-time aggregates)
+//   __partial_rows           int64, rows behind this partial
+//   for aggregate i:
+//     count(*), count(x)     __partial_i_count   int64
+//     sum                    __partial_i_sum     decimal(38,0) over integers, decimal(38,s), double; null: no value yet
+//     avg                    __partial_i_sum, __partial_i_count
+//     min, max               __partial_i_value   null: no value yet
+//     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
+//                            __partial_i_offset  the row's order; time is null: no row yet
+//
+// Users' columns never start with "__", so nothing clashes. The only hidden column of partials is kTime.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "src/base/schema.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+struct Aggregate;  // src/expr/expression.h
+
+struct PartialLayout {
+  Schema schema;
+  std::optional<size_t> window_start;  // position; nothing for all-time aggregates
+  size_t rows = 0;                     // position
+  std::vector<size_t> aggregates;      // position of the first column of each aggregate
+};
+
+// Group columns stand at positions 0..group_by.size()-1. The spec's aggregates must compile against spec.rows, which
+// the planner has made sure of.
+PartialLayout MakePartialLayout(const WindowSpec& spec);
+Schema PartialSchema(const WindowSpec& spec);
+
+// The same from types already known, for who has compiled the aggregates anyway.
+PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggregate>& aggregates);
+
+}  // namespace tidemark

@@ -1,0 +1,285 @@
+// The checked plan: what a topology.yaml means, with every name resolved, every type known and the cut into stages made.
+// Built by src/plan/planner.h from YAML (or by C++ code that links tidemark::tidemark), read by everything else.
+// Plain values; immutable once built, usable from any thread.
+//
+// A plan is a list of stages. A stage is a graph of nodes that runs on one partition at a time (a task is one stage on
+// one partition): inputs at its top (source topics, internal topics), operators, outputs at its bottom (Kafka sinks,
+// repartition topics, feeds of external sinks). Rows never leave a task except through an output node.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "src/base/batch.h"
+#include "src/base/schema.h"
+#include "src/base/time.h"
+
+namespace tidemark {
+
+// ---- Kafka and the process -----------------------------------------------------------------------------------------
+
+struct KafkaSettings {
+  std::string brokers;
+  std::vector<std::pair<std::string, std::string>> properties;  // librdkafka's, as given
+};
+
+// How a topic is made where it is missing.
+struct TopicCreation {
+  int32_t partitions = 0;        // 0: as many as the largest input of the topology
+  int32_t replication_factor = -1;  // -1: the broker's default
+  std::map<std::string, std::string> config;
+};
+
+// ---- Sources and tables --------------------------------------------------------------------------------------------
+
+enum class KeyFormat { kNone, kText, kJson, kBytes };
+
+struct SourceColumn {
+  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp };
+  enum class OnError { kDeadLetter, kNull };
+
+  Column column;
+  From from = From::kValue;
+  std::vector<std::string> path;              // kValue: keys from the root of the JSON object; default {name}
+  std::string header;                         // kHeader: its name
+  std::optional<std::string> default_value;   // as text in the JSON form of the type; used where the value is missing or null
+  OnError on_error = OnError::kDeadLetter;
+};
+
+enum class WhenAllIdle { kHold, kFollowClock };
+
+struct EventTimeSpec {
+  std::optional<size_t> column;  // position among the columns, a timestamp; none: the record's timestamp
+  int64_t max_out_of_orderness_us = 0;
+  int64_t idle_after_us = 10 * kSecond;
+  WhenAllIdle when_all_idle = WhenAllIdle::kHold;
+  int64_t max_ahead_us = 3600 * kSecond;
+};
+
+// Where a partition starts that has neither a committed offset nor a commit record.
+struct StartPosition {
+  enum class At { kEarliest, kLatest, kTimestamp } at = At::kEarliest;
+  int64_t timestamp_ms = 0;
+};
+
+struct SourcePlan {
+  std::string name;
+  int32_t order = 0;  // position among the sources sorted by name; the value of Hidden::kSource
+  std::string topic;
+  StartPosition start;
+  KeyFormat key_format = KeyFormat::kNone;
+  std::vector<SourceColumn> columns;
+  EventTimeSpec event_time;
+  std::vector<size_t> partitioned_by;   // positions among the columns; empty: no promise
+  bool verify_partitioning = false;     // the columns are the record key, so murmur2 can be checked
+  HiddenSet hidden;
+
+  Schema schema() const;  // the columns as a Schema
+};
+
+struct TablePlan {
+  enum class FileFormat { kParquet, kCsv, kJsonLines };
+
+  std::string name;
+  std::string topic;  // either a topic (value format JSON, compacted, null value = row deleted)
+  std::string file;   // or a file
+  FileFormat file_format = FileFormat::kJsonLines;
+  KeyFormat key_format = KeyFormat::kNone;  // as for sources; needed where a column comes `from: key`
+  std::vector<SourceColumn> columns;
+  std::vector<size_t> key;  // positions among the columns
+
+  Schema schema() const;
+};
+
+// ---- Operators -----------------------------------------------------------------------------------------------------
+
+// Each spec refers to columns of its input by position, and to expressions by text (compiled again by the operator
+// against `Node::input`; the planner has already checked them).
+
+struct FilterSpec {
+  std::string expression;
+};
+
+struct ProjectSpec {
+  struct Item {
+    std::string name;
+    std::string expression;
+  };
+  std::vector<Item> items;  // "*" is already spelled out
+};
+
+struct DedupSpec {
+  std::vector<size_t> by;
+  int64_t within_us = 0;
+  int64_t grace_us = 0;
+  bool keep_last = false;
+};
+
+struct JoinSpec {
+  std::string table;
+  std::vector<std::pair<size_t, size_t>> on;  // (stream column, table column), the latter are the table's key in order
+  bool left = false;
+  std::vector<size_t> columns;                // of the table, appended to the row (their output names: Node::output)
+  std::optional<std::string> unmatched_topic;
+};
+
+struct AggregateItem {
+  std::string name;
+  std::string expression;  // one aggregate call, see Aggregate::Compile
+};
+
+// Windowed and all-time aggregation. Output columns: the group_by columns, window_start and window_end (timestamps, not
+// for all-time), the aggregates.
+struct WindowSpec {
+  // kSingle: rows in, results out. kPartial: rows in, partials out, one batch a commit, nothing kept between commits.
+  // kFinal: partials in, results out.
+  enum class Phase { kSingle, kPartial, kFinal };
+
+  Phase phase = Phase::kSingle;
+  int64_t size_us = 0;   // 0: all time
+  int64_t every_us = 0;  // == size_us for tumbling
+  int64_t grace_us = 0;
+  bool on_update = false;
+  std::optional<std::string> late_topic;
+  std::vector<size_t> group_by;  // positions in `rows`
+  std::vector<AggregateItem> aggregates;
+  Schema rows;                   // the schema of the rows aggregated (== Node::input except for kFinal)
+  HiddenSet rows_hidden;
+};
+
+struct TopSpec {
+  struct Order {
+    size_t column = 0;
+    bool descending = false;
+  };
+  int64_t k = 0;
+  std::vector<size_t> by;    // group; over on_close rows window_start and window_end are part of it
+  std::vector<Order> order;  // ties already spelled out: the remaining visible columns, ascending, are appended
+  std::string rank;          // name of the int64 rank column (1..k), appended last; empty: none
+  bool on_update = false;    // input is an update step
+  std::vector<size_t> input_key;  // of the update step
+};
+
+struct PassSpec {};  // union, or a repartition's reading end
+
+using OperatorSpec = std::variant<PassSpec, FilterSpec, ProjectSpec, DedupSpec, JoinSpec, WindowSpec, TopSpec>;
+
+// ---- Sinks ---------------------------------------------------------------------------------------------------------
+
+struct KafkaSinkSpec {
+  std::string topic;
+  std::vector<size_t> key;       // positions among the step's columns; empty: no record key
+  KeyFormat key_format = KeyFormat::kText;
+  bool upsert = false;           // deletes become tombstones, update-before rows are skipped
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string compression;       // librdkafka's compression.codec; empty: lz4
+  std::optional<TopicCreation> create;
+  std::optional<TimestampForm> window_form;
+};
+
+struct PostgresSinkSpec {
+  std::string url;
+  std::string schema = "public";
+  std::string table;
+  std::vector<size_t> key;
+  bool upsert = false;
+  bool create = true;
+};
+
+struct ParquetSinkSpec {
+  struct PartitionColumn {
+    std::string name;        // of the folder: name=value
+    std::string expression;  // over the step's columns
+  };
+  std::string path;          // a folder or s3://bucket/prefix
+  std::vector<PartitionColumn> partition_by;
+  int64_t max_bytes = 128 << 20;
+  int64_t max_age_us = 300 * kSecond;
+};
+
+// ---- The graph -----------------------------------------------------------------------------------------------------
+
+// What rows of a step stand for. An update step has the key by which rows replace each other.
+struct StepMode {
+  bool update = false;
+  std::vector<size_t> key;  // update steps: positions among the output columns
+};
+
+struct Node {
+  enum class Kind {
+    kSource,       // `source`: decoded rows of a source topic
+    kInternal,     // `edge`: unpacked rows of an internal topic
+    kOperator,     // `spec`
+    kKafkaSink,    // `sink`
+    kRepartition,  // `edge`: rows packed for another stage
+    kFeed,         // `edge`: rows packed for an external sink
+  };
+
+  Kind kind = Kind::kOperator;
+  std::string step;             // the user's name of the source, step or sink; names state, metrics and the ledger
+  OperatorSpec spec;            // kOperator
+  int source = -1;              // kSource: index in Plan::sources
+  int edge = -1;                // kInternal, kRepartition, kFeed: index in Plan::edges
+  int sink = -1;                // kKafkaSink, kFeed: index in Plan::sinks
+  std::vector<int> inputs;      // nodes of this stage, all before this one; several = union
+  Schema input;                 // of every one of `inputs`; for kSource and kInternal the same as output
+  HiddenSet input_hidden;
+  Schema output;
+  HiddenSet hidden;
+  StepMode mode;
+};
+
+// An internal topic between two stages, or between a stage and an external sink.
+struct Edge {
+  std::string topic;        // "<name>.<step>.repartition" or "<name>.<sink>.feed"
+  std::string step;
+  int from_stage = -1;
+  int to_stage = -1;        // -1: an external sink
+  int to_sink = -1;
+  std::vector<size_t> key;  // columns hashed to find the target partition; empty: keep the task's own partition
+  Schema schema;
+  HiddenSet hidden;
+  bool update = false;
+  int32_t partitions = 0;   // 0: InternalTopics' rule
+  std::string reason;       // why it is there, for people: "counted groups by geographical_location"
+};
+
+struct Stage {
+  std::string name;              // unique; names the changelog topic "<app>.<name>.changelog"
+  std::vector<Node> nodes;       // in topological order
+  bool stateful = false;
+};
+
+struct SinkPlan {
+  std::string name;
+  std::string from;  // step
+  std::variant<KafkaSinkSpec, PostgresSinkSpec, ParquetSinkSpec> spec;
+  Schema schema;
+  HiddenSet hidden;
+  StepMode mode;
+};
+
+struct Plan {
+  std::string name;
+  KafkaSettings kafka;
+  int64_t commit_interval_us = 100 * kMillisecond;
+  int64_t memory_bytes = int64_t{2} << 30;
+  std::string dead_letter_topic;
+  TopicCreation dead_letter_creation;
+  bool create_internal_topics = true;
+  TopicCreation internal_topics;
+  std::vector<SourcePlan> sources;
+  std::vector<TablePlan> tables;
+  std::vector<Stage> stages;  // upstream before downstream
+  std::vector<Edge> edges;
+  std::vector<SinkPlan> sinks;
+};
+
+std::string ChangelogTopic(const Plan& plan, const Stage& stage);
+
+}  // namespace tidemark

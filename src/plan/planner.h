@@ -1,0 +1,25 @@
+// topology.yaml to a checked Plan: the front door of this layer. Reads (yaml_reader.h), resolves names and types
+// (logical.h), then cuts the graph into stages (stages.h).
+//
+// Offline and deterministic: the same file gives the same plan wherever its entries stand, except that columns keep the
+// order they are written in. Any thread may call.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <absl/status/statusor.h>
+
+#include "src/plan/plan.h"
+#include "src/plan/substitute.h"
+
+namespace tidemark {
+
+// InvalidArgument for anything wrong with the file. The message lists every error on a line of its own, as
+// "file:line:column: what was expected (did you mean ...)".
+absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const EnvLookup& env);
+
+// The same for a file, with the environment of this process.
+absl::StatusOr<Plan> LoadPlan(const std::string& path);
+
+}  // namespace tidemark

@@ -1,0 +1,328 @@
+// Sinks: their defaults, what they ask of their step, and what nothing reads.
+#include <algorithm>
+#include <set>
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "src/base/suggest.h"
+#include "src/expr/expression.h"
+#include "src/plan/logical.h"
+
+namespace tidemark {
+namespace {
+
+class SinkCheck {
+ public:
+  SinkCheck(const topology::Sink& yaml, const LogicalStep& step, Diagnostics* diagnostics)
+      : yaml_(yaml), step_(step), diagnostics_(*diagnostics), path_("sinks/" + yaml.name()) {}
+
+  std::optional<SinkPlan> Run();
+
+ private:
+  bool Kafka(SinkPlan* out);
+  bool PostgresTable(SinkPlan* out);
+  bool ParquetLake(SinkPlan* out);
+  bool PartitionBy(ParquetSinkSpec* spec);
+  bool CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert);
+  // An upsert key must contain the step's key, or rows of different keys would overwrite each other.
+  bool CheckUpsertKey(const std::vector<size_t>& key, const std::string& field);
+  bool Error(const std::string& field, std::string_view message) {
+    diagnostics_.Error(field.empty() ? path_ : absl::StrCat(path_, "/", field), message);
+    return false;
+  }
+  bool Present(const std::string& field) const { return diagnostics_.Present(absl::StrCat(path_, "/", field)); }
+  std::string StepKey() const { return ColumnNames(step_.output, step_.mode.key); }
+
+  const topology::Sink& yaml_;
+  const LogicalStep& step_;
+  Diagnostics& diagnostics_;
+  const std::string path_;
+};
+
+std::optional<SinkPlan> SinkCheck::Run() {
+  SinkPlan out;
+  out.name = yaml_.name();
+  out.from = yaml_.from();
+  out.schema = step_.output;
+  out.mode = step_.mode;
+  const int kinds = int{yaml_.has_topic()} + int{yaml_.has_postgres()} + int{yaml_.has_parquet()};
+  if (kinds != 1) {
+    if (kinds == 0 && diagnostics_.Broken(path_)) return std::nullopt;
+    Error("", "a sink writes to one of: topic, postgres, parquet");
+    return std::nullopt;
+  }
+  if (!yaml_.has_topic()) {
+    for (const char* field : {"format", "key", "key_format", "mode", "headers", "compression", "create"}) {
+      if (Present(field)) {
+        Error(field, absl::StrCat("'", field, "' beside `from` is for Kafka sinks",
+                                  yaml_.has_postgres() ? "; move it into postgres: {...}" : ""));
+      }
+    }
+  }
+  const bool good = yaml_.has_topic() ? Kafka(&out) : yaml_.has_postgres() ? PostgresTable(&out) : ParquetLake(&out);
+  if (!good || diagnostics_.Broken(path_)) return std::nullopt;
+  return out;
+}
+
+bool SinkCheck::CheckUpsertKey(const std::vector<size_t>& key, const std::string& field) {
+  if (key.empty()) {
+    return Error(Present(field) ? field : "",
+                 absl::StrCat("mode: upsert needs a key", step_.mode.update ? " that contains " + StepKey() : ""));
+  }
+  for (const size_t k : step_.mode.key) {
+    if (std::find(key.begin(), key.end(), k) == key.end()) {
+      return Error(field, absl::StrCat("rows of ", step_.name, " replace each other by (", StepKey(),
+                                       "): the key must contain ", step_.output[k].name));
+    }
+  }
+  return true;
+}
+
+bool SinkCheck::CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert) {
+  if (key.empty()) return Present("key_format") ? Error("key_format", "key_format goes with key") : true;
+  const Column& first = step_.output[key[0]];
+  if (format != KeyFormat::kJson && key.size() > 1) {
+    return Error("key", absl::StrCat("a key of several columns (", ColumnNames(step_.output, key),
+                                     ") has key_format: json; text and bytes hold one column"));
+  }
+  const Kind kind = first.type.kind;
+  if (format == KeyFormat::kText && (kind == Kind::kBytes || kind == Kind::kDouble || kind == Kind::kBool)) {
+    return Error("key", absl::StrCat("key_format: text can't hold ", TypeName(first.type), "; use ",
+                                     kind == Kind::kBytes ? "bytes" : "json"));
+  }
+  if (format == KeyFormat::kBytes && kind != Kind::kBytes) {
+    return Error("key", absl::StrCat("key_format: bytes holds a column of type bytes, not ", TypeName(first.type)));
+  }
+  if (upsert && format != KeyFormat::kJson && first.nullable) {
+    return Error("key", absl::StrCat("column ", first.name,
+                                     " can be null, and a record without key can't replace another; "
+                                     "use key_format: json, or coalesce it in a project step"));
+  }
+  return true;
+}
+
+bool SinkCheck::Kafka(SinkPlan* out) {
+  KafkaSinkSpec spec;
+  spec.topic = yaml_.topic();
+  CheckTopicName(spec.topic, path_ + "/topic", &diagnostics_);
+  const auto key = FindColumns(yaml_.key(), step_.output, path_ + "/key", "step " + step_.name, &diagnostics_);
+  if (!key) return false;
+  spec.key = *key;
+  spec.key_format = yaml_.key_format() == "json"    ? KeyFormat::kJson
+                    : yaml_.key_format() == "bytes" ? KeyFormat::kBytes
+                                                    : KeyFormat::kText;
+  spec.upsert = yaml_.has_mode() ? yaml_.mode() == "upsert" : step_.mode.update;
+  if (step_.mode.update && !spec.upsert) {
+    return Error("mode", absl::StrCat("step ", step_.name, " updates its rows (key ", StepKey(),
+                                      "), which an append sink can't show: use mode: upsert with that key, or emit: "
+                                      "on_close in the step"));
+  }
+  if (spec.upsert && !CheckUpsertKey(spec.key, "key")) return false;
+  if (!CheckKey(spec.key, spec.key_format, spec.upsert)) return false;
+  for (const topology::Entry& header : yaml_.headers()) spec.headers.emplace_back(header.name(), header.value());
+  spec.compression = yaml_.has_compression() ? yaml_.compression() : "lz4";
+  if (yaml_.has_create()) spec.create = ReadTopicCreation(yaml_.create(), path_ + "/create", &diagnostics_);
+  out->spec = std::move(spec);
+  return true;
+}
+
+bool SinkCheck::PostgresTable(SinkPlan* out) {
+  const topology::Postgres& yaml = yaml_.postgres();
+  PostgresSinkSpec spec;
+  spec.url = yaml.url();
+  spec.schema = yaml.has_schema() ? yaml.schema() : "public";
+  spec.table = yaml.table();
+  spec.create = !yaml.has_create() || yaml.create();
+  if (spec.url.empty() && Present("postgres/url")) {
+    Error("postgres/url", "expected a PostgreSQL URL such as postgresql://user@host:5432/database");
+  }
+  for (const auto& [field, name] : {std::pair{"schema", &spec.schema}, std::pair{"table", &spec.table}}) {
+    const std::string at = absl::StrCat("postgres/", field);
+    if (name->size() > 63 || (name->empty() && Present(at))) Error(at, "PostgreSQL's names have 1 to 63 bytes");
+  }
+  const auto key = FindColumns(yaml.key(), step_.output, path_ + "/postgres/key", "step " + step_.name, &diagnostics_);
+  if (!key) return false;
+  spec.key = *key;
+  spec.upsert = yaml.has_mode() ? yaml.mode() == "upsert" : !spec.key.empty();
+  if (step_.mode.update && !spec.upsert) {
+    return Error(Present("postgres/mode") ? "postgres/mode" : "postgres",
+                 absl::StrCat("step ", step_.name,
+                              " updates its rows, which mode: insert can't show: use mode: upsert "
+                              "with a key that contains ",
+                              StepKey(), ", or emit: on_close in the step"));
+  }
+  if (spec.upsert && !CheckUpsertKey(spec.key, "postgres/key")) return false;
+  if (!spec.upsert && !spec.key.empty()) return Error("postgres/key", "a key goes with mode: upsert");
+  for (const size_t k : spec.key) {
+    if (!step_.output[k].nullable) continue;
+    Error("postgres/key", absl::StrCat("column ", step_.output[k].name,
+                                       " can be null, which a primary key can't hold; "
+                                       "coalesce it in a project step"));
+  }
+  out->spec = std::move(spec);
+  return true;
+}
+
+bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
+  std::set<std::string> names;
+  for (const topology::Entry& item : yaml_.parquet().partition_by()) {
+    const std::string field = "parquet/partition_by/" + item.name();
+    const bool is_column = item.value().empty() && step_.output.Find(item.name());
+    ParquetSinkSpec::PartitionColumn partition;
+    partition.expression = is_column ? QuoteIdentifier(item.name()) : item.value().empty() ? item.name() : item.value();
+    partition.name = item.name();
+    if (item.value().empty() && !is_column) {
+      // A bare call names its folder after the function.
+      const std::string call = item.name().substr(0, item.name().find('('));
+      const bool named =
+          call.size() < item.name().size() && !call.empty() &&
+          std::all_of(call.begin(), call.end(), [](char c) { return absl::ascii_islower(c) || c == '_'; });
+      if (named) partition.name = call;
+    }
+    const auto expression = Expression::Compile(partition.expression, step_.output);
+    const std::string at = absl::StrCat(path_, "/", field);
+    if (!expression.ok()) {
+      const auto byte = ErrorPosition(expression.status());
+      diagnostics_.ErrorInside(at, partition.expression, byte.value_or(-1), std::string(expression.status().message()));
+      continue;
+    }
+    const Kind kind = expression->type().kind;
+    if (kind == Kind::kDouble || kind == Kind::kBytes || kind == Kind::kTimestamp || kind == Kind::kDecimal) {
+      Error(field, absl::StrCat("a folder can't be named by ", TypeName(expression->type()),
+                                "; use date(), date_trunc or a cast"));
+    } else if (partition.name.find_first_of("/=()\" ") != std::string::npos || absl::StartsWith(partition.name, "__")) {
+      Error(field, absl::StrCat("'", partition.name, "' can't name a folder; write { name: \"", item.name(), "\" }"));
+    } else if (!names.insert(partition.name).second) {
+      Error(field, absl::StrCat("folder name '", partition.name, "' stands here twice"));
+    } else if (const auto column = step_.output.Find(partition.name); column && expression->AsColumn() != column) {
+      Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", step_.name,
+                                "; give it another: "
+                                "{ name: \"",
+                                partition.expression, "\" }"));
+    } else {
+      spec->partition_by.push_back(std::move(partition));
+    }
+  }
+  return !diagnostics_.Broken(path_);
+}
+
+bool SinkCheck::ParquetLake(SinkPlan* out) {
+  const topology::Parquet& yaml = yaml_.parquet();
+  if (step_.mode.update) {
+    return Error("parquet",
+                 absl::StrCat("step ", step_.name, " updates its rows (key ", StepKey(),
+                              "), and a row in a Parquet file can't be changed: use emit: on_close in the step"));
+  }
+  ParquetSinkSpec spec;
+  spec.path = yaml.path();
+  const size_t scheme = spec.path.find("://");
+  if (spec.path.empty() && Present("parquet/path")) {
+    Error("parquet/path", "expected a folder or s3://bucket/prefix");
+  } else if (scheme != std::string::npos && !absl::StartsWith(spec.path, "s3://")) {
+    Error("parquet/path",
+          absl::StrCat(spec.path.substr(0, scheme), ":// isn't implemented; a folder or s3://bucket/prefix"));
+  } else if (spec.path == "s3://" || absl::StartsWith(spec.path, "s3:///")) {
+    Error("parquet/path", "the bucket is missing: s3://bucket/prefix");
+  }
+  if (yaml.has_max_bytes()) spec.max_bytes = yaml.max_bytes();
+  if (yaml.has_max_age()) spec.max_age_us = yaml.max_age();
+  if (spec.max_bytes < (1 << 10)) Error("parquet/max_bytes", "expected 1KiB or more");
+  if (spec.max_age_us < kMillisecond) Error("parquet/max_age", "max_age must be longer than nothing");
+  if (!PartitionBy(&spec)) return false;
+  out->spec = std::move(spec);
+  return true;
+}
+
+// Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.
+void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+  std::set<std::string> read, joined;
+  for (const topology::Step& step : topology.steps()) {
+    for (const std::string& from : step.from()) {
+      if (from != step.name()) read.insert(from);
+    }
+    joined.insert(step.join().table());
+  }
+  for (const topology::Sink& sink : topology.sinks()) read.insert(sink.from());
+  for (const SourcePlan& source : plan.sources) {
+    if (!read.contains(source.name)) {
+      diagnostics->Error("sources/" + source.name, absl::StrCat("no step or sink reads source '", source.name, "'"));
+    }
+  }
+  for (const topology::Step& step : topology.steps()) {
+    if (!read.contains(step.name())) {
+      diagnostics->Error("steps/" + step.name(), absl::StrCat("no step or sink reads step '", step.name(), "'"));
+    }
+  }
+  for (const TablePlan& table : plan.tables) {
+    if (!joined.contains(table.name)) {
+      diagnostics->Error("tables/" + table.name, absl::StrCat("no step joins table '", table.name, "'"));
+    }
+  }
+}
+
+// Output that would come back as input, or mix with dead letters.
+void CheckTopics(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+  const auto check = [&](const std::string& topic, const std::string& path) {
+    for (const SourcePlan& source : plan.sources) {
+      if (source.topic == topic && !topic.empty()) {
+        diagnostics->Error(path, absl::StrCat("source ", source.name, " reads topic ", topic,
+                                              ": the topology would read its own output"));
+      }
+    }
+    for (const TablePlan& table : plan.tables) {
+      if (table.topic == topic && !topic.empty()) {
+        diagnostics->Error(path, absl::StrCat("table ", table.name, " reads topic ", topic,
+                                              ": the topology would read its own output"));
+      }
+    }
+  };
+  for (const topology::Sink& sink : topology.sinks()) {
+    const std::string path = "sinks/" + sink.name() + "/topic";
+    check(sink.topic(), path);
+    if (sink.has_topic() && sink.topic() == plan.dead_letter_topic) {
+      diagnostics->Error(path, absl::StrCat("topic ", sink.topic(), " holds the dead letters; see dead_letter.topic"));
+    }
+  }
+  for (const topology::Step& step : topology.steps()) {
+    if (step.window().has_late()) check(step.window().late().topic(), "steps/" + step.name() + "/window/late/topic");
+    if (step.join().has_unmatched())
+      check(step.join().unmatched().topic(), "steps/" + step.name() + "/join/unmatched/topic");
+  }
+  check(plan.dead_letter_topic, "dead_letter/topic");
+}
+
+}  // namespace
+
+void CheckSinks(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan) {
+  std::vector<std::string> names;
+  for (const SourcePlan& source : plan->sources) names.push_back(source.name);
+  for (const topology::Step& step : topology.steps()) names.push_back(step.name());
+  for (const topology::Sink& yaml : topology.sinks()) {
+    const std::string path = "sinks/" + yaml.name();
+    CheckName(yaml.name(), path, "sink", diagnostics);
+    if (std::find(names.begin(), names.end(), yaml.name()) != names.end()) {
+      diagnostics->Error(path, absl::StrCat("'", yaml.name(), "' is the name of a source or step already"));
+    }
+    if (yaml.from().empty()) continue;
+    if (std::find(names.begin(), names.end(), yaml.from()) == names.end()) {
+      diagnostics->Error(path + "/from",
+                         absl::StrCat("unknown source or step '", yaml.from(), "'", DidYouMean(yaml.from(), names)));
+      continue;
+    }
+    const auto step = logical.by_name.find(yaml.from());  // missing: part of a cycle
+    if (step == logical.by_name.end() || !logical.steps[static_cast<size_t>(step->second)].usable) continue;
+    auto sink = SinkCheck(yaml, logical.steps[static_cast<size_t>(step->second)], diagnostics).Run();
+    if (sink) plan->sinks.push_back(*std::move(sink));
+  }
+  std::sort(plan->sinks.begin(), plan->sinks.end(),
+            [](const SinkPlan& a, const SinkPlan& b) { return a.name < b.name; });
+  if (topology.sinks().empty() && diagnostics->Present("sinks"))
+    diagnostics->Error("sinks", "at least one sink is needed");
+  RefuseUnread(topology, *plan, diagnostics);
+  CheckTopics(topology, *plan, diagnostics);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,128 @@
+// From a graph of nodes to stages: what is connected without passing through an internal topic runs together.
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/plan/stages.h"
+
+namespace tidemark {
+namespace {
+
+bool IsStateful(const Node& node) {
+  if (node.kind != Node::Kind::kOperator) return false;
+  const auto* window = std::get_if<WindowSpec>(&node.spec);
+  return std::holds_alternative<DedupSpec>(node.spec) || std::holds_alternative<TopSpec>(node.spec) ||
+         (window != nullptr && window->phase != WindowSpec::Phase::kPartial);
+}
+
+// For each node, the smallest node that it is connected with.
+std::vector<int> Components(const std::vector<Node>& nodes) {
+  std::vector<int> parent(nodes.size());
+  std::iota(parent.begin(), parent.end(), 0);
+  const auto root = [&](int i) {
+    while (parent[static_cast<size_t>(i)] != i) i = parent[static_cast<size_t>(i)];
+    return i;
+  };
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    for (const int input : nodes[i].inputs) {
+      const int a = root(static_cast<int>(i)), b = root(input);
+      parent[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
+    }
+  }
+  std::vector<int> out;
+  for (size_t i = 0; i < nodes.size(); ++i) out.push_back(root(static_cast<int>(i)));
+  return out;
+}
+
+// A source stage is named by its first source, another by the first step behind the topics that it reads.
+std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root) {
+  std::string source, step;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (component[i] != root || !nodes[i].inputs.empty()) continue;
+    std::string& name = nodes[i].kind == Node::Kind::kSource ? source : step;
+    if (name.empty() || nodes[i].step < name) name = nodes[i].step;
+  }
+  return source.empty() ? step : source;
+}
+
+}  // namespace
+
+void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* plan) {
+  const std::vector<int> component = Components(nodes);
+  std::map<std::string, int> waiting;  // stage names to roots
+  for (const int root : std::set<int>(component.begin(), component.end())) {
+    waiting[StageName(nodes, component, root)] = root;
+  }
+  std::map<int, std::set<int>> upstream;  // by root
+  for (const Node& writer : nodes) {
+    if (writer.kind != Node::Kind::kRepartition) continue;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (nodes[i].kind != Node::Kind::kInternal || nodes[i].edge != writer.edge) continue;
+      upstream[component[i]].insert(component[static_cast<size_t>(&writer - nodes.data())]);
+    }
+  }
+  std::map<int, int> index;  // of a stage, by root
+  while (!waiting.empty()) {
+    const auto ready = std::find_if(waiting.begin(), waiting.end(), [&](const auto& stage) {
+      return std::all_of(upstream[stage.second].begin(), upstream[stage.second].end(),
+                         [&](int up) { return index.contains(up); });
+    });
+    if (ready == waiting.end()) {
+      // A union joined rows from before and behind a repartition.
+      const std::string& name = waiting.begin()->first;
+      const std::string path = diagnostics->Present("steps/" + name) ? "steps/" + name : "steps";
+      diagnostics->Error(path, absl::StrCat("rows from before and behind the repartition of '", name,
+                                            "' meet again in one "
+                                            "union, so that a stage would read its own output; repartition the other "
+                                            "inputs of that union too"));
+      return;
+    }
+    const auto [name, root] = *ready;
+    index[root] = static_cast<int>(plan->stages.size());
+    Stage stage;
+    stage.name = name;
+    std::map<int, int> position;  // of a draft in its stage
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      if (component[i] != root) continue;
+      position[static_cast<int>(i)] = static_cast<int>(stage.nodes.size());
+      Node node = nodes[i];
+      for (int& input : node.inputs) input = position.at(input);
+      if (node.edge >= 0) {
+        Edge& edge = plan->edges[static_cast<size_t>(node.edge)];
+        (node.kind == Node::Kind::kInternal ? edge.to_stage : edge.from_stage) = index[root];
+      }
+      stage.stateful = stage.stateful || IsStateful(node);
+      stage.nodes.push_back(std::move(node));
+    }
+    plan->stages.push_back(std::move(stage));
+    waiting.erase(ready);
+  }
+}
+
+// All inputs of a stage have one partition count: what one repartition asks for counts for the others.
+void AgreeOnPartitions(Diagnostics* diagnostics, Plan* plan) {
+  for (size_t s = 0; s < plan->stages.size(); ++s) {
+    const Edge* asked = nullptr;
+    for (const Edge& edge : plan->edges) {
+      if (edge.to_stage != static_cast<int>(s) || edge.partitions == 0) continue;
+      if (asked != nullptr && asked->partitions != edge.partitions) {
+        diagnostics->Error(
+            "steps/" + edge.step,
+            absl::StrCat("'", edge.step, "' has ", edge.partitions, " partitions, '", asked->step, "' has ",
+                         asked->partitions, ", and a later step reads both: give them equal `partitions`"));
+        return;
+      }
+      asked = &edge;
+    }
+    if (asked == nullptr) continue;
+    const int32_t partitions = asked->partitions;
+    for (Edge& edge : plan->edges) {
+      if (edge.to_stage == static_cast<int>(s)) edge.partitions = partitions;
+    }
+  }
+}
+
+}  // namespace tidemark

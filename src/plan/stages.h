@@ -1,0 +1,27 @@
+// The cut into stages: where rows must move to another key, a repartition is put in; what remains connected is a stage.
+// Then, backwards from what later steps need, which hidden columns travel. Internal to src/plan.
+#pragma once
+
+#include <vector>
+
+#include "src/plan/diagnostics.h"
+#include "src/plan/logical.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// Fills in stages, edges, and `hidden` of sources and sinks. `plan` holds checked sources and sinks; every step of
+// `logical` is usable.
+void CutStages(const Logical& logical, Diagnostics* diagnostics, Plan* plan);
+
+// Input and output hidden columns of all nodes, edges, sources and sinks of the draft `nodes`, whose inputs are
+// positions among themselves. `needs` holds, for each node, what its own work reads.
+void InferHidden(const std::vector<HiddenSet>& needs, std::vector<Node>* nodes, Plan* plan);
+
+// The connected parts of `nodes`, as plan->stages in topological order; their indices into plan->edges.
+void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* plan);
+
+// All inputs of a stage have one partition count: what one repartition asks for counts for the others.
+void AgreeOnPartitions(Diagnostics* diagnostics, Plan* plan);
+
+}  // namespace tidemark

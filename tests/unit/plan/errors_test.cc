@@ -1,0 +1,280 @@
+// Every mistake gets its place, what was expected and the nearest valid name.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/plan/plan_text.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A step line of the topology Clicks() stands in line 20, and its sink reads it.
+std::string StepError(const std::string& body) {
+  return ErrorsOf(Clicks("  a: { from: clicks, " + body + " }\n", "a"));
+}
+
+TEST(ErrorsTest, TheTopologyThatTheOthersVaryIsValid) { EXPECT_EQ(ErrorsOf(Clicks("")), ""); }
+
+TEST(ErrorsTest, AnUnknownFieldGetsItsPlaceAndTheNearestName) {
+  EXPECT_EQ(StepError("dedup: { by: [guid], withn: 1h }"),
+            "t.yaml:20:43: unknown field 'withn' (did you mean 'within'?)");
+}
+
+TEST(ErrorsTest, AFieldStandsOnce) {
+  EXPECT_EQ(ErrorsOf("name: again\n" + Clicks("")), "t.yaml:2:1: 'name' stands here twice (first at line 1)");
+  EXPECT_THAT(ErrorsOf(Clicks("  towns: { from: clicks, filter: \"price > 1\" }\n")),
+              StartsWith("t.yaml:20:3: 'towns' stands here twice (first at line 19)"));
+}
+
+TEST(ErrorsTest, AWrongTypeSaysWhatWasExpected) {
+  EXPECT_EQ(StepError("dedup: { by: [guid], within: soon }"),
+            "t.yaml:20:51: expected a duration such as 100ms, 5s, 10m, 1h or 1d, found 'soon'");
+  EXPECT_EQ(StepError("dedup: { by: guid, within: 1h }"), "t.yaml:20:35: expected a list, found 'guid'; write [guid]");
+  EXPECT_EQ(StepError("dedup: yes"), "t.yaml:20:29: expected a mapping, found 'yes'");
+  EXPECT_THAT(StepError("project: [guid]"), HasSubstr("expected a mapping, found a list"));
+  EXPECT_THAT(StepError("project: { x: [guid] }"), HasSubstr("expected a string, found a list"));
+  EXPECT_THAT(ErrorsOf("memory: lots\n" + Clicks("")), StartsWith("t.yaml:1:9: expected a size such as"));
+  EXPECT_THAT(StepError("top: { k: many, order: [guid] }"), HasSubstr("expected a whole number, found 'many'"));
+  EXPECT_THAT(StepError("filter:"), HasSubstr("expected a string, found nothing"));
+}
+
+TEST(ErrorsTest, WhatIsMissingIsNamed) {
+  EXPECT_EQ(StepError("dedup: { by: [guid] }"), "t.yaml:20:22: missing field 'within'");
+  EXPECT_EQ(ErrorsOf("name: x\n"), "t.yaml:1:1: missing field 'sources'\nt.yaml:1:1: missing field 'sinks'");
+  EXPECT_THAT(ErrorsOf(""), HasSubstr("the file is empty"));
+  EXPECT_THAT(ErrorsOf("a: [1, 2\nb: }"), AllOf(StartsWith("t.yaml:2:"), HasSubstr("not YAML")));
+  EXPECT_THAT(ErrorsOf("just text"), HasSubstr("expected a mapping"));
+  EXPECT_THAT(ErrorsOf("a: 1\n---\nb: 1\n"), HasSubstr("a second YAML document"));
+}
+
+TEST(ErrorsTest, AllErrorsOfAFileAreReportedAtOnceInItsOrder) {
+  EXPECT_EQ(ErrorsOf(R"(name: web
+commit_intervall: 1s
+sources:
+  clicks:
+    topic: "bad topic"
+    columns: { guid: int63, ms: timestamp_ms }
+    event_time: { column: mss }
+steps:
+  a: { from: click, filter: "guid > 1" }
+sinks:
+  out: { from: b, topic: out, key_format: txt }
+)"),
+            "t.yaml:2:1: unknown field 'commit_intervall' (did you mean 'commit_interval'?)\n"
+            "t.yaml:4:3: no step or sink reads source 'clicks'\n"
+            "t.yaml:5:12: 'bad topic' can't be a topic: letters, digits, '.', '_' and '-', 1 to 249 of them\n"
+            "t.yaml:6:22: unknown type 'int63' (did you mean 'int64'?)\n"
+            "t.yaml:7:27: unknown column 'mss' (did you mean 'ms'?)\n"
+            "t.yaml:9:3: no step or sink reads step 'a'\n"
+            "t.yaml:9:14: unknown source or step 'click' (did you mean 'clicks'?)\n"
+            "t.yaml:11:16: unknown source or step 'b' (did you mean 'a'?)\n"
+            "t.yaml:11:43: unknown key_format 'txt' (did you mean 'text'?)");
+}
+
+TEST(ErrorsTest, AStepBehindABrokenOneIsNotAccusedToo) {
+  EXPECT_EQ(ErrorsOf(Clicks("  a: { from: clicks, dedup: { by: [gid], within: 1h } }\n"
+                            "  b: { from: a, dedup: { by: [whatever], within: 1h } }\n",
+                            "b")),
+            "t.yaml:20:36: unknown column 'gid' of the input (did you mean 'guid'?)");
+}
+
+TEST(ErrorsTest, ACycleIsNamedWithItsSteps) {
+  const std::string errors =
+      ErrorsOf(Clicks("  a: { from: c, filter: \"guid > 1\" }\n"
+                      "  b: { from: a, filter: \"guid > 1\" }\n"
+                      "  c: { from: b, filter: \"guid > 1\" }\n",
+                      "c"));
+  EXPECT_EQ(errors, "t.yaml:20:14: a cycle: a -> b -> c -> a");
+}
+
+TEST(ErrorsTest, AStepThatNothingReadsIsRefused) {
+  EXPECT_EQ(ErrorsOf(Clicks("  a: { from: clicks, filter: \"guid > 1\" }\n")),
+            "t.yaml:20:3: no step or sink reads step 'a'");
+}
+
+TEST(ErrorsTest, AStepHasExactlyOneOperator) {
+  EXPECT_THAT(StepError("filter: \"guid > 1\", dedup: { by: [guid], within: 1h }"),
+              HasSubstr("t.yaml:20:3: a step has one operator, this one has filter and dedup"));
+  EXPECT_THAT(ErrorsOf(Clicks("  a: { from: clicks }\n", "a")), HasSubstr("a step has an operator: filter"));
+  EXPECT_THAT(StepError("filter: \"guid > 1\", emit: on_close"), HasSubstr("'emit' goes with window or group_by"));
+  EXPECT_THAT(StepError("flatten: { x: 1 }"), HasSubstr("unknown field 'flatten'"));
+}
+
+TEST(ErrorsTest, NamesThatTopicsOrHiddenColumnsNeedAreRefused) {
+  EXPECT_THAT(ErrorsOf(Clicks("  __a: { from: clicks, filter: \"guid > 1\" }\n", "__a")),
+              HasSubstr("not starting with __"));
+  EXPECT_THAT(ErrorsOf(Clicks("  \"a b\": { from: clicks, filter: \"guid > 1\" }\n", "a b")),
+              HasSubstr("step name 'a b'"));
+  EXPECT_THAT(ErrorsOf(Clicks("  clicks: { from: clicks, filter: \"guid > 1\" }\n")),
+              HasSubstr("is the name of a source"));
+  EXPECT_THAT(StepError("project: { __time: guid }"), HasSubstr("t.yaml:20:41: column '__time'"));
+}
+
+TEST(ErrorsTest, AnExpressionsErrorPointsIntoIt) {
+  // The 'n' of nope: two characters behind the quote of column 31.
+  EXPECT_THAT(StepError("filter: \"1 < nope\""), StartsWith("t.yaml:20:35: "));
+  EXPECT_THAT(StepError("filter: \"price\""), HasSubstr("expected a condition (bool), this is double"));
+}
+
+TEST(ErrorsTest, WindowsThatMakeNoSenseAreRefused) {
+  const auto window = [](const std::string& w) {
+    return StepError("window: { " + w + " }, group_by: [guid], aggregates: { n: \"count(*)\" }");
+  };
+  EXPECT_EQ(window("hopping: 1m, every: 10s"), "");
+  EXPECT_THAT(window("hopping: 1m, every: 7s"), HasSubstr("`every` must divide the length of the window, 1m"));
+  EXPECT_THAT(window("hopping: 1m"), HasSubstr("a hopping window needs `every`"));
+  EXPECT_THAT(window("tumbling: 1m, every: 10s"), HasSubstr("`every` goes with hopping"));
+  EXPECT_THAT(window("tumbling: 1m, hopping: 1m"), HasSubstr("either tumbling: or hopping:"));
+  EXPECT_THAT(window("tumbling: 0s"), HasSubstr("longer than nothing"));
+  EXPECT_THAT(window("hopping: 30d, every: 1s"), HasSubstr("windows; at most"));
+  EXPECT_THAT(window("tumbling: 1m, late: { topic: clicks }"), HasSubstr("would read its own output"));
+}
+
+TEST(ErrorsTest, AggregatesNeedGroupsNamesAndAKnownEnd) {
+  EXPECT_THAT(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: on_close"),
+              HasSubstr("without a window nothing ever closes"));
+  EXPECT_THAT(StepError("aggregates: { n: \"count(*)\" }"), HasSubstr("'group_by' is missing"));
+  EXPECT_THAT(StepError("window: { tumbling: 1m }, group_by: [guid]"), HasSubstr("at least one aggregate"));
+  EXPECT_THAT(StepError("window: { tumbling: 1m }, group_by: [guid], aggregates: { guid: \"count(*)\" }"),
+              HasSubstr("column 'guid' is there twice"));
+  EXPECT_THAT(StepError("window: { tumbling: 1m }, group_by: [gid], aggregates: { n: \"count(*)\" }"),
+              HasSubstr("unknown column 'gid' of the input (did you mean 'guid'?)"));
+}
+
+TEST(ErrorsTest, JoinsNeedTheTablesWholeKeyAndFreshNames) {
+  EXPECT_THAT(StepError("join: { table: user, on: [guid] }"),
+              HasSubstr("unknown table 'user' (did you mean 'users'?)"));
+  EXPECT_THAT(StepError("join: { table: users, on: [url] }"), HasSubstr("'url' isn't a key column of table users"));
+  EXPECT_THAT(StepError("join: { table: users, on: { price: guid } }"),
+              HasSubstr("'price' is double, but 'guid' of table users is int64"));
+  EXPECT_THAT(StepError("join: { table: users, on: { guit: guid } }"), HasSubstr("unknown column 'guit' of the input"));
+  EXPECT_THAT(StepError("join: { table: users, on: [guid], columns: [guid] }"),
+              HasSubstr("has a column 'guid' already; use prefix"));
+  EXPECT_EQ(StepError("join: { table: users, on: [guid], columns: [guid], prefix: u_ }"), "");
+  EXPECT_THAT(StepError("join: { table: users, on: [guid], type: outer }"), HasSubstr("unknown type 'outer'"));
+}
+
+TEST(ErrorsTest, UnionsNeedEqualColumns) {
+  EXPECT_THAT(ErrorsOf(Clicks("  a: { from: [clicks, towns], filter: \"guid > 1\" }\n", "a")),
+              HasSubstr("a union needs equal columns: clicks has (guid int64, url string null"));
+}
+
+TEST(ErrorsTest, WhatIsNotBuiltIsRefusedByName) {
+  EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, format: avro, columns: { x: int64 } } }\n"
+                       "sinks: { s: { from: a, topic: b } }\n"),
+              HasSubstr("'avro' isn't implemented; format is json"));
+  EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, columns: { x: int64 } } }\n"
+                       "tables: { t: { topic: t, key: [x], columns: { x: int64 }, global: false } }\n"
+                       "steps: { j: { from: a, join: { table: t, on: [x] } } }\nsinks: { s: { from: j, topic: b } }\n"),
+              HasSubstr("t.yaml:3:67: `global: false` isn't implemented"));
+  EXPECT_THAT(ErrorsOf(Clicks("", "", "  lake: { from: clicks, parquet: { path: \"gs://b/x\" } }\n")),
+              HasSubstr("gs:// isn't implemented"));
+}
+
+TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
+  const std::string updating =
+      "  u: { from: clicks, group_by: [guid], aggregates: { n: \"count(*)\" }, emit: on_update }\n";
+  EXPECT_EQ(ErrorsOf(Clicks(updating, "", "  s: { from: u, topic: s, key: [guid] }\n")), "");
+  EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, topic: s, key: [guid], mode: append }\n")),
+              AllOf(HasSubstr("step u updates its rows (key guid)"), HasSubstr("use mode: upsert")));
+  EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, topic: s }\n")),
+              HasSubstr("mode: upsert needs a key that contains guid"));
+  EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, topic: s, key: [n] }\n")),
+              HasSubstr("the key must contain guid"));
+  EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, parquet: { path: lake } }\n")),
+              HasSubstr("a row in a Parquet file can't be changed"));
+  EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, postgres: { url: x, table: t } }\n")),
+              HasSubstr("mode: insert can't show"));
+  for (const char* body : {"dedup: { by: [guid], within: 1h }",
+                           "window: { tumbling: 1m }, group_by: [guid], aggregates: { m: \"count(*)\" }",
+                           "group_by: [guid], aggregates: { m: \"count(*)\" }"}) {
+    EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, " + body + " }\n", "v")),
+                AllOf(HasSubstr("over an updating step isn't implemented"), HasSubstr("use emit: on_close")))
+        << body;
+  }
+  EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, repartition: { by: [n] } }\n", "",
+                              "  s: { from: v, topic: s, key: [guid] }\n")),
+              HasSubstr("a row could change its partition"));
+  EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, project: { n: n } }\n", "",
+                              "  s: { from: v, topic: s, key: [n] }\n")),
+              HasSubstr("keep column guid"));
+  EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, top: { k: 1, by: [n], order: [guid] } }\n", "",
+                              "  s: { from: v, topic: s, key: [guid] }\n")),
+              HasSubstr("can't be moved by another key"));
+}
+
+TEST(ErrorsTest, TopNeedsToKnowWhenAGroupIsComplete) {
+  EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [\"price desc\"] }"),
+              HasSubstr("its input must be a windowed step"));
+}
+
+TEST(ErrorsTest, OrderIsAColumnAndADirection) {
+  const auto order = [](const std::string& o) {
+    return ErrorsOf(
+        Clicks("  w: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: \"count(*)\" } }\n"
+               "  t: { from: w, top: { k: 3, order: [" +
+                   o + "] } }\n",
+               "t"));
+  };
+  EXPECT_EQ(order("\"n desc\", \"guid ASC\""), "");
+  EXPECT_THAT(order("\"m desc\""), HasSubstr("t.yaml:21:38: unknown column 'm'"));
+  EXPECT_THAT(order("\"n down\""), HasSubstr("expected 'column', 'column asc' or 'column desc'"));
+  EXPECT_THAT(order("n, \"n desc\""), HasSubstr("column 'n' stands here twice"));
+}
+
+TEST(ErrorsTest, SinksSayWhatTheirKeyMustBe) {
+  const auto sink = [](const std::string& s) { return ErrorsOf(Clicks("", "", "  s: { from: clicks, " + s + " }\n")); };
+  EXPECT_EQ(sink("topic: s, key: [guid]"), "");
+  EXPECT_THAT(sink("topic: s, key: [guid, url]"),
+              HasSubstr("a key of several columns (guid, url) has key_format: json"));
+  EXPECT_THAT(sink("topic: s, key: [gid]"), HasSubstr("unknown column 'gid' of step clicks (did you mean 'guid'?)"));
+  EXPECT_THAT(sink("topic: s, key: [price]"), HasSubstr("key_format: text can't hold double"));
+  EXPECT_THAT(sink("topic: s, mode: upsert, key: [url]"), HasSubstr("column url can be null"));
+  EXPECT_THAT(sink("topic: s, key_format: json"), HasSubstr("key_format goes with key"));
+  EXPECT_THAT(sink("topic: clicks"), HasSubstr("would read its own output"));
+  EXPECT_THAT(sink("topic: web-dead-letter"), HasSubstr("holds the dead letters"));
+  EXPECT_THAT(sink("topic: s, postgres: { url: x, table: t }"),
+              HasSubstr("a sink writes to one of: topic, postgres, parquet"));
+  EXPECT_THAT(sink("postgres: { url: x, table: t }, key: [guid]"),
+              HasSubstr("is for Kafka sinks; move it into postgres"));
+  EXPECT_THAT(sink("postgres: { url: x, table: t, key: [url] }"), HasSubstr("which a primary key can't hold"));
+  EXPECT_THAT(sink("postgres: { url: x, table: t, key: [guid], mode: insert }"),
+              HasSubstr("a key goes with mode: upsert"));
+  EXPECT_THAT(sink("parquet: { path: x, partition_by: [price] }"), HasSubstr("a folder can't be named by double"));
+  EXPECT_THAT(sink("parquet: { path: x, partition_by: [\"date(ms)\", { date: \"date(ms)\" }] }"),
+              HasSubstr("stands here twice"));
+}
+
+TEST(ErrorsTest, SourcesSayWhatTheirKeysAndTimesMustBe) {
+  const auto source = [](const std::string& s) {
+    return ErrorsOf("name: x\nsources: { a: { topic: a, " + s + " } }\nsinks: { s: { from: a, topic: b } }\n");
+  };
+  EXPECT_EQ(source("columns: { x: int64 }, start: \"2026-01-01T00:00:00Z\""), "");
+  EXPECT_THAT(source("columns: { x: int64 }, start: yesterday"), HasSubstr("expected earliest, latest or a time"));
+  EXPECT_THAT(source("columns: { x: int64 }, event_time: { column: x }"), HasSubstr("'x' is int64"));
+  EXPECT_THAT(source("columns: { x: { type: timestamp, nullable: true } }, event_time: { column: x }"),
+              HasSubstr("must not be nullable"));
+  EXPECT_THAT(source("columns: { x: int64, y: int64 }, key_format: text, partitioned_by: [x, y]"),
+              HasSubstr("a text or bytes key holds one column"));
+  EXPECT_THAT(source("columns: { x: { type: string, from: offset } }"),
+              HasSubstr("a column from: offset is int64, not string"));
+  EXPECT_THAT(source("columns: { x: { type: string, from: ofset } }"),
+              HasSubstr("unknown origin 'ofset' (did you mean 'offset'?)"));
+  EXPECT_THAT(source("columns: { x: { type: string, on_error: null } }"), HasSubstr("needs `nullable: true`"));
+  EXPECT_THAT(source("columns: { x: { type: int64, default: many } }"), HasSubstr("'many' isn't an int64"));
+  EXPECT_THAT(source("columns: { x: int64 }, key_format: text"), HasSubstr("key_format has no use here"));
+  EXPECT_THAT(source("columns: { }"), HasSubstr("at least one column"));
+}
+
+TEST(ErrorsTest, PropertiesThatExactlyOnceRestsOnAreRefused) {
+  EXPECT_THAT(ErrorsOf("kafka: { properties: { isolation.level: read_uncommitted } }\n" + Clicks("")),
+              AllOf(StartsWith("t.yaml:1:41: "), HasSubstr("'isolation.level' is set by Tidemark")));
+  EXPECT_EQ(ErrorsOf("kafka: { properties: { security.protocol: SASL_SSL } }\n" + Clicks("")), "");
+  EXPECT_THAT(ErrorsOf("commit_interval: 1m\n" + Clicks("")), HasSubstr("expected 1ms to 5s"));
+}
+
+}  // namespace
+}  // namespace tidemark

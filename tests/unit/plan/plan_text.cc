@@ -1,0 +1,75 @@
+#include "tests/unit/plan/plan_text.h"
+
+#include <fstream>
+#include <sstream>
+
+#include <absl/strings/str_cat.h>
+#include <gtest/gtest.h>
+
+namespace tidemark {
+
+absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
+  return PlanFromYaml(yaml, "t.yaml", [&](const std::string& name) -> std::optional<std::string> {
+    const auto it = env.find(name);
+    if (it == env.end()) return std::nullopt;
+    return it->second;
+  });
+}
+
+std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
+  const auto plan = PlanOf(yaml, env);
+  if (plan.ok()) return "";
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(plan.status().message());
+}
+
+std::string Clicks(const std::string& steps, const std::string& sunk, const std::string& more_sinks) {
+  std::string out = R"(name: web
+sources:
+  clicks:
+    topic: clicks
+    columns:
+      guid: int64
+      url: { type: string, nullable: true }
+      price: double
+      ms: timestamp_ms
+    event_time: { column: ms, max_out_of_orderness: 2s }
+tables:
+  users:
+    file: users.csv
+    key: [guid]
+    columns:
+      guid: int64
+      town: string
+)";
+  // A step and a sink that use table and source, so that neither is unread.
+  out += R"(steps:
+  towns: { from: clicks, join: { table: users, on: [guid] } }
+)";
+  out += steps;
+  out += "sinks:\n  towns_out: { from: towns, topic: towns }\n";
+  if (!sunk.empty()) absl::StrAppend(&out, "  sunk_out: { from: ", sunk, ", topic: sunk }\n");
+  return out + more_sinks;
+}
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file) << path << ": the tests run in the root of the repository";
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind) {
+  static const auto& none = *new Node();
+  const Node* found = nullptr;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.step == step && node.kind == kind) found = &node;  // the last: a window's final phase
+    }
+  }
+  EXPECT_NE(found, nullptr) << "no node " << step;
+  return found == nullptr ? none : *found;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,35 @@
+// Topologies for the planner's tests: a small one to vary, and what the planner says about a text.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "src/plan/planner.h"
+
+namespace tidemark {
+
+// Plans `yaml` as "t.yaml", with these environment variables and no others.
+absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env = {});
+
+// The error message for `yaml`; "" where it is a plan.
+std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env = {});
+
+// A topology with source `clicks` (guid int64, url string null, price double, ms timestamp_ms; event time ms), table
+// `users` (guid int64 -> town string), and the steps and sinks given, the steps from line 20 on. A sink
+// on `sunk`, if that isn't empty, so that the step counts as read.
+std::string Clicks(const std::string& steps, const std::string& sunk = "", const std::string& more_sinks = "");
+
+// The file, from the root of the repository.
+std::string ReadWhole(const std::string& path);
+
+// The node of that step and kind in any stage; fails the test where there is none.
+const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind = Node::Kind::kOperator);
+
+template <typename Spec>
+const Spec& SpecOf(const Plan& plan, const std::string& step) {
+  return std::get<Spec>(NodeOf(plan, step).spec);
+}
+
+}  // namespace tidemark
