@@ -1,0 +1,48 @@
+// StateStore: the state of one step of one task, as an ordered map of byte strings. What an operator sees of the state
+// layer; the overlay, RocksDB and the changelog are behind it (state/task_state.h).
+//
+// Reads see the task's own uncommitted writes. Writes become durable with the task's next commit and vanish with an
+// abort. Every value written is also written to the changelog, once a commit and key: so pack. A 16-byte Put costs
+// microseconds, a packed value of thousands of rows a commit costs nanoseconds a row.
+//
+// Touched only by the task's stream thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+namespace tidemark {
+
+// Largest value a StateStore takes: a larger one would not fit a changelog record. Operators split what they pack.
+inline constexpr size_t kMaxValueBytes = 256 << 10;
+
+// Visits keys in ascending byte order. Valid until the next write to the store.
+class StateIterator {
+ public:
+  virtual ~StateIterator() = default;
+  virtual bool Valid() const = 0;
+  virtual std::string_view key() const = 0;
+  virtual std::string_view value() const = 0;
+  virtual void Next() = 0;
+  // An error ends the scan: check once after the loop.
+  virtual absl::Status status() const = 0;
+};
+
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+
+  virtual absl::StatusOr<std::optional<std::string>> Get(std::string_view key) = 0;
+  // `value` of at most kMaxValueBytes.
+  virtual void Put(std::string_view key, std::string_view value) = 0;
+  virtual void Delete(std::string_view key) = 0;
+  // Keys in [begin, end); an empty `end` means to the last.
+  virtual std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) = 0;
+};
+
+}  // namespace tidemark
