@@ -1,0 +1,141 @@
+// Decode, encode and pack of a record of the usual size, the time of one record beside it ("per_record").
+#include <absl/strings/str_cat.h>
+#include <arrow/record_batch.h>
+#include <benchmark/benchmark.h>
+
+#include "src/codec/json_decoder.h"
+#include "src/codec/json_encoder.h"
+#include "src/codec/key_encoder.h"
+#include "src/codec/packed_rows.h"
+
+namespace tidemark {
+namespace {
+
+class Detections : public Fetch {
+ public:
+  explicit Detections(int count) {
+    values_.reserve(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      values_.push_back(absl::StrCat(R"({"geographical_location_oid":)", 100 + i % 97, R"(,"video_camera_oid":)",
+                                     400 + i % 89, R"(,"detection_oid":)", 789'000 + i, R"(,"item_name":"backpack_)",
+                                     i % 50, R"(","timestamp_detected":)", 1767225600123 + i, "}"));
+      views_.push_back({i, 1767225600123 + i, std::nullopt, values_.back()});
+    }
+  }
+  const TopicPartition& source() const override { return source_; }
+  std::span<const RecordView> records() const override { return views_; }
+  HeaderList Headers(size_t) const override { return {}; }
+
+ private:
+  TopicPartition source_{"detections", 0};
+  std::vector<std::string> values_;
+  std::vector<RecordView> views_;
+};
+
+SourcePlan DetectionsPlan() {
+  SourcePlan plan;
+  plan.name = "detections";
+  const std::pair<const char*, const char*> columns[] = {{"geographical_location_oid", "int64"},
+                                                         {"video_camera_oid", "int64"},
+                                                         {"detection_oid", "int64"},
+                                                         {"item_name", "string"},
+                                                         {"timestamp_detected", "timestamp_ms"}};
+  for (const auto& [name, type] : columns) {
+    SourceColumn column;
+    column.column = {name, *ParseType(type), false};
+    column.path = {name};
+    plan.columns.push_back(column);
+  }
+  plan.event_time.column = 4;
+  plan.hidden = HiddenSet().With(Hidden::kWatermark);
+  return plan;
+}
+
+constexpr int kRows = 4096;
+
+Batch DecodedRows() {
+  SourceTime time;
+  std::vector<DecodeError> errors;
+  const Detections fetch(kRows);
+  return MakeSourceDecoder(DetectionsPlan())->Decode(fetch, 1, &time, &errors).value();
+}
+
+Schema VisibleSchema() {
+  Schema schema;
+  for (const SourceColumn& column : DetectionsPlan().columns) schema.Add(column.column);
+  return schema;
+}
+
+void CountRecords(benchmark::State& state, int64_t rows) {
+  state.SetItemsProcessed(state.iterations() * rows);
+  state.counters["per_record"] = benchmark::Counter(static_cast<double>(state.iterations() * rows),
+                                                    benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void BM_Decode(benchmark::State& state) {
+  const Detections fetch(static_cast<int>(state.range(0)));
+  const auto decoder = MakeSourceDecoder(DetectionsPlan());
+  SourceTime time;
+  for (auto _ : state) {
+    std::vector<DecodeError> errors;
+    auto batch = decoder->Decode(fetch, 1, &time, &errors);
+    if (!batch.ok() || !errors.empty()) state.SkipWithError("decode failed");
+    benchmark::DoNotOptimize(batch);
+  }
+  CountRecords(state, state.range(0));
+}
+BENCHMARK(BM_Decode)->Arg(1)->Arg(100)->Arg(kRows);
+
+void BM_Encode(benchmark::State& state) {
+  const Batch rows = DecodedRows();
+  const auto encoder = MakeRowEncoder({VisibleSchema(), {2}, KeyFormat::kText, false});
+  EncodedRecords out;
+  for (auto _ : state) {
+    if (!encoder->Encode(*rows, 8, 0, &out).ok()) state.SkipWithError("encode failed");
+    benchmark::DoNotOptimize(out.records.data());
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK(BM_Encode);
+
+void BM_HashAndSplit(benchmark::State& state) {
+  const Batch rows = DecodedRows();
+  std::vector<uint64_t> hashes;
+  std::vector<int32_t> targets(kRows);
+  for (auto _ : state) {
+    if (!HashKeys(*rows, {2}, &hashes).ok()) state.SkipWithError("hash failed");
+    for (size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<int32_t>(hashes[i] % 8);
+    benchmark::DoNotOptimize(SplitByTarget(rows, targets, 8));
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK(BM_HashAndSplit);
+
+void BM_PackAndUnpack(benchmark::State& state) {
+  const Batch rows = DecodedRows();
+  for (auto _ : state) {
+    std::vector<std::string> values;
+    if (!PackRows(packed::RowsHeader(), rows, &values).ok()) state.SkipWithError("pack failed");
+    for (const std::string& value : values) {
+      auto unpacked = UnpackRows(value, rows->schema());
+      if (!unpacked.ok()) state.SkipWithError("unpack failed");
+      benchmark::DoNotOptimize(unpacked);
+    }
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK(BM_PackAndUnpack);
+
+void BM_EncodeKeys(benchmark::State& state) {
+  const Batch rows = DecodedRows();
+  EncodedKeys keys;
+  for (auto _ : state) {
+    if (!EncodeKeys(*rows, {2, 3}, &keys).ok()) state.SkipWithError("encode failed");
+    benchmark::DoNotOptimize(keys.arena.data());
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK(BM_EncodeKeys);
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,208 @@
+#include "src/codec/json_reader.h"
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/strings/str_cat.h>
+#include <arrow/util/utf8.h>
+
+#include "src/codec/json_text.h"
+
+namespace tidemark {
+namespace {
+
+// How many names of an object are remembered; the others are looked up each time.
+constexpr size_t kMaxLearned = 64;
+
+// The fields of an object that lead to columns.
+struct ObjectShape {
+  struct Field {
+    std::vector<size_t> columns;           // take the value itself
+    std::unique_ptr<ObjectShape> members;  // look into it
+  };
+  // A name as it stands between its quotes, and its field; null: no column wants it.
+  struct Learned {
+    std::string raw_name;
+    Field* field = nullptr;
+  };
+
+  absl::flat_hash_map<std::string, std::unique_ptr<Field>> fields;
+  std::vector<size_t> all_columns;  // at any depth below
+  std::vector<Learned> learned;     // in the order seen first
+};
+
+std::string_view KindOf(char first) {
+  switch (first) {
+    case '{':
+      return "object";
+    case '[':
+      return "array";
+    case '"':
+      return "string";
+    case 't':
+    case 'f':
+      return "bool";
+    case 'n':
+      return "null";
+    default:
+      return first == '-' || (first >= '0' && first <= '9') ? "number" : "";
+  }
+}
+
+}  // namespace
+
+// The functions return false where reading ends; `refused` says why, or else `text` does.
+struct JsonReader::Impl {
+  std::optional<std::string> Read(std::string_view json);
+  bool ReadObject(ObjectShape* shape, int depth);
+  bool FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out);
+  bool LookUpField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out);
+  bool ReadValue(const ObjectShape::Field& field, int depth);
+  bool ReadContainer(const ObjectShape::Field& field, char first, int depth);
+  bool SetColumns(const ObjectShape::Field& field, const ScalarText& value);
+  bool RejectMembers(const ObjectShape& members, std::string_view found);
+
+  ObjectShape root;
+  JsonText text;
+  ColumnSet* columns = nullptr;
+  std::optional<std::string> refused;
+  std::string name_scratch, value_scratch;  // unescaped
+};
+
+JsonReader::JsonReader(const std::vector<Target>& targets) : impl_(std::make_unique<Impl>()) {
+  arrow::util::InitializeUTF8();
+  for (const Target& target : targets) {
+    ObjectShape* shape = &impl_->root;
+    for (size_t i = 0; i < target.path.size(); ++i) {
+      shape->all_columns.push_back(target.column);
+      std::unique_ptr<ObjectShape::Field>& field = shape->fields[target.path[i]];
+      if (!field) field = std::make_unique<ObjectShape::Field>();
+      if (i + 1 == target.path.size()) {
+        field->columns.push_back(target.column);
+      } else {
+        if (!field->members) field->members = std::make_unique<ObjectShape>();
+        shape = field->members.get();
+      }
+    }
+  }
+}
+
+JsonReader::JsonReader(JsonReader&&) noexcept = default;
+JsonReader::~JsonReader() = default;
+
+std::optional<std::string> JsonReader::Read(std::string_view json, ColumnSet* columns) {
+  impl_->columns = columns;
+  return impl_->Read(json);
+}
+
+std::optional<std::string> JsonReader::Impl::Read(std::string_view json) {
+  text = JsonText(json);
+  refused.reset();
+  const char first = text.Peek();
+  if (text.position() == json.data() + json.size()) return "value is empty";
+  if (first != '{') {
+    const std::string_view kind = KindOf(first);
+    if (!kind.empty()) return absl::StrCat("expected a JSON object, found ", std::string(kind));
+    text.Fail("expected an object");
+    return text.Reason();
+  }
+  bool good = ReadObject(&root, 0);
+  if (good) {
+    text.Peek();
+    if (text.position() != json.data() + json.size()) good = text.Fail("content after the object");
+  }
+  if (good) [[likely]]
+    return std::nullopt;
+  return refused ? std::move(refused) : text.Reason();
+}
+
+bool JsonReader::Impl::ReadObject(ObjectShape* shape, int depth) {
+  text.Take('{');
+  if (text.Take('}')) return true;
+  size_t cursor = 0;
+  do {
+    ObjectShape::Field* field = nullptr;
+    if (!FindField(shape, &cursor, &field)) return false;
+    if (!text.Take(':')) return text.Fail("expected a colon");
+    const bool good = field == nullptr ? text.SkipValue(depth + 1) : ReadValue(*field, depth + 1);
+    if (!good) [[unlikely]]
+      return false;
+  } while (text.Take(','));
+  if (text.Take('}')) return true;
+  return text.Fail(text.Peek() == '\0' ? "the object isn't closed" : "expected a comma or the end of the object");
+}
+
+bool JsonReader::Impl::FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
+  if (text.Peek() != '"') return text.Fail("expected a name in quotes");
+  const std::vector<ObjectShape::Learned>& learned = shape->learned;
+  if (*cursor < learned.size() && text.TakeName(learned[*cursor].raw_name)) [[likely]] {
+    *out = learned[(*cursor)++].field;
+    return true;
+  }
+  // A field was left out or moved: its fellows are likely to follow the one that is found.
+  for (size_t i = 0; i < learned.size(); ++i) {
+    if (!text.TakeName(learned[i].raw_name)) continue;
+    *cursor = i + 1;
+    *out = learned[i].field;
+    return true;
+  }
+  return LookUpField(shape, cursor, out);
+}
+
+bool JsonReader::Impl::LookUpField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
+  const char* const quote = text.position();
+  ScalarText name;
+  if (!text.ReadPlain(&name, &name_scratch)) return false;
+  const auto found = shape->fields.find(absl::string_view(name.text.data(), name.text.size()));
+  *out = found == shape->fields.end() ? nullptr : found->second.get();
+  if (shape->learned.size() < kMaxLearned) {
+    const std::string_view raw(quote + 1, static_cast<size_t>(text.position() - quote) - 2);
+    shape->learned.push_back({std::string(raw), *out});
+    *cursor = shape->learned.size();
+  }
+  return true;
+}
+
+bool JsonReader::Impl::ReadValue(const ObjectShape::Field& field, int depth) {
+  const char first = text.Peek();
+  if (first == '{' || first == '[') return ReadContainer(field, first, depth);
+  ScalarText value;
+  if (!text.ReadPlain(&value, &value_scratch)) [[unlikely]]
+    return false;
+  if (!SetColumns(field, value)) [[unlikely]]
+    return false;
+  if (!field.members || value.kind == ScalarText::Kind::kNull) [[likely]]
+    return true;
+  return RejectMembers(*field.members, KindOf(first));
+}
+
+bool JsonReader::Impl::ReadContainer(const ObjectShape::Field& field, char first, int depth) {
+  const bool object = first == '{';
+  // Well-formed first: a document that isn't has no value to forgive.
+  const JsonText before = text;
+  if (!object || !field.members || !field.columns.empty()) {
+    if (!text.SkipValue(depth)) return false;
+  }
+  if (!SetColumns(field, {object ? ScalarText::Kind::kObject : ScalarText::Kind::kArray, {}})) return false;
+  if (!field.members) return true;
+  if (!object) return RejectMembers(*field.members, "array");
+  text = before;
+  return ReadObject(field.members.get(), depth);
+}
+
+bool JsonReader::Impl::SetColumns(const ObjectShape::Field& field, const ScalarText& value) {
+  for (const size_t c : field.columns) {
+    refused = columns->Set(c, value);
+    if (refused) [[unlikely]]
+      return false;
+  }
+  return true;
+}
+
+bool JsonReader::Impl::RejectMembers(const ObjectShape& members, std::string_view found) {
+  for (const size_t c : members.all_columns) {
+    refused = columns->Reject(c, absl::StrCat("expected an object on its path, found ", std::string(found)));
+    if (refused) return false;
+  }
+  return true;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,78 @@
+// A strict JSON scanner (RFC 8259) over one document: the caller pulls tokens, and everything it passes or skips has
+// been checked - grammar, escapes, UTF-8, depth. Nothing is copied, and nothing behind the text is read.
+//
+// Why not simdjson: libparquet, in the pyarrow wheel, carries and exports another version of it under the same names,
+// and whichever of the two the loader finds first breaks the other. For records of some hundred bytes, whose fields
+// stand where they stood in the record before, its two passes bring little.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "src/codec/value_text.h"
+
+namespace tidemark {
+
+class JsonText {
+ public:
+  // Objects and arrays within each other.
+  static constexpr int kMaxDepth = 512;
+
+  JsonText() = default;
+  explicit JsonText(std::string_view text) : begin_(text.data()), p_(text.data()), end_(text.data() + text.size()) {}
+
+  // The next character that isn't white space, 0 at the end. It stays where it is.
+  char Peek() {
+    while (p_ != end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\r' || *p_ == '\t')) ++p_;
+    return p_ == end_ ? '\0' : *p_;
+  }
+  // Takes `c` if it comes next.
+  bool Take(char c) {
+    if (p_ == end_ || *p_ != c) {
+      if (Peek() != c || p_ == end_) return false;
+    }
+    ++p_;
+    return true;
+  }
+  // Takes the string whose text between the quotes is exactly `raw`, if it comes next without space.
+  bool TakeName(std::string_view raw) {
+    if (static_cast<size_t>(end_ - p_) < raw.size() + 2 || std::memcmp(p_ + 1, raw.data(), raw.size()) != 0 ||
+        p_[raw.size() + 1] != '"') {
+      return false;
+    }
+    p_ += raw.size() + 2;
+    return true;
+  }
+
+  // The string that begins here, as it stands between its quotes. `escaped`: it contains backslashes.
+  bool ReadString(std::string_view* raw, bool* escaped);
+  // The plain value that begins here; strings without their escapes. `scratch` holds the text where there were any.
+  bool ReadPlain(ScalarText* out, std::string* scratch);
+  // Passes over the value that begins here, `depth` levels down.
+  bool SkipValue(int depth);
+
+  // Notes why and where reading failed; false.
+  bool Fail(const char* what) { return FailAt(p_, what); }
+  // "malformed JSON at byte 12: ...".
+  std::string Reason() const;
+  bool failed() const { return what_ != nullptr; }
+  const char* position() const { return p_; }
+
+ private:
+  bool FailAt(const char* at, const char* what);
+  bool ReadNumber(std::string_view* text);
+  bool ReadWord(std::string_view word);
+  // The text without its escapes.
+  bool Unescape(std::string_view raw, std::string* out);
+  bool UnescapeUnicode(const char** p, const char* end, std::string* out);
+
+  const char* begin_ = nullptr;
+  const char* p_ = nullptr;
+  const char* end_ = nullptr;
+  const char* failed_at_ = nullptr;
+  const char* what_ = nullptr;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,172 @@
+#include "src/codec/table_file.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/array/array_base.h>
+#include <arrow/array/array_binary.h>
+#include <arrow/csv/api.h>
+#include <arrow/io/file.h>
+#include <arrow/table.h>
+#include <arrow/util/utf8.h>
+
+#include "src/base/status.h"
+#include "src/base/suggest.h"
+#include "src/codec/json_decoder.h"
+#include "src/codec/json_reader.h"
+
+namespace tidemark {
+namespace {
+
+absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream content;
+  if (in) content << in.rdbuf();
+  if (!in) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read"));
+  return std::move(content).str();
+}
+
+// All fields as text, so that each is judged by the rules of its column and with its place.
+arrow::Result<std::shared_ptr<arrow::Table>> ReadCsvAsText(const std::string& path) {
+  ARROW_ASSIGN_OR_RAISE(auto input, arrow::io::ReadableFile::Open(path));
+  auto read = arrow::csv::ReadOptions::Defaults();
+  read.use_threads = false;
+  auto parse = arrow::csv::ParseOptions::Defaults();
+  parse.newlines_in_values = true;
+  auto convert = arrow::csv::ConvertOptions::Defaults();
+  convert.check_utf8 = false;
+  // First the names, then all of them as strings: a type left open would be guessed.
+  ARROW_ASSIGN_OR_RAISE(auto header_input, arrow::io::ReadableFile::Open(path));
+  const auto& io = arrow::io::default_io_context();
+  ARROW_ASSIGN_OR_RAISE(auto header, arrow::csv::StreamingReader::Make(io, header_input, read, parse, convert));
+  for (const std::string& name : header->schema()->field_names()) convert.column_types[name] = arrow::binary();
+  convert.strings_can_be_null = true;
+  convert.quoted_strings_can_be_null = false;
+  convert.null_values = {""};
+  ARROW_ASSIGN_OR_RAISE(auto reader, arrow::csv::TableReader::Make(io, input, read, parse, convert));
+  return reader->Read();
+}
+
+}  // namespace
+
+std::shared_ptr<arrow::Schema> TableBatchSchema(const TablePlan& plan) {
+  return BatchSchema(ColumnsSchema(plan.columns), HiddenSet().Without(Hidden::kTime));
+}
+
+Batch FinishTable(const TablePlan& plan, ColumnSet* columns, int64_t rows) {
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  columns->Finish(rows, &arrays);
+  return arrow::RecordBatch::Make(TableBatchSchema(plan), rows, std::move(arrays));
+}
+
+absl::Status TableFileError(const TablePlan& plan, const arrow::Status& status) {
+  return absl::InvalidArgumentError(absl::StrCat(plan.file, ": ", status.message()));
+}
+
+absl::Status TableError(const TablePlan& plan, std::string_view where, std::string_view reason) {
+  return absl::InvalidArgumentError(absl::StrCat(plan.file, ": ", std::string(where), ": ", std::string(reason)));
+}
+
+absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const std::vector<std::string>& names) {
+  std::vector<int> positions;
+  for (const SourceColumn& column : plan.columns) {
+    if (column.from != SourceColumn::From::kValue) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(plan.file, ": column ", column.column.name, ": `from` reads Kafka records, a file has none"));
+    }
+    if (column.path.size() > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(plan.file, ": column ", column.column.name, ": a nested path is read from JSON only"));
+    }
+    const std::string& name = column.path.empty() ? column.column.name : column.path[0];
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end() && !column.column.nullable && !column.default_value) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(plan.file, ": there is no column ", name, DidYouMean(name, names)));
+    }
+    if (std::count(names.begin(), names.end(), name) > 1) {
+      return absl::InvalidArgumentError(absl::StrCat(plan.file, ": there are several columns ", name));
+    }
+    positions.push_back(found == names.end() ? -1 : static_cast<int>(found - names.begin()));
+  }
+  return positions;
+}
+
+absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadWholeFile(plan.file));
+  std::vector<JsonReader::Target> targets;
+  for (size_t c = 0; c < plan.columns.size(); ++c) {
+    const SourceColumn& column = plan.columns[c];
+    if (column.from != SourceColumn::From::kValue) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(plan.file, ": column ", column.column.name, ": `from` reads Kafka records, a file has none"));
+    }
+    targets.push_back({column.path.empty() ? std::vector<std::string>{column.column.name} : column.path, c});
+  }
+  JsonReader reader(targets);
+  ColumnSet columns(plan.columns);
+  columns.Start(std::count(content.begin(), content.end(), '\n') + 1);
+  int64_t rows = 0, line = 0;
+  for (std::string_view rest = content; !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view text = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    ++line;
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    columns.BeginRow(rows);
+    std::optional<std::string> reason = reader.Read(text, &columns);
+    if (!reason) reason = columns.EndRow();
+    if (reason) return TableError(plan, absl::StrCat("line ", line), *reason);
+    ++rows;
+  }
+  return FinishTable(plan, &columns, rows);
+}
+
+// An empty field without quotes is no value; "" is the empty text.
+absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan) {
+  arrow::util::InitializeUTF8();
+  const auto read = ReadCsvAsText(plan.file);
+  if (!read.ok()) return TableFileError(plan, read.status());
+  const std::shared_ptr<arrow::Table>& table = *read;
+  TM_ASSIGN_OR_RETURN(const std::vector<int> positions, MatchFileColumns(plan, table->ColumnNames()));
+  ColumnSet columns(plan.columns);
+  columns.Start(table->num_rows());
+  arrow::TableBatchReader batches(*table);
+  int64_t row = 0;
+  while (true) {
+    TM_ASSIGN_OR_RETURN(const Batch batch, FromArrow(batches.Next(), plan.file));
+    if (batch == nullptr) break;
+    for (int64_t i = 0; i < batch->num_rows(); ++i, ++row) {
+      columns.BeginRow(row);
+      std::optional<std::string> reason;
+      for (size_t c = 0; c < positions.size() && !reason; ++c) {
+        if (positions[c] < 0) continue;
+        const auto& fields = static_cast<const arrow::BinaryArray&>(*batch->column(positions[c]));
+        if (fields.IsNull(i)) continue;
+        const std::string_view text = fields.GetView(i);
+        const Type& type = plan.columns[c].column.type;
+        reason = arrow::util::ValidateUTF8(text) ? columns.Set(c, FromPlainText(type, text))
+                                                 : columns.Reject(c, Describe(Fit::kNotUtf8, type, {}));
+      }
+      if (!reason) reason = columns.EndRow();
+      if (reason) return TableError(plan, absl::StrCat("row ", row + 1), *reason);
+    }
+  }
+  return FinishTable(plan, &columns, row);
+}
+
+absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan) {
+  switch (plan.file_format) {
+    case TablePlan::FileFormat::kJsonLines:
+      return ReadJsonLinesTable(plan);
+    case TablePlan::FileFormat::kCsv:
+      return ReadCsvTable(plan);
+    case TablePlan::FileFormat::kParquet:
+      return ReadParquetTable(plan);
+  }
+  return absl::InternalError("unknown file format");
+}
+
+}  // namespace tidemark

@@ -1,0 +1,293 @@
+#include "src/codec/value_text.h"
+
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+
+namespace tidemark {
+namespace {
+
+bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+// A JSON number taken apart. `ok` is false where it isn't one.
+struct NumberParts {
+  bool ok = false;
+  bool negative = false;
+  std::string_view whole;
+  std::string_view fraction;
+  int64_t exponent = 0;  // saturated
+};
+
+// The longest run of digits at the front of `text`, which moves behind it.
+std::string_view TakeDigits(std::string_view* text) {
+  size_t n = 0;
+  while (n < text->size() && IsDigit((*text)[n])) ++n;
+  const std::string_view digits = text->substr(0, n);
+  text->remove_prefix(n);
+  return digits;
+}
+
+bool TakeChar(std::string_view* text, char c) {
+  if (text->empty() || text->front() != c) return false;
+  text->remove_prefix(1);
+  return true;
+}
+
+NumberParts TakeApart(std::string_view text) {
+  NumberParts parts;
+  parts.negative = TakeChar(&text, '-');
+  parts.whole = TakeDigits(&text);
+  if (parts.whole.empty() || (parts.whole.size() > 1 && parts.whole.front() == '0')) return parts;
+  if (TakeChar(&text, '.')) {
+    parts.fraction = TakeDigits(&text);
+    if (parts.fraction.empty()) return parts;
+  }
+  if (TakeChar(&text, 'e') || TakeChar(&text, 'E')) {
+    const bool minus = TakeChar(&text, '-');
+    if (!minus) TakeChar(&text, '+');
+    const std::string_view digits = TakeDigits(&text);
+    if (digits.empty()) return parts;
+    for (const char c : digits) {
+      if (parts.exponent < 1'000'000'000'000) parts.exponent = parts.exponent * 10 + (c - '0');
+    }
+    if (minus) parts.exponent = -parts.exponent;
+  }
+  parts.ok = text.empty();
+  return parts;
+}
+
+// The digits of a decimal as a number, zeros at its end held back, so that 1.500 is as good as 1.5.
+struct Significant {
+  unsigned __int128 value = 0;
+  int digits = 0;     // of `value`, at most 38
+  int64_t zeros = 0;  // that follow
+  bool overflow = false;
+
+  void Add(std::string_view text) {
+    for (const char c : text) {
+      if (c == '0') {
+        if (digits > 0) ++zeros;
+        continue;
+      }
+      if (digits + zeros + 1 > 38) {
+        overflow = true;
+        return;
+      }
+      for (; zeros > 0; --zeros, ++digits) value *= 10;
+      value = value * 10 + static_cast<unsigned>(c - '0');
+      ++digits;
+    }
+  }
+};
+
+// `n` digits at `p`, or -1.
+int Digits(const char* p, int n) {
+  int value = 0;
+  for (int i = 0; i < n; ++i) {
+    if (!IsDigit(p[i])) return -1;
+    value = value * 10 + (p[i] - '0');
+  }
+  return value;
+}
+
+// Microseconds of a fraction ("" or ".123456"), taken off the front of `text`; -1 where malformed.
+int64_t TakeFraction(std::string_view* text) {
+  if (!TakeChar(text, '.')) return 0;
+  const std::string_view digits = TakeDigits(text);
+  if (digits.empty()) return -1;
+  int64_t us = 0;
+  for (size_t i = 0; i < 6; ++i) us = us * 10 + (i < digits.size() ? digits[i] - '0' : 0);
+  return us;
+}
+
+// Z or +hh:mm, in seconds; nothing else may follow.
+bool ParseOffset(std::string_view text, int64_t* seconds) {
+  *seconds = 0;
+  if (text == "Z" || text == "z") return true;
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return false;
+  const int hours = Digits(text.data() + 1, 2), minutes = Digits(text.data() + 4, 2);
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return false;
+  *seconds = (hours * 60 + minutes) * (text[0] == '-' ? -60 : 60);
+  return true;
+}
+
+std::string_view KindName(ScalarText::Kind kind) {
+  switch (kind) {
+    case ScalarText::Kind::kNull:
+      return "null";
+    case ScalarText::Kind::kTrue:
+    case ScalarText::Kind::kFalse:
+      return "bool";
+    case ScalarText::Kind::kNumber:
+      return "number";
+    case ScalarText::Kind::kString:
+      return "string";
+    case ScalarText::Kind::kObject:
+      return "object";
+    case ScalarText::Kind::kArray:
+      return "array";
+  }
+  return "";
+}
+
+// How the type is written, where its name doesn't say it.
+std::string_view Notation(const Type& type) {
+  switch (type.kind) {
+    case Kind::kBytes:
+      return " (base64)";
+    case Kind::kDate:
+      return " (YYYY-MM-DD)";
+    case Kind::kTimestamp:
+      return type.form == TimestampForm::kRfc3339 ? " (RFC 3339 text with an offset)" : "";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+Fit ParseInt64(std::string_view text, int64_t* out) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  const bool negative = p != end && *p == '-';
+  if (negative) ++p;
+  const char* const first = p;
+  uint64_t value = 0;
+  for (; p != end && IsDigit(*p); ++p) {
+    if (p - first == 19) return IsJsonNumber(text) ? Fit::kOutOfRange : Fit::kWrongType;
+    value = value * 10 + static_cast<uint64_t>(*p - '0');
+  }
+  if (p != end || p == first || (*first == '0' && p - first > 1)) return Fit::kWrongType;
+  const uint64_t limit = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) + (negative ? 1 : 0);
+  if (value > limit) return Fit::kOutOfRange;
+  *out = static_cast<int64_t>(negative ? 0 - value : value);
+  return Fit::kOk;
+}
+
+Fit ParseDouble(std::string_view text, double* out) {
+  if (!IsJsonNumber(text)) return Fit::kWrongType;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  if (error == std::errc()) return Fit::kOk;
+  // from_chars reports what underflows and what overflows alike; strtod tells them apart.
+  *out = std::strtod(std::string(text).c_str(), nullptr);
+  return std::isinf(*out) ? Fit::kOutOfRange : Fit::kOk;
+}
+
+Fit ParseDecimal(std::string_view text, int precision, int scale, __int128* out) {
+  const NumberParts parts = TakeApart(text);
+  if (!parts.ok) return Fit::kBadText;
+  Significant significant;
+  significant.Add(parts.whole);
+  significant.Add(parts.fraction);
+  if (significant.overflow) return Fit::kOutOfRange;
+  *out = 0;
+  if (significant.digits == 0) return Fit::kOk;
+  const int64_t power = parts.exponent - static_cast<int64_t>(parts.fraction.size()) + significant.zeros + scale;
+  if (power < 0) return Fit::kTooPrecise;
+  if (significant.digits + power > precision) return Fit::kOutOfRange;
+  unsigned __int128 value = significant.value;
+  for (int64_t i = 0; i < power; ++i) value *= 10;
+  *out = parts.negative ? -static_cast<__int128>(value) : static_cast<__int128>(value);
+  return Fit::kOk;
+}
+
+Fit ParseDate(std::string_view text, int32_t* out) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return Fit::kBadText;
+  const int year = Digits(text.data(), 4), month = Digits(text.data() + 5, 2), day = Digits(text.data() + 8, 2);
+  if (year < 1 || month < 1 || day < 1) return Fit::kBadText;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return Fit::kBadText;
+  *out = static_cast<int32_t>(std::chrono::sys_days(date).time_since_epoch().count());
+  return Fit::kOk;
+}
+
+Fit ParseRfc3339(std::string_view text, int64_t* out) {
+  int32_t days = 0;
+  if (text.size() < 20 || ParseDate(text.substr(0, 10), &days) != Fit::kOk) return Fit::kBadText;
+  if ((text[10] != 'T' && text[10] != 't' && text[10] != ' ') || text[13] != ':' || text[16] != ':') {
+    return Fit::kBadText;
+  }
+  const char* const p = text.data();
+  const int hour = Digits(p + 11, 2), minute = Digits(p + 14, 2), second = Digits(p + 17, 2);
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return Fit::kBadText;
+  text.remove_prefix(19);
+  const int64_t fraction = TakeFraction(&text);
+  int64_t offset = 0;
+  if (fraction < 0 || !ParseOffset(text, &offset)) return Fit::kBadText;
+  const int64_t seconds = int64_t{days} * 86400 + hour * 3600 + minute * 60 + second - offset;
+  *out = seconds * 1'000'000 + (second == 60 ? 0 : fraction);
+  return Fit::kOk;
+}
+
+Fit ScaleTimestamp(int64_t number, TimestampForm form, int64_t* out) {
+  const int64_t unit = form == TimestampForm::kSeconds ? 1'000'000 : form == TimestampForm::kMillis ? 1'000 : 1;
+  return __builtin_mul_overflow(number, unit, out) ? Fit::kOutOfRange : Fit::kOk;
+}
+
+bool IsJsonNumber(std::string_view text) { return TakeApart(text).ok; }
+
+ScalarText FromPlainText(const Type& type, std::string_view text) {
+  using enum ScalarText::Kind;
+  switch (type.kind) {
+    case Kind::kBool:
+      if (text == "true") return {kTrue, text};
+      if (text == "false") return {kFalse, text};
+      return {kString, text};
+    case Kind::kInt32:
+    case Kind::kInt64:
+      return {IsJsonNumber(text) ? kNumber : kString, text};
+    case Kind::kDouble:
+      return {IsJsonNumber(text) ? kNumber : kString, text};
+    case Kind::kTimestamp:
+      if (type.form == TimestampForm::kRfc3339) return {kString, text};
+      return {IsJsonNumber(text) ? kNumber : kString, text};
+    case Kind::kString:
+    case Kind::kBytes:
+    case Kind::kDate:
+    case Kind::kDecimal:
+      return {kString, text};
+  }
+  return {kString, text};
+}
+
+std::string Excerpt(std::string_view text) {
+  constexpr size_t kMax = 64;
+  const bool cut = text.size() > kMax;
+  size_t n = cut ? kMax : text.size();
+  // Not in the middle of a character.
+  while (cut && n > 0 && (static_cast<unsigned char>(text[n]) & 0xC0) == 0x80) --n;
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(absl::string_view(text.data(), n)), cut ? "...\"" : "\"");
+}
+
+std::string Describe(Fit fit, const Type& type, const ScalarText& value) {
+  switch (fit) {
+    case Fit::kOk:
+      return "";
+    case Fit::kWrongType:
+      if (value.kind == ScalarText::Kind::kNumber) {
+        return absl::StrCat("expected ", TypeName(type), ", found ", std::string(value.text.substr(0, 64)));
+      }
+      return absl::StrCat("expected ", TypeName(type), std::string(Notation(type)), ", found ",
+                          std::string(KindName(value.kind)));
+    case Fit::kOutOfRange:
+      return absl::StrCat(std::string(value.text.substr(0, 64)), " is out of range for ", TypeName(type));
+    case Fit::kTooPrecise:
+      return absl::StrCat(std::string(value.text.substr(0, 64)), " has more than ", type.scale, " fractional digits, ",
+                          TypeName(type), " can't hold it exactly");
+    case Fit::kBadText:
+      return absl::StrCat(Excerpt(value.text), " is not a ", TypeName(type), std::string(Notation(type)));
+    case Fit::kNotUtf8:
+      return "invalid UTF-8";
+    case Fit::kTooLarge:
+      return "the batch holds more than 2 GiB of text";
+  }
+  return "";
+}
+
+}  // namespace tidemark
