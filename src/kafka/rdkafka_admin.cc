@@ -1,0 +1,260 @@
+#include "src/kafka/rdkafka_admin.h"
+
+#include <algorithm>
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/strings/str_cat.h>
+
+#include "src/base/clock.h"
+#include "src/base/status.h"
+
+namespace tidemark::rdkafka {
+namespace {
+
+constexpr int kConnectTimeoutMs = 10'000;
+constexpr int kRequestTimeoutMs = 10'000;
+constexpr int kCreateTimeoutMs = 30'000;
+
+std::vector<Property> Properties(Isolation isolation) {
+  return {
+      {"client.id", "tidemark-admin"},
+      {"allow.auto.create.topics", "false"},
+      {"isolation.level", isolation == Isolation::kReadCommitted ? "read_committed" : "read_uncommitted"},
+      {"reconnect.backoff.max.ms", "1000"},
+      {"socket.nagle.disable", "true"},
+  };
+}
+
+int64_t NowUs() { return SystemClock()->MonotonicUs(); }
+
+using AdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>>;
+
+AdminOptions NewOptions(rd_kafka_t* rk, rd_kafka_admin_op_t operation, int timeout_ms) {
+  AdminOptions options(rd_kafka_AdminOptions_new(rk, operation));
+  char text[256];
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text, sizeof text);
+  return options;
+}
+
+struct Described {
+  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  int32_t partitions = 0;
+  bool all_have_leaders = true;
+};
+
+// One topic by an own request: asking for all topics of a cluster would be simpler, and slow where there are many.
+absl::StatusOr<Described> DescribeOne(rd_kafka_t* rk, const std::string& topic) {
+  const Topic handle(rd_kafka_topic_new(rk, topic.c_str(), nullptr));
+  const std::string what = absl::StrCat("describing topic '", topic, "'");
+  if (handle == nullptr) return FromError(rd_kafka_last_error(), what);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, handle.get(), &metadata, kRequestTimeoutMs);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, what);
+  const auto destroy = absl::MakeCleanup([metadata] { rd_kafka_metadata_destroy(metadata); });
+  Described described;
+  if (metadata->topic_cnt == 0) return described;
+  const rd_kafka_metadata_topic_t& t = metadata->topics[0];
+  described.error = t.err;
+  described.partitions = t.partition_cnt;
+  for (int i = 0; i < t.partition_cnt; ++i) {
+    if (t.partitions[i].leader < 0) described.all_have_leaders = false;
+  }
+  return described;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& settings, KafkaLog log) {
+  std::unique_ptr<RdAdmin> admin(new RdAdmin());
+  auto last_error = std::make_shared<std::pair<rd_kafka_resp_err_t, std::string>>();
+  HandleEvents events;
+  events.on_error = [last_error](rd_kafka_resp_err_t code, const std::string& text) {
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || last_error->second.empty()) *last_error = {code, text};
+  };
+  TM_ASSIGN_OR_RETURN(admin->committed_, Handle::New(RD_KAFKA_CONSUMER, settings, Properties(Isolation::kReadCommitted),
+                                                     log, std::move(events)));
+  TM_ASSIGN_OR_RETURN(admin->uncommitted_, Handle::New(RD_KAFKA_CONSUMER, settings,
+                                                       Properties(Isolation::kReadUncommitted), log, HandleEvents()));
+  rd_kafka_t* rk = admin->committed_->rk();
+  const int64_t deadline = NowUs() + int64_t{kConnectTimeoutMs} * 1'000;
+  while (true) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, nullptr, &metadata, 1'000);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_metadata_destroy(metadata);
+      return admin;
+    }
+    rd_kafka_poll(rk, 10);  // brings the errors
+    if (last_error->first == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+      return FromError(last_error->first, last_error->second, absl::StrCat("connecting to '", settings.brokers, "'"));
+    }
+    if (NowUs() >= deadline) {
+      return absl::UnavailableError(absl::StrCat(
+          "no broker of '", settings.brokers,
+          "' answers: ", last_error->second.empty() ? rd_kafka_err2str(code) : last_error->second.c_str()));
+    }
+  }
+}
+
+absl::StatusOr<std::map<std::string, TopicInfo>> RdAdmin::Describe(const std::vector<std::string>& topics) {
+  std::map<std::string, TopicInfo> infos;
+  for (const std::string& topic : topics) {
+    TM_ASSIGN_OR_RETURN(const Described described, DescribeOne(rk(Isolation::kReadCommitted), topic));
+    if (described.error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
+    if (described.error != RD_KAFKA_RESP_ERR_NO_ERROR && described.error != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+      return FromError(described.error, absl::StrCat("describing topic '", topic, "'"));
+    }
+    infos[topic].partitions = described.partitions;
+  }
+  return infos;
+}
+
+absl::StatusOr<Event> RdAdmin::Answer(rd_kafka_queue_t* queue, const std::string& what) {
+  Event event(rd_kafka_queue_poll(queue, kCreateTimeoutMs + kRequestTimeoutMs));
+  if (event == nullptr) return absl::UnavailableError(absl::StrCat(what, ": no answer"));
+  const rd_kafka_resp_err_t code = rd_kafka_event_error(event.get());
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, rd_kafka_event_error_string(event.get()), what);
+  return event;
+}
+
+absl::Status RdAdmin::CreateTopics(const std::vector<TopicToCreate>& topics) {
+  if (topics.empty()) return absl::OkStatus();
+  rd_kafka_t* client = rk(Isolation::kReadCommitted);
+  std::vector<rd_kafka_NewTopic_t*> requests;
+  const auto destroy = absl::MakeCleanup([&requests] {
+    for (rd_kafka_NewTopic_t* r : requests) rd_kafka_NewTopic_destroy(r);
+  });
+  for (const TopicToCreate& t : topics) {
+    char text[512];
+    rd_kafka_NewTopic_t* request =
+        rd_kafka_NewTopic_new(t.topic.c_str(), t.partitions, t.replication_factor, text, sizeof text);
+    if (request == nullptr) return absl::InvalidArgumentError(absl::StrCat("creating topic '", t.topic, "': ", text));
+    requests.push_back(request);
+    for (const auto& [name, value] : t.config) {
+      TM_RETURN_IF_ERROR(FromError(rd_kafka_NewTopic_set_config(request, name.c_str(), value.c_str()),
+                                   absl::StrCat("creating topic '", t.topic, "', ", name)));
+    }
+  }
+  const AdminOptions options = NewOptions(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, kCreateTimeoutMs);
+  const Queue queue(rd_kafka_queue_new(client));
+  rd_kafka_CreateTopics(client, requests.data(), requests.size(), options.get(), queue.get());
+  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), "creating topics"));
+  size_t count = 0;
+  const auto* results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+  for (size_t i = 0; i < count; ++i) {
+    const rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) continue;
+    const char* text = rd_kafka_topic_result_error_string(results[i]);
+    return FromError(code, text != nullptr ? text : rd_kafka_err2str(code),
+                     absl::StrCat("creating topic '", rd_kafka_topic_result_name(results[i]), "'"));
+  }
+  return WaitForLeaders(topics);
+}
+
+absl::Status RdAdmin::WaitForLeaders(const std::vector<TopicToCreate>& topics) {
+  const int64_t deadline = NowUs() + int64_t{kCreateTimeoutMs} * 1'000;
+  for (const TopicToCreate& t : topics) {
+    while (true) {
+      TM_ASSIGN_OR_RETURN(const Described described, DescribeOne(rk(Isolation::kReadCommitted), t.topic));
+      if (described.error == RD_KAFKA_RESP_ERR_NO_ERROR && described.partitions > 0 && described.all_have_leaders) {
+        break;
+      }
+      if (NowUs() >= deadline) {
+        return absl::UnavailableError(
+            absl::StrCat("topic '", t.topic, "' was created but has partitions without leader"));
+      }
+      rd_kafka_poll(rk(Isolation::kReadCommitted), 20);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::pair<Offset, Offset>> RdAdmin::Range(const TopicPartition& partition, Isolation isolation) {
+  std::pair<Offset, Offset> range(-1, -1);
+  const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+      rk(isolation), partition.topic.c_str(), partition.partition, &range.first, &range.second, kRequestTimeoutMs);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, absl::StrCat("log range of ", ToString(partition)));
+  return range;
+}
+
+absl::StatusOr<Offset> RdAdmin::LogStart(const TopicPartition& partition) {
+  TM_ASSIGN_OR_RETURN(const auto range, Range(partition, Isolation::kReadUncommitted));
+  return range.first;
+}
+
+absl::StatusOr<Offset> RdAdmin::LogEnd(const TopicPartition& partition, Isolation isolation) {
+  TM_ASSIGN_OR_RETURN(const auto range, Range(partition, isolation));
+  return range.second;
+}
+
+absl::StatusOr<Offset> RdAdmin::OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) {
+  const PartitionList list = NewPartitionList({partition});
+  list->elems[0].offset = timestamp_ms;
+  const std::string what = absl::StrCat("offset for a time in ", ToString(partition));
+  const rd_kafka_resp_err_t code =
+      rd_kafka_offsets_for_times(rk(Isolation::kReadCommitted), list.get(), kRequestTimeoutMs);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, what);
+  if (list->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(list->elems[0].err, what);
+  if (list->elems[0].offset >= 0) return list->elems[0].offset;
+  return LogEnd(partition, Isolation::kReadCommitted);
+}
+
+absl::Status RdAdmin::DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>& before) {
+  if (before.empty()) return absl::OkStatus();
+  rd_kafka_t* client = rk(Isolation::kReadCommitted);
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(before.size())));
+  for (const auto& [tp, offset] : before) {
+    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = offset;
+  }
+  rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(list.get());
+  const auto destroy = absl::MakeCleanup([request] { rd_kafka_DeleteRecords_destroy(request); });
+  const AdminOptions options = NewOptions(client, RD_KAFKA_ADMIN_OP_DELETERECORDS, kRequestTimeoutMs);
+  const Queue queue(rd_kafka_queue_new(client));
+  rd_kafka_DeleteRecords(client, &request, 1, options.get(), queue.get());
+  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), "trimming logs"));
+  const auto* results = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event.get()));
+  for (int i = 0; i < results->cnt; ++i) {
+    const rd_kafka_topic_partition_t& p = results->elems[i];
+    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return FromError(p.err, absl::StrCat("trimming ", p.topic, "-", p.partition));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdAdmin::GroupOffsets(
+    const std::string& group, const std::vector<TopicPartition>& partitions) {
+  std::map<TopicPartition, CommittedOffset> offsets;
+  if (partitions.empty()) return offsets;
+  rd_kafka_t* client = rk(Isolation::kReadCommitted);
+  const std::string what = absl::StrCat("committed offsets of group '", group, "'");
+  const PartitionList list = NewPartitionList(partitions);
+  rd_kafka_ListConsumerGroupOffsets_t* request = rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
+  const auto destroy = absl::MakeCleanup([request] { rd_kafka_ListConsumerGroupOffsets_destroy(request); });
+  const AdminOptions options = NewOptions(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kRequestTimeoutMs);
+  const Queue queue(rd_kafka_queue_new(client));
+  rd_kafka_ListConsumerGroupOffsets(client, &request, 1, options.get(), queue.get());
+  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), what));
+  size_t count = 0;
+  const auto* groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
+  for (const TopicPartition& tp : partitions) offsets[tp];
+  if (count == 0) return offsets;
+  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0]); error != nullptr) {
+    const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return offsets;
+    return FromError(code, rd_kafka_error_string(error), what);
+  }
+  const auto* found = rd_kafka_group_result_partitions(groups[0]);
+  for (int i = 0; found != nullptr && i < found->cnt; ++i) {
+    const rd_kafka_topic_partition_t& p = found->elems[i];
+    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return FromError(p.err, absl::StrCat(what, " for ", p.topic, "-", p.partition));
+    CommittedOffset& c = offsets[ToTopicPartition(p)];
+    c.offset = p.offset >= 0 ? p.offset : -1;
+    if (p.metadata != nullptr) c.metadata.assign(static_cast<const char*>(p.metadata), p.metadata_size);
+  }
+  return offsets;
+}
+
+}  // namespace tidemark::rdkafka

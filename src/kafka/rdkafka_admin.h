@@ -1,0 +1,45 @@
+// Topic administration and log positions over librdkafka. Three instances without a group: one for each isolation,
+// because librdkafka answers for the end of a log by the isolation of the instance that asks; requests of the admin
+// API go through the first.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/kafka/client.h"
+#include "src/kafka/rdkafka_handle.h"
+
+namespace tidemark::rdkafka {
+
+class RdAdmin : public Admin {
+ public:
+  // Connects; Unavailable where no broker answers.
+  static absl::StatusOr<std::unique_ptr<RdAdmin>> New(const KafkaSettings& settings, KafkaLog log);
+
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override;
+  absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
+  absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
+  absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;
+  absl::StatusOr<Offset> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) override;
+  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>& before) override;
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
+      const std::string& group, const std::vector<TopicPartition>& partitions) override;
+
+ private:
+  RdAdmin() = default;
+  rd_kafka_t* rk(Isolation isolation) const {
+    return isolation == Isolation::kReadCommitted ? committed_->rk() : uncommitted_->rk();
+  }
+  absl::StatusOr<std::pair<Offset, Offset>> Range(const TopicPartition& partition, Isolation isolation);
+  absl::Status WaitForLeaders(const std::vector<TopicToCreate>& topics);
+  // Waits for the answer to an admin request that was given `queue`.
+  absl::StatusOr<Event> Answer(rd_kafka_queue_t* queue, const std::string& what);
+
+  std::shared_ptr<Handle> committed_;
+  std::shared_ptr<Handle> uncommitted_;
+};
+
+}  // namespace tidemark::rdkafka

@@ -1,0 +1,403 @@
+#include "src/kafka/rdkafka_consumer.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/clock.h"
+#include "src/base/status.h"
+#include "src/kafka/rdkafka_fetch.h"
+
+namespace tidemark::rdkafka {
+namespace {
+
+constexpr int kRequestTimeoutMs = 5'000;
+// No single wait is longer, in case a ring of the bell was missed.
+constexpr int64_t kLongestWaitUs = 100'000;
+// So long the queue stays empty, after it had been full, before the fetcher is woken (see RestartFetcher).
+constexpr int64_t kStalledAfterUs = 15'000;
+
+std::vector<Property> Properties(const ConsumerOptions& options) {
+  const bool member = !options.group.empty();
+  std::vector<Property> p = {
+      {"client.id", options.client_id},
+      // A reader without a group never joins or commits, but librdkafka wants a name.
+      {"group.id", member ? options.group : absl::StrCat(options.client_id, "-reader")},
+      {"partition.assignment.strategy", "range"},
+      {"session.timeout.ms", "10000"},
+      {"heartbeat.interval.ms", "1000"},
+      // How long the group waits for a member that doesn't answer a rebalance, and how long a thread may be away from
+      // Poll, e.g. in a commit against a slow cluster, before it counts as dead.
+      {"max.poll.interval.ms", "600000"},
+      {"enable.auto.commit", "false"},
+      {"enable.auto.offset.store", "false"},
+      {"auto.offset.reset", "error"},
+      {"enable.partition.eof", "true"},
+      {"allow.auto.create.topics", "false"},
+      {"isolation.level", options.isolation == Isolation::kReadCommitted ? "read_committed" : "read_uncommitted"},
+      {"check.crcs", "true"},
+      // The end of a partition is seen by a fetch that brings nothing, so this is how late it is seen.
+      {"fetch.wait.max.ms", member ? "50" : "20"},
+      {"fetch.min.bytes", "1"},
+      {"fetch.error.backoff.ms", "100"},
+      {"queued.min.messages", "10000000"},
+      {"queued.max.messages.kbytes", absl::StrCat(std::max<int64_t>(options.queue_bytes >> 10, 1))},
+      {"socket.nagle.disable", "true"},
+      {"reconnect.backoff.max.ms", "2000"},
+  };
+  if (member && !options.instance_id.empty()) p.emplace_back("group.instance.id", options.instance_id);
+  return p;
+}
+
+int64_t NowUs() { return SystemClock()->MonotonicUs(); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Consumer>> RdConsumer::New(const KafkaSettings& settings, const ConsumerOptions& options,
+                                                          KafkaLog log) {
+  std::unique_ptr<RdConsumer> consumer(new RdConsumer(options));
+  RdConsumer* self = consumer.get();
+  HandleEvents events;
+  events.on_error = [self](rd_kafka_resp_err_t code, const std::string& text) { self->OnError(code, text); };
+  events.on_rebalance = [self](rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
+    self->OnRebalance(kind, partitions);
+  };
+  TM_ASSIGN_OR_RETURN(consumer->handle_,
+                      Handle::New(RD_KAFKA_CONSUMER, settings, Properties(options), std::move(log), std::move(events)));
+  rd_kafka_t* rk = consumer->handle_->rk();
+  rd_kafka_poll_set_consumer(rk);
+  consumer->event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (consumer->event_fd_ < 0) return absl::ResourceExhaustedError("eventfd: no descriptor left");
+  consumer->records_.reset(rd_kafka_queue_new(rk));
+  const Queue consumer_queue(rd_kafka_queue_get_consumer(rk));
+  const uint64_t one = 1;
+  rd_kafka_queue_io_event_enable(consumer->records_.get(), consumer->event_fd_, &one, sizeof one);
+  rd_kafka_queue_io_event_enable(consumer_queue.get(), consumer->event_fd_, &one, sizeof one);
+  return consumer;
+}
+
+RdConsumer::~RdConsumer() {
+  if (handle_ != nullptr) {
+    handle_->Detach();
+    // The descriptor may be closed only when librdkafka doesn't write to it any more.
+    const Queue consumer_queue(rd_kafka_queue_get_consumer(handle_->rk()));
+    if (consumer_queue != nullptr) rd_kafka_queue_io_event_enable(consumer_queue.get(), -1, nullptr, 0);
+    if (records_ != nullptr) rd_kafka_queue_io_event_enable(records_.get(), -1, nullptr, 0);
+  }
+  records_.reset();
+  handle_.reset();
+  if (event_fd_ >= 0) close(event_fd_);
+}
+
+std::string RdConsumer::What(const std::string& action) const {
+  if (options_.group.empty()) return absl::StrCat(action, " (", options_.client_id, ")");
+  return absl::StrCat(action, " of group '", options_.group, "', member '", options_.instance_id, "'");
+}
+
+absl::Status RdConsumer::Subscribe(const std::vector<std::string>& topics) {
+  if (options_.group.empty()) return absl::InternalError("Subscribe on a consumer without a group");
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())));
+  for (const std::string& topic : topics) {
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  return FromError(rd_kafka_subscribe(handle_->rk(), list.get()), What("subscribing"));
+}
+
+// ---- Events --------------------------------------------------------------------------------------------------------
+
+void RdConsumer::OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
+  if (closing_) {
+    rd_kafka_assign(handle_->rk(), nullptr);
+    parts_.clear();
+    return;
+  }
+  Rebalance event;
+  if (kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    event.kind = Rebalance::Kind::kAssigned;
+  } else {
+    const bool lost = rd_kafka_assignment_lost(handle_->rk()) != 0;
+    event.kind = lost ? Rebalance::Kind::kLost : Rebalance::Kind::kRevoked;
+  }
+  for (int i = 0; i < partitions->cnt; ++i) event.partitions.push_back(ToTopicPartition(partitions->elems[i]));
+  rebalance_ = std::move(event);
+}
+
+void RdConsumer::OnError(rd_kafka_resp_err_t code, const std::string& text) {
+  if (code == RD_KAFKA_RESP_ERR__FATAL) {
+    fatal_ = FromFatal(handle_->rk(), code, text, What("consumer"));
+  } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    pending_error_ = absl::UnavailableError(absl::StrCat("no broker of '", handle_->brokers(), "' answers: ", text));
+  } else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+    pending_error_ = FromError(code, text, What("consumer"));
+  }
+  // Everything else is a connection that librdkafka makes again; it has logged it.
+}
+
+void RdConsumer::ServeEvents() {
+  // One event of the group at a time: the next one, if any, comes after the answer.
+  while (!rebalance_.has_value()) {
+    rd_kafka_message_t* message = rd_kafka_consumer_poll(handle_->rk(), 0);
+    if (message == nullptr) return;
+    TakeMessageError(*message, nullptr);
+    rd_kafka_message_destroy(message);
+  }
+}
+
+// Errors come as messages: about one partition through its queue, about the member through the consumer queue.
+void RdConsumer::TakeMessageError(const rd_kafka_message_t& m, PollResult* result) {
+  const std::string topic = m.rkt != nullptr ? rd_kafka_topic_name(m.rkt) : "";
+  const TopicPartition source{topic, m.partition};
+  const auto part = parts_.find(source);
+  const std::string text = m.payload != nullptr ? rd_kafka_message_errstr(&m) : rd_kafka_err2str(m.err);
+  switch (m.err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+      pending_error_ = absl::InternalError(absl::StrCat("a record of ", ToString(source), " came past its queue"));
+      return;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+      if (part == parts_.end() || result == nullptr || m.offset < part->second.position) return;
+      part->second.position = m.offset;
+      result->ends.emplace_back(source, m.offset);
+      return;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+      if (part == parts_.end() || (m.offset >= 0 && m.offset != part->second.position)) return;  // sought since
+      pending_error_ = absl::OutOfRangeError(
+          absl::StrCat("reading ", ToString(source), " at offset ", part->second.position, ": ", text));
+      return;
+    case RD_KAFKA_RESP_ERR__FATAL:
+      fatal_ = FromFatal(handle_->rk(), m.err, text, What("consumer"));
+      return;
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+      return;  // the loss of the assignment follows
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      // May be young and not known everywhere: librdkafka goes on asking.
+      pending_error_ = absl::UnavailableError(absl::StrCat("reading topic '", topic, "': ", text));
+      return;
+    default:
+      pending_error_ =
+          FromError(m.err, text, topic.empty() ? What("consumer") : absl::StrCat("reading ", ToString(source)));
+      return;
+  }
+}
+
+// ---- Poll ----------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<PollResult> RdConsumer::Poll(int64_t max_wait_us, size_t max_records) {
+  PollResult result;
+  const int64_t start = NowUs();
+  for (int64_t now = start;; now = NowUs()) {
+    ServeEvents();
+    if (rebalance_.has_value()) {
+      result.rebalance = std::exchange(rebalance_, std::nullopt);
+      return result;
+    }
+    if (!fatal_.ok()) return fatal_;
+    if (!pending_error_.ok()) return std::exchange(pending_error_, absl::OkStatus());
+    if (TakeRecords(max_records, &result)) return result;
+    if (!pending_error_.ok()) continue;
+    const int64_t left = max_wait_us - (now - start);
+    if (left <= 0) return result;
+    if (!queue_was_full_) {
+      WaitForEvent(std::min(left, kLongestWaitUs));
+    } else if (now - last_record_us_ < kStalledAfterUs) {
+      WaitForEvent(std::min(left, kStalledAfterUs));
+    } else {
+      RestartFetcher();
+    }
+  }
+}
+
+bool RdConsumer::TakeRecords(size_t max_records, PollResult* result) {
+  messages_.resize(std::max<size_t>(max_records, 1));
+  const ssize_t got = rd_kafka_consume_batch_queue(records_.get(), 0, messages_.data(), messages_.size());
+  const size_t count = got > 0 ? static_cast<size_t>(got) : 0;
+  bytes_taken_ = 0;
+  for (size_t begin = 0, end = 0; begin < count; begin = end) {
+    end = begin + 1;
+    if (messages_[begin]->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      TakeMessageError(*messages_[begin], result);
+      rd_kafka_message_destroy(messages_[begin]);
+      continue;
+    }
+    const auto* rkt = messages_[begin]->rkt;
+    const int32_t partition = messages_[begin]->partition;
+    while (end < count && messages_[end]->rkt == rkt && messages_[end]->partition == partition &&
+           messages_[end]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      ++end;
+    }
+    TakeRun(&messages_[begin], end - begin, result);
+  }
+  if (count > 0) {  // what still waits, taken to be of the same size
+    const size_t waiting = rd_kafka_queue_length(records_.get());
+    queue_was_full_ |= (waiting + count) * (bytes_taken_ / count) >= static_cast<size_t>(options_.queue_bytes) * 9 / 10;
+  }
+  return !result->fetches.empty() || !result->ends.empty();
+}
+
+// What lies before the position, or belongs to a partition that was given up, was fetched before a seek or a rebalance.
+void RdConsumer::TakeRun(rd_kafka_message_t** messages, size_t count, PollResult* result) {
+  TopicPartition source{rd_kafka_topic_name(messages[0]->rkt), messages[0]->partition};
+  const auto part = parts_.find(source);
+  const bool wanted = part != parts_.end() && part->second.started && !part->second.paused;
+  size_t stale = 0;
+  while (stale < count && (!wanted || messages[stale]->offset < part->second.position)) {
+    rd_kafka_message_destroy(messages[stale++]);
+  }
+  if (stale == count) return;
+  for (size_t i = stale; i < count; ++i) bytes_taken_ += messages[i]->len + messages[i]->key_len;
+  part->second.position = messages[count - 1]->offset + 1;
+  last_record_us_ = NowUs();
+  result->fetches.push_back(std::make_unique<RdFetch>(handle_, std::move(source), messages + stale, count - stale));
+}
+
+void RdConsumer::WaitForEvent(int64_t wait_us) {
+  pollfd bell = {event_fd_, POLLIN, 0};
+  const timespec wait = {wait_us / 1'000'000, (wait_us % 1'000'000) * 1'000};
+  if (ppoll(&bell, 1, &wait, nullptr) > 0) {
+    uint64_t rings = 0;
+    [[maybe_unused]] const ssize_t n = read(event_fd_, &rings, sizeof rings);
+  }
+}
+
+// librdkafka 2.0.2 looks only once a second at whether a full queue has been emptied. A seek to where we stand anyway
+// wakes its fetcher; with an empty queue that loses at most an answer in flight.
+void RdConsumer::RestartFetcher() {
+  queue_was_full_ = false;
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
+  for (const auto& [tp, part] : parts_) {
+    if (!part.started || part.paused || part.position < 0) continue;
+    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = part.position;
+  }
+  if (list->cnt > 0) const Error ignored(rd_kafka_seek_partitions(handle_->rk(), list.get(), kRequestTimeoutMs));
+}
+
+// ---- Assignment ----------------------------------------------------------------------------------------------------
+
+// librdkafka looks for the start of a partition whose leader it doesn't know only half a second later. A failure is
+// left to it to retry and report.
+void RdConsumer::LearnLeaders(const std::string& topic) {
+  if (!known_topics_.insert(topic).second) return;
+  const Topic handle(rd_kafka_topic_new(handle_->rk(), topic.c_str(), nullptr));
+  if (handle == nullptr) return;
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(handle_->rk(), 0, handle.get(), &metadata, kRequestTimeoutMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_metadata_destroy(metadata);
+  }
+}
+
+// Sends what the fetchers of the started partitions bring, and what they have brought, to the private queue.
+absl::Status RdConsumer::ForwardQueues() {
+  for (const auto& [tp, part] : parts_) {
+    if (!part.started) continue;
+    const Queue queue(rd_kafka_queue_get_partition(handle_->rk(), tp.topic.c_str(), tp.partition));
+    if (queue == nullptr) return absl::InternalError(absl::StrCat("no queue for ", ToString(tp)));
+    rd_kafka_queue_forward(queue.get(), records_.get());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RdConsumer::Reassign() {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
+  for (auto& [tp, part] : parts_) {
+    part.started = part.started || !part.paused;
+    if (!part.started) continue;
+    LearnLeaders(tp.topic);
+    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = part.position;
+  }
+  const std::string what = What("assigning partitions");
+  // Forwarded before the first fetch, so that no record takes the way of the consumer queue. But a fetcher that runs
+  // already is stopped by the assignment, and its stop undoes the forwarding; records then wait in the partition's own
+  // queue. Any request that is answered behind the stop tells that it is over.
+  TM_RETURN_IF_ERROR(ForwardQueues());
+  TM_RETURN_IF_ERROR(FromError(rd_kafka_assign(handle_->rk(), list.get()), what));
+  rd_kafka_topic_partition_list_t* assigned = nullptr;
+  TM_RETURN_IF_ERROR(FromError(rd_kafka_assignment(handle_->rk(), &assigned), what));
+  rd_kafka_topic_partition_list_destroy(assigned);
+  return ForwardQueues();
+}
+
+// librdkafka remembers that the application has paused a partition beyond its assignment.
+void RdConsumer::ForgetParts() {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
+  for (const auto& [tp, part] : parts_) {
+    if (part.started && part.paused) rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition);
+  }
+  parts_.clear();
+  if (list->cnt > 0) rd_kafka_resume_partitions(handle_->rk(), list.get());
+}
+
+absl::Status RdConsumer::Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) {
+  ForgetParts();
+  for (const auto& [tp, offset] : positions) {
+    if (offset < 0 && offset != RD_KAFKA_OFFSET_BEGINNING) {
+      return absl::InternalError(absl::StrCat("assigning ", ToString(tp), " at offset ", offset));
+    }
+    parts_[tp].position = offset;
+  }
+  return Reassign();
+}
+
+absl::Status RdConsumer::AssignPaused(const std::vector<TopicPartition>& partitions) {
+  ForgetParts();
+  for (const TopicPartition& tp : partitions) parts_[tp].paused = true;
+  return Reassign();
+}
+
+absl::Status RdConsumer::Unassign() {
+  ForgetParts();
+  return FromError(rd_kafka_assign(handle_->rk(), nullptr), What("giving up partitions"));
+}
+
+absl::Status RdConsumer::Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  for (const auto& [tp, offset] : positions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("seek in unassigned ", ToString(tp)));
+    part->second.position = offset;
+    if (!part->second.started) continue;
+    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = offset;
+  }
+  if (list->cnt == 0) return absl::OkStatus();
+  bool moved = true;
+  if (const Error error(rd_kafka_seek_partitions(handle_->rk(), list.get(), kRequestTimeoutMs)); error != nullptr) {
+    moved = false;
+  }
+  for (int i = 0; i < list->cnt; ++i) moved = moved && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+  // A partition whose fetcher isn't running yet, or has stopped at an error, can't be sought: start all anew.
+  return moved ? absl::OkStatus() : Reassign();
+}
+
+absl::Status RdConsumer::SetPaused(const std::vector<TopicPartition>& partitions, bool paused) {
+  bool start = false;
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const TopicPartition& tp : partitions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("pause or resume of unassigned ", ToString(tp)));
+    if (part->second.paused == paused) continue;
+    if (!paused && part->second.position == -1) {
+      return absl::InternalError(absl::StrCat("resume of ", ToString(tp), " without a position"));
+    }
+    part->second.paused = paused;
+    if (part->second.started) {
+      rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition);
+    } else {
+      start = true;
+    }
+  }
+  if (start) return Reassign();
+  if (list->cnt == 0) return absl::OkStatus();
+  return FromError(paused ? rd_kafka_pause_partitions(handle_->rk(), list.get())
+                          : rd_kafka_resume_partitions(handle_->rk(), list.get()),
+                   What(paused ? "pausing partitions" : "resuming partitions"));
+}
+
+absl::Status RdConsumer::Pause(const std::vector<TopicPartition>& partitions) { return SetPaused(partitions, true); }
+absl::Status RdConsumer::Resume(const std::vector<TopicPartition>& partitions) { return SetPaused(partitions, false); }
+
+}  // namespace tidemark::rdkafka

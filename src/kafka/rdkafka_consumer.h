@@ -1,0 +1,90 @@
+// The consumer over librdkafka. Records come through a private queue, to which the queues of all assigned partitions
+// are forwarded; rebalances and errors come through librdkafka's consumer queue. Both ring one event descriptor, on
+// which Poll waits, so that neither the first record nor a rebalance waits for a time-out.
+//
+// librdkafka waits in the middle of a rebalance until its assign function is called. The callback here only notes the
+// event; Poll hands it out; Assign, AssignPaused and Unassign make that call.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/kafka/client.h"
+#include "src/kafka/rdkafka_handle.h"
+
+namespace tidemark::rdkafka {
+
+class RdConsumer : public Consumer {
+ public:
+  static absl::StatusOr<std::unique_ptr<Consumer>> New(const KafkaSettings& settings, const ConsumerOptions& options,
+                                                       KafkaLog log);
+  ~RdConsumer() override;
+
+  absl::Status Subscribe(const std::vector<std::string>& topics) override;
+  absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) override;
+  absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
+  absl::Status AssignPaused(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Unassign() override;
+  absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
+  absl::Status Pause(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Resume(const std::vector<TopicPartition>& partitions) override;
+  std::shared_ptr<const GroupMetadata> Group() override;
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
+      const std::vector<TopicPartition>& partitions) override;
+  absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) override;
+  absl::Status Close(bool leave_group) override;
+
+ private:
+  // A partition of the assignment. One that was assigned paused is unknown to librdkafka until it is resumed: nothing
+  // is fetched from a position that nobody has chosen.
+  struct Part {
+    Offset position = -1;  // of the next record wanted; -2 the log's beginning, -1 not chosen yet
+    bool started = false;  // librdkafka fetches it
+    bool paused = false;
+  };
+
+  explicit RdConsumer(const ConsumerOptions& options) : options_(options) {}
+
+  void OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions);
+  void OnError(rd_kafka_resp_err_t code, const std::string& text);
+  // Rebalances and errors that are not about one partition.
+  void ServeEvents();
+  // Takes what lies in the private queue; true if that gave `result` something.
+  bool TakeRecords(size_t max_records, PollResult* result);
+  void TakeRun(rd_kafka_message_t** messages, size_t count, PollResult* result);
+  void TakeMessageError(const rd_kafka_message_t& message, PollResult* result);
+  void WaitForEvent(int64_t wait_us);
+  void RestartFetcher();
+  // Makes librdkafka's assignment the partitions that are not waiting for a position.
+  absl::Status Reassign();
+  absl::Status ForwardQueues();
+  void ForgetParts();
+  void LearnLeaders(const std::string& topic);
+  absl::Status SetPaused(const std::vector<TopicPartition>& partitions, bool paused);
+  absl::Status LeaveGroup();
+  std::string What(const std::string& action) const;
+
+  const ConsumerOptions options_;
+  std::shared_ptr<Handle> handle_;
+  Queue records_;
+  int event_fd_ = -1;
+
+  std::map<TopicPartition, Part> parts_;
+  std::set<std::string> known_topics_;
+  std::optional<Rebalance> rebalance_;  // noted, not yet handed out
+  bool closing_ = false;                // rebalances are answered on the spot
+  bool closed_ = false;
+  absl::Status pending_error_;  // for the next Poll
+  absl::Status fatal_;          // for every Poll from now on
+  std::vector<rd_kafka_message_t*> messages_;
+  size_t bytes_taken_ = 0;       // by the last TakeRecords
+  bool queue_was_full_ = false;  // since the fetcher was last started anew, as far as can be told from here
+  int64_t last_record_us_ = 0;
+};
+
+}  // namespace tidemark::rdkafka
