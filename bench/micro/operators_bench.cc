@@ -1,0 +1,212 @@
+// What a row costs in dedup, join and window, on data like HTX detections: ids with 5% duplicates, a hot location, some
+// hundred items. The figure to read is ns/row.
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arrow/api.h>
+#include <arrow/compute/initialize.h>
+#include <benchmark/benchmark.h>
+
+#include "operators/operator.h"
+#include "operators/table.h"
+#include "src/base/batch.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kRows = 8192;
+
+class NullStore final : public StateStore {
+ public:
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) override {
+    const auto it = map_.find(key);
+    return it == map_.end() ? std::nullopt : std::optional<std::string>(it->second);
+  }
+  void Put(std::string_view key, std::string_view value) override { map_.insert_or_assign(std::string(key), std::string(value)); }
+  void Delete(std::string_view key) override { map_.erase(std::string(key)); }
+  std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override {
+    return std::make_unique<Iterator>(map_.lower_bound(begin), map_.lower_bound(end));
+  }
+
+ private:
+  using Map = std::map<std::string, std::string, std::less<>>;
+  class Iterator final : public StateIterator {
+   public:
+    Iterator(Map::const_iterator at, Map::const_iterator end) : at_(at), end_(end) {}
+    bool Valid() const override { return at_ != end_; }
+    std::string_view key() const override { return at_->first; }
+    std::string_view value() const override { return at_->second; }
+    void Next() override { ++at_; }
+    absl::Status status() const override { return absl::OkStatus(); }
+
+   private:
+    Map::const_iterator at_, end_;
+  };
+  Map map_;
+};
+
+class NullEmitter final : public Emitter {
+ public:
+  absl::Status Emit(Batch batch) override {
+    rows += batch->num_rows();
+    return absl::OkStatus();
+  }
+  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
+  absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
+  bool Full() const override { return false; }
+  int64_t rows = 0;
+};
+
+const Schema& Detections() {
+  static const Schema* const schema = new Schema({{"detection_oid", {.kind = Kind::kInt64}, false},
+                                                  {"location_oid", {.kind = Kind::kInt64}, false},
+                                                  {"item_name", {.kind = Kind::kString}, false}});
+  return *schema;
+}
+
+HiddenSet SourceHidden() {
+  return HiddenSet().With(Hidden::kWatermark).With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);
+}
+
+// Makes batches; ids and times go on from one to the next.
+class Generator {
+ public:
+  Batch Next() {
+    arrow::Int64Builder ids, locations, times, watermarks, offsets;
+    arrow::StringBuilder items;
+    arrow::Int32Builder sources, partitions;
+    for (int64_t i = 0; i < kRows; ++i) {
+      const bool duplicate = random_() % 20 == 0 && next_id_ > 0;
+      const int64_t id = duplicate ? next_id_ - 1 - static_cast<int64_t>(random_() % static_cast<uint64_t>(std::min<int64_t>(next_id_, 100'000))) : next_id_++;
+      (void)ids.Append(id);
+      (void)locations.Append(random_() % 2 == 0 ? 0 : static_cast<int64_t>(random_() % 10'000));
+      (void)items.Append("item-" + std::to_string(random_() % 400));
+      time_ += 20;
+      (void)times.Append(time_ - static_cast<int64_t>(random_() % 5'000'000));
+      (void)watermarks.Append(time_ - 5'000'000);
+      (void)sources.Append(0);
+      (void)partitions.Append(0);
+      (void)offsets.Append(offset_++);
+    }
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    for (arrow::ArrayBuilder* b : std::initializer_list<arrow::ArrayBuilder*>{&ids, &locations, &items, &times, &watermarks, &sources, &partitions, &offsets}) {
+      columns.push_back(b->Finish().ValueOrDie());
+    }
+    return arrow::RecordBatch::Make(BatchSchema(Detections(), SourceHidden()), kRows, std::move(columns));
+  }
+  int64_t watermark() const { return time_ - 5'000'000; }
+
+ private:
+  std::mt19937_64 random_{1};
+  int64_t next_id_ = 0, time_ = 0, offset_ = 0;
+};
+
+Node MakeNode(OperatorSpec spec, const Schema& output) {
+  Node node;
+  node.step = "step";
+  node.spec = std::move(spec);
+  node.input = Detections();
+  node.input_hidden = SourceHidden();
+  node.output = output;
+  node.hidden = SourceHidden();
+  return node;
+}
+
+void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches, int commit_every) {
+  (void)arrow::compute::Initialize();
+  NullStore store;
+  StepLedger ledger;
+  OperatorContext context = base;
+  context.state = &store;
+  context.ledger = &ledger;
+  auto op = MakeOperator(Plan(), node).value();
+  if (!op->Open(context).ok()) return state.SkipWithError("open");
+  NullEmitter emitter;
+  Generator generator;
+  uint64_t commit = 0;
+  int64_t batches = 0;
+  const auto step = [&](const Batch& batch) {
+    benchmark::DoNotOptimize(op->ProcessBatch(0, batch, emitter).ok());
+    benchmark::DoNotOptimize(op->AdvanceWatermark(EventTime{generator.watermark()}, emitter).ok());
+    if (++batches % commit_every == 0) benchmark::DoNotOptimize(op->PrepareCommit(++commit, emitter).ok());
+  };
+  for (int64_t i = 0; i < warm_batches; ++i) step(generator.Next());
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::vector<Batch> input;
+    for (int i = 0; i < 16; ++i) input.push_back(generator.Next());
+    state.ResumeTiming();
+    for (const Batch& batch : input) step(batch);
+  }
+  const auto rows = static_cast<double>(state.iterations() * 16 * kRows);
+  state.counters["ns/row"] = benchmark::Counter(rows / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["operator_MB"] = static_cast<double>(op->MemoryBytes()) / 1e6;
+}
+
+// The argument: keys alive, in thousands.
+void BM_DedupFirst(benchmark::State& state) {
+  const int64_t live = state.range(0) * 1000;
+  // A row is 20 us of event time; a key lives for within + grace.
+  const Node node = MakeNode(DedupSpec{.by = {0}, .within_us = live * 16, .grace_us = live * 4}, Detections());
+  Run(state, node, {}, live / kRows * 5 / 4, 4);
+}
+BENCHMARK(BM_DedupFirst)->Arg(100)->Arg(5000)->Unit(benchmark::kMillisecond);
+
+void BM_DedupFirstByString(benchmark::State& state) {
+  Run(state, MakeNode(DedupSpec{.by = {2, 0}, .within_us = 16'000'000, .grace_us = 4'000'000}, Detections()), {}, 150, 4);
+}
+BENCHMARK(BM_DedupFirstByString)->Unit(benchmark::kMillisecond);
+
+void BM_Join(benchmark::State& state) {
+  TablePlan plan;
+  plan.name = "locations";
+  plan.columns = {{.column = {"oid", {.kind = Kind::kInt64}, false}}, {.column = {"name", {.kind = Kind::kString}, false}}};
+  plan.key = {0};
+  arrow::Int64Builder oids;
+  arrow::StringBuilder names;
+  for (int64_t i = 0; i < 9'500; ++i) {
+    (void)oids.Append(i);
+    (void)names.Append("Location number " + std::to_string(i));
+  }
+  const Batch rows = arrow::RecordBatch::Make(arrow::schema({arrow::field("oid", arrow::int64()), arrow::field("name", arrow::utf8())}), 9'500,
+                                              {oids.Finish().ValueOrDie(), names.Finish().ValueOrDie()});
+  auto table = TableSnapshot::Build(plan, rows, {}).value();
+  OperatorContext context;
+  context.table = [](void* owner, std::string_view) { return *static_cast<std::shared_ptr<const TableSnapshot>*>(owner); };
+  context.table_owner = &table;
+  JoinSpec spec;
+  spec.table = "locations";
+  spec.on = {{1, 0}};
+  spec.columns = {1};
+  Schema output = Detections();
+  output.Add({"name", {.kind = Kind::kString}, false});
+  Run(state, MakeNode(spec, output), context, 0, 4);
+}
+BENCHMARK(BM_Join)->Unit(benchmark::kMillisecond);
+
+void BM_Window(benchmark::State& state) {
+  WindowSpec spec;
+  spec.size_us = 60'000'000;
+  spec.every_us = state.range(0) * 1'000'000;
+  spec.grace_us = 5'000'000;
+  spec.group_by = {1, 2};
+  spec.aggregates = {{"n", "count(*)"}, {"top_id", "max(detection_oid)"}};
+  spec.rows = Detections();
+  spec.rows_hidden = SourceHidden();
+  Node node = MakeNode(spec, Schema({Detections()[1], Detections()[2], {"window_start", {.kind = Kind::kTimestamp}, false},
+                                     {"window_end", {.kind = Kind::kTimestamp}, false}, {"n", {.kind = Kind::kInt64}, false},
+                                     {"top_id", {.kind = Kind::kInt64}, true}}));
+  node.hidden = HiddenSet().With(Hidden::kWatermark);
+  Run(state, node, {}, 100, 16);
+}
+BENCHMARK(BM_Window)->Arg(60)->Arg(10)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace tidemark

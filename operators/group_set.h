@@ -1,0 +1,130 @@
+// The groups of an aggregation: for every (window, group key) a slot, and in that slot of every accumulator its running
+// values. Finds the slots of a batch of (row, window) pairs and keeps windows apart, so that one can be closed without
+// looking at the others. Touched only by the stream thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/container/flat_hash_set.h>
+#include <absl/status/status.h>
+#include <arrow/type_fwd.h>
+
+#include "operators/accumulator.h"
+#include "operators/row_codec.h"
+#include "operators/state_log.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// (row, window) pairs of a batch: row rows[p] belongs to the window that starts at starts[p].
+struct WindowPairs {
+  std::vector<int32_t> rows;
+  std::vector<int64_t> starts;
+  std::vector<uint32_t> slots;  // filled in by GroupSet::Locate
+};
+
+class GroupSet {
+ public:
+  static constexpr uint32_t kNoSlot = ~uint32_t{0};
+
+  struct Window {
+    int64_t start_us = 0;              // 0 for all time
+    std::string keys;                  // bytes of the groups' keys
+    std::vector<uint32_t> slots;       // by number of the group within the window; kNoSlot: gone
+    int64_t live = 0;                  // groups
+    // For the owner:
+    std::vector<uint32_t> changed;     // slots, since the last commit
+    std::vector<uint32_t> erased;      // group numbers, since the last commit
+    std::vector<uint32_t> closing;     // slots still to be emitted, last first
+    std::unique_ptr<StateLog> log;
+  };
+
+  // `keys` encodes the group columns of the batches that come.
+  GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys);
+  GroupSet(const GroupSet&) = delete;  // the index points back at it
+  GroupSet& operator=(const GroupSet&) = delete;
+
+  // The slot of every pair; new groups get empty ones.
+  absl::Status Locate(const arrow::RecordBatch& batch, WindowPairs* pairs);
+
+  std::map<int64_t, Window>& windows() { return windows_; }  // by start
+  const std::map<int64_t, Window>& windows() const { return windows_; }
+  std::vector<std::unique_ptr<Accumulator>>& accumulators() { return accumulators_; }
+  Window& window(uint32_t slot) { return *groups_[slot].window; }
+  uint32_t number(uint32_t slot) const { return groups_[slot].number; }
+  std::string_view key(uint32_t slot) const {
+    const Group& group = groups_[slot];
+    return std::string_view(group.window->keys).substr(group.key_begin, group.key_size);
+  }
+  // (row, window) pairs in the slot, and the largest event time of its rows: kept by the owner.
+  int64_t& rows(uint32_t slot) { return rows_[slot]; }
+  int64_t& time(uint32_t slot) { return times_[slot]; }
+
+  // Forgets the group, but not the window that it was the last of.
+  void Free(uint32_t slot);
+  // A copy of a group, in a slot that Locate never finds.
+  uint32_t CopyOf(uint32_t slot);
+  void FreeCopy(uint32_t slot);
+
+  // The group columns of these slots.
+  absl::Status Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const;
+
+  // A group as it stands in state.
+  void Save(uint32_t slot, std::string* out) const;
+  absl::Status Load(Window* window, uint32_t number, std::string_view record);
+  Window* MakeWindow(int64_t start_us);
+
+  size_t slots() const { return groups_.size(); }
+  int64_t MemoryBytes() const;
+
+ private:
+  struct Group {
+    uint64_t hash = 0;
+    Window* window = nullptr;
+    uint64_t key_begin = 0;  // in window->keys
+    uint32_t key_size = 0;
+    uint32_t number = 0;     // within the window
+  };
+  struct Probe {
+    uint64_t hash = 0;
+    int64_t start_us = 0;
+    std::string_view key;
+  };
+  struct Hash {
+    using is_transparent = void;
+    const GroupSet* set;
+    size_t operator()(uint32_t slot) const { return set->groups_[slot].hash; }
+    size_t operator()(const Probe& probe) const { return probe.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    const GroupSet* set;
+    bool operator()(uint32_t a, uint32_t b) const { return a == b; }
+    bool operator()(uint32_t slot, const Probe& probe) const {
+      const Group& group = set->groups_[slot];
+      return group.hash == probe.hash && group.window->start_us == probe.start_us && set->key(slot) == probe.key;
+    }
+    bool operator()(const Probe& probe, uint32_t slot) const { return (*this)(slot, probe); }
+  };
+
+  uint32_t NewSlot();
+  uint32_t MakeGroup(const Probe& probe, Window* window, uint32_t number);
+
+  RowCodec codec_;
+  std::vector<std::unique_ptr<Accumulator>> accumulators_;
+  std::map<int64_t, Window> windows_;
+  std::vector<Group> groups_;  // by slot
+  std::vector<int64_t> rows_, times_;
+  size_t capacity_ = 0;        // slots the accumulators have
+  std::vector<uint32_t> free_;
+  absl::flat_hash_set<uint32_t, Hash, Equal> index_;
+  EncodedKeys encoded_;          // scratch
+  std::vector<uint64_t> hashes_; // scratch
+};
+
+}  // namespace tidemark

@@ -1,0 +1,87 @@
+#include "operators/join.h"
+
+#include <arrow/array/array_primitive.h>
+#include <arrow/array/util.h>
+#include <arrow/compute/api_vector.h>
+#include <arrow/util/bit_util.h>
+
+#include "operators/table.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+// Positions in the table as an array; -1 becomes null.
+absl::StatusOr<std::shared_ptr<arrow::Array>> Positions(const std::vector<int32_t>& rows, int64_t nulls) {
+  const auto n = static_cast<int64_t>(rows.size());
+  std::shared_ptr<arrow::Buffer> valid;
+  if (nulls > 0) {
+    TM_ASSIGN_OR_RETURN(valid, FromArrow(arrow::AllocateEmptyBitmap(n), "joining"));
+    for (int64_t i = 0; i < n; ++i) {
+      if (rows[i] >= 0) arrow::bit_util::SetBit(valid->mutable_data(), i);
+    }
+  }
+  return arrow::MakeArray(arrow::ArrayData::Make(arrow::int32(), n, {valid, arrow::Buffer::Wrap(rows)}, nulls));
+}
+
+}  // namespace
+
+JoinOperator::JoinOperator(const Node& node, const JoinSpec& spec) : shape_(node), spec_(spec) {
+  for (const auto& [stream, table] : spec.on) stream_columns_.push_back(stream);
+}
+
+absl::Status JoinOperator::Open(const OperatorContext& context) {
+  context_ = context;
+  return absl::OkStatus();
+}
+
+absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) {
+  const int64_t n = batch->num_rows();
+  if (n == 0) return absl::OkStatus();
+  StepLedger& ledger = *context_.ledger;
+  ledger.in += n;
+  const std::shared_ptr<const TableSnapshot> table = context_.table(context_.table_owner, spec_.table);
+  if (table == nullptr) return absl::InternalError(absl::StrCat("step ", shape_.name, ": table ", spec_.table, " isn't loaded"));
+  TM_RETURN_IF_ERROR(table->Lookup(*batch, stream_columns_, &matches_));
+  int64_t unmatched = 0;
+  for (const int32_t match : matches_) unmatched += match < 0;
+  if (unmatched > 0) TM_RETURN_IF_ERROR(EmitUnmatched(batch, matches_, emitter));
+
+  Batch stream = batch;
+  if (!spec_.left && unmatched > 0) {
+    ledger.unmatched += unmatched;
+    std::vector<uint8_t> keep(n);
+    for (int64_t i = 0; i < n; ++i) keep[i] = matches_[i] >= 0;
+    stream = Selection(keep, HiddenOps(*batch)).Apply(batch);
+    std::erase_if(matches_, [](int32_t match) { return match < 0; });
+    unmatched = 0;
+  }
+  ledger.passed += stream->num_rows();
+  ledger.out += stream->num_rows();
+  if (stream->num_rows() == 0) return absl::OkStatus();
+
+  TM_ASSIGN_OR_RETURN(const auto positions, Positions(matches_, unmatched));
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (size_t c = 0; c < shape_.input.size(); ++c) columns.push_back(stream->column(static_cast<int>(c)));
+  for (const size_t c : spec_.columns) {
+    TM_ASSIGN_OR_RETURN(auto column, FromArrow(arrow::compute::Take(*table->rows()->column(static_cast<int>(c)), *positions,
+                                                                    arrow::compute::TakeOptions::NoBoundsCheck()),
+                                               "joining"));
+    columns.push_back(std::move(column));
+  }
+  return emitter.Emit(shape_.Assemble(std::move(columns), *stream));
+}
+
+// Retractions don't go to the topic: it gets the rows that came, once.
+absl::Status JoinOperator::EmitUnmatched(const Batch& batch, const std::vector<int32_t>& matches, Emitter& emitter) {
+  if (!spec_.unmatched_topic) return absl::OkStatus();
+  const int8_t* ops = HiddenOps(*batch);
+  std::vector<int32_t> rows;
+  for (size_t i = 0; i < matches.size(); ++i) {
+    if (matches[i] < 0 && !IsRetraction(ops, static_cast<int64_t>(i))) rows.push_back(static_cast<int32_t>(i));
+  }
+  if (rows.empty()) return absl::OkStatus();
+  return emitter.EmitSide(Emitter::Side::kUnmatched, TakeRows(batch, rows));
+}
+
+}  // namespace tidemark

@@ -1,0 +1,193 @@
+// The lake in a local folder. Durable means: the file's bytes, its name in its folder, and every folder above it up to
+// the root, each by an fsync of its own.
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include <absl/cleanup/cleanup.h>
+#include <absl/container/flat_hash_set.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <absl/synchronization/mutex.h>
+#include <arrow/io/file.h>
+
+#include "operators/lake_backends.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+absl::Status SyncPath(const std::string& path, int flags) {
+  const int file = open(path.c_str(), flags | O_RDONLY | O_CLOEXEC);
+  if (file < 0) return ErrnoStatus(errno, absl::StrCat("opening ", path));
+  const int failed = fsync(file);
+  const int error = errno;
+  close(file);
+  return failed != 0 ? ErrnoStatus(error, absl::StrCat("syncing ", path)) : absl::OkStatus();
+}
+
+absl::Status SyncFolder(const std::string& path) { return SyncPath(path, O_DIRECTORY); }
+
+bool IsThere(const std::string& path) {
+  struct stat info;
+  return lstat(path.c_str(), &info) == 0;
+}
+
+// Renames without ever replacing, also on file systems that know no RENAME_NOREPLACE. Returns 0 or an errno.
+int RenameIfAbsent(const std::string& from, const std::string& to) {
+  if (syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (link(from.c_str(), to.c_str()) == 0) return unlink(from.c_str()) == 0 ? 0 : errno;
+  if (errno != EPERM && errno != ENOTSUP && errno != EOPNOTSUPP) return errno;
+  if (IsThere(to)) return EEXIST;
+  return rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+class LocalLake final : public Lake {
+ public:
+  explicit LocalLake(std::string root) : root_(std::move(root)) {}
+
+  absl::Status Prepare();
+
+  std::string_view path() const override { return root_; }
+  size_t max_open_files() const override { return 128; }
+  absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override;
+  absl::Status Sync(const std::string& name) override;
+  absl::Status Move(const std::string& from, const std::string& to) override;
+  absl::StatusOr<bool> Exists(const std::string& name) override { return IsThere(Full(name)); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& folder, const std::string& prefix) override;
+  absl::Status Delete(const std::string& name) override;
+
+ private:
+  std::string Full(const std::string& name) const { return absl::StrCat(root_, "/", name); }
+  absl::Status MakeFolders(const std::string& name);
+  absl::Status Taken(const std::string& from, const std::string& to);
+
+  const std::string root_;
+  absl::Mutex mutex_;
+  // Folders below the root whose own names are known to be durable.
+  absl::flat_hash_set<std::string> durable_folders_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Makes the root, and proves by a file that it can be written.
+absl::Status LocalLake::Prepare() {
+  std::string path;
+  for (const absl::string_view part : absl::StrSplit(root_, '/')) {
+    absl::StrAppend(&path, part);
+    if (!path.empty() && mkdir(path.c_str(), 0777) == 0) {
+      TM_RETURN_IF_ERROR(SyncFolder(ParentOf(path)));
+    } else if (!path.empty() && errno != EEXIST && !IsThere(path)) {
+      return ErrnoStatus(errno, absl::StrCat("lake ", root_, ": making ", path));
+    }
+    absl::StrAppend(&path, "/");
+  }
+  const std::string probe = absl::StrCat(kStagingFolder, "/probe-", getpid(), "-", reinterpret_cast<uintptr_t>(this));
+  TM_RETURN_IF_ERROR(MakeFolders(probe));
+  const int file = open(Full(probe).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) {
+    return ErrnoStatus(errno, absl::StrCat("lake ", root_, " can't be written (does it belong to this user?)"));
+  }
+  close(file);
+  return Delete(probe);
+}
+
+// The folders above `name`, durably: a file synced into a folder that vanishes is lost all the same.
+absl::Status LocalLake::MakeFolders(const std::string& name) {
+  for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    const std::string folder = name.substr(0, slash);
+    const bool made = mkdir(Full(folder).c_str(), 0777) == 0;
+    if (!made && errno != EEXIST) return ErrnoStatus(errno, absl::StrCat("lake ", root_, ": making ", folder));
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!made && durable_folders_.contains(folder)) continue;
+    }
+    TM_RETURN_IF_ERROR(SyncFolder(ParentOf(Full(folder))));
+    absl::MutexLock lock(&mutex_);
+    durable_folders_.insert(folder);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> LocalLake::Create(const std::string& name) {
+  TM_RETURN_IF_ERROR(MakeFolders(name));
+  auto stream = arrow::io::FileOutputStream::Open(Full(name));
+  if (!stream.ok()) return StreamStatus(stream.status(), absl::StrCat("creating ", Full(name)));
+  return *stream;
+}
+
+absl::Status LocalLake::Sync(const std::string& name) {
+  TM_RETURN_IF_ERROR(SyncPath(Full(name), 0));
+  return SyncFolder(ParentOf(Full(name)));
+}
+
+absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
+  TM_RETURN_IF_ERROR(MakeFolders(to));
+  const int error = RenameIfAbsent(Full(from), Full(to));
+  if (error == EEXIST) {
+    TM_RETURN_IF_ERROR(Taken(from, to));
+  } else if (error != 0 && !(error == ENOENT && !IsThere(Full(from)))) {
+    return ErrnoStatus(error, absl::StrCat("moving ", Full(from), " to ", to));
+  }
+  // Also where it was moved before: by a process that may have died between the rename and this.
+  TM_RETURN_IF_ERROR(SyncFolder(ParentOf(Full(to))));
+  return SyncFolder(ParentOf(Full(from)));
+}
+
+absl::Status LocalLake::Taken(const std::string& from, const std::string& to) {
+  if (!IsThere(Full(from))) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const auto a, FromArrow(arrow::io::ReadableFile::Open(Full(from)), "comparing two files"));
+  TM_ASSIGN_OR_RETURN(const auto b, FromArrow(arrow::io::ReadableFile::Open(Full(to)), "comparing two files"));
+  TM_ASSIGN_OR_RETURN(const bool same, SameContent(*a, *b));
+  if (same) return Delete(from);
+  return absl::FailedPreconditionError(
+      absl::StrCat("lake ", root_, ": ", to, " exists with other content than ", from, "; it is kept"));
+}
+
+absl::StatusOr<std::vector<std::string>> LocalLake::List(const std::string& folder, const std::string& prefix) {
+  std::vector<std::string> names;
+  DIR* open_folder = opendir(Full(folder).c_str());
+  if (open_folder == nullptr) {
+    if (errno == ENOENT) return names;
+    return ErrnoStatus(errno, absl::StrCat("listing ", Full(folder)));
+  }
+  const absl::Cleanup close_folder = [&] { closedir(open_folder); };
+  while (const dirent* entry = readdir(open_folder)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != ".." && absl::StartsWith(name, prefix)) names.push_back(absl::StrCat(folder, "/", name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::Status LocalLake::Delete(const std::string& name) {
+  if (unlink(Full(name).c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("deleting ", Full(name)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Lake>> OpenLocalLake(const std::string& folder) {
+  std::string root = folder;
+  while (root.size() > 1 && root.back() == '/') root.pop_back();
+  if (root.empty()) return absl::InvalidArgumentError("lake: the path is empty");
+  auto lake = std::make_unique<LocalLake>(std::move(root));
+  TM_RETURN_IF_ERROR(lake->Prepare());
+  return lake;
+}
+
+}  // namespace tidemark

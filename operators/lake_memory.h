@@ -1,0 +1,53 @@
+// A lake in memory with the faults of a crash, for tests and the simulator: what was not synced is gone after Crash().
+// Outlives the sinks that use it; used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "operators/lake.h"
+
+namespace tidemark {
+
+class MemoryLake final : public Lake {
+ public:
+  // The machine loses power: unsynced files and unsynced bytes are gone, streams that are open write into nothing.
+  void Crash();
+  // The next `calls` operations succeed, later ones return `status` until Fail is called again with OK. A move that
+  // fails this way has not begun.
+  void Fail(int64_t calls, absl::Status status);
+
+  // All files and their bytes as a reader sees them now.
+  std::map<std::string, std::string> Files() const;
+
+  std::string_view path() const override { return "memory"; }
+  size_t max_open_files() const override { return 128; }
+  absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override;
+  absl::Status Sync(const std::string& name) override;
+  absl::Status Move(const std::string& from, const std::string& to) override;
+  absl::StatusOr<bool> Exists(const std::string& name) override;
+  absl::StatusOr<std::vector<std::string>> List(const std::string& folder, const std::string& prefix) override;
+  absl::Status Delete(const std::string& name) override;
+
+  struct File {
+    std::string bytes;
+    size_t durable_bytes = 0;
+    bool durable_name = false;
+  };
+
+ private:
+  absl::Status Step();
+
+  std::map<std::string, std::shared_ptr<File>> files_;
+  int64_t calls_left_ = 0;
+  absl::Status failure_;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,43 @@
+// From a node of the plan to its operator.
+#include <type_traits>
+#include <variant>
+
+#include "operators/dedup_first.h"
+#include "operators/dedup_last.h"
+#include "operators/filter.h"
+#include "operators/join.h"
+#include "operators/operator.h"
+#include "operators/pass.h"
+#include "operators/project.h"
+#include "operators/top_rows.h"
+#include "operators/top_updates.h"
+#include "operators/window_partial.h"
+#include "operators/window_results.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+using Made = absl::StatusOr<std::unique_ptr<Operator>>;
+
+Made Make(const Node& node, const PassSpec&) { return std::make_unique<PassOperator>(node); }
+Made Make(const Node& node, const FilterSpec& spec) { return FilterOperator::Make(node, spec); }
+Made Make(const Node& node, const ProjectSpec& spec) { return ProjectOperator::Make(node, spec); }
+Made Make(const Node& node, const DedupSpec& spec) {
+  return spec.keep_last ? MakeDedupLast(node, spec) : MakeDedupFirst(node, spec);
+}
+Made Make(const Node& node, const JoinSpec& spec) { return std::make_unique<JoinOperator>(node, spec); }
+Made Make(const Node& node, const WindowSpec& spec) {
+  return spec.phase == WindowSpec::Phase::kPartial ? MakeWindowPartial(node, spec) : MakeWindowResults(node, spec);
+}
+Made Make(const Node& node, const TopSpec& spec) {
+  return spec.on_update ? MakeTopUpdates(node, spec) : MakeTopRows(node, spec);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Operator>> MakeOperator(const Plan& /*plan*/, const Node& node) {
+  return std::visit([&](const auto& spec) { return Make(node, spec); }, node.spec);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,82 @@
+// Rows of a step into Parquet files, exactly once: one object a sink and feed partition, touched by its sink thread.
+//
+// Rows gather into one file a Hive folder until a cut. Cut() closes the files under staged names that no *.parquet glob
+// sees and makes them durable; the manifest it returns is written by the sink thread in ONE Kafka transaction with the
+// feed's offset: that is the decision. Publish() then moves the files to their final names, which follow from sink,
+// task identity, partition and offsets alone. Whoever opens the partition next calls Recover() with the newest
+// committed manifest: it repeats the moves and deletes every other stage. So a plain glob never shows a row twice, nor
+// one that isn't committed; a row appears once the move is done.
+//
+//   rows -> Add* -> Cut -> [transaction: offset + manifest] -> Publish -> Add* ...
+//                     \-> transaction aborted: drop the object, open a new one, Recover, read the feed again
+//
+// A file holds the visible columns, except a column by which the files are partitioned as it is: its value stands in
+// the folder's name, where readers of Hive folders take it from. zstd, row groups of about 16 MiB in memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "operators/lake.h"
+#include "operators/sink_failure.h"
+#include "proto/packed.pb.h"
+#include "src/base/batch.h"
+#include "src/base/schema.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+struct ParquetSinkOptions {
+  ParquetSinkSpec spec;
+  std::string sink;      // its name
+  Schema schema;         // of the step
+  StepMode mode;         // update steps are refused
+  std::string identity;  // of the task: 16 bytes, the first 4 go into names as 8 hex digits
+  int32_t partition = 0;
+  uint64_t attempt = 0;  // random: no other object ever stages under the same names
+};
+
+class ParquetSink {
+ public:
+  virtual ~ParquetSink() = default;
+
+  // InvalidArgument: an update step, or an expression of partition_by that doesn't compile. `lake` outlives the sink
+  // and may be shared.
+  static absl::StatusOr<std::unique_ptr<ParquetSink>> Open(ParquetSinkOptions options, Lake* lake);
+
+  // To be called first: publishes `committed`, the newest manifest of this sink and partition (null: none), and deletes
+  // every other stage of theirs.
+  virtual absl::Status Recover(const packed::Manifest* committed) = 0;
+
+  // Takes the rows of the feed's offsets [first_offset, next_offset); null for records without rows. Offsets may have
+  // gaps but not overlap. A row whose folder can't be computed goes to `failures` and nowhere else.
+  virtual absl::Status Add(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
+                           std::vector<SinkRowFailure>* failures) = 0;
+
+  // A file has reached max_bytes, the oldest row max_age, or the cut its bound of open files. `now_us` is wall time.
+  virtual bool ShouldCut(int64_t now_us) const = 0;
+  // Wall time at which max_age will be reached; kMaxTime's value where there are no rows.
+  virtual int64_t CutDueUs() const = 0;
+
+  // Closes and syncs all files. The manifest covers every offset since the last cut, and has no files where there were
+  // no rows. On an error the object is of no further use.
+  virtual absl::StatusOr<packed::Manifest> Cut() = 0;
+
+  // Moves the files of a committed manifest; idempotent. Unavailable: call again.
+  virtual absl::Status Publish(const packed::Manifest& manifest) = 0;
+
+  // Closes and deletes what was staged since the last cut, for a shutdown in which a cut doesn't fit: the rows are
+  // still in the feed. What can't be deleted, Recover will.
+  virtual void Abandon() = 0;
+
+  virtual int64_t rows() const = 0;            // since the last cut
+  virtual int64_t buffered_bytes() const = 0;  // in memory
+};
+
+}  // namespace tidemark

@@ -1,0 +1,120 @@
+#include "operators/table.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <arrow/array/array_base.h>
+#include <arrow/record_batch.h>
+
+#include "operators/cells.h"
+#include "src/base/status.h"
+#include "src/codec/key_encoder.h"
+
+namespace tidemark {
+namespace {
+
+bool IsIntegerKey(const TablePlan& plan) {
+  if (plan.key.size() != 1) return false;
+  const Kind kind = plan.columns[plan.key[0]].column.type.kind;
+  return kind == Kind::kInt32 || kind == Kind::kInt64;
+}
+
+// The rows of an integer column as 64 bits: calls f(row, value), or f(row) where it is null.
+template <typename Value, typename Null>
+void VisitIntegers(const arrow::ArrayData& column, Value&& value, Null&& null) {
+  const auto visit = [&](auto tag) {
+    const Cells<decltype(tag)> cells(column);
+    for (int64_t i = 0; i < column.length; ++i) cells.IsNull(i) ? null(i) : value(i, static_cast<int64_t>(cells[i]));
+  };
+  column.type->id() == arrow::Type::INT32 ? visit(int32_t{}) : visit(int64_t{});
+}
+
+// Rows with a null among these columns.
+std::vector<uint8_t> NullRows(const arrow::RecordBatch& rows, const std::vector<size_t>& columns) {
+  std::vector<uint8_t> nulls(rows.num_rows());
+  for (const size_t c : columns) {
+    const auto& array = *rows.column(static_cast<int>(c));
+    if (array.null_count() == 0) continue;
+    for (int64_t i = 0; i < rows.num_rows(); ++i) nulls[i] |= array.IsNull(i);
+  }
+  return nulls;
+}
+
+absl::string_view Abseil(std::string_view s) { return {s.data(), s.size()}; }
+
+// The last row of every key, in ascending order; none for a key whose last row is a tombstone or for a null key.
+template <typename Map, typename KeyOf>
+std::vector<int32_t> LastRows(int64_t n, const std::vector<uint8_t>& deleted, KeyOf&& key_of, Map* last) {
+  for (int64_t i = n - 1; i >= 0; --i) {
+    if (const auto key = key_of(i)) last->try_emplace(*key, static_cast<int32_t>(i));
+  }
+  std::vector<int32_t> rows;
+  for (const auto& [key, row] : *last) {
+    if (deleted.empty() || !deleted[row]) rows.push_back(row);
+  }
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const TableSnapshot>> TableSnapshot::Build(const TablePlan& plan, const Batch& rows,
+                                                                          const std::vector<uint8_t>& deleted) {
+  auto table = std::make_shared<TableSnapshot>();
+  const int64_t n = rows->num_rows();
+  if (n > INT32_MAX) {
+    return absl::ResourceExhaustedError(absl::StrCat("table ", plan.name, ": more than 2^31 rows"));
+  }
+  table->int_key_ = IsIntegerKey(plan);
+  std::vector<int32_t> kept;
+  if (table->int_key_) {
+    std::vector<std::optional<int64_t>> keys(n);
+    VisitIntegers(*rows->column_data(static_cast<int>(plan.key[0])), [&](int64_t i, int64_t key) { keys[i] = key; },
+                  [](int64_t) {});
+    absl::flat_hash_map<int64_t, int32_t> last;
+    kept = LastRows(n, deleted, [&](int64_t i) { return keys[i]; }, &last);
+    table->by_int_.reserve(kept.size());
+    for (size_t i = 0; i < kept.size(); ++i) table->by_int_.emplace(*keys[kept[i]], static_cast<int32_t>(i));
+  } else {
+    const std::vector<uint8_t> nulls = NullRows(*rows, plan.key);
+    EncodedKeys keys;
+    TM_RETURN_IF_ERROR(EncodeKeys(*rows, plan.key, &keys));
+    absl::flat_hash_map<absl::string_view, int32_t> last;
+    const auto key_of = [&](int64_t i) {
+      return nulls[i] ? std::nullopt : std::optional<absl::string_view>(Abseil(keys[i]));
+    };
+    kept = LastRows(n, deleted, key_of, &last);
+    table->by_encoded_.reserve(kept.size());
+    for (size_t i = 0; i < kept.size(); ++i) {
+      table->by_encoded_.emplace(std::string(keys[kept[i]]), static_cast<int32_t>(i));
+    }
+  }
+  table->rows_ = static_cast<int64_t>(kept.size()) == n ? rows : TakeRows(rows, kept);
+  return std::shared_ptr<const TableSnapshot>(std::move(table));
+}
+
+int64_t TableSnapshot::size() const { return rows_->num_rows(); }
+
+absl::Status TableSnapshot::Lookup(const arrow::RecordBatch& batch, const std::vector<size_t>& columns,
+                                   std::vector<int32_t>* out) const {
+  out->assign(batch.num_rows(), -1);
+  if (int_key_) {
+    VisitIntegers(
+        *batch.column_data(static_cast<int>(columns[0])),
+        [&](int64_t i, int64_t key) {
+          if (const auto it = by_int_.find(key); it != by_int_.end()) (*out)[i] = it->second;
+        },
+        [](int64_t) {});
+    return absl::OkStatus();
+  }
+  const std::vector<uint8_t> nulls = NullRows(batch, columns);
+  EncodedKeys keys;
+  TM_RETURN_IF_ERROR(EncodeKeys(batch, columns, &keys));
+  for (int64_t i = 0; i < batch.num_rows(); ++i) {
+    if (nulls[i]) continue;
+    if (const auto it = by_encoded_.find(Abseil(keys[i])); it != by_encoded_.end()) (*out)[i] = it->second;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tidemark

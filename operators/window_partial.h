@@ -1,0 +1,16 @@
+// The first phase of an aggregation across a repartition: adds up the rows of a commit and emits one partial a (group,
+// window) at the commit's end (columns: src/plan/partial_schema.h). Keeps nothing between commits, so it holds no state
+// and lets the watermark through: what it emits precedes the commit's watermark in the internal topic.
+#pragma once
+
+#include <memory>
+
+#include <absl/status/statusor.h>
+
+#include "operators/operator.h"
+
+namespace tidemark {
+
+absl::StatusOr<std::unique_ptr<Operator>> MakeWindowPartial(const Node& node, const WindowSpec& spec);
+
+}  // namespace tidemark

@@ -1,0 +1,114 @@
+// An operator under test: rows in, rows out, commits and crashes, without a runtime. Rows are plain values here, so that
+// models in the tests can be written row by row.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "operators/operator.h"
+#include "src/base/batch.h"
+#include "src/base/schema.h"
+#include "src/plan/plan.h"
+#include "tests/unit/operators/fake_store.h"
+
+namespace tidemark {
+
+using Cell = std::variant<std::monostate, int64_t, double, std::string>;  // monostate: NULL
+
+struct TestRow {
+  std::vector<Cell> cells;
+  int64_t time = 0;
+  int64_t watermark = kMinTime.us;
+  int32_t source = 0, partition = 0;
+  int64_t offset = 0;
+  Op op = Op::kInsert;
+
+  friend bool operator==(const TestRow&, const TestRow&) = default;
+};
+
+std::string ToString(const TestRow& row);
+inline void PrintTo(const TestRow& row, std::ostream* os) { *os << ToString(row); }
+// "1|a|NULL": the visible cells only.
+std::string CellsText(const TestRow& row);
+std::vector<std::string> CellsText(const std::vector<TestRow>& rows);
+
+Batch ToBatch(const Schema& schema, HiddenSet hidden, const std::vector<TestRow>& rows);
+std::vector<TestRow> ToRows(const Schema& schema, HiddenSet hidden, const arrow::RecordBatch& batch);
+
+// "a int64, b string null": columns for tests.
+Schema Columns(std::string_view text);
+// A node of an operator; the hidden columns of the output are those of the input unless said otherwise.
+Node MakeNode(OperatorSpec spec, Schema input, HiddenSet input_hidden, Schema output);
+HiddenSet AllHidden();      // of source rows
+HiddenSet UpdateHidden();   // kTime and kOp
+
+class CollectingEmitter final : public Emitter {
+ public:
+  explicit CollectingEmitter(const Node& node) : node_(node) {}
+
+  absl::Status Emit(Batch batch) override;
+  absl::Status EmitSide(Side side, Batch batch) override;
+  absl::Status DeadLetter(RowFailure failure) override;
+  bool Full() const override { return full_after_ >= 0 && emitted_since_commit >= full_after_; }
+
+  void set_full_after(int64_t rows) { full_after_ = rows; }
+
+  std::vector<TestRow> rows, late, unmatched;
+  std::vector<std::string> failures;  // "expression: reason: cells"
+  int64_t emitted_since_commit = 0;
+
+ private:
+  Node node_;
+  int64_t full_after_ = -1;
+};
+
+class Harness {
+ public:
+  explicit Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables = {});
+
+  // One batch; then time runs on to `watermark`, which never goes back.
+  void Process(const std::vector<TestRow>& rows);
+  EventTime Advance(int64_t watermark);
+  // Batches of `batch_size` rows; after each, time runs on to the largest watermark of its rows.
+  void Feed(const std::vector<TestRow>& rows, size_t batch_size);
+  void Commit();
+  // A new operator object on the state of the last commit; output and ledger since then are forgotten. As the runtime
+  // does, tells it at once how far time had come, unless told not to.
+  void Crash(bool advance = true);
+
+  Operator& op() { return *operator_; }
+  CollectingEmitter& out() { return emitter_; }
+  const StepLedger& ledger() const { return ledger_; }
+  FakeStore& store() { return store_; }
+  uint64_t commit() const { return commit_; }
+  const Node& node() const { return node_; }
+
+  // in = passed + ... and pairs = late_pairs + ...
+  void CheckLedger() const;
+
+ private:
+  void Open();
+
+  const Node node_;
+  const std::map<std::string, std::shared_ptr<const TableSnapshot>> tables_;
+  FakeStore store_;
+  CollectingEmitter emitter_;
+  struct Sizes {
+    size_t rows = 0, late = 0, unmatched = 0, failures = 0;
+  } committed_;
+  StepLedger ledger_, committed_ledger_;
+  std::unique_ptr<Operator> operator_;
+  EventTime watermark_ = kMinTime, committed_watermark_ = kMinTime;
+  uint64_t commit_ = 0;
+};
+
+// Applies the changes of an update step to what stands, checking that every row taken back is exactly the row that
+// stands under its key (positions among the cells). Returns what stands at the end: key text -> cells text.
+std::map<std::string, std::string> Fold(const std::vector<TestRow>& changes, const std::vector<size_t>& key);
+
+}  // namespace tidemark

@@ -1,0 +1,204 @@
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <tuple>
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/operators/harness.h"
+
+namespace tidemark {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const Schema kRows = Columns("place string, item string, n int64 null");
+
+TopSpec Spec(int64_t k, bool on_update) {
+  TopSpec spec;
+  spec.k = k;
+  spec.by = {0};
+  spec.order = {{2, true}, {1, false}, {0, false}};
+  spec.rank = "rank";
+  spec.on_update = on_update;
+  spec.input_key = {0, 1};
+  return spec;
+}
+
+Node TopNode(const TopSpec& spec) {
+  const Schema output = spec.rank.empty() ? kRows : Columns("place string, item string, n int64 null, rank int64");
+  return MakeNode(spec, kRows, spec.on_update ? UpdateHidden() : HiddenSet(), output);
+}
+
+TestRow Row(const char* place, const char* item, Cell n, int64_t time, Op op = Op::kInsert) {
+  return {.cells = {std::string(place), std::string(item), n}, .time = time, .op = op};
+}
+
+TEST(TopRows, EmitsTheBestKOnceWhenTheGroupIsComplete) {
+  Harness h(TopNode(Spec(2, false)));
+  h.Process({Row("p", "c", int64_t{5}, 99), Row("p", "b", int64_t{7}, 99), Row("q", "x", int64_t{1}, 99), Row("p", "a", int64_t{5}, 99)});
+  EXPECT_EQ(h.Advance(98).us, 98);
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  EXPECT_EQ(h.Advance(99).us, 99);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|b|7|1", "p|a|5|2", "q|x|1|1"));
+  EXPECT_EQ(h.ledger().absorbed, 4);
+  EXPECT_EQ(h.ledger().out, 3);
+  h.CheckLedger();
+}
+
+TEST(TopRows, DescendingPutsNullFirstAsPostgresDoes) {
+  Harness h(TopNode(Spec(2, false)));
+  h.Process({Row("p", "a", int64_t{5}, 9), Row("p", "b", Cell(), 9)});
+  h.Advance(9);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|b|NULL|1", "p|a|5|2"));
+}
+
+TEST(TopRows, KeepsAtMostKRowsOfAGroupAndRestoresThem) {
+  Harness h(TopNode(Spec(3, false)));
+  for (int64_t i = 0; i < 1000; ++i) {
+    h.Process({Row("p", absl::StrCat("i", i).c_str(), i * 37 % 1000, 50)});
+    if (i % 100 == 0) h.Commit();
+    if (i % 250 == 0) {
+      h.Commit();
+      h.Crash();
+    }
+  }
+  EXPECT_LT(h.op().MemoryBytes(), 10'000);
+  h.Commit();
+  h.Crash();
+  EXPECT_EQ(h.Advance(49).us, 49);
+  h.Advance(50);
+  h.Commit();
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|i27|999|1", "p|i54|998|2", "p|i81|997|3"));
+  EXPECT_EQ(h.store().Count("t"), 0);
+}
+
+TEST(TopRows, AFullCommitStopsBetweenGroups) {
+  Harness h(TopNode(Spec(2, false)));
+  std::vector<TestRow> rows;
+  for (int i = 0; i < 3000; ++i) rows.push_back(Row(absl::StrCat("p", 1000 + i).c_str(), "a", int64_t{i}, i / 1000));
+  h.Process(rows);
+  h.out().set_full_after(1);
+  const auto reached = h.op().AdvanceWatermark(EventTime{10}, h.out());
+  ASSERT_TRUE(reached.ok());
+  EXPECT_LT(*reached, EventTime{2});
+  EXPECT_LT(h.out().rows.size(), 3000u);
+  h.Commit();
+  h.Crash();
+  h.Advance(10);
+  EXPECT_EQ(h.out().rows.size(), 3000u);
+  EXPECT_TRUE(std::is_sorted(h.out().rows.begin(), h.out().rows.end(), [](const auto& a, const auto& b) { return a.time < b.time; }));
+}
+
+TEST(TopUpdates, OnlyDifferencesAreEmittedWithExactlyTheRowsBefore) {
+  Harness h(TopNode(Spec(2, true)));
+  h.Process({Row("p", "a", int64_t{1}, 1), Row("p", "b", int64_t{2}, 1), Row("p", "c", int64_t{3}, 1)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows, ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}}, .time = 1},
+                                        TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}}, .time = 1}));
+  h.out().rows.clear();
+  // a stays below the list: nothing to say.
+  h.Process({Row("p", "a", int64_t{1}, 1, Op::kUpdateBefore), Row("p", "a", int64_t{0}, 2, Op::kUpdateAfter)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  h.Crash();
+  h.Process({Row("p", "c", int64_t{3}, 1, Op::kDelete), Row("p", "b", int64_t{2}, 1, Op::kDelete)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows,
+              ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}}, .time = 1, .op = Op::kUpdateBefore},
+                          TestRow{.cells = {std::string("p"), std::string("a"), int64_t{0}, int64_t{1}}, .time = 2, .op = Op::kUpdateAfter},
+                          TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}}, .time = 1, .op = Op::kDelete}));
+}
+
+// Random changes of an update step, each consistent with what stands.
+std::vector<TestRow> RandomChanges(uint64_t seed, int n) {
+  std::mt19937_64 random(seed);
+  std::map<std::pair<std::string, std::string>, TestRow> stands;
+  std::vector<TestRow> changes;
+  for (int i = 0; i < n; ++i) {
+    const std::string place = absl::StrCat("p", random() % 3), item = absl::StrCat("i", random() % 12);
+    const TestRow after = Row(place.c_str(), item.c_str(), static_cast<int64_t>(random() % 50), i);
+    const auto it = stands.find({place, item});
+    if (it == stands.end()) {
+      changes.push_back(after);
+      stands[{place, item}] = after;
+      continue;
+    }
+    TestRow before = it->second;
+    const bool deletes = random() % 5 == 0;
+    before.op = deletes ? Op::kDelete : Op::kUpdateBefore;
+    changes.push_back(before);
+    if (deletes) {
+      stands.erase(it);
+      continue;
+    }
+    it->second = after;
+    changes.push_back(after);
+    changes.back().op = Op::kUpdateAfter;
+  }
+  return changes;
+}
+
+std::set<std::string> Model(const std::vector<TestRow>& changes, size_t k, bool ranked) {
+  std::map<std::string, std::vector<TestRow>> places;
+  std::map<std::string, TestRow> stands;
+  for (const TestRow& row : changes) {
+    const std::string key = CellsText(TestRow{.cells = {row.cells[0], row.cells[1]}});
+    if (row.op == Op::kDelete || row.op == Op::kUpdateBefore) {
+      stands.erase(key);
+    } else {
+      stands[key] = row;
+    }
+  }
+  for (const auto& [key, row] : stands) places[std::get<std::string>(row.cells[0])].push_back(row);
+  std::set<std::string> out;
+  for (auto& [place, rows] : places) {
+    std::sort(rows.begin(), rows.end(), [](const TestRow& a, const TestRow& b) {
+      return std::tie(b.cells[2], a.cells[1]) < std::tie(a.cells[2], b.cells[1]);
+    });
+    for (size_t r = 0; r < std::min(k, rows.size()); ++r) {
+      out.insert(ranked ? absl::StrCat(CellsText(rows[r]), "|", r + 1) : CellsText(rows[r]));
+    }
+  }
+  return out;
+}
+
+TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
+  for (const bool ranked : {true, false}) {
+    for (const size_t batch_size : {1, 2, 7, 1000}) {
+      for (uint64_t seed = 0; seed < 3; ++seed) {
+        const auto changes = RandomChanges(seed, 1500);
+        TopSpec spec = Spec(4, true);
+        if (!ranked) spec.rank.clear();
+        Harness h(TopNode(spec));
+        std::mt19937_64 random(seed);
+        size_t committed = 0;
+        for (size_t at = 0; at < changes.size();) {
+          const size_t end = std::min(at + batch_size, changes.size());
+          h.Process({changes.begin() + static_cast<int64_t>(at), changes.begin() + static_cast<int64_t>(end)});
+          at = end;
+          if (random() % 50 < batch_size) {
+            h.Commit();
+            committed = at;
+          }
+          if (random() % 500 < batch_size) {
+            h.Crash();
+            at = committed;
+          }
+        }
+        h.Commit();
+        std::set<std::string> stands;
+        for (const auto& [key, row] : Fold(h.out().rows, ranked ? std::vector<size_t>{0, 3} : std::vector<size_t>{0, 1})) stands.insert(row);
+        EXPECT_EQ(stands, Model(changes, 4, ranked)) << ranked << " " << batch_size << " " << seed;
+        h.CheckLedger();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidemark

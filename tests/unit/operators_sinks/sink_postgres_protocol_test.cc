@@ -1,0 +1,92 @@
+// The protocol of the PostgreSQL sink over a database in memory that loses connections at chosen calls.
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operators/sink_postgres.h"
+#include "operators/sink_postgres_memory.h"
+#include "src/base/mutation.h"
+#include "tests/unit/operators_sinks/rows.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::SizeIs;
+
+class PostgresProtocolTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<PostgresSink> Open(MemoryPostgres& database, bool upsert) {
+    PostgresSinkSpec spec;
+    spec.upsert = upsert;
+    if (upsert) spec.key = {0};
+    return *PostgresSink::Over(database.NewSession(), spec, "s", schema_, {});
+  }
+  absl::Status Write(PostgresSink& sink, int64_t expected, int64_t next, std::string_view json) {
+    return sink.Write(0, expected, next, {Rows(schema_, json)}, [&](const std::vector<SinkRowFailure>& failures) {
+      refused_ = failures;
+      return absl::OkStatus();
+    });
+  }
+
+  const Schema schema_{{Col("id", "int64"), Col("name", "string?")}};
+  std::vector<SinkRowFailure> refused_;
+};
+
+TEST_F(PostgresProtocolTest, AConnectionLostAtAnyCallLosesAndDoublesNothing) {
+  int faults = 0;
+  for (const bool commit_happens : {false, true}) {
+    for (int64_t lost_at = 0;; ++lost_at) {
+      MemoryPostgres database(schema_, {}, false);
+      database.Refuse([](const std::string& row) { return row.find("bad") != std::string::npos; });
+      auto sink = Open(database, false);
+      ASSERT_TRUE(sink->Acquire(0).ok());
+      database.LoseConnection(lost_at, commit_happens);
+      int attempts = 0;
+      const auto until_done = [&](int64_t expected, int64_t next, std::string_view rows) {
+        absl::Status status;
+        do {
+          status = Write(*sink, expected, next, rows);
+          ++attempts;
+        } while (absl::IsUnavailable(status) && attempts < 10);
+        EXPECT_TRUE(status.ok()) << status << ", lost at call " << lost_at;
+      };
+      until_done(-1, 4, R"([[1, "a"], [2, "bad"], [3, "c"]])");
+      EXPECT_THAT(refused_, SizeIs(1));
+      until_done(4, 6, R"([[4, "d"]])");
+      EXPECT_THAT(database.Rows(), SizeIs(3)) << "lost at call " << lost_at;
+      EXPECT_EQ(database.Fence(0).next_offset, 6);
+      if (attempts == 2) break;
+      ++faults;
+    }
+  }
+  EXPECT_GT(faults, 20);
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(PostgresProtocolTest, WithoutTheFenceAZombiesRowsStandTwice) {
+  for (const bool mutated : {false, true}) {
+    MemoryPostgres database(schema_, {}, false);
+    auto zombie = Open(database, false), successor = Open(database, false);
+    ASSERT_TRUE(zombie->Acquire(0).ok());
+    ASSERT_TRUE(successor->Acquire(0).ok());
+    ASSERT_TRUE(Write(*successor, -1, 1, R"([[1, "a"]])").ok());
+    SetMutation(Mutation::kPostgresWithoutFence, mutated);
+    EXPECT_EQ(Write(*zombie, -1, 1, R"([[1, "a"]])").ok(), mutated);
+    SetMutation(Mutation::kPostgresWithoutFence, false);
+    EXPECT_THAT(database.Rows(), SizeIs(mutated ? 2 : 1));
+  }
+}
+#endif
+
+TEST_F(PostgresProtocolTest, AnInterruptedSinkWritesNothingMore) {
+  MemoryPostgres database(schema_, {0}, true);
+  auto sink = Open(database, true);
+  ASSERT_TRUE(sink->Acquire(0).ok());
+  sink->Interrupt();
+  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, -1, 1, R"([[1, "a"]])")));
+}
+
+}  // namespace
+}  // namespace tidemark
