@@ -1,0 +1,135 @@
+// The HTTP server on loopback sockets: what it answers, and that a port is never shared.
+#include "src/http/server.h"
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+namespace tidemark {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+HttpHandlers Hello() {
+  return {{"/hello", [] { return HttpResponse{200, "text/plain; version=0.0.4", "hello\n"}; }},
+          {"/unwell", [] { return HttpResponse{503, "text/plain; charset=utf-8", "no\n"}; }}};
+}
+
+int PortOf(const std::string& address) {
+  int port = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port)) << address;
+  return port;
+}
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto server = HttpServer::Start("127.0.0.1:0", Hello());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  httplib::Client client() const { return httplib::Client("127.0.0.1", PortOf(server_->address())); }
+
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, AHandlersAnswerArrivesWithItsStatusAndType) {
+  const auto hello = client().Get("/hello");
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(hello->status, 200);
+  EXPECT_EQ(hello->body, "hello\n");
+  EXPECT_EQ(hello->get_header_value("Content-Type"), "text/plain; version=0.0.4");
+  const auto unwell = client().Get("/unwell?verbose=1");
+  ASSERT_TRUE(unwell);
+  EXPECT_EQ(unwell->status, 503);
+  EXPECT_EQ(unwell->body, "no\n");
+}
+
+TEST_F(HttpServerTest, AnUnknownPathIsNotFoundAndTheAnswerNamesWhatThereIs) {
+  const auto answer = client().Get("/hell");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 404);
+  EXPECT_THAT(answer->body, AllOf(HasSubstr("/hello"), HasSubstr("/unwell")));
+}
+
+TEST_F(HttpServerTest, OnlyGetIsAnswered) {
+  const auto answer = client().Post("/hello", "x", "text/plain");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 405);
+}
+
+TEST_F(HttpServerTest, AGivenAddressThatIsTakenIsTheUsersMistake) {
+  const auto second = HttpServer::Start(server_->address(), Hello());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(second.status().message()),
+              AllOf(HasSubstr(server_->address()), HasSubstr("is taken"), HasSubstr("port 0")));
+}
+
+TEST_F(HttpServerTest, ThePortIsFreeAgainAfterTheServerIsGone) {
+  const std::string address = server_->address();
+  ASSERT_TRUE(client().Get("/hello"));  // leaves a connection in TIME_WAIT
+  server_.reset();
+  const auto second = HttpServer::Start(address, Hello());
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ((*second)->address(), address);
+}
+
+TEST(HttpServerStart, WithoutAnAddressTwoServersRunSideBySide) {
+  const auto first = HttpServer::Start("", Hello());
+  const auto second = HttpServer::Start("", Hello());
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_THAT((*second)->address(), StartsWith("127.0.0.1:"));
+  EXPECT_NE((*first)->address(), (*second)->address());
+  for (const auto& server : {&*first, &*second}) {
+    EXPECT_TRUE(httplib::Client("127.0.0.1", PortOf((*server)->address())).Get("/hello"));
+  }
+}
+
+TEST(HttpServerStart, AMalformedAddressIsTheUsersMistake) {
+  for (const std::string address : {"9464", "localhost:", ":9464", "localhost:http", "localhost:70000", "::1:9464",
+                                    "localhost:-1"}) {
+    const auto server = HttpServer::Start(address, Hello());
+    EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << address;
+    EXPECT_THAT(std::string(server.status().message()), AllOf(HasSubstr("'" + address + "'"), HasSubstr("host:port")));
+  }
+}
+
+TEST(HttpServerStart, AHostThatIsNotThisMachineIsTheUsersMistake) {
+  const auto server = HttpServer::Start("192.0.2.1:9464", Hello());  // TEST-NET-1: nobody has it
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(server.status().message()), HasSubstr("can't be bound"));
+}
+
+TEST(HttpServerStop, ARequestUnderWayIsFinished) {
+  std::atomic<bool> entered{false}, stopping{false};
+  HttpHandlers handlers;
+  handlers["/slow"] = [&] {
+    entered = true;
+    while (!stopping) std::this_thread::yield();
+    return HttpResponse{200, "text/plain", "done"};
+  };
+  auto server = HttpServer::Start("127.0.0.1:0", std::move(handlers));
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::string body;
+  std::thread request([&body, port = PortOf((*server)->address())] {
+    if (const auto answer = httplib::Client("127.0.0.1", port).Get("/slow")) body = answer->body;
+  });
+  while (!entered) std::this_thread::yield();
+  std::thread stop([&server] { server->reset(); });
+  stopping = true;
+  stop.join();
+  request.join();
+  EXPECT_EQ(body, "done");
+}
+
+}  // namespace
+}  // namespace tidemark
