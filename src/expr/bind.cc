@@ -277,7 +277,7 @@ absl::StatusOr<BoundPtr> Binder::DateTrunc(const Node& node) {
 absl::StatusOr<BoundPtr> Binder::NullIf(const Node& node) {
   TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
   Node equal = node;
-  equal.text = "=";
+  equal.text.assign(1, '=');
   TM_ASSIGN_OR_RETURN(BoundPtr test, Compare(equal, args[0], args[1]));
   // The type that the first argument is compared in, which for integers and for times is its own.
   Type type = args[0]->type();

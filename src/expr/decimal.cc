@@ -108,7 +108,7 @@ std::optional<ParsedDecimal> ParseDecimal(std::string_view text, int scale, Deci
     auto drop = static_cast<size_t>(own_scale - scale);
     if (drop <= digits.size()) {
       round_up = drop > 0 && digits[digits.size() - drop] >= '5';
-      digits.resize(digits.size() - drop);
+      digits.erase(digits.size() - drop);
     } else {
       digits.clear();
     }

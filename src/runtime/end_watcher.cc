@@ -1,0 +1,118 @@
+#include "src/runtime/end_watcher.h"
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/runtime/task.h"
+
+namespace tidemark {
+
+absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::vector<std::string>& topics) const {
+  std::map<TopicPartition, Offset> ends;
+  for (const std::string& topic : topics) {
+    for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) {
+      TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd({topic, p}, Isolation::kReadCommitted));
+      ends[{topic, p}] = end;
+    }
+  }
+  return ends;
+}
+
+absl::Status EndWatcher::TakeEnds() {
+  std::vector<std::string> topics;
+  for (const SourcePlan& source : runtime_.plan->sources) topics.push_back(source.topic);
+  TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group,
+                                                       const std::map<TopicPartition, Offset>& ends) const {
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, end] : ends) partitions.push_back(partition);
+  TM_ASSIGN_OR_RETURN(const auto committed, runtime_.kafka->admin().GroupOffsets(group, partitions));
+  Positions positions;
+  for (const auto& [partition, end] : ends) {
+    const auto it = committed.find(partition);
+    const CommittedOffset offset = it == committed.end() ? CommittedOffset{} : it->second;
+    if (offset.offset < end) {
+      positions.complete = false;
+      positions.missing += end - std::max<Offset>(offset.offset, 0);
+    }
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(offset.metadata);
+    if (!metadata) continue;
+    if (metadata->busy) positions.complete = false;
+    positions.max_time = std::max(positions.max_time, metadata->max_time);
+    positions.min_floor = std::min(positions.min_floor, metadata->floor);
+  }
+  return positions;
+}
+
+std::vector<std::string> EndWatcher::InputsOf(size_t stage) const {
+  std::vector<std::string> topics;
+  for (const Edge& edge : runtime_.plan->edges) {
+    if (edge.to_stage == static_cast<int>(stage)) topics.push_back(edge.topic);
+  }
+  return topics;
+}
+
+// How far past the last event time stages hold windows open, one behind the other.
+int64_t EndWatcher::WindowHorizonUs() const {
+  int64_t horizon = kSecond;
+  for (const Stage& stage : runtime_.plan->stages) {
+    for (const Node& node : stage.nodes) {
+      const auto* window = std::get_if<WindowSpec>(&node.spec);
+      if (window != nullptr && node.kind == Node::Kind::kOperator) horizon += window->size_us + window->grace_us;
+      const auto* dedup = std::get_if<DedupSpec>(&node.spec);
+      if (dedup != nullptr && node.kind == Node::Kind::kOperator) horizon += dedup->within_us + dedup->grace_us;
+    }
+  }
+  return horizon;
+}
+
+absl::StatusOr<bool> EndWatcher::Check() {
+  const std::string& group = runtime_.plan->name;
+  if (phase_ == Phase::kSources) {
+    TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
+    if (total_ < 0) total_ = positions.missing;
+    done_ = total_ - std::min(total_, positions.missing);
+    if (!positions.complete) return false;
+    if (close_windows_ && positions.max_time > kMinTime) {
+      close_to_ = positions.max_time + WindowHorizonUs();
+      runtime_.control->close_to = close_to_.us;
+    }
+    phase_ = Phase::kClosing;
+  }
+  if (phase_ == Phase::kClosing) {
+    TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
+    if (!positions.complete || (close_to_ > kMinTime && positions.min_floor < close_to_)) return false;
+    phase_ = Phase::kStages;
+  }
+  while (phase_ == Phase::kStages) {
+    if (stage_ == runtime_.plan->stages.size()) {
+      runtime_.control->flush_sinks = true;
+      phase_ = Phase::kSinks;
+      break;
+    }
+    TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_)));
+    if (!ends.empty()) {
+      TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, ends));
+      if (!positions.complete) return false;
+    }
+    ++stage_;
+  }
+  if (phase_ == Phase::kSinks) {
+    for (const Edge& edge : runtime_.plan->edges) {
+      if (edge.to_sink < 0) continue;
+      const SinkPlan& sink = runtime_.plan->sinks[static_cast<size_t>(edge.to_sink)];
+      TM_ASSIGN_OR_RETURN(const auto ends, EndsOf({edge.topic}));
+      TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.name), ends));
+      if (!positions.complete) return false;
+    }
+    phase_ = Phase::kDone;
+  }
+  return phase_ == Phase::kDone;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,62 @@
+// Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they are
+// in Kafka, so it doesn't matter which worker owns what.
+//
+//   kSources   every source partition is committed up to the end it had at start
+//   kClosing   (--close_windows) every source partition's watermark has been raised to beyond the last window
+//   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
+//              its tasks has output waiting ("busy")
+//   kSinks     every external sink's group has confirmed its feed up to the end
+//   kDone
+//
+// Called now and then by the main thread; each call makes a few requests.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "src/base/time.h"
+#include "src/runtime/runtime.h"
+
+namespace tidemark {
+
+class EndWatcher {
+ public:
+  EndWatcher(const Runtime& runtime, bool close_windows) : runtime_(runtime), close_windows_(close_windows) {}
+
+  // Takes the sources' end offsets: once, before the threads start.
+  absl::Status TakeEnds();
+  // True when everything is done. Moves RunControl::close_to and ::flush_sinks forward.
+  absl::StatusOr<bool> Check();
+
+  // For progress: source records committed since the start, and in all.
+  Offset done() const { return done_; }
+  Offset total() const { return std::max<Offset>(total_, 0); }
+
+ private:
+  enum class Phase { kSources, kClosing, kStages, kSinks, kDone };
+  struct Positions {
+    bool complete = true;  // every position has reached its end and no task is busy
+    EventTime max_time = kMinTime;
+    EventTime min_floor = kMaxTime;
+    Offset missing = 0;
+  };
+
+  absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
+  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics) const;
+  std::vector<std::string> InputsOf(size_t stage) const;
+  int64_t WindowHorizonUs() const;
+
+  const Runtime& runtime_;
+  const bool close_windows_;
+  Phase phase_ = Phase::kSources;
+  std::map<TopicPartition, Offset> source_ends_;
+  size_t stage_ = 0;
+  EventTime close_to_ = kMinTime;
+  Offset done_ = 0, total_ = -1;  // -1: not looked yet
+};
+
+}  // namespace tidemark

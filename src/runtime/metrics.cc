@@ -1,0 +1,255 @@
+#include "src/runtime/metrics.h"
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include "src/runtime/version.h"
+
+namespace tidemark {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+constexpr int64_t kSilentUs = 30 * kSecond;
+
+double Seconds(int64_t us) { return static_cast<double>(us) / static_cast<double>(kSecond); }
+
+// One metric name. Every sample carries the application.
+class Family {
+ public:
+  Family(const WorkerStatus& status, std::string name, MetricType type, std::string help)
+      : application_(status.application), family_{std::move(name), std::move(help), type, {}} {}
+
+  void Add(Labels labels, double value) {
+    ClientMetric& metric = AddMetric(std::move(labels));
+    (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+  }
+  void Add(Labels labels, int64_t value) { Add(std::move(labels), static_cast<double>(value)); }
+  void Add(Labels labels, bool value) { Add(std::move(labels), value ? 1.0 : 0.0); }
+
+  ClientMetric& AddMetric(Labels labels) {
+    ClientMetric& metric = family_.metric.emplace_back();
+    metric.label = {{"application", application_}};
+    metric.label.insert(metric.label.end(), labels.begin(), labels.end());
+    return metric;
+  }
+
+  MetricFamily Take() { return std::move(family_); }
+
+ private:
+  const std::string& application_;
+  MetricFamily family_;
+};
+
+constexpr MetricType kCounter = MetricType::Counter;
+constexpr MetricType kGauge = MetricType::Gauge;
+
+std::string ThreadName(size_t thread) { return absl::StrCat(thread); }
+
+// Records between a position and the end of its partition. The ends are a few seconds old, so a position may be past one.
+void AddLag(const WorkerStatus& status, Labels labels, const TopicPartition& partition, Offset position, Family* family) {
+  const auto end = status.ends.find(partition);
+  if (position < 0 || end == status.ends.end()) return;
+  labels.push_back({"topic", partition.topic});
+  labels.push_back({"partition", absl::StrCat(partition.partition)});
+  family->Add(std::move(labels), std::max<Offset>(0, end->second - position));
+}
+
+void RenderThreads(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family running(status, "tidemark_thread_running", kGauge, "1 while the thread processes; 0 without assignment or while it restores");
+  Family step_age(status, "tidemark_thread_step_age_seconds", kGauge, "Time since the thread's loop last turned");
+  Family commits(status, "tidemark_commits_total", kCounter, "Transactions committed");
+  Family aborts(status, "tidemark_aborts_total", kCounter, "Transactions aborted; their input is processed again");
+  Family commit_age(status, "tidemark_last_commit_age_seconds", kGauge, "Time since the thread's last commit");
+  Family commit_time(status, "tidemark_commit_duration_seconds", MetricType::Histogram, "Time a commit took");
+  Family restoring(status, "tidemark_restore_tasks", kGauge, "Tasks whose state is being opened or restored");
+  Family remaining(status, "tidemark_restore_remaining_records", kGauge, "Changelog offsets still to be read for them");
+  for (size_t i = 0; i < status.threads.size(); ++i) {
+    const ThreadStatus& thread = status.threads[i];
+    const Labels labels = {{"thread", ThreadName(i)}};
+    running.Add(labels, thread.state == ThreadStatus::State::kRunning);
+    if (thread.last_step_us > 0) step_age.Add(labels, Seconds(status.monotonic_us - thread.last_step_us));
+    commits.Add(labels, thread.commits);
+    aborts.Add(labels, thread.aborts);
+    if (thread.last_commit_us > 0) commit_age.Add(labels, Seconds(status.monotonic_us - thread.last_commit_us));
+    ClientMetric::Histogram& histogram = commit_time.AddMetric(labels).histogram;
+    histogram.sample_sum = Seconds(thread.commit_time_sum_us);
+    for (size_t b = 0; b < thread.commit_histogram.size(); ++b) {
+      const bool last = b >= std::size(kCommitBucketsMs);
+      const double bound = last ? std::numeric_limits<double>::infinity() : Seconds(kCommitBucketsMs[b] * kMillisecond);
+      histogram.sample_count = static_cast<uint64_t>(thread.commit_histogram[b]);
+      histogram.bucket.push_back({histogram.sample_count, bound});
+    }
+    restoring.Add(labels, static_cast<int64_t>(thread.opening.size()));
+    remaining.Add(labels, std::max<Offset>(0, thread.restore_target - thread.restore_position));
+  }
+  for (Family* family : {&running, &step_age, &commits, &aborts, &commit_age, &commit_time, &restoring, &remaining}) {
+    out->push_back(family->Take());
+  }
+}
+
+void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family commit(status, "tidemark_task_commits_total", kCounter, "Number of the task's last commit, counted over all workers");
+  Family lag(status, "tidemark_task_lag_records", kGauge, "Offsets between the task's position and the end of its input");
+  Family watermark(status, "tidemark_task_watermark_seconds", kGauge, "Watermark of the task, Unix time; none before the first");
+  Family watermark_lag(status, "tidemark_task_watermark_lag_seconds", kGauge, "Wall clock minus watermark; none while idle");
+  Family idle(status, "tidemark_task_idle", kGauge, "1 while all inputs of the task are idle");
+  Family state(status, "tidemark_task_state_bytes", kGauge, "Size of the task's state");
+  Family memory(status, "tidemark_task_memory_bytes", kGauge, "Uncommitted state and what operators hold in memory");
+  for (const ThreadStatus& thread : status.threads) {
+    for (const TaskStatus& task : thread.tasks) {
+      const Labels labels = {{"stage", task.name}, {"task_partition", absl::StrCat(task.partition)}};
+      commit.Add(labels, static_cast<double>(task.commit));
+      for (const auto& [partition, position] : task.positions) AddLag(status, {{"stage", task.name}}, partition, position, &lag);
+      const bool known = task.watermark > kMinTime && task.watermark < kMaxTime;
+      if (known) watermark.Add(labels, Seconds(task.watermark.us));
+      if (known && !task.idle) watermark_lag.Add(labels, std::max(0.0, Seconds(status.wall_us) - Seconds(task.watermark.us)));
+      idle.Add(labels, task.idle);
+      state.Add(labels, task.state_bytes);
+      memory.Add(labels, task.memory_bytes);
+    }
+  }
+  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory}) out->push_back(family->Take());
+}
+
+// By task, not added up: when a task moves, its counters appear whole at another worker, which would make sums jump.
+void RenderLedger(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family in(status, "tidemark_step_in_rows_total", kCounter, "Rows that came into the step");
+  Family emitted(status, "tidemark_step_out_rows_total", kCounter, "Rows that the step emitted");
+  Family rows(status, "tidemark_step_rows_total", kCounter, "Rows that came into the step, by what became of them");
+  Family pairs(status, "tidemark_step_window_pairs_total", kCounter, "(row, window) pairs, by what became of them");
+  Family open(status, "tidemark_step_open_window_pairs", kGauge, "(row, window) pairs in windows that are still open");
+  for (const ThreadStatus& thread : status.threads) {
+    for (const TaskStatus& task : thread.tasks) {
+      for (const auto& [step, ledger] : task.ledger) {
+        const Labels labels = {{"stage", task.name}, {"task_partition", absl::StrCat(task.partition)}, {"step", step}};
+        const auto add = [&](Family* family, const char* outcome, int64_t value) {
+          Labels with_outcome = labels;
+          with_outcome.push_back({"outcome", outcome});
+          family->Add(std::move(with_outcome), value);
+        };
+        in.Add(labels, ledger.in);
+        emitted.Add(labels, ledger.out);
+        add(&rows, "passed", ledger.passed);
+        add(&rows, "duplicate", ledger.duplicate);
+        add(&rows, "late", ledger.late);
+        add(&rows, "filtered", ledger.filtered);
+        add(&rows, "unmatched", ledger.unmatched);
+        add(&rows, "dead_lettered", ledger.dead_lettered);
+        add(&rows, "absorbed", ledger.absorbed);
+        const bool windows = ledger.pairs != 0 || ledger.late_after_idle != 0 || ledger.closed != 0 || ledger.open != 0;
+        if (!windows) continue;
+        add(&pairs, "all", ledger.pairs);
+        add(&pairs, "late", ledger.late_pairs);
+        add(&pairs, "late_after_idle", ledger.late_after_idle);
+        add(&pairs, "closed", ledger.closed);
+        open.Add(labels, ledger.open);
+      }
+    }
+  }
+  for (Family* family : {&in, &emitted, &rows, &pairs, &open}) out->push_back(family->Take());
+}
+
+void RenderSinks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family assigned(status, "tidemark_sink_assigned", kGauge, "1 while this worker's sink thread has taken over its partitions");
+  Family step_age(status, "tidemark_sink_step_age_seconds", kGauge, "Time since the sink thread's loop last turned");
+  Family rows(status, "tidemark_sink_rows_total", kCounter, "Rows made durable by this process");
+  Family refused(status, "tidemark_sink_refused_rows_total", kCounter, "Rows sent to the dead letters by this process");
+  Family lag(status, "tidemark_sink_lag_records", kGauge, "Offsets between the sink's position and the end of its feed");
+  Family error(status, "tidemark_sink_error", kGauge, "1 from a failed attempt until the next success; /readyz has the text");
+  Family success_age(status, "tidemark_sink_last_success_age_seconds", kGauge, "Time since rows were last written");
+  for (const SinkStatus& sink : status.sinks) {
+    const Labels labels = {{"sink", sink.sink}};
+    assigned.Add(labels, sink.assigned);
+    if (sink.last_step_us > 0) step_age.Add(labels, Seconds(status.monotonic_us - sink.last_step_us));
+    rows.Add(labels, sink.rows);
+    refused.Add(labels, sink.refused);
+    for (const auto& [partition, position] : sink.positions) AddLag(status, labels, partition, position, &lag);
+    error.Add(labels, !sink.last_error.empty());
+    if (sink.last_success_us > 0) success_age.Add(labels, Seconds(status.monotonic_us - sink.last_success_us));
+  }
+  for (Family* family : {&assigned, &step_age, &rows, &refused, &lag, &error, &success_age}) out->push_back(family->Take());
+}
+
+void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
+  Family bad(status, "tidemark_table_bad_records_total", kCounter, "Records of the table's topic that could not be read");
+  for (const GlobalTables::Status& table : status.tables) {
+    rows.Add({{"table", table.name}}, table.rows);
+    bad.Add({{"table", table.name}}, table.bad_records);
+  }
+  for (Family* family : {&rows, &bad}) out->push_back(family->Take());
+}
+
+void Find(Health* health, bool ok, std::string finding) {
+  health->ok = health->ok && ok;
+  absl::StrAppend(&health->text, finding, "\n");
+}
+
+// A thread that hasn't begun its loop yet is not silent: it waits for Kafka.
+void FindSilence(Health* health, const WorkerStatus& status, const std::string& name, int64_t last_step_us) {
+  const int64_t silent_us = last_step_us > 0 ? status.monotonic_us - last_step_us : 0;
+  if (silent_us <= kSilentUs) return;
+  Find(health, false, absl::StrFormat("%s: silent for %.0f seconds", name, Seconds(silent_us)));
+}
+
+}  // namespace
+
+std::string RenderMetrics(const WorkerStatus& status) {
+  std::vector<MetricFamily> families;
+  Family build(status, "tidemark_build_info", kGauge, "Always 1; the labels tell version and worker");
+  build.Add({{"version", kTidemarkVersion}, {"worker", status.instance_id}}, true);
+  families.push_back(build.Take());
+  RenderThreads(status, &families);
+  RenderTasks(status, &families);
+  RenderLedger(status, &families);
+  RenderSinks(status, &families);
+  RenderTables(status, &families);
+  return static_cast<const prometheus::Serializer&>(prometheus::TextSerializer()).Serialize(families);
+}
+
+Health CheckHealth(const WorkerStatus& status) {
+  Health health;
+  for (size_t i = 0; i < status.threads.size(); ++i) {
+    FindSilence(&health, status, "stream thread " + ThreadName(i), status.threads[i].last_step_us);
+  }
+  for (const SinkStatus& sink : status.sinks) FindSilence(&health, status, "sink " + sink.sink, sink.last_step_us);
+  if (health.ok) Find(&health, true, "ok");
+  return health;
+}
+
+Health CheckReadiness(const WorkerStatus& status) {
+  Health health;
+  for (size_t i = 0; i < status.threads.size(); ++i) {
+    const ThreadStatus& thread = status.threads[i];
+    const std::string name = "stream thread " + ThreadName(i);
+    if (thread.state == ThreadStatus::State::kUnassigned) {
+      Find(&health, false, name + ": waits for its assignment");
+    } else if (thread.state == ThreadStatus::State::kOpening) {
+      Find(&health, false, absl::StrCat(name, ": opens ", thread.opening.size(), " tasks, ",
+                                        std::max<Offset>(0, thread.restore_target - thread.restore_position),
+                                        " changelog records to restore"));
+    } else {
+      Find(&health, true, absl::StrCat(name, ": runs ", thread.tasks.size(), " tasks"));
+    }
+  }
+  for (const SinkStatus& sink : status.sinks) {
+    std::string finding = absl::StrCat("sink ", sink.sink, sink.assigned ? ": runs" : ": waits for its partitions");
+    if (!sink.last_error.empty()) absl::StrAppend(&finding, "; last error: ", sink.last_error);
+    Find(&health, sink.assigned, std::move(finding));
+  }
+  return health;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,49 @@
+#include "src/runtime/online_check.h"
+
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "operators/lake.h"
+#include "operators/sink_postgres.h"
+#include "src/base/status.h"
+#include "src/kafka/rdkafka_client.h"
+#include "src/runtime/topics.h"
+
+namespace tidemark {
+
+absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
+  std::string found;
+  std::vector<std::string> wrong;
+  absl::StatusOr<std::unique_ptr<KafkaClient>> kafka = NewRdKafkaClient(plan.kafka, [](int, std::string_view) {});
+  if (!kafka.ok()) {
+    wrong.emplace_back(kafka.status().message());
+  } else {
+    const absl::StatusOr<TopicPartitions> topics = ResolveTopics(plan, (*kafka)->admin(), /*create=*/false);
+    if (topics.ok()) {
+      absl::StrAppend(&found, "kafka: ", topics->size(), " topics fit\n");
+    } else {
+      wrong.emplace_back(topics.status().message());
+    }
+  }
+  for (const SinkPlan& sink : plan.sinks) {
+    absl::Status status;
+    if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+      status = PostgresSink::Open(*postgres, plan.name, sink.name, sink.schema, sink.mode).status();
+    } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+      status = OpenLake(parquet->path).status();
+    } else {
+      continue;
+    }
+    if (status.ok()) {
+      absl::StrAppend(&found, "sink ", sink.name, ": reachable and writable\n");
+    } else {
+      wrong.push_back(absl::StrCat("sink ", sink.name, ": ", status.message()));
+    }
+  }
+  if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
+  return found;
+}
+
+}  // namespace tidemark

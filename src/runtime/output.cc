@@ -1,0 +1,126 @@
+#include "src/runtime/output.h"
+
+#include <algorithm>
+
+#include <arrow/table.h>
+
+#include "src/base/status.h"
+#include "src/codec/key_encoder.h"
+#include "src/codec/packed_rows.h"
+
+namespace tidemark {
+namespace {
+
+bool SameMark(Mark a, Mark b) { return a.watermark == b.watermark && a.idle == b.idle; }
+
+absl::StatusOr<Batch> Join(const std::vector<Batch>& batches) {
+  if (batches.empty()) return Batch();
+  if (batches.size() == 1) return batches.front();
+  TM_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Table> table,
+                      FromArrow(arrow::Table::FromRecordBatches(batches), "packing rows"));
+  return FromArrow(table->CombineChunksToBatch(), "packing rows");
+}
+
+}  // namespace
+
+RecordOutput::RecordOutput(std::string topic, int32_t partitions, int32_t task_partition,
+                           const RowEncoderOptions& options,
+                           const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction)
+    : topic_(std::move(topic)),
+      partitions_(partitions),
+      fallback_partition_(task_partition % partitions),
+      encoder_(MakeRowEncoder(options)),
+      transaction_(transaction) {
+  for (const auto& [name, value] : headers) headers_.emplace_back(name, value);
+}
+
+absl::Status RecordOutput::Write(const Batch& rows) {
+  TM_RETURN_IF_ERROR(encoder_->Encode(*rows, partitions_, fallback_partition_, &encoded_));
+  if (!headers_.empty()) {
+    for (OutRecord& record : encoded_.records) record.headers = &headers_;
+  }
+  rows_ += static_cast<int64_t>(encoded_.records.size());
+  return transaction_->Produce(topic_, encoded_.records);
+}
+
+EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count,
+                       int64_t commit_interval_us, Transaction* transaction)
+    : edge_(edge),
+      schema_(BatchSchema(edge.schema, edge.hidden)),
+      task_partition_(task_partition),
+      task_count_(task_count),
+      // A task tells every target: with many of them less often, so that marks never outweigh rows.
+      watermark_interval_us_(std::max<int64_t>(commit_interval_us, int64_t{5} * kMillisecond * partitions)),
+      transaction_(transaction),
+      pending_(static_cast<size_t>(partitions)),
+      told_(static_cast<size_t>(partitions)) {}
+
+// A step's rows may carry hidden columns that nobody behind this edge needs.
+absl::StatusOr<Batch> EdgeOutput::Project(const Batch& rows) {
+  if (columns_.empty()) {
+    for (const auto& field : schema_->fields()) {
+      const int at = rows->schema()->GetFieldIndex(field->name());
+      if (at < 0) return absl::InternalError(absl::StrCat(edge_.topic, ": rows without column ", field->name()));
+      columns_.push_back(at);
+    }
+  }
+  arrow::ArrayVector arrays;
+  arrays.reserve(columns_.size());
+  for (const int at : columns_) arrays.push_back(rows->column(at));
+  return arrow::RecordBatch::Make(schema_, rows->num_rows(), std::move(arrays));
+}
+
+absl::Status EdgeOutput::Write(const Batch& all) {
+  TM_ASSIGN_OR_RETURN(const Batch rows, Project(all));
+  const auto count = static_cast<int32_t>(pending_.size());
+  rows_ += rows->num_rows();
+  transaction_->AddPending(BatchBytes(*rows));
+  if (edge_.key.empty() || count == 1) {
+    pending_[static_cast<size_t>(task_partition_ % count)].push_back(rows);
+    return absl::OkStatus();
+  }
+  TM_RETURN_IF_ERROR(HashKeys(*rows, edge_.key, &hashes_));
+  targets_.resize(hashes_.size());
+  for (size_t i = 0; i < hashes_.size(); ++i) {
+    targets_[i] = static_cast<int32_t>(hashes_[i] % static_cast<uint64_t>(count));
+  }
+  std::vector<Batch> split = SplitByTarget(rows, targets_, count);
+  for (size_t target = 0; target < split.size(); ++target) {
+    if (split[target] != nullptr) pending_[target].push_back(std::move(split[target]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) {
+  const bool tell_all = IntervalPassed(monotonic_us);
+  if (tell_all) last_marks_us_ = monotonic_us;
+  packed::RowsHeader header;
+  header.set_upstream_partition(task_partition_);
+  header.set_upstream_count(task_count_);
+  header.set_watermark_us(mark.watermark.us);
+  header.set_idle(mark.idle);
+  header.set_commit(commit);
+  std::vector<std::string> values;
+  std::vector<OutRecord> records;
+  for (size_t target = 0; target < pending_.size(); ++target) {
+    if (pending_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
+    TM_ASSIGN_OR_RETURN(const Batch rows, Join(pending_[target]));
+    pending_[target].clear();
+    values.clear();
+    TM_RETURN_IF_ERROR(PackRows(header, rows, &values));
+    records.clear();
+    for (const std::string& value : values) {
+      records.push_back({static_cast<int32_t>(target), std::nullopt, value, nullptr});
+    }
+    TM_RETURN_IF_ERROR(transaction_->Produce(edge_.topic, records));
+    told_[target] = mark;
+  }
+  return absl::OkStatus();
+}
+
+bool EdgeOutput::OwesMark(Mark mark, int64_t monotonic_us) const {
+  if (!IntervalPassed(monotonic_us)) return false;
+  return std::any_of(told_.begin(), told_.end(), [&](Mark told) { return !SameMark(told, mark); });
+}
+
+}  // namespace tidemark

@@ -1,0 +1,85 @@
+// The bottom of a task: where rows leave it. Two kinds: records of a sink topic, encoded and produced as they come; and
+// packed rows of an internal topic, held back until the commit so that one record carries all rows for one target.
+// Used by the task's stream thread only; built anew with every opening of the task.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "src/base/batch.h"
+#include "src/codec/json_encoder.h"
+#include "src/plan/plan.h"
+#include "src/runtime/input_time.h"
+#include "src/runtime/transaction.h"
+
+namespace tidemark {
+
+class Output {
+ public:
+  virtual ~Output() = default;
+
+  virtual absl::Status Write(const Batch& rows) = 0;
+  // Everything written since the last commit goes into the transaction. `mark` is the task's time at this commit.
+  virtual absl::Status PrepareCommit(uint64_t /*commit*/, Mark /*mark*/, int64_t /*monotonic_us*/) {
+    return absl::OkStatus();
+  }
+  // Time has moved on and targets that got no rows must be told, though no row asks for a commit.
+  virtual bool OwesMark(Mark /*mark*/, int64_t /*monotonic_us*/) const { return false; }
+  virtual int64_t rows_written() const = 0;
+};
+
+// Rows as JSON records of a topic.
+class RecordOutput final : public Output {
+ public:
+  RecordOutput(std::string topic, int32_t partitions, int32_t task_partition, const RowEncoderOptions& options,
+               const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction);
+
+  absl::Status Write(const Batch& rows) override;
+  int64_t rows_written() const override { return rows_; }
+
+ private:
+  const std::string topic_;
+  const int32_t partitions_, fallback_partition_;
+  const std::unique_ptr<RowEncoder> encoder_;
+  HeaderList headers_;
+  Transaction* const transaction_;
+  EncodedRecords encoded_;
+  int64_t rows_ = 0;
+};
+
+// Rows as packed records of an internal topic, with the task's time. Every target partition gets its share of the rows;
+// targets without rows get a record with the watermark alone, at most every watermark interval.
+class EdgeOutput final : public Output {
+ public:
+  EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count, int64_t commit_interval_us,
+             Transaction* transaction);
+
+  absl::Status Write(const Batch& rows) override;
+  absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;
+  bool OwesMark(Mark mark, int64_t monotonic_us) const override;
+  int64_t rows_written() const override { return rows_; }
+
+ private:
+  absl::StatusOr<Batch> Project(const Batch& rows);
+  bool IntervalPassed(int64_t monotonic_us) const { return monotonic_us - last_marks_us_ >= watermark_interval_us_; }
+
+  const Edge& edge_;
+  const std::shared_ptr<arrow::Schema> schema_;  // of the edge: the visible columns and those hidden ones it carries
+  std::vector<int> columns_;                     // where they stand in the rows; found at the first batch
+  const int32_t task_partition_, task_count_;
+  const int64_t watermark_interval_us_;
+  Transaction* const transaction_;
+  std::vector<std::vector<Batch>> pending_;  // by target partition
+  std::vector<Mark> told_;                   // by target partition: the mark it got last
+  int64_t last_marks_us_ = 0;                // when all targets were told last
+  int64_t rows_ = 0;
+  std::vector<uint64_t> hashes_;
+  std::vector<int32_t> targets_;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,127 @@
+#include "src/runtime/postgres_feed_sink.h"
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/runtime/sink_thread.h"
+
+namespace tidemark {
+
+PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink)
+    : PostgresFeedSink(runtime, sink, [&plan = runtime.plan->sinks[static_cast<size_t>(sink)], &runtime] {
+        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan.spec), runtime.plan->name, plan.name, plan.schema,
+                                  plan.mode);
+      }) {}
+
+PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector connect)
+    : runtime_(runtime),
+      plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
+      edge_(FeedOf(*runtime.plan, sink)),
+      connect_(std::move(connect)) {}
+
+absl::Status PostgresFeedSink::Connect() {
+  if (sink_ != nullptr) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(sink_, connect_());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<int32_t, Offset>> PostgresFeedSink::Assigned(const std::vector<int32_t>& partitions,
+                                                                     Consumer* consumer,
+                                                                     std::shared_ptr<const GroupMetadata>) {
+  consumer_ = consumer;
+  TM_RETURN_IF_ERROR(Connect());
+  next_.clear();
+  committed_.clear();
+  std::map<int32_t, Offset> starts;
+  for (const int32_t partition : partitions) {
+    TM_ASSIGN_OR_RETURN(const PostgresFence fence, sink_->Acquire(partition));
+    next_[partition] = fence.next_offset;
+    starts[partition] = fence.next_offset;
+  }
+  return starts;
+}
+
+absl::Status PostgresFeedSink::Dropped(bool lost) {
+  absl::Status status;
+  if (!lost) {
+    told_at_us_ = 0;
+    std::map<int32_t, Offset> written;
+    for (const auto& [partition, next] : next_) {
+      if (next >= 0) written[partition] = next;
+    }
+    status = Tick(written, true);
+  }
+  for (const auto& [partition, next] : next_) sink_->Release(partition);
+  next_.clear();
+  return status;
+}
+
+absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
+  const auto next = next_.find(rows.partition);
+  if (next == next_.end()) return absl::InternalError("rows of a partition that isn't owned");
+  int64_t refused = 0;
+  const auto failures = [&](const std::vector<SinkRowFailure>& failed) {
+    refused = static_cast<int64_t>(failed.size());
+    return SendDeadLetters(rows.partition, failed);
+  };
+  if (!rows.batches.empty()) {
+    TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.batches, failures));
+    next->second = rows.next;
+  }
+  for (const Batch& batch : rows.batches) rows_ += batch->num_rows();
+  rows_ -= refused;
+  refused_ += refused;
+  return absl::OkStatus();
+}
+
+absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vector<SinkRowFailure>& failures) {
+  if (producer_ == nullptr) {
+    ProducerOptions options;
+    options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
+    options.client_id = options.transactional_id;
+    TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
+    TM_RETURN_IF_ERROR(producer->InitTransactions());
+    producer_ = std::move(producer);
+  }
+  const auto send = [&]() -> absl::Status {
+    Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
+    const std::string& topic = runtime_.plan->dead_letter_topic;
+    DeadLetters letters(topic, runtime_.partitions.at(topic), partition, &transaction);
+    for (const SinkRowFailure& failure : failures) {
+      TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
+    }
+    TM_RETURN_IF_ERROR(producer_->Flush());
+    std::string error;
+    if (producer_->Commit(&error) != CommitOutcome::kCommitted) return absl::UnavailableError("dead letters: " + error);
+    return absl::OkStatus();
+  };
+  const absl::Status sent = send();
+  if (!sent.ok()) producer_.reset();  // the next attempt starts with a clean one
+  return sent;
+}
+
+absl::Status PostgresFeedSink::Tick(const std::map<int32_t, Offset>& positions, bool flush) {
+  const int64_t now = runtime_.clock->MonotonicUs();
+  if (!flush && !runtime_.control->until_end && now - told_at_us_ < kSecond) return absl::OkStatus();
+  told_at_us_ = now;
+  std::vector<OffsetToCommit> offsets;
+  for (const auto& [partition, position] : positions) {
+    if (position >= 0 && committed_[partition] < position) offsets.push_back({{edge_.topic, partition}, position, ""});
+  }
+  if (offsets.empty()) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(consumer_->CommitOffsets(offsets));
+  for (const OffsetToCommit& offset : offsets) committed_[offset.partition.partition] = offset.offset;
+  return absl::OkStatus();
+}
+
+std::map<TopicPartition, Offset> PostgresFeedSink::Trims() const {
+  std::map<TopicPartition, Offset> trims;
+  for (const auto& [partition, next] : next_) {
+    if (next > 0) trims[{edge_.topic, partition}] = next;
+  }
+  return trims;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,52 @@
+// What the parts of a running process share. Built once by Worker (or by the simulator), before any thread starts; then
+// either immutable or thread-safe, as each member says.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "src/base/clock.h"
+#include "src/base/time.h"
+#include "src/kafka/client.h"
+#include "src/plan/plan.h"
+#include "state/task_state.h"
+
+namespace tidemark {
+
+class GlobalTables;  // src/runtime/global_tables.h
+
+// Partition counts of all topics of a plan that exist (all of them, once ResolveTopics has succeeded).
+using TopicPartitions = std::map<std::string, int32_t>;
+
+// What the process asks of its threads; any thread may read, the main thread writes.
+struct RunControl {
+  std::atomic<bool> stop{false};         // finish the batch, commit, end
+  bool leave_on_stop = false;            // set before the threads start
+  bool until_end = false;                // commit positions at the end of a partition at once
+  std::atomic<bool> flush_sinks{false};  // until_end: nothing more will come, sinks publish what they hold
+  std::atomic<int64_t> close_to{kMinTime.us};  // --close_windows: source tasks raise their watermark to this
+};
+
+struct RuntimeOptions {
+  std::string instance_id;
+  int64_t commit_bytes = int64_t{32} << 20;  // a commit is due when its output reaches this
+  size_t poll_records = 20'000;
+};
+
+struct Runtime {
+  const Plan* plan = nullptr;
+  TopicPartitions partitions;
+  RuntimeOptions options;
+  KafkaClient* kafka = nullptr;      // thread-safe
+  StateDir* state = nullptr;         // thread-safe
+  GlobalTables* tables = nullptr;    // thread-safe
+  Clock* clock = nullptr;            // thread-safe
+  RunControl* control = nullptr;
+  std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
+};
+
+}  // namespace tidemark

@@ -1,0 +1,120 @@
+#include "src/runtime/step_identity.h"
+
+#include <absl/strings/str_cat.h>
+
+namespace tidemark {
+namespace {
+
+std::string Columns(const Schema& schema, const std::vector<size_t>& positions) {
+  std::string text = "[";
+  for (const size_t i : positions) {
+    absl::StrAppend(&text, text.size() == 1 ? "" : ", ", schema[i].name, " ", TypeName(schema[i].type));
+  }
+  return text + "]";
+}
+
+struct Fingerprint {
+  const Node& node;
+
+  std::string operator()(const DedupSpec& spec) const {
+    if (spec.keep_last) return absl::StrCat("dedup keep last by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    return absl::StrCat("dedup by ", Columns(node.input, spec.by));
+  }
+  std::string operator()(const WindowSpec& spec) const {
+    if (spec.phase == WindowSpec::Phase::kPartial) return "";
+    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us by ",
+                                    Columns(spec.rows, spec.group_by), ":");
+    for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
+    return text;
+  }
+  std::string operator()(const TopSpec& spec) const {
+    return absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+  }
+  template <typename Stateless>
+  std::string operator()(const Stateless&) const {
+    return "";
+  }
+};
+
+}  // namespace
+
+std::string LedgerName(const Node& node) {
+  switch (node.kind) {
+    case Node::Kind::kKafkaSink:
+    case Node::Kind::kFeed: return absl::StrCat("sink ", node.step);
+    case Node::Kind::kRepartition: return absl::StrCat(node.step, " repartition out");
+    case Node::Kind::kInternal: return absl::StrCat(node.step, " repartition in");
+    default: break;
+  }
+  const auto* window = std::get_if<WindowSpec>(&node.spec);
+  if (window != nullptr && window->phase == WindowSpec::Phase::kPartial) return absl::StrCat(node.step, " partial");
+  return node.step;
+}
+
+std::string StepFingerprint(const Node& node) {
+  return node.kind == Node::Kind::kOperator ? std::visit(Fingerprint{node}, node.spec) : "";
+}
+
+void SaveStepIdentities(const Stage& stage, packed::CommitRecord* record) {
+  for (const Node& node : stage.nodes) {
+    std::string fingerprint = StepFingerprint(node);
+    if (fingerprint.empty()) continue;
+    packed::StepIdentity* identity = record->add_steps();
+    identity->set_step(node.step);
+    identity->set_fingerprint(std::move(fingerprint));
+  }
+}
+
+absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord& record) {
+  for (const packed::StepIdentity& saved : record.steps()) {
+    for (const Node& node : stage.nodes) {
+      const std::string fingerprint = StepFingerprint(node);
+      if (node.step != saved.step() || fingerprint.empty() || fingerprint == saved.fingerprint()) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("step ", node.step, ": its state was written by '", saved.fingerprint(), "', the topology now says '",
+                       fingerprint, "': give the step a new name, or the topology, to start with empty state"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void SaveLedger(const std::string& step, const StepLedger& ledger, packed::CommitRecord* record) {
+  packed::StepLedger* out = record->add_ledger();
+  out->set_step(step);
+  out->set_in(ledger.in);
+  out->set_passed(ledger.passed);
+  out->set_duplicate(ledger.duplicate);
+  out->set_late(ledger.late);
+  out->set_filtered(ledger.filtered);
+  out->set_unmatched(ledger.unmatched);
+  out->set_dead_lettered(ledger.dead_lettered);
+  out->set_absorbed(ledger.absorbed);
+  out->set_pairs(ledger.pairs);
+  out->set_late_pairs(ledger.late_pairs);
+  out->set_late_after_idle(ledger.late_after_idle);
+  out->set_closed(ledger.closed);
+  out->set_open(ledger.open);
+  out->set_out(ledger.out);
+}
+
+void RestoreLedger(const packed::CommitRecord& record, const std::string& step, StepLedger* ledger) {
+  for (const packed::StepLedger& saved : record.ledger()) {
+    if (saved.step() != step) continue;
+    ledger->in = saved.in();
+    ledger->passed = saved.passed();
+    ledger->duplicate = saved.duplicate();
+    ledger->late = saved.late();
+    ledger->filtered = saved.filtered();
+    ledger->unmatched = saved.unmatched();
+    ledger->dead_lettered = saved.dead_lettered();
+    ledger->absorbed = saved.absorbed();
+    ledger->pairs = saved.pairs();
+    ledger->late_pairs = saved.late_pairs();
+    ledger->late_after_idle = saved.late_after_idle();
+    ledger->closed = saved.closed();
+    ledger->open = saved.open();
+    ledger->out = saved.out();
+  }
+}
+
+}  // namespace tidemark

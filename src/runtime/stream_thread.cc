@@ -1,0 +1,427 @@
+#include "src/runtime/stream_thread.h"
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <glog/logging.h>
+
+#include "src/base/status.h"
+#include "src/runtime/commit.h"
+
+namespace tidemark {
+namespace {
+
+// Positions that only passed control records are committed after this quiet time, so that the group's lag shows 0.
+constexpr int64_t kPositionCommitUs = kSecond;
+// How long one turn of the loop may restore before the consumer is polled again.
+constexpr int64_t kOpeningSliceUs = kSecond / 20;
+constexpr int64_t kMaxBackoffUs = 2 * kSecond;
+// After the producer was fenced: longer than a heartbeat, so that a membership that a newer process has taken over is
+// known to be lost before a new producer fences that process in turn.
+constexpr int64_t kFencedWaitUs = 4 * kSecond;
+
+// All topics that the group's members share: sources, and internal topics between stages.
+std::vector<std::string> GroupTopics(const Plan& plan) {
+  std::vector<std::string> topics;
+  for (const SourcePlan& source : plan.sources) topics.push_back(source.topic);
+  for (const Edge& edge : plan.edges) {
+    if (edge.to_stage >= 0) topics.push_back(edge.topic);
+  }
+  std::sort(topics.begin(), topics.end());
+  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+  return topics;
+}
+
+bool Retryable(const absl::Status& status) {
+  return absl::IsAborted(status) || absl::IsUnavailable(status) || absl::IsUnknown(status) ||
+         absl::IsDeadlineExceeded(status) || absl::IsCancelled(status);
+}
+
+}  // namespace
+
+StreamThread::StreamThread(const Runtime& runtime, int index)
+    : runtime_(runtime),
+      index_(index),
+      transactional_id_(absl::StrCat(runtime.plan->name, "-", runtime.options.instance_id, "-", index)),
+      // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
+      // before threads.
+      group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)) {
+  const absl::MutexLock lock(&mutex_);
+  status_.commit_histogram.assign(std::size(kCommitBucketsMs) + 1, 0);
+}
+
+StreamThread::~StreamThread() {
+  tasks_.clear();
+  openers_.reset();
+}
+
+absl::Status StreamThread::Start() {
+  if (producer_ == nullptr) TM_RETURN_IF_ERROR(NewProducer());
+  if (consumer_ == nullptr) {
+    ConsumerOptions options;
+    options.group = runtime_.plan->name;
+    options.instance_id = group_instance_id_;
+    options.client_id = transactional_id_;
+    TM_ASSIGN_OR_RETURN(consumer_, runtime_.kafka->NewConsumer(options));
+  }
+  TM_RETURN_IF_ERROR(consumer_->Subscribe(GroupTopics(*runtime_.plan)));
+  Publish(true);
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::NewProducer() {
+  tasks_.clear();  // they point at the transaction
+  task_of_.clear();
+  openers_.reset();
+  transaction_.reset();
+  producer_.reset();
+  ProducerOptions options;
+  options.transactional_id = transactional_id_;
+  options.client_id = transactional_id_;
+  for (const SinkPlan& sink : runtime_.plan->sinks) {
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
+  }
+  TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
+  TM_RETURN_IF_ERROR(producer->InitTransactions());
+  producer_ = std::move(producer);
+  transaction_.emplace(producer_.get(), runtime_.options.commit_bytes);
+  return absl::OkStatus();
+}
+
+// The producer is of no more use; the next opening makes another, not before it is known that the membership stands.
+absl::Status StreamThread::DropProducer() {
+  tasks_.clear();
+  task_of_.clear();
+  openers_.reset();
+  transaction_.reset();
+  producer_.reset();
+  retry_at_us_ = runtime_.clock->MonotonicUs() + kFencedWaitUs;
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::Step(int64_t max_wait_us) {
+  absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
+  if (!polled.ok()) {
+    if (absl::IsUnavailable(polled.status())) {
+      LOG_EVERY_N(WARNING, 100) << transactional_id_ << ": " << polled.status().message();
+      Publish(false);
+      return absl::OkStatus();
+    }
+    (void)AbortTransaction();
+    return polled.status();
+  }
+  absl::Status status;
+  if (polled->rebalance) {
+    status = OnRebalance(*polled->rebalance);
+  } else if (state_ == State::kOpening) {
+    status = ContinueOpening();
+  } else if (state_ == State::kRunning) {
+    status = ProcessPolled(*std::move(polled));
+    if (status.ok()) status = CommitIfDue();
+  }
+  if (!status.ok()) status = Recover(status);
+  Publish(false);
+  return status;
+}
+
+int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
+  const int64_t now = runtime_.clock->MonotonicUs();
+  if (state_ == State::kOpening) return std::clamp<int64_t>(retry_at_us_ - now, 0, max_wait_us);
+  if (dirty_since_us_ < 0) return max_wait_us;
+  return std::clamp<int64_t>(dirty_since_us_ + runtime_.plan->commit_interval_us - now, 0, max_wait_us);
+}
+
+absl::Status StreamThread::OnRebalance(const Rebalance& rebalance) {
+  LOG(INFO) << transactional_id_ << ": "
+            << (rebalance.kind == Rebalance::Kind::kAssigned  ? "assigned "
+                : rebalance.kind == Rebalance::Kind::kRevoked ? "revoked "
+                                                              : "lost ")
+            << rebalance.partitions.size() << " partitions";
+  if (rebalance.kind == Rebalance::Kind::kAssigned) return OnAssigned(rebalance.partitions);
+  const absl::Status left = LeaveTasks(rebalance.kind == Rebalance::Kind::kRevoked);
+  assigned_.clear();
+  group_.reset();
+  state_ = State::kUnassigned;
+  TM_RETURN_IF_ERROR(consumer_->Unassign());
+  return left;
+}
+
+absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partitions) {
+  TM_RETURN_IF_ERROR(LeaveTasks(false));
+  group_ = consumer_->Group();
+  if (!group_->valid()) {
+    LOG(WARNING) << transactional_id_ << ": an assignment without a valid group generation is ignored";
+    state_ = State::kUnassigned;
+    return consumer_->Unassign();
+  }
+  TM_RETURN_IF_ERROR(consumer_->AssignPaused(partitions));
+  assigned_ = partitions;
+  state_ = State::kOpening;
+  openers_.reset();
+  Publish(true);
+  return absl::OkStatus();
+}
+
+// Ends the transaction and lets go of the tasks; their stores stay open for the next owner in this process.
+absl::Status StreamThread::LeaveTasks(bool commit) {
+  absl::Status status;
+  if (commit && state_ == State::kRunning && !TasksToCommit(true).empty()) status = Commit();
+  if (!status.ok() && Retryable(status)) {
+    LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
+    status = absl::IsUnknown(status) ? NewProducer() : absl::IsCancelled(status) ? DropProducer() : AbortTransaction();
+  } else if (status.ok()) {
+    status = AbortTransaction();
+  }
+  tasks_.clear();
+  task_of_.clear();
+  openers_.reset();
+  dirty_since_us_ = moved_since_us_ = -1;
+  Publish(true);
+  return status;
+}
+
+absl::Status StreamThread::BeginOpening() {
+  std::vector<std::pair<int, int32_t>> wanted;
+  std::vector<TopicPartition> inputs;
+  const auto mine = [&](const std::string& topic, int32_t partition) {
+    return std::find(assigned_.begin(), assigned_.end(), TopicPartition{topic, partition}) != assigned_.end();
+  };
+  const Plan& plan = *runtime_.plan;
+  for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    const int32_t count = runtime_.partitions.at(ChangelogTopic(plan, plan.stages[stage]));
+    for (int32_t p = 0; p < count; ++p) {
+      std::vector<std::string> topics;
+      for (const Node& node : plan.stages[stage].nodes) {
+        if (node.kind == Node::Kind::kSource) topics.push_back(plan.sources[static_cast<size_t>(node.source)].topic);
+        if (node.kind == Node::Kind::kInternal) topics.push_back(plan.edges[static_cast<size_t>(node.edge)].topic);
+      }
+      // A task runs only on a member that has all its partitions.
+      if (!std::all_of(topics.begin(), topics.end(), [&](const std::string& t) { return mine(t, p); })) continue;
+      wanted.emplace_back(static_cast<int>(stage), p);
+      for (const std::string& topic : topics) inputs.push_back({topic, p});
+    }
+  }
+  std::map<TopicPartition, CommittedOffset> committed;
+  if (!inputs.empty()) {
+    TM_ASSIGN_OR_RETURN(committed, consumer_->Committed(inputs));
+  }
+  openers_.emplace();
+  for (const auto& [stage, partition] : wanted) {
+    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, &*transaction_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::ContinueOpening() {
+  const int64_t start = runtime_.clock->MonotonicUs();
+  if (start < retry_at_us_) return absl::OkStatus();
+  if (producer_ == nullptr) TM_RETURN_IF_ERROR(NewProducer());
+  if (!openers_) TM_RETURN_IF_ERROR(BeginOpening());
+  while (!openers_->empty()) {
+    TM_ASSIGN_OR_RETURN(std::unique_ptr<Task> task, openers_->back()->Step());
+    if (task != nullptr) {
+      tasks_.push_back(std::move(task));
+      openers_->pop_back();
+    }
+    if (runtime_.clock->MonotonicUs() - start >= kOpeningSliceUs) break;
+  }
+  Publish(true);
+  return openers_->empty() ? BeginRunning() : absl::OkStatus();
+}
+
+absl::Status StreamThread::BeginRunning() {
+  // A new task's start is its commit 1, before its first row: from then on every input has a committed offset.
+  std::vector<Task*> fresh;
+  for (const auto& task : tasks_) {
+    if (!task->HasRecord()) fresh.push_back(task.get());
+  }
+  if (!fresh.empty()) TM_RETURN_IF_ERROR(CommitTasks(fresh, *group_, consumer_.get(), &*transaction_));
+  std::vector<std::pair<TopicPartition, Offset>> positions;
+  task_of_.clear();
+  for (const auto& task : tasks_) {
+    for (const TopicPartition& input : task->inputs()) {
+      positions.emplace_back(input, task->position(input.topic));
+      task_of_[input] = task.get();
+    }
+  }
+  TM_RETURN_IF_ERROR(consumer_->Assign(positions));
+  openers_.reset();
+  state_ = State::kRunning;
+  failures_ = 0;
+  dirty_since_us_ = moved_since_us_ = -1;
+  Publish(true);
+  return AdvanceAll();
+}
+
+Task* StreamThread::TaskOf(const TopicPartition& partition) const {
+  const auto it = task_of_.find(partition);
+  return it == task_of_.end() ? nullptr : it->second;
+}
+
+absl::Status StreamThread::ProcessPolled(PollResult polled) {
+  for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
+    Task* const task = TaskOf(fetch->source());
+    if (task == nullptr) continue;  // of a stage that lacks another of its partitions
+    TM_RETURN_IF_ERROR(task->Process(*fetch));
+    fetch.reset();
+    if (transaction_->Full()) {
+      TM_RETURN_IF_ERROR(AdvanceAll());
+      TM_RETURN_IF_ERROR(Commit());
+    }
+  }
+  for (const auto& [partition, end] : polled.ends) {
+    if (Task* const task = TaskOf(partition)) task->ReachedEnd(partition.topic, end);
+  }
+  return AdvanceAll();
+}
+
+// Time moves through all tasks. Where that fills a commit it is made, and time goes on before anything else comes.
+absl::Status StreamThread::AdvanceAll() {
+  for (const auto& task : tasks_) {
+    do {
+      if (transaction_->Full()) TM_RETURN_IF_ERROR(Commit());
+      TM_RETURN_IF_ERROR(task->Advance());
+    } while (task->AdvancePending());
+  }
+  const int64_t now = runtime_.clock->MonotonicUs();
+  const bool dirty = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->Dirty(); });
+  const bool moved = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->PositionMoved(); });
+  if ((dirty || transaction_->open()) && dirty_since_us_ < 0) dirty_since_us_ = now;
+  if (moved && moved_since_us_ < 0) moved_since_us_ = now;
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::CommitIfDue() {
+  const int64_t now = runtime_.clock->MonotonicUs();
+  const bool rows_due = dirty_since_us_ >= 0 && now - dirty_since_us_ >= runtime_.plan->commit_interval_us;
+  const int64_t position_wait = runtime_.control->until_end ? 0 : kPositionCommitUs;
+  const bool positions_due = moved_since_us_ >= 0 && now - moved_since_us_ >= position_wait;
+  return rows_due || positions_due ? Commit() : absl::OkStatus();
+}
+
+std::vector<Task*> StreamThread::TasksToCommit(bool with_positions) const {
+  std::vector<Task*> tasks;
+  for (const auto& task : tasks_) {
+    // With a transaction open every task that may have written to it must be part of the commit.
+    if (transaction_->open() || task->Dirty() || (with_positions && task->PositionMoved())) tasks.push_back(task.get());
+  }
+  return tasks;
+}
+
+absl::Status StreamThread::Commit() {
+  const std::vector<Task*> tasks = TasksToCommit(true);
+  if (tasks.empty()) return absl::OkStatus();
+  const int64_t start = runtime_.clock->MonotonicUs();
+  TM_RETURN_IF_ERROR(CommitTasks(tasks, *group_, consumer_.get(), &*transaction_));
+  const int64_t end = runtime_.clock->MonotonicUs();
+  dirty_since_us_ = moved_since_us_ = -1;
+  failures_ = 0;
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++status_.commits;
+    status_.last_commit_us = end;
+    status_.commit_time_us = end - start;
+    status_.commit_time_sum_us += end - start;
+    for (size_t i = 0; i < std::size(kCommitBucketsMs); ++i) {
+      if (end - start <= kCommitBucketsMs[i] * kMillisecond) ++status_.commit_histogram[i];
+    }
+    ++status_.commit_histogram.back();
+  }
+  Publish(true);
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::AbortTransaction() {
+  if (!transaction_ || !transaction_->open()) return absl::OkStatus();
+  transaction_->Reset();
+  {
+    const absl::MutexLock lock(&mutex_);
+    ++status_.aborts;
+  }
+  const absl::Status aborted = FencedAsCancelled(producer_->Abort());
+  if (aborted.ok()) return aborted;
+  if (absl::IsCancelled(aborted)) return DropProducer();
+  LOG(WARNING) << transactional_id_ << ": abort failed, the producer is replaced: " << aborted;
+  return NewProducer();
+}
+
+// Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again.
+absl::Status StreamThread::Recover(const absl::Status& cause) {
+  tasks_.clear();
+  task_of_.clear();
+  openers_.reset();
+  dirty_since_us_ = moved_since_us_ = -1;
+  if (!Retryable(cause)) {
+    (void)AbortTransaction();  // so that readers needn't wait for its time-out
+    return cause;
+  }
+  LOG(WARNING) << transactional_id_ << ": back to the last commit: " << cause;
+  absl::Status status;
+  if (absl::IsCancelled(cause)) {
+    status = DropProducer();
+  } else {
+    status = absl::IsUnknown(cause) ? NewProducer() : AbortTransaction();
+  }
+  if (!status.ok()) {
+    if (!Retryable(status)) return status;
+    (void)DropProducer();  // ContinueOpening makes another
+  }
+  ++failures_;
+  const int64_t backoff = std::min<int64_t>(kMaxBackoffUs, 10 * kMillisecond << std::min(failures_, 10));
+  retry_at_us_ = runtime_.clock->MonotonicUs() + (absl::IsCancelled(cause) ? kFencedWaitUs : backoff);
+  if (state_ == State::kUnassigned) return absl::OkStatus();
+  state_ = State::kOpening;
+  Publish(true);
+  return consumer_->AssignPaused(assigned_);
+}
+
+absl::Status StreamThread::Stop(bool leave_group) {
+  absl::Status status = LeaveTasks(true);
+  if (consumer_ != nullptr) {
+    const absl::Status closed = consumer_->Close(leave_group);
+    if (status.ok()) status = closed;
+  }
+  return status;
+}
+
+void StreamThread::Publish(bool with_tasks) {
+  ThreadStatus next;
+  if (with_tasks) {
+    for (const auto& task : tasks_) {
+      next.tasks.push_back(task->status());
+      const auto [changelog, before] = task->TrimBefore();
+      if (before > 0) next.trims[changelog] = before;
+      for (const auto& [input, position] : next.tasks.back().positions) {
+        // An internal topic has one reader, and this is where it has committed to.
+        const bool internal = std::any_of(runtime_.plan->edges.begin(), runtime_.plan->edges.end(),
+                                          [&](const Edge& edge) { return edge.topic == input.topic; });
+        if (internal && !task->Dirty() && !task->PositionMoved()) next.trims[input] = position;
+      }
+    }
+    if (openers_) {
+      for (const auto& opener : *openers_) {
+        next.opening.push_back(opener->id());
+        next.restore_position += opener->position();
+        next.restore_target += opener->target();
+      }
+    }
+  }
+  const absl::MutexLock lock(&mutex_);
+  status_.state = state_;
+  status_.last_step_us = runtime_.clock->MonotonicUs();
+  if (!with_tasks) return;
+  status_.tasks = std::move(next.tasks);
+  status_.opening = std::move(next.opening);
+  status_.restore_position = next.restore_position;
+  status_.restore_target = next.restore_target;
+  status_.trims = std::move(next.trims);
+}
+
+ThreadStatus StreamThread::status() const {
+  const absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,118 @@
+// A stream thread: one consumer, one transactional producer, and the tasks of the partitions it was assigned. Shares
+// nothing on the data path. Runs as a loop over Step(), which the simulator calls too; every wait is bounded.
+//
+//                     kAssigned                       all tasks open
+//     kUnassigned -----------------> kOpening ------------------------> kRunning
+//         ^  ^                        |   ^                              |  |
+//         |  \-- kRevoked, kLost -----/   \------- abort, unknown -------/  |
+//         \------------- kRevoked (commit), kLost (abort) -----------------/
+//
+// Rules kept here:
+//   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop commits, or
+//     where the assignment is lost aborts, the open transaction and only then unassigns. The group metadata is copied once,
+//     when an assignment arrives, and that copy alone is sent; a copy that isn't valid counts as an assignment lost.
+//   - Every assignment opens every task of the thread, kept stores too (task_opener.h).
+//   - An abort drops the overlay and rewinds every task of the thread: the tasks are destroyed and opened again.
+//   - A fenced producer (its transaction timed out, or a newer process has this name) is replaced only when a heartbeat
+//     has had time to tell whether the membership still stands; where it doesn't, the consumer's error ends the thread.
+//   - After a commit with unknown outcome: new producer, init_transactions, then the tasks are opened.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include "src/kafka/client.h"
+#include "src/runtime/runtime.h"
+#include "src/runtime/task.h"
+#include "src/runtime/task_opener.h"
+#include "src/runtime/transaction.h"
+
+namespace tidemark {
+
+// What the thread shows to metrics, readiness and the janitor; a copy, taken under a lock.
+struct ThreadStatus {
+  enum class State { kUnassigned, kOpening, kRunning };
+  State state = State::kUnassigned;
+  std::vector<TaskStatus> tasks;
+  std::vector<TaskId> opening;
+  Offset restore_position = 0, restore_target = 0;
+  int64_t commits = 0, aborts = 0;
+  int64_t last_commit_us = 0;      // monotonic
+  int64_t last_step_us = 0;        // monotonic; healthz looks at it
+  int64_t commit_time_us = 0;      // of the last commit
+  int64_t commit_time_sum_us = 0;
+  // Commits by duration: bucket i counts those of at most kCommitBucketsMs[i]; the last one all.
+  std::vector<int64_t> commit_histogram;
+  std::map<TopicPartition, Offset> trims;  // internal topics may be trimmed below these
+};
+inline constexpr int64_t kCommitBucketsMs[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000};
+
+class StreamThread {
+ public:
+  StreamThread(const Runtime& runtime, int index);
+  ~StreamThread();
+
+  // Creates the clients and subscribes. Unavailable: may be called again.
+  absl::Status Start();
+  // One turn of the loop: polls for at most `max_wait_us`, processes what came, commits what is due. An error is final:
+  // the thread has aborted what was open and is to be destroyed.
+  absl::Status Step(int64_t max_wait_us);
+  // Commits what is open and closes the consumer; `leave_group` gives up the static membership.
+  absl::Status Stop(bool leave_group);
+
+  // Any thread may call.
+  ThreadStatus status() const;
+
+ private:
+  using State = ThreadStatus::State;
+
+  absl::Status NewProducer();
+  absl::Status DropProducer();
+  absl::Status OnRebalance(const Rebalance& rebalance);
+  absl::Status OnAssigned(const std::vector<TopicPartition>& partitions);
+  absl::Status LeaveTasks(bool commit);
+  absl::Status BeginOpening();
+  absl::Status ContinueOpening();
+  absl::Status BeginRunning();
+  absl::Status ProcessPolled(PollResult polled);
+  absl::Status AdvanceAll();
+  absl::Status CommitIfDue();
+  absl::Status Commit();
+  absl::Status Recover(const absl::Status& cause);
+  absl::Status AbortTransaction();
+  int64_t WaitUs(int64_t max_wait_us) const;
+  std::vector<Task*> TasksToCommit(bool with_positions) const;
+  Task* TaskOf(const TopicPartition& partition) const;
+  void Publish(bool with_tasks);
+
+  const Runtime& runtime_;
+  const int index_;
+  const std::string transactional_id_, group_instance_id_;
+
+  State state_ = State::kUnassigned;
+  std::unique_ptr<Consumer> consumer_;
+  std::unique_ptr<Producer> producer_;
+  std::optional<Transaction> transaction_;
+  std::shared_ptr<const GroupMetadata> group_;  // copied when the assignment arrived
+  std::vector<TopicPartition> assigned_;
+  std::optional<std::vector<std::unique_ptr<TaskOpener>>> openers_;
+  std::vector<std::unique_ptr<Task>> tasks_;
+  std::map<TopicPartition, Task*> task_of_;
+  int64_t dirty_since_us_ = -1;  // monotonic; -1: nothing to commit
+  int64_t moved_since_us_ = -1;  // only positions over control records have moved
+  int64_t retry_at_us_ = 0;      // opening waits until then after a failure
+  int failures_ = 0;             // in a row
+
+  mutable absl::Mutex mutex_;
+  ThreadStatus status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tidemark

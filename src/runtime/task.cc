@@ -1,0 +1,435 @@
+#include "src/runtime/task.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include "src/base/failpoint.h"
+#include "src/base/mutation.h"
+#include "src/base/status.h"
+#include "src/codec/packed_rows.h"
+#include "src/runtime/global_tables.h"
+#include "src/runtime/step_identity.h"
+
+namespace tidemark {
+
+struct Task::Input {
+  int node = -1;
+  TopicPartition partition;
+  Offset position = -1;
+  bool at_end = false;
+  // One of the two:
+  const SourcePlan* source = nullptr;
+  std::unique_ptr<SourceDecoder> decoder;
+  std::optional<SourceInputTime> source_time;
+  const Edge* edge = nullptr;
+  std::shared_ptr<arrow::Schema> edge_schema;
+  InternalInputTime internal_time;
+
+  Mark mark() const { return source != nullptr ? source_time->mark() : internal_time.mark(); }
+};
+
+struct Task::NodeState {
+  const Node* node = nullptr;
+  std::vector<std::pair<int, int>> readers;  // (node, number of its input) of those that read this node
+  std::unique_ptr<Operator> op;
+  std::unique_ptr<Emitter> emitter;
+  std::unique_ptr<Output> output;
+  Input* input = nullptr;
+  StepLedger ledger;
+  EventTime reached = kMinTime;  // the input watermark the operator was given last
+  Mark mark;                     // what it let through
+};
+
+// Sends an operator's output to the nodes below it.
+class Task::NodeEmitter final : public Emitter {
+ public:
+  NodeEmitter(Task* task, int node) : task_(task), node_(node) {}
+
+  absl::Status Emit(Batch batch) override { return task_->Deliver(node_, batch); }
+
+  absl::Status EmitSide(Side side, Batch batch) override {
+    if (batch == nullptr || batch->num_rows() == 0) return absl::OkStatus();
+    const Node& node = *state().node;
+    const std::optional<std::string>& topic = side == Side::kLate ? std::get<WindowSpec>(node.spec).late_topic
+                                                                  : std::get<JoinSpec>(node.spec).unmatched_topic;
+    if (!topic) return absl::InternalError(absl::StrCat("step ", node.step, " has no side topic"));
+    return task_->SideOutput(*topic, node.input)->Write(batch);
+  }
+
+  absl::Status DeadLetter(RowFailure failure) override {
+    const TopicPartition origin =
+        task_->inputs_.empty() ? TopicPartition{} : task_->inputs_.front()->partition;
+    return task_->dead_letters_.Row(state().node->step, origin, failure);
+  }
+
+  bool Full() const override { return task_->transaction_->Full(); }
+
+ private:
+  NodeState& state() const { return *task_->nodes_[static_cast<size_t>(node_)]; }
+
+  Task* const task_;
+  const int node_;
+};
+
+Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr<TaskState> state,
+           Transaction* transaction)
+    : runtime_(runtime),
+      stage_(stage),
+      partition_(partition),
+      id_{runtime.plan->name, runtime.plan->stages[static_cast<size_t>(stage)].name, partition},
+      transaction_(transaction),
+      state_(std::move(state)),
+      dead_letters_(runtime.plan->dead_letter_topic, runtime.partitions.at(runtime.plan->dead_letter_topic), partition,
+                    transaction) {
+  const Stage& plan_stage = plan().stages[static_cast<size_t>(stage)];
+  task_count_ = runtime.partitions.at(ChangelogTopic(plan(), plan_stage));
+  for (const Node& node : plan_stage.nodes) {
+    const int index = static_cast<int>(nodes_.size());
+    auto node_state = std::make_unique<NodeState>();
+    node_state->node = &node;
+    node_state->emitter = std::make_unique<NodeEmitter>(this, index);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      nodes_[static_cast<size_t>(node.inputs[i])]->readers.emplace_back(index, static_cast<int>(i));
+    }
+    if (node.kind == Node::Kind::kSource || node.kind == Node::Kind::kInternal) {
+      auto input = std::make_unique<Input>();
+      input->node = index;
+      if (node.kind == Node::Kind::kSource) {
+        input->source = &plan().sources[static_cast<size_t>(node.source)];
+        input->source_time.emplace(input->source->event_time);
+        input->decoder = MakeSourceDecoder(*input->source);
+        input->partition = {input->source->topic, partition};
+      } else {
+        input->edge = &plan().edges[static_cast<size_t>(node.edge)];
+        input->edge_schema = BatchSchema(input->edge->schema, input->edge->hidden);
+        input->partition = {input->edge->topic, partition};
+      }
+      node_state->input = input.get();
+      inputs_.push_back(std::move(input));
+    }
+    nodes_.push_back(std::move(node_state));
+  }
+}
+
+Task::~Task() {
+  nodes_.clear();  // operators before the state they point into
+  if (state_ != nullptr && !MutationActive(Mutation::kOverlayKeptAfterAbort)) state_->DropUncommitted();
+}
+
+absl::Status Task::Open() {
+  const packed::CommitRecord* record = state_->committed();
+  if (record != nullptr) {
+    TM_RETURN_IF_ERROR(CheckStepIdentities(plan().stages[static_cast<size_t>(stage_)], *record));
+    commit_ = record->commit();
+    identity_ = record->identity();
+    for (const auto& input : inputs_) {
+      for (const packed::InputOffset& saved : record->inputs()) {
+        if (saved.topic() == input->partition.topic) input->position = saved.offset();
+      }
+      for (const packed::InputTime& saved : record->times()) {
+        if (saved.topic() != input->partition.topic) continue;
+        if (input->source != nullptr) input->source_time->Restore(saved);
+        if (input->edge != nullptr) input->internal_time.Restore(saved);
+      }
+    }
+  } else {
+    identity_ = runtime_.new_identity();
+  }
+  return Annotate(OpenOperators(record), id_.ToString());
+}
+
+absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    NodeState& state = *nodes_[i];
+    const Node& node = *state.node;
+    if (record != nullptr) {
+      RestoreLedger(*record, LedgerName(node), &state.ledger);
+      const auto saved = record->output_watermarks().find(LedgerName(node));
+      if (saved != record->output_watermarks().end()) state.mark.watermark = EventTime{saved->second};
+    }
+    if (node.kind == Node::Kind::kKafkaSink) {
+      const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
+      state.output = std::make_unique<RecordOutput>(
+          spec.topic, runtime_.partitions.at(spec.topic), partition_,
+          RowEncoderOptions{node.input, spec.key, spec.key_format, spec.upsert}, spec.headers, transaction_);
+    } else if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
+      const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
+      state.output = std::make_unique<EdgeOutput>(edge, runtime_.partitions.at(edge.topic), partition_, task_count_,
+                                                  plan().commit_interval_us, transaction_);
+    } else if (node.kind == Node::Kind::kOperator) {
+      TM_ASSIGN_OR_RETURN(state.op, MakeOperator(plan(), node));
+      OperatorContext context;
+      context.state = state_->Store(node.step);
+      context.ledger = &state.ledger;
+      context.table = [](void* tables, std::string_view name) { return static_cast<GlobalTables*>(tables)->Get(name); };
+      context.table_owner = runtime_.tables;
+      context.partition = partition_;
+      TM_RETURN_IF_ERROR(state.op->Open(context));
+    }
+  }
+  // What the last process left to emit is emitted now: no record of it is kept but the operators' own state.
+  advance_again_ = true;
+  return absl::OkStatus();
+}
+
+std::vector<TopicPartition> Task::inputs() const {
+  std::vector<TopicPartition> all;
+  for (const auto& input : inputs_) all.push_back(input->partition);
+  return all;
+}
+
+Offset Task::position(const std::string& topic) const {
+  for (const auto& input : inputs_) {
+    if (input->partition.topic == topic) return input->position;
+  }
+  return -1;
+}
+
+void Task::SetStart(const std::string& topic, Offset offset) {
+  for (const auto& input : inputs_) {
+    if (input->partition.topic != topic) continue;
+    input->position = offset;
+    dirty_ = true;
+  }
+}
+
+absl::Status Task::Process(const Fetch& fetch) {
+  if (fetch.records().empty()) return absl::OkStatus();
+  for (const auto& input : inputs_) {
+    if (input->partition != fetch.source()) continue;
+    const Offset first = fetch.records().front().offset;
+    if (first < input->position) {
+      return absl::InternalError(absl::StrCat(ToString(input->partition), ": offset ", first,
+                                              " was delivered twice, the position is ", input->position));
+    }
+    dirty_ = true;
+    input->at_end = false;
+    TM_RETURN_IF_ERROR(input->source != nullptr ? ProcessSource(*input, fetch) : ProcessInternal(*input, fetch));
+    input->position = fetch.records().back().offset + 1;
+    return absl::OkStatus();
+  }
+  return absl::InternalError(absl::StrCat(id_.ToString(), " doesn't read ", ToString(fetch.source())));
+}
+
+absl::Status Task::ProcessSource(Input& input, const Fetch& fetch) {
+  input.source_time->Busy(runtime_.clock->MonotonicUs());
+  std::vector<DecodeError> errors;
+  TM_ASSIGN_OR_RETURN(const Batch rows,
+                      input.decoder->Decode(fetch, runtime_.partitions.at(input.partition.topic),
+                                            input.source_time->progress(), &errors));
+  StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
+  ledger.in += static_cast<int64_t>(fetch.records().size());
+  ledger.dead_lettered += static_cast<int64_t>(errors.size());
+  ledger.passed += rows->num_rows();
+  ledger.out += rows->num_rows();
+  for (const DecodeError& error : errors) {
+    TM_RETURN_IF_ERROR(dead_letters_.Record(input.source->name, fetch.source(), fetch.records()[error.record],
+                                            fetch.Headers(error.record), error.reason));
+  }
+  return Deliver(input.node, rows);
+}
+
+absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
+  for (const RecordView& record : fetch.records()) {
+    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(record.value.value_or(""), input.edge_schema);
+    if (!unpacked.ok()) {
+      return Annotate(unpacked.status(), absl::StrCat(ToString(input.partition), "@", record.offset));
+    }
+    TM_RETURN_IF_ERROR(Deliver(input.node, unpacked->rows));
+    input.internal_time.Update(unpacked->header);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Task::Deliver(int from, const Batch& rows) {
+  if (rows == nullptr || rows->num_rows() == 0) return absl::OkStatus();
+  for (const auto& [reader, number] : nodes_[static_cast<size_t>(from)]->readers) {
+    NodeState& state = *nodes_[static_cast<size_t>(reader)];
+    if (state.op != nullptr) {
+      TM_RETURN_IF_ERROR(Annotate(state.op->ProcessBatch(number, rows, *state.emitter), "step " + state.node->step));
+    } else {
+      state.ledger.in += rows->num_rows();
+      state.ledger.passed += rows->num_rows();
+      TM_RETURN_IF_ERROR(Annotate(state.output->Write(rows), "step " + state.node->step));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Output* Task::SideOutput(const std::string& topic, const Schema& schema) {
+  std::unique_ptr<Output>& output = side_outputs_[topic];
+  if (output == nullptr) {
+    RowEncoderOptions options;
+    options.schema = schema;
+    output = std::make_unique<RecordOutput>(topic, runtime_.partitions.at(topic), partition_, options,
+                                            std::vector<std::pair<std::string, std::string>>(), transaction_);
+  }
+  return output.get();
+}
+
+void Task::ReachedEnd(const std::string& topic, Offset end) {
+  for (const auto& input : inputs_) {
+    if (input->partition.topic != topic) continue;
+    input->at_end = true;
+    if (input->position >= 0 && end > input->position) {
+      input->position = end;
+      position_moved_ = true;
+    }
+  }
+}
+
+Mark Task::InputMark(const Node& node) const {
+  MarkMinimum minimum;
+  for (const int input : node.inputs) minimum.Add(nodes_[static_cast<size_t>(input)]->mark);
+  return minimum.Get();
+}
+
+absl::Status Task::Advance() {
+  const int64_t now = runtime_.clock->MonotonicUs();
+  const EventTime close_to{runtime_.control->close_to.load(std::memory_order_relaxed)};
+  for (const auto& input : inputs_) {
+    NodeState& state = *nodes_[static_cast<size_t>(input->node)];
+    if (input->source != nullptr) {
+      dirty_ |= input->source_time->Tick(input->at_end, now, runtime_.clock->WallUs());
+      dirty_ |= input->source_time->RaiseFloor(close_to);
+    }
+    const Mark mark = input->mark();
+    state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};
+  }
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i]->input == nullptr) TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
+  }
+  advance_again_ = transaction_->Full();
+  return absl::OkStatus();
+}
+
+absl::Status Task::AdvanceOperator(int node, Mark mark) {
+  NodeState& state = *nodes_[static_cast<size_t>(node)];
+  if (state.op == nullptr) {
+    state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};
+    dirty_ |= state.output->OwesMark(state.mark, runtime_.clock->MonotonicUs());
+    return absl::OkStatus();
+  }
+  state.mark.idle = mark.idle;
+  if (mark.watermark == kMinTime || (mark.watermark <= state.reached && !advance_again_)) return absl::OkStatus();
+  state.reached = std::max(state.reached, mark.watermark);
+  absl::StatusOr<EventTime> passed = state.op->AdvanceWatermark(state.reached, *state.emitter);
+  if (!passed.ok()) return Annotate(passed.status(), "step " + state.node->step);
+  state.mark.watermark = std::max(state.mark.watermark, *passed);
+  return absl::OkStatus();
+}
+
+absl::Status Task::PrepareCommit() {
+  const uint64_t commit = commit_ + 1;
+  const int64_t now = runtime_.clock->MonotonicUs();
+  for (const auto& state : nodes_) {
+    if (state->op != nullptr) {
+      TM_RETURN_IF_ERROR(Annotate(state->op->PrepareCommit(commit, *state->emitter), "step " + state->node->step));
+    } else if (state->output != nullptr) {
+      TM_RETURN_IF_ERROR(state->output->PrepareCommit(commit, state->mark, now));
+    }
+  }
+  prepared_ = MakeRecord();
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
+  std::vector<OutRecord> records;
+  for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
+  return transaction_->Produce(ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]), records);
+}
+
+packed::CommitRecord Task::MakeRecord() const {
+  packed::CommitRecord record;
+  record.set_commit(commit_ + 1);
+  record.set_identity(identity_);
+  for (const auto& input : inputs_) {
+    packed::InputOffset* offset = record.add_inputs();
+    offset->set_topic(input->partition.topic);
+    offset->set_offset(input->position);
+    packed::InputTime* time = record.add_times();
+    time->set_topic(input->partition.topic);
+    if (input->source != nullptr) input->source_time->Save(time);
+    if (input->edge != nullptr) input->internal_time.Save(time);
+  }
+  for (const auto& state : nodes_) {
+    const std::string name = LedgerName(*state->node);
+    SaveLedger(name, state->ledger, &record);
+    (*record.mutable_output_watermarks())[name] = state->mark.watermark.us;
+  }
+  SaveStepIdentities(plan().stages[static_cast<size_t>(stage_)], &record);
+  return record;
+}
+
+void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
+  OffsetMetadata metadata;
+  metadata.commit = prepared_->commit();
+  metadata.identity = identity_;
+  metadata.busy = advance_again_;
+  for (const auto& input : inputs_) {
+    if (input->source != nullptr) {
+      const SourceTime& time = *std::as_const(*input->source_time).progress();
+      metadata.max_time = time.max_time;
+      metadata.floor = time.floor;
+    }
+    offsets->push_back({input->partition, input->position, metadata.ToString()});
+  }
+}
+
+absl::Status Task::Applied(const Producer& producer) {
+  const auto& [changelog, unused] = TrimBefore();
+  const std::optional<std::pair<Offset, Offset>> written = producer.Written(changelog);
+  if (!written) return absl::InternalError("a commit wrote nothing to " + ToString(changelog));
+  TM_RETURN_IF_ERROR(state_->Apply(*prepared_, written->first, written->second));
+  commit_ = prepared_->commit();
+  prepared_.reset();
+  dirty_ = false;
+  position_moved_ = false;
+  return absl::OkStatus();
+}
+
+std::pair<TopicPartition, Offset> Task::TrimBefore() const {
+  return {{ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]), partition_}, state_->trim_before()};
+}
+
+TaskStatus Task::status() const {
+  TaskStatus status;
+  status.name = id_.stage;
+  status.partition = partition_;
+  status.commit = commit_;
+  MarkMinimum minimum;
+  for (const auto& input : inputs_) {
+    minimum.Add(input->mark());
+    status.positions.emplace_back(input->partition, input->position);
+  }
+  status.watermark = minimum.Get().watermark;
+  status.idle = minimum.Get().idle;
+  status.state_bytes = state_->live_bytes();
+  status.memory_bytes = state_->overlay_bytes();
+  for (const auto& state : nodes_) {
+    if (state->op != nullptr) status.memory_bytes += state->op->MemoryBytes();
+    status.ledger.emplace_back(LedgerName(*state->node), state->ledger);
+  }
+  return status;
+}
+
+std::string OffsetMetadata::ToString() const {
+  return absl::StrCat("tidemark:", commit, ":", absl::BytesToHexString(identity), ":", busy ? 1 : 0, ":", max_time.us,
+                      ":", floor.us);
+}
+
+std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
+  const std::vector<absl::string_view> fields = absl::StrSplit(absl::string_view(text.data(), text.size()), ':');
+  OffsetMetadata parsed;
+  if (fields.size() != 6 || fields[0] != "tidemark" || !absl::SimpleAtoi(fields[1], &parsed.commit) ||
+      !absl::SimpleAtoi(fields[4], &parsed.max_time.us) || !absl::SimpleAtoi(fields[5], &parsed.floor.us)) {
+    return std::nullopt;
+  }
+  parsed.identity = absl::HexStringToBytes(fields[2]);
+  parsed.busy = fields[3] == "1";
+  return parsed;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,141 @@
+// A task: one stage on one partition. Owns the stage's operators, its inputs' positions and times, its ledger and its
+// state, and takes part in the commit of its stream thread. Touched by that thread only.
+//
+//            Open ------> Process / Advance, any number of times ------> PrepareCommit
+//              ^                                                              |
+//              |                     committed: Applied <--------------------/ \--> aborted: the task is destroyed
+//              \--- a new Task                 |                                    and opened again
+//                                              \--> Process ...
+//
+// Rules of the commit kept here (see commit.h for their order): results and deltas come out upstream first; the commit
+// record holds absolute values; uncommitted state lives in the overlay only and dies with this object's state handle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "operators/operator.h"
+#include "src/codec/json_decoder.h"
+#include "src/runtime/dead_letter.h"
+#include "src/runtime/input_time.h"
+#include "src/runtime/output.h"
+#include "src/runtime/runtime.h"
+#include "src/runtime/transaction.h"
+#include "state/task_state.h"
+
+namespace tidemark {
+
+// What the task's thread and the metrics want to know of it.
+struct TaskStatus {
+  std::string name;
+  int32_t partition = 0;
+  uint64_t commit = 0;
+  EventTime watermark = kMinTime;
+  bool idle = false;
+  int64_t state_bytes = 0;
+  int64_t memory_bytes = 0;
+  std::vector<std::pair<TopicPartition, Offset>> positions;
+  std::vector<std::pair<std::string, StepLedger>> ledger;
+};
+
+class Task {
+ public:
+  // `transaction` and `runtime` outlive the task. The state must be open and at its newest commit (task_opener.h).
+  Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr<TaskState> state,
+       Transaction* transaction);
+  ~Task();
+
+  // Takes positions, times and ledger from the state's commit record and opens the operators. Inputs without a record
+  // need SetStart before the first Process. FailedPrecondition: the state belongs to another topology.
+  absl::Status Open();
+
+  const TaskId& id() const { return id_; }
+  int stage() const { return stage_; }
+  int32_t partition() const { return partition_; }
+  // The topics this task reads, all with its own partition number.
+  std::vector<TopicPartition> inputs() const;
+  // Position of the next record; -1 where there is neither record nor start yet.
+  Offset position(const std::string& topic) const;
+  void SetStart(const std::string& topic, Offset offset);
+  bool HasRecord() const { return state_->committed() != nullptr; }
+
+  // ---- The data path.
+  absl::Status Process(const Fetch& fetch);
+  // The position of an input is the end of its partition, past control records.
+  void ReachedEnd(const std::string& topic, Offset end);
+  // Lets time do its work: idleness, --close_windows, watermarks through all operators. Cheap when nothing has changed.
+  absl::Status Advance();
+  // A commit is owed: rows or time have moved since the last one (`due`), or only positions over control records.
+  bool Dirty() const { return dirty_ || advance_again_; }
+  bool PositionMoved() const { return position_moved_; }
+  // An AdvanceWatermark stopped at the commit's byte bound: commit, then Advance again before any other batch.
+  bool AdvancePending() const { return advance_again_; }
+
+  // ---- The commit.
+  // Puts results, packed rows and the changelog record into the transaction.
+  absl::Status PrepareCommit();
+  // All input positions, with "<commit>:<identity>:..." as metadata.
+  void AppendOffsets(std::vector<OffsetToCommit>* offsets) const;
+  // The transaction is committed: applies it to RocksDB.
+  absl::Status Applied(const Producer& producer);
+  // Where the changelog may be trimmed now; nothing to trim: 0.
+  std::pair<TopicPartition, Offset> TrimBefore() const;
+
+  TaskStatus status() const;
+
+ private:
+  struct Input;
+  struct NodeState;
+  class NodeEmitter;
+
+  absl::Status OpenOperators(const packed::CommitRecord* record);
+  absl::Status Deliver(int from, const Batch& rows);
+  absl::Status ProcessSource(Input& input, const Fetch& fetch);
+  absl::Status ProcessInternal(Input& input, const Fetch& fetch);
+  absl::Status AdvanceOperator(int node, Mark mark);
+  Mark InputMark(const Node& node) const;
+  Output* SideOutput(const std::string& topic, const Schema& schema);
+  packed::CommitRecord MakeRecord() const;
+  const Plan& plan() const { return *runtime_.plan; }
+
+  const Runtime& runtime_;
+  const int stage_;
+  const int32_t partition_;
+  const TaskId id_;
+  Transaction* const transaction_;
+  // Before everything that points into it, so that it is destroyed last.
+  std::unique_ptr<TaskState> state_;
+  std::string identity_;
+  uint64_t commit_ = 0;  // the last one applied
+  int32_t task_count_ = 1;
+
+  std::vector<std::unique_ptr<Input>> inputs_;
+  std::vector<std::unique_ptr<NodeState>> nodes_;
+  std::map<std::string, std::unique_ptr<Output>> side_outputs_;
+  DeadLetters dead_letters_;
+
+  bool dirty_ = false;
+  bool position_moved_ = false;
+  bool advance_again_ = false;
+  std::optional<packed::CommitRecord> prepared_;
+};
+
+// The text committed with an offset, and what it says.
+struct OffsetMetadata {
+  uint64_t commit = 0;
+  std::string identity;        // 16 bytes
+  bool busy = false;           // the task has output to give that waits for its next commit
+  EventTime max_time = kMinTime;  // source partitions
+  EventTime floor = kMinTime;
+
+  std::string ToString() const;
+  static std::optional<OffsetMetadata> Parse(std::string_view text);
+};
+
+}  // namespace tidemark

@@ -1,0 +1,207 @@
+#include "src/runtime/task_opener.h"
+
+#include <algorithm>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <glog/logging.h>
+
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+// The topics a stage's task reads.
+std::vector<TopicPartition> InputsOf(const Plan& plan, const Stage& stage, int32_t partition) {
+  std::vector<TopicPartition> inputs;
+  for (const Node& node : stage.nodes) {
+    if (node.kind == Node::Kind::kSource) {
+      inputs.push_back({plan.sources[static_cast<size_t>(node.source)].topic, partition});
+    } else if (node.kind == Node::Kind::kInternal) {
+      inputs.push_back({plan.edges[static_cast<size_t>(node.edge)].topic, partition});
+    }
+  }
+  return inputs;
+}
+
+}  // namespace
+
+TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
+                       const std::map<TopicPartition, CommittedOffset>& committed, Transaction* transaction)
+    : runtime_(runtime),
+      stage_(stage),
+      partition_(partition),
+      committed_([&] {
+        std::map<TopicPartition, CommittedOffset> mine;
+        for (const TopicPartition& input :
+             InputsOf(*runtime.plan, runtime.plan->stages[static_cast<size_t>(stage)], partition)) {
+          const auto it = committed.find(input);
+          mine[input] = it == committed.end() ? CommittedOffset{} : it->second;
+        }
+        return mine;
+      }()),
+      transaction_(transaction) {}
+
+TaskId TaskOpener::id() const {
+  return {runtime_.plan->name, runtime_.plan->stages[static_cast<size_t>(stage_)].name, partition_};
+}
+
+TopicPartition TaskOpener::changelog() const {
+  return {ChangelogTopic(*runtime_.plan, runtime_.plan->stages[static_cast<size_t>(stage_)]), partition_};
+}
+
+absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
+  switch (phase_) {
+    case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
+    case Phase::kReplay: {
+      absl::Status replayed = Replay();
+      // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log, once.
+      if (absl::IsFailedPrecondition(replayed) && from_local_) replayed = StartOver(replayed);
+      TM_RETURN_IF_ERROR(Annotate(replayed, id().ToString()));
+      break;
+    }
+    case Phase::kFinish: return Finish();
+  }
+  return std::unique_ptr<Task>();
+}
+
+absl::Status TaskOpener::Begin() {
+  if (state_ == nullptr) {
+    TM_ASSIGN_OR_RETURN(state_, runtime_.state->Take(id()));
+  }
+  if (StoreIsCurrent()) {
+    phase_ = Phase::kFinish;
+    return absl::OkStatus();
+  }
+  TM_ASSIGN_OR_RETURN(target_, runtime_.kafka->admin().LogEnd(changelog(), Isolation::kReadUncommitted));
+  TM_RETURN_IF_ERROR(ChooseStart());
+  if (position_ >= target_) {
+    phase_ = Phase::kFinish;
+    return absl::OkStatus();
+  }
+  TM_ASSIGN_OR_RETURN(reader_, runtime_.kafka->NewConsumer({.client_id = id().ToString() + "-restore"}));
+  TM_RETURN_IF_ERROR(reader_->Assign({{changelog(), position_}}));
+  phase_ = Phase::kReplay;
+  return absl::OkStatus();
+}
+
+// True if the store stands at the very commit that the group knows for every input.
+bool TaskOpener::StoreIsCurrent() const {
+  const packed::CommitRecord* record = state_->committed();
+  if (record == nullptr) return false;
+  return std::all_of(committed_.begin(), committed_.end(), [&](const auto& entry) {
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(entry.second.metadata);
+    return entry.second.offset >= 0 && metadata && metadata->commit == record->commit() &&
+           metadata->identity == record->identity();
+  });
+}
+
+// The store goes on where it stands if it is a prefix of the log; else it is cleared.
+absl::Status TaskOpener::ChooseStart() {
+  TM_ASSIGN_OR_RETURN(const Offset log_start, runtime_.kafka->admin().LogStart(changelog()));
+  const packed::CommitRecord* record = state_->committed();
+  bool usable = record != nullptr && log_start <= state_->changelog_next() && state_->changelog_next() <= target_;
+  for (const auto& [input, committed] : committed_) {
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
+    if (usable && metadata && metadata->identity != record->identity()) usable = false;
+    // A store ahead of the group can't be a prefix of what was committed.
+    if (usable && metadata && metadata->commit < record->commit()) usable = false;
+  }
+  from_local_ = usable;
+  if (usable) {
+    position_ = state_->changelog_next();
+    return absl::OkStatus();
+  }
+  if (record != nullptr) {
+    LOG(WARNING) << id().ToString() << ": the local state (commit " << record->commit() << ", changelog offset "
+                 << state_->changelog_next() << ") is not part of the changelog [" << log_start << ", " << target_
+                 << "): restoring from the changelog";
+  }
+  TM_RETURN_IF_ERROR(state_->Clear());
+  position_ = log_start;
+  return absl::OkStatus();
+}
+
+absl::Status TaskOpener::StartOver(const absl::Status& why) {
+  LOG(WARNING) << id().ToString() << ": the local state doesn't continue in the changelog (" << why.message()
+               << "): restoring from the changelog";
+  from_local_ = false;
+  replayed_ = 0;
+  TM_RETURN_IF_ERROR(state_->Clear());
+  TM_ASSIGN_OR_RETURN(position_, runtime_.kafka->admin().LogStart(changelog()));
+  return reader_->Assign({{changelog(), position_}});
+}
+
+absl::Status TaskOpener::Replay() {
+  TM_ASSIGN_OR_RETURN(const PollResult polled, reader_->Poll(kSecond / 20, 1'000));
+  for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
+    for (const RecordView& record : fetch->records()) {
+      TM_RETURN_IF_ERROR(Annotate(state_->Replay(record.offset, record.value.value_or("")),
+                                  absl::StrCat(ToString(changelog()), "@", record.offset)));
+      position_ = record.offset + 1;
+      ++replayed_;
+    }
+  }
+  for (const auto& [partition, end] : polled.ends) position_ = std::max(position_, end);
+  if (position_ < target_) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(state_->FinishReplay(position_));
+  LOG(INFO) << id().ToString() << ": restored " << replayed_ << " changelog records up to offset " << position_;
+  TM_RETURN_IF_ERROR(reader_->Close(false));
+  reader_.reset();
+  phase_ = Phase::kFinish;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
+  TM_RETURN_IF_ERROR(Annotate(CheckAgainstGroup(), id().ToString()));
+  auto task = std::make_unique<Task>(runtime_, stage_, partition_, std::move(state_), transaction_);
+  TM_RETURN_IF_ERROR(task->Open());
+  for (const Node& node : runtime_.plan->stages[static_cast<size_t>(stage_)].nodes) {
+    if (node.kind == Node::Kind::kSource) {
+      const SourcePlan& source = runtime_.plan->sources[static_cast<size_t>(node.source)];
+      if (task->position(source.topic) >= 0) continue;
+      TM_ASSIGN_OR_RETURN(const Offset start, ResolveStart(source));
+      task->SetStart(source.topic, start);
+    } else if (node.kind == Node::Kind::kInternal) {
+      const std::string& topic = runtime_.plan->edges[static_cast<size_t>(node.edge)].topic;
+      if (task->position(topic) >= 0) continue;
+      TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart({topic, partition_}));
+      task->SetStart(topic, start);
+    }
+  }
+  return task;
+}
+
+absl::Status TaskOpener::CheckAgainstGroup() const {
+  const packed::CommitRecord* record = state_->committed();
+  for (const auto& [input, committed] : committed_) {
+    if (committed.offset < 0) continue;  // groups expire; the record's own offsets are used then
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
+    if (record != nullptr && metadata && metadata->commit == record->commit() &&
+        metadata->identity == record->identity()) {
+      continue;
+    }
+    const std::string in_log =
+        record == nullptr ? "no commit" : absl::StrCat("commit ", record->commit(), " of state ",
+                                                       absl::BytesToHexString(record->identity()).substr(0, 8));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the consumer group ", runtime_.plan->name, " stands at offset ", committed.offset, " of ", ToString(input),
+        " with metadata '", committed.metadata, "', but the changelog ", ToString(changelog()), " ends with ", in_log,
+        ". Offsets and state must come from the same commit: was the group reset by hand, or the changelog deleted? ",
+        "To start over, give the topology a new name, or delete both the group and its internal topics"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Offset> TaskOpener::ResolveStart(const SourcePlan& source) const {
+  const TopicPartition partition{source.topic, partition_};
+  switch (source.start.at) {
+    case StartPosition::At::kEarliest: return runtime_.kafka->admin().LogStart(partition);
+    case StartPosition::At::kLatest: return runtime_.kafka->admin().LogEnd(partition, Isolation::kReadCommitted);
+    case StartPosition::At::kTimestamp:
+      return runtime_.kafka->admin().OffsetForTime(partition, source.start.timestamp_ms);
+  }
+  return absl::InternalError("unknown start position");
+}
+
+}  // namespace tidemark

@@ -1,0 +1,68 @@
+// Opens a task: brings its state to its newest commit and finds where its inputs continue. The rules (exactly-once
+// depends on each):
+//
+//   - the producer's init_transactions has returned before committed() is asked, so no transaction of a former owner
+//     with this transactional.id is still undecided;
+//   - the changelog's high watermark comes from a read_uncommitted handle, and the changelog is then read read_committed
+//     until the position reaches it: an open transaction of a dead owner hides later commits behind the last stable
+//     offset, so "nothing more to read" proves nothing;
+//   - the reading is skipped iff committed() names, for all input partitions, the very commit that the store stands at;
+//   - the store on disk is used only if log start <= its changelog offset <= high watermark, and its identity is the one
+//     in the log and in the offset metadata; else it is cleared and restored;
+//   - commit record and offset metadata must name the same commit, else the task stops with an error.
+//
+// Works in steps, so that the thread keeps polling its consumer while gigabytes are restored. Used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include <absl/status/statusor.h>
+
+#include "src/runtime/runtime.h"
+#include "src/runtime/task.h"
+#include "src/runtime/transaction.h"
+
+namespace tidemark {
+
+class TaskOpener {
+ public:
+  // `committed` holds the group's positions of the task's inputs (at least).
+  TaskOpener(const Runtime& runtime, int stage, int32_t partition,
+             const std::map<TopicPartition, CommittedOffset>& committed, Transaction* transaction);
+
+  // Does some work; the task where it is open, null where there is more to do. Unavailable: call again later.
+  absl::StatusOr<std::unique_ptr<Task>> Step();
+
+  TaskId id() const;
+  // Restore progress: the changelog position reached and the one to reach; equal when nothing is left.
+  Offset position() const { return position_; }
+  Offset target() const { return target_; }
+
+ private:
+  absl::Status Begin();
+  absl::Status ChooseStart();
+  absl::Status Replay();
+  absl::Status StartOver(const absl::Status& why);
+  absl::StatusOr<std::unique_ptr<Task>> Finish();
+  bool StoreIsCurrent() const;
+  absl::Status CheckAgainstGroup() const;
+  absl::StatusOr<Offset> ResolveStart(const SourcePlan& source) const;
+  TopicPartition changelog() const;
+
+  const Runtime& runtime_;
+  const int stage_;
+  const int32_t partition_;
+  const std::map<TopicPartition, CommittedOffset> committed_;
+  Transaction* const transaction_;
+
+  enum class Phase { kBegin, kReplay, kFinish } phase_ = Phase::kBegin;
+  std::unique_ptr<TaskState> state_;
+  std::unique_ptr<Consumer> reader_;
+  Offset position_ = 0, target_ = 0;
+  int64_t replayed_ = 0;
+  bool from_local_ = false;  // the store was used as it stood
+};
+
+}  // namespace tidemark

@@ -1,0 +1,47 @@
+#include "src/runtime/thread_runner.h"
+
+#include <chrono>
+
+#include <absl/strings/str_cat.h>
+#include <glog/logging.h>
+
+#include "src/base/status.h"
+
+namespace tidemark {
+
+ThreadRunner::ThreadRunner(Loop loop, const std::atomic<bool>* stop)
+    : loop_(std::move(loop)), stop_(stop), thread_([this] {
+        const absl::Status status = Run();
+        {
+          const absl::MutexLock lock(&mutex_);
+          status_ = status.ok() ? status : Annotate(status, loop_.name);
+        }
+        finished_.store(true, std::memory_order_release);
+      }) {}
+
+ThreadRunner::~ThreadRunner() { thread_.join(); }
+
+absl::Status ThreadRunner::status() const {
+  const absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+absl::Status ThreadRunner::Run() {
+  while (!stop_->load(std::memory_order_relaxed)) {
+    const absl::Status started = loop_.start();
+    if (started.ok()) break;
+    if (!absl::IsUnavailable(started) && !absl::IsAborted(started)) return started;
+    LOG(WARNING) << loop_.name << ": " << started << "; trying again";
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  while (!stop_->load(std::memory_order_relaxed)) {
+    const absl::Status stepped = loop_.step();
+    if (!stepped.ok()) {
+      (void)loop_.stop();
+      return stepped;
+    }
+  }
+  return loop_.stop();
+}
+
+}  // namespace tidemark

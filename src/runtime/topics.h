@@ -1,0 +1,29 @@
+// The topics of a plan: which must exist, which are made, how many partitions each has. Everything here happens before
+// any member subscribes, so that no rebalance sees half of a stage's topics.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "src/kafka/client.h"
+#include "src/plan/plan.h"
+#include "src/runtime/runtime.h"
+
+namespace tidemark {
+
+// Describes all topics of the plan, creates those that may be created, and checks that what exists fits together: the
+// inputs of a stage have equal partition counts, as have internal topics and their changelogs. InvalidArgument names the
+// topic and what to do: a missing source or sink topic, a wrong partition count. `create` false: checks only (validate
+// --online); what would be created counts as there.
+absl::StatusOr<TopicPartitions> ResolveTopics(const Plan& plan, Admin& admin, bool create);
+
+// Configuration of internal topics: nothing but DeleteRecords ever removes from them, and their records carry append
+// time, so that a broker's retention never judges them by event time.
+std::map<std::string, std::string> InternalTopicConfig(const Plan& plan);
+
+// The topic of a Parquet sink's manifests.
+std::string ManifestTopic(const Plan& plan, const SinkPlan& sink);
+
+}  // namespace tidemark

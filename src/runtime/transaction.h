@@ -1,0 +1,48 @@
+// The open transaction of a stream or sink thread: everything a commit will make visible goes through here. Begins with the
+// first record, so a thread with nothing to say opens none. Used by one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "src/base/record.h"
+#include "src/kafka/client.h"
+
+namespace tidemark {
+
+// A producer's FailedPrecondition is its fencing; Cancelled, so that it isn't taken for a contradiction in state or a lost
+// membership (src/base/status.h).
+absl::Status FencedAsCancelled(const absl::Status& status);
+
+class Transaction {
+ public:
+  // `byte_bound`: what one transaction should carry at most; Full() says that it is reached.
+  Transaction(Producer* producer, int64_t byte_bound) : producer_(producer), byte_bound_(byte_bound) {}
+
+  // For a transaction that only carries offsets.
+  absl::Status BeginIfClosed();
+  absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& records);
+  // Output that waits for the commit (packed rows) counts too, so that it is bounded as well.
+  void AddPending(int64_t bytes) { bytes_ += bytes; }
+
+  bool open() const { return open_; }
+  bool Full() const { return bytes_ >= byte_bound_; }
+  Producer* producer() { return producer_; }
+
+  // After a commit or an abort.
+  void Reset() {
+    open_ = false;
+    bytes_ = 0;
+  }
+
+ private:
+  Producer* producer_;
+  const int64_t byte_bound_;
+  bool open_ = false;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,36 @@
+// A worker: the process that `tidemark run` is. Wires the real parts - Kafka client, state folder, tables, stream threads,
+// sink threads, HTTP - and drives them until it is told to stop, a thread fails, or --until_end is reached.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+
+#include "src/plan/plan.h"
+#include "src/runtime/worker_status.h"
+
+namespace tidemark {
+
+struct WorkerOptions {
+  std::string state_dir;
+  int threads = 0;            // 0: min(cores, largest partition count)
+  std::string instance_id;
+  std::string http_address;   // empty: the default one, or a free port where that is taken
+  bool leave_on_stop = false;
+  bool until_end = false;
+  bool close_windows = false;
+  // Written to from a signal handler: 1 asks to stop.
+  const std::atomic<int>* stop_requests = nullptr;
+  // Receives lines of progress and the final report (until_end).
+  std::function<void(const std::string&)> report;
+};
+
+// Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake, nothing
+// was changed. Others: a failure; state is intact and the next start goes on from the last commit.
+absl::Status RunWorker(const Plan& plan, const WorkerOptions& options);
+
+}  // namespace tidemark

@@ -1,0 +1,34 @@
+// Everything a running worker shows of itself, as a value: metrics, health and readiness, and the final report are made of
+// it. Collected under the threads' locks by Worker::status.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/base/record.h"
+#include "src/runtime/global_tables.h"
+#include "src/runtime/sink_thread.h"
+#include "src/runtime/stream_thread.h"
+
+namespace tidemark {
+
+struct WorkerStatus {
+  std::string application;
+  std::string instance_id;
+  int64_t monotonic_us = 0, wall_us = 0;  // when this was taken
+  std::vector<ThreadStatus> threads;
+  std::vector<SinkStatus> sinks;
+  std::vector<GlobalTables::Status> tables;
+  // Ends (read_committed) of the partitions that this worker reads, refreshed every few seconds: lag = end - position.
+  std::map<TopicPartition, Offset> ends;
+};
+
+// The ledger of a worker: the counters of its tasks, added up by step, in the order of the plan.
+std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& status);
+
+// "ledger <step> in=1 passed=1 ..." with the counters that are not 0.
+std::string LedgerLine(const std::string& step, const StepLedger& ledger);
+
+}  // namespace tidemark

@@ -1,0 +1,232 @@
+// The order of a commit, and of what happens where one of its steps fails: a real task from a source to a Kafka sink,
+// with a producer and a state that write down what was asked of them.
+#include "src/runtime/commit.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/runtime/fakes.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::ElementsAre;
+
+class FakeState final : public TaskState {
+ public:
+  FakeState(std::vector<std::string>* calls, std::unique_ptr<packed::CommitRecord>* committed)
+      : calls_(calls), committed_(committed) {}
+
+  StateStore* Store(std::string_view) override { return nullptr; }
+  const packed::CommitRecord* committed() const override { return committed_->get(); }
+  Offset changelog_next() const override { return 0; }
+  absl::Status Clear() override { return absl::OkStatus(); }
+  absl::Status Replay(Offset, std::string_view) override { return absl::OkStatus(); }
+  absl::Status FinishReplay(Offset) override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) override {
+    calls_->push_back("encode");
+    return std::vector<std::string>{record->SerializeAsString()};
+  }
+  absl::Status Apply(const packed::CommitRecord& record, Offset first, Offset next) override {
+    calls_->push_back(absl::StrCat("apply commit ", record.commit(), " at [", first, ", ", next, ")"));
+    *committed_ = std::make_unique<packed::CommitRecord>(record);
+    return absl::OkStatus();
+  }
+  void DropUncommitted() override { calls_->push_back("drop"); }
+  Offset trim_before() const override { return 0; }
+  int64_t overlay_bytes() const override { return 0; }
+  int64_t live_bytes() const override { return 0; }
+
+ private:
+  std::vector<std::string>* const calls_;
+  std::unique_ptr<packed::CommitRecord>* const committed_;  // survives the task, like the disk
+};
+
+class FakeFetch final : public Fetch {
+ public:
+  FakeFetch(TopicPartition source, Offset first, const std::vector<std::string>& values)
+      : source_(std::move(source)), values_(values) {
+    for (const std::string& value : values_) records_.push_back({first++, 1'000'000, std::nullopt, value});
+  }
+  const TopicPartition& source() const override { return source_; }
+  std::span<const RecordView> records() const override { return records_; }
+  HeaderList Headers(size_t) const override { return {}; }
+
+ private:
+  const TopicPartition source_;
+  const std::vector<std::string> values_;
+  std::vector<RecordView> records_;
+};
+
+class CommitTest : public ::testing::Test {
+ protected:
+  CommitTest() {
+    plan_.name = "app";
+    plan_.dead_letter_topic = "dead";
+    SourcePlan& source = plan_.sources.emplace_back();
+    source.name = source.topic = "in";
+    source.columns.resize(1);
+    source.columns[0].column = {"n", {Kind::kInt64}, false};
+    source.columns[0].path = {"n"};
+    Stage& stage = plan_.stages.emplace_back();
+    stage.name = "in";
+    Node& top = stage.nodes.emplace_back();
+    top.kind = Node::Kind::kSource;
+    top.step = "in";
+    top.source = 0;
+    top.input = top.output = source.schema();
+    Node& bottom = stage.nodes.emplace_back();
+    bottom.kind = Node::Kind::kKafkaSink;
+    bottom.step = "out";
+    bottom.sink = 0;
+    bottom.inputs = {0};
+    bottom.input = bottom.output = source.schema();
+    SinkPlan& sink = plan_.sinks.emplace_back();
+    sink.name = "out";
+    KafkaSinkSpec kafka;
+    kafka.topic = "out";
+    sink.spec = kafka;
+    runtime_.plan = &plan_;
+    runtime_.partitions = {{"in", 2}, {"out", 2}, {"dead", 1}, {changelog(), 2}};
+    runtime_.clock = &clock_;
+    runtime_.control = &control_;
+    runtime_.new_identity = [] { return std::string(16, 'i'); };
+  }
+
+  std::string changelog() const { return ChangelogTopic(plan_, plan_.stages[0]); }
+
+  std::unique_ptr<Task> Open(int32_t partition) {
+    auto task = std::make_unique<Task>(runtime_, 0, partition,
+                                       std::make_unique<FakeState>(&calls_, &disks_[static_cast<size_t>(partition)]),
+                                       &transaction_);
+    const absl::Status opened = task->Open();
+    EXPECT_TRUE(opened.ok()) << opened;
+    if (task->position("in") < 0) task->SetStart("in", 100);
+    return task;
+  }
+
+  void Process(Task* task, Offset first, const std::vector<std::string>& values) {
+    const absl::Status status = task->Process(FakeFetch({"in", task->partition()}, first, values));
+    ASSERT_TRUE(status.ok()) << status;
+    ASSERT_TRUE(task->Advance().ok());
+  }
+
+  absl::Status Commit(const std::vector<Task*>& tasks) {
+    return CommitTasks(tasks, FakeGroup("generation 7"), nullptr, &transaction_);
+  }
+
+  Plan plan_;
+  FakeClock clock_;
+  RunControl control_;
+  Runtime runtime_;
+  std::vector<std::string> calls_;
+  std::unique_ptr<packed::CommitRecord> disks_[2];
+  FakeProducer producer_{&calls_};
+  Transaction transaction_{&producer_, 1 << 20};
+};
+
+TEST_F(CommitTest, ResultsDeltasFlushOffsetsDecisionAndOnlyThenTheState) {
+  const auto task = Open(0);
+  Process(task.get(), 100, {R"({"n":1})", R"({"n":2})"});
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  EXPECT_THAT(calls_, ElementsAre("begin", "produce out", "encode", "produce " + changelog(), "flush",
+                                  "send_offsets generation 7", "commit", "apply commit 1 at [0, 1)"));
+  EXPECT_FALSE(transaction_.open());
+  EXPECT_FALSE(task->Dirty());
+}
+
+TEST_F(CommitTest, AllTasksArePreparedBeforeTheOneDecisionAndAppliedAfterIt) {
+  const auto first = Open(0), second = Open(1);
+  Process(first.get(), 100, {R"({"n":1})"});
+  Process(second.get(), 100, {R"({"n":2})"});
+  calls_.clear();
+  ASSERT_TRUE(Commit({first.get(), second.get()}).ok());
+  EXPECT_THAT(calls_, ElementsAre("encode", "produce " + changelog(), "encode", "produce " + changelog(), "flush",
+                                  "send_offsets generation 7", "commit", "apply commit 1 at [0, 1)",
+                                  "apply commit 1 at [0, 1)"));
+}
+
+TEST_F(CommitTest, OffsetsNameTheCommitAndStandBehindTheLastRecord) {
+  const auto task = Open(0);
+  Process(task.get(), 100, {R"({"n":1})", R"({"n":2})"});
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  Process(task.get(), 102, {R"({"n":3})"});
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  ASSERT_EQ(producer_.sent.size(), 1u);
+  EXPECT_EQ(producer_.sent[0].partition, (TopicPartition{"in", 0}));
+  EXPECT_EQ(producer_.sent[0].offset, 103);
+  const auto metadata = OffsetMetadata::Parse(producer_.sent[0].metadata);
+  ASSERT_TRUE(metadata);
+  EXPECT_EQ(metadata->commit, 2u);
+  EXPECT_EQ(metadata->identity, std::string(16, 'i'));
+  EXPECT_EQ(disks_[0]->commit(), 2u);
+  EXPECT_EQ(disks_[0]->inputs(0).offset(), 103);
+}
+
+TEST_F(CommitTest, ACommitThatFailsBeforeTheDecisionTouchesNoState) {
+  for (const char* call : {"flush", "send_offsets generation 7"}) {
+    const auto task = Open(0);
+    producer_.fail = {{call, absl::AbortedError("told to")}};
+    Process(task.get(), 100, {R"({"n":1})"});
+    EXPECT_TRUE(absl::IsAborted(Commit({task.get()}))) << call;
+    EXPECT_EQ(disks_[0], nullptr) << call;
+    transaction_.Reset();
+  }
+}
+
+TEST_F(CommitTest, WhatTheDecisionSaysIsWhatTheCallerLearns) {
+  const std::pair<CommitOutcome, absl::StatusCode> cases[] = {
+      {CommitOutcome::kAborted, absl::StatusCode::kAborted},
+      {CommitOutcome::kUnknown, absl::StatusCode::kUnknown},
+      {CommitOutcome::kFenced, absl::StatusCode::kCancelled},
+  };
+  for (const auto& [outcome, code] : cases) {
+    const auto task = Open(0);
+    producer_.outcome = outcome;
+    Process(task.get(), 100, {R"({"n":1})"});
+    EXPECT_EQ(Commit({task.get()}).code(), code);
+    EXPECT_EQ(disks_[0], nullptr);
+    EXPECT_TRUE(transaction_.open()) << "still to be aborted";
+    transaction_.Reset();
+  }
+}
+
+TEST_F(CommitTest, ATaskOpenedAgainGoesOnFromItsLastCommit) {
+  auto task = Open(0);
+  Process(task.get(), 100, {R"({"n":1})", "no JSON"});
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  Process(task.get(), 102, {R"({"n":2})"});  // never committed
+  calls_.clear();
+  task.reset();
+  EXPECT_THAT(calls_, ElementsAre("drop"));
+  transaction_.Reset();
+  task = Open(0);
+  EXPECT_EQ(task->position("in"), 102);
+  const TaskStatus status = task->status();
+  EXPECT_EQ(status.commit, 1u);
+  ASSERT_FALSE(status.ledger.empty());
+  EXPECT_EQ(status.ledger[0].first, "in");
+  EXPECT_EQ(status.ledger[0].second.in, 2);
+  EXPECT_EQ(status.ledger[0].second.passed, 1);
+  EXPECT_EQ(status.ledger[0].second.dead_lettered, 1);
+}
+
+TEST_F(CommitTest, ATaskWithoutWorkOwesNoCommitButControlRecordsMoveItsPosition) {
+  const auto task = Open(0);
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  ASSERT_TRUE(task->Advance().ok());
+  EXPECT_FALSE(task->Dirty());
+  task->ReachedEnd("in", 105);
+  EXPECT_TRUE(task->PositionMoved());
+  EXPECT_EQ(task->position("in"), 105);
+}
+
+TEST_F(CommitTest, ARecordDeliveredTwiceIsADefectAndNotProcessed) {
+  const auto task = Open(0);
+  Process(task.get(), 100, {R"({"n":1})"});
+  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"in", 0}, 100, {R"({"n":1})"}))));
+  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"other", 0}, 101, {R"({"n":1})"}))));
+}
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,127 @@
+// Fakes of the runtime's seams: a producer and a task state that write down what was asked of them, an admin with topics
+// in a map, and small batches. One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/api.h>
+
+#include "src/base/batch.h"
+#include "src/base/clock.h"
+#include "src/base/time.h"
+#include "src/kafka/client.h"
+
+namespace tidemark {
+
+class FakeClock final : public Clock {
+ public:
+  int64_t WallUs() override { return wall_us; }
+  int64_t MonotonicUs() override { return monotonic_us; }
+
+  int64_t wall_us = 1'700'000'000 * kSecond;
+  int64_t monotonic_us = 100 * kSecond;
+};
+
+struct ProducedRecord {
+  std::string topic;
+  int32_t partition = 0;
+  std::optional<std::string> key, value;
+  HeaderList headers;
+
+  std::string Header(std::string_view name) const {
+    for (const auto& [header, text] : headers) {
+      if (header == name) return text.value_or("(null)");
+    }
+    return "(none)";
+  }
+};
+
+// Every call becomes a line in `calls`, which several fakes may share; `fail` names a call that returns its status.
+class FakeProducer final : public Producer {
+ public:
+  explicit FakeProducer(std::vector<std::string>* calls = nullptr) : calls_(calls) {}
+
+  absl::Status InitTransactions() override { return Call("init"); }
+  absl::Status Begin() override {
+    written_.clear();
+    return Call("begin");
+  }
+  absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& out) override {
+    for (const OutRecord& record : out) {
+      const TopicPartition target{topic, record.partition};
+      const Offset offset = ends_[target]++;
+      written_.try_emplace(target, offset, offset).first->second.second = offset + 1;
+      ProducedRecord& kept = records.emplace_back();
+      kept.topic = topic;
+      kept.partition = record.partition;
+      if (record.key) kept.key = std::string(*record.key);
+      if (record.value) kept.value = std::string(*record.value);
+      if (record.headers != nullptr) kept.headers = *record.headers;
+    }
+    return Call("produce " + topic);
+  }
+  absl::Status Flush() override { return Call("flush"); }
+  std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const override {
+    const auto it = written_.find(partition);
+    return it == written_.end() ? std::nullopt : std::make_optional(it->second);
+  }
+  absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) override {
+    sent = offsets;
+    return Call("send_offsets " + group.ToString());
+  }
+  CommitOutcome Commit(std::string* error) override {
+    *error = "told to";
+    (void)Call("commit");
+    return outcome;
+  }
+  absl::Status Abort() override { return Call("abort"); }
+
+  std::vector<ProducedRecord> records;
+  std::vector<OffsetToCommit> sent;
+  CommitOutcome outcome = CommitOutcome::kCommitted;
+  std::map<std::string, absl::Status> fail;
+
+ private:
+  absl::Status Call(const std::string& call) {
+    if (calls_ != nullptr) calls_->push_back(call);
+    const auto it = fail.find(call);
+    return it == fail.end() ? absl::OkStatus() : it->second;
+  }
+
+  std::vector<std::string>* const calls_;
+  std::map<TopicPartition, Offset> ends_;
+  std::map<TopicPartition, std::pair<Offset, Offset>> written_;
+};
+
+class FakeGroup final : public GroupMetadata {
+ public:
+  explicit FakeGroup(std::string name) : name_(std::move(name)) {}
+  bool valid() const override { return true; }
+  std::string ToString() const override { return name_; }
+
+ private:
+  const std::string name_;
+};
+
+// Batches with columns "place" (string) and "n" (int64), and the hidden time.
+inline Schema PlaceSchema() { return Schema({{"place", {Kind::kString}, false}, {"n", {Kind::kInt64}, false}}); }
+
+inline Batch PlaceRows(const std::vector<std::pair<std::string, int64_t>>& rows) {
+  arrow::StringBuilder places;
+  arrow::Int64Builder numbers, times;
+  for (const auto& [place, number] : rows) {
+    (void)places.Append(place);
+    (void)numbers.Append(number);
+    (void)times.Append(number * kSecond);
+  }
+  return arrow::RecordBatch::Make(BatchSchema(PlaceSchema(), HiddenSet()), static_cast<int64_t>(rows.size()),
+                                  {*places.Finish(), *numbers.Finish(), *times.Finish()});
+}
+
+}  // namespace tidemark

@@ -1,0 +1,210 @@
+#include "src/runtime/output.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/codec/packed_rows.h"
+#include "tests/unit/runtime/fakes.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr int64_t kInterval = 100 * kMillisecond;
+constexpr int64_t kStart = 1'000 * kSecond;
+constexpr int32_t kTargets = 4;
+
+class EdgeOutputTest : public ::testing::Test {
+ protected:
+  EdgeOutputTest() {
+    edge_.topic = "app.x.repartition";
+    edge_.schema = PlaceSchema();
+    edge_.key = {0};
+  }
+
+  EdgeOutput Make(int32_t task_partition = 5, int32_t targets = kTargets) {
+    return EdgeOutput(edge_, targets, task_partition, /*task_count=*/8, kInterval, &transaction_);
+  }
+
+  UnpackedRows Unpack(const ProducedRecord& record) const {
+    auto unpacked = UnpackRows(record.value.value(), BatchSchema(edge_.schema, edge_.hidden));
+    EXPECT_TRUE(unpacked.ok()) << unpacked.status();
+    return *unpacked;
+  }
+
+  // "place n" of all records produced, by target partition.
+  std::map<int32_t, std::vector<std::string>> Rows() const {
+    std::map<int32_t, std::vector<std::string>> rows;
+    for (const ProducedRecord& record : producer_.records) {
+      EXPECT_EQ(record.topic, edge_.topic);
+      const Batch batch = Unpack(record).rows;
+      for (int64_t i = 0; batch != nullptr && i < batch->num_rows(); ++i) {
+        rows[record.partition].push_back(
+            absl::StrCat(std::string(std::static_pointer_cast<arrow::StringArray>(batch->column(0))->GetView(i)), " ",
+                         std::static_pointer_cast<arrow::Int64Array>(batch->column(1))->Value(i)));
+      }
+    }
+    return rows;
+  }
+
+  Edge edge_;
+  FakeProducer producer_;
+  Transaction transaction_{&producer_, 1 << 20};
+};
+
+TEST_F(EdgeOutputTest, RowsWaitForTheCommitAndAreCountedAsPending) {
+  EdgeOutput output = Make();
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
+  EXPECT_TRUE(producer_.records.empty());
+  EXPECT_FALSE(transaction_.open());
+  EXPECT_EQ(output.rows_written(), 1);
+  EXPECT_FALSE(transaction_.Full());
+  std::vector<std::pair<std::string, int64_t>> many(100'000, {"place", 1});
+  ASSERT_TRUE(output.Write(PlaceRows(many)).ok());
+  EXPECT_TRUE(transaction_.Full()) << "waiting rows are bounded like produced ones";
+}
+
+TEST_F(EdgeOutputTest, ARowsTargetDependsOnItsKeyAloneAndOrderIsKept) {
+  EdgeOutput output = Make();
+  std::vector<std::pair<std::string, int64_t>> first, second;
+  for (int i = 0; i < 50; ++i) first.emplace_back("k" + std::to_string(i % 10), i);
+  for (int i = 50; i < 100; ++i) second.emplace_back("k" + std::to_string(i % 10), i);
+  ASSERT_TRUE(output.Write(PlaceRows(first)).ok());
+  ASSERT_TRUE(output.Write(PlaceRows(second)).ok());
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  std::map<std::string, std::pair<int32_t, int>> seen;  // key -> target, last n
+  size_t count = 0;
+  for (const auto& [target, rows] : Rows()) {
+    for (const std::string& row : rows) {
+      const std::string key = row.substr(0, 2);
+      const int n = std::stoi(row.substr(3));
+      const auto [it, fresh] = seen.try_emplace(key, target, n);
+      EXPECT_EQ(it->second.first, target) << row;
+      EXPECT_TRUE(fresh || it->second.second < n) << row;
+      it->second.second = n;
+      ++count;
+    }
+  }
+  EXPECT_EQ(count, 100u);
+  std::set<int32_t> targets;
+  for (const auto& [key, where] : seen) targets.insert(where.first);
+  EXPECT_GT(targets.size(), 1u);
+}
+
+TEST_F(EdgeOutputTest, OneRecordATargetCarriesAllRowsOfACommit) {
+  EdgeOutput output = Make(0, 1);
+  for (int64_t i = 0; i < 5; ++i) ASSERT_TRUE(output.Write(PlaceRows({{"a", i}})).ok());
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  ASSERT_EQ(producer_.records.size(), 1u);
+  EXPECT_THAT(Rows()[0], ElementsAre("a 0", "a 1", "a 2", "a 3", "a 4"));
+}
+
+TEST_F(EdgeOutputTest, WithoutAKeyRowsStayOnTheTasksPartition) {
+  edge_.key.clear();
+  EdgeOutput output = Make(/*task_partition=*/5);
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}, {"b", 2}, {"c", 3}})).ok());
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  EXPECT_THAT(Rows(), ElementsAre(std::pair(5 % kTargets, std::vector<std::string>{"a 1", "b 2", "c 3"})));
+}
+
+TEST_F(EdgeOutputTest, TheHeaderSaysWhoWroteItAndHowFarTimeHasCome) {
+  EdgeOutput output = Make();
+  ASSERT_TRUE(output.PrepareCommit(42, {EventTime{7}, true}, kStart).ok());
+  ASSERT_EQ(producer_.records.size(), static_cast<size_t>(kTargets));
+  const packed::RowsHeader header = Unpack(producer_.records[0]).header;
+  EXPECT_EQ(header.upstream_partition(), 5);
+  EXPECT_EQ(header.upstream_count(), 8);
+  EXPECT_EQ(header.watermark_us(), 7);
+  EXPECT_TRUE(header.idle());
+  EXPECT_EQ(header.commit(), 42u);
+  EXPECT_TRUE(header.last());
+}
+
+TEST_F(EdgeOutputTest, TargetsWithoutRowsAreToldTheTimeAtMostOnceAnInterval) {
+  EdgeOutput output = Make();
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  EXPECT_EQ(producer_.records.size(), static_cast<size_t>(kTargets));
+  producer_.records.clear();
+  EXPECT_FALSE(output.OwesMark({EventTime{8}, false}, kStart + kInterval - 1));
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
+  ASSERT_TRUE(output.PrepareCommit(2, {EventTime{8}, false}, kStart + kInterval - 1).ok());
+  ASSERT_EQ(producer_.records.size(), 1u) << "only the target of the row";
+  const int32_t told = producer_.records[0].partition;
+  producer_.records.clear();
+  EXPECT_TRUE(output.OwesMark({EventTime{8}, false}, kStart + kInterval));
+  ASSERT_TRUE(output.PrepareCommit(3, {EventTime{8}, false}, kStart + kInterval).ok());
+  std::set<int32_t> targets;
+  for (const ProducedRecord& record : producer_.records) {
+    EXPECT_EQ(Unpack(record).rows, nullptr);
+    targets.insert(record.partition);
+  }
+  std::set<int32_t> others = {0, 1, 2, 3};
+  others.erase(told);
+  EXPECT_EQ(targets, others) << "who has heard it isn't told again";
+  EXPECT_FALSE(output.OwesMark({EventTime{8}, false}, kStart + 10 * kInterval));
+}
+
+TEST_F(EdgeOutputTest, IdlenessAloneIsWorthTelling) {
+  EdgeOutput output = Make();
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  EXPECT_TRUE(output.OwesMark({EventTime{7}, true}, kStart + kInterval));
+}
+
+TEST_F(EdgeOutputTest, WithManyTargetsTheyAreToldLessOften) {
+  EdgeOutput output = Make(5, /*targets=*/200);
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  EXPECT_FALSE(output.OwesMark({EventTime{8}, false}, kStart + 200 * 5 * kMillisecond - 1));
+  EXPECT_TRUE(output.OwesMark({EventTime{8}, false}, kStart + 200 * 5 * kMillisecond));
+}
+
+TEST_F(EdgeOutputTest, AFailureToProduceIsReturned) {
+  EdgeOutput output = Make();
+  producer_.fail["produce " + edge_.topic] = absl::AbortedError("queue");
+  EXPECT_TRUE(absl::IsAborted(output.PrepareCommit(1, {EventTime{7}, false}, kStart)));
+}
+
+TEST(RecordOutputTest, RowsBecomeJsonRecordsAtOnceWithKeyAndHeaders) {
+  FakeProducer producer;
+  Transaction transaction(&producer, 1 << 20);
+  RecordOutput output("out", 8, 3, {PlaceSchema(), {0}, KeyFormat::kText, false}, {{"team", "blue"}}, &transaction);
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}, {"b", 2}})).ok());
+  ASSERT_EQ(producer.records.size(), 2u);
+  EXPECT_EQ(producer.records[0].key, "a");
+  EXPECT_EQ(producer.records[0].value, R"({"place":"a","n":1})");
+  EXPECT_EQ(producer.records[0].Header("team"), "blue");
+  EXPECT_EQ(producer.records[1].partition, JavaPartition("b", 8));
+  EXPECT_EQ(output.rows_written(), 2);
+  EXPECT_TRUE(transaction.open());
+}
+
+TEST(RecordOutputTest, RowsWithoutKeyStayOnThePartitionOfTheTask) {
+  FakeProducer producer;
+  Transaction transaction(&producer, 1 << 20);
+  RecordOutput output("out", 2, 3, {PlaceSchema(), {}, KeyFormat::kText, false}, {}, &transaction);
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
+  EXPECT_EQ(producer.records[0].partition, 1);
+  EXPECT_EQ(producer.records[0].key, std::nullopt);
+}
+
+TEST(TransactionTest, BeginsWithTheFirstRecordAndOnlyOnce) {
+  std::vector<std::string> calls;
+  FakeProducer producer(&calls);
+  Transaction transaction(&producer, 200);
+  ASSERT_TRUE(transaction.Produce("t", {}).ok());
+  EXPECT_TRUE(calls.empty());
+  const std::string value(100, 'x');
+  ASSERT_TRUE(transaction.Produce("t", {{0, std::nullopt, value, nullptr}}).ok());
+  EXPECT_FALSE(transaction.Full());
+  ASSERT_TRUE(transaction.Produce("t", {{0, std::nullopt, value, nullptr}}).ok());
+  EXPECT_TRUE(transaction.Full());
+  EXPECT_THAT(calls, ElementsAre("begin", "produce t", "produce t"));
+  transaction.Reset();
+  EXPECT_FALSE(transaction.Full());
+  EXPECT_FALSE(transaction.open());
+}
+
+}  // namespace
+}  // namespace tidemark
