@@ -1,0 +1,124 @@
+// A plan for programs. Keys are only ever added.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
+
+#include "src/cli/describe.h"
+
+namespace tidemark {
+namespace {
+
+std::string Quote(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out.append({'\\', c});
+    else if (static_cast<unsigned char>(c) < 0x20)
+      absl::StrAppendFormat(&out, "\\u%04x", static_cast<int>(c));
+    else
+      out.push_back(c);
+  }
+  return out + "\"";
+}
+
+std::string Strings(const std::vector<std::string>& values) {
+  return absl::StrCat(
+      "[", absl::StrJoin(values, ", ", [](std::string* out, const std::string& v) { absl::StrAppend(out, Quote(v)); }),
+      "]");
+}
+
+std::string Key(const Schema& schema, const std::vector<size_t>& columns) {
+  std::vector<std::string> names;
+  for (const size_t c : columns) names.push_back(schema[c].name);
+  return Strings(names);
+}
+
+std::string Columns(const Schema& schema) {
+  return absl::StrCat("[",
+                      absl::StrJoin(schema.columns(), ", ",
+                                    [](std::string* out, const Column& c) {
+                                      absl::StrAppend(out, "{\"name\": ", Quote(c.name),
+                                                      ", \"type\": ", Quote(TypeName(c.type)),
+                                                      ", \"nullable\": ", c.nullable ? "true" : "false", "}");
+                                    }),
+                      "]");
+}
+
+const char* KindName(const Node& node) {
+  switch (node.kind) {
+    case Node::Kind::kSource:
+      return "source";
+    case Node::Kind::kInternal:
+      return "internal";
+    case Node::Kind::kRepartition:
+      return "repartition";
+    case Node::Kind::kKafkaSink:
+      return "kafka_sink";
+    case Node::Kind::kFeed:
+      return "feed";
+    case Node::Kind::kOperator:
+      break;
+  }
+  constexpr const char* kOperators[] = {"pass", "filter", "project", "dedup", "join", "window", "top"};
+  static_assert(std::variant_size_v<OperatorSpec> == std::size(kOperators));
+  return kOperators[node.spec.index()];
+}
+
+std::string NodeJson(const Plan& plan, const Node& node) {
+  std::string out =
+      absl::StrCat("        {\"name\": ", Quote(node.step), ", \"kind\": ", Quote(KindName(node)), ", \"inputs\": [",
+                   absl::StrJoin(node.inputs, ", "), "], \"summary\": ", Quote(Summary(plan, node)),
+                   ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
+                   ", \"key\": ", Key(node.output, node.mode.key));
+  if (node.edge >= 0) absl::StrAppend(&out, ", \"topic\": ", Quote(plan.edges[static_cast<size_t>(node.edge)].topic));
+  absl::StrAppend(&out, ",\n         \"columns\": ", Columns(node.output), "}");
+  return out;
+}
+
+std::string EdgeJson(const Plan& plan, const Edge& edge) {
+  const auto stage = [&](int index) {
+    return index < 0 ? std::string("null") : Quote(plan.stages[static_cast<size_t>(index)].name);
+  };
+  return absl::StrCat("    {\"topic\": ", Quote(edge.topic), ", \"from_stage\": ", stage(edge.from_stage),
+                      ", \"to_stage\": ", stage(edge.to_stage), ", \"to_sink\": ",
+                      edge.to_sink < 0 ? "null" : Quote(plan.sinks[static_cast<size_t>(edge.to_sink)].name),
+                      ", \"key\": ", Key(edge.schema, edge.key), ", \"partitions\": ", edge.partitions,
+                      ", \"reason\": ", Quote(edge.reason), "}");
+}
+
+}  // namespace
+
+std::string DescribeAsJson(const Plan& plan) {
+  std::vector<std::string> sources, tables, stages, edges, sinks;
+  for (const SourcePlan& source : plan.sources) {
+    sources.push_back(absl::StrCat("    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
+                                   ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by), "}"));
+  }
+  for (const TablePlan& table : plan.tables) {
+    tables.push_back(absl::StrCat("    {\"name\": ", Quote(table.name), ", \"topic\": ", Quote(table.topic),
+                                  ", \"file\": ", Quote(table.file), ", \"key\": ", Key(table.schema(), table.key),
+                                  "}"));
+  }
+  for (const Stage& stage : plan.stages) {
+    std::vector<std::string> nodes;
+    for (const Node& node : stage.nodes) nodes.push_back(NodeJson(plan, node));
+    stages.push_back(absl::StrCat("    {\"name\": ", Quote(stage.name),
+                                  ", \"changelog\": ", Quote(ChangelogTopic(plan, stage)),
+                                  ", \"stateful\": ", stage.stateful ? "true" : "false", ",\n      \"nodes\": [\n",
+                                  absl::StrJoin(nodes, ",\n"), "\n      ]}"));
+  }
+  for (const Edge& edge : plan.edges) edges.push_back(EdgeJson(plan, edge));
+  for (const SinkPlan& sink : plan.sinks) {
+    sinks.push_back(absl::StrCat("    {\"name\": ", Quote(sink.name), ", \"from\": ", Quote(sink.from),
+                                 ", \"columns\": ", Columns(sink.schema), "}"));
+  }
+  const auto list = [](const std::vector<std::string>& items) {
+    return items.empty() ? std::string("[]") : absl::StrCat("[\n", absl::StrJoin(items, ",\n"), "\n  ]");
+  };
+  return absl::StrCat(
+      "{\n  \"name\": ", Quote(plan.name), ",\n  \"dead_letter_topic\": ", Quote(plan.dead_letter_topic),
+      ",\n  \"sources\": ", list(sources), ",\n  \"tables\": ", list(tables), ",\n  \"stages\": ", list(stages),
+      ",\n  \"edges\": ", list(edges), ",\n  \"sinks\": ", list(sinks), "\n}\n");
+}
+
+}  // namespace tidemark

@@ -1,0 +1,110 @@
+// The commands that create a plan's topics and grant its rights, for who administers Kafka by hand. `tidemark run`
+// creates missing topics itself where it may.
+#include <map>
+#include <set>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "src/cli/describe.h"
+#include "src/runtime/topics.h"
+
+namespace tidemark {
+namespace {
+
+std::string Create(const std::string& topic, const TopicCreation& creation, std::map<std::string, std::string> config) {
+  config.insert(creation.config.begin(), creation.config.end());
+  std::string out =
+      absl::StrCat("kafka-topics.sh --bootstrap-server \"$BROKERS\" --create --if-not-exists --topic ", topic,
+                   " --partitions ", creation.partitions > 0 ? absl::StrCat(creation.partitions) : "\"$PARTITIONS\"");
+  if (creation.replication_factor > 0) absl::StrAppend(&out, " --replication-factor ", creation.replication_factor);
+  for (const auto& [key, value] : config) absl::StrAppend(&out, " --config '", key, "=", value, "'");
+  return out + "\n";
+}
+
+std::string Allow(const char* operations, const std::string& resource) {
+  return absl::StrCat("kafka-acls.sh --bootstrap-server \"$BROKERS\" --add --allow-principal \"$PRINCIPAL\" ",
+                      operations, " ", resource, "\n");
+}
+
+std::set<std::string> SideTopics(const Plan& plan) {
+  std::set<std::string> out;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (const auto* join = std::get_if<JoinSpec>(&node.spec); join && join->unmatched_topic)
+        out.insert(*join->unmatched_topic);
+      if (const auto* window = std::get_if<WindowSpec>(&node.spec); window && window->late_topic)
+        out.insert(*window->late_topic);
+    }
+  }
+  return out;
+}
+
+std::string SourceTopics(const Plan& plan) {
+  return absl::StrJoin(plan.sources, ", ",
+                       [](std::string* s, const SourcePlan& source) { absl::StrAppend(s, source.topic); });
+}
+
+void AddTopics(const Plan& plan, std::string* out) {
+  const std::map<std::string, std::string> internal = InternalTopicConfig(plan);
+  absl::StrAppend(
+      out,
+      "# Topics. Sources must exist. A stage's changelog and repartition topics have the partition count of "
+      "its inputs.\n");
+  for (const Stage& stage : plan.stages)
+    absl::StrAppend(out, Create(ChangelogTopic(plan, stage), plan.internal_topics, internal));
+  for (const Edge& edge : plan.edges) {
+    TopicCreation creation = plan.internal_topics;
+    if (edge.partitions > 0) creation.partitions = edge.partitions;
+    absl::StrAppend(out, Create(edge.topic, creation, internal));
+  }
+  for (const SinkPlan& sink : plan.sinks) {
+    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      absl::StrAppend(out, Create(kafka->topic, kafka->create.value_or(TopicCreation{}), {}));
+    } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
+      absl::StrAppend(out, Create(ManifestTopic(plan, sink), plan.internal_topics, internal));
+    }
+  }
+  for (const std::string& topic : SideTopics(plan)) absl::StrAppend(out, Create(topic, {}, {}));
+  absl::StrAppend(out, Create(plan.dead_letter_topic, plan.dead_letter_creation, {}));
+}
+
+void AddRights(const Plan& plan, std::string* out) {
+  absl::StrAppend(out, "\n# Rights\n");
+  const std::string prefixed = " --resource-pattern-type prefixed";
+  for (const SourcePlan& source : plan.sources) {
+    absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
+  }
+  for (const TablePlan& table : plan.tables) {
+    if (!table.topic.empty())
+      absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + table.topic));
+  }
+  absl::StrAppend(out,
+                  Allow("--operation Read --operation Write --operation Describe --operation Create --operation Delete "
+                        "--operation DescribeConfigs",
+                        absl::StrCat("--topic ", plan.name, ".", prefixed)));
+  std::set<std::string> written = SideTopics(plan);
+  written.insert(plan.dead_letter_topic);
+  for (const SinkPlan& sink : plan.sinks) {
+    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) written.insert(kafka->topic);
+  }
+  for (const std::string& topic : written) {
+    absl::StrAppend(out, Allow("--operation Write --operation Describe --operation Create", "--topic " + topic));
+  }
+  absl::StrAppend(out, Allow("--operation Read --operation Describe", absl::StrCat("--group ", plan.name, prefixed)));
+  absl::StrAppend(
+      out, Allow("--operation Write --operation Describe", absl::StrCat("--transactional-id ", plan.name, prefixed)));
+}
+
+}  // namespace
+
+std::string DescribeAsKafka(const Plan& plan) {
+  std::string out =
+      absl::StrCat("#!/bin/sh -e\n# Set BROKERS, PRINCIPAL (User:name) and PARTITIONS, the partition count of ",
+                   SourceTopics(plan), ".\n\n");
+  AddTopics(plan, &out);
+  AddRights(plan, &out);
+  return out;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,63 @@
+// A plan for people.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "src/cli/describe.h"
+
+namespace tidemark {
+namespace {
+
+const char* KindText(Node::Kind kind) {
+  switch (kind) {
+    case Node::Kind::kSource:
+      return "source";
+    case Node::Kind::kInternal:
+      return "read";
+    case Node::Kind::kOperator:
+      return "step";
+    case Node::Kind::kRepartition:
+      return "write";
+    case Node::Kind::kKafkaSink:
+    case Node::Kind::kFeed:
+      return "sink";
+  }
+  return "";
+}
+
+void AddStage(const Plan& plan, size_t index, std::string* out) {
+  const Stage& stage = plan.stages[index];
+  absl::StrAppend(out, "\nstage ", index + 1, ": ", stage.name, "\n  tasks: one for each partition of ",
+                  StageInputs(plan, stage),
+                  "\n  state: ", stage.stateful ? "RocksDB, changelog " : "offsets only, changelog ",
+                  ChangelogTopic(plan, stage), "\n");
+  for (const Node& node : stage.nodes) {
+    std::vector<std::string> inputs;
+    for (const int input : node.inputs) inputs.push_back(stage.nodes[static_cast<size_t>(input)].step);
+    absl::StrAppend(out, "  ", KindText(node.kind), " ", node.step,
+                    inputs.empty() ? "" : absl::StrCat(" <- ", absl::StrJoin(inputs, ", ")), "\n      ",
+                    Summary(plan, node), "\n");
+    if (node.kind == Node::Kind::kRepartition) {
+      absl::StrAppend(out, "      why: ", plan.edges[static_cast<size_t>(node.edge)].reason, "\n");
+    } else if (node.kind == Node::Kind::kSource || node.kind == Node::Kind::kOperator) {
+      const auto* window = std::get_if<WindowSpec>(&node.spec);
+      if (window != nullptr && window->phase == WindowSpec::Phase::kPartial) continue;
+      absl::StrAppend(out, "      ", ModeText(node.output, node.mode), ": ", node.output.ToString(), "\n");
+    }
+  }
+}
+
+}  // namespace
+
+std::string DescribeAsText(const Plan& plan) {
+  std::string out = absl::StrCat("topology ", plan.name, "\n  group: ", plan.name,
+                                 "\n  dead letters: ", plan.dead_letter_topic, "\n");
+  for (const TablePlan& table : plan.tables) {
+    absl::StrAppend(&out, "  table ", table.name, ": ",
+                    table.topic.empty() ? "file " + table.file : "topic " + table.topic, ", key (",
+                    Names(table.schema(), table.key), "), whole in every worker\n");
+  }
+  for (size_t i = 0; i < plan.stages.size(); ++i) AddStage(plan, i, &out);
+  return out;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,157 @@
+#include "src/cli/flags.h"
+
+#include <algorithm>
+#include <map>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <gflags/gflags.h>
+
+#include "src/base/suggest.h"
+
+DEFINE_string(config, "", "the topology's YAML file");
+DEFINE_string(state_dir, "tidemark-state", "folder of the local state; locked, made where it is missing");
+DEFINE_int32(threads, 0, "stream threads; 0: the smaller of cores and the largest partition count");
+DEFINE_string(instance_id, "", "name of this worker in its consumer group; default: the host's name");
+DEFINE_string(http_address, "", "host:port of /metrics, /healthz, /readyz; default 127.0.0.1:9464, or a free port");
+DEFINE_bool(leave_on_stop, false, "give up the group membership at the end (scale-in), so that others take over at once");
+DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
+DEFINE_bool(close_windows, false, "with --until_end: close open windows; data for them that comes later will be late");
+DEFINE_string(log_format, "text", "text or json");
+DEFINE_bool(online, false, "also check topics, partition counts, tables in PostgreSQL and write access to lakes");
+DEFINE_string(format, "text", "text, dot, json or kafka (commands that create the topics)");
+DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
+DEFINE_int64(records, 1'000'000, "records to generate");
+DEFINE_uint64(seed, 1, "seed of the generator: the same seed gives the same records");
+DEFINE_double(rate, 0, "records a second, paced by the clock; 0: as fast as possible");
+DEFINE_double(duplicates, 0.05, "share of records that repeat an earlier one");
+DEFINE_double(hot_location, 0, "share of records in location 1; 0: Zipf");
+DEFINE_double(late, 0, "share of records that come too late for their window");
+DEFINE_int32(partitions, 4, "partitions of the generated topic, where it is made");
+DEFINE_int32(idle_partition, -1, "a partition that gets no records; -1: none");
+DEFINE_double(idle_from, 0, "with --idle_partition: from this share of the records on");
+DEFINE_int64(skip, 0, "records left out at the front: a second call goes on where the first one ended");
+DEFINE_double(events_per_second, 10'000, "how fast event time goes by: one record each");
+DEFINE_int64(out_of_orderness_ms, 2'000, "event times are up to this much out of order");
+DEFINE_int64(locations, 10'000, "locations, by Zipf's law; every hundredth is missing from the table");
+DEFINE_int64(cameras, 20'000, "cameras, evenly");
+DEFINE_int64(items, 500, "item names, by Zipf's law");
+DEFINE_int32(replication_factor, -1, "of topics that are made; -1: the broker's default");
+DEFINE_bool(live, false, "event times are the wall clock's");
+DEFINE_string(topic, "detections", "topic of the generated records");
+DEFINE_string(table_topic, "locations", "topic of the reference table");
+DEFINE_string(output, "topology.yaml", "the file to write");
+
+namespace tidemark {
+namespace {
+
+std::string Dashed(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::vector<std::string> FlagNames(const Command& command) {
+  std::vector<std::string> names;
+  for (const std::string& flag : command.flags) names.push_back("--" + flag);
+  return names;
+}
+
+}  // namespace
+
+const std::vector<Command>& Commands() {
+  static const auto* const commands = new std::vector<Command>{
+      {"run", "run the topology as a worker of its consumer group",
+       {"config", "state_dir", "threads", "instance_id", "http_address", "leave_on_stop", "until_end", "close_windows",
+        "log_format"}, {}},
+      {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
+      {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
+      {"generate", "fill topics with the data of a workload: generate htx",
+       {"brokers", "records", "seed", "rate", "duplicates", "hot_location", "late", "partitions",
+        "idle_partition", "idle_from", "skip", "live", "events_per_second", "out_of_orderness_ms", "locations", "cameras",
+        "items", "topic", "table_topic", "replication_factor"},
+       {"htx"}},
+      {"init", "write a commented topology.yaml", {"output"}, {}},
+      {"version", "print the version", {}, {}},
+      {"help", "this text, or that of a command", {}, {"[command]"}},
+  };
+  return *commands;
+}
+
+const Command* FindCommand(const std::string& name) {
+  for (const Command& command : Commands()) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const Command& command : Commands()) names.push_back(command.name);
+  ParsedLine line;
+  if (argc < 2 || std::string(argv[1]) == "--help" || std::string(argv[1]) == "-h") {
+    line.command = FindCommand("help");
+    return line;
+  }
+  const std::string name = argv[1];
+  line.command = FindCommand(name == "--version" ? "version" : name);
+  if (line.command == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown command '", name, "'", DidYouMean(name, names)));
+  }
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--help" || word == "-h") {
+      line.arguments = {line.command->name};
+      line.command = FindCommand("help");
+      return line;
+    }
+    if (word.rfind("--", 0) != 0) {
+      line.arguments.push_back(word);
+      continue;
+    }
+    const size_t equals = word.find('=');
+    std::string flag = word.substr(2, equals == std::string::npos ? std::string::npos : equals - 2);
+    std::replace(flag.begin(), flag.end(), '-', '_');
+    if (std::find(line.command->flags.begin(), line.command->flags.end(), flag) == line.command->flags.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("tidemark ", name, " has no flag '", word, "'",
+                                                     DidYouMean("--" + flag, FlagNames(*line.command))));
+    }
+    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(flag.c_str());
+    std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    if (equals == std::string::npos) {
+      if (info.type == "bool") {
+        value = "true";
+      } else if (i + 1 < argc) {
+        value = argv[++i];
+      } else {
+        return absl::InvalidArgumentError(absl::StrCat("--", flag, " needs a value (", info.type, ")"));
+      }
+    }
+    if (gflags::SetCommandLineOption(flag.c_str(), value.c_str()).empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": '", value, "' is not a valid ", info.type));
+    }
+  }
+  return line;
+}
+
+std::string HelpText(const Command* command) {
+  std::string text;
+  if (command == nullptr) {
+    absl::StrAppend(&text, "tidemark: exactly-once stream processing from Kafka to Kafka, PostgreSQL and Parquet\n\n",
+                    "usage: tidemark COMMAND [flags]\n\n");
+    for (const Command& each : Commands()) absl::StrAppendFormat(&text, "  %-10s %s\n", each.name, each.summary);
+    absl::StrAppend(&text, "\ntidemark help COMMAND shows its flags. Exit codes: 0 done, 1 failed, 2 a mistake in the ",
+                    "command line or the topology.\n");
+    return text;
+  }
+  absl::StrAppend(&text, "tidemark ", command->name);
+  for (const std::string& argument : command->arguments) absl::StrAppend(&text, " ", argument);
+  absl::StrAppend(&text, ": ", command->summary, "\n");
+  for (const std::string& flag : command->flags) {
+    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(flag.c_str());
+    const std::string fallback = info.default_value.empty() ? "" : absl::StrCat(" (", info.default_value, ")");
+    absl::StrAppendFormat(&text, "  --%-16s %s%s\n", Dashed(flag), info.description, fallback);
+  }
+  return text;
+}
+
+}  // namespace tidemark

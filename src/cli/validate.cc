@@ -1,0 +1,34 @@
+#include "src/cli/validate.h"
+
+#include <set>
+
+#include <absl/strings/str_cat.h>
+
+namespace tidemark {
+namespace {
+
+std::string Count(size_t n, const char* what) { return absl::StrCat(n, " ", what, n == 1 ? "" : "s"); }
+
+}  // namespace
+
+std::string ValidationReport(const Plan& plan) {
+  std::set<std::string> steps;
+  size_t repartitions = 0;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.kind == Node::Kind::kOperator) steps.insert(node.step);
+      if (node.kind == Node::Kind::kRepartition) ++repartitions;
+    }
+  }
+  std::string out = absl::StrCat("ok: ", Count(plan.sources.size(), "source"), ", ", Count(plan.tables.size(), "table"),
+                                 ", ", Count(steps.size(), "step"), ", ", Count(plan.sinks.size(), "sink"), ", ",
+                                 Count(plan.stages.size(), "stage"), ", ", Count(repartitions, "repartition"), "\n");
+  for (const SourcePlan& source : plan.sources) {
+    if (source.partitioned_by.empty() || source.verify_partitioning) continue;
+    absl::StrAppend(&out, "note: partitioned_by of source ", source.name,
+                    " is taken on trust; with key_format it is checked against the record keys\n");
+  }
+  return out;
+}
+
+}  // namespace tidemark

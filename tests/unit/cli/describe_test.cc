@@ -1,0 +1,120 @@
+#include "src/cli/describe.h"
+
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/cli/init.h"
+#include "src/cli/validate.h"
+#include "src/plan/planner.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::optional<std::string> NoVariables(const std::string&) { return std::nullopt; }
+
+Plan Htx() {
+  std::ifstream file("examples/htx/topology.yaml");
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto plan = PlanFromYaml(text.str(), "topology.yaml", NoVariables);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return plan.ok() ? *std::move(plan) : Plan();
+}
+
+TEST(DescribeTest, TextShowsStagesStateModesAndWhyARepartitionIsThere) {
+  const std::string text = DescribePlan(Htx(), "text").value();
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("stage 1: detections\n  tasks: one for each partition of detections\n"),
+                    HasSubstr("stage 2: items_per_minute"), HasSubstr("changelog htx.detections.changelog"),
+                    HasSubstr("dedup by (detection_oid) within 1h, grace 1h, keep first"),
+                    HasSubstr("inner join with locations on (geographical_location_oid)"),
+                    HasSubstr("top 10 by (geographical_location, window_start, window_end) order detections desc"),
+                    HasSubstr("      append: geographical_location_oid int64"),
+                    HasSubstr("repartition by (geographical_location) through htx.items_per_minute.repartition"),
+                    HasSubstr("why: items_per_minute needs equal"),
+                    HasSubstr("upsert into PostgreSQL table public.top_items")));
+}
+
+TEST(DescribeTest, UpdateStepsNameTheirKey) {
+  const auto plan = PlanFromYaml(
+      "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
+      "steps: { n: { from: a, group_by: [k], aggregates: { n: \"count(*)\" } } }\n"
+      "sinks: { s: { from: n, topic: s, key: [k] } }\n",
+      "u.yaml", NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(DescribePlan(*plan, "text").value(),
+              AllOf(HasSubstr("update by (k): k int64, n int64"), HasSubstr("upsert to topic s")));
+  EXPECT_THAT(DescribePlan(*plan, "kafka").value(), HasSubstr("--topic s --partitions \"$PARTITIONS\"\n"));
+}
+
+TEST(DescribeTest, DotHasANodeForEachNodeAndADashedArrowForTheRepartition) {
+  const std::string dot = DescribePlan(Htx(), "dot").value();
+  EXPECT_THAT(dot, AllOf(StartsWith("digraph \"htx\" {"), HasSubstr("subgraph cluster_1"), HasSubstr("n0_0 -> n0_1;"),
+                         HasSubstr("n0_4 -> n1_0 [style=dashed];")));
+}
+
+TEST(DescribeTest, JsonNamesStagesNodesAndEdges) {
+  const std::string json = DescribePlan(Htx(), "json").value();
+  EXPECT_THAT(json, AllOf(StartsWith("{\n  \"name\": \"htx\""), HasSubstr("\"kind\": \"dedup\""),
+                          HasSubstr("\"topic\": \"htx.lake.feed\", \"from_stage\": \"detections\", \"to_stage\": null, "
+                                    "\"to_sink\": \"lake\""),
+                          HasSubstr("{\"name\": \"item_rank\", \"type\": \"int64\", \"nullable\": false}")));
+}
+
+TEST(DescribeTest, KafkaPrintsEveryTopicAndRight) {
+  const std::string kafka = DescribePlan(Htx(), "kafka").value();
+  for (const char* topic : {"htx.detections.changelog", "htx.items_per_minute.changelog",
+                            "htx.items_per_minute.repartition", "htx.lake.feed", "htx.lake.changelog",
+                            "htx.top_items_table.feed", "enriched", "item_counts", "top_items", "htx-dead-letter"}) {
+    EXPECT_THAT(kafka, HasSubstr(std::string("--create --if-not-exists --topic ") + topic + " ")) << topic;
+  }
+  EXPECT_THAT(kafka, HasSubstr("--config 'retention.ms=-1'"));
+  EXPECT_THAT(kafka, AllOf(HasSubstr("--transactional-id htx --resource-pattern-type prefixed"),
+                           HasSubstr("--group htx --resource-pattern-type prefixed"),
+                           HasSubstr("--operation Read --operation Describe --topic locations"),
+                           Not(HasSubstr("--create --if-not-exists --topic detections "))));
+}
+
+TEST(DescribeTest, APasswordIsNeverShown) {
+  const auto plan = PlanFromYaml(
+      "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
+      "sinks: { s: { from: a, postgres: { url: \"postgresql://me:hunter2@h/d\", table: t } } }\n"
+      "kafka: { properties: { sasl.password: hunter2 } }\n",
+      "u.yaml", NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  for (const char* format : {"text", "dot", "json", "kafka"})
+    EXPECT_THAT(DescribePlan(*plan, format).value(), Not(HasSubstr("hunter2")));
+}
+
+TEST(DescribeTest, AnUnknownFormatIsRefusedWithTheNearest) {
+  EXPECT_THAT(std::string(DescribePlan(Htx(), "jsn").status().message()), HasSubstr("did you mean 'json'?"));
+}
+
+TEST(ValidateTest, TheReportCountsWhatThereIs) {
+  EXPECT_EQ(ValidationReport(Htx()), "ok: 1 source, 1 table, 4 steps, 5 sinks, 2 stages, 1 repartition\n");
+}
+
+TEST(ValidateTest, AnUncheckedPromiseIsNoted) {
+  const auto plan = PlanFromYaml(
+      "name: u\nsources: { a: { topic: a, columns: { k: int64 }, partitioned_by: [k] } }\nsinks: { s: { from: a, "
+      "topic: s } }\n",
+      "u.yaml", NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(ValidationReport(*plan), HasSubstr("partitioned_by of source a is taken on trust"));
+}
+
+TEST(InitTest, TheStarterIsAPlanAsItStands) {
+  const auto plan = PlanFromYaml(StarterTopology(), "topology.yaml", NoVariables);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+}
+
+}  // namespace
+}  // namespace tidemark
