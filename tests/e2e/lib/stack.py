@@ -1,0 +1,266 @@
+"""A broker, a PostgreSQL server, a scratch folder and worker processes for one test or demo.
+
+Everything lives in one folder and on free loopback ports, and is ended by process id when the Stack closes. Waiting is
+always for a condition with a deadline; a deadline that passes raises Failure with what was seen.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(os.environ.get("TIDEMARK_ROOT", pathlib.Path(__file__).resolve().parents[3]))
+BINARY = os.environ.get("TIDEMARK_BIN", str(ROOT / "build" / "tidemark"))
+
+
+class Failure(AssertionError):
+    """What was expected did not happen; the text says what was seen instead."""
+
+
+def wait_for(what, condition, seconds=60, seen=lambda: "", every=0.05):
+    """The first true value of condition(), or Failure after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failure(f"after {seconds} s still waiting for {what}\n{seen()}")
+        time.sleep(every)
+
+
+def tail(path, lines=40):
+    with contextlib.suppress(OSError):
+        text = pathlib.Path(path).read_text(errors="replace").splitlines()
+        return "\n".join(text[-lines:])
+    return "(no file)"
+
+
+def script(name, *args, log=None):
+    """Runs scripts/<name> and returns the last line it printed."""
+    command = [str(ROOT / "scripts" / name), *map(str, args)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if log:
+        with open(log, "a") as out:
+            out.write(done.stderr)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout.strip().rpartition("\n")[2]
+
+
+class Worker:
+    """A `tidemark run` process with its log. Counts as running until wait() or kill() has seen it end."""
+
+    def __init__(self, name, command, env, log, state_dir):
+        self.name, self.command, self.log, self.state_dir = name, command, pathlib.Path(log), pathlib.Path(state_dir)
+        self._out = open(self.log, "ab")
+        self._out.write(f"--- {' '.join(command)}\n".encode())
+        self._out.flush()
+        self.log_start = self.log.stat().st_size
+        # A session of its own, so that a Ctrl-C at the terminal reaches the demo, which then ends its workers itself.
+        self.process = subprocess.Popen(command, stdout=self._out, stderr=subprocess.STDOUT, env=env,
+                                        stdin=subprocess.DEVNULL, start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        if self.running():
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """kill -9, and waits until the process is gone."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(30)
+        self._out.close()
+
+    def stop(self, seconds=30):
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds):
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name} still runs after {seconds} s\n{self.seen()}") from None
+        self._out.close()
+        return code
+
+    def finish(self, seconds=120):
+        """Waits for exit code 0."""
+        code = self.wait(seconds)
+        if code != 0:
+            raise Failure(f"{self.name} ended with {code}\n{self.seen()}")
+        return self.output()
+
+    def output(self):
+        """What this process wrote, without what its predecessors wrote to the same log."""
+        with open(self.log, "rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode(errors="replace")
+
+    def seen(self, lines=40):
+        return f"--- {self.log}\n" + "\n".join(self.output().splitlines()[-lines:])
+
+    def http(self, path, timeout=2):
+        address = (self.state_dir / "http_address").read_text().strip()
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=timeout) as answer:
+            return answer.read().decode()
+
+    def ready(self):
+        """Assigned, restored, and saying so."""
+        try:
+            self.http("/readyz")
+            return True
+        except OSError:
+            return False
+
+    def metrics(self):
+        """{(name, ((label, value), ...)): number}, empty while there is none to be had."""
+        try:
+            text = self.http("/metrics")
+        except OSError:
+            return {}
+        return parse_metrics(text)
+
+    def metric(self, name, **labels):
+        """The sum over all series of that name that carry these labels; None without any."""
+        wanted = set(labels.items())
+        found = [v for (n, series), v in self.metrics().items() if n == name and wanted <= set(series)]
+        return sum(found) if found else None
+
+
+def parse_metrics(text):
+    result = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        series, _, value = line.rpartition(" ")
+        name, _, labels = series.partition("{")
+        pairs = []
+        for label in labels.rstrip("}").split('",'):
+            key, _, text_value = label.partition('="')
+            if key:
+                pairs.append((key, text_value.rstrip('"')))
+        result[(name, tuple(sorted(pairs)))] = float(value)
+    return result
+
+
+class Stack:
+    """Use as a context manager. `folder` given: used and kept; else a temporary one, removed at the end."""
+
+    def __init__(self, folder=None, keep=False):
+        self.keep = keep or folder is not None or bool(os.environ.get("TIDEMARK_KEEP"))
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="tidemark-e2e-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # PostgreSQL runs as another user where the tests run as root.
+        self.folder.chmod(0o755)
+        self.brokers = self.database_url = None
+        self.workers = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def start_kafka(self, *settings):
+        self.brokers = script("kafka", "start", "--dir", self.folder / "kafka", "--port", 0, *settings,
+                              log=self.folder / "kafka.log")
+        return self.brokers
+
+    def stop_kafka(self, *args):
+        script("kafka", "stop", "--dir", self.folder / "kafka", *args)
+
+    def restart_kafka(self):
+        script("kafka", "start", "--dir", self.folder / "kafka", "--port", self.brokers.rpartition(":")[2])
+
+    def start_postgres(self, *settings):
+        self.database_url = script("postgres", "start", "--dir", self.folder / "postgres", "--port", 0, *settings,
+                                   log=self.folder / "postgres.log")
+        return self.database_url
+
+    def stop_postgres(self, *args):
+        script("postgres", "stop", "--dir", self.folder / "postgres", *args)
+
+    def restart_postgres(self):
+        script("postgres", "start", "--dir", self.folder / "postgres")
+
+    def environment(self, **more):
+        env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "KAFKA_BROKERS", "LAKE")}
+        if self.brokers:
+            env["KAFKA_BROKERS"] = self.brokers
+        if self.database_url:
+            env["DATABASE_URL"] = self.database_url
+        env["LAKE"] = str(self.folder / "lake")
+        env.update({k: str(v) for k, v in more.items()})
+        return env
+
+    def tidemark(self, *args, env=None, seconds=120, check=True):
+        """Runs a command to its end: (exit code, stdout, stderr)."""
+        command = [BINARY, *map(str, args)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=seconds,
+                              env=env or self.environment(), stdin=subprocess.DEVNULL, errors="replace")
+        if check and done.returncode != 0:
+            raise Failure(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.returncode, done.stdout, done.stderr
+
+    def generate(self, records, **options):
+        """`tidemark generate htx`; options are its flags."""
+        return self.tidemark(*self.generate_command(records, **options)[1:], seconds=600)[1]
+
+    def generate_command(self, records, **options):
+        command = [BINARY, "generate", "htx", "--brokers", self.brokers, "--records", str(records)]
+        for name, value in options.items():
+            command += [f"--{name}", str(value).lower() if isinstance(value, bool) else str(value)]
+        return command
+
+    def start_generate(self, records, **options):
+        """The same in the background."""
+        log = self.folder / "generate.log"
+        worker = Worker("generate", self.generate_command(records, **options), self.environment(), log, self.folder)
+        self.workers.append(worker)
+        return worker
+
+    def run(self, config, *args, name="worker", state_dir=None, threads=2, env=None, failpoints=None):
+        """Starts `tidemark run`. Workers of one name share a state folder, an instance id and a log, one after the
+        other."""
+        state_dir = pathlib.Path(state_dir or self.folder / "state" / name)
+        environment = env or self.environment()
+        if failpoints:
+            environment = {**environment, "TIDEMARK_FAILPOINTS": failpoints}
+        command = [BINARY, "run", "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
+                   "--threads", str(threads), "--http_address", "127.0.0.1:0", *map(str, args)]
+        worker = Worker(name, command, environment, self.folder / f"{name}.log", state_dir)
+        self.workers.append(worker)
+        return worker
+
+    def logs(self, lines=30):
+        """The tails of all workers' logs, for a failed test."""
+        unique = {worker.log: worker for worker in self.workers}
+        return "\n".join(f"--- {log}\n{tail(log, lines)}" for log in unique)
+
+    def stop_workers(self):
+        for worker in self.workers:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                worker.signal(signal.SIGCONT)
+                worker.kill()
+
+    def close(self):
+        self.stop_workers()
+        if self.brokers:
+            self.stop_kafka(*([] if self.keep else ["--kill"]))
+        if self.database_url:
+            self.stop_postgres(*([] if self.keep else ["--kill"]))
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,100 @@
+// simulate: runs seeds of the simulated deployment (world.h) and prints the first that fails.
+//
+//   simulate --seeds N [--seed FIRST] [--mutation NAME] [--verbose]
+//
+// Exit 0: all seeds hold. With --mutation the deliberate defect is switched on and exit 0 means that a seed has found
+// it.
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <arrow/compute/initialize.h>
+#include <glog/logging.h>
+
+#include "src/base/mutation.h"
+#include "tests/sim/world.h"
+
+namespace tidemark::sim {
+namespace {
+
+constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",          "offsets_outside_write_batch",
+                                                        "overlay_kept_after_abort",     "changelog_outside_transaction",
+                                                        "group_metadata_fetched_fresh", "postgres_without_fence"};
+
+bool SwitchOn([[maybe_unused]] const std::string& name) {
+#ifdef TIDEMARK_WITH_MUTATIONS
+  for (int m = 0; m < kMutationCount; ++m) {
+    if (name != kMutationNames[m]) continue;
+    SetMutation(static_cast<Mutation>(m), true);
+    return true;
+  }
+#endif
+  return false;
+}
+
+int Usage() {
+  std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--verbose]\nmutations:";
+  for (const char* name : kMutationNames) std::cerr << " " << name;
+  std::cerr << " (in builds with TIDEMARK_MUTATIONS)\n";
+  return 2;
+}
+
+int Main(int argc, char** argv) {
+  uint64_t seeds = 0, first = 1;
+  std::string mutation;
+  WorldOptions options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--verbose") {
+      options.print = true;
+    } else if (i + 1 == argc) {
+      return Usage();
+    } else if (flag == "--seeds") {
+      seeds = std::strtoull(argv[++i], nullptr, 10);
+    } else if (flag == "--seed") {
+      first = std::strtoull(argv[++i], nullptr, 10);
+      if (seeds == 0) seeds = 1;
+    } else if (flag == "--mutation") {
+      mutation = argv[++i];
+    } else {
+      return Usage();
+    }
+  }
+  if (seeds == 0) return Usage();
+  if (!arrow::compute::Initialize().ok()) return 1;
+  google::InitGoogleLogging("simulate");
+  FLAGS_logtostderr = options.print;
+  FLAGS_stderrthreshold = google::NUM_SEVERITIES;
+  for (int severity = google::INFO; severity < google::NUM_SEVERITIES; ++severity)
+    google::SetLogDestination(severity, "");
+  if (!mutation.empty() && !SwitchOn(mutation)) return Usage();
+  WorldResult sum;
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    options.seed = seed;
+    const WorldResult result = RunWorld(options);
+    sum.crashes += result.crashes;
+    sum.wiped += result.wiped;
+    sum.frozen += result.frozen;
+    sum.commits += result.commits;
+    sum.aborts += result.aborts;
+    if (result.verdict.ok()) continue;
+    std::cout << "seed " << seed << ": " << result.verdict << "\n";
+    if (!mutation.empty()) {
+      std::cout << "mutation " << mutation << " found after " << seed - first + 1 << " seeds\n";
+      return 0;
+    }
+    std::cout << "replay: scripts/simulate --seed " << seed << "\n";
+    return 1;
+  }
+  std::cout << seeds << " seeds from " << first << ": " << sum.commits << " commits, " << sum.aborts << " aborts, "
+            << sum.crashes << " crashes (" << sum.wiped << " with the disk lost), " << sum.frozen
+            << " freezes: 0 differences\n";
+  if (mutation.empty()) return 0;
+  std::cout << "mutation " << mutation << " was NOT found\n";
+  return 1;
+}
+
+}  // namespace
+}  // namespace tidemark::sim
+
+int main(int argc, char** argv) { return tidemark::sim::Main(argc, argv); }
