@@ -36,10 +36,8 @@ absl::Status AcceptedKeys<Key>::Open(StateStore* store) {
     if (entry.time_us <= dead_until.us) return;
     Key key;
     std::memcpy(&key, entry.key.data(), sizeof(Key));
-    if (int64_t* accepted = table_.Find(key)) {
+    if (int64_t* const accepted = table_.FindOrInsert(key, entry.time_us)) {
       *accepted = std::max(*accepted, entry.time_us);
-    } else {
-      table_.Insert(key, entry.time_us);
     }
   });
 }

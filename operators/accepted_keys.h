@@ -3,9 +3,9 @@
 //
 // That purging can't be seen. Let (key, A) be dropped once A + within + grace <= W, W being the operator's watermark. A
 // row of the key with time t that comes later is late if t < max(its own watermark, W) - grace; if it isn't,
-// t >= W - grace >= A + within, so t - A >= within: no duplicate, entry or no entry. A key's accepted times only grow (a
-// row accepted over A has t >= A + within > A), so of several entries of a key in the log the largest is the last, and
-// buckets may be deleted one by one in the order of time.
+// t >= W - grace >= A + within, so t - A >= within: no duplicate, entry or no entry. A key's accepted times only grow
+// (a row accepted over A has t >= A + within > A), so of several entries of a key in the log the largest is the last,
+// and buckets may be deleted one by one in the order of time.
 //
 // W enters the rule for rows of a partition that comes back from idle: everywhere else W <= the row's own watermark.
 #pragma once
@@ -39,24 +39,22 @@ class AcceptedKeys {
 
   // The key of every row, replacing `out`.
   absl::Status KeysOf(const arrow::RecordBatch& rows, std::vector<Key>* out);
-  void Prefetch(Key key) const { table_.Prefetch(key); }
+  [[gnu::always_inline]] void Prefetch(Key key) const { table_.Prefetch(key); }
 
   bool IsLate(int64_t time_us, int64_t row_watermark_us) const {
     const EventTime now{row_watermark_us > watermark_.us ? row_watermark_us : watermark_.us};
     return time_us < (now - spec_.grace_us).us;
   }
-  // The time of the accepted row of which a row of this key and time is a duplicate; else null, and the row is accepted.
+  // The time of the accepted row of which a row of this key and time is a duplicate; else null, and the row is
+  // accepted.
   const int64_t* Accept(Key key, int64_t time_us) {
     // int64 min marks free slots; a time that far back is as good a microsecond later.
     if (time_us == AcceptedTable<Key>::kFree) ++time_us;
-    int64_t* accepted = table_.Find(key);
-    if (accepted != nullptr) {
+    if (int64_t* const accepted = table_.FindOrInsert(key, time_us)) {
       int64_t distance = 0;
       const bool overflow = __builtin_sub_overflow(time_us, *accepted, &distance);
       if (overflow ? time_us < *accepted : distance < spec_.within_us) return accepted;
       *accepted = time_us;
-    } else {
-      table_.Insert(key, time_us);
     }
     log_->Add(&key, time_us);
     return nullptr;

@@ -76,8 +76,8 @@ absl::Status AcceptedLog::Load(absl::FunctionRef<void(const Entry&)> visit) {
 
 void AcceptedLog::Add(const void* key, int64_t time_us) {
   // Rows come nearly in the order of time: mostly the bucket of the row before.
-  if (last_ == nullptr || static_cast<uint64_t>(time_us) - static_cast<uint64_t>(last_start_) >=
-                              static_cast<uint64_t>(bucket_us_)) {
+  if (last_ == nullptr ||
+      static_cast<uint64_t>(time_us) - static_cast<uint64_t>(last_start_) >= static_cast<uint64_t>(bucket_us_)) {
     last_start_ = FloorTo(EventTime{time_us}, bucket_us_).us;
     last_ = &pending_[last_start_];
   }
@@ -130,8 +130,11 @@ absl::Status AcceptedLog::Commit(uint64_t commit) {
 // Where a size class has gathered kMergeAt values, these become one (or several of the largest size).
 absl::Status AcceptedLog::MergeSmall(int64_t start, Bucket* bucket) {
   for (int size_class = 0; size_class <= SizeClass(kMaxValueBytes / kMergeAt); ++size_class) {
-    const auto mergeable = [&](const Chunk& c) { return SizeClass(c.bytes) == size_class && c.bytes < kMaxValueBytes / 2; };
-    if (std::count_if(bucket->chunks.begin(), bucket->chunks.end(), mergeable) < static_cast<int64_t>(kMergeAt)) continue;
+    const auto mergeable = [&](const Chunk& c) {
+      return SizeClass(c.bytes) == size_class && c.bytes < kMaxValueBytes / 2;
+    };
+    if (std::count_if(bucket->chunks.begin(), bucket->chunks.end(), mergeable) < static_cast<int64_t>(kMergeAt))
+      continue;
     std::string merged;
     std::vector<Chunk> kept;
     for (const Chunk& chunk : std::exchange(bucket->chunks, {})) {
@@ -166,7 +169,8 @@ absl::Status AcceptedLog::ExpireUntil(int64_t time_us) {
 
 int64_t AcceptedLog::MemoryBytes() const {
   int64_t bytes = 0;
-  for (const auto& [start, bucket] : buckets_) bytes += 96 + static_cast<int64_t>(bucket.chunks.capacity() * sizeof(Chunk));
+  for (const auto& [start, bucket] : buckets_)
+    bytes += 96 + static_cast<int64_t>(bucket.chunks.capacity() * sizeof(Chunk));
   for (const auto& [start, entries] : pending_) bytes += 96 + static_cast<int64_t>(entries.capacity());
   return bytes;
 }

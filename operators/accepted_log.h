@@ -2,12 +2,13 @@
 // read when a task opens; the table in memory answers questions. Touched only by the stream thread.
 //
 // State key:   'b', bucket start (8 bytes, ordered), commit (8), part (4), all big-endian
-// State value: a byte 1 (version), a byte with the number of key bytes, one with the number of time bytes, then entries:
+// State value: a byte 1 (version), a byte with the number of key bytes, one with the number of time bytes, then
+// entries:
 //              key, time - bucket start, little-endian. Entries of one bucket have no order.
 //
-// A commit adds at most a few small values; where 16 values of about one size have gathered in a bucket they are merged
-// into one 16 times as large, so an hour of commits is a few dozen keys, an entry is rewritten at most three times, and
-// the work of a commit is bounded by the value size, not by the state.
+// A commit adds at most a few small values; where 16 values of one size class (below 4 KiB, below 64 KiB) have gathered in
+// a bucket they are merged. So a bucket is a few dozen keys however many commits wrote it, and a merge writes at most
+// about 1 MiB, whatever the size of the state.
 #pragma once
 
 #include <cstdint>
@@ -67,9 +68,9 @@ class AcceptedLog {
   uint64_t commit_ = 0;
   uint32_t part_ = 0;
   int64_t expired_until_us_ = std::numeric_limits<int64_t>::min();
-  std::map<int64_t, Bucket> buckets_;         // by start
-  std::map<int64_t, std::string> pending_;    // (key, time) without header, by start
-  std::string* last_ = nullptr;               // the value of pending_ last used, and its key
+  std::map<int64_t, Bucket> buckets_;       // by start
+  std::map<int64_t, std::string> pending_;  // (key, time) without header, by start
+  std::string* last_ = nullptr;             // the value of pending_ last used, and its key
   int64_t last_start_ = 0;
 };
 

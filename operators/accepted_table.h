@@ -1,12 +1,12 @@
 // An in-memory hash table from keys to the time of the row accepted for them: what dedup asks for every row. Built for
-// many millions of keys: 16 bytes a slot for an 8-byte key, about 20 to 24 bytes a key with the free slots. Touched only
-// by the stream thread.
+// many millions of keys: 16 bytes a slot for an 8-byte key, about 20 to 24 bytes a key with the free slots. Touched
+// only by the stream thread.
 //
 // The table is cut into 256 segments by the top bits of a key, so that growing never stops the stream for long. In a
-// segment keys stand in ascending order, each at its home (a linear function of the key, which is uniformly distributed)
-// or after it, so that a search ends at the first larger key, and rebuilding a segment is one sequential pass. Entries
-// that can't matter any more are dropped by those passes, which happen after a number of inserts proportional to the
-// segment: amortized O(1) an insert.
+// segment keys stand in ascending order, each at its home (a linear function of the key, which is uniformly
+// distributed) or after it, so that a search ends at the first larger key, and rebuilding a segment is one sequential
+// pass. Entries that can't matter any more are dropped by those passes, which happen after a number of inserts
+// proportional to the segment: amortized O(1) an insert.
 #pragma once
 
 #include <algorithm>
@@ -51,12 +51,16 @@ class AcceptedTable {
   // Entries whose time is at most this one may be dropped at any moment from now on.
   void SetDeadUntil(int64_t time_us) { dead_until_ = time_us; }
 
-  void Prefetch(Key key) const {
+  // Asks for the memory that Find and Insert will look at. Always inlined: GCC 12 takes a function that only prefetches
+  // for one without effects and drops the call.
+  [[gnu::always_inline]] void Prefetch(Key key) const {
     const Segment& segment = segments_[key.top() >> 56];
-    if (segment.homes > 0) __builtin_prefetch(&segment.slots[Home(segment, key)]);
+    const Slot* const home = segment.slots.data() + Home(segment, key);
+    __builtin_prefetch(home, 1);
+    __builtin_prefetch(reinterpret_cast<const char*>(home) + 64, 1);
   }
 
-  // The time accepted for `key`, or null. The pointer is valid until the next Insert, and may be written through (never
+  // The time accepted for `key`, or null. The pointer is valid until the next insert, and may be written through (never
   // kFree).
   int64_t* Find(Key key) {
     Segment& segment = segments_[key.top() >> 56];
@@ -67,12 +71,19 @@ class AcceptedTable {
     return nullptr;
   }
 
-  // `key` isn't there.
-  void Insert(Key key, int64_t time) {
+  // The same, where there is an entry; else makes one with this time and returns null.
+  int64_t* FindOrInsert(Key key, int64_t time) {
     Segment& segment = segments_[key.top() >> 56];
-    if (segment.size + 1 > segment.limit) Rebuild(&segment, kOverflow);
-    while (!Place(&segment, key, time)) Rebuild(&segment, 2 * Overflow(segment));
+    if (segment.size + 1 > segment.limit) Rebuild(&segment, std::max(kOverflow, Overflow(segment)));
+    for (;;) {
+      Slot* slot = &segment.slots[Home(segment, key)];
+      while (slot->time != kFree && slot->key < key) ++slot;
+      if (slot->time != kFree && slot->key == key) return &slot->time;
+      if (PutBefore(&segment, slot, key, time)) break;
+      Rebuild(&segment, 2 * Overflow(segment));
+    }
     ++segment.size;
+    return nullptr;
   }
 
   int64_t size() const {
@@ -87,11 +98,12 @@ class AcceptedTable {
   }
 
  private:
-  // Slots behind the last home, for keys that find no room before it; more where keys are so unlucky (or so chosen) that
-  // these don't do. One more stays free, to end every search.
+  // Slots behind the last home, for keys that find no room before it; more where keys are so unlucky (or so chosen)
+  // that these don't do. One more stays free, to end every search.
   static constexpr uint32_t kOverflow = 32;
-  static constexpr double kFull = 0.80;     // load at which a segment is rebuilt
-  static constexpr double kRebuilt = 0.69;  // load it then has
+  static constexpr double kFull = 0.80;                   // load at which a segment is rebuilt
+  static constexpr double kRebuilt = 0.69;                // load it has then, where it gets a new size
+  static constexpr double kSparse = 0.45, kDense = 0.72;  // loads between which it keeps its size
 
   struct Slot {
     Key key;
@@ -104,6 +116,7 @@ class AcceptedTable {
   };
 
   static uint32_t Overflow(const Segment& segment) {
+    if (segment.slots.empty()) return 0;
     return static_cast<uint32_t>(segment.slots.size()) - segment.homes - 1;
   }
   static uint32_t Home(const Segment& segment, Key key) {
@@ -111,14 +124,11 @@ class AcceptedTable {
     return static_cast<uint32_t>(within * segment.homes >> 32);
   }
 
-  // False: no room behind the last home.
-  static bool Place(Segment* segment, Key key, int64_t time) {
-    Slot* slot = &segment->slots[Home(*segment, key)];
-    while (slot->time != kFree && slot->key < key) ++slot;
-    Slot* const last = &segment->slots.back();
+  // Makes room at `slot` by moving what stands there and behind it on by one. False: no room behind the last home.
+  static bool PutBefore(Segment* segment, Slot* slot, Key key, int64_t time) {
     Slot* free = slot;
     while (free->time != kFree) ++free;
-    if (free == last) return false;
+    if (free == &segment->slots.back()) return false;
     std::move_backward(slot, free, free + 1);
     *slot = Slot{key, time};
     return true;
@@ -128,6 +138,11 @@ class AcceptedTable {
   void Rebuild(Segment* segment, uint32_t overflow) {
     uint32_t alive = 0;
     for (const Slot& slot : segment->slots) alive += slot.time > dead_until_;
+    if (overflow <= Overflow(*segment) && alive <= segment->homes * kDense && alive >= segment->homes * kSparse) {
+      DropDead(segment);
+      segment->size = alive;
+      return;
+    }
     for (;; overflow *= 2) {
       Segment fresh;
       fresh.homes = std::max(uint32_t{8}, static_cast<uint32_t>((alive + 1) / kRebuilt) + 1);
@@ -138,6 +153,19 @@ class AcceptedTable {
       *segment = std::move(fresh);
       return;
     }
+  }
+
+  // In place: with fewer keys before it a key never stands further back than it did.
+  void DropDead(Segment* segment) {
+    std::vector<Slot>& slots = segment->slots;
+    uint32_t next = 0;  // everything before is as it shall be
+    for (uint32_t i = 0; i < slots.size(); ++i) {
+      if (slots[i].time <= dead_until_) continue;  // free ones too
+      const Slot slot = slots[i];
+      for (const uint32_t home = Home(*segment, slot.key); next < home; ++next) slots[next].time = kFree;
+      slots[next++] = slot;
+    }
+    for (; next < slots.size(); ++next) slots[next].time = kFree;
   }
 
   bool Refill(const Segment& from, Segment* to) const {

@@ -433,10 +433,14 @@ class OrderedAccumulator final : public Accumulator {
 
 std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate) {
   switch (aggregate.argument->type().kind) {
-    case Kind::kInt32: return std::make_unique<SumAccumulator<int32_t, ExactSum>>(aggregate);
-    case Kind::kInt64: return std::make_unique<SumAccumulator<int64_t, ExactSum>>(aggregate);
-    case Kind::kDecimal: return std::make_unique<SumAccumulator<Int128, ExactSum>>(aggregate);
-    default: return std::make_unique<SumAccumulator<double, DoubleSum>>(aggregate);
+    case Kind::kInt32:
+      return std::make_unique<SumAccumulator<int32_t, ExactSum>>(aggregate);
+    case Kind::kInt64:
+      return std::make_unique<SumAccumulator<int64_t, ExactSum>>(aggregate);
+    case Kind::kDecimal:
+      return std::make_unique<SumAccumulator<Int128, ExactSum>>(aggregate);
+    default:
+      return std::make_unique<SumAccumulator<double, DoubleSum>>(aggregate);
   }
 }
 
@@ -445,9 +449,11 @@ std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate) {
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate) {
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
-    case AggregateFunction::kCount: return std::make_unique<CountAccumulator>();
+    case AggregateFunction::kCount:
+      return std::make_unique<CountAccumulator>();
     case AggregateFunction::kSum:
-    case AggregateFunction::kAvg: return MakeSum(aggregate);
+    case AggregateFunction::kAvg:
+      return MakeSum(aggregate);
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
       return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {

@@ -1,6 +1,6 @@
-// Typed reading of Arrow columns and typed building of them, for operators that work value by value inside one loop over
-// a column. C++ types stand for how values are held: bool; int32_t for int32 and date; int64_t for int64 and timestamp;
-// double; Int128 for a decimal's digits; std::string_view for string and bytes. Used by one thread.
+// Typed reading of Arrow columns and typed building of them, for operators that work value by value inside one loop
+// over a column. C++ types stand for how values are held: bool; int32_t for int32 and date; int64_t for int64 and
+// timestamp; double; Int128 for a decimal's digits; std::string_view for string and bytes. Used by one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +22,26 @@ namespace tidemark {
 
 using Int128 = __int128;
 
-// Calls f with a value of the C++ type that `kind` is held in: VisitKind(kind, [&](auto tag) { using T = decltype(tag); }).
+// Calls f with a value of the C++ type that `kind` is held in: VisitKind(kind, [&](auto tag) { using T = decltype(tag);
+// }).
 template <typename F>
 auto VisitKind(Kind kind, F&& f) {
   switch (kind) {
-    case Kind::kBool: return f(bool{});
+    case Kind::kBool:
+      return f(bool{});
     case Kind::kInt32:
-    case Kind::kDate: return f(int32_t{});
+    case Kind::kDate:
+      return f(int32_t{});
     case Kind::kInt64:
-    case Kind::kTimestamp: return f(int64_t{});
-    case Kind::kDouble: return f(double{});
-    case Kind::kDecimal: return f(Int128{});
+    case Kind::kTimestamp:
+      return f(int64_t{});
+    case Kind::kDouble:
+      return f(double{});
+    case Kind::kDecimal:
+      return f(Int128{});
     case Kind::kString:
-    case Kind::kBytes: return f(std::string_view{});
+    case Kind::kBytes:
+      return f(std::string_view{});
   }
   __builtin_unreachable();
 }
@@ -48,7 +55,8 @@ class Cells {
     // An array without rows may lack its buffers.
     if (array.buffers[1]) data_ = array.buffers[1]->data();
     if constexpr (std::is_same_v<T, std::string_view>) {
-      if (array.buffers[2] && array.buffers[2]->data()) bytes_ = reinterpret_cast<const char*>(array.buffers[2]->data());
+      if (array.buffers[2] && array.buffers[2]->data())
+        bytes_ = reinterpret_cast<const char*>(array.buffers[2]->data());
     }
   }
 

@@ -33,9 +33,9 @@ template <typename Key>
 struct Waiting {
   Key key;
   int64_t accepted_us = 0;
-  int64_t due_us = 0;   // when it could be emitted first: equal entries come out in this order, then as they were opened
-  int64_t serial = 0;   // counts entries
-  RowOrder order;       // of the row
+  int64_t due_us = 0;  // when it could be emitted first: equal entries come out in this order, then as they were opened
+  int64_t serial = 0;  // counts entries
+  RowOrder order;      // of the row
 };
 
 template <typename Key>
@@ -78,7 +78,7 @@ class DedupLast final : public Operator {
   std::unique_ptr<StateLog> log_;
   std::vector<Entry> entries_;  // by number
   std::vector<uint32_t> free_, dirty_, erased_;
-  absl::flat_hash_map<Key, uint32_t, KeyHash> newest_;          // the entry that duplicates of a key are compared with
+  absl::flat_hash_map<Key, uint32_t, KeyHash> newest_;  // the entry that duplicates of a key are compared with
   std::set<std::pair<EventTime, uint32_t>> by_deadline_;
   int64_t next_serial_ = 0, row_bytes_ = 0;
   EventTime output_watermark_ = kMinTime;
@@ -141,7 +141,9 @@ absl::Status DedupLast<Key>::ProcessBatch(int /*input*/, const Batch& batch, Emi
     if (accepted == nullptr) {
       ++ledger_->passed;
       const EventTime deadline = EventTime{times[i]} + spec_.within_us;
-      OpenEntry({keys_[i], std::max(times[i], AcceptedTable<Key>::kFree + 1), std::max(deadline, watermark).us, next_serial_++, order}, rows[i]);
+      OpenEntry({keys_[i], std::max(times[i], AcceptedTable<Key>::kFree + 1), std::max(deadline, watermark).us,
+                 next_serial_++, order},
+                rows[i]);
       continue;
     }
     ++ledger_->duplicate;

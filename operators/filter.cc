@@ -12,8 +12,8 @@ namespace tidemark {
 absl::StatusOr<std::unique_ptr<Operator>> FilterOperator::Make(const Node& node, const FilterSpec& spec) {
   TM_ASSIGN_OR_RETURN(Expression condition, Expression::Compile(spec.expression, node.input));
   if (condition.type().kind != Kind::kBool) {
-    return absl::InvalidArgumentError(absl::StrCat("filter of step ", node.step, ": expected a bool expression, found ",
-                                                   TypeName(condition.type())));
+    return absl::InvalidArgumentError(
+        absl::StrCat("filter of step ", node.step, ": expected a bool expression, found ", TypeName(condition.type())));
   }
   return std::unique_ptr<Operator>(new FilterOperator(node, spec.expression, std::move(condition)));
 }

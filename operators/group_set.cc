@@ -125,7 +125,8 @@ absl::Status GroupSet::Load(Window* window, uint32_t number, std::string_view re
   bool ok = TakeBytes(&record, &bytes) && record.size() >= 2 * sizeof(int64_t);
   if (ok) {
     uint32_t slot = number < window->slots.size() ? window->slots[number] : kNoSlot;
-    if (slot == kNoSlot) slot = MakeGroup({HashGroup(bytes, window->start_us), window->start_us, bytes}, window, number);
+    if (slot == kNoSlot)
+      slot = MakeGroup({HashGroup(bytes, window->start_us), window->start_us, bytes}, window, number);
     std::memcpy(&rows_[slot], record.data(), sizeof(int64_t));
     std::memcpy(&times_[slot], record.data() + sizeof(int64_t), sizeof(int64_t));
     record.remove_prefix(2 * sizeof(int64_t));

@@ -33,14 +33,14 @@ class GroupSet {
   static constexpr uint32_t kNoSlot = ~uint32_t{0};
 
   struct Window {
-    int64_t start_us = 0;              // 0 for all time
-    std::string keys;                  // bytes of the groups' keys
-    std::vector<uint32_t> slots;       // by number of the group within the window; kNoSlot: gone
-    int64_t live = 0;                  // groups
+    int64_t start_us = 0;         // 0 for all time
+    std::string keys;             // bytes of the groups' keys
+    std::vector<uint32_t> slots;  // by number of the group within the window; kNoSlot: gone
+    int64_t live = 0;             // groups
     // For the owner:
-    std::vector<uint32_t> changed;     // slots, since the last commit
-    std::vector<uint32_t> erased;      // group numbers, since the last commit
-    std::vector<uint32_t> closing;     // slots still to be emitted, last first
+    std::vector<uint32_t> changed;  // slots, since the last commit
+    std::vector<uint32_t> erased;   // group numbers, since the last commit
+    std::vector<uint32_t> closing;  // slots still to be emitted, last first
     std::unique_ptr<StateLog> log;
   };
 
@@ -88,7 +88,7 @@ class GroupSet {
     Window* window = nullptr;
     uint64_t key_begin = 0;  // in window->keys
     uint32_t key_size = 0;
-    uint32_t number = 0;     // within the window
+    uint32_t number = 0;  // within the window
   };
   struct Probe {
     uint64_t hash = 0;
@@ -120,11 +120,11 @@ class GroupSet {
   std::map<int64_t, Window> windows_;
   std::vector<Group> groups_;  // by slot
   std::vector<int64_t> rows_, times_;
-  size_t capacity_ = 0;        // slots the accumulators have
+  size_t capacity_ = 0;  // slots the accumulators have
   std::vector<uint32_t> free_;
   absl::flat_hash_set<uint32_t, Hash, Equal> index_;
-  EncodedKeys encoded_;          // scratch
-  std::vector<uint64_t> hashes_; // scratch
+  EncodedKeys encoded_;           // scratch
+  std::vector<uint64_t> hashes_;  // scratch
 };
 
 }  // namespace tidemark

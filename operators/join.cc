@@ -41,7 +41,8 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
   StepLedger& ledger = *context_.ledger;
   ledger.in += n;
   const std::shared_ptr<const TableSnapshot> table = context_.table(context_.table_owner, spec_.table);
-  if (table == nullptr) return absl::InternalError(absl::StrCat("step ", shape_.name, ": table ", spec_.table, " isn't loaded"));
+  if (table == nullptr)
+    return absl::InternalError(absl::StrCat("step ", shape_.name, ": table ", spec_.table, " isn't loaded"));
   TM_RETURN_IF_ERROR(table->Lookup(*batch, stream_columns_, &matches_));
   int64_t unmatched = 0;
   for (const int32_t match : matches_) unmatched += match < 0;
@@ -64,9 +65,10 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
   std::vector<std::shared_ptr<arrow::Array>> columns;
   for (size_t c = 0; c < shape_.input.size(); ++c) columns.push_back(stream->column(static_cast<int>(c)));
   for (const size_t c : spec_.columns) {
-    TM_ASSIGN_OR_RETURN(auto column, FromArrow(arrow::compute::Take(*table->rows()->column(static_cast<int>(c)), *positions,
-                                                                    arrow::compute::TakeOptions::NoBoundsCheck()),
-                                               "joining"));
+    TM_ASSIGN_OR_RETURN(auto column,
+                        FromArrow(arrow::compute::Take(*table->rows()->column(static_cast<int>(c)), *positions,
+                                                       arrow::compute::TakeOptions::NoBoundsCheck()),
+                                  "joining"));
     columns.push_back(std::move(column));
   }
   return emitter.Emit(shape_.Assemble(std::move(columns), *stream));

@@ -1,6 +1,7 @@
 // Joins rows with a global table: the table's columns of the row with equal key are appended. Keys with a NULL match
-// nothing. Rows without a match are dropped and counted as unmatched (inner) or get NULLs and count as passed (left); where
-// the step names an `unmatched` topic they also go there as they came in. Holds no state; each batch sees one version of the table.
+// nothing. Rows without a match are dropped and counted as unmatched (inner) or get NULLs and count as passed (left);
+// where the step names an `unmatched` topic they also go there as they came in. Holds no state; each batch sees one
+// version of the table.
 #pragma once
 
 #include <memory>

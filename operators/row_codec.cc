@@ -37,9 +37,7 @@ void Unordered(uint64_t u, int64_t* v) { *v = static_cast<int64_t>(u ^ (uint64_t
 void Unordered(unsigned __int128 u, Int128* v) {
   *v = static_cast<Int128>(u ^ (static_cast<unsigned __int128>(1) << 127));
 }
-void Unordered(uint64_t u, double* v) {
-  *v = std::bit_cast<double>(u >> 63 ? u & ~(uint64_t{1} << 63) : ~u);
-}
+void Unordered(uint64_t u, double* v) { *v = std::bit_cast<double>(u >> 63 ? u & ~(uint64_t{1} << 63) : ~u); }
 
 template <typename U>
 void WriteBigEndian(U u, char* to) {
@@ -48,14 +46,15 @@ void WriteBigEndian(U u, char* to) {
 template <typename U>
 U ReadBigEndian(const char* from) {
   U u = 0;
-  for (size_t i = 0; i < sizeof(U); ++i) u = static_cast<U>((sizeof(U) > 1 ? u << 8 : 0) | static_cast<uint8_t>(from[i]));
+  for (size_t i = 0; i < sizeof(U); ++i)
+    u = static_cast<U>((sizeof(U) > 1 ? u << 8 : 0) | static_cast<uint8_t>(from[i]));
   return u;
 }
 
 // Bytes of the cell of a string: flag, text with its zeros escaped, terminator.
 size_t StringCellBytes(std::string_view text) {
   size_t zeros = 0;
-  for (const char* p = text.data(), *end = p + text.size();
+  for (const char *p = text.data(), *end = p + text.size();
        (p = static_cast<const char*>(std::memchr(p, 0, static_cast<size_t>(end - p)))) != nullptr;) {
     ++zeros;
     if (++p == end) break;

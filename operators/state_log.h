@@ -3,12 +3,12 @@
 // mark. Only read when a task opens. Touched only by the stream thread.
 //
 // Space is bounded by cleaning the log from its oldest chunk: what is still current in it is written again with the
-// commit under way, the rest is dropped. A mark can be dropped as well then, since whatever it erased was older. A commit
-// cleans at most in proportion to what it writes, so its work is bounded; the log stays below about twice the live
-// records, and small chunks count as larger ones, so that many commits of few records don't leave many chunks.
+// commit under way, the rest is dropped. A mark can be dropped as well then, since whatever it erased was older. A
+// commit cleans at most in proportion to what it writes, so its work is bounded; the log stays below about twice the
+// live records, and small chunks count as larger ones, so that many commits of few records don't leave many chunks.
 //
-// State key:   prefix, commit (8 bytes), chunk (4), part (4), big-endian. A chunk larger than a value is cut into parts.
-// State value: entries: varint (number * 2 + erased), and unless erased varint size and the record
+// State key:   prefix, commit (8 bytes), chunk (4), part (4), big-endian. A chunk larger than a value is cut into
+// parts. State value: entries: varint (number * 2 + erased), and unless erased varint size and the record
 #pragma once
 
 #include <cstdint>
@@ -69,9 +69,9 @@ class StateLog {
 
   StateStore* store_;
   std::string prefix_;
-  std::deque<Chunk> chunks_;       // oldest first
-  uint32_t first_chunk_ = 0;       // serial number of chunks_.front()
-  std::vector<uint32_t> chunk_of_; // by record number: serial number of the chunk with its current version
+  std::deque<Chunk> chunks_;        // oldest first
+  uint32_t first_chunk_ = 0;        // serial number of chunks_.front()
+  std::vector<uint32_t> chunk_of_;  // by record number: serial number of the chunk with its current version
   int64_t live_ = 0, cost_ = 0;
 
   // The commit under way.

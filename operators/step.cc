@@ -44,12 +44,15 @@ Batch StepShape::PassThrough(const Batch& batch) const {
   return Assemble(std::move(visible), *batch);
 }
 
-Batch MakeBatch(const StepShape& shape, std::vector<std::shared_ptr<arrow::Array>> visible, const HiddenValues& hidden) {
+Batch MakeBatch(const StepShape& shape, std::vector<std::shared_ptr<arrow::Array>> visible,
+                const HiddenValues& hidden) {
   const size_t rows = hidden.times.size();
   for (int h = 0; h < kHiddenCount; ++h) {
     if (!shape.hidden.Has(static_cast<Hidden>(h))) continue;
     switch (static_cast<Hidden>(h)) {
-      case Hidden::kTime: visible.push_back(Wrap(hidden.times, arrow::int64())); break;
+      case Hidden::kTime:
+        visible.push_back(Wrap(hidden.times, arrow::int64()));
+        break;
       case Hidden::kWatermark:
         visible.push_back(Wrap(std::vector<int64_t>(rows, kMinTime.us), arrow::int64()));
         break;
@@ -62,7 +65,9 @@ Batch MakeBatch(const StepShape& shape, std::vector<std::shared_ptr<arrow::Array
       case Hidden::kOffset:
         visible.push_back(Wrap(hidden.offsets.empty() ? std::vector<int64_t>(rows) : hidden.offsets, arrow::int64()));
         break;
-      case Hidden::kOp: visible.push_back(Wrap(hidden.ops, arrow::int8())); break;
+      case Hidden::kOp:
+        visible.push_back(Wrap(hidden.ops, arrow::int8()));
+        break;
     }
   }
   return arrow::RecordBatch::Make(shape.batch_schema, static_cast<int64_t>(rows), std::move(visible));

@@ -37,7 +37,7 @@ struct StepShape {
 // The hidden columns of rows that an operator makes itself. Source, partition and offset are 0 unless given.
 struct HiddenValues {
   std::vector<int64_t> times;
-  std::vector<int8_t> ops;          // needed where the shape has kOp
+  std::vector<int8_t> ops;  // needed where the shape has kOp
   std::vector<int32_t> sources, partitions;
   std::vector<int64_t> offsets;
 };
@@ -70,9 +70,9 @@ inline bool IsRetraction(const int8_t* ops, int64_t row) {
   return op == Op::kUpdateBefore || op == Op::kDelete;
 }
 
-// Sends the rows an expression failed on to the dead letters, once each (a row whose keep is 0 already was refused by an
-// expression before), and sets their keep to 0. A retraction is not sent again: it was when it was inserted; it counts as
-// filtered.
+// Sends the rows an expression failed on to the dead letters, once each (a row whose keep is 0 already was refused by
+// an expression before), and sets their keep to 0. A retraction is not sent again: it was when it was inserted; it
+// counts as filtered.
 absl::Status RefuseRows(const Batch& batch, const Schema& schema, std::string_view expression,
                         const std::vector<RowError>& errors, std::vector<uint8_t>* keep, StepLedger* ledger,
                         Emitter& emitter);

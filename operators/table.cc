@@ -69,10 +69,12 @@ absl::StatusOr<std::shared_ptr<const TableSnapshot>> TableSnapshot::Build(const 
   std::vector<int32_t> kept;
   if (table->int_key_) {
     std::vector<std::optional<int64_t>> keys(n);
-    VisitIntegers(*rows->column_data(static_cast<int>(plan.key[0])), [&](int64_t i, int64_t key) { keys[i] = key; },
-                  [](int64_t) {});
+    VisitIntegers(
+        *rows->column_data(static_cast<int>(plan.key[0])), [&](int64_t i, int64_t key) { keys[i] = key; },
+        [](int64_t) {});
     absl::flat_hash_map<int64_t, int32_t> last;
-    kept = LastRows(n, deleted, [&](int64_t i) { return keys[i]; }, &last);
+    kept = LastRows(
+        n, deleted, [&](int64_t i) { return keys[i]; }, &last);
     table->by_int_.reserve(kept.size());
     for (size_t i = 0; i < kept.size(); ++i) table->by_int_.emplace(*keys[kept[i]], static_cast<int32_t>(i));
   } else {

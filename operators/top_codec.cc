@@ -41,7 +41,8 @@ absl::StatusOr<Batch> TopCodec::DecodeInput(const std::vector<std::string_view>&
   for (const Column& column : shape_.input.columns()) {
     fields.push_back(arrow::field(column.name, ArrowType(column.type), column.nullable));
   }
-  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), static_cast<int64_t>(rows.size()), std::move(columns));
+  return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), static_cast<int64_t>(rows.size()),
+                                  std::move(columns));
 }
 
 absl::StatusOr<Batch> TopCodec::Ranked(const std::vector<std::string_view>& rows, const std::vector<int64_t>& ranks,

@@ -1,5 +1,5 @@
-// What both kinds of top do with rows: bytes by which they are grouped, ranked and kept, and batches of ranked rows made
-// from them. Immutable.
+// What both kinds of top do with rows: bytes by which they are grouped, ranked and kept, and batches of ranked rows
+// made from them. Immutable.
 #pragma once
 
 #include <cstdint>

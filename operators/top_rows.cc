@@ -87,7 +87,8 @@ absl::Status TopRows::LoadGroup(uint32_t number, std::string_view record) {
   record.remove_prefix(sizeof(time));
   std::vector<std::string_view> rows;
   while (!record.empty()) {
-    if (!TakeBytes(&record, &rows.emplace_back())) return absl::DataLossError("a row of top in the state can't be read");
+    if (!TakeBytes(&record, &rows.emplace_back()))
+      return absl::DataLossError("a row of top in the state can't be read");
   }
   TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(rows));
   TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));

@@ -39,7 +39,7 @@ class TopUpdates final : public Operator {
   struct Group {
     std::map<std::string, uint32_t> rows;  // by rank bytes: numbers
     bool changed = false;
-    std::vector<Ranked> before;            // if changed: the first k as of the last commit
+    std::vector<Ranked> before;  // if changed: the first k as of the last commit
   };
   struct Row {
     std::string key, rank, row;
@@ -94,7 +94,8 @@ absl::Status TopUpdates::Open(const OperatorContext& context) {
   TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
     if (number >= records.size()) records.resize(number + 1);
     records[number] = {record != nullptr, record ? std::string(*record) : std::string()};
-    if (record && record->size() < sizeof(int64_t)) return absl::DataLossError("a row of top in the state can't be read");
+    if (record && record->size() < sizeof(int64_t))
+      return absl::DataLossError("a row of top in the state can't be read");
     return absl::OkStatus();
   }));
   rows_.resize(records.size());
@@ -105,7 +106,8 @@ absl::Status TopUpdates::Open(const OperatorContext& context) {
   for (size_t at = 0; at < numbers.size(); at += kLoadRows) {
     const auto some = absl::Span<const uint32_t>(numbers).subspan(at, kLoadRows);
     std::vector<std::string_view> bytes;
-    for (const uint32_t number : some) bytes.push_back(std::string_view(records[number].second).substr(sizeof(int64_t)));
+    for (const uint32_t number : some)
+      bytes.push_back(std::string_view(records[number].second).substr(sizeof(int64_t)));
     TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(bytes));
     TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
     for (size_t i = 0; i < some.size(); ++i) {

@@ -1,9 +1,9 @@
 // top over rows that change (an update step): keeps every row of every group, because a row that is taken back lets the
-// next one up, and emits at each commit what changed in the groups' first k, with exactly the rows emitted before. With a
-// rank column a change is one of a (group, rank); without, one of an input row.
+// next one up, and emits at each commit what changed in the groups' first k, with exactly the rows emitted before. With
+// a rank column a change is one of a (group, rank); without, one of an input row.
 //
-// All rows stand in memory and, by a log (state_log.h), in state. What was emitted isn't stored: it follows from the rows
-// as of the last commit.
+// All rows stand in memory and, by a log (state_log.h), in state. What was emitted isn't stored: it follows from the
+// rows as of the last commit.
 #pragma once
 
 #include <memory>

@@ -51,8 +51,8 @@ class WindowResults final : public Operator {
 
  private:
   using Window = GroupSet::Window;
-  // In before_: the slot hasn't changed since the last commit; it has, but there is no row to replace. Else the slot with
-  // its values as of the last commit.
+  // In before_: the slot hasn't changed since the last commit; it has, but there is no row to replace. Else the slot
+  // with its values as of the last commit.
   static constexpr uint32_t kUnchanged = ~uint32_t{0}, kNothing = ~uint32_t{0} - 1;
 
   absl::Status AddRows(const Batch& batch, Emitter& emitter);
@@ -77,9 +77,9 @@ class WindowResults final : public Operator {
   StateStore* store_ = nullptr;
   StepLedger* ledger_ = nullptr;
   EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
-  std::vector<uint32_t> before_;         // by slot
-  std::vector<int64_t> touched_;         // starts of the windows with something to save
-  WindowPairs pairs_;                    // scratch
+  std::vector<uint32_t> before_;  // by slot
+  std::vector<int64_t> touched_;  // starts of the windows with something to save
+  WindowPairs pairs_;             // scratch
 };
 
 std::unique_ptr<StateLog> WindowResults::MakeLog(int64_t start) const {
@@ -96,7 +96,8 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   Window* window = nullptr;
   const auto load = [&](uint32_t number, const std::string_view* record) {
     if (record != nullptr) return groups_.Load(window, number, *record);
-    if (number < window->slots.size() && window->slots[number] != GroupSet::kNoSlot) groups_.Free(window->slots[number]);
+    if (number < window->slots.size() && window->slots[number] != GroupSet::kNoSlot)
+      groups_.Free(window->slots[number]);
     return absl::OkStatus();
   };
   const std::unique_ptr<StateIterator> it = store_->Scan("g", "h");

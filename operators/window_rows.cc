@@ -92,7 +92,8 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
   }
   ledger->in += n;
   for (size_t a = 0; a < aggregates_.size(); ++a) {
-    TM_RETURN_IF_ERROR(RefuseRows(batch, spec_.rows, spec_.aggregates[a].expression, errors_[a], &keep, ledger, emitter));
+    TM_RETURN_IF_ERROR(
+        RefuseRows(batch, spec_.rows, spec_.aggregates[a].expression, errors_[a], &keep, ledger, emitter));
   }
   if (!spec_.late_topic || late_rows.empty()) return absl::OkStatus();
   return emitter.EmitSide(Emitter::Side::kLate, TakeRows(batch, late_rows));

@@ -1,10 +1,10 @@
 // Rows into the windows they belong to: the input side of an aggregation over rows (phases single and partial). Decides
-// what is late, evaluates the aggregates' arguments and keeps the ledger's lines of the rows. Touched only by the stream
-// thread.
+// what is late, evaluates the aggregates' arguments and keeps the ledger's lines of the rows. Touched only by the
+// stream thread.
 //
 // A row is late for a window iff window_end + grace <= the row's own watermark. A row that at least one of its windows
-// takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least one
-// window, once. A row on which an argument's expression fails goes to the dead letters and into no window.
+// takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
+// one window, once. A row on which an argument's expression fails goes to the dead letters and into no window.
 #pragma once
 
 #include <string>
@@ -44,8 +44,8 @@ class WindowRows {
 
   WindowSpec spec_;
   std::vector<Aggregate> aggregates_;
-  std::vector<std::shared_ptr<arrow::Array>> arguments_;   // of the last batch, by aggregate
-  std::vector<std::vector<RowError>> errors_;              // of the last batch, by aggregate
+  std::vector<std::shared_ptr<arrow::Array>> arguments_;  // of the last batch, by aggregate
+  std::vector<std::vector<RowError>> errors_;             // of the last batch, by aggregate
 };
 
 // The end of the window that starts there, and whether it takes no more rows at a watermark.
@@ -54,6 +54,8 @@ inline bool WindowClosed(const WindowSpec& spec, int64_t start_us, EventTime wat
   return spec.size_us > 0 && WindowEnd(spec, start_us) + spec.grace_us <= watermark;
 }
 // The event time of a window's results.
-inline EventTime ResultTime(const WindowSpec& spec, int64_t start_us) { return WindowEnd(spec, start_us) - kMillisecond; }
+inline EventTime ResultTime(const WindowSpec& spec, int64_t start_us) {
+  return WindowEnd(spec, start_us) - kMillisecond;
+}
 
 }  // namespace tidemark

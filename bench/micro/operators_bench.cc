@@ -29,7 +29,9 @@ class NullStore final : public StateStore {
     const auto it = map_.find(key);
     return it == map_.end() ? std::nullopt : std::optional<std::string>(it->second);
   }
-  void Put(std::string_view key, std::string_view value) override { map_.insert_or_assign(std::string(key), std::string(value)); }
+  void Put(std::string_view key, std::string_view value) override {
+    map_.insert_or_assign(std::string(key), std::string(value));
+  }
   void Delete(std::string_view key) override { map_.erase(std::string(key)); }
   std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override {
     return std::make_unique<Iterator>(map_.lower_bound(begin), map_.lower_bound(end));
@@ -84,7 +86,10 @@ class Generator {
     arrow::Int32Builder sources, partitions;
     for (int64_t i = 0; i < kRows; ++i) {
       const bool duplicate = random_() % 20 == 0 && next_id_ > 0;
-      const int64_t id = duplicate ? next_id_ - 1 - static_cast<int64_t>(random_() % static_cast<uint64_t>(std::min<int64_t>(next_id_, 100'000))) : next_id_++;
+      const int64_t id =
+          duplicate ? next_id_ - 1 -
+                          static_cast<int64_t>(random_() % static_cast<uint64_t>(std::min<int64_t>(next_id_, 100'000)))
+                    : next_id_++;
       (void)ids.Append(id);
       (void)locations.Append(random_() % 2 == 0 ? 0 : static_cast<int64_t>(random_() % 10'000));
       (void)items.Append("item-" + std::to_string(random_() % 400));
@@ -96,7 +101,8 @@ class Generator {
       (void)offsets.Append(offset_++);
     }
     std::vector<std::shared_ptr<arrow::Array>> columns;
-    for (arrow::ArrayBuilder* b : std::initializer_list<arrow::ArrayBuilder*>{&ids, &locations, &items, &times, &watermarks, &sources, &partitions, &offsets}) {
+    for (arrow::ArrayBuilder* b : std::initializer_list<arrow::ArrayBuilder*>{
+             &ids, &locations, &items, &times, &watermarks, &sources, &partitions, &offsets}) {
       columns.push_back(b->Finish().ValueOrDie());
     }
     return arrow::RecordBatch::Make(BatchSchema(Detections(), SourceHidden()), kRows, std::move(columns));
@@ -119,7 +125,8 @@ Node MakeNode(OperatorSpec spec, const Schema& output) {
   return node;
 }
 
-void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches, int commit_every) {
+void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches,
+         int commit_every) {
   (void)arrow::compute::Initialize();
   NullStore store;
   StepLedger ledger;
@@ -160,14 +167,16 @@ void BM_DedupFirst(benchmark::State& state) {
 BENCHMARK(BM_DedupFirst)->Arg(100)->Arg(5000)->Unit(benchmark::kMillisecond);
 
 void BM_DedupFirstByString(benchmark::State& state) {
-  Run(state, MakeNode(DedupSpec{.by = {2, 0}, .within_us = 16'000'000, .grace_us = 4'000'000}, Detections()), {}, 150, 4);
+  Run(state, MakeNode(DedupSpec{.by = {2, 0}, .within_us = 16'000'000, .grace_us = 4'000'000}, Detections()), {}, 150,
+      4);
 }
 BENCHMARK(BM_DedupFirstByString)->Unit(benchmark::kMillisecond);
 
 void BM_Join(benchmark::State& state) {
   TablePlan plan;
   plan.name = "locations";
-  plan.columns = {{.column = {"oid", {.kind = Kind::kInt64}, false}}, {.column = {"name", {.kind = Kind::kString}, false}}};
+  plan.columns = {{.column = {"oid", {.kind = Kind::kInt64}, false}},
+                  {.column = {"name", {.kind = Kind::kString}, false}}};
   plan.key = {0};
   arrow::Int64Builder oids;
   arrow::StringBuilder names;
@@ -175,11 +184,14 @@ void BM_Join(benchmark::State& state) {
     (void)oids.Append(i);
     (void)names.Append("Location number " + std::to_string(i));
   }
-  const Batch rows = arrow::RecordBatch::Make(arrow::schema({arrow::field("oid", arrow::int64()), arrow::field("name", arrow::utf8())}), 9'500,
-                                              {oids.Finish().ValueOrDie(), names.Finish().ValueOrDie()});
+  const Batch rows = arrow::RecordBatch::Make(
+      arrow::schema({arrow::field("oid", arrow::int64()), arrow::field("name", arrow::utf8())}), 9'500,
+      {oids.Finish().ValueOrDie(), names.Finish().ValueOrDie()});
   auto table = TableSnapshot::Build(plan, rows, {}).value();
   OperatorContext context;
-  context.table = [](void* owner, std::string_view) { return *static_cast<std::shared_ptr<const TableSnapshot>*>(owner); };
+  context.table = [](void* owner, std::string_view) {
+    return *static_cast<std::shared_ptr<const TableSnapshot>*>(owner);
+  };
   context.table_owner = &table;
   JoinSpec spec;
   spec.table = "locations";
@@ -200,8 +212,11 @@ void BM_Window(benchmark::State& state) {
   spec.aggregates = {{"n", "count(*)"}, {"top_id", "max(detection_oid)"}};
   spec.rows = Detections();
   spec.rows_hidden = SourceHidden();
-  Node node = MakeNode(spec, Schema({Detections()[1], Detections()[2], {"window_start", {.kind = Kind::kTimestamp}, false},
-                                     {"window_end", {.kind = Kind::kTimestamp}, false}, {"n", {.kind = Kind::kInt64}, false},
+  Node node = MakeNode(spec, Schema({Detections()[1],
+                                     Detections()[2],
+                                     {"window_start", {.kind = Kind::kTimestamp}, false},
+                                     {"window_end", {.kind = Kind::kTimestamp}, false},
+                                     {"n", {.kind = Kind::kInt64}, false},
                                      {"top_id", {.kind = Kind::kInt64}, true}}));
   node.hidden = HiddenSet().With(Hidden::kWatermark);
   Run(state, node, {}, 100, 16);

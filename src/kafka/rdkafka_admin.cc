@@ -66,6 +66,8 @@ absl::StatusOr<Described> DescribeOne(rd_kafka_t* rk, const std::string& topic) 
 
 absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& settings, KafkaLog log) {
   std::unique_ptr<RdAdmin> admin(new RdAdmin());
+  admin->settings_ = settings;
+  admin->log_ = log;
   auto last_error = std::make_shared<std::pair<rd_kafka_resp_err_t, std::string>>();
   HandleEvents events;
   events.on_error = [last_error](rd_kafka_resp_err_t code, const std::string& text) {
@@ -222,34 +224,33 @@ absl::Status RdAdmin::DeleteRecords(const std::vector<std::pair<TopicPartition, 
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<Handle>> RdAdmin::GroupHandle(const std::string& group) {
+  const absl::MutexLock lock(&mutex_);
+  std::shared_ptr<Handle>& handle = groups_[group];
+  if (handle != nullptr) return handle;
+  std::vector<Property> properties = Properties(Isolation::kReadCommitted);
+  std::erase_if(properties, [](const Property& property) { return property.first == "group.id"; });
+  properties.emplace_back("group.id", group);
+  TM_ASSIGN_OR_RETURN(handle, Handle::New(RD_KAFKA_CONSUMER, settings_, properties, log_, HandleEvents()));
+  return handle;
+}
+
+// Not by ListConsumerGroupOffsets: librdkafka 2.0.2 follows a null pointer where the coordinator is moving, as it is when a
+// broker makes its offsets topic for the first time.
 absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdAdmin::GroupOffsets(
     const std::string& group, const std::vector<TopicPartition>& partitions) {
   std::map<TopicPartition, CommittedOffset> offsets;
   if (partitions.empty()) return offsets;
-  rd_kafka_t* client = rk(Isolation::kReadCommitted);
   const std::string what = absl::StrCat("committed offsets of group '", group, "'");
+  TM_ASSIGN_OR_RETURN(const std::shared_ptr<Handle> handle, GroupHandle(group));
   const PartitionList list = NewPartitionList(partitions);
-  rd_kafka_ListConsumerGroupOffsets_t* request = rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
-  const auto destroy = absl::MakeCleanup([request] { rd_kafka_ListConsumerGroupOffsets_destroy(request); });
-  const AdminOptions options = NewOptions(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kRequestTimeoutMs);
-  const Queue queue(rd_kafka_queue_new(client));
-  rd_kafka_ListConsumerGroupOffsets(client, &request, 1, options.get(), queue.get());
-  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), what));
-  size_t count = 0;
-  const auto* groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-      rd_kafka_event_ListConsumerGroupOffsets_result(event.get()), &count);
-  for (const TopicPartition& tp : partitions) offsets[tp];
-  if (count == 0) return offsets;
-  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0]); error != nullptr) {
-    const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return offsets;
-    return FromError(code, rd_kafka_error_string(error), what);
-  }
-  const auto* found = rd_kafka_group_result_partitions(groups[0]);
-  for (int i = 0; found != nullptr && i < found->cnt; ++i) {
-    const rd_kafka_topic_partition_t& p = found->elems[i];
-    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+  const rd_kafka_resp_err_t code = rd_kafka_committed(handle->rk(), list.get(), kRequestTimeoutMs);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, what);
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& p = list->elems[i];
+    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return FromError(p.err, absl::StrCat(what, " for ", p.topic, "-", p.partition));
+    }
     CommittedOffset& c = offsets[ToTopicPartition(p)];
     c.offset = p.offset >= 0 ? p.offset : -1;
     if (p.metadata != nullptr) c.metadata.assign(static_cast<const char*>(p.metadata), p.metadata_size);

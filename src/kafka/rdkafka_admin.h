@@ -12,6 +12,9 @@
 #include "src/kafka/client.h"
 #include "src/kafka/rdkafka_handle.h"
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
 namespace tidemark::rdkafka {
 
 class RdAdmin : public Admin {
@@ -38,8 +41,15 @@ class RdAdmin : public Admin {
   // Waits for the answer to an admin request that was given `queue`.
   absl::StatusOr<Event> Answer(rd_kafka_queue_t* queue, const std::string& what);
 
+  // An instance that carries the group's name and never joins it.
+  absl::StatusOr<std::shared_ptr<Handle>> GroupHandle(const std::string& group);
+
+  KafkaSettings settings_;
+  KafkaLog log_;
   std::shared_ptr<Handle> committed_;
   std::shared_ptr<Handle> uncommitted_;
+  absl::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<Handle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidemark::rdkafka

@@ -121,8 +121,10 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
   for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
-    TM_ASSIGN_OR_RETURN(PollResult polled, table->reader->Poll(max_wait_us, 50'000));
-    TM_RETURN_IF_ERROR(Take(*table, std::move(polled)));
+    absl::StatusOr<PollResult> polled = table->reader->Poll(max_wait_us, 50'000);
+    if (absl::IsUnavailable(polled.status())) continue;  // the brokers are away: the version there is stands
+    if (!polled.ok()) return polled.status();
+    TM_RETURN_IF_ERROR(Take(*table, *std::move(polled)));
     TM_RETURN_IF_ERROR(Annotate(Publish(*table), "table " + table->plan->name));
   }
   return absl::OkStatus();

@@ -8,7 +8,8 @@ namespace {
 std::string Columns(const Schema& schema, const std::vector<size_t>& positions) {
   std::string text = "[";
   for (const size_t i : positions) {
-    absl::StrAppend(&text, text.size() == 1 ? "" : ", ", schema[i].name, " ", TypeName(schema[i].type));
+    absl::StrAppend(&text, text.size() == 1 ? "" : ", ", schema[i].name, " ", TypeName(schema[i].type),
+                    schema[i].nullable ? " null" : "");
   }
   return text + "]";
 }

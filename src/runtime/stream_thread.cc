@@ -235,7 +235,9 @@ absl::Status StreamThread::BeginRunning() {
   // A new task's start is its commit 1, before its first row: from then on every input has a committed offset.
   std::vector<Task*> fresh;
   for (const auto& task : tasks_) {
-    if (!task->HasRecord()) fresh.push_back(task.get());
+    if (task->HasRecord()) continue;
+    TM_RETURN_IF_ERROR(task->Advance());
+    fresh.push_back(task.get());
   }
   if (!fresh.empty()) TM_RETURN_IF_ERROR(CommitTasks(fresh, *group_, consumer_.get(), &*transaction_));
   std::vector<std::pair<TopicPartition, Offset>> positions;

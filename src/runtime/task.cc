@@ -338,7 +338,23 @@ absl::Status Task::PrepareCommit() {
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
   std::vector<OutRecord> records;
   for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
-  return transaction_->Produce(ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]), records);
+  const std::string topic = ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]);
+  if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
+  return transaction_->Produce(topic, records);
+}
+
+// The deliberate defect of that name: a transaction of its own, decided before the real one.
+absl::Status Task::ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records) {
+  if (outside_ == nullptr) {
+    TM_ASSIGN_OR_RETURN(outside_, runtime_.kafka->NewProducer({.transactional_id = id_.ToString() + "-outside"}));
+    TM_RETURN_IF_ERROR(outside_->InitTransactions());
+  }
+  TM_RETURN_IF_ERROR(transaction_->BeginIfClosed());
+  TM_RETURN_IF_ERROR(outside_->Begin());
+  TM_RETURN_IF_ERROR(outside_->Produce(topic, records));
+  TM_RETURN_IF_ERROR(outside_->Flush());
+  std::string error;
+  return outside_->Commit(&error) == CommitOutcome::kCommitted ? absl::OkStatus() : absl::AbortedError(error);
 }
 
 packed::CommitRecord Task::MakeRecord() const {
@@ -380,7 +396,8 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
 
 absl::Status Task::Applied(const Producer& producer) {
   const auto& [changelog, unused] = TrimBefore();
-  const std::optional<std::pair<Offset, Offset>> written = producer.Written(changelog);
+  const std::optional<std::pair<Offset, Offset>> written =
+      (outside_ != nullptr ? *outside_ : producer).Written(changelog);
   if (!written) return absl::InternalError("a commit wrote nothing to " + ToString(changelog));
   TM_RETURN_IF_ERROR(state_->Apply(*prepared_, written->first, written->second));
   commit_ = prepared_->commit();

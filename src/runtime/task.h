@@ -63,6 +63,8 @@ class Task {
   // Position of the next record; -1 where there is neither record nor start yet.
   Offset position(const std::string& topic) const;
   void SetStart(const std::string& topic, Offset offset);
+  // The last commit said that output was waiting: the next one is owed, if only to say that none is.
+  void OweCommit() { dirty_ = true; }
   bool HasRecord() const { return state_->committed() != nullptr; }
 
   // ---- The data path.
@@ -102,6 +104,7 @@ class Task {
   Mark InputMark(const Node& node) const;
   Output* SideOutput(const std::string& topic, const Schema& schema);
   packed::CommitRecord MakeRecord() const;
+  absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);
   const Plan& plan() const { return *runtime_.plan; }
 
   const Runtime& runtime_;
@@ -124,6 +127,7 @@ class Task {
   bool position_moved_ = false;
   bool advance_again_ = false;
   std::optional<packed::CommitRecord> prepared_;
+  std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
 };
 
 // The text committed with an offset, and what it says.

@@ -156,6 +156,10 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
   TM_RETURN_IF_ERROR(Annotate(CheckAgainstGroup(), id().ToString()));
   auto task = std::make_unique<Task>(runtime_, stage_, partition_, std::move(state_), transaction_);
   TM_RETURN_IF_ERROR(task->Open());
+  for (const auto& [input, committed] : committed_) {
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
+    if (metadata && metadata->busy) task->OweCommit();
+  }
   for (const Node& node : runtime_.plan->stages[static_cast<size_t>(stage_)].nodes) {
     if (node.kind == Node::Kind::kSource) {
       const SourcePlan& source = runtime_.plan->sources[static_cast<size_t>(node.source)];

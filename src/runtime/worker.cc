@@ -42,9 +42,9 @@ std::string RandomIdentity() {
 
 void LogKafka(int level, std::string_view text) {
   if (level <= 3) {
-    LOG(ERROR) << "kafka: " << text;
+    LOG_EVERY_T(ERROR, 1) << "kafka: " << text;  // a broker that is away says so many times a second
   } else if (level <= 4) {
-    LOG(WARNING) << "kafka: " << text;
+    LOG_EVERY_T(WARNING, 1) << "kafka: " << text;
   } else {
     VLOG(1) << "kafka: " << text;
   }

@@ -25,7 +25,7 @@
 namespace tidemark::sim {
 namespace {
 
-constexpr char kTopology[] = R"(
+constexpr char kTopology[] = R"yaml(
 name: sim
 commit_interval: 20ms
 memory: 512MiB
@@ -33,24 +33,18 @@ kafka: { brokers: simulated }
 sources:
   events:
     topic: events
+    format: json
     partitioned_by: [id]
     columns: { id: int64, place: int64, at: timestamp_ms }
     event_time: { column: at, max_out_of_orderness: 1h, max_ahead: 100d }
 steps:
   unique: { from: events, dedup: { by: [id], within: 10h, grace: 10h } }
-  counts: { from: unique, window: { tumbling: 1m, grace: 5s }, group_by: [place], aggregates: { n: "count(*)"
-}
-}
-sinks : unique_topic : {
-from:
-  unique, topic : unique, key : [id], create : {}
-}
-counts_topic : {
-from:
-  counts, topic : counts, key : [place], create : {}
-}
+  counts: { from: unique, window: { tumbling: 1m, grace: 5s }, group_by: [place], aggregates: { n: "count(*)" } }
+sinks:
+  unique_topic: { from: unique, topic: unique, key: [id], create: {} }
+  counts_topic: { from: counts, topic: counts, key: [place], create: {} }
   table: { from: unique, postgres: { url: "postgresql://simulated", table: t, mode: insert } }
-)";
+)yaml";
 constexpr int32_t kPartitions = 2;
   constexpr int64_t kStartMs = 1'700'000'000'000;
 
@@ -60,7 +54,7 @@ constexpr int32_t kPartitions = 2;
   };
 
   // One process: destroyed when it crashes, made again on the same disk (or an empty one).
-  struct Process {
+struct WorkerProcess {
     std::unique_ptr<KafkaClient> kafka;
     RunControl control;
     Runtime runtime;
@@ -133,7 +127,7 @@ constexpr int32_t kPartitions = 2;
     // ---- Processes
 
     absl::Status Start(int w) {
-      auto process = std::make_unique<Process>();
+      auto process = std::make_unique<WorkerProcess>();
       process->kafka = cluster_.NewClient(w);
       Runtime& runtime = process->runtime;
       runtime.plan = &plan_;
@@ -180,7 +174,7 @@ constexpr int32_t kPartitions = 2;
     }
 
     void Destroy(int w, bool crash) {
-      std::unique_ptr<Process>& process = processes_[static_cast<size_t>(w)];
+      std::unique_ptr<WorkerProcess>& process = processes_[static_cast<size_t>(w)];
       cluster_.Kill(w);
       cluster_.Thaw(w);
       if (crash) disks_[static_cast<size_t>(w)]->Crash();
@@ -188,7 +182,7 @@ constexpr int32_t kPartitions = 2;
       process.reset();
     }
 
-    void Count(const Process& process) {
+    void Count(const WorkerProcess& process) {
       for (const auto& thread : process.threads) {
         const ThreadStatus status = thread->status();
         result_.commits += static_cast<int>(status.commits);
@@ -198,7 +192,7 @@ constexpr int32_t kPartitions = 2;
 
     // One turn of one loop of a worker. Its end, by a crash or by an error, is part of the game.
     absl::Status Turn(int w) {
-      std::unique_ptr<Process>& process = processes_[static_cast<size_t>(w)];
+      std::unique_ptr<WorkerProcess>& process = processes_[static_cast<size_t>(w)];
       if (process == nullptr) {
         const absl::Status started = Start(w);
         if (!started.ok()) {
@@ -260,7 +254,7 @@ constexpr int32_t kPartitions = 2;
       for (int turn = 0; turn < turns; ++turn) {
         if (random_.Below(2) == 0) AppendSome(random_.Below(2 * step + 1));
         const int w = static_cast<int>(random_.Below(processes_.size()));
-        Process* const process = processes_[static_cast<size_t>(w)].get();
+        WorkerProcess* const process = processes_[static_cast<size_t>(w)].get();
         if (process != nullptr && process->frozen) {
           if (--process->frozen_turns <= 0) {
             process->frozen = false;
@@ -299,7 +293,7 @@ constexpr int32_t kPartitions = 2;
       EndWatcher watcher(processes_[0]->runtime, /*close_windows=*/true);
       TM_RETURN_IF_ERROR(watcher.TakeEnds());
       for (int turn = 0; turn < 20'000; ++turn) {
-        const Process* const before = processes_[0].get();
+        const WorkerProcess* const before = processes_[0].get();
         TM_RETURN_IF_ERROR(Turn(0));
         if (processes_[0].get() != before) return absl::InternalError("the worker ended though nothing fails any more");
         clock_.Advance(2'000);
@@ -374,7 +368,7 @@ constexpr int32_t kPartitions = 2;
     Plan plan_;
     std::unique_ptr<SimPostgres> postgres_;
     std::vector<std::unique_ptr<Disk>> disks_;  // outlive the processes
-    std::vector<std::unique_ptr<Process>> processes_;
+    std::vector<std::unique_ptr<WorkerProcess>> processes_;
     std::vector<Event> events_, input_;
     size_t appended_ = 0;
     bool finishing_ = false;

@@ -26,7 +26,7 @@ TEST(AcceptedTable, FindsWhatWasInsertedWhileOldEntriesAreDropped) {
       ASSERT_EQ(*found, expected->second);
       *found = time;
     } else {
-      table.Insert(key, time);
+      table.FindOrInsert(key, time);
     }
     model[id] = time;
     table.SetDeadUntil(dead_until);
@@ -37,7 +37,7 @@ TEST(AcceptedTable, FindsWhatWasInsertedWhileOldEntriesAreDropped) {
 TEST(AcceptedTable, TakesAtMost24BytesAKey) {
   AcceptedTable<IntKey> table;
   constexpr int64_t kKeys = 1'000'000;
-  for (int64_t i = 0; i < kKeys; ++i) table.Insert(MixIntKey(static_cast<uint64_t>(i)), i);
+  for (int64_t i = 0; i < kKeys; ++i) table.FindOrInsert(MixIntKey(static_cast<uint64_t>(i)), i);
   EXPECT_EQ(table.size(), kKeys);
   EXPECT_LT(table.MemoryBytes(), 24 * kKeys);
 }
@@ -45,14 +45,14 @@ TEST(AcceptedTable, TakesAtMost24BytesAKey) {
 // Keys that all want the same place: slow, but right.
 TEST(AcceptedTable, KeysOfOneHomeFindTheirPlace) {
   AcceptedTable<HashedKey> table;
-  for (uint64_t low = 0; low < 500; ++low) table.Insert({42, low * 7919 % 500}, static_cast<int64_t>(low));
+  for (uint64_t low = 0; low < 500; ++low) table.FindOrInsert({42, low * 7919 % 500}, static_cast<int64_t>(low));
   for (uint64_t low = 0; low < 500; ++low) ASSERT_EQ(*table.Find({42, low * 7919 % 500}), static_cast<int64_t>(low));
   EXPECT_EQ(table.Find({42, 500}), nullptr);
 }
 
 TEST(AcceptedTable, KeysOfTheLastHomeFindTheirPlace) {
   AcceptedTable<HashedKey> table;
-  for (uint64_t low = 0; low < 500; ++low) table.Insert({~uint64_t{0}, low}, static_cast<int64_t>(low));
+  for (uint64_t low = 0; low < 500; ++low) table.FindOrInsert({~uint64_t{0}, low}, static_cast<int64_t>(low));
   for (uint64_t low = 0; low < 500; ++low) ASSERT_EQ(*table.Find({~uint64_t{0}, low}), static_cast<int64_t>(low));
   EXPECT_LT(table.MemoryBytes(), 200'000);
 }

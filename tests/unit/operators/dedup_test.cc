@@ -19,7 +19,8 @@ const Schema kById = Columns("id int64, v int64");
 const Schema kByName = Columns("id string null, v int64");
 
 Node DedupNode(const Schema& schema, int64_t within, int64_t grace, bool last = false) {
-  return MakeNode(DedupSpec{.by = {0}, .within_us = within, .grace_us = grace, .keep_last = last}, schema, AllHidden(), schema);
+  return MakeNode(DedupSpec{.by = {0}, .within_us = within, .grace_us = grace, .keep_last = last}, schema, AllHidden(),
+                  schema);
 }
 
 TestRow Row(int64_t id, int64_t v, int64_t time, int64_t watermark = kMinTime.us) {
@@ -50,7 +51,9 @@ TEST(DedupFirst, ARowOlderThanItsWatermarkMinusGraceIsLate) {
 
 TEST(DedupFirst, ANullKeyIsAKey) {
   Harness h(DedupNode(kByName, 100, 50));
-  h.Process({{.cells = {Cell(), int64_t{1}}, .time = 5}, {.cells = {Cell(), int64_t{2}}, .time = 6}, {.cells = {std::string(), int64_t{3}}, .time = 6}});
+  h.Process({{.cells = {Cell(), int64_t{1}}, .time = 5},
+             {.cells = {Cell(), int64_t{2}}, .time = 6},
+             {.cells = {std::string(), int64_t{3}}, .time = 6}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("NULL|1", "|3"));
 }
 
@@ -104,7 +107,9 @@ std::vector<TestRow> RandomRows(uint64_t seed, int64_t n, int64_t ids, int64_t s
     const int64_t time = i * step + static_cast<int64_t>(random() % static_cast<uint64_t>(spread)) - spread / 2;
     max_time = std::max(max_time, time);
     rows.push_back({.cells = {static_cast<int64_t>(random() % static_cast<uint64_t>(ids)), i},
-                    .time = time, .watermark = max_time - spread / 8, .offset = i});
+                    .time = time,
+                    .watermark = max_time - spread / 8,
+                    .offset = i});
   }
   return rows;
 }
@@ -203,7 +208,6 @@ TEST(DedupLast, ADuplicateAfterTheEmissionIsDropped) {
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("1|1"));
 }
 
-
 // Judges rows one by one; an entry is emitted when the running watermark passes.
 std::vector<std::string> LastModel(const std::vector<TestRow>& rows, int64_t within, int64_t grace, int64_t end) {
   struct Entry {
@@ -232,7 +236,8 @@ std::vector<std::string> LastModel(const std::vector<TestRow>& rows, int64_t wit
     auto& list = entries[row.cells[0]];
     if (list.empty() || row.time - list.back().accepted >= within) {
       list.push_back({row.time, row});
-    } else if (!list.back().emitted && row.watermark < list.back().accepted + within && order(row) > order(list.back().best)) {
+    } else if (!list.back().emitted && row.watermark < list.back().accepted + within &&
+               order(row) > order(list.back().best)) {
       list.back().best = row;
     }
     emit(row.watermark);

@@ -45,8 +45,8 @@ Cell ToCell(T value) {
 }
 
 template <typename T, typename F>
-std::shared_ptr<arrow::Array> HiddenColumn(const std::vector<TestRow>& rows, const std::shared_ptr<arrow::DataType>& type,
-                                     F&& get) {
+std::shared_ptr<arrow::Array> HiddenColumn(const std::vector<TestRow>& rows,
+                                           const std::shared_ptr<arrow::DataType>& type, F&& get) {
   CellWriter<T> writer(static_cast<int64_t>(rows.size()));
   for (const TestRow& row : rows) writer.Append(static_cast<T>(get(row)));
   return writer.Finish(type).value();
@@ -106,8 +106,8 @@ Batch ToBatch(const Schema& schema, HiddenSet hidden, const std::vector<TestRow>
 }
 
 std::vector<TestRow> ToRows(const Schema& schema, HiddenSet hidden, const arrow::RecordBatch& batch) {
-  EXPECT_TRUE(batch.schema()->Equals(*BatchSchema(schema, hidden)))
-      << batch.schema()->ToString() << "\nexpected\n" << BatchSchema(schema, hidden)->ToString();
+  EXPECT_TRUE(batch.schema()->Equals(*BatchSchema(schema, hidden))) << batch.schema()->ToString() << "\nexpected\n"
+                                                                    << BatchSchema(schema, hidden)->ToString();
   EXPECT_TRUE(batch.ValidateFull().ok()) << batch.ValidateFull().ToString();
   std::vector<TestRow> rows(batch.num_rows());
   for (size_t c = 0; c < schema.size(); ++c) {
@@ -172,7 +172,8 @@ absl::Status CollectingEmitter::EmitSide(Side side, Batch batch) {
 
 absl::Status CollectingEmitter::DeadLetter(RowFailure failure) {
   const Batch one = failure.batch->Slice(failure.row, 1);
-  const bool of_input = failure.batch->schema()->field_names() == BatchSchema(node_.input, node_.input_hidden)->field_names();
+  const bool of_input =
+      failure.batch->schema()->field_names() == BatchSchema(node_.input, node_.input_hidden)->field_names();
   const TestRow row = ToRows(*failure.schema, of_input ? node_.input_hidden : node_.hidden, *one).at(0);
   failures.push_back(absl::StrCat(failure.expression, ": ", failure.reason, ": ", CellsText(row)));
   return absl::OkStatus();
@@ -265,12 +266,16 @@ std::map<std::string, std::string> Fold(const std::vector<TestRow>& changes, con
     const TestRow& row = changes[i];
     const std::string name = key_of(row);
     switch (row.op) {
-      case Op::kInsert: EXPECT_FALSE(stands.contains(name)) << ToString(row); break;
+      case Op::kInsert:
+        EXPECT_FALSE(stands.contains(name)) << ToString(row);
+        break;
       case Op::kUpdateBefore:
         EXPECT_TRUE(i + 1 < changes.size() && changes[i + 1].op == Op::kUpdateAfter && key_of(changes[i + 1]) == name)
             << ToString(row);
         [[fallthrough]];
-      case Op::kDelete: EXPECT_EQ(stands[name], CellsText(row)); break;
+      case Op::kDelete:
+        EXPECT_EQ(stands[name], CellsText(row));
+        break;
       case Op::kUpdateAfter:
         EXPECT_TRUE(i > 0 && changes[i - 1].op == Op::kUpdateBefore) << ToString(row);
         break;

@@ -1,5 +1,5 @@
-// An operator under test: rows in, rows out, commits and crashes, without a runtime. Rows are plain values here, so that
-// models in the tests can be written row by row.
+// An operator under test: rows in, rows out, commits and crashes, without a runtime. Rows are plain values here, so
+// that models in the tests can be written row by row.
 #pragma once
 
 #include <compare>
@@ -44,8 +44,8 @@ std::vector<TestRow> ToRows(const Schema& schema, HiddenSet hidden, const arrow:
 Schema Columns(std::string_view text);
 // A node of an operator; the hidden columns of the output are those of the input unless said otherwise.
 Node MakeNode(OperatorSpec spec, Schema input, HiddenSet input_hidden, Schema output);
-HiddenSet AllHidden();      // of source rows
-HiddenSet UpdateHidden();   // kTime and kOp
+HiddenSet AllHidden();     // of source rows
+HiddenSet UpdateHidden();  // kTime and kOp
 
 class CollectingEmitter final : public Emitter {
  public:

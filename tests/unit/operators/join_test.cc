@@ -1,5 +1,5 @@
-#include <gmock/gmock.h>
 #include <arrow/api.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "operators/table.h"
@@ -31,8 +31,11 @@ constexpr std::string_view kLocations = "id int64, name string";
 
 std::shared_ptr<const TableSnapshot> Locations() {
   return Table(LocationsPlan(kLocations, {0}), kLocations,
-               {{{int64_t{1}, std::string("old")}}, {{int64_t{2}, std::string("gone")}}, {{int64_t{1}, std::string("new")}},
-                {{int64_t{2}, std::string()}}, {{int64_t{3}, std::string("three")}}},
+               {{{int64_t{1}, std::string("old")}},
+                {{int64_t{2}, std::string("gone")}},
+                {{int64_t{1}, std::string("new")}},
+                {{int64_t{2}, std::string()}},
+                {{int64_t{3}, std::string("three")}}},
                {0, 0, 0, 1, 0});
 }
 
@@ -43,18 +46,19 @@ Node JoinNode(bool left, HiddenSet hidden = AllHidden()) {
   spec.left = left;
   spec.columns = {1};
   spec.unmatched_topic = "unmatched";
-  return MakeNode(spec, Columns("location int64 null, v int64"), hidden, Columns("location int64 null, v int64, name string null"));
+  return MakeNode(spec, Columns("location int64 null, v int64"), hidden,
+                  Columns("location int64 null, v int64, name string null"));
 }
 
 std::vector<TestRow> Rows() {
-  return {{.cells = {int64_t{1}, int64_t{10}}, .time = 1}, {.cells = {int64_t{2}, int64_t{20}}, .time = 2},
-          {.cells = {Cell(), int64_t{30}}, .time = 3},     {.cells = {int64_t{3}, int64_t{40}}, .time = 4},
+  return {{.cells = {int64_t{1}, int64_t{10}}, .time = 1},
+          {.cells = {int64_t{2}, int64_t{20}}, .time = 2},
+          {.cells = {Cell(), int64_t{30}}, .time = 3},
+          {.cells = {int64_t{3}, int64_t{40}}, .time = 4},
           {.cells = {int64_t{1}, int64_t{50}}, .time = 5}};
 }
 
-TEST(Table, OfSeveralRowsWithOneKeyTheLastStandsAndATombstoneRemoves) {
-  EXPECT_EQ(Locations()->size(), 2);
-}
+TEST(Table, OfSeveralRowsWithOneKeyTheLastStandsAndATombstoneRemoves) { EXPECT_EQ(Locations()->size(), 2); }
 
 TEST(Join, InnerDropsRowsWithoutAMatchAndSendsThemToTheirTopic) {
   Harness h(JoinNode(false), {{"locations", Locations()}});
@@ -76,24 +80,33 @@ TEST(Join, LeftKeepsThemWithNulls) {
 
 TEST(Join, AKeyOfSeveralColumnsMatchesAsAWholeAndNeverOnNull) {
   constexpr std::string_view kTable = "a string null, b int32, x double";
-  const auto table = Table(LocationsPlan(kTable, {0, 1}), kTable,
-                           {{{std::string("p"), int64_t{1}, 1.5}}, {{std::string("p"), int64_t{2}, 2.5}}, {{Cell(), int64_t{1}, 9.5}}});
+  const auto table = Table(
+      LocationsPlan(kTable, {0, 1}), kTable,
+      {{{std::string("p"), int64_t{1}, 1.5}}, {{std::string("p"), int64_t{2}, 2.5}}, {{Cell(), int64_t{1}, 9.5}}});
   JoinSpec spec;
   spec.table = "t";
   spec.on = {{1, 0}, {0, 1}};
   spec.columns = {2};
-  Harness h(MakeNode(spec, Columns("b int32, a string null"), AllHidden(), Columns("b int32, a string null, x double null")), {{"t", table}});
-  h.Process({{{int64_t{2}, std::string("p")}}, {{int64_t{1}, Cell()}}, {{int64_t{1}, std::string("p")}}, {{int64_t{3}, std::string("p")}}});
+  Harness h(
+      MakeNode(spec, Columns("b int32, a string null"), AllHidden(), Columns("b int32, a string null, x double null")),
+      {{"t", table}});
+  h.Process({{{int64_t{2}, std::string("p")}},
+             {{int64_t{1}, Cell()}},
+             {{int64_t{1}, std::string("p")}},
+             {{int64_t{3}, std::string("p")}}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("2|p|2.5", "1|p|1.5"));
   EXPECT_EQ(h.ledger().unmatched, 2);
 }
 
 TEST(Join, OverUpdatesHalfAPairBecomesADeleteOrAnInsert) {
   Harness h(JoinNode(false, UpdateHidden()), {{"locations", Locations()}});
-  h.Process({{.cells = {int64_t{1}, int64_t{1}}, .op = Op::kUpdateBefore}, {.cells = {int64_t{7}, int64_t{1}}, .op = Op::kUpdateAfter},
-             {.cells = {int64_t{7}, int64_t{1}}, .op = Op::kUpdateBefore}, {.cells = {int64_t{3}, int64_t{1}}, .op = Op::kUpdateAfter}});
-  EXPECT_THAT(h.out().rows, ElementsAre(TestRow{.cells = {int64_t{1}, int64_t{1}, std::string("new")}, .op = Op::kDelete},
-                                        TestRow{.cells = {int64_t{3}, int64_t{1}, std::string("three")}, .op = Op::kInsert}));
+  h.Process({{.cells = {int64_t{1}, int64_t{1}}, .op = Op::kUpdateBefore},
+             {.cells = {int64_t{7}, int64_t{1}}, .op = Op::kUpdateAfter},
+             {.cells = {int64_t{7}, int64_t{1}}, .op = Op::kUpdateBefore},
+             {.cells = {int64_t{3}, int64_t{1}}, .op = Op::kUpdateAfter}});
+  EXPECT_THAT(h.out().rows,
+              ElementsAre(TestRow{.cells = {int64_t{1}, int64_t{1}, std::string("new")}, .op = Op::kDelete},
+                          TestRow{.cells = {int64_t{3}, int64_t{1}, std::string("three")}, .op = Op::kInsert}));
   EXPECT_EQ(h.out().unmatched.size(), 1u);
   h.CheckLedger();
 }

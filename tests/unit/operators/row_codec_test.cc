@@ -15,8 +15,13 @@ const Schema kSchema = Columns("a int64 null, s string null, d double null, i in
 std::vector<TestRow> Samples() {
   const std::vector<Cell> ints = {Cell(), int64_t{0}, int64_t{-1}, std::numeric_limits<int64_t>::min(),
                                   std::numeric_limits<int64_t>::max()};
-  const std::vector<Cell> strings = {Cell(), std::string(), std::string("a"), std::string("\0", 1),
-                                     std::string("a\0b", 3), std::string("a\0", 2), std::string("a\0\0", 3)};
+  const std::vector<Cell> strings = {Cell(),
+                                     std::string(),
+                                     std::string("a"),
+                                     std::string("\0", 1),
+                                     std::string("a\0b", 3),
+                                     std::string("a\0", 2),
+                                     std::string("a\0\0", 3)};
   const std::vector<Cell> doubles = {Cell(), 0.0, -1.5, 1e300, -std::numeric_limits<double>::infinity()};
   std::vector<TestRow> rows;
   for (const Cell& i : ints) {
@@ -52,7 +57,8 @@ int CompareCells(const Cell& a, const Cell& b) {
 
 TEST(RowCodec, BytesSortLikeRowsAscendingAndDescending) {
   const std::vector<TestRow> rows = Samples();
-  const RowCodec codec = RowCodec::Key({{0, kSchema[0].type, true}, {1, kSchema[1].type, false}, {2, kSchema[2].type, true}});
+  const RowCodec codec =
+      RowCodec::Key({{0, kSchema[0].type, true}, {1, kSchema[1].type, false}, {2, kSchema[2].type, true}});
   EncodedKeys bytes;
   ASSERT_TRUE(codec.Encode(*ToBatch(kSchema, HiddenSet(), rows), &bytes).ok());
   for (size_t x = 0; x < rows.size(); ++x) {
@@ -70,7 +76,9 @@ TEST(RowCodec, KeysThatAreEqualInSqlHaveEqualBytes) {
   const Schema schema = Columns("d double");
   EncodedKeys bytes;
   ASSERT_TRUE(RowCodec::Key(schema, {0})
-                  .Encode(*ToBatch(schema, HiddenSet(), {{{0.0}}, {{-0.0}}, {{std::nan("1")}}, {{-std::nan("2")}}, {{INFINITY}}}), &bytes)
+                  .Encode(*ToBatch(schema, HiddenSet(),
+                                   {{{0.0}}, {{-0.0}}, {{std::nan("1")}}, {{-std::nan("2")}}, {{INFINITY}}}),
+                          &bytes)
                   .ok());
   EXPECT_EQ(bytes[0], bytes[1]);
   EXPECT_EQ(bytes[2], bytes[3]);

@@ -23,7 +23,8 @@ TEST(Pass, LetsRowsThroughAndDropsHiddenColumnsThatNobodyNeeds) {
 
 TEST(Filter, ARowWhoseConditionIsFalseOrNullIsFiltered) {
   Harness h(MakeNode(FilterSpec{"a > 1"}, kSchema, AllHidden(), kSchema));
-  h.Process({{{int64_t{1}, int64_t{0}}}, {{int64_t{2}, int64_t{0}}}, {{Cell(), int64_t{0}}}, {{int64_t{3}, int64_t{1}}}});
+  h.Process(
+      {{{int64_t{1}, int64_t{0}}}, {{int64_t{2}, int64_t{0}}}, {{Cell(), int64_t{0}}}, {{int64_t{3}, int64_t{1}}}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("2|0", "3|1"));
   EXPECT_EQ(h.ledger().filtered, 2);
   h.CheckLedger();
@@ -71,14 +72,18 @@ TEST(Filter, AConditionThatIsNotBoolIsRefused) {
 }
 
 TEST(Project, ComputesColumnsAndKeepsTimeAndOrder) {
-  Harness h(MakeNode(ProjectSpec{{{"sum", "a + b"}, {"a", "a"}}}, kSchema, AllHidden(), Columns("sum int64 null, a int64 null")));
+  Harness h(MakeNode(ProjectSpec{{{"sum", "a + b"}, {"a", "a"}}}, kSchema, AllHidden(),
+                     Columns("sum int64 null, a int64 null")));
   h.Process({{.cells = {int64_t{1}, int64_t{2}}, .time = 5, .watermark = 4, .source = 1, .partition = 2, .offset = 3}});
-  EXPECT_THAT(h.out().rows, ElementsAre(TestRow{.cells = {int64_t{3}, int64_t{1}}, .time = 5, .watermark = 4, .source = 1,
-                                                .partition = 2, .offset = 3}));
+  EXPECT_THAT(
+      h.out().rows,
+      ElementsAre(TestRow{
+          .cells = {int64_t{3}, int64_t{1}}, .time = 5, .watermark = 4, .source = 1, .partition = 2, .offset = 3}));
 }
 
 TEST(Project, ARowThatFailsTwiceIsDeadLetteredOnce) {
-  Harness h(MakeNode(ProjectSpec{{{"x", "1 / b"}, {"y", "2 / b"}}}, kSchema, AllHidden(), Columns("x int64 null, y int64 null")));
+  Harness h(MakeNode(ProjectSpec{{{"x", "1 / b"}, {"y", "2 / b"}}}, kSchema, AllHidden(),
+                     Columns("x int64 null, y int64 null")));
   ASSERT_NE(&h.op(), nullptr);
   h.Process({{{int64_t{1}, int64_t{0}}}, {{int64_t{1}, int64_t{1}}}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("1|2"));

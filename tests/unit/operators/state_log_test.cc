@@ -20,7 +20,8 @@ std::map<uint32_t, std::string> Read(FakeStore* store, StateLog* log) {
                      records.erase(number);
                    }
                    return absl::OkStatus();
-                 }).ok());
+                 })
+                  .ok());
   (void)store;
   return records;
 }

@@ -40,7 +40,8 @@ TestRow Row(const char* place, const char* item, Cell n, int64_t time, Op op = O
 
 TEST(TopRows, EmitsTheBestKOnceWhenTheGroupIsComplete) {
   Harness h(TopNode(Spec(2, false)));
-  h.Process({Row("p", "c", int64_t{5}, 99), Row("p", "b", int64_t{7}, 99), Row("q", "x", int64_t{1}, 99), Row("p", "a", int64_t{5}, 99)});
+  h.Process({Row("p", "c", int64_t{5}, 99), Row("p", "b", int64_t{7}, 99), Row("q", "x", int64_t{1}, 99),
+             Row("p", "a", int64_t{5}, 99)});
   EXPECT_EQ(h.Advance(98).us, 98);
   EXPECT_THAT(h.out().rows, IsEmpty());
   EXPECT_EQ(h.Advance(99).us, 99);
@@ -91,15 +92,17 @@ TEST(TopRows, AFullCommitStopsBetweenGroups) {
   h.Crash();
   h.Advance(10);
   EXPECT_EQ(h.out().rows.size(), 3000u);
-  EXPECT_TRUE(std::is_sorted(h.out().rows.begin(), h.out().rows.end(), [](const auto& a, const auto& b) { return a.time < b.time; }));
+  EXPECT_TRUE(std::is_sorted(h.out().rows.begin(), h.out().rows.end(),
+                             [](const auto& a, const auto& b) { return a.time < b.time; }));
 }
 
 TEST(TopUpdates, OnlyDifferencesAreEmittedWithExactlyTheRowsBefore) {
   Harness h(TopNode(Spec(2, true)));
   h.Process({Row("p", "a", int64_t{1}, 1), Row("p", "b", int64_t{2}, 1), Row("p", "c", int64_t{3}, 1)});
   h.Commit();
-  EXPECT_THAT(h.out().rows, ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}}, .time = 1},
-                                        TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}}, .time = 1}));
+  EXPECT_THAT(h.out().rows,
+              ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}}, .time = 1},
+                          TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}}, .time = 1}));
   h.out().rows.clear();
   // a stays below the list: nothing to say.
   h.Process({Row("p", "a", int64_t{1}, 1, Op::kUpdateBefore), Row("p", "a", int64_t{0}, 2, Op::kUpdateAfter)});
@@ -108,10 +111,15 @@ TEST(TopUpdates, OnlyDifferencesAreEmittedWithExactlyTheRowsBefore) {
   h.Crash();
   h.Process({Row("p", "c", int64_t{3}, 1, Op::kDelete), Row("p", "b", int64_t{2}, 1, Op::kDelete)});
   h.Commit();
-  EXPECT_THAT(h.out().rows,
-              ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}}, .time = 1, .op = Op::kUpdateBefore},
-                          TestRow{.cells = {std::string("p"), std::string("a"), int64_t{0}, int64_t{1}}, .time = 2, .op = Op::kUpdateAfter},
-                          TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}}, .time = 1, .op = Op::kDelete}));
+  EXPECT_THAT(h.out().rows, ElementsAre(TestRow{.cells = {std::string("p"), std::string("c"), int64_t{3}, int64_t{1}},
+                                                .time = 1,
+                                                .op = Op::kUpdateBefore},
+                                        TestRow{.cells = {std::string("p"), std::string("a"), int64_t{0}, int64_t{1}},
+                                                .time = 2,
+                                                .op = Op::kUpdateAfter},
+                                        TestRow{.cells = {std::string("p"), std::string("b"), int64_t{2}, int64_t{2}},
+                                                .time = 1,
+                                                .op = Op::kDelete}));
 }
 
 // Random changes of an update step, each consistent with what stands.
@@ -192,7 +200,9 @@ TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
         }
         h.Commit();
         std::set<std::string> stands;
-        for (const auto& [key, row] : Fold(h.out().rows, ranked ? std::vector<size_t>{0, 3} : std::vector<size_t>{0, 1})) stands.insert(row);
+        for (const auto& [key, row] :
+             Fold(h.out().rows, ranked ? std::vector<size_t>{0, 3} : std::vector<size_t>{0, 1}))
+          stands.insert(row);
         EXPECT_EQ(stands, Model(changes, 4, ranked)) << ranked << " " << batch_size << " " << seed;
         h.CheckLedger();
       }

@@ -40,7 +40,8 @@ WindowSpec Spec(int64_t size, int64_t every, int64_t grace, bool on_update = fal
 // Output columns for the aggregates, whose names say their types: "n int64", ...
 Node SingleNode(const WindowSpec& spec, std::string_view aggregates = "n int64") {
   const std::string window = spec.size_us > 0 ? "window_start timestamp, window_end timestamp, " : "";
-  Node node = MakeNode(spec, kRows, AllHidden(), Columns(absl::StrCat("place string null, ", window, std::string(aggregates))));
+  Node node =
+      MakeNode(spec, kRows, AllHidden(), Columns(absl::StrCat("place string null, ", window, std::string(aggregates))));
   node.hidden = spec.on_update ? UpdateHidden() : HiddenSet().With(Hidden::kWatermark);
   node.mode.update = spec.on_update;
   return node;
@@ -130,17 +131,18 @@ TEST(Window, TheWatermarkLetThroughStaysBeforeEveryResultStillToCome) {
 
 TEST(Window, AggregatesFollowSqlOnNullsAndEmptyInput) {
   WindowSpec spec = Spec(kMinute, kMinute, 0);
-  spec.aggregates = {{"c", "count(v)"}, {"s", "sum(v)"}, {"lo", "min(v)"}, {"hi", "max(place)"},
+  spec.aggregates = {{"c", "count(v)"}, {"s", "sum(v)"},   {"lo", "min(v)"}, {"hi", "max(place)"},
                      {"a", "avg(v)"},   {"f", "first(v)"}, {"l", "last(v)"}};
-  Harness h(SingleNode(spec, "c int64, s int64 null, lo int64 null, hi string null, a double null, f int64 null, l int64 null"));
+  Harness h(SingleNode(
+      spec, "c int64, s int64 null, lo int64 null, hi string null, a double null, f int64 null, l int64 null"));
   const auto row = [](const char* place, Cell v, int64_t time, int64_t offset) {
     return TestRow{.cells = {std::string(place), v, Cell()}, .time = time, .offset = offset};
   };
-  h.Process({row("none", Cell(), 1, 0), row("some", int64_t{3}, 9, 1), row("some", int64_t{4}, 2, 2), row("some", Cell(), 1, 3),
-             row("some", int64_t{-1}, 9, 4)});
+  h.Process({row("none", Cell(), 1, 0), row("some", int64_t{3}, 9, 1), row("some", int64_t{4}, 2, 2),
+             row("some", Cell(), 1, 3), row("some", int64_t{-1}, 9, 4)});
   h.Advance(kMinute);
-  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("none|0|60000000|0|NULL|NULL|none|NULL|NULL|NULL",
-                                                   "some|0|60000000|3|6|-1|some|2|NULL|-1"));
+  EXPECT_THAT(CellsText(h.out().rows),
+              ElementsAre("none|0|60000000|0|NULL|NULL|none|NULL|NULL|NULL", "some|0|60000000|3|6|-1|some|2|NULL|-1"));
 }
 
 TEST(Window, ASumBeyondInt64IsADeadLetterOfTheResultRow) {
@@ -203,7 +205,7 @@ constexpr std::string_view kAllAggregates =
 
 WindowSpec FullSpec(int64_t size, int64_t every, int64_t grace, bool on_update) {
   WindowSpec spec = Spec(size, every, grace, on_update);
-  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}, {"lo", "min(x)"}, {"hi", "max(v)"},
+  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"},   {"lo", "min(x)"}, {"hi", "max(v)"},
                      {"a", "avg(v)"},   {"f", "first(v)"}, {"l", "last(v)"}};
   return spec;
 }
@@ -217,7 +219,10 @@ std::vector<TestRow> RandomRows(uint64_t seed, int64_t n) {
     max_time = std::max(max_time, time);
     const auto v = static_cast<int64_t>(random() % 1000) - 500;
     TestRow row{.cells = {absl::StrCat("p", random() % 7), v, static_cast<double>(v) / 4},
-                .time = time, .watermark = max_time - 60, .source = static_cast<int32_t>(random() % 2), .offset = i};
+                .time = time,
+                .watermark = max_time - 60,
+                .source = static_cast<int32_t>(random() % 2),
+                .offset = i};
     if (random() % 11 == 0) row.cells[0] = Cell();
     if (random() % 13 == 0) row.cells[1] = Cell();
     rows.push_back(std::move(row));
@@ -243,7 +248,9 @@ std::string SumText(const std::vector<TestRow>& rows) {
     hi = hi ? std::max(*hi, v) : v;
   }
   const auto text = [](const auto& value) { return value ? absl::StrCat(*value) : std::string("NULL"); };
-  const auto cell = [](const Cell& c) { return c.index() == 0 ? std::string("NULL") : absl::StrCat(std::get<int64_t>(c)); };
+  const auto cell = [](const Cell& c) {
+    return c.index() == 0 ? std::string("NULL") : absl::StrCat(std::get<int64_t>(c));
+  };
   return absl::StrCat(rows.size(), "|", count ? absl::StrCat(sum) : "NULL", "|", text(lo), "|", text(hi), "|",
                       count ? absl::StrCat(static_cast<double>(sum) / static_cast<double>(count)) : "NULL", "|",
                       cell(first->cells[1]), "|", cell(last->cells[1]));

@@ -1,0 +1,80 @@
+// A thousand seeds of the simulated deployment (world.h), and the six deliberate defects that they must find.
+// `scripts/simulate --seed S` replays one.
+#include <gtest/gtest.h>
+
+#include <arrow/compute/initialize.h>
+#include <glog/logging.h>
+
+#include "src/base/mutation.h"
+#include "tests/sim/world.h"
+
+namespace tidemark::sim {
+namespace {
+
+constexpr uint64_t kSeedsAShard = 100, kShards = 10;
+
+// The worlds' workers log what they recover from; only the verdict matters here.
+class Quiet : public testing::Environment {
+ public:
+  void SetUp() override {
+    ASSERT_TRUE(arrow::compute::Initialize().ok());
+    FLAGS_minloglevel = google::FATAL;
+  }
+};
+const testing::Environment* const quiet = testing::AddGlobalTestEnvironment(new Quiet);
+
+class Simulation : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(Simulation, EveryRowStandsInEverySinkExactlyOnce) {
+  WorldResult sum;
+  for (uint64_t i = 0; i < kSeedsAShard; ++i) {
+    WorldOptions options;
+    options.seed = 1 + GetParam() * kSeedsAShard + i;
+    const WorldResult result = RunWorld(options);
+    ASSERT_TRUE(result.verdict.ok()) << "seed " << options.seed << ": " << result.verdict;
+    sum.crashes += result.crashes;
+    sum.aborts += result.aborts;
+    sum.commits += result.commits;
+  }
+  // Seeds in which nothing goes wrong would prove nothing.
+  EXPECT_GT(sum.crashes, static_cast<int>(kSeedsAShard));
+  EXPECT_GT(sum.aborts, static_cast<int>(kSeedsAShard) / 2);
+  EXPECT_GT(sum.commits, static_cast<int>(kSeedsAShard) * 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, testing::Range<uint64_t>(0, kShards));
+
+TEST(Simulator, TheSameSeedGivesTheSameRun) {
+  const auto run = [] {
+    WorldOptions options;
+    options.seed = 7;
+    const WorldResult r = RunWorld(options);
+    return std::vector<int>{r.crashes, r.wiped, r.frozen, r.aborts, r.commits};
+  };
+  EXPECT_EQ(run(), run());
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+class Mutations : public testing::TestWithParam<Mutation> {};
+
+TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
+  SetMutation(GetParam(), true);
+  uint64_t found = 0;
+  for (uint64_t seed = 1; seed <= kSeedsAShard * kShards && found == 0; ++seed) {
+    WorldOptions options;
+    options.seed = seed;
+    if (!RunWorld(options).verdict.ok()) found = seed;
+  }
+  SetMutation(GetParam(), false);
+  EXPECT_NE(found, 0u) << "the defect went unnoticed";
+  RecordProperty("found_by_seed", std::to_string(found));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Mutations,
+                         testing::Values(Mutation::kApplyBeforeCommit, Mutation::kOffsetsOutsideWriteBatch,
+                                         Mutation::kOverlayKeptAfterAbort, Mutation::kChangelogOutsideTransaction,
+                                         Mutation::kGroupMetadataFetchedFresh, Mutation::kPostgresWithoutFence));
+#endif
+
+}  // namespace
+}  // namespace tidemark::sim
