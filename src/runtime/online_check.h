@@ -1,4 +1,5 @@
-// `validate --online`: what only the outside can tell. Changes nothing, except that a lake's folder is made.
+// `validate --online`: what only the outside can tell. Creates no topic and writes no row; a lake's folder and a
+// sink's table (with `create`) are made where they are missing, as that is how write access shows.
 #pragma once
 
 #include <string>

@@ -6,6 +6,7 @@
 #include <absl/strings/str_format.h>
 #include <glog/logging.h>
 
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/commit.h"
 
@@ -175,6 +176,7 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
     status = AbortTransaction();
   }
   tasks_.clear();
+  kept_.clear();
   task_of_.clear();
   openers_.reset();
   dirty_since_us_ = moved_since_us_ = -1;
@@ -210,6 +212,8 @@ absl::Status StreamThread::BeginOpening() {
   openers_.emplace();
   for (const auto& [stage, partition] : wanted) {
     openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, &*transaction_));
+    const auto kept = kept_.find(openers_->back()->id());
+    if (kept != kept_.end()) openers_->back()->Use(std::move(kept->second));
   }
   return absl::OkStatus();
 }
@@ -228,6 +232,7 @@ absl::Status StreamThread::ContinueOpening() {
     if (runtime_.clock->MonotonicUs() - start >= kOpeningSliceUs) break;
   }
   Publish(true);
+  kept_.clear();
   return openers_->empty() ? BeginRunning() : absl::OkStatus();
 }
 
@@ -351,6 +356,9 @@ absl::Status StreamThread::AbortTransaction() {
 
 // Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again.
 absl::Status StreamThread::Recover(const absl::Status& cause) {
+  if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
+    for (const auto& task : tasks_) kept_[task->id()] = task->ReleaseState();
+  }
   tasks_.clear();
   task_of_.clear();
   openers_.reset();

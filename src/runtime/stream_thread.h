@@ -110,6 +110,7 @@ class StreamThread {
   int64_t moved_since_us_ = -1;  // only positions over control records have moved
   int64_t retry_at_us_ = 0;      // opening waits until then after a failure
   int failures_ = 0;             // in a row
+  std::map<TaskId, std::unique_ptr<TaskState>> kept_;  // only with Mutation::kOverlayKeptAfterAbort
 
   mutable absl::Mutex mutex_;
   ThreadStatus status_ ABSL_GUARDED_BY(mutex_);

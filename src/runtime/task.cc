@@ -118,7 +118,12 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
 
 Task::~Task() {
   nodes_.clear();  // operators before the state they point into
-  if (state_ != nullptr && !MutationActive(Mutation::kOverlayKeptAfterAbort)) state_->DropUncommitted();
+  if (state_ != nullptr) state_->DropUncommitted();
+}
+
+std::unique_ptr<TaskState> Task::ReleaseState() {
+  nodes_.clear();
+  return std::move(state_);
 }
 
 absl::Status Task::Open() {

@@ -91,6 +91,9 @@ class Task {
 
   TaskStatus status() const;
 
+  // Ends the task but keeps its state, uncommitted writes and all: only for Mutation::kOverlayKeptAfterAbort.
+  std::unique_ptr<TaskState> ReleaseState();
+
  private:
   struct Input;
   struct NodeState;

@@ -35,6 +35,9 @@ class TaskOpener {
   // Does some work; the task where it is open, null where there is more to do. Unavailable: call again later.
   absl::StatusOr<std::unique_ptr<Task>> Step();
 
+  // Opens on this state instead of the folder's: only for Mutation::kOverlayKeptAfterAbort.
+  void Use(std::unique_ptr<TaskState> state) { state_ = std::move(state); }
+
   TaskId id() const;
   // Restore progress: the changelog position reached and the one to reach; equal when nothing is left.
   Offset position() const { return position_; }

@@ -1,4 +1,4 @@
-// A thousand seeds of the simulated deployment (world.h), and the six deliberate defects that they must find.
+// A thousand seeds of the simulated deployment (world.h), and the deliberate defects that they must find.
 // `scripts/simulate --seed S` replays one.
 #include <gtest/gtest.h>
 
@@ -70,10 +70,11 @@ TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
   RecordProperty("found_by_seed", std::to_string(found));
 }
 
+// Not kGroupMetadataFetchedFresh: see ARCHITECTURE.md, Tests.
 INSTANTIATE_TEST_SUITE_P(All, Mutations,
                          testing::Values(Mutation::kApplyBeforeCommit, Mutation::kOffsetsOutsideWriteBatch,
                                          Mutation::kOverlayKeptAfterAbort, Mutation::kChangelogOutsideTransaction,
-                                         Mutation::kGroupMetadataFetchedFresh, Mutation::kPostgresWithoutFence));
+                                         Mutation::kPostgresWithoutFence));
 #endif
 
 }  // namespace
