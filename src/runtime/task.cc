@@ -245,6 +245,12 @@ absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
     if (!unpacked.ok()) {
       return Annotate(unpacked.status(), absl::StrCat(ToString(input.partition), "@", record.offset));
     }
+    if (unpacked->rows != nullptr) {
+      StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
+      ledger.in += unpacked->rows->num_rows();
+      ledger.passed += unpacked->rows->num_rows();
+      ledger.out += unpacked->rows->num_rows();
+    }
     TM_RETURN_IF_ERROR(Deliver(input.node, unpacked->rows));
     input.internal_time.Update(unpacked->header);
   }
