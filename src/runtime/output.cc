@@ -119,7 +119,10 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
 }
 
 bool EdgeOutput::OwesMark(Mark mark, int64_t monotonic_us) const {
-  if (!IntervalPassed(monotonic_us)) return false;
+  return IntervalPassed(monotonic_us) && Untold(mark);
+}
+
+bool EdgeOutput::Untold(Mark mark) const {
   return std::any_of(told_.begin(), told_.end(), [&](Mark told) { return !SameMark(told, mark); });
 }
 

@@ -30,6 +30,8 @@ class Output {
   }
   // Time has moved on and targets that got no rows must be told, though no row asks for a commit.
   virtual bool OwesMark(Mark /*mark*/, int64_t /*monotonic_us*/) const { return false; }
+  // The same, though the interval hasn't passed yet: as long as this is true the task isn't done.
+  virtual bool Untold(Mark /*mark*/) const { return false; }
   virtual int64_t rows_written() const = 0;
 };
 
@@ -62,6 +64,7 @@ class EdgeOutput final : public Output {
   absl::Status Write(const Batch& rows) override;
   absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;
   bool OwesMark(Mark mark, int64_t monotonic_us) const override;
+  bool Untold(Mark mark) const override;
   int64_t rows_written() const override { return rows_; }
 
  private:

@@ -394,7 +394,10 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
   OffsetMetadata metadata;
   metadata.commit = prepared_->commit();
   metadata.identity = identity_;
-  metadata.busy = advance_again_;
+  // A mark that waits for its interval is output too: without it a reader can't close its windows.
+  metadata.busy = advance_again_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& state) {
+                    return state->output != nullptr && state->output->Untold(state->mark);
+                  });
   for (const auto& input : inputs_) {
     if (input->source != nullptr) {
       const SourceTime& time = *std::as_const(*input->source_time).progress();

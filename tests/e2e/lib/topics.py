@@ -39,6 +39,8 @@ def create(brokers, **topics):
     new = []
     for name, spec in topics.items():
         partitions, config = spec if isinstance(spec, tuple) else (spec, {})
+        # Records of the past: a default broker's retention would delete them in the middle of a test.
+        config = {"retention.ms": "-1", **config}
         new.append(confluent_kafka.admin.NewTopic(name, partitions, 1, config=config))
     client = admin(brokers)  # must outlive its futures
     for future in client.create_topics(new).values():
