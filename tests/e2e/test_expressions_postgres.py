@@ -379,7 +379,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep", action="store_true", help="keep the scratch folder")
     args = parser.parse_args()
+    # A test tool, built where the unit tests are: beside the binary, or in the build with sanitizers.
     tool = pathlib.Path(os.environ.get("TIDEMARK_BIN", ROOT / "build" / "tidemark")).parent / "expr_eval"
+    if not tool.exists():
+        tool = ROOT / "build-test" / "expr_eval"
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-expressions-"))
     scratch.chmod(0o755)
     server = [ROOT / "scripts" / "postgres"], ["--dir", scratch / "postgres"]
