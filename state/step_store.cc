@@ -19,29 +19,42 @@ std::string PrefixOf(std::string_view step) {
   return prefix;
 }
 
-// Two sorted sequences as one: the overlay hides what the disk has under the same key.
+// A part of an overlay, from its iterator on.
+struct OverlayRange {
+  StepStore::Overlay::const_iterator at, end;
+
+  bool Done() const { return at == end; }
+  std::string_view key() const { return at->first; }
+};
+
+OverlayRange RangeOf(const StepStore::Overlay& overlay, std::string_view begin, std::string_view end) {
+  const auto last = end.empty() ? overlay.end() : overlay.lower_bound(end);
+  return {!end.empty() && end < begin ? last : overlay.lower_bound(begin), last};
+}
+
+// Sorted sequences as one: the overlay hides what is sealed under the same key, and both hide what the disk has.
 class MergedIterator : public StateIterator {
  public:
-  MergedIterator(TaskDb* db, std::string_view prefix, std::string_view begin, std::string_view end,
-                 StepStore::Overlay::const_iterator overlay, StepStore::Overlay::const_iterator overlay_end)
+  MergedIterator(TaskDb* db, std::string_view prefix, std::string_view begin, std::string_view end, OverlayRange overlay,
+                 OverlayRange sealed)
       : prefix_bytes_(prefix.size()),
         upper_(end.empty() ? BehindPrefix(std::string(prefix)) : std::string(prefix).append(end)),
         upper_slice_(upper_),
         disk_(db->NewIterator(upper_.empty() ? nullptr : &upper_slice_, true)),
         overlay_(overlay),
-        overlay_end_(overlay_end) {
+        sealed_(sealed) {
     disk_->Seek(std::string(prefix).append(begin));
     Settle();
   }
 
   bool Valid() const override { return valid_; }
-  std::string_view key() const override { return from_overlay_ ? std::string_view(overlay_->first) : DiskKey(); }
+  std::string_view key() const override { return from_ != nullptr ? from_->key() : DiskKey(); }
   std::string_view value() const override {
-    return from_overlay_ ? std::string_view(*overlay_->second) : ToView(disk_->value());
+    return from_ != nullptr ? std::string_view(*from_->at->second) : ToView(disk_->value());
   }
   void Next() override {
-    if (from_overlay_) {
-      ++overlay_;
+    if (from_ != nullptr) {
+      ++from_->at;
     } else {
       disk_->Next();
     }
@@ -52,19 +65,30 @@ class MergedIterator : public StateIterator {
  private:
   std::string_view DiskKey() const { return ToView(disk_->key()).substr(prefix_bytes_); }
 
-  // Finds the next key that is visible, from where both sides stand.
+  // The overlay whose next key comes first; a sealed write of that same key is passed over. Null: both are at their end.
+  OverlayRange* FirstOverlay() {
+    if (sealed_.Done()) return overlay_.Done() ? nullptr : &overlay_;
+    if (overlay_.Done()) return &sealed_;
+    const int order = overlay_.key().compare(sealed_.key());
+    if (order == 0) ++sealed_.at;
+    return order <= 0 ? &overlay_ : &sealed_;
+  }
+
+  // Finds the next key that is visible, from where all sides stand.
   void Settle() {
-    while (overlay_ != overlay_end_ && disk_->status().ok()) {
-      const int order = disk_->Valid() ? std::string_view(overlay_->first).compare(DiskKey()) : -1;
+    while (disk_->status().ok()) {
+      from_ = FirstOverlay();
+      if (from_ == nullptr) break;
+      const int order = disk_->Valid() ? from_->key().compare(DiskKey()) : -1;
       if (order > 0) break;
       if (order == 0) disk_->Next();
-      if (overlay_->second.has_value()) {
-        valid_ = from_overlay_ = true;
+      if (from_->at->second.has_value()) {
+        valid_ = true;
         return;
       }
-      ++overlay_;
+      ++from_->at;
     }
-    from_overlay_ = false;
+    from_ = nullptr;
     valid_ = disk_->Valid();
   }
 
@@ -72,10 +96,9 @@ class MergedIterator : public StateIterator {
   const std::string upper_;
   const rocksdb::Slice upper_slice_;
   const std::unique_ptr<rocksdb::Iterator> disk_;
-  StepStore::Overlay::const_iterator overlay_;
-  const StepStore::Overlay::const_iterator overlay_end_;
+  OverlayRange overlay_, sealed_;
   bool valid_ = false;
-  bool from_overlay_ = false;
+  OverlayRange* from_ = nullptr;  // where the current key comes from; null: the disk
 };
 
 }  // namespace
@@ -89,9 +112,10 @@ std::string BehindPrefix(std::string prefix) {
 StepStore::StepStore(std::string_view step, TaskDb* db) : prefix_(PrefixOf(step)), db_(db) {}
 
 absl::StatusOr<std::optional<std::string>> StepStore::Get(std::string_view key) {
-  if (!overlay_.empty()) {
-    const auto it = overlay_.find(key);
-    if (it != overlay_.end()) return it->second;
+  for (const Overlay* overlay : {&overlay_, &sealed_}) {
+    if (overlay->empty()) continue;
+    const auto it = overlay->find(key);
+    if (it != overlay->end()) return it->second;
   }
   key_.assign(prefix_).append(key);
   return db_->Get(key_);
@@ -127,12 +151,28 @@ void StepStore::Put(std::string_view key, std::string_view value) {
 void StepStore::Delete(std::string_view key) { Slot(key).reset(); }
 
 std::unique_ptr<StateIterator> StepStore::Scan(std::string_view begin, std::string_view end) {
-  const auto last = end.empty() ? overlay_.end() : overlay_.lower_bound(end);
-  const auto first = !end.empty() && end < begin ? last : overlay_.lower_bound(begin);
-  return std::make_unique<MergedIterator>(db_, prefix_, begin, end, first, last);
+  return std::make_unique<MergedIterator>(db_, prefix_, begin, end, RangeOf(overlay_, begin, end),
+                                          RangeOf(sealed_, begin, end));
 }
 
-void StepStore::DropOverlay() {
+void StepStore::Seal() {
+  sealed_ = std::exchange(overlay_, {});
+  sealed_bytes_ = std::exchange(overlay_bytes_, 0);
+}
+
+void StepStore::DropSealed() {
+  sealed_.clear();
+  sealed_bytes_ = 0;
+}
+
+void StepStore::Unseal() {
+  overlay_.merge(sealed_);
+  overlay_bytes_ += sealed_bytes_;
+  DropSealed();
+}
+
+void StepStore::DropUncommitted() {
+  DropSealed();
   overlay_.clear();
   overlay_bytes_ = 0;
   put_status_ = absl::OkStatus();

@@ -1,6 +1,7 @@
-// StepStore: the StateStore of one step. Uncommitted writes lie in an ordered map, the overlay; reads look there first,
-// then into the task's RocksDB, where the step's keys share a prefix: the name's length and the name. So what a key
-// means depends on nothing but the name, on every machine and after every restore.
+// StepStore: the StateStore of one step. Uncommitted writes lie in an ordered map, the overlay; those of a commit that is
+// being decided lie sealed beneath it while the next commit's gather. Reads look into the overlay, then into what is
+// sealed, then into the task's RocksDB, where the step's keys share a prefix: the name's length and the name. So what a
+// key means depends on nothing but the name, on every machine and after every restore.
 //
 // Touched only by the task's stream thread.
 #pragma once
@@ -33,18 +34,27 @@ class StepStore : public StateStore {
 
   const std::string& prefix() const { return prefix_; }
   const Overlay& overlay() const { return overlay_; }
-  int64_t overlay_bytes() const { return overlay_bytes_; }
+  const Overlay& sealed() const { return sealed_; }
+  int64_t overlay_bytes() const { return overlay_bytes_ + sealed_bytes_; }
   // An error if a key or value was put that no changelog record can hold.
   const absl::Status& put_status() const { return put_status_; }
-  void DropOverlay();
+
+  // The overlay is a commit's from now on, and a new one begins. Nothing may be sealed yet.
+  void Seal();
+  // The sealed writes have reached RocksDB.
+  void DropSealed();
+  // The sealed writes join those made since, which win: only for Mutation::kOverlayKeptAfterAbort.
+  void Unseal();
+  // Abort: both are forgotten.
+  void DropUncommitted();
 
  private:
   std::optional<std::string>& Slot(std::string_view key);
 
   const std::string prefix_;
   TaskDb* const db_;
-  Overlay overlay_;
-  int64_t overlay_bytes_ = 0;
+  Overlay overlay_, sealed_;
+  int64_t overlay_bytes_ = 0, sealed_bytes_ = 0;
   absl::Status put_status_;
   std::string key_;  // scratch: a full key
 };

@@ -65,8 +65,13 @@ int64_t RocksTaskState::overlay_bytes() const {
 
 void RocksTaskState::DropUncommitted() {
   encoded_ = Encoded();
-  if (MutationActive(Mutation::kOverlayKeptAfterAbort)) return;
-  for (const auto& [prefix, store] : stores_) store->DropOverlay();
+  for (const auto& [prefix, store] : stores_) {
+    if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
+      store->Unseal();
+    } else {
+      store->DropUncommitted();
+    }
+  }
 }
 
 // ---- Restore
@@ -167,6 +172,9 @@ absl::Status RocksTaskState::FinishReplay(Offset next) {
 // ---- Commit
 
 absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::CommitRecord* record) {
+  for (const auto& [prefix, store] : stores_) {
+    if (!store->sealed().empty()) return absl::InternalError("a commit is encoded before the last one is applied");
+  }
   CommitEncoder encoder(record->commit());
   for (const auto& [prefix, store] : stores_) {
     TM_RETURN_IF_ERROR(store->put_status());
@@ -178,6 +186,7 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
   std::vector<std::string> values = encoder.Finish(*record);
   encoded_ = Encoded{.bytes = 0, .live_in_range = live_in_range};
   for (const std::string& value : values) encoded_.bytes += static_cast<int64_t>(value.size());
+  for (const auto& [prefix, store] : stores_) store->Seal();
   return values;
 }
 
@@ -243,7 +252,7 @@ absl::Status RocksTaskState::Apply(const packed::CommitRecord& record, Offset fi
   }
   std::string full_key;
   for (const auto& [prefix, store] : stores_) {
-    for (const auto& [key, value] : store->overlay()) {
+    for (const auto& [key, value] : store->sealed()) {
       full_key.assign(prefix).append(key);
       (value.has_value() ? batch.Put(full_key, *value) : batch.Delete(full_key)).PermitUncheckedError();
     }
@@ -252,7 +261,7 @@ absl::Status RocksTaskState::Apply(const packed::CommitRecord& record, Offset fi
   TM_RETURN_IF_ERROR(Failpoint("state.apply.after"));
   position_ = std::move(position);
   encoded_ = Encoded();
-  for (const auto& [prefix, store] : stores_) store->DropOverlay();
+  for (const auto& [prefix, store] : stores_) store->DropSealed();
   return absl::OkStatus();
 }
 

@@ -1,7 +1,8 @@
 // The state of one task: a RocksDB instance, an in-memory overlay of uncommitted writes over it, and the task's side of
 // the changelog protocol. Rules of the commit that are kept here:
 //
-//   - uncommitted writes live only in the overlay; DropUncommitted forgets them, the disk never sees them;
+//   - uncommitted writes live only in the overlay; DropUncommitted forgets them, the disk never sees them; the writes of a
+//     commit that is being decided are sealed, and those made meanwhile are the next commit's;
 //   - Apply writes deltas, commit record and changelog offset in ONE WriteBatch, after commit_transaction succeeded;
 //   - state on disk is used only if it is a prefix of the changelog: same identity, and its offset lies inside the log.
 //
@@ -63,10 +64,11 @@ class TaskState {
 
   // ---- Commit, in this order.
   // Serializes the uncommitted writes, and a range of live state where a rewrite is under way, as the values of changelog
-  // records below 512 KiB; completes `record` (rewrite fields) and puts it into the last part. Leaves the overlay as is.
+  // records below 512 KiB; completes `record` (rewrite fields) and puts it into the last part. Seals these writes: what is
+  // written from now on belongs to the next commit, which can't be encoded before this one is applied.
   virtual absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) = 0;
   // The transaction is committed: `first` is the offset of its first changelog record, `next` the one behind its last.
-  // One WriteBatch; then the overlay is empty.
+  // One WriteBatch of what EncodeCommit sealed.
   virtual absl::Status Apply(const packed::CommitRecord& record, Offset first, Offset next) = 0;
   // Abort: forgets the overlay.
   virtual void DropUncommitted() = 0;

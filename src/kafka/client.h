@@ -122,6 +122,7 @@ class Producer {
   // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known after
   // Flush; nothing where it wrote none.
   virtual std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const = 0;
+  // FailedPrecondition: the group's member is fenced. Cancelled: this producer is.
   virtual absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) = 0;
   virtual CommitOutcome Commit(std::string* error) = 0;
   virtual absl::Status Abort() = 0;

@@ -280,9 +280,13 @@ absl::Status RdProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets,
     return absl::AbortedError(absl::StrCat(What("sending offsets"), ": the assignment is lost, ", group.ToString()));
   }
   TM_ASSIGN_OR_RETURN(const PartitionList list, NewOffsetList(offsets));
-  return FromTransaction(
-      Error(rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(), kTransactionTimeoutMs)),
-      "sending offsets");
+  Error failure(
+      rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(), kTransactionTimeoutMs));
+  const bool member_fenced =
+      failure != nullptr && rd_kafka_error_code(failure.get()) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+  const absl::Status status = FromTransaction(std::move(failure), "sending offsets");
+  if (absl::IsFailedPrecondition(status) && !member_fenced) return absl::CancelledError(status.message());
+  return status;
 }
 
 CommitOutcome RdProducer::Commit(std::string* error) {

@@ -1,5 +1,9 @@
 #include "src/runtime/commit.h"
 
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
@@ -7,7 +11,7 @@
 namespace tidemark {
 namespace {
 
-absl::Status Decide(Producer* producer) {
+absl::Status Commit(Producer* producer) {
   std::string error;
   switch (producer->Commit(&error)) {
     case CommitOutcome::kCommitted: return absl::OkStatus();
@@ -18,6 +22,13 @@ absl::Status Decide(Producer* producer) {
   return absl::InternalError("commit: no outcome");
 }
 
+// Steps 4 and 5, on the decider's thread.
+absl::Status Decide(Producer* producer, const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) {
+  TM_RETURN_IF_ERROR(producer->SendOffsets(offsets, group));
+  TM_RETURN_IF_ERROR(Failpoint("commit.before_decision"));
+  return Commit(producer);
+}
+
 absl::Status Apply(const std::vector<Task*>& tasks, const Producer& producer) {
   for (Task* task : tasks) TM_RETURN_IF_ERROR(Annotate(task->Applied(producer), task->id().ToString()));
   return absl::OkStatus();
@@ -25,9 +36,42 @@ absl::Status Apply(const std::vector<Task*>& tasks, const Producer& producer) {
 
 }  // namespace
 
-absl::Status CommitTasks(const std::vector<Task*>& tasks, const GroupMetadata& group, Consumer* fresh_group,
-                         Transaction* transaction) {
-  Producer* const producer = transaction->producer();
+CommitPipeline::CommitPipeline(const Runtime& runtime, std::string transactional_id)
+    : runtime_(runtime), transactional_id_(std::move(transactional_id)), decider_(runtime.new_decider()) {}
+
+CommitPipeline::~CommitPipeline() { Close(); }
+
+absl::Status CommitPipeline::Open() {
+  Close();
+  ProducerOptions options;
+  options.client_id = transactional_id_;
+  for (const SinkPlan& sink : runtime_.plan->sinks) {
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
+  }
+  std::unique_ptr<Producer> producers[2];
+  for (int i = 0; i < 2; ++i) {
+    options.transactional_id = absl::StrCat(transactional_id_, "-", i);
+    TM_ASSIGN_OR_RETURN(producers[i], runtime_.kafka->NewProducer(options));
+    TM_RETURN_IF_ERROR(producers[i]->InitTransactions());
+  }
+  std::move(std::begin(producers), std::end(producers), std::begin(producers_));
+  transaction_.emplace(producers_[0].get(), producers_[1].get(), runtime_.options.commit_bytes);
+  return absl::OkStatus();
+}
+
+void CommitPipeline::Close() {
+  if (deciding_) (void)decider_->Wait(Decider::kForever);
+  deciding_.reset();
+  undone_ = nullptr;
+  transaction_.reset();
+  for (std::unique_ptr<Producer>& producer : producers_) producer.reset();
+}
+
+absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group,
+                                   Consumer* fresh_group) {
+  if (deciding_) return absl::InternalError("a commit began before the last one was decided");
+  Producer* const producer = transaction_->producer();
   TM_RETURN_IF_ERROR(Failpoint("commit.before_prepare"));
   for (Task* task : tasks) TM_RETURN_IF_ERROR(Annotate(task->PrepareCommit(), task->id().ToString()));
   TM_RETURN_IF_ERROR(Failpoint("commit.before_flush"));
@@ -35,18 +79,47 @@ absl::Status CommitTasks(const std::vector<Task*>& tasks, const GroupMetadata& g
   TM_RETURN_IF_ERROR(Failpoint("commit.after_flush"));
   std::vector<OffsetToCommit> offsets;
   for (const Task* task : tasks) task->AppendOffsets(&offsets);
-  if (MutationActive(Mutation::kGroupMetadataFetchedFresh)) {
-    TM_RETURN_IF_ERROR(producer->SendOffsets(offsets, *fresh_group->Group()));
-  } else {
-    TM_RETURN_IF_ERROR(producer->SendOffsets(offsets, group));
-  }
-  TM_RETURN_IF_ERROR(Failpoint("commit.before_decision"));
   if (MutationActive(Mutation::kApplyBeforeCommit)) TM_RETURN_IF_ERROR(Apply(tasks, *producer));
-  TM_RETURN_IF_ERROR(Decide(producer));
-  transaction->Reset();
+  transaction_->Seal();
+  deciding_ = InFlightCommit{producer, std::move(tasks)};
+  decider_->Start([producer, offsets = std::move(offsets), group = std::move(group), fresh_group] {
+    const bool fresh = MutationActive(Mutation::kGroupMetadataFetchedFresh);
+    return Decide(producer, offsets, fresh ? *fresh_group->Group() : *group);
+  });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> CommitPipeline::Finish(int64_t max_wait_us) {
+  if (!deciding_) return true;
+  const std::optional<absl::Status> verdict = decider_->Wait(max_wait_us);
+  if (!verdict) return false;
+  const InFlightCommit commit = *std::exchange(deciding_, std::nullopt);
+  if (!verdict->ok()) {
+    undone_ = commit.producer;
+    return *verdict;
+  }
   TM_RETURN_IF_ERROR(Failpoint("commit.after_decision"));
-  if (MutationActive(Mutation::kApplyBeforeCommit)) return absl::OkStatus();
-  return Apply(tasks, *producer);
+  if (!MutationActive(Mutation::kApplyBeforeCommit)) TM_RETURN_IF_ERROR(Apply(commit.tasks, *commit.producer));
+  return true;
+}
+
+absl::StatusOr<bool> CommitPipeline::Abort() {
+  if (!opened()) return false;
+  if (deciding_) {
+    const absl::Status verdict = *decider_->Wait(Decider::kForever);
+    Producer* const producer = std::exchange(deciding_, std::nullopt)->producer;
+    if (!verdict.ok()) undone_ = producer;
+    // Only a producer that knows its transaction to be undecided can abort it.
+    if (absl::IsUnknown(verdict) || absl::IsCancelled(verdict)) return verdict;
+  }
+  bool aborted = false;
+  for (Producer* producer : {std::exchange(undone_, nullptr), transaction_->open() ? transaction_->producer() : nullptr}) {
+    if (producer == nullptr) continue;
+    aborted = true;
+    TM_RETURN_IF_ERROR(FencedAsCancelled(producer->Abort()));
+  }
+  transaction_->Reset();
+  return aborted;
 }
 
 }  // namespace tidemark

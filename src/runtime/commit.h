@@ -12,22 +12,77 @@
 //
 // Before 5 nothing has left the overlay; a failure there means abort, drop the overlay, reopen. After 5 nothing can fail
 // but this process, and then the changelog has it all.
+//
+// Commits are pipelined: while 4 and 5 of commit n wait for the brokers, the tasks go on with the rows of n+1, in an
+// overlay of their own and in a transaction of the thread's other producer. What keeps this exactly once:
+//
+//   - the first record of n+1 is written after 3 of n, so that in every partition n's records precede n+1's;
+//   - 1 of n+1 comes after 6 of n: one commit is decided at a time, and its offsets are sent after n's were committed. The
+//     coordinator keeps the offset whose record stands later in its own log, whichever transaction's marker comes first;
+//   - where n isn't committed, n+1 is aborted with it: its rows were computed on n's state;
+//   - both producers have run init_transactions before any offset or changelog is read, so that whoever opens a task
+//     next has fenced both transactions of a dead owner (a static member keeps its transactional ids; another member
+//     waits for pending offsets and reads the changelog up to its high watermark, as ever).
+//
+// CommitPipeline belongs to one stream thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "src/kafka/client.h"
+#include "src/runtime/decider.h"
 #include "src/runtime/task.h"
 #include "src/runtime/transaction.h"
 
 namespace tidemark {
 
-// Commits these tasks (all of the thread that are dirty). Aborted, Unavailable: not committed, abort and reopen. Unknown:
-// replace the producer and reopen. Cancelled: the producer is fenced. FailedPrecondition: the membership is. Any other: stop. `fresh_group` is only asked by a mutation.
-absl::Status CommitTasks(const std::vector<Task*>& tasks, const GroupMetadata& group, Consumer* fresh_group,
-                         Transaction* transaction);
+class CommitPipeline {
+ public:
+  CommitPipeline(const Runtime& runtime, std::string transactional_id);
+  ~CommitPipeline();
+
+  // Makes both producers and runs their init_transactions. Old ones are closed first; no task may hold the transaction.
+  absl::Status Open();
+  // The producers are of no more use.
+  void Close();
+  bool opened() const { return transaction_.has_value(); }
+  // Of the tasks; lives from Open to Close.
+  Transaction* transaction() { return &*transaction_; }
+  const Transaction* transaction() const { return &*transaction_; }
+
+  // Steps 1 to 3 for these tasks (all of the thread that are dirty), and 4 and 5 begun. Nothing may be in flight.
+  // `fresh_group` is only asked by a mutation.
+  absl::Status Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group, Consumer* fresh_group);
+  bool InFlight() const { return deciding_.has_value(); }
+  // Step 6, once the commit in flight is decided; waits for that at most `max_wait_us`. False: not yet. Aborted,
+  // Unavailable: not committed. Unknown: the log will tell. Cancelled: the producer is fenced. FailedPrecondition: the
+  // membership is. After an error: Abort, and reopen.
+  absl::StatusOr<bool> Finish(int64_t max_wait_us);
+
+  // Waits for a decision in flight, whatever it is, without applying it; then ends what is open. True: there was something to
+  // abort. Any error: the producers must be opened again (Cancelled: they are fenced).
+  absl::StatusOr<bool> Abort();
+
+ private:
+  struct InFlightCommit {
+    Producer* producer;
+    std::vector<Task*> tasks;
+  };
+
+  const Runtime& runtime_;
+  const std::string transactional_id_;
+  std::unique_ptr<Producer> producers_[2];
+  std::optional<Transaction> transaction_;
+  std::optional<InFlightCommit> deciding_;
+  Producer* undone_ = nullptr;  // its transaction was not committed and is to be aborted
+  std::unique_ptr<Decider> decider_;
+};
 
 }  // namespace tidemark

@@ -13,6 +13,7 @@
 #include "src/base/time.h"
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
+#include "src/runtime/decider.h"
 #include "state/task_state.h"
 
 namespace tidemark {
@@ -47,6 +48,7 @@ struct Runtime {
   Clock* clock = nullptr;            // thread-safe
   RunControl* control = nullptr;
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
+  std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;
 };
 
 }  // namespace tidemark

@@ -8,7 +8,6 @@
 
 #include "src/base/mutation.h"
 #include "src/base/status.h"
-#include "src/runtime/commit.h"
 
 namespace tidemark {
 namespace {
@@ -17,6 +16,8 @@ namespace {
 constexpr int64_t kPositionCommitUs = kSecond;
 // How long one turn of the loop may restore before the consumer is polled again.
 constexpr int64_t kOpeningSliceUs = kSecond / 20;
+// While a commit is in flight the thread looks after it at least this often.
+constexpr int64_t kInFlightWaitUs = kMillisecond;
 constexpr int64_t kMaxBackoffUs = 2 * kSecond;
 // After the producer was fenced: longer than a heartbeat, so that a membership that a newer process has taken over is
 // known to be lost before a new producer fences that process in turn.
@@ -47,18 +48,16 @@ StreamThread::StreamThread(const Runtime& runtime, int index)
       transactional_id_(absl::StrCat(runtime.plan->name, "-", runtime.options.instance_id, "-", index)),
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
-      group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)) {
+      group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
+      pipeline_(runtime, transactional_id_) {
   const absl::MutexLock lock(&mutex_);
   status_.commit_histogram.assign(std::size(kCommitBucketsMs) + 1, 0);
 }
 
-StreamThread::~StreamThread() {
-  tasks_.clear();
-  openers_.reset();
-}
+StreamThread::~StreamThread() { DropTasks(); }
 
 absl::Status StreamThread::Start() {
-  if (producer_ == nullptr) TM_RETURN_IF_ERROR(NewProducer());
+  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(NewProducers());
   if (consumer_ == nullptr) {
     ConsumerOptions options;
     options.group = runtime_.plan->name;
@@ -71,33 +70,23 @@ absl::Status StreamThread::Start() {
   return absl::OkStatus();
 }
 
-absl::Status StreamThread::NewProducer() {
-  tasks_.clear();  // they point at the transaction
-  task_of_.clear();
-  openers_.reset();
-  transaction_.reset();
-  producer_.reset();
-  ProducerOptions options;
-  options.transactional_id = transactional_id_;
-  options.client_id = transactional_id_;
-  for (const SinkPlan& sink : runtime_.plan->sinks) {
-    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
-    if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
-  }
-  TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
-  TM_RETURN_IF_ERROR(producer->InitTransactions());
-  producer_ = std::move(producer);
-  transaction_.emplace(producer_.get(), runtime_.options.commit_bytes);
-  return absl::OkStatus();
-}
-
-// The producer is of no more use; the next opening makes another, not before it is known that the membership stands.
-absl::Status StreamThread::DropProducer() {
+// They all point at the transaction.
+void StreamThread::DropTasks() {
   tasks_.clear();
   task_of_.clear();
   openers_.reset();
-  transaction_.reset();
-  producer_.reset();
+  dirty_since_us_ = moved_since_us_ = -1;
+}
+
+absl::Status StreamThread::NewProducers() {
+  DropTasks();
+  return pipeline_.Open();
+}
+
+// The producers are of no more use; the next opening makes others, not before it is known that the membership stands.
+absl::Status StreamThread::DropProducers() {
+  DropTasks();
+  pipeline_.Close();
   retry_at_us_ = runtime_.clock->MonotonicUs() + kFencedWaitUs;
   return absl::OkStatus();
 }
@@ -130,6 +119,7 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
 int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
   const int64_t now = runtime_.clock->MonotonicUs();
   if (state_ == State::kOpening) return std::clamp<int64_t>(retry_at_us_ - now, 0, max_wait_us);
+  if (pipeline_.InFlight()) return std::min(kInFlightWaitUs, max_wait_us);
   if (dirty_since_us_ < 0) return max_wait_us;
   return std::clamp<int64_t>(dirty_since_us_ + runtime_.plan->commit_interval_us - now, 0, max_wait_us);
 }
@@ -168,18 +158,18 @@ absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partiti
 // Ends the transaction and lets go of the tasks; their stores stay open for the next owner in this process.
 absl::Status StreamThread::LeaveTasks(bool commit) {
   absl::Status status;
-  if (commit && state_ == State::kRunning && !TasksToCommit(true).empty()) status = Commit();
+  if (commit && state_ == State::kRunning) {
+    status = BeginCommit();
+    if (status.ok()) status = FinishCommit(Decider::kForever).status();
+  }
   if (!status.ok() && Retryable(status)) {
     LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
-    status = absl::IsUnknown(status) ? NewProducer() : absl::IsCancelled(status) ? DropProducer() : AbortTransaction();
+    status = absl::IsUnknown(status) ? NewProducers() : absl::IsCancelled(status) ? DropProducers() : AbortTransaction();
   } else if (status.ok()) {
     status = AbortTransaction();
   }
-  tasks_.clear();
+  DropTasks();
   kept_.clear();
-  task_of_.clear();
-  openers_.reset();
-  dirty_since_us_ = moved_since_us_ = -1;
   Publish(true);
   return status;
 }
@@ -211,7 +201,7 @@ absl::Status StreamThread::BeginOpening() {
   }
   openers_.emplace();
   for (const auto& [stage, partition] : wanted) {
-    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, &*transaction_));
+    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, pipeline_.transaction()));
     const auto kept = kept_.find(openers_->back()->id());
     if (kept != kept_.end()) openers_->back()->Use(std::move(kept->second));
   }
@@ -221,7 +211,7 @@ absl::Status StreamThread::BeginOpening() {
 absl::Status StreamThread::ContinueOpening() {
   const int64_t start = runtime_.clock->MonotonicUs();
   if (start < retry_at_us_) return absl::OkStatus();
-  if (producer_ == nullptr) TM_RETURN_IF_ERROR(NewProducer());
+  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(NewProducers());
   if (!openers_) TM_RETURN_IF_ERROR(BeginOpening());
   while (!openers_->empty()) {
     TM_ASSIGN_OR_RETURN(std::unique_ptr<Task> task, openers_->back()->Step());
@@ -244,7 +234,10 @@ absl::Status StreamThread::BeginRunning() {
     TM_RETURN_IF_ERROR(task->Advance());
     fresh.push_back(task.get());
   }
-  if (!fresh.empty()) TM_RETURN_IF_ERROR(CommitTasks(fresh, *group_, consumer_.get(), &*transaction_));
+  if (!fresh.empty()) {
+    TM_RETURN_IF_ERROR(pipeline_.Begin(fresh, group_, consumer_.get()));
+    TM_RETURN_IF_ERROR(pipeline_.Finish(Decider::kForever).status());
+  }
   std::vector<std::pair<TopicPartition, Offset>> positions;
   task_of_.clear();
   for (const auto& task : tasks_) {
@@ -273,9 +266,9 @@ absl::Status StreamThread::ProcessPolled(PollResult polled) {
     if (task == nullptr) continue;  // of a stage that lacks another of its partitions
     TM_RETURN_IF_ERROR(task->Process(*fetch));
     fetch.reset();
-    if (transaction_->Full()) {
+    if (pipeline_.transaction()->Full()) {
       TM_RETURN_IF_ERROR(AdvanceAll());
-      TM_RETURN_IF_ERROR(Commit());
+      TM_RETURN_IF_ERROR(BeginCommit());
     }
   }
   for (const auto& [partition, end] : polled.ends) {
@@ -288,70 +281,82 @@ absl::Status StreamThread::ProcessPolled(PollResult polled) {
 absl::Status StreamThread::AdvanceAll() {
   for (const auto& task : tasks_) {
     do {
-      if (transaction_->Full()) TM_RETURN_IF_ERROR(Commit());
+      if (pipeline_.transaction()->Full()) TM_RETURN_IF_ERROR(BeginCommit());
       TM_RETURN_IF_ERROR(task->Advance());
     } while (task->AdvancePending());
   }
   const int64_t now = runtime_.clock->MonotonicUs();
   const bool dirty = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->Dirty(); });
   const bool moved = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->PositionMoved(); });
-  if ((dirty || transaction_->open()) && dirty_since_us_ < 0) dirty_since_us_ = now;
+  if ((dirty || pipeline_.transaction()->open()) && dirty_since_us_ < 0) dirty_since_us_ = now;
   if (moved && moved_since_us_ < 0) moved_since_us_ = now;
   return absl::OkStatus();
 }
 
 absl::Status StreamThread::CommitIfDue() {
+  TM_ASSIGN_OR_RETURN(const bool free, FinishCommit(0));
+  if (!free) return absl::OkStatus();
   const int64_t now = runtime_.clock->MonotonicUs();
   const bool rows_due = dirty_since_us_ >= 0 && now - dirty_since_us_ >= runtime_.plan->commit_interval_us;
   const int64_t position_wait = runtime_.control->until_end ? 0 : kPositionCommitUs;
   const bool positions_due = moved_since_us_ >= 0 && now - moved_since_us_ >= position_wait;
-  return rows_due || positions_due ? Commit() : absl::OkStatus();
+  return rows_due || positions_due ? BeginCommit() : absl::OkStatus();
 }
 
-std::vector<Task*> StreamThread::TasksToCommit(bool with_positions) const {
+std::vector<Task*> StreamThread::TasksToCommit() const {
   std::vector<Task*> tasks;
   for (const auto& task : tasks_) {
     // With a transaction open every task that may have written to it must be part of the commit.
-    if (transaction_->open() || task->Dirty() || (with_positions && task->PositionMoved())) tasks.push_back(task.get());
+    if (pipeline_.transaction()->open() || task->Dirty() || task->PositionMoved()) tasks.push_back(task.get());
   }
   return tasks;
 }
 
-absl::Status StreamThread::Commit() {
-  const std::vector<Task*> tasks = TasksToCommit(true);
+// Commits what there is to commit, after the commit in flight, which is waited for.
+absl::Status StreamThread::BeginCommit() {
+  TM_RETURN_IF_ERROR(FinishCommit(Decider::kForever).status());
+  const std::vector<Task*> tasks = TasksToCommit();
   if (tasks.empty()) return absl::OkStatus();
-  const int64_t start = runtime_.clock->MonotonicUs();
-  TM_RETURN_IF_ERROR(CommitTasks(tasks, *group_, consumer_.get(), &*transaction_));
-  const int64_t end = runtime_.clock->MonotonicUs();
+  commit_began_us_ = runtime_.clock->MonotonicUs();
+  TM_RETURN_IF_ERROR(pipeline_.Begin(tasks, group_, consumer_.get()));
   dirty_since_us_ = moved_since_us_ = -1;
+  return absl::OkStatus();
+}
+
+// True: no commit is in flight any more.
+absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
+  if (!pipeline_.InFlight()) return true;
+  TM_ASSIGN_OR_RETURN(const bool finished, pipeline_.Finish(max_wait_us));
+  if (!finished) return false;
   failures_ = 0;
+  const int64_t end = runtime_.clock->MonotonicUs();
+  const int64_t took = end - commit_began_us_;
   {
     const absl::MutexLock lock(&mutex_);
     ++status_.commits;
     status_.last_commit_us = end;
-    status_.commit_time_us = end - start;
-    status_.commit_time_sum_us += end - start;
+    status_.commit_time_us = took;
+    status_.commit_time_sum_us += took;
     for (size_t i = 0; i < std::size(kCommitBucketsMs); ++i) {
-      if (end - start <= kCommitBucketsMs[i] * kMillisecond) ++status_.commit_histogram[i];
+      if (took <= kCommitBucketsMs[i] * kMillisecond) ++status_.commit_histogram[i];
     }
     ++status_.commit_histogram.back();
   }
   Publish(true);
-  return absl::OkStatus();
+  return true;
 }
 
 absl::Status StreamThread::AbortTransaction() {
-  if (!transaction_ || !transaction_->open()) return absl::OkStatus();
-  transaction_->Reset();
+  const absl::StatusOr<bool> aborted = pipeline_.Abort();
+  if (aborted.ok() && !*aborted) return absl::OkStatus();
   {
     const absl::MutexLock lock(&mutex_);
     ++status_.aborts;
   }
-  const absl::Status aborted = FencedAsCancelled(producer_->Abort());
-  if (aborted.ok()) return aborted;
-  if (absl::IsCancelled(aborted)) return DropProducer();
-  LOG(WARNING) << transactional_id_ << ": abort failed, the producer is replaced: " << aborted;
-  return NewProducer();
+  if (aborted.ok()) return absl::OkStatus();
+  if (absl::IsCancelled(aborted.status())) return DropProducers();
+  LOG(WARNING) << transactional_id_ << ": abort failed, the producers are replaced: " << aborted.status();
+  return NewProducers();
 }
 
 // Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again.
@@ -359,10 +364,7 @@ absl::Status StreamThread::Recover(const absl::Status& cause) {
   if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
     for (const auto& task : tasks_) kept_[task->id()] = task->ReleaseState();
   }
-  tasks_.clear();
-  task_of_.clear();
-  openers_.reset();
-  dirty_since_us_ = moved_since_us_ = -1;
+  DropTasks();
   if (!Retryable(cause)) {
     (void)AbortTransaction();  // so that readers needn't wait for its time-out
     return cause;
@@ -370,13 +372,13 @@ absl::Status StreamThread::Recover(const absl::Status& cause) {
   LOG(WARNING) << transactional_id_ << ": back to the last commit: " << cause;
   absl::Status status;
   if (absl::IsCancelled(cause)) {
-    status = DropProducer();
+    status = DropProducers();
   } else {
-    status = absl::IsUnknown(cause) ? NewProducer() : AbortTransaction();
+    status = absl::IsUnknown(cause) ? NewProducers() : AbortTransaction();
   }
   if (!status.ok()) {
     if (!Retryable(status)) return status;
-    (void)DropProducer();  // ContinueOpening makes another
+    (void)DropProducers();  // ContinueOpening makes others
   }
   ++failures_;
   const int64_t backoff = std::min<int64_t>(kMaxBackoffUs, 10 * kMillisecond << std::min(failures_, 10));
@@ -403,11 +405,11 @@ void StreamThread::Publish(bool with_tasks) {
       next.tasks.push_back(task->status());
       const auto [changelog, before] = task->TrimBefore();
       if (before > 0) next.trims[changelog] = before;
-      for (const auto& [input, position] : next.tasks.back().positions) {
+      for (const auto& [input, position] : task->CommittedPositions()) {
         // An internal topic has one reader, and this is where it has committed to.
         const bool internal = std::any_of(runtime_.plan->edges.begin(), runtime_.plan->edges.end(),
                                           [&](const Edge& edge) { return edge.topic == input.topic; });
-        if (internal && !task->Dirty() && !task->PositionMoved()) next.trims[input] = position;
+        if (internal) next.trims[input] = position;
       }
     }
     if (openers_) {

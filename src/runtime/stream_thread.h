@@ -1,4 +1,4 @@
-// A stream thread: one consumer, one transactional producer, and the tasks of the partitions it was assigned. Shares
+// A stream thread: one consumer, a pair of transactional producers, and the tasks of the partitions it was assigned. Shares
 // nothing on the data path. Runs as a loop over Step(), which the simulator calls too; every wait is bounded.
 //
 //                     kAssigned                       all tasks open
@@ -8,14 +8,17 @@
 //         \------------- kRevoked (commit), kLost (abort) -----------------/
 //
 // Rules kept here:
-//   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop commits, or
-//     where the assignment is lost aborts, the open transaction and only then unassigns. The group metadata is copied once,
-//     when an assignment arrives, and that copy alone is sent; a copy that isn't valid counts as an assignment lost.
+//   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop waits for the
+//     commit in flight, commits, or where the assignment is lost aborts, the open transaction and only then unassigns. The
+//     group metadata is copied once, when an assignment arrives, and that copy alone is sent; a copy that isn't valid
+//     counts as an assignment lost.
 //   - Every assignment opens every task of the thread, kept stores too (task_opener.h).
 //   - An abort drops the overlay and rewinds every task of the thread: the tasks are destroyed and opened again.
 //   - A fenced producer (its transaction timed out, or a newer process has this name) is replaced only when a heartbeat
 //     has had time to tell whether the membership still stands; where it doesn't, the consumer's error ends the thread.
-//   - After a commit with unknown outcome: new producer, init_transactions, then the tasks are opened.
+//   - After a commit with unknown outcome: new producers, init_transactions, then the tasks are opened.
+//
+// How a commit is made, and how the next one's rows are processed meanwhile, stands in commit.h.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +33,10 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/kafka/client.h"
+#include "src/runtime/commit.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/task.h"
 #include "src/runtime/task_opener.h"
-#include "src/runtime/transaction.h"
 
 namespace tidemark {
 
@@ -47,7 +50,7 @@ struct ThreadStatus {
   int64_t commits = 0, aborts = 0;
   int64_t last_commit_us = 0;      // monotonic
   int64_t last_step_us = 0;        // monotonic; healthz looks at it
-  int64_t commit_time_us = 0;      // of the last commit
+  int64_t commit_time_us = 0;      // of the last commit, from its preparation to its application
   int64_t commit_time_sum_us = 0;
   // Commits by duration: bucket i counts those of at most kCommitBucketsMs[i]; the last one all.
   std::vector<int64_t> commit_histogram;
@@ -74,8 +77,8 @@ class StreamThread {
  private:
   using State = ThreadStatus::State;
 
-  absl::Status NewProducer();
-  absl::Status DropProducer();
+  absl::Status NewProducers();
+  absl::Status DropProducers();
   absl::Status OnRebalance(const Rebalance& rebalance);
   absl::Status OnAssigned(const std::vector<TopicPartition>& partitions);
   absl::Status LeaveTasks(bool commit);
@@ -85,11 +88,13 @@ class StreamThread {
   absl::Status ProcessPolled(PollResult polled);
   absl::Status AdvanceAll();
   absl::Status CommitIfDue();
-  absl::Status Commit();
+  absl::Status BeginCommit();
+  absl::StatusOr<bool> FinishCommit(int64_t max_wait_us);
   absl::Status Recover(const absl::Status& cause);
   absl::Status AbortTransaction();
+  void DropTasks();
   int64_t WaitUs(int64_t max_wait_us) const;
-  std::vector<Task*> TasksToCommit(bool with_positions) const;
+  std::vector<Task*> TasksToCommit() const;
   Task* TaskOf(const TopicPartition& partition) const;
   void Publish(bool with_tasks);
 
@@ -99,8 +104,8 @@ class StreamThread {
 
   State state_ = State::kUnassigned;
   std::unique_ptr<Consumer> consumer_;
-  std::unique_ptr<Producer> producer_;
-  std::optional<Transaction> transaction_;
+  CommitPipeline pipeline_;
+  int64_t commit_began_us_ = 0;  // of the commit in flight; monotonic
   std::shared_ptr<const GroupMetadata> group_;  // copied when the assignment arrived
   std::vector<TopicPartition> assigned_;
   std::optional<std::vector<std::unique_ptr<TaskOpener>>> openers_;

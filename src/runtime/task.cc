@@ -336,6 +336,7 @@ absl::Status Task::AdvanceOperator(int node, Mark mark) {
 }
 
 absl::Status Task::PrepareCommit() {
+  if (prepared_) return absl::InternalError("a commit is prepared before the last one is applied");
   const uint64_t commit = commit_ + 1;
   const int64_t now = runtime_.clock->MonotonicUs();
   for (const auto& state : nodes_) {
@@ -349,6 +350,7 @@ absl::Status Task::PrepareCommit() {
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
   std::vector<OutRecord> records;
   for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
+  dirty_ = position_moved_ = false;
   const std::string topic = ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]);
   if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
   return transaction_->Produce(topic, records);
@@ -416,9 +418,17 @@ absl::Status Task::Applied(const Producer& producer) {
   TM_RETURN_IF_ERROR(state_->Apply(*prepared_, written->first, written->second));
   commit_ = prepared_->commit();
   prepared_.reset();
-  dirty_ = false;
-  position_moved_ = false;
   return absl::OkStatus();
+}
+
+std::vector<std::pair<TopicPartition, Offset>> Task::CommittedPositions() const {
+  std::vector<std::pair<TopicPartition, Offset>> positions;
+  const packed::CommitRecord* record = state_->committed();
+  if (record == nullptr) return positions;
+  for (const packed::InputOffset& input : record->inputs()) {
+    positions.emplace_back(TopicPartition{input.topic(), partition_}, input.offset());
+  }
+  return positions;
 }
 
 std::pair<TopicPartition, Offset> Task::TrimBefore() const {

@@ -3,6 +3,8 @@
 //
 //            Open ------> Process / Advance, any number of times ------> PrepareCommit
 //              ^                                                              |
+//              |                  Process / Advance, for the next commit, any number of times
+//              |                                                              |
 //              |                     committed: Applied <--------------------/ \--> aborted: the task is destroyed
 //              \--- a new Task                 |                                    and opened again
 //                                              \--> Process ...
@@ -80,12 +82,15 @@ class Task {
   bool AdvancePending() const { return advance_again_; }
 
   // ---- The commit.
-  // Puts results, packed rows and the changelog record into the transaction.
+  // Puts results, packed rows and the changelog record into the transaction. What is processed from now on belongs to the
+  // next commit, which can't be prepared before this one is applied.
   absl::Status PrepareCommit();
   // All input positions, with "<commit>:<identity>:..." as metadata.
   void AppendOffsets(std::vector<OffsetToCommit>* offsets) const;
-  // The transaction is committed: applies it to RocksDB.
+  // The transaction, which was `producer`'s, is committed: applies it to RocksDB.
   absl::Status Applied(const Producer& producer);
+  // Where the last commit applied stands in the inputs.
+  std::vector<std::pair<TopicPartition, Offset>> CommittedPositions() const;
   // Where the changelog may be trimmed now; nothing to trim: 0.
   std::pair<TopicPartition, Offset> TrimBefore() const;
 

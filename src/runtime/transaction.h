@@ -1,9 +1,13 @@
 // The open transaction of a stream or sink thread: everything a commit will make visible goes through here. Begins with the
 // first record, so a thread with nothing to say opens none. Used by one thread.
+//
+// With two producers it goes back and forth between them: Seal leaves the one to whoever decides its transaction, and what
+// comes after that goes into a transaction of the other.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -20,7 +24,9 @@ absl::Status FencedAsCancelled(const absl::Status& status);
 class Transaction {
  public:
   // `byte_bound`: what one transaction should carry at most; Full() says that it is reached.
-  Transaction(Producer* producer, int64_t byte_bound) : producer_(producer), byte_bound_(byte_bound) {}
+  Transaction(Producer* producer, int64_t byte_bound) : Transaction(producer, producer, byte_bound) {}
+  Transaction(Producer* producer, Producer* next, int64_t byte_bound)
+      : producer_(producer), next_(next), byte_bound_(byte_bound) {}
 
   // For a transaction that only carries offsets.
   absl::Status BeginIfClosed();
@@ -37,9 +43,16 @@ class Transaction {
     open_ = false;
     bytes_ = 0;
   }
+  // Hands the open transaction over to be decided, which must have ended before this one is sealed in turn.
+  Producer* Seal() {
+    Reset();
+    std::swap(producer_, next_);
+    return next_;
+  }
 
  private:
   Producer* producer_;
+  Producer* next_;
   const int64_t byte_bound_;
   bool open_ = false;
   int64_t bytes_ = 0;

@@ -112,7 +112,9 @@ absl::Status SimLog::AddOffsets(const std::string& transactional_id, ProducerSes
   TM_RETURN_IF_ERROR(CheckSession(transactional_id, session));
   Transaction& txn = transactions_[transactional_id];
   Start(&txn, now_us);
-  for (const OffsetToCommit& o : offsets) txn.offsets[group][o.partition] = CommittedOffset{o.offset, o.metadata};
+  for (const OffsetToCommit& o : offsets) {
+    txn.offsets[group][o.partition] = {CommittedOffset{o.offset, o.metadata}, ++offsets_appended_};
+  }
   return absl::OkStatus();
 }
 
@@ -150,7 +152,10 @@ void SimLog::Mark(Transaction* txn, int64_t now_us) {
   if (txn->offsets_due_us <= now_us) {
     if (*txn->decision) {
       for (auto& [group, offsets] : txn->offsets) {
-        for (auto& [tp, offset] : offsets) offsets_[group][tp] = offset;
+        for (const auto& [tp, offset] : offsets) {
+          AppendedOffset& newest = offsets_[group][tp];
+          if (newest.appended < offset.appended) newest = offset;
+        }
       }
     }
     txn->offsets.clear();
@@ -178,7 +183,9 @@ void SimLog::MarkPartition(const Transaction& txn, const TopicPartition& tp, int
 // ---- Committed offsets ---------------------------------------------------------------------------------------------
 
 void SimLog::CommitOffsets(const std::string& group, const std::vector<OffsetToCommit>& offsets) {
-  for (const OffsetToCommit& o : offsets) offsets_[group][o.partition] = CommittedOffset{o.offset, o.metadata};
+  for (const OffsetToCommit& o : offsets) {
+    offsets_[group][o.partition] = {CommittedOffset{o.offset, o.metadata}, ++offsets_appended_};
+  }
 }
 
 absl::StatusOr<std::map<TopicPartition, CommittedOffset>> SimLog::Offsets(
@@ -202,7 +209,7 @@ CommittedOffset SimLog::StableOffset(const std::string& group, const TopicPartit
   const auto offsets = offsets_.find(group);
   if (offsets == offsets_.end()) return CommittedOffset();
   const auto found = offsets->second.find(tp);
-  return found == offsets->second.end() ? CommittedOffset() : found->second;
+  return found == offsets->second.end() ? CommittedOffset() : found->second.committed;
 }
 
 }  // namespace tidemark::sim

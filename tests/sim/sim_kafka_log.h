@@ -100,7 +100,13 @@ class SimLog {
   int64_t transactions_timed_out() const { return transactions_timed_out_; }
 
  private:
-  using GroupOffsets = std::map<TopicPartition, CommittedOffset>;
+  // Where the record of it stands in the coordinator's own log decides which of two offsets is the newer one, not which
+  // of two transactions' markers comes first.
+  struct AppendedOffset {
+    CommittedOffset committed;
+    int64_t appended = 0;
+  };
+  using GroupOffsets = std::map<TopicPartition, AppendedOffset>;
 
   struct Transaction {
     ProducerSession session;
@@ -128,6 +134,7 @@ class SimLog {
   std::map<std::string, Transaction> transactions_;
   std::map<std::string, GroupOffsets> offsets_;
   int64_t next_producer_id_ = 1;
+  int64_t offsets_appended_ = 0;
   int64_t transactions_timed_out_ = 0;
 };
 

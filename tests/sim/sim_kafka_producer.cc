@@ -95,8 +95,11 @@ std::optional<std::pair<Offset, Offset>> SimProducer::Written(const TopicPartiti
 }
 
 absl::Status SimProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) {
+  const auto cancelled = [](const absl::Status& status) {
+    return absl::IsFailedPrecondition(status) ? absl::CancelledError(status.message()) : status;
+  };
   if (auto status = process_->Enter(SimCall::kSendOffsets, true); !status.ok()) return Failed(status);
-  TM_RETURN_IF_ERROR(Expect(State::kOpen, "SendOffsets"));
+  TM_RETURN_IF_ERROR(cancelled(Expect(State::kOpen, "SendOffsets")));
   for (const OffsetToCommit& o : offsets) {
     if (o.offset < 0)
       return Failed(absl::InternalError(absl::StrCat("sending a negative offset of ", ToString(o.partition))));
@@ -112,7 +115,7 @@ absl::Status SimProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets
   if (auto status = cluster_->log().AddOffsets(options_.transactional_id, session_, metadata->who().group, offsets,
                                                cluster_->clock().MonotonicUs());
       !status.ok()) {
-    return Failed(status);
+    return cancelled(Failed(status));
   }
   return Failed(process_->Leave(SimCall::kSendOffsets, true));
 }

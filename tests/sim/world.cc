@@ -53,6 +53,27 @@ constexpr int32_t kPartitions = 2;
     std::string Json() const { return absl::StrCat("{\"id\":", id, ",\"place\":", place, ",\"at\":", at, "}"); }
   };
 
+  // Decides when asked, or some asks later, and says so at once or later still: so rows of the next commit are processed
+  // both before and after the decision, and crashes fall between it and its becoming known.
+  class SimDecider final : public Decider {
+   public:
+    explicit SimDecider(SimRandom* random) : random_(random) {}
+
+    void Start(std::function<absl::Status()> decide) override { decide_ = std::move(decide); }
+
+    std::optional<absl::Status> Wait(int64_t max_wait_us) override {
+      const bool now = max_wait_us == kForever;
+      if (decide_ != nullptr && (now || random_->Below(2) == 0)) verdict_ = std::exchange(decide_, nullptr)();
+      if (now || random_->Below(2) == 0) return std::exchange(verdict_, std::nullopt);
+      return std::nullopt;
+    }
+
+   private:
+    SimRandom* const random_;
+    std::function<absl::Status()> decide_;
+    std::optional<absl::Status> verdict_;
+  };
+
   // One process: destroyed when it crashes, made again on the same disk (or an empty one).
 struct WorkerProcess {
     std::unique_ptr<KafkaClient> kafka;
@@ -140,6 +161,7 @@ struct WorkerProcess {
         for (int i = 0; i < 16; ++i) bytes += static_cast<char>(random_.Below(256));
         return bytes;
       };
+      runtime.new_decider = [this] { return std::make_unique<SimDecider>(&random_); };
       runtime.options.instance_id = absl::StrCat("w", w);
       runtime.options.poll_records = 1 + random_.Below(40);
       runtime.options.commit_bytes = random_.Below(4) == 0 ? 500 : 1 << 20;

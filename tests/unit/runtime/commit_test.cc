@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/status.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
@@ -58,6 +59,40 @@ class FakeFetch final : public Fetch {
   std::vector<RecordView> records_;
 };
 
+// The pair of producers, in the order in which they are asked for.
+class FakeKafka final : public KafkaClient {
+ public:
+  explicit FakeKafka(std::vector<Producer*> producers) : producers_(std::move(producers)) {}
+
+  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override {
+    return absl::UnimplementedError("no consumer");
+  }
+  absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions& options) override {
+    ids.push_back(options.transactional_id);
+    return std::make_unique<ForwardingProducer>(producers_[next_++ % producers_.size()]);
+  }
+  Admin& admin() override { std::abort(); }
+
+  std::vector<std::string> ids;
+
+ private:
+  const std::vector<Producer*> producers_;
+  size_t next_ = 0;
+};
+
+// Decides when it is waited for to the end.
+class LazyDecider final : public Decider {
+ public:
+  void Start(std::function<absl::Status()> decide) override { decide_ = std::move(decide); }
+  std::optional<absl::Status> Wait(int64_t max_wait_us) override {
+    if (max_wait_us != kForever) return std::nullopt;
+    return std::exchange(decide_, nullptr)();
+  }
+
+ private:
+  std::function<absl::Status()> decide_;
+};
+
 class CommitTest : public ::testing::Test {
  protected:
   CommitTest() {
@@ -91,6 +126,12 @@ class CommitTest : public ::testing::Test {
     runtime_.clock = &clock_;
     runtime_.control = &control_;
     runtime_.new_identity = [] { return std::string(16, 'i'); };
+    runtime_.new_decider = [] { return std::make_unique<LazyDecider>(); };
+    runtime_.kafka = &kafka_;
+    pipeline_.emplace(runtime_, "app-here-0");
+    const absl::Status opened = pipeline_->Open();
+    EXPECT_TRUE(opened.ok()) << opened;
+    calls_.clear();
   }
 
   std::string changelog() const { return ChangelogTopic(plan_, plan_.stages[0]); }
@@ -98,7 +139,7 @@ class CommitTest : public ::testing::Test {
   std::unique_ptr<Task> Open(int32_t partition) {
     auto task = std::make_unique<Task>(runtime_, 0, partition,
                                        std::make_unique<FakeState>(&calls_, &disks_[static_cast<size_t>(partition)]),
-                                       &transaction_);
+                                       pipeline_->transaction());
     const absl::Status opened = task->Open();
     EXPECT_TRUE(opened.ok()) << opened;
     if (task->position("in") < 0) task->SetStart("in", 100);
@@ -111,8 +152,13 @@ class CommitTest : public ::testing::Test {
     ASSERT_TRUE(task->Advance().ok());
   }
 
+  absl::Status Begin(const std::vector<Task*>& tasks) {
+    return pipeline_->Begin(tasks, std::make_shared<FakeGroup>("generation 7"), nullptr);
+  }
+  absl::Status Finish() { return pipeline_->Finish(Decider::kForever).status(); }
   absl::Status Commit(const std::vector<Task*>& tasks) {
-    return CommitTasks(tasks, FakeGroup("generation 7"), nullptr, &transaction_);
+    TM_RETURN_IF_ERROR(Begin(tasks));
+    return Finish();
   }
 
   Plan plan_;
@@ -121,9 +167,16 @@ class CommitTest : public ::testing::Test {
   Runtime runtime_;
   std::vector<std::string> calls_;
   std::unique_ptr<packed::CommitRecord> disks_[2];
-  FakeProducer producer_{&calls_};
-  Transaction transaction_{&producer_, 1 << 20};
+  FakeProducer producer_{&calls_}, other_{&calls_, "other: "};
+  FakeKafka kafka_{{&producer_, &other_}};
+  std::optional<CommitPipeline> pipeline_;
 };
+
+TEST_F(CommitTest, BothProducersAreInitialisedBeforeAnythingIsRead) {
+  ASSERT_TRUE(pipeline_->Open().ok());
+  EXPECT_THAT(calls_, ElementsAre("init", "other: init"));
+  EXPECT_THAT(kafka_.ids, ElementsAre("app-here-0-0", "app-here-0-1", "app-here-0-0", "app-here-0-1"));
+}
 
 TEST_F(CommitTest, ResultsDeltasFlushOffsetsDecisionAndOnlyThenTheState) {
   const auto task = Open(0);
@@ -131,7 +184,7 @@ TEST_F(CommitTest, ResultsDeltasFlushOffsetsDecisionAndOnlyThenTheState) {
   ASSERT_TRUE(Commit({task.get()}).ok());
   EXPECT_THAT(calls_, ElementsAre("begin", "produce out", "encode", "produce " + changelog(), "flush",
                                   "send_offsets generation 7", "commit", "apply commit 1 at [0, 1)"));
-  EXPECT_FALSE(transaction_.open());
+  EXPECT_FALSE(pipeline_->transaction()->open());
   EXPECT_FALSE(task->Dirty());
 }
 
@@ -152,10 +205,10 @@ TEST_F(CommitTest, OffsetsNameTheCommitAndStandBehindTheLastRecord) {
   ASSERT_TRUE(Commit({task.get()}).ok());
   Process(task.get(), 102, {R"({"n":3})"});
   ASSERT_TRUE(Commit({task.get()}).ok());
-  ASSERT_EQ(producer_.sent.size(), 1u);
-  EXPECT_EQ(producer_.sent[0].partition, (TopicPartition{"in", 0}));
-  EXPECT_EQ(producer_.sent[0].offset, 103);
-  const auto metadata = OffsetMetadata::Parse(producer_.sent[0].metadata);
+  ASSERT_EQ(other_.sent.size(), 1u) << "commits go back and forth between the producers";
+  EXPECT_EQ(other_.sent[0].partition, (TopicPartition{"in", 0}));
+  EXPECT_EQ(other_.sent[0].offset, 103);
+  const auto metadata = OffsetMetadata::Parse(other_.sent[0].metadata);
   ASSERT_TRUE(metadata);
   EXPECT_EQ(metadata->commit, 2u);
   EXPECT_EQ(metadata->identity, std::string(16, 'i'));
@@ -163,15 +216,51 @@ TEST_F(CommitTest, OffsetsNameTheCommitAndStandBehindTheLastRecord) {
   EXPECT_EQ(disks_[0]->inputs(0).offset(), 103);
 }
 
+TEST_F(CommitTest, RowsOfTheNextCommitGoIntoTheOtherTransactionWhileThisOneIsDecided) {
+  const auto task = Open(0);
+  Process(task.get(), 100, {R"({"n":1})"});
+  ASSERT_TRUE(Begin({task.get()}).ok());
+  EXPECT_FALSE(task->Dirty());
+  calls_.clear();
+  Process(task.get(), 101, {R"({"n":2})"});
+  EXPECT_TRUE(task->Dirty());
+  EXPECT_FALSE(*pipeline_->Finish(0)) << "not decided yet";
+  EXPECT_TRUE(absl::IsInternal(Begin({task.get()}))) << "one commit is decided at a time";
+  EXPECT_EQ(disks_[0], nullptr);
+  ASSERT_TRUE(Finish().ok());
+  EXPECT_EQ(disks_[0]->inputs(0).offset(), 101) << "the rows of the next commit are not part of this one";
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  EXPECT_THAT(calls_, ElementsAre("other: begin", "other: produce out", "send_offsets generation 7", "commit",
+                                  "apply commit 1 at [0, 1)", "encode", "other: produce " + changelog(),
+                                  "other: flush", "other: send_offsets generation 7", "other: commit",
+                                  "apply commit 2 at [0, 1)"));
+}
+
 TEST_F(CommitTest, ACommitThatFailsBeforeTheDecisionTouchesNoState) {
   for (const char* call : {"flush", "send_offsets generation 7"}) {
+    ASSERT_TRUE(pipeline_->Open().ok());
     const auto task = Open(0);
     producer_.fail = {{call, absl::AbortedError("told to")}};
     Process(task.get(), 100, {R"({"n":1})"});
     EXPECT_TRUE(absl::IsAborted(Commit({task.get()}))) << call;
     EXPECT_EQ(disks_[0], nullptr) << call;
-    transaction_.Reset();
+    calls_.clear();
+    EXPECT_TRUE(*pipeline_->Abort());
+    EXPECT_THAT(calls_, ElementsAre("abort"));
   }
+}
+
+TEST_F(CommitTest, WhereACommitFailsTheNextOneIsAbortedWithIt) {
+  const auto task = Open(0);
+  producer_.outcome = CommitOutcome::kAborted;
+  Process(task.get(), 100, {R"({"n":1})"});
+  ASSERT_TRUE(Begin({task.get()}).ok());
+  Process(task.get(), 101, {R"({"n":2})"});
+  calls_.clear();
+  EXPECT_TRUE(*pipeline_->Abort());
+  EXPECT_THAT(calls_, ElementsAre("send_offsets generation 7", "commit", "abort", "other: abort"));
+  EXPECT_EQ(disks_[0], nullptr);
+  EXPECT_FALSE(pipeline_->InFlight());
 }
 
 TEST_F(CommitTest, WhatTheDecisionSaysIsWhatTheCallerLearns) {
@@ -181,13 +270,12 @@ TEST_F(CommitTest, WhatTheDecisionSaysIsWhatTheCallerLearns) {
       {CommitOutcome::kFenced, absl::StatusCode::kCancelled},
   };
   for (const auto& [outcome, code] : cases) {
+    ASSERT_TRUE(pipeline_->Open().ok());
     const auto task = Open(0);
     producer_.outcome = outcome;
     Process(task.get(), 100, {R"({"n":1})"});
     EXPECT_EQ(Commit({task.get()}).code(), code);
     EXPECT_EQ(disks_[0], nullptr);
-    EXPECT_TRUE(transaction_.open()) << "still to be aborted";
-    transaction_.Reset();
   }
 }
 
@@ -199,7 +287,7 @@ TEST_F(CommitTest, ATaskOpenedAgainGoesOnFromItsLastCommit) {
   calls_.clear();
   task.reset();
   EXPECT_THAT(calls_, ElementsAre("drop"));
-  transaction_.Reset();
+  ASSERT_TRUE(*pipeline_->Abort());
   task = Open(0);
   EXPECT_EQ(task->position("in"), 102);
   const TaskStatus status = task->status();

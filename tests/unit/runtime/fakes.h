@@ -45,7 +45,9 @@ struct ProducedRecord {
 // Every call becomes a line in `calls`, which several fakes may share; `fail` names a call that returns its status.
 class FakeProducer final : public Producer {
  public:
-  explicit FakeProducer(std::vector<std::string>* calls = nullptr) : calls_(calls) {}
+  // `name` stands in front of each of its lines.
+  explicit FakeProducer(std::vector<std::string>* calls = nullptr, std::string name = "")
+      : calls_(calls), name_(std::move(name)) {}
 
   absl::Status InitTransactions() override { return Call("init"); }
   absl::Status Begin() override {
@@ -89,14 +91,39 @@ class FakeProducer final : public Producer {
 
  private:
   absl::Status Call(const std::string& call) {
-    if (calls_ != nullptr) calls_->push_back(call);
+    if (calls_ != nullptr) calls_->push_back(name_ + call);
     const auto it = fail.find(call);
     return it == fail.end() ? absl::OkStatus() : it->second;
   }
 
   std::vector<std::string>* const calls_;
+  const std::string name_;
   std::map<TopicPartition, Offset> ends_;
   std::map<TopicPartition, std::pair<Offset, Offset>> written_;
+};
+
+// Somebody else's producer, for an owner that wants one of its own.
+class ForwardingProducer final : public Producer {
+ public:
+  explicit ForwardingProducer(Producer* to) : to_(to) {}
+
+  absl::Status InitTransactions() override { return to_->InitTransactions(); }
+  absl::Status Begin() override { return to_->Begin(); }
+  absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& records) override {
+    return to_->Produce(topic, records);
+  }
+  absl::Status Flush() override { return to_->Flush(); }
+  std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const override {
+    return to_->Written(partition);
+  }
+  absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) override {
+    return to_->SendOffsets(offsets, group);
+  }
+  CommitOutcome Commit(std::string* error) override { return to_->Commit(error); }
+  absl::Status Abort() override { return to_->Abort(); }
+
+ private:
+  Producer* const to_;
 };
 
 class FakeGroup final : public GroupMetadata {

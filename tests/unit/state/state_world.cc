@@ -26,6 +26,8 @@ absl::Status StateWorld::Open() {
   TM_ASSIGN_OR_RETURN(state_, dir_->Take(Task()));
   TM_RETURN_IF_ERROR(log_.Restore(state_.get()));
   current_ = committed_;
+  applied_ = commit_;
+  deciding_.reset();
   return CheckAll();
 }
 
@@ -36,6 +38,7 @@ absl::Status StateWorld::CrashAndOpen() {
 }
 
 absl::Status StateWorld::HandOver() {
+  TM_RETURN_IF_ERROR(FinishCommit());
   state_.reset();
   TM_ASSIGN_OR_RETURN(state_, dir_->Take(Task()));
   current_ = committed_;
@@ -46,6 +49,7 @@ absl::Status StateWorld::HandOver() {
 }
 
 absl::Status StateWorld::RestoreFromNothing() {
+  TM_RETURN_IF_ERROR(FinishCommit());
   state_->DropUncommitted();
   TM_RETURN_IF_ERROR(state_->Clear());
   if (state_->committed() != nullptr || state_->changelog_next() != 0)
@@ -65,7 +69,8 @@ void StateWorld::Delete(const std::string& step, const std::string& key) {
   current_[step].erase(key);
 }
 
-absl::Status StateWorld::Encode(bool committed) {
+absl::Status StateWorld::BeginCommit(bool committed) {
+  TM_RETURN_IF_ERROR(FinishCommit());
   encoded_.Clear();
   encoded_.set_commit(commit_ + 1);
   encoded_.set_identity("0123456789abcdef");
@@ -75,29 +80,42 @@ absl::Status StateWorld::Encode(bool committed) {
     if (value.size() >= 512 << 10) return Difference(absl::StrCat("a changelog record of ", value.size(), " bytes"));
   }
   std::tie(first_, behind_) = log_.Append(values, committed);
+  deciding_ = committed;
   if (!committed) return absl::OkStatus();
   ++commit_;
   committed_ = current_;
   return absl::OkStatus();
 }
 
-absl::Status StateWorld::Commit() {
-  TM_RETURN_IF_ERROR(Encode(true));
+absl::Status StateWorld::FinishCommit() {
+  if (!deciding_.has_value()) return absl::OkStatus();
+  const bool committed = *deciding_;
+  deciding_.reset();
+  if (!committed) {
+    state_->DropUncommitted();
+    current_ = committed_;
+    return CheckAll();
+  }
   TM_RETURN_IF_ERROR(state_->Apply(encoded_, first_, behind_));
-  if (state_->overlay_bytes() != 0) return Difference("Apply kept uncommitted writes");
+  applied_ = commit_;
   if (state_->trim_before() > first_) return Difference("the newest commit record would be trimmed");
   return absl::OkStatus();
 }
 
-absl::Status StateWorld::Abort() {
-  TM_RETURN_IF_ERROR(Encode(false));
-  state_->DropUncommitted();
-  current_ = committed_;
+absl::Status StateWorld::Commit() {
+  TM_RETURN_IF_ERROR(BeginCommit(true));
+  TM_RETURN_IF_ERROR(FinishCommit());
+  if (state_->overlay_bytes() != 0) return Difference("Apply kept uncommitted writes");
   return absl::OkStatus();
 }
 
+absl::Status StateWorld::Abort() {
+  TM_RETURN_IF_ERROR(BeginCommit(false));
+  return FinishCommit();
+}
+
 absl::Status StateWorld::CommitAndCrash() {
-  TM_RETURN_IF_ERROR(Encode(true));
+  TM_RETURN_IF_ERROR(BeginCommit(true));
   return CrashAndOpen();
 }
 
@@ -133,8 +151,8 @@ absl::Status StateWorld::CheckScan(const std::string& step, const std::string& b
 absl::Status StateWorld::CheckAll() {
   const packed::CommitRecord* record = state_->committed();
   const uint64_t seen = record == nullptr ? 0 : record->commit();
-  if (seen != commit_) return Difference(absl::StrCat("the commit record is of commit ", seen, ", expected ", commit_));
-  if (record != nullptr && record->inputs(0).offset() != (static_cast<int64_t>(commit_) - 1) * 10) {
+  if (seen != applied_) return Difference(absl::StrCat("the commit record is of commit ", seen, ", expected ", applied_));
+  if (record != nullptr && record->inputs(0).offset() != (static_cast<int64_t>(applied_) - 1) * 10) {
     return Difference("the commit record has other offsets");
   }
   for (const auto& [step, unused] : current_) TM_RETURN_IF_ERROR(CheckScan(step, "", ""));
@@ -203,8 +221,11 @@ class Walk {
     if (dice < 680) return world_.CheckGet(Step_(), Key());
     if (dice < 720) return world_.CheckScan(Step_(), Key(), Key());
     if (dice < 730) return world_.CheckAll();
-    if (dice < 920) return world_.Commit();
-    if (dice < 950) return world_.Abort();
+    if (dice < 850) return world_.Commit();
+    if (dice < 920) return world_.BeginCommit(true);
+    if (dice < 940) return world_.Abort();
+    if (dice < 950) return world_.BeginCommit(false);
+    if (dice < 955) return world_.FinishCommit();
     if (dice < 975) return world_.Trim(), absl::OkStatus();
     if (dice < 981) return world_.CommitAndCrash();
     if (dice < 987) return world_.CrashAndOpen();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -41,7 +42,11 @@ class StateWorld {
 
   void Put(const std::string& step, const std::string& key, const std::string& value);
   void Delete(const std::string& step, const std::string& key);
-  // A transaction up to its decision; then Apply, or DropUncommitted.
+  // A transaction up to its decision, known only to the log as yet: what is written from now on is the next one's.
+  absl::Status BeginCommit(bool committed);
+  // The decision becomes known: Apply, or DropUncommitted. Nothing to do where none is pending.
+  absl::Status FinishCommit();
+  // Both at once.
   absl::Status Commit();
   absl::Status Abort();
   // The transaction is committed, and the process dies before Apply.
@@ -59,8 +64,6 @@ class StateWorld {
   const Model& current() const { return current_; }
 
  private:
-  absl::Status Encode(bool committed);
-
   const std::unique_ptr<Disk> disk_;
   const std::string path_;
   const StateOptions options_;
@@ -70,7 +73,9 @@ class StateWorld {
 
   Model committed_, current_;
   uint64_t commit_ = 0;            // number of the last committed one
-  packed::CommitRecord encoded_;   // of the last Encode
+  uint64_t applied_ = 0;           // and of the last that the state knows of
+  std::optional<bool> deciding_;   // between BeginCommit and FinishCommit: whether it is committed
+  packed::CommitRecord encoded_;   // of the last BeginCommit
   Offset first_ = 0, behind_ = 0;  // its records
 };
 

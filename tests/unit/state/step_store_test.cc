@@ -87,10 +87,36 @@ TEST_F(StepStoreTest, OverlayBytesCountKeysAndValuesOnce) {
   EXPECT_EQ(world_.state()->overlay_bytes(), 8);
 }
 
+TEST_F(StepStoreTest, WritesMadeWhileACommitIsDecidedAreSeenAndBelongToTheNextOne) {
+  world_.Put("dedup", "a", "1");
+  world_.Put("dedup", "b", "1");
+  world_.Put("dedup", "c", "1");
+  ASSERT_TRUE(world_.Commit().ok());
+  world_.Put("dedup", "a", "2");
+  world_.Delete("dedup", "b");
+  world_.Put("dedup", "d", "2");
+  ASSERT_TRUE(world_.BeginCommit(true).ok());
+  world_.Put("dedup", "b", "3");
+  world_.Delete("dedup", "d");
+  world_.Put("dedup", "e", "3");
+  EXPECT_EQ(*store()->Get("a"), "2");
+  EXPECT_EQ(*store()->Get("b"), "3");
+  EXPECT_EQ(*store()->Get("d"), std::nullopt);
+  EXPECT_THAT(Scan("", ""), ElementsAre("a=2", "b=3", "c=1", "e=3"));
+  packed::CommitRecord record;
+  EXPECT_EQ(world_.state()->EncodeCommit(&record).status().code(), absl::StatusCode::kInternal)
+      << "one commit is decided at a time";
+  ASSERT_TRUE(world_.FinishCommit().ok());
+  EXPECT_THAT(Scan("", ""), ElementsAre("a=2", "b=3", "c=1", "e=3"));
+  ASSERT_TRUE(world_.CrashAndOpen().ok());
+  EXPECT_THAT(Scan("", ""), ElementsAre("a=2", "c=1", "d=2"));
+}
+
 TEST_F(StepStoreTest, AValueThatNoChangelogRecordHoldsFailsTheCommit) {
   store()->Put("fits", std::string(kMaxValueBytes, 'x'));
   packed::CommitRecord record;
   EXPECT_TRUE(world_.state()->EncodeCommit(&record).ok());
+  world_.state()->DropUncommitted();
   store()->Put("key", std::string(kMaxValueBytes + 1, 'x'));
   EXPECT_EQ(world_.state()->EncodeCommit(&record).status().code(), absl::StatusCode::kInternal);
   world_.state()->DropUncommitted();
