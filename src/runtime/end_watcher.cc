@@ -8,12 +8,19 @@
 #include "src/runtime/task.h"
 
 namespace tidemark {
+namespace {
 
-absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::vector<std::string>& topics) const {
+// No transaction of ours is open for longer; another application's may be.
+constexpr int64_t kTransactionTimeoutUs = 10 * kSecond;
+
+}  // namespace
+
+absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::vector<std::string>& topics,
+                                                                    Isolation isolation) const {
   std::map<TopicPartition, Offset> ends;
   for (const std::string& topic : topics) {
     for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) {
-      TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd({topic, p}, Isolation::kReadCommitted));
+      TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd({topic, p}, isolation));
       ends[{topic, p}] = end;
     }
   }
@@ -23,7 +30,7 @@ absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::v
 absl::Status EndWatcher::TakeEnds() {
   std::vector<std::string> topics;
   for (const SourcePlan& source : runtime_.plan->sources) topics.push_back(source.topic);
-  TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics));
+  TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));
   return absl::OkStatus();
 }
 
@@ -53,6 +60,14 @@ std::vector<std::string> EndWatcher::InputsOf(size_t stage) const {
   std::vector<std::string> topics;
   for (const Edge& edge : runtime_.plan->edges) {
     if (edge.to_stage == static_cast<int>(stage)) topics.push_back(edge.topic);
+  }
+  return topics;
+}
+
+std::vector<std::string> EndWatcher::SinkTopics() const {
+  std::vector<std::string> topics;
+  for (const SinkPlan& sink : runtime_.plan->sinks) {
+    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) topics.push_back(kafka->topic);
   }
   return topics;
 }
@@ -95,7 +110,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
       phase_ = Phase::kSinks;
       break;
     }
-    TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_)));
+    TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_), Isolation::kReadUncommitted));
     if (!ends.empty()) {
       TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, ends));
       if (!positions.complete) return false;
@@ -106,10 +121,19 @@ absl::StatusOr<bool> EndWatcher::Check() {
     for (const Edge& edge : runtime_.plan->edges) {
       if (edge.to_sink < 0) continue;
       const SinkPlan& sink = runtime_.plan->sinks[static_cast<size_t>(edge.to_sink)];
-      TM_ASSIGN_OR_RETURN(const auto ends, EndsOf({edge.topic}));
+      TM_ASSIGN_OR_RETURN(const auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
       TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.name), ends));
       if (!positions.complete) return false;
     }
+    TM_ASSIGN_OR_RETURN(written_, EndsOf(SinkTopics(), Isolation::kReadUncommitted));
+    visible_by_us_ = runtime_.clock->MonotonicUs() + kTransactionTimeoutUs;
+    phase_ = Phase::kVisible;
+  }
+  if (phase_ == Phase::kVisible) {
+    TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(SinkTopics(), Isolation::kReadCommitted));
+    const bool visible = std::all_of(written_.begin(), written_.end(),
+                                     [&](const auto& end) { return stable.at(end.first) >= end.second; });
+    if (!visible && runtime_.clock->MonotonicUs() < visible_by_us_) return false;
     phase_ = Phase::kDone;
   }
   return phase_ == Phase::kDone;

@@ -6,7 +6,12 @@
 //   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
 //              its tasks has output waiting ("busy")
 //   kSinks     every external sink's group has confirmed its feed up to the end
+//   kVisible   what was written to the sinks' topics shows to readers with read_committed: the markers of a transaction come
+//              after its decision. Waits no longer than a transaction lives, because others may write there too
 //   kDone
+//
+// The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that same
+// transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows.
 //
 // Called now and then by the main thread; each call makes a few requests.
 #pragma once
@@ -37,7 +42,7 @@ class EndWatcher {
   Offset total() const { return std::max<Offset>(total_, 0); }
 
  private:
-  enum class Phase { kSources, kClosing, kStages, kSinks, kDone };
+  enum class Phase { kSources, kClosing, kStages, kSinks, kVisible, kDone };
   struct Positions {
     bool complete = true;  // every position has reached its end and no task is busy
     EventTime max_time = kMinTime;
@@ -46,8 +51,9 @@ class EndWatcher {
   };
 
   absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
-  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics) const;
+  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
   std::vector<std::string> InputsOf(size_t stage) const;
+  std::vector<std::string> SinkTopics() const;
   int64_t WindowHorizonUs() const;
 
   const Runtime& runtime_;
@@ -56,6 +62,8 @@ class EndWatcher {
   std::map<TopicPartition, Offset> source_ends_;
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;
+  std::map<TopicPartition, Offset> written_;  // the sinks' topics' ends, taken when all the rest was done
+  int64_t visible_by_us_ = 0;                 // monotonic
   Offset done_ = 0, total_ = -1;  // -1: not looked yet
 };
 

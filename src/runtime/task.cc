@@ -212,7 +212,7 @@ absl::Status Task::Process(const Fetch& fetch) {
       return absl::InternalError(absl::StrCat(ToString(input->partition), ": offset ", first,
                                               " was delivered twice, the position is ", input->position));
     }
-    dirty_ = true;
+    dirty_ = time_waits_ = true;
     input->at_end = false;
     TM_RETURN_IF_ERROR(input->source != nullptr ? ProcessSource(*input, fetch) : ProcessInternal(*input, fetch));
     input->position = fetch.records().back().offset + 1;
@@ -316,6 +316,7 @@ absl::Status Task::Advance() {
     if (nodes_[i]->input == nullptr) TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
   }
   advance_again_ = transaction_->Full();
+  dirty_ |= std::exchange(time_waits_, false);  // a commit in between has called this task busy
   return absl::OkStatus();
 }
 
@@ -396,8 +397,9 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
   OffsetMetadata metadata;
   metadata.commit = prepared_->commit();
   metadata.identity = identity_;
-  // A mark that waits for its interval is output too: without it a reader can't close its windows.
-  metadata.busy = advance_again_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& state) {
+  // What advancing time may yet bring out counts, also where another task of the thread has filled this commit before. A
+  // mark that waits for its interval is output too: without it a reader can't close its windows.
+  metadata.busy = advance_again_ || time_waits_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& state) {
                     return state->output != nullptr && state->output->Untold(state->mark);
                   });
   for (const auto& input : inputs_) {

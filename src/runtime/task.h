@@ -132,6 +132,7 @@ class Task {
   DeadLetters dead_letters_;
 
   bool dirty_ = false;
+  bool time_waits_ = false;  // records have come since time was last advanced
   bool position_moved_ = false;
   bool advance_again_ = false;
   std::optional<packed::CommitRecord> prepared_;

@@ -9,6 +9,8 @@
 namespace tidemark::sim {
 namespace {
 
+// heartbeat.interval.ms, so that a session may end up to this much before the process has been dead for its length.
+constexpr int64_t kHeartbeatUs = 3'000'000;
 // How long the real client waits for pending offsets before it gives up.
 constexpr int64_t kCommittedWaitUs = 100'000;
 
@@ -45,7 +47,9 @@ SimConsumer::SimConsumer(SimCluster* cluster, std::shared_ptr<SimCluster::Proces
       process_(std::move(process)),
       options_(options),
       beat_(cluster->AddBeat([this](int64_t now_us) {
-        if (membership_ != Membership::kNone && process_->beats()) cluster_->groups().Heartbeat(who_, now_us);
+        if (membership_ == Membership::kNone || !process_->beats() || now_us - last_beat_us_ < kHeartbeatUs) return;
+        last_beat_us_ = now_us;
+        cluster_->groups().Heartbeat(who_, now_us);
       })) {
   who_.group = options.group;
   who_.instance_id = options.instance_id;

@@ -70,6 +70,7 @@ class SimConsumer : public Consumer {
   SimCluster* const cluster_;
   const std::shared_ptr<SimCluster::Process> process_;
   const ConsumerOptions options_;
+  int64_t last_beat_us_ = 0;
   const int64_t beat_;
   std::vector<std::string> topics_;
   Membership membership_ = Membership::kNone;

@@ -4,6 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "tests/sim/sim_kafka_consumer.h"
 
@@ -105,7 +106,7 @@ absl::Status SimProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets
       return Failed(absl::InternalError(absl::StrCat("sending a negative offset of ", ToString(o.partition))));
   }
   const auto* metadata = dynamic_cast<const SimGroupMetadata*>(&group);
-  if (metadata == nullptr || !metadata->valid()) {
+  if (metadata == nullptr || (!metadata->valid() && !MutationActive(Mutation::kGroupMetadataFetchedFresh))) {
     return Failed(absl::AbortedError(absl::StrCat("sending offsets: the assignment is lost, ", group.ToString())));
   }
   if (auto status = cluster_->groups().CheckCommit(metadata->who()); !status.ok()) {

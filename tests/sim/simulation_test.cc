@@ -70,11 +70,10 @@ TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
   RecordProperty("found_by_seed", std::to_string(found));
 }
 
-// Not kGroupMetadataFetchedFresh: see ARCHITECTURE.md, Tests.
 INSTANTIATE_TEST_SUITE_P(All, Mutations,
                          testing::Values(Mutation::kApplyBeforeCommit, Mutation::kOffsetsOutsideWriteBatch,
                                          Mutation::kOverlayKeptAfterAbort, Mutation::kChangelogOutsideTransaction,
-                                         Mutation::kPostgresWithoutFence));
+                                         Mutation::kGroupMetadataFetchedFresh, Mutation::kPostgresWithoutFence));
 #endif
 
 }  // namespace

@@ -57,19 +57,26 @@ constexpr int32_t kPartitions = 2;
   // both before and after the decision, and crashes fall between it and its becoming known.
   class SimDecider final : public Decider {
    public:
-    explicit SimDecider(SimRandom* random) : random_(random) {}
+    SimDecider(SimRandom* random, int* undecided) : random_(random), undecided_(undecided) {}
 
-    void Start(std::function<absl::Status()> decide) override { decide_ = std::move(decide); }
+    void Start(std::function<absl::Status()> decide) override {
+      decide_ = std::move(decide);
+      ++*undecided_;
+    }
 
     std::optional<absl::Status> Wait(int64_t max_wait_us) override {
       const bool now = max_wait_us == kForever;
-      if (decide_ != nullptr && (now || random_->Below(2) == 0)) verdict_ = std::exchange(decide_, nullptr)();
+      if (decide_ != nullptr && (now || random_->Below(2) == 0)) {
+        --*undecided_;
+        verdict_ = std::exchange(decide_, nullptr)();
+      }
       if (now || random_->Below(2) == 0) return std::exchange(verdict_, std::nullopt);
       return std::nullopt;
     }
 
    private:
     SimRandom* const random_;
+    int* const undecided_;  // of the process
     std::function<absl::Status()> decide_;
     std::optional<absl::Status> verdict_;
   };
@@ -86,6 +93,7 @@ struct WorkerProcess {
     std::vector<bool> started;
     bool frozen = false;
     int frozen_turns = 0;
+    int undecided = 0;  // commits in flight that nobody has begun to decide
   };
 
   class World {
@@ -161,7 +169,9 @@ struct WorkerProcess {
         for (int i = 0; i < 16; ++i) bytes += static_cast<char>(random_.Below(256));
         return bytes;
       };
-      runtime.new_decider = [this] { return std::make_unique<SimDecider>(&random_); };
+      runtime.new_decider = [this, undecided = &process->undecided] {
+        return std::make_unique<SimDecider>(&random_, undecided);
+      };
       runtime.options.instance_id = absl::StrCat("w", w);
       runtime.options.poll_records = 1 + random_.Below(40);
       runtime.options.commit_bytes = random_.Below(4) == 0 ? 500 : 1 << 20;
@@ -296,11 +306,48 @@ struct WorkerProcess {
         } else if (process != nullptr && random_.Below(90) == 0) {
           Crash(w, "between two calls");
           continue;
+        } else if (process != nullptr && process->undecided > 0 && random_.Below(40) == 0) {
+          TM_RETURN_IF_ERROR(Oversleep(w));
+          continue;
         }
         TM_RETURN_IF_ERROR(Turn(w));
         clock_.Advance(static_cast<int64_t>(random_.Below(15'000)));
       }
       return absl::OkStatus();
+    }
+
+    // A process stops in the middle of a commit, loses its membership to others who go on with its partitions and leave the
+    // group in their turn, and wakes up while its transaction still lives.
+    absl::Status Oversleep(int w) {
+      Say(w, "oversleeps a commit");
+      ++result_.frozen;
+      cluster_.Freeze(w);
+      clock_.Advance(7 * kSecond + static_cast<int64_t>(random_.Below(2 * kSecond)));
+      for (int turn = 0; turn < 60; ++turn) {
+        const int other = static_cast<int>(random_.Below(processes_.size()));
+        if (other == w) continue;
+        if (WorkerProcess* process = processes_[static_cast<size_t>(other)].get(); process != nullptr && process->frozen) {
+          process->frozen = false;
+          cluster_.Thaw(other);
+        }
+        TM_RETURN_IF_ERROR(Turn(other));
+        clock_.Advance(static_cast<int64_t>(random_.Below(25'000)));
+      }
+      for (int other = 0; other < options_.workers; ++other) {
+        if (other != w && random_.Below(4) != 0) Retire(other);
+      }
+      cluster_.Thaw(w);
+      return Turn(w);
+    }
+
+    // Scale-in: commits, and gives up the membership.
+    void Retire(int w) {
+      std::unique_ptr<WorkerProcess>& process = processes_[static_cast<size_t>(w)];
+      if (process == nullptr) return;
+      Say(w, "leaves");
+      for (const auto& thread : process->threads) thread->Stop(true).IgnoreError();
+      process->sink->Stop(true).IgnoreError();
+      Destroy(w, false);
     }
 
     // No more faults: everything is processed to the end, and the end is agreed on.
