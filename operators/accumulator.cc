@@ -118,15 +118,38 @@ struct ExactSum {
 };
 
 // Neumaier's compensated sum: what rounding loses is kept aside, so that the order of rows hardly matters.
+// Where `sum` isn't finite, `lost` says why: NaN, because a value wasn't; infinite, because finite ones went beyond the
+// range of a double, which is an error as it is in PostgreSQL.
 struct DoubleSum {
   double sum = 0, lost = 0;
 
   void Add(double value) {
     const double next = sum + value;
+    if (!std::isfinite(next)) [[unlikely]]
+      return AddBeyond(value, next);
     lost += std::abs(sum) >= std::abs(value) ? (sum - next) + value : (value - next) + sum;
     sum = next;
   }
-  double Total() const { return std::isfinite(sum) && std::isfinite(lost) ? sum + lost : sum; }
+  void Merge(DoubleSum other) {
+    if (other.Overflowed()) {
+      if (std::isfinite(sum)) *this = other;
+      return;
+    }
+    Add(other.sum);
+    if (std::isfinite(sum)) lost += other.lost;
+  }
+  bool Overflowed() const { return std::isinf(sum) && std::isinf(lost); }
+  double Total() const { return std::isfinite(sum) ? sum + lost : sum; }
+
+ private:
+  void AddBeyond(double value, double next) {
+    if (!std::isfinite(value)) {
+      sum = Overflowed() ? value : next;
+      lost = std::numeric_limits<double>::quiet_NaN();
+    } else if (std::isfinite(sum)) {
+      sum = lost = next;
+    }
+  }
 };
 
 // sum / count, rounded half away from zero.
@@ -165,19 +188,33 @@ class SumAccumulator final : public Accumulator {
   }
   void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     const Cells<Total> sums(Data(partials, column));
+    const Cells<Total> losts(Data(partials, kExact ? column : column + 1));
+    const Cells<int64_t> counts(Data(partials, average_ ? column + kSumColumns : column));
     for (size_t p = 0; p < rows.size(); ++p) {
       if (sums.IsNull(rows[p])) continue;
       Value& value = values_[slots[p]];
-      value.sum.Add(sums[rows[p]]);
+      if constexpr (kExact) {
+        value.sum.Add(sums[rows[p]]);
+      } else {
+        value.sum.Merge({sums[rows[p]], losts[rows[p]]});
+      }
       // A sum only needs to know that there was a value.
-      value.count += average_ ? Cells<int64_t>(Data(partials, column + 1))[rows[p]] : 1;
+      value.count += average_ ? counts[rows[p]] : 1;
     }
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
-    const auto type = kExact ? ArrowType({.kind = Kind::kDecimal, .precision = 38, .scale = scale_}) : arrow::float64();
-    TM_RETURN_IF_ERROR(AppendColumn<Total>(slots, type, out, [&](auto* w, size_t, uint32_t slot) {
-      values_[slot].count == 0 ? w->AppendNull() : w->Append(values_[slot].sum.Total());
-    }));
+    const auto append = [&](const std::shared_ptr<arrow::DataType>& type, auto part) {
+      return AppendColumn<Total>(slots, type, out, [&](auto* w, size_t, uint32_t slot) {
+        values_[slot].count == 0 ? w->AppendNull() : w->Append(part(values_[slot].sum));
+      });
+    };
+    if constexpr (kExact) {
+      const auto type = ArrowType({.kind = Kind::kDecimal, .precision = 38, .scale = scale_});
+      TM_RETURN_IF_ERROR(append(type, [](const Sum& sum) { return sum.Total(); }));
+    } else {
+      TM_RETURN_IF_ERROR(append(arrow::float64(), [](const Sum& sum) { return sum.sum; }));
+      TM_RETURN_IF_ERROR(append(arrow::float64(), [](const Sum& sum) { return sum.lost; }));
+    }
     if (!average_) return absl::OkStatus();
     return AppendColumn<int64_t>(slots, arrow::int64(), out,
                                  [&](auto* w, size_t, uint32_t slot) { w->Append(values_[slot].count); });
@@ -200,6 +237,7 @@ class SumAccumulator final : public Accumulator {
  private:
   using Total = decltype(Sum().Total());
   static constexpr bool kExact = std::is_same_v<Sum, ExactSum>;
+  static constexpr int kSumColumns = kExact ? 1 : 2;
   struct Value {
     Sum sum;
     int64_t count = 0;  // of values that aren't null
@@ -221,7 +259,12 @@ class SumAccumulator final : public Accumulator {
   }
   // The reason why there is no result, or null.
   const char* Finish(const Value& value, double* result) const {
-    *result = static_cast<double>(value.sum.Total()) / (average_ ? static_cast<double>(value.count) : 1.0);
+    const auto total = static_cast<double>(value.sum.Total());
+    if constexpr (!kExact) {
+      const bool beyond = value.sum.Overflowed() || (std::isinf(total) && std::isfinite(value.sum.sum));
+      if (beyond) return "value out of range: overflow";
+    }
+    *result = total / (average_ ? static_cast<double>(value.count) : 1.0);
     return nullptr;
   }
   const char* Finish(const Value& value, int64_t* result) const {

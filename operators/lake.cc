@@ -15,12 +15,23 @@
 
 namespace tidemark {
 
+namespace {
+
+absl::Status CheckScheme(const std::string& path) {
+  if (absl::StartsWith(path, "s3://") || !absl::StrContains(path, "://")) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("lake ", path, ": expected a folder or s3://bucket/prefix"));
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Lake>> OpenLake(const std::string& path) {
-  if (absl::StartsWith(path, "s3://")) return OpenS3Lake(path);
-  if (absl::StrContains(path, "://")) {
-    return absl::InvalidArgumentError(absl::StrCat("lake ", path, ": expected a folder or s3://bucket/prefix"));
-  }
-  return OpenLocalLake(path);
+  TM_RETURN_IF_ERROR(CheckScheme(path));
+  return absl::StartsWith(path, "s3://") ? OpenS3Lake(path) : OpenLocalLake(path);
+}
+
+absl::StatusOr<std::string> InspectLake(const std::string& path) {
+  TM_RETURN_IF_ERROR(CheckScheme(path));
+  return absl::StartsWith(path, "s3://") ? InspectS3Lake(path) : InspectLocalLake(path);
 }
 
 void FinalizeLakes() { FinalizeS3Lakes(); }

@@ -49,6 +49,10 @@ class Lake {
 // AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, profiles, instance roles).
 absl::StatusOr<std::unique_ptr<Lake>> OpenLake(const std::string& path);
 
+// What OpenLake would find there and make, in words, without changing anything. InvalidArgument where it would fail for
+// a reason that shows by looking: no permission, no such bucket.
+absl::StatusOr<std::string> InspectLake(const std::string& path);
+
 // Once, at the end of main, when every Lake is gone: the S3 library wants to be shut down before static objects are.
 void FinalizeLakes();
 

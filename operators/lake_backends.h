@@ -19,6 +19,8 @@ inline constexpr char kStagingFolder[] = "_staging";
 
 absl::StatusOr<std::unique_ptr<Lake>> OpenLocalLake(const std::string& folder);
 absl::StatusOr<std::unique_ptr<Lake>> OpenS3Lake(const std::string& url);
+absl::StatusOr<std::string> InspectLocalLake(const std::string& folder);
+absl::StatusOr<std::string> InspectS3Lake(const std::string& url);
 void FinalizeS3Lakes();
 
 // A system call's errno as the code a lake's caller acts on.

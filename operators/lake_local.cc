@@ -179,12 +179,39 @@ absl::Status LocalLake::Delete(const std::string& name) {
   return ErrnoStatus(errno, absl::StrCat("deleting ", Full(name)));
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Lake>> OpenLocalLake(const std::string& folder) {
+absl::StatusOr<std::string> RootOf(const std::string& folder) {
   std::string root = folder;
   while (root.size() > 1 && root.back() == '/') root.pop_back();
   if (root.empty()) return absl::InvalidArgumentError("lake: the path is empty");
+  return root;
+}
+
+// Whether files can be made in a folder that is there.
+absl::Status CanWriteIn(const std::string& root, const std::string& folder) {
+  struct stat info;
+  if (stat(folder.c_str(), &info) != 0) return ErrnoStatus(errno, absl::StrCat("lake ", root, ": looking at ", folder));
+  if (!S_ISDIR(info.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat("lake ", root, ": ", folder, " is in the way: it isn't a folder"));
+  }
+  if (access(folder.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("lake ", root, ": ", folder, " can't be written (does it belong to this user?)"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> InspectLocalLake(const std::string& folder) {
+  TM_ASSIGN_OR_RETURN(const std::string root, RootOf(folder));
+  std::string there = root;
+  while (!IsThere(there) && there != "/" && there != ".") there = ParentOf(there);
+  TM_RETURN_IF_ERROR(CanWriteIn(root, there));
+  if (there != root) return absl::StrCat("lake ", root, ": would be made in ", there, ", which can be written");
+  const std::string staging = absl::StrCat(root, "/", kStagingFolder);
+  if (IsThere(staging)) TM_RETURN_IF_ERROR(CanWriteIn(root, staging));
+  return absl::StrCat("lake ", root, ": is there and can be written");
+}
+
+absl::StatusOr<std::unique_ptr<Lake>> OpenLocalLake(const std::string& folder) {
+  TM_ASSIGN_OR_RETURN(std::string root, RootOf(folder));
   auto lake = std::make_unique<LocalLake>(std::move(root));
   TM_RETURN_IF_ERROR(lake->Prepare());
   return lake;

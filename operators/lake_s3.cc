@@ -167,20 +167,47 @@ absl::StatusOr<arrow::fs::S3Options> Options(const std::string& bucket) {
   return options;
 }
 
+// A bucket and a prefix, and a connection that has not been used yet.
+struct Place {
+  std::string bucket, prefix;  // the prefix begins with the bucket
+  std::shared_ptr<arrow::fs::S3FileSystem> files;
+};
+
+absl::StatusOr<Place> Reach(const std::string& url) {
+  Place place;
+  place.prefix = url.substr(std::string_view("s3://").size());
+  while (!place.prefix.empty() && place.prefix.back() == '/') place.prefix.pop_back();
+  place.bucket = place.prefix.substr(0, place.prefix.find('/'));
+  if (place.bucket.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("lake ", url, ": expected s3://bucket/prefix"));
+  }
+  TM_RETURN_IF_ERROR(FromArrow(arrow::fs::EnsureS3Initialized(), "starting the S3 library"));
+  TM_ASSIGN_OR_RETURN(const auto options, Options(place.bucket));
+  auto files = arrow::fs::S3FileSystem::Make(options);
+  if (!files.ok()) return S3Status(files.status(), absl::StrCat("lake ", url));
+  place.files = *files;
+  return place;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Lake>> OpenS3Lake(const std::string& url) {
-  std::string prefix = url.substr(std::string_view("s3://").size());
-  while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
-  const std::string bucket = prefix.substr(0, prefix.find('/'));
-  if (bucket.empty()) return absl::InvalidArgumentError(absl::StrCat("lake ", url, ": expected s3://bucket/prefix"));
-  TM_RETURN_IF_ERROR(FromArrow(arrow::fs::EnsureS3Initialized(), "starting the S3 library"));
-  TM_ASSIGN_OR_RETURN(const auto options, Options(bucket));
-  auto files = arrow::fs::S3FileSystem::Make(options);
-  if (!files.ok()) return S3Status(files.status(), absl::StrCat("lake ", url));
-  auto lake = std::make_unique<S3Lake>(url, std::move(prefix), *files);
+  TM_ASSIGN_OR_RETURN(Place place, Reach(url));
+  auto lake = std::make_unique<S3Lake>(url, std::move(place.prefix), std::move(place.files));
   TM_RETURN_IF_ERROR(lake->Prepare());
   return lake;
+}
+
+// Only a write shows whether writing is allowed, so that is left to the run.
+absl::StatusOr<std::string> InspectS3Lake(const std::string& url) {
+  TM_ASSIGN_OR_RETURN(const Place place, Reach(url));
+  auto bucket = place.files->GetFileInfo(place.bucket);
+  if (!bucket.ok()) return S3Status(bucket.status(), absl::StrCat("lake ", url));
+  if (bucket->type() == arrow::fs::FileType::NotFound) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lake ", url, ": there is no bucket ", place.bucket, ", or it may not be seen with these credentials"));
+  }
+  return absl::StrCat("lake ", url, ": bucket ", place.bucket, " is there; whether it can be written shows when it is run");
 }
 
 void FinalizeS3Lakes() {

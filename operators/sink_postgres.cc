@@ -44,8 +44,9 @@ struct PostgresSink::FoldedRows {
 
 absl::StatusOr<std::unique_ptr<PostgresSink>> PostgresSink::Open(const PostgresSinkSpec& spec,
                                                                  std::string_view application, std::string_view sink,
-                                                                 const Schema& schema, const StepMode& mode) {
-  TM_ASSIGN_OR_RETURN(auto session, MakeLibpqSession(spec, application, sink, schema));
+                                                                 const Schema& schema, const StepMode& mode,
+                                                                 const std::atomic<bool>* interrupted) {
+  TM_ASSIGN_OR_RETURN(auto session, MakeLibpqSession(spec, application, sink, schema, interrupted));
   return Over(std::move(session), spec, sink, schema, mode);
 }
 
@@ -88,8 +89,6 @@ absl::StatusOr<PostgresFence> PostgresSink::Acquire(int32_t partition) {
 }
 
 void PostgresSink::Release(int32_t partition) { epochs_.erase(partition); }
-
-void PostgresSink::Interrupt() { session_->Interrupt(); }
 
 absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64_t new_next,
                                  const std::vector<Batch>& batches, SinkFailures failures) {

@@ -10,9 +10,10 @@
 // Rows of one write are folded per key first (the last operation stands), then go as arrays through prepared
 // statements. A row that the database refuses by its content is found by bisection, reported, and the rest is written.
 //
-// Touched by one thread only, except Interrupt.
+// Touched by one thread only.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -37,9 +38,12 @@ class PostgresSink {
   //   InvalidArgument  the user's mistake: wrong password, no such database, no permission, a column of another type
   //                    (names column, expected and found type), no unique index on the key
   //   Unavailable      the database is away: call again later
+  // Once `interrupted` is true (it may be null, and outlives the sink), this call and every other that waits for the
+  // database returns Unavailable within a tenth of a second: for a shutdown.
   static absl::StatusOr<std::unique_ptr<PostgresSink>> Open(const PostgresSinkSpec& spec, std::string_view application,
                                                             std::string_view sink, const Schema& schema,
-                                                            const StepMode& mode);
+                                                            const StepMode& mode,
+                                                            const std::atomic<bool>* interrupted = nullptr);
   // The same over another session: tests and the simulator.
   static absl::StatusOr<std::unique_ptr<PostgresSink>> Over(std::unique_ptr<PostgresSession> session,
                                                             const PostgresSinkSpec& spec, std::string_view sink,
@@ -64,10 +68,6 @@ class PostgresSink {
   // dead letters twice if the process dies in between, never not at all); its error aborts the write and is returned.
   absl::Status Write(int32_t partition, int64_t expected_next, int64_t new_next, const std::vector<Batch>& batches,
                      SinkFailures failures);
-
-  // Makes a call that waits for the database, and every later one, return Unavailable at once: for a shutdown. From any
-  // thread.
-  void Interrupt();
 
  private:
   PostgresSink(std::unique_ptr<PostgresSession> session, const PostgresSinkSpec& spec, std::string_view sink,

@@ -85,8 +85,12 @@ absl::StatusCode PgStatusCode(std::string_view sqlstate) {
   return absl::StatusCode::kUnavailable;
 }
 
-PgConnection::PgConnection(std::string url, std::string application, std::string what)
-    : url_(std::move(url)), application_(std::move(application)), what_(std::move(what)) {
+PgConnection::PgConnection(std::string url, std::string application, std::string what,
+                           const std::atomic<bool>* interrupted)
+    : url_(std::move(url)),
+      application_(std::move(application)),
+      what_(std::move(what)),
+      interrupted_(interrupted) {
   if (const char* password = std::getenv("PGPASSWORD")) password_ = password;
   PQconninfoOption* options = PQconninfoParse(url_.c_str(), nullptr);
   for (PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr; ++option) {
@@ -115,7 +119,7 @@ std::string PgConnection::Masked(std::string text) const {
 
 absl::Status PgConnection::Connect() {
   Close();
-  if (interrupted_) return absl::UnavailableError(absl::StrCat(what_, ": interrupted"));
+  if (interrupted()) return absl::UnavailableError(absl::StrCat(what_, ": interrupted"));
   PQconninfoOption* parsed = PQconninfoParse(url_.c_str(), nullptr);
   if (parsed == nullptr) {  // libpq's own message would quote the URL
     return absl::InvalidArgumentError(
@@ -171,7 +175,7 @@ absl::Status PgConnection::Lost(std::string_view why) {
 absl::Status PgConnection::Wait(short events, int64_t deadline_us) {
   pollfd descriptor{PQsocket(connection_), events, 0};
   while (true) {
-    if (interrupted_) return Lost("interrupted");
+    if (interrupted()) return Lost("interrupted");
     if (NowUs() > deadline_us) return Lost("PostgreSQL doesn't answer");
     const int ready = poll(&descriptor, 1, kPollMs);
     if (ready > 0) return absl::OkStatus();

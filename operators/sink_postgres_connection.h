@@ -1,5 +1,5 @@
 // A libpq connection with deadlines: every call ends in bounded time, also where the network swallows packets, and
-// another thread can interrupt it. Used by one thread, except Interrupt. No error message shows the password.
+// another thread can interrupt it by a flag. Used by one thread. No error message shows the password.
 #pragma once
 
 #include <atomic>
@@ -27,8 +27,9 @@ absl::StatusCode PgStatusCode(std::string_view sqlstate);
 
 class PgConnection {
  public:
-  // `what` names the thing in messages: "sink s2".
-  PgConnection(std::string url, std::string application, std::string what);
+  // `what` names the thing in messages: "sink s2". Once `interrupted` (may be null, outlives the connection) is true, a
+  // call that waits, and every later one, returns Unavailable within a tenth of a second.
+  PgConnection(std::string url, std::string application, std::string what, const std::atomic<bool>* interrupted);
   ~PgConnection();
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
@@ -40,7 +41,6 @@ class PgConnection {
   // Usable, and not within a transaction.
   bool idle() const;
   int server_version() const;
-  void Interrupt() { interrupted_.store(true); }
 
   // One or several statements without parameters; the result of the last.
   absl::StatusOr<PgResult> Run(const std::string& sql);
@@ -54,6 +54,7 @@ class PgConnection {
   static std::string Quote(std::string_view identifier);
 
  private:
+  bool interrupted() const { return interrupted_ != nullptr && interrupted_->load(); }
   absl::Status Wait(short events, int64_t deadline_us);
   absl::StatusOr<PgResult> Finish(int sent);
   absl::Status Lost(std::string_view why);
@@ -64,7 +65,7 @@ class PgConnection {
   const std::string url_, application_, what_;
   std::string password_;  // for masking
   PGconn* connection_ = nullptr;
-  std::atomic<bool> interrupted_ = false;
+  const std::atomic<bool>* const interrupted_;
 };
 
 }  // namespace tidemark

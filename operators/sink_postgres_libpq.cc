@@ -32,16 +32,16 @@ int64_t ToInt64(const char* text) {
 
 class LibpqSession final : public PostgresSession {
  public:
-  LibpqSession(const PostgresSinkSpec& spec, std::string_view application, std::string_view sink, const Schema& schema)
+  LibpqSession(const PostgresSinkSpec& spec, std::string_view application, std::string_view sink, const Schema& schema,
+               const std::atomic<bool>* interrupted)
       : spec_(spec),
         application_(application),
         sink_(sink),
         schema_(schema),
         what_(absl::StrCat("sink ", sink_)),
-        connection_(spec.url, absl::StrCat("tidemark ", application_, " ", sink_), what_) {}
+        connection_(spec.url, absl::StrCat("tidemark ", application_, " ", sink_), what_, interrupted) {}
 
   absl::Status Connect() override;
-  void Interrupt() override { connection_.Interrupt(); }
   absl::StatusOr<PostgresFence> BumpFence(int32_t partition) override;
   absl::Status Begin() override;
   absl::StatusOr<bool> MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) override;
@@ -245,12 +245,22 @@ void LibpqSession::Rollback() {
 
 absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const PostgresSinkSpec& spec,
                                                                   std::string_view application, std::string_view sink,
-                                                                  const Schema& schema) {
+                                                                  const Schema& schema,
+                                                                  const std::atomic<bool>* interrupted) {
   if (spec.key.size() > 32) {
     return absl::InvalidArgumentError(
         absl::StrCat("sink ", std::string(sink), ": PostgreSQL takes at most 32 key columns"));
   }
-  return std::make_unique<LibpqSession>(spec, application, sink, schema);
+  return std::make_unique<LibpqSession>(spec, application, sink, schema, interrupted);
+}
+
+absl::StatusOr<std::string> InspectPostgres(const PostgresSinkSpec& spec, std::string_view sink, const Schema& schema,
+                                            const StepMode& mode) {
+  const std::string what = absl::StrCat("sink ", std::string(sink));
+  PgConnection connection(spec.url, "tidemark validate", what, nullptr);
+  TM_RETURN_IF_ERROR(connection.Connect());
+  TM_RETURN_IF_ERROR(connection.Run("SET default_transaction_read_only = on").status());
+  return InspectPostgresTables(connection, spec, schema, mode, what);
 }
 
 }  // namespace tidemark

@@ -17,8 +17,7 @@ class MemoryPostgresSession final : public PostgresSession {
   explicit MemoryPostgresSession(MemoryPostgres* database) : database_(database) {}
   ~MemoryPostgresSession() override { Rollback(); }
 
-  absl::Status Connect() override { return interrupted_ ? absl::UnavailableError("interrupted") : Call(); }
-  void Interrupt() override { interrupted_ = true; }
+  absl::Status Connect() override { return Call(); }
 
   absl::StatusOr<PostgresFence> BumpFence(int32_t partition) override {
     TM_RETURN_IF_ERROR(Call());
@@ -78,7 +77,6 @@ class MemoryPostgresSession final : public PostgresSession {
   MemoryPostgres* const database_;
   std::vector<Change> changes_;
   size_t savepoint_ = 0;
-  bool interrupted_ = false;
 };
 
 absl::StatusOr<bool> MemoryPostgresSession::MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) {

@@ -1,6 +1,6 @@
 // One conversation with the database, seen from the protocol in sink_postgres.cc: transactions, the fence row and rows,
 // nothing else. The real one speaks libpq (sink_postgres_libpq.h); the simulator's is a map with a fault model. Used by
-// one thread, except Interrupt.
+// one thread.
 //
 // Status codes are the contract:
 //   OutOfRange       the database refused the content of some row; the transaction is broken, the connection is fine
@@ -31,8 +31,6 @@ class PostgresSession {
 
   // Connects where there is no usable connection, and makes or checks the tables. Cheap when connected.
   virtual absl::Status Connect() = 0;
-  // Makes a call that waits, and every later one, return Unavailable soon. From any thread.
-  virtual void Interrupt() = 0;
 
   // In a transaction of its own: makes the row or bumps its epoch.
   virtual absl::StatusOr<PostgresFence> BumpFence(int32_t partition) = 0;

@@ -195,54 +195,128 @@ std::string CreateTargetSql(const PostgresSinkSpec& spec, const Schema& schema) 
                       absl::StrJoin(lines, ", "), ")");
 }
 
-absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
-                                                     const Schema& schema, std::string_view what, bool create) {
-  PostgresTarget target;
-  target.table = Qualified(spec.schema, spec.table);
-  target.fence_table = Qualified(spec.schema, kFenceTable);
-  const std::string label = absl::StrCat(std::string(what), ": table ", spec.schema, ".", spec.table);
+namespace {
 
-  TM_ASSIGN_OR_RETURN(std::string kind, KindOf(connection, target.table));
-  TM_ASSIGN_OR_RETURN(const std::string fence_kind, KindOf(connection, target.fence_table));
-  std::vector<std::string> missing;
-  if (kind.empty() && !create) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(label, " doesn't exist; create it (or say create: true): ", CreateTargetSql(spec, schema)));
+// Which of the two tables are there, and what makes those that aren't.
+struct Tables {
+  std::string target, fence;            // quoted, with their schema
+  std::string label;                    // of the target, in messages
+  std::string target_kind, fence_kind;  // "" where there is none
+  bool schema_is_missing = false;
+  std::vector<std::string> statements;
+};
+
+absl::StatusOr<Tables> Look(PgConnection& connection, const PostgresSinkSpec& spec, const Schema& schema,
+                            std::string_view what, bool create) {
+  Tables tables;
+  tables.target = Qualified(spec.schema, spec.table);
+  tables.fence = Qualified(spec.schema, kFenceTable);
+  tables.label = absl::StrCat(std::string(what), ": table ", spec.schema, ".", spec.table);
+  TM_ASSIGN_OR_RETURN(tables.target_kind, KindOf(connection, tables.target));
+  TM_ASSIGN_OR_RETURN(tables.fence_kind, KindOf(connection, tables.fence));
+  const bool missing = tables.target_kind.empty();
+  if (missing && !create) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        tables.label, " doesn't exist; create it (or say create: true): ", CreateTargetSql(spec, schema)));
   }
-  if (kind.empty() && KeyIsNullable(spec, schema) && connection.server_version() < kNullsNotDistinctSince) {
+  if (missing && KeyIsNullable(spec, schema) && connection.server_version() < kNullsNotDistinctSince) {
     return absl::InvalidArgumentError(
-        absl::StrCat(label, ": a key that can be NULL needs PostgreSQL 15; this server is older"));
+        absl::StrCat(tables.label, ": a key that can be NULL needs PostgreSQL 15; this server is older"));
   }
-  if (kind.empty() || fence_kind.empty()) {
+  if (missing || tables.fence_kind.empty()) {
     TM_ASSIGN_OR_RETURN(const PgResult found,
                         connection.Run("SELECT 1 FROM pg_namespace WHERE nspname = $1", {spec.schema}));
-    if (PQntuples(found.get()) == 0)
-      missing.push_back(absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", PgConnection::Quote(spec.schema)));
+    tables.schema_is_missing = PQntuples(found.get()) == 0;
   }
-  if (kind.empty()) missing.push_back(CreateTargetSql(spec, schema));
-  if (fence_kind.empty()) missing.push_back(CreateFenceSql(target.fence_table));
-  if (!missing.empty()) TM_RETURN_IF_ERROR(Create(connection, missing, what));
-  // What was created a moment ago may be another worker's: it is checked like any other.
-  if (kind.empty()) {
-    TM_ASSIGN_OR_RETURN(kind, KindOf(connection, target.table));
+  if (tables.schema_is_missing) {
+    tables.statements.push_back(absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", PgConnection::Quote(spec.schema)));
   }
-  if (kind != "r" && kind != "p") return absl::InvalidArgumentError(absl::StrCat(label, " isn't a table"));
+  if (missing) tables.statements.push_back(CreateTargetSql(spec, schema));
+  if (tables.fence_kind.empty()) tables.statements.push_back(CreateFenceSql(tables.fence));
+  return tables;
+}
 
-  TM_ASSIGN_OR_RETURN(const FoundColumns found, ColumnsOf(connection, target.table));
+// The target as it is; all that doesn't fit in one message.
+absl::StatusOr<PostgresTarget> CheckTarget(PgConnection& connection, const PostgresSinkSpec& spec, const Schema& schema,
+                                           const Tables& tables) {
+  if (tables.target_kind != "r" && tables.target_kind != "p") {
+    return absl::InvalidArgumentError(absl::StrCat(tables.label, " isn't a table"));
+  }
+  TM_ASSIGN_OR_RETURN(const FoundColumns found, ColumnsOf(connection, tables.target));
   std::vector<std::string> complaints;
   CheckColumns(schema, found, &complaints);
   if (spec.upsert && complaints.empty()) {
-    TM_RETURN_IF_ERROR(CheckKey(connection, spec, schema, target.table, found, &complaints));
+    TM_RETURN_IF_ERROR(CheckKey(connection, spec, schema, tables.target, found, &complaints));
   }
   if (!complaints.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(label, ": ", absl::StrJoin(complaints, "; ")));
+    return absl::InvalidArgumentError(absl::StrCat(tables.label, ": ", absl::StrJoin(complaints, "; ")));
   }
+  PostgresTarget target;
+  target.table = tables.target;
+  target.fence_table = tables.fence;
   for (const Column& column : schema.columns()) {
     for (const auto& [name, there] : found) {
       if (name == column.name) target.column_types.push_back(there.base_type);
     }
   }
   return target;
+}
+
+// InvalidArgument where `question`, a call of one of PostgreSQL's has_..._privilege functions, is answered by no.
+absl::Status NeedsRight(PgConnection& connection, const std::string& question, std::vector<std::string> parameters,
+                        std::string_view to_do, std::string_view what) {
+  TM_ASSIGN_OR_RETURN(const PgResult answer,
+                      connection.Run(absl::StrCat("SELECT ", question, ", current_user"), parameters));
+  if (True(answer, 0, 0)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(std::string(what), ": user ", Text(answer, 0, 1), " may not ",
+                                                 std::string(to_do), "; grant the permission"));
+}
+
+absl::Status NeedsTableRights(PgConnection& connection, const std::string& table,
+                              const std::vector<std::string>& rights, std::string_view what) {
+  for (const std::string& right : rights) {
+    TM_RETURN_IF_ERROR(NeedsRight(connection, "has_table_privilege($1, $2)", {table, right},
+                                  absl::StrCat(right, " in ", table), what));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
+                                                     const Schema& schema, std::string_view what, bool create) {
+  TM_ASSIGN_OR_RETURN(Tables tables, Look(connection, spec, schema, what, create));
+  if (!tables.statements.empty()) TM_RETURN_IF_ERROR(Create(connection, tables.statements, what));
+  // What was created a moment ago may be another worker's: it is checked like any other.
+  if (tables.target_kind.empty()) {
+    TM_ASSIGN_OR_RETURN(tables.target_kind, KindOf(connection, tables.target));
+  }
+  return CheckTarget(connection, spec, schema, tables);
+}
+
+absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
+                                                  const Schema& schema, const StepMode& mode, std::string_view what) {
+  TM_ASSIGN_OR_RETURN(const Tables tables, Look(connection, spec, schema, what, spec.create));
+  if (tables.schema_is_missing) {
+    TM_RETURN_IF_ERROR(NeedsRight(connection, "has_database_privilege(current_database(), 'CREATE')", {},
+                                  absl::StrCat("create schema ", spec.schema), what));
+  } else if (!tables.statements.empty()) {
+    TM_RETURN_IF_ERROR(NeedsRight(connection, "has_schema_privilege($1, 'CREATE')", {spec.schema},
+                                  absl::StrCat("create tables in schema ", spec.schema), what));
+  }
+  if (!tables.fence_kind.empty()) {
+    TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.fence, {"SELECT", "INSERT", "UPDATE"}, what));
+  }
+  if (tables.target_kind.empty()) {
+    return absl::StrCat(tables.label, " would be created: ", CreateTargetSql(spec, schema));
+  }
+  TM_RETURN_IF_ERROR(CheckTarget(connection, spec, schema, tables).status());
+  std::vector<std::string> rights = {"INSERT"};
+  if (spec.upsert) rights.insert(rights.end(), {"SELECT", "UPDATE"});
+  if (mode.update) rights.push_back("DELETE");
+  TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.target, rights, what));
+  return absl::StrCat(tables.label, " fits",
+                      tables.fence_kind.empty() ? absl::StrCat("; ", tables.fence, " would be created beside it") : "");
 }
 
 }  // namespace tidemark

@@ -1,5 +1,5 @@
 // The two tables of a PostgreSQL sink: the target, made from the step's schema or checked against it, and the fence
-// table beside it. Called at each connect, by the sink's thread.
+// table beside it. Called at each connect, by the sink's thread; and to look only, by `validate --online`.
 #pragma once
 
 #include <string>
@@ -26,6 +26,11 @@ struct PostgresTarget {
 // and checks what is there. All complaints are InvalidArgument, in one message; `what` names the sink.
 absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
                                                      const Schema& schema, std::string_view what, bool create);
+
+// What PreparePostgresTables would find and do, in words, without doing it. InvalidArgument too where the user lacks a
+// right that the sink will need.
+absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
+                                                  const Schema& schema, const StepMode& mode, std::string_view what);
 
 // The CREATE TABLE statement of a target. A key that can be NULL makes one that PostgreSQL knows from 15 on.
 std::string CreateTargetSql(const PostgresSinkSpec& spec, const Schema& schema);

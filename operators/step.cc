@@ -63,7 +63,8 @@ Batch MakeBatch(const StepShape& shape, std::vector<std::shared_ptr<arrow::Array
         break;
       }
       case Hidden::kOffset:
-        visible.push_back(Wrap(hidden.offsets.empty() ? std::vector<int64_t>(rows) : hidden.offsets, arrow::int64()));
+        visible.push_back(
+            Wrap(hidden.offsets.empty() ? std::vector<int64_t>(rows, -1) : hidden.offsets, arrow::int64()));
         break;
       case Hidden::kOp:
         visible.push_back(Wrap(hidden.ops, arrow::int8()));

@@ -34,7 +34,8 @@ struct StepShape {
   std::shared_ptr<arrow::Schema> batch_schema;  // of the output
 };
 
-// The hidden columns of rows that an operator makes itself. Source, partition and offset are 0 unless given.
+// The hidden columns of rows that an operator makes itself. Unless given, source and partition are 0 and the offset is
+// -1: such rows stand nowhere.
 struct HiddenValues {
   std::vector<int64_t> times;
   std::vector<int8_t> ops;  // needed where the shape has kOp

@@ -25,7 +25,7 @@ enum class Hidden : uint8_t {
                // int64 min. See docs/semantics: late is decided once, from this column alone.
   kSource,     // "__source" int32: position of the source among the plan's sources sorted by name; order, part 2
   kPartition,  // "__partition" int32: source partition; order, part 3
-  kOffset,     // "__offset" int64: source offset; order, part 4
+  kOffset,     // "__offset" int64: source offset; order, part 4. -1: made by an operator, of no place
   kOp,         // "__op" int8: an Op. Only on update steps.
 };
 inline constexpr int kHiddenCount = 6;

@@ -18,7 +18,7 @@ DEFINE_bool(leave_on_stop, false, "give up the group membership at the end (scal
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
 DEFINE_bool(close_windows, false, "with --until_end: close open windows; data for them that comes later will be late");
 DEFINE_string(log_format, "text", "text or json");
-DEFINE_bool(online, false, "also check topics, partition counts, tables in PostgreSQL and write access to lakes");
+DEFINE_bool(online, false, "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
 DEFINE_string(format, "text", "text, dot, json or kafka (commands that create the topics)");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");

@@ -11,7 +11,7 @@
 #include <arrow/type_fwd.h>
 
 #include "src/base/schema.h"
-#include "src/codec/value_text.h"
+#include "src/base/value_text.h"
 
 namespace tidemark {
 

@@ -12,7 +12,7 @@
 #include <arrow/type_fwd.h>
 
 #include "src/codec/column_builder.h"
-#include "src/codec/value_text.h"
+#include "src/base/value_text.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {

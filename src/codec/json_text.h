@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "src/codec/value_text.h"
+#include "src/base/value_text.h"
 
 namespace tidemark {
 

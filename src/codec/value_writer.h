@@ -25,6 +25,7 @@ class TextBuffer {
   void SetEnd(const char* end) { size_ = static_cast<size_t>(end - text_->data()); }
   void Append(std::string_view s);
   size_t size() const { return size_; }
+  std::string_view View(size_t begin, size_t end) const { return std::string_view(*text_).substr(begin, end - begin); }
 
  private:
   void Grow(size_t bytes);

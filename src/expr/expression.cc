@@ -75,6 +75,7 @@ absl::StatusOr<Expression> Expression::FromNode(const internal::Node& node, cons
 
 const Type& Expression::type() const { return root_->type(); }
 bool Expression::nullable() const { return root_->nullable(); }
+bool Expression::fallible() const { return root_->fallible(); }
 const std::vector<size_t>& Expression::columns() const { return columns_; }
 
 std::optional<size_t> Expression::AsColumn() const {

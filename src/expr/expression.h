@@ -41,6 +41,8 @@ class Expression {
   // The type of the result; a literal NULL alone has type string.
   const Type& type() const;
   bool nullable() const;
+  // Whether a row can fail. False is a promise.
+  bool fallible() const;
   // Positions in the input schema of the columns it reads, ascending.
   const std::vector<size_t>& columns() const;
   // The column's position if the expression is nothing but a column.

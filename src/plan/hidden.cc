@@ -1,6 +1,8 @@
 // Which hidden columns travel: the smallest sets that satisfy every reader. Operators that pass rows on pass all their
 // hidden columns on, so what flows through them has one set; it shrinks only where new rows are made (windows, tops)
 // and where rows leave for another stage.
+#include <algorithm>
+#include <map>
 #include <variant>
 
 #include "src/plan/stages.h"
@@ -14,6 +16,25 @@ bool PassesHidden(const Node& node) {
 }
 
 }  // namespace
+
+void NeedPlaces(const std::vector<bool>& may_fail, const std::vector<Node>& nodes, std::vector<HiddenSet>* needs) {
+  const std::vector<int> component = Components(nodes);
+  std::map<int, int> readers;  // nodes that read a topic, by component
+  for (size_t i = 0; i < nodes.size(); ++i) readers[component[i]] += nodes[i].inputs.empty() ? 1 : 0;
+  std::vector<bool> source_rows(nodes.size());  // what comes out of the node
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = nodes[i];
+    const bool takes_source_rows = std::all_of(node.inputs.begin(), node.inputs.end(),
+                                               [&](int input) { return source_rows[static_cast<size_t>(input)]; });
+    source_rows[i] = node.kind == Node::Kind::kSource ||
+                     (!node.inputs.empty() && takes_source_rows && PassesHidden(node));
+    if (!may_fail[i] || node.inputs.empty() || !takes_source_rows) continue;
+    HiddenSet& need = (*needs)[i];
+    need = need.With(Hidden::kOffset);
+    // Of several topics, which one. The partition is the task's.
+    if (readers[component[i]] > 1) need = need.With(Hidden::kSource);
+  }
+}
 
 void InferHidden(const std::vector<HiddenSet>& needs, std::vector<Node>* nodes, Plan* plan) {
   std::vector<HiddenSet> edges(plan->edges.size());

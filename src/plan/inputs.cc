@@ -3,16 +3,14 @@
 #include <set>
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/escaping.h>
 #include <absl/strings/match.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
-#include <absl/time/civil_time.h>
 #include <absl/time/time.h>
 
 #include "src/base/suggest.h"
+#include "src/base/value_text.h"
 #include "src/plan/logical.h"
 #include "src/plan/units.h"
 
@@ -42,38 +40,6 @@ std::optional<std::vector<std::string>> ParsePath(const std::string& path) {
 // Types that the text form of a record key holds: one value, decimal or UTF-8.
 bool FitsTextKey(const Type& type) {
   return type.kind == Kind::kInt32 || type.kind == Kind::kInt64 || type.kind == Kind::kString;
-}
-
-// Whether `text` is a value of the type in its JSON form, so that a wrong default isn't found by the first row without
-// one.
-bool IsValue(const std::string& text, const Type& type) {
-  int32_t small = 0;
-  int64_t large = 0;
-  double real = 0;
-  absl::Time time;
-  std::string scratch;
-  absl::CivilDay day;
-  switch (type.kind) {
-    case Kind::kBool:
-      return text == "true" || text == "false";
-    case Kind::kInt32:
-      return absl::SimpleAtoi(text, &small);
-    case Kind::kInt64:
-      return absl::SimpleAtoi(text, &large);
-    case Kind::kDouble:
-    case Kind::kDecimal:
-      return absl::SimpleAtod(text, &real) && real - real == 0;
-    case Kind::kString:
-      return true;
-    case Kind::kBytes:
-      return absl::Base64Unescape(text, &scratch);
-    case Kind::kDate:
-      return absl::ParseCivilTime(text, &day);
-    case Kind::kTimestamp:
-      if (type.form != TimestampForm::kRfc3339) return absl::SimpleAtoi(text, &large);
-      return absl::ParseTime(absl::RFC3339_full, text, &time, &scratch);
-  }
-  return false;
 }
 
 // Where a column comes from, if not from the value.
@@ -134,10 +100,15 @@ SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, 
   }
   if (yaml.has_default_()) {
     column.default_value = yaml.default_();
-    if (ParseType(yaml.type()) && !IsValue(yaml.default_(), column.column.type)) {
-      const std::string name = TypeName(column.column.type);
+    // As the decoder will read it, so that a wrong one isn't found by the first row without a value.
+    const Type& type = column.column.type;
+    const Fit fit = ParseType(yaml.type()) ? FitsPlainText(type, yaml.default_()) : Fit::kOk;
+    if (fit != Fit::kOk) {
+      const std::string name = TypeName(type);
+      const std::string why = Describe(fit, type, FromPlainText(type, yaml.default_()));
       diagnostics->Error(path + "/default",
-                         absl::StrCat("'", yaml.default_(), "' isn't ", name[0] == 'i' ? "an " : "a ", name));
+                         absl::StrCat("'", yaml.default_(), "' isn't ", name[0] == 'i' ? "an " : "a ", name,
+                                      fit == Fit::kWrongType ? "" : ": " + why));
     }
   }
   if (yaml.on_error() == "null") {

@@ -71,17 +71,32 @@ bool OperatorCheck::JoinColumns(const TablePlan& table, JoinSpec* spec) {
   return true;
 }
 
-bool OperatorCheck::Join() {
-  const topology::Join& yaml = yaml_.join();
+const TablePlan* OperatorCheck::Table() const {
   const auto table = std::find_if(plan_.tables.begin(), plan_.tables.end(),
-                                  [&](const TablePlan& t) { return t.name == yaml.table(); });
-  if (table == plan_.tables.end()) {
+                                  [&](const TablePlan& t) { return t.name == yaml_.join().table(); });
+  return table == plan_.tables.end() ? nullptr : &*table;
+}
+
+bool OperatorCheck::JoinAlone() {
+  const topology::Join& yaml = yaml_.join();
+  // Whatever else is wrong with the step; a table that couldn't be read has been reported.
+  if (Table() == nullptr && !yaml.table().empty()) {
     std::vector<std::string> names;
     for (const TablePlan& t : plan_.tables) names.push_back(t.name);
-    return Error("join/table",
-                 absl::StrCat("unknown table '", yaml.table(), "'",
-                              names.empty() ? "; there is no `tables:`" : DidYouMean(yaml.table(), names)));
+    Error("join/table", absl::StrCat("unknown table '", yaml.table(), "'",
+                                     names.empty() ? "; there is no `tables:`" : DidYouMean(yaml.table(), names)));
   }
+  if (yaml.has_unmatched()) {
+    CheckTopicName(yaml.unmatched().topic(), step_.path + "/join/unmatched/topic", &diagnostics_);
+    if (yaml.type() == "left")
+      Error("join/unmatched", "a left join keeps unmatched rows; `unmatched` goes with an inner join");
+  }
+  return !Broken();
+}
+
+bool OperatorCheck::Join() {
+  const topology::Join& yaml = yaml_.join();
+  const TablePlan* table = Table();
   if (diagnostics_.Broken("tables/" + table->name)) return false;
   SameColumns();
   JoinSpec spec;
@@ -89,8 +104,6 @@ bool OperatorCheck::Join() {
   spec.left = yaml.type() == "left";
   if (yaml.has_unmatched()) {
     spec.unmatched_topic = yaml.unmatched().topic();
-    CheckTopicName(yaml.unmatched().topic(), step_.path + "/join/unmatched/topic", &diagnostics_);
-    if (spec.left) Error("join/unmatched", "a left join keeps unmatched rows; `unmatched` goes with an inner join");
     if (step_.input_mode.update)
       Error("join/unmatched", "rows of an updating step replace each other: no topic can hold them");
   }

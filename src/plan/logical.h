@@ -40,6 +40,7 @@ struct LogicalStep {
   std::optional<std::pair<size_t, size_t>> window_columns;
   bool ordered = true;        // rows are source rows, so they have an order
   HiddenSet needs;            // hidden columns that it reads
+  bool may_fail = false;      // an expression of it can fail on a row
   bool passes_hidden = true;  // output rows are input rows with all their hidden columns
 };
 
@@ -56,8 +57,10 @@ void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, P
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.
 Logical CheckSteps(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics);
 
-// Fills in spec, output and the rest of a step whose inputs are known. False where it reported an error.
-bool CheckOperator(const topology::Step& yaml, const Plan& plan, Diagnostics* diagnostics, LogicalStep* step);
+// Fills in spec, output and the rest of a step whose inputs are known (`input`); of others it checks what they say by
+// themselves, so that a mistake above doesn't hide one here. False where the step isn't usable.
+bool CheckOperator(const topology::Step& yaml, const Plan& plan, bool input, Diagnostics* diagnostics,
+                   LogicalStep* step);
 
 // Resolves the sinks into `plan`; then refuses steps, sources and tables that nothing reads.
 void CheckSinks(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);

@@ -18,9 +18,22 @@ class OperatorCheck {
   OperatorCheck(const topology::Step& yaml, const Plan& plan, Diagnostics* diagnostics, LogicalStep* step)
       : yaml_(yaml), plan_(plan), diagnostics_(*diagnostics), step_(*step) {}
 
+  // What the step says by itself, without its input: that it has one operator, which table it joins, and what its numbers
+  // and topics may be. False: it reported something.
+  bool Alone();
+  // The rest, with the columns of the input. Only after Alone was true.
   bool Run();
 
  private:
+  // The operator that the step has; nothing where there isn't exactly one, which is reported.
+  std::optional<std::string> Which();
+  const TablePlan* Table() const;
+  bool DedupAlone();
+  bool JoinAlone();
+  bool WindowAlone();
+  bool TopAlone();
+  bool RepartitionAlone();
+
   bool Filter();
   bool Project();
   bool Dedup();
@@ -29,7 +42,7 @@ class OperatorCheck {
   bool Top();
   bool Repartition();
 
-  bool ReadWindow(WindowSpec* spec);
+  void ReadWindow(WindowSpec* spec) const;
   bool AddAggregates(WindowSpec* spec);
   bool JoinOn(const TablePlan& table, JoinSpec* spec);
   bool JoinColumns(const TablePlan& table, JoinSpec* spec);
@@ -64,6 +77,7 @@ class OperatorCheck {
   const Plan& plan_;
   Diagnostics& diagnostics_;
   LogicalStep& step_;
+  std::string which_;  // its operator
 };
 
 }  // namespace tidemark

@@ -16,34 +16,50 @@ constexpr int64_t kHour = 3600 * kSecond;
 
 }  // namespace
 
-bool OperatorCheck::Run() {
+std::optional<std::string> OperatorCheck::Which() {
   std::vector<std::string> operators;
   for (const char* name : {"filter", "project", "dedup", "join", "window", "top", "repartition"}) {
     if (Present(name)) operators.push_back(name);
   }
   const bool all_time = !Present("window") && (Present("group_by") || Present("aggregates"));
   if (all_time) operators.push_back("group_by");
-  if (operators.size() != 1) {
-    if (operators.empty() && Broken()) return false;
-    return Error("", operators.empty()
-                         ? std::string("a step has an operator: filter, project, dedup, join, window, group_by, top or "
-                                       "repartition")
-                         : absl::StrCat("a step has one operator, this one has ", absl::StrJoin(operators, " and "),
-                                        "; make them steps of their own"));
-  }
   for (const char* field : {"group_by", "aggregates", "emit"}) {
-    if (!all_time && !Present("window") && Present(field)) {
+    if (operators.size() == 1 && !all_time && !Present("window") && Present(field)) {
       Error(field, absl::StrCat("'", field, "' goes with window or group_by, not with ", operators[0]));
     }
   }
-  if (Broken()) return false;
-  const std::string& which = operators[0];
-  if (which == "filter") return Filter();
-  if (which == "project") return Project();
-  if (which == "dedup") return Dedup();
-  if (which == "join") return Join();
-  if (which == "top") return Top();
-  if (which == "repartition") return Repartition();
+  if (operators.size() == 1) return operators[0];
+  if (!operators.empty() || !Broken()) {
+    Error("", operators.empty()
+                  ? std::string("a step has an operator: filter, project, dedup, join, window, group_by, top or "
+                                "repartition")
+                  : absl::StrCat("a step has one operator, this one has ", absl::StrJoin(operators, " and "),
+                                 "; make them steps of their own"));
+  }
+  return std::nullopt;
+}
+
+bool OperatorCheck::Alone() {
+  const auto which = Which();
+  if (!which) return false;
+  which_ = *which;
+  if (which_ == "join") return JoinAlone();
+  // What couldn't be read isn't accused of what it may not say.
+  if (diagnostics_.Broken(absl::StrCat(step_.path, "/", which_))) return false;
+  if (which_ == "dedup") return DedupAlone();
+  if (which_ == "top") return TopAlone();
+  if (which_ == "repartition") return RepartitionAlone();
+  if (which_ == "window" || which_ == "group_by") return WindowAlone();
+  return true;
+}
+
+bool OperatorCheck::Run() {
+  if (which_ == "filter") return Filter();
+  if (which_ == "project") return Project();
+  if (which_ == "dedup") return Dedup();
+  if (which_ == "join") return Join();
+  if (which_ == "top") return Top();
+  if (which_ == "repartition") return Repartition();
   return Window();
 }
 
@@ -80,6 +96,7 @@ bool OperatorCheck::Filter() {
   step_.spec = FilterSpec{yaml_.filter()};
   const auto expression = Compile<Expression>(yaml_.filter(), "filter");
   if (!expression) return false;
+  step_.may_fail = expression->fallible();
   if (expression->type().kind != Kind::kBool) {
     return Error("filter", absl::StrCat("expected a condition (bool), this is ", TypeName(expression->type())));
   }
@@ -106,6 +123,7 @@ bool OperatorCheck::Project() {
     }
     const auto expression = Compile<Expression>(item.value(), field);
     if (!expression) continue;
+    step_.may_fail = step_.may_fail || expression->fallible();
     AddOutput({item.name(), expression->type(), expression->nullable()}, expression->AsColumn(), field);
     spec.items.push_back({item.name(), item.value()});
   }
@@ -135,17 +153,21 @@ bool OperatorCheck::Project() {
   return true;
 }
 
+bool OperatorCheck::DedupAlone() {
+  if (yaml_.dedup().by().empty()) Error("dedup/by", "at least one column is needed");
+  if (yaml_.dedup().within() <= 0) Error("dedup/within", "within must be longer than nothing");
+  return !Broken();
+}
+
 bool OperatorCheck::Dedup() {
   SameColumns();
   const topology::Dedup& yaml = yaml_.dedup();
   DedupSpec spec;
   const auto by = FindColumns(yaml.by(), step_.input, step_.path + "/dedup/by", "the input", &diagnostics_);
   if (by) spec.by = *by;
-  if (by && by->empty()) Error("dedup/by", "at least one column is needed");
   spec.within_us = yaml.within();
   spec.grace_us = yaml.has_grace() ? yaml.grace() : std::min(spec.within_us, kHour);
   spec.keep_last = yaml.keep() == "last";
-  if (spec.within_us <= 0) Error("dedup/within", "within must be longer than nothing");
   if (spec.keep_last && !step_.ordered) {
     Error("dedup/keep", "keep: last follows the order of source rows, which results of windows and tops don't have");
   }
@@ -189,10 +211,15 @@ bool OperatorCheck::TopOrder(TopSpec* spec) {
   return !Broken();
 }
 
+bool OperatorCheck::TopAlone() {
+  if (yaml_.top().k() < 1 || yaml_.top().k() > 1'000'000) Error("top/k", "expected 1 to 1000000");
+  if (yaml_.top().order().empty()) Error("top/order", "at least one column is needed");
+  return !Broken();
+}
+
 bool OperatorCheck::Top() {
   TopSpec spec;
   spec.k = yaml_.top().k();
-  if (spec.k < 1 || spec.k > 1'000'000) return Error("top/k", "expected 1 to 1000000");
   const auto by = FindColumns(yaml_.top().by(), step_.input, step_.path + "/top/by", "the input", &diagnostics_);
   if (!by) return false;
   spec.by = *by;
@@ -208,7 +235,6 @@ bool OperatorCheck::Top() {
       if (std::find(spec.by.begin(), spec.by.end(), c) == spec.by.end()) spec.by.push_back(c);
     }
   }
-  if (yaml_.top().order().empty()) return Error("top/order", "at least one column is needed");
   if (!TopOrder(&spec)) return false;
   // The group as the user named it; window columns only where there is nothing else to tell tasks apart.
   step_.together = by->empty() ? spec.by : *by;
@@ -227,16 +253,20 @@ bool OperatorCheck::Top() {
   return true;
 }
 
+bool OperatorCheck::RepartitionAlone() {
+  if (yaml_.repartition().by().empty()) Error("repartition/by", "at least one column is needed");
+  if (yaml_.repartition().partitions() < 0 || yaml_.repartition().partitions() > 100'000) {
+    Error("repartition/partitions", "expected 1 or more, or 0 for as many as the largest input has");
+  }
+  return !Broken();
+}
+
 bool OperatorCheck::Repartition() {
   SameColumns();
   const auto by =
       FindColumns(yaml_.repartition().by(), step_.input, step_.path + "/repartition/by", "the input", &diagnostics_);
   if (!by) return false;
-  if (by->empty()) return Error("repartition/by", "at least one column is needed");
   step_.partitions = yaml_.repartition().partitions();
-  if (step_.partitions < 0 || step_.partitions > 100'000) {
-    return Error("repartition/partitions", "expected 1 or more, or 0 for as many as the largest input has");
-  }
   for (const size_t c : *by) {
     if (!step_.input_mode.update) break;
     if (std::find(step_.input_mode.key.begin(), step_.input_mode.key.end(), c) != step_.input_mode.key.end()) continue;
@@ -251,8 +281,10 @@ bool OperatorCheck::Repartition() {
   return true;
 }
 
-bool CheckOperator(const topology::Step& yaml, const Plan& plan, Diagnostics* diagnostics, LogicalStep* step) {
-  return OperatorCheck(yaml, plan, diagnostics, step).Run();
+bool CheckOperator(const topology::Step& yaml, const Plan& plan, bool input, Diagnostics* diagnostics,
+                   LogicalStep* step) {
+  OperatorCheck check(yaml, plan, diagnostics, step);
+  return check.Alone() && input && check.Run();
 }
 
 }  // namespace tidemark

@@ -36,11 +36,11 @@ void AddAggregate(const Aggregate& aggregate, size_t number, Schema* schema) {
       add("count", kInt64Type, false);
       break;
     case AggregateFunction::kSum:
-      add("sum", SumType(argument), true);
-      break;
     case AggregateFunction::kAvg:
       add("sum", SumType(argument), true);
-      add("count", kInt64Type, false);
+      // What rounding has taken from the sum so far.
+      if (SumType(argument).kind == Kind::kDouble) add("lost", SumType(argument), true);
+      if (aggregate.function == AggregateFunction::kAvg) add("count", kInt64Type, false);
       break;
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:

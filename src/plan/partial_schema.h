@@ -6,7 +6,8 @@
 //   for aggregate i:
 //     count(*), count(x)     __partial_i_count   int64
 //     sum                    __partial_i_sum     decimal(38,0) over integers, decimal(38,s), double; null: no value yet
-//     avg                    __partial_i_sum, __partial_i_count
+//                            __partial_i_lost    of doubles: what rounding took from the sum, or why it isn't finite
+//     avg                    the same, __partial_i_count
 //     min, max               __partial_i_value   null: no value yet
 //     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
 //                            __partial_i_offset  the row's order; time is null: no row yet

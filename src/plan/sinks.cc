@@ -16,15 +16,19 @@ namespace {
 
 class SinkCheck {
  public:
-  SinkCheck(const topology::Sink& yaml, const LogicalStep& step, Diagnostics* diagnostics)
+  // `step` is null where the step it reads has an error: then only what the sink says by itself is checked.
+  SinkCheck(const topology::Sink& yaml, const LogicalStep* step, Diagnostics* diagnostics)
       : yaml_(yaml), step_(step), diagnostics_(*diagnostics), path_("sinks/" + yaml.name()) {}
 
   std::optional<SinkPlan> Run();
 
  private:
-  bool Kafka(SinkPlan* out);
-  bool PostgresTable(SinkPlan* out);
-  bool ParquetLake(SinkPlan* out);
+  void KafkaAlone(KafkaSinkSpec* spec);
+  void PostgresAlone(PostgresSinkSpec* spec);
+  void ParquetAlone(ParquetSinkSpec* spec);
+  bool Kafka(KafkaSinkSpec* spec);
+  bool PostgresTable(PostgresSinkSpec* spec);
+  bool ParquetLake(ParquetSinkSpec* spec);
   bool PartitionBy(ParquetSinkSpec* spec);
   bool CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert);
   // An upsert key must contain the step's key, or rows of different keys would overwrite each other.
@@ -34,20 +38,15 @@ class SinkCheck {
     return false;
   }
   bool Present(const std::string& field) const { return diagnostics_.Present(absl::StrCat(path_, "/", field)); }
-  std::string StepKey() const { return ColumnNames(step_.output, step_.mode.key); }
+  std::string StepKey() const { return ColumnNames(step_->output, step_->mode.key); }
 
   const topology::Sink& yaml_;
-  const LogicalStep& step_;
+  const LogicalStep* const step_;
   Diagnostics& diagnostics_;
   const std::string path_;
 };
 
 std::optional<SinkPlan> SinkCheck::Run() {
-  SinkPlan out;
-  out.name = yaml_.name();
-  out.from = yaml_.from();
-  out.schema = step_.output;
-  out.mode = step_.mode;
   const int kinds = int{yaml_.has_topic()} + int{yaml_.has_postgres()} + int{yaml_.has_parquet()};
   if (kinds != 1) {
     if (kinds == 0 && diagnostics_.Broken(path_)) return std::nullopt;
@@ -62,20 +61,37 @@ std::optional<SinkPlan> SinkCheck::Run() {
       }
     }
   }
-  const bool good = yaml_.has_topic() ? Kafka(&out) : yaml_.has_postgres() ? PostgresTable(&out) : ParquetLake(&out);
+  KafkaSinkSpec kafka;
+  PostgresSinkSpec postgres;
+  ParquetSinkSpec parquet;
+  if (yaml_.has_topic()) KafkaAlone(&kafka);
+  if (yaml_.has_postgres()) PostgresAlone(&postgres);
+  if (yaml_.has_parquet()) ParquetAlone(&parquet);
+  if (step_ == nullptr) return std::nullopt;
+  SinkPlan out;
+  out.name = yaml_.name();
+  out.from = yaml_.from();
+  out.schema = step_->output;
+  out.mode = step_->mode;
+  const bool good = yaml_.has_topic()      ? Kafka(&kafka)
+                    : yaml_.has_postgres() ? PostgresTable(&postgres)
+                                           : ParquetLake(&parquet);
   if (!good || diagnostics_.Broken(path_)) return std::nullopt;
+  if (yaml_.has_topic()) out.spec = std::move(kafka);
+  if (yaml_.has_postgres()) out.spec = std::move(postgres);
+  if (yaml_.has_parquet()) out.spec = std::move(parquet);
   return out;
 }
 
 bool SinkCheck::CheckUpsertKey(const std::vector<size_t>& key, const std::string& field) {
   if (key.empty()) {
     return Error(Present(field) ? field : "",
-                 absl::StrCat("mode: upsert needs a key", step_.mode.update ? " that contains " + StepKey() : ""));
+                 absl::StrCat("mode: upsert needs a key", step_->mode.update ? " that contains " + StepKey() : ""));
   }
-  for (const size_t k : step_.mode.key) {
+  for (const size_t k : step_->mode.key) {
     if (std::find(key.begin(), key.end(), k) == key.end()) {
-      return Error(field, absl::StrCat("rows of ", step_.name, " replace each other by (", StepKey(),
-                                       "): the key must contain ", step_.output[k].name));
+      return Error(field, absl::StrCat("rows of ", step_->name, " replace each other by (", StepKey(),
+                                       "): the key must contain ", step_->output[k].name));
     }
   }
   return true;
@@ -83,9 +99,9 @@ bool SinkCheck::CheckUpsertKey(const std::vector<size_t>& key, const std::string
 
 bool SinkCheck::CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert) {
   if (key.empty()) return Present("key_format") ? Error("key_format", "key_format goes with key") : true;
-  const Column& first = step_.output[key[0]];
+  const Column& first = step_->output[key[0]];
   if (format != KeyFormat::kJson && key.size() > 1) {
-    return Error("key", absl::StrCat("a key of several columns (", ColumnNames(step_.output, key),
+    return Error("key", absl::StrCat("a key of several columns (", ColumnNames(step_->output, key),
                                      ") has key_format: json; text and bytes hold one column"));
   }
   const Kind kind = first.type.kind;
@@ -104,65 +120,68 @@ bool SinkCheck::CheckKey(const std::vector<size_t>& key, KeyFormat format, bool 
   return true;
 }
 
-bool SinkCheck::Kafka(SinkPlan* out) {
-  KafkaSinkSpec spec;
-  spec.topic = yaml_.topic();
-  CheckTopicName(spec.topic, path_ + "/topic", &diagnostics_);
-  const auto key = FindColumns(yaml_.key(), step_.output, path_ + "/key", "step " + step_.name, &diagnostics_);
+void SinkCheck::KafkaAlone(KafkaSinkSpec* spec) {
+  spec->topic = yaml_.topic();
+  CheckTopicName(spec->topic, path_ + "/topic", &diagnostics_);
+  spec->key_format = yaml_.key_format() == "json"    ? KeyFormat::kJson
+                     : yaml_.key_format() == "bytes" ? KeyFormat::kBytes
+                                                     : KeyFormat::kText;
+  for (const topology::Entry& header : yaml_.headers()) spec->headers.emplace_back(header.name(), header.value());
+  spec->compression = yaml_.has_compression() ? yaml_.compression() : "lz4";
+  if (yaml_.has_create()) spec->create = ReadTopicCreation(yaml_.create(), path_ + "/create", &diagnostics_);
+}
+
+bool SinkCheck::Kafka(KafkaSinkSpec* spec) {
+  const auto key = FindColumns(yaml_.key(), step_->output, path_ + "/key", "step " + step_->name, &diagnostics_);
   if (!key) return false;
-  spec.key = *key;
-  spec.key_format = yaml_.key_format() == "json"    ? KeyFormat::kJson
-                    : yaml_.key_format() == "bytes" ? KeyFormat::kBytes
-                                                    : KeyFormat::kText;
-  spec.upsert = yaml_.has_mode() ? yaml_.mode() == "upsert" : step_.mode.update;
-  if (step_.mode.update && !spec.upsert) {
-    return Error("mode", absl::StrCat("step ", step_.name, " updates its rows (key ", StepKey(),
+  spec->key = *key;
+  spec->upsert = yaml_.has_mode() ? yaml_.mode() == "upsert" : step_->mode.update;
+  if (step_->mode.update && !spec->upsert) {
+    return Error("mode", absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
                                       "), which an append sink can't show: use mode: upsert with that key, or emit: "
                                       "on_close in the step"));
   }
-  if (spec.upsert && !CheckUpsertKey(spec.key, "key")) return false;
-  if (!CheckKey(spec.key, spec.key_format, spec.upsert)) return false;
-  for (const topology::Entry& header : yaml_.headers()) spec.headers.emplace_back(header.name(), header.value());
-  spec.compression = yaml_.has_compression() ? yaml_.compression() : "lz4";
-  if (yaml_.has_create()) spec.create = ReadTopicCreation(yaml_.create(), path_ + "/create", &diagnostics_);
-  out->spec = std::move(spec);
-  return true;
+  if (spec->upsert && !CheckUpsertKey(spec->key, "key")) return false;
+  return CheckKey(spec->key, spec->key_format, spec->upsert);
 }
 
-bool SinkCheck::PostgresTable(SinkPlan* out) {
+void SinkCheck::PostgresAlone(PostgresSinkSpec* spec) {
   const topology::Postgres& yaml = yaml_.postgres();
-  PostgresSinkSpec spec;
-  spec.url = yaml.url();
-  spec.schema = yaml.has_schema() ? yaml.schema() : "public";
-  spec.table = yaml.table();
-  spec.create = !yaml.has_create() || yaml.create();
-  if (spec.url.empty() && Present("postgres/url")) {
+  spec->url = yaml.url();
+  spec->schema = yaml.has_schema() ? yaml.schema() : "public";
+  spec->table = yaml.table();
+  spec->create = !yaml.has_create() || yaml.create();
+  if (spec->url.empty() && Present("postgres/url")) {
     Error("postgres/url", "expected a PostgreSQL URL such as postgresql://user@host:5432/database");
   }
-  for (const auto& [field, name] : {std::pair{"schema", &spec.schema}, std::pair{"table", &spec.table}}) {
+  for (const auto& [field, name] : {std::pair{"schema", &spec->schema}, std::pair{"table", &spec->table}}) {
     const std::string at = absl::StrCat("postgres/", field);
     if (name->size() > 63 || (name->empty() && Present(at))) Error(at, "PostgreSQL's names have 1 to 63 bytes");
   }
-  const auto key = FindColumns(yaml.key(), step_.output, path_ + "/postgres/key", "step " + step_.name, &diagnostics_);
+}
+
+bool SinkCheck::PostgresTable(PostgresSinkSpec* spec) {
+  const topology::Postgres& yaml = yaml_.postgres();
+  const auto key =
+      FindColumns(yaml.key(), step_->output, path_ + "/postgres/key", "step " + step_->name, &diagnostics_);
   if (!key) return false;
-  spec.key = *key;
-  spec.upsert = yaml.has_mode() ? yaml.mode() == "upsert" : !spec.key.empty();
-  if (step_.mode.update && !spec.upsert) {
+  spec->key = *key;
+  spec->upsert = yaml.has_mode() ? yaml.mode() == "upsert" : !spec->key.empty();
+  if (step_->mode.update && !spec->upsert) {
     return Error(Present("postgres/mode") ? "postgres/mode" : "postgres",
-                 absl::StrCat("step ", step_.name,
+                 absl::StrCat("step ", step_->name,
                               " updates its rows, which mode: insert can't show: use mode: upsert "
                               "with a key that contains ",
                               StepKey(), ", or emit: on_close in the step"));
   }
-  if (spec.upsert && !CheckUpsertKey(spec.key, "postgres/key")) return false;
-  if (!spec.upsert && !spec.key.empty()) return Error("postgres/key", "a key goes with mode: upsert");
-  for (const size_t k : spec.key) {
-    if (!step_.output[k].nullable) continue;
-    Error("postgres/key", absl::StrCat("column ", step_.output[k].name,
+  if (spec->upsert && !CheckUpsertKey(spec->key, "postgres/key")) return false;
+  if (!spec->upsert && !spec->key.empty()) return Error("postgres/key", "a key goes with mode: upsert");
+  for (const size_t k : spec->key) {
+    if (!step_->output[k].nullable) continue;
+    Error("postgres/key", absl::StrCat("column ", step_->output[k].name,
                                        " can be null, which a primary key can't hold; "
                                        "coalesce it in a project step"));
   }
-  out->spec = std::move(spec);
   return true;
 }
 
@@ -170,7 +189,7 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
   std::set<std::string> names;
   for (const topology::Entry& item : yaml_.parquet().partition_by()) {
     const std::string field = "parquet/partition_by/" + item.name();
-    const bool is_column = item.value().empty() && step_.output.Find(item.name());
+    const bool is_column = item.value().empty() && step_->output.Find(item.name());
     ParquetSinkSpec::PartitionColumn partition;
     partition.expression = is_column ? QuoteIdentifier(item.name()) : item.value().empty() ? item.name() : item.value();
     partition.name = item.name();
@@ -182,7 +201,7 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
           std::all_of(call.begin(), call.end(), [](char c) { return absl::ascii_islower(c) || c == '_'; });
       if (named) partition.name = call;
     }
-    const auto expression = Expression::Compile(partition.expression, step_.output);
+    const auto expression = Expression::Compile(partition.expression, step_->output);
     const std::string at = absl::StrCat(path_, "/", field);
     if (!expression.ok()) {
       const auto byte = ErrorPosition(expression.status());
@@ -197,8 +216,8 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
       Error(field, absl::StrCat("'", partition.name, "' can't name a folder; write { name: \"", item.name(), "\" }"));
     } else if (!names.insert(partition.name).second) {
       Error(field, absl::StrCat("folder name '", partition.name, "' stands here twice"));
-    } else if (const auto column = step_.output.Find(partition.name); column && expression->AsColumn() != column) {
-      Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", step_.name,
+    } else if (const auto column = step_->output.Find(partition.name); column && expression->AsColumn() != column) {
+      Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", step_->name,
                                 "; give it another: "
                                 "{ name: \"",
                                 partition.expression, "\" }"));
@@ -209,31 +228,31 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
   return !diagnostics_.Broken(path_);
 }
 
-bool SinkCheck::ParquetLake(SinkPlan* out) {
+void SinkCheck::ParquetAlone(ParquetSinkSpec* spec) {
   const topology::Parquet& yaml = yaml_.parquet();
-  if (step_.mode.update) {
-    return Error("parquet",
-                 absl::StrCat("step ", step_.name, " updates its rows (key ", StepKey(),
-                              "), and a row in a Parquet file can't be changed: use emit: on_close in the step"));
-  }
-  ParquetSinkSpec spec;
-  spec.path = yaml.path();
-  const size_t scheme = spec.path.find("://");
-  if (spec.path.empty() && Present("parquet/path")) {
+  spec->path = yaml.path();
+  const size_t scheme = spec->path.find("://");
+  if (spec->path.empty() && Present("parquet/path")) {
     Error("parquet/path", "expected a folder or s3://bucket/prefix");
-  } else if (scheme != std::string::npos && !absl::StartsWith(spec.path, "s3://")) {
+  } else if (scheme != std::string::npos && !absl::StartsWith(spec->path, "s3://")) {
     Error("parquet/path",
-          absl::StrCat(spec.path.substr(0, scheme), ":// isn't implemented; a folder or s3://bucket/prefix"));
-  } else if (spec.path == "s3://" || absl::StartsWith(spec.path, "s3:///")) {
+          absl::StrCat(spec->path.substr(0, scheme), ":// isn't implemented; a folder or s3://bucket/prefix"));
+  } else if (spec->path == "s3://" || absl::StartsWith(spec->path, "s3:///")) {
     Error("parquet/path", "the bucket is missing: s3://bucket/prefix");
   }
-  if (yaml.has_max_bytes()) spec.max_bytes = yaml.max_bytes();
-  if (yaml.has_max_age()) spec.max_age_us = yaml.max_age();
-  if (spec.max_bytes < (1 << 10)) Error("parquet/max_bytes", "expected 1KiB or more");
-  if (spec.max_age_us < kMillisecond) Error("parquet/max_age", "max_age must be longer than nothing");
-  if (!PartitionBy(&spec)) return false;
-  out->spec = std::move(spec);
-  return true;
+  if (yaml.has_max_bytes()) spec->max_bytes = yaml.max_bytes();
+  if (yaml.has_max_age()) spec->max_age_us = yaml.max_age();
+  if (spec->max_bytes < (1 << 10)) Error("parquet/max_bytes", "expected 1KiB or more");
+  if (spec->max_age_us < kMillisecond) Error("parquet/max_age", "max_age must be longer than nothing");
+}
+
+bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
+  if (step_->mode.update) {
+    return Error("parquet",
+                 absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
+                              "), and a row in a Parquet file can't be changed: use emit: on_close in the step"));
+  }
+  return PartitionBy(spec);
 }
 
 // Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.
@@ -313,8 +332,9 @@ void CheckSinks(const topology::Topology& topology, const Logical& logical, Diag
       continue;
     }
     const auto step = logical.by_name.find(yaml.from());  // missing: part of a cycle
-    if (step == logical.by_name.end() || !logical.steps[static_cast<size_t>(step->second)].usable) continue;
-    auto sink = SinkCheck(yaml, logical.steps[static_cast<size_t>(step->second)], diagnostics).Run();
+    const LogicalStep* from = nullptr;
+    if (step != logical.by_name.end()) from = &logical.steps[static_cast<size_t>(step->second)];
+    auto sink = SinkCheck(yaml, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
     if (sink) plan->sinks.push_back(*std::move(sink));
   }
   std::sort(plan->sinks.begin(), plan->sinks.end(),

@@ -18,7 +18,19 @@ bool IsStateful(const Node& node) {
          (window != nullptr && window->phase != WindowSpec::Phase::kPartial);
 }
 
-// For each node, the smallest node that it is connected with.
+// A source stage is named by its first source, another by the first step behind the topics that it reads.
+std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root) {
+  std::string source, step;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (component[i] != root || !nodes[i].inputs.empty()) continue;
+    std::string& name = nodes[i].kind == Node::Kind::kSource ? source : step;
+    if (name.empty() || nodes[i].step < name) name = nodes[i].step;
+  }
+  return source.empty() ? step : source;
+}
+
+}  // namespace
+
 std::vector<int> Components(const std::vector<Node>& nodes) {
   std::vector<int> parent(nodes.size());
   std::iota(parent.begin(), parent.end(), 0);
@@ -36,19 +48,6 @@ std::vector<int> Components(const std::vector<Node>& nodes) {
   for (size_t i = 0; i < nodes.size(); ++i) out.push_back(root(static_cast<int>(i)));
   return out;
 }
-
-// A source stage is named by its first source, another by the first step behind the topics that it reads.
-std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root) {
-  std::string source, step;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    if (component[i] != root || !nodes[i].inputs.empty()) continue;
-    std::string& name = nodes[i].kind == Node::Kind::kSource ? source : step;
-    if (name.empty() || nodes[i].step < name) name = nodes[i].step;
-  }
-  return source.empty() ? step : source;
-}
-
-}  // namespace
 
 void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* plan) {
   const std::vector<int> component = Components(nodes);

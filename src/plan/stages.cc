@@ -58,7 +58,7 @@ class Cutter {
   // The columns of `step.together` to shuffle by: those that serve the next steps too, if there are such.
   Columns ShuffleKey(int s) const;
 
-  int Add(Node node, HiddenSet needs);
+  int Add(Node node, HiddenSet needs, bool may_fail = false);
   int AddOperator(const LogicalStep& step, OperatorSpec spec, const std::vector<int>& inputs, const Schema& input,
                   const Schema& output, const StepMode& mode, HiddenSet needs);
   // A repartition node behind `inputs` and its reading end in front of another stage, which is returned.
@@ -72,13 +72,15 @@ class Cutter {
   Plan& plan_;
   std::vector<Node> nodes_;  // drafts: inputs are positions in here
   std::vector<HiddenSet> needs_;
+  std::vector<bool> may_fail_;
   std::vector<int> node_of_;                               // by step: the node with its output
   std::vector<std::optional<Partitioning>> partitioning_;  // by step, of its output
 };
 
-int Cutter::Add(Node node, HiddenSet needs) {
+int Cutter::Add(Node node, HiddenSet needs, bool may_fail) {
   nodes_.push_back(std::move(node));
   needs_.push_back(needs);
+  may_fail_.push_back(may_fail);
   return static_cast<int>(nodes_.size()) - 1;
 }
 
@@ -92,7 +94,7 @@ int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, const std::v
   node.input = input;
   node.output = output;
   node.mode = mode;
-  return Add(std::move(node), needs);
+  return Add(std::move(node), needs, step.may_fail);
 }
 
 int Cutter::AddEdge(const std::string& step, const std::vector<int>& inputs, const Schema& schema, const StepMode& mode,
@@ -312,6 +314,7 @@ void Cutter::Run() {
   for (size_t s = 0; s < logical_.steps.size(); ++s) PlaceStep(static_cast<int>(s));
   if (!diagnostics_.ok()) return;
   for (size_t i = 0; i < plan_.sinks.size(); ++i) PlaceSink(i);
+  NeedPlaces(may_fail_, nodes_, &needs_);
   InferHidden(needs_, &nodes_, &plan_);
   for (Node& node : nodes_) {
     // The final phase knows the rows that the partial phase has seen.

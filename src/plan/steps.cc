@@ -128,7 +128,7 @@ void Graph::AddStep(const topology::Step& yaml, const std::vector<std::string>& 
   std::sort(step.inputs.begin(), step.inputs.end(), [&](int a, int b) {
     return out_.steps[static_cast<size_t>(a)].name < out_.steps[static_cast<size_t>(b)].name;
   });
-  step.usable = complete && MakeInput(&step) && CheckOperator(yaml, plan_, &diagnostics_, &step);
+  step.usable = CheckOperator(yaml, plan_, complete && MakeInput(&step), &diagnostics_, &step);
   out_.by_name[step.name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }

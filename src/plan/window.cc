@@ -12,34 +12,41 @@ constexpr int64_t kMaxWindowsARow = 10'000;
 
 }  // namespace
 
-bool OperatorCheck::ReadWindow(WindowSpec* spec) {
+bool OperatorCheck::WindowAlone() {
+  const bool windowed = Present("window");
+  if (!windowed && yaml_.has_emit() && yaml_.emit() != "on_update")
+    Error("emit", "without a window nothing ever closes: use emit: on_update");
+  if (yaml_.aggregates().empty()) Error(Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
+  if (!Present("group_by")) Error("", "'group_by' is missing; `group_by: []` is one group of everything");
+  if (!windowed) return !Broken();
   const topology::Window& yaml = yaml_.window();
+  if (yaml.has_late()) CheckTopicName(yaml.late().topic(), step_.path + "/window/late/topic", &diagnostics_);
   if (yaml.has_tumbling() == yaml.has_hopping())
     return Error("window", "a window is either tumbling: or hopping:, every:");
   const char* field = yaml.has_tumbling() ? "window/tumbling" : "window/hopping";
-  spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
-  spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
-  spec->grace_us = yaml.grace();
-  if (spec->size_us <= 0) return Error(field, "a window must be longer than nothing");
+  WindowSpec spec;
+  ReadWindow(&spec);
+  if (spec.size_us <= 0) return Error(field, "a window must be longer than nothing");
   if (yaml.has_tumbling() && yaml.has_every())
     return Error("window/every", "`every` goes with hopping; a tumbling window starts where the last ends");
   if (yaml.has_hopping() && !yaml.has_every()) return Error("window", "a hopping window needs `every`");
-  if (spec->every_us <= 0 || spec->size_us % spec->every_us != 0) {
+  if (spec.every_us <= 0 || spec.size_us % spec.every_us != 0) {
     return Error("window/every",
-                 absl::StrCat("`every` must divide the length of the window, ", FormatDuration(spec->size_us)));
+                 absl::StrCat("`every` must divide the length of the window, ", FormatDuration(spec.size_us)));
   }
-  if (spec->size_us / spec->every_us > kMaxWindowsARow) {
-    return Error("window/every", absl::StrCat("each row would lie in ", spec->size_us / spec->every_us,
+  if (spec.size_us / spec.every_us > kMaxWindowsARow) {
+    return Error("window/every", absl::StrCat("each row would lie in ", spec.size_us / spec.every_us,
                                               " windows; at most ", kMaxWindowsARow));
   }
-  if (step_.time_form == TimestampForm::kSeconds && spec->every_us % kSecond != 0) {
-    return Error(field, "event time is timestamp_s, so windows must start at whole seconds");
-  }
-  if (yaml.has_late()) {
-    spec->late_topic = yaml.late().topic();
-    return CheckTopicName(yaml.late().topic(), step_.path + "/window/late/topic", &diagnostics_);
-  }
-  return true;
+  return !Broken();
+}
+
+void OperatorCheck::ReadWindow(WindowSpec* spec) const {
+  const topology::Window& yaml = yaml_.window();
+  spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
+  spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
+  spec->grace_us = yaml.grace();
+  if (yaml.has_late()) spec->late_topic = yaml.late().topic();
 }
 
 bool OperatorCheck::AddAggregates(WindowSpec* spec) {
@@ -48,6 +55,7 @@ bool OperatorCheck::AddAggregates(WindowSpec* spec) {
     const std::string field = "aggregates/" + item.name();
     const auto aggregate = Compile<Aggregate>(item.value(), field);
     if (!aggregate) continue;
+    step_.may_fail = step_.may_fail || (aggregate->argument && aggregate->argument->fallible());
     const bool by_order =
         aggregate->function == AggregateFunction::kFirst || aggregate->function == AggregateFunction::kLast;
     if (by_order && !step_.ordered) {
@@ -68,11 +76,12 @@ bool OperatorCheck::AddAggregates(WindowSpec* spec) {
 bool OperatorCheck::Window() {
   const bool windowed = Present("window");
   WindowSpec spec;
-  if (windowed && !ReadWindow(&spec)) return false;
+  if (windowed) ReadWindow(&spec);
+  if (windowed && step_.time_form == TimestampForm::kSeconds && spec.every_us % kSecond != 0) {
+    return Error(yaml_.window().has_tumbling() ? "window/tumbling" : "window/hopping",
+                 "event time is timestamp_s, so windows must start at whole seconds");
+  }
   spec.on_update = yaml_.has_emit() ? yaml_.emit() == "on_update" : !windowed;
-  if (!windowed && !spec.on_update) Error("emit", "without a window nothing ever closes: use emit: on_update");
-  if (yaml_.aggregates().empty()) Error(Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
-  if (!Present("group_by")) Error("", "'group_by' is missing; `group_by: []` is one group of everything");
   const auto group_by =
       FindColumns(yaml_.group_by(), step_.input, step_.path + "/group_by", "the input", &diagnostics_);
   if (!group_by) return false;

@@ -42,12 +42,18 @@ absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& so
   return Produce(record.key, record.value, std::move(headers));
 }
 
-absl::Status DeadLetters::Row(std::string_view step, const TopicPartition& input, const RowFailure& failure) {
-  HeaderList headers = Where(step, input, failure.reason);
+absl::Status DeadLetters::Row(std::string_view step, TopicPartition input, const RowFailure& failure,
+                              const std::vector<SourcePlan>& sources) {
   const auto row = static_cast<size_t>(failure.row);
-  if (const int64_t* offsets = HiddenInt64(*failure.batch, Hidden::kOffset)) {
-    headers.emplace_back("tidemark.source.offset", absl::StrCat(offsets[row]));
-  }
+  const int64_t* offsets = HiddenInt64(*failure.batch, Hidden::kOffset);
+  const int32_t* source = HiddenInt32(*failure.batch, Hidden::kSource);
+  const int32_t* partition = HiddenInt32(*failure.batch, Hidden::kPartition);
+  const bool has_place = offsets != nullptr && offsets[row] >= 0;
+  // Where they are not carried, the task has one source, and reads the row's own partition of it.
+  if (has_place && source != nullptr) input.topic = sources[static_cast<size_t>(source[row])].topic;
+  if (has_place && partition != nullptr) input.partition = partition[row];
+  HeaderList headers = Where(step, input, failure.reason);
+  if (has_place) headers.emplace_back("tidemark.source.offset", absl::StrCat(offsets[row]));
   headers.emplace_back("tidemark.expression", failure.expression);
   const std::string value = RowToJson(*failure.schema, *failure.batch, failure.row);
   return Produce(std::nullopt, value, std::move(headers));

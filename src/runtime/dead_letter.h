@@ -27,8 +27,10 @@ class DeadLetters {
   // A record that could not become a row: key, value and headers as they came.
   absl::Status Record(std::string_view step, const TopicPartition& source, const RecordView& record,
                       HeaderList record_headers, std::string_view reason);
-  // A row that a step failed on, as JSON.
-  absl::Status Row(std::string_view step, const TopicPartition& input, const RowFailure& failure);
+  // A row that a step failed on, as JSON. Its place is that of its source record where the row carries it, else `input`,
+  // the topic the task reads.
+  absl::Status Row(std::string_view step, TopicPartition input, const RowFailure& failure,
+                   const std::vector<SourcePlan>& sources);
   // Something already in text form (an external sink's row).
   absl::Status Text(std::string_view step, const TopicPartition& input, std::string_view value, std::string_view reason);
 

@@ -1,5 +1,6 @@
 // One sink thread's side of an external system: takes committed rows of a feed topic and makes them durable there, exactly
-// once. Two implementations: PostgresFeedSink and ParquetFeedSink; SinkThread drives them. Used by one thread.
+// once. Two implementations: PostgresFeedSink and ParquetFeedSink; SinkThread drives them. Used by one thread, except
+// Interrupt.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,8 @@ class FeedSink {
   // Time passes: cuts, offsets. `positions` are those reached in the feed, past control records; `flush`: nothing more
   // will come, publish now. Codes as Write.
   virtual absl::Status Tick(const std::map<int32_t, Offset>& positions, bool flush) = 0;
+  // Makes a call that waits for the outside, and every later one, return Unavailable soon: for a shutdown. Any thread.
+  virtual void Interrupt() {}
   // Internal topics may be trimmed below these.
   virtual std::map<TopicPartition, Offset> Trims() const = 0;
   // Rows made durable, rows sent to the dead letters.

@@ -2,11 +2,12 @@
 
 #include <vector>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
 #include "operators/lake.h"
-#include "operators/sink_postgres.h"
+#include "operators/sink_postgres_libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/runtime/topics.h"
@@ -28,18 +29,21 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     }
   }
   for (const SinkPlan& sink : plan.sinks) {
-    absl::Status status;
+    absl::StatusOr<std::string> seen = "";
     if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
-      status = PostgresSink::Open(*postgres, plan.name, sink.name, sink.schema, sink.mode).status();
+      seen = InspectPostgres(*postgres, sink.name, sink.schema, sink.mode);
     } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
-      status = OpenLake(parquet->path).status();
+      seen = InspectLake(parquet->path);
+      if (seen.ok()) seen = absl::StrCat("sink ", sink.name, ": ", *seen);
     } else {
       continue;
     }
-    if (status.ok()) {
-      absl::StrAppend(&found, "sink ", sink.name, ": reachable and writable\n");
+    if (seen.ok()) {
+      absl::StrAppend(&found, *seen, "\n");
     } else {
-      wrong.push_back(absl::StrCat("sink ", sink.name, ": ", status.message()));
+      const std::string message(seen.status().message());
+      const std::string name = absl::StrCat("sink ", sink.name, ": ");
+      wrong.push_back(absl::StartsWith(message, name) ? message : name + message);
     }
   }
   if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));

@@ -1,5 +1,5 @@
-// `validate --online`: what only the outside can tell. Creates no topic and writes no row; a lake's folder and a
-// sink's table (with `create`) are made where they are missing, as that is how write access shows.
+// `validate --online`: what only the outside can tell. Changes nothing there: no topic, table or folder is made, no row
+// written; it says what a run would make.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace tidemark {
 
-// Topics and partition counts, tables in PostgreSQL and their columns, write access to lakes. The text says what was
-// found; InvalidArgument lists everything that is wrong, a line each.
+// Topics and partition counts, tables in PostgreSQL with their columns and rights, write access to lakes. The text says
+// what was found and what a run would make; InvalidArgument lists everything that is wrong, a line each.
 absl::StatusOr<std::string> CheckOnline(const Plan& plan);
 
 }  // namespace tidemark

@@ -10,9 +10,9 @@
 namespace tidemark {
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink)
-    : PostgresFeedSink(runtime, sink, [&plan = runtime.plan->sinks[static_cast<size_t>(sink)], &runtime] {
-        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan.spec), runtime.plan->name, plan.name, plan.schema,
-                                  plan.mode);
+    : PostgresFeedSink(runtime, sink, [this] {
+        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan_.spec), runtime_.plan->name, plan_.name, plan_.schema,
+                                  plan_.mode, &interrupted_);
       }) {}
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector connect)

@@ -2,6 +2,7 @@
 // (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth to seek to.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,7 @@ class PostgresFeedSink final : public FeedSink {
   absl::Status Dropped(bool lost) override;
   absl::Status Write(const FeedRows& rows) override;
   absl::Status Tick(const std::map<int32_t, Offset>& positions, bool flush) override;
+  void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
   int64_t rows_written() const override { return rows_; }
   int64_t rows_refused() const override { return refused_; }
@@ -41,6 +43,7 @@ class PostgresFeedSink final : public FeedSink {
   const Runtime& runtime_;
   const SinkPlan& plan_;
   const Edge& edge_;
+  std::atomic<bool> interrupted_{false};  // before what looks at it
   const Connector connect_;
   std::unique_ptr<PostgresSink> sink_;
   std::unique_ptr<Producer> producer_;  // for dead letters, made when the first is written

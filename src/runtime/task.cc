@@ -64,7 +64,7 @@ class Task::NodeEmitter final : public Emitter {
   absl::Status DeadLetter(RowFailure failure) override {
     const TopicPartition origin =
         task_->inputs_.empty() ? TopicPartition{} : task_->inputs_.front()->partition;
-    return task_->dead_letters_.Row(state().node->step, origin, failure);
+    return task_->dead_letters_.Row(state().node->step, origin, failure, task_->plan().sources);
   }
 
   bool Full() const override { return task_->transaction_->Full(); }

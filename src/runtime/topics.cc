@@ -78,62 +78,92 @@ class Resolver {
     return absl::OkStatus();
   }
 
-  int32_t DefaultPartitions() const {
-    return plan_.internal_topics.partitions > 0 ? plan_.internal_topics.partitions : largest_input_;
-  }
+  // How many partitions a stage or a feed has, and who says so, for messages.
+  struct Count {
+    int32_t partitions = 0;  // 0: undecided
+    std::string because;     // "its source topic 'x' has 4"
+  };
 
-  // Every stage runs on one number of partitions: that of its source topics, else of a repartition step that states it,
-  // else of the internal topic that exists already, else the default.
+  // Every stage runs on one number of partitions: that of its source topics; else what is stated for a repartition it
+  // reads; else `internal_topics.partitions`; else that of its internal topics where they exist; else that of the largest
+  // input. What contradicts it is refused, as state and watermarks are kept by partition.
   absl::Status PlaceStages() {
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
       const Stage& stage = plan_.stages[s];
-      int32_t count = 0;
-      std::string decided_by;
-      for (const Node& node : stage.nodes) {
-        if (node.kind != Node::Kind::kSource) continue;
-        const std::string& topic = plan_.sources[static_cast<size_t>(node.source)].topic;
-        if (count != 0 && counts_[topic] != count) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("topics '", decided_by, "' (", count, " partitions) and '", topic, "' (", counts_[topic],
-                           ") are read together by stage ", stage.name, " and must have equal partition counts: add a ",
-                           "repartition step behind one of them"));
-        }
-        count = counts_[topic];
-        decided_by = topic;
-      }
-      std::vector<const Edge*> inputs;
+      TM_ASSIGN_OR_RETURN(Count count, CountOfSources(stage));
+      std::vector<std::string> topics;
       for (const Edge& edge : plan_.edges) {
-        if (edge.to_stage == static_cast<int>(s)) inputs.push_back(&edge);
+        if (edge.to_stage != static_cast<int>(s)) continue;
+        topics.push_back(edge.topic);
+        if (edge.partitions == 0) continue;
+        if (count.partitions != 0 && count.partitions != edge.partitions) return Contradicts(stage, edge, count);
+        count = {edge.partitions, absl::StrCat("step ", edge.step, " asks for ", edge.partitions)};
       }
-      for (const Edge* edge : inputs) {
-        if (count == 0 && edge->partitions > 0) count = edge->partitions, decided_by = edge->topic;
-      }
-      for (const Edge* edge : inputs) {
-        if (count == 0 && existing_.count(edge->topic) > 0) count = existing_[edge->topic], decided_by = edge->topic;
-      }
-      if (count == 0) count = DefaultPartitions();
-      for (const Edge* edge : inputs) TM_RETURN_IF_ERROR(Internal(edge->topic, count, stage.name));
-      TM_RETURN_IF_ERROR(Internal(ChangelogTopic(plan_, stage), count, stage.name));
+      topics.push_back(ChangelogTopic(plan_, stage));
+      if (count.partitions == 0) count = CountOf(topics);
+      for (const std::string& topic : topics) TM_RETURN_IF_ERROR(Internal(topic, count, stage.name));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Internal(const std::string& topic, int32_t count, const std::string& owner) {
+  absl::StatusOr<Count> CountOfSources(const Stage& stage) {
+    Count count;
+    std::string decided_by;
+    for (const Node& node : stage.nodes) {
+      if (node.kind != Node::Kind::kSource) continue;
+      const std::string& topic = plan_.sources[static_cast<size_t>(node.source)].topic;
+      if (count.partitions != 0 && counts_[topic] != count.partitions) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("topics '", decided_by, "' (", count.partitions, " partitions) and '", topic, "' (",
+                         counts_[topic], ") are read together by stage ", stage.name,
+                         " and must have equal partition counts: add a repartition step behind one of them"));
+      }
+      count = {counts_[topic], absl::StrCat("its source topic '", topic, "' has ", counts_[topic])};
+      decided_by = topic;
+    }
+    return count;
+  }
+
+  // Of topics that nothing stated binds.
+  Count CountOf(const std::vector<std::string>& topics) const {
+    if (plan_.internal_topics.partitions > 0) {
+      return {plan_.internal_topics.partitions,
+              absl::StrCat("internal_topics.partitions says ", plan_.internal_topics.partitions)};
+    }
+    for (const std::string& topic : topics) {
+      const auto it = existing_.find(topic);
+      if (it != existing_.end()) return {it->second, absl::StrCat("'", topic, "' has ", it->second)};
+    }
+    return {largest_input_, absl::StrCat("the largest input has ", largest_input_)};
+  }
+
+  absl::Status Contradicts(const Stage& stage, const Edge& edge, const Count& count) const {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "step ", edge.step, " is moved to ", edge.partitions, " partitions (", edge.reason, "), but stage ", stage.name,
+        " reads it together with others, and ", count.because,
+        ": all inputs of a stage have equal partition counts. State ", count.partitions,
+        " for it, or put a repartition step with ", edge.partitions, " partitions behind the source"));
+  }
+
+  absl::Status Internal(const std::string& topic, const Count& count, const std::string& owner) {
     const auto it = existing_.find(topic);
     if (it == existing_.end() && !plan_.create_internal_topics) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "internal topic '", topic, "' does not exist and internal_topics.create is false: create it with ", count,
-          " partitions; `tidemark describe --format kafka` prints the commands"));
+          "internal topic '", topic, "' does not exist and internal_topics.create is false: create it with ",
+          count.partitions, " partitions; `tidemark describe --format kafka` prints the commands"));
     }
-    if (it != existing_.end() && it->second != count) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "internal topic '", topic, "' has ", it->second, " partitions where ", owner, " needs ", count,
-          ": the partition count of an input has changed. State is kept by partition: start the topology under a new name"));
+    if (it != existing_.end() && it->second != count.partitions) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("internal topic '", topic, "' has ", it->second, " partitions where ", owner, " needs ",
+                       count.partitions, " (", count.because,
+                       "). State is kept by partition, so a count never changes under one name: put back what decided ",
+                       it->second, " partitions, or start the topology under a new name"));
     }
     if (it == existing_.end()) {
-      to_create_.push_back({topic, count, plan_.internal_topics.replication_factor, InternalTopicConfig(plan_)});
+      const TopicCreation& creation = plan_.internal_topics;
+      to_create_.push_back({topic, count.partitions, creation.replication_factor, InternalTopicConfig(plan_)});
     }
-    counts_[topic] = count;
+    counts_[topic] = count.partitions;
     return absl::OkStatus();
   }
 
@@ -158,12 +188,10 @@ class Resolver {
       }
       for (const Edge& edge : plan_.edges) {
         if (edge.to_sink < 0 || &plan_.sinks[static_cast<size_t>(edge.to_sink)] != &sink) continue;
-        const auto it = existing_.find(edge.topic);
-        const int32_t count = it != existing_.end() ? it->second : edge.partitions > 0 ? edge.partitions : DefaultPartitions();
-        TM_RETURN_IF_ERROR(Internal(edge.topic, count, sink.name));
-        if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-          TM_RETURN_IF_ERROR(Internal(ManifestTopic(plan_, sink), count, sink.name));
-        }
+        std::vector<std::string> topics = {edge.topic};
+        if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.push_back(ManifestTopic(plan_, sink));
+        const Count count = CountOf(topics);
+        for (const std::string& topic : topics) TM_RETURN_IF_ERROR(Internal(topic, count, "sink " + sink.name));
       }
     }
     for (const std::string& topic : SideTopics()) CreateOrTake(topic, TopicCreation());

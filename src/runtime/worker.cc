@@ -29,6 +29,8 @@ namespace {
 constexpr int64_t kStepWaitUs = kSecond / 10;
 constexpr int64_t kHousekeepingUs = 5 * kSecond;
 constexpr int64_t kWatchUs = kSecond / 10;
+// A stop waits this long for a database that doesn't answer; what wasn't written is still in the feed.
+constexpr int64_t kPatienceUs = 2 * kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -62,8 +64,12 @@ class Worker {
     absl::Status status = Supervise();
     last_status_ = this->status();
     control_.stop = true;
+    const int64_t patience_ends = runtime_.clock->MonotonicUs() + kPatienceUs;
     for (const auto& runner : runners_) {
-      while (!runner->finished() && StopRequests() < 2) Sleep();
+      while (!runner->finished() && StopRequests() < 2) {
+        if (runtime_.clock->MonotonicUs() > patience_ends) InterruptSinks();
+        Sleep();
+      }
       if (status.ok() && runner->finished()) status = runner->status();
     }
     // A second request: what is open is left to the broker's fencing, as after a crash.
@@ -182,10 +188,11 @@ class Worker {
     return absl::OkStatus();
   }
 
-  // Trims internal topics behind their readers and refreshes the ends that lag is measured against. Slow calls, so never
-  // on a stream thread.
+  // Closes the stores that a rebalance has taken away for good, trims internal topics behind their readers and refreshes
+  // the ends that lag is measured against. Slow calls, so never on a stream thread.
   void Housekeep() {
     const WorkerStatus now = status();
+    if (const auto in_use = StoresInUse(now)) state_->CloseAllBut(*in_use);
     std::map<TopicPartition, Offset> trims, ends;
     const auto add_end = [&](const TopicPartition& partition) {
       const absl::StatusOr<Offset> end = kafka_->admin().LogEnd(partition, Isolation::kReadCommitted);
@@ -253,6 +260,10 @@ class Worker {
     const absl::MutexLock lock(&mutex_);
     status.ends = ends_;
     return status;
+  }
+
+  void InterruptSinks() {
+    for (const auto& sink : sinks_) sink->Interrupt();
   }
 
   int StopRequests() const { return options_.stop_requests == nullptr ? 0 : options_.stop_requests->load(); }

@@ -45,6 +45,15 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
   return sums;
 }
 
+std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status) {
+  std::vector<TaskId> in_use;
+  for (const ThreadStatus& thread : status.threads) {
+    if (thread.state != ThreadStatus::State::kRunning) return std::nullopt;
+    for (const TaskStatus& task : thread.tasks) in_use.push_back({status.application, task.name, task.partition});
+  }
+  return in_use;
+}
+
 std::string LedgerLine(const std::string& step, const StepLedger& ledger) {
   std::string line = absl::StrCat("ledger ", step);
   for (const Counter& counter : kCounters) {

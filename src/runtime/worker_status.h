@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,5 +31,9 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
 
 // "ledger <step> in=1 passed=1 ..." with the counters that are not 0.
 std::string LedgerLine(const std::string& step, const StepLedger& ledger);
+
+// The tasks whose stores this process needs; nothing while a rebalance is under way, when any store may be wanted by
+// another thread in a moment.
+std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status);
 
 }  // namespace tidemark

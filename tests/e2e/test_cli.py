@@ -10,6 +10,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import psycopg
+
 import topics
 import topology
 from case import SystemTest, main
@@ -206,7 +208,15 @@ class Run(SystemTest):
 
     def test_validate_online_finds_what_is_there_and_what_is_not(self):
         config = topology.write(self.stack.folder / "online.yaml", topology.variant("online"))
-        self.stack.tidemark("validate", "--config", config, "--online")
+        before = topics.names(self.stack.brokers)
+        said = self.stack.tidemark("validate", "--config", config, "--online")[1]
+        self.assertIn("table public.online_top_items would be created: CREATE TABLE", said)
+        self.assertIn("would be made in", said)
+        self.assertEqual(topics.names(self.stack.brokers), before, "no topic was made")
+        self.assertFalse((self.stack.folder / "lake" / "online").exists(), "no folder was made")
+        with psycopg.connect(self.stack.database_url) as connection:
+            found = connection.execute("SELECT 1 FROM pg_tables WHERE tablename = 'online_top_items'").fetchall()
+        self.assertEqual(found, [], "no table was made")
         wrong = topology.write(self.stack.folder / "offline.yaml", topology.variant("online", source="nowhere"))
         code, _, err = self.stack.tidemark("validate", "--config", wrong, "--online", check=False)
         self.assertEqual(code, 2)

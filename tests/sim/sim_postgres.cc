@@ -9,7 +9,6 @@ class SimPostgres::Session final : public PostgresSession {
   explicit Session(SimPostgres* database) : database_(database) {}
 
   absl::Status Connect() override { return Fault(); }
-  void Interrupt() override {}
 
   absl::StatusOr<PostgresFence> BumpFence(int32_t partition) override {
     if (const absl::Status fault = Fault(); !fault.ok()) return fault;

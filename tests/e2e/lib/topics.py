@@ -47,6 +47,10 @@ def create(brokers, **topics):
         future.result(30)
 
 
+def names(brokers):
+    return set(admin(brokers).list_topics(timeout=20).topics)
+
+
 def partitions(brokers, topic):
     """How many partitions the topic has; 0 where it doesn't exist."""
     found = admin(brokers).list_topics(timeout=20).topics.get(topic)

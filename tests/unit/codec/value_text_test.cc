@@ -1,6 +1,8 @@
-#include "src/codec/value_text.h"
+#include "src/base/value_text.h"
 
 #include <gtest/gtest.h>
+
+#include "src/codec/column_builder.h"
 
 namespace tidemark {
 namespace {
@@ -144,13 +146,26 @@ TEST(ValueText, NumericTimestampsOverflowIntoAnError) {
 
 TEST(ValueText, AnExcerptIsCutBetweenCharacters) {
   EXPECT_EQ(Excerpt("a\"b"), "\"a\\\"b\"");
-  const std::string euros = "x" + [] {
-    std::string s;
-    for (int i = 0; i < 30; ++i) s += "\u20ac";
-    return s;
-  }();
+  std::string euros = "x";
+  for (int i = 0; i < 30; ++i) euros += "\u20ac";
   // 1 + 21 * 3 = 64 bytes: the 22nd euro sign would begin at byte 64.
   EXPECT_EQ(Excerpt(euros).size(), 64 + 5u);
+}
+
+// The planner refuses a default by the one, the decoder reads it by the other.
+TEST(ValueText, WhatFitsATypeIsWhatAColumnTakes) {
+  for (const char* name : {"bool", "int32", "int64", "double", "string", "bytes", "date", "decimal(5,2)", "decimal(38,0)",
+                           "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us"}) {
+    const Type type = *ParseType(name);
+    ColumnBuilder column(type, true);
+    for (const char* text :
+         {"", "0", "-0", "007", "1.0", "1e3", "12.345", "123456", "2147483648", "9223372036854775808", "1e999", "-1e-999",
+          "nan", "inf", "true", "TRUE", "null", "x", "YWI=", "YW", "2026-01-31", "2026-02-30", "2026-01-31T00:00:00Z",
+          "2026-01-31 00:00:00", "9223372036854775", " 1", "+1"}) {
+      column.Start(1);
+      EXPECT_EQ(FitsPlainText(type, text), column.Set(0, FromPlainText(type, text))) << name << " '" << text << "'";
+    }
+  }
 }
 
 }  // namespace

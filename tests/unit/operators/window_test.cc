@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
@@ -156,6 +157,51 @@ TEST(Window, ASumBeyondInt64IsADeadLetterOfTheResultRow) {
   EXPECT_THAT(h.out().failures, ElementsAre("sum(v): bigint out of range: big|0|60000000|NULL"));
   EXPECT_EQ(h.ledger().closed, 5);
   h.CheckLedger();
+}
+
+// The values of each group, and what becomes of their sum and average: as in PostgreSQL, an error beyond the range of a
+// double unless a value was infinite itself.
+TEST(Window, ADoubleSumBeyondItsRangeIsADeadLetterAndAnInfiniteValueIsNot) {
+  static constexpr double kHuge = 1e308, kInf = std::numeric_limits<double>::infinity();
+  const std::map<std::string, std::vector<double>> groups = {
+      {"beyond", {kHuge, kHuge, 1}},     {"below", {-kHuge, -kHuge}}, {"fits", {kHuge, -kHuge, kHuge}},
+      {"infinite", {kHuge, kInf, kHuge}}, {"both", {kInf, 1, -kInf}},   {"late", {kHuge, kHuge, kInf}}};
+  std::vector<TestRow> rows;
+  for (const auto& [place, values] : groups) {
+    for (const double x : values) rows.push_back({.cells = {place, Cell(), x}, .time = 1});
+  }
+  WindowSpec spec = Spec(kMinute, kMinute, 0);
+  spec.aggregates = {{"s", "sum(x)"}, {"a", "avg(x)"}};
+  const auto check = [](Harness& h) {
+    h.Advance(kMinute);
+    std::map<std::string, double> sums;
+    for (const TestRow& row : h.out().rows) sums[std::get<std::string>(row.cells[0])] = std::get<double>(row.cells[3]);
+    ASSERT_EQ(sums.size(), 4u);
+    EXPECT_EQ(sums["fits"], kHuge);
+    EXPECT_EQ(sums["infinite"], kInf);
+    EXPECT_EQ(sums["late"], kInf);
+    EXPECT_TRUE(std::isnan(sums["both"]));
+    ASSERT_EQ(h.out().failures.size(), 2u);
+    for (const std::string& failure : h.out().failures) {
+      EXPECT_EQ(failure.rfind("sum(x): value out of range: overflow: be", 0), 0u) << failure;
+    }
+  };
+  Harness single(SingleNode(spec, "s double null, a double null"));
+  single.Process(rows);
+  single.Commit();
+  single.Crash();
+  check(single);
+  single.CheckLedger();
+  // Partials of one row each, then of all.
+  for (const size_t rows_a_commit : {size_t{1}, rows.size()}) {
+    Harness partial(PartialNode(spec)), final(FinalNode(spec, "s double null, a double null"));
+    for (size_t i = 0; i < rows.size(); i += rows_a_commit) {
+      partial.Process({rows.begin() + static_cast<int64_t>(i), rows.begin() + static_cast<int64_t>(i + rows_a_commit)});
+      partial.Commit();
+    }
+    final.Process(partial.out().rows);
+    check(final);
+  }
 }
 
 TEST(Window, ARowOnWhichAnArgumentFailsIsInNoWindow) {

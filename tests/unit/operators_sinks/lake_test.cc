@@ -17,6 +17,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -105,6 +106,19 @@ TEST_F(LocalLakeTest, APathThatCannotBeAFolderIsTheUsersMistake) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/file/lake"));
   EXPECT_TRUE(absl::IsInvalidArgument(OpenLake("gs://bucket/x").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(OpenLake("s3://").status()));
+}
+
+TEST_F(LocalLakeTest, ALookSaysWhatWouldBeMadeAndMakesNothing) {
+  const std::string folder = folder_ + "/a/b";
+  const auto seen = InspectLake(folder + "/");
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_THAT(*seen, AllOf(HasSubstr("lake " + folder + ": would be made in "), HasSubstr("can be written")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/a"));
+  ASSERT_TRUE(OpenLake(folder).ok());
+  EXPECT_EQ(*InspectLake(folder), "lake " + folder + ": is there and can be written");
+  std::ofstream(folder_ + "/file") << "x";
+  EXPECT_TRUE(absl::IsInvalidArgument(InspectLake(folder_ + "/file/lake").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(InspectLake("gs://bucket").status()));
 }
 
 TEST(MemoryLakeTest, ACrashKeepsOnlyWhatWasSynced) {

@@ -67,7 +67,7 @@ std::string PostgresServer::Url(const std::string& user, const std::string& data
 }
 
 std::vector<std::string> PostgresServer::Query(const std::string& sql) const {
-  PgConnection connection(Url(), "test", "test");
+  PgConnection connection(Url(), "test", "test", nullptr);
   absl::Status connected = connection.Connect();
   auto result = connection.Run(sql);
   if (!connected.ok() || !result.ok()) return {absl::StrCat(connected.ToString(), " ", result.status().ToString())};

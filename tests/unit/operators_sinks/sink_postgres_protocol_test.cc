@@ -80,13 +80,5 @@ TEST_F(PostgresProtocolTest, WithoutTheFenceAZombiesRowsStandTwice) {
 }
 #endif
 
-TEST_F(PostgresProtocolTest, AnInterruptedSinkWritesNothingMore) {
-  MemoryPostgres database(schema_, {0}, true);
-  auto sink = Open(database, true);
-  ASSERT_TRUE(sink->Acquire(0).ok());
-  sink->Interrupt();
-  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, -1, 1, R"([[1, "a"]])")));
-}
-
 }  // namespace
 }  // namespace tidemark

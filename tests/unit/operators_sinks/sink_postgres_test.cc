@@ -1,13 +1,20 @@
 #include "operators/sink_postgres.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/sink_postgres_libpq.h"
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
 #include "tests/unit/operators_sinks/postgres_server.h"
@@ -16,6 +23,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -37,7 +45,7 @@ class PostgresSinkTest : public ::testing::Test {
   void TearDown() override { (void)ArmFailpoints(""); }
 
   absl::StatusOr<std::unique_ptr<PostgresSink>> Open() {
-    return PostgresSink::Open(spec_, "town", "s", schema_, mode_);
+    return PostgresSink::Open(spec_, "town", "s", schema_, mode_, &interrupted_);
   }
   std::unique_ptr<PostgresSink> MustOpen() {
     auto sink = Open();
@@ -58,6 +66,7 @@ class PostgresSinkTest : public ::testing::Test {
   Schema schema_{{Col("id", "int64"), Col("name", "string?")}};
   StepMode mode_;
   std::vector<SinkRowFailure> refused_;
+  std::atomic<bool> interrupted_{false};
   std::function<absl::Status()> on_refused_ = [] { return absl::OkStatus(); };
 };
 
@@ -376,9 +385,76 @@ TEST_F(PostgresSinkTest, AnInterruptEndsAWaitForALock) {
     std::this_thread::yield();
   }
   const auto start = std::chrono::steady_clock::now();
-  sink->Interrupt();
+  interrupted_ = true;
   waiting.join();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, -1, 1, {Rows(schema_, R"([[1, "a"]])")}))) << "and nothing more is written";
+}
+
+TEST(PostgresInterruptTest, AnInterruptEndsTheWaitForAServerThatTakesTheConnectionAndNeverAnswers) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  PostgresSinkSpec spec;
+  spec.url = absl::StrCat("postgresql://u@127.0.0.1:", ntohs(address.sin_port), "/d");
+  spec.table = "out";
+  std::atomic<bool> interrupted{false};
+  absl::Status status;
+  std::thread opening([&] {
+    status = PostgresSink::Open(spec, "town", "s", Schema({Col("id", "int64")}), {}, &interrupted).status();
+  });
+  const int taken = accept(listener, nullptr, nullptr);
+  char first_byte = 0;
+  ASSERT_EQ(recv(taken, &first_byte, 1, 0), 1) << "it waits for the answer to its start";
+  const auto start = std::chrono::steady_clock::now();
+  interrupted = true;
+  opening.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2)) << "the time-out is 10 s";
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  close(taken);
+  close(listener);
+}
+
+TEST_F(PostgresSinkTest, ALookSaysWhatWouldBeCreatedAndCreatesNothing) {
+  spec_.schema = "fresh";
+  const auto seen = InspectPostgres(spec_, "s", schema_, mode_);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_THAT(*seen, AllOf(HasSubstr("sink s: table fresh.out would be created"), HasSubstr("\"id\" bigint NOT NULL"),
+                           HasSubstr("\"name\" text")));
+  EXPECT_THAT(server_->Query("SELECT nspname FROM pg_namespace WHERE nspname = 'fresh'"), IsEmpty());
+  EXPECT_THAT(server_->Query("SELECT relname FROM pg_class WHERE relname IN ('out', 'tidemark_offsets')"), IsEmpty());
+}
+
+TEST_F(PostgresSinkTest, ALookFindsWhatOpeningWouldFind) {
+  spec_.create = false;
+  const auto missing = InspectPostgres(spec_, "s", schema_, mode_);
+  EXPECT_TRUE(absl::IsInvalidArgument(missing.status()));
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("doesn't exist"));
+  server_->Query("CREATE TABLE out (id integer primary key, name text)");
+  const auto other = InspectPostgres(spec_, "s", schema_, mode_);
+  EXPECT_TRUE(absl::IsInvalidArgument(other.status()));
+  EXPECT_THAT(std::string(other.status().message()), HasSubstr("column id: expected bigint, found integer"));
+  server_->Query("DROP TABLE out");
+  spec_.create = true;
+  ASSERT_NE(MustOpen(), nullptr);
+  const auto there = InspectPostgres(spec_, "s", schema_, mode_);
+  ASSERT_TRUE(there.ok()) << there.status();
+  EXPECT_EQ(*there, "sink s: table public.out fits");
+}
+
+TEST_F(PostgresSinkTest, ALookNamesTheRightsThatAreMissing) {
+  ASSERT_NE(MustOpen(), nullptr);
+  server_->Query("CREATE ROLE guest LOGIN; GRANT SELECT, INSERT ON out TO guest;"
+                 "GRANT SELECT, INSERT, UPDATE ON tidemark_offsets TO guest");
+  spec_.url = server_->Url("guest");
+  const auto seen = InspectPostgres(spec_, "s", schema_, mode_);
+  EXPECT_TRUE(absl::IsInvalidArgument(seen.status()));
+  EXPECT_THAT(std::string(seen.status().message()), HasSubstr("user guest may not UPDATE in \"public\".\"out\""));
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS

@@ -81,6 +81,26 @@ TEST(ErrorsTest, AStepBehindABrokenOneIsNotAccusedToo) {
             "t.yaml:20:36: unknown column 'gid' of the input (did you mean 'guid'?)");
 }
 
+TEST(ErrorsTest, AMistakeAboveDoesNotHideWhatAStepOrSinkSaysByItself) {
+  EXPECT_EQ(ErrorsOf(Clicks("  a: { from: clicks, dedup: { by: [gid], within: 1h } }\n"
+                            "  b: { from: a, join: { table: user, on: [guid] } }\n"
+                            "  c: { from: b, window: { hopping: 1m, every: 7s }, group_by: [guid], "
+                            "aggregates: { n: \"count(*)\" } }\n"
+                            "  d: { from: nowhere, dedup: { by: [guid], within: 0s } }\n"
+                            "  e: { from: d, top: { k: 0, order: [guid] } }\n",
+                            "c",
+                            "  lake: { from: e, parquet: { path: \"gs://b\" } }\n"
+                            "  out: { from: b, topic: \"a b\" }\n")),
+            "t.yaml:20:36: unknown column 'gid' of the input (did you mean 'guid'?)\n"
+            "t.yaml:21:32: unknown table 'user' (did you mean 'users'?)\n"
+            "t.yaml:22:47: `every` must divide the length of the window, 1m\n"
+            "t.yaml:23:14: unknown source or step 'nowhere' (one of: clicks, towns, a, b, c, d, e)\n"
+            "t.yaml:23:52: within must be longer than nothing\n"
+            "t.yaml:24:27: expected 1 to 1000000\n"
+            "t.yaml:28:37: gs:// isn't implemented; a folder or s3://bucket/prefix\n"
+            "t.yaml:29:26: 'a b' can't be a topic: letters, digits, '.', '_' and '-', 1 to 249 of them");
+}
+
 TEST(ErrorsTest, ACycleIsNamedWithItsSteps) {
   const std::string errors =
       ErrorsOf(Clicks("  a: { from: c, filter: \"guid > 1\" }\n"
@@ -246,6 +266,32 @@ TEST(ErrorsTest, SinksSayWhatTheirKeyMustBe) {
   EXPECT_THAT(sink("parquet: { path: x, partition_by: [price] }"), HasSubstr("a folder can't be named by double"));
   EXPECT_THAT(sink("parquet: { path: x, partition_by: [\"date(ms)\", { date: \"date(ms)\" }] }"),
               HasSubstr("stands here twice"));
+}
+
+TEST(ErrorsTest, ADefaultIsReadAsTheDecoderWillReadIt) {
+  const auto given = [](const std::string& type, const std::string& text) {
+    std::string yaml = Clicks("");
+    const std::string price = "      price: double\n";
+    yaml.replace(yaml.find(price), price.size(),
+                 absl::StrCat("      price: { type: \"", type, "\", default: \"", text, "\" }\n"));
+    return ErrorsOf(yaml);
+  };
+  EXPECT_EQ(given("int32", "7"), "");
+  EXPECT_EQ(given("int32", "+7"), "t.yaml:8:40: '+7' isn't an int32");
+  EXPECT_THAT(given("int32", "3000000000"), HasSubstr("out of range for int32"));
+  EXPECT_THAT(given("int64", " 7"), HasSubstr("isn't an int64"));
+  EXPECT_THAT(given("double", "inf"), HasSubstr("isn't a double"));
+  EXPECT_THAT(given("double", "1e999"), HasSubstr("out of range"));
+  EXPECT_EQ(given("decimal(4,2)", "1.25"), "");
+  EXPECT_THAT(given("decimal(4,2)", "1.255"), HasSubstr("more than 2 fractional digits"));
+  EXPECT_THAT(given("decimal(4,2)", "100"), HasSubstr("out of range"));
+  EXPECT_EQ(given("timestamp_ms", "1700000000000"), "");
+  EXPECT_THAT(given("timestamp_s", "9300000000000000"), HasSubstr("out of range"));
+  EXPECT_EQ(given("timestamp", "2026-01-01T00:00:00Z"), "");
+  EXPECT_THAT(given("timestamp", "2026-01-01"), HasSubstr("RFC 3339"));
+  EXPECT_THAT(given("date", "2026-2-1"), HasSubstr("YYYY-MM-DD"));
+  EXPECT_THAT(given("bytes", "%"), HasSubstr("base64"));
+  EXPECT_THAT(given("bool", "yes"), HasSubstr("isn't a bool"));
 }
 
 TEST(ErrorsTest, SourcesSayWhatTheirKeysAndTimesMustBe) {

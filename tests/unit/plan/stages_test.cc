@@ -197,6 +197,34 @@ TEST(StagesTest, OrderTravelsOnlyWhereALaterStepFollowsIt) {
   EXPECT_EQ(plain.sources[0].hidden, HiddenSet());
 }
 
+TEST(StagesTest, ThePlaceOfASourceRowTravelsOnlyWhereAnExpressionCanFailOnIt) {
+  const auto place = [](HiddenSet set) { return set.Without(Hidden::kWatermark); };
+  const HiddenSet none, offset = HiddenSet().With(Hidden::kOffset), both = offset.With(Hidden::kSource);
+  const std::string kAll = "  a: { from: right, filter: \"k > 1\" }\n";
+  const std::string out = kOut + "  a_out: { from: a, topic: a }\n";
+  // One source in the stage: its offset says all.
+  EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, filter: \"v > 1\" }\n", out)).sources[0].hidden), none);
+  EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, filter: \"1 / v > 1\" }\n", out)).sources[0].hidden), offset);
+  EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, project: { q: \"1 / v\" } }\n", out)).sources[0].hidden), offset);
+  // Two sources: which one, too.
+  EXPECT_EQ(place(Planned(Two("  z: { from: [left, right], filter: \"1 / v > 1\" }\n", kOut)).sources[0].hidden), both);
+  // Before a shuffle, not through it.
+  const Plan summed = Planned(
+      Two(kAll + "  z: { from: left, window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"sum(1 / v)\" } }\n", out));
+  EXPECT_EQ(place(summed.sources[0].hidden), offset);
+  EXPECT_EQ(place(summed.edges[0].hidden), none);
+  const Plan behind = Planned(Two(kAll + "  y: { from: left, dedup: { by: [k], within: 1h } }\n"
+                                         "  z: { from: y, filter: \"1 / v > 1\" }\n", out));
+  EXPECT_EQ(place(behind.sources[0].hidden), none);
+  EXPECT_EQ(place(behind.edges[0].hidden), none);
+  // Results of a window came from no record.
+  const Plan results = Planned(
+      Two("  y: { from: [left, right], window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"count(*)\" } }\n"
+          "  z: { from: y, filter: \"1 / n > 1\" }\n", kOut, kPromise));
+  EXPECT_EQ(place(results.sources[0].hidden), none);
+  EXPECT_EQ(NodeOf(results, "y").hidden, none);
+}
+
 TEST(StagesTest, AWindowOverWindowsDecidesLatenessOfItsOwnInput) {
   const Plan plan = Planned(
       Two("  y: { from: [left, right], window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"count(*)\" } }\n"

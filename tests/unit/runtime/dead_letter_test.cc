@@ -81,13 +81,54 @@ TEST_F(DeadLettersTest, WhateverComesTheDeadLetterFitsTheBrokersDefaultLimit) {
 TEST_F(DeadLettersTest, ARowIsWrittenAsJsonWithTheExpressionThatFailed) {
   const Schema schema = PlaceSchema();
   const RowFailure failure{PlaceRows({{"a", 1}, {"b", 0}}), 1, &schema, "1 / n", "division by zero"};
-  ASSERT_TRUE(dead_letters_.Row("ratio", {"in", 3}, failure).ok());
+  ASSERT_TRUE(dead_letters_.Row("ratio", {"in", 3}, failure, {}).ok());
   EXPECT_EQ(Written().key, std::nullopt);
   EXPECT_EQ(Written().value, R"({"place":"b","n":0})");
   EXPECT_EQ(Written().Header("tidemark.step"), "ratio");
   EXPECT_EQ(Written().Header("tidemark.expression"), "1 / n");
   EXPECT_EQ(Written().Header("tidemark.reason"), "division by zero");
   EXPECT_EQ(Written().Header("tidemark.source.offset"), "(none)") << "the row doesn't carry one";
+}
+
+// PlaceRows with the hidden columns given, in the order of the enum.
+Batch WithHidden(const Batch& rows, const std::vector<std::pair<Hidden, int64_t>>& hidden) {
+  Batch out = rows;
+  for (const auto& [column, value] : hidden) {
+    const auto field = HiddenField(column);
+    const auto scalar = arrow::MakeScalar(field->type(), value).ValueOrDie();
+    out = out->AddColumn(out->num_columns(), field, *arrow::MakeArrayFromScalar(*scalar, out->num_rows())).ValueOrDie();
+  }
+  return out;
+}
+
+TEST_F(DeadLettersTest, ARowThatCarriesItsOffsetNamesTheRecordItCameFrom) {
+  const Schema schema = PlaceSchema();
+  const Batch rows = WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kOffset, 17}});
+  ASSERT_TRUE(dead_letters_.Row("ratio", {"in", 3}, {rows, 0, &schema, "1 / n", "no"}, {}).ok());
+  EXPECT_EQ(Written().Header("tidemark.source.topic"), "in");
+  EXPECT_EQ(Written().Header("tidemark.source.partition"), "3");
+  EXPECT_EQ(Written().Header("tidemark.source.offset"), "17");
+}
+
+TEST_F(DeadLettersTest, ARowThatCarriesItsSourceNamesThatTopicWhateverTheTaskReads) {
+  std::vector<SourcePlan> sources(2);
+  sources[0].topic = "left";
+  sources[1].topic = "right";
+  const Schema schema = PlaceSchema();
+  const Batch rows = WithHidden(PlaceRows({{"a", 1}}),
+                                {{Hidden::kSource, 1}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
+  ASSERT_TRUE(dead_letters_.Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, sources).ok());
+  EXPECT_EQ(Written().Header("tidemark.source.topic"), "right");
+  EXPECT_EQ(Written().Header("tidemark.source.partition"), "5");
+  EXPECT_EQ(Written().Header("tidemark.source.offset"), "17");
+}
+
+TEST_F(DeadLettersTest, AResultThatCameFromNoRecordClaimsNoOffset) {
+  const Schema schema = PlaceSchema();
+  const Batch rows = WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 0}, {Hidden::kOffset, -1}});
+  ASSERT_TRUE(dead_letters_.Row("ratio", {"in", 3}, {rows, 0, &schema, "1 / n", "no"}, {}).ok());
+  EXPECT_EQ(Written().Header("tidemark.source.topic"), "in");
+  EXPECT_EQ(Written().Header("tidemark.source.offset"), "(none)");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -116,7 +117,7 @@ TEST(Metrics, EveryNameHasASampleWithTheApplicationAndOnlyDocumentedLabels) {
     const std::string sample(line);
     static const std::regex kLabel(R"((\w+)=")");
     for (std::sregex_iterator it(sample.begin(), sample.end(), kLabel), end; it != end; ++it) {
-      EXPECT_THAT(docs.str(), HasSubstr("`" + (*it)[1].str() + "`")) << sample;
+      EXPECT_THAT(docs.str(), HasSubstr(absl::StrCat("`", (*it)[1].str(), "`"))) << sample;
     }
   }
 }

@@ -147,6 +147,50 @@ TEST_F(TopicsTest, AnExistingRepartitionTopicDecidesItsStagesCount) {
   EXPECT_EQ(admin_.created[changelog(1)], 9);
 }
 
+TEST_F(TopicsTest, WithoutTheRepartitionTopicTheChangelogDecidesItsStagesCount) {
+  admin_.topics[changelog(1)] = 9;
+  ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());
+  EXPECT_EQ(admin_.created["app.counts.repartition"], 9);
+}
+
+TEST_F(TopicsTest, AnExistingFeedDecidesItsCountWhereNothingIsStated) {
+  admin_.topics["app.pg.feed"] = 9;
+  const auto counts = ResolveTopics(plan_, admin_, true);
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  EXPECT_EQ(counts->at("app.pg.feed"), 9);
+}
+
+TEST_F(TopicsTest, ExistingInternalTopicsOfAStageMustAgree) {
+  admin_.topics["app.counts.repartition"] = 9;
+  admin_.topics[changelog(1)] = 4;
+  ExpectRefused({"'app.counts.changelog' has 4 partitions", "needs 9", "'app.counts.repartition' has 9", "new name"});
+}
+
+TEST_F(TopicsTest, AStatedCountIsNotOverruledByATopicThatExistsWithAnother) {
+  plan_.edges[0].partitions = 12;
+  plan_.edges[0].step = "counts";
+  admin_.topics["app.counts.repartition"] = 9;
+  ExpectRefused({"'app.counts.repartition' has 9 partitions", "needs 12", "step counts asks for 12", "new name"});
+}
+
+TEST_F(TopicsTest, TheStatedDefaultIsNotOverruledEither) {
+  plan_.internal_topics.partitions = 5;
+  admin_.topics["app.counts.repartition"] = 9;
+  ExpectRefused({"has 9 partitions", "needs 5", "internal_topics.partitions says 5"});
+  admin_.topics.erase("app.counts.repartition");
+  admin_.topics["app.pg.feed"] = 9;
+  ExpectRefused({"'app.pg.feed' has 9 partitions", "sink pg needs 5"});
+}
+
+TEST_F(TopicsTest, AStatedCountMustBeThatOfTheSourceReadInTheSameStage) {
+  plan_.stages[1].nodes.push_back(SourceNode(0));
+  plan_.edges[0].partitions = 12;
+  plan_.edges[0].step = "moved";
+  ExpectRefused({"step moved is moved to 12 partitions", "stage counts", "'detections' has 6", "State 6"});
+  plan_.edges[0].partitions = 6;
+  EXPECT_TRUE(ResolveTopics(plan_, admin_, true).ok());
+}
+
 TEST_F(TopicsTest, CheckingOnlyMakesNothingButCountsAsIfItHad) {
   const auto counts = ResolveTopics(plan_, admin_, false);
   ASSERT_TRUE(counts.ok()) << counts.status();

@@ -1,4 +1,4 @@
-#include "src/codec/value_text.h"
+#include "src/base/value_text.h"
 
 #include <charconv>
 #include <chrono>
@@ -254,6 +254,41 @@ ScalarText FromPlainText(const Type& type, std::string_view text) {
       return {kString, text};
   }
   return {kString, text};
+}
+
+Fit FitsPlainText(const Type& type, std::string_view text) {
+  const ScalarText::Kind found = FromPlainText(type, text).kind;
+  if (type.kind == Kind::kBool) return found == ScalarText::Kind::kString ? Fit::kWrongType : Fit::kOk;
+  int32_t days = 0;
+  int64_t integer = 0;
+  double real = 0;
+  __int128 digits = 0;
+  std::string bytes;
+  switch (type.kind) {
+    case Kind::kBool:
+    case Kind::kString:
+      return Fit::kOk;
+    case Kind::kBytes:
+      return absl::Base64Unescape(absl::string_view(text.data(), text.size()), &bytes) ? Fit::kOk : Fit::kBadText;
+    case Kind::kDate:
+      return ParseDate(text, &days);
+    case Kind::kDecimal:
+      return ParseDecimal(text, type.precision, type.scale, &digits);
+    case Kind::kTimestamp:
+      if (type.form == TimestampForm::kRfc3339) return ParseRfc3339(text, &integer);
+      break;
+    case Kind::kInt32:
+    case Kind::kInt64:
+    case Kind::kDouble:
+      break;
+  }
+  if (found != ScalarText::Kind::kNumber) return Fit::kWrongType;
+  if (type.kind == Kind::kDouble) return ParseDouble(text, &real);
+  const Fit fit = ParseInt64(text, &integer);
+  if (fit != Fit::kOk) return fit;
+  if (type.kind == Kind::kTimestamp) return ScaleTimestamp(integer, type.form, &integer);
+  const bool small = integer >= std::numeric_limits<int32_t>::min() && integer <= std::numeric_limits<int32_t>::max();
+  return type.kind == Kind::kInt64 || small ? Fit::kOk : Fit::kOutOfRange;
 }
 
 std::string Excerpt(std::string_view text) {

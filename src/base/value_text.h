@@ -47,6 +47,8 @@ bool IsJsonNumber(std::string_view text);
 
 // Text that stands by itself - a key, a header, a default, a CSV field - as the value it would be in JSON.
 ScalarText FromPlainText(const Type& type, std::string_view text);
+// Whether such a text is a value of the type.
+Fit FitsPlainText(const Type& type, std::string_view text);
 
 // "expected int64, found string"; "99999999999 is out of range for int32".
 std::string Describe(Fit fit, const Type& type, const ScalarText& value);

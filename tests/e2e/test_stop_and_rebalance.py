@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""How a worker lets go: of a database that doesn't answer when it is told to stop, and of stores that a rebalance has moved
+to another worker."""
+
+import os
+import pathlib
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import topics
+import topology
+from case import SystemTest, main
+from stack import wait_for
+
+RECORDS = 20_000
+STOP_SECONDS = 5
+
+
+class SilentServer:
+    """Takes connections and never answers."""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.taken = []
+        threading.Thread(target=self.take, daemon=True).start()
+        return self
+
+    def take(self):
+        try:
+            while True:
+                self.taken.append(self.listener.accept()[0])
+        except OSError:
+            pass
+
+    def __exit__(self, *exc):
+        self.listener.close()
+        for connection in self.taken:
+            connection.close()
+
+    def url(self):
+        return f"postgresql://u:p@127.0.0.1:{self.listener.getsockname()[1]}/d"
+
+
+class StopAndRebalance(SystemTest):
+    needs_postgres = True
+
+    @classmethod
+    def prepare(cls):
+        cls.stack.generate(RECORDS, events_per_second=RECORDS / 600)
+
+    def config(self, name):
+        return topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
+
+    def caught_up(self, name):
+        return topics.committed(self.stack.brokers, name, "detections") == topics.ends(self.stack.brokers, "detections")
+
+    def test_a_database_that_never_answers_does_not_delay_the_stop(self):
+        with SilentServer() as server:
+            worker = self.stack.run(self.config("silent"), name="silent",
+                                    env=self.stack.environment(DATABASE_URL=server.url()))
+            wait_for("the stream to catch up without it", lambda: self.caught_up("silent"), 60, worker.seen)
+            wait_for("the sink to have asked", lambda: server.taken, 30, worker.seen)
+            began = time.monotonic()
+            self.assertEqual(worker.stop(), 0, worker.seen())
+            self.assertLess(time.monotonic() - began, STOP_SECONDS)
+        # What it held back is in the feed, and arrives once there is a database.
+        output = self.stack.run(self.config("silent"), "--until_end", "--close_windows", name="silent").finish(120)
+        self.check(self.oracle(), "silent", output)
+
+    def stores(self, worker):
+        """The tasks whose databases the process has open."""
+        found = set()
+        for descriptor in pathlib.Path(f"/proc/{worker.pid}/fd").iterdir():
+            try:
+                target = pathlib.Path(os.readlink(descriptor))
+            except OSError:
+                continue
+            if worker.state_dir in target.parents:
+                found.add(target.relative_to(worker.state_dir).parts[0])
+        return {name for name in found if (worker.state_dir / name).is_dir()}
+
+    def test_stores_that_moved_to_another_worker_are_closed(self):
+        config = self.config("moved")
+        first = self.stack.run(config, name="moved-1")
+        wait_for("the first worker", first.ready, 60, first.seen)
+        wait_for("it to catch up", lambda: self.caught_up("moved"), 60, first.seen)
+        all_stores = wait_for("it to have all stores", lambda: len(self.stores(first)) >= 8 and self.stores(first), 30,
+                              lambda: str(self.stores(first)))
+        second = self.stack.run(config, name="moved-2")
+        wait_for("the second worker", second.ready, 60, second.seen)
+        wait_for("each store to be open in one process",
+                 lambda: len(self.stores(second)) >= 2 and not self.stores(first) & self.stores(second), 30,
+                 lambda: f"{sorted(self.stores(first))}\n{sorted(self.stores(second))}\n{first.seen()}")
+        self.assertEqual(self.stores(first) | self.stores(second), all_stores)
+        # And back again: what was closed is opened and caught up with.
+        self.assertEqual(second.stop(), 0)
+        for worker in (first, second):
+            worker.kill()
+        output = self.stack.run(config, "--until_end", "--close_windows", name="moved-1").finish(120)
+        self.check(self.oracle(), "moved", output)
+
+
+if __name__ == "__main__":
+    main()
