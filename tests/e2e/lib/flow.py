@@ -33,18 +33,23 @@ class Flow:
             if self._generator is None:
                 self._generator = self._generate(self.stack.start_generate, self.MOST, skip=self._written, rate=self.rate)
                 self.stack.workers.remove(self._generator)  # outlives the test that came first
+        whole = False
         try:
             yield
+            whole = True
         finally:
             with self._changed:
                 self._users -= 1
                 if self._users == 0:
-                    self._stop()
+                    self._stop(whole)
                     self._changed.notify_all()
         with self._changed:
             self._changed.wait_for(lambda: self._users == 0)
 
-    def _stop(self):
+    def _stop(self, whole):
+        if not whole:  # the last user has failed, and why is what counts
+            self._generator.kill()
+            return
         self._generator.stop()
         written = re.search(rf"^{self.topic}: (\d+) records", self._generator.output(), re.MULTILINE)
         if not written:
