@@ -116,6 +116,11 @@ function(tidemark_python_tests label folder prefix)
 endfunction()
 
 if(TIDEMARK_SYSTEM_TESTS)
+  # For LD_PRELOAD under the shipped binary: says what a power failure would take away.
+  add_library(tidemark_unsynced SHARED "${CMAKE_SOURCE_DIR}/tests/chaos/unsynced.cc")
+  set_target_properties(tidemark_unsynced PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+  target_link_libraries(tidemark_unsynced PRIVATE ${CMAKE_DL_LIBS})
+
   tidemark_python_tests(e2e tests/e2e e2e)
   tidemark_python_tests(chaos tests/chaos chaos)
   tidemark_python_tests(bench-smoke tests/bench bench)

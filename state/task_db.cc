@@ -8,6 +8,9 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 
+#include "src/base/failpoint.h"
+#include "state/task_db_failpoints.h"
+
 namespace tidemark {
 namespace {
 
@@ -56,6 +59,7 @@ rocksdb::Options DbOptions(const DbResources& resources) {
   }
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
+  if (FailpointsArmed()) InstallFailpoints(&options);
   return options;
 }
 

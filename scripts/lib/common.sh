@@ -60,8 +60,8 @@ owned_pid() {
 wait_gone() {
   local deadline=$((SECONDS + $2))
   while kill -0 "$1" 2> /dev/null; do
-    # An unreaped child of ours has ended all the same.
-    case $(ps -o stat= -p "$1" 2> /dev/null) in Z* | "") return 0 ;; esac
+    # An unreaped child of ours has ended all the same, but not while threads of it live (l) and hold its ports.
+    case $(ps -o stat= -p "$1" 2> /dev/null) in Z*l*) ;; Z* | "") return 0 ;; esac
     [ "$SECONDS" -lt "$deadline" ] || return 1
     sleep 0.1
   done

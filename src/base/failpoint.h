@@ -21,6 +21,15 @@ absl::Status HitFailpoint(std::string_view name);
 // Reads TIDEMARK_FAILPOINTS; an entry it can't read is an InvalidArgument. Call once, before threads start.
 absl::Status ArmFailpoints(std::string_view spec);
 
+// Whether any point is armed: for places that take more than a call to be one.
+inline bool FailpointsArmed() {
+#ifdef TIDEMARK_WITH_FAILPOINTS
+  return internal::failpoints_armed;
+#else
+  return false;
+#endif
+}
+
 // OK, or the injected error; doesn't return where the point is armed to kill.
 inline absl::Status Failpoint([[maybe_unused]] std::string_view name) {
 #ifdef TIDEMARK_WITH_FAILPOINTS

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """kill -9 on one of two workers, again and again while data flows: no row is lost and none is doubled, in any sink.
 
-Every kill prints where its transaction stood, as the broker's own transaction log tells. Kills that hit nothing prove
-nothing, so too few of them in an open transaction fail the test.
+Every kill prints where the transactions of its victim stood and how many rows they held, as the broker's own logs tell:
+rows written to a topic in an open transaction are rows whose state lies in the overlay, uncommitted (there may be more,
+which the broker hasn't seen). Kills that hit nothing prove nothing, so too few of them in an open transaction fail the
+test.
 """
 
 import pathlib
@@ -10,111 +12,105 @@ import random
 import shutil
 import sys
 import time
-import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e" / "lib"))
 
 import segments
-import topics
 import topology
-from case import LONG, SystemTest, main
+from case import SystemTest, main
+from flow import Flow
 from s3 import S3
 from stack import wait_for
 
 SEED = 20260101
-RATE = 6_000
-KILLS = 20
-# What a run of that many kills must have hit at the least.
-MIN_IN_FLIGHT_SHARE, MIN_ABORTED_SHARE = 15 / 20, 5 / 20
-IN_FLIGHT = ("ongoing", "prepare commit", "prepare abort")
+RATE = 4_000
+KILLS, MIN_IN_FLIGHT, MIN_ABORTED = 20, 15, 5
+WORKERS = "ab"
 
 
 class Kill(SystemTest):
     needs_postgres = True
 
-    def run_under_kills(self, name, kills, delete_state=False, lake=None, environment=None):
-        source = f"detections-{name}"
-        rng = random.Random(f"{SEED}-{name}")
-        variant = topology.variant(name, source=source, lake=lake)
+    @classmethod
+    def prepare(cls):
+        cls.flow = Flow(cls.stack, "detections", RATE)
+
+    def run_under_kills(self, name, delete_state=False, lake=None, **environment):
+        variant = topology.variant(name, lake=lake)
         # Files are cut all the time, so that kills hit the Parquet sink's decisions too.
         variant["sinks"]["lake"]["parquet"]["max_age"] = "1s"
-        config = topology.write(self.stack.folder / f"{name}.yaml", variant)
-        # The input outlives the last kill; what is left then is done in the end.
-        seconds = kills * 4
-        self.stack.generate(1, topic=source, table_topic="locations", skip=0)
-        shape = {"topic": source, "late": 0.02, "events_per_second": RATE * seconds / 600}
-        generator = self.stack.start_generate(RATE * seconds, rate=RATE, skip=1, **shape)
-        workers = {w: self.start(config, f"{name}-{w}", environment) for w in "ab"}
-        output = f"{name}-enriched"
-        self.wait_for_output(output, 0, generator)
-        hits = []
-        for number in range(1, kills + 1):
-            victim = rng.choice("ab")
-            time.sleep(rng.uniform(0.1, 1.2))  # the seeded moment; nothing is waited for here
-            workers[victim].kill()
-            hits.append(self.phase(name, victim))
-            print(f"  {name} kill {number:2d}/{kills}: worker {victim}, {hits[-1]}", flush=True)
-            self.assertTrue(generator.running(), f"the input ended before kill {number}: {hits}")
-            if delete_state:
-                shutil.rmtree(workers[victim].state_dir)
-            before = sum(topics.ends(self.stack.brokers, output).values())
-            workers[victim] = self.start(config, f"{name}-{victim}", environment)
-            self.wait_for_output(output, before, generator, workers[victim])
-        generator.finish(seconds + 60)
+        self.name, self.config = name, topology.write(self.stack.folder / f"{name}.yaml", variant)
+        self.environment = self.stack.environment(**environment)
+        kafka = self.stack.folder / "kafka"
+        self.transactions = segments.Transactions(kafka, name)
+        self.uncommitted = segments.UncommittedRows(kafka, f"{name}-enriched")
+        rng, hits = random.Random(f"{SEED}-{name}"), []
+        with self.flow.needed():
+            workers = {w: self.start(w) for w in WORKERS}
+            self.wait_for_commits(workers, dict.fromkeys(WORKERS, 0))
+            for number in range(1, KILLS + 1):
+                victim = rng.choice(WORKERS)
+                time.sleep(rng.uniform(0.05, 0.5))  # the seeded moment; nothing is waited for here
+                workers[victim].kill()
+                hits.append(self.newest(victim))
+                print(f"  {name} kill {number:2d}/{KILLS}: worker {victim}, {self.told(hits[-1])}", flush=True)
+                self.flow.check_flows()
+                if delete_state:
+                    shutil.rmtree(workers[victim].state_dir)
+                before = {victim: self.commits(victim)}
+                workers[victim] = self.start(victim)
+                # The first output was committed before the first kill, and some more is after each.
+                self.wait_for_commits(workers, before)
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
-        workers = {w: self.start(config, f"{name}-{w}", environment, "--until_end", "--close_windows") for w in "ab"}
-        outputs = [worker.finish(120) for worker in workers.values()]
-        aborted = segments.count_steps(self.stack.folder / "kafka", name, "prepare abort")
-        in_flight = sum(any(status in hit for status in IN_FLIGHT) for hit in hits)
-        print(f"  {name}: {in_flight} of {kills} kills in an open transaction, {aborted} transactions aborted", flush=True)
-        self.assertGreaterEqual(in_flight, kills * MIN_IN_FLIGHT_SHARE, hits)
-        self.assertGreaterEqual(aborted, kills * MIN_ABORTED_SHARE)
-        return self.oracle(source), outputs
+        workers = [self.start(w, "--until_end", "--close_windows") for w in WORKERS]
+        outputs = [worker.finish(120) for worker in workers]
+        in_flight = sum(any(step.open for step in hit) for hit in hits)
+        aborted = self.transactions.count("prepare abort")
+        print(f"  {name}: {in_flight} of {KILLS} kills in an open transaction, {aborted} transactions aborted", flush=True)
+        self.assertGreaterEqual(in_flight, MIN_IN_FLIGHT, [self.told(hit) for hit in hits])
+        self.assertGreaterEqual(aborted, MIN_ABORTED)
+        return outputs
 
-    def start(self, config, name, environment, *args):
-        return self.stack.run(config, *args, name=name, threads=2, env=environment)
+    def start(self, worker, *args):
+        return self.stack.run(self.config, *args, name=f"{self.name}-{worker}", threads=2, env=self.environment)
 
-    def wait_for_output(self, topic, more_than, generator, worker=None):
-        """A commit after this moment: the worker is back, or the other one works on."""
-        def grown():
-            if worker is not None:
+    def newest(self, worker):
+        """The newest step of each transactional id of its stream threads."""
+        return list(self.transactions.newest(f"{self.name}-{self.name}-{worker}-").values())
+
+    def commits(self, worker):
+        return self.transactions.count("prepare commit", f"{self.name}-{self.name}-{worker}-")
+
+    def wait_for_commits(self, workers, more_than):
+        def all_have_committed():
+            for worker in workers.values():
                 self.assertTrue(worker.running(), worker.seen())
-                if not worker.ready():
-                    return False
-            return sum(topics.ends(self.stack.brokers, topic).values()) > more_than
-        wait_for(f"records in {topic}", grown, 60, self.stack.logs)
+            return all(self.commits(w) > count for w, count in more_than.items())
+        wait_for(f"commits of {sorted(more_than)}", all_have_committed, 60, self.stack.logs)
 
-    def phase(self, name, victim):
-        """Where the transactions of the killed worker stood."""
-        found = []
-        for transactional_id, step in sorted(segments.newest_steps(self.stack.folder / "kafka").items()):
-            if f"{name}-{victim}" not in transactional_id:
-                continue
-            if step.status == "ongoing" and step.has_offsets:
-                found.append("ongoing with offsets sent")
-            else:
-                found.append(step.status)
-        return " / ".join(found) or "nothing begun"
+    def told(self, steps):
+        rows = self.uncommitted.of({step.producer for step in steps})
+        return f"{' / '.join(map(str, steps)) or 'nothing begun'}, {rows} rows in the overlay"
+
+    def check_all(self, name, outputs):
+        with self.flow.oracle(self.oracle) as oracle:
+            self.check(oracle, name, *outputs)
 
     def test_with_the_state_kept(self):
-        oracle, outputs = self.run_under_kills("kept", KILLS)
-        self.check(oracle, "kept", *outputs)
+        self.check_all("kept", self.run_under_kills("kept"))
 
     def test_with_the_state_folder_deleted(self):
-        oracle, outputs = self.run_under_kills("wiped", KILLS if LONG else KILLS // 2, delete_state=True)
-        self.check(oracle, "wiped", *outputs)
+        self.check_all("wiped", self.run_under_kills("wiped", delete_state=True))
 
-    @unittest.skipUnless(LONG, "only with --long")
     def test_with_the_lake_on_s3(self):
         server = S3(self.stack.folder)
         self.addCleanup(server.stop)
-        oracle, outputs = self.run_under_kills("remote", KILLS, lake=f"s3://{server.bucket}/remote",
-                                               environment=self.stack.environment(**server.environment()))
+        outputs = self.run_under_kills("remote", lake=f"s3://{server.bucket}/remote", **server.environment())
         # Read as any other client of the bucket would: what a listing shows is what counts.
         server.download("remote", self.stack.folder / "lake" / "remote")
-        self.check(oracle, "remote", *outputs)
+        self.check_all("remote", outputs)
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=True)

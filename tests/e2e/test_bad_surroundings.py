@@ -128,7 +128,7 @@ class BadSurroundings(SystemTest):
                                      str(config), "--state_dir", str(small / "state"), "--instance_id", name,
                                      "--http_address", "127.0.0.1:0", "--until_end"],
                               self.stack.environment(), self.stack.folder / f"{name}.log", small / "state")
-        self.stack.workers.append(worker)
+        self.stack.add(worker)
         return config, worker
 
     def test_a_full_disk_ends_the_run_with_its_cause_and_loses_nothing(self):

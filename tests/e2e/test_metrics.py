@@ -131,7 +131,7 @@ class Metrics(SystemTest):
             command = [BINARY, "run", "--config", str(self.config(name)), "--state_dir", str(state_dir),
                        "--instance_id", name, "--threads", "1"]
             worker = Worker(name, command, self.stack.environment(), self.stack.folder / f"{name}.log", state_dir)
-            self.stack.workers.append(worker)
+            self.stack.add(worker)
             wait_for("the worker", worker.ready, 60, worker.seen)
             return worker
 

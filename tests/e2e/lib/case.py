@@ -1,7 +1,12 @@
-"""The base of the tests: one Stack for all tests of a file, and the workers' logs where a test fails."""
+"""The base of the tests: one Stack for all tests of a file, and the workers' logs where a test fails.
+
+Tests that mostly wait run at the same time (`main(at_once=True)`): each has an application of its own on the shared
+servers, and a thread that knows only the processes it has started.
+"""
 
 import os
 import sys
+import threading
 import unittest
 
 import results
@@ -48,17 +53,76 @@ class SystemTest(unittest.TestCase):
         return Oracle(topics.read(cls.stack.brokers, source), topics.read(cls.stack.brokers, table),
                       topics.partitions(cls.stack.brokers, source), Semantics(**semantics))
 
-    def check(self, oracle, name, *outputs):
+    def check(self, oracle, name, *outputs, lake=None):
         """All sinks of the HTX variant `name` against the oracle; the ledger too where there is the output of a run (or
         of several workers that ran at once)."""
         found = results.Results(oracle, self.stack.brokers, f"{name}-")
         differences = found.kafka()
         differences += found.postgres(self.stack.database_url, f"{name}_top_items".replace("-", "_"))
-        differences += found.lake(self.stack.folder / "lake" / name)
+        differences += found.lake(lake or self.stack.folder / "lake" / name)
         if outputs:
             differences += found.ledger(*outputs)
         results.report(differences)
 
 
-def main():
-    unittest.main(verbosity=2)
+class Recorder(unittest.TestResult):
+    """What happened to one test, to be told to the real result in one piece: that one is for one thread."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def replay(self, result):
+        for name, *args in self.told:
+            getattr(result, name)(*args)
+
+
+def recorded(name):
+    def record(self, *args):
+        getattr(unittest.TestResult, name)(self, *args)
+        self.told.append((name, *args))
+    return record
+
+
+for each_event in ("startTest", "stopTest", "addSuccess", "addFailure", "addError", "addSkip", "addSubTest"):
+    setattr(Recorder, each_event, recorded(each_event))
+
+
+class AtOnce(unittest.TestSuite):
+    """The tests of one class, all at the same time."""
+
+    def run(self, result, debug=False):
+        tests = list(self)
+        if not tests:
+            return result
+        cls, lock = type(tests[0]), threading.Lock()
+
+        def run_one(test):
+            recorder = Recorder()
+            test.run(recorder)
+            with lock:
+                recorder.replay(result)
+
+        try:
+            cls.setUpClass()
+            threads = [threading.Thread(target=run_one, args=[test], name=test._testMethodName) for test in tests]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            result.addError(unittest.suite._ErrorHolder(f"setUpClass ({cls.__name__})"), sys.exc_info())
+        finally:
+            cls.doClassCleanups()
+            for info in cls.tearDown_exceptions:
+                result.addError(unittest.suite._ErrorHolder(f"tearDownClass ({cls.__name__})"), info)
+        return result
+
+
+class AtOnceLoader(unittest.TestLoader):
+    def loadTestsFromTestCase(self, case):
+        return AtOnce(map(case, self.getTestCaseNames(case)))
+
+
+def main(at_once=False):
+    unittest.main(verbosity=2, testLoader=AtOnceLoader() if at_once else unittest.defaultTestLoader)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -166,7 +167,21 @@ class Stack:
         # PostgreSQL runs as another user where the tests run as root.
         self.folder.chmod(0o755)
         self.brokers = self.database_url = None
-        self.workers = []
+        self._kafka_settings = ()
+        self._started = []  # every process, by whichever thread
+        self._of_thread = threading.local()
+
+    @property
+    def workers(self):
+        """Those that the calling thread has started: tests that run at the same time don't see each other's."""
+        if not hasattr(self._of_thread, "workers"):
+            self._of_thread.workers = []
+        return self._of_thread.workers
+
+    def add(self, worker):
+        self._started.append(worker)
+        self.workers.append(worker)
+        return worker
 
     def __enter__(self):
         return self
@@ -175,6 +190,7 @@ class Stack:
         self.close()
 
     def start_kafka(self, *settings):
+        self._kafka_settings = settings
         self.brokers = script("kafka", "start", "--dir", self.folder / "kafka", "--port", 0, *settings,
                               log=self.folder / "kafka.log")
         return self.brokers
@@ -183,7 +199,8 @@ class Stack:
         script("kafka", "stop", "--dir", self.folder / "kafka", *args)
 
     def restart_kafka(self):
-        script("kafka", "start", "--dir", self.folder / "kafka", "--port", self.brokers.rpartition(":")[2])
+        script("kafka", "start", "--dir", self.folder / "kafka", "--port", self.brokers.rpartition(":")[2],
+               *self._kafka_settings)
 
     def start_postgres(self, *settings):
         self.database_url = script("postgres", "start", "--dir", self.folder / "postgres", "--port", 0, *settings,
@@ -226,11 +243,9 @@ class Stack:
         return command
 
     def start_generate(self, records, **options):
-        """The same in the background."""
-        log = self.folder / "generate.log"
-        worker = Worker("generate", self.generate_command(records, **options), self.environment(), log, self.folder)
-        self.workers.append(worker)
-        return worker
+        """The same in the background; a SIGTERM ends it after what it has written."""
+        log = self.folder / f"generate-{options.get('topic', 'detections')}.log"
+        return self.add(Worker("generate", self.generate_command(records, **options), self.environment(), log, self.folder))
 
     def run(self, config, *args, name="worker", state_dir=None, threads=2, env=None, failpoints=None):
         """Starts `tidemark run`. Workers of one name share a state folder, an instance id and a log, one after the
@@ -241,9 +256,7 @@ class Stack:
             environment = {**environment, "TIDEMARK_FAILPOINTS": failpoints}
         command = [BINARY, "run", "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
                    "--threads", str(threads), "--http_address", "127.0.0.1:0", *map(str, args)]
-        worker = Worker(name, command, environment, self.folder / f"{name}.log", state_dir)
-        self.workers.append(worker)
-        return worker
+        return self.add(Worker(name, command, environment, self.folder / f"{name}.log", state_dir))
 
     def logs(self, lines=30):
         """The tails of all workers' logs, for a failed test."""
@@ -251,10 +264,20 @@ class Stack:
         return "\n".join(f"--- {log}\n{tail(log, lines)}" for log in unique)
 
     def stop_workers(self):
-        for worker in self.workers:
+        for worker in self._started:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 worker.signal(signal.SIGCONT)
                 worker.kill()
+
+    def left_behind(self):
+        """Processes that still work in this folder: {pid: command line}."""
+        found = {}
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                if f"{self.folder}/" in line and int(path.parent.name) != os.getpid():
+                    found[int(path.parent.name)] = line
+        return found
 
     def close(self):
         self.stop_workers()
@@ -262,5 +285,11 @@ class Stack:
             self.stop_kafka(*([] if self.keep else ["--kill"]))
         if self.database_url:
             self.stop_postgres(*([] if self.keep else ["--kill"]))
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.keep:
+            return
+        try:
+            # The children of a server that was killed notice it soon.
+            wait_for("the end of every process of this stack", lambda: not self.left_behind(), 10,
+                     lambda: str(self.left_behind()), every=0.1)
+        finally:
+            shutil.rmtree(self.folder)

@@ -1,5 +1,7 @@
 """Topics as Arrow tables, and records into topics, by a client that is not ours (confluent-kafka)."""
 
+import socket
+import struct
 import time
 
 import confluent_kafka
@@ -153,3 +155,24 @@ def committed(brokers, group, topic):
         return {p.partition: p.offset for p in patiently(lambda: reader.committed(asked, 20)) if p.offset >= 0}
     finally:
         reader.close()
+
+
+def expel(brokers, group, instance):
+    """Removes a static member from its group, as an administrator may. A LeaveGroup request, version 3, by hand: the
+    Python client has no call for it."""
+    def string(text):
+        return struct.pack(">h", len(text)) + text.encode()
+    api, version, correlation = 13, 3, 1
+    request = (struct.pack(">hhi", api, version, correlation) + string("tidemark-test") + string(group) +
+               struct.pack(">i", 1) + string("") + string(instance))
+    host, _, port = brokers.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        answer = connection.makefile("rb")
+        size, = struct.unpack(">i", answer.read(4))
+        body = answer.read(size)
+    # correlation, throttle time, error, members: (id, instance, error)
+    _, _, error, members = struct.unpack_from(">iihi", body)
+    member_error, = struct.unpack(">h", body[-2:])
+    if error or members != 1 or member_error:
+        raise Failure(f"expelling {instance} from {group}: error {error}, of the member {member_error}")
