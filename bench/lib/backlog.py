@@ -20,7 +20,7 @@ def filled(bench, name, records=None, **options):
 def drain(bench, system, workload, dataset, label=None, **more):
     """One run of one system: drained, checked, cleared away."""
     job = bench.job(system, workload, dataset, **more)
-    with bench.outputs(job):
+    with bench.outputs(system, job):
         result = bench.drain(system, job, dataset.records)
         bench.check(system, job, dataset, result)
     if label:

@@ -11,6 +11,7 @@ import topics
 from dataset import create_outputs, delete_topics
 from jobs import Job
 from measure import Process, cpu_seconds
+from stack import Failure
 
 RUN_SECONDS = 1800
 
@@ -32,6 +33,14 @@ class Result:
     def line(self):
         fixed = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "more"}
         return {**fixed, **self.more}
+
+
+def tool(options, name):
+    """One of the programs of bench/ that CMake builds."""
+    path = options.tools / name
+    if not os.access(path, os.X_OK):
+        raise Failure(f"{path} is missing: build the target bench_tools with -DTIDEMARK_BENCH=ON, or name its folder with --tools")
+    return path
 
 
 class Bench:
@@ -62,9 +71,9 @@ class Bench:
         return process
 
     @contextlib.contextmanager
-    def outputs(self, job):
+    def outputs(self, system, job):
         """The job's output topics while it is measured and checked; nothing of it is left behind."""
-        create_outputs(self.stack.brokers, job.prefix, job.outputs, job.partitions)
+        create_outputs(self.stack.brokers, job.prefix, [*job.outputs, *system.other_topics], job.partitions)
         try:
             yield
         finally:

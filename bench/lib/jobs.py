@@ -40,6 +40,7 @@ class Job:
 class Tidemark:
     name = "tidemark"
     workloads = tuple(OUTPUTS)
+    other_topics = ()     # beside the outputs
     open_windows = False  # --close_windows
     allowance_ms = 7_000  # after the end of a window its rows may be written: grace and out-of-orderness
 

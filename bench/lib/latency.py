@@ -8,7 +8,7 @@ how long after a minute is over, grace and out-of-orderness included, its rows a
 import json
 import time
 
-from bench import Result
+from bench import Result, tool
 from dataset import Dataset
 from measure import Process
 from stack import Failure, wait_for
@@ -36,7 +36,7 @@ class Latency:
         dataset = Dataset(f"live{bench.serial}", int(options.rate * (options.warmup + options.seconds)))
         bench.stack.generate(0, topic=dataset.detections, table_topic=dataset.locations)
         job = bench.job(system, workload, dataset, commit_ms=options.commit_interval, until_end=False)
-        with bench.outputs(job):
+        with bench.outputs(system, job):
             result = self._run(bench, system, job, dataset)
             bench.check(system, job, dataset, result, live=True)
         bench.say(f"{result.workload} {system.name}: p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
@@ -45,6 +45,7 @@ class Latency:
 
     def _run(self, bench, system, job, dataset):
         options = bench.options
+        load_binary = tool(options, "bench_load")
         worker = bench.start(system, job)
         wait_for(f"{system.name} to run", lambda: not worker.look() or system.started(worker, job), START_SECONDS, worker.seen)
         if worker.code is not None:
@@ -52,7 +53,7 @@ class Latency:
         reader = self._reader(bench, system, job)
         wait_for("the reader", lambda: "ready" in reader.output(), 30, reader.seen)
         load = Process(f"{job.application}-load", [
-            options.tools / "bench_load", "--brokers", job.brokers, "--topic", dataset.detections, "--rate", options.rate,
+            load_binary, "--brokers", job.brokers, "--topic", dataset.detections, "--rate", options.rate,
             "--seconds", options.warmup + options.seconds + 1], bench.stack.folder / f"{job.application}-load.log")
         bench.processes += [reader, load]
         # The warm-up fills caches and, in a JVM, compiles; then what the worker spends is counted.
@@ -84,7 +85,7 @@ class Latency:
             what = ["--topic", f"{job.prefix}item_counts", "--field", "window_end", "--offset_ms", system.allowance_ms]
             warmup = 0
         return Process(f"{job.application}-reader", [
-            options.tools / "bench_latency", "--brokers", job.brokers, *what, "--warmup", warmup, "--seconds",
+            tool(options, "bench_latency"), "--brokers", job.brokers, *what, "--warmup", warmup, "--seconds",
             options.seconds], bench.stack.folder / f"{job.application}-reader.log")
 
     @staticmethod

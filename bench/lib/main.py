@@ -7,7 +7,7 @@ import signal
 import sys
 
 from backlog import Backlog
-from bench import Bench
+from bench import Bench, tool
 from jobs import Tidemark
 from latency import Latency
 from peers import ByHand, Flink, KafkaStreams
@@ -16,13 +16,13 @@ from stack import BINARY, Stack
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency()}
-# Those that `all` leaves out: they take long.
-SPECIAL = ()
+# What `all` leaves out takes long.
+USUAL = [name for name in MEASUREMENTS if name not in ()]
 
 
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures Tidemark, and other systems beside it.")
-    parser.add_argument("what", nargs="?", default="all", choices=[*MEASUREMENTS, "all"])
+    parser.add_argument("what", nargs="*", metavar="what", help=f"{', '.join(MEASUREMENTS)}; default: {', '.join(USUAL)}")
     parser.add_argument("--records", type=int, default=5_000_000, help="records of a backlog (default %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each system; medians are shown (default %(default)s)")
     parser.add_argument("--peer", action="append", choices=["kafka-streams", "flink", "by-hand", "none"],
@@ -36,18 +36,21 @@ def parse():
     for measurement in MEASUREMENTS.values():
         measurement.add_options(parser)
     options = parser.parse_args()
+    options.what = USUAL if options.what in ([], ["all"]) else options.what
+    for name in options.what:
+        if name not in MEASUREMENTS:
+            parser.error(f"no measurement '{name}': expected {', '.join(MEASUREMENTS)} or all")
     options.tools = pathlib.Path(options.tools or pathlib.Path(BINARY).parent)
     options.peer = [peer for peer in options.peer or [] if peer != "none"]
     return options
 
 
 def systems_of(options):
-    peers = {"kafka-streams": KafkaStreams, "flink": Flink, "by-hand": lambda: ByHand(options.tools)}
+    peers = {"kafka-streams": KafkaStreams, "flink": Flink, "by-hand": lambda: ByHand(tool(options, "bench_by_hand"))}
     return [*([Tidemark(BINARY)] if options.tidemark else []), *(peers[name]() for name in options.peer)]
 
 
 def run(options):
-    chosen = [name for name in MEASUREMENTS if name not in SPECIAL] if options.what == "all" else [options.what]
     systems = systems_of(options)
     for system in systems:
         system.build()
@@ -57,7 +60,7 @@ def run(options):
         try:
             stack.start_kafka()
             bench.say(f"Kafka broker at {stack.brokers}, everything in {stack.folder}")
-            for name in chosen:
+            for name in options.what:
                 results += MEASUREMENTS[name].measure(bench)
         finally:
             bench.close()

@@ -19,10 +19,18 @@ def read(brokers, topic):
     command = ["kcat", "-C", "-q", "-e", "-b", brokers, "-t", topic, "-o", "beginning",
                "-X", "isolation.level=read_committed", "-X", "check.crcs=false",
                "-f", r"%p\t%o\t%T\t%k\t%s\n"]
-    reader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        table = parse(reader.stdout)
+        complaint = reader.stderr.read().decode(errors="replace")
+    if reader.returncode != 0:
+        raise Failure(f"reading {topic}: {complaint}")
+    return table
+
+
+def parse(lines):
     try:
-        table = pyarrow.csv.read_csv(
-            reader.stdout,
+        return pyarrow.csv.read_csv(
+            lines,
             pyarrow.csv.ReadOptions(column_names=list(COLUMNS), block_size=16 << 20),
             pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
             pyarrow.csv.ConvertOptions(column_types=COLUMNS))
@@ -30,8 +38,4 @@ def read(brokers, topic):
         # An empty topic is an empty file, which the parser refuses.
         if "Empty CSV file" not in str(error):
             raise
-        table = pyarrow.schema(list(COLUMNS.items())).empty_table()
-    complaint = reader.stderr.read().decode(errors="replace")
-    if reader.wait() != 0:
-        raise Failure(f"reading {topic}: {complaint}")
-    return table
+        return pyarrow.schema(list(COLUMNS.items())).empty_table()
