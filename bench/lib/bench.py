@@ -100,9 +100,12 @@ class Bench:
         for difference in differences:
             self.say(f"WRONG {job.application}: {difference}")
 
+    def positions(self, job):
+        """{partition: committed offset} of the job's group in the detections."""
+        return topics.committed(self.stack.brokers, job.application, job.dataset.detections)
+
     def processed(self, job):
-        """Committed input records of the job's group so far."""
-        return sum(topics.committed(self.stack.brokers, job.application, job.dataset.detections).values())
+        return sum(self.positions(job).values())
 
     def close(self):
         for process in self.processes:

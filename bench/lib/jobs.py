@@ -11,7 +11,8 @@ from dataset import Dataset
 from stack import ROOT, Failure
 
 BENCH = ROOT / "bench"
-OUTPUTS = {"w1": ["enriched"], "w2": ["item_counts", "top_items"], "w1w2": ["enriched", "item_counts", "top_items"]}
+OUTPUTS = {"w1": ["enriched"], "w2": ["item_counts", "top_items"], "w1w2": ["enriched", "item_counts", "top_items"],
+           "sinks": ["copy"]}
 
 
 @dataclasses.dataclass
@@ -27,6 +28,7 @@ class Job:
     memory: str = "2GiB"
     until_end: bool = True  # else it runs until it is stopped
     worker: str = "worker"
+    sinks: dict = None      # {name: what it has instead of the file's fields}; None: all that the file has
 
     @property
     def prefix(self):
@@ -35,6 +37,10 @@ class Job:
     @property
     def outputs(self):
         return OUTPUTS[self.workload]
+
+
+def merged(fields, over):
+    return {**fields, **{name: {**fields[name], **value} if isinstance(value, dict) else value for name, value in over.items()}}
 
 
 class Tidemark:
@@ -70,9 +76,13 @@ class Tidemark:
         topology.update(name=job.application, commit_interval=f"{job.commit_ms}ms", memory=job.memory)
         topology["kafka"]["brokers"] = job.brokers
         topology["sources"]["detections"]["topic"] = job.dataset.detections
-        topology["tables"]["locations"]["topic"] = job.dataset.locations
-        for sink in topology["sinks"].values():
-            sink["topic"] = job.prefix + sink["topic"]
+        if "tables" in topology:
+            topology["tables"]["locations"]["topic"] = job.dataset.locations
+        if job.sinks is not None:
+            topology["sinks"] = {name: merged(topology["sinks"][name], ours) for name, ours in job.sinks.items()}
+        else:
+            for sink in topology["sinks"].values():
+                sink["topic"] = job.prefix + sink["topic"]
         return topology
 
     def started(self, process, job):

@@ -8,14 +8,21 @@ import sys
 
 from backlog import Backlog
 from bench import Bench, tool
+from catch_up import CatchUp
 from jobs import Tidemark
+from ladder import Ladder
 from latency import Latency
 from peers import ByHand, Flink, KafkaStreams
 from report import print_json, print_table, summary
+from restore import Restore
+from scale import Scale
+from sinks import Sinks
+from skew import Skew
 from stack import BINARY, Stack
 
 # In the order in which `all` takes them.
-MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency()}
+MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
+                "skew": Skew(), "restore": Restore(), "catch_up": CatchUp(), "sinks": Sinks(), "scale": Scale(), "ladder": Ladder()}
 # What `all` leaves out takes long.
 USUAL = [name for name in MEASUREMENTS if name not in ()]
 

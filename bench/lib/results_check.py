@@ -71,4 +71,4 @@ class Expectation:
         return [Difference(f"topic {topic}", "with other fields", sum(n for _, n in odd), odd[:3])] if odd else []
 
     def _fingerprint(self, table, columns):
-        return self.sql.execute(f"SELECT count(*), sum(hash({', '.join(columns)})::HUGEINT) FROM {table} t").fetchone()
+        return self.sql.execute(f"SELECT count(*), sum(hash({', '.join(columns)})::HUGEINT) FROM {table} t").fetchall()[0]

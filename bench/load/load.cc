@@ -6,7 +6,7 @@
 #include <gflags/gflags.h>
 
 #include <algorithm>
-#include <charconv>
+#include <csignal>
 #include <string>
 #include <thread>
 
@@ -19,10 +19,13 @@ DEFINE_double(rate, 10'000, "records a second");
 DEFINE_double(seconds, 75, "how long");
 DEFINE_uint64(seed, 1, "seed of the data");
 DEFINE_double(duplicates, 0.05, "share of records that repeat an earlier one, its event time included");
+DEFINE_int64(first_oid, 1, "number of the first detection");
 DEFINE_int32(wake_us, 5'000, "pause between two looks at the clock");
 
 namespace tidemark::bench {
 namespace {
+
+volatile std::sig_atomic_t stopped = 0;
 
 class Load {
  public:
@@ -42,7 +45,7 @@ class Load {
     const int64_t began_us = SteadyUs();
     const auto end_us = static_cast<int64_t>(FLAGS_seconds * 1e6);
     int64_t written = 0, behind_us = 0;
-    for (int64_t now_us = 0; now_us < end_us; now_us = SteadyUs() - began_us) {
+    for (int64_t now_us = 0; now_us < end_us && stopped == 0; now_us = SteadyUs() - began_us) {
       const auto due = static_cast<int64_t>(static_cast<double>(now_us) * FLAGS_rate / 1e6);
       behind_us = std::max(behind_us, static_cast<int64_t>(static_cast<double>(due - written) * 1e6 / FLAGS_rate));
       while (written < due) {
@@ -68,7 +71,7 @@ class Load {
   }
 
   void Write(const Detection& d) {
-    const std::string key = std::to_string(d.oid);
+    const std::string key = std::to_string(FLAGS_first_oid - 1 + d.oid);
     const std::string value = R"({"geographical_location_oid":)" + std::to_string(d.location) + R"(,"video_camera_oid":)" +
                               std::to_string(d.camera) + R"(,"detection_oid":)" + key + R"(,"item_name":")" +
                               items_[static_cast<size_t>(d.item)] + R"(","timestamp_detected":)" +
@@ -92,5 +95,6 @@ class Load {
 
 int main(int argc, char** argv) {
   gflags::ParseCommandLineFlags(&argc, &argv, true);
+  std::signal(SIGTERM, [](int) { tidemark::bench::stopped = 1; });  // writes what it has, says how much, ends
   tidemark::bench::Load().Run();
 }
