@@ -128,10 +128,11 @@ if(TIDEMARK_BENCH)
   # What scripts/bench runs beside Tidemark: the load, the latency reader, and W1 by hand. No part of Tidemark is in them
   # but the shape of the generated data.
   add_executable(bench_load bench/load/load.cc src/cli/generate_data.cc)
+  add_executable(bench_wide_ids bench/load/wide_ids.cc src/cli/generate_data.cc)
   add_executable(bench_latency bench/load/latency.cc)
   add_executable(bench_by_hand bench/peers/native/by_hand.cc)
-  add_custom_target(bench_tools DEPENDS bench_load bench_latency bench_by_hand)
-  foreach(tool IN ITEMS bench_load bench_latency bench_by_hand)
+  add_custom_target(bench_tools DEPENDS bench_load bench_wide_ids bench_latency bench_by_hand)
+  foreach(tool IN ITEMS bench_load bench_wide_ids bench_latency bench_by_hand)
     target_include_directories(${tool} PRIVATE "${CMAKE_SOURCE_DIR}")
     target_link_libraries(${tool} PRIVATE dep::absl dep::gflags dep::rdkafka dep::malloc Threads::Threads)
   endforeach()

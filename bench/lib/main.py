@@ -8,6 +8,7 @@ import sys
 
 from backlog import Backlog
 from bench import Bench, tool
+from big import Big
 from catch_up import CatchUp
 from jobs import Tidemark
 from ladder import Ladder
@@ -22,9 +23,9 @@ from stack import BINARY, Stack
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
-                "skew": Skew(), "restore": Restore(), "catch_up": CatchUp(), "sinks": Sinks(), "scale": Scale(), "ladder": Ladder()}
+                "skew": Skew(), "restore": Restore(), "catch_up": CatchUp(), "sinks": Sinks(), "scale": Scale(), "ladder": Ladder(), "big": Big()}
 # What `all` leaves out takes long.
-USUAL = [name for name in MEASUREMENTS if name not in ()]
+USUAL = [name for name in MEASUREMENTS if name not in ("big",)]
 
 
 def parse():
