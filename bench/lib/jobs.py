@@ -36,7 +36,7 @@ class Job:
 
     @property
     def outputs(self):
-        return OUTPUTS[self.workload]
+        return OUTPUTS.get(self.workload, ["output"])
 
 
 def merged(fields, over):

@@ -13,6 +13,7 @@ from catch_up import CatchUp
 from jobs import Tidemark
 from ladder import Ladder
 from latency import Latency
+from nexmark import Nexmark
 from peers import ByHand, Flink, KafkaStreams
 from report import print_json, print_table, summary
 from restore import Restore
@@ -23,7 +24,8 @@ from stack import BINARY, Stack
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
-                "skew": Skew(), "restore": Restore(), "catch_up": CatchUp(), "sinks": Sinks(), "scale": Scale(), "ladder": Ladder(), "big": Big()}
+                "skew": Skew(), "restore": Restore(), "catch_up": CatchUp(), "sinks": Sinks(), "scale": Scale(), "ladder": Ladder(), "nexmark": Nexmark(),
+                "big": Big()}
 # What `all` leaves out takes long.
 USUAL = [name for name in MEASUREMENTS if name not in ("big",)]
 

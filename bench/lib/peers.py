@@ -22,7 +22,7 @@ class JavaPeer:
 
     def build(self):
         """Offline first: what Maven has it need not ask for."""
-        newest = max(path.stat().st_mtime for path in [self.folder / "pom.xml", *self.folder.glob("src/**/*.java")])
+        newest = max(path.stat().st_mtime for path in [self.folder / "pom.xml", *(p for p in self.folder.glob("src/**/*") if p.is_file())])
         stamp = self.folder / "target" / "built"
         if stamp.exists() and stamp.stat().st_mtime > newest:
             return
@@ -36,16 +36,16 @@ class JavaPeer:
                 return
         raise Failure(f"building {self.folder} failed; is Maven Central reachable?\n{log.decode(errors='replace')[-4000:]}")
 
-    def command(self, job):
+    def java(self, arguments):
         classpath = f"{self.folder / 'target' / 'classes'}:{self.folder / 'target' / 'libs'}/*"
-        command = ["java", *self.java_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, self.main,
-                   "--brokers", job.brokers, "--workload", job.workload, "--application", job.application,
-                   "--detections", job.dataset.detections, "--locations", job.dataset.locations, "--prefix", job.prefix,
-                   "--threads", job.threads, "--state", job.folder / "state" / job.worker]
-        command += ["--commit-ms", self.commit_ms(job)]
-        if job.until_end:
-            command += ["--until-end"]
-        return command, {"MALLOC_ARENA_MAX": "2"}
+        return ["java", *self.java_options, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classpath, self.main,
+                *arguments], {"MALLOC_ARENA_MAX": "2"}
+
+    def command(self, job):
+        return self.java(["--brokers", job.brokers, "--workload", job.workload, "--application", job.application,
+                          "--detections", job.dataset.detections, "--locations", job.dataset.locations, "--prefix", job.prefix,
+                          "--threads", job.threads, "--state", job.folder / "state" / job.worker, "--commit-ms",
+                          self.commit_ms(job), *(["--until-end"] if job.until_end else [])])
 
     def commit_ms(self, job):
         return job.commit_ms
