@@ -123,10 +123,28 @@ if(TIDEMARK_SYSTEM_TESTS)
 
   tidemark_python_tests(e2e tests/e2e e2e)
   tidemark_python_tests(chaos tests/chaos chaos)
-  tidemark_python_tests(bench-smoke tests/bench bench)
+  # Shows that scripts/bench measures and checks; it needs the tools below.
+  if(TIDEMARK_BENCH)
+    tidemark_python_tests(bench-smoke tests/bench bench)
+  endif()
 endif()
 
 if(TIDEMARK_BENCH)
+  # What scripts/bench runs beside Tidemark: the load, the latency reader, and W1 by hand. No part of Tidemark is in them
+  # but the shape of the generated data.
+  add_executable(bench_load bench/load/load.cc src/cli/generate_data.cc)
+  add_executable(bench_wide_ids bench/load/wide_ids.cc src/cli/generate_data.cc)
+  add_executable(bench_nexmark bench/nexmark/generate.cc bench/nexmark/events.cc)
+  add_executable(bench_latency bench/load/latency.cc)
+  add_executable(bench_by_hand bench/peers/native/by_hand.cc)
+  set(tools bench_load bench_wide_ids bench_nexmark bench_latency bench_by_hand)
+  add_custom_target(bench_tools DEPENDS ${tools})
+  foreach(tool IN LISTS tools)
+    target_include_directories(${tool} PRIVATE "${CMAKE_SOURCE_DIR}")
+    target_link_libraries(${tool} PRIVATE dep::absl dep::gflags dep::rdkafka dep::malloc Threads::Threads)
+  endforeach()
+  target_link_libraries(bench_by_hand PRIVATE dep::rocksdb)
+
   find_package(benchmark CONFIG QUIET)
   file(GLOB benches CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/micro/*_bench.cc")
   if(benchmark_FOUND)

@@ -33,7 +33,7 @@ def java_partition(key, partitions):
 
 
 def admin(brokers):
-    return confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers})
+    return confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers, "log_level": 4})
 
 
 def create(brokers, **topics):
