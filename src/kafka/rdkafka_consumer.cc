@@ -20,6 +20,8 @@ constexpr int kRequestTimeoutMs = 5'000;
 constexpr int64_t kLongestWaitUs = 100'000;
 // So long the queue stays empty, after it had been full, before the fetcher is woken (see RestartFetcher).
 constexpr int64_t kStalledAfterUs = 15'000;
+// How long after the last sign of an outage its late answers may come.
+constexpr int64_t kEchoUs = 30'000'000;
 
 std::vector<Property> Properties(const ConsumerOptions& options) {
   const bool member = !options.group.empty();
@@ -59,28 +61,31 @@ int64_t NowUs() { return SystemClock()->MonotonicUs(); }
 
 absl::StatusOr<std::unique_ptr<Consumer>> RdConsumer::New(const KafkaSettings& settings, const ConsumerOptions& options,
                                                           KafkaLog log) {
-  std::unique_ptr<RdConsumer> consumer(new RdConsumer(options));
-  RdConsumer* self = consumer.get();
-  HandleEvents events;
-  events.on_error = [self](rd_kafka_resp_err_t code, const std::string& text) { self->OnError(code, text); };
-  events.on_rebalance = [self](rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
-    self->OnRebalance(kind, partitions);
-  };
-  TM_ASSIGN_OR_RETURN(consumer->handle_,
-                      Handle::New(RD_KAFKA_CONSUMER, settings, Properties(options), std::move(log), std::move(events)));
-  rd_kafka_t* rk = consumer->handle_->rk();
-  rd_kafka_poll_set_consumer(rk);
+  std::unique_ptr<RdConsumer> consumer(new RdConsumer(settings, options, std::move(log)));
   consumer->event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (consumer->event_fd_ < 0) return absl::ResourceExhaustedError("eventfd: no descriptor left");
-  consumer->records_.reset(rd_kafka_queue_new(rk));
-  const Queue consumer_queue(rd_kafka_queue_get_consumer(rk));
-  const uint64_t one = 1;
-  rd_kafka_queue_io_event_enable(consumer->records_.get(), consumer->event_fd_, &one, sizeof one);
-  rd_kafka_queue_io_event_enable(consumer_queue.get(), consumer->event_fd_, &one, sizeof one);
+  TM_RETURN_IF_ERROR(consumer->StartInstance());
   return consumer;
 }
 
-RdConsumer::~RdConsumer() {
+absl::Status RdConsumer::StartInstance() {
+  HandleEvents events;
+  events.on_error = [this](rd_kafka_resp_err_t code, const std::string& text) { OnError(code, text); };
+  events.on_rebalance = [this](rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
+    OnRebalance(kind, partitions);
+  };
+  TM_ASSIGN_OR_RETURN(handle_, Handle::New(RD_KAFKA_CONSUMER, settings_, Properties(options_), log_, std::move(events)));
+  rd_kafka_t* rk = handle_->rk();
+  rd_kafka_poll_set_consumer(rk);
+  records_.reset(rd_kafka_queue_new(rk));
+  const Queue consumer_queue(rd_kafka_queue_get_consumer(rk));
+  const uint64_t one = 1;
+  rd_kafka_queue_io_event_enable(records_.get(), event_fd_, &one, sizeof one);
+  rd_kafka_queue_io_event_enable(consumer_queue.get(), event_fd_, &one, sizeof one);
+  return absl::OkStatus();
+}
+
+void RdConsumer::DropInstance() {
   if (handle_ != nullptr) {
     handle_->Detach();
     // The descriptor may be closed only when librdkafka doesn't write to it any more.
@@ -90,7 +95,31 @@ RdConsumer::~RdConsumer() {
   }
   records_.reset();
   handle_.reset();
+}
+
+RdConsumer::~RdConsumer() {
+  DropInstance();
   if (event_fd_ >= 0) close(event_fd_);
+}
+
+bool RdConsumer::FencedByItself() const {
+  if (options_.instance_id.empty() || subscription_.empty() || cut_off_us_ < 0) return false;
+  char text[512];
+  return rd_kafka_fatal_error(handle_->rk(), text, sizeof text) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID &&
+         NowUs() - cut_off_us_ < kEchoUs;
+}
+
+absl::Status RdConsumer::Revive() {
+  if (log_) log_(4, absl::StrCat(What("consumer"), ": fenced after a lost connection; joining once more"));
+  DropInstance();
+  parts_.clear();
+  known_topics_.clear();
+  rebalance_.reset();
+  pending_error_ = fatal_ = absl::OkStatus();
+  queue_was_full_ = false;
+  cut_off_us_ = -1;
+  TM_RETURN_IF_ERROR(StartInstance());
+  return Subscribe(subscription_);
 }
 
 std::string RdConsumer::What(const std::string& action) const {
@@ -104,6 +133,7 @@ absl::Status RdConsumer::Subscribe(const std::vector<std::string>& topics) {
   for (const std::string& topic : topics) {
     rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   }
+  if (&topics != &subscription_) subscription_ = topics;
   return FromError(rd_kafka_subscribe(handle_->rk(), list.get()), What("subscribing"));
 }
 
@@ -127,6 +157,7 @@ void RdConsumer::OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_
 }
 
 void RdConsumer::OnError(rd_kafka_resp_err_t code, const std::string& text) {
+  if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) cut_off_us_ = NowUs();
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     fatal_ = FromFatal(handle_->rk(), code, text, What("consumer"));
   } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -195,6 +226,11 @@ absl::StatusOr<PollResult> RdConsumer::Poll(int64_t max_wait_us, size_t max_reco
     ServeEvents();
     if (rebalance_.has_value()) {
       result.rebalance = std::exchange(rebalance_, std::nullopt);
+      return result;
+    }
+    if (!fatal_.ok() && FencedByItself()) {
+      TM_RETURN_IF_ERROR(Revive());
+      result.rebalance.emplace().kind = Rebalance::Kind::kLost;
       return result;
     }
     if (!fatal_.ok()) return fatal_;

@@ -69,7 +69,7 @@ absl::Status RdConsumer::LeaveGroup() {
 }
 
 absl::Status RdConsumer::Close(bool leave_group) {
-  if (std::exchange(closed_, true)) return absl::OkStatus();
+  if (std::exchange(closed_, true) || handle_ == nullptr) return absl::OkStatus();
   closing_ = true;
   absl::Status status;
   if (rebalance_.has_value() || !parts_.empty()) TM_RETURN_IF_ERROR(Unassign());
