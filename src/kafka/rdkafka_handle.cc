@@ -1,49 +1,18 @@
 #include "src/kafka/rdkafka_handle.h"
 
-#include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+
+#include "src/plan/kafka_properties.h"
 
 namespace tidemark::rdkafka {
 namespace {
 
 using Conf = std::unique_ptr<rd_kafka_conf_t, Destroy<rd_kafka_conf_destroy>>;
-
-// Properties on which exactly-once processing rests, or which Tidemark derives from other settings.
-constexpr std::array<std::string_view, 28> kOwned = {"bootstrap.servers",
-                                                     "metadata.broker.list",
-                                                     "client.id",
-                                                     "group.id",
-                                                     "group.instance.id",
-                                                     "transactional.id",
-                                                     "enable.auto.commit",
-                                                     "auto.commit.enable",
-                                                     "auto.commit.interval.ms",
-                                                     "enable.auto.offset.store",
-                                                     "auto.offset.reset",
-                                                     "isolation.level",
-                                                     "enable.idempotence",
-                                                     "enable.gapless.guarantee",
-                                                     "enable.partition.eof",
-                                                     "partition.assignment.strategy",
-                                                     "allow.auto.create.topics",
-                                                     "acks",
-                                                     "request.required.acks",
-                                                     "delivery.report.only.error",
-                                                     "message.timeout.ms",
-                                                     "delivery.timeout.ms",
-                                                     "queued.max.messages.kbytes",
-                                                     "queue.buffering.max.messages",
-                                                     "queue.buffering.max.kbytes",
-                                                     "compression.codec",
-                                                     "compression.type",
-                                                     "offset.store.method"};
 
 bool IsSecret(std::string_view name) {
   for (std::string_view part : {"password", "secret", "pem", "jaas", "sasl.oauthbearer.config"}) {
@@ -66,12 +35,8 @@ absl::Status Set(rd_kafka_conf_t* conf, const Property& property) {
 
 absl::Status SetUsers(rd_kafka_conf_t* conf, const KafkaSettings& settings) {
   for (const Property& property : settings.properties) {
-    if (std::find(kOwned.begin(), kOwned.end(), property.first) != kOwned.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("kafka property '", property.first, "' is set by Tidemark itself and can't be given",
-                       absl::EndsWith(property.first, ".servers") || absl::EndsWith(property.first, "broker.list")
-                           ? ": use kafka.brokers"
-                           : ""));
+    if (const std::string why = WhyOwnProperty(property.first); !why.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("kafka property '", property.first, "': ", why));
     }
     if (auto status = Set(conf, property); !status.ok()) return status;
   }

@@ -7,40 +7,10 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/suggest.h"
+#include "src/plan/kafka_properties.h"
 #include "src/plan/logical.h"
 
 namespace tidemark {
-namespace {
-
-// Properties of librdkafka that exactly-once and the assignment rest on.
-constexpr const char* kOwnProperties[] = {"client.id",
-                                          "group.id",
-                                          "group.instance.id",
-                                          "transactional.id",
-                                          "enable.auto.commit",
-                                          "auto.commit.enable",
-                                          "auto.commit.interval.ms",
-                                          "enable.auto.offset.store",
-                                          "auto.offset.reset",
-                                          "isolation.level",
-                                          "enable.idempotence",
-                                          "enable.gapless.guarantee",
-                                          "enable.partition.eof",
-                                          "partition.assignment.strategy",
-                                          "allow.auto.create.topics",
-                                          "acks",
-                                          "request.required.acks",
-                                          "delivery.report.only.error",
-                                          "message.timeout.ms",
-                                          "delivery.timeout.ms",
-                                          "queued.max.messages.kbytes",
-                                          "queue.buffering.max.messages",
-                                          "queue.buffering.max.kbytes",
-                                          "compression.codec",
-                                          "compression.type",
-                                          "offset.store.method"};
-
-}  // namespace
 
 bool CheckTopicName(const std::string& topic, const std::string& path, Diagnostics* diagnostics) {
   const bool legal = !topic.empty() && topic.size() <= 249 && topic != "." && topic != ".." &&
@@ -127,12 +97,7 @@ void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Pla
     diagnostics->Error("kafka/brokers", "expected host:port, or several joined by commas");
   for (const topology::Entry& property : yaml.kafka().properties()) {
     const std::string at = "kafka/properties/" + property.name();
-    if (std::find(std::begin(kOwnProperties), std::end(kOwnProperties), property.name()) != std::end(kOwnProperties)) {
-      diagnostics->Error(
-          at, absl::StrCat("'", property.name(), "' is set by Tidemark: exactly-once or another setting rests on it"));
-    } else if (property.name() == "bootstrap.servers" || property.name() == "metadata.broker.list") {
-      diagnostics->Error(at, "write the brokers as kafka.brokers");
-    }
+    if (const std::string why = WhyOwnProperty(property.name()); !why.empty()) diagnostics->Error(at, why);
     plan->kafka.properties.emplace_back(property.name(), property.value());
   }
   std::sort(plan->kafka.properties.begin(), plan->kafka.properties.end());
