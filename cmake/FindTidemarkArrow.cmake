@@ -8,7 +8,7 @@
 #
 # Compute kernels are registered by arrow::compute::Initialize() (arrow/compute/initialize.h) since Arrow 21.
 
-set(TIDEMARK_VENV "${CMAKE_SOURCE_DIR}/.deps/venv" CACHE PATH "Python environment that holds the pyarrow wheel")
+set(TIDEMARK_VENV "${tidemark_SOURCE_DIR}/.deps/venv" CACHE PATH "Python environment that holds the pyarrow wheel")
 option(TIDEMARK_SYSTEM_ARROW "Look for an installed Arrow before the wheel" ON)
 
 set(TidemarkArrow_RUNTIME_LIBRARIES "")

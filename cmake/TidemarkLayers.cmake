@@ -13,14 +13,14 @@ function(tidemark_layer_target name)
     set(scope INTERFACE)
   endif()
   # Includes are rooted at the repository: "src/base/batch.h", "state/store.h".
-  target_include_directories(tidemark_${name} ${scope} "${CMAKE_SOURCE_DIR}")
+  target_include_directories(tidemark_${name} ${scope} "${tidemark_SOURCE_DIR}")
   target_link_libraries(tidemark_${name} ${scope} ${TIDEMARK_TOP_LAYER} ${arg_DEPS})
   set(TIDEMARK_TOP_LAYER tidemark_${name} PARENT_SCOPE)
 endfunction()
 
 function(tidemark_add_layer name folder)
   cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/*.cc")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/${folder}/*.cc")
   tidemark_layer_target(${name} SOURCES ${sources} DEPS ${arg_DEPS})
   tidemark_reuse_pch(tidemark_${name})
   set(TIDEMARK_TOP_LAYER ${TIDEMARK_TOP_LAYER} PARENT_SCOPE)
@@ -29,8 +29,8 @@ endfunction()
 # proto/x.proto becomes "proto/x.pb.h", in the build tree. Generated code is not ours to keep free of warnings.
 function(tidemark_add_proto_layer)
   cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
-  file(GLOB protos CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/proto/*.proto")
-  set(generated_root "${CMAKE_BINARY_DIR}/generated")
+  file(GLOB protos CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/proto/*.proto")
+  set(generated_root "${tidemark_BINARY_DIR}/generated")
   file(MAKE_DIRECTORY "${generated_root}/proto")
   set(sources "")
   foreach(proto IN LISTS protos)
@@ -38,7 +38,7 @@ function(tidemark_add_proto_layer)
     set(out "${generated_root}/proto/${stem}.pb")
     add_custom_command(
       OUTPUT "${out}.cc" "${out}.h"
-      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${generated_root} ${proto}
+      COMMAND protobuf::protoc --proto_path=${tidemark_SOURCE_DIR} --cpp_out=${generated_root} ${proto}
       # A proto may import any other; there are few, so each depends on all.
       DEPENDS ${protos} protobuf::protoc
       COMMENT "Generating proto/${stem}.pb.h"
@@ -55,10 +55,10 @@ endfunction()
 
 # One precompiled header serves every target: all are compiled with the same flags.
 if(TIDEMARK_PCH)
-  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/pch.cc" CONTENT "// Only carries the precompiled header.\n")
-  add_library(tidemark_pch OBJECT "${CMAKE_BINARY_DIR}/pch.cc")
+  file(CONFIGURE OUTPUT "${tidemark_BINARY_DIR}/pch.cc" CONTENT "// Only carries the precompiled header.\n")
+  add_library(tidemark_pch OBJECT "${tidemark_BINARY_DIR}/pch.cc")
   target_link_libraries(tidemark_pch PRIVATE dep::absl dep::arrow dep::protobuf)
-  target_precompile_headers(tidemark_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch.h")
+  target_precompile_headers(tidemark_pch PRIVATE "${tidemark_SOURCE_DIR}/cmake/pch.h")
 endif()
 
 function(tidemark_reuse_pch target)

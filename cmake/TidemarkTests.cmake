@@ -14,7 +14,7 @@ set(TIDEMARK_TEST_PREFIX "" CACHE STRING "Put before the name of each unit and s
 set(tidemark_sanitizer_environment "UBSAN_OPTIONS=print_stacktrace=1")
 if(TIDEMARK_SANITIZE STREQUAL "thread")
   set(tidemark_sanitizer_environment
-    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp:ignore_noninstrumented_modules=1:atexit_sleep_ms=50")
+    "TSAN_OPTIONS=suppressions=${tidemark_SOURCE_DIR}/cmake/tsan.supp:ignore_noninstrumented_modules=1:atexit_sleep_ms=50")
 endif()
 
 function(tidemark_gtest name label)
@@ -25,7 +25,7 @@ function(tidemark_gtest name label)
   # PRE_TEST: a binary is asked for its tests by ctest, not by every build.
   gtest_discover_tests(${name}
     TEST_PREFIX "${TIDEMARK_TEST_PREFIX}${name}."
-    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
+    WORKING_DIRECTORY "${tidemark_SOURCE_DIR}"
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     PROPERTIES
@@ -40,7 +40,7 @@ if(TIDEMARK_UNIT_TESTS)
   include(GoogleTest)
 
   # tests/unit/<layer>/*.cc -> unit_<layer>, linked with its layer and those below, no more.
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/*/*.cc")
+  file(GLOB sources CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/tests/unit/*/*.cc")
   set(folders "")
   foreach(source IN LISTS sources)
     cmake_path(GET source PARENT_PATH folder)
@@ -59,7 +59,7 @@ if(TIDEMARK_UNIT_TESTS)
   endforeach()
 
   # tests/sim: the simulator as a library, its tests, and one executable for each NAME_main.cc.
-  file(GLOB sim_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/sim/*.cc")
+  file(GLOB sim_sources CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/tests/sim/*.cc")
   set(sim_tests ${sim_sources})
   set(sim_mains ${sim_sources})
   list(FILTER sim_tests INCLUDE REGEX "_test\\.cc$")
@@ -85,7 +85,7 @@ if(TIDEMARK_UNIT_TESTS)
   endforeach()
 
   # tests/tools/NAME.cc -> NAME, for the tests that are scripts: our side of a comparison with another system.
-  file(GLOB tools CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/tools/*.cc")
+  file(GLOB tools CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/tests/tools/*.cc")
   foreach(source IN LISTS tools)
     cmake_path(GET source STEM name)
     add_executable(${name} "${source}")
@@ -93,32 +93,32 @@ if(TIDEMARK_UNIT_TESTS)
     tidemark_reuse_pch(${name})
   endforeach()
 
-  add_test(NAME ${TIDEMARK_TEST_PREFIX}unit_check_layers COMMAND ${Python3_EXECUTABLE} "${CMAKE_SOURCE_DIR}/scripts/check_layers" --self-test)
+  add_test(NAME ${TIDEMARK_TEST_PREFIX}unit_check_layers COMMAND ${Python3_EXECUTABLE} "${tidemark_SOURCE_DIR}/scripts/check_layers" --self-test)
   set_tests_properties(${TIDEMARK_TEST_PREFIX}unit_check_layers PROPERTIES LABELS unit COST ${TIDEMARK_COST_unit})
 endif()
 
 # tests/e2e/test_NAME.py -> e2e.NAME, and so on. Each starts its own broker, so they take turns.
 function(tidemark_python_tests label folder prefix)
-  file(GLOB scripts CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${folder}/test_*.py")
+  file(GLOB scripts CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/${folder}/test_*.py")
   foreach(script IN LISTS scripts)
     cmake_path(GET script STEM name)
     string(REGEX REPLACE "^test_" "" name "${name}")
     add_test(NAME ${prefix}.${name}
       COMMAND "${TIDEMARK_VENV}/bin/python" "${script}"
-      WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+      WORKING_DIRECTORY "${tidemark_SOURCE_DIR}")
     set_tests_properties(${prefix}.${name} PROPERTIES
       LABELS ${label}
       COST ${TIDEMARK_COST_${label}}
       RUN_SERIAL TRUE
       TIMEOUT 600
-      ENVIRONMENT "TIDEMARK_BIN=${CMAKE_BINARY_DIR}/tidemark;TIDEMARK_ROOT=${CMAKE_SOURCE_DIR};PYTHONUNBUFFERED=1")
+      ENVIRONMENT "TIDEMARK_BIN=${tidemark_BINARY_DIR}/tidemark;TIDEMARK_ROOT=${tidemark_SOURCE_DIR};PYTHONUNBUFFERED=1")
   endforeach()
 endfunction()
 
 if(TIDEMARK_SYSTEM_TESTS)
   # For LD_PRELOAD under the shipped binary: says what a power failure would take away.
-  add_library(tidemark_unsynced SHARED "${CMAKE_SOURCE_DIR}/tests/chaos/unsynced.cc")
-  set_target_properties(tidemark_unsynced PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+  add_library(tidemark_unsynced SHARED "${tidemark_SOURCE_DIR}/tests/chaos/unsynced.cc")
+  set_target_properties(tidemark_unsynced PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${tidemark_BINARY_DIR}")
   target_link_libraries(tidemark_unsynced PRIVATE ${CMAKE_DL_LIBS})
 
   tidemark_python_tests(e2e tests/e2e e2e)
@@ -140,13 +140,13 @@ if(TIDEMARK_BENCH)
   set(tools bench_load bench_wide_ids bench_nexmark bench_latency bench_by_hand)
   add_custom_target(bench_tools DEPENDS ${tools})
   foreach(tool IN LISTS tools)
-    target_include_directories(${tool} PRIVATE "${CMAKE_SOURCE_DIR}")
+    target_include_directories(${tool} PRIVATE "${tidemark_SOURCE_DIR}")
     target_link_libraries(${tool} PRIVATE dep::absl dep::gflags dep::rdkafka dep::malloc Threads::Threads)
   endforeach()
   target_link_libraries(bench_by_hand PRIVATE dep::rocksdb)
 
   find_package(benchmark CONFIG QUIET)
-  file(GLOB benches CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/bench/micro/*_bench.cc")
+  file(GLOB benches CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/bench/micro/*_bench.cc")
   if(benchmark_FOUND)
     foreach(source IN LISTS benches)
       cmake_path(GET source STEM name)

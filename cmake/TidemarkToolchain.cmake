@@ -63,6 +63,6 @@ if(TIDEMARK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     "${CMAKE_COMMAND}" -E env
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
     CCACHE_NOHASHDIR=1
-    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}"
+    "CCACHE_BASEDIR=${tidemark_SOURCE_DIR}"
     "${TIDEMARK_CCACHE}")
 endif()

@@ -2,6 +2,8 @@
 #include <type_traits>
 #include <variant>
 
+#include <absl/strings/str_cat.h>
+
 #include "operators/dedup_first.h"
 #include "operators/dedup_last.h"
 #include "operators/filter.h"
@@ -14,6 +16,7 @@
 #include "operators/window_partial.h"
 #include "operators/window_results.h"
 #include "src/base/status.h"
+#include "src/plan/custom_operator.h"
 
 namespace tidemark {
 namespace {
@@ -32,6 +35,14 @@ Made Make(const Node& node, const WindowSpec& spec) {
 }
 Made Make(const Node& node, const TopSpec& spec) {
   return spec.on_update ? MakeTopUpdates(node, spec) : MakeTopRows(node, spec);
+}
+
+Made Make(const Node& node, const CustomSpec& spec) {
+  const CustomOperator* custom = FindCustomOperator(spec.name);
+  if (custom == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("no custom operator '", spec.name, "' is registered"));
+  }
+  return custom->make(node, spec);
 }
 
 }  // namespace

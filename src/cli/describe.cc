@@ -53,6 +53,13 @@ std::string Describe(const Node& node, const TopSpec& spec) {
                       spec.rank.empty() ? "" : absl::StrCat(", rank in ", spec.rank));
 }
 
+std::string Describe(const Node& node, const CustomSpec& spec) {
+  std::string out = absl::StrCat("custom ", spec.name);
+  if (!spec.by.empty()) absl::StrAppend(&out, " by (", Names(node.input, spec.by), ")");
+  for (const auto& [name, value] : spec.parameters) absl::StrAppend(&out, ", ", name, " ", value);
+  return out;
+}
+
 std::string Describe(const KafkaSinkSpec& spec, const Schema& schema) {
   return absl::StrCat(spec.upsert ? "upsert" : "append", " to topic ", spec.topic,
                       spec.key.empty() ? ", no key" : absl::StrCat(", key (", Names(schema, spec.key), ")"));

@@ -59,7 +59,7 @@ const char* KindName(const Node& node) {
     case Node::Kind::kOperator:
       break;
   }
-  constexpr const char* kOperators[] = {"pass", "filter", "project", "dedup", "join", "window", "top"};
+  constexpr const char* kOperators[] = {"pass", "filter", "project", "dedup", "join", "window", "top", "custom"};
   static_assert(std::variant_size_v<OperatorSpec> == std::size(kOperators));
   return kOperators[node.spec.index()];
 }

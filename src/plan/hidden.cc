@@ -11,6 +11,7 @@ namespace tidemark {
 namespace {
 
 bool PassesHidden(const Node& node) {
+  if (const auto* custom = std::get_if<CustomSpec>(&node.spec)) return custom->passes_rows;
   return node.kind == Node::Kind::kOperator && !std::holds_alternative<WindowSpec>(node.spec) &&
          !std::holds_alternative<TopSpec>(node.spec);
 }

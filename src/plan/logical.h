@@ -41,7 +41,6 @@ struct LogicalStep {
   bool ordered = true;        // rows are source rows, so they have an order
   HiddenSet needs;            // hidden columns that it reads
   bool may_fail = false;      // an expression of it can fail on a row
-  bool passes_hidden = true;  // output rows are input rows with all their hidden columns
 };
 
 struct Logical {

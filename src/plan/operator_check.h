@@ -1,5 +1,5 @@
 // The check of one step's operator: its spec, output columns, append or update, and what it asks of its input. One
-// object a step, used once. Internal to src/plan; its parts are in operators.cc, join.cc and window.cc.
+// object a step, used once. Internal to src/plan; its parts are in operators.cc, join.cc, window.cc and custom.cc.
 #pragma once
 
 #include <optional>
@@ -33,6 +33,7 @@ class OperatorCheck {
   bool WindowAlone();
   bool TopAlone();
   bool RepartitionAlone();
+  bool CustomAlone();
 
   bool Filter();
   bool Project();
@@ -41,6 +42,7 @@ class OperatorCheck {
   bool Window();
   bool Top();
   bool Repartition();
+  bool Custom();
 
   void ReadWindow(WindowSpec* spec) const;
   bool AddAggregates(WindowSpec* spec);

@@ -18,7 +18,7 @@ constexpr int64_t kHour = 3600 * kSecond;
 
 std::optional<std::string> OperatorCheck::Which() {
   std::vector<std::string> operators;
-  for (const char* name : {"filter", "project", "dedup", "join", "window", "top", "repartition"}) {
+  for (const char* name : {"filter", "project", "dedup", "join", "window", "top", "repartition", "custom"}) {
     if (Present(name)) operators.push_back(name);
   }
   const bool all_time = !Present("window") && (Present("group_by") || Present("aggregates"));
@@ -31,8 +31,8 @@ std::optional<std::string> OperatorCheck::Which() {
   if (operators.size() == 1) return operators[0];
   if (!operators.empty() || !Broken()) {
     Error("", operators.empty()
-                  ? std::string("a step has an operator: filter, project, dedup, join, window, group_by, top or "
-                                "repartition")
+                  ? std::string("a step has an operator: filter, project, dedup, join, window, group_by, top, "
+                                "repartition or custom")
                   : absl::StrCat("a step has one operator, this one has ", absl::StrJoin(operators, " and "),
                                  "; make them steps of their own"));
   }
@@ -49,6 +49,7 @@ bool OperatorCheck::Alone() {
   if (which_ == "dedup") return DedupAlone();
   if (which_ == "top") return TopAlone();
   if (which_ == "repartition") return RepartitionAlone();
+  if (which_ == "custom") return CustomAlone();
   if (which_ == "window" || which_ == "group_by") return WindowAlone();
   return true;
 }
@@ -60,6 +61,7 @@ bool OperatorCheck::Run() {
   if (which_ == "join") return Join();
   if (which_ == "top") return Top();
   if (which_ == "repartition") return Repartition();
+  if (which_ == "custom") return Custom();
   return Window();
 }
 
@@ -248,7 +250,6 @@ bool OperatorCheck::Top() {
     step_.mode.key.push_back(step_.output.size() - 1);
   }
   step_.ordered = false;
-  step_.passes_hidden = false;
   step_.spec = std::move(spec);
   return true;
 }

@@ -167,7 +167,16 @@ struct TopSpec {
 
 struct PassSpec {};  // union, or a repartition's reading end
 
-using OperatorSpec = std::variant<PassSpec, FilterSpec, ProjectSpec, DedupSpec, JoinSpec, WindowSpec, TopSpec>;
+// An operator of the user's: src/plan/custom_operator.h.
+struct CustomSpec {
+  std::string name;                               // under which it is registered
+  std::vector<size_t> by;                         // rows equal in these columns meet in one task; empty: they lie anywhere
+  std::map<std::string, std::string> parameters;  // as the topology writes them
+  bool passes_rows = false;                       // its rows are rows of its input
+};
+
+using OperatorSpec =
+    std::variant<PassSpec, FilterSpec, ProjectSpec, DedupSpec, JoinSpec, WindowSpec, TopSpec, CustomSpec>;
 
 // ---- Sinks ---------------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,6 @@ bool OperatorCheck::Window() {
   }
   step_.together = *group_by;
   step_.ordered = false;
-  step_.passes_hidden = false;
   step_.spec = std::move(spec);
   return true;
 }

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
+#include "src/plan/custom_operator.h"
 #include "src/runtime/task.h"
 
 namespace tidemark {
@@ -81,6 +82,9 @@ int64_t EndWatcher::WindowHorizonUs() const {
       if (window != nullptr && node.kind == Node::Kind::kOperator) horizon += window->size_us + window->grace_us;
       const auto* dedup = std::get_if<DedupSpec>(&node.spec);
       if (dedup != nullptr && node.kind == Node::Kind::kOperator) horizon += dedup->within_us + dedup->grace_us;
+      const auto* custom = std::get_if<CustomSpec>(&node.spec);
+      const CustomOperator* registered = custom == nullptr ? nullptr : FindCustomOperator(custom->name);
+      if (registered != nullptr && registered->holds_us) horizon += registered->holds_us(*custom);
     }
   }
   return horizon;

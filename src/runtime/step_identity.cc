@@ -31,6 +31,11 @@ struct Fingerprint {
   std::string operator()(const TopSpec& spec) const {
     return absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
   }
+  std::string operator()(const CustomSpec& spec) const {
+    std::string text = absl::StrCat("custom ", spec.name, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    for (const auto& [name, value] : spec.parameters) absl::StrAppend(&text, ", ", name, " ", value);
+    return text;
+  }
   template <typename Stateless>
   std::string operator()(const Stateless&) const {
     return "";

@@ -6,6 +6,9 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include "operators/operator.h"
+#include "src/plan/custom_operator.h"
+
 namespace tidemark {
 
 absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
@@ -58,6 +61,27 @@ std::string ReadWhole(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+void RegisterTestOperators() {
+  if (FindCustomOperator("sessions") != nullptr) return;
+  CustomOperator sessions;
+  sessions.name = "sessions";
+  sessions.by = CustomOperator::By::kRequired;
+  sessions.parameters = {{"gap", CustomParameter::Kind::kDuration, true}, {"least", CustomParameter::Kind::kInteger}};
+  sessions.plan = [](const CustomInput& input) -> absl::StatusOr<CustomShape> {
+    const size_t key = input.spec.by[0];
+    if (input.columns[key].type.kind != Kind::kInt64) return absl::InvalidArgumentError("by one int64 column");
+    CustomShape shape;
+    shape.Keep(input.columns, key);
+    shape.Add({"ended", {.kind = Kind::kTimestamp, .form = input.time_form}, false});
+    shape.reads = shape.reads.With(Hidden::kWatermark);
+    return shape;
+  };
+  sessions.make = [](const Node&, const CustomSpec&) -> absl::StatusOr<std::unique_ptr<Operator>> {
+    return absl::UnimplementedError("plans only");
+  };
+  EXPECT_TRUE(RegisterOperator(std::move(sessions)).ok());
 }
 
 const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind) {

@@ -24,6 +24,9 @@ std::string Clicks(const std::string& steps, const std::string& sunk = "", const
 // The file, from the root of the repository.
 std::string ReadWhole(const std::string& path);
 
+// Registers the operator "sessions" (by one int64 column; gap, a duration, required; least, a whole number), once.
+void RegisterTestOperators();
+
 // The node of that step and kind in any stage; fails the test where there is none.
 const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind = Node::Kind::kOperator);
 

@@ -100,6 +100,7 @@ TEST(ReferenceTest, EveryFieldHasARowAndEveryRowIsAField) {
 }
 
 TEST(ReferenceTest, EveryExampleIsAPlanAndTogetherTheyUseEveryField) {
+  RegisterTestOperators();  // those that the examples name
   const std::vector<std::string> examples = Examples(ReadWhole("docs/topology.md"));
   ASSERT_GE(examples.size(), 3u);
   std::set<std::string> used;

@@ -1,0 +1,219 @@
+// Each command is a function of src/cli or src/runtime; this file reads flags, wires and turns a Status into an exit code.
+#include "src/cli/main.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <mutex>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/compute/initialize.h>
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include "operators/lake.h"
+#include "src/base/failpoint.h"
+#include "src/base/status.h"
+#include "src/cli/describe.h"
+#include "src/cli/flags.h"
+#include "src/cli/generate.h"
+#include "src/cli/init.h"
+#include "src/cli/logging.h"
+#include "src/cli/validate.h"
+#include "src/plan/planner.h"
+#include "src/runtime/online_check.h"
+#include "src/runtime/version.h"
+#include "src/runtime/worker.h"
+
+DECLARE_string(config);
+DECLARE_string(state_dir);
+DECLARE_int32(threads);
+DECLARE_string(instance_id);
+DECLARE_string(http_address);
+DECLARE_bool(leave_on_stop);
+DECLARE_bool(until_end);
+DECLARE_bool(close_windows);
+DECLARE_string(log_format);
+DECLARE_bool(online);
+DECLARE_string(format);
+DECLARE_string(brokers);
+DECLARE_int64(records);
+DECLARE_uint64(seed);
+DECLARE_double(rate);
+DECLARE_double(duplicates);
+DECLARE_double(hot_location);
+DECLARE_double(late);
+DECLARE_int32(partitions);
+DECLARE_int32(idle_partition);
+DECLARE_double(idle_from);
+DECLARE_int64(skip);
+DECLARE_bool(live);
+DECLARE_double(events_per_second);
+DECLARE_int64(out_of_orderness_ms);
+DECLARE_int64(locations);
+DECLARE_int64(cameras);
+DECLARE_int64(items);
+DECLARE_int32(replication_factor);
+DECLARE_string(topic);
+DECLARE_string(table_topic);
+DECLARE_string(output);
+
+namespace tidemark {
+namespace {
+
+// Written to by the signal handler only: lock-free, so allowed there.
+std::atomic<int> stop_requests{0};
+std::atomic<bool> stop_generating{false};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+
+void OnSignal(int) {
+  stop_generating = true;
+  // The second one ends the process at once: what is open is left to the broker's fencing, as after a crash.
+  if (++stop_requests >= 2) std::_Exit(1);
+}
+
+absl::Status NeedConfig() {
+  if (!FLAGS_config.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("--config is missing: name the topology's YAML file (`tidemark init` writes one)");
+}
+
+std::string HostName() {
+  char name[256] = "";
+  if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "tidemark";
+  return name;
+}
+
+absl::Status Run() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  if (FLAGS_close_windows && !FLAGS_until_end) {
+    return absl::InvalidArgumentError("--close_windows only goes with --until_end");
+  }
+  if (FLAGS_threads < 0) return absl::InvalidArgumentError("--threads can't be negative");
+  TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
+  const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
+  if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  WorkerOptions options;
+  options.state_dir = FLAGS_state_dir;
+  options.threads = FLAGS_threads;
+  options.instance_id = FLAGS_instance_id.empty() ? HostName() : FLAGS_instance_id;
+  options.http_address = FLAGS_http_address;
+  options.leave_on_stop = FLAGS_leave_on_stop;
+  options.until_end = FLAGS_until_end;
+  options.close_windows = FLAGS_close_windows;
+  options.stop_requests = &stop_requests;
+  // Lines may come from several threads of the worker.
+  options.report = [mutex = std::make_shared<std::mutex>()](const std::string& line) {
+    const std::lock_guard lock(*mutex);
+    std::cout << line << std::endl;
+  };
+  return RunWorker(plan, options);
+}
+
+absl::Status Validate() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  std::cout << ValidationReport(plan);
+  if (!FLAGS_online) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));
+  std::cout << online;
+  return absl::OkStatus();
+}
+
+absl::Status Describe() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  TM_ASSIGN_OR_RETURN(const std::string text, DescribePlan(plan, FLAGS_format));
+  std::cout << text;
+  return absl::OkStatus();
+}
+
+absl::Status Generate(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 1 || arguments[0] != "htx") {
+    return absl::InvalidArgumentError("generate takes the workload's name: tidemark generate htx");
+  }
+  GenerateHtxOptions options;
+  options.kafka.brokers = FLAGS_brokers;
+  options.records = FLAGS_records;
+  options.skip = FLAGS_skip;
+  options.rate = FLAGS_rate;
+  options.live = FLAGS_live;
+  options.partitions = FLAGS_partitions;
+  options.idle_partition = FLAGS_idle_partition;
+  options.idle_from = FLAGS_idle_from;
+  options.topic = FLAGS_topic;
+  options.table_topic = FLAGS_table_topic;
+  options.shape.seed = FLAGS_seed;
+  options.shape.duplicates = FLAGS_duplicates;
+  options.shape.hot_location = FLAGS_hot_location;
+  options.shape.late = FLAGS_late;
+  options.shape.events_per_second = FLAGS_events_per_second;
+  options.shape.out_of_orderness_ms = FLAGS_out_of_orderness_ms;
+  options.shape.locations = FLAGS_locations;
+  options.shape.cameras = FLAGS_cameras;
+  options.shape.items = FLAGS_items;
+  options.replication_factor = FLAGS_replication_factor;
+  return GenerateHtx(
+      options, [](int level, std::string_view text) { if (level <= 4) std::cerr << text << "\n"; }, stop_generating,
+      std::cout);
+}
+
+absl::Status Init() {
+  if (std::ifstream(FLAGS_output).good()) {
+    return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " exists already: name another with --output"));
+  }
+  std::ofstream file(FLAGS_output);
+  file << StarterTopology();
+  if (!file.flush()) return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " can't be written"));
+  std::cout << "wrote " << FLAGS_output << ": check it with `tidemark validate --config " << FLAGS_output << "`\n";
+  return absl::OkStatus();
+}
+
+absl::Status Help(const std::vector<std::string>& arguments) {
+  const Command* command = nullptr;
+  if (!arguments.empty()) {
+    command = FindCommand(arguments[0]);
+    if (command == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown command '", arguments[0], "'"));
+  }
+  std::cout << HelpText(command);
+  return absl::OkStatus();
+}
+
+absl::Status Dispatch(int argc, char** argv) {
+  TM_ASSIGN_OR_RETURN(const ParsedLine line, ParseCommandLine(argc, argv));
+  const std::string& name = line.command->name;
+  if (name == "generate") return Generate(line.arguments);
+  if (name == "help") return Help(line.arguments);
+  if (!line.arguments.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("tidemark ", name, " takes no '", line.arguments[0], "'"));
+  }
+  if (name == "run") return Run();
+  if (name == "validate") return Validate();
+  if (name == "describe") return Describe();
+  if (name == "init") return Init();
+  std::cout << "tidemark " << kTidemarkVersion << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int TidemarkMain(int argc, char** argv) {
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+  std::signal(SIGPIPE, SIG_IGN);
+  if (const arrow::Status ready = arrow::compute::Initialize(); !ready.ok()) {
+    std::cerr << "tidemark: " << ready.ToString() << "\n";
+    return 1;
+  }
+  const absl::Status status = Dispatch(argc, argv);
+  FinalizeLakes();
+  if (status.ok()) return 0;
+  std::cerr << "tidemark: " << MaskPasswords(std::string(status.message())) << "\n";
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
+
+}  // namespace tidemark
