@@ -145,6 +145,11 @@ if(TIDEMARK_BENCH)
   endforeach()
   target_link_libraries(bench_by_hand PRIVATE dep::rocksdb)
 
+  # Dedup over the state layer without Kafka: memory, CPU and disk reads for as many ids as one likes.
+  add_executable(bench_dedup_memory bench/dedup_memory.cc)
+  target_link_libraries(bench_dedup_memory PRIVATE tidemark_operators dep::malloc)
+  tidemark_reuse_pch(bench_dedup_memory)
+
   find_package(benchmark CONFIG QUIET)
   file(GLOB benches CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/bench/micro/*_bench.cc")
   if(benchmark_FOUND)

@@ -16,6 +16,9 @@ namespace {
 // Narrow enough that expired keys go in small steps, wide enough that there are few buckets.
 int64_t BucketWidth(int64_t within_us) { return std::max(within_us / 8, kSecond); }
 
+constexpr size_t kPrefetchKeys = 16;
+constexpr int64_t kSpillBytes = int64_t{1} << 20;  // what a commit may write of runs, and the rest of the last segment
+
 }  // namespace
 
 bool HasIntKey(const DedupSpec& spec, const Schema& input) {
@@ -25,36 +28,80 @@ bool HasIntKey(const DedupSpec& spec, const Schema& input) {
 }
 
 template <typename Key>
-absl::Status AcceptedKeys<Key>::Open(StateStore* store) {
+absl::Status AcceptedKeys<Key>::Open(StateStore* store, MemoryBudget* memory) {
   store_ = store;
+  memory_.emplace(memory);
   TM_ASSIGN_OR_RETURN(watermark_, LoadWatermark(store));
   stored_watermark_ = watermark_;
-  const EventTime dead_until = watermark_ - spec_.within_us - spec_.grace_us;
-  table_.SetDeadUntil(dead_until.us);
-  log_ = std::make_unique<AcceptedLog>(store, sizeof(Key), BucketWidth(spec_.within_us));
-  return log_->Load([&](const AcceptedLog::Entry& entry) {
-    if (entry.time_us <= dead_until.us) return;
-    Key key;
-    std::memcpy(&key, entry.key.data(), sizeof(Key));
-    if (int64_t* const accepted = table_.FindOrInsert(key, entry.time_us)) {
-      *accepted = std::max(*accepted, entry.time_us);
+  dead_until_ = watermark_ - spec_.within_us - spec_.grace_us;
+  table_.SetDeadUntil(dead_until_.us);
+  log_ = std::make_unique<AcceptedLog<Key>>(store, BucketWidth(spec_.within_us));
+  runs_ = std::make_unique<AcceptedRuns<Key>>(store, (EventTime{spec_.within_us} + spec_.grace_us).us);
+  TM_RETURN_IF_ERROR(runs_->Load());
+  TM_RETURN_IF_ERROR(log_->Load([&](absl::Span<const Accepted<Key>> entries) {
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (i + kPrefetchKeys < entries.size()) table_.Prefetch(entries[i + kPrefetchKeys].key);
+      if (entries[i].time_us <= dead_until_.us) continue;
+      if (int64_t* const accepted = table_.FindOrInsert(entries[i].key, entries[i].time_us)) {
+        *accepted = std::max(*accepted, entries[i].time_us);
+      }
     }
-  });
+  }));
+  next_spilled_ = log_->OldestCovered();
+  memory_->Update(MemoryBytes());
+  return absl::OkStatus();
+}
+
+template <typename Key>
+bool AcceptedKeys<Key>::IsDuplicateInRuns(Key key, int64_t time_us, int64_t* accepted_us) {
+  if (table_.Find(key) != nullptr) return false;  // newer than what runs have
+  const absl::StatusOr<std::optional<int64_t>> found = runs_->Find(key);
+  if (!found.ok()) {
+    status_.Update(found.status());
+    *accepted_us = time_us;
+    return true;
+  }
+  if (!*found || !Repeats(time_us, **found)) return false;
+  *accepted_us = **found;
+  return true;
 }
 
 template <typename Key>
 absl::Status AcceptedKeys<Key>::Commit(uint64_t commit) {
+  TM_RETURN_IF_ERROR(status_);
   StoreWatermark(watermark_, &stored_watermark_, store_);
+  runs_->Expire(dead_until_.us);
+  TM_RETURN_IF_ERROR(Spill(commit));
   return log_->Commit(commit);
+}
+
+// As many segments as fit into a bound, so that no commit becomes large by itself, and at least as fast as the table
+// grows.
+template <typename Key>
+absl::Status AcceptedKeys<Key>::Spill(uint64_t commit) {
+  const int64_t most = std::max(kSpillBytes, 2 * log_->pending_bytes());
+  int64_t written = 0;
+  for (int i = 0; i < kSegments && written < most; ++i) {
+    memory_->Update(MemoryBytes());
+    const int64_t others = MemoryBytes() - table_.MemoryBytes();
+    const int64_t allowance = memory_->allowance();
+    if (table_.MemoryBytes() <= std::max(allowance - others, memory_->least_bytes())) break;
+    TM_RETURN_IF_ERROR(runs_->Add(next_spilled_, table_.Take(next_spilled_), dead_until_.us));
+    log_->Cover(next_spilled_, commit);
+    next_spilled_ = (next_spilled_ + 1) % kSegments;
+    written += runs_->TakeWrittenBytes();
+  }
+  return absl::OkStatus();
 }
 
 template <typename Key>
 absl::Status AcceptedKeys<Key>::Advance(EventTime time) {
   if (time <= watermark_) return absl::OkStatus();
   watermark_ = time;
-  const EventTime dead_until = time - spec_.within_us - spec_.grace_us;
-  table_.SetDeadUntil(dead_until.us);
-  return log_->ExpireUntil(dead_until.us);
+  dead_until_ = time - spec_.within_us - spec_.grace_us;
+  table_.SetDeadUntil(dead_until_.us);
+  log_->ExpireUntil(dead_until_.us);
+  return absl::OkStatus();
 }
 
 template <typename Key>

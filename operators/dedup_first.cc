@@ -20,7 +20,7 @@ class DedupFirst final : public Operator {
 
   absl::Status Open(const OperatorContext& context) override {
     ledger_ = context.ledger;
-    return accepted_.Open(context.state);
+    return accepted_.Open(context.state, context.memory);
   }
 
   absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
@@ -28,6 +28,7 @@ class DedupFirst final : public Operator {
     if (n == 0) return absl::OkStatus();
     TM_RETURN_IF_ERROR(accepted_.KeysOf(*batch, &keys_));
     Judge(*batch);
+    TM_RETURN_IF_ERROR(accepted_.status());
     const auto passed = static_cast<int64_t>(rows_.size());
     ledger_->in += n;
     ledger_->passed += passed;
@@ -51,13 +52,14 @@ class DedupFirst final : public Operator {
     const auto n = static_cast<int64_t>(keys_.size());
     const int64_t* times = HiddenInt64(batch, Hidden::kTime);
     const int64_t* watermarks = HiddenInt64(batch, Hidden::kWatermark);
+    int64_t accepted_us = 0;
     rows_.clear();
     for (int64_t i = 0; i < std::min(kPrefetchRows, n); ++i) accepted_.Prefetch(keys_[i]);
     for (int64_t i = 0; i < n; ++i) {
       if (i + kPrefetchRows < n) accepted_.Prefetch(keys_[i + kPrefetchRows]);
       if (accepted_.IsLate(times[i], watermarks ? watermarks[i] : kMinTime.us)) {
         ++ledger_->late;
-      } else if (accepted_.Accept(keys_[i], times[i]) != nullptr) {
+      } else if (accepted_.IsDuplicate(keys_[i], times[i], &accepted_us)) {
         ++ledger_->duplicate;
       } else {
         rows_.push_back(static_cast<int32_t>(i));

@@ -88,7 +88,7 @@ class DedupLast final : public Operator {
 template <typename Key>
 absl::Status DedupLast<Key>::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  TM_RETURN_IF_ERROR(accepted_.Open(context.state));
+  TM_RETURN_IF_ERROR(accepted_.Open(context.state, context.memory));
   log_ = std::make_unique<StateLog>(context.state, "e");
   TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
     if (number >= entries_.size()) entries_.resize(number + 1);
@@ -137,8 +137,8 @@ absl::Status DedupLast<Key>::ProcessBatch(int /*input*/, const Batch& batch, Emi
       continue;
     }
     const RowOrder order{times[i], sources ? sources[i] : 0, partitions ? partitions[i] : 0, offsets ? offsets[i] : 0};
-    const int64_t* const accepted = accepted_.Accept(keys_[i], times[i]);
-    if (accepted == nullptr) {
+    int64_t accepted_us = 0;
+    if (!accepted_.IsDuplicate(keys_[i], times[i], &accepted_us)) {
       ++ledger_->passed;
       const EventTime deadline = EventTime{times[i]} + spec_.within_us;
       OpenEntry({keys_[i], std::max(times[i], AcceptedTable<Key>::kFree + 1), std::max(deadline, watermark).us,
@@ -150,14 +150,14 @@ absl::Status DedupLast<Key>::ProcessBatch(int /*input*/, const Batch& batch, Emi
     const auto newest = newest_.find(keys_[i]);
     if (newest == newest_.end()) continue;  // emitted already
     Entry& entry = entries_[newest->second];
-    if (entry.waiting.accepted_us != *accepted) continue;  // emitted already, an older one still waits
+    if (entry.waiting.accepted_us != accepted_us) continue;  // emitted already, an older one still waits
     if (watermark >= Deadline(entry.waiting) || order <= entry.waiting.order) continue;
     entry.waiting.order = order;
     row_bytes_ += static_cast<int64_t>(rows[i].size()) - static_cast<int64_t>(entry.row.size());
     entry.row.assign(rows[i]);
     MarkDirty(newest->second);
   }
-  return absl::OkStatus();
+  return accepted_.status();
 }
 
 template <typename Key>

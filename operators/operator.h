@@ -24,6 +24,7 @@
 
 namespace tidemark {
 
+class MemoryBudget;   // src/base/memory_budget.h
 class TableSnapshot;  // operators/table.h
 
 // Rows of one step by what became of them; see TOPOLOGY's ledger. Counters only grow, are part of the task's commit
@@ -70,6 +71,8 @@ struct OperatorContext {
   std::shared_ptr<const TableSnapshot> (*table)(void* owner, std::string_view name) = nullptr;
   void* table_owner = nullptr;
   int32_t partition = 0;
+  // What the process's operators share; null: no limit. Only dedup keeps to it (docs/topology.md, memory).
+  MemoryBudget* memory = nullptr;
 };
 
 class Operator {

@@ -121,6 +121,18 @@ absl::StatusOr<std::optional<std::string>> StepStore::Get(std::string_view key) 
   return db_->Get(key_);
 }
 
+absl::StatusOr<bool> StepStore::Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) {
+  for (const Overlay* overlay : {&overlay_, &sealed_}) {
+    if (overlay->empty()) continue;
+    const auto it = overlay->find(key);
+    if (it == overlay->end()) continue;
+    if (it->second.has_value()) visit(*it->second);
+    return it->second.has_value();
+  }
+  key_.assign(prefix_).append(key);
+  return db_->Read(key_, visit);
+}
+
 std::optional<std::string>& StepStore::Slot(std::string_view key) {
   auto it = overlay_.lower_bound(key);
   if (it == overlay_.end() || it->first != key) {

@@ -28,6 +28,7 @@ class StepStore : public StateStore {
   StepStore(std::string_view step, TaskDb* db);
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) override;
+  absl::StatusOr<bool> Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
   std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override;

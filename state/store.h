@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
@@ -38,6 +39,14 @@ class StateStore {
   virtual ~StateStore() = default;
 
   virtual absl::StatusOr<std::optional<std::string>> Get(std::string_view key) = 0;
+  // Shows the value to `visit`, where there is one, and returns whether there is. Get without the copy, and without the
+  // check for damage on disk: for values that are read often, and carry a checksum of their own.
+  virtual absl::StatusOr<bool> Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) {
+    const absl::StatusOr<std::optional<std::string>> value = Get(key);
+    if (!value.ok()) return value.status();
+    if (value->has_value()) visit(**value);
+    return value->has_value();
+  }
   // `value` of at most kMaxValueBytes.
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;

@@ -18,6 +18,8 @@ constexpr size_t kMinWriteBuffer = 64 << 10;  // RocksDB's own bound
 constexpr size_t kMaxArenaBlock = 256 << 10;  // a task that writes little takes little memory
 constexpr int kFlushesACompaction = 8;        // where compactions don't run by themselves
 
+constexpr uint64_t kMinBlob = 1 << 10;
+
 class SilentLogger : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -27,7 +29,7 @@ class SilentLogger : public rocksdb::Logger {
 rocksdb::BlockBasedTableOptions TableOptions(const DbResources& resources) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = resources.cache;
-  table.block_size = 16 << 10;  // values are packed; a larger one has a block of its own
+  table.block_size = 4 << 10;  // values are packed; a larger one has a block of its own
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.cache_index_and_filter_blocks = true;  // inside the memory budget too
   table.pin_l0_filter_and_index_blocks_in_cache = true;
@@ -40,6 +42,10 @@ rocksdb::Options DbOptions(const DbResources& resources) {
   options.env = resources.env.get();
   options.create_if_missing = true;
   options.compression = rocksdb::kLZ4Compression;
+  // Packed values lie in files of their own, so that compaction moves keys only; what packs them has made them small.
+  options.enable_blob_files = true;
+  options.min_blob_size = kMinBlob;
+  options.enable_blob_garbage_collection = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(TableOptions(resources)));
   options.write_buffer_manager = resources.write_buffers;
   // Twice the bound at which Write starts a flush, so that a batch rarely meets a full buffer.
@@ -112,6 +118,17 @@ absl::StatusOr<std::optional<std::string>> TaskDb::Get(std::string_view key) {
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return FromRocks(status, absl::StrCat("reading the state in ", path_));
   return std::optional<std::string>(std::move(value));
+}
+
+absl::StatusOr<bool> TaskDb::Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) {
+  rocksdb::PinnableSlice value;
+  rocksdb::ReadOptions options;
+  options.verify_checksums = false;  // of a whole block or blob, and without the processor's help: half of a read's cost
+  const rocksdb::Status status = db_->Get(options, db_->DefaultColumnFamily(), ToSlice(key), &value);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return FromRocks(status, absl::StrCat("reading the state in ", path_));
+  visit(ToView(value));
+  return true;
 }
 
 std::unique_ptr<rocksdb::Iterator> TaskDb::NewIterator(const rocksdb::Slice* upper_bound, bool fill_cache) {

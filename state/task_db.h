@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <rocksdb/cache.h>
@@ -53,6 +54,8 @@ class TaskDb {
   bool open() const { return db_ != nullptr; }
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key);
+  // Shows the value to `visit` where it lies, and returns whether there is one.
+  absl::StatusOr<bool> Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit);
   // `upper_bound` (null: none) must outlive the iterator.
   std::unique_ptr<rocksdb::Iterator> NewIterator(const rocksdb::Slice* upper_bound, bool fill_cache);
   absl::Status Write(rocksdb::WriteBatch* batch);

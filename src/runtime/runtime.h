@@ -19,6 +19,7 @@
 namespace tidemark {
 
 class GlobalTables;  // src/runtime/global_tables.h
+class MemoryBudget;  // src/base/memory_budget.h
 
 // Partition counts of all topics of a plan that exist (all of them, once ResolveTopics has succeeded).
 using TopicPartitions = std::map<std::string, int32_t>;
@@ -36,6 +37,7 @@ struct RuntimeOptions {
   std::string instance_id;
   int64_t commit_bytes = int64_t{32} << 20;  // a commit is due when its output reaches this
   size_t poll_records = 20'000;
+  int64_t prefetch_bytes = int64_t{32} << 20;  // of records that each stream thread's consumer reads ahead
 };
 
 struct Runtime {
@@ -45,6 +47,7 @@ struct Runtime {
   KafkaClient* kafka = nullptr;      // thread-safe
   StateDir* state = nullptr;         // thread-safe
   GlobalTables* tables = nullptr;    // thread-safe
+  MemoryBudget* operator_memory = nullptr;  // thread-safe; null: no limit
   Clock* clock = nullptr;            // thread-safe
   RunControl* control = nullptr;
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe

@@ -63,6 +63,7 @@ absl::Status StreamThread::Start() {
     options.group = runtime_.plan->name;
     options.instance_id = group_instance_id_;
     options.client_id = transactional_id_;
+    options.queue_bytes = runtime_.options.prefetch_bytes;
     TM_ASSIGN_OR_RETURN(consumer_, runtime_.kafka->NewConsumer(options));
   }
   TM_RETURN_IF_ERROR(consumer_->Subscribe(GroupTopics(*runtime_.plan)));

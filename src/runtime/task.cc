@@ -174,6 +174,7 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
       context.table = [](void* tables, std::string_view name) { return static_cast<GlobalTables*>(tables)->Get(name); };
       context.table_owner = runtime_.tables;
       context.partition = partition_;
+      context.memory = runtime_.operator_memory;
       TM_RETURN_IF_ERROR(state.op->Open(context));
     }
   }

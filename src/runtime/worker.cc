@@ -12,6 +12,7 @@
 #include <glog/logging.h>
 
 #include "src/base/clock.h"
+#include "src/base/memory_budget.h"
 #include "src/base/status.h"
 #include "src/http/server.h"
 #include "src/kafka/rdkafka_client.h"
@@ -92,7 +93,11 @@ class Worker {
     control_.until_end = options_.until_end;
     StateOptions state;
     state.application = plan_.name;
-    state.memory_bytes = plan_.memory_bytes / 4;
+    // docs/topology.md, `memory`, says what the rest is for.
+    state.memory_bytes = plan_.memory_bytes / 8;
+    state.flush_bytes = std::min(state.flush_bytes, plan_.memory_bytes / 64);
+    operator_memory_.emplace(plan_.memory_bytes / 2);
+    runtime_.operator_memory = &*operator_memory_;
     TM_ASSIGN_OR_RETURN(state_, StateDir::Open(options_.state_dir, state));
     runtime_.state = state_.get();
     TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
@@ -102,6 +107,8 @@ class Worker {
       LOG(INFO) << "table " << table.name << ": " << table.rows << " rows";
     }
     runtime_.tables = tables_.get();
+    runtime_.options.prefetch_bytes =
+        std::min(runtime_.options.prefetch_bytes, plan_.memory_bytes / 32 / ThreadCount());
     if (options_.until_end) {
       watcher_.emplace(runtime_, options_.close_windows);
       TM_RETURN_IF_ERROR(watcher_->TakeEnds());
@@ -274,6 +281,7 @@ class Worker {
   RunControl control_;
   Runtime runtime_;
   // In the order of their dependence: the last is destroyed first.
+  std::optional<MemoryBudget> operator_memory_;
   std::unique_ptr<KafkaClient> kafka_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<GlobalTables> tables_;

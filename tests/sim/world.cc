@@ -10,6 +10,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include "src/base/memory_budget.h"
 #include "src/base/status.h"
 #include "src/plan/planner.h"
 #include "src/runtime/end_watcher.h"
@@ -88,6 +89,7 @@ struct WorkerProcess {
     Runtime runtime;
     std::unique_ptr<StateDir> state;
     std::unique_ptr<GlobalTables> tables;
+    MemoryBudget no_memory{0, 0};
     std::vector<std::unique_ptr<StreamThread>> threads;
     std::unique_ptr<SinkThread> sink;
     std::vector<bool> started;
@@ -173,6 +175,8 @@ struct WorkerProcess {
         return std::make_unique<SimDecider>(&random_, undecided);
       };
       runtime.options.instance_id = absl::StrCat("w", w);
+      // Every other world has no memory for what its operators could keep on disk.
+      if (options_.seed % 2 == 0) runtime.operator_memory = &process->no_memory;
       runtime.options.poll_records = 1 + random_.Below(40);
       runtime.options.commit_bytes = random_.Below(4) == 0 ? 500 : 1 << 20;
       StateOptions state;

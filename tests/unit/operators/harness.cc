@@ -179,8 +179,8 @@ absl::Status CollectingEmitter::DeadLetter(RowFailure failure) {
   return absl::OkStatus();
 }
 
-Harness::Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables)
-    : node_(std::move(node)), tables_(std::move(tables)), emitter_(node_) {
+Harness::Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables, MemoryBudget* memory)
+    : node_(std::move(node)), tables_(std::move(tables)), memory_(memory), emitter_(node_) {
   Open();
 }
 
@@ -195,6 +195,7 @@ void Harness::Open() {
     return static_cast<Harness*>(owner)->tables_.at(std::string(name));
   };
   context.table_owner = this;
+  context.memory = memory_;
   const absl::Status opened = operator_->Open(context);
   ASSERT_TRUE(opened.ok()) << opened;
 }

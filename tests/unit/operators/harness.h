@@ -69,7 +69,8 @@ class CollectingEmitter final : public Emitter {
 
 class Harness {
  public:
-  explicit Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables = {});
+  explicit Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables = {},
+                   MemoryBudget* memory = nullptr);
 
   // One batch; then time runs on to `watermark`, which never goes back.
   void Process(const std::vector<TestRow>& rows);
@@ -96,6 +97,7 @@ class Harness {
 
   const Node node_;
   const std::map<std::string, std::shared_ptr<const TableSnapshot>> tables_;
+  MemoryBudget* const memory_;
   FakeStore store_;
   CollectingEmitter emitter_;
   struct Sizes {

@@ -124,8 +124,11 @@ absl::Status StateWorld::CheckGet(const std::string& step, const std::string& ke
   const auto& expected = current_[step];
   const auto it = expected.find(key);
   const std::optional<std::string> value = it == expected.end() ? std::nullopt : std::make_optional(it->second);
-  if (seen == value) return absl::OkStatus();
-  return Difference(absl::StrCat("Get(", step, ", ", Shown(key), "): ", Shown(seen), ", expected ", Shown(value)));
+  std::optional<std::string> shown;
+  TM_RETURN_IF_ERROR(state_->Store(step)->Read(key, [&](std::string_view there) { shown = there; }).status());
+  if (seen == value && shown == value) return absl::OkStatus();
+  return Difference(absl::StrCat(seen == value ? "Read(" : "Get(", step, ", ", Shown(key), "): ",
+                                 Shown(seen == value ? shown : seen), ", expected ", Shown(value)));
 }
 
 absl::Status StateWorld::CheckScan(const std::string& step, const std::string& begin, const std::string& end) {

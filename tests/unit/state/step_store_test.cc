@@ -43,6 +43,24 @@ TEST_F(StepStoreTest, UncommittedWritesAreSeenAndHideWhatIsOnDisk) {
   EXPECT_EQ(*store()->Get("c"), "again");
 }
 
+// Small values, and such as lie in files of their own.
+TEST_F(StepStoreTest, ReadShowsWhatGetReturns) {
+  const std::string large(100'000, 'x');
+  for (const char* key : {"a", "b", "c"}) world_.Put("dedup", key, large);
+  ASSERT_TRUE(world_.Commit().ok());
+  world_.Close();
+  ASSERT_TRUE(world_.Open().ok());
+  world_.Put("dedup", "b", "new");
+  world_.Delete("dedup", "c");
+  for (const char* key : {"a", "b", "c", "d"}) {
+    std::optional<std::string> shown;
+    const absl::StatusOr<bool> found = store()->Read(key, [&](std::string_view value) { shown = value; });
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(*found, shown.has_value());
+    EXPECT_EQ(*store()->Get(key), shown) << key;
+  }
+}
+
 TEST_F(StepStoreTest, AnAbortBringsBackWhatWasCommitted) {
   world_.Put("dedup", "a", "1");
   ASSERT_TRUE(world_.Commit().ok());
