@@ -7,6 +7,8 @@ import shutil
 import sys
 import time
 
+import confluent_kafka
+
 import topics
 from dataset import create_outputs, delete_topics
 from jobs import Job
@@ -39,14 +41,16 @@ def tool(options, name):
     """One of the programs of bench/ that CMake builds."""
     path = options.tools / name
     if not os.access(path, os.X_OK):
-        raise Failure(f"{path} is missing: build the target bench_tools with -DTIDEMARK_BENCH=ON, or name its folder with --tools")
+        raise Failure(f"{path} is missing: build the target bench_tools with -DTIDEMARK_BENCH=ON, or name its folder with "
+                      "--tools")
     return path
 
 
 class Bench:
     def __init__(self, stack, systems, options):
         self.stack, self.systems, self.options = stack, systems, options
-        self.serial, self.began, self.processes, self.datasets = 0, time.monotonic(), [], {}
+        self.serial, self.began = 0, time.monotonic()
+        self.processes, self.datasets, self.watchers = [], {}, {}
 
     def say(self, text):
         # Progress is for people; results are what scripts read.
@@ -77,6 +81,8 @@ class Bench:
         try:
             yield
         finally:
+            if job.application in self.watchers:
+                self.watchers.pop(job.application)[0].close()
             delete_topics(self.stack.brokers, job.application)
             shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -101,8 +107,13 @@ class Bench:
             self.say(f"WRONG {job.application}: {difference}")
 
     def positions(self, job):
-        """{partition: committed offset} of the job's group in the detections."""
-        return topics.committed(self.stack.brokers, job.application, job.dataset.detections)
+        """{partition: committed offset} of the job's group in the detections; cheap enough to be asked for all the time."""
+        if job.application not in self.watchers:
+            asked = [confluent_kafka.TopicPartition(job.dataset.detections, partition)
+                     for partition in range(topics.partitions(self.stack.brokers, job.dataset.detections))]
+            self.watchers[job.application] = topics.consumer(self.stack.brokers, **{"group.id": job.application}), asked
+        reader, asked = self.watchers[job.application]
+        return {p.partition: p.offset for p in topics.patiently(lambda: reader.committed(asked, 20)) if p.offset >= 0}
 
     def processed(self, job):
         return sum(self.positions(job).values())

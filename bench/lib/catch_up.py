@@ -57,6 +57,6 @@ class CatchUp:
             result = Result(system.name, "w1-catch-up", backlog, records_per_s=done / level, cpu_s_per_million=cpu / done * 1e6,
                             max_rss_mb=worker.usage.max_rss_mb, more={"drained_s": drained, "level_s": level})
             bench.check(system, job, dataset, result, live=True)
-        bench.say(f"{result.workload} {system.name}: {backlog:,} records drained after {drained:.1f} s, level after {level:.1f} s, "
-                  f"correct: {result.correct}")
+        bench.say(f"{result.workload} {system.name}: {backlog:,} records drained after {drained:.1f} s, level after "
+                  f"{level:.1f} s, correct: {result.correct}")
         return result

@@ -3,7 +3,7 @@
 import dataclasses
 
 import topics
-from results_check import Expectation
+from expectation import Expectation
 
 
 @dataclasses.dataclass

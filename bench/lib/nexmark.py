@@ -31,7 +31,8 @@ EXPECTED = {
     "q5": ("auction, num, window_end",
            f"SELECT * FROM {HOPS} QUALIFY num = max(num) OVER (PARTITION BY window_end)"),
     "q7": ("auction, bidder, price, dateTime, extra",
-           "SELECT auction, bidder, price, dateTime, extra FROM bids QUALIFY price = max(price) OVER (PARTITION BY event_ms // 10000)"),
+           """SELECT auction, bidder, price, dateTime, extra FROM bids
+              QUALIFY price = max(price) OVER (PARTITION BY event_ms // 10000)"""),
     "q13": ("auction, bidder, price, dateTime, value",
             f"SELECT auction, bidder, price, dateTime, 'value ' || auction % {SIDE_KEYS} AS value FROM bids"),
     "q18": ("bidder, auction, dateTime",
@@ -156,5 +157,6 @@ def differences(events, query, topic):
 def _field(name):
     if name == "window_end":
         # A number of ms here, a text in Flink's SQL.
-        return "coalesce(TRY_CAST(v ->> 'window_end' AS BIGINT), epoch_ms(TRY_CAST(v ->> 'window_end' AS TIMESTAMP))) AS window_end"
+        return """coalesce(TRY_CAST(v ->> 'window_end' AS BIGINT), epoch_ms(TRY_CAST(v ->> 'window_end' AS TIMESTAMP)))
+                  AS window_end"""
     return f"CAST(v ->> '{name}' AS {'VARCHAR' if name in ('extra', 'value') else 'BIGINT'}) AS {name}"

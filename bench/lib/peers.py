@@ -22,7 +22,8 @@ class JavaPeer:
 
     def build(self):
         """Offline first: what Maven has it need not ask for."""
-        newest = max(path.stat().st_mtime for path in [self.folder / "pom.xml", *(p for p in self.folder.glob("src/**/*") if p.is_file())])
+        sources = [self.folder / "pom.xml", *self.folder.glob("src/**/*")]
+        newest = max(path.stat().st_mtime for path in sources if path.is_file())
         stamp = self.folder / "target" / "built"
         if stamp.exists() and stamp.stat().st_mtime > newest:
             return

@@ -57,12 +57,11 @@ class Sinks:
         if sink == "table":
             expected = f"(SELECT DISTINCT {', '.join(COLUMNS)} FROM input)"
             with psycopg.connect(url) as connection, connection.cursor() as cursor:
-                selected = ", ".join("(extract(epoch FROM timestamp_detected) * 1000)::bigint" if c == "timestamp_detected" else c
-                                     for c in COLUMNS)
+                ms = {"timestamp_detected": "(extract(epoch FROM timestamp_detected) * 1000)::bigint"}
+                selected = ", ".join(ms.get(column, column) for column in COLUMNS)
                 path = job.folder / "table.csv"
-                with cursor.copy(f'COPY (SELECT {selected} FROM "{table}") TO STDOUT (FORMAT csv)') as copy, open(path, "wb") as out:
-                    for block in copy:
-                        out.write(block)
+                with cursor.copy(f'COPY (SELECT {selected} FROM "{table}") TO STDOUT (FORMAT csv)') as rows:
+                    path.write_bytes(b"".join(rows))
             types = {c: "VARCHAR" if c == "item_name" else "BIGINT" for c in COLUMNS}
             actual = f"(SELECT * FROM read_csv('{path}', header = false, columns = {types}))"
         elif sink == "lake":

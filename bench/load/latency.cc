@@ -72,7 +72,7 @@ class Reader {
         rd_kafka_message_destroy(messages_[i]);
       }
       if (end_us >= 0 && now_us >= end_us) break;
-      if (static_cast<double>(now_us - heard_us) > FLAGS_patience * 1e6) Die("no record in " + std::to_string(FLAGS_patience) + " s");
+      if (static_cast<double>(now_us - heard_us) > FLAGS_patience * 1e6) Die("no record for too long, see --patience");
     }
     Print();
   }

@@ -146,8 +146,8 @@ class Checker {
     const size_t at = json.find(name);
     int64_t number = 0;
     if (at == json.npos) return std::nullopt;
-    if (std::from_chars(json.data() + at + name.size(), json.data() + json.size(), number).ec != std::errc()) return std::nullopt;
-    return number;
+    const char* digits = json.data() + at + name.size();
+    return std::from_chars(digits, json.data() + json.size(), number).ec == std::errc() ? std::optional(number) : std::nullopt;
   }
 
   void Add(std::string_view json) {

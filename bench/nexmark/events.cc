@@ -19,10 +19,13 @@ constexpr int64_t kLead = 10;  // ids that don't exist yet may be named already
 constexpr int64_t kHotAuctions = 2, kHotBidders = 4, kHotSellers = 4, kHotBatch = 100;
 constexpr size_t kPersonBytes = 200, kAuctionBytes = 500, kBidBytes = 100;
 
-constexpr std::array kFirstNames = {"Ada", "Boris", "Clara", "Dmitri", "Elsa", "Felix", "Greta", "Hugo", "Ines", "Jonas", "Kira"};
-constexpr std::array kLastNames = {"Adler", "Brandt", "Conti", "Dupont", "Eriksen", "Fischer", "Garcia", "Horvat", "Ivanov"};
+constexpr std::array kFirstNames = {"Ada",   "Boris", "Clara", "Dmitri", "Elsa", "Felix",
+                                    "Greta", "Hugo",  "Ines",  "Jonas",  "Kira"};
+constexpr std::array kLastNames = {"Adler",   "Brandt", "Conti",  "Dupont", "Eriksen",
+                                   "Fischer", "Garcia", "Horvat", "Ivanov"};
 constexpr std::array kStates = {"AZ", "CA", "ID", "OR", "WA", "WY"};
-constexpr std::array kCities = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond", "Seattle", "Kent", "Cheyenne"};
+constexpr std::array kCities = {"Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland",
+                                "Bend",    "Redmond",     "Seattle",       "Kent",  "Cheyenne"};
 constexpr std::array kChannels = {"Google", "Facebook", "Baidu", "Apple"};
 constexpr int64_t kOtherChannels = 10'000;
 

@@ -69,7 +69,8 @@ public final class Main {
     /** W1 has no use for them. */
     private WatermarkStrategy<Detection> watermarks() {
         if (!w2) return WatermarkStrategy.noWatermarks();
-        return WatermarkStrategy.<Detection>forBoundedOutOfOrderness(Duration.ofSeconds(2)).withTimestampAssigner((d, t) -> d.time);
+        return WatermarkStrategy.<Detection>forBoundedOutOfOrderness(Duration.ofSeconds(2))
+            .withTimestampAssigner((d, t) -> d.time);
     }
 
     private <T> KafkaSink<T> sink(KafkaRecordSerializationSchema<T> schema) {
@@ -81,8 +82,8 @@ public final class Main {
         producer.put("transaction.timeout.ms", "600000");
         return KafkaSink.<T>builder().setBootstrapServers(brokers).setKafkaProducerConfig(producer)
             .setRecordSerializer(schema).setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-            .setTransactionalIdPrefix(options.text("application")).setTransactionNamingStrategy(TransactionNamingStrategy.POOLING)
-            .build();
+            .setTransactionalIdPrefix(options.text("application"))
+            .setTransactionNamingStrategy(TransactionNamingStrategy.POOLING).build();
     }
 
     private Configuration configuration() {

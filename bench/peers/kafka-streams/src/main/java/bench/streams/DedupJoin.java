@@ -51,7 +51,7 @@ final class DedupJoin extends ContextualProcessor<byte[], byte[], byte[], byte[]
 
     @Override
     public void process(Record<byte[], byte[]> record) {
-        Progress.taken(context().taskId().partition());
+        Progress.took();
         byte[] json = record.value();
         if (json == null || !detection.read(json) || detection.oid < 0) return;
         long time = record.timestamp();

@@ -64,7 +64,8 @@ final class Locations {
             byte[] json = store.get(row.key);
             if (json != null && reader.read(json)) {
                 row.name = reader.name().getBytes(StandardCharsets.UTF_8);
-                row.tail = new Bytes().add(Bytes.ascii(",\"geographical_location\":\"")).add(row.name).add(Bytes.ascii("\"}")).copy();
+                row.tail = new Bytes().add(Bytes.ascii(",\"geographical_location\":\"")).add(row.name)
+                    .add(Bytes.ascii("\"}")).copy();
             }
             return row;
         }

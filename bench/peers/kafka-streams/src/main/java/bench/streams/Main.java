@@ -45,13 +45,14 @@ public final class Main {
         Options options = new Options(words);
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", options.text("brokers")))) {
             Map<TopicPartition, Long> ends = ends(admin, options.text("detections"));
+            Map<TopicPartition, Long> begins = committed(admin, options.text("application"));
             Main main = new Main(options, ends.size());
             KafkaStreams streams = main.start();
             if (!options.has("until-end")) {
                 Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(Duration.ofSeconds(20))));
                 Thread.currentThread().join();
             }
-            main.awaitCommitted(admin, ends);
+            main.awaitCommitted(admin, begins, ends);
             // The work is done and committed: what an orderly end costs isn't part of it.
             Runtime.getRuntime().halt(0);
         }
@@ -127,9 +128,11 @@ public final class Main {
 
     // --- the end of the input
 
-    private void awaitCommitted(Admin admin, Map<TopicPartition, Long> ends) throws Exception {
+    private void awaitCommitted(Admin admin, Map<TopicPartition, Long> begins, Map<TopicPartition, Long> ends)
+            throws Exception {
         String group = options.text("application"), shuffle = group + "-" + SHUFFLE + "-repartition";
-        long total = ends.values().stream().mapToLong(Long::longValue).sum();
+        long total = 0;
+        for (var end : ends.entrySet()) total += end.getValue() - begins.getOrDefault(end.getKey(), 0L);
         while (true) {
             Thread.sleep(100);
             // Cheap first: asking the broker costs more than looking.

@@ -12,7 +12,7 @@ final class Progress {
 
     private Progress() { }
 
-    static void taken(int partition) { TAKEN.increment(); }
+    static void took() { TAKEN.increment(); }
     static void sent() { SENT.increment(); }
 
     static void counted(int partition, long offset) {

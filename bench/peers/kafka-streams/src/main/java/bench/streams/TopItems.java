@@ -126,10 +126,12 @@ final class TopItems extends ContextualProcessor<byte[], byte[], byte[], TopItem
                     current = oid;
                     location = locations.row(oid);
                     head = buffer.clear().add(Bytes.ascii("{\"geographical_location_oid\":")).add(location.key)
-                        .add(Bytes.ascii(",\"geographical_location\":\"")).add(location.name).add(Bytes.ascii("\",\"item_name\":\"")).copy();
+                        .add(Bytes.ascii(",\"geographical_location\":\"")).add(location.name)
+                        .add(Bytes.ascii("\",\"item_name\":\"")).copy();
                 }
                 int count = Bytes.intAt(row.value, 0);
-                byte[] json = buffer.clear().add(head).add(row.key, NAME_AT, nameLength).add(QUOTE).add(times).add(count).add(END).copy();
+                byte[] json = buffer.clear().add(head).add(row.key, NAME_AT, nameLength).add(QUOTE).add(times).add(count)
+                    .add(END).copy();
                 context().forward(new Record<>(location.key, new Row(false, json), closedTo - 1));
                 offer(row.key, nameLength, count);
                 done.add(row.key);
