@@ -1,7 +1,7 @@
 // What dedup of many ids costs in memory, CPU and disk reads: feeds ids straight into DedupFirst over the state layer of a
 // worker, as several tasks of one process would, and prints a JSON line every tenth of the way.
 //
-//     dedup_memory --ids 100000000 --tasks 4 --memory_mib 512 --folder DIR
+//     bench_dedup_memory --ids 100000000 --tasks 4 --memory_mib 512 --folder DIR
 //
 // Five rows in a hundred repeat an id drawn from all before (--recent N: from the last N). `cpu_ns_row` is of the rows
 // since the line before, RocksDB's threads included and the making of the rows left out; `wrong` is the number of rows
