@@ -30,6 +30,7 @@ public final class Main {
     private static final Serde<byte[]> BYTES = Serdes.ByteArray();
     private static final Map<String, String> CHANGELOG = Map.of("segment.bytes", Integer.toString(256 << 20));
     private static final String SHUFFLE = "by-location";
+    private static final long STILL_NS = 5_000_000_000L;
 
     private final Options options;
     private final boolean w2;
@@ -133,10 +134,16 @@ public final class Main {
         String group = options.text("application"), shuffle = group + "-" + SHUFFLE + "-repartition";
         long total = 0;
         for (var end : ends.entrySet()) total += end.getValue() - begins.getOrDefault(end.getKey(), 0L);
+        long before = -1, since = System.nanoTime();
         while (true) {
             Thread.sleep(100);
-            // Cheap first: asking the broker costs more than looking.
-            if (Progress.taken() < total || w2 && !Progress.shuffleIsEmpty()) continue;
+            // Cheap first: asking the broker costs more than looking. After an aborted transaction rows are counted twice, and
+            // the counters no longer tell; then that nothing moves does.
+            long moved = Progress.moved();
+            if (moved != before) since = System.nanoTime();
+            before = moved;
+            boolean still = System.nanoTime() - since > STILL_NS;
+            if (!still && (Progress.taken() < total || w2 && !Progress.shuffleIsEmpty())) continue;
             Map<TopicPartition, Long> wanted = new HashMap<>(ends);
             for (int i = 0; w2 && i < partitions; i++) wanted.put(new TopicPartition(shuffle, i), Progress.next(i));
             Map<TopicPartition, Long> committed = committed(admin, group);

@@ -20,6 +20,7 @@ final class Progress {
         COUNTED.increment();
     }
 
+    static long moved() { return TAKEN.sum() + SENT.sum() + COUNTED.sum(); }
     static long taken() { return TAKEN.sum(); }
     static boolean shuffleIsEmpty() { return SENT.sum() == COUNTED.sum(); }
     static long next(int partition) { return NEXT[partition]; }
