@@ -4,7 +4,9 @@ Tests that mostly wait run at the same time (`main(at_once=True)`): each has an 
 servers, and a thread that knows only the processes it has started.
 """
 
+import atexit
 import os
+import signal
 import sys
 import threading
 import unittest
@@ -29,6 +31,7 @@ class SystemTest(unittest.TestCase):
     def setUpClass(cls):
         cls.stack = stack.Stack()
         cls.addClassCleanup(cls.stack.close)
+        atexit.register(cls.stack.close)  # where a signal ends the tests
         cls.stack.start_kafka(*cls.kafka_settings)
         if cls.needs_postgres:
             cls.stack.start_postgres()
@@ -105,7 +108,8 @@ class AtOnce(unittest.TestSuite):
 
         try:
             cls.setUpClass()
-            threads = [threading.Thread(target=run_one, args=[test], name=test._testMethodName) for test in tests]
+            threads = [threading.Thread(target=run_one, args=[test], name=test._testMethodName, daemon=True)
+                       for test in tests]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -124,5 +128,11 @@ class AtOnceLoader(unittest.TestLoader):
         return AtOnce(map(case, self.getTestCaseNames(case)))
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main(at_once=False):
+    # Whoever has the tests killed, politely, gets what they have started cleared away too.
+    signal.signal(signal.SIGTERM, interrupt)
     unittest.main(verbosity=2, testLoader=AtOnceLoader() if at_once else unittest.defaultTestLoader)

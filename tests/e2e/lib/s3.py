@@ -1,5 +1,6 @@
 """An S3 server on loopback (moto), and a bucket's content as a local folder for the oracle to read."""
 
+import atexit
 import os
 import pathlib
 import socket
@@ -26,6 +27,7 @@ class S3:
             self.process = subprocess.Popen([str(ROOT / ".deps/venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)],
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                                             env={**os.environ, **CREDENTIALS})
+        atexit.register(self.stop)  # where a signal ends the tests
         wait_for("the S3 server", self._answers, 60, lambda: self.log.read_text())
         self.client = boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="test",
                                    aws_secret_access_key="test")

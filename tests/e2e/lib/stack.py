@@ -168,6 +168,7 @@ class Stack:
         self.folder.chmod(0o755)
         self.brokers = self.database_url = None
         self._kafka_settings = ()
+        self._closed = False
         self._started = []  # every process, by whichever thread
         self._of_thread = threading.local()
 
@@ -280,6 +281,9 @@ class Stack:
         return found
 
     def close(self):
+        if self._closed:
+            return
+        self._closed = True
         self.stop_workers()
         if self.brokers:
             self.stop_kafka(*([] if self.keep else ["--kill"]))
