@@ -17,11 +17,29 @@ if(TIDEMARK_SANITIZE STREQUAL "thread")
     "TSAN_OPTIONS=suppressions=${tidemark_SOURCE_DIR}/cmake/tsan.supp:ignore_noninstrumented_modules=1:atexit_sleep_ms=50")
 endif()
 
+# Sanitized tests are compiled without optimisation: it is the code under test that takes the time when they run.
+set(tidemark_test_options "")
+if(TIDEMARK_SANITIZE)
+  set(tidemark_test_options -O0)
+endif()
+
+if(TIDEMARK_UNIT_TESTS AND TIDEMARK_PCH)
+  find_package(GTest REQUIRED)
+  add_library(tidemark_test_pch OBJECT "${tidemark_BINARY_DIR}/pch.cc")
+  target_link_libraries(tidemark_test_pch PRIVATE dep::absl dep::arrow dep::protobuf GTest::gmock)
+  target_include_directories(tidemark_test_pch PRIVATE "${tidemark_SOURCE_DIR}")
+  target_compile_options(tidemark_test_pch PRIVATE ${tidemark_test_options})
+  target_precompile_headers(tidemark_test_pch PRIVATE "${tidemark_SOURCE_DIR}/cmake/test_pch.h")
+endif()
+
 function(tidemark_gtest name label)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LIBS} GTest::gmock_main)
-  tidemark_reuse_pch(${name})
+  target_compile_options(${name} PRIVATE ${tidemark_test_options})
+  if(TIDEMARK_PCH)
+    target_precompile_headers(${name} REUSE_FROM tidemark_test_pch)
+  endif()
   # PRE_TEST: a binary is asked for its tests by ctest, not by every build.
   gtest_discover_tests(${name}
     TEST_PREFIX "${TIDEMARK_TEST_PREFIX}${name}."

@@ -59,7 +59,7 @@ TEST_F(CustomTest, ParametersAreCheckedByNameAndKind) {
                     HasSubstr("operator sessions needs the parameter 'gap'")));
   EXPECT_THAT(Step("operator: sessions, by: [guid]"), HasSubstr("needs the parameter 'gap'"));
   EXPECT_EQ(Step("operator: sessions, by: [guid], with: { gap: soon }"),
-            "t.yaml:20:79: expected a duration such as 100ms, 5s, 10m, 1h or 1d, found 'soon'");
+            "t.yaml:20:77: expected a duration such as 100ms, 5s, 10m, 1h or 1d, found 'soon'");
   EXPECT_THAT(Step("operator: sessions, by: [guid], with: { gap: 1m, least: few }"), HasSubstr("expected a whole number"));
 }
 
