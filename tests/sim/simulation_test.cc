@@ -8,6 +8,9 @@
 #include "src/base/mutation.h"
 #include "tests/sim/world.h"
 
+// A world allocates so much that remembering long stacks of every allocation takes half of the time.
+extern "C" const char* __asan_default_options() { return "malloc_context_size=3"; }
+
 namespace tidemark::sim {
 namespace {
 
