@@ -16,7 +16,7 @@ from flow import Flow
 from stack import wait_for
 
 SEED = 20260101
-RATE = 4_000
+RATE = 2_500
 ROUNDS = 8 if LONG else 3
 WORKERS = "ab"
 
@@ -79,7 +79,7 @@ class Broker(SystemTest):
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
         finishing = [start(w, "--until_end", "--close_windows") for w in WORKERS]
-        outputs = [worker.finish(120) for worker in finishing]
+        outputs = [worker.finish(240) for worker in finishing]
         with self.flow.oracle(self.oracle) as oracle:
             self.check(oracle, name, *outputs)
 

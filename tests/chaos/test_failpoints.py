@@ -25,7 +25,7 @@ from power import Power
 from stack import wait_for
 
 SEED = 20260101
-RATE = 3_000
+RATE = 1_500
 PASSES = (1, 2, 5) if LONG else (2,)
 MOMENTS = 40 if LONG else 5
 
@@ -84,7 +84,7 @@ class Failpoints(SystemTest):
                 time.sleep(power.random.uniform(0.05, 1.0))  # the seeded moment; nothing is waited for here
                 worker.kill()
                 crashed("at a seeded moment")
-        output = self.stack.run(config, "--until_end", "--close_windows", **options).finish(120)
+        output = self.stack.run(config, "--until_end", "--close_windows", **options).finish(240)
         if power:
             print(f"  {name}: {power.total} in all", flush=True)
             self.assertGreater(power.total.names, 0, "failures that took nothing away prove nothing")

@@ -23,7 +23,7 @@ from s3 import S3
 from stack import wait_for
 
 SEED = 20260101
-RATE = 4_000
+RATE = 2_500
 KILLS, MIN_IN_FLIGHT, MIN_ABORTED = 20, 15, 5
 WORKERS = "ab"
 
@@ -64,7 +64,7 @@ class Kill(SystemTest):
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
         workers = [self.start(w, "--until_end", "--close_windows") for w in WORKERS]
-        outputs = [worker.finish(120) for worker in workers]
+        outputs = [worker.finish(240) for worker in workers]
         in_flight = sum(any(step.open for step in hit) for hit in hits)
         aborted = self.transactions.count("prepare abort")
         print(f"  {name}: {in_flight} of {KILLS} kills in an open transaction, {aborted} transactions aborted", flush=True)

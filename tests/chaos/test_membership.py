@@ -19,7 +19,7 @@ from case import SystemTest, main
 from flow import Flow
 from stack import wait_for
 
-RATE = 4_000
+RATE = 2_500
 ROUNDS = 3
 GROUP_SESSION_SECONDS = 10
 
@@ -79,7 +79,7 @@ class Membership(SystemTest):
 
     def check_the_rest(self):
         workers = [self.start(w, "--until_end", "--close_windows") for w in "ab"]
-        outputs = [worker.finish(120) for worker in workers]
+        outputs = [worker.finish(240) for worker in workers]
         with self.flow.oracle(self.oracle) as oracle:
             self.check(oracle, self.name, *outputs)
 

@@ -100,6 +100,8 @@ class Power:
             if stays is None or not path.is_file() or info.st_size <= stays:
                 continue
             stays += self._some(info.st_size - stays)
+            if stays == info.st_size:
+                continue
             lost.files += 1
             lost.bytes += info.st_size - stays
             os.truncate(path, stays)
