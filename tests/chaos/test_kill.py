@@ -35,12 +35,12 @@ class Kill(SystemTest):
     def prepare(cls):
         cls.flow = Flow(cls.stack, "detections", RATE)
 
-    def run_under_kills(self, name, threads=1, delete_state=False, lake=None, **environment):
+    def run_under_kills(self, name, delete_state=False, lake=None, **environment):
         variant = topology.variant(name, lake=lake)
         # Files are cut all the time, so that kills hit the Parquet sink's decisions too.
         variant["sinks"]["lake"]["parquet"]["max_age"] = "1s"
         self.name, self.config = name, topology.write(self.stack.folder / f"{name}.yaml", variant)
-        self.threads, self.environment = threads, self.stack.environment(**environment)
+        self.environment = self.stack.environment(**environment)
         kafka = self.stack.folder / "kafka"
         self.transactions = segments.Transactions(kafka, name)
         self.uncommitted = segments.UncommittedRows(kafka, f"{name}-enriched")
@@ -50,6 +50,8 @@ class Kill(SystemTest):
             self.wait_for_commits(workers, dict.fromkeys(WORKERS, 0))
             for number in range(1, KILLS + 1):
                 victim = rng.choice(WORKERS)
+                wait_for("a transaction", lambda: any(step.open for step in self.newest(victim)), 60, self.stack.logs,
+                         every=0.01)
                 time.sleep(rng.uniform(0.05, 0.5))  # the seeded moment; nothing is waited for here
                 workers[victim].kill()
                 hits.append(self.newest(victim))
@@ -73,8 +75,7 @@ class Kill(SystemTest):
         return outputs
 
     def start(self, worker, *args):
-        return self.stack.run(self.config, *args, name=f"{self.name}-{worker}", threads=self.threads,
-                              env=self.environment)
+        return self.stack.run(self.config, *args, name=f"{self.name}-{worker}", threads=2, env=self.environment)
 
     def newest(self, worker):
         """The newest step of each transactional id of its stream threads."""
@@ -99,7 +100,7 @@ class Kill(SystemTest):
             self.check(oracle, name, *outputs)
 
     def test_with_the_state_kept(self):
-        self.check_all("kept", self.run_under_kills("kept", threads=2))
+        self.check_all("kept", self.run_under_kills("kept"))
 
     def test_with_the_state_folder_deleted(self):
         self.check_all("wiped", self.run_under_kills("wiped", delete_state=True))
