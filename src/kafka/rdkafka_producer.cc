@@ -45,6 +45,14 @@ void* Pointer(const Bytes& bytes) {
   return bytes->empty() ? empty : const_cast<char*>(bytes->data());
 }
 
+// A record that was not taken. A transaction that has failed meanwhile, by the answer to an earlier record, takes none until
+// it is aborted: librdkafka calls that an erroneous state.
+absl::Status FromRefusal(rd_kafka_t* rk, rd_kafka_resp_err_t code, const std::string& what) {
+  const absl::Status status = FromFatal(rk, code, rd_kafka_err2str(code), what);
+  if (code != RD_KAFKA_RESP_ERR__STATE || !absl::IsInternal(status)) return status;
+  return absl::AbortedError(absl::StrCat(std::string(status.message()), ": the transaction has failed"));
+}
+
 size_t Size(const Bytes& bytes) { return bytes.has_value() ? bytes->size() : 0; }
 
 }  // namespace
@@ -214,9 +222,9 @@ absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, 
         break;
       }
       if (batch_[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return FromFatal(handle_->rk(), batch_[i].err, rd_kafka_err2str(batch_[i].err),
-                         absl::StrCat("writing a record of ", batch_[i].len + batch_[i].key_len, " bytes to ", topic,
-                                      "-", batch_[i].partition));
+        return FromRefusal(handle_->rk(), batch_[i].err,
+                           absl::StrCat("writing a record of ", batch_[i].len + batch_[i].key_len, " bytes to ", topic,
+                                        "-", batch_[i].partition));
       }
     }
     begin = full;
@@ -243,9 +251,9 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
       status = WaitForRoom(since_us);
       if (status.ok()) continue;
     } else {
-      status = FromFatal(handle_->rk(), code, rd_kafka_err2str(code),
-                         absl::StrCat("writing a record of ", Size(record.value) + Size(record.key), " bytes to ",
-                                      topic, "-", record.partition));
+      status = FromRefusal(handle_->rk(), code,
+                           absl::StrCat("writing a record of ", Size(record.value) + Size(record.key), " bytes to ",
+                                        topic, "-", record.partition));
     }
     rd_kafka_headers_destroy(headers);
     return status;
