@@ -310,7 +310,7 @@ struct WorkerProcess {
         } else if (process != nullptr && random_.Below(90) == 0) {
           Crash(w, "between two calls");
           continue;
-        } else if (process != nullptr && process->undecided > 0 && random_.Below(40) == 0) {
+        } else if (process != nullptr && process->undecided > 0 && random_.Below(8) == 0) {
           TM_RETURN_IF_ERROR(Oversleep(w));
           continue;
         }
@@ -327,7 +327,7 @@ struct WorkerProcess {
       ++result_.frozen;
       cluster_.Freeze(w);
       clock_.Advance(7 * kSecond + static_cast<int64_t>(random_.Below(2 * kSecond)));
-      for (int turn = 0; turn < 60; ++turn) {
+      for (int turn = 0; turn < 100; ++turn) {
         const int other = static_cast<int>(random_.Below(processes_.size()));
         if (other == w) continue;
         if (WorkerProcess* process = processes_[static_cast<size_t>(other)].get(); process != nullptr && process->frozen) {
