@@ -45,14 +45,6 @@ void* Pointer(const Bytes& bytes) {
   return bytes->empty() ? empty : const_cast<char*>(bytes->data());
 }
 
-// A record that was not taken. A transaction that has failed meanwhile, by the answer to an earlier record, takes none until
-// it is aborted: librdkafka calls that an erroneous state.
-absl::Status FromRefusal(rd_kafka_t* rk, rd_kafka_resp_err_t code, const std::string& what) {
-  const absl::Status status = FromFatal(rk, code, rd_kafka_err2str(code), what);
-  if (code != RD_KAFKA_RESP_ERR__STATE || !absl::IsInternal(status)) return status;
-  return absl::AbortedError(absl::StrCat(std::string(status.message()), ": the transaction has failed"));
-}
-
 size_t Size(const Bytes& bytes) { return bytes.has_value() ? bytes->size() : 0; }
 
 }  // namespace
@@ -196,6 +188,15 @@ absl::Status RdProducer::WaitForRoom(int64_t since_us) {
   return delivery_error_;
 }
 
+absl::Status RdProducer::Refused(rd_kafka_resp_err_t code, const std::string& what) {
+  const absl::Status status = FromFatal(handle_->rk(), code, rd_kafka_err2str(code), what);
+  if (code != RD_KAFKA_RESP_ERR__STATE || !absl::IsInternal(status)) return status;
+  // The record that the brokers refused says why; its report may still be on the way.
+  for (int i = 0; i < 50 && delivery_error_.ok(); ++i) rd_kafka_poll(handle_->rk(), 2);
+  if (!delivery_error_.ok()) return delivery_error_;
+  return absl::AbortedError(absl::StrCat(std::string(status.message()), ": the transaction has failed"));
+}
+
 absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, const OutRecord* records,
                                       size_t count) {
   batch_.resize(count);
@@ -222,9 +223,8 @@ absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, 
         break;
       }
       if (batch_[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return FromRefusal(handle_->rk(), batch_[i].err,
-                           absl::StrCat("writing a record of ", batch_[i].len + batch_[i].key_len, " bytes to ", topic,
-                                        "-", batch_[i].partition));
+        return Refused(batch_[i].err, absl::StrCat("writing a record of ", batch_[i].len + batch_[i].key_len,
+                                                   " bytes to ", topic, "-", batch_[i].partition));
       }
     }
     begin = full;
@@ -251,9 +251,8 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
       status = WaitForRoom(since_us);
       if (status.ok()) continue;
     } else {
-      status = FromRefusal(handle_->rk(), code,
-                           absl::StrCat("writing a record of ", Size(record.value) + Size(record.key), " bytes to ",
-                                        topic, "-", record.partition));
+      status = Refused(code, absl::StrCat("writing a record of ", Size(record.value) + Size(record.key), " bytes to ",
+                                          topic, "-", record.partition));
     }
     rd_kafka_headers_destroy(headers);
     return status;

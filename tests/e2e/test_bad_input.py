@@ -157,7 +157,7 @@ class BadRecords(SystemTest):
             {"value": event(name=random.Random(1).randbytes(3 << 19).hex()), "timestamp": NOW_MS}])  # hardly compressible
         config = topology.write(self.stack.folder / "wide.yaml", events_topology("wide", "wide"))
         worker = self.stack.run(config, "--until_end", name="wide")
-        self.assertEqual(worker.wait(60), 1, worker.seen())
+        self.assertEqual(worker.wait(60), 2, worker.seen())
         self.assertIn("wide-out", worker.output())
 
     def test_a_million_results_at_once_fit_a_broker_with_default_limits(self):
