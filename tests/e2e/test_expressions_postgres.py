@@ -369,6 +369,9 @@ def compare(cases, ours, theirs):
     for index, case in enumerate(cases):
         for row in [-1] if (index, -1) in ours or (index, -1) in theirs else range(len(ROWS)):
             a, b = ours.get((index, row)), theirs.get((index, row))
+            # PostgreSQL negates the count without looking at overflow; what comes out differs between its releases.
+            if case == "right(s, i)" and row >= 0 and ROWS[row][1] == -2**31:
+                continue
             compared += 1
             if a is None or b is None or a[0] != b[0] or a[2] != b[2] or not same_value(a[0], a[1], b[1]):
                 differences.append(f"{case}   row {row}\n    tidemark   {a}\n    postgresql {b}")
