@@ -27,19 +27,6 @@ std::string Allow(const char* operations, const std::string& resource) {
                       operations, " ", resource, "\n");
 }
 
-std::set<std::string> SideTopics(const Plan& plan) {
-  std::set<std::string> out;
-  for (const Stage& stage : plan.stages) {
-    for (const Node& node : stage.nodes) {
-      if (const auto* join = std::get_if<JoinSpec>(&node.spec); join && join->unmatched_topic)
-        out.insert(*join->unmatched_topic);
-      if (const auto* window = std::get_if<WindowSpec>(&node.spec); window && window->late_topic)
-        out.insert(*window->late_topic);
-    }
-  }
-  return out;
-}
-
 std::string SourceTopics(const Plan& plan) {
   return absl::StrJoin(plan.sources, ", ",
                        [](std::string* s, const SourcePlan& source) { absl::StrAppend(s, source.topic); });

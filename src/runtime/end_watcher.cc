@@ -7,6 +7,7 @@
 #include "src/base/status.h"
 #include "src/plan/custom_operator.h"
 #include "src/runtime/task.h"
+#include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
@@ -65,8 +66,10 @@ std::vector<std::string> EndWatcher::InputsOf(size_t stage) const {
   return topics;
 }
 
-std::vector<std::string> EndWatcher::SinkTopics() const {
-  std::vector<std::string> topics;
+std::vector<std::string> EndWatcher::OutputTopics() const {
+  const std::set<std::string> side = SideTopics(*runtime_.plan);
+  std::vector<std::string> topics(side.begin(), side.end());
+  topics.push_back(runtime_.plan->dead_letter_topic);
   for (const SinkPlan& sink : runtime_.plan->sinks) {
     if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) topics.push_back(kafka->topic);
   }
@@ -129,12 +132,12 @@ absl::StatusOr<bool> EndWatcher::Check() {
       TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.name), ends));
       if (!positions.complete) return false;
     }
-    TM_ASSIGN_OR_RETURN(written_, EndsOf(SinkTopics(), Isolation::kReadUncommitted));
+    TM_ASSIGN_OR_RETURN(written_, EndsOf(OutputTopics(), Isolation::kReadUncommitted));
     visible_by_us_ = runtime_.clock->MonotonicUs() + kTransactionTimeoutUs;
     phase_ = Phase::kVisible;
   }
   if (phase_ == Phase::kVisible) {
-    TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(SinkTopics(), Isolation::kReadCommitted));
+    TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(OutputTopics(), Isolation::kReadCommitted));
     const bool visible = std::all_of(written_.begin(), written_.end(),
                                      [&](const auto& end) { return stable.at(end.first) >= end.second; });
     if (!visible && runtime_.clock->MonotonicUs() < visible_by_us_) return false;

@@ -6,8 +6,8 @@
 //   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
 //              its tasks has output waiting ("busy")
 //   kSinks     every external sink's group has confirmed its feed up to the end
-//   kVisible   what was written to the sinks' topics shows to readers with read_committed: the markers of a transaction come
-//              after its decision. Waits no longer than a transaction lives, because others may write there too
+//   kVisible   what was written to sinks' topics, side topics and dead letters shows to readers with read_committed: the
+//              markers of a transaction come after its decision. Waits no longer than a transaction lives, because others may write there too
 //   kDone
 //
 // The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that same
@@ -53,7 +53,7 @@ class EndWatcher {
   absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
   absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
   std::vector<std::string> InputsOf(size_t stage) const;
-  std::vector<std::string> SinkTopics() const;
+  std::vector<std::string> OutputTopics() const;
   int64_t WindowHorizonUs() const;
 
   const Runtime& runtime_;
@@ -62,7 +62,7 @@ class EndWatcher {
   std::map<TopicPartition, Offset> source_ends_;
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;
-  std::map<TopicPartition, Offset> written_;  // the sinks' topics' ends, taken when all the rest was done
+  std::map<TopicPartition, Offset> written_;  // their ends, taken when all the rest was done
   int64_t visible_by_us_ = 0;                 // monotonic
   Offset done_ = 0, total_ = -1;  // -1: not looked yet
 };

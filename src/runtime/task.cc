@@ -55,8 +55,12 @@ class Task::NodeEmitter final : public Emitter {
   absl::Status EmitSide(Side side, Batch batch) override {
     if (batch == nullptr || batch->num_rows() == 0) return absl::OkStatus();
     const Node& node = *state().node;
-    const std::optional<std::string>& topic = side == Side::kLate ? std::get<WindowSpec>(node.spec).late_topic
-                                                                  : std::get<JoinSpec>(node.spec).unmatched_topic;
+    std::optional<std::string> topic;
+    if (const auto* window = std::get_if<WindowSpec>(&node.spec); side == Side::kLate && window != nullptr) {
+      topic = window->late_topic;
+    } else if (const auto* join = std::get_if<JoinSpec>(&node.spec); side != Side::kLate && join != nullptr) {
+      topic = join->unmatched_topic;
+    }
     if (!topic) return absl::InternalError(absl::StrCat("step ", node.step, " has no side topic"));
     return task_->SideOutput(*topic, node.input)->Write(batch);
   }

@@ -38,24 +38,11 @@ class Resolver {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) names.insert(kafka->topic);
       if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) names.insert(ManifestTopic(plan_, sink));
     }
-    for (const std::string& side : SideTopics()) names.insert(side);
+    for (const std::string& side : SideTopics(plan_)) names.insert(side);
     names.insert(plan_.dead_letter_topic);
     TM_ASSIGN_OR_RETURN(const auto found, admin_.Describe({names.begin(), names.end()}));
     for (const auto& [name, info] : found) existing_[name] = info.partitions;
     return absl::OkStatus();
-  }
-
-  std::set<std::string> SideTopics() const {
-    std::set<std::string> topics;
-    for (const Stage& stage : plan_.stages) {
-      for (const Node& node : stage.nodes) {
-        const auto* join = std::get_if<JoinSpec>(&node.spec);
-        if (join != nullptr && join->unmatched_topic) topics.insert(*join->unmatched_topic);
-        const auto* window = std::get_if<WindowSpec>(&node.spec);
-        if (window != nullptr && window->late_topic) topics.insert(*window->late_topic);
-      }
-    }
-    return topics;
   }
 
   absl::Status CheckInputs() {
@@ -194,7 +181,7 @@ class Resolver {
         for (const std::string& topic : topics) TM_RETURN_IF_ERROR(Internal(topic, count, "sink " + sink.name));
       }
     }
-    for (const std::string& topic : SideTopics()) CreateOrTake(topic, TopicCreation());
+    for (const std::string& topic : SideTopics(plan_)) CreateOrTake(topic, TopicCreation());
     CreateOrTake(plan_.dead_letter_topic, plan_.dead_letter_creation);
     return absl::OkStatus();
   }
@@ -207,6 +194,19 @@ class Resolver {
 };
 
 }  // namespace
+
+std::set<std::string> SideTopics(const Plan& plan) {
+  std::set<std::string> topics;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      const auto* join = std::get_if<JoinSpec>(&node.spec);
+      if (join != nullptr && join->unmatched_topic) topics.insert(*join->unmatched_topic);
+      const auto* window = std::get_if<WindowSpec>(&node.spec);
+      if (window != nullptr && window->late_topic) topics.insert(*window->late_topic);
+    }
+  }
+  return topics;
+}
 
 absl::StatusOr<TopicPartitions> ResolveTopics(const Plan& plan, Admin& admin, bool create) {
   return Resolver(plan, admin).Resolve(create);

@@ -2,6 +2,7 @@
 // any member subscribes, so that no rebalance sees half of a stage's topics.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace tidemark {
 // states is the one that is there. InvalidArgument names the topic, both counts and what to do. `create` false: checks
 // only (validate --online); what would be created counts as there.
 absl::StatusOr<TopicPartitions> ResolveTopics(const Plan& plan, Admin& admin, bool create);
+
+// Where joins and windows send unmatched and late rows.
+std::set<std::string> SideTopics(const Plan& plan);
 
 // Configuration of internal topics: nothing but DeleteRecords ever removes from them, and their records carry append
 // time, so that a broker's retention never judges them by event time.
