@@ -104,6 +104,19 @@ void GroupSet::Free(uint32_t slot) {
   FreeCopy(slot);
 }
 
+void GroupSet::Clear() {
+  const size_t groups = groups_.size();
+  index_.clear();
+  index_.reserve(groups);
+  windows_.clear();
+  groups_.clear();
+  rows_.clear();
+  times_.clear();
+  free_.clear();
+  for (auto& accumulator : accumulators_) accumulator->Resize(0);
+  capacity_ = 0;
+}
+
 absl::Status GroupSet::Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const {
   std::vector<std::string_view> keys;
   keys.reserve(slots.size());

@@ -70,6 +70,8 @@ class GroupSet {
   // A copy of a group, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
+  // Forgets all groups and windows, but keeps the room for as many.
+  void Clear();
 
   // The group columns of these slots.
   absl::Status Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const;

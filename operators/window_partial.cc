@@ -17,9 +17,10 @@ constexpr size_t kEmitRows = 4096;
 class WindowPartial final : public Operator {
  public:
   WindowPartial(const Node& node, const WindowSpec& spec, WindowRows rows)
-      : shape_(node), spec_(spec), rows_(std::move(rows)), key_codec_(RowCodec::Key(spec.rows, spec.group_by)) {
-    Reset();
-  }
+      : shape_(node),
+        spec_(spec),
+        rows_(std::move(rows)),
+        groups_(rows_.aggregates(), RowCodec::Key(spec.rows, spec.group_by)) {}
 
   std::string_view name() const override { return shape_.name; }
 
@@ -31,37 +32,35 @@ class WindowPartial final : public Operator {
   absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
     if (batch->num_rows() == 0) return absl::OkStatus();
     TM_RETURN_IF_ERROR(rows_.Pair(batch, kMinTime, ledger_, emitter, &pairs_));
-    TM_RETURN_IF_ERROR(groups_->Locate(*batch, &pairs_));
-    rows_.Add(batch, pairs_, groups_.get());
+    TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+    rows_.Add(batch, pairs_, &groups_);
     return absl::OkStatus();
   }
 
   absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& emitter) override {
-    for (const auto& [start, window] : groups_->windows()) {
+    for (const auto& [start, window] : groups_.windows()) {
       const absl::Span<const uint32_t> all(window.slots);
       for (size_t at = 0; at < all.size(); at += kEmitRows) {
         TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
       }
     }
-    if (groups_->slots() > 0) Reset();
+    groups_.Clear();
     return absl::OkStatus();
   }
 
-  int64_t MemoryBytes() const override { return groups_->MemoryBytes(); }
+  int64_t MemoryBytes() const override { return groups_.MemoryBytes(); }
 
  private:
-  void Reset() { groups_ = std::make_unique<GroupSet>(rows_.aggregates(), key_codec_); }
-
   absl::Status EmitPartials(int64_t start, absl::Span<const uint32_t> slots, Emitter& emitter) {
     const auto n = static_cast<int64_t>(slots.size());
     std::vector<std::shared_ptr<arrow::Array>> columns;
-    TM_RETURN_IF_ERROR(groups_->Keys(slots, &columns));
+    TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
     CellWriter<int64_t> starts(n), rows(n);
     HiddenValues hidden;
     for (const uint32_t slot : slots) {
       starts.Append(start);
-      rows.Append(groups_->rows(slot));
-      hidden.times.push_back(spec_.size_us > 0 ? ResultTime(spec_, start).us : groups_->time(slot));
+      rows.Append(groups_.rows(slot));
+      hidden.times.push_back(spec_.size_us > 0 ? ResultTime(spec_, start).us : groups_.time(slot));
     }
     if (spec_.size_us > 0) {
       TM_ASSIGN_OR_RETURN(auto column, starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
@@ -69,7 +68,7 @@ class WindowPartial final : public Operator {
     }
     TM_ASSIGN_OR_RETURN(auto column, rows.Finish(arrow::int64()));
     columns.push_back(std::move(column));
-    for (const auto& accumulator : groups_->accumulators()) TM_RETURN_IF_ERROR(accumulator->Partial(slots, &columns));
+    for (const auto& accumulator : groups_.accumulators()) TM_RETURN_IF_ERROR(accumulator->Partial(slots, &columns));
     ledger_->out += n;
     return emitter.Emit(MakeBatch(shape_, std::move(columns), hidden));
   }
@@ -77,10 +76,9 @@ class WindowPartial final : public Operator {
   const StepShape shape_;
   const WindowSpec spec_;
   WindowRows rows_;
-  const RowCodec key_codec_;
   StepLedger* ledger_ = nullptr;
-  std::unique_ptr<GroupSet> groups_;  // of this commit
-  WindowPairs pairs_;                 // scratch
+  GroupSet groups_;    // of this commit
+  WindowPairs pairs_;  // scratch
 };
 
 }  // namespace

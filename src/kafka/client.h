@@ -72,6 +72,8 @@ class Consumer {
   // FailedPrecondition: fenced, another process uses this group.instance.id. Unavailable: all brokers are away (the
   // library keeps trying; poll again). OutOfRange: a position lies outside the log (auto.offset.reset is `error`).
   virtual absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) = 0;
+  // Any thread may call: a Poll that waits, or else the next one, doesn't wait any longer, and may return nothing.
+  virtual void Wake() = 0;
 
   // Reads these partitions from these offsets from now on: answers an assignment, or starts a group-less reader. The
   // offset -2 means the log's beginning.
@@ -174,6 +176,7 @@ struct ProducerOptions {
   // compression.codec by topic; others get lz4.
   std::map<std::string, std::string> compression;
   int64_t queue_bytes = int64_t{64} << 20;
+  int64_t linger_us = 5'000;  // how long a record waits for others of its partition, where no Flush sends it
 };
 
 // One cluster. Thread-safe.

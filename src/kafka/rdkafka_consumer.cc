@@ -18,8 +18,6 @@ namespace {
 constexpr int kRequestTimeoutMs = 5'000;
 // No single wait is longer, in case a ring of the bell was missed.
 constexpr int64_t kLongestWaitUs = 100'000;
-// So long the queue stays empty, after it had been full, before the fetcher is woken (see RestartFetcher).
-constexpr int64_t kStalledAfterUs = 15'000;
 // How long after the last sign of an outage its late answers may come.
 constexpr int64_t kEchoUs = 30'000'000;
 
@@ -46,8 +44,10 @@ std::vector<Property> Properties(const ConsumerOptions& options) {
       {"fetch.wait.max.ms", member ? "50" : "20"},
       {"fetch.min.bytes", "1"},
       {"fetch.error.backoff.ms", "100"},
+      // What the worker reads ahead is bounded by bytes alone, and a fetcher that found the queue full looks again soon.
       {"queued.min.messages", "10000000"},
       {"queued.max.messages.kbytes", absl::StrCat(std::max<int64_t>(options.queue_bytes >> 10, 1))},
+      {"fetch.queue.backoff.ms", "5"},
       {"socket.nagle.disable", "true"},
       {"reconnect.backoff.max.ms", "2000"},
   };
@@ -116,7 +116,6 @@ absl::Status RdConsumer::Revive() {
   known_topics_.clear();
   rebalance_.reset();
   pending_error_ = fatal_ = absl::OkStatus();
-  queue_was_full_ = false;
   cut_off_us_ = -1;
   TM_RETURN_IF_ERROR(StartInstance());
   return Subscribe(subscription_);
@@ -238,22 +237,21 @@ absl::StatusOr<PollResult> RdConsumer::Poll(int64_t max_wait_us, size_t max_reco
     if (TakeRecords(max_records, &result)) return result;
     if (!pending_error_.ok()) continue;
     const int64_t left = max_wait_us - (now - start);
-    if (left <= 0) return result;
-    if (!queue_was_full_) {
-      WaitForEvent(std::min(left, kLongestWaitUs));
-    } else if (now - last_record_us_ < kStalledAfterUs) {
-      WaitForEvent(std::min(left, kStalledAfterUs));
-    } else {
-      RestartFetcher();
-    }
+    if (left <= 0 || woken_.exchange(false)) return result;
+    WaitForEvent(std::min(left, kLongestWaitUs));
   }
+}
+
+void RdConsumer::Wake() {
+  woken_ = true;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(event_fd_, &one, sizeof one);
 }
 
 bool RdConsumer::TakeRecords(size_t max_records, PollResult* result) {
   messages_.resize(std::max<size_t>(max_records, 1));
   const ssize_t got = rd_kafka_consume_batch_queue(records_.get(), 0, messages_.data(), messages_.size());
   const size_t count = got > 0 ? static_cast<size_t>(got) : 0;
-  bytes_taken_ = 0;
   for (size_t begin = 0, end = 0; begin < count; begin = end) {
     end = begin + 1;
     if (messages_[begin]->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -269,10 +267,6 @@ bool RdConsumer::TakeRecords(size_t max_records, PollResult* result) {
     }
     TakeRun(&messages_[begin], end - begin, result);
   }
-  if (count > 0) {  // what still waits, taken to be of the same size
-    const size_t waiting = rd_kafka_queue_length(records_.get());
-    queue_was_full_ |= (waiting + count) * (bytes_taken_ / count) >= static_cast<size_t>(options_.queue_bytes) * 9 / 10;
-  }
   return !result->fetches.empty() || !result->ends.empty();
 }
 
@@ -286,9 +280,7 @@ void RdConsumer::TakeRun(rd_kafka_message_t** messages, size_t count, PollResult
     rd_kafka_message_destroy(messages[stale++]);
   }
   if (stale == count) return;
-  for (size_t i = stale; i < count; ++i) bytes_taken_ += messages[i]->len + messages[i]->key_len;
   part->second.position = messages[count - 1]->offset + 1;
-  last_record_us_ = NowUs();
   result->fetches.push_back(std::make_unique<RdFetch>(handle_, std::move(source), messages + stale, count - stale));
 }
 
@@ -299,18 +291,6 @@ void RdConsumer::WaitForEvent(int64_t wait_us) {
     uint64_t rings = 0;
     [[maybe_unused]] const ssize_t n = read(event_fd_, &rings, sizeof rings);
   }
-}
-
-// librdkafka 2.0.2 looks only once a second at whether a full queue has been emptied. A seek to where we stand anyway
-// wakes its fetcher; with an empty queue that loses at most an answer in flight.
-void RdConsumer::RestartFetcher() {
-  queue_was_full_ = false;
-  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
-  for (const auto& [tp, part] : parts_) {
-    if (!part.started || part.paused || part.position < 0) continue;
-    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = part.position;
-  }
-  if (list->cnt > 0) const Error ignored(rd_kafka_seek_partitions(handle_->rk(), list.get(), kRequestTimeoutMs));
 }
 
 // ---- Assignment ----------------------------------------------------------------------------------------------------

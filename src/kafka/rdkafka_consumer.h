@@ -11,6 +11,7 @@
 // the older one still gives up, unless it was cut off itself; then it is the one that joined last, and the other gives up.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ class RdConsumer : public Consumer {
 
   absl::Status Subscribe(const std::vector<std::string>& topics) override;
   absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) override;
+  void Wake() override;
   absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
   absl::Status AssignPaused(const std::vector<TopicPartition>& partitions) override;
   absl::Status Unassign() override;
@@ -69,7 +71,6 @@ class RdConsumer : public Consumer {
   void TakeRun(rd_kafka_message_t** messages, size_t count, PollResult* result);
   void TakeMessageError(const rd_kafka_message_t& message, PollResult* result);
   void WaitForEvent(int64_t wait_us);
-  void RestartFetcher();
   // Makes librdkafka's assignment the partitions that are not waiting for a position.
   absl::Status Reassign();
   absl::Status ForwardQueues();
@@ -86,6 +87,7 @@ class RdConsumer : public Consumer {
   std::shared_ptr<Handle> handle_;
   Queue records_;
   int event_fd_ = -1;
+  std::atomic<bool> woken_ = false;
 
   std::map<TopicPartition, Part> parts_;
   std::set<std::string> known_topics_;
@@ -95,9 +97,6 @@ class RdConsumer : public Consumer {
   absl::Status pending_error_;  // for the next Poll
   absl::Status fatal_;          // for every Poll from now on
   std::vector<rd_kafka_message_t*> messages_;
-  size_t bytes_taken_ = 0;       // by the last TakeRecords
-  bool queue_was_full_ = false;  // since the fetcher was last started anew, as far as can be told from here
-  int64_t last_record_us_ = 0;
   int64_t cut_off_us_ = -1;  // monotonic; when a connection was last missing; -1: never, or revived since
 };
 

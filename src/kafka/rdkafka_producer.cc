@@ -23,8 +23,7 @@ std::vector<Property> Properties(const ProducerOptions& options) {
       {"transactional.id", options.transactional_id},
       {"transaction.timeout.ms", absl::StrCat(kTransactionTimeoutMs)},
       {"enable.idempotence", "true"},
-      // Batches wait for company; Flush sends at once whatever is there.
-      {"linger.ms", "5"},
+      {"linger.ms", absl::StrCat(options.linger_us / 1'000)},
       {"batch.num.messages", "1000000"},
       {"message.max.bytes", absl::StrCat(kMaxRecordBytes)},
       {"queue.buffering.max.messages", "10000000"},

@@ -1,5 +1,6 @@
 #include "src/runtime/commit.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -45,6 +46,9 @@ absl::Status CommitPipeline::Open() {
   Close();
   ProducerOptions options;
   options.client_id = transactional_id_;
+  // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
+  options.linger_us =
+      std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 5 * kMillisecond, 50 * kMillisecond);
   for (const SinkPlan& sink : runtime_.plan->sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
@@ -69,7 +73,7 @@ void CommitPipeline::Close() {
 }
 
 absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group,
-                                   Consumer* fresh_group) {
+                                   Consumer* consumer) {
   if (deciding_) return absl::InternalError("a commit began before the last one was decided");
   Producer* const producer = transaction_->producer();
   TM_RETURN_IF_ERROR(Failpoint("commit.before_prepare"));
@@ -82,9 +86,12 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
   if (MutationActive(Mutation::kApplyBeforeCommit)) TM_RETURN_IF_ERROR(Apply(tasks, *producer));
   transaction_->Seal();
   deciding_ = InFlightCommit{producer, std::move(tasks)};
-  decider_->Start([producer, offsets = std::move(offsets), group = std::move(group), fresh_group] {
+  const auto decide = [producer, offsets = std::move(offsets), group = std::move(group), consumer] {
     const bool fresh = MutationActive(Mutation::kGroupMetadataFetchedFresh);
-    return Decide(producer, offsets, fresh ? *fresh_group->Group() : *group);
+    return Decide(producer, offsets, fresh ? *consumer->Group() : *group);
+  };
+  decider_->Start(decide, [consumer] {
+    if (consumer != nullptr) consumer->Wake();
   });
   return absl::OkStatus();
 }

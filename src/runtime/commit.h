@@ -58,8 +58,8 @@ class CommitPipeline {
   const Transaction* transaction() const { return &*transaction_; }
 
   // Steps 1 to 3 for these tasks (all of the thread that are dirty), and 4 and 5 begun. Nothing may be in flight.
-  // `fresh_group` is only asked by a mutation.
-  absl::Status Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group, Consumer* fresh_group);
+  // `consumer` (or null) is woken when the decision is there, and lives until then; else only a mutation asks it anything.
+  absl::Status Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group, Consumer* consumer);
   bool InFlight() const { return deciding_.has_value(); }
   // Step 6, once the commit in flight is decided; waits for that at most `max_wait_us`. False: not yet. Aborted,
   // Unavailable: not committed. Unknown: the log will tell. Cancelled: the producer is fenced. FailedPrecondition: the

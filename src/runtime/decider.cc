@@ -22,10 +22,11 @@ class ThreadDecider final : public Decider {
     thread_.join();
   }
 
-  void Start(std::function<absl::Status()> decide) override {
+  void Start(std::function<absl::Status()> decide, std::function<void()> decided) override {
     const absl::MutexLock lock(&mutex_);
     verdict_.reset();
     decide_ = std::move(decide);
+    decided_ = std::move(decided);
   }
 
   std::optional<absl::Status> Wait(int64_t max_wait_us) override {
@@ -50,11 +51,13 @@ class ThreadDecider final : public Decider {
       absl::Status verdict = decide();
       mutex_.Lock();
       verdict_ = std::move(verdict);
+      decided_();
     }
   }
 
   absl::Mutex mutex_;
   std::function<absl::Status()> decide_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> decided_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> verdict_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: starts when everything else is there

@@ -18,8 +18,9 @@ class Decider {
  public:
   virtual ~Decider() = default;
 
-  // `decide` is run once, on another thread or before Wait returns a verdict.
-  virtual void Start(std::function<absl::Status()> decide) = 0;
+  // `decide` is run once, on another thread or before Wait returns a verdict; `decided` right after it, as soon as Wait
+  // has the verdict to give.
+  virtual void Start(std::function<absl::Status()> decide, std::function<void()> decided) = 0;
   // The verdict, taken once; nothing where it isn't known after `max_wait_us`. Every decision ends by itself (the calls
   // have time-outs), so that kForever is bounded as well.
   virtual std::optional<absl::Status> Wait(int64_t max_wait_us) = 0;

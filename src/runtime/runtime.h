@@ -36,8 +36,10 @@ struct RunControl {
 struct RuntimeOptions {
   std::string instance_id;
   int64_t commit_bytes = int64_t{32} << 20;  // a commit is due when its output reaches this
-  size_t poll_records = 20'000;
-  int64_t prefetch_bytes = int64_t{32} << 20;  // of records that each stream thread's consumer reads ahead
+  // Small enough for a poll's records to be in the processor's cache from their decompression to their results, and for
+  // columns long enough to make light of a batch's own cost.
+  size_t poll_records = 3'000;
+  int64_t prefetch_bytes = int64_t{3} << 20;  // of records that each stream thread's consumer reads ahead
 };
 
 struct Runtime {

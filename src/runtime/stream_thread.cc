@@ -14,10 +14,10 @@ namespace {
 
 // Positions that only passed control records are committed after this quiet time, so that the group's lag shows 0.
 constexpr int64_t kPositionCommitUs = kSecond;
+// What tasks say of themselves is gathered at most this often while commits come fast.
+constexpr int64_t kPublishUs = 50 * kMillisecond;
 // How long one turn of the loop may restore before the consumer is polled again.
 constexpr int64_t kOpeningSliceUs = kSecond / 20;
-// While a commit is in flight the thread looks after it at least this often.
-constexpr int64_t kInFlightWaitUs = kMillisecond;
 constexpr int64_t kMaxBackoffUs = 2 * kSecond;
 // After the producer was fenced: longer than a heartbeat, so that a membership that a newer process has taken over is
 // known to be lost before a new producer fences that process in turn.
@@ -113,15 +113,15 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
     if (status.ok()) status = CommitIfDue();
   }
   if (!status.ok()) status = Recover(status);
-  Publish(false);
+  Publish(unpublished_ && runtime_.clock->MonotonicUs() - published_us_ >= kPublishUs);
   return status;
 }
 
 int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
   const int64_t now = runtime_.clock->MonotonicUs();
   if (state_ == State::kOpening) return std::clamp<int64_t>(retry_at_us_ - now, 0, max_wait_us);
-  if (pipeline_.InFlight()) return std::min(kInFlightWaitUs, max_wait_us);
-  if (dirty_since_us_ < 0) return max_wait_us;
+  // The decision of a commit in flight wakes the consumer, and the next commit can't begin before.
+  if (pipeline_.InFlight() || dirty_since_us_ < 0) return max_wait_us;
   return std::clamp<int64_t>(dirty_since_us_ + runtime_.plan->commit_interval_us - now, 0, max_wait_us);
 }
 
@@ -343,7 +343,7 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
     }
     ++status_.commit_histogram.back();
   }
-  Publish(true);
+  unpublished_ = true;
   return true;
 }
 
@@ -402,6 +402,8 @@ absl::Status StreamThread::Stop(bool leave_group) {
 void StreamThread::Publish(bool with_tasks) {
   ThreadStatus next;
   if (with_tasks) {
+    unpublished_ = false;
+    published_us_ = runtime_.clock->MonotonicUs();
     for (const auto& task : tasks_) {
       next.tasks.push_back(task->status());
       const auto [changelog, before] = task->TrimBefore();

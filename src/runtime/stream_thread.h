@@ -115,6 +115,8 @@ class StreamThread {
   int64_t moved_since_us_ = -1;  // only positions over control records have moved
   int64_t retry_at_us_ = 0;      // opening waits until then after a failure
   int failures_ = 0;             // in a row
+  bool unpublished_ = false;     // a commit has been made since status_ was told of the tasks
+  int64_t published_us_ = 0;     // when that was
   std::map<TaskId, std::unique_ptr<TaskState>> kept_;  // only with Mutation::kOverlayKeptAfterAbort
 
   mutable absl::Mutex mutex_;

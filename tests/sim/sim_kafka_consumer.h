@@ -37,6 +37,7 @@ class SimConsumer : public Consumer {
 
   absl::Status Subscribe(const std::vector<std::string>& topics) override;
   absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) override;
+  void Wake() override {}  // nothing is decided while a Poll waits
   absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
   absl::Status AssignPaused(const std::vector<TopicPartition>& partitions) override;
   absl::Status Unassign() override;

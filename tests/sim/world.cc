@@ -60,7 +60,8 @@ constexpr int32_t kPartitions = 2;
    public:
     SimDecider(SimRandom* random, int* undecided) : random_(random), undecided_(undecided) {}
 
-    void Start(std::function<absl::Status()> decide) override {
+    // Nobody waits in Poll here, so nobody is to be woken.
+    void Start(std::function<absl::Status()> decide, std::function<void()>) override {
       decide_ = std::move(decide);
       ++*undecided_;
     }

@@ -83,7 +83,7 @@ class FakeKafka final : public KafkaClient {
 // Decides when it is waited for to the end.
 class LazyDecider final : public Decider {
  public:
-  void Start(std::function<absl::Status()> decide) override { decide_ = std::move(decide); }
+  void Start(std::function<absl::Status()> decide, std::function<void()>) override { decide_ = std::move(decide); }
   std::optional<absl::Status> Wait(int64_t max_wait_us) override {
     if (max_wait_us != kForever) return std::nullopt;
     return std::exchange(decide_, nullptr)();
