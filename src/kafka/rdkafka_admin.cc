@@ -175,8 +175,12 @@ absl::StatusOr<std::pair<Offset, Offset>> RdAdmin::Range(const TopicPartition& p
   std::pair<Offset, Offset> range(-1, -1);
   const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
       rk(isolation), partition.topic.c_str(), partition.partition, &range.first, &range.second, kRequestTimeoutMs);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, absl::StrCat("log range of ", ToString(partition)));
-  return range;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return range;
+  const absl::Status status = FromError(code, absl::StrCat("log range of ", ToString(partition)));
+  if (!absl::IsInvalidArgument(status)) return status;
+  // A partition counts as unknown also while nobody leads it, as when its only broker has just started. Ask the brokers.
+  TM_ASSIGN_OR_RETURN(const Described described, DescribeOne(rk(isolation), partition.topic));
+  return described.partitions > partition.partition ? absl::UnavailableError(status.message()) : status;
 }
 
 absl::StatusOr<Offset> RdAdmin::LogStart(const TopicPartition& partition) {

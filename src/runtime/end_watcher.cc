@@ -6,7 +6,7 @@
 
 #include "src/base/status.h"
 #include "src/plan/custom_operator.h"
-#include "src/runtime/task.h"
+#include "src/runtime/offset_metadata.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {

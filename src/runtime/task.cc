@@ -3,47 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include <absl/strings/escaping.h>
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_split.h>
 
-#include "src/base/failpoint.h"
-#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/step_identity.h"
+#include "src/runtime/task_parts.h"
 
 namespace tidemark {
-
-struct Task::Input {
-  int node = -1;
-  TopicPartition partition;
-  Offset position = -1;
-  bool at_end = false;
-  // One of the two:
-  const SourcePlan* source = nullptr;
-  std::unique_ptr<SourceDecoder> decoder;
-  std::optional<SourceInputTime> source_time;
-  const Edge* edge = nullptr;
-  std::shared_ptr<arrow::Schema> edge_schema;
-  InternalInputTime internal_time;
-
-  Mark mark() const { return source != nullptr ? source_time->mark() : internal_time.mark(); }
-};
-
-struct Task::NodeState {
-  const Node* node = nullptr;
-  std::vector<std::pair<int, int>> readers;  // (node, number of its input) of those that read this node
-  std::unique_ptr<Operator> op;
-  std::unique_ptr<Emitter> emitter;
-  std::unique_ptr<Output> output;
-  Input* input = nullptr;
-  StepLedger ledger;
-  EventTime reached = kMinTime;  // the input watermark the operator was given last
-  Mark mark;                     // what it let through
-};
 
 // Sends an operator's output to the nodes below it.
 class Task::NodeEmitter final : public Emitter {
@@ -339,145 +307,6 @@ absl::Status Task::AdvanceOperator(int node, Mark mark) {
   if (!passed.ok()) return Annotate(passed.status(), "step " + state.node->step);
   state.mark.watermark = std::max(state.mark.watermark, *passed);
   return absl::OkStatus();
-}
-
-absl::Status Task::PrepareCommit() {
-  if (prepared_) return absl::InternalError("a commit is prepared before the last one is applied");
-  const uint64_t commit = commit_ + 1;
-  const int64_t now = runtime_.clock->MonotonicUs();
-  for (const auto& state : nodes_) {
-    if (state->op != nullptr) {
-      TM_RETURN_IF_ERROR(Annotate(state->op->PrepareCommit(commit, *state->emitter), "step " + state->node->step));
-    } else if (state->output != nullptr) {
-      TM_RETURN_IF_ERROR(state->output->PrepareCommit(commit, state->mark, now));
-    }
-  }
-  prepared_ = MakeRecord();
-  TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
-  std::vector<OutRecord> records;
-  for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
-  dirty_ = position_moved_ = false;
-  const std::string topic = ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]);
-  if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
-  return transaction_->Produce(topic, records);
-}
-
-// The deliberate defect of that name: a transaction of its own, decided before the real one.
-absl::Status Task::ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records) {
-  if (outside_ == nullptr) {
-    TM_ASSIGN_OR_RETURN(outside_, runtime_.kafka->NewProducer({.transactional_id = id_.ToString() + "-outside"}));
-    TM_RETURN_IF_ERROR(outside_->InitTransactions());
-  }
-  TM_RETURN_IF_ERROR(transaction_->BeginIfClosed());
-  TM_RETURN_IF_ERROR(outside_->Begin());
-  TM_RETURN_IF_ERROR(outside_->Produce(topic, records));
-  TM_RETURN_IF_ERROR(outside_->Flush());
-  std::string error;
-  return outside_->Commit(&error) == CommitOutcome::kCommitted ? absl::OkStatus() : absl::AbortedError(error);
-}
-
-packed::CommitRecord Task::MakeRecord() const {
-  packed::CommitRecord record;
-  record.set_commit(commit_ + 1);
-  record.set_identity(identity_);
-  for (const auto& input : inputs_) {
-    packed::InputOffset* offset = record.add_inputs();
-    offset->set_topic(input->partition.topic);
-    offset->set_offset(input->position);
-    packed::InputTime* time = record.add_times();
-    time->set_topic(input->partition.topic);
-    if (input->source != nullptr) input->source_time->Save(time);
-    if (input->edge != nullptr) input->internal_time.Save(time);
-  }
-  for (const auto& state : nodes_) {
-    const std::string name = LedgerName(*state->node);
-    SaveLedger(name, state->ledger, &record);
-    (*record.mutable_output_watermarks())[name] = state->mark.watermark.us;
-  }
-  SaveStepIdentities(plan().stages[static_cast<size_t>(stage_)], &record);
-  return record;
-}
-
-void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
-  OffsetMetadata metadata;
-  metadata.commit = prepared_->commit();
-  metadata.identity = identity_;
-  // What advancing time may yet bring out counts, also where another task of the thread has filled this commit before. A
-  // mark that waits for its interval is output too: without it a reader can't close its windows.
-  metadata.busy = advance_again_ || time_waits_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& state) {
-                    return state->output != nullptr && state->output->Untold(state->mark);
-                  });
-  for (const auto& input : inputs_) {
-    if (input->source != nullptr) {
-      const SourceTime& time = *std::as_const(*input->source_time).progress();
-      metadata.max_time = time.max_time;
-      metadata.floor = time.floor;
-    }
-    offsets->push_back({input->partition, input->position, metadata.ToString()});
-  }
-}
-
-absl::Status Task::Applied(const Producer& producer) {
-  const auto& [changelog, unused] = TrimBefore();
-  const std::optional<std::pair<Offset, Offset>> written =
-      (outside_ != nullptr ? *outside_ : producer).Written(changelog);
-  if (!written) return absl::InternalError("a commit wrote nothing to " + ToString(changelog));
-  TM_RETURN_IF_ERROR(state_->Apply(*prepared_, written->first, written->second));
-  commit_ = prepared_->commit();
-  prepared_.reset();
-  return absl::OkStatus();
-}
-
-std::vector<std::pair<TopicPartition, Offset>> Task::CommittedPositions() const {
-  std::vector<std::pair<TopicPartition, Offset>> positions;
-  const packed::CommitRecord* record = state_->committed();
-  if (record == nullptr) return positions;
-  for (const packed::InputOffset& input : record->inputs()) {
-    positions.emplace_back(TopicPartition{input.topic(), partition_}, input.offset());
-  }
-  return positions;
-}
-
-std::pair<TopicPartition, Offset> Task::TrimBefore() const {
-  return {{ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]), partition_}, state_->trim_before()};
-}
-
-TaskStatus Task::status() const {
-  TaskStatus status;
-  status.name = id_.stage;
-  status.partition = partition_;
-  status.commit = commit_;
-  MarkMinimum minimum;
-  for (const auto& input : inputs_) {
-    minimum.Add(input->mark());
-    status.positions.emplace_back(input->partition, input->position);
-  }
-  status.watermark = minimum.Get().watermark;
-  status.idle = minimum.Get().idle;
-  status.state_bytes = state_->live_bytes();
-  status.memory_bytes = state_->overlay_bytes();
-  for (const auto& state : nodes_) {
-    if (state->op != nullptr) status.memory_bytes += state->op->MemoryBytes();
-    status.ledger.emplace_back(LedgerName(*state->node), state->ledger);
-  }
-  return status;
-}
-
-std::string OffsetMetadata::ToString() const {
-  return absl::StrCat("tidemark:", commit, ":", absl::BytesToHexString(identity), ":", busy ? 1 : 0, ":", max_time.us,
-                      ":", floor.us);
-}
-
-std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
-  const std::vector<absl::string_view> fields = absl::StrSplit(absl::string_view(text.data(), text.size()), ':');
-  OffsetMetadata parsed;
-  if (fields.size() != 6 || fields[0] != "tidemark" || !absl::SimpleAtoi(fields[1], &parsed.commit) ||
-      !absl::SimpleAtoi(fields[4], &parsed.max_time.us) || !absl::SimpleAtoi(fields[5], &parsed.floor.us)) {
-    return std::nullopt;
-  }
-  parsed.identity = absl::HexStringToBytes(fields[2]);
-  parsed.busy = fields[3] == "1";
-  return parsed;
 }
 
 }  // namespace tidemark

@@ -139,16 +139,4 @@ class Task {
   std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
 };
 
-// The text committed with an offset, and what it says.
-struct OffsetMetadata {
-  uint64_t commit = 0;
-  std::string identity;        // 16 bytes
-  bool busy = false;           // the task has output to give that waits for its next commit
-  EventTime max_time = kMinTime;  // source partitions
-  EventTime floor = kMinTime;
-
-  std::string ToString() const;
-  static std::optional<OffsetMetadata> Parse(std::string_view text);
-};
-
 }  // namespace tidemark

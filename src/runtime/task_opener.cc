@@ -7,6 +7,7 @@
 #include <glog/logging.h>
 
 #include "src/base/status.h"
+#include "src/runtime/offset_metadata.h"
 
 namespace tidemark {
 namespace {

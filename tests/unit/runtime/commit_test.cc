@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/status.h"
+#include "src/runtime/offset_metadata.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {

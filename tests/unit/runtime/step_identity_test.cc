@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/runtime/offset_metadata.h"
 #include "src/runtime/task.h"
 #include "src/runtime/worker_status.h"
 #include "tests/unit/runtime/fakes.h"

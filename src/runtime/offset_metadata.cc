@@ -1,0 +1,29 @@
+#include "src/runtime/offset_metadata.h"
+
+#include <vector>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+namespace tidemark {
+
+std::string OffsetMetadata::ToString() const {
+  return absl::StrCat("tidemark:", commit, ":", absl::BytesToHexString(identity), ":", busy ? 1 : 0, ":", max_time.us,
+                      ":", floor.us);
+}
+
+std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
+  const std::vector<absl::string_view> fields = absl::StrSplit(absl::string_view(text.data(), text.size()), ':');
+  OffsetMetadata parsed;
+  if (fields.size() != 6 || fields[0] != "tidemark" || !absl::SimpleAtoi(fields[1], &parsed.commit) ||
+      !absl::SimpleAtoi(fields[4], &parsed.max_time.us) || !absl::SimpleAtoi(fields[5], &parsed.floor.us)) {
+    return std::nullopt;
+  }
+  parsed.identity = absl::HexStringToBytes(fields[2]);
+  parsed.busy = fields[3] == "1";
+  return parsed;
+}
+
+}  // namespace tidemark

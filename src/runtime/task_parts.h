@@ -1,0 +1,41 @@
+// What a task keeps of each of its inputs and nodes. Private to the task's own files.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "src/runtime/task.h"
+
+namespace tidemark {
+
+struct Task::Input {
+  int node = -1;
+  TopicPartition partition;
+  Offset position = -1;
+  bool at_end = false;
+  // One of the two:
+  const SourcePlan* source = nullptr;
+  std::unique_ptr<SourceDecoder> decoder;
+  std::optional<SourceInputTime> source_time;
+  const Edge* edge = nullptr;
+  std::shared_ptr<arrow::Schema> edge_schema;
+  InternalInputTime internal_time;
+
+  Mark mark() const { return source != nullptr ? source_time->mark() : internal_time.mark(); }
+};
+
+struct Task::NodeState {
+  const Node* node = nullptr;
+  std::vector<std::pair<int, int>> readers;  // (node, number of its input) of those that read this node
+  std::unique_ptr<Operator> op;
+  std::unique_ptr<Emitter> emitter;
+  std::unique_ptr<Output> output;
+  Input* input = nullptr;
+  StepLedger ledger;
+  EventTime reached = kMinTime;  // the input watermark the operator was given last
+  Mark mark;                     // what it let through
+};
+
+}  // namespace tidemark
