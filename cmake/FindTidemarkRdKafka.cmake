@@ -1,7 +1,7 @@
 # librdkafka: a system installation if it is new enough, else the library inside the confluent-kafka wheel of a virtual
 # environment (Debian 12 has 2.0.2; scripts/setup makes the environment). Before 2.4 the main thread of every client spins
-# for up to a millisecond before each of its timers, which doubles the processor time of a worker that commits often, and a full queue is looked
-# at again only after a second.
+# for up to a millisecond before each of its timers, which doubles the processor time of a worker that commits often, and
+# a full queue is looked at again only after a second.
 #
 #   tidemark::rdkafka
 #   TidemarkRdKafka_RUNTIME_LIBRARIES  files that an installation must carry along; empty for a system librdkafka
