@@ -1,7 +1,8 @@
-# librdkafka: a system installation if it is new enough, else the library inside the confluent-kafka wheel of a virtual
+# librdkafka: a system installation if it is of the releases that are known to do, 2.4 to 2.10, else the library inside the confluent-kafka wheel of a virtual
 # environment (Debian 12 has 2.0.2; scripts/setup makes the environment). Before 2.4 the main thread of every client spins
 # for up to a millisecond before each of its timers, which doubles the processor time of a worker that commits often, and
-# a full queue is looked at again only after a second.
+# a full queue is looked at again only after a second. With 2.16 send_offsets_to_transaction may never return once a broker
+# was killed; those between weren't tried.
 #
 #   tidemark::rdkafka
 #   TidemarkRdKafka_RUNTIME_LIBRARIES  files that an installation must carry along; empty for a system librdkafka
@@ -13,7 +14,7 @@ set(TidemarkRdKafka_RUNTIME_LIBRARIES "")
 find_path(TIDEMARK_RDKAFKA_INCLUDE librdkafka/rdkafka.h)
 mark_as_advanced(TIDEMARK_RDKAFKA_INCLUDE)
 pkg_check_modules(TIDEMARK_RDKAFKA_PC QUIET rdkafka)
-if(TIDEMARK_RDKAFKA_PC_VERSION VERSION_GREATER_EQUAL 2.4)
+if(TIDEMARK_RDKAFKA_PC_VERSION VERSION_GREATER_EQUAL 2.4 AND TIDEMARK_RDKAFKA_PC_VERSION VERSION_LESS 2.11)
   find_library(TIDEMARK_RDKAFKA_LIBRARY rdkafka)
   mark_as_advanced(TIDEMARK_RDKAFKA_LIBRARY)
   set(TidemarkRdKafka_LOCATION "${TIDEMARK_RDKAFKA_LIBRARY}")
@@ -33,4 +34,4 @@ endif()
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(TidemarkRdKafka
   REQUIRED_VARS TidemarkRdKafka_LOCATION TIDEMARK_RDKAFKA_INCLUDE
-  REASON_FAILURE_MESSAGE "No librdkafka 2.4 or later on the system and none in ${TIDEMARK_VENV}. Run scripts/setup --deps-only")
+  REASON_FAILURE_MESSAGE "No librdkafka of 2.4 to 2.10 on the system and none in ${TIDEMARK_VENV}. Run scripts/setup --deps-only")

@@ -22,7 +22,7 @@ class Decider {
   // has the verdict to give.
   virtual void Start(std::function<absl::Status()> decide, std::function<void()> decided) = 0;
   // The verdict, taken once; nothing where it isn't known after `max_wait_us`. Every decision ends by itself (the calls
-  // have time-outs), so that kForever is bounded as well.
+  // have time-outs, which librdkafka 2.16 is known not to keep), so that kForever is bounded as well.
   virtual std::optional<absl::Status> Wait(int64_t max_wait_us) = 0;
 
   static constexpr int64_t kForever = INT64_MAX;

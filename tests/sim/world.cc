@@ -60,7 +60,7 @@ constexpr int32_t kPartitions = 2;
    public:
     SimDecider(SimRandom* random, int* undecided) : random_(random), undecided_(undecided) {}
 
-    // Nobody waits in Poll here, so nobody is to be woken.
+    // Decides only when asked, never while a Poll waits, so nobody is to be woken.
     void Start(std::function<absl::Status()> decide, std::function<void()>) override {
       decide_ = std::move(decide);
       ++*undecided_;

@@ -1,3 +1,4 @@
+// The thread that decides transactions: when its verdict is there, and who is told.
 #include "src/runtime/decider.h"
 
 #include <absl/synchronization/notification.h>
