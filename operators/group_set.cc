@@ -1,10 +1,12 @@
 #include "operators/group_set.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include <xxhash.h>
 
+#include "operators/big_endian.h"
 #include "operators/varint.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
@@ -12,44 +14,63 @@
 namespace tidemark {
 namespace {
 
-constexpr size_t kPrefetchPairs = 8;
+// Pairs whose cache misses are waited for together.
+constexpr size_t kBlock = 32;
 
-uint64_t HashGroup(std::string_view key, int64_t start_us) {
-  return XXH3_64bits_withSeed(key.data(), key.size(), static_cast<uint64_t>(start_us) * 0x9E3779B97F4A7C15ULL);
-}
+uint64_t HashGroup(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
 }  // namespace
 
-GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys)
-    : codec_(std::move(keys)), index_(0, Hash{this}, Equal{this}) {
+GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys) : codec_(std::move(keys)) {
   for (const Aggregate& aggregate : aggregates) accumulators_.push_back(MakeAccumulator(aggregate));
 }
 
 absl::Status GroupSet::Locate(const arrow::RecordBatch& batch, WindowPairs* pairs) {
   TM_RETURN_IF_ERROR(codec_.Encode(batch, &encoded_));
   const size_t n = pairs->rows.size();
-  hashes_.resize(n);
-  for (size_t p = 0; p < n; ++p) hashes_[p] = HashGroup(encoded_[pairs->rows[p]], pairs->starts[p]);
   pairs->slots.resize(n);
-  Window* window = nullptr;
-  for (size_t p = 0; p < n; ++p) {
-    if (p + kPrefetchPairs < n) index_.prefetch(Probe{hashes_[p + kPrefetchPairs], 0, {}});
-    const Probe probe{hashes_[p], pairs->starts[p], encoded_[pairs->rows[p]]};
-    const auto found = index_.find(probe);
-    if (found != index_.end()) {
-      pairs->slots[p] = *found;
-      continue;
+  std::array<Window*, 16> recent{};  // by start: a row's windows come again with the next row
+  std::array<Window*, kBlock> windows;
+  std::array<uint64_t, kBlock> hashes;
+  std::array<uint32_t, kBlock> candidates;
+  for (size_t begin = 0; begin < n; begin += kBlock) {
+    const size_t count = std::min(kBlock, n - begin);
+    const int32_t* const rows = &pairs->rows[begin];
+    const int64_t* const starts = &pairs->starts[begin];
+    for (size_t i = 0; i < count; ++i) {
+      Window*& window = recent[static_cast<uint64_t>(starts[i]) * 0x9E3779B97F4A7C15ULL >> 60];
+      if (window == nullptr || window->start_us != starts[i]) window = MakeWindow(starts[i]);
+      windows[i] = window;
+      hashes[i] = i > 0 && rows[i] == rows[i - 1] ? hashes[i - 1] : HashGroup(encoded_[rows[i]]);
+      window->index.Prefetch(hashes[i]);
     }
-    if (window == nullptr || window->start_us != probe.start_us) window = MakeWindow(probe.start_us);
-    pairs->slots[p] = MakeGroup(probe, window, static_cast<uint32_t>(window->slots.size()));
+    for (size_t i = 0; i < count; ++i) {
+      candidates[i] = windows[i]->index.Candidate(hashes[i]);
+      if (candidates[i] != kNoSlot) PrefetchGroup(candidates[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (candidates[i] != kNoSlot) PrefetchKey(candidates[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      Window* const window = windows[i];
+      const std::string_view key = encoded_[rows[i]];
+      uint32_t slot = window->index.Find(
+          hashes[i], [&](uint32_t s) { return groups_[s].hash == hashes[i] && this->key(s) == key; });
+      if (slot == kNoSlot) slot = MakeGroup(hashes[i], key, window, static_cast<uint32_t>(window->slots.size()));
+      pairs->slots[begin + i] = slot;
+    }
   }
   return absl::OkStatus();
 }
 
 GroupSet::Window* GroupSet::MakeWindow(int64_t start_us) {
-  Window& window = windows_[start_us];
-  window.start_us = start_us;
-  return &window;
+  const auto [it, made] = windows_.try_emplace(start_us);
+  Window* const window = &it->second;
+  if (!made) return window;
+  window->start_us = start_us;
+  window->index.Reserve(usual_groups_);
+  window->slots.reserve(usual_groups_);
+  return window;
 }
 
 uint32_t GroupSet::NewSlot() {
@@ -69,14 +90,13 @@ uint32_t GroupSet::NewSlot() {
   return static_cast<uint32_t>(slot);
 }
 
-uint32_t GroupSet::MakeGroup(const Probe& probe, Window* window, uint32_t number) {
+uint32_t GroupSet::MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number) {
   const uint32_t slot = NewSlot();
-  groups_[slot] = {probe.hash, window, window->keys.size(), static_cast<uint32_t>(probe.key.size()), number};
-  window->keys.append(probe.key);
+  groups_[slot] = {hash, window, window->keys.Add(key), static_cast<uint32_t>(key.size()), number};
   if (number >= window->slots.size()) window->slots.resize(number + 1, kNoSlot);
   window->slots[number] = slot;
   ++window->live;
-  index_.insert(slot);
+  window->index.Insert(hash, slot);
   return slot;
 }
 
@@ -90,24 +110,63 @@ uint32_t GroupSet::CopyOf(uint32_t slot) {
 }
 
 void GroupSet::FreeCopy(uint32_t slot) {
-  for (auto& accumulator : accumulators_) accumulator->Clear(slot);
-  rows_[slot] = 0;
-  times_[slot] = kMinTime.us;
+  Reset(slot);
   free_.push_back(slot);
 }
 
+void GroupSet::Reset(uint32_t slot) {
+  for (auto& accumulator : accumulators_) accumulator->Clear(slot);
+  rows_[slot] = 0;
+  times_[slot] = kMinTime.us;
+}
+
 void GroupSet::Free(uint32_t slot) {
-  index_.erase(slot);
   Window& window = *groups_[slot].window;
   window.slots[groups_[slot].number] = kNoSlot;
   --window.live;
-  FreeCopy(slot);
+  Reset(slot);
+  if (window.closed) return;
+  window.index.Erase(groups_[slot].hash, slot);
+  free_.push_back(slot);
+}
+
+// The next window gets the slots in the order in which this one got them, so that neighbours stay neighbours in memory.
+void GroupSet::Close(Window* window) {
+  window->closed = true;
+  window->index.Clear();
+  for (auto slot = window->slots.rbegin(); slot != window->slots.rend(); ++slot) {
+    if (*slot != kNoSlot) window->retired.push_back(*slot);
+  }
+}
+
+void GroupSet::Drop(Window* window) {
+  usual_groups_ = window->slots.size();
+  free_.insert(free_.end(), window->retired.begin(), window->retired.end());
+  windows_.erase(window->start_us);
+}
+
+void GroupSet::SortByHead(std::vector<uint32_t>* slots) const {
+  struct Item {
+    uint64_t head, next;
+    uint32_t slot;
+  };
+  std::vector<Item> items;
+  items.reserve(slots->size());
+  for (const uint32_t slot : *slots) {
+    std::array<char, 16> head{};
+    const std::string_view bytes = key(slot);
+    std::memcpy(head.data(), bytes.data(), std::min(bytes.size(), head.size()));
+    items.push_back({ReadBigEndian({head.data(), 8}), ReadBigEndian({head.data() + 8, 8}), slot});
+  }
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    if (a.head != b.head) return a.head > b.head;
+    return a.next != b.next ? a.next > b.next : a.slot > b.slot;
+  });
+  for (size_t i = 0; i < items.size(); ++i) (*slots)[i] = items[i].slot;
 }
 
 void GroupSet::Clear() {
-  const size_t groups = groups_.size();
-  index_.clear();
-  index_.reserve(groups);
+  for (const auto& [start, window] : windows_) usual_groups_ = window.slots.size();
   windows_.clear();
   groups_.clear();
   rows_.clear();
@@ -138,8 +197,7 @@ absl::Status GroupSet::Load(Window* window, uint32_t number, std::string_view re
   bool ok = TakeBytes(&record, &bytes) && record.size() >= 2 * sizeof(int64_t);
   if (ok) {
     uint32_t slot = number < window->slots.size() ? window->slots[number] : kNoSlot;
-    if (slot == kNoSlot)
-      slot = MakeGroup({HashGroup(bytes, window->start_us), window->start_us, bytes}, window, number);
+    if (slot == kNoSlot) slot = MakeGroup(HashGroup(bytes), bytes, window, number);
     std::memcpy(&rows_[slot], record.data(), sizeof(int64_t));
     std::memcpy(&times_[slot], record.data() + sizeof(int64_t), sizeof(int64_t));
     record.remove_prefix(2 * sizeof(int64_t));
@@ -151,10 +209,11 @@ absl::Status GroupSet::Load(Window* window, uint32_t number, std::string_view re
 
 int64_t GroupSet::MemoryBytes() const {
   int64_t bytes = static_cast<int64_t>(groups_.capacity() * (sizeof(Group) + 2 * sizeof(int64_t)) +
-                                       index_.capacity() * (sizeof(uint32_t) + 1));
+                                       free_.capacity() * sizeof(uint32_t));
   for (const auto& accumulator : accumulators_) bytes += accumulator->MemoryBytes();
   for (const auto& [start, window] : windows_) {
-    bytes += static_cast<int64_t>(sizeof(Window) + window.keys.capacity() + window.slots.capacity() * 4);
+    bytes += static_cast<int64_t>(sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +
+                                  (window.slots.capacity() + window.retired.capacity()) * sizeof(uint32_t));
     if (window.log) bytes += window.log->MemoryBytes();
   }
   return bytes;

@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include <absl/container/flat_hash_set.h>
 #include <absl/status/status.h>
 #include <arrow/type_fwd.h>
 
 #include "operators/accumulator.h"
+#include "operators/group_index.h"
 #include "operators/row_codec.h"
 #include "operators/state_log.h"
 #include "src/plan/plan.h"
@@ -30,13 +30,16 @@ struct WindowPairs {
 
 class GroupSet {
  public:
-  static constexpr uint32_t kNoSlot = ~uint32_t{0};
+  static constexpr uint32_t kNoSlot = GroupIndex::kNoSlot;
 
   struct Window {
-    int64_t start_us = 0;         // 0 for all time
-    std::string keys;             // bytes of the groups' keys
-    std::vector<uint32_t> slots;  // by number of the group within the window; kNoSlot: gone
-    int64_t live = 0;             // groups
+    int64_t start_us = 0;  // 0 for all time
+    ByteArena keys;
+    GroupIndex index;
+    std::vector<uint32_t> slots;    // by number of the group within the window; kNoSlot: gone
+    int64_t live = 0;               // groups
+    bool closed = false;            // takes no rows any more
+    std::vector<uint32_t> retired;  // its slots, to be used again once it is dropped
     // For the owner:
     std::vector<uint32_t> changed;  // slots, since the last commit
     std::vector<uint32_t> erased;   // group numbers, since the last commit
@@ -46,7 +49,7 @@ class GroupSet {
 
   // `keys` encodes the group columns of the batches that come.
   GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys);
-  GroupSet(const GroupSet&) = delete;  // the index points back at it
+  GroupSet(const GroupSet&) = delete;  // groups point at its windows
   GroupSet& operator=(const GroupSet&) = delete;
 
   // The slot of every pair; new groups get empty ones.
@@ -58,8 +61,7 @@ class GroupSet {
   Window& window(uint32_t slot) { return *groups_[slot].window; }
   uint32_t number(uint32_t slot) const { return groups_[slot].number; }
   std::string_view key(uint32_t slot) const {
-    const Group& group = groups_[slot];
-    return std::string_view(group.window->keys).substr(group.key_begin, group.key_size);
+    return {groups_[slot].key, groups_[slot].key_size};
   }
   // (row, window) pairs in the slot, and the largest event time of its rows: kept by the owner.
   int64_t& rows(uint32_t slot) { return rows_[slot]; }
@@ -67,6 +69,19 @@ class GroupSet {
 
   // Forgets the group, but not the window that it was the last of.
   void Free(uint32_t slot);
+  // No row comes for the window from now on: its groups are only read, saved and freed.
+  void Close(Window* window);
+  // Forgets a window without groups.
+  void Drop(Window* window);
+  // In descending order of their keys' first 16 bytes: what has much of its key in common stands together.
+  void SortByHead(std::vector<uint32_t>* slots) const;
+  // Asks for the memory that Save will look at, first for the group, a few groups later for its key.
+  void PrefetchGroup(uint32_t slot) const {
+    __builtin_prefetch(&groups_[slot]);
+    __builtin_prefetch(&rows_[slot]);
+    __builtin_prefetch(&times_[slot]);
+  }
+  void PrefetchKey(uint32_t slot) const { __builtin_prefetch(groups_[slot].key); }
   // A copy of a group, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
@@ -88,34 +103,13 @@ class GroupSet {
   struct Group {
     uint64_t hash = 0;
     Window* window = nullptr;
-    uint64_t key_begin = 0;  // in window->keys
+    const char* key = nullptr;  // in window->keys
     uint32_t key_size = 0;
     uint32_t number = 0;  // within the window
   };
-  struct Probe {
-    uint64_t hash = 0;
-    int64_t start_us = 0;
-    std::string_view key;
-  };
-  struct Hash {
-    using is_transparent = void;
-    const GroupSet* set;
-    size_t operator()(uint32_t slot) const { return set->groups_[slot].hash; }
-    size_t operator()(const Probe& probe) const { return probe.hash; }
-  };
-  struct Equal {
-    using is_transparent = void;
-    const GroupSet* set;
-    bool operator()(uint32_t a, uint32_t b) const { return a == b; }
-    bool operator()(uint32_t slot, const Probe& probe) const {
-      const Group& group = set->groups_[slot];
-      return group.hash == probe.hash && group.window->start_us == probe.start_us && set->key(slot) == probe.key;
-    }
-    bool operator()(const Probe& probe, uint32_t slot) const { return (*this)(slot, probe); }
-  };
-
   uint32_t NewSlot();
-  uint32_t MakeGroup(const Probe& probe, Window* window, uint32_t number);
+  void Reset(uint32_t slot);
+  uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
 
   RowCodec codec_;
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
@@ -124,9 +118,8 @@ class GroupSet {
   std::vector<int64_t> rows_, times_;
   size_t capacity_ = 0;  // slots the accumulators have
   std::vector<uint32_t> free_;
-  absl::flat_hash_set<uint32_t, Hash, Equal> index_;
-  EncodedKeys encoded_;           // scratch
-  std::vector<uint64_t> hashes_;  // scratch
+  size_t usual_groups_ = 0;  // of a window, as far as is known: room for them is made at once
+  EncodedKeys encoded_;      // scratch
 };
 
 }  // namespace tidemark

@@ -52,6 +52,14 @@ U ReadBigEndian(const char* from) {
 }
 
 // Bytes of the cell of a string: flag, text with its zeros escaped, terminator.
+// Whether some string of the column may hold a zero.
+bool MayHoldZeros(const Cells<std::string_view>& cells, int64_t rows) {
+  if (rows == 0) return false;
+  const std::string_view first = cells[0], last = cells[rows - 1];
+  const size_t all = static_cast<size_t>(last.data() + last.size() - first.data());
+  return std::memchr(first.data(), 0, all) != nullptr;
+}
+
 size_t StringCellBytes(std::string_view text) {
   size_t zeros = 0;
   for (const char *p = text.data(), *end = p + text.size();
@@ -79,6 +87,8 @@ void WriteString(std::string_view text, bool has_zeros, char* to) {
 template <typename T>
 void EncodeColumn(const Cells<T>& cells, int64_t rows, bool descending, bool canonical, char* arena,
                   std::vector<uint32_t>* cursors) {
+  [[maybe_unused]] bool zeros = false;
+  if constexpr (std::is_same_v<T, std::string_view>) zeros = MayHoldZeros(cells, rows);
   for (int64_t i = 0; i < rows; ++i) {
     char* to = arena + (*cursors)[i];
     const bool null = cells.IsNull(i);
@@ -86,7 +96,7 @@ void EncodeColumn(const Cells<T>& cells, int64_t rows, bool descending, bool can
     size_t bytes = 0;
     if constexpr (std::is_same_v<T, std::string_view>) {
       const std::string_view text = null ? std::string_view("") : cells[i];
-      bytes = StringCellBytes(text);
+      bytes = zeros ? StringCellBytes(text) : text.size() + 3;
       WriteString(text, bytes != text.size() + 3, to + 1);
     } else {
       T value = null ? T{} : cells[i];
@@ -169,7 +179,10 @@ absl::Status RowCodec::Encode(const arrow::RecordBatch& rows, EncodedKeys* out) 
       if constexpr (std::is_same_v<T, std::string_view>) {
         const Cells<T> cells(*rows.column_data(static_cast<int>(field.column)));
         sizes.resize(n);
-        for (int64_t i = 0; i < n; ++i) sizes[i] += cells.IsNull(i) ? 3 : StringCellBytes(cells[i]);
+        const bool zeros = MayHoldZeros(cells, n);
+        for (int64_t i = 0; i < n; ++i) {
+          sizes[i] += cells.IsNull(i) ? 3 : zeros ? StringCellBytes(cells[i]) : cells[i].size() + 3;
+        }
       } else {
         fixed += 1 + kWidth<T>;
       }

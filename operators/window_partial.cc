@@ -1,5 +1,10 @@
 #include "operators/window_partial.h"
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
 #include <arrow/array.h>
 #include <arrow/type.h>
 
@@ -13,6 +18,26 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 4096;
+// Where a commit's pairs make more groups than this share of them, adding them up costs more than it saves downstream, and
+// the commits that follow don't. Fewer pairs tell nothing.
+constexpr double kTooManyGroups = 0.6;
+constexpr size_t kTellingPairs = 64;
+constexpr int kDirectCommits = 31;  // until the share is looked at again
+
+// What a partial row has beside its key and its aggregates.
+struct PartialRows {
+  explicit PartialRows(size_t n) : starts(static_cast<int64_t>(n)), rows(static_cast<int64_t>(n)) {
+    hidden.times.reserve(n);
+  }
+  void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t time) {
+    starts.Append(start);
+    rows.Append(count);
+    hidden.times.push_back(spec.size_us > 0 ? ResultTime(spec, start).us : time);
+  }
+
+  CellWriter<int64_t> starts, rows;
+  HiddenValues hidden;
+};
 
 class WindowPartial final : public Operator {
  public:
@@ -32,6 +57,8 @@ class WindowPartial final : public Operator {
   absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
     if (batch->num_rows() == 0) return absl::OkStatus();
     TM_RETURN_IF_ERROR(rows_.Pair(batch, kMinTime, ledger_, emitter, &pairs_));
+    if (direct_commits_ > 0) return EmitRows(*batch, emitter);
+    paired_ += pairs_.rows.size();
     TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
     rows_.Add(batch, pairs_, &groups_);
     return absl::OkStatus();
@@ -44,6 +71,12 @@ class WindowPartial final : public Operator {
         TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
       }
     }
+    if (direct_commits_ > 0) {
+      --direct_commits_;
+    } else if (paired_ >= kTellingPairs && static_cast<double>(groups_.slots()) > kTooManyGroups * paired_) {
+      direct_commits_ = kDirectCommits;
+    }
+    paired_ = 0;
     groups_.Clear();
     return absl::OkStatus();
   }
@@ -52,33 +85,54 @@ class WindowPartial final : public Operator {
 
  private:
   absl::Status EmitPartials(int64_t start, absl::Span<const uint32_t> slots, Emitter& emitter) {
-    const auto n = static_cast<int64_t>(slots.size());
     std::vector<std::shared_ptr<arrow::Array>> columns;
     TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
-    CellWriter<int64_t> starts(n), rows(n);
-    HiddenValues hidden;
-    for (const uint32_t slot : slots) {
-      starts.Append(start);
-      rows.Append(groups_.rows(slot));
-      hidden.times.push_back(spec_.size_us > 0 ? ResultTime(spec_, start).us : groups_.time(slot));
-    }
+    PartialRows partials(slots.size());
+    for (const uint32_t slot : slots) partials.Add(spec_, start, groups_.rows(slot), groups_.time(slot));
+    return EmitPartials(std::move(columns), std::move(partials), slots, emitter);
+  }
+
+  // Every pair as a partial of its own.
+  absl::Status EmitRows(const arrow::RecordBatch& batch, Emitter& emitter) {
+    if (pairs_.rows.empty()) return absl::OkStatus();
+    const bool all = std::cmp_equal(pairs_.rows.size(), batch.num_rows()) && pairs_.rows.back() == batch.num_rows() - 1 &&
+                     std::adjacent_find(pairs_.rows.begin(), pairs_.rows.end(), std::equal_to<>()) == pairs_.rows.end();
+    TM_ASSIGN_OR_RETURN(Batch keys, FromArrow(batch.SelectColumns({spec_.group_by.begin(), spec_.group_by.end()}),
+                                              "the columns of groups"));
+    if (!all) keys = TakeRows(keys, pairs_.rows);
+    const int64_t* times = HiddenInt64(batch, Hidden::kTime);
+    PartialRows partials(pairs_.rows.size());
+    pairs_.slots.resize(pairs_.rows.size());
+    std::iota(pairs_.slots.begin(), pairs_.slots.end(), 0);
+    for (size_t p = 0; p < pairs_.rows.size(); ++p) partials.Add(spec_, pairs_.starts[p], 1, times[pairs_.rows[p]]);
+    for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(pairs_.slots.size());
+    rows_.AddValues(batch, pairs_, &groups_);
+    TM_RETURN_IF_ERROR(EmitPartials(keys->columns(), std::move(partials), pairs_.slots, emitter));
+    for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(0);
+    return absl::OkStatus();
+  }
+
+  absl::Status EmitPartials(std::vector<std::shared_ptr<arrow::Array>> columns, PartialRows partials,
+                            absl::Span<const uint32_t> slots, Emitter& emitter) {
     if (spec_.size_us > 0) {
-      TM_ASSIGN_OR_RETURN(auto column, starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
+      TM_ASSIGN_OR_RETURN(auto column, partials.starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
       columns.push_back(std::move(column));
     }
-    TM_ASSIGN_OR_RETURN(auto column, rows.Finish(arrow::int64()));
+    TM_ASSIGN_OR_RETURN(auto column, partials.rows.Finish(arrow::int64()));
     columns.push_back(std::move(column));
     for (const auto& accumulator : groups_.accumulators()) TM_RETURN_IF_ERROR(accumulator->Partial(slots, &columns));
-    ledger_->out += n;
-    return emitter.Emit(MakeBatch(shape_, std::move(columns), hidden));
+    ledger_->out += static_cast<int64_t>(slots.size());
+    return emitter.Emit(MakeBatch(shape_, std::move(columns), partials.hidden));
   }
 
   const StepShape shape_;
   const WindowSpec spec_;
   WindowRows rows_;
   StepLedger* ledger_ = nullptr;
-  GroupSet groups_;    // of this commit
-  WindowPairs pairs_;  // scratch
+  GroupSet groups_;         // of this commit
+  size_t paired_ = 0;       // pairs in them
+  int direct_commits_ = 0;  // to go in which pairs aren't added up
+  WindowPairs pairs_;       // scratch
 };
 
 }  // namespace

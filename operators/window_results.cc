@@ -22,6 +22,7 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 2048;
+constexpr size_t kAhead = 16;   // groups whose memory is asked for before they are saved
 constexpr int kPrefixBytes = 9;  // of a window's log: 'g' and the window's start
 
 RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
@@ -212,8 +213,8 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
     for (const uint32_t slot : window->slots) {
       if (slot != GroupSet::kNoSlot) window->closing.push_back(slot);
     }
-    std::sort(window->closing.begin(), window->closing.end(),
-              [&](uint32_t a, uint32_t b) { return groups_.key(a) > groups_.key(b); });
+    groups_.SortByHead(&window->closing);
+    groups_.Close(window);
   }
   if (window->changed.empty() && window->erased.empty()) touched_.push_back(window->start_us);
   std::vector<uint32_t> slots;
@@ -239,9 +240,8 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
   if (window->log) window->log->Drop();
-  const int64_t start = window->start_us;
-  std::erase(touched_, start);
-  groups_.windows().erase(start);
+  std::erase(touched_, window->start_us);
+  groups_.Drop(window);
 }
 
 absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
@@ -256,6 +256,7 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   auto& windows = groups_.windows();
   while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
     Window& window = windows.begin()->second;
+    groups_.Close(&window);
     for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
       if (slot == GroupSet::kNoSlot) continue;
       ledger_->closed += groups_.rows(slot);
@@ -347,7 +348,11 @@ absl::Status WindowResults::SaveWindow(uint64_t commit, Window* window) {
   window->log->Begin(commit);
   for (const uint32_t number : std::exchange(window->erased, {})) window->log->Erase(number);
   std::string record;
-  for (const uint32_t slot : window->changed) {
+  const std::vector<uint32_t>& changed = window->changed;
+  for (size_t i = 0; i < changed.size(); ++i) {
+    if (i + kAhead < changed.size()) groups_.PrefetchGroup(changed[i + kAhead]);
+    if (i + kAhead / 2 < changed.size()) groups_.PrefetchKey(changed[i + kAhead / 2]);
+    const uint32_t slot = changed[i];
     before_[slot] = kUnchanged;
     record.clear();
     groups_.Save(slot, &record);

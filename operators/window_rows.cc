@@ -100,14 +100,19 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
 }
 
 void WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {
-  const OrderColumns order{HiddenInt64(*batch, Hidden::kTime), HiddenInt32(*batch, Hidden::kSource),
-                           HiddenInt32(*batch, Hidden::kPartition), HiddenInt64(*batch, Hidden::kOffset)};
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
   for (size_t p = 0; p < pairs.rows.size(); ++p) {
     const uint32_t slot = pairs.slots[p];
     ++groups->rows(slot);
     int64_t& time = groups->time(slot);
-    if (order.times[pairs.rows[p]] > time) time = order.times[pairs.rows[p]];
+    if (times[pairs.rows[p]] > time) time = times[pairs.rows[p]];
   }
+  AddValues(*batch, pairs, groups);
+}
+
+void WindowRows::AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const {
+  const OrderColumns order{HiddenInt64(batch, Hidden::kTime), HiddenInt32(batch, Hidden::kSource),
+                           HiddenInt32(batch, Hidden::kPartition), HiddenInt64(batch, Hidden::kOffset)};
   for (size_t a = 0; a < aggregates_.size(); ++a) {
     groups->accumulators()[a]->Update(arguments_[a].get(), order, pairs.rows, pairs.slots);
   }

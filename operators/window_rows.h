@@ -31,6 +31,8 @@ class WindowRows {
                     WindowPairs* pairs);
   // Adds the pairs of the last batch to their groups.
   void Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const;
+  // The same, but for the groups' numbers of rows and times.
+  void AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const;
 
  private:
   WindowRows(const WindowSpec& spec, std::vector<Aggregate> aggregates)

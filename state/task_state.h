@@ -90,7 +90,7 @@ struct StateOptions {
   // A commit carries this much of live state while a rewrite is under way, or twice its deltas where that is more.
   int64_t rewrite_commit_bytes = int64_t{256} << 10;
   // Bytes applied to a task's state since the last flush that start one: the changelog a restart may have to read again.
-  int64_t flush_bytes = int64_t{16} << 20;
+  int64_t flush_bytes = int64_t{8} << 20;
 };
 
 // The state folder of a process: locked, tagged with application and format version, the owner of the memory that all

@@ -122,7 +122,7 @@ class Producer {
   // Waits until all records are acknowledged.
   virtual absl::Status Flush() = 0;
   // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known after
-  // Flush; nothing where it wrote none.
+  // Flush; nothing where it wrote none, or where ProducerOptions::written_topics doesn't name the topic.
   virtual std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const = 0;
   // FailedPrecondition: the group's member is fenced. Cancelled: this producer is.
   virtual absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) = 0;
@@ -175,6 +175,8 @@ struct ProducerOptions {
   std::string client_id;
   // compression.codec by topic; others get lz4.
   std::map<std::string, std::string> compression;
+  // Topics for which Written knows the offsets.
+  std::vector<std::string> written_topics;
   int64_t queue_bytes = int64_t{64} << 20;
   int64_t linger_us = 5'000;  // how long a record waits for others of its partition, where no Flush sends it
 };

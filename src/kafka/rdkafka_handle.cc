@@ -100,6 +100,8 @@ void Handle::SetCallbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type) {
             rd_kafka_assign(rk, nullptr);
           }
         });
+  } else if (events_.configure) {
+    events_.configure(conf);
   } else {
     rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
       auto* self = static_cast<Handle*>(opaque);

@@ -47,6 +47,8 @@ struct HandleEvents {
   std::function<void(rd_kafka_resp_err_t code, const std::string& text)> on_error;  // transport and the like
   std::function<void(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions)> on_rebalance;
   std::function<void(const rd_kafka_message_t& message)> on_delivery;
+  // A producer that takes reports in another way sets it up here.
+  std::function<void(rd_kafka_conf_t* conf)> configure;
 };
 
 // A running client instance. Shared by what must not outlive it, such as fetched records: the last owner destroys it.

@@ -1,6 +1,7 @@
 #include "src/kafka/rdkafka_producer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
@@ -51,16 +52,26 @@ size_t Size(const Bytes& bytes) { return bytes.has_value() ? bytes->size() : 0; 
 absl::StatusOr<std::unique_ptr<Producer>> RdProducer::New(const KafkaSettings& settings, const ProducerOptions& options,
                                                           KafkaLog log) {
   std::unique_ptr<RdProducer> producer(new RdProducer(options));
-  RdProducer* self = producer.get();
   HandleEvents events;
-  events.on_delivery = [self](const rd_kafka_message_t& message) { self->OnDelivery(message); };
+  events.configure = DeliveryReports::Configure;
   TM_ASSIGN_OR_RETURN(producer->handle_,
                       Handle::New(RD_KAFKA_PRODUCER, settings, Properties(options), std::move(log), std::move(events)));
+  rd_kafka_t* const rk = producer->handle_->rk();
+  producer->reports_.Start(rk, [rk](const rd_kafka_message_t& m) {
+    return FromFatal(rk, m.err, rd_kafka_err2str(m.err),
+                     absl::StrCat("writing a record of ", m.len + m.key_len, " bytes to ", rd_kafka_topic_name(m.rkt),
+                                  "-", m.partition));
+  });
   return producer;
+}
+
+RdProducer::RdProducer(const ProducerOptions& options) : options_(options) {
+  for (const std::string& topic : options.written_topics) written_[topic];
 }
 
 RdProducer::~RdProducer() {
   if (handle_ == nullptr) return;
+  reports_.Stop();
   handle_->Detach();
   // What was not committed is not wanted: without this, ending the instance would wait for it to be sent.
   rd_kafka_purge(handle_->rk(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
@@ -87,30 +98,12 @@ absl::Status RdProducer::InitTransactions() {
 }
 
 absl::Status RdProducer::Begin() {
-  rd_kafka_poll(handle_->rk(), 0);
-  delivery_error_ = absl::OkStatus();
-  for (auto& [topic, out] : outs_) std::fill(out.written.begin(), out.written.end(), std::pair<Offset, Offset>(-1, -1));
+  reports_.Clear();
+  for (auto& [topic, written] : written_) written.Clear();
   return FromTransaction(Error(rd_kafka_begin_transaction(handle_->rk())), "beginning a transaction");
 }
 
 // ---- Records -------------------------------------------------------------------------------------------------------
-
-void RdProducer::OnDelivery(const rd_kafka_message_t& m) {
-  const auto found = by_handle_.find(m.rkt);
-  if (m.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    if (!delivery_error_.ok()) return;
-    delivery_error_ = FromFatal(handle_->rk(), m.err, rd_kafka_err2str(m.err),
-                                absl::StrCat("writing a record of ", m.len + m.key_len, " bytes to ",
-                                             rd_kafka_topic_name(m.rkt), "-", m.partition));
-    return;
-  }
-  if (found == by_handle_.end() || m.partition < 0) return;
-  auto& written = found->second->written;
-  if (static_cast<size_t>(m.partition) >= written.size()) written.resize(m.partition + 1, {-1, -1});
-  auto& [first, behind] = written[m.partition];
-  if (first < 0 || m.offset < first) first = m.offset;
-  behind = std::max(behind, m.offset + 1);
-}
 
 absl::StatusOr<RdProducer::Out*> RdProducer::Open(const std::string& topic) {
   if (const auto found = outs_.find(topic); found != outs_.end()) return &found->second;
@@ -129,7 +122,7 @@ absl::StatusOr<RdProducer::Out*> RdProducer::Open(const std::string& topic) {
   Out& out = outs_[topic];
   out.topic = std::move(handle);
   out.partitions = partitions;
-  by_handle_[out.topic.get()] = &out;
+  if (const auto written = written_.find(topic); written != written_.end()) out.written = &written->second;
   return &out;
 }
 
@@ -172,58 +165,74 @@ absl::Status RdProducer::Produce(const std::string& topic, const std::vector<Out
   for (size_t begin = 0, end = 0; begin < records.size(); begin = end) {
     end = begin;
     while (end < records.size() && records[end].headers == nullptr) ++end;
-    if (end > begin) TM_RETURN_IF_ERROR(ProduceBatch(*out, topic, &records[begin], end - begin));
+    if (end > begin) TM_RETURN_IF_ERROR(ProducePlain(*out, topic, &records[begin], end - begin));
     if (end < records.size()) TM_RETURN_IF_ERROR(ProduceWithHeaders(*out, topic, records[end++]));
   }
-  rd_kafka_poll(handle_->rk(), 0);
-  return delivery_error_;
+  return reports_.error();
 }
 
 absl::Status RdProducer::WaitForRoom(int64_t since_us) {
   if (NowUs() - since_us > int64_t{kTransactionTimeoutMs} * 1'000) {
     return absl::DeadlineExceededError(What("no room in the queue: the brokers take no records"));
   }
-  rd_kafka_poll(handle_->rk(), 5);
-  return delivery_error_;
+  return reports_.WaitForError(1'000);
 }
 
 absl::Status RdProducer::Refused(rd_kafka_resp_err_t code, const std::string& what) {
   const absl::Status status = FromFatal(handle_->rk(), code, rd_kafka_err2str(code), what);
   if (code != RD_KAFKA_RESP_ERR__STATE || !absl::IsInternal(status)) return status;
   // The record that the brokers refused says why; its report may still be on the way.
-  for (int i = 0; i < 50 && delivery_error_.ok(); ++i) rd_kafka_poll(handle_->rk(), 2);
-  if (!delivery_error_.ok()) return delivery_error_;
+  TM_RETURN_IF_ERROR(reports_.WaitForError(100'000));
   return absl::AbortedError(absl::StrCat(std::string(status.message()), ": the transaction has failed"));
 }
 
-absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, const OutRecord* records,
-                                      size_t count) {
+// One call a partition: librdkafka then looks the partition up and adds it to the transaction once, not for every record.
+absl::Status RdProducer::ProducePlain(const Out& out, const std::string& topic, const OutRecord* records, size_t count) {
+  places_.resize(static_cast<size_t>(out.partitions));
+  targets_.clear();
+  for (size_t i = 0; i < count; ++i) {
+    if (places_[static_cast<size_t>(records[i].partition)]++ == 0) targets_.push_back(records[i].partition);
+  }
+  uint32_t place = 0;
+  for (const int32_t target : targets_) place += std::exchange(places_[static_cast<size_t>(target)], place);
   batch_.resize(count);
   for (size_t i = 0; i < count; ++i) {
-    rd_kafka_message_t& m = batch_[i];
+    rd_kafka_message_t& m = batch_[places_[static_cast<size_t>(records[i].partition)]++];
     m = rd_kafka_message_t();
-    m.partition = records[i].partition;
     m.payload = Pointer(records[i].value);
     m.len = Size(records[i].value);
     m.key = Pointer(records[i].key);
     m.key_len = Size(records[i].key);
+    m._private = out.written;
   }
+  absl::Status status;
+  uint32_t begin = 0;
+  for (const int32_t target : targets_) {
+    const uint32_t end = std::exchange(places_[static_cast<size_t>(target)], 0);
+    if (status.ok()) status = ProduceBatch(out, topic, target, &batch_[begin], end - begin);
+    begin = end;
+  }
+  return status;
+}
+
+absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, int32_t partition,
+                                      rd_kafka_message_t* batch, size_t count) {
   const int64_t since_us = NowUs();
   size_t begin = 0;
   while (begin < count) {
-    const int taken = rd_kafka_produce_batch(out.topic.get(), 0, RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION,
-                                             &batch_[begin], static_cast<int>(count - begin));
+    const int taken = rd_kafka_produce_batch(out.topic.get(), partition, RD_KAFKA_MSG_F_COPY, &batch[begin],
+                                             static_cast<int>(count - begin));
     if (begin + static_cast<size_t>(std::max(taken, 0)) == count) break;
     // A full queue refuses all from some record on; any other error is of one record and final.
     size_t full = count;
     for (size_t i = begin; i < count; ++i) {
-      if (batch_[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      if (batch[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         full = i;
         break;
       }
-      if (batch_[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return Refused(batch_[i].err, absl::StrCat("writing a record of ", batch_[i].len + batch_[i].key_len,
-                                                   " bytes to ", topic, "-", batch_[i].partition));
+      if (batch[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return Refused(batch[i].err, absl::StrCat("writing a record of ", batch[i].len + batch[i].key_len, " bytes to ",
+                                                  topic, "-", partition));
       }
     }
     begin = full;
@@ -243,7 +252,8 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
     const rd_kafka_resp_err_t code = rd_kafka_producev(
         handle_->rk(), RD_KAFKA_V_RKT(out.topic.get()), RD_KAFKA_V_PARTITION(record.partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(Pointer(record.key), Size(record.key)),
-        RD_KAFKA_V_VALUE(Pointer(record.value), Size(record.value)), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE(Pointer(record.value), Size(record.value)), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(out.written), RD_KAFKA_V_END);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();  // the record owns the headers now
     absl::Status status;
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -260,7 +270,7 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
 
 absl::Status RdProducer::Flush() {
   const rd_kafka_resp_err_t code = rd_kafka_flush(handle_->rk(), kTransactionTimeoutMs);
-  if (!delivery_error_.ok()) return delivery_error_;
+  TM_RETURN_IF_ERROR(reports_.error());
   if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
     return absl::DeadlineExceededError(
         absl::StrCat(What("flushing"), ": ", rd_kafka_outq_len(handle_->rk()), " records are not acknowledged"));
@@ -269,12 +279,9 @@ absl::Status RdProducer::Flush() {
 }
 
 std::optional<std::pair<Offset, Offset>> RdProducer::Written(const TopicPartition& partition) const {
-  const auto out = outs_.find(partition.topic);
-  if (out == outs_.end() || partition.partition < 0) return std::nullopt;
-  const auto& written = out->second.written;
-  const size_t at = static_cast<size_t>(partition.partition);
-  if (at >= written.size() || written[at].first < 0) return std::nullopt;
-  return written[at];
+  const auto found = written_.find(partition.topic);
+  if (found == written_.end()) return std::nullopt;
+  return found->second.Get(partition.partition);
 }
 
 // ---- The end of a transaction --------------------------------------------------------------------------------------

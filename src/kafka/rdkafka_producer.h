@@ -1,6 +1,7 @@
 // The transactional producer over librdkafka.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-
 #include "src/kafka/client.h"
 #include "src/kafka/rdkafka_handle.h"
+#include "src/kafka/rdkafka_reports.h"
 
 namespace tidemark::rdkafka {
 
@@ -31,21 +31,23 @@ class RdProducer : public Producer {
   absl::Status Abort() override;
 
  private:
-  // A topic written to, and by partition the offsets that the open transaction wrote: first, behind the last.
+  // A topic written to.
   struct Out {
     Topic topic;
     int32_t partitions = 0;
-    std::vector<std::pair<Offset, Offset>> written;
+    WrittenOffsets* written = nullptr;  // where its offsets are asked for
   };
 
-  explicit RdProducer(const ProducerOptions& options) : options_(options) {}
+  explicit RdProducer(const ProducerOptions& options);
 
-  void OnDelivery(const rd_kafka_message_t& message);
   // The topic's entry; asks the brokers for its partitions at first use.
   absl::StatusOr<Out*> Open(const std::string& topic);
   absl::StatusOr<int32_t> CountPartitions(rd_kafka_topic_t* topic) const;
   absl::Status CheckPartitions(Out* out, const std::string& topic, const std::vector<OutRecord>& records);
-  absl::Status ProduceBatch(const Out& out, const std::string& topic, const OutRecord* records, size_t count);
+  // Records without headers, in the order of each partition.
+  absl::Status ProducePlain(const Out& out, const std::string& topic, const OutRecord* records, size_t count);
+  absl::Status ProduceBatch(const Out& out, const std::string& topic, int32_t partition, rd_kafka_message_t* batch,
+                            size_t count);
   absl::Status ProduceWithHeaders(const Out& out, const std::string& topic, const OutRecord& record);
   // Makes room in a full queue; DeadlineExceeded when the transaction's time has passed without any.
   // The error for a record that was not taken. A transaction that has failed meanwhile, by the answer to an earlier record,
@@ -56,11 +58,15 @@ class RdProducer : public Producer {
   std::string What(const std::string& action) const;
 
   const ProducerOptions options_;
+  // Called by the instance's threads until it has ended.
+  std::map<std::string, WrittenOffsets> written_;
+  DeliveryReports reports_;
   std::shared_ptr<Handle> handle_;
   std::map<std::string, Out> outs_;
-  absl::flat_hash_map<const rd_kafka_topic_t*, Out*> by_handle_;  // of outs_, as delivery reports name them
-  absl::Status delivery_error_;                                   // the first of the open transaction
+  // Of one call of ProducePlain: the records by partition, and by partition their number, then where the next one goes.
   std::vector<rd_kafka_message_t> batch_;
+  std::vector<uint32_t> places_;
+  std::vector<int32_t> targets_;  // those with records
 };
 
 }  // namespace tidemark::rdkafka

@@ -53,6 +53,9 @@ absl::Status CommitPipeline::Open() {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
   }
+  for (const Stage& stage : runtime_.plan->stages) {
+    options.written_topics.push_back(ChangelogTopic(*runtime_.plan, stage));
+  }
   std::unique_ptr<Producer> producers[2];
   for (int i = 0; i < 2; ++i) {
     options.transactional_id = absl::StrCat(transactional_id_, "-", i);

@@ -31,6 +31,7 @@ absl::Status ParquetFeedSink::NewProducer() {
   ProducerOptions options;
   options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
   options.client_id = options.transactional_id;
+  options.written_topics = {ManifestTopic(*runtime_.plan, plan_)};
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
   TM_RETURN_IF_ERROR(producer->InitTransactions());
   producer_ = std::move(producer);

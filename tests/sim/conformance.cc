@@ -53,6 +53,8 @@ const ConformanceScript kScripts[] = {
      "0..2 0..1 none\n"
      "commit: committed\n"
      "3..5 none none\n"
+     "commit: committed\n"
+     "none\n"
      "commit: committed\n",
      false},
     {SCRIPT(WhatWouldFailAgainIsAnInvalidArgument),

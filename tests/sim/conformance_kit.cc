@@ -25,10 +25,12 @@ std::string Kit::Topic(const std::string& name, int32_t partitions) {
   return topic.topic;
 }
 
-std::unique_ptr<Producer> Kit::NewProducer(const std::string& id, int process) {
+std::unique_ptr<Producer> Kit::NewProducer(const std::string& id, int process,
+                                           const std::vector<std::string>& written_topics) {
   ProducerOptions options;
   options.transactional_id = Name(id);
   options.client_id = id;
+  options.written_topics = written_topics;
   auto producer = client(process).NewProducer(options);
   if (!Must(producer.status(), "a new producer")) return nullptr;
   Must((*producer)->InitTransactions(), "InitTransactions");

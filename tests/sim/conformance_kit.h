@@ -39,7 +39,8 @@ class Kit {
   Admin& admin() { return client(0).admin(); }
 
   // Null where it can't be made. Ready to begin a transaction.
-  std::unique_ptr<Producer> NewProducer(const std::string& id, int process = 0);
+  std::unique_ptr<Producer> NewProducer(const std::string& id, int process = 0,
+                                        const std::vector<std::string>& written_topics = {});
   // One transaction with these values (key "k"), in order, committed.
   void Write(Producer* producer, const TopicPartition& to, const std::vector<std::string>& values);
   // "0=a 2=b end 4": what a reader without group finds from `from` to the end.

@@ -131,7 +131,7 @@ std::string ANewOwnerAbortsAndFencesTheOld(const ConformanceWorld& world) {
 std::string WrittenTellsTheOffsetsOfATransaction(const ConformanceWorld& world) {
   Kit kit(world);
   const std::string topic = kit.Topic("t", 3);
-  auto producer = kit.NewProducer("p");
+  auto producer = kit.NewProducer("p", 0, {topic});
   const auto written = [&](int32_t partition) {
     const auto w = producer->Written({topic, partition});
     return w ? absl::StrCat(w->first, "..", w->second) : std::string("none");
@@ -148,6 +148,12 @@ std::string WrittenTellsTheOffsetsOfATransaction(const ConformanceWorld& world) 
   kit.Must(producer->Produce(topic, {{0, "k", "e", nullptr}}), "Produce");
   kit.Must(producer->Flush(), "Flush");
   kit.Line(written(0), " ", written(1), " ", written(2));
+  kit.Line("commit: ", OutcomeName(producer->Commit(nullptr)));
+  producer = kit.NewProducer("q");  // which doesn't ask
+  kit.Must(producer->Begin(), "Begin");
+  kit.Must(producer->Produce(topic, {{0, "k", "f", nullptr}}), "Produce");
+  kit.Must(producer->Flush(), "Flush");
+  kit.Line(written(0));
   kit.Line("commit: ", OutcomeName(producer->Commit(nullptr)));
   return kit.Trace();
 }

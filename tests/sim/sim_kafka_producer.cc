@@ -90,6 +90,8 @@ absl::Status SimProducer::Flush() {
 }
 
 std::optional<std::pair<Offset, Offset>> SimProducer::Written(const TopicPartition& partition) const {
+  const auto& topics = options_.written_topics;
+  if (std::find(topics.begin(), topics.end(), partition.topic) == topics.end()) return std::nullopt;
   const auto found = written_.find(partition);
   if (found == written_.end()) return std::nullopt;
   return found->second;

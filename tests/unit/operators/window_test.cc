@@ -454,6 +454,38 @@ TEST(Window, APartialForAClosedWindowCountsItsRowsAsLateAfterIdle) {
   EXPECT_THAT(final.out().rows, IsEmpty());
 }
 
+// What two commits of `places` places, then one of a single place, send downstream.
+std::vector<size_t> PartialsOfThreeCommits(const WindowSpec& spec, int places, Harness* final) {
+  Harness partial(PartialNode(spec));
+  std::vector<size_t> sent;
+  for (const int of : {places, places, 1}) {
+    const size_t before = partial.out().rows.size();
+    std::vector<TestRow> rows;
+    for (int i = 0; i < 1000; ++i) rows.push_back(Row(absl::StrCat("place", i % of).c_str(), i, i));
+    partial.Feed(rows, 100);
+    partial.Commit();
+    const auto& out = partial.out().rows;
+    final->Process({out.begin() + static_cast<int64_t>(before), out.end()});
+    sent.push_back(out.size() - before);
+  }
+  return sent;
+}
+
+TEST(Window, WhereNearlyEveryRowHasItsOwnGroupAPartialIsARow) {
+  WindowSpec spec = Spec(kMinute, kMinute, 0);
+  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}, {"f", "first(v)"}};
+  const char* const columns = "n int64, s int64 null, f int64 null";
+  Harness many(FinalNode(spec, columns)), few(FinalNode(spec, columns));
+  EXPECT_THAT(PartialsOfThreeCommits(spec, 900, &many), ElementsAre(900, 1000, 1000)) << "from the second commit on";
+  EXPECT_THAT(PartialsOfThreeCommits(spec, 10, &few), ElementsAre(10, 10, 1));
+  many.Advance(kMinute);
+  few.Advance(kMinute);
+  ASSERT_EQ(many.out().rows.size(), 900u);
+  ASSERT_EQ(few.out().rows.size(), 10u);
+  EXPECT_EQ(CellsText(many.out().rows[0]), "place0|0|60000000|1004|501300|0");
+  EXPECT_EQ(CellsText(few.out().rows[0]), "place0|0|60000000|1200|598500|0");
+}
+
 TEST(Window, OnlyChangedGroupsAreWrittenAtACommit) {
   WindowSpec spec = Spec(0, 0, 0, true);
   Harness h(SingleNode(spec));
