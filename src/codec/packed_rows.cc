@@ -6,6 +6,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <arrow/buffer.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/options.h>
@@ -75,6 +76,23 @@ absl::Status Cut(const Batch& rows, std::vector<Batch>* slices) {
   return absl::OkStatus();
 }
 
+// Arrow writes into a string.
+class StringStream final : public arrow::io::OutputStream {
+ public:
+  explicit StringStream(std::string* to) : to_(to) { set_mode(arrow::io::FileMode::WRITE); }
+  arrow::Status Write(const void* data, int64_t bytes) override {
+    to_->append(static_cast<const char*>(data), static_cast<size_t>(bytes));
+    return arrow::Status::OK();
+  }
+  arrow::Result<int64_t> Tell() const override { return static_cast<int64_t>(to_->size() - begin_); }
+  arrow::Status Close() override { return arrow::Status::OK(); }
+  bool closed() const override { return false; }
+
+ private:
+  std::string* const to_;
+  const size_t begin_ = to_->size();
+};
+
 absl::Status AppendRecord(packed::RowsHeader header, const Batch& rows, std::vector<std::string>* out) {
   std::string value;
   if (rows == nullptr) {
@@ -82,11 +100,14 @@ absl::Status AppendRecord(packed::RowsHeader header, const Batch& rows, std::vec
     out->push_back(std::move(value));
     return absl::OkStatus();
   }
-  TM_ASSIGN_OR_RETURN(const auto message,
-                      FromArrow(arrow::ipc::SerializeRecordBatch(*rows, WriteOptions()), "packing rows"));
-  value.reserve(kPrefix + header.ByteSizeLong() + static_cast<size_t>(message->size()));
+  int64_t bytes = 0;
+  arrow::Status status = arrow::ipc::GetRecordBatchSize(*rows, WriteOptions(), &bytes);
+  if (!status.ok()) return FromArrow(status, "packing rows");
+  value.reserve(kPrefix + header.ByteSizeLong() + static_cast<size_t>(bytes));
   AppendPrefix(header, &value);
-  value.append(reinterpret_cast<const char*>(message->data()), static_cast<size_t>(message->size()));
+  StringStream stream(&value);
+  status = arrow::ipc::SerializeRecordBatch(*rows, WriteOptions(), &stream);
+  if (!status.ok()) return FromArrow(status, "packing rows");
   out->push_back(std::move(value));
   return absl::OkStatus();
 }

@@ -29,7 +29,8 @@ std::vector<Property> Properties(const ConsumerOptions& options) {
       {"group.id", member ? options.group : absl::StrCat(options.client_id, "-reader")},
       {"partition.assignment.strategy", "range"},
       {"session.timeout.ms", "10000"},
-      {"heartbeat.interval.ms", "1000"},
+      // Also how late a member learns of a rebalance.
+      {"heartbeat.interval.ms", "300"},
       // How long the group waits for a member that doesn't answer a rebalance, and how long a thread may be away from
       // Poll, e.g. in a commit against a slow cluster, before it counts as dead.
       {"max.poll.interval.ms", "600000"},

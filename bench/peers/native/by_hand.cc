@@ -231,11 +231,18 @@ class Worker {
     message.partition = PartitionOf(output_.get(), key, output_partitions_);
   }
 
-  // What doesn't fit into the client's queue stays in out_, in order, and is tried again.
+  // A call a partition: the client then looks it up once, not for every record. What doesn't fit into the client's queue
+  // stays in out_, in order, and is tried again.
   void Produce(rd_kafka_topic_t* topic) {
+    std::stable_sort(out_.begin(), out_.end(), [](const rd_kafka_message_t& a, const rd_kafka_message_t& b) {
+      return a.partition < b.partition;
+    });
     while (!out_.empty()) {
-      rd_kafka_produce_batch(topic, 0, RD_KAFKA_MSG_F_COPY | RD_KAFKA_MSG_F_PARTITION, out_.data(),
-                             static_cast<int>(out_.size()));
+      for (size_t begin = 0, end = 0; begin < out_.size(); begin = end) {
+        while (end < out_.size() && out_[end].partition == out_[begin].partition) ++end;
+        rd_kafka_produce_batch(topic, out_[begin].partition, RD_KAFKA_MSG_F_COPY, &out_[begin],
+                               static_cast<int>(end - begin));
+      }
       std::erase_if(out_, [](const rd_kafka_message_t& m) { return m.err == RD_KAFKA_RESP_ERR_NO_ERROR; });
       for (const rd_kafka_message_t& m : out_) {
         if (m.err != RD_KAFKA_RESP_ERR__QUEUE_FULL) Check(m.err, "producing");
