@@ -1,7 +1,6 @@
 #include "operators/window_partial.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -18,8 +17,8 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 4096;
-// Where a commit's pairs make more groups than this share of them, adding them up costs more than it saves downstream, and
-// the commits that follow don't. Fewer pairs tell nothing.
+// Where a commit's pairs make more groups than this share of them, adding them up costs more than it saves downstream,
+// and the commits that follow don't. Fewer pairs tell nothing.
 constexpr double kTooManyGroups = 0.6;
 constexpr size_t kTellingPairs = 64;
 constexpr int kDirectCommits = 31;  // until the share is looked at again
@@ -95,8 +94,9 @@ class WindowPartial final : public Operator {
   // Every pair as a partial of its own.
   absl::Status EmitRows(const arrow::RecordBatch& batch, Emitter& emitter) {
     if (pairs_.rows.empty()) return absl::OkStatus();
-    const bool all = std::cmp_equal(pairs_.rows.size(), batch.num_rows()) && pairs_.rows.back() == batch.num_rows() - 1 &&
-                     std::adjacent_find(pairs_.rows.begin(), pairs_.rows.end(), std::equal_to<>()) == pairs_.rows.end();
+    // Rows ascend: as many as the batch has, and none twice, are all of it.
+    const bool all = std::cmp_equal(pairs_.rows.size(), batch.num_rows()) &&
+                     std::adjacent_find(pairs_.rows.begin(), pairs_.rows.end()) == pairs_.rows.end();
     TM_ASSIGN_OR_RETURN(Batch keys, FromArrow(batch.SelectColumns({spec_.group_by.begin(), spec_.group_by.end()}),
                                               "the columns of groups"));
     if (!all) keys = TakeRows(keys, pairs_.rows);
