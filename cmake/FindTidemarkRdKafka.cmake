@@ -1,8 +1,8 @@
-# librdkafka: a system installation if it is of the releases that are known to do, 2.4 to 2.10, else the library inside the confluent-kafka wheel of a virtual
-# environment (Debian 12 has 2.0.2; scripts/setup makes the environment). Before 2.4 the main thread of every client spins
-# for up to a millisecond before each of its timers, which doubles the processor time of a worker that commits often, and
-# a full queue is looked at again only after a second. With 2.16 send_offsets_to_transaction may never return once a broker
-# was killed; those between weren't tried.
+# librdkafka: a system installation if it is of the releases that are known to do, 2.4 to 2.10, else the library inside
+# the confluent-kafka wheel of a virtual environment (Debian 12 has 2.0.2; scripts/setup makes the environment). Before 2.4
+# the main thread of every client spins for up to a millisecond before each of its timers, which doubles the processor time
+# of a worker that commits often, and a full queue is looked at again only after a second. With 2.16
+# send_offsets_to_transaction may never return once a broker was killed; those between weren't tried.
 #
 #   tidemark::rdkafka
 #   TidemarkRdKafka_RUNTIME_LIBRARIES  files that an installation must carry along; empty for a system librdkafka

@@ -57,9 +57,6 @@ class GroupIndex {
     entries_[hole].slot = kNoSlot;
     --size_;
   }
-  void Reserve(size_t slots) {
-    if (slots > entries_.size() * 2 / 3) Grow(slots);
-  }
   void Clear() {
     entries_ = std::vector<Entry>();
     size_ = 0;

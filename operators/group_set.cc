@@ -64,13 +64,9 @@ absl::Status GroupSet::Locate(const arrow::RecordBatch& batch, WindowPairs* pair
 }
 
 GroupSet::Window* GroupSet::MakeWindow(int64_t start_us) {
-  const auto [it, made] = windows_.try_emplace(start_us);
-  Window* const window = &it->second;
-  if (!made) return window;
-  window->start_us = start_us;
-  window->index.Reserve(usual_groups_);
-  window->slots.reserve(usual_groups_);
-  return window;
+  Window& window = windows_[start_us];
+  window.start_us = start_us;
+  return &window;
 }
 
 uint32_t GroupSet::NewSlot() {
@@ -140,7 +136,6 @@ void GroupSet::Close(Window* window) {
 }
 
 void GroupSet::Drop(Window* window) {
-  usual_groups_ = window->slots.size();
   free_.insert(free_.end(), window->retired.begin(), window->retired.end());
   windows_.erase(window->start_us);
 }
@@ -166,7 +161,6 @@ void GroupSet::SortByHead(std::vector<uint32_t>* slots) const {
 }
 
 void GroupSet::Clear() {
-  for (const auto& [start, window] : windows_) usual_groups_ = window.slots.size();
   windows_.clear();
   groups_.clear();
   rows_.clear();

@@ -85,7 +85,7 @@ class GroupSet {
   // A copy of a group, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
-  // Forgets all groups and windows, but keeps the room for as many.
+  // Forgets all groups and windows, but keeps the room for as many slots.
   void Clear();
 
   // The group columns of these slots.
@@ -118,8 +118,7 @@ class GroupSet {
   std::vector<int64_t> rows_, times_;
   size_t capacity_ = 0;  // slots the accumulators have
   std::vector<uint32_t> free_;
-  size_t usual_groups_ = 0;  // of a window, as far as is known: room for them is made at once
-  EncodedKeys encoded_;      // scratch
+  EncodedKeys encoded_;  // scratch
 };
 
 }  // namespace tidemark

@@ -119,7 +119,7 @@ class Producer {
   virtual absl::Status Begin() = 0;
   // Copies the records into the client's queue; waits where that is full. `compression` is per producer, see options.
   virtual absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& records) = 0;
-  // Waits until all records are acknowledged.
+  // Waits until all records are acknowledged. Aborted also where they are, but Written couldn't tell where some stand.
   virtual absl::Status Flush() = 0;
   // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known after
   // Flush; nothing where it wrote none, or where ProducerOptions::written_topics doesn't name the topic.

@@ -275,7 +275,16 @@ absl::Status RdProducer::Flush() {
     return absl::DeadlineExceededError(
         absl::StrCat(What("flushing"), ": ", rd_kafka_outq_len(handle_->rk()), " records are not acknowledged"));
   }
-  return FromFatal(handle_->rk(), code, rd_kafka_err2str(code), What("flushing"));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return FromFatal(handle_->rk(), code, rd_kafka_err2str(code), What("flushing"));
+  }
+  // While the transaction can still be aborted: a state that was applied at the wrong place in its log can't be restored.
+  for (const auto& [topic, written] : written_) {
+    if (!written.complete()) {
+      return absl::AbortedError(absl::StrCat(What("flushing"), ": records of ", topic, " were acknowledged without offsets"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::optional<std::pair<Offset, Offset>> RdProducer::Written(const TopicPartition& partition) const {

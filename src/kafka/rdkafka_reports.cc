@@ -24,14 +24,23 @@ rd_kafka_resp_err_t OnNew(rd_kafka_t* rk, const rd_kafka_conf_t*, void*, char*, 
 void WrittenOffsets::Clear() {
   const absl::MutexLock lock(&mutex_);
   offsets_.clear();
+  complete_ = true;
 }
 
 void WrittenOffsets::Add(int32_t partition, Offset offset) {
-  if (partition < 0 || offset < 0) return;
   const absl::MutexLock lock(&mutex_);
+  if (partition < 0 || offset < 0) {
+    complete_ = false;
+    return;
+  }
   auto& [first, behind] = offsets_.try_emplace(partition, offset, offset).first->second;
   first = std::min(first, offset);
   behind = std::max(behind, offset + 1);
+}
+
+bool WrittenOffsets::complete() const {
+  const absl::MutexLock lock(&mutex_);
+  return complete_;
 }
 
 std::optional<std::pair<Offset, Offset>> WrittenOffsets::Get(int32_t partition) const {

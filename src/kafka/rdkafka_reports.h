@@ -28,12 +28,17 @@ namespace tidemark::rdkafka {
 class WrittenOffsets {
  public:
   void Clear();
+  // A negative offset: acknowledged, but nobody knows where it stands. That is what librdkafka makes of a batch whose answer
+  // was lost once a later batch of the partition is acknowledged.
   void Add(int32_t partition, Offset offset);
+  // Whether the offset of every record is known.
+  bool complete() const;
   // First, behind the last.
   std::optional<std::pair<Offset, Offset>> Get(int32_t partition) const;
 
  private:
   mutable absl::Mutex mutex_;
+  bool complete_ ABSL_GUARDED_BY(mutex_) = true;
   std::map<int32_t, std::pair<Offset, Offset>> offsets_ ABSL_GUARDED_BY(mutex_);
 };
 

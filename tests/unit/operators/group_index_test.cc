@@ -44,7 +44,6 @@ TEST(GroupIndex, IsEmptyAfterClear) {
   GroupIndex index;
   EXPECT_EQ(index.Find(1, [](uint32_t) { return true; }), GroupIndex::kNoSlot);
   EXPECT_EQ(index.Candidate(1), GroupIndex::kNoSlot);
-  index.Reserve(100);
   index.Insert(1, 7);
   EXPECT_EQ(index.Candidate(1), 7u);
   index.Clear();
