@@ -14,6 +14,12 @@ constexpr size_t kPositionNumbers = 5;
 
 }  // namespace
 
+std::string AnnouncementOf(uint64_t commit) {
+  packed::ChangelogPart part;
+  part.set_commit(commit);
+  return part.SerializeAsString();
+}
+
 void CommitEncoder::Add(std::string_view prefix, std::string_view key, std::optional<std::string_view> value) {
   const size_t bytes = prefix.size() + key.size() + (value.has_value() ? value->size() : 0);
   if (part_bytes_ > 0 && part_bytes_ + bytes + kEntryFraming > kMaxPartBytes) EndPart();

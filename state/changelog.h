@@ -1,7 +1,7 @@
 // The changelog of a task, as bytes and as bookkeeping; no I/O.
 //
 // A commit is one or several records, each a packed.ChangelogPart, in one transaction; the last part carries the commit
-// record. Entries are absolute, so replaying a record twice does no harm.
+// record. The first may have been written ahead of the others, with nothing in it. Entries are absolute, so replaying a record twice does no harm.
 //
 // The rewrite keeps a restore bounded. Where the log has grown too long for the state in it, each following commit also
 // carries a range of live state, in key order, until the last key is passed; from then on nothing before the first of
@@ -38,10 +38,17 @@ inline constexpr Offset kNoRewrite = -1;
 inline constexpr size_t kMaxPartBytes = size_t{500} << 10;
 inline constexpr size_t kMaxKeyBytes = size_t{64} << 10;
 
+// The first part of a commit, written before it is known what the commit holds.
+std::string AnnouncementOf(uint64_t commit);
+
 // Packs the entries of a commit into parts.
 class CommitEncoder {
  public:
-  explicit CommitEncoder(uint64_t commit) { part_.set_commit(commit); }
+  // `announced`: AnnouncementOf(commit) is written already.
+  explicit CommitEncoder(uint64_t commit, bool announced = false) {
+    part_.set_commit(commit);
+    if (announced) part_.set_part(1);
+  }
 
   // The full key is prefix + key. No value: the key is deleted.
   void Add(std::string_view prefix, std::string_view key, std::optional<std::string_view> value);

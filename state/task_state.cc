@@ -65,6 +65,7 @@ int64_t RocksTaskState::overlay_bytes() const {
 
 void RocksTaskState::DropUncommitted() {
   encoded_ = Encoded();
+  announcement_.clear();
   for (const auto& [prefix, store] : stores_) {
     if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
       store->Unseal();
@@ -171,11 +172,13 @@ absl::Status RocksTaskState::FinishReplay(Offset next) {
 
 // ---- Commit
 
+std::string RocksTaskState::Announce(uint64_t commit) { return announcement_ = AnnouncementOf(commit); }
+
 absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::CommitRecord* record) {
   for (const auto& [prefix, store] : stores_) {
     if (!store->sealed().empty()) return absl::InternalError("a commit is encoded before the last one is applied");
   }
-  CommitEncoder encoder(record->commit());
+  CommitEncoder encoder(record->commit(), !announcement_.empty());
   for (const auto& [prefix, store] : stores_) {
     TM_RETURN_IF_ERROR(store->put_status());
     for (const auto& [key, value] : store->overlay()) {
@@ -184,7 +187,7 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
   }
   TM_ASSIGN_OR_RETURN(const int64_t live_in_range, EncodeRange(record, &encoder));
   std::vector<std::string> values = encoder.Finish(*record);
-  encoded_ = Encoded{.bytes = 0, .live_in_range = live_in_range};
+  encoded_ = Encoded{.bytes = static_cast<int64_t>(std::exchange(announcement_, "").size()), .live_in_range = live_in_range};
   for (const std::string& value : values) encoded_.bytes += static_cast<int64_t>(value.size());
   for (const auto& [prefix, store] : stores_) store->Seal();
   return values;

@@ -63,11 +63,14 @@ class TaskState {
   virtual absl::Status FinishReplay(Offset next) = 0;
 
   // ---- Commit, in this order.
+  // The value of a changelog record that precedes those of the next EncodeCommit in the same transaction: nothing is known of
+  // that commit yet but its number. Optional; also while the commit before it is being decided.
+  virtual std::string Announce(uint64_t commit) = 0;
   // Serializes the uncommitted writes, and a range of live state where a rewrite is under way, as the values of changelog
   // records below 512 KiB; completes `record` (rewrite fields) and puts it into the last part. Seals these writes: what is
   // written from now on belongs to the next commit, which can't be encoded before this one is applied.
   virtual absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) = 0;
-  // The transaction is committed: `first` is the offset of its first changelog record, `next` the one behind its last.
+  // The transaction is committed: `first` is the offset of its first changelog record (the announcement, where there is one), `next` the one behind its last.
   // One WriteBatch of what EncodeCommit sealed.
   virtual absl::Status Apply(const packed::CommitRecord& record, Offset first, Offset next) = 0;
   // Abort: forgets the overlay.

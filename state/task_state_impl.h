@@ -34,6 +34,7 @@ class RocksTaskState : public TaskState {
   absl::Status Replay(Offset offset, std::string_view value) override;
   absl::Status FinishReplay(Offset next) override;
 
+  std::string Announce(uint64_t commit) override;
   absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) override;
   absl::Status Apply(const packed::CommitRecord& record, Offset first, Offset next) override;
   void DropUncommitted() override;
@@ -74,6 +75,7 @@ class RocksTaskState : public TaskState {
   const GiveBack give_back_;
   std::map<std::string, std::unique_ptr<StepStore>> stores_;  // by prefix, so that keys come out in order
   LogPosition position_;  // of the newest commit applied; what is on disk, but for restore_.batch
+  std::string announcement_;  // of the next commit to be encoded
   Encoded encoded_;
   Restore restore_;
 };

@@ -46,9 +46,10 @@ absl::Status CommitPipeline::Open() {
   Close();
   ProducerOptions options;
   options.client_id = transactional_id_;
-  // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
+  // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end. The
+  // first record of each partition and transaction takes the brokers longest.
   options.linger_us =
-      std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 5 * kMillisecond, 50 * kMillisecond);
+      std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);
   for (const SinkPlan& sink : runtime_.plan->sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;

@@ -13,6 +13,10 @@
 // Before 5 nothing has left the overlay; a failure there means abort, drop the overlay, reopen. After 5 nothing can fail
 // but this process, and then the changelog has it all.
 //
+// Long before 1, as soon as rows have come, each task announces its commit in its changelog (Task::Announce): the first part
+// of the commit's record, empty. The brokers make a partition part of a transaction, and verify that it is, at its first
+// record; a commit that began with this would wait for it. An announcement is read like any part: never without the rest.
+//
 // Commits are pipelined: while 4 and 5 of commit n wait for the brokers, the tasks go on with the rows of n+1, in an
 // overlay of their own and in a transaction of the thread's other producer. What keeps this exactly once:
 //

@@ -153,6 +153,8 @@ absl::Status StreamThread::AdvanceAll() {
   const bool moved = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->PositionMoved(); });
   if ((dirty || pipeline_.transaction()->open()) && dirty_since_us_ < 0) dirty_since_us_ = now;
   if (moved && moved_since_us_ < 0) moved_since_us_ = now;
+  if (!dirty && !pipeline_.transaction()->open()) return absl::OkStatus();
+  for (const auto& task : tasks_) TM_RETURN_IF_ERROR(task->Announce());
   return absl::OkStatus();
 }
 

@@ -82,6 +82,9 @@ class Task {
   bool AdvancePending() const { return advance_again_; }
 
   // ---- The commit.
+  // Writes the first part of the next commit's changelog record into the transaction, once: only where that commit is going
+  // to be prepared, as of every task while the transaction is open.
+  absl::Status Announce();
   // Puts results, packed rows and the changelog record into the transaction. What is processed from now on belongs to the
   // next commit, which can't be prepared before this one is applied.
   absl::Status PrepareCommit();
@@ -112,6 +115,7 @@ class Task {
   Mark InputMark(const Node& node) const;
   Output* SideOutput(const std::string& topic, const Schema& schema);
   packed::CommitRecord MakeRecord() const;
+  std::string Changelog() const;
   absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);
   const Plan& plan() const { return *runtime_.plan; }
 
@@ -136,6 +140,7 @@ class Task {
   bool position_moved_ = false;
   bool advance_again_ = false;
   std::optional<packed::CommitRecord> prepared_;
+  bool announced_ = false;  // of the next commit to be prepared
   std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
 };
 

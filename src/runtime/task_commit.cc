@@ -13,6 +13,15 @@
 
 namespace tidemark {
 
+std::string Task::Changelog() const { return ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]); }
+
+absl::Status Task::Announce() {
+  if (announced_ || MutationActive(Mutation::kChangelogOutsideTransaction)) return absl::OkStatus();
+  announced_ = true;
+  const std::string value = state_->Announce((prepared_ ? prepared_->commit() : commit_) + 1);
+  return transaction_->Produce(Changelog(), {{partition_, std::nullopt, value, nullptr}});
+}
+
 absl::Status Task::PrepareCommit() {
   if (prepared_) return absl::InternalError("a commit is prepared before the last one is applied");
   const uint64_t commit = commit_ + 1;
@@ -28,8 +37,8 @@ absl::Status Task::PrepareCommit() {
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
   std::vector<OutRecord> records;
   for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
-  dirty_ = position_moved_ = false;
-  const std::string topic = ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]);
+  dirty_ = position_moved_ = announced_ = false;
+  const std::string topic = Changelog();
   if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
   return transaction_->Produce(topic, records);
 }
@@ -112,7 +121,7 @@ std::vector<std::pair<TopicPartition, Offset>> Task::CommittedPositions() const 
 }
 
 std::pair<TopicPartition, Offset> Task::TrimBefore() const {
-  return {{ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]), partition_}, state_->trim_before()};
+  return {{Changelog(), partition_}, state_->trim_before()};
 }
 
 TaskStatus Task::status() const {

@@ -25,6 +25,10 @@ class FakeState final : public TaskState {
   absl::Status Clear() override { return absl::OkStatus(); }
   absl::Status Replay(Offset, std::string_view) override { return absl::OkStatus(); }
   absl::Status FinishReplay(Offset) override { return absl::OkStatus(); }
+  std::string Announce(uint64_t commit) override {
+    calls_->push_back(absl::StrCat("announce ", commit));
+    return "announcement";
+  }
   absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) override {
     calls_->push_back("encode");
     return std::vector<std::string>{record->SerializeAsString()};
@@ -235,6 +239,24 @@ TEST_F(CommitTest, RowsOfTheNextCommitGoIntoTheOtherTransactionWhileThisOneIsDec
                                   "apply commit 1 at [0, 1)", "encode", "other: produce " + changelog(),
                                   "other: flush", "other: send_offsets generation 7", "other: commit",
                                   "apply commit 2 at [0, 1)"));
+}
+
+TEST_F(CommitTest, AnAnnouncementIsWrittenOnceACommitIntoItsTransaction) {
+  const auto task = Open(0);
+  ASSERT_TRUE(task->Announce().ok());
+  ASSERT_TRUE(task->Announce().ok());
+  ASSERT_TRUE(Begin({task.get()}).ok());
+  calls_.clear();
+  ASSERT_TRUE(task->Announce().ok()) << "while the commit before it is being decided";
+  ASSERT_TRUE(task->Announce().ok());
+  EXPECT_THAT(calls_, ElementsAre("announce 2", "other: begin", "other: produce " + changelog()));
+  ASSERT_TRUE(Finish().ok());
+  EXPECT_EQ(disks_[0]->commit(), 1u);
+  ASSERT_TRUE(Commit({task.get()}).ok());
+  EXPECT_EQ(disks_[0]->commit(), 2u);
+  calls_.clear();
+  ASSERT_TRUE(task->Announce().ok());
+  EXPECT_THAT(calls_, ElementsAre("announce 3", "begin", "produce " + changelog()));
 }
 
 TEST_F(CommitTest, ACommitThatFailsBeforeTheDecisionTouchesNoState) {

@@ -28,6 +28,7 @@ absl::Status StateWorld::Open() {
   current_ = committed_;
   applied_ = commit_;
   deciding_.reset();
+  announced_.clear();
   return CheckAll();
 }
 
@@ -42,6 +43,7 @@ absl::Status StateWorld::HandOver() {
   state_.reset();
   TM_ASSIGN_OR_RETURN(state_, dir_->Take(Task()));
   current_ = committed_;
+  announced_.clear();
   const packed::CommitRecord* record = state_->committed();
   if ((record == nullptr ? 0 : record->commit()) != commit_) return Difference("hand-over lost the commit record");
   if (state_->overlay_bytes() != 0) return Difference("hand-over kept uncommitted writes");
@@ -51,6 +53,7 @@ absl::Status StateWorld::HandOver() {
 absl::Status StateWorld::RestoreFromNothing() {
   TM_RETURN_IF_ERROR(FinishCommit());
   state_->DropUncommitted();
+  announced_.clear();
   TM_RETURN_IF_ERROR(state_->Clear());
   if (state_->committed() != nullptr || state_->changelog_next() != 0)
     return Difference("Clear kept the commit record");
@@ -69,13 +72,19 @@ void StateWorld::Delete(const std::string& step, const std::string& key) {
   current_[step].erase(key);
 }
 
+void StateWorld::Announce() {
+  if (announced_.empty()) announced_.push_back(state_->Announce(commit_ + 1));
+}
+
 absl::Status StateWorld::BeginCommit(bool committed) {
   TM_RETURN_IF_ERROR(FinishCommit());
   encoded_.Clear();
   encoded_.set_commit(commit_ + 1);
   encoded_.set_identity("0123456789abcdef");
   encoded_.add_inputs()->set_offset(static_cast<int64_t>(commit_) * 10);
-  TM_ASSIGN_OR_RETURN(const std::vector<std::string> values, state_->EncodeCommit(&encoded_));
+  TM_ASSIGN_OR_RETURN(std::vector<std::string> values, state_->EncodeCommit(&encoded_));
+  values.insert(values.begin(), announced_.begin(), announced_.end());
+  announced_.clear();
   for (const std::string& value : values) {
     if (value.size() >= 512 << 10) return Difference(absl::StrCat("a changelog record of ", value.size(), " bytes"));
   }
@@ -93,6 +102,7 @@ absl::Status StateWorld::FinishCommit() {
   deciding_.reset();
   if (!committed) {
     state_->DropUncommitted();
+    announced_.clear();
     current_ = committed_;
     return CheckAll();
   }
@@ -219,7 +229,8 @@ class Walk {
 
   absl::Status Step() {
     const uint64_t dice = Below(1000);
-    if (dice < 450) return world_.Put(Step_(), Key(), Value()), absl::OkStatus();
+    if (dice < 430) return world_.Put(Step_(), Key(), Value()), absl::OkStatus();
+    if (dice < 450) return world_.Announce(), absl::OkStatus();
     if (dice < 600) return world_.Delete(Step_(), Key()), absl::OkStatus();
     if (dice < 680) return world_.CheckGet(Step_(), Key());
     if (dice < 720) return world_.CheckScan(Step_(), Key(), Key());

@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -42,6 +43,8 @@ class StateWorld {
 
   void Put(const std::string& step, const std::string& key, const std::string& value);
   void Delete(const std::string& step, const std::string& key);
+  // The next commit's first record, once; it stands in the log where that commit's other records will.
+  void Announce();
   // A transaction up to its decision, known only to the log as yet: what is written from now on is the next one's.
   absl::Status BeginCommit(bool committed);
   // The decision becomes known: Apply, or DropUncommitted. Nothing to do where none is pending.
@@ -76,6 +79,7 @@ class StateWorld {
   uint64_t applied_ = 0;           // and of the last that the state knows of
   std::optional<bool> deciding_;   // between BeginCommit and FinishCommit: whether it is committed
   packed::CommitRecord encoded_;   // of the last BeginCommit
+  std::vector<std::string> announced_;  // by the commit that comes next
   Offset first_ = 0, behind_ = 0;  // its records
 };
 
