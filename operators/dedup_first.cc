@@ -34,7 +34,8 @@ class DedupFirst final : public Operator {
     ledger_->passed += passed;
     ledger_->out += passed;
     if (passed == 0) return absl::OkStatus();
-    return emitter.Emit(shape_.PassThrough(passed == n ? batch : TakeRows(batch, rows_)));
+    const Batch out = shape_.PassThrough(batch);
+    return emitter.Emit(passed == n ? out : TakeRows(out, rows_));
   }
 
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& /*emitter*/) override {

@@ -42,7 +42,7 @@ absl::Status FilterOperator::ProcessBatch(int /*input*/, const Batch& batch, Emi
   ledger_->passed += selection.size();
   ledger_->out += selection.size();
   if (selection.size() == 0) return absl::OkStatus();
-  return emitter.Emit(shape_.PassThrough(selection.Apply(batch)));
+  return emitter.Emit(selection.Apply(shape_.PassThrough(batch)));
 }
 
 }  // namespace tidemark

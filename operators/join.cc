@@ -48,12 +48,12 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
   for (const int32_t match : matches_) unmatched += match < 0;
   if (unmatched > 0) TM_RETURN_IF_ERROR(EmitUnmatched(batch, matches_, emitter));
 
-  Batch stream = batch;
+  Batch stream = shape_.PassThrough(batch);
   if (!spec_.left && unmatched > 0) {
     ledger.unmatched += unmatched;
     std::vector<uint8_t> keep(n);
     for (int64_t i = 0; i < n; ++i) keep[i] = matches_[i] >= 0;
-    stream = Selection(keep, HiddenOps(*batch)).Apply(batch);
+    stream = Selection(keep, HiddenOps(*batch)).Apply(stream);
     std::erase_if(matches_, [](int32_t match) { return match < 0; });
     unmatched = 0;
   }
@@ -63,7 +63,8 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
 
   TM_ASSIGN_OR_RETURN(const auto positions, Positions(matches_, unmatched));
   std::vector<std::shared_ptr<arrow::Array>> columns;
-  for (size_t c = 0; c < shape_.input.size(); ++c) columns.push_back(stream->column(static_cast<int>(c)));
+  const auto passed = static_cast<int>(shape_.passed.size());
+  for (int c = 0; c < passed; ++c) columns.push_back(stream->column(c));
   for (const size_t c : spec_.columns) {
     TM_ASSIGN_OR_RETURN(auto column,
                         FromArrow(arrow::compute::Take(*table->rows()->column(static_cast<int>(c)), *positions,
@@ -71,7 +72,8 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
                                   "joining"));
     columns.push_back(std::move(column));
   }
-  return emitter.Emit(shape_.Assemble(std::move(columns), *stream));
+  for (int c = passed; c < stream->num_columns(); ++c) columns.push_back(stream->column(c));
+  return emitter.Emit(arrow::RecordBatch::Make(shape_.batch_schema, stream->num_rows(), std::move(columns)));
 }
 
 // Retractions don't go to the topic: it gets the rows that came, once.

@@ -1,5 +1,6 @@
 #include "operators/step.h"
 
+#include <numeric>
 #include <utility>
 
 #include <arrow/array.h>
@@ -18,6 +19,19 @@ std::shared_ptr<arrow::Array> Wrap(const std::vector<T>& values, const std::shar
       arrow::ArrayData::Make(type, static_cast<int64_t>(values.size()), {nullptr, std::move(buffer)}, 0));
 }
 
+std::vector<size_t> Passed(const Node& node) {
+  if (node.passed) return *node.passed;
+  std::vector<size_t> all(node.input.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return all;
+}
+
+Schema Select(const Schema& schema, const std::vector<size_t>& columns) {
+  Schema selected;
+  for (const size_t c : columns) selected.Add(schema[c]);
+  return selected;
+}
+
 }  // namespace
 
 StepShape::StepShape(const Node& node)
@@ -26,22 +40,28 @@ StepShape::StepShape(const Node& node)
       output(node.output),
       input_hidden(node.input_hidden),
       hidden(node.hidden),
-      batch_schema(BatchSchema(node.output, node.hidden)) {}
+      batch_schema(BatchSchema(node.output, node.hidden)),
+      passed(Passed(node)),
+      passed_schema(BatchSchema(Select(node.input, passed), node.hidden)) {}
+
+void StepShape::AppendHidden(const arrow::RecordBatch& from, std::vector<std::shared_ptr<arrow::Array>>* columns) const {
+  for (int h = 0; h < kHiddenCount; ++h) {
+    if (!hidden.Has(static_cast<Hidden>(h))) continue;
+    columns->push_back(from.column(HiddenIndex(input, input_hidden, static_cast<Hidden>(h))));
+  }
+}
 
 Batch StepShape::Assemble(std::vector<std::shared_ptr<arrow::Array>> visible, const arrow::RecordBatch& from) const {
-  for (int h = 0; h < kHiddenCount; ++h) {
-    if (hidden.Has(static_cast<Hidden>(h))) {
-      visible.push_back(from.column(HiddenIndex(input, input_hidden, static_cast<Hidden>(h))));
-    }
-  }
+  AppendHidden(from, &visible);
   return arrow::RecordBatch::Make(batch_schema, from.num_rows(), std::move(visible));
 }
 
 Batch StepShape::PassThrough(const Batch& batch) const {
-  if (hidden == input_hidden) return batch;
-  std::vector<std::shared_ptr<arrow::Array>> visible;
-  for (size_t c = 0; c < output.size(); ++c) visible.push_back(batch->column(static_cast<int>(c)));
-  return Assemble(std::move(visible), *batch);
+  if (passed.size() == input.size() && hidden == input_hidden) return batch;
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (const size_t c : passed) columns.push_back(batch->column(static_cast<int>(c)));
+  AppendHidden(*batch, &columns);
+  return arrow::RecordBatch::Make(passed_schema, batch->num_rows(), std::move(columns));
 }
 
 Batch MakeBatch(const StepShape& shape, std::vector<std::shared_ptr<arrow::Array>> visible,

@@ -25,13 +25,18 @@ struct StepShape {
   // A batch of the output's shape: these visible columns and, of the hidden ones, those of `from` (a batch of the
   // input's shape, with the same rows).
   Batch Assemble(std::vector<std::shared_ptr<arrow::Array>> visible, const arrow::RecordBatch& from) const;
-  // The same rows with fewer hidden columns, for steps whose visible columns are those of the input.
+  // The same rows with the columns that are passed on, visible and hidden, for steps whose output has no others. A join's
+  // has, between these.
   Batch PassThrough(const Batch& batch) const;
+
+  void AppendHidden(const arrow::RecordBatch& from, std::vector<std::shared_ptr<arrow::Array>>* columns) const;
 
   std::string name;
   Schema input, output;
   HiddenSet input_hidden, hidden;
   std::shared_ptr<arrow::Schema> batch_schema;  // of the output
+  std::vector<size_t> passed;                   // visible columns of the input that PassThrough passes on
+  std::shared_ptr<arrow::Schema> passed_schema;
 };
 
 // The hidden columns of rows that an operator makes itself. Unless given, source and partition are 0 and the offset is

@@ -18,10 +18,11 @@ namespace {
 
 constexpr size_t kEmitRows = 4096;
 // Where a commit's pairs make more groups than this share of them, adding them up costs more than it saves downstream,
-// and the commits that follow don't. Fewer pairs tell nothing.
-constexpr double kTooManyGroups = 0.6;
+// and the commits that follow don't, unless they are much larger. Fewer pairs tell nothing.
+constexpr double kTooManyGroups = 0.8;
 constexpr size_t kTellingPairs = 64;
 constexpr int kDirectCommits = 31;  // until the share is looked at again
+constexpr size_t kMuchLarger = 2;
 
 // What a partial row has beside its key and its aggregates.
 struct PartialRows {
@@ -56,8 +57,8 @@ class WindowPartial final : public Operator {
   absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
     if (batch->num_rows() == 0) return absl::OkStatus();
     TM_RETURN_IF_ERROR(rows_.Pair(batch, kMinTime, ledger_, emitter, &pairs_));
-    if (direct_commits_ > 0) return EmitRows(*batch, emitter);
     paired_ += pairs_.rows.size();
+    if (direct_commits_ > 0) return EmitRows(*batch, emitter);
     TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
     rows_.Add(batch, pairs_, &groups_);
     return absl::OkStatus();
@@ -71,9 +72,10 @@ class WindowPartial final : public Operator {
       }
     }
     if (direct_commits_ > 0) {
-      --direct_commits_;
+      direct_commits_ = paired_ >= kMuchLarger * told_ ? 0 : direct_commits_ - 1;
     } else if (paired_ >= kTellingPairs && static_cast<double>(groups_.slots()) > kTooManyGroups * paired_) {
       direct_commits_ = kDirectCommits;
+      told_ = paired_;
     }
     paired_ = 0;
     groups_.Clear();
@@ -130,7 +132,8 @@ class WindowPartial final : public Operator {
   WindowRows rows_;
   StepLedger* ledger_ = nullptr;
   GroupSet groups_;         // of this commit
-  size_t paired_ = 0;       // pairs in them
+  size_t paired_ = 0;       // pairs of this commit
+  size_t told_ = 0;         // of the commit that had too many groups
   int direct_commits_ = 0;  // to go in which pairs aren't added up
   WindowPairs pairs_;       // scratch
 };

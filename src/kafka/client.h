@@ -92,6 +92,8 @@ class Consumer {
   // one have offset -1. Unavailable on a time-out.
   virtual absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) = 0;
+  // The end of a partition that is read (its high watermark) as the last answer to a fetch told it; -1: none has. Asks nobody.
+  virtual Offset KnownEnd(const TopicPartition& partition) const = 0;
   // Non-transactional commit, synchronous (external sinks).
   virtual absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) = 0;
 

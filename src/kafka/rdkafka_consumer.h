@@ -43,6 +43,7 @@ class RdConsumer : public Consumer {
   std::shared_ptr<const GroupMetadata> Group() override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) override;
+  Offset KnownEnd(const TopicPartition& partition) const override;
   absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) override;
   absl::Status Close(bool leave_group) override;
 

@@ -43,6 +43,13 @@ absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdConsumer::Committed(
   return committed;
 }
 
+Offset RdConsumer::KnownEnd(const TopicPartition& partition) const {
+  int64_t start = 0, end = 0;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_get_watermark_offsets(handle_->rk(), partition.topic.c_str(), partition.partition, &start, &end);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR && end >= 0 ? end : -1;
+}
+
 absl::Status RdConsumer::CommitOffsets(const std::vector<OffsetToCommit>& offsets) {
   if (offsets.empty()) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const PartitionList list, NewOffsetList(offsets));

@@ -241,6 +241,8 @@ struct Node {
   Schema output;
   HiddenSet hidden;
   StepMode mode;
+  // Filters, joins and dedups that keep the first row: the columns of `input` that `output` begins with, ascending.
+  std::optional<std::vector<size_t>> passed;
 };
 
 // An internal topic between two stages, or between a stage and an external sink.

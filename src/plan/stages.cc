@@ -315,6 +315,7 @@ void Cutter::Run() {
   if (!diagnostics_.ok()) return;
   for (size_t i = 0; i < plan_.sinks.size(); ++i) PlaceSink(i);
   NeedPlaces(may_fail_, nodes_, &needs_);
+  DropUnreadColumns(may_fail_, &nodes_);
   InferHidden(needs_, &nodes_, &plan_);
   for (Node& node : nodes_) {
     // The final phase knows the rows that the partial phase has seen.

@@ -1,5 +1,5 @@
 // The cut into stages: where rows must move to another key, a repartition is put in; what remains connected is a stage.
-// Then, backwards from what later steps need, which hidden columns travel. Internal to src/plan.
+// Then, backwards from what later steps need, which columns travel. Internal to src/plan.
 #pragma once
 
 #include <vector>
@@ -25,6 +25,9 @@ void NeedPlaces(const std::vector<bool>& may_fail, const std::vector<Node>& node
 // Input and output hidden columns of all nodes, edges, sources and sinks of the draft `nodes`, whose inputs are
 // positions among themselves. `needs` holds, for each node, what its own work reads.
 void InferHidden(const std::vector<HiddenSet>& needs, std::vector<Node>* nodes, Plan* plan);
+
+// Takes columns that nothing reads out of the inputs and outputs of the draft `nodes`, and renumbers what refers to them.
+void DropUnreadColumns(const std::vector<bool>& may_fail, std::vector<Node>* nodes);
 
 // The connected parts of `nodes`, as plan->stages in topological order; their indices into plan->edges.
 void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* plan);

@@ -42,7 +42,8 @@ StreamThread::StreamThread(const Runtime& runtime, int index)
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
       group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
-      pipeline_(runtime, transactional_id_) {
+      pipeline_(runtime, transactional_id_),
+      pace_(runtime.plan->commit_interval_us) {
   const absl::MutexLock lock(&mutex_);
   status_.commit_histogram.assign(std::size(kCommitBucketsMs) + 1, 0);
 }
@@ -68,6 +69,8 @@ absl::Status StreamThread::Start() {
 void StreamThread::DropTasks() {
   tasks_.clear();
   task_of_.clear();
+  sources_.clear();
+  pace_.Reset();
   openers_.reset();
   dirty_since_us_ = moved_since_us_ = -1;
 }
@@ -115,7 +118,7 @@ int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
   if (state_ == State::kOpening) return std::clamp<int64_t>(retry_at_us_ - now, 0, max_wait_us);
   // The decision of a commit in flight wakes the consumer, and the next commit can't begin before.
   if (pipeline_.InFlight() || dirty_since_us_ < 0) return max_wait_us;
-  return std::clamp<int64_t>(dirty_since_us_ + runtime_.plan->commit_interval_us - now, 0, max_wait_us);
+  return std::clamp<int64_t>(dirty_since_us_ + pace_.interval_us() - now, 0, max_wait_us);
 }
 
 Task* StreamThread::TaskOf(const TopicPartition& partition) const {
@@ -162,7 +165,7 @@ absl::Status StreamThread::CommitIfDue() {
   TM_ASSIGN_OR_RETURN(const bool free, FinishCommit(0));
   if (!free) return absl::OkStatus();
   const int64_t now = runtime_.clock->MonotonicUs();
-  const bool rows_due = dirty_since_us_ >= 0 && now - dirty_since_us_ >= runtime_.plan->commit_interval_us;
+  const bool rows_due = dirty_since_us_ >= 0 && now - dirty_since_us_ >= pace_.interval_us();
   const int64_t position_wait = runtime_.control->until_end ? 0 : kPositionCommitUs;
   const bool positions_due = moved_since_us_ >= 0 && now - moved_since_us_ >= position_wait;
   return rows_due || positions_due ? BeginCommit() : absl::OkStatus();
@@ -185,7 +188,16 @@ absl::Status StreamThread::BeginCommit() {
   commit_began_us_ = runtime_.clock->MonotonicUs();
   TM_RETURN_IF_ERROR(pipeline_.Begin(tasks, group_, consumer_.get()));
   dirty_since_us_ = moved_since_us_ = -1;
+  ObservePace();
   return absl::OkStatus();
+}
+
+void StreamThread::ObservePace() {
+  std::vector<CommitPace::Input> inputs;
+  for (const TopicPartition& source : sources_) {
+    inputs.push_back({task_of_.at(source)->position(source.topic), consumer_->KnownEnd(source)});
+  }
+  pace_.Observe(commit_began_us_, std::move(inputs));
 }
 
 // True: no commit is in flight any more.

@@ -34,6 +34,7 @@
 
 #include "src/kafka/client.h"
 #include "src/runtime/commit.h"
+#include "src/runtime/commit_pace.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/task.h"
 #include "src/runtime/task_opener.h"
@@ -96,6 +97,7 @@ class StreamThread {
   absl::Status AbortTransaction();
   void DropTasks();
   int64_t WaitUs(int64_t max_wait_us) const;
+  void ObservePace();
   std::vector<Task*> TasksToCommit() const;
   Task* TaskOf(const TopicPartition& partition) const;
   void Publish(bool with_tasks);
@@ -107,12 +109,14 @@ class StreamThread {
   State state_ = State::kUnassigned;
   std::unique_ptr<Consumer> consumer_;
   CommitPipeline pipeline_;
+  CommitPace pace_;
   int64_t commit_began_us_ = 0;  // of the commit in flight; monotonic
   std::shared_ptr<const GroupMetadata> group_;  // copied when the assignment arrived
   std::vector<TopicPartition> assigned_;
   std::optional<std::vector<std::unique_ptr<TaskOpener>>> openers_;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::map<TopicPartition, Task*> task_of_;
+  std::vector<TopicPartition> sources_;  // of the tasks
   int64_t dirty_since_us_ = -1;  // monotonic; -1: nothing to commit
   int64_t moved_since_us_ = -1;  // only positions over control records have moved
   int64_t retry_at_us_ = 0;      // opening waits until then after a failure

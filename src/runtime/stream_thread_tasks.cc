@@ -130,10 +130,17 @@ absl::Status StreamThread::BeginRunning() {
   }
   std::vector<std::pair<TopicPartition, Offset>> positions;
   task_of_.clear();
+  sources_.clear();
+  pace_.Reset();
+  const auto is_source = [&](const TopicPartition& input) {
+    const std::vector<SourcePlan>& sources = runtime_.plan->sources;
+    return std::any_of(sources.begin(), sources.end(), [&](const SourcePlan& s) { return s.topic == input.topic; });
+  };
   for (const auto& task : tasks_) {
     for (const TopicPartition& input : task->inputs()) {
       positions.emplace_back(input, task->position(input.topic));
       task_of_[input] = task.get();
+      if (is_source(input)) sources_.push_back(input);
     }
   }
   TM_RETURN_IF_ERROR(consumer_->Assign(positions));

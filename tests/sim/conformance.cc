@@ -98,6 +98,10 @@ const ConformanceScript kScripts[] = {
      "the record and its end\n"
      "then: nothing\n",
      false},
+    {SCRIPT(TheEndIsKnownFromFetches),
+     "before anything is read: -1\n"
+     "then: 4\n",
+     false},
     {SCRIPT(ASeekMovesAndNothingOldComes),
      "0: 0=a 1=b 2=c 3=d end 5, 1: 2=y 3=z end 5\n"
      "0: 2=c 3=d end 5, 1: 3=z end 5\n"

@@ -64,6 +64,27 @@ std::string AnEndIsToldOncePerArrival(const ConformanceWorld& world) {
   return kit.Trace();
 }
 
+std::string TheEndIsKnownFromFetches(const ConformanceWorld& world) {
+  Kit kit(world);
+  const TopicPartition tp{kit.Topic("t", 1), 0};
+  auto producer = kit.NewProducer("p");
+  kit.Write(producer.get(), tp, {"a", "b"});
+  kit.Must(producer->Begin(), "Begin");
+  kit.Must(producer->Produce(tp.topic, {{0, "k", "c", nullptr}}), "Produce");
+  kit.Must(producer->Flush(), "Flush");
+  auto reader = NewReader(&kit);
+  kit.Line("before anything is read: ", reader->KnownEnd(tp));
+  kit.Must(reader->Assign({{tp, 0}}), "Assign");
+  kit.Until("the end behind the open transaction", [&] {
+    kit.Must(reader->Poll(20'000, 100).status(), "Poll");
+    return reader->KnownEnd(tp) == 4;
+  });
+  kit.Line("then: ", reader->KnownEnd(tp));
+  kit.Must(producer->Abort(), "Abort");
+  kit.Must(reader->Close(false), "Close");
+  return kit.Trace();
+}
+
 std::string ASeekMovesAndNothingOldComes(const ConformanceWorld& world) {
   Kit kit(world);
   const std::string topic = kit.Topic("t", 2);

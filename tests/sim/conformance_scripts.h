@@ -26,6 +26,7 @@ std::string TopicsAreCreatedOnce(const ConformanceWorld& world);
 
 // conformance_read.cc
 std::string AnEndIsToldOncePerArrival(const ConformanceWorld& world);
+std::string TheEndIsKnownFromFetches(const ConformanceWorld& world);
 std::string ASeekMovesAndNothingOldComes(const ConformanceWorld& world);
 std::string APausedPartitionIsSilent(const ConformanceWorld& world);
 

@@ -246,6 +246,11 @@ absl::Status SimConsumer::Read(size_t max_records, PollResult* result) {
   return absl::OkStatus();
 }
 
+Offset SimConsumer::KnownEnd(const TopicPartition& tp) const {
+  const auto part = parts_.find(tp);
+  return part == parts_.end() ? -1 : part->second.end_seen;
+}
+
 absl::Status SimConsumer::ReadPartition(const TopicPartition& tp, Part* part, size_t max_records, PollResult* result) {
   if (part->paused || part->failed || part->position == -1) return absl::OkStatus();
   const SimPartition* partition = cluster_->log().Find(tp);
@@ -258,6 +263,7 @@ absl::Status SimConsumer::ReadPartition(const TopicPartition& tp, Part* part, si
                                               partition->start, " to ", partition->end));
   }
   const Offset end = partition->End(options_.isolation);
+  part->end_seen = partition->end;
   std::vector<SimRecord> records;
   while (part->position < end && records.size() < max_records) {
     const SimRecord& record = partition->At(part->position++);

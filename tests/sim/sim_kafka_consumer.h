@@ -47,6 +47,7 @@ class SimConsumer : public Consumer {
   std::shared_ptr<const GroupMetadata> Group() override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) override;
+  Offset KnownEnd(const TopicPartition& partition) const override;
   absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) override;
   absl::Status Close(bool leave_group) override;
 
@@ -56,6 +57,7 @@ class SimConsumer : public Consumer {
     bool paused = false;
     bool failed = false;  // out of range, said so, waits for a seek
     std::optional<Offset> end_told;
+    Offset end_seen = -1;
   };
   enum class Membership { kNone, kJoining, kAssigned, kStable, kRevoked };
 

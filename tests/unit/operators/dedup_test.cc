@@ -35,6 +35,16 @@ TEST(DedupFirst, ADuplicateInsideWithinIsDroppedAndOneAtItsEndIsNot) {
   h.CheckLedger();
 }
 
+TEST(DedupFirst, LeavesOutColumnsThatArentPassed) {
+  Node node = DedupNode(kById, 100, 1000);
+  node.passed = {1};
+  node.output = Schema({kById[1]});
+  Harness h(node);
+  h.Process({Row(1, 1, 1000), Row(1, 2, 1001), Row(2, 3, 1000)});
+  h.Process({Row(3, 4, 1000)});
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("1", "3", "4"));
+}
+
 TEST(DedupFirst, AnOlderRowIsADuplicateHoweverOld) {
   Harness h(DedupNode(kById, 100, 100'000));
   h.Process({Row(1, 1, 1000), Row(1, 2, 100), Row(1, 3, -5000)});

@@ -78,6 +78,21 @@ TEST(Join, LeftKeepsThemWithNulls) {
   h.CheckLedger();
 }
 
+TEST(Join, LeavesOutColumnsThatArentPassedButNotOfRowsWithoutAMatch) {
+  for (const bool left : {false, true}) {
+    Node node = JoinNode(left);
+    node.passed = {1};
+    node.output = Columns("v int64, name string null");
+    Harness h(node, {{"locations", Locations()}});
+    h.Process(Rows());
+    std::vector<std::string> expected = {"10|new", "40|three", "50|new"};
+    if (left) expected = {"10|new", "20|NULL", "30|NULL", "40|three", "50|new"};
+    EXPECT_EQ(CellsText(h.out().rows), expected);
+    EXPECT_EQ(h.out().rows.back().time, 5);
+    EXPECT_THAT(CellsText(h.out().unmatched), ElementsAre("2|20", "NULL|30"));
+  }
+}
+
 TEST(Join, AKeyOfSeveralColumnsMatchesAsAWholeAndNeverOnNull) {
   constexpr std::string_view kTable = "a string null, b int32, x double";
   const auto table = Table(

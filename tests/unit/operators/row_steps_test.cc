@@ -30,6 +30,23 @@ TEST(Filter, ARowWhoseConditionIsFalseOrNullIsFiltered) {
   h.CheckLedger();
 }
 
+TEST(Filter, LeavesOutColumnsThatArentPassed) {
+  Node node = MakeNode(FilterSpec{"a > 1"}, kSchema, AllHidden(), Columns("b int64"));
+  node.passed = {1};
+  Harness h(node);
+  h.Process({{{int64_t{1}, int64_t{5}}}, {.cells = {int64_t{2}, int64_t{6}}, .time = 7}});
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("6"));
+  EXPECT_EQ(h.out().rows[0].time, 7);
+}
+
+TEST(Filter, RowsWithoutAnyColumnAreStillCounted) {
+  Node node = MakeNode(FilterSpec{"a > 1"}, kSchema, AllHidden(), Schema());
+  node.passed.emplace();
+  Harness h(node);
+  h.Process({{{int64_t{1}, int64_t{5}}}, {{int64_t{2}, int64_t{6}}}, {{int64_t{3}, int64_t{6}}}});
+  EXPECT_EQ(h.out().rows.size(), 2u);
+}
+
 TEST(Filter, ARowOnWhichTheConditionFailsGoesToTheDeadLetters) {
   Harness h(MakeNode(FilterSpec{"10 / b > 1"}, kSchema, AllHidden(), kSchema));
   h.Process({{{int64_t{1}, int64_t{0}}}, {{int64_t{2}, int64_t{2}}}, {{int64_t{3}, int64_t{100}}}});
