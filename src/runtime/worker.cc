@@ -96,7 +96,7 @@ class Worker {
     // docs/topology.md, `memory`, says what the rest is for.
     state.memory_bytes = plan_.memory_bytes / 8;
     state.flush_bytes = std::min(state.flush_bytes, plan_.memory_bytes / 64);
-    operator_memory_.emplace(plan_.memory_bytes / 2);
+    operator_memory_.emplace(plan_.memory_bytes / 8 * 3);
     runtime_.operator_memory = &*operator_memory_;
     TM_ASSIGN_OR_RETURN(state_, StateDir::Open(options_.state_dir, state));
     runtime_.state = state_.get();
@@ -109,6 +109,7 @@ class Worker {
     runtime_.tables = tables_.get();
     runtime_.options.prefetch_bytes =
         std::min(runtime_.options.prefetch_bytes, plan_.memory_bytes / 32 / ThreadCount());
+    runtime_.options.commit_bytes = std::min(runtime_.options.commit_bytes, plan_.memory_bytes / 32 / ThreadCount());
     if (options_.until_end) {
       watcher_.emplace(runtime_, options_.close_windows);
       TM_RETURN_IF_ERROR(watcher_->TakeEnds());
