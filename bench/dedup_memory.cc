@@ -1,5 +1,5 @@
-// What dedup of many ids costs in memory, CPU and disk reads: feeds ids straight into DedupFirst over the state layer of a
-// worker, as several tasks of one process would, and prints a JSON line every tenth of the way.
+// What dedup of many ids costs in memory, CPU and disk reads: feeds ids straight into DedupFirst over the state layer
+// of a worker, as several tasks of one process would, and prints a JSON line every tenth of the way.
 //
 //     bench_dedup_memory --ids 100000000 --tasks 4 --memory_mib 512 --folder DIR
 //

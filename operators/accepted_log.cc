@@ -40,7 +40,8 @@ absl::Status Damaged() { return absl::DataLossError("the state of a dedup step c
 // The bytes of an entry's time.
 absl::StatusOr<size_t> CheckHeader(std::string_view value, size_t key_bytes) {
   if (value.size() < kHeaderBytes || value[0] != kVersion || static_cast<size_t>(value[1]) != key_bytes ||
-      value[2] < 1 || value[2] > 8 || (value.size() - kHeaderBytes) % (key_bytes + static_cast<size_t>(value[2])) != 0) {
+      value[2] < 1 || value[2] > 8 ||
+      (value.size() - kHeaderBytes) % (key_bytes + static_cast<size_t>(value[2])) != 0) {
     return Damaged();
   }
   return static_cast<size_t>(value[2]);

@@ -8,14 +8,14 @@
 //              key, time - bucket start, little-endian. Entries of one bucket have no order.
 // State key 's': for each segment the last commit that the runs cover, 8 bytes, big-endian.
 //
-// A commit adds at most a few small values; where 16 values of one size class (below 4 KiB, below 64 KiB) have gathered in
-// a bucket they are merged. So a bucket is a few dozen keys however many commits wrote it, and a merge writes at most
-// about 1 MiB, whatever the size of the state.
+// A commit adds at most a few small values; where 16 values of one size class (below 4 KiB, below 64 KiB) have gathered
+// in a bucket they are merged. So a bucket is a few dozen keys however many commits wrote it, and a merge writes at
+// most about 1 MiB, whatever the size of the state.
 //
-// What runs cover: when a segment goes from the table to a run, with commit c, all values that exist then are of commits
-// up to c, and the entries of the segment in them are void. A merged value has the greatest commit of its parts, and
-// void entries aren't merged; so at any time an entry of a segment in a value of commit v is void iff v <= c. A value
-// is deleted once that holds for every segment.
+// What runs cover: when a segment goes from the table to a run, with commit c, all values that exist then are of
+// commits up to c, and the entries of the segment in them are void. A merged value has the greatest commit of its
+// parts, and void entries aren't merged; so at any time an entry of a segment in a value of commit v is void iff v <=
+// c. A value is deleted once that holds for every segment.
 #pragma once
 
 #include <array>

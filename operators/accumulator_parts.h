@@ -1,5 +1,5 @@
-// What the kinds of accumulators share: how values are kept in slots, saved and written as columns. Only accumulator*.cc
-// include this.
+// What the kinds of accumulators share: how values are kept in slots, saved and written as columns. Only
+// accumulator*.cc include this.
 #pragma once
 
 #include <cstring>

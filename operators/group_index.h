@@ -1,6 +1,6 @@
 // The hash index of the groups of one window, and the memory of their keys. What an aggregation asks for every row, so
-// it is built for batches of questions: Prefetch and Candidate let the caller have the cache misses of many rows at once.
-// Touched only by the stream thread.
+// it is built for batches of questions: Prefetch and Candidate let the caller have the cache misses of many rows at
+// once. Touched only by the stream thread.
 #pragma once
 
 #include <algorithm>

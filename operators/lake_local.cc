@@ -194,7 +194,8 @@ absl::Status CanWriteIn(const std::string& root, const std::string& folder) {
     return absl::InvalidArgumentError(absl::StrCat("lake ", root, ": ", folder, " is in the way: it isn't a folder"));
   }
   if (access(folder.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("lake ", root, ": ", folder, " can't be written (does it belong to this user?)"));
+  return ErrnoStatus(errno,
+                     absl::StrCat("lake ", root, ": ", folder, " can't be written (does it belong to this user?)"));
 }
 
 }  // namespace

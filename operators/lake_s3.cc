@@ -204,10 +204,11 @@ absl::StatusOr<std::string> InspectS3Lake(const std::string& url) {
   auto bucket = place.files->GetFileInfo(place.bucket);
   if (!bucket.ok()) return S3Status(bucket.status(), absl::StrCat("lake ", url));
   if (bucket->type() == arrow::fs::FileType::NotFound) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("lake ", url, ": there is no bucket ", place.bucket, ", or it may not be seen with these credentials"));
+    return absl::InvalidArgumentError(absl::StrCat("lake ", url, ": there is no bucket ", place.bucket,
+                                                   ", or it may not be seen with these credentials"));
   }
-  return absl::StrCat("lake ", url, ": bucket ", place.bucket, " is there; whether it can be written shows when it is run");
+  return absl::StrCat("lake ", url, ": bucket ", place.bucket,
+                      " is there; whether it can be written shows when it is run");
 }
 
 void FinalizeS3Lakes() {

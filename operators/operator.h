@@ -1,9 +1,9 @@
 // The operator interface: one processing step on one partition, batch in, batches out.
 //
-// An operator is created for a task, opened once and then called by that task's stream thread only. It has no thread, no
-// clock and no rollback of its own: time is a parameter, and any error tears the task down and reopens it, with a new
-// operator object, from the state of its last commit. What an operator keeps between commits in memory must therefore be
-// derivable from its StateStore as of the last PrepareCommit.
+// An operator is created for a task, opened once and then called by that task's stream thread only. It has no thread,
+// no clock and no rollback of its own: time is a parameter, and any error tears the task down and reopens it, with a
+// new operator object, from the state of its last commit. What an operator keeps between commits in memory must
+// therefore be derivable from its StateStore as of the last PrepareCommit.
 //
 // Between two commits the task calls, any number of times and in this order for every arrival: ProcessBatch, then
 // AdvanceWatermark. Then PrepareCommit once. Results must not depend on how rows are cut into batches.
@@ -29,9 +29,10 @@ class TableSnapshot;  // operators/table.h
 
 // Rows of one step by what became of them; see TOPOLOGY's ledger. Counters only grow, are part of the task's commit
 // record and so survive crashes and moves. `in = passed + duplicate + late + filtered + unmatched + dead_lettered +
-// absorbed` for every step; for window steps also `pairs = late_pairs + late_after_idle + closed + open` in (row, window)
-// pairs. In a two-phase aggregation the partial phase counts in, late, dead_lettered, absorbed, pairs and late_pairs; the
-// final phase late_after_idle, closed and open. `open` is a level, not a counter: it is stored like the others.
+// absorbed` for every step; for window steps also `pairs = late_pairs + late_after_idle + closed + open` in (row,
+// window) pairs. In a two-phase aggregation the partial phase counts in, late, dead_lettered, absorbed, pairs and
+// late_pairs; the final phase late_after_idle, closed and open. `open` is a level, not a counter: it is stored like the
+// others.
 struct StepLedger {
   int64_t in = 0, passed = 0, duplicate = 0, late = 0, filtered = 0, unmatched = 0, dead_lettered = 0, absorbed = 0;
   int64_t pairs = 0, late_pairs = 0, late_after_idle = 0, closed = 0, open = 0;
@@ -89,10 +90,10 @@ class Operator {
   // stand in the order of their offsets.
   virtual absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) = 0;
 
-  // The input's watermark has reached `time` (never less than before). Emits what is complete, and returns the watermark
-  // of the output: `time` for operators that hold nothing back, else less, never more, never less than the last one.
-  // Where emitter.Full() becomes true it stops emitting, having deleted from its state what it emitted, and returns the
-  // time completed so far; the runtime commits and calls again with the same `time`.
+  // The input's watermark has reached `time` (never less than before). Emits what is complete, and returns the
+  // watermark of the output: `time` for operators that hold nothing back, else less, never more, never less than the
+  // last one. Where emitter.Full() becomes true it stops emitting, having deleted from its state what it emitted, and
+  // returns the time completed so far; the runtime commits and calls again with the same `time`.
   virtual absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& /*emitter*/) { return time; }
 
   // A commit begins: emits results that go out once a commit and writes to its StateStore all that the next Open needs.

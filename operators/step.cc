@@ -26,12 +26,6 @@ std::vector<size_t> Passed(const Node& node) {
   return all;
 }
 
-Schema Select(const Schema& schema, const std::vector<size_t>& columns) {
-  Schema selected;
-  for (const size_t c : columns) selected.Add(schema[c]);
-  return selected;
-}
-
 }  // namespace
 
 StepShape::StepShape(const Node& node)
@@ -42,9 +36,10 @@ StepShape::StepShape(const Node& node)
       hidden(node.hidden),
       batch_schema(BatchSchema(node.output, node.hidden)),
       passed(Passed(node)),
-      passed_schema(BatchSchema(Select(node.input, passed), node.hidden)) {}
+      passed_schema(BatchSchema(node.input.Select(passed), node.hidden)) {}
 
-void StepShape::AppendHidden(const arrow::RecordBatch& from, std::vector<std::shared_ptr<arrow::Array>>* columns) const {
+void StepShape::AppendHidden(const arrow::RecordBatch& from,
+                             std::vector<std::shared_ptr<arrow::Array>>* columns) const {
   for (int h = 0; h < kHiddenCount; ++h) {
     if (!hidden.Has(static_cast<Hidden>(h))) continue;
     columns->push_back(from.column(HiddenIndex(input, input_hidden, static_cast<Hidden>(h))));

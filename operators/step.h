@@ -25,8 +25,8 @@ struct StepShape {
   // A batch of the output's shape: these visible columns and, of the hidden ones, those of `from` (a batch of the
   // input's shape, with the same rows).
   Batch Assemble(std::vector<std::shared_ptr<arrow::Array>> visible, const arrow::RecordBatch& from) const;
-  // The same rows with the columns that are passed on, visible and hidden, for steps whose output has no others. A join's
-  // has, between these.
+  // The same rows with the columns that are passed on, visible and hidden, for steps whose output has no others. A
+  // join's has, between these.
   Batch PassThrough(const Batch& batch) const;
 
   void AppendHidden(const arrow::RecordBatch& from, std::vector<std::shared_ptr<arrow::Array>>* columns) const;

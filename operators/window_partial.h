@@ -2,8 +2,9 @@
 // window) at the commit's end (columns: src/plan/partial_schema.h). Keeps nothing between commits, so it holds no state
 // and lets the watermark through: what it emits precedes the commit's watermark in the internal topic.
 //
-// Where most rows have a group of their own, adding up is a detour: such commits emit a partial a row at once. Which it is
-// is looked at again every 32 commits, or where they grow (Trino's adaptive partial aggregation does the same). Results don't depend on it.
+// Where most rows have a group of their own, adding up is a detour: such commits emit a partial a row at once. Which it
+// is is looked at again every 32 commits, or where they grow (Trino's adaptive partial aggregation does the same).
+// Results don't depend on it.
 #pragma once
 
 #include <memory>

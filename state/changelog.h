@@ -1,7 +1,8 @@
 // The changelog of a task, as bytes and as bookkeeping; no I/O.
 //
 // A commit is one or several records, each a packed.ChangelogPart, in one transaction; the last part carries the commit
-// record. The first may have been written ahead of the others, with nothing in it. Entries are absolute, so replaying a record twice does no harm.
+// record. The first may have been written ahead of the others, with nothing in it: the commit's announcement. Entries
+// are absolute, so replaying a record twice does no harm.
 //
 // The rewrite keeps a restore bounded. Where the log has grown too long for the state in it, each following commit also
 // carries a range of live state, in key order, until the last key is passed; from then on nothing before the first of

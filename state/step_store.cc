@@ -35,8 +35,8 @@ OverlayRange RangeOf(const StepStore::Overlay& overlay, std::string_view begin, 
 // Sorted sequences as one: the overlay hides what is sealed under the same key, and both hide what the disk has.
 class MergedIterator : public StateIterator {
  public:
-  MergedIterator(TaskDb* db, std::string_view prefix, std::string_view begin, std::string_view end, OverlayRange overlay,
-                 OverlayRange sealed)
+  MergedIterator(TaskDb* db, std::string_view prefix, std::string_view begin, std::string_view end,
+                 OverlayRange overlay, OverlayRange sealed)
       : prefix_bytes_(prefix.size()),
         upper_(end.empty() ? BehindPrefix(std::string(prefix)) : std::string(prefix).append(end)),
         upper_slice_(upper_),
@@ -65,7 +65,8 @@ class MergedIterator : public StateIterator {
  private:
   std::string_view DiskKey() const { return ToView(disk_->key()).substr(prefix_bytes_); }
 
-  // The overlay whose next key comes first; a sealed write of that same key is passed over. Null: both are at their end.
+  // The overlay whose next key comes first; a sealed write of that same key is passed over. Null: both are at their
+  // end.
   OverlayRange* FirstOverlay() {
     if (sealed_.Done()) return overlay_.Done() ? nullptr : &overlay_;
     if (overlay_.Done()) return &sealed_;

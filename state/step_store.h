@@ -1,5 +1,5 @@
-// StepStore: the StateStore of one step. Uncommitted writes lie in an ordered map, the overlay; those of a commit that is
-// being decided lie sealed beneath it while the next commit's gather. Reads look into the overlay, then into what is
+// StepStore: the StateStore of one step. Uncommitted writes lie in an ordered map, the overlay; those of a commit that
+// is being decided lie sealed beneath it while the next commit's gather. Reads look into the overlay, then into what is
 // sealed, then into the task's RocksDB, where the step's keys share a prefix: the name's length and the name. So what a
 // key means depends on nothing but the name, on every machine and after every restore.
 //

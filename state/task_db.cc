@@ -123,7 +123,8 @@ absl::StatusOr<std::optional<std::string>> TaskDb::Get(std::string_view key) {
 absl::StatusOr<bool> TaskDb::Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) {
   rocksdb::PinnableSlice value;
   rocksdb::ReadOptions options;
-  options.verify_checksums = false;  // of a whole block or blob, and without the processor's help: half of a read's cost
+  options.verify_checksums =
+      false;  // of a whole block or blob, and without the processor's help: half of a read's cost
   const rocksdb::Status status = db_->Get(options, db_->DefaultColumnFamily(), ToSlice(key), &value);
   if (status.IsNotFound()) return false;
   if (!status.ok()) return FromRocks(status, absl::StrCat("reading the state in ", path_));

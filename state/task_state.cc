@@ -187,7 +187,8 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
   }
   TM_ASSIGN_OR_RETURN(const int64_t live_in_range, EncodeRange(record, &encoder));
   std::vector<std::string> values = encoder.Finish(*record);
-  encoded_ = Encoded{.bytes = static_cast<int64_t>(std::exchange(announcement_, "").size()), .live_in_range = live_in_range};
+  const std::string announcement = std::exchange(announcement_, "");
+  encoded_ = Encoded{.bytes = static_cast<int64_t>(announcement.size()), .live_in_range = live_in_range};
   for (const std::string& value : values) encoded_.bytes += static_cast<int64_t>(value.size());
   for (const auto& [prefix, store] : stores_) store->Seal();
   return values;

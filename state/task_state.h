@@ -1,7 +1,8 @@
 // The state of one task: a RocksDB instance, an in-memory overlay of uncommitted writes over it, and the task's side of
 // the changelog protocol. Rules of the commit that are kept here:
 //
-//   - uncommitted writes live only in the overlay; DropUncommitted forgets them, the disk never sees them; the writes of a
+//   - uncommitted writes live only in the overlay; DropUncommitted forgets them, the disk never sees them; the writes
+//   of a
 //     commit that is being decided are sealed, and those made meanwhile are the next commit's;
 //   - Apply writes deltas, commit record and changelog offset in ONE WriteBatch, after commit_transaction succeeded;
 //   - state on disk is used only if it is a prefix of the changelog: same identity, and its offset lies inside the log.
@@ -63,15 +64,15 @@ class TaskState {
   virtual absl::Status FinishReplay(Offset next) = 0;
 
   // ---- Commit, in this order.
-  // The value of a changelog record that precedes those of the next EncodeCommit in the same transaction: nothing is known of
-  // that commit yet but its number. Optional; also while the commit before it is being decided.
+  // The value of a changelog record that precedes those of the next EncodeCommit in the same transaction: nothing is
+  // known of that commit yet but its number. Optional; also while the commit before it is being decided.
   virtual std::string Announce(uint64_t commit) = 0;
-  // Serializes the uncommitted writes, and a range of live state where a rewrite is under way, as the values of changelog
-  // records below 512 KiB; completes `record` (rewrite fields) and puts it into the last part. Seals these writes: what is
-  // written from now on belongs to the next commit, which can't be encoded before this one is applied.
+  // Serializes the uncommitted writes, and a range of live state where a rewrite is under way, as the values of
+  // changelog records below 512 KiB; completes `record` (rewrite fields) and puts it into the last part. Seals these
+  // writes: what is written from now on belongs to the next commit, which can't be encoded before this one is applied.
   virtual absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord* record) = 0;
-  // The transaction is committed: `first` is the offset of its first changelog record (the announcement, where there is one), `next` the one behind its last.
-  // One WriteBatch of what EncodeCommit sealed.
+  // The transaction is committed: `first` is the offset of its first changelog record (the announcement, where there is
+  // one), `next` the one behind its last. One WriteBatch of what EncodeCommit sealed.
   virtual absl::Status Apply(const packed::CommitRecord& record, Offset first, Offset next) = 0;
   // Abort: forgets the overlay.
   virtual void DropUncommitted() = 0;
@@ -92,7 +93,8 @@ struct StateOptions {
   int64_t rewrite_min_bytes = int64_t{64} << 20;
   // A commit carries this much of live state while a rewrite is under way, or twice its deltas where that is more.
   int64_t rewrite_commit_bytes = int64_t{256} << 10;
-  // Bytes applied to a task's state since the last flush that start one: the changelog a restart may have to read again.
+  // Bytes applied to a task's state since the last flush that start one: the changelog a restart may have to read
+  // again.
   int64_t flush_bytes = int64_t{8} << 20;
 };
 

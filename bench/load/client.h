@@ -70,8 +70,8 @@ inline int32_t PartitionCount(rd_kafka_t* client, const std::string& topic) {
   return metadata->topics[0].partition_cnt;
 }
 
-// Messages that are there, up to the size of `into`; waits at most `wait_ms` for the first one only. (With a time-out of
-// its own rd_kafka_consume_batch_queue waits until all slots are full, which makes a slow stream late.)
+// Messages that are there, up to the size of `into`; waits at most `wait_ms` for the first one only. (With a time-out
+// of its own rd_kafka_consume_batch_queue waits until all slots are full, which makes a slow stream late.)
 inline size_t ConsumeBatch(rd_kafka_queue_t* queue, int wait_ms, std::vector<rd_kafka_message_t*>& into) {
   ssize_t count = rd_kafka_consume_batch_queue(queue, 0, into.data(), into.size());
   if (count > 0) return static_cast<size_t>(count);
@@ -87,16 +87,20 @@ inline int32_t PartitionOf(rd_kafka_topic_t* topic, std::string_view key, int32_
 }
 
 inline int64_t SteadyUs() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 inline int64_t WallUs() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 inline double CpuSeconds() {
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 

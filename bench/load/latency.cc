@@ -1,8 +1,8 @@
-// bench_latency: how old records are when a read_committed consumer gets them: the wall clock at that moment minus a time in
-// milliseconds that stands in the JSON record (--field) and --offset_ms.
+// bench_latency: how old records are when a read_committed consumer gets them: the wall clock at that moment minus a
+// time in milliseconds that stands in the JSON record (--field) and --offset_ms.
 //
-// The field counts whole milliseconds, so up to 1 ms of each figure is rounding. Reads from the end the topic has at start,
-// says "ready" when it does, and leaves out what arrives in the warm-up, which begins with the first record.
+// The field counts whole milliseconds, so up to 1 ms of each figure is rounding. Reads from the end the topic has at
+// start, says "ready" when it does, and leaves out what arrives in the warm-up, which begins with the first record.
 #include <gflags/gflags.h>
 
 #include <algorithm>
@@ -16,7 +16,8 @@
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_string(topic, "enriched", "topic to read");
 DEFINE_string(field, "timestamp_detected", "name of a number in each record: a time in ms");
-DEFINE_int64(offset_ms, 0, "taken off each age: when the record could be written at the earliest, after the field's time");
+DEFINE_int64(offset_ms, 0,
+             "taken off each age: when the record could be written at the earliest, after the field's time");
 DEFINE_double(warmup, 15, "seconds left out, from the first record on");
 DEFINE_double(seconds, 60, "seconds measured after that");
 DEFINE_double(patience, 120, "give up if nothing comes for so many seconds");
@@ -96,7 +97,8 @@ class Reader {
       const auto rank = static_cast<size_t>(share * static_cast<double>(ages_us_.size()));
       return static_cast<double>(ages_us_[std::min(rank, ages_us_.size() - 1)]) / 1e3;
     };
-    std::printf(R"({"records":%zu,"p50_ms":%.2f,"p90_ms":%.2f,"p99_ms":%.2f,"p999_ms":%.2f,"max_ms":%.2f,"cpu_s":%.2f})" "\n",
+    std::printf(R"({"records":%zu,"p50_ms":%.2f,"p90_ms":%.2f,"p99_ms":%.2f,"p999_ms":%.2f,"max_ms":%.2f,"cpu_s":%.2f})"
+                "\n",
                 ages_us_.size(), ms(0.5), ms(0.9), ms(0.99), ms(0.999), ms(1), CpuSeconds());
   }
 

@@ -1,8 +1,8 @@
-// bench_load: live detections at a steady rate, each with the wall clock of the moment it was written as its event time and
-// record timestamp. What the latency measurements feed to every system alike.
+// bench_load: live detections at a steady rate, each with the wall clock of the moment it was written as its event time
+// and record timestamp. What the latency measurements feed to every system alike.
 //
-// Paced by the clock: every few milliseconds it writes what has become due since. It says how far it ever fell behind, as
-// a load that stalls would flatter whoever is measured.
+// Paced by the clock: every few milliseconds it writes what has become due since. It says how far it ever fell behind,
+// as a load that stalls would flatter whoever is measured.
 #include <gflags/gflags.h>
 
 #include <algorithm>
@@ -72,14 +72,15 @@ class Load {
 
   void Write(const Detection& d) {
     const std::string key = std::to_string(FLAGS_first_oid - 1 + d.oid);
-    const std::string value = R"({"geographical_location_oid":)" + std::to_string(d.location) + R"(,"video_camera_oid":)" +
-                              std::to_string(d.camera) + R"(,"detection_oid":)" + key + R"(,"item_name":")" +
-                              items_[static_cast<size_t>(d.item)] + R"(","timestamp_detected":)" +
+    const std::string value = R"({"geographical_location_oid":)" + std::to_string(d.location) +
+                              R"(,"video_camera_oid":)" + std::to_string(d.camera) + R"(,"detection_oid":)" + key +
+                              R"(,"item_name":")" + items_[static_cast<size_t>(d.item)] + R"(","timestamp_detected":)" +
                               std::to_string(d.time_ms) + "}";
     const auto error = rd_kafka_producev(
         client_.get(), RD_KAFKA_V_RKT(topic_.get()), RD_KAFKA_V_PARTITION(PartitionOf(topic_.get(), key, partitions_)),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data(), key.size()),
-        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_TIMESTAMP(d.time_ms), RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_TIMESTAMP(d.time_ms),
+        RD_KAFKA_V_END);
     Check(error, "writing to " + FLAGS_topic);
   }
 

@@ -1,8 +1,9 @@
-// bench_wide_ids: detections with more ids than any memory budget holds: `--ids` different ones, and repeats drawn from all
-// those before, however long ago. And the check of what W1 makes of them, in a bit an id.
+// bench_wide_ids: detections with more ids than any memory budget holds: `--ids` different ones, and repeats drawn from
+// all those before, however long ago. And the check of what W1 makes of them, in a bit an id.
 //
-// Everything about a detection follows from its number alone, so that a repeat needs no memory of the first and the check no
-// oracle: --check reads the output topic and says how many detections are missing, twice there, or have a wrong location.
+// Everything about a detection follows from its number alone, so that a repeat needs no memory of the first and the
+// check no oracle: --check reads the output topic and says how many detections are missing, twice there, or have a
+// wrong location.
 #include <gflags/gflags.h>
 
 #include <algorithm>
@@ -19,7 +20,8 @@ DEFINE_string(topic, "detections", "topic to write to, or with --check the outpu
 DEFINE_int64(ids, 100'000'000, "different detections");
 DEFINE_double(duplicates, 0.05, "share of records that repeat any earlier one");
 DEFINE_uint64(seed, 1, "seed of the data");
-DEFINE_double(events_per_second, 50'000, "how fast event time goes by; all ids must come within dedup's hour to stay alive");
+DEFINE_double(events_per_second, 50'000,
+              "how fast event time goes by; all ids must come within dedup's hour to stay alive");
 DEFINE_bool(check, false, "check the output of W1 instead of writing its input");
 
 namespace tidemark::bench {
@@ -90,9 +92,10 @@ class Writer {
     value_ += '}';
     while (true) {
       const auto error = rd_kafka_producev(
-          client_.get(), RD_KAFKA_V_RKT(topic_.get()), RD_KAFKA_V_PARTITION(PartitionOf(topic_.get(), key_, partitions_)),
-          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key_.data(), key_.size()),
-          RD_KAFKA_V_VALUE(value_.data(), value_.size()), RD_KAFKA_V_TIMESTAMP(d.time_ms), RD_KAFKA_V_END);
+          client_.get(), RD_KAFKA_V_RKT(topic_.get()),
+          RD_KAFKA_V_PARTITION(PartitionOf(topic_.get(), key_, partitions_)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+          RD_KAFKA_V_KEY(key_.data(), key_.size()), RD_KAFKA_V_VALUE(value_.data(), value_.size()),
+          RD_KAFKA_V_TIMESTAMP(d.time_ms), RD_KAFKA_V_END);
       if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) return Check(error, "writing to " + FLAGS_topic);
       rd_kafka_poll(client_.get(), 10);
     }
@@ -147,7 +150,8 @@ class Checker {
     int64_t number = 0;
     if (at == json.npos) return std::nullopt;
     const char* digits = json.data() + at + name.size();
-    return std::from_chars(digits, json.data() + json.size(), number).ec == std::errc() ? std::optional(number) : std::nullopt;
+    return std::from_chars(digits, json.data() + json.size(), number).ec == std::errc() ? std::optional(number)
+                                                                                        : std::nullopt;
   }
 
   void Add(std::string_view json) {
@@ -161,7 +165,8 @@ class Checker {
     if (seen) ++twice_;
     seen = true;
     const Detection d = detections_.Number(*oid);
-    const bool right = HtxLocationKnown(d.location) && json.find('"' + HtxLocationName(d.location) + '"') != json.npos &&
+    const bool right = HtxLocationKnown(d.location) &&
+                       json.find('"' + HtxLocationName(d.location) + '"') != json.npos &&
                        NumberAfter(json, R"("timestamp_detected":)") == d.time_ms;
     if (!right) ++wrong_;
   }
@@ -171,8 +176,9 @@ class Checker {
     for (int64_t oid = 1; oid <= FLAGS_ids; ++oid) {
       if (!seen_[static_cast<size_t>(oid)] && HtxLocationKnown(detections_.Number(oid).location)) ++missing;
     }
-    std::printf(R"({"rows":%ld,"missing":%ld,"twice":%ld,"wrong":%ld,"foreign":%ld})" "\n", rows_, missing, twice_, wrong_,
-                foreign_);
+    std::printf(R"({"rows":%ld,"missing":%ld,"twice":%ld,"wrong":%ld,"foreign":%ld})"
+                "\n",
+                rows_, missing, twice_, wrong_, foreign_);
     return missing + twice_ + wrong_ + foreign_ == 0;
   }
 

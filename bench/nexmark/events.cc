@@ -15,7 +15,8 @@ constexpr int64_t kFirstPerson = 1'000, kFirstAuction = 1'000, kFirstCategory = 
 constexpr int64_t kCategories = 5;
 constexpr int64_t kActivePeople = 1'000, kOpenAuctions = 100;
 constexpr int64_t kLead = 10;  // ids that don't exist yet may be named already
-// One in so many is not about a hot auction, by a hot bidder, of a hot seller; and the hot one changes with every hundredth.
+// One in so many is not about a hot auction, by a hot bidder, of a hot seller; and the hot one changes with every
+// hundredth.
 constexpr int64_t kHotAuctions = 2, kHotBidders = 4, kHotSellers = 4, kHotBatch = 100;
 constexpr size_t kPersonBytes = 200, kAuctionBytes = 500, kBidBytes = 100;
 

@@ -1,6 +1,6 @@
-// Nexmark's stream: people who join an auction house, auctions they open, bids they make, 1 : 3 : 46. A pure function of
-// seed and number, after the benchmark's specification (proportions, ids, hot auctions and bidders, prices, sizes); one
-// thread.
+// Nexmark's stream: people who join an auction house, auctions they open, bids they make, 1 : 3 : 46. A pure function
+// of seed and number, after the benchmark's specification (proportions, ids, hot auctions and bidders, prices, sizes);
+// one thread.
 #pragma once
 
 #include <cstdint>

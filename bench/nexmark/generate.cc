@@ -1,5 +1,5 @@
-// bench_nexmark: fills a topic with Nexmark's events, in turn into each partition, without keys; the record's timestamp is the
-// event's time.
+// bench_nexmark: fills a topic with Nexmark's events, in turn into each partition, without keys; the record's timestamp
+// is the event's time.
 #include <gflags/gflags.h>
 
 #include "bench/load/client.h"

@@ -3,8 +3,9 @@
 //
 //   custom: { operator: sessions, by: [visitor], with: { gap: 30m } }
 //
-// `by` is one int64 column. Output: that column, session_start and session_end (its first and its last row's event time)
-// and rows. Event time of the result: session_end + gap. A row behind its own partition's watermark is late and dropped.
+// `by` is one int64 column. Output: that column, session_start and session_end (its first and its last row's event
+// time) and rows. Event time of the result: session_end + gap. A row behind its own partition's watermark is late and
+// dropped.
 #pragma once
 
 #include <absl/status/status.h>

@@ -1,10 +1,10 @@
-// Failpoints: named places at which a test makes the process die (SIGKILL to itself, so nothing is flushed or unwound)
-// or the call fail. Armed only through the environment at start:
+// Failpoints: named places at which a test makes the process die (SIGKILL to itself, so nothing is flushed or unwound),
+// the call fail, or the thread hang for good. Armed only through the environment at start:
 //
 //   TIDEMARK_FAILPOINTS="commit.after_flush=kill@3,sink_parquet.after_decision=error@1"
 //
-// `@N` means: from the N-th pass of the process through that point on (kill) or at exactly that pass (error). Unarmed,
-// a point costs one relaxed load of a flag; compiled out without TIDEMARK_WITH_FAILPOINTS.
+// `@N` means: from the N-th pass of the process through that point on (kill, hang) or at exactly that pass (error).
+// Unarmed, a point costs one relaxed load of a flag; compiled out without TIDEMARK_WITH_FAILPOINTS.
 #pragma once
 
 #include <string_view>
@@ -30,7 +30,7 @@ inline bool FailpointsArmed() {
 #endif
 }
 
-// OK, or the injected error; doesn't return where the point is armed to kill.
+// OK, or the injected error; doesn't return where the point is armed to kill or to hang.
 inline absl::Status Failpoint([[maybe_unused]] std::string_view name) {
 #ifdef TIDEMARK_WITH_FAILPOINTS
   if (internal::failpoints_armed) return internal::HitFailpoint(name);

@@ -103,6 +103,12 @@ std::vector<std::string> Schema::Names() const {
   return names;
 }
 
+Schema Schema::Select(const std::vector<size_t>& positions) const {
+  Schema selected;
+  for (const size_t i : positions) selected.Add(columns_[i]);
+  return selected;
+}
+
 std::string Schema::ToString() const {
   std::string text;
   for (const Column& column : columns_) {

@@ -56,6 +56,8 @@ class Schema {
   // The position of the column of that name.
   std::optional<size_t> Find(std::string_view name) const;
   void Add(Column column) { columns_.push_back(std::move(column)); }
+  // The columns at these positions, in their order.
+  Schema Select(const std::vector<size_t>& positions) const;
   std::vector<std::string> Names() const;
   // "a int64, b string null", for messages and fingerprints.
   std::string ToString() const;

@@ -14,11 +14,13 @@ DEFINE_string(state_dir, "tidemark-state", "folder of the local state; locked, m
 DEFINE_int32(threads, 0, "stream threads; 0: the smaller of cores and the largest partition count");
 DEFINE_string(instance_id, "", "name of this worker in its consumer group; default: the host's name");
 DEFINE_string(http_address, "", "host:port of /metrics, /healthz, /readyz; default 127.0.0.1:9464, or a free port");
-DEFINE_bool(leave_on_stop, false, "give up the group membership at the end (scale-in), so that others take over at once");
+DEFINE_bool(leave_on_stop, false,
+            "give up the group membership at the end (scale-in), so that others take over at once");
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
 DEFINE_bool(close_windows, false, "with --until_end: close open windows; data for them that comes later will be late");
 DEFINE_string(log_format, "text", "text or json");
-DEFINE_bool(online, false, "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
+DEFINE_bool(online, false,
+            "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
 DEFINE_string(format, "text", "text, dot, json or kafka (commands that create the topics)");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");
@@ -60,15 +62,18 @@ std::vector<std::string> FlagNames(const Command& command) {
 
 const std::vector<Command>& Commands() {
   static const auto* const commands = new std::vector<Command>{
-      {"run", "run the topology as a worker of its consumer group",
+      {"run",
+       "run the topology as a worker of its consumer group",
        {"config", "state_dir", "threads", "instance_id", "http_address", "leave_on_stop", "until_end", "close_windows",
-        "log_format"}, {}},
+        "log_format"},
+       {}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
-      {"generate", "fill topics with the data of a workload: generate htx",
-       {"brokers", "records", "seed", "rate", "duplicates", "hot_location", "late", "partitions",
-        "idle_partition", "idle_from", "skip", "live", "events_per_second", "out_of_orderness_ms", "locations", "cameras",
-        "items", "topic", "table_topic", "replication_factor"},
+      {"generate",
+       "fill topics with the data of a workload: generate htx",
+       {"brokers",    "records",        "seed",      "rate",  "duplicates",  "hot_location",      "late",
+        "partitions", "idle_partition", "idle_from", "skip",  "live",        "events_per_second", "out_of_orderness_ms",
+        "locations",  "cameras",        "items",     "topic", "table_topic", "replication_factor"},
        {"htx"}},
       {"init", "write a commented topology.yaml", {"output"}, {}},
       {"version", "print the version", {}, {}},

@@ -1,5 +1,5 @@
-// The command line: `tidemark COMMAND [flags]`. gflags parses, this file decides which flags belong to which command, so
-// that help shows only ours and a flag of another command is refused with the nearest valid name. Main thread only.
+// The command line: `tidemark COMMAND [flags]`. gflags parses, this file decides which flags belong to which command,
+// so that help shows only ours and a flag of another command is refused with the nearest valid name. Main thread only.
 #pragma once
 
 #include <string>
@@ -20,8 +20,8 @@ struct Command {
 const std::vector<Command>& Commands();
 const Command* FindCommand(const std::string& name);
 
-// Parses argv behind the program's name: returns the command and its arguments; flags have been set. Dashes in flag names
-// count as underscores. InvalidArgument: unknown command or flag, missing or malformed value.
+// Parses argv behind the program's name: returns the command and its arguments; flags have been set. Dashes in flag
+// names count as underscores. InvalidArgument: unknown command or flag, missing or malformed value.
 struct ParsedLine {
   const Command* command = nullptr;
   std::vector<std::string> arguments;

@@ -142,7 +142,9 @@ class Pace {
   // Waits for the moment at which the records up to number `done` + 1 are due; returns how many to write now.
   int64_t Due(int64_t done, int64_t left) const {
     if (rate_ == 0) return std::min<int64_t>(left, kChunk);
-    const auto due_us = [&](int64_t n) { return began_us_ + static_cast<int64_t>(static_cast<double>(n) * 1e6 / rate_); };
+    const auto due_us = [&](int64_t n) {
+      return began_us_ + static_cast<int64_t>(static_cast<double>(n) * 1e6 / rate_);
+    };
     int64_t now_us = SystemClock()->MonotonicUs();
     const int64_t wake_us = due_us(done + 1);
     if (now_us < wake_us) {
@@ -194,7 +196,8 @@ class DetectionWriter {
         d.time_ms, [&](std::string* text) { absl::StrAppend(text, d.oid); },
         [&](std::string* text) {
           absl::StrAppend(text, R"({"geographical_location_oid":)", d.location, R"(,"video_camera_oid":)", d.camera);
-          absl::StrAppend(text, R"(,"detection_oid":)", d.oid, R"(,"item_name":")", items_[static_cast<size_t>(d.item)]);
+          absl::StrAppend(text, R"(,"detection_oid":)", d.oid, R"(,"item_name":")",
+                          items_[static_cast<size_t>(d.item)]);
           absl::StrAppend(text, R"(","timestamp_detected":)", d.time_ms, "}");
         });
   }

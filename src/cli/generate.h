@@ -1,4 +1,5 @@
-// `tidemark generate htx`: creates and fills the topics of the HTX example. The flags are main's; here is what they mean.
+// `tidemark generate htx`: creates and fills the topics of the HTX example. The flags are main's; here is what they
+// mean.
 #pragma once
 
 #include <atomic>
@@ -30,9 +31,9 @@ struct GenerateHtxOptions {
 };
 
 // Topics that are missing are created: the detections without time limit, as event times of the past would be deleted
-// at once, and the locations compacted. The locations are written where their topic is empty. InvalidArgument: an option
-// is out of range, or the topic has another partition count. Ends early, with OK, when `stop` becomes true.
-// One line about each topic goes to `out`.
+// at once, and the locations compacted. The locations are written where their topic is empty. InvalidArgument: an
+// option is out of range, or the topic has another partition count. Ends early, with OK, when `stop` becomes true. One
+// line about each topic goes to `out`.
 absl::Status GenerateHtx(const GenerateHtxOptions& options, KafkaLog log, const std::atomic<bool>& stop,
                          std::ostream& out);
 

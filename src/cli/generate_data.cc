@@ -31,8 +31,9 @@ absl::Status CheckPositive(const char* name, double number) {
 absl::Status HtxShape::Check() const {
   for (const absl::Status& status :
        {CheckShare("duplicates", duplicates), CheckShare("late", late), CheckShare("hot_location", hot_location),
-        CheckPositive("locations", static_cast<double>(locations)), CheckPositive("cameras", static_cast<double>(cameras)),
-        CheckPositive("items", static_cast<double>(items)), CheckPositive("events_per_second", events_per_second)}) {
+        CheckPositive("locations", static_cast<double>(locations)),
+        CheckPositive("cameras", static_cast<double>(cameras)), CheckPositive("items", static_cast<double>(items)),
+        CheckPositive("events_per_second", events_per_second)}) {
     if (!status.ok()) return status;
   }
   if (locations > 10'000'000 || items > 10'000'000) {

@@ -41,8 +41,8 @@ class StderrSink final : public google::LogSink {
                         time.hour(), time.min(), time.sec(), time.usec() / 1000);
     std::string out;
     if (json_) {
-      out = absl::StrFormat("{\"time\":\"%s\",\"level\":\"%s\",\"at\":\"%s:%d\",\"message\":%s}\n", at, kLevels[severity], file,
-                            line, JsonString(text));
+      out = absl::StrFormat("{\"time\":\"%s\",\"level\":\"%s\",\"at\":\"%s:%d\",\"message\":%s}\n", at,
+                            kLevels[severity], file, line, JsonString(text));
     } else {
       out = absl::StrFormat("%s %-7s %s\n", at, kLevels[severity], text);
     }
@@ -79,12 +79,14 @@ std::string MaskPasswords(std::string_view input) {
 
 absl::Status StartLogging(std::string_view format) {
   if (format != "text" && format != "json") {
-    return absl::InvalidArgumentError(absl::StrCat("--log_format: '", std::string(format), "' is neither text nor json"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--log_format: '", std::string(format), "' is neither text nor json"));
   }
   FLAGS_log_utc_time = true;
   FLAGS_stderrthreshold = google::NUM_SEVERITIES;
   google::InitGoogleLogging("tidemark");
-  for (int severity = google::INFO; severity < google::NUM_SEVERITIES; ++severity) google::SetLogDestination(severity, "");
+  for (int severity = google::INFO; severity < google::NUM_SEVERITIES; ++severity)
+    google::SetLogDestination(severity, "");
   google::AddLogSink(new StderrSink(format == "json"));  // lives as long as the process
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// Log lines on standard error: time, level, thread's message, as text or as one JSON object a line. Whatever looks like a
-// password (in a URL, or after password=) is masked here, last, for every line. Called by main, before threads start.
+// Log lines on standard error: time, level, thread's message, as text or as one JSON object a line. Whatever looks like
+// a password (in a URL, or after password=) is masked here, last, for every line. Called by main, before threads start.
 #pragma once
 
 #include <string>

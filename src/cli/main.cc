@@ -1,4 +1,5 @@
-// Each command is a function of src/cli or src/runtime; this file reads flags, wires and turns a Status into an exit code.
+// Each command is a function of src/cli or src/runtime; this file reads flags, wires and turns a Status into an exit
+// code.
 #include "src/cli/main.h"
 
 #include <unistd.h>
@@ -30,10 +31,11 @@
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
 
-// Read by jemalloc when the process starts. One arena, which threads reach seldom, through large caches of their own: records
-// are made by one thread and freed by another, and an arena for each thread or processor keeps what the others could use.
-// Tables of state are read at random: with pages of 4 KiB the translation of their addresses costs more than reading them.
-// What is freed goes back to the system after ten minutes, as a page the system gives costs more than all that is done with it.
+// Read by jemalloc when the process starts. One arena, which threads reach seldom, through large caches of their own:
+// records are made by one thread and freed by another, and an arena for each thread or processor keeps what the others
+// could use. Tables of state are read at random: with pages of 4 KiB the translation of their addresses costs more than
+// reading them. What is freed goes back to the system after ten minutes, as a page the system gives costs more than all
+// that is done with it.
 extern "C" {
 const char* malloc_conf =
     "narenas:1,bin_shards:8-8192:4,lg_tcache_max:16,tcache_nslots_small_max:2000,lg_tcache_nslots_mul:3,thp:always,"
@@ -224,9 +226,8 @@ int TidemarkMain(int argc, char** argv) {
   }
   const absl::Status status = Dispatch(argc, argv);
   FinalizeLakes();
-  if (status.ok()) return 0;
-  std::cerr << "tidemark: " << MaskPasswords(std::string(status.message())) << "\n";
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  if (!status.ok()) std::cerr << "tidemark: " << MaskPasswords(std::string(status.message())) << "\n";
+  return ExitCode(status);
 }
 
 }  // namespace tidemark

@@ -1,5 +1,5 @@
-// Source records to columns. One decoder per source and task; touched only by its stream thread. JSON is parsed straight
-// into columns (src/codec/json_text.h says why not with simdjson): no row objects.
+// Source records to columns. One decoder per source and task; touched only by its stream thread. JSON is parsed
+// straight into columns (src/codec/json_text.h says why not with simdjson): no row objects.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,9 @@ class SourceDecoder {
  public:
   virtual ~SourceDecoder() = default;
 
-  // Decodes all records of `fetch` into one batch (SourcePlan::schema and ::hidden, in offset order); those that can't be
-  // become `errors` instead, ascending. Runs `time` forward row by row: the hidden watermark of a row includes the row.
-  // A row further than max_ahead beyond its record's timestamp is an error and doesn't move time.
+  // Decodes all records of `fetch` into one batch (SourcePlan::schema and ::hidden, in offset order); those that can't
+  // be become `errors` instead, ascending. Runs `time` forward row by row: the hidden watermark of a row includes the
+  // row. A row further than max_ahead beyond its record's timestamp is an error and doesn't move time.
   // FailedPrecondition: a record stands in a partition that contradicts `partitioned_by` (key, partition, remedies);
   // `partition_count` is the topic's.
   virtual absl::StatusOr<Batch> Decode(const Fetch& fetch, int32_t partition_count, SourceTime* time,
@@ -48,13 +48,13 @@ class SourceDecoder {
 
 std::unique_ptr<SourceDecoder> MakeSourceDecoder(const SourcePlan& plan);
 
-// Records of a table topic, in offset order, as rows of TablePlan::schema: a null value is a deletion (`deleted[i]` = 1;
-// its key columns come from the record key). Bad records become `errors`.
+// Records of a table topic, in offset order, as rows of TablePlan::schema: a null value is a deletion (`deleted[i]` =
+// 1; its key columns come from the record key). Bad records become `errors`.
 absl::StatusOr<Batch> DecodeTableRecords(const TablePlan& plan, const Fetch& fetch, std::vector<uint8_t>* deleted,
                                          std::vector<DecodeError>* errors);
 
-// All rows of a table file (Parquet, CSV with a header line, JSON Lines), as TablePlan::schema. InvalidArgument with file,
-// line or row, and column for what doesn't fit.
+// All rows of a table file (Parquet, CSV with a header line, JSON Lines), as TablePlan::schema. InvalidArgument with
+// file, line or row, and column for what doesn't fit.
 absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan);
 
 }  // namespace tidemark

@@ -100,8 +100,8 @@ absl::Status JsonRowEncoder::Encode(const arrow::RecordBatch& rows, int32_t part
     span.has_key = WriteKey(views, row, &text);
     span.value = text.size();
     span.has_value = op == Op::kInsert || op == Op::kUpdateAfter;
-    // The row before an update is buried, unless the row after it stands under the same key. (A pair that was cut between
-    // two batches makes a tombstone too many, which the row after it follows.)
+    // The row before an update is buried, unless the row after it stands under the same key. (A pair that was cut
+    // between two batches makes a tombstone too many, which the row after it follows.)
     const bool pair = op == Op::kUpdateAfter && row > 0 && static_cast<Op>(ops[row - 1]) == Op::kUpdateBefore;
     if (pair && text.View(span.key, span.value) == text.View(spans_.back().key, spans_.back().value)) spans_.pop_back();
     if (span.has_value) WriteObject(members_, views, row, &text);

@@ -1,5 +1,5 @@
-// Rows to Kafka records: JSON object values (visible columns, in order, each in its declared form; NULL is null), keys in
-// text or JSON form, partitions by murmur2 like the Java client's. Touched by one thread.
+// Rows to Kafka records: JSON object values (visible columns, in order, each in its declared form; NULL is null), keys
+// in text or JSON form, partitions by murmur2 like the Java client's. Touched by one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ class RowEncoder {
  public:
   virtual ~RowEncoder() = default;
 
-  // Replaces `out` by one record a row. Upsert: a delete yields a null value (a tombstone); so does an update-before row
-  // whose record the row after it doesn't replace, as its key is another; else that yields nothing. A row without key
-  // columns gets partition `fallback_partition`.
+  // Replaces `out` by one record a row. Upsert: a delete yields a null value (a tombstone); so does an update-before
+  // row whose record the row after it doesn't replace, as its key is another; else that yields nothing. A row without
+  // key columns gets partition `fallback_partition`.
   virtual absl::Status Encode(const arrow::RecordBatch& rows, int32_t partition_count, int32_t fallback_partition,
                               EncodedRecords* out) = 0;
 };

@@ -1,5 +1,6 @@
 // Key columns as bytes: equal keys (SQL's IS NOT DISTINCT FROM, so NULL equals NULL) have equal bytes, different keys
-// different ones. Vectorised; used for hashing, partitioning of internal topics and state keys. Strings compare bytewise.
+// different ones. Vectorised; used for hashing, partitioning of internal topics and state keys. Strings compare
+// bytewise.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,12 @@ struct EncodedKeys {
   }
 };
 
-// Encodes these columns of every row, replacing `out`. Order-preserving: bytewise order of encodings is the order of the
-// key tuples, NULL first.
+// Encodes these columns of every row, replacing `out`. Order-preserving: bytewise order of encodings is the order of
+// the key tuples, NULL first.
 absl::Status EncodeKeys(const arrow::RecordBatch& rows, const std::vector<size_t>& columns, EncodedKeys* out);
 
-// XXH3 of each row's key columns, 64 bits, replacing `out`; the same for equal keys on every machine and in every version
-// (internal topics are partitioned by it).
+// XXH3 of each row's key columns, 64 bits, replacing `out`; the same for equal keys on every machine and in every
+// version (internal topics are partitioned by it).
 absl::Status HashKeys(const arrow::RecordBatch& rows, const std::vector<size_t>& columns, std::vector<uint64_t>* out);
 
 }  // namespace tidemark

@@ -19,9 +19,9 @@ inline constexpr size_t kPackedTargetBytes = 448 << 10;
 // The max.message.bytes that internal topics are created with, and the largest packed row.
 inline constexpr size_t kMaxPackedRow = 16 << 20;
 
-// Appends the values of the records that carry `rows` (may be null: watermark only, one record) to `out`. `header` gives
-// the fields common to all; part, last, rows and schema_hash are filled in. InvalidArgument: a single row larger than
-// kMaxPackedRow.
+// Appends the values of the records that carry `rows` (may be null: watermark only, one record) to `out`. `header`
+// gives the fields common to all; part, last, rows and schema_hash are filled in. InvalidArgument: a single row larger
+// than kMaxPackedRow.
 absl::Status PackRows(const packed::RowsHeader& header, const Batch& rows, std::vector<std::string>* out);
 
 struct UnpackedRows {

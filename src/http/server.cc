@@ -132,7 +132,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   if (address.empty()) {
     if (!server->Bind(kDefaultHost, kDefaultPort)) {
       if (!server->Bind(kDefaultHost, 0)) {
-        return absl::InternalError(absl::StrCat("HTTP: no port of ", kDefaultHost, " can be bound: ", std::strerror(errno)));
+        return absl::InternalError(
+            absl::StrCat("HTTP: no port of ", kDefaultHost, " can be bound: ", std::strerror(errno)));
       }
       LOG(WARNING) << "HTTP address " << ToString(kDefaultHost, kDefaultPort) << " is taken; metrics are on "
                    << server->address() << " instead";

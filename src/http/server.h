@@ -24,7 +24,8 @@ class HttpServer {
   virtual ~HttpServer() = default;  // stops; a request under way is finished
 
   // Binds and serves. `address` is host:port (port 0: a free one); empty: 127.0.0.1:9464, or a free port where that is
-  // taken, with a warning. InvalidArgument: a given address is malformed or taken; the message says which and what to do.
+  // taken, with a warning. InvalidArgument: a given address is malformed or taken; the message says which and what to
+  // do.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, HttpHandlers handlers);
 
   // host:port it is bound to.

@@ -1,6 +1,6 @@
 // The seam to Kafka: consumers, transactional producers and topic administration, as small interfaces with two
-// implementations: librdkafka (src/kafka/rdkafka_*.cc) and the simulator's log (tests/sim). A conformance suite runs the
-// same scripts on both.
+// implementations: librdkafka (src/kafka/rdkafka_*.cc) and the simulator's log (tests/sim). A conformance suite runs
+// the same scripts on both.
 //
 // Status codes follow src/base/status.h. Nothing here retries beyond what the client library does by itself.
 #pragma once
@@ -88,11 +88,12 @@ class Consumer {
 
   // A copy of the member's identity now.
   virtual std::shared_ptr<const GroupMetadata> Group() = 0;
-  // The group's committed positions, waiting for pending transactional ones (KIP-447 require_stable). Partitions without
-  // one have offset -1. Unavailable on a time-out.
+  // The group's committed positions, waiting for pending transactional ones (KIP-447 require_stable). Partitions
+  // without one have offset -1. Unavailable on a time-out.
   virtual absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) = 0;
-  // The end of a partition that is read (its high watermark) as the last answer to a fetch told it; -1: none has. Asks nobody.
+  // The end of a partition that is read (its high watermark) as the last answer to a fetch told it; -1: none has. Asks
+  // nobody.
   virtual Offset KnownEnd(const TopicPartition& partition) const = 0;
   // Non-transactional commit, synchronous (external sinks).
   virtual absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) = 0;
@@ -123,8 +124,8 @@ class Producer {
   virtual absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& records) = 0;
   // Waits until all records are acknowledged. Aborted also where they are, but Written couldn't tell where some stand.
   virtual absl::Status Flush() = 0;
-  // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known after
-  // Flush; nothing where it wrote none, or where ProducerOptions::written_topics doesn't name the topic.
+  // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known
+  // after Flush; nothing where it wrote none, or where ProducerOptions::written_topics doesn't name the topic.
   virtual std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const = 0;
   // FailedPrecondition: the group's member is fenced. Cancelled: this producer is.
   virtual absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) = 0;

@@ -178,7 +178,8 @@ absl::StatusOr<std::pair<Offset, Offset>> RdAdmin::Range(const TopicPartition& p
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return range;
   const absl::Status status = FromError(code, absl::StrCat("log range of ", ToString(partition)));
   if (!absl::IsInvalidArgument(status)) return status;
-  // A partition counts as unknown also while nobody leads it, as when its only broker has just started. Ask the brokers.
+  // A partition counts as unknown also while nobody leads it, as when its only broker has just started. Ask the
+  // brokers.
   TM_ASSIGN_OR_RETURN(const Described described, DescribeOne(rk(isolation), partition.topic));
   return described.partitions > partition.partition ? absl::UnavailableError(status.message()) : status;
 }
@@ -239,8 +240,8 @@ absl::StatusOr<std::shared_ptr<Handle>> RdAdmin::GroupHandle(const std::string& 
   return handle;
 }
 
-// Not by ListConsumerGroupOffsets: librdkafka 2.0.2 follows a null pointer where the coordinator is moving, as it is when a
-// broker makes its offsets topic for the first time.
+// Not by ListConsumerGroupOffsets: librdkafka 2.0.2 follows a null pointer where the coordinator is moving, as it is
+// when a broker makes its offsets topic for the first time.
 absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdAdmin::GroupOffsets(
     const std::string& group, const std::vector<TopicPartition>& partitions) {
   std::map<TopicPartition, CommittedOffset> offsets;

@@ -45,7 +45,8 @@ std::vector<Property> Properties(const ConsumerOptions& options) {
       {"fetch.wait.max.ms", member ? "50" : "20"},
       {"fetch.min.bytes", "1"},
       {"fetch.error.backoff.ms", "100"},
-      // What the worker reads ahead is bounded by bytes alone, and a fetcher that found the queue full looks again soon.
+      // What the worker reads ahead is bounded by bytes alone, and a fetcher that found the queue full looks again
+      // soon.
       {"queued.min.messages", "10000000"},
       {"queued.max.messages.kbytes", absl::StrCat(std::max<int64_t>(options.queue_bytes >> 10, 1))},
       {"fetch.queue.backoff.ms", "5"},
@@ -75,7 +76,8 @@ absl::Status RdConsumer::StartInstance() {
   events.on_rebalance = [this](rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
     OnRebalance(kind, partitions);
   };
-  TM_ASSIGN_OR_RETURN(handle_, Handle::New(RD_KAFKA_CONSUMER, settings_, Properties(options_), log_, std::move(events)));
+  TM_ASSIGN_OR_RETURN(handle_,
+                      Handle::New(RD_KAFKA_CONSUMER, settings_, Properties(options_), log_, std::move(events)));
   rd_kafka_t* rk = handle_->rk();
   rd_kafka_poll_set_consumer(rk);
   records_.reset(rd_kafka_queue_new(rk));

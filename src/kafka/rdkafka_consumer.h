@@ -5,10 +5,11 @@
 // librdkafka waits in the middle of a rebalance until its assign function is called. The callback here only notes the
 // event; Poll hands it out; Assign, AssignPaused and Unassign make that call.
 //
-// A static member that was cut off for longer than its session joins again as a new one, and what it sent as the old one
-// may be answered afterwards: fenced. librdkafka 2.0.2 makes that final for the instance, so Poll goes on with a new one
-// and reports the assignment lost. Only soon after a lost connection, and once for each: of two processes with one name
-// the older one still gives up, unless it was cut off itself; then it is the one that joined last, and the other gives up.
+// A static member that was cut off for longer than its session joins again as a new one, and what it sent as the old
+// one may be answered afterwards: fenced. librdkafka 2.0.2 makes that final for the instance, so Poll goes on with a
+// new one and reports the assignment lost. Only soon after a lost connection, and once for each: of two processes with
+// one name the older one still gives up, unless it was cut off itself; then it is the one that joined last, and the
+// other gives up.
 #pragma once
 
 #include <atomic>

@@ -186,8 +186,10 @@ absl::Status RdProducer::Refused(rd_kafka_resp_err_t code, const std::string& wh
   return absl::AbortedError(absl::StrCat(std::string(status.message()), ": the transaction has failed"));
 }
 
-// One call a partition: librdkafka then looks the partition up and adds it to the transaction once, not for every record.
-absl::Status RdProducer::ProducePlain(const Out& out, const std::string& topic, const OutRecord* records, size_t count) {
+// One call a partition: librdkafka then looks the partition up and adds it to the transaction once, not for every
+// record.
+absl::Status RdProducer::ProducePlain(const Out& out, const std::string& topic, const OutRecord* records,
+                                      size_t count) {
   places_.resize(static_cast<size_t>(out.partitions));
   targets_.clear();
   for (size_t i = 0; i < count; ++i) {
@@ -278,10 +280,12 @@ absl::Status RdProducer::Flush() {
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return FromFatal(handle_->rk(), code, rd_kafka_err2str(code), What("flushing"));
   }
-  // While the transaction can still be aborted: a state that was applied at the wrong place in its log can't be restored.
+  // While the transaction can still be aborted: a state that was applied at the wrong place in its log can't be
+  // restored.
   for (const auto& [topic, written] : written_) {
     if (!written.complete()) {
-      return absl::AbortedError(absl::StrCat(What("flushing"), ": records of ", topic, " were acknowledged without offsets"));
+      return absl::AbortedError(
+          absl::StrCat(What("flushing"), ": records of ", topic, " were acknowledged without offsets"));
     }
   }
   return absl::OkStatus();

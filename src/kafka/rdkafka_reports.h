@@ -1,9 +1,9 @@
 // What becomes of the records that a producer was given: the first that failed, and where those of some topics came to
 // stand.
 //
-// librdkafka reports failures only, as events, which a thread of this object's takes: a report for every record would pass
-// each of them from the connection's thread to the producer's and back to the allocator. Offsets are read where the
-// connection's thread has the acknowledgement in its hands (an interceptor), and only for the topics asked for.
+// librdkafka reports failures only, as events, which a thread of this object's takes: a report for every record would
+// pass each of them from the connection's thread to the producer's and back to the allocator. Offsets are read where
+// the connection's thread has the acknowledgement in its hands (an interceptor), and only for the topics asked for.
 //
 // Thread-safe. Lives longer than the instance it is attached to, whose threads call it until it has ended.
 #pragma once
@@ -28,8 +28,8 @@ namespace tidemark::rdkafka {
 class WrittenOffsets {
  public:
   void Clear();
-  // A negative offset: acknowledged, but nobody knows where it stands. That is what librdkafka makes of a batch whose answer
-  // was lost once a later batch of the partition is acknowledged.
+  // A negative offset: acknowledged, but nobody knows where it stands. That is what librdkafka makes of a batch whose
+  // answer was lost once a later batch of the partition is acknowledged.
   void Add(int32_t partition, Offset offset);
   // Whether the offset of every record is known.
   bool complete() const;

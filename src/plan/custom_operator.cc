@@ -28,7 +28,8 @@ void CustomShape::Add(Column column) {
 
 absl::Status RegisterOperator(CustomOperator custom) {
   if (custom.name.empty() || !custom.plan || !custom.make) {
-    return absl::InvalidArgumentError(absl::StrCat("custom operator '", custom.name, "': name, plan and make are needed"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("custom operator '", custom.name, "': name, plan and make are needed"));
   }
   const std::string name = custom.name;
   if (!Registry().emplace(name, std::move(custom)).second) {

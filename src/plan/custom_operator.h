@@ -2,10 +2,10 @@
 //
 //   silent: { from: sightings, custom: { operator: silence, by: [camera], with: { after: 10m } } }
 //
-// A registration has two halves. `plan` says, before anything runs, what the operator makes of its input: columns, append
-// or update, the hidden columns it reads; the planner does the rest (names, partitioning, stages) and reports what it
-// returns as an error at its place in the file. `make` makes the operator of one task (operators/operator.h says what it
-// must keep to).
+// A registration has two halves. `plan` says, before anything runs, what the operator makes of its input: columns,
+// append or update, the hidden columns it reads; the planner does the rest (names, partitioning, stages) and reports
+// what it returns as an error at its place in the file. `make` makes the operator of one task (operators/operator.h
+// says what it must keep to).
 //
 // Register from main, before the first plan is made, by one thread; afterwards any thread may look.
 #pragma once
@@ -69,8 +69,8 @@ struct CustomOperator {
   // InvalidArgument: what is wrong with the step, for the user.
   std::function<absl::StatusOr<CustomShape>(const CustomInput&)> plan;
   std::function<absl::StatusOr<std::unique_ptr<Operator>>(const Node&, const CustomSpec&)> make;
-  // How far past a row's event time the operator may hold back what becomes of it, in microseconds: --close_windows moves
-  // time on by so much. Without it: not at all.
+  // How far past a row's event time the operator may hold back what becomes of it, in microseconds: --close_windows
+  // moves time on by so much. Without it: not at all.
   std::function<int64_t(const CustomSpec&)> holds_us;
 };
 

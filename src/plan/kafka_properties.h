@@ -1,5 +1,6 @@
-// The properties of librdkafka that a topology can't give: exactly-once processing rests on them, or Tidemark derives them
-// from other settings. One list for the check of the file and for the client, which also serves `tidemark generate`.
+// The properties of librdkafka that a topology can't give: exactly-once processing rests on them, or Tidemark derives
+// them from other settings. One list for the check of the file and for the client, which also serves `tidemark
+// generate`.
 #pragma once
 
 #include <string>

@@ -18,8 +18,8 @@ class OperatorCheck {
   OperatorCheck(const topology::Step& yaml, const Plan& plan, Diagnostics* diagnostics, LogicalStep* step)
       : yaml_(yaml), plan_(plan), diagnostics_(*diagnostics), step_(*step) {}
 
-  // What the step says by itself, without its input: that it has one operator, which table it joins, and what its numbers
-  // and topics may be. False: it reported something.
+  // What the step says by itself, without its input: that it has one operator, which table it joins, and what its
+  // numbers and topics may be. False: it reported something.
   bool Alone();
   // The rest, with the columns of the input. Only after Alone was true.
   bool Run();

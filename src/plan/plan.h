@@ -1,5 +1,5 @@
-// The checked plan: what a topology.yaml means, with every name resolved, every type known and the cut into stages made.
-// Built by src/plan/planner.h from YAML (or by C++ code that links tidemark::tidemark), read by everything else.
+// The checked plan: what a topology.yaml means, with every name resolved, every type known and the cut into stages
+// made. Built by src/plan/planner.h from YAML (or by C++ code that links tidemark::tidemark), read by everything else.
 // Plain values; immutable once built, usable from any thread.
 //
 // A plan is a list of stages. A stage is a graph of nodes that runs on one partition at a time (a task is one stage on
@@ -47,7 +47,8 @@ struct SourceColumn {
   From from = From::kValue;
   std::vector<std::string> path;              // kValue: keys from the root of the JSON object; default {name}
   std::string header;                         // kHeader: its name
-  std::optional<std::string> default_value;   // as text in the JSON form of the type; used where the value is missing or null
+  std::optional<std::string>
+      default_value;  // as text in the JSON form of the type; used where the value is missing or null
   OnError on_error = OnError::kDeadLetter;
 };
 
@@ -170,7 +171,7 @@ struct PassSpec {};  // union, or a repartition's reading end
 // An operator of the user's: src/plan/custom_operator.h.
 struct CustomSpec {
   std::string name;                               // under which it is registered
-  std::vector<size_t> by;                         // rows equal in these columns meet in one task; empty: they lie anywhere
+  std::vector<size_t> by;  // rows equal in these columns meet in one task; empty: they lie anywhere
   std::map<std::string, std::string> parameters;  // as the topology writes them
   bool passes_rows = false;                       // its rows are rows of its input
 };

@@ -14,7 +14,8 @@ namespace {
 bool IsStateful(const Node& node) {
   if (node.kind != Node::Kind::kOperator) return false;
   const auto* window = std::get_if<WindowSpec>(&node.spec);
-  return std::holds_alternative<DedupSpec>(node.spec) || std::holds_alternative<CustomSpec>(node.spec) || std::holds_alternative<TopSpec>(node.spec) ||
+  return std::holds_alternative<DedupSpec>(node.spec) || std::holds_alternative<CustomSpec>(node.spec) ||
+         std::holds_alternative<TopSpec>(node.spec) ||
          (window != nullptr && window->phase != WindowSpec::Phase::kPartial);
 }
 

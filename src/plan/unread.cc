@@ -1,8 +1,8 @@
-// Which visible columns travel inside a stage: what no later step, sink or internal topic reads is left behind by the first
-// operator that copies rows anyway. The plan's schemas then say what the batches hold.
+// Which visible columns travel inside a stage: what no later step, sink or internal topic reads is left behind by the
+// first operator that copies rows anyway. The plan's schemas then say what the batches hold.
 //
-// Steps that keep rows or send them somewhere as they are (tops, last rows, late and unmatched rows, dead letters) read all
-// of their input, whoever reads them: what a step has stored must not depend on the steps behind it.
+// Steps that keep rows or send them somewhere as they are (tops, last rows, late and unmatched rows, dead letters) read
+// all of their input, whoever reads them: what a step has stored must not depend on the steps behind it.
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -91,12 +91,6 @@ Columns Positions(const Wanted& wanted) {
   return columns;
 }
 
-Schema Select(const Schema& schema, const Columns& columns) {
-  std::vector<Column> selected;
-  for (const size_t c : columns) selected.push_back(schema[c]);
-  return Schema(std::move(selected));
-}
-
 // Where the columns stand that are left of the input.
 struct Renumber {
   const Schema& input;           // with those that are left
@@ -118,7 +112,8 @@ struct Renumber {
   }
 };
 
-// Leaves of the operator's output what is wanted. `input`: the columns that are left of its input, by their position before.
+// Leaves of the operator's output what is wanted. `input`: the columns that are left of its input, by their position
+// before.
 void Narrow(const Wanted& wanted, const Columns& input, Node* node) {
   auto* const join = std::get_if<JoinSpec>(&node->spec);
   const size_t from_input = wanted.size() - (join != nullptr ? join->columns.size() : 0);
@@ -132,7 +127,7 @@ void Narrow(const Wanted& wanted, const Columns& input, Node* node) {
   }
   if (join != nullptr) join->columns = std::move(joined);
   node->passed = std::move(passed);
-  node->output = Select(node->output, Positions(wanted));
+  node->output = node->output.Select(Positions(wanted));
 }
 
 }  // namespace

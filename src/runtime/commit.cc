@@ -46,8 +46,8 @@ absl::Status CommitPipeline::Open() {
   Close();
   ProducerOptions options;
   options.client_id = transactional_id_;
-  // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end. The
-  // first record of each partition and transaction takes the brokers longest.
+  // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
+  // The first record of each partition and transaction takes the brokers longest.
   options.linger_us =
       std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);
   for (const SinkPlan& sink : runtime_.plan->sinks) {
@@ -124,7 +124,8 @@ absl::StatusOr<bool> CommitPipeline::Abort() {
     if (absl::IsUnknown(verdict) || absl::IsCancelled(verdict)) return verdict;
   }
   bool aborted = false;
-  for (Producer* producer : {std::exchange(undone_, nullptr), transaction_->open() ? transaction_->producer() : nullptr}) {
+  for (Producer* producer :
+       {std::exchange(undone_, nullptr), transaction_->open() ? transaction_->producer() : nullptr}) {
     if (producer == nullptr) continue;
     aborted = true;
     TM_RETURN_IF_ERROR(FencedAsCancelled(producer->Abort()));

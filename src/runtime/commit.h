@@ -2,7 +2,8 @@
 // together. Everything that exactly-once rests on stands in this order:
 //
 //   1. every operator's PrepareCommit, upstream first: results and state deltas come out;
-//   2. a commit record for each task into its changelog: commit number, input offsets, times, ledger, as absolute values;
+//   2. a commit record for each task into its changelog: commit number, input offsets, times, ledger, as absolute
+//   values;
 //   3. flush: every record is acknowledged;
 //   4. send_offsets_to_transaction for ALL input partitions of every task that wrote, changed or not, with the commit
 //      number in the metadata, and with the group metadata copied when the assignment arrived: a fresh copy would let a
@@ -10,19 +11,22 @@
 //   5. commit_transaction: the one decision point;
 //   6. apply to RocksDB, one WriteBatch a task.
 //
-// Before 5 nothing has left the overlay; a failure there means abort, drop the overlay, reopen. After 5 nothing can fail
-// but this process, and then the changelog has it all.
+// Before 5 nothing has left the overlay; a failure there means abort, drop the overlay, reopen. After 5 nothing can
+// fail but this process, and then the changelog has it all.
 //
-// Long before 1, as soon as rows have come, each task announces its commit in its changelog (Task::Announce): the first part
-// of the commit's record, empty. The brokers make a partition part of a transaction, and verify that it is, at its first
-// record; a commit that began with this would wait for it. An announcement is read like any part: never without the rest.
+// Long before 1, as soon as rows have come, each task announces its commit in its changelog (Task::Announce): the first
+// part of the commit's record, empty. The brokers make a partition part of a transaction, and verify that it is, at its
+// first record; a commit that began with this would wait for it. An announcement is read like any part: never without
+// the rest.
 //
 // Commits are pipelined: while 4 and 5 of commit n wait for the brokers, the tasks go on with the rows of n+1, in an
 // overlay of their own and in a transaction of the thread's other producer. What keeps this exactly once:
 //
 //   - the first record of n+1 is written after 3 of n, so that in every partition n's records precede n+1's;
-//   - 1 of n+1 comes after 6 of n: one commit is decided at a time, and its offsets are sent after n's were committed. The
-//     coordinator keeps the offset whose record stands later in its own log, whichever transaction's marker comes first;
+//   - 1 of n+1 comes after 6 of n: one commit is decided at a time, and its offsets are sent after n's were committed.
+//   The
+//     coordinator keeps the offset whose record stands later in its own log, whichever transaction's marker comes
+//     first;
 //   - where n isn't committed, n+1 is aborted with it: its rows were computed on n's state;
 //   - both producers have run init_transactions before any offset or changelog is read, so that whoever opens a task
 //     next has fenced both transactions of a dead owner (a static member keeps its transactional ids; another member
@@ -62,7 +66,8 @@ class CommitPipeline {
   const Transaction* transaction() const { return &*transaction_; }
 
   // Steps 1 to 3 for these tasks (all of the thread that are dirty), and 4 and 5 begun. Nothing may be in flight.
-  // `consumer` (or null) is woken when the decision is there, and lives until then; else only a mutation asks it anything.
+  // `consumer` (or null) is woken when the decision is there, and lives until then; else only a mutation asks it
+  // anything.
   absl::Status Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group, Consumer* consumer);
   bool InFlight() const { return deciding_.has_value(); }
   // Step 6, once the commit in flight is decided; waits for that at most `max_wait_us`. False: not yet. Aborted,
@@ -70,8 +75,8 @@ class CommitPipeline {
   // membership is. After an error: Abort, and reopen.
   absl::StatusOr<bool> Finish(int64_t max_wait_us);
 
-  // Waits for a decision in flight, whatever it is, without applying it; then ends what is open. True: there was something to
-  // abort. Any error: the producers must be opened again (Cancelled: they are fenced).
+  // Waits for a decision in flight, whatever it is, without applying it; then ends what is open. True: there was
+  // something to abort. Any error: the producers must be opened again (Cancelled: they are fenced).
   absl::StatusOr<bool> Abort();
 
  private:

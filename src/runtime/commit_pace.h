@@ -1,11 +1,11 @@
-// How long a stream thread gathers rows for a commit. That is the topology's commit_interval, unless the thread is behind: a
-// commit costs the same whether it carries ten rows or a hundred thousand, partial aggregates add up what one commit holds,
-// and a row at the end of a backlog waits for all that stands before it anyway. So the interval is stretched to a quarter of
-// the time that the backlog takes to be read at the present rate, never beyond a second: what is read last becomes visible at
-// most a quarter later than it would have.
+// How long a stream thread gathers rows for a commit. That is the topology's commit_interval, unless the thread is
+// behind: a commit costs the same whether it carries ten rows or a hundred thousand, partial aggregates add up what one
+// commit holds, and a row at the end of a backlog waits for all that stands before it anyway. So the interval is
+// stretched to a quarter of the time that the backlog takes to be read at the present rate, never beyond a second: what
+// is read last becomes visible at most a quarter later than it would have.
 //
-// The input that catches up first decides, as its rows are the ones that would wait; inputs that bring nothing don't count.
-// Kept by one stream thread.
+// The input that catches up first decides, as its rows are the ones that would wait; inputs that bring nothing don't
+// count. Kept by one stream thread.
 #pragma once
 
 #include <cstdint>

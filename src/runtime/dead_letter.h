@@ -1,5 +1,5 @@
-// Dead letters: what could not be processed, with the reason and where it came from, produced in the same transaction as
-// everything else, so that each bad record stands there exactly once. Header names are part of the users' contract:
+// Dead letters: what could not be processed, with the reason and where it came from, produced in the same transaction
+// as everything else, so that each bad record stands there exactly once. Header names are part of the users' contract:
 // docs/dead-letters.md. Used by one thread.
 #pragma once
 
@@ -27,12 +27,13 @@ class DeadLetters {
   // A record that could not become a row: key, value and headers as they came.
   absl::Status Record(std::string_view step, const TopicPartition& source, const RecordView& record,
                       HeaderList record_headers, std::string_view reason);
-  // A row that a step failed on, as JSON. Its place is that of its source record where the row carries it, else `input`,
-  // the topic the task reads.
+  // A row that a step failed on, as JSON. Its place is that of its source record where the row carries it, else
+  // `input`, the topic the task reads.
   absl::Status Row(std::string_view step, TopicPartition input, const RowFailure& failure,
                    const std::vector<SourcePlan>& sources);
   // Something already in text form (an external sink's row).
-  absl::Status Text(std::string_view step, const TopicPartition& input, std::string_view value, std::string_view reason);
+  absl::Status Text(std::string_view step, const TopicPartition& input, std::string_view value,
+                    std::string_view reason);
 
   int64_t written() const { return written_; }
 

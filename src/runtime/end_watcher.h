@@ -1,17 +1,19 @@
-// Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they are
-// in Kafka, so it doesn't matter which worker owns what.
+// Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they
+// are in Kafka, so it doesn't matter which worker owns what.
 //
 //   kSources   every source partition is committed up to the end it had at start
 //   kClosing   (--close_windows) every source partition's watermark has been raised to beyond the last window
 //   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
 //              its tasks has output waiting ("busy")
 //   kSinks     every external sink's group has confirmed its feed up to the end
-//   kVisible   what was written to sinks' topics, side topics and dead letters shows to readers with read_committed: the
-//              markers of a transaction come after its decision. Waits no longer than a transaction lives, because others may write there too
+//   kVisible   what was written to sinks' topics, side topics and dead letters shows to readers with read_committed:
+//   the
+//              markers of a transaction come after its decision. Waits no longer than a transaction lives, because
+//              others may write there too
 //   kDone
 //
-// The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that same
-// transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows.
+// The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that
+// same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows.
 //
 // Called now and then by the main thread; each call makes a few requests.
 #pragma once
@@ -51,7 +53,8 @@ class EndWatcher {
   };
 
   absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
-  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
+  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics,
+                                                          Isolation isolation) const;
   std::vector<std::string> InputsOf(size_t stage) const;
   std::vector<std::string> OutputTopics() const;
   int64_t WindowHorizonUs() const;

@@ -1,6 +1,6 @@
-// One sink thread's side of an external system: takes committed rows of a feed topic and makes them durable there, exactly
-// once. Two implementations: PostgresFeedSink and ParquetFeedSink; SinkThread drives them. Used by one thread, except
-// Interrupt.
+// One sink thread's side of an external system: takes committed rows of a feed topic and makes them durable there,
+// exactly once. Two implementations: PostgresFeedSink and ParquetFeedSink; SinkThread drives them. Used by one thread,
+// except Interrupt.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ class FeedSink {
   virtual ~FeedSink() = default;
 
   // Takes over these partitions (all that the thread owns from now on) and returns where reading goes on; -1: the
-  // beginning. Unavailable: nothing is lost, call again later. InvalidArgument: the user's mistake, found at the outside.
+  // beginning. Unavailable: nothing is lost, call again later. InvalidArgument: the user's mistake, found at the
+  // outside.
   virtual absl::StatusOr<std::map<int32_t, Offset>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
                                                              std::shared_ptr<const GroupMetadata> group) = 0;
   // The partitions go away. Not `lost`: what fits into a second or two may still be committed.

@@ -103,9 +103,10 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
   if (!table.changed) return absl::OkStatus();
   table.changed = false;
   if (table.rows.empty()) {
-    TM_ASSIGN_OR_RETURN(Batch none, FromArrow(arrow::RecordBatch::MakeEmpty(
-                                                  BatchSchema(table.plan->schema(), HiddenSet().Without(Hidden::kTime))),
-                                              "table rows"));
+    TM_ASSIGN_OR_RETURN(
+        Batch none,
+        FromArrow(arrow::RecordBatch::MakeEmpty(BatchSchema(table.plan->schema(), HiddenSet().Without(Hidden::kTime))),
+                  "table rows"));
     table.rows.push_back(std::move(none));
   }
   TM_ASSIGN_OR_RETURN(const Batch all, Concatenate(table.rows));

@@ -40,8 +40,8 @@ void SourceInputTime::Busy(int64_t now_us) {
 }
 
 bool SourceInputTime::Tick(bool at_end, int64_t monotonic_us, int64_t wall_us) {
-  // After a start nothing is known of the time before: silence counts from the first look on, and what was idle may have
-  // a backlog by now, which other partitions must not run ahead of.
+  // After a start nothing is known of the time before: silence counts from the first look on, and what was idle may
+  // have a backlog by now, which other partitions must not run ahead of.
   if (!at_end || last_busy_us_ < 0) {
     last_busy_us_ = monotonic_us;
     const bool changed = idle_;

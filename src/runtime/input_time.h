@@ -1,5 +1,5 @@
-// How far event time has come at one input of a task, and the watermark that follows from it. Part of the commit record,
-// so that time never goes back over a restart. Touched by the task's stream thread only.
+// How far event time has come at one input of a task, and the watermark that follows from it. Part of the commit
+// record, so that time never goes back over a restart. Touched by the task's stream thread only.
 #pragma once
 
 #include <cstdint>

@@ -57,8 +57,10 @@ constexpr MetricType kGauge = MetricType::Gauge;
 
 std::string ThreadName(size_t thread) { return absl::StrCat(thread); }
 
-// Records between a position and the end of its partition. The ends are a few seconds old, so a position may be past one.
-void AddLag(const WorkerStatus& status, Labels labels, const TopicPartition& partition, Offset position, Family* family) {
+// Records between a position and the end of its partition. The ends are a few seconds old, so a position may be past
+// one.
+void AddLag(const WorkerStatus& status, Labels labels, const TopicPartition& partition, Offset position,
+            Family* family) {
   const auto end = status.ends.find(partition);
   if (position < 0 || end == status.ends.end()) return;
   labels.push_back({"topic", partition.topic});
@@ -67,7 +69,8 @@ void AddLag(const WorkerStatus& status, Labels labels, const TopicPartition& par
 }
 
 void RenderThreads(const WorkerStatus& status, std::vector<MetricFamily>* out) {
-  Family running(status, "tidemark_thread_running", kGauge, "1 while the thread processes; 0 without assignment or while it restores");
+  Family running(status, "tidemark_thread_running", kGauge,
+                 "1 while the thread processes; 0 without assignment or while it restores");
   Family step_age(status, "tidemark_thread_step_age_seconds", kGauge, "Time since the thread's loop last turned");
   Family commits(status, "tidemark_commits_total", kCounter, "Transactions committed");
   Family aborts(status, "tidemark_aborts_total", kCounter, "Transactions aborted; their input is processed again");
@@ -100,10 +103,14 @@ void RenderThreads(const WorkerStatus& status, std::vector<MetricFamily>* out) {
 }
 
 void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
-  Family commit(status, "tidemark_task_commits_total", kCounter, "Number of the task's last commit, counted over all workers");
-  Family lag(status, "tidemark_task_lag_records", kGauge, "Offsets between the task's position and the end of its input");
-  Family watermark(status, "tidemark_task_watermark_seconds", kGauge, "Watermark of the task, Unix time; none before the first");
-  Family watermark_lag(status, "tidemark_task_watermark_lag_seconds", kGauge, "Wall clock minus watermark; none while idle");
+  Family commit(status, "tidemark_task_commits_total", kCounter,
+                "Number of the task's last commit, counted over all workers");
+  Family lag(status, "tidemark_task_lag_records", kGauge,
+             "Offsets between the task's position and the end of its input");
+  Family watermark(status, "tidemark_task_watermark_seconds", kGauge,
+                   "Watermark of the task, Unix time; none before the first");
+  Family watermark_lag(status, "tidemark_task_watermark_lag_seconds", kGauge,
+                       "Wall clock minus watermark; none while idle");
   Family idle(status, "tidemark_task_idle", kGauge, "1 while all inputs of the task are idle");
   Family state(status, "tidemark_task_state_bytes", kGauge, "Size of the task's state");
   Family memory(status, "tidemark_task_memory_bytes", kGauge, "Uncommitted state and what operators hold in memory");
@@ -111,16 +118,19 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
     for (const TaskStatus& task : thread.tasks) {
       const Labels labels = {{"stage", task.name}, {"task_partition", absl::StrCat(task.partition)}};
       commit.Add(labels, static_cast<double>(task.commit));
-      for (const auto& [partition, position] : task.positions) AddLag(status, {{"stage", task.name}}, partition, position, &lag);
+      for (const auto& [partition, position] : task.positions)
+        AddLag(status, {{"stage", task.name}}, partition, position, &lag);
       const bool known = task.watermark > kMinTime && task.watermark < kMaxTime;
       if (known) watermark.Add(labels, Seconds(task.watermark.us));
-      if (known && !task.idle) watermark_lag.Add(labels, std::max(0.0, Seconds(status.wall_us) - Seconds(task.watermark.us)));
+      if (known && !task.idle)
+        watermark_lag.Add(labels, std::max(0.0, Seconds(status.wall_us) - Seconds(task.watermark.us)));
       idle.Add(labels, task.idle);
       state.Add(labels, task.state_bytes);
       memory.Add(labels, task.memory_bytes);
     }
   }
-  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory}) out->push_back(family->Take());
+  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory})
+    out->push_back(family->Take());
 }
 
 // By task, not added up: when a task moves, its counters appear whole at another worker, which would make sums jump.
@@ -162,12 +172,15 @@ void RenderLedger(const WorkerStatus& status, std::vector<MetricFamily>* out) {
 }
 
 void RenderSinks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
-  Family assigned(status, "tidemark_sink_assigned", kGauge, "1 while this worker's sink thread has taken over its partitions");
+  Family assigned(status, "tidemark_sink_assigned", kGauge,
+                  "1 while this worker's sink thread has taken over its partitions");
   Family step_age(status, "tidemark_sink_step_age_seconds", kGauge, "Time since the sink thread's loop last turned");
   Family rows(status, "tidemark_sink_rows_total", kCounter, "Rows made durable by this process");
   Family refused(status, "tidemark_sink_refused_rows_total", kCounter, "Rows sent to the dead letters by this process");
-  Family lag(status, "tidemark_sink_lag_records", kGauge, "Offsets between the sink's position and the end of its feed");
-  Family error(status, "tidemark_sink_error", kGauge, "1 from a failed attempt until the next success; /readyz has the text");
+  Family lag(status, "tidemark_sink_lag_records", kGauge,
+             "Offsets between the sink's position and the end of its feed");
+  Family error(status, "tidemark_sink_error", kGauge,
+               "1 from a failed attempt until the next success; /readyz has the text");
   Family success_age(status, "tidemark_sink_last_success_age_seconds", kGauge, "Time since rows were last written");
   for (const SinkStatus& sink : status.sinks) {
     const Labels labels = {{"sink", sink.sink}};
@@ -179,12 +192,14 @@ void RenderSinks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
     error.Add(labels, !sink.last_error.empty());
     if (sink.last_success_us > 0) success_age.Add(labels, Seconds(status.monotonic_us - sink.last_success_us));
   }
-  for (Family* family : {&assigned, &step_age, &rows, &refused, &lag, &error, &success_age}) out->push_back(family->Take());
+  for (Family* family : {&assigned, &step_age, &rows, &refused, &lag, &error, &success_age})
+    out->push_back(family->Take());
 }
 
 void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
-  Family bad(status, "tidemark_table_bad_records_total", kCounter, "Records of the table's topic that could not be read");
+  Family bad(status, "tidemark_table_bad_records_total", kCounter,
+             "Records of the table's topic that could not be read");
   for (const GlobalTables::Status& table : status.tables) {
     rows.Add({{"table", table.name}}, table.rows);
     bad.Add({{"table", table.name}}, table.bad_records);

@@ -1,5 +1,5 @@
-// The worker's status as Prometheus text, and the answers of /healthz and /readyz. Names are part of the users' contract:
-// docs/metrics.md lists them. Pure functions of a WorkerStatus.
+// The worker's status as Prometheus text, and the answers of /healthz and /readyz. Names are part of the users'
+// contract: docs/metrics.md lists them. Pure functions of a WorkerStatus.
 #pragma once
 
 #include <string>

@@ -58,8 +58,8 @@ class RecordOutput final : public Output {
 // targets without rows get a record with the watermark alone, at most every watermark interval.
 class EdgeOutput final : public Output {
  public:
-  EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count, int64_t commit_interval_us,
-             Transaction* transaction);
+  EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count,
+             int64_t commit_interval_us, Transaction* transaction);
 
   absl::Status Write(const Batch& rows) override;
   absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;

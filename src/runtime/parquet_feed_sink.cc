@@ -95,7 +95,8 @@ absl::StatusOr<std::map<int32_t, packed::Manifest>> ParquetFeedSink::ReadManifes
     for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
       for (const RecordView& record : fetch->records()) {
         packed::Manifest manifest;
-        if (!manifest.ParseFromArray(record.value.value_or("").data(), static_cast<int>(record.value.value_or("").size()))) {
+        if (!manifest.ParseFromArray(record.value.value_or("").data(),
+                                     static_cast<int>(record.value.value_or("").size()))) {
           return absl::DataLossError(absl::StrCat(ToString(fetch->source()), "@", record.offset, ": not a manifest"));
         }
         newest[fetch->source().partition] = std::move(manifest);
@@ -210,7 +211,8 @@ absl::Status ParquetFeedSink::ProduceDecision(const std::map<int32_t, packed::Ma
                                               Transaction* transaction) {
   for (const auto& [partition, manifest] : manifests) {
     const std::string value = manifest.SerializeAsString();
-    TM_RETURN_IF_ERROR(transaction->Produce(ManifestTopic(*runtime_.plan, plan_), {{partition, std::nullopt, value, nullptr}}));
+    TM_RETURN_IF_ERROR(
+        transaction->Produce(ManifestTopic(*runtime_.plan, plan_), {{partition, std::nullopt, value, nullptr}}));
   }
   const std::string& dead = runtime_.plan->dead_letter_topic;
   std::vector<OffsetToCommit> offsets;

@@ -1,6 +1,7 @@
-// The Parquet sink on its feed. All files of a cut are staged and synced first; then ONE Kafka transaction with the feed's
-// offsets and a manifest record for each partition is the decision; then the files move to their final names. Manifests live
-// in "<application>.<sink>.changelog", whose newest record of a partition is what a new owner publishes again.
+// The Parquet sink on its feed. All files of a cut are staged and synced first; then ONE Kafka transaction with the
+// feed's offsets and a manifest record for each partition is the decision; then the files move to their final names.
+// Manifests live in "<application>.<sink>.changelog", whose newest record of a partition is what a new owner publishes
+// again.
 #pragma once
 
 #include <map>

@@ -1,5 +1,6 @@
 // The PostgreSQL sink on its feed: each polled piece is one database transaction, fenced by the sink's row there
-// (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth to seek to.
+// (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth to
+// seek to.
 #pragma once
 
 #include <atomic>

@@ -140,8 +140,8 @@ absl::Status SinkThread::WritePending() {
   return absl::OkStatus();
 }
 
-// Unavailable: the same again after a pause, which grows; meanwhile nothing more is fetched, and the group goes on being
-// polled. Aborted, Unknown: take over anew. Other errors are final.
+// Unavailable: the same again after a pause, which grows; meanwhile nothing more is fetched, and the group goes on
+// being polled. Aborted, Unknown: take over anew. Other errors are final.
 absl::Status SinkThread::Handle(const absl::Status& status) {
   if (status.ok()) return status;
   const bool again = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
@@ -150,7 +150,8 @@ absl::Status SinkThread::Handle(const absl::Status& status) {
   ++failures_;
   retry_at_us_ = runtime_.clock->MonotonicUs() +
                  std::min<int64_t>(5 * kSecond, 20 * kMillisecond << std::min(failures_, 10));
-  if (last_error_ != status.message()) LOG(WARNING) << "sink " << plan_.name << ": " << status.message() << "; trying again";
+  if (last_error_ != status.message())
+    LOG(WARNING) << "sink " << plan_.name << ": " << status.message() << "; trying again";
   last_error_ = std::string(status.message());
   if (anew && running_) {
     running_ = false;

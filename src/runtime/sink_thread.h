@@ -40,8 +40,8 @@ class SinkThread {
   absl::Status Step(int64_t max_wait_us);
   absl::Status Stop(bool leave_group);
 
-  // Any thread may call. Interrupt: a write that waits for the outside is given up (the feed still has its rows), and so
-  // is every later one.
+  // Any thread may call. Interrupt: a write that waits for the outside is given up (the feed still has its rows), and
+  // so is every later one.
   void Interrupt() { feed_sink_->Interrupt(); }
   SinkStatus status() const;
 

@@ -18,7 +18,8 @@ struct Fingerprint {
   const Node& node;
 
   std::string operator()(const DedupSpec& spec) const {
-    if (spec.keep_last) return absl::StrCat("dedup keep last by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    if (spec.keep_last)
+      return absl::StrCat("dedup keep last by ", Columns(node.input, spec.by), " of ", node.input.ToString());
     return absl::StrCat("dedup by ", Columns(node.input, spec.by));
   }
   std::string operator()(const WindowSpec& spec) const {
@@ -32,7 +33,8 @@ struct Fingerprint {
     return absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
   }
   std::string operator()(const CustomSpec& spec) const {
-    std::string text = absl::StrCat("custom ", spec.name, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    std::string text =
+        absl::StrCat("custom ", spec.name, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
     for (const auto& [name, value] : spec.parameters) absl::StrAppend(&text, ", ", name, " ", value);
     return text;
   }
@@ -76,9 +78,9 @@ absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord&
     for (const Node& node : stage.nodes) {
       const std::string fingerprint = StepFingerprint(node);
       if (node.step != saved.step() || fingerprint.empty() || fingerprint == saved.fingerprint()) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat("step ", node.step, ": its state was written by '", saved.fingerprint(), "', the topology now says '",
-                       fingerprint, "': give the step a new name, or the topology, to start with empty state"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "step ", node.step, ": its state was written by '", saved.fingerprint(), "', the topology now says '",
+          fingerprint, "': give the step a new name, or the topology, to start with empty state"));
     }
   }
   return absl::OkStatus();

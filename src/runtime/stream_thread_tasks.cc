@@ -54,7 +54,9 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
   }
   if (!status.ok() && Retryable(status)) {
     LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
-    status = absl::IsUnknown(status) ? NewProducers() : absl::IsCancelled(status) ? DropProducers() : AbortTransaction();
+    status = absl::IsUnknown(status)     ? NewProducers()
+             : absl::IsCancelled(status) ? DropProducers()
+                                         : AbortTransaction();
   } else if (status.ok()) {
     status = AbortTransaction();
   }
@@ -129,9 +131,6 @@ absl::Status StreamThread::BeginRunning() {
     TM_RETURN_IF_ERROR(pipeline_.Finish(Decider::kForever).status());
   }
   std::vector<std::pair<TopicPartition, Offset>> positions;
-  task_of_.clear();
-  sources_.clear();
-  pace_.Reset();
   const auto is_source = [&](const TopicPartition& input) {
     const std::vector<SourcePlan>& sources = runtime_.plan->sources;
     return std::any_of(sources.begin(), sources.end(), [&](const SourcePlan& s) { return s.topic == input.topic; });

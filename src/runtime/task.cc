@@ -286,7 +286,8 @@ absl::Status Task::Advance() {
     state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};
   }
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i]->input == nullptr) TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
+    if (nodes_[i]->input == nullptr)
+      TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
   }
   advance_again_ = transaction_->Full();
   dirty_ |= std::exchange(time_waits_, false);  // a commit in between has called this task busy

@@ -82,11 +82,11 @@ class Task {
   bool AdvancePending() const { return advance_again_; }
 
   // ---- The commit.
-  // Writes the first part of the next commit's changelog record into the transaction, once: only where that commit is going
-  // to be prepared, as of every task while the transaction is open.
+  // Writes the first part of the next commit's changelog record into the transaction, once: only where that commit is
+  // going to be prepared, as of every task while the transaction is open.
   absl::Status Announce();
-  // Puts results, packed rows and the changelog record into the transaction. What is processed from now on belongs to the
-  // next commit, which can't be prepared before this one is applied.
+  // Puts results, packed rows and the changelog record into the transaction. What is processed from now on belongs to
+  // the next commit, which can't be prepared before this one is applied.
   absl::Status PrepareCommit();
   // All input positions, with "<commit>:<identity>:..." as metadata.
   void AppendOffsets(std::vector<OffsetToCommit>* offsets) const;

@@ -84,8 +84,8 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
   OffsetMetadata metadata;
   metadata.commit = prepared_->commit();
   metadata.identity = identity_;
-  // What advancing time may yet bring out counts, also where another task of the thread has filled this commit before. A
-  // mark that waits for its interval is output too: without it a reader can't close its windows.
+  // What advancing time may yet bring out counts, also where another task of the thread has filled this commit before.
+  // A mark that waits for its interval is output too: without it a reader can't close its windows.
   metadata.busy = advance_again_ || time_waits_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& state) {
                     return state->output != nullptr && state->output->Untold(state->mark);
                   });

@@ -56,7 +56,8 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
     case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
     case Phase::kReplay: {
       absl::Status replayed = Replay();
-      // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log, once.
+      // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log,
+      // once.
       if (absl::IsFailedPrecondition(replayed) && from_local_) replayed = StartOver(replayed);
       TM_RETURN_IF_ERROR(Annotate(replayed, id().ToString()));
       break;

@@ -26,6 +26,7 @@ class ThreadRunner {
   ThreadRunner(Loop loop, const std::atomic<bool>* stop);
   ~ThreadRunner();  // joins
 
+  const std::string& name() const { return loop_.name; }
   bool finished() const { return finished_.load(std::memory_order_acquire); }
   // The error that ended it; OK while it runs or after a requested stop.
   absl::Status status() const;

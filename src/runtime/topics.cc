@@ -72,8 +72,8 @@ class Resolver {
   };
 
   // Every stage runs on one number of partitions: that of its source topics; else what is stated for a repartition it
-  // reads; else `internal_topics.partitions`; else that of its internal topics where they exist; else that of the largest
-  // input. What contradicts it is refused, as state and watermarks are kept by partition.
+  // reads; else `internal_topics.partitions`; else that of its internal topics where they exist; else that of the
+  // largest input. What contradicts it is refused, as state and watermarks are kept by partition.
   absl::Status PlaceStages() {
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
       const Stage& stage = plan_.stages[s];

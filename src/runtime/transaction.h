@@ -1,8 +1,8 @@
-// The open transaction of a stream or sink thread: everything a commit will make visible goes through here. Begins with the
-// first record, so a thread with nothing to say opens none. Used by one thread.
+// The open transaction of a stream or sink thread: everything a commit will make visible goes through here. Begins with
+// the first record, so a thread with nothing to say opens none. Used by one thread.
 //
-// With two producers it goes back and forth between them: Seal leaves the one to whoever decides its transaction, and what
-// comes after that goes into a transaction of the other.
+// With two producers it goes back and forth between them: Seal leaves the one to whoever decides its transaction, and
+// what comes after that goes into a transaction of the other.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@
 
 namespace tidemark {
 
-// A producer's FailedPrecondition is its fencing; Cancelled, so that it isn't taken for a contradiction in state or a lost
-// membership (src/base/status.h).
+// A producer's FailedPrecondition is its fencing; Cancelled, so that it isn't taken for a contradiction in state or a
+// lost membership (src/base/status.h).
 absl::Status FencedAsCancelled(const absl::Status& status);
 
 class Transaction {

@@ -32,6 +32,8 @@ constexpr int64_t kHousekeepingUs = 5 * kSecond;
 constexpr int64_t kWatchUs = kSecond / 10;
 // A stop waits this long for a database that doesn't answer; what wasn't written is still in the feed.
 constexpr int64_t kPatienceUs = 2 * kSecond;
+// And this long for everything: more than the time-outs of a commit, its abort and the end of a membership together.
+constexpr int64_t kLongestStopUs = 60 * kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -64,17 +66,7 @@ class Worker {
     RunThreads();
     absl::Status status = Supervise();
     last_status_ = this->status();
-    control_.stop = true;
-    const int64_t patience_ends = runtime_.clock->MonotonicUs() + kPatienceUs;
-    for (const auto& runner : runners_) {
-      while (!runner->finished() && StopRequests() < 2) {
-        if (runtime_.clock->MonotonicUs() > patience_ends) InterruptSinks();
-        Sleep();
-      }
-      if (status.ok() && runner->finished()) status = runner->status();
-    }
-    // A second request: what is open is left to the broker's fencing, as after a crash.
-    if (StopRequests() >= 2) std::_Exit(status.ok() ? 0 : 1);
+    StopThreads(&status);
     Report();
     runners_.clear();
     return status;
@@ -133,7 +125,8 @@ class Worker {
 
   int ThreadCount() const {
     int32_t largest = 1;
-    for (const Stage& stage : plan_.stages) largest = std::max(largest, runtime_.partitions.at(ChangelogTopic(plan_, stage)));
+    for (const Stage& stage : plan_.stages)
+      largest = std::max(largest, runtime_.partitions.at(ChangelogTopic(plan_, stage)));
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     return options_.threads > 0 ? options_.threads : std::min<int>(cores, largest);
   }
@@ -170,7 +163,9 @@ class Worker {
              [this, thread] { return thread->Stop(control_.leave_on_stop); }});
   }
 
-  void RunLoop(ThreadRunner::Loop loop) { runners_.push_back(std::make_unique<ThreadRunner>(std::move(loop), &control_.stop)); }
+  void RunLoop(ThreadRunner::Loop loop) {
+    runners_.push_back(std::make_unique<ThreadRunner>(std::move(loop), &control_.stop));
+  }
 
   absl::Status Supervise() {
     int64_t next_watch = 0, next_housekeeping = 0;
@@ -196,8 +191,8 @@ class Worker {
     return absl::OkStatus();
   }
 
-  // Closes the stores that a rebalance has taken away for good, trims internal topics behind their readers and refreshes
-  // the ends that lag is measured against. Slow calls, so never on a stream thread.
+  // Closes the stores that a rebalance has taken away for good, trims internal topics behind their readers and
+  // refreshes the ends that lag is measured against. Slow calls, so never on a stream thread.
   void Housekeep() {
     const WorkerStatus now = status();
     if (const auto in_use = StoresInUse(now)) state_->CloseAllBut(*in_use);
@@ -249,7 +244,8 @@ class Worker {
       open += ledger.open;
     }
     if (open > 0) {
-      options_.report(absl::StrCat("open windows hold ", open, " (row, window) pairs: they stay in state, and a later run "
+      options_.report(absl::StrCat("open windows hold ", open,
+                                   " (row, window) pairs: they stay in state, and a later run "
                                    "goes on with them; --close_windows closes them"));
     } else if (options_.close_windows) {
       options_.report("all windows are closed: data for them that comes later will be late");
@@ -268,6 +264,29 @@ class Worker {
     const absl::MutexLock lock(&mutex_);
     status.ends = ends_;
     return status;
+  }
+
+  // Returns when all have ended. A process that ends instead leaves what is open to the brokers' fencing.
+  void StopThreads(absl::Status* status) {
+    control_.stop = true;
+    const int64_t began = runtime_.clock->MonotonicUs();
+    for (const auto& runner : runners_) {
+      while (!runner->finished()) {
+        const int64_t waited = runtime_.clock->MonotonicUs() - began;
+        if (StopRequests() >= 2) std::_Exit(ExitCode(*status));
+        if (waited > kLongestStopUs) GiveUp(*status, runner->name());
+        if (waited > kPatienceUs) InterruptSinks();
+        Sleep();
+      }
+      if (status->ok()) *status = runner->status();
+    }
+  }
+
+  [[noreturn]] static void GiveUp(const absl::Status& status, const std::string& thread) {
+    LOG(ERROR) << thread << " doesn't come back from a call; the process ends as after a crash, state is intact";
+    if (!status.ok()) LOG(ERROR) << status.message();
+    google::FlushLogFiles(google::INFO);
+    std::_Exit(status.ok() ? 1 : ExitCode(status));
   }
 
   void InterruptSinks() {
@@ -299,6 +318,11 @@ class Worker {
 };
 
 }  // namespace
+
+int ExitCode(const absl::Status& status) {
+  if (status.ok()) return 0;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
 
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options) { return Worker(plan, options).Run(); }
 

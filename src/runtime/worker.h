@@ -1,5 +1,5 @@
-// A worker: the process that `tidemark run` is. Wires the real parts - Kafka client, state folder, tables, stream threads,
-// sink threads, HTTP - and drives them until it is told to stop, a thread fails, or --until_end is reached.
+// A worker: the process that `tidemark run` is. Wires the real parts - Kafka client, state folder, tables, stream
+// threads, sink threads, HTTP - and drives them until it is told to stop, a thread fails, or --until_end is reached.
 #pragma once
 
 #include <atomic>
@@ -29,8 +29,14 @@ struct WorkerOptions {
   std::function<void(const std::string&)> report;
 };
 
-// Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake, nothing
-// was changed. Others: a failure; state is intact and the next start goes on from the last commit.
+// The process's exit code: 0 done, 1 failed, 2 the user's mistake.
+int ExitCode(const absl::Status& status);
+
+// Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake,
+// nothing was changed. Others: a failure; state is intact and the next start goes on from the last commit.
+//
+// Doesn't return but ends the process, as a crash would, at a second stop request, and where a thread doesn't come back
+// from a call within a minute of the stop: all calls have time-outs, but not every client library always keeps them.
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options);
 
 }  // namespace tidemark

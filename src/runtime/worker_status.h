@@ -1,5 +1,5 @@
-// Everything a running worker shows of itself, as a value: metrics, health and readiness, and the final report are made of
-// it. Collected under the threads' locks by Worker::status.
+// Everything a running worker shows of itself, as a value: metrics, health and readiness, and the final report are made
+// of it. Collected under the threads' locks by Worker::status.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,10 @@
-// A library for LD_PRELOAD that keeps a journal of what a process does to files below one folder, so that a power failure
-// can be played after kill -9: kill -9 alone loses nothing that was written, as the page cache outlives the process.
-// tests/e2e/lib/power.py reads the journal, and takes away what was not synced.
+// A library for LD_PRELOAD that keeps a journal of what a process does to files below one folder, so that a power
+// failure can be played after kill -9: kill -9 alone loses nothing that was written, as the page cache outlives the
+// process. tests/e2e/lib/power.py reads the journal, and takes away what was not synced.
 //
 //   UNSYNCED_ROOT     the folder that is watched
-//   UNSYNCED_JOURNAL  the file that is appended to; beside it, in the folder <journal>.kept, hard links keep what a rename
+//   UNSYNCED_JOURNAL  the file that is appended to; beside it, in the folder <journal>.kept, hard links keep what a
+//   rename
 //                     replaced and what was unlinked, as both can be undone by a crash too
 //
 // One line an operation, written by one write(), so that it is there or not:
@@ -15,8 +16,8 @@
 //   S inode size          the file's first bytes, so many, are durable
 //   D folder              the folder's entries are durable
 //
-// What is noted as durable was written before the sync began. Calls made inside libc (fopen) aren't seen: what they write
-// counts as durable.
+// What is noted as durable was written before the sync began. Calls made inside libc (fopen) aren't seen: what they
+// write counts as durable.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>

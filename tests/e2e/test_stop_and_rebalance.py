@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How a worker lets go: of a database that doesn't answer when it is told to stop, and of stores that a rebalance has moved
-to another worker."""
+"""How a worker lets go: of a database that doesn't answer when it is told to stop, of a call that never returns, and of
+stores that a rebalance has moved to another worker."""
 
 import os
 import pathlib
@@ -8,12 +8,13 @@ import socket
 import sys
 import threading
 import time
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import topics
 import topology
-from case import SystemTest, main
+from case import LONG, SystemTest, main
 from stack import wait_for
 
 RECORDS = 20_000
@@ -70,6 +71,16 @@ class StopAndRebalance(SystemTest):
         # What it held back is in the feed, and arrives once there is a database.
         output = self.stack.run(self.config("silent"), "--until_end", "--close_windows", name="silent").finish(120)
         self.check(self.oracle(), "silent", output)
+
+    @unittest.skipUnless(LONG, "waits for a minute: only with --long")
+    def test_a_call_that_never_returns_does_not_keep_the_process(self):
+        worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
+        wait_for("a thread to hang in its first commit",
+                 lambda: (worker.metric("tidemark_thread_step_age_seconds") or 0) > 5, 60, worker.seen)
+        self.assertEqual(worker.stop(seconds=90), 1, worker.seen())
+        self.assertIn("doesn't come back from a call", worker.output())
+        output = self.stack.run(self.config("stuck"), "--until_end", "--close_windows", name="stuck").finish(120)
+        self.check(self.oracle(), "stuck", output)
 
     def stores(self, worker):
         """The tasks whose databases the process has open."""

@@ -54,8 +54,8 @@ constexpr int32_t kPartitions = 2;
     std::string Json() const { return absl::StrCat("{\"id\":", id, ",\"place\":", place, ",\"at\":", at, "}"); }
   };
 
-  // Decides when asked, or some asks later, and says so at once or later still: so rows of the next commit are processed
-  // both before and after the decision, and crashes fall between it and its becoming known.
+  // Decides when asked, or some asks later, and says so at once or later still: so rows of the next commit are
+  // processed both before and after the decision, and crashes fall between it and its becoming known.
   class SimDecider final : public Decider {
    public:
     SimDecider(SimRandom* random, int* undecided) : random_(random), undecided_(undecided) {}
@@ -321,8 +321,8 @@ struct WorkerProcess {
       return absl::OkStatus();
     }
 
-    // A process stops in the middle of a commit, loses its membership to others who go on with its partitions and leave the
-    // group in their turn, and wakes up while its transaction still lives.
+    // A process stops in the middle of a commit, loses its membership to others who go on with its partitions and leave
+    // the group in their turn, and wakes up while its transaction still lives.
     absl::Status Oversleep(int w) {
       Say(w, "oversleeps a commit");
       ++result_.frozen;
@@ -331,7 +331,8 @@ struct WorkerProcess {
       for (int turn = 0; turn < 100; ++turn) {
         const int other = static_cast<int>(random_.Below(processes_.size()));
         if (other == w) continue;
-        if (WorkerProcess* process = processes_[static_cast<size_t>(other)].get(); process != nullptr && process->frozen) {
+        if (WorkerProcess* process = processes_[static_cast<size_t>(other)].get();
+            process != nullptr && process->frozen) {
           process->frozen = false;
           cluster_.Thaw(other);
         }

@@ -1,10 +1,10 @@
 // A whole deployment in one thread: a simulated Kafka, a simulated PostgreSQL, and workers made of the shipped runtime,
-// operators, overlay, changelog and RocksDB (on disks in memory). A seed decides input, schedule and faults; the run ends
-// with the faults switched off, everything processed (--until_end --close_windows) and the outputs compared with what the
-// input says they must be, computed here by other means: sets and counts over the raw records.
+// operators, overlay, changelog and RocksDB (on disks in memory). A seed decides input, schedule and faults; the run
+// ends with the faults switched off, everything processed (--until_end --close_windows) and the outputs compared with
+// what the input says they must be, computed here by other means: sets and counts over the raw records.
 //
-// The topology: events -> dedup keep first -> {topic unique, PostgreSQL table (append), window count per place and minute
-// across a shuffle -> topic counts}.
+// The topology: events -> dedup keep first -> {topic unique, PostgreSQL table (append), window count per place and
+// minute across a shuffle -> topic counts}.
 #pragma once
 
 #include <cstdint>

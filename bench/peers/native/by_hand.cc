@@ -8,8 +8,8 @@
 //             changelog record
 //   join      append the location's name, drop unknown locations: W1
 //
-// A limit to compare with, not a product: it never restores, never expires an id, keeps partitions where they are, and ends
-// the process on any error. Its threads share nothing; each has its consumer, producer and database.
+// A limit to compare with, not a product: it never restores, never expires an id, keeps partitions where they are, and
+// ends the process on any error. Its threads share nothing; each has its consumer, producer and database.
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 #include <gflags/gflags.h>
@@ -116,7 +116,8 @@ class Worker {
     for (int32_t p = id; p < count; p += FLAGS_threads) {
       int64_t low = 0;
       Partition& partition = partitions_[p];
-      Check(rd_kafka_query_watermark_offsets(consumer_.get(), FLAGS_detections.c_str(), p, &low, &partition.end, kKafkaMs),
+      Check(rd_kafka_query_watermark_offsets(consumer_.get(), FLAGS_detections.c_str(), p, &low, &partition.end,
+                                             kKafkaMs),
             FLAGS_detections);
     }
     if (step_ >= Step::kPass) MakeProducer();
@@ -169,7 +170,8 @@ class Worker {
   }
 
   bool AtEnd() const {
-    return std::all_of(partitions_.begin(), partitions_.end(), [](const auto& p) { return p.second.next >= p.second.end; });
+    return std::all_of(partitions_.begin(), partitions_.end(),
+                       [](const auto& p) { return p.second.next >= p.second.end; });
   }
 
   void Take(size_t count) {
@@ -231,8 +233,8 @@ class Worker {
     message.partition = PartitionOf(output_.get(), key, output_partitions_);
   }
 
-  // A call a partition: the client then looks it up once, not for every record. What doesn't fit into the client's queue
-  // stays in out_, in order, and is tried again.
+  // A call a partition: the client then looks it up once, not for every record. What doesn't fit into the client's
+  // queue stays in out_, in order, and is tried again.
   void Produce(rd_kafka_topic_t* topic) {
     std::stable_sort(out_.begin(), out_.end(), [](const rd_kafka_message_t& a, const rd_kafka_message_t& b) {
       return a.partition < b.partition;

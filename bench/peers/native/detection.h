@@ -1,5 +1,5 @@
-// A detection's five fields out of JSON, by hand: one pass, no allocation, fields in any order. Trusts the input to be the
-// generator's: what isn't is an error, not a dead letter.
+// A detection's five fields out of JSON, by hand: one pass, no allocation, fields in any order. Trusts the input to be
+// the generator's: what isn't is an error, not a dead letter.
 #pragma once
 
 #include <charconv>

@@ -93,7 +93,7 @@ class Worker:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise Failure(f"{self.name} still runs after {seconds} s\n{self.seen()}") from None
+            raise Failure(f"{self.name} still runs after {seconds} s\n{self.seen()}\n{self.stacks()}") from None
         self._out.close()
         return code
 
@@ -112,6 +112,14 @@ class Worker:
 
     def seen(self, lines=40):
         return f"--- {self.log}\n" + "\n".join(self.output().splitlines()[-lines:])
+
+    def stacks(self):
+        """Where its threads are, if there is a debugger to say so."""
+        if shutil.which("gdb") is None:
+            return ""
+        told = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex", "thread apply all bt 12"],
+                              capture_output=True, text=True, timeout=60)
+        return "\n".join(line for line in told.stdout.splitlines() if line.startswith(("#", "Thread")))
 
     def http(self, path, timeout=2):
         address = (self.state_dir / "http_address").read_text().strip()

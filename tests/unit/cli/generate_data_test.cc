@@ -19,7 +19,8 @@ std::vector<Detection> Take(const HtxShape& shape, int64_t n) {
 }
 
 bool Same(const Detection& a, const Detection& b) {
-  return a.location == b.location && a.camera == b.camera && a.oid == b.oid && a.item == b.item && a.time_ms == b.time_ms;
+  return a.location == b.location && a.camera == b.camera && a.oid == b.oid && a.item == b.item &&
+         a.time_ms == b.time_ms;
 }
 
 TEST(GenerateData, TheSameSeedGivesTheSameRecordsAndAnotherSeedOthers) {

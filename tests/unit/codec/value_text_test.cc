@@ -154,14 +154,37 @@ TEST(ValueText, AnExcerptIsCutBetweenCharacters) {
 
 // The planner refuses a default by the one, the decoder reads it by the other.
 TEST(ValueText, WhatFitsATypeIsWhatAColumnTakes) {
-  for (const char* name : {"bool", "int32", "int64", "double", "string", "bytes", "date", "decimal(5,2)", "decimal(38,0)",
-                           "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us"}) {
+  for (const char* name : {"bool", "int32", "int64", "double", "string", "bytes", "date", "decimal(5,2)",
+                           "decimal(38,0)", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us"}) {
     const Type type = *ParseType(name);
     ColumnBuilder column(type, true);
-    for (const char* text :
-         {"", "0", "-0", "007", "1.0", "1e3", "12.345", "123456", "2147483648", "9223372036854775808", "1e999", "-1e-999",
-          "nan", "inf", "true", "TRUE", "null", "x", "YWI=", "YW", "2026-01-31", "2026-02-30", "2026-01-31T00:00:00Z",
-          "2026-01-31 00:00:00", "9223372036854775", " 1", "+1"}) {
+    for (const char* text : {"",
+                             "0",
+                             "-0",
+                             "007",
+                             "1.0",
+                             "1e3",
+                             "12.345",
+                             "123456",
+                             "2147483648",
+                             "9223372036854775808",
+                             "1e999",
+                             "-1e-999",
+                             "nan",
+                             "inf",
+                             "true",
+                             "TRUE",
+                             "null",
+                             "x",
+                             "YWI=",
+                             "YW",
+                             "2026-01-31",
+                             "2026-02-30",
+                             "2026-01-31T00:00:00Z",
+                             "2026-01-31 00:00:00",
+                             "9223372036854775",
+                             " 1",
+                             "+1"}) {
       column.Start(1);
       EXPECT_EQ(FitsPlainText(type, text), column.Set(0, FromPlainText(type, text))) << name << " '" << text << "'";
     }

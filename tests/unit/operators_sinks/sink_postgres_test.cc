@@ -388,7 +388,8 @@ TEST_F(PostgresSinkTest, AnInterruptEndsAWaitForALock) {
   interrupted_ = true;
   waiting.join();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
-  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, -1, 1, {Rows(schema_, R"([[1, "a"]])")}))) << "and nothing more is written";
+  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, -1, 1, {Rows(schema_, R"([[1, "a"]])")})))
+      << "and nothing more is written";
 }
 
 TEST(PostgresInterruptTest, AnInterruptEndsTheWaitForAServerThatTakesTheConnectionAndNeverAnswers) {

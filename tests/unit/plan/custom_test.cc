@@ -23,7 +23,8 @@ class CustomTest : public ::testing::Test {
 };
 
 TEST_F(CustomTest, ARegisteredNameIsAnOperatorAndByBringsEqualRowsTogether) {
-  const auto plan = PlanOf(Clicks("  a: { from: clicks, custom: { operator: sessions, by: [guid], with: { gap: 30m } } }\n", "a"));
+  const auto plan =
+      PlanOf(Clicks("  a: { from: clicks, custom: { operator: sessions, by: [guid], with: { gap: 30m } } }\n", "a"));
   ASSERT_TRUE(plan.ok()) << plan.status();
   const auto& spec = SpecOf<CustomSpec>(*plan, "a");
   EXPECT_EQ(spec.name, "sessions");
@@ -60,15 +61,19 @@ TEST_F(CustomTest, ParametersAreCheckedByNameAndKind) {
   EXPECT_THAT(Step("operator: sessions, by: [guid]"), HasSubstr("needs the parameter 'gap'"));
   EXPECT_EQ(Step("operator: sessions, by: [guid], with: { gap: soon }"),
             "t.yaml:20:77: expected a duration such as 100ms, 5s, 10m, 1h or 1d, found 'soon'");
-  EXPECT_THAT(Step("operator: sessions, by: [guid], with: { gap: 1m, least: few }"), HasSubstr("expected a whole number"));
+  EXPECT_THAT(Step("operator: sessions, by: [guid], with: { gap: 1m, least: few }"),
+              HasSubstr("expected a whole number"));
 }
 
 TEST_F(CustomTest, ColumnsAreCheckedByTheOperatorAndByUs) {
   EXPECT_THAT(Step("operator: sessions, with: { gap: 30m }"), HasSubstr("operator sessions needs `by`"));
-  EXPECT_THAT(Step("operator: sessions, by: [gid], with: { gap: 30m }"), HasSubstr("unknown column 'gid' of the input"));
-  EXPECT_THAT(Step("operator: sessions, by: [url], with: { gap: 30m }"), HasSubstr("t.yaml:20:22: by one int64 column"));
+  EXPECT_THAT(Step("operator: sessions, by: [gid], with: { gap: 30m }"),
+              HasSubstr("unknown column 'gid' of the input"));
+  EXPECT_THAT(Step("operator: sessions, by: [url], with: { gap: 30m }"),
+              HasSubstr("t.yaml:20:22: by one int64 column"));
   EXPECT_THAT(ErrorsOf(Clicks("  u: { from: clicks, group_by: [guid], aggregates: { n: \"count(*)\" } }\n"
-                              "  a: { from: u, custom: { operator: sessions, by: [guid], with: { gap: 30m } } }\n", "a")),
+                              "  a: { from: u, custom: { operator: sessions, by: [guid], with: { gap: 30m } } }\n",
+                              "a")),
               HasSubstr("a custom operator over an updating step isn't implemented"));
 }
 

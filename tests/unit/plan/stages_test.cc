@@ -205,12 +205,13 @@ TEST(StagesTest, ThePlaceOfASourceRowTravelsOnlyWhereAnExpressionCanFailOnIt) {
   // One source in the stage: its offset says all.
   EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, filter: \"v > 1\" }\n", out)).sources[0].hidden), none);
   EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, filter: \"1 / v > 1\" }\n", out)).sources[0].hidden), offset);
-  EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, project: { q: \"1 / v\" } }\n", out)).sources[0].hidden), offset);
+  EXPECT_EQ(place(Planned(Two(kAll + "  z: { from: left, project: { q: \"1 / v\" } }\n", out)).sources[0].hidden),
+            offset);
   // Two sources: which one, too.
   EXPECT_EQ(place(Planned(Two("  z: { from: [left, right], filter: \"1 / v > 1\" }\n", kOut)).sources[0].hidden), both);
   // Before a shuffle, not through it.
-  const Plan summed = Planned(
-      Two(kAll + "  z: { from: left, window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"sum(1 / v)\" } }\n", out));
+  const Plan summed = Planned(Two(
+      kAll + "  z: { from: left, window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"sum(1 / v)\" } }\n", out));
   EXPECT_EQ(place(summed.sources[0].hidden), offset);
   EXPECT_EQ(place(summed.edges[0].hidden), none);
   const Plan behind = Planned(Two(kAll + "  y: { from: left, dedup: { by: [k], within: 1h } }\n"

@@ -17,7 +17,8 @@ const char* const kCount = ", window: { tumbling: 1m }, group_by: [b], aggregate
 Plan Planned(const std::string& steps, const std::string& sinks = "  out: { from: z, topic: out }\n") {
   const auto plan = PlanOf(
       "name: app\n"
-      "sources:\n  s: { topic: s, columns: { a: int64, b: string, c: int64, d: string }, key_format: text, partitioned_by: [b] }\n"
+      "sources:\n  s: { topic: s, columns: { a: int64, b: string, c: int64, d: string }, key_format: text, "
+      "partitioned_by: [b] }\n"
       "tables:\n  t: { file: t.csv, key: [a], columns: { a: int64, x: string, y: string } }\n"
       "steps:\n  tabled: { from: s, join: { table: t, on: [a] } }\n" +
       steps + "sinks:\n  tabled_out: { from: tabled, topic: tabled }\n" + sinks);
@@ -29,7 +30,8 @@ std::vector<std::string> Out(const Plan& plan, const std::string& step) { return
 std::vector<std::string> In(const Plan& plan, const std::string& step) { return NodeOf(plan, step).input.Names(); }
 
 TEST(UnreadColumns, ADedupLeavesOutWhatOnlyItReads) {
-  const Plan plan = Planned(std::string("  y: { from: s, dedup: { by: [b, c], within: 1h } }\n  z: { from: y") + kCount);
+  const Plan plan =
+      Planned(std::string("  y: { from: s, dedup: { by: [b, c], within: 1h } }\n  z: { from: y") + kCount);
   EXPECT_THAT(In(plan, "y"), ElementsAre("a", "b", "c", "d"));
   EXPECT_THAT(Out(plan, "y"), ElementsAre("b"));
   EXPECT_THAT(*NodeOf(plan, "y").passed, ElementsAre(1));
@@ -72,7 +74,8 @@ TEST(UnreadColumns, RowsThatAreKeptOrSentSomewhereAreWhole) {
   const char* const above[] = {
       "  w: { from: s, filter: \"c > 1\" }\n  y: { from: w, dedup: { by: [b], within: 1h, keep: last } }\n",
       "  w: { from: s, filter: \"c > 1\" }\n  y: { from: w, join: { table: t, on: [a], unmatched: { topic: u } } }\n",
-      "  w: { from: s, filter: \"c > 1\" }\n  y: { from: w, filter: \"10 / c > 1\" }\n",  // may fail: a dead letter shows the row
+      "  w: { from: s, filter: \"c > 1\" }\n  y: { from: w, filter: \"10 / c > 1\" }\n",  // may fail: a dead letter
+                                                                                          // shows the row
   };
   for (const char* steps : above) {
     EXPECT_THAT(Out(Planned(steps + count), "w"), ElementsAre("a", "b", "c", "d")) << steps;
@@ -85,7 +88,8 @@ TEST(UnreadColumns, RowsThatAreKeptOrSentSomewhereAreWhole) {
   EXPECT_THAT(Out(top, "w"), ElementsAre("b", "window_start", "window_end", "n"));
   const Plan late = Planned(
       "  w: { from: s, filter: \"c > 1\" }\n"
-      "  z: { from: w, window: { tumbling: 1m, late: { topic: late } }, group_by: [b], aggregates: { n: \"count(*)\" } }\n");
+      "  z: { from: w, window: { tumbling: 1m, late: { topic: late } }, group_by: [b], aggregates: { n: \"count(*)\" } "
+      "}\n");
   EXPECT_THAT(Out(late, "w"), ElementsAre("a", "b", "c", "d"));
 }
 

@@ -1,5 +1,5 @@
-// Fakes of the runtime's seams: a producer and a task state that write down what was asked of them, an admin with topics
-// in a map, and small batches. One thread.
+// Fakes of the runtime's seams: a producer and a task state that write down what was asked of them, an admin with
+// topics in a map, and small batches. One thread.
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// GCC 12 takes std::regex for uninitialized where a sanitizer instruments it; a pragma around the include doesn't reach the
-// instantiations, so it stands for the file.
+// GCC 12 takes std::regex for uninitialized where a sanitizer instruments it; a pragma around the include doesn't reach
+// the instantiations, so it stands for the file.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 #include "src/runtime/metrics.h"

@@ -99,8 +99,8 @@ class TopicsTest : public ::testing::Test {
 TEST_F(TopicsTest, MissingInternalTopicsAreMadeWithTheCountOfTheLargestInput) {
   const auto counts = ResolveTopics(plan_, admin_, true);
   ASSERT_TRUE(counts.ok()) << counts.status();
-  const std::map<std::string, int32_t> made = {{changelog(0), 6},        {changelog(1), 6},    {"app.counts.repartition", 6},
-                                               {"app.pg.feed", 6}, {"app-dead-letter", 6}};
+  const std::map<std::string, int32_t> made = {
+      {changelog(0), 6}, {changelog(1), 6}, {"app.counts.repartition", 6}, {"app.pg.feed", 6}, {"app-dead-letter", 6}};
   EXPECT_EQ(admin_.created, made);
   EXPECT_EQ(counts->at("detections"), 6);
   EXPECT_EQ(counts->at("results"), 3);

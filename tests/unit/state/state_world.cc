@@ -164,7 +164,8 @@ absl::Status StateWorld::CheckScan(const std::string& step, const std::string& b
 absl::Status StateWorld::CheckAll() {
   const packed::CommitRecord* record = state_->committed();
   const uint64_t seen = record == nullptr ? 0 : record->commit();
-  if (seen != applied_) return Difference(absl::StrCat("the commit record is of commit ", seen, ", expected ", applied_));
+  if (seen != applied_)
+    return Difference(absl::StrCat("the commit record is of commit ", seen, ", expected ", applied_));
   if (record != nullptr && record->inputs(0).offset() != (static_cast<int64_t>(applied_) - 1) * 10) {
     return Difference("the commit record has other offsets");
   }
