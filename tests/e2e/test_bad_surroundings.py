@@ -6,7 +6,6 @@ import pathlib
 import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
@@ -162,22 +161,6 @@ class BadSurroundings(SystemTest):
             connection.execute("DROP TABLE columns_top_items")
         self.completes(self.config("columns"), "columns")
 
-    def test_a_database_that_is_away_delays_only_itself(self):
-        name = "away"
-        config = self.config(name)
-        self.stack.run(config, "--until_end", name=name).finish(60)  # the table is there
-        self.stack.generate(RECORDS, skip=RECORDS, events_per_second=RECORDS / 600)
-        self.stack.stop_postgres()
-        worker = self.stack.run(config, "--until_end", "--close_windows", name=name)
-        target = topics.ends(self.stack.brokers, "detections")
-        try:
-            wait_for("the stream to finish without the database",
-                     lambda: topics.committed(self.stack.brokers, name, "detections") == target, 60, worker.seen)
-            self.assertTrue(worker.running(), "it waits for the database")
-        finally:
-            self.stack.restart_postgres()
-        self.check(self.oracle(), name, worker.finish(120))
-
     def test_a_lake_that_cannot_be_written_is_named(self):
         in_the_way = self.stack.folder / "lake-file"
         in_the_way.write_text("")
@@ -185,22 +168,6 @@ class BadSurroundings(SystemTest):
             variant["sinks"]["lake"]["parquet"]["path"] = str(in_the_way / "lake")
         self.refused(self.config("nolake", change), "nolake", 2, str(in_the_way))
 
-    # ---- The broker under the running pipeline
-
-    def test_a_broker_that_restarts_delays_the_run(self):
-        name = "bounce"
-        config = self.config(name)
-        worker = self.stack.run(config, name=name)
-        wait_for("the worker", worker.ready, 60, worker.seen)
-        self.stack.stop_kafka("--kill")
-        time.sleep(1)  # away for a moment, not waiting for anything
-        self.stack.restart_kafka()
-        self.assertTrue(worker.running(), worker.seen())
-        wait_for("the worker to go on", lambda: sum(topics.committed(self.stack.brokers, name, "detections").values()) > 0,
-                 90, worker.seen)
-        self.assertEqual(worker.stop(), 0, worker.seen())
-        self.completes(config, name)
-
 
 if __name__ == "__main__":
-    main()
+    main(at_once=True)

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Servers that go away under the running pipeline: whoever needs them waits, nobody else does, and nothing is lost."""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import topics
+import topology
+from case import SystemTest, main
+from stack import wait_for
+
+RECORDS = 50_000
+
+
+class Outages(SystemTest):
+    needs_postgres = True
+
+    @classmethod
+    def prepare(cls):
+        cls.stack.generate(RECORDS, events_per_second=RECORDS / 600)
+
+    def config(self, name):
+        return topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
+
+    def test_a_database_that_is_away_delays_only_itself(self):
+        name = "away"
+        config = self.config(name)
+        self.stack.run(config, "--until_end", name=name).finish(60)  # the table is there
+        self.stack.generate(RECORDS, skip=RECORDS, events_per_second=RECORDS / 600)
+        self.stack.stop_postgres()
+        worker = self.stack.run(config, "--until_end", "--close_windows", name=name)
+        target = topics.ends(self.stack.brokers, "detections")
+        try:
+            wait_for("the stream to finish without the database",
+                     lambda: topics.committed(self.stack.brokers, name, "detections") == target, 60, worker.seen)
+            self.assertTrue(worker.running(), "it waits for the database")
+        finally:
+            self.stack.restart_postgres()
+        self.check(self.oracle(), name, worker.finish(120))
+
+    def test_a_broker_that_restarts_delays_the_run(self):
+        name = "bounce"
+        config = self.config(name)
+        worker = self.stack.run(config, name=name)
+        wait_for("the worker", worker.ready, 60, worker.seen)
+        self.stack.stop_kafka("--kill")
+        time.sleep(1)  # away for a moment, not waiting for anything
+        self.stack.restart_kafka()
+        self.assertTrue(worker.running(), worker.seen())
+        wait_for("the worker to go on", lambda: sum(topics.committed(self.stack.brokers, name, "detections").values()) > 0,
+                 90, worker.seen)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+        output = self.stack.run(config, "--until_end", "--close_windows", name=name).finish(120)
+        self.check(self.oracle(), name, output)
+
+
+if __name__ == "__main__":
+    main()
