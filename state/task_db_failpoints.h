@@ -2,8 +2,7 @@
 // otherwise has none of this. RocksDB's callbacks can't fail, so these points only know how to kill.
 //
 //   state.apply.middle   a commit's WriteBatch: the task's position is in the write buffer, the first of its keys isn't
-//   yet state.flush.middle   a write buffer has become a file, synced, of which the database's manifest doesn't know
-//   yet
+//   state.flush.middle   a write buffer has become a file, synced, of which the database's manifest doesn't know yet
 #pragma once
 
 #include <rocksdb/options.h>

@@ -2,8 +2,7 @@
 // the changelog protocol. Rules of the commit that are kept here:
 //
 //   - uncommitted writes live only in the overlay; DropUncommitted forgets them, the disk never sees them; the writes
-//   of a
-//     commit that is being decided are sealed, and those made meanwhile are the next commit's;
+//     of a commit that is being decided are sealed, and those made meanwhile are the next commit's;
 //   - Apply writes deltas, commit record and changelog offset in ONE WriteBatch, after commit_transaction succeeded;
 //   - state on disk is used only if it is a prefix of the changelog: same identity, and its offset lies inside the log.
 //

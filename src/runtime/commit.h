@@ -3,7 +3,7 @@
 //
 //   1. every operator's PrepareCommit, upstream first: results and state deltas come out;
 //   2. a commit record for each task into its changelog: commit number, input offsets, times, ledger, as absolute
-//   values;
+//      values;
 //   3. flush: every record is acknowledged;
 //   4. send_offsets_to_transaction for ALL input partitions of every task that wrote, changed or not, with the commit
 //      number in the metadata, and with the group metadata copied when the assignment arrived: a fresh copy would let a
@@ -24,8 +24,7 @@
 //
 //   - the first record of n+1 is written after 3 of n, so that in every partition n's records precede n+1's;
 //   - 1 of n+1 comes after 6 of n: one commit is decided at a time, and its offsets are sent after n's were committed.
-//   The
-//     coordinator keeps the offset whose record stands later in its own log, whichever transaction's marker comes
+//     The coordinator keeps the offset whose record stands later in its own log, whichever transaction's marker comes
 //     first;
 //   - where n isn't committed, n+1 is aborted with it: its rows were computed on n's state;
 //   - both producers have run init_transactions before any offset or changelog is read, so that whoever opens a task

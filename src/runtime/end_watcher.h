@@ -7,8 +7,7 @@
 //              its tasks has output waiting ("busy")
 //   kSinks     every external sink's group has confirmed its feed up to the end
 //   kVisible   what was written to sinks' topics, side topics and dead letters shows to readers with read_committed:
-//   the
-//              markers of a transaction come after its decision. Waits no longer than a transaction lives, because
+//              the markers of a transaction come after its decision. Waits no longer than a transaction lives, because
 //              others may write there too
 //   kDone
 //

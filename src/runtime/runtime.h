@@ -39,6 +39,8 @@ struct RuntimeOptions {
   // Small enough for a poll's records to be in the processor's cache from their decompression to their results, and for
   // columns long enough to make light of a batch's own cost.
   size_t poll_records = 3'000;
+  // How long a thread that has caught up lets rows gather while a commit is being decided.
+  int64_t gather_us = 3 * kMillisecond;
   int64_t prefetch_bytes = int64_t{3} << 20;  // of records that each stream thread's consumer reads ahead
 };
 

@@ -88,7 +88,15 @@ absl::Status StreamThread::DropProducers() {
   return absl::OkStatus();
 }
 
+// Rows that come while a commit is being decided can't be committed before that. Caught up, they are gathered for a
+// moment, as some large batches cost less than many small ones; a thread that is behind has better things to do.
+absl::Status StreamThread::GatherWhileDeciding() {
+  if (!pipeline_.InFlight() || runtime_.options.gather_us == 0 || pace_.Behind()) return absl::OkStatus();
+  return FinishCommit(runtime_.options.gather_us).status();
+}
+
 absl::Status StreamThread::Step(int64_t max_wait_us) {
+  if (const absl::Status gathered = GatherWhileDeciding(); !gathered.ok()) return Recover(gathered);
   absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
   if (!polled.ok()) {
     if (absl::IsUnavailable(polled.status())) {

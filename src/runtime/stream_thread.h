@@ -9,8 +9,7 @@
 //
 // Rules kept here:
 //   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop waits for
-//   the
-//     commit in flight, commits, or where the assignment is lost aborts, the open transaction and only then unassigns.
+//     the commit in flight, commits, or where the assignment is lost aborts, the open transaction and only then unassigns.
 //     The group metadata is copied once, when an assignment arrives, and that copy alone is sent; a copy that isn't
 //     valid counts as an assignment lost.
 //   - Every assignment opens every task of the thread, kept stores too (task_opener.h).
@@ -87,6 +86,7 @@ class StreamThread {
   absl::Status BeginOpening();
   absl::Status ContinueOpening();
   absl::Status BeginRunning();
+  absl::Status GatherWhileDeciding();
   absl::Status ProcessPolled(PollResult polled);
   absl::Status AdvanceAll();
   absl::Status CommitIfDue();

@@ -4,8 +4,7 @@
 //
 //   UNSYNCED_ROOT     the folder that is watched
 //   UNSYNCED_JOURNAL  the file that is appended to; beside it, in the folder <journal>.kept, hard links keep what a
-//   rename
-//                     replaced and what was unlinked, as both can be undone by a crash too
+//                     rename replaced and what was unlinked, as both can be undone by a crash too
 //
 // One line an operation, written by one write(), so that it is there or not:
 //

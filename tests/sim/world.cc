@@ -179,6 +179,7 @@ struct WorkerProcess {
       // Every other world has no memory for what its operators could keep on disk.
       if (options_.seed % 2 == 0) runtime.operator_memory = &process->no_memory;
       runtime.options.poll_records = 1 + random_.Below(40);
+      runtime.options.gather_us = random_.Below(2) * kMillisecond;
       runtime.options.commit_bytes = random_.Below(4) == 0 ? 500 : 1 << 20;
       StateOptions state;
       state.application = plan_.name;
