@@ -74,6 +74,8 @@ class StreamThread {
 
   // Any thread may call.
   ThreadStatus status() const;
+  // When its loop last turned or a commit succeeded, monotonic; 0 before it has started.
+  int64_t last_sign_us() const;
 
  private:
   using State = ThreadStatus::State;

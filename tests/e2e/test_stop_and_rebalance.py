@@ -72,12 +72,16 @@ class StopAndRebalance(SystemTest):
         output = self.stack.run(self.config("silent"), "--until_end", "--close_windows", name="silent").finish(120)
         self.check(self.oracle(), "silent", output)
 
-    @unittest.skipUnless(LONG, "waits for a minute: only with --long")
+    @unittest.skipUnless(LONG, "waits for minutes: only with --long")
     def test_a_call_that_never_returns_does_not_keep_the_process(self):
         worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
         wait_for("a thread to hang in its first commit",
                  lambda: (worker.metric("tidemark_thread_step_age_seconds") or 0) > 5, 60, worker.seen)
         self.assertEqual(worker.stop(seconds=90), 1, worker.seen())
+        self.assertIn("doesn't come back from a call", worker.output())
+        # Nor is a worker kept that nobody stops: whoever watches over it starts it again.
+        worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
+        self.assertEqual(worker.wait(180), 1, worker.seen())
         self.assertIn("doesn't come back from a call", worker.output())
         output = self.stack.run(self.config("stuck"), "--until_end", "--close_windows", name="stuck").finish(120)
         self.check(self.oracle(), "stuck", output)
