@@ -69,8 +69,10 @@ absl::Status CommitPipeline::Open() {
 }
 
 void CommitPipeline::Close() {
-  if (deciding_) (void)decider_->Wait(Decider::kForever);
-  deciding_.reset();
+  if (deciding_) {
+    (void)decider_->Wait(Decider::kForever);
+    TakeDecided();
+  }
   undone_ = nullptr;
   transaction_.reset();
   for (std::unique_ptr<Producer>& producer : producers_) producer.reset();
@@ -90,6 +92,7 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
   if (MutationActive(Mutation::kApplyBeforeCommit)) TM_RETURN_IF_ERROR(Apply(tasks, *producer));
   transaction_->Seal();
   deciding_ = InFlightCommit{producer, std::move(tasks)};
+  deciding_since_us_ = runtime_.clock->MonotonicUs();
   const auto decide = [producer, offsets = std::move(offsets), group = std::move(group), consumer] {
     const bool fresh = MutationActive(Mutation::kGroupMetadataFetchedFresh);
     return Decide(producer, offsets, fresh ? *consumer->Group() : *group);
@@ -100,11 +103,16 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
   return absl::OkStatus();
 }
 
+CommitPipeline::InFlightCommit CommitPipeline::TakeDecided() {
+  deciding_since_us_ = 0;
+  return *std::exchange(deciding_, std::nullopt);
+}
+
 absl::StatusOr<bool> CommitPipeline::Finish(int64_t max_wait_us) {
   if (!deciding_) return true;
   const std::optional<absl::Status> verdict = decider_->Wait(max_wait_us);
   if (!verdict) return false;
-  const InFlightCommit commit = *std::exchange(deciding_, std::nullopt);
+  const InFlightCommit commit = TakeDecided();
   if (!verdict->ok()) {
     undone_ = commit.producer;
     return *verdict;
@@ -118,7 +126,7 @@ absl::StatusOr<bool> CommitPipeline::Abort() {
   if (!opened()) return false;
   if (deciding_) {
     const absl::Status verdict = *decider_->Wait(Decider::kForever);
-    Producer* const producer = std::exchange(deciding_, std::nullopt)->producer;
+    Producer* const producer = TakeDecided().producer;
     if (!verdict.ok()) undone_ = producer;
     // Only a producer that knows its transaction to be undecided can abort it.
     if (absl::IsUnknown(verdict) || absl::IsCancelled(verdict)) return verdict;

@@ -34,6 +34,7 @@
 // CommitPipeline belongs to one stream thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,6 +70,8 @@ class CommitPipeline {
   // anything.
   absl::Status Begin(std::vector<Task*> tasks, std::shared_ptr<const GroupMetadata> group, Consumer* consumer);
   bool InFlight() const { return deciding_.has_value(); }
+  // When steps 4 and 5 of the commit in flight began, monotonic; 0: there is none. Any thread may call.
+  int64_t deciding_since_us() const { return deciding_since_us_.load(std::memory_order_relaxed); }
   // Step 6, once the commit in flight is decided; waits for that at most `max_wait_us`. False: not yet. Aborted,
   // Unavailable: not committed. Unknown: the log will tell. Cancelled: the producer is fenced. FailedPrecondition: the
   // membership is. After an error: Abort, and reopen.
@@ -84,11 +87,14 @@ class CommitPipeline {
     std::vector<Task*> tasks;
   };
 
+  InFlightCommit TakeDecided();
+
   const Runtime& runtime_;
   const std::string transactional_id_;
   std::unique_ptr<Producer> producers_[2];
   std::optional<Transaction> transaction_;
   std::optional<InFlightCommit> deciding_;
+  std::atomic<int64_t> deciding_since_us_{0};
   Producer* undone_ = nullptr;  // its transaction was not committed and is to be aborted
   std::unique_ptr<Decider> decider_;
 };

@@ -219,7 +219,7 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
   {
     const absl::MutexLock lock(&mutex_);
     ++status_.commits;
-    status_.last_commit_us = status_.last_step_us = end;
+    status_.last_commit_us = end;
     status_.commit_time_us = took;
     status_.commit_time_sum_us += took;
     for (size_t i = 0; i < std::size(kCommitBucketsMs); ++i) {
@@ -323,11 +323,6 @@ void StreamThread::Publish(bool with_tasks) {
   status_.restore_position = next.restore_position;
   status_.restore_target = next.restore_target;
   status_.trims = std::move(next.trims);
-}
-
-int64_t StreamThread::last_sign_us() const {
-  const absl::MutexLock lock(&mutex_);
-  return status_.last_step_us;
 }
 
 ThreadStatus StreamThread::status() const {

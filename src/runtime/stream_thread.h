@@ -74,8 +74,8 @@ class StreamThread {
 
   // Any thread may call.
   ThreadStatus status() const;
-  // When its loop last turned or a commit succeeded, monotonic; 0 before it has started.
-  int64_t last_sign_us() const;
+  // When the decision of the commit in flight began, monotonic; 0: there is none.
+  int64_t deciding_since_us() const { return pipeline_.deciding_since_us(); }
 
  private:
   using State = ThreadStatus::State;

@@ -34,8 +34,8 @@ constexpr int64_t kWatchUs = kSecond / 10;
 constexpr int64_t kPatienceUs = 2 * kSecond;
 // And this long for everything: more than the time-outs of a commit, its abort and the end of a membership together.
 constexpr int64_t kLongestStopUs = 60 * kSecond;
-// A stream thread that has neither turned its loop nor committed for this long won't any more.
-constexpr int64_t kLongestSilenceUs = 120 * kSecond;
+// A commit that isn't decided after this long won't be any more: the calls' time-outs make 20 s together.
+constexpr int64_t kLongestDecisionUs = 120 * kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -176,7 +176,7 @@ class Worker {
         if (runner->finished()) return runner->status();
       }
       const int64_t now = runtime_.clock->MonotonicUs();
-      Listen(now);
+      WatchDecisions(now);
       if (now >= next_housekeeping) {
         Housekeep();
         next_housekeeping = runtime_.clock->MonotonicUs() + kHousekeepingUs;
@@ -194,18 +194,18 @@ class Worker {
     return absl::OkStatus();
   }
 
-  // Gives up where a stream thread is silent for good. Only time that this thread has seen go by counts: a process that
-  // was frozen finds all of its threads silent.
-  void Listen(int64_t now) {
-    const int64_t passed = std::min<int64_t>(now - listened_us_, kSecond);
-    listened_us_ = now;
-    silences_.resize(streams_.size());
+  // Gives up where a commit is never decided. Only time that this thread has seen go by counts: in a process that was
+  // frozen every decision looks old.
+  void WatchDecisions(int64_t now) {
+    const int64_t passed = std::min<int64_t>(now - watched_us_, kSecond);
+    watched_us_ = now;
+    decisions_.resize(streams_.size());
     for (size_t i = 0; i < streams_.size(); ++i) {
-      Silence& silence = silences_[i];
-      const int64_t sign = streams_[i]->last_sign_us();
-      silence.lasted_us = sign > 0 && sign == silence.since_us ? silence.lasted_us + passed : 0;
-      silence.since_us = sign;
-      if (silence.lasted_us > kLongestSilenceUs) GiveUp(absl::OkStatus(), runners_[i]->name());
+      Decision& decision = decisions_[i];
+      const int64_t since = streams_[i]->deciding_since_us();
+      decision.lasted_us = since > 0 && since == decision.since_us ? decision.lasted_us + passed : 0;
+      decision.since_us = since;
+      if (decision.lasted_us > kLongestDecisionUs) GiveUp(absl::OkStatus(), runners_[i]->name());
     }
   }
 
@@ -330,11 +330,11 @@ class Worker {
   std::unique_ptr<HttpServer> http_;
   std::map<TopicPartition, Offset> trimmed_;  // main thread
   std::optional<WorkerStatus> last_status_;   // before the threads let go of their tasks
-  struct Silence {
+  struct Decision {
     int64_t since_us = 0, lasted_us = 0;
   };
-  std::vector<Silence> silences_;  // of the stream threads; main thread
-  int64_t listened_us_ = 0;
+  std::vector<Decision> decisions_;  // of the stream threads' commits in flight; main thread
+  int64_t watched_us_ = 0;
   int64_t next_report_us_ = 0, first_report_us_ = 0;
   mutable absl::Mutex mutex_;
   std::map<TopicPartition, Offset> ends_ ABSL_GUARDED_BY(mutex_);

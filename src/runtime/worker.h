@@ -36,8 +36,8 @@ int ExitCode(const absl::Status& status);
 // nothing was changed. Others: a failure; state is intact and the next start goes on from the last commit.
 //
 // Doesn't return but ends the process, as a crash would, at a second stop request, and where a thread doesn't come back
-// from a call: within a minute of the stop, or, of a stream thread, for two minutes at any time. All calls have time-outs
-// that are shorter, but client libraries don't always keep them.
+// from a call: within a minute of the stop, or within two of the beginning of a commit's decision. All calls have
+// time-outs that are shorter, but client libraries don't always keep them.
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options);
 
 }  // namespace tidemark

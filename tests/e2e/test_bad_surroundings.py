@@ -13,26 +13,11 @@ import psycopg
 
 import stack
 import topics
-import topology
-from case import SystemTest, main
+from case import HtxTest, main
 from stack import wait_for
 
-RECORDS = 50_000
 
-
-class BadSurroundings(SystemTest):
-    needs_postgres = True
-
-    @classmethod
-    def prepare(cls):
-        cls.stack.generate(RECORDS, events_per_second=RECORDS / 600)
-
-    def config(self, name, change=None):
-        variant = topology.variant(name)
-        if change:
-            change(variant)
-        return topology.write(self.stack.folder / f"{name}.yaml", variant)
-
+class BadSurroundings(HtxTest):
     def refused(self, config, name, code, *words, env=None, state_dir=None, seconds=60):
         """The run ends by itself with that code, and its last lines hold all of the words."""
         worker = self.stack.run(config, "--until_end", "--close_windows", name=name, env=env, state_dir=state_dir)
@@ -41,10 +26,6 @@ class BadSurroundings(SystemTest):
         for word in words:
             self.assertIn(word, said)
         return worker
-
-    def completes(self, config, name):
-        output = self.stack.run(config, "--until_end", "--close_windows", name=name).finish(120)
-        self.check(self.oracle(), name, output)
 
     # ---- Kafka
 

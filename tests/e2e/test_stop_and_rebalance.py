@@ -13,11 +13,9 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import topics
-import topology
-from case import LONG, SystemTest, main
+from case import LONG, HtxTest, main
 from stack import wait_for
 
-RECORDS = 20_000
 STOP_SECONDS = 5
 
 
@@ -46,15 +44,8 @@ class SilentServer:
         return f"postgresql://u:p@127.0.0.1:{self.listener.getsockname()[1]}/d"
 
 
-class StopAndRebalance(SystemTest):
-    needs_postgres = True
-
-    @classmethod
-    def prepare(cls):
-        cls.stack.generate(RECORDS, events_per_second=RECORDS / 600)
-
-    def config(self, name):
-        return topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
+class StopAndRebalance(HtxTest):
+    records = 20_000
 
     def caught_up(self, name):
         return topics.committed(self.stack.brokers, name, "detections") == topics.ends(self.stack.brokers, "detections")
@@ -69,8 +60,7 @@ class StopAndRebalance(SystemTest):
             self.assertEqual(worker.stop(), 0, worker.seen())
             self.assertLess(time.monotonic() - began, STOP_SECONDS)
         # What it held back is in the feed, and arrives once there is a database.
-        output = self.stack.run(self.config("silent"), "--until_end", "--close_windows", name="silent").finish(120)
-        self.check(self.oracle(), "silent", output)
+        self.completes(self.config("silent"), "silent")
 
     @unittest.skipUnless(LONG, "waits for minutes: only with --long")
     def test_a_call_that_never_returns_does_not_keep_the_process(self):
@@ -83,8 +73,7 @@ class StopAndRebalance(SystemTest):
         worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
         self.assertEqual(worker.wait(180), 1, worker.seen())
         self.assertIn("doesn't come back from a call", worker.output())
-        output = self.stack.run(self.config("stuck"), "--until_end", "--close_windows", name="stuck").finish(120)
-        self.check(self.oracle(), "stuck", output)
+        self.completes(self.config("stuck"), "stuck")
 
     def stores(self, worker):
         """The tasks whose databases the process has open."""

@@ -14,6 +14,7 @@ import unittest
 import results
 import stack
 import topics
+import topology
 from oracle import Oracle, Semantics
 
 LONG = bool(os.environ.get("TIDEMARK_LONG"))
@@ -66,6 +67,31 @@ class SystemTest(unittest.TestCase):
         if outputs:
             differences += found.ledger(*outputs)
         results.report(differences)
+
+
+class HtxTest(SystemTest):
+    """Variants of the HTX topology, each an application of its own, over ten minutes of detections that they share."""
+
+    needs_postgres = True
+    records = 50_000
+
+    @classmethod
+    def prepare(cls):
+        cls.generate_more(skip=0)
+
+    @classmethod
+    def generate_more(cls, skip):
+        cls.stack.generate(cls.records, skip=skip, events_per_second=cls.records / 600)
+
+    def config(self, name, change=None):
+        variant = topology.variant(name)
+        if change:
+            change(variant)
+        return topology.write(self.stack.folder / f"{name}.yaml", variant)
+
+    def completes(self, config, name):
+        output = self.stack.run(config, "--until_end", "--close_windows", name=name).finish(120)
+        self.check(self.oracle(), name, output)
 
 
 class Recorder(unittest.TestResult):
