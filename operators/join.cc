@@ -1,30 +1,11 @@
 #include "operators/join.h"
 
-#include <arrow/array/array_primitive.h>
-#include <arrow/array/util.h>
-#include <arrow/compute/api_vector.h>
-#include <arrow/util/bit_util.h>
+#include <arrow/record_batch.h>
 
 #include "operators/table.h"
 #include "src/base/status.h"
 
 namespace tidemark {
-namespace {
-
-// Positions in the table as an array; -1 becomes null.
-absl::StatusOr<std::shared_ptr<arrow::Array>> Positions(const std::vector<int32_t>& rows, int64_t nulls) {
-  const auto n = static_cast<int64_t>(rows.size());
-  std::shared_ptr<arrow::Buffer> valid;
-  if (nulls > 0) {
-    TM_ASSIGN_OR_RETURN(valid, FromArrow(arrow::AllocateEmptyBitmap(n), "joining"));
-    for (int64_t i = 0; i < n; ++i) {
-      if (rows[i] >= 0) arrow::bit_util::SetBit(valid->mutable_data(), i);
-    }
-  }
-  return arrow::MakeArray(arrow::ArrayData::Make(arrow::int32(), n, {valid, arrow::Buffer::Wrap(rows)}, nulls));
-}
-
-}  // namespace
 
 JoinOperator::JoinOperator(const Node& node, const JoinSpec& spec) : shape_(node), spec_(spec) {
   for (const auto& [stream, table] : spec.on) stream_columns_.push_back(stream);
@@ -55,21 +36,16 @@ absl::Status JoinOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
     for (int64_t i = 0; i < n; ++i) keep[i] = matches_[i] >= 0;
     stream = Selection(keep, HiddenOps(*batch)).Apply(stream);
     std::erase_if(matches_, [](int32_t match) { return match < 0; });
-    unmatched = 0;
   }
   ledger.passed += stream->num_rows();
   ledger.out += stream->num_rows();
   if (stream->num_rows() == 0) return absl::OkStatus();
 
-  TM_ASSIGN_OR_RETURN(const auto positions, Positions(matches_, unmatched));
   std::vector<std::shared_ptr<arrow::Array>> columns;
   const auto passed = static_cast<int>(shape_.passed.size());
   for (int c = 0; c < passed; ++c) columns.push_back(stream->column(c));
   for (const size_t c : spec_.columns) {
-    TM_ASSIGN_OR_RETURN(auto column,
-                        FromArrow(arrow::compute::Take(*table->rows()->column(static_cast<int>(c)), *positions,
-                                                       arrow::compute::TakeOptions::NoBoundsCheck()),
-                                  "joining"));
+    TM_ASSIGN_OR_RETURN(auto column, TakeCells(*table->rows()->column_data(static_cast<int>(c)), matches_));
     columns.push_back(std::move(column));
   }
   for (int c = passed; c < stream->num_columns(); ++c) columns.push_back(stream->column(c));

@@ -1,4 +1,6 @@
 // Decode, encode and pack of a record of the usual size, the time of one record beside it ("per_record").
+#include <numeric>
+
 #include <absl/strings/str_cat.h>
 #include <arrow/record_batch.h>
 #include <benchmark/benchmark.h>
@@ -102,20 +104,38 @@ void BM_HashAndSplit(benchmark::State& state) {
   const Batch rows = DecodedRows();
   std::vector<uint64_t> hashes;
   std::vector<int32_t> targets(kRows);
+  RowsByTarget split;
   for (auto _ : state) {
     if (!HashKeys(*rows, {2}, &hashes).ok()) state.SkipWithError("hash failed");
     for (size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<int32_t>(hashes[i] % 8);
-    benchmark::DoNotOptimize(SplitByTarget(rows, targets, 8));
+    SplitByTarget(targets, 8, &split);
+    benchmark::DoNotOptimize(split.rows.data());
   }
   CountRecords(state, kRows);
 }
 BENCHMARK(BM_HashAndSplit);
 
+// All rows but every twentieth, as dedup takes them.
+void BM_TakeRows(benchmark::State& state) {
+  const Batch rows = DecodedRows();
+  std::vector<int32_t> some;
+  for (int32_t i = 0; i < kRows; ++i) {
+    if (i % 20 != 7) some.push_back(i);
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(TakeRows(rows, some));
+  CountRecords(state, kRows);
+}
+BENCHMARK(BM_TakeRows);
+
 void BM_PackAndUnpack(benchmark::State& state) {
   const Batch rows = DecodedRows();
+  std::vector<int32_t> all(kRows);
+  std::iota(all.begin(), all.end(), 0);
+  RowsPacker packer(rows->schema());
   for (auto _ : state) {
     std::vector<std::string> values;
-    if (!PackRows(packed::RowsHeader(), rows, &values).ok()) state.SkipWithError("pack failed");
+    if (!packer.Append(*rows, all).ok()) state.SkipWithError("pack failed");
+    packer.Finish(packed::RowsHeader(), &values);
     for (const std::string& value : values) {
       auto unpacked = UnpackRows(value, rows->schema());
       if (!unpacked.ok()) state.SkipWithError("unpack failed");

@@ -2,9 +2,6 @@
 
 #include <bit>
 
-#include <arrow/array/array_primitive.h>
-#include <arrow/array/util.h>
-#include <arrow/compute/api_vector.h>
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
 
@@ -67,15 +64,6 @@ const int8_t* HiddenOps(const arrow::RecordBatch& batch) { return HiddenValues<i
 int64_t BatchBytes(const arrow::RecordBatch& batch) {
   const arrow::Result<int64_t> bytes = arrow::util::ReferencedBufferSize(batch);
   return bytes.ok() ? *bytes : 0;
-}
-
-Batch TakeRows(const Batch& batch, const std::vector<int32_t>& indices) {
-  const auto index_array = std::make_shared<arrow::Int32Array>(static_cast<int64_t>(indices.size()),
-                                                               arrow::Buffer::Wrap(indices));
-  // Positions are valid by the caller's word, so the only failure left is a lack of memory.
-  return arrow::compute::Take(batch, index_array, arrow::compute::TakeOptions::NoBoundsCheck())
-      .ValueOrDie()
-      .record_batch();
 }
 
 }  // namespace tidemark

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
 #include <arrow/record_batch.h>
 
 #include "src/base/schema.h"
@@ -69,7 +71,10 @@ const int8_t* HiddenOps(const arrow::RecordBatch& batch);
 // An approximation, in bytes, of the memory a batch refers to (slices count their share).
 int64_t BatchBytes(const arrow::RecordBatch& batch);
 
-// The rows at `indices` (ascending or not), or at the set bits of a mask, as a new batch.
-Batch TakeRows(const Batch& batch, const std::vector<int32_t>& indices);
+// These rows of a batch, ascending or not, none twice, as a new batch.
+Batch TakeRows(const Batch& batch, absl::Span<const int32_t> rows);
+// The cells of a column at these rows, which may repeat; a negative row gives NULL. ResourceExhausted: texts of more
+// than 2 GiB.
+absl::StatusOr<std::shared_ptr<arrow::Array>> TakeCells(const arrow::ArrayData& column, absl::Span<const int32_t> rows);
 
 }  // namespace tidemark

@@ -138,7 +138,9 @@ void JsonRowEncoder::MakeRecords(int32_t partition_count, int32_t fallback_parti
     record.partition = fallback_partition;
     if (span.has_key) {
       record.key = arena.substr(span.key, span.value - span.key);
-      record.partition = JavaPartition(*record.key, partition_count);
+      // Results of a window come sorted, so a key often is the one before it.
+      const bool again = i > 0 && record.key == out->records[i - 1].key;
+      record.partition = again ? out->records[i - 1].partition : JavaPartition(*record.key, partition_count);
     }
     if (span.has_value) record.value = arena.substr(span.value, span.end - span.value);
   }

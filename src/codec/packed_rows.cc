@@ -6,27 +6,31 @@
 
 #include <absl/strings/str_cat.h>
 #include <arrow/buffer.h>
-#include <arrow/io/interfaces.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/options.h>
 #include <arrow/ipc/reader.h>
-#include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <xxhash.h>
 
 #include "src/base/status.h"
+#include "src/codec/packed_columns.h"
 
 namespace tidemark {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr char kVersion = 1;
-constexpr size_t kPrefix = 5;  // version, length of the header
+constexpr char kVersion = 2;
+constexpr char kArrowVersion = 1;  // before: an Arrow IPC message for the columns
+constexpr size_t kPrefix = 5;      // version, length of the header
 // A header's size is left to it; none comes near.
-constexpr int64_t kHeaderRoom = 256;
+constexpr size_t kHeaderRoom = 256;
+// A record whose texts repeat much may be far smaller than its rows.
+constexpr size_t kMaxUnpackedTexts = 8 << 20;
+// Rows are added this way until hardly any more fit.
+constexpr size_t kFewRows = 16;
 
 // Whether a column may be null says nothing about its bytes, so it is left out.
 uint64_t SchemaHash(const arrow::Schema& schema) {
@@ -42,78 +46,9 @@ void AppendPrefix(const packed::RowsHeader& header, std::string* value) {
   header.AppendToString(value);
 }
 
-arrow::ipc::IpcWriteOptions WriteOptions() {
-  auto options = arrow::ipc::IpcWriteOptions::Defaults();
-  options.use_threads = false;
-  return options;
-}
-
-// Cuts `rows` into slices whose messages stay below the target, in order: too large a slice is cut into as many equal
-// ones as its size calls for, and each of those is judged again.
-absl::Status Cut(const Batch& rows, std::vector<Batch>* slices) {
-  int64_t bytes = 0;
-  if (const arrow::Status status = arrow::ipc::GetRecordBatchSize(*rows, WriteOptions(), &bytes); !status.ok()) {
-    return FromArrow(status, "packing rows");
-  }
-  const int64_t target = static_cast<int64_t>(kPackedTargetBytes) - kHeaderRoom;
-  if (bytes < target) {
-    slices->push_back(rows);
-    return absl::OkStatus();
-  }
-  if (rows->num_rows() <= 1) {
-    if (bytes > static_cast<int64_t>(kMaxPackedRow) - kHeaderRoom) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a row of ", bytes, " bytes is larger than an internal topic carries (", kMaxPackedRow, ")"));
-    }
-    slices->push_back(rows);
-    return absl::OkStatus();
-  }
-  const int64_t pieces = std::min(rows->num_rows(), bytes / target + 1);
-  const int64_t length = (rows->num_rows() + pieces - 1) / pieces;
-  for (int64_t start = 0; start < rows->num_rows(); start += length) {
-    TM_RETURN_IF_ERROR(Cut(rows->Slice(start, std::min(length, rows->num_rows() - start)), slices));
-  }
-  return absl::OkStatus();
-}
-
-// Arrow writes into a string.
-class StringStream final : public arrow::io::OutputStream {
- public:
-  explicit StringStream(std::string* to) : to_(to) { set_mode(arrow::io::FileMode::WRITE); }
-  arrow::Status Write(const void* data, int64_t bytes) override {
-    to_->append(static_cast<const char*>(data), static_cast<size_t>(bytes));
-    return arrow::Status::OK();
-  }
-  arrow::Result<int64_t> Tell() const override { return static_cast<int64_t>(to_->size() - begin_); }
-  arrow::Status Close() override { return arrow::Status::OK(); }
-  bool closed() const override { return false; }
-
- private:
-  std::string* const to_;
-  const size_t begin_ = to_->size();
-};
-
-absl::Status AppendRecord(packed::RowsHeader header, const Batch& rows, std::vector<std::string>* out) {
-  std::string value;
-  if (rows == nullptr) {
-    AppendPrefix(header, &value);
-    out->push_back(std::move(value));
-    return absl::OkStatus();
-  }
-  int64_t bytes = 0;
-  arrow::Status status = arrow::ipc::GetRecordBatchSize(*rows, WriteOptions(), &bytes);
-  if (!status.ok()) return FromArrow(status, "packing rows");
-  value.reserve(kPrefix + header.ByteSizeLong() + static_cast<size_t>(bytes));
-  AppendPrefix(header, &value);
-  StringStream stream(&value);
-  status = arrow::ipc::SerializeRecordBatch(*rows, WriteOptions(), &stream);
-  if (!status.ok()) return FromArrow(status, "packing rows");
-  out->push_back(std::move(value));
-  return absl::OkStatus();
-}
-
-// The message at an address that Arrow's kernels like, in memory that the batch keeps alive.
-absl::StatusOr<Batch> ReadMessage(std::string_view message, const std::shared_ptr<arrow::Schema>& schema) {
+// Rows that were under way when the worker that reads them got a new version. At an address that Arrow's kernels like,
+// in memory that the batch keeps alive.
+absl::StatusOr<Batch> ReadArrowMessage(std::string_view message, const std::shared_ptr<arrow::Schema>& schema) {
   TM_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Buffer> copy,
                       FromArrow(arrow::AllocateBuffer(static_cast<int64_t>(message.size())), "unpacking rows"));
   std::memcpy(copy->mutable_data(), message.data(), message.size());
@@ -129,29 +64,105 @@ absl::StatusOr<Batch> ReadMessage(std::string_view message, const std::shared_pt
   return *std::move(rows);
 }
 
+absl::StatusOr<Batch> ReadColumns(std::string_view bytes, int64_t rows, const std::shared_ptr<arrow::Schema>& schema) {
+  if (rows > kMaxPackedRows) return absl::DataLossError(absl::StrCat("packed rows: ", rows, " in one record"));
+  arrow::ArrayVector columns;
+  columns.reserve(static_cast<size_t>(schema->num_fields()));
+  for (const auto& field : schema->fields()) {
+    TM_ASSIGN_OR_RETURN(auto column, UnpackColumn(field->type(), rows, &bytes));
+    columns.push_back(std::move(column));
+  }
+  if (!bytes.empty()) return absl::DataLossError("packed rows: bytes behind the last column");
+  return arrow::RecordBatch::Make(schema, rows, std::move(columns));
+}
+
 }  // namespace
 
-absl::Status PackRows(const packed::RowsHeader& common, const Batch& rows, std::vector<std::string>* out) {
-  packed::RowsHeader header = common;
-  header.set_part(0);
-  header.set_last(true);
-  header.set_rows(0);
-  header.set_schema_hash(0);
-  if (rows == nullptr || rows->num_rows() == 0) return AppendRecord(std::move(header), nullptr, out);
-  header.set_schema_hash(SchemaHash(*rows->schema()));
-  std::vector<Batch> slices;
-  TM_RETURN_IF_ERROR(Cut(rows, &slices));
-  for (size_t part = 0; part < slices.size(); ++part) {
-    header.set_part(static_cast<uint32_t>(part));
-    header.set_last(part + 1 == slices.size());
-    header.set_rows(static_cast<uint32_t>(slices[part]->num_rows()));
-    TM_RETURN_IF_ERROR(AppendRecord(header, slices[part], out));
+RowsPacker::RowsPacker(std::shared_ptr<arrow::Schema> schema)
+    : schema_(std::move(schema)), schema_hash_(SchemaHash(*schema_)) {
+  for (int c = 0; c < schema_->num_fields(); ++c) {
+    const arrow::DataType& type = *schema_->field(c)->type();
+    const bool texts = type.id() == arrow::Type::STRING || type.id() == arrow::Type::BINARY;
+    if (texts) texts_.push_back(c);
+    cells_bytes_ += texts ? 8 : type.id() == arrow::Type::DECIMAL128 ? 17 : 9;  // a null's bit among them
+    columns_.emplace_back(type);
+  }
+}
+
+// The first of `rows` that the record under way has room for whatever is in them; 0: too few to go on with it.
+absl::StatusOr<size_t> RowsPacker::RowsThatFit(const arrow::RecordBatch& batch, absl::Span<const int32_t> rows) {
+  size_t bytes = kHeaderRoom;
+  for (const ColumnPacker& column : columns_) bytes += column.bytes();
+  const size_t most = std::min(rows.size(), static_cast<size_t>(kMaxPackedRows - rows_));
+  text_bytes_.assign(most, 0);
+  for (const int c : texts_) {
+    const auto* const ends = batch.column_data(c)->GetValues<int32_t>(1);
+    for (size_t i = 0; i < most; ++i) text_bytes_[i] += static_cast<size_t>(ends[rows[i] + 1] - ends[rows[i]]);
+  }
+  if (rows_ == 0 && text_bytes_[0] + cells_bytes_ > kMaxPackedRow - kHeaderRoom) {
+    return absl::InvalidArgumentError(absl::StrCat("a row of ", text_bytes_[0] + cells_bytes_,
+                                                   " bytes is larger than an internal topic carries (", kMaxPackedRow,
+                                                   ")"));
+  }
+  size_t fit = 0;
+  size_t unpacked = unpacked_;
+  for (; fit < most; ++fit) {
+    bytes += cells_bytes_ + text_bytes_[fit];
+    unpacked += text_bytes_[fit];
+    if (bytes >= kPackedTargetBytes || unpacked > kMaxUnpackedTexts) break;
+    unpacked_ = unpacked;
+  }
+  if (rows_ == 0 && fit == 0) unpacked_ += text_bytes_[fit++];  // larger than any record should be
+  return rows_ > 0 && fit < std::min(rows.size(), kFewRows) ? 0 : fit;
+}
+
+absl::Status RowsPacker::Append(const arrow::RecordBatch& batch, absl::Span<const int32_t> rows) {
+  while (!rows.empty()) {
+    TM_ASSIGN_OR_RETURN(const size_t fit, RowsThatFit(batch, rows));
+    for (size_t c = 0; fit > 0 && c < columns_.size(); ++c) {
+      columns_[c].Append(*batch.column_data(static_cast<int>(c)), rows.first(fit));
+    }
+    rows_ += static_cast<int64_t>(fit);
+    rows.remove_prefix(fit);
+    if (fit == 0) CloseRecord();
   }
   return absl::OkStatus();
 }
 
+void RowsPacker::CloseRecord() {
+  if (rows_ == 0) return;
+  Record record{rows_, {}};
+  size_t bytes = 0;
+  for (const ColumnPacker& column : columns_) bytes += column.bytes();
+  record.columns.reserve(bytes);
+  for (ColumnPacker& column : columns_) column.Finish(&record.columns);
+  records_.push_back(std::move(record));
+  rows_ = 0;
+  unpacked_ = 0;
+}
+
+void RowsPacker::Finish(packed::RowsHeader header, std::vector<std::string>* out) {
+  CloseRecord();
+  if (records_.empty()) records_.emplace_back();
+  for (size_t part = 0; part < records_.size(); ++part) {
+    header.set_part(static_cast<uint32_t>(part));
+    header.set_last(part + 1 == records_.size());
+    header.set_rows(static_cast<uint32_t>(records_[part].rows));
+    header.set_schema_hash(records_[part].rows > 0 ? schema_hash_ : 0);
+    std::string value;
+    value.reserve(kPrefix + header.ByteSizeLong() + records_[part].columns.size());
+    AppendPrefix(header, &value);
+    value.append(records_[part].columns);
+    out->push_back(std::move(value));
+  }
+  records_.clear();
+}
+
 absl::StatusOr<UnpackedRows> UnpackRows(std::string_view value, const std::shared_ptr<arrow::Schema>& schema) {
-  if (value.size() < kPrefix || value[0] != kVersion) return absl::DataLossError("not a record of packed rows");
+  if (value.size() < kPrefix || (value[0] != kVersion && value[0] != kArrowVersion)) {
+    return absl::DataLossError("not a record of packed rows");
+  }
+  const bool arrow_message = value[0] == kArrowVersion;
   uint32_t header_bytes = 0;
   std::memcpy(&header_bytes, value.data() + 1, sizeof(header_bytes));
   value.remove_prefix(kPrefix);
@@ -168,7 +179,8 @@ absl::StatusOr<UnpackedRows> UnpackRows(std::string_view value, const std::share
     return absl::FailedPreconditionError(absl::StrCat("packed rows of another schema than [", schema->ToString(),
                                                       "]: they were written by another topology"));
   }
-  TM_ASSIGN_OR_RETURN(unpacked.rows, ReadMessage(value, schema));
+  TM_ASSIGN_OR_RETURN(unpacked.rows, arrow_message ? ReadArrowMessage(value, schema)
+                                                   : ReadColumns(value, unpacked.header.rows(), schema));
   if (unpacked.rows->num_rows() != unpacked.header.rows()) {
     return absl::DataLossError(
         absl::StrCat("packed rows: ", unpacked.rows->num_rows(), " rows, the header says ", unpacked.header.rows()));
@@ -176,27 +188,16 @@ absl::StatusOr<UnpackedRows> UnpackRows(std::string_view value, const std::share
   return unpacked;
 }
 
-// A counting sort of row numbers by target, one gather, and slices of its result.
-std::vector<Batch> SplitByTarget(const Batch& rows, const std::vector<int32_t>& targets, int32_t count) {
-  std::vector<Batch> split(static_cast<size_t>(count));
-  if (rows == nullptr || targets.empty()) return split;
-  std::vector<int64_t> ends(static_cast<size_t>(count) + 1, 0);  // of target t - 1: ends[t]
-  for (const int32_t target : targets) ++ends[static_cast<size_t>(target) + 1];
-  if (ends[static_cast<size_t>(targets[0]) + 1] == static_cast<int64_t>(targets.size())) {
-    split[static_cast<size_t>(targets[0])] = rows;
-    return split;
-  }
-  for (size_t t = 1; t < ends.size(); ++t) ends[t] += ends[t - 1];
-  std::vector<int64_t> next(ends.begin(), ends.end() - 1);
-  std::vector<int32_t> order(targets.size());
+// A counting sort.
+void SplitByTarget(const std::vector<int32_t>& targets, int32_t count, RowsByTarget* out) {
+  out->begins.assign(static_cast<size_t>(count) + 1, 0);
+  for (const int32_t target : targets) ++out->begins[static_cast<size_t>(target) + 1];
+  for (size_t t = 1; t < out->begins.size(); ++t) out->begins[t] += out->begins[t - 1];
+  std::vector<size_t> next(out->begins.begin(), out->begins.end() - 1);
+  out->rows.resize(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
-    order[static_cast<size_t>(next[static_cast<size_t>(targets[i])]++)] = static_cast<int32_t>(i);
+    out->rows[next[static_cast<size_t>(targets[i])]++] = static_cast<int32_t>(i);
   }
-  const Batch sorted = TakeRows(rows, order);
-  for (size_t t = 0; t < split.size(); ++t) {
-    if (ends[t + 1] > ends[t]) split[t] = sorted->Slice(ends[t], ends[t + 1] - ends[t]);
-  }
-  return split;
 }
 
 }  // namespace tidemark

@@ -54,6 +54,7 @@ absl::Status CommitPipeline::Open() {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;
   }
+  for (const Edge& edge : runtime_.plan->edges) options.compression[edge.topic] = "none";  // packed rows are small
   for (const Stage& stage : runtime_.plan->stages) {
     options.written_topics.push_back(ChangelogTopic(*runtime_.plan, stage));
   }

@@ -2,24 +2,13 @@
 
 #include <algorithm>
 
-#include <arrow/table.h>
-
 #include "src/base/status.h"
 #include "src/codec/key_encoder.h"
-#include "src/codec/packed_rows.h"
 
 namespace tidemark {
 namespace {
 
 bool SameMark(Mark a, Mark b) { return a.watermark == b.watermark && a.idle == b.idle; }
-
-absl::StatusOr<Batch> Join(const std::vector<Batch>& batches) {
-  if (batches.empty()) return Batch();
-  if (batches.size() == 1) return batches.front();
-  TM_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Table> table,
-                      FromArrow(arrow::Table::FromRecordBatches(batches), "packing rows"));
-  return FromArrow(table->CombineChunksToBatch(), "packing rows");
-}
 
 }  // namespace
 
@@ -52,7 +41,8 @@ EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partit
       // A task tells every target: with many of them less often, so that marks never outweigh rows.
       watermark_interval_us_(std::max<int64_t>(commit_interval_us, int64_t{5} * kMillisecond * partitions)),
       transaction_(transaction),
-      pending_(static_cast<size_t>(partitions)),
+      partitions_(partitions),
+      packers_(static_cast<size_t>(partitions), RowsPacker(schema_)),
       told_(static_cast<size_t>(partitions)) {}
 
 // A step's rows may carry hidden columns that nobody behind this edge needs.
@@ -72,21 +62,20 @@ absl::StatusOr<Batch> EdgeOutput::Project(const Batch& rows) {
 
 absl::Status EdgeOutput::Write(const Batch& all) {
   TM_ASSIGN_OR_RETURN(const Batch rows, Project(all));
-  const auto count = static_cast<int32_t>(pending_.size());
   rows_ += rows->num_rows();
   transaction_->AddPending(BatchBytes(*rows));
-  if (edge_.key.empty() || count == 1) {
-    pending_[static_cast<size_t>(task_partition_ % count)].push_back(rows);
-    return absl::OkStatus();
+  if (edge_.key.empty() || partitions_ == 1) {
+    targets_.assign(static_cast<size_t>(rows->num_rows()), task_partition_ % partitions_);
+  } else {
+    TM_RETURN_IF_ERROR(HashKeys(*rows, edge_.key, &hashes_));
+    targets_.resize(hashes_.size());
+    for (size_t i = 0; i < hashes_.size(); ++i) {
+      targets_[i] = static_cast<int32_t>(hashes_[i] % static_cast<uint64_t>(partitions_));
+    }
   }
-  TM_RETURN_IF_ERROR(HashKeys(*rows, edge_.key, &hashes_));
-  targets_.resize(hashes_.size());
-  for (size_t i = 0; i < hashes_.size(); ++i) {
-    targets_[i] = static_cast<int32_t>(hashes_[i] % static_cast<uint64_t>(count));
-  }
-  std::vector<Batch> split = SplitByTarget(rows, targets_, count);
-  for (size_t target = 0; target < split.size(); ++target) {
-    if (split[target] != nullptr) pending_[target].push_back(std::move(split[target]));
+  SplitByTarget(targets_, partitions_, &by_target_);
+  for (size_t target = 0; target < packers_.size(); ++target) {
+    TM_RETURN_IF_ERROR(packers_[target].Append(*rows, by_target_.of(target)));
   }
   return absl::OkStatus();
 }
@@ -102,12 +91,10 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
   header.set_commit(commit);
   std::vector<std::string> values;
   std::vector<OutRecord> records;
-  for (size_t target = 0; target < pending_.size(); ++target) {
-    if (pending_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
-    TM_ASSIGN_OR_RETURN(const Batch rows, Join(pending_[target]));
-    pending_[target].clear();
+  for (size_t target = 0; target < packers_.size(); ++target) {
+    if (packers_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
     values.clear();
-    TM_RETURN_IF_ERROR(PackRows(header, rows, &values));
+    packers_[target].Finish(header, &values);
     records.clear();
     for (const std::string& value : values) {
       records.push_back({static_cast<int32_t>(target), std::nullopt, value, nullptr});

@@ -1,5 +1,5 @@
 // The bottom of a task: where rows leave it. Two kinds: records of a sink topic, encoded and produced as they come; and
-// packed rows of an internal topic, held back until the commit so that one record carries all rows for one target.
+// packed rows of an internal topic, held back until the commit so that few records carry all rows for one target.
 // Used by the task's stream thread only; built anew with every opening of the task.
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include "src/base/batch.h"
 #include "src/codec/json_encoder.h"
+#include "src/codec/packed_rows.h"
 #include "src/plan/plan.h"
 #include "src/runtime/input_time.h"
 #include "src/runtime/transaction.h"
@@ -77,12 +78,14 @@ class EdgeOutput final : public Output {
   const int32_t task_partition_, task_count_;
   const int64_t watermark_interval_us_;
   Transaction* const transaction_;
-  std::vector<std::vector<Batch>> pending_;  // by target partition
-  std::vector<Mark> told_;                   // by target partition: the mark it got last
-  int64_t last_marks_us_ = 0;                // when all targets were told last
+  const int32_t partitions_;
+  std::vector<RowsPacker> packers_;  // by target partition
+  std::vector<Mark> told_;           // by target partition: the mark it got last
+  int64_t last_marks_us_ = 0;        // when all targets were told last
   int64_t rows_ = 0;
-  std::vector<uint64_t> hashes_;
-  std::vector<int32_t> targets_;
+  std::vector<uint64_t> hashes_;  // scratch
+  std::vector<int32_t> targets_;  // scratch
+  RowsByTarget by_target_;        // scratch
 };
 
 }  // namespace tidemark
