@@ -15,8 +15,8 @@
 
 #include "operators/accumulator.h"
 #include "operators/cells.h"
-#include "operators/varint.h"
 #include "src/base/status.h"
+#include "src/base/varint.h"
 
 namespace tidemark {
 

@@ -7,15 +7,18 @@
 #include <xxhash.h>
 
 #include "operators/big_endian.h"
-#include "operators/varint.h"
+#include "operators/zero_packing.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
+#include "src/base/varint.h"
 
 namespace tidemark {
 namespace {
 
 // Pairs whose cache misses are waited for together.
 constexpr size_t kBlock = 32;
+
+absl::Status Damaged() { return absl::DataLossError("a group in the state can't be read"); }
 
 uint64_t HashGroup(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
@@ -177,28 +180,44 @@ absl::Status GroupSet::Keys(absl::Span<const uint32_t> slots, std::vector<std::s
   return codec_.Decode(keys, out);
 }
 
-void GroupSet::Save(uint32_t slot, std::string* out) const {
-  const std::string_view bytes = key(slot);
-  AppendVarint(bytes.size(), out);
-  out->append(bytes);
-  out->append(reinterpret_cast<const char*>(&rows_[slot]), sizeof(int64_t));
-  out->append(reinterpret_cast<const char*>(&times_[slot]), sizeof(int64_t));
-  for (const auto& accumulator : accumulators_) accumulator->Save(slot, out);
+void GroupSet::SaveValues(uint32_t slot, std::string* out) {
+  unpacked_.clear();
+  unpacked_.append(reinterpret_cast<const char*>(&rows_[slot]), sizeof(int64_t));
+  const uint64_t time = static_cast<uint64_t>(times_[slot]) - static_cast<uint64_t>(kMinTime.us);  // 0: none
+  unpacked_.append(reinterpret_cast<const char*>(&time), sizeof(time));
+  for (const auto& accumulator : accumulators_) accumulator->Save(slot, &unpacked_);
+  PackZeros(unpacked_, out);
 }
 
-absl::Status GroupSet::Load(Window* window, uint32_t number, std::string_view record) {
-  std::string_view bytes;
-  bool ok = TakeBytes(&record, &bytes) && record.size() >= 2 * sizeof(int64_t);
-  if (ok) {
-    uint32_t slot = number < window->slots.size() ? window->slots[number] : kNoSlot;
-    if (slot == kNoSlot) slot = MakeGroup(HashGroup(bytes), bytes, window, number);
-    std::memcpy(&rows_[slot], record.data(), sizeof(int64_t));
-    std::memcpy(&times_[slot], record.data() + sizeof(int64_t), sizeof(int64_t));
-    record.remove_prefix(2 * sizeof(int64_t));
-    for (auto& accumulator : accumulators_) ok = ok && accumulator->Load(slot, &record);
-  }
-  if (!ok || !record.empty()) return absl::DataLossError("a group in the state can't be read");
+absl::Status GroupSet::LoadKey(Window* window, uint32_t number, std::string_view key) {
+  if (number < window->slots.size() && window->slots[number] != kNoSlot) return Damaged();
+  MakeGroup(HashGroup(key), key, window, number);
   return absl::OkStatus();
+}
+
+absl::Status GroupSet::LoadValues(uint32_t slot, std::string_view record) {
+  uint64_t time = 0;
+  if (!UnpackZeros(record, &unpacked_) || unpacked_.size() < 2 * sizeof(int64_t)) return Damaged();
+  std::memcpy(&rows_[slot], unpacked_.data(), sizeof(int64_t));
+  std::memcpy(&time, unpacked_.data() + sizeof(int64_t), sizeof(int64_t));
+  times_[slot] = static_cast<int64_t>(time + static_cast<uint64_t>(kMinTime.us));
+  return LoadAccumulators(slot, std::string_view(unpacked_).substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
+}
+
+absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_view record) {
+  std::string_view bytes;
+  if (!TakeBytes(&record, &bytes) || record.size() < 2 * sizeof(int64_t)) return Damaged();
+  uint32_t slot = number < window->slots.size() ? window->slots[number] : kNoSlot;
+  if (slot == kNoSlot) slot = MakeGroup(HashGroup(bytes), bytes, window, number);
+  std::memcpy(&rows_[slot], record.data(), sizeof(int64_t));
+  std::memcpy(&times_[slot], record.data() + sizeof(int64_t), sizeof(int64_t));
+  return LoadAccumulators(slot, record.substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
+}
+
+bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes) {
+  bool ok = true;
+  for (auto& accumulator : accumulators_) ok = ok && accumulator->Load(slot, &bytes);
+  return ok && bytes.empty();
 }
 
 int64_t GroupSet::MemoryBytes() const {
@@ -208,7 +227,9 @@ int64_t GroupSet::MemoryBytes() const {
   for (const auto& [start, window] : windows_) {
     bytes += static_cast<int64_t>(sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +
                                   (window.slots.capacity() + window.retired.capacity()) * sizeof(uint32_t));
-    if (window.log) bytes += window.log->MemoryBytes();
+    for (const auto* log : {&window.key_log, &window.value_log, &window.whole_log}) {
+      if (*log) bytes += (*log)->MemoryBytes();
+    }
   }
   return bytes;
 }

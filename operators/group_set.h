@@ -44,7 +44,9 @@ class GroupSet {
     std::vector<uint32_t> changed;  // slots, since the last commit
     std::vector<uint32_t> erased;   // group numbers, since the last commit
     std::vector<uint32_t> closing;  // slots still to be emitted, last first
-    std::unique_ptr<StateLog> log;
+    std::unique_ptr<StateLog> key_log, value_log;
+    size_t keyed = 0;  // groups, by number, whose keys are in the log
+    std::unique_ptr<StateLog> whole_log;  // keys and values together: what earlier versions wrote
   };
 
   // `keys` encodes the group columns of the batches that come.
@@ -63,7 +65,8 @@ class GroupSet {
   std::string_view key(uint32_t slot) const {
     return {groups_[slot].key, groups_[slot].key_size};
   }
-  // (row, window) pairs in the slot, and the largest event time of its rows: kept by the owner.
+  // (row, window) pairs in the slot, and the largest event time of its rows where the owner needs that: kept by the
+  // owner.
   int64_t& rows(uint32_t slot) { return rows_[slot]; }
   int64_t& time(uint32_t slot) { return times_[slot]; }
 
@@ -91,9 +94,13 @@ class GroupSet {
   // The group columns of these slots.
   absl::Status Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const;
 
-  // A group as it stands in state.
-  void Save(uint32_t slot, std::string* out) const;
-  absl::Status Load(Window* window, uint32_t number, std::string_view record);
+  // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes.
+  void SaveValues(uint32_t slot, std::string* out);
+  // A group without values yet. DataLoss, as the others: not what was saved.
+  absl::Status LoadKey(Window* window, uint32_t number, std::string_view key);
+  absl::Status LoadValues(uint32_t slot, std::string_view record);
+  // Key and values together, as earlier versions saved them.
+  absl::Status LoadWhole(Window* window, uint32_t number, std::string_view record);
   Window* MakeWindow(int64_t start_us);
 
   size_t slots() const { return groups_.size(); }
@@ -109,6 +116,7 @@ class GroupSet {
   };
   uint32_t NewSlot();
   void Reset(uint32_t slot);
+  bool LoadAccumulators(uint32_t slot, std::string_view bytes);
   uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
 
   RowCodec codec_;
@@ -118,7 +126,8 @@ class GroupSet {
   std::vector<int64_t> rows_, times_;
   size_t capacity_ = 0;  // slots the accumulators have
   std::vector<uint32_t> free_;
-  EncodedKeys encoded_;  // scratch
+  EncodedKeys encoded_;   // scratch
+  std::string unpacked_;  // scratch
 };
 
 }  // namespace tidemark

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "operators/big_endian.h"
-#include "operators/varint.h"
 #include "src/base/status.h"
+#include "src/base/varint.h"
 
 namespace tidemark {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "operators/state_log.h"
 #include "operators/top_codec.h"
-#include "operators/varint.h"
 #include "src/base/status.h"
+#include "src/base/varint.h"
 
 namespace tidemark {
 namespace {

@@ -23,7 +23,12 @@ namespace {
 
 constexpr size_t kEmitRows = 2048;
 constexpr size_t kAhead = 16;   // groups whose memory is asked for before they are saved
-constexpr int kPrefixBytes = 9;  // of a window's log: 'g' and the window's start
+// The logs of a window stand under a letter and its start: its groups' keys, written once; their values; and what
+// earlier versions wrote, both together.
+constexpr char kKeys = 'k', kValues = 'v', kWhole = 'g';
+constexpr int kPrefixBytes = 9;
+
+absl::Status Damaged() { return absl::DataLossError("a window in the state can't be read"); }
 
 RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
   if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
@@ -65,8 +70,12 @@ class WindowResults final : public Operator {
   absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
                             const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
                             Emitter& emitter) const;
+  void ReplaceWhole(Window* window);
   absl::Status SaveWindow(uint64_t commit, Window* window);
-  std::unique_ptr<StateLog> MakeLog(int64_t start) const;
+  std::unique_ptr<StateLog> MakeLog(char letter, int64_t start) const;
+  using LoadRecord = absl::FunctionRef<absl::Status(Window* window, uint32_t number, const std::string_view* record)>;
+  absl::Status LoadLogs(char letter, std::unique_ptr<StateLog> Window::*log, LoadRecord load);
+  absl::Status LoadWindows();
   void DropWindow(Window* window);
   EventTime OutputWatermark() const;
 
@@ -83,8 +92,8 @@ class WindowResults final : public Operator {
   WindowPairs pairs_;             // scratch
 };
 
-std::unique_ptr<StateLog> WindowResults::MakeLog(int64_t start) const {
-  std::string prefix = "g";
+std::unique_ptr<StateLog> WindowResults::MakeLog(char letter, int64_t start) const {
+  std::string prefix(1, letter);
   AppendOrdered(start, &prefix);
   return std::make_unique<StateLog>(store_, std::move(prefix));
 }
@@ -94,27 +103,56 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
   TM_ASSIGN_OR_RETURN(watermark_, LoadWatermark(store_));
   stored_watermark_ = watermark_;
+  TM_RETURN_IF_ERROR(LoadWindows());
+  before_.assign(groups_.slots(), kUnchanged);
+  return absl::OkStatus();
+}
+
+// Loads the logs under a letter, of all windows in one pass.
+absl::Status WindowResults::LoadLogs(char letter, std::unique_ptr<StateLog> Window::*log, LoadRecord load) {
   Window* window = nullptr;
-  const auto load = [&](uint32_t number, const std::string_view* record) {
-    if (record != nullptr) return groups_.Load(window, number, *record);
-    if (number < window->slots.size() && window->slots[number] != GroupSet::kNoSlot)
-      groups_.Free(window->slots[number]);
-    return absl::OkStatus();
-  };
-  const std::unique_ptr<StateIterator> it = store_->Scan("g", "h");
+  const auto visit = [&](uint32_t number, const std::string_view* record) { return load(window, number, record); };
+  const std::string begin(1, letter), end(1, static_cast<char>(letter + 1));
+  const std::unique_ptr<StateIterator> it = store_->Scan(begin, end);
   for (; it->Valid(); it->Next()) {
-    if (it->key().size() < kPrefixBytes) return absl::DataLossError("a window in the state can't be read");
+    if (it->key().size() < kPrefixBytes) return Damaged();
     const int64_t start = ReadOrdered(it->key().substr(1, 8));
     if (window == nullptr || window->start_us != start) {
-      if (window != nullptr) TM_RETURN_IF_ERROR(window->log->FinishLoad(load));
+      if (window != nullptr) TM_RETURN_IF_ERROR((window->*log)->FinishLoad(visit));
       window = groups_.MakeWindow(start);
-      window->log = MakeLog(start);
+      window->*log = MakeLog(letter, start);
     }
-    TM_RETURN_IF_ERROR(window->log->LoadEntry(it->key(), it->value(), load));
+    TM_RETURN_IF_ERROR((window->*log)->LoadEntry(it->key(), it->value(), visit));
   }
   TM_RETURN_IF_ERROR(it->status());
-  if (window != nullptr) TM_RETURN_IF_ERROR(window->log->FinishLoad(load));
-  before_.assign(groups_.slots(), kUnchanged);
+  return window == nullptr ? absl::OkStatus() : (window->*log)->FinishLoad(visit);
+}
+
+absl::Status WindowResults::LoadWindows() {
+  const auto slot_of = [](const Window* window, uint32_t number) {
+    return number < window->slots.size() ? window->slots[number] : GroupSet::kNoSlot;
+  };
+  TM_RETURN_IF_ERROR(LoadLogs(kKeys, &Window::key_log, [&](Window* window, uint32_t number, const auto* key) {
+    return key != nullptr ? groups_.LoadKey(window, number, *key) : Damaged();
+  }));
+  for (auto& [start, window] : groups_.windows()) window.keyed = window.slots.size();
+  TM_RETURN_IF_ERROR(LoadLogs(kValues, &Window::value_log, [&](Window* window, uint32_t number, const auto* values) {
+    const uint32_t slot = slot_of(window, number);
+    if (values != nullptr) return slot == GroupSet::kNoSlot ? Damaged() : groups_.LoadValues(slot, *values);
+    if (slot != GroupSet::kNoSlot) groups_.Free(slot);
+    return absl::OkStatus();
+  }));
+  TM_RETURN_IF_ERROR(LoadLogs(kWhole, &Window::whole_log, [&](Window* window, uint32_t number, const auto* group) {
+    if (group != nullptr) return groups_.LoadWhole(window, number, *group);
+    if (const uint32_t slot = slot_of(window, number); slot != GroupSet::kNoSlot) groups_.Free(slot);
+    return absl::OkStatus();
+  }));
+  // Keys whose groups are gone: the log of values may have dropped even the marks of that.
+  for (auto& [start, window] : groups_.windows()) {
+    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
+      if (slot != GroupSet::kNoSlot && groups_.rows(slot) == 0) groups_.Free(slot);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -154,7 +192,7 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
   for (size_t p = 0; p < pairs_.rows.size(); ++p) {
     const uint32_t slot = pairs_.slots[p];
     groups_.rows(slot) += counts[pairs_.rows[p]];
-    groups_.time(slot) = std::max(groups_.time(slot), times[pairs_.rows[p]]);
+    if (spec_.size_us == 0) groups_.time(slot) = std::max(groups_.time(slot), times[pairs_.rows[p]]);
   }
   for (size_t a = 0; a < layout_.aggregates.size(); ++a) {
     groups_.accumulators()[a]->Merge(*batch, static_cast<int>(layout_.aggregates[a]), pairs_.rows, pairs_.slots);
@@ -239,7 +277,9 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
 
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
-  if (window->log) window->log->Drop();
+  for (const auto* log : {&window->key_log, &window->value_log, &window->whole_log}) {
+    if (*log) (*log)->Drop();
+  }
   std::erase(touched_, window->start_us);
   groups_.Drop(window);
 }
@@ -343,23 +383,40 @@ absl::Status WindowResults::ReportErrors(const Batch& results, const std::vector
   return absl::OkStatus();
 }
 
+// What earlier versions wrote of the window is written anew, once it changes.
+void WindowResults::ReplaceWhole(Window* window) {
+  window->whole_log->Drop();
+  window->whole_log = nullptr;
+  window->changed.clear();
+  for (const uint32_t slot : window->slots) {
+    if (slot != GroupSet::kNoSlot) window->changed.push_back(slot);
+  }
+}
+
 absl::Status WindowResults::SaveWindow(uint64_t commit, Window* window) {
-  if (!window->log) window->log = MakeLog(window->start_us);
-  window->log->Begin(commit);
-  for (const uint32_t number : std::exchange(window->erased, {})) window->log->Erase(number);
+  if (window->whole_log) ReplaceWhole(window);
+  if (!window->key_log) window->key_log = MakeLog(kKeys, window->start_us);
+  if (!window->value_log) window->value_log = MakeLog(kValues, window->start_us);
+  window->key_log->Begin(commit);
+  for (; window->keyed < window->slots.size(); ++window->keyed) {
+    const uint32_t slot = window->slots[window->keyed];
+    if (slot != GroupSet::kNoSlot) window->key_log->Put(static_cast<uint32_t>(window->keyed), groups_.key(slot));
+  }
+  window->value_log->Begin(commit);
+  for (const uint32_t number : std::exchange(window->erased, {})) window->value_log->Erase(number);
   std::string record;
   const std::vector<uint32_t>& changed = window->changed;
   for (size_t i = 0; i < changed.size(); ++i) {
     if (i + kAhead < changed.size()) groups_.PrefetchGroup(changed[i + kAhead]);
-    if (i + kAhead / 2 < changed.size()) groups_.PrefetchKey(changed[i + kAhead / 2]);
     const uint32_t slot = changed[i];
     before_[slot] = kUnchanged;
     record.clear();
-    groups_.Save(slot, &record);
-    window->log->Put(groups_.number(slot), record);
+    groups_.SaveValues(slot, &record);
+    window->value_log->Put(groups_.number(slot), record);
   }
   window->changed.clear();
-  return window->log->Commit();
+  TM_RETURN_IF_ERROR(window->key_log->Commit());
+  return window->value_log->Commit();
 }
 
 }  // namespace

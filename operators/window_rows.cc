@@ -101,10 +101,10 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
 
 void WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {
   const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
-  for (size_t p = 0; p < pairs.rows.size(); ++p) {
-    const uint32_t slot = pairs.slots[p];
-    ++groups->rows(slot);
-    int64_t& time = groups->time(slot);
+  for (const uint32_t slot : pairs.slots) ++groups->rows(slot);
+  // A window's results have its own time.
+  for (size_t p = 0; spec_.size_us == 0 && p < pairs.rows.size(); ++p) {
+    int64_t& time = groups->time(pairs.slots[p]);
     if (times[pairs.rows[p]] > time) time = times[pairs.rows[p]];
   }
   AddValues(*batch, pairs, groups);

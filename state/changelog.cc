@@ -4,6 +4,9 @@
 #include <utility>
 
 #include <absl/status/status.h>
+#include <google/protobuf/io/coded_stream.h>
+
+#include "src/base/varint.h"
 
 namespace tidemark {
 namespace {
@@ -11,6 +14,17 @@ namespace {
 constexpr size_t kEntryFraming = 24;  // tags and lengths of an entry, at most
 constexpr char kPositionVersion = 1;
 constexpr size_t kPositionNumbers = 5;
+
+// Fields of a message as Protocol Buffers' wire format has them.
+constexpr uint32_t kVarintType = 0, kBytesType = 2;
+
+void AppendTag(int field, uint32_t type, std::string* out) {
+  AppendVarint(static_cast<uint32_t>(field) << 3 | type, out);
+}
+// Of a field of bytes whose number is below 16.
+size_t FieldBytes(size_t bytes) {
+  return 1 + google::protobuf::io::CodedOutputStream::VarintSize64(bytes) + bytes;
+}
 
 }  // namespace
 
@@ -21,30 +35,34 @@ std::string AnnouncementOf(uint64_t commit) {
 }
 
 void CommitEncoder::Add(std::string_view prefix, std::string_view key, std::optional<std::string_view> value) {
+  using packed::ChangelogEntry;
   const size_t bytes = prefix.size() + key.size() + (value.has_value() ? value->size() : 0);
-  if (part_bytes_ > 0 && part_bytes_ + bytes + kEntryFraming > kMaxPartBytes) EndPart();
-  packed::ChangelogEntry* entry = part_.add_entries();
-  std::string* full_key = entry->mutable_key();
-  full_key->reserve(prefix.size() + key.size());
-  full_key->append(prefix).append(key);
+  if (!entries_.empty() && entries_.size() + bytes + kEntryFraming > kMaxPartBytes) EndPart();
+  const size_t key_bytes = prefix.size() + key.size();
+  AppendTag(packed::ChangelogPart::kEntriesFieldNumber, kBytesType, &entries_);
+  AppendVarint(FieldBytes(key_bytes) + (value.has_value() ? FieldBytes(value->size()) : 2), &entries_);
+  AppendTag(ChangelogEntry::kKeyFieldNumber, kBytesType, &entries_);
+  AppendVarint(key_bytes, &entries_);
+  entries_.append(prefix).append(key);
   if (value.has_value()) {
-    entry->set_value(value->data(), value->size());
+    AppendTag(ChangelogEntry::kValueFieldNumber, kBytesType, &entries_);
+    AppendVarint(value->size(), &entries_);
+    entries_.append(*value);
   } else {
-    entry->set_deleted(true);
+    AppendTag(ChangelogEntry::kDeletedFieldNumber, kVarintType, &entries_);
+    AppendVarint(1, &entries_);
   }
-  part_bytes_ += bytes + kEntryFraming;
   entry_bytes_ += static_cast<int64_t>(bytes);
 }
 
 void CommitEncoder::EndPart() {
-  values_.push_back(part_.SerializeAsString());
-  part_.clear_entries();
+  part_.AppendToString(&entries_);
+  values_.push_back(std::exchange(entries_, {}));
   part_.set_part(part_.part() + 1);
-  part_bytes_ = 0;
 }
 
 std::vector<std::string> CommitEncoder::Finish(const packed::CommitRecord& record) {
-  if (part_bytes_ > 0 && part_bytes_ + record.ByteSizeLong() > kMaxPartBytes) EndPart();
+  if (!entries_.empty() && entries_.size() + record.ByteSizeLong() > kMaxPartBytes) EndPart();
   *part_.mutable_record() = record;
   EndPart();
   return std::move(values_);

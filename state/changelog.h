@@ -42,7 +42,8 @@ inline constexpr size_t kMaxKeyBytes = size_t{64} << 10;
 // The first part of a commit, written before it is known what the commit holds.
 std::string AnnouncementOf(uint64_t commit);
 
-// Packs the entries of a commit into parts.
+// Packs the entries of a commit into parts, serialized as they come: a message's fields may stand in any order, so that
+// the entries don't have to wait for what is said of them all.
 class CommitEncoder {
  public:
   // `announced`: AnnouncementOf(commit) is written already.
@@ -61,8 +62,8 @@ class CommitEncoder {
  private:
   void EndPart();
 
-  packed::ChangelogPart part_;
-  size_t part_bytes_ = 0;
+  packed::ChangelogPart part_;  // but for its entries
+  std::string entries_;         // the part's, serialized
   int64_t entry_bytes_ = 0;
   std::vector<std::string> values_;
 };

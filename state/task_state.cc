@@ -17,6 +17,8 @@ namespace {
 const rocksdb::Slice kPositionKey("\0", 1);
 const rocksdb::Slice kFirstStateKey("\1", 1);
 
+// What a commit's batch of writes takes beyond its changelog: the position.
+constexpr int64_t kBatchRoom = 1024;
 // A restore writes this much at once.
 constexpr size_t kReplayBatchBytes = size_t{4} << 20;
 
@@ -247,7 +249,7 @@ absl::Status RocksTaskState::Apply(const packed::CommitRecord& record, Offset fi
   TM_RETURN_IF_ERROR(Failpoint("state.apply.before"));
   LogPosition position = position_;
   position.Advance(record, first, next, encoded_.bytes, encoded_.live_in_range);
-  rocksdb::WriteBatch batch;
+  rocksdb::WriteBatch batch(static_cast<size_t>(encoded_.bytes + kBatchRoom));  // about as much as the changelog got
   batch.Put(kPositionKey, position.Serialize()).PermitUncheckedError();
   if (MutationActive(Mutation::kOffsetsOutsideWriteBatch)) {
     TM_RETURN_IF_ERROR(db_->Write(&batch));

@@ -11,6 +11,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/state_log.h"
+#include "operators/zero_packing.h"
+#include "src/base/varint.h"
 #include "src/plan/partial_schema.h"
 #include "tests/unit/operators/harness.h"
 
@@ -240,8 +243,77 @@ TEST(Window, ALargeWindowClosesOverManyCommitsAndCrashes) {
   std::vector<std::string> expected;
   for (int64_t i = 0; i < 10'000; ++i) expected.push_back(absl::StrCat("p", 10'000 + i, "|0|60000000|1"));
   EXPECT_EQ(CellsText(h.out().rows), expected);
-  EXPECT_EQ(h.store().Count("g"), 0);
+  EXPECT_EQ(h.store().Count("k") + h.store().Count("v"), 0);
   h.CheckLedger();
+}
+
+// Turns the window's state into what earlier versions wrote: key and values of a group in one record.
+void WriteAsEarlierVersions(Harness* h) {
+  std::map<uint32_t, std::string> keys, groups;
+  std::string start;
+  std::vector<std::string> old;
+  for (const auto& [key, value] : h->store().live()) {
+    if (key[0] == 'k' || key[0] == 'v') old.push_back(key);
+    if (key[0] == 'k') start = key.substr(1, 8);
+  }
+  StateLog key_log(&h->store(), "k" + start), value_log(&h->store(), "v" + start);
+  ASSERT_TRUE(key_log
+                  .Load([&](uint32_t number, const std::string_view* record) {
+                    keys[number] = *record;
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  ASSERT_TRUE(value_log
+                  .Load([&](uint32_t number, const std::string_view* record) {
+                    std::string values;
+                    EXPECT_TRUE(UnpackZeros(*record, &values));
+                    AppendVarint(keys[number].size(), &groups[number]);
+                    groups[number] += keys[number] + values;
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  for (const std::string& key : old) h->store().Delete(key);
+  StateLog whole(&h->store(), "g" + start);
+  whole.Begin(h->commit());
+  for (const auto& [number, group] : groups) whole.Put(number, group);
+  ASSERT_TRUE(whole.Commit().ok());
+  h->store().Commit();
+}
+
+TEST(Window, StateOfAnEarlierVersionIsReadAndReplacedWhereItChanges) {
+  Harness h(SingleNode(Spec(kMinute, kMinute, 0)));
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 300; ++i) rows.push_back(Row(absl::StrCat("p", 100 + i % 200).c_str(), i, i));
+  h.Feed(rows, 100);
+  h.Commit();
+  WriteAsEarlierVersions(&h);
+  h.Crash();
+  EXPECT_GT(h.store().Count("g"), 0);
+  h.Process({Row("p100", 1, 1), Row("new", 1, 1)});
+  h.Commit();
+  EXPECT_EQ(h.store().Count("g"), 0);
+  h.Crash();
+  h.Advance(kMinute);
+  std::vector<std::string> expected = {"new|0|60000000|1"};
+  for (int64_t i = 0; i < 200; ++i) {
+    expected.push_back(absl::StrCat("p", 100 + i, "|0|60000000|", 1 + (i < 100) + (i == 0)));
+  }
+  EXPECT_EQ(CellsText(h.out().rows), expected);
+  h.Commit();
+  EXPECT_EQ(h.store().Count("k") + h.store().Count("v") + h.store().Count("g"), 0);
+}
+
+TEST(Window, AGroupsKeyIsWrittenOnce) {
+  Harness h(SingleNode(Spec(0, 0, 0, true)));
+  const std::string place(10'000, 'p');
+  h.Process({Row(place.c_str(), 0, 0)});
+  h.Commit();
+  const int64_t before = h.store().written_bytes();
+  for (int64_t i = 1; i < 50; ++i) {
+    h.Process({Row(place.c_str(), i, i)});
+    h.Commit();
+  }
+  EXPECT_LT(h.store().written_bytes() - before, 50 * 100);
 }
 
 // ---- Against a model, in one and in two phases
