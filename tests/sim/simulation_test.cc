@@ -58,25 +58,38 @@ TEST(Simulator, TheSameSeedGivesTheSameRun) {
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS
-class Mutations : public testing::TestWithParam<Mutation> {};
+struct Defect {
+  std::string name;
+  Mutation mutation;
+  // A seed that found it when this was last looked at, tried before all others. Nothing depends on it but the
+  // time that the test takes: whatever changes a run moves it.
+  uint64_t likely_seed;
+};
+class Mutations : public testing::TestWithParam<Defect> {};
 
 TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
-  SetMutation(GetParam(), true);
+  SetMutation(GetParam().mutation, true);
   uint64_t found = 0;
-  for (uint64_t seed = 1; seed <= kSeedsAShard * kShards && found == 0; ++seed) {
+  for (uint64_t i = 0; i <= kSeedsAShard * kShards && found == 0; ++i) {
     WorldOptions options;
-    options.seed = seed;
-    if (!RunWorld(options).verdict.ok()) found = seed;
+    options.seed = i == 0 ? GetParam().likely_seed : i;
+    if (!RunWorld(options).verdict.ok()) found = options.seed;
   }
-  SetMutation(GetParam(), false);
+  SetMutation(GetParam().mutation, false);
   EXPECT_NE(found, 0u) << "the defect went unnoticed";
   RecordProperty("found_by_seed", std::to_string(found));
+  if (found != GetParam().likely_seed) std::cout << "found by seed " << found << "\n";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Mutations,
-                         testing::Values(Mutation::kApplyBeforeCommit, Mutation::kOffsetsOutsideWriteBatch,
-                                         Mutation::kOverlayKeptAfterAbort, Mutation::kChangelogOutsideTransaction,
-                                         Mutation::kGroupMetadataFetchedFresh, Mutation::kPostgresWithoutFence));
+                         testing::Values(Defect{"ApplyBeforeCommit", Mutation::kApplyBeforeCommit, 4},
+                                         Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 3},
+                                         Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 2},
+                                         Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction,
+                                                1},
+                                         Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 797},
+                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 3}),
+                         [](const auto& defect) { return defect.param.name; });
 #endif
 
 }  // namespace
