@@ -19,6 +19,9 @@ namespace {
 constexpr size_t kTellingTexts = 512;
 constexpr double kFoundAgain = 0.25;
 
+// What a column takes beside its cells, at most: flags, form and the heads of its numbers and texts.
+constexpr size_t kFraming = 32;
+
 // LZ4 must leave less than this share of texts, and isn't tried on few.
 constexpr double kWorthLz4 = 0.8;
 constexpr size_t kLeastLz4 = 256;
@@ -152,9 +155,13 @@ ColumnPacker::Cells ColumnPacker::CellsOf(const arrow::DataType& type) {
   }
 }
 
-ColumnPacker::ColumnPacker(const arrow::DataType& type) : cells_(CellsOf(type)) {
-  if (cells_ == Cells::kFixed) width_ = type.byte_width();
+size_t ColumnPacker::WidthOf(const arrow::DataType& type) {
+  const Cells cells = CellsOf(type);
+  if (cells == Cells::kTexts) return 8;  // its length, where it stands for the first time, and its entry
+  return cells == Cells::kBits ? 1 : static_cast<size_t>(type.byte_width());
 }
+
+ColumnPacker::ColumnPacker(const arrow::DataType& type) : cells_(CellsOf(type)), width_(WidthOf(type)) {}
 
 void ColumnPacker::NoteNulls(const arrow::ArrayData& column, absl::Span<const int32_t> rows) {
   const bool nulls = column.buffers[0] != nullptr && column.GetNullCount() > 0;
@@ -212,10 +219,9 @@ void ColumnPacker::Append(const arrow::ArrayData& column, absl::Span<const int32
       AppendNumbers<int64_t>(column, rows);
       break;
     case Cells::kFixed: {
-      const auto width = static_cast<size_t>(width_);
       const auto* const data =
-          reinterpret_cast<const char*>(column.buffers[1]->data()) + static_cast<size_t>(column.offset) * width;
-      for (const int32_t row : rows) fixed_.append(data + static_cast<size_t>(row) * width, width);
+          reinterpret_cast<const char*>(column.buffers[1]->data()) + static_cast<size_t>(column.offset) * width_;
+      for (const int32_t row : rows) fixed_.append(data + static_cast<size_t>(row) * width_, width_);
       break;
     }
     case Cells::kTexts:
@@ -225,11 +231,7 @@ void ColumnPacker::Append(const arrow::ArrayData& column, absl::Span<const int32
   rows_ += rows.size();
 }
 
-size_t ColumnPacker::bytes() const {
-  const size_t nulls = valid_.empty() ? 2 : 2 + (rows_ + 7) / 8;
-  if (cells_ == Cells::kTexts) return nulls + texts_.bytes();
-  return nulls + (cells_ == Cells::kFixed ? fixed_.size() : numbers_.bytes());
-}
+size_t ColumnPacker::bytes() const { return kFraming + rows_ * cell_bytes() + texts_.text_bytes(); }
 
 void ColumnPacker::Finish(std::string* out) {
   out->push_back(valid_.empty() ? 0 : kColumnHasNulls);

@@ -23,7 +23,6 @@ class NumberPacker {
   }
   int64_t last() const { return values_.empty() ? 0 : values_.back(); }
   size_t size() const { return values_.size(); }
-  size_t bytes() const { return 9 + values_.size() * static_cast<size_t>(Width()); }
   // Appends the numbers to `out`, and begins anew.
   void Finish(std::string* out);
   void Clear();
@@ -39,7 +38,7 @@ class NumberPacker {
 class TextPacker {
  public:
   void Add(std::string_view text);
-  size_t bytes() const { return 10 + lengths_.bytes() + text_.size() + entry_of_.bytes(); }
+  size_t text_bytes() const { return text_.size(); }
   void Finish(std::string* out);
 
  private:
@@ -67,14 +66,18 @@ class ColumnPacker {
 
   // Appends the cells of these rows. The array may go afterwards.
   void Append(const arrow::ArrayData& column, absl::Span<const int32_t> rows);
-  // What Finish will write, or a little less than that.
+  // What Finish will write, at most. A row adds cell_bytes() at most, and its text, whatever the rows before it hold:
+  // the bytes that numbers take are counted as if their range were the type's.
   size_t bytes() const;
+  size_t cell_bytes() const { return width_ + 1; }
+  bool holds_texts() const { return cells_ == Cells::kTexts; }
   // Appends the column to `out` and begins another.
   void Finish(std::string* out);
 
  private:
   enum class Cells : uint8_t { kBits, kInt8, kInt32, kInt64, kFixed, kTexts };
   static Cells CellsOf(const arrow::DataType& type);
+  static size_t WidthOf(const arrow::DataType& type);
 
   template <typename T>
   void AppendNumbers(const arrow::ArrayData& column, absl::Span<const int32_t> rows);
@@ -82,7 +85,7 @@ class ColumnPacker {
   void NoteNulls(const arrow::ArrayData& column, absl::Span<const int32_t> rows);
 
   Cells cells_;
-  int width_ = 0;  // of a fixed cell, bytes
+  size_t width_;  // of a cell, at most, bytes; of a text's two numbers
   size_t rows_ = 0;
   std::vector<uint8_t> valid_;  // by row; empty while none is null
   NumberPacker numbers_;

@@ -81,11 +81,9 @@ absl::StatusOr<Batch> ReadColumns(std::string_view bytes, int64_t rows, const st
 RowsPacker::RowsPacker(std::shared_ptr<arrow::Schema> schema)
     : schema_(std::move(schema)), schema_hash_(SchemaHash(*schema_)) {
   for (int c = 0; c < schema_->num_fields(); ++c) {
-    const arrow::DataType& type = *schema_->field(c)->type();
-    const bool texts = type.id() == arrow::Type::STRING || type.id() == arrow::Type::BINARY;
-    if (texts) texts_.push_back(c);
-    cells_bytes_ += texts ? 8 : type.id() == arrow::Type::DECIMAL128 ? 17 : 9;  // a null's bit among them
-    columns_.emplace_back(type);
+    columns_.emplace_back(*schema_->field(c)->type());
+    cells_bytes_ += columns_.back().cell_bytes();
+    if (columns_.back().holds_texts()) texts_.push_back(c);
   }
 }
 
@@ -132,9 +130,6 @@ absl::Status RowsPacker::Append(const arrow::RecordBatch& batch, absl::Span<cons
 void RowsPacker::CloseRecord() {
   if (rows_ == 0) return;
   Record record{rows_, {}};
-  size_t bytes = 0;
-  for (const ColumnPacker& column : columns_) bytes += column.bytes();
-  record.columns.reserve(bytes);
   for (ColumnPacker& column : columns_) column.Finish(&record.columns);
   records_.push_back(std::move(record));
   rows_ = 0;

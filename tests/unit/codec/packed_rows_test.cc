@@ -115,6 +115,18 @@ TEST(PackedRows, ManyRowsAreSplitBelowTheTarget) {
   EXPECT_LE(parts, 7u);
 }
 
+TEST(PackedRows, ALateRowThatWidensEveryColumnDoesNotPassTheTarget) {
+  arrow::Int64Builder numbers;
+  for (int64_t i = 0; i < 16'000; ++i) ASSERT_TRUE(numbers.Append(i < 15'999 ? i % 2 : int64_t{1} << 62).ok());
+  const auto column = numbers.Finish().ValueOrDie();
+  arrow::FieldVector fields;
+  for (int c = 0; c < 20; ++c) fields.push_back(arrow::field("n" + std::to_string(c), arrow::int64(), false));
+  const Batch rows =
+      arrow::RecordBatch::Make(arrow::schema(fields), column->length(), arrow::ArrayVector(fields.size(), column));
+  size_t parts = 0;
+  EXPECT_TRUE(RoundTrip(rows, &parts)->Equals(*rows));  // looks at the size of every part
+}
+
 TEST(PackedRows, TextsThatRepeatAreWrittenOnceARecord) {
   size_t parts = 0;
   const Batch rows = MakeRows(50'000, [](int64_t) { return size_t{100}; });  // 26 texts; 5.4 MB
