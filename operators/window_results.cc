@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
-#include <string>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,11 +10,11 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
-#include "operators/big_endian.h"
 #include "operators/cells.h"
 #include "operators/step.h"
 #include "operators/stored_watermark.h"
 #include "operators/window_rows.h"
+#include "operators/window_state.h"
 #include "src/base/status.h"
 #include "src/plan/partial_schema.h"
 
@@ -22,13 +22,6 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 2048;
-constexpr size_t kAhead = 16;   // groups whose memory is asked for before they are saved
-// The logs of a window stand under a letter and its start: its groups' keys, written once; their values; and what
-// earlier versions wrote, both together.
-constexpr char kKeys = 'k', kValues = 'v', kWhole = 'g';
-constexpr int kPrefixBytes = 9;
-
-absl::Status Damaged() { return absl::DataLossError("a window in the state can't be read"); }
 
 RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
   if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
@@ -70,12 +63,6 @@ class WindowResults final : public Operator {
   absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
                             const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
                             Emitter& emitter) const;
-  void ReplaceWhole(Window* window);
-  absl::Status SaveWindow(uint64_t commit, Window* window);
-  std::unique_ptr<StateLog> MakeLog(char letter, int64_t start) const;
-  using LoadRecord = absl::FunctionRef<absl::Status(Window* window, uint32_t number, const std::string_view* record)>;
-  absl::Status LoadLogs(char letter, std::unique_ptr<StateLog> Window::*log, LoadRecord load);
-  absl::Status LoadWindows();
   void DropWindow(Window* window);
   EventTime OutputWatermark() const;
 
@@ -85,6 +72,7 @@ class WindowResults final : public Operator {
   WindowRows rows_;
   GroupSet groups_;
   StateStore* store_ = nullptr;
+  std::optional<WindowState> state_;  // of groups_
   StepLedger* ledger_ = nullptr;
   EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
   std::vector<uint32_t> before_;  // by slot
@@ -92,67 +80,14 @@ class WindowResults final : public Operator {
   WindowPairs pairs_;             // scratch
 };
 
-std::unique_ptr<StateLog> WindowResults::MakeLog(char letter, int64_t start) const {
-  std::string prefix(1, letter);
-  AppendOrdered(start, &prefix);
-  return std::make_unique<StateLog>(store_, std::move(prefix));
-}
-
 absl::Status WindowResults::Open(const OperatorContext& context) {
   store_ = context.state;
   ledger_ = context.ledger;
   TM_ASSIGN_OR_RETURN(watermark_, LoadWatermark(store_));
   stored_watermark_ = watermark_;
-  TM_RETURN_IF_ERROR(LoadWindows());
+  state_.emplace(store_, &groups_);
+  TM_RETURN_IF_ERROR(state_->Load());
   before_.assign(groups_.slots(), kUnchanged);
-  return absl::OkStatus();
-}
-
-// Loads the logs under a letter, of all windows in one pass.
-absl::Status WindowResults::LoadLogs(char letter, std::unique_ptr<StateLog> Window::*log, LoadRecord load) {
-  Window* window = nullptr;
-  const auto visit = [&](uint32_t number, const std::string_view* record) { return load(window, number, record); };
-  const std::string begin(1, letter), end(1, static_cast<char>(letter + 1));
-  const std::unique_ptr<StateIterator> it = store_->Scan(begin, end);
-  for (; it->Valid(); it->Next()) {
-    if (it->key().size() < kPrefixBytes) return Damaged();
-    const int64_t start = ReadOrdered(it->key().substr(1, 8));
-    if (window == nullptr || window->start_us != start) {
-      if (window != nullptr) TM_RETURN_IF_ERROR((window->*log)->FinishLoad(visit));
-      window = groups_.MakeWindow(start);
-      window->*log = MakeLog(letter, start);
-    }
-    TM_RETURN_IF_ERROR((window->*log)->LoadEntry(it->key(), it->value(), visit));
-  }
-  TM_RETURN_IF_ERROR(it->status());
-  return window == nullptr ? absl::OkStatus() : (window->*log)->FinishLoad(visit);
-}
-
-absl::Status WindowResults::LoadWindows() {
-  const auto slot_of = [](const Window* window, uint32_t number) {
-    return number < window->slots.size() ? window->slots[number] : GroupSet::kNoSlot;
-  };
-  TM_RETURN_IF_ERROR(LoadLogs(kKeys, &Window::key_log, [&](Window* window, uint32_t number, const auto* key) {
-    return key != nullptr ? groups_.LoadKey(window, number, *key) : Damaged();
-  }));
-  for (auto& [start, window] : groups_.windows()) window.keyed = window.slots.size();
-  TM_RETURN_IF_ERROR(LoadLogs(kValues, &Window::value_log, [&](Window* window, uint32_t number, const auto* values) {
-    const uint32_t slot = slot_of(window, number);
-    if (values != nullptr) return slot == GroupSet::kNoSlot ? Damaged() : groups_.LoadValues(slot, *values);
-    if (slot != GroupSet::kNoSlot) groups_.Free(slot);
-    return absl::OkStatus();
-  }));
-  TM_RETURN_IF_ERROR(LoadLogs(kWhole, &Window::whole_log, [&](Window* window, uint32_t number, const auto* group) {
-    if (group != nullptr) return groups_.LoadWhole(window, number, *group);
-    if (const uint32_t slot = slot_of(window, number); slot != GroupSet::kNoSlot) groups_.Free(slot);
-    return absl::OkStatus();
-  }));
-  // Keys whose groups are gone: the log of values may have dropped even the marks of that.
-  for (auto& [start, window] : groups_.windows()) {
-    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
-      if (slot != GroupSet::kNoSlot && groups_.rows(slot) == 0) groups_.Free(slot);
-    }
-  }
   return absl::OkStatus();
 }
 
@@ -277,9 +212,7 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
 
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
-  for (const auto* log : {&window->key_log, &window->value_log, &window->whole_log}) {
-    if (*log) (*log)->Drop();
-  }
+  WindowState::Drop(window);
   std::erase(touched_, window->start_us);
   groups_.Drop(window);
 }
@@ -291,7 +224,8 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   for (const int64_t start : touched) {
     Window& window = groups_.windows().at(start);
     if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
-    TM_RETURN_IF_ERROR(SaveWindow(commit, &window));
+    for (const uint32_t slot : window.changed) before_[slot] = kUnchanged;
+    TM_RETURN_IF_ERROR(state_->Save(commit, &window));
   }
   auto& windows = groups_.windows();
   while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
@@ -381,42 +315,6 @@ absl::Status WindowResults::ReportErrors(const Batch& results, const std::vector
     }
   }
   return absl::OkStatus();
-}
-
-// What earlier versions wrote of the window is written anew, once it changes.
-void WindowResults::ReplaceWhole(Window* window) {
-  window->whole_log->Drop();
-  window->whole_log = nullptr;
-  window->changed.clear();
-  for (const uint32_t slot : window->slots) {
-    if (slot != GroupSet::kNoSlot) window->changed.push_back(slot);
-  }
-}
-
-absl::Status WindowResults::SaveWindow(uint64_t commit, Window* window) {
-  if (window->whole_log) ReplaceWhole(window);
-  if (!window->key_log) window->key_log = MakeLog(kKeys, window->start_us);
-  if (!window->value_log) window->value_log = MakeLog(kValues, window->start_us);
-  window->key_log->Begin(commit);
-  for (; window->keyed < window->slots.size(); ++window->keyed) {
-    const uint32_t slot = window->slots[window->keyed];
-    if (slot != GroupSet::kNoSlot) window->key_log->Put(static_cast<uint32_t>(window->keyed), groups_.key(slot));
-  }
-  window->value_log->Begin(commit);
-  for (const uint32_t number : std::exchange(window->erased, {})) window->value_log->Erase(number);
-  std::string record;
-  const std::vector<uint32_t>& changed = window->changed;
-  for (size_t i = 0; i < changed.size(); ++i) {
-    if (i + kAhead < changed.size()) groups_.PrefetchGroup(changed[i + kAhead]);
-    const uint32_t slot = changed[i];
-    before_[slot] = kUnchanged;
-    record.clear();
-    groups_.SaveValues(slot, &record);
-    window->value_log->Put(groups_.number(slot), record);
-  }
-  window->changed.clear();
-  TM_RETURN_IF_ERROR(window->key_log->Commit());
-  return window->value_log->Commit();
 }
 
 }  // namespace
