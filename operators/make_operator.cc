@@ -12,6 +12,7 @@
 #include "operators/pass.h"
 #include "operators/project.h"
 #include "operators/top_rows.h"
+#include "operators/top_running.h"
 #include "operators/top_updates.h"
 #include "operators/window_partial.h"
 #include "operators/window_results.h"
@@ -34,7 +35,8 @@ Made Make(const Node& node, const WindowSpec& spec) {
   return spec.phase == WindowSpec::Phase::kPartial ? MakeWindowPartial(node, spec) : MakeWindowResults(node, spec);
 }
 Made Make(const Node& node, const TopSpec& spec) {
-  return spec.on_update ? MakeTopUpdates(node, spec) : MakeTopRows(node, spec);
+  if (!spec.on_update) return MakeTopRows(node, spec);
+  return spec.input_updates ? MakeTopUpdates(node, spec) : MakeTopRunning(node, spec);
 }
 
 Made Make(const Node& node, const CustomSpec& spec) {

@@ -50,7 +50,8 @@ std::string Describe(const Node& node, const TopSpec& spec) {
   };
   return absl::StrCat("top ", spec.k, " by (", Names(node.input, spec.by), ") order ",
                       absl::StrJoin(spec.order, ", ", order),
-                      spec.rank.empty() ? "" : absl::StrCat(", rank in ", spec.rank));
+                      spec.rank.empty() ? "" : absl::StrCat(", rank in ", spec.rank),
+                      spec.on_update ? ", on update" : "");
 }
 
 std::string Describe(const Node& node, const CustomSpec& spec) {

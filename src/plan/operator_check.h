@@ -49,6 +49,7 @@ class OperatorCheck {
   bool JoinOn(const TablePlan& table, JoinSpec* spec);
   bool JoinColumns(const TablePlan& table, JoinSpec* spec);
   bool TopOrder(TopSpec* spec);
+  bool TopEmit(TopSpec* spec);
 
   // Output columns and mode as the input has them.
   void SameColumns();

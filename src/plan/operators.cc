@@ -23,9 +23,11 @@ std::optional<std::string> OperatorCheck::Which() {
   }
   const bool all_time = !Present("window") && (Present("group_by") || Present("aggregates"));
   if (all_time) operators.push_back("group_by");
-  for (const char* field : {"group_by", "aggregates", "emit"}) {
-    if (operators.size() == 1 && !all_time && !Present("window") && Present(field)) {
-      Error(field, absl::StrCat("'", field, "' goes with window or group_by, not with ", operators[0]));
+  for (const std::string field : {"group_by", "aggregates", "emit"}) {
+    const bool with_top = field == "emit" && Present("top");
+    if (operators.size() == 1 && !all_time && !Present("window") && !with_top && Present(field.c_str())) {
+      Error(field, absl::StrCat("'", field, "' goes with window", field == "emit" ? ", group_by or top" : " or group_by",
+                                ", not with ", operators[0]));
     }
   }
   if (operators.size() == 1) return operators[0];
@@ -219,20 +221,35 @@ bool OperatorCheck::TopAlone() {
   return !Broken();
 }
 
+bool OperatorCheck::TopEmit(TopSpec* spec) {
+  spec->on_update = yaml_.has_emit() ? yaml_.emit() == "on_update" : spec->input_updates;
+  if (!spec->on_update && spec->input_updates) {
+    return Error("emit", absl::StrCat("rows of the input replace each other (key ",
+                                      ColumnNames(step_.input, step_.input_mode.key),
+                                      "), so a list is never complete: use emit: on_update"));
+  }
+  if (!spec->on_update && !step_.window_columns) {
+    return Error("top",
+                 "top needs to know when a group is complete: its input must be a windowed step (with its window_start "
+                 "and window_end), or the list is put out as it changes, with emit: on_update");
+  }
+  if (spec->on_update && !spec->input_updates && yaml_.top().rank().empty()) {
+    return Error("top", "with emit: on_update rows replace each other by their place in the list: it needs a name, "
+                        "as in rank: place");
+  }
+  return true;
+}
+
 bool OperatorCheck::Top() {
   TopSpec spec;
   spec.k = yaml_.top().k();
   const auto by = FindColumns(yaml_.top().by(), step_.input, step_.path + "/top/by", "the input", &diagnostics_);
   if (!by) return false;
   spec.by = *by;
-  spec.on_update = step_.input_mode.update;
+  spec.input_updates = step_.input_mode.update;
   spec.input_key = step_.input_mode.key;
+  if (!TopEmit(&spec)) return false;
   if (!spec.on_update) {
-    if (!step_.window_columns) {
-      return Error("top",
-                   "top needs to know when a group is complete: its input must be a windowed step (with its "
-                   "window_start and window_end) or an updating one (emit: on_update)");
-    }
     for (const size_t c : {step_.window_columns->first, step_.window_columns->second}) {
       if (std::find(spec.by.begin(), spec.by.end(), c) == spec.by.end()) spec.by.push_back(c);
     }
@@ -245,6 +262,7 @@ bool OperatorCheck::Top() {
   if (!spec.rank.empty() && !AddOutput({spec.rank, {.kind = Kind::kInt64}, false}, std::nullopt, "top/rank"))
     return false;
   // A rank is held by one row of its group at a time; without ranks, rows stay told apart as they were.
+  step_.mode.update = spec.on_update;
   if (spec.on_update && !spec.rank.empty()) {
     step_.mode.key = spec.by;
     step_.mode.key.push_back(step_.output.size() - 1);

@@ -162,8 +162,9 @@ struct TopSpec {
   std::vector<size_t> by;    // group; over on_close rows window_start and window_end are part of it
   std::vector<Order> order;  // ties already spelled out: the remaining visible columns, ascending, are appended
   std::string rank;          // name of the int64 rank column (1..k), appended last; empty: none
-  bool on_update = false;    // input is an update step
-  std::vector<size_t> input_key;  // of the update step
+  bool on_update = false;    // each commit puts out how the lists have changed; else a list once, when it is complete
+  bool input_updates = false;     // rows of the input replace each other, by
+  std::vector<size_t> input_key;
 };
 
 struct PassSpec {};  // union, or a repartition's reading end

@@ -30,7 +30,15 @@ struct Fingerprint {
     return text;
   }
   std::string operator()(const TopSpec& spec) const {
-    return absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    std::string text =
+        absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
+    if (!spec.on_update || spec.input_updates) return text;
+    // What is kept of a group is what is first in this order.
+    absl::StrAppend(&text, " as it stands, by");
+    for (const TopSpec::Order& order : spec.order) {
+      absl::StrAppend(&text, " ", node.input[order.column].name, order.descending ? " desc" : "", ";");
+    }
+    return text;
   }
   std::string operator()(const CustomSpec& spec) const {
     std::string text =

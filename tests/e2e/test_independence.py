@@ -27,6 +27,8 @@ ORACLE = {
     "leaders": """SELECT item_name, n, newest, locations, row_number() OVER (ORDER BY n DESC, item_name) AS place
                     FROM (SELECT item_name, count(*) AS n, max(t) AS newest, sum(location)::BIGINT AS locations
                           FROM raw GROUP BY ALL) QUALIFY place <= 5""",
+    "latest": """SELECT location, camera, id, item_name, t,
+                   row_number() OVER (PARTITION BY item_name ORDER BY t DESC, id) AS place FROM raw QUALIFY place <= 3""",
     "newest_minute": """SELECT location, (t - t % {window}) AS window_start, (t - t % {window}) + {window} AS window_end,
                           count(*) AS n FROM raw GROUP BY ALL""",
 }
@@ -45,6 +47,9 @@ def application(name, **more):
                        "aggregates": {"n": "count(*)", "newest": "max(timestamp_detected)",
                                       "locations": "sum(geographical_location_oid)"}},
             "leaders": {"from": "totals", "top": {"k": 5, "order": ["n desc"], "rank": "place"}},
+            "latest": {"from": "detections", "emit": "on_update",
+                       "top": {"k": 3, "by": ["item_name"], "order": ["timestamp_detected desc", "detection_oid"],
+                               "rank": "place"}},
             "newest_minute": {"from": "detections", "window": {"tumbling": "1m"}, "emit": "on_update",
                               "group_by": ["geographical_location_oid"], "aggregates": {"n": "count(*)"}},
         },
@@ -52,6 +57,8 @@ def application(name, **more):
             "by_minute_topic": {"from": "by_minute", "topic": f"{name}-by_minute", "key": ["item_name"], "create": {}},
             "totals_topic": {"from": "totals", "topic": f"{name}-totals", "key": ["item_name"], "create": {"config": upsert}},
             "leaders_topic": {"from": "leaders", "topic": f"{name}-leaders", "key": ["place"], "create": {"config": upsert}},
+            "latest_topic": {"from": "latest", "topic": f"{name}-latest", "key": ["item_name", "place"], "key_format": "json",
+                             "create": {"config": upsert}},
             "newest_minute_topic": {"from": "newest_minute", "topic": f"{name}-newest_minute", "key_format": "json",
                               "key": ["geographical_location_oid", "window_start", "window_end"],
                               "create": {"config": upsert}},
@@ -67,7 +74,8 @@ class Independence(SystemTest):
         sql = duckdb.connect()
         sql.register("dump", raw)
         sql.execute("""CREATE TABLE raw AS SELECT v ->> 'item_name' AS item_name,
-            CAST(v ->> 'geographical_location_oid' AS BIGINT) AS location, CAST(v ->> 'timestamp_detected' AS BIGINT) AS t
+            CAST(v ->> 'geographical_location_oid' AS BIGINT) AS location,
+            CAST(v ->> 'video_camera_oid' AS BIGINT) AS camera, CAST(v ->> 'detection_oid' AS BIGINT) AS id, CAST(v ->> 'timestamp_detected' AS BIGINT) AS t
             FROM (SELECT CAST(decode(value) AS JSON) AS v FROM dump)""")
         cls.expected = {sink: collections.Counter(sql.execute(query.format(window=WINDOW_MS)).fetchall())
                         for sink, query in ORACLE.items()}

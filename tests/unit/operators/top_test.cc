@@ -18,20 +18,25 @@ using testing::IsEmpty;
 
 const Schema kRows = Columns("place string, item string, n int64 null");
 
-TopSpec Spec(int64_t k, bool on_update) {
+enum class Input { kWindows, kUpdates, kStanding };  // the last: the list as it stands
+
+TopSpec Spec(int64_t k, Input input) {
   TopSpec spec;
   spec.k = k;
   spec.by = {0};
   spec.order = {{2, true}, {1, false}, {0, false}};
   spec.rank = "rank";
-  spec.on_update = on_update;
-  spec.input_key = {0, 1};
+  spec.on_update = input != Input::kWindows;
+  spec.input_updates = input == Input::kUpdates;
+  if (spec.input_updates) spec.input_key = {0, 1};
   return spec;
 }
 
 Node TopNode(const TopSpec& spec) {
   const Schema output = spec.rank.empty() ? kRows : Columns("place string, item string, n int64 null, rank int64");
-  return MakeNode(spec, kRows, spec.on_update ? UpdateHidden() : HiddenSet(), output);
+  Node node = MakeNode(spec, kRows, spec.input_updates ? UpdateHidden() : HiddenSet(), output);
+  if (spec.on_update) node.hidden = UpdateHidden();
+  return node;
 }
 
 TestRow Row(const char* place, const char* item, Cell n, int64_t time, Op op = Op::kInsert) {
@@ -39,7 +44,7 @@ TestRow Row(const char* place, const char* item, Cell n, int64_t time, Op op = O
 }
 
 TEST(TopRows, EmitsTheBestKOnceWhenTheGroupIsComplete) {
-  Harness h(TopNode(Spec(2, false)));
+  Harness h(TopNode(Spec(2, Input::kWindows)));
   h.Process({Row("p", "c", int64_t{5}, 99), Row("p", "b", int64_t{7}, 99), Row("q", "x", int64_t{1}, 99),
              Row("p", "a", int64_t{5}, 99)});
   EXPECT_EQ(h.Advance(98).us, 98);
@@ -52,14 +57,14 @@ TEST(TopRows, EmitsTheBestKOnceWhenTheGroupIsComplete) {
 }
 
 TEST(TopRows, DescendingPutsNullFirstAsPostgresDoes) {
-  Harness h(TopNode(Spec(2, false)));
+  Harness h(TopNode(Spec(2, Input::kWindows)));
   h.Process({Row("p", "a", int64_t{5}, 9), Row("p", "b", Cell(), 9)});
   h.Advance(9);
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|b|NULL|1", "p|a|5|2"));
 }
 
 TEST(TopRows, KeepsAtMostKRowsOfAGroupAndRestoresThem) {
-  Harness h(TopNode(Spec(3, false)));
+  Harness h(TopNode(Spec(3, Input::kWindows)));
   for (int64_t i = 0; i < 1000; ++i) {
     h.Process({Row("p", absl::StrCat("i", i).c_str(), i * 37 % 1000, 50)});
     if (i % 100 == 0) h.Commit();
@@ -79,7 +84,7 @@ TEST(TopRows, KeepsAtMostKRowsOfAGroupAndRestoresThem) {
 }
 
 TEST(TopRows, AFullCommitStopsBetweenGroups) {
-  Harness h(TopNode(Spec(2, false)));
+  Harness h(TopNode(Spec(2, Input::kWindows)));
   std::vector<TestRow> rows;
   for (int i = 0; i < 3000; ++i) rows.push_back(Row(absl::StrCat("p", 1000 + i).c_str(), "a", int64_t{i}, i / 1000));
   h.Process(rows);
@@ -97,7 +102,7 @@ TEST(TopRows, AFullCommitStopsBetweenGroups) {
 }
 
 TEST(TopUpdates, OnlyDifferencesAreEmittedWithExactlyTheRowsBefore) {
-  Harness h(TopNode(Spec(2, true)));
+  Harness h(TopNode(Spec(2, Input::kUpdates)));
   h.Process({Row("p", "a", int64_t{1}, 1), Row("p", "b", int64_t{2}, 1), Row("p", "c", int64_t{3}, 1)});
   h.Commit();
   EXPECT_THAT(h.out().rows,
@@ -180,7 +185,7 @@ TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
     for (const size_t batch_size : {1, 2, 7, 1000}) {
       for (uint64_t seed = 0; seed < 3; ++seed) {
         const auto changes = RandomChanges(seed, 1500);
-        TopSpec spec = Spec(4, true);
+        TopSpec spec = Spec(4, Input::kUpdates);
         if (!ranked) spec.rank.clear();
         Harness h(TopNode(spec));
         std::mt19937_64 random(seed);
@@ -206,6 +211,111 @@ TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
         EXPECT_EQ(stands, Model(changes, 4, ranked)) << ranked << " " << batch_size << " " << seed;
         h.CheckLedger();
       }
+    }
+  }
+}
+
+TEST(TopRunning, EmitsHowTheListChangesAndOfEqualRowsEachHasAPlace) {
+  Harness h(TopNode(Spec(3, Input::kStanding)));
+  const auto listed = [](const char* item, int64_t n, int64_t rank, int64_t time, Op op = Op::kInsert) {
+    return TestRow{.cells = {std::string("p"), std::string(item), n, rank}, .time = time, .op = op};
+  };
+  h.Process({Row("p", "a", int64_t{1}, 1), Row("p", "b", int64_t{2}, 2), Row("p", "b", int64_t{2}, 3)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows, ElementsAre(listed("b", 2, 1, 2), listed("b", 2, 2, 3), listed("a", 1, 3, 1)));
+  h.out().rows.clear();
+  // Below the list, and as good as its last: nothing to say.
+  h.Process({Row("p", "c", int64_t{0}, 4), Row("p", "a", int64_t{1}, 5)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  h.Crash();
+  // In and out again within a commit, and one that stays.
+  h.Process({Row("p", "d", int64_t{2}, 6), Row("p", "x", int64_t{9}, 7), Row("p", "y", int64_t{8}, 8)});
+  h.Commit();
+  EXPECT_THAT(h.out().rows, ElementsAre(listed("b", 2, 1, 2, Op::kUpdateBefore), listed("x", 9, 1, 7, Op::kUpdateAfter),
+                                        listed("b", 2, 2, 3, Op::kUpdateBefore), listed("y", 8, 2, 8, Op::kUpdateAfter),
+                                        listed("a", 1, 3, 1, Op::kUpdateBefore), listed("b", 2, 3, 2, Op::kUpdateAfter)));
+  EXPECT_EQ(h.ledger().in, 8);
+  EXPECT_EQ(h.ledger().absorbed, 8);
+  EXPECT_EQ(h.ledger().out, 9);
+}
+
+TEST(TopRunning, KeepsAtMostKRowsOfAGroupInMemoryAndInState) {
+  Harness h(TopNode(Spec(3, Input::kStanding)));
+  for (int64_t i = 0; i < 3000; ++i) {
+    h.Process({Row("p", absl::StrCat("i", i).c_str(), i, i)});  // each is the best so far
+    if (i % 10 == 0) h.Commit();
+    if (i % 500 == 0) h.Crash();
+  }
+  h.Commit();
+  EXPECT_LT(h.op().MemoryBytes(), 10'000);
+  EXPECT_LT(h.store().Count("n"), 100);
+  EXPECT_THAT(Fold(h.out().rows, {0, 3}),
+              ElementsAre(testing::Pair("p|1", "p|i2999|2999|1"), testing::Pair("p|2", "p|i2998|2998|2"),
+                          testing::Pair("p|3", "p|i2997|2997|3")));
+}
+
+TEST(TopRunning, RowsThatRankTheSameKeepTheirOrderOverACrash) {
+  TopSpec spec = Spec(2, Input::kStanding);
+  spec.order = {{1, true}};
+  Node node = MakeNode(spec, Columns("place string, x double"), HiddenSet(), Columns("place string, x double, rank int64"));
+  node.hidden = UpdateHidden();
+  Harness h(std::move(node));
+  const auto row = [](double x, int64_t time) { return TestRow{.cells = {std::string("p"), x}, .time = time}; };
+  h.Process({row(0.0, 1), row(-0.0, 2)});
+  h.Commit();
+  const auto before = h.out().rows;
+  ASSERT_EQ(before.size(), 2u);
+  h.Crash();
+  h.Process({row(1.0, 3)});
+  h.Commit();
+  ASSERT_EQ(h.out().rows.size(), 6u);  // each place changes: what stood there is taken back as it was
+  EXPECT_EQ(CellsText(h.out().rows[2]), CellsText(before[0]));
+  EXPECT_EQ(CellsText(h.out().rows[4]), CellsText(before[1]));
+}
+
+TEST(TopRunning, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
+  for (const size_t batch_size : {1, 3, 40, 1000}) {
+    for (uint64_t seed = 0; seed < 4; ++seed) {
+      std::mt19937_64 random(seed);
+      std::vector<TestRow> rows;
+      std::map<std::string, std::vector<TestRow>> places;
+      for (int64_t i = 0; i < 1500; ++i) {
+        const std::string place = absl::StrCat("p", random() % 5), item = absl::StrCat("i", random() % 12);
+        // Grows, so that lists go on changing; often equal.
+        const auto n = static_cast<int64_t>(random() % 20 + static_cast<uint64_t>(i) / 50);
+        rows.push_back(Row(place.c_str(), item.c_str(), random() % 40 == 0 ? Cell() : Cell(n), i));
+        places[place].push_back(rows.back());
+      }
+      std::set<std::string> expected;
+      for (auto& [place, of] : places) {
+        std::sort(of.begin(), of.end(), [](const TestRow& a, const TestRow& b) {
+          const bool a_null = a.cells[2].index() == 0, b_null = b.cells[2].index() == 0;
+          if (a_null != b_null) return a_null;  // descending puts NULL first
+          return std::tie(b.cells[2], a.cells[1]) < std::tie(a.cells[2], b.cells[1]);
+        });
+        for (size_t r = 0; r < 4; ++r) expected.insert(absl::StrCat(CellsText(of[r]), "|", r + 1));
+      }
+      Harness h(TopNode(Spec(4, Input::kStanding)));
+      size_t committed = 0;
+      for (size_t at = 0; at < rows.size();) {
+        const size_t end = std::min(at + batch_size, rows.size());
+        h.Process({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(end)});
+        at = end;
+        if (random() % 50 < batch_size) {
+          h.Commit();
+          committed = at;
+        }
+        if (random() % 500 < batch_size) {
+          h.Crash();
+          at = committed;
+        }
+      }
+      h.Commit();
+      std::set<std::string> stands;
+      for (const auto& [key, row] : Fold(h.out().rows, {0, 3})) stands.insert(row);
+      EXPECT_EQ(stands, expected) << batch_size << " " << seed;
+      h.CheckLedger();
     }
   }
 }

@@ -119,7 +119,7 @@ TEST(ErrorsTest, AStepHasExactlyOneOperator) {
   EXPECT_THAT(StepError("filter: \"guid > 1\", dedup: { by: [guid], within: 1h }"),
               HasSubstr("t.yaml:20:3: a step has one operator, this one has filter and dedup"));
   EXPECT_THAT(ErrorsOf(Clicks("  a: { from: clicks }\n", "a")), HasSubstr("a step has an operator: filter"));
-  EXPECT_THAT(StepError("filter: \"guid > 1\", emit: on_close"), HasSubstr("'emit' goes with window or group_by"));
+  EXPECT_THAT(StepError("filter: \"guid > 1\", emit: on_close"), HasSubstr("'emit' goes with window, group_by or top"));
   EXPECT_THAT(StepError("flatten: { x: 1 }"), HasSubstr("unknown field 'flatten'"));
 }
 
@@ -229,6 +229,18 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
 TEST(ErrorsTest, TopNeedsToKnowWhenAGroupIsComplete) {
   EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [\"price desc\"] }"),
               HasSubstr("its input must be a windowed step"));
+  EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [\"price desc\"], rank: place }, emit: on_close"),
+              HasSubstr("or the list is put out as it changes, with emit: on_update"));
+}
+
+TEST(ErrorsTest, AListThatChangesHasPlacesAndIsNeverComplete) {
+  EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [\"price desc\"] }, emit: on_update"),
+              HasSubstr("it needs a name, as in rank: place"));
+  EXPECT_THAT(
+      ErrorsOf(Clicks("  u: { from: clicks, group_by: [guid], aggregates: { n: \"count(*)\" } }\n"
+                      "  t: { from: u, top: { k: 3, order: [n], rank: place }, emit: on_close }\n",
+                      "t")),
+      HasSubstr("rows of the input replace each other (key guid), so a list is never complete: use emit: on_update"));
 }
 
 TEST(ErrorsTest, OrderIsAColumnAndADirection) {

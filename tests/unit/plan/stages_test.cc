@@ -171,6 +171,34 @@ TEST(StagesTest, UpdatingStepsCarryTheirOperationAndKey) {
   EXPECT_THAT(Edges(plan), ElementsAre("two.y.repartition(k) 0>1"));
 }
 
+TEST(StagesTest, AListOfRowsThatStandUpdatesByGroupAndPlace) {
+  const Plan plan = Planned(Two("  z: { from: [left, right], top: { k: 3, by: [k], order: [\"v desc\"], rank: place }, "
+                                "emit: on_update }\n",
+                                "  out: { from: z, topic: out, key: [k, place], key_format: json }\n"));
+  const Node& z = NodeOf(plan, "z");
+  const auto& top = std::get<TopSpec>(z.spec);
+  EXPECT_TRUE(top.on_update);
+  EXPECT_FALSE(top.input_updates);
+  EXPECT_TRUE(z.mode.update && z.hidden.Has(Hidden::kOp));
+  EXPECT_THAT(z.mode.key, ElementsAre(0u, z.output.size() - 1));
+  EXPECT_TRUE(std::get<KafkaSinkSpec>(plan.sinks[0].spec).upsert);
+  EXPECT_THAT(Edges(plan), ElementsAre("two.z.repartition(k) 0>1"));
+}
+
+TEST(StagesTest, AListOfWindowsThatAreOverMayRunAcrossThem) {
+  const std::string windows =
+      "  y: { from: [left, right], window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"count(*)\" } }\n";
+  const std::string out = "  out: { from: z, topic: out, key: [k, place], key_format: json, mode: upsert }\n";
+  const Plan running =
+      Planned(Two(windows + "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: on_update }\n", out));
+  EXPECT_THAT(std::get<TopSpec>(NodeOf(running, "z").spec).by, ElementsAre(0u));
+  EXPECT_TRUE(NodeOf(running, "z").mode.update);
+  const Plan closed = Planned(
+      Two(windows + "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: on_close }\n", out));
+  EXPECT_EQ(std::get<TopSpec>(NodeOf(closed, "z").spec).by.size(), 3u);
+  EXPECT_FALSE(NodeOf(closed, "z").mode.update);
+}
+
 TEST(StagesTest, OrderTravelsOnlyWhereALaterStepFollowsIt) {
   const auto order = [](HiddenSet set) {
     return set.Has(Hidden::kSource) && set.Has(Hidden::kPartition) && set.Has(Hidden::kOffset);
