@@ -115,3 +115,11 @@ class Process:
 
     def seen(self):
         return f"--- {self.log}\n{tail(self.log)}"
+
+
+def finish_all(processes, seconds):
+    """Process.finish of several that run at once: all are looked at meanwhile, as /proc has nothing of one that has ended."""
+    deadline = time.monotonic() + seconds
+    while any([process.look() for process in processes]) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    return [process.finish(max(deadline - time.monotonic(), 0)) for process in processes]

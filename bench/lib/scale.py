@@ -5,6 +5,7 @@ import time
 
 from backlog import filled
 from bench import RUN_SECONDS, Result
+from measure import finish_all
 
 PARTITIONS = 16
 LAYOUTS = {"1 thread": (1, 1), "2 threads": (1, 2), "2 workers": (2, 1), "4 workers": (4, 1)}  # workers, threads of each
@@ -27,7 +28,7 @@ class Scale:
             for number in range(workers):
                 job.worker = f"worker-{number}"
                 running.append(bench.start(system, job))
-            used = [process.finish(RUN_SECONDS) for process in running]
+            used = finish_all(running, RUN_SECONDS)
             wall = time.monotonic() - began
             cpu = sum(usage.cpu_s for usage in used)
             result = Result(system.name, f"w1 {label}", dataset.records, records_per_s=dataset.records / wall,
