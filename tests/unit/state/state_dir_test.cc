@@ -24,9 +24,10 @@ class StateDirTest : public testing::Test {
  protected:
   StateDirTest() {
     std::string pattern = testing::TempDir() + "tidemark-state-XXXXXX";
-    path_ = std::string(mkdtemp(pattern.data())) + "/state";
+    root_ = mkdtemp(pattern.data());
+    path_ = root_ + "/state";
   }
-  ~StateDirTest() override { std::filesystem::remove_all(std::filesystem::path(path_).parent_path()); }
+  ~StateDirTest() override { std::filesystem::remove_all(root_); }
 
   absl::StatusOr<std::unique_ptr<StateDir>> Open(const std::string& application = "town") {
     return StateDir::Open(path_, StateOptions{.application = application, .memory_bytes = 16 << 20});
@@ -37,7 +38,7 @@ class StateDirTest : public testing::Test {
   }
   void Write(const std::string& file, const std::string& text) { std::ofstream(path_ + "/" + file) << text; }
 
-  std::string path_;
+  std::string root_, path_;
 };
 
 absl::Status Commit(TaskState* state, uint64_t commit) {
