@@ -1,5 +1,9 @@
 #include "operators/top_codec.h"
 
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
@@ -56,6 +60,47 @@ absl::StatusOr<Batch> TopCodec::Ranked(const std::vector<std::string_view>& rows
     columns.push_back(std::move(column));
   }
   return MakeBatch(shape_, std::move(columns), hidden);
+}
+
+std::string TopRecord(int64_t time, std::string_view row) {
+  std::string record(reinterpret_cast<const char*>(&time), sizeof(time));
+  record.append(row);
+  return record;
+}
+
+bool ReadTopRecord(std::string_view record, int64_t* time, std::string_view* row) {
+  if (record.size() < sizeof(*time)) return false;
+  std::memcpy(time, record.data(), sizeof(*time));
+  *row = record.substr(sizeof(*time));
+  return true;
+}
+
+void TopChanges::Add(Op op, const Listed& row, size_t position) {
+  rows_.push_back(row.row);
+  ranks_.push_back(static_cast<int64_t>(position) + 1);
+  hidden_.times.push_back(row.time);
+  hidden_.ops.push_back(static_cast<int8_t>(op));
+}
+
+void TopChanges::CompareByRank(const std::vector<Listed>& before, const std::vector<Listed>& after) {
+  for (size_t r = 0; r < std::max(before.size(), after.size()); ++r) {
+    if (r >= after.size()) {
+      Add(Op::kDelete, before[r], r);
+    } else if (r >= before.size()) {
+      Add(Op::kInsert, after[r], r);
+    } else if (before[r].row != after[r].row) {
+      Add(Op::kUpdateBefore, before[r], r);
+      Add(Op::kUpdateAfter, after[r], r);
+    }
+  }
+}
+
+absl::Status TopChanges::Flush() {
+  if (rows_.empty()) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(Batch batch, codec_.Ranked(std::exchange(rows_, {}), std::exchange(ranks_, {}), hidden_));
+  hidden_ = HiddenValues();
+  ledger_.out += batch->num_rows();
+  return emitter_.Emit(std::move(batch));
 }
 
 }  // namespace tidemark

@@ -1,7 +1,6 @@
 #include "operators/top_running.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -18,7 +17,7 @@
 namespace tidemark {
 namespace {
 
-constexpr size_t kLoadRows = 4096, kEmitRows = 4096;
+constexpr size_t kLoadRows = 4096;
 
 class TopRunning final : public Operator {
  public:
@@ -52,19 +51,6 @@ class TopRunning final : public Operator {
     Groups::pointer group;
     std::vector<uint32_t> before;  // the list as of the last commit
   };
-  // What is to be emitted.
-  struct Changes {
-    std::vector<std::string_view> rows;
-    std::vector<int64_t> ranks;
-    HiddenValues hidden;
-
-    void Add(Op op, const Row& row, size_t position) {
-      rows.push_back(row.row);
-      ranks.push_back(static_cast<int64_t>(position) + 1);
-      hidden.times.push_back(row.time);
-      hidden.ops.push_back(static_cast<int8_t>(op));
-    }
-  };
 
   static std::vector<uint32_t> Numbers(const Group& group);
   static int64_t Bytes(size_t rank, size_t row) { return static_cast<int64_t>(rank + row + kRankBytes); }
@@ -75,8 +61,7 @@ class TopRunning final : public Operator {
   void Set(uint32_t number, Group* group, std::string_view rank, std::string_view row, int64_t time);
   void DropLast(Group* group);
   absl::Status EmitChanges(Emitter& emitter);
-  void Compare(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after, Changes* changes) const;
-  absl::Status Flush(Changes* changes, Emitter& emitter);
+  std::vector<TopChanges::Listed> Listed(const std::vector<uint32_t>& numbers) const;
 
   static constexpr size_t kRankBytes = sizeof(std::pair<std::string, uint32_t>);
 
@@ -105,9 +90,11 @@ absl::Status TopRunning::Open(const OperatorContext& context) {
     row.stored = record != nullptr;
     row.row.clear();
     if (record == nullptr) return absl::OkStatus();
-    if (record->size() < sizeof(row.time)) return absl::DataLossError("a row of top in the state can't be read");
-    std::memcpy(&row.time, record->data(), sizeof(row.time));
-    row.row.assign(record->substr(sizeof(row.time)));
+    std::string_view bytes;
+    if (!ReadTopRecord(*record, &row.time, &bytes)) {
+      return absl::DataLossError("a row of top in the state can't be read");
+    }
+    row.row.assign(bytes);
     return absl::OkStatus();
   }));
   std::vector<uint32_t> numbers;
@@ -203,14 +190,11 @@ void TopRunning::DropLast(Group* group) {
 absl::Status TopRunning::PrepareCommit(uint64_t commit, Emitter& emitter) {
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
   log_->Begin(commit);
-  std::string record;
   for (const uint32_t number : std::exchange(changed_rows_, {})) {
     Row& row = rows_[number];
     row.changed = false;
     if (!row.listed) continue;
-    record.assign(reinterpret_cast<const char*>(&row.time), sizeof(row.time));
-    record.append(row.row);
-    log_->Put(number, record);
+    log_->Put(number, TopRecord(row.time, row.row));
     row.stored = true;
   }
   for (const uint32_t number : std::exchange(left_, {})) {
@@ -225,35 +209,20 @@ absl::Status TopRunning::EmitChanges(Emitter& emitter) {
   std::vector<Change> changed = std::exchange(changed_groups_, {});
   std::sort(changed.begin(), changed.end(),
             [](const Change& a, const Change& b) { return a.group->first < b.group->first; });
-  Changes changes;
+  TopChanges changes(codec_, ledger_, emitter);
   for (const Change& change : changed) {
     change.group->second.changed = false;
-    Compare(change.before, Numbers(change.group->second), &changes);
-    if (changes.rows.size() >= kEmitRows) TM_RETURN_IF_ERROR(Flush(&changes, emitter));
+    changes.CompareByRank(Listed(change.before), Listed(Numbers(change.group->second)));
+    if (changes.Full()) TM_RETURN_IF_ERROR(changes.Flush());
   }
-  return Flush(&changes, emitter);
+  return changes.Flush();
 }
 
-// A list never gets shorter.
-void TopRunning::Compare(const std::vector<uint32_t>& before, const std::vector<uint32_t>& after,
-                         Changes* changes) const {
-  for (size_t r = 0; r < after.size(); ++r) {
-    const Row& now = rows_[after[r]];
-    if (r >= before.size()) {
-      changes->Add(Op::kInsert, now, r);
-    } else if (before[r] != after[r] && rows_[before[r]].row != now.row) {
-      changes->Add(Op::kUpdateBefore, rows_[before[r]], r);
-      changes->Add(Op::kUpdateAfter, now, r);
-    }
-  }
-}
-
-absl::Status TopRunning::Flush(Changes* changes, Emitter& emitter) {
-  if (changes->rows.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(Batch batch, codec_.Ranked(changes->rows, changes->ranks, changes->hidden));
-  *changes = Changes();
-  ledger_->out += batch->num_rows();
-  return emitter.Emit(std::move(batch));
+std::vector<TopChanges::Listed> TopRunning::Listed(const std::vector<uint32_t>& numbers) const {
+  std::vector<TopChanges::Listed> list;
+  list.reserve(numbers.size());
+  for (const uint32_t number : numbers) list.push_back({rows_[number].row, rows_[number].time});
+  return list;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// top over rows that stand, with emit: on_update: the list as it is, from row to row. Keeps at most k rows a group, since
-// nothing ever takes one back, and emits at each commit what changed, by (group, rank), with exactly the rows emitted
-// before.
+// top over rows that stand, with emit: on_update: the list as it is, from row to row. Keeps at most k rows a group,
+// since nothing ever takes one back, and emits at each commit what changed, by (group, rank), with exactly the rows
+// emitted before.
 //
 // The rows stand in memory and, by a log (state_log.h), in state. What was emitted isn't stored: it is the rows as of
 // the last commit.

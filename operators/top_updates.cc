@@ -1,7 +1,6 @@
 #include "operators/top_updates.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,7 +15,7 @@
 namespace tidemark {
 namespace {
 
-constexpr size_t kLoadRows = 4096, kEmitRows = 4096;
+constexpr size_t kLoadRows = 4096;
 
 class TopUpdates final : public Operator {
  public:
@@ -35,6 +34,8 @@ class TopUpdates final : public Operator {
   struct Ranked {  // a row that stood or stands in a list
     std::string key, row;
     int64_t time = 0;
+
+    TopChanges::Listed listed() const { return {row, time}; }
   };
   struct Group {
     std::map<std::string, uint32_t> rows;  // by rank bytes: numbers
@@ -49,28 +50,12 @@ class TopUpdates final : public Operator {
   };
   using Groups = std::map<std::string, Group, std::less<>>;  // ordered: changes come out in the order of the group keys
 
-  // What is to be emitted.
-  struct Changes {
-    std::vector<std::string_view> rows;
-    std::vector<int64_t> ranks;
-    HiddenValues hidden;
-
-    void Add(Op op, const Ranked& row, size_t position) {
-      rows.push_back(row.row);
-      ranks.push_back(static_cast<int64_t>(position) + 1);
-      hidden.times.push_back(row.time);
-      hidden.ops.push_back(static_cast<int8_t>(op));
-    }
-  };
-
   std::vector<Ranked> FirstK(const Group& group) const;
   void Touch(Groups::iterator group);
   void Insert(uint32_t number, const TopKeys& keys, int64_t i, int64_t time, Group* group);
   void Remove(uint32_t number);
   absl::Status EmitChanges(Emitter& emitter);
-  void CompareByRank(const std::vector<Ranked>& before, const std::vector<Ranked>& after, Changes* changes) const;
-  void CompareByKey(const std::vector<Ranked>& before, const std::vector<Ranked>& after, Changes* changes) const;
-  absl::Status Flush(Changes* changes, Emitter& emitter);
+  static void CompareByKey(const std::vector<Ranked>& before, const std::vector<Ranked>& after, TopChanges* changes);
 
   const std::string name_;
   const size_t k_;
@@ -94,8 +79,6 @@ absl::Status TopUpdates::Open(const OperatorContext& context) {
   TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
     if (number >= records.size()) records.resize(number + 1);
     records[number] = {record != nullptr, record ? std::string(*record) : std::string()};
-    if (record && record->size() < sizeof(int64_t))
-      return absl::DataLossError("a row of top in the state can't be read");
     return absl::OkStatus();
   }));
   rows_.resize(records.size());
@@ -105,15 +88,17 @@ absl::Status TopUpdates::Open(const OperatorContext& context) {
   }
   for (size_t at = 0; at < numbers.size(); at += kLoadRows) {
     const auto some = absl::Span<const uint32_t>(numbers).subspan(at, kLoadRows);
-    std::vector<std::string_view> bytes;
-    for (const uint32_t number : some)
-      bytes.push_back(std::string_view(records[number].second).substr(sizeof(int64_t)));
+    std::vector<std::string_view> bytes(some.size());
+    std::vector<int64_t> times(some.size());
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (!ReadTopRecord(records[some[i]].second, &times[i], &bytes[i])) {
+        return absl::DataLossError("a row of top in the state can't be read");
+      }
+    }
     TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(bytes));
     TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
     for (size_t i = 0; i < some.size(); ++i) {
-      int64_t time = 0;
-      std::memcpy(&time, records[some[i]].second.data(), sizeof(time));
-      Insert(some[i], keys_, static_cast<int64_t>(i), time, &groups_[std::string(keys_.groups[i])]);
+      Insert(some[i], keys_, static_cast<int64_t>(i), times[i], &groups_[std::string(keys_.groups[i])]);
     }
   }
   return absl::OkStatus();
@@ -194,77 +179,56 @@ absl::Status TopUpdates::PrepareCommit(uint64_t commit, Emitter& emitter) {
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
   log_->Begin(commit);
   for (const uint32_t number : std::exchange(erased_rows_, {})) log_->Erase(number);
-  std::string record;
   for (const uint32_t number : std::exchange(changed_rows_, {})) {
     Row& row = rows_[number];
     row.changed = false;
-    if (row.group == nullptr) continue;
-    record.assign(reinterpret_cast<const char*>(&row.time), sizeof(row.time));
-    record.append(row.row);
-    log_->Put(number, record);
+    if (row.group != nullptr) log_->Put(number, TopRecord(row.time, row.row));
   }
   return log_->Commit();
 }
 
 absl::Status TopUpdates::EmitChanges(Emitter& emitter) {
   std::sort(changed_groups_.begin(), changed_groups_.end(), [](auto a, auto b) { return a->first < b->first; });
-  Changes changes;
+  TopChanges changes(codec_, ledger_, emitter);
   std::vector<std::vector<Ranked>> alive;  // what `changes` points to
+  const auto listed = [](const std::vector<Ranked>& rows) {
+    std::vector<TopChanges::Listed> list;
+    for (const Ranked& row : rows) list.push_back(row.listed());
+    return list;
+  };
   for (const Groups::iterator it : std::exchange(changed_groups_, {})) {
     Group& group = it->second;
     alive.push_back(std::exchange(group.before, {}));
     alive.push_back(FirstK(group));
     const std::vector<Ranked>&before = alive[alive.size() - 2], &after = alive.back();
-    has_rank_ ? CompareByRank(before, after, &changes) : CompareByKey(before, after, &changes);
+    has_rank_ ? changes.CompareByRank(listed(before), listed(after)) : CompareByKey(before, after, &changes);
     group.changed = false;
     if (group.rows.empty()) groups_.erase(it);
-    if (changes.rows.size() >= kEmitRows) {
-      TM_RETURN_IF_ERROR(Flush(&changes, emitter));
+    if (changes.Full()) {
+      TM_RETURN_IF_ERROR(changes.Flush());
       alive.clear();
     }
   }
-  return Flush(&changes, emitter);
-}
-
-void TopUpdates::CompareByRank(const std::vector<Ranked>& before, const std::vector<Ranked>& after,
-                               Changes* changes) const {
-  for (size_t r = 0; r < std::max(before.size(), after.size()); ++r) {
-    if (r >= after.size()) {
-      changes->Add(Op::kDelete, before[r], r);
-    } else if (r >= before.size()) {
-      changes->Add(Op::kInsert, after[r], r);
-    } else if (before[r].row != after[r].row) {
-      changes->Add(Op::kUpdateBefore, before[r], r);
-      changes->Add(Op::kUpdateAfter, after[r], r);
-    }
-  }
+  return changes.Flush();
 }
 
 void TopUpdates::CompareByKey(const std::vector<Ranked>& before, const std::vector<Ranked>& after,
-                              Changes* changes) const {
+                              TopChanges* changes) {
   const auto find = [](const std::vector<Ranked>& list, const std::string& key) {
     return std::find_if(list.begin(), list.end(), [&](const Ranked& r) { return r.key == key; });
   };
   for (const Ranked& row : before) {
-    if (find(after, row.key) == after.end()) changes->Add(Op::kDelete, row, 0);
+    if (find(after, row.key) == after.end()) changes->Add(Op::kDelete, row.listed(), 0);
   }
   for (const Ranked& row : after) {
     const auto old = find(before, row.key);
     if (old == before.end()) {
-      changes->Add(Op::kInsert, row, 0);
+      changes->Add(Op::kInsert, row.listed(), 0);
     } else if (old->row != row.row) {
-      changes->Add(Op::kUpdateBefore, *old, 0);
-      changes->Add(Op::kUpdateAfter, row, 0);
+      changes->Add(Op::kUpdateBefore, old->listed(), 0);
+      changes->Add(Op::kUpdateAfter, row.listed(), 0);
     }
   }
-}
-
-absl::Status TopUpdates::Flush(Changes* changes, Emitter& emitter) {
-  if (changes->rows.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(Batch batch, codec_.Ranked(changes->rows, changes->ranks, changes->hidden));
-  *changes = Changes();
-  ledger_->out += batch->num_rows();
-  return emitter.Emit(std::move(batch));
 }
 
 }  // namespace

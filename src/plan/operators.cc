@@ -26,8 +26,8 @@ std::optional<std::string> OperatorCheck::Which() {
   for (const std::string field : {"group_by", "aggregates", "emit"}) {
     const bool with_top = field == "emit" && Present("top");
     if (operators.size() == 1 && !all_time && !Present("window") && !with_top && Present(field.c_str())) {
-      Error(field, absl::StrCat("'", field, "' goes with window", field == "emit" ? ", group_by or top" : " or group_by",
-                                ", not with ", operators[0]));
+      const char* others = field == "emit" ? ", group_by or top" : " or group_by";
+      Error(field, absl::StrCat("'", field, "' goes with window", others, ", not with ", operators[0]));
     }
   }
   if (operators.size() == 1) return operators[0];

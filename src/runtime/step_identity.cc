@@ -52,6 +52,12 @@ struct Fingerprint {
   }
 };
 
+// What a step has given of what its state holds depends on it: a window's groups, at once or when the window is over.
+std::string RowKinds(const Node& node) {
+  const auto kind = [](bool update) { return update ? "update" : "append"; };
+  return absl::StrCat(kind(node.input_hidden.Has(Hidden::kOp)), " to ", kind(node.mode.update));
+}
+
 }  // namespace
 
 std::string LedgerName(const Node& node) {
@@ -78,17 +84,22 @@ void SaveStepIdentities(const Stage& stage, packed::CommitRecord* record) {
     packed::StepIdentity* identity = record->add_steps();
     identity->set_step(node.step);
     identity->set_fingerprint(std::move(fingerprint));
+    identity->set_rows(RowKinds(node));
   }
 }
 
 absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord& record) {
   for (const packed::StepIdentity& saved : record.steps()) {
     for (const Node& node : stage.nodes) {
-      const std::string fingerprint = StepFingerprint(node);
-      if (node.step != saved.step() || fingerprint.empty() || fingerprint == saved.fingerprint()) continue;
+      const std::string fingerprint = StepFingerprint(node), rows = RowKinds(node);
+      if (node.step != saved.step() || fingerprint.empty()) continue;
+      const bool same_rows = saved.rows().empty() || saved.rows() == rows;
+      if (fingerprint == saved.fingerprint() && same_rows) continue;
+      const std::string before = same_rows ? saved.fingerprint() : absl::StrCat(saved.fingerprint(), ", ", saved.rows());
+      const std::string now = same_rows ? fingerprint : absl::StrCat(fingerprint, ", ", rows);
       return absl::FailedPreconditionError(absl::StrCat(
-          "step ", node.step, ": its state was written by '", saved.fingerprint(), "', the topology now says '",
-          fingerprint, "': give the step a new name, or the topology, to start with empty state"));
+          "step ", node.step, ": its state was written by '", before, "', the topology now says '", now,
+          "': give the step a new name, or the topology, to start with empty state"));
     }
   }
   return absl::OkStatus();

@@ -3,9 +3,9 @@
 //
 //   - the producer's init_transactions has returned before committed() is asked, so no transaction of a former owner
 //     with this transactional.id is still undecided;
-//   - the changelog's high watermark comes from a read_uncommitted handle, and the changelog is then read read_committed
-//     until the position reaches it: an open transaction of a dead owner hides later commits behind the last stable
-//     offset, so "nothing more to read" proves nothing;
+//   - the changelog's high watermark comes from a read_uncommitted handle, and the changelog is then read
+//     read_committed until the position reaches it: an open transaction of a dead owner hides later commits behind the
+//     last stable offset, so "nothing more to read" proves nothing;
 //   - the reading is skipped iff committed() names, for all input partitions, the very commit that the store stands at;
 //   - the store on disk is used only if log start <= its changelog offset <= high watermark, and its identity is the
 //     one in the log and in the offset metadata; else it is cleared and restored;

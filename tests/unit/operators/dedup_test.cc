@@ -137,27 +137,6 @@ std::vector<std::string> FirstModel(const std::vector<TestRow>& rows, int64_t wi
   return out;
 }
 
-// Feeds rows in batches of one size, with commits, and crashes after which the rows since the last commit come again.
-void FeedWithCrashes(Harness* h, const std::vector<TestRow>& rows, size_t batch_size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  size_t committed = 0, at = 0;
-  while (at < rows.size()) {
-    const size_t end = std::min(at + batch_size, rows.size());
-    const uint64_t commit = h->commit();
-    h->Feed({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(end)}, batch_size);
-    at = end;
-    if (h->commit() != commit) committed = at;  // it was full
-    if (random() % 400 < batch_size) {
-      h->Commit();
-      committed = at;
-    }
-    if (random() % 2000 < batch_size) {
-      h->Crash();
-      at = committed;
-    }
-  }
-}
-
 std::vector<TestRow> Named(std::vector<TestRow> rows) {
   for (TestRow& row : rows) row.cells[0] = absl::StrCat("id", std::get<int64_t>(row.cells[0]));
   return rows;
@@ -169,13 +148,13 @@ TEST(DedupFirst, AgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
       const auto rows = RandomRows(seed, 2500, 150, 400 * kMillisecond, 10 * kMillisecond);
       const int64_t within = 3 * kSecond, grace = 100 * kMillisecond;
       Harness h(DedupNode(kById, within, grace));
-      FeedWithCrashes(&h, rows, batch_size, seed);
+      h.FeedWithCrashes(rows, batch_size, seed, 400, 2000);
       EXPECT_EQ(CellsText(h.out().rows), FirstModel(rows, within, grace)) << batch_size << " " << seed;
       EXPECT_GT(h.ledger().duplicate, 0);
       EXPECT_GT(h.ledger().late, 0);
       h.CheckLedger();
       Harness named(DedupNode(kByName, within, grace));
-      FeedWithCrashes(&named, Named(rows), batch_size, seed);
+      named.FeedWithCrashes(Named(rows), batch_size, seed, 400, 2000);
       EXPECT_EQ(CellsText(named.out().rows), FirstModel(Named(rows), within, grace)) << batch_size << " " << seed;
     }
   }
@@ -265,7 +244,7 @@ TEST(DedupLast, AgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
     for (const size_t batch_size : {1, 2, 7, 1000}) {
       Harness h(DedupNode(kById, within, grace, true));
       if (seed % 2 == 1) h.out().set_full_after(3);
-      FeedWithCrashes(&h, rows, batch_size, seed);
+      h.FeedWithCrashes(rows, batch_size, seed, 400, 2000);
       h.Advance(end);
       h.Commit();
       auto found = CellsText(h.out().rows);

@@ -1,6 +1,7 @@
 #include "tests/unit/operators/harness.h"
 
 #include <algorithm>
+#include <random>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -223,6 +224,27 @@ void Harness::Feed(const std::vector<TestRow>& rows, size_t batch_size) {
     int64_t watermark = kMinTime.us;
     for (const TestRow& row : batch) watermark = std::max(watermark, row.watermark);
     Advance(watermark);
+  }
+}
+
+void Harness::FeedWithCrashes(const std::vector<TestRow>& rows, size_t batch_size, uint64_t seed,
+                              uint64_t rows_a_commit, uint64_t rows_a_crash) {
+  std::mt19937_64 random(seed);
+  size_t committed = 0, at = 0;
+  while (at < rows.size()) {
+    const size_t end = std::min(at + batch_size, rows.size());
+    const uint64_t commit = commit_;
+    Feed({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(end)}, batch_size);
+    at = end;
+    if (commit_ != commit) committed = at;  // it was full
+    if (random() % rows_a_commit < batch_size) {
+      Commit();
+      committed = at;
+    }
+    if (random() % rows_a_crash < batch_size) {
+      Crash();
+      at = committed;
+    }
   }
 }
 

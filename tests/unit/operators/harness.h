@@ -77,6 +77,10 @@ class Harness {
   EventTime Advance(int64_t watermark);
   // Batches of `batch_size` rows; after each, time runs on to the largest watermark of its rows.
   void Feed(const std::vector<TestRow>& rows, size_t batch_size);
+  // The same, with commits, and crashes after which the rows since the last commit come again: about one of each in so
+  // many rows. The last rows may be uncommitted.
+  void FeedWithCrashes(const std::vector<TestRow>& rows, size_t batch_size, uint64_t seed, uint64_t rows_a_commit,
+                       uint64_t rows_a_crash);
   void Commit();
   // A new operator object on the state of the last commit; output and ledger since then are forgotten. As the runtime
   // does, tells it at once how far time had come, unless told not to.

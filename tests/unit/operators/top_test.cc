@@ -188,21 +188,7 @@ TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
         TopSpec spec = Spec(4, Input::kUpdates);
         if (!ranked) spec.rank.clear();
         Harness h(TopNode(spec));
-        std::mt19937_64 random(seed);
-        size_t committed = 0;
-        for (size_t at = 0; at < changes.size();) {
-          const size_t end = std::min(at + batch_size, changes.size());
-          h.Process({changes.begin() + static_cast<int64_t>(at), changes.begin() + static_cast<int64_t>(end)});
-          at = end;
-          if (random() % 50 < batch_size) {
-            h.Commit();
-            committed = at;
-          }
-          if (random() % 500 < batch_size) {
-            h.Crash();
-            at = committed;
-          }
-        }
+        h.FeedWithCrashes(changes, batch_size, seed, 50, 500);
         h.Commit();
         std::set<std::string> stands;
         for (const auto& [key, row] :
@@ -232,9 +218,10 @@ TEST(TopRunning, EmitsHowTheListChangesAndOfEqualRowsEachHasAPlace) {
   // In and out again within a commit, and one that stays.
   h.Process({Row("p", "d", int64_t{2}, 6), Row("p", "x", int64_t{9}, 7), Row("p", "y", int64_t{8}, 8)});
   h.Commit();
-  EXPECT_THAT(h.out().rows, ElementsAre(listed("b", 2, 1, 2, Op::kUpdateBefore), listed("x", 9, 1, 7, Op::kUpdateAfter),
-                                        listed("b", 2, 2, 3, Op::kUpdateBefore), listed("y", 8, 2, 8, Op::kUpdateAfter),
-                                        listed("a", 1, 3, 1, Op::kUpdateBefore), listed("b", 2, 3, 2, Op::kUpdateAfter)));
+  const Op before = Op::kUpdateBefore, after = Op::kUpdateAfter;
+  EXPECT_THAT(h.out().rows, ElementsAre(listed("b", 2, 1, 2, before), listed("x", 9, 1, 7, after),
+                                        listed("b", 2, 2, 3, before), listed("y", 8, 2, 8, after),
+                                        listed("a", 1, 3, 1, before), listed("b", 2, 3, 2, after)));
   EXPECT_EQ(h.ledger().in, 8);
   EXPECT_EQ(h.ledger().absorbed, 8);
   EXPECT_EQ(h.ledger().out, 9);
@@ -258,7 +245,8 @@ TEST(TopRunning, KeepsAtMostKRowsOfAGroupInMemoryAndInState) {
 TEST(TopRunning, RowsThatRankTheSameKeepTheirOrderOverACrash) {
   TopSpec spec = Spec(2, Input::kStanding);
   spec.order = {{1, true}};
-  Node node = MakeNode(spec, Columns("place string, x double"), HiddenSet(), Columns("place string, x double, rank int64"));
+  const Schema listed = Columns("place string, x double, rank int64");
+  Node node = MakeNode(spec, Columns("place string, x double"), HiddenSet(), listed);
   node.hidden = UpdateHidden();
   Harness h(std::move(node));
   const auto row = [](double x, int64_t time) { return TestRow{.cells = {std::string("p"), x}, .time = time}; };
@@ -297,20 +285,7 @@ TEST(TopRunning, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
         for (size_t r = 0; r < 4; ++r) expected.insert(absl::StrCat(CellsText(of[r]), "|", r + 1));
       }
       Harness h(TopNode(Spec(4, Input::kStanding)));
-      size_t committed = 0;
-      for (size_t at = 0; at < rows.size();) {
-        const size_t end = std::min(at + batch_size, rows.size());
-        h.Process({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(end)});
-        at = end;
-        if (random() % 50 < batch_size) {
-          h.Commit();
-          committed = at;
-        }
-        if (random() % 500 < batch_size) {
-          h.Crash();
-          at = committed;
-        }
-      }
+      h.FeedWithCrashes(rows, batch_size, seed, 50, 500);
       h.Commit();
       std::set<std::string> stands;
       for (const auto& [key, row] : Fold(h.out().rows, {0, 3})) stands.insert(row);

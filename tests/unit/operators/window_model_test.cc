@@ -89,24 +89,6 @@ std::set<std::string> Model(const std::vector<TestRow>& rows, const WindowSpec& 
   return results;
 }
 
-void FeedWithCrashes(Harness* h, const std::vector<TestRow>& rows, size_t batch_size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  size_t committed = 0, at = 0;
-  while (at < rows.size()) {
-    const size_t end = std::min(at + batch_size, rows.size());
-    h->Feed({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(end)}, batch_size);
-    at = end;
-    if (random() % 100 < batch_size) {
-      h->Commit();
-      committed = at;
-    }
-    if (random() % 1000 < batch_size) {
-      h->Crash();
-      at = committed;
-    }
-  }
-}
-
 std::set<std::string> AsSet(const std::vector<std::string>& texts) {
   std::set<std::string> set(texts.begin(), texts.end());
   EXPECT_EQ(set.size(), texts.size());
@@ -122,7 +104,7 @@ TEST(WindowModel, OnCloseAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) 
       std::vector<std::string> first;
       for (const size_t batch_size : {1, 2, 7, 1000}) {
         Harness h(SingleNode(spec, kAllAggregates));
-        FeedWithCrashes(&h, rows, batch_size, seed);
+        h.FeedWithCrashes(rows, batch_size, seed, 100, 1000);
         h.Advance(1'000'000);
         h.Commit();
         EXPECT_EQ(AsSet(CellsText(h.out().rows)), expected) << batch_size << " " << seed;
@@ -144,7 +126,7 @@ TEST(WindowModel, TheFinalRowsOnUpdateAgreeWithTheModelAndEachChangeReplacesWhat
       const auto rows = RandomRows(seed, 1200);
       for (const size_t batch_size : {1, 2, 7, 1000}) {
         Harness h(SingleNode(spec, kAllAggregates));
-        FeedWithCrashes(&h, rows, batch_size, seed);
+        h.FeedWithCrashes(rows, batch_size, seed, 100, 1000);
         h.Advance(1'000'000);
         h.Commit();
         std::set<std::string> stands;

@@ -189,12 +189,11 @@ TEST(StagesTest, AListOfWindowsThatAreOverMayRunAcrossThem) {
   const std::string windows =
       "  y: { from: [left, right], window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"count(*)\" } }\n";
   const std::string out = "  out: { from: z, topic: out, key: [k, place], key_format: json, mode: upsert }\n";
-  const Plan running =
-      Planned(Two(windows + "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: on_update }\n", out));
+  const std::string list = "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: ";
+  const Plan running = Planned(Two(windows + list + "on_update }\n", out));
   EXPECT_THAT(std::get<TopSpec>(NodeOf(running, "z").spec).by, ElementsAre(0u));
   EXPECT_TRUE(NodeOf(running, "z").mode.update);
-  const Plan closed = Planned(
-      Two(windows + "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: on_close }\n", out));
+  const Plan closed = Planned(Two(windows + list + "on_close }\n", out));
   EXPECT_EQ(std::get<TopSpec>(NodeOf(closed, "z").spec).by.size(), 3u);
   EXPECT_FALSE(NodeOf(closed, "z").mode.update);
 }

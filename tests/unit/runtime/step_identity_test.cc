@@ -85,6 +85,40 @@ TEST(StepIdentity, TimesThatOnlyDecideHowLongStateLivesDoNotChangeIt) {
   EXPECT_EQ(StepFingerprint(longer), StepFingerprint(Dedup({0})));
 }
 
+TEST(StepIdentity, ARunningListIsTiedToWhatItHasKept) {
+  TopSpec spec{.k = 3, .by = {0}, .order = {{1, true}}, .rank = "place", .on_update = true};
+  const std::string running = StepFingerprint(OperatorNode("t", spec));
+  EXPECT_THAT(running, HasSubstr("as it stands, by n desc"));
+  spec.order = {{1, false}};
+  EXPECT_NE(StepFingerprint(OperatorNode("t", spec)), running);
+  spec.order = {{1, true}};
+  spec.k = 4;
+  EXPECT_NE(StepFingerprint(OperatorNode("t", spec)), running);
+  spec.k = 3;
+  spec.on_update = false;
+  EXPECT_NE(StepFingerprint(OperatorNode("t", spec)), running);
+}
+
+TEST(StepIdentity, WhatHasBeenEmittedOfAStateDependsOnTheKindOfRows) {
+  Node on_close = OperatorNode("counts", Window(WindowSpec::Phase::kSingle)), on_update = on_close;
+  on_update.mode.update = true;
+  const packed::CommitRecord record = RecordOf(StageOf({on_close}));
+  EXPECT_TRUE(CheckStepIdentities(StageOf({on_close}), record).ok());
+  EXPECT_THAT(std::string(CheckStepIdentities(StageOf({on_update}), record).message()),
+              AllOf(HasSubstr("counts"), HasSubstr("append to append"), HasSubstr("append to update")));
+  EXPECT_FALSE(CheckStepIdentities(StageOf({on_close}), RecordOf(StageOf({on_update}))).ok());
+  Node of_updates = on_update;
+  of_updates.input_hidden = of_updates.input_hidden.With(Hidden::kOp);
+  EXPECT_FALSE(CheckStepIdentities(StageOf({of_updates}), RecordOf(StageOf({on_update}))).ok());
+}
+
+TEST(StepIdentity, StateOfVersionsThatDidNotNoteTheKindOfRowsIsTaken) {
+  const Node counts = OperatorNode("counts", Window(WindowSpec::Phase::kSingle));
+  packed::CommitRecord record = RecordOf(StageOf({counts}));
+  record.mutable_steps(0)->clear_rows();
+  EXPECT_TRUE(CheckStepIdentities(StageOf({counts}), record).ok());
+}
+
 TEST(StepIdentity, StatelessStepsHaveNone) {
   EXPECT_EQ(StepFingerprint(OperatorNode("f", FilterSpec{"n > 1"})), "");
   EXPECT_EQ(StepFingerprint(OperatorNode("w", Window(WindowSpec::Phase::kPartial))), "");
