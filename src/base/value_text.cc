@@ -9,6 +9,8 @@
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
+#include "src/base/digits.h"
+
 namespace tidemark {
 namespace {
 
@@ -158,10 +160,8 @@ Fit ParseInt64(std::string_view text, int64_t* out) {
   if (negative) ++p;
   const char* const first = p;
   uint64_t value = 0;
-  for (; p != end && IsDigit(*p); ++p) {
-    if (p - first == 19) return IsJsonNumber(text) ? Fit::kOutOfRange : Fit::kWrongType;
-    value = value * 10 + static_cast<uint64_t>(*p - '0');
-  }
+  p = ReadDigits(p, end, &value);
+  if (p - first > 19) return IsJsonNumber(text) ? Fit::kOutOfRange : Fit::kWrongType;
   if (p != end || p == first || (*first == '0' && p - first > 1)) return Fit::kWrongType;
   const uint64_t limit = static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) + (negative ? 1 : 0);
   if (value > limit) return Fit::kOutOfRange;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,7 @@ struct ScalarText {
 
   Kind kind = Kind::kNull;
   std::string_view text;  // kNumber: as written; kString: without quotes and escapes, valid UTF-8
+  std::optional<int64_t> integer;  // kNumber: its value, where whoever read it has met it as an integer
 };
 
 // Why a value can't be a column's.

@@ -66,10 +66,10 @@ void ColumnBuilder::Start(int64_t rows) {
   if (nullable_) valid_.resize(static_cast<size_t>(rows));
 }
 
-Fit ColumnBuilder::Set(int64_t row, const ScalarText& value) {
+Fit ColumnBuilder::SetAny(int64_t row, const ScalarText& value) {
   switch (value.kind) {
     case ScalarText::Kind::kNumber:
-      return SetNumber(row, value.text);
+      return SetNumber(row, value);
     case ScalarText::Kind::kString:
       return SetString(row, value.text);
     case ScalarText::Kind::kTrue:
@@ -81,7 +81,8 @@ Fit ColumnBuilder::Set(int64_t row, const ScalarText& value) {
   }
 }
 
-Fit ColumnBuilder::SetNumber(int64_t row, std::string_view text) {
+Fit ColumnBuilder::SetNumber(int64_t row, const ScalarText& number) {
+  const std::string_view text = number.text;
   if (type_.kind == Kind::kDouble) {
     double value = 0;
     const Fit fit = ParseDouble(text, &value);
@@ -98,8 +99,8 @@ Fit ColumnBuilder::SetNumber(int64_t row, std::string_view text) {
   }
   const bool numeric_time = type_.kind == Kind::kTimestamp && type_.form != TimestampForm::kRfc3339;
   if (type_.kind != Kind::kInt64 && type_.kind != Kind::kInt32 && !numeric_time) return Fit::kWrongType;
-  int64_t value = 0;
-  Fit fit = ParseInt64(text, &value);
+  int64_t value = number.integer.value_or(0);
+  Fit fit = number.integer ? Fit::kOk : ParseInt64(text, &value);
   if (fit == Fit::kOk && numeric_time) fit = ScaleTimestamp(value, type_.form, &value);
   return fit == Fit::kOk ? SetInt64(row, value) : fit;
 }
@@ -112,7 +113,7 @@ Fit ColumnBuilder::SetString(int64_t row, std::string_view text) {
       if (!absl::Base64Unescape(absl::string_view(text.data(), text.size()), &scratch_)) return Fit::kBadText;
       return SetRaw(row, scratch_);
     case Kind::kDecimal:
-      return SetNumber(row, text);
+      return SetNumber(row, {ScalarText::Kind::kNumber, text});
     case Kind::kDate: {
       int32_t days = 0;
       const Fit fit = ParseDate(text, &days);

@@ -23,7 +23,11 @@ class ColumnBuilder {
   void Start(int64_t rows);
 
   // The value in its JSON form: bytes are base64, timestamps in the declared form.
-  Fit Set(int64_t row, const ScalarText& value);
+  Fit Set(int64_t row, const ScalarText& value) {
+    if (value.integer && type_.kind == Kind::kInt64) [[likely]]
+      return Put(row, *value.integer);
+    return SetAny(row, value);
+  }
   void SetNull(int64_t row) {
     SetEmpty(row);
     if (nullable_) valid_[row] = 0;
@@ -47,7 +51,8 @@ class ColumnBuilder {
   bool nullable() const { return nullable_; }
 
  private:
-  Fit SetNumber(int64_t row, std::string_view text);
+  Fit SetAny(int64_t row, const ScalarText& value);
+  Fit SetNumber(int64_t row, const ScalarText& number);
   Fit SetString(int64_t row, std::string_view text);
   template <typename T>
   Fit Put(int64_t row, T value) {

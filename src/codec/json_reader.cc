@@ -18,9 +18,9 @@ struct ObjectShape {
     std::vector<size_t> columns;           // take the value itself
     std::unique_ptr<ObjectShape> members;  // look into it
   };
-  // A name as it stands between its quotes, and its field; null: no column wants it.
+  // A name as it is written, in its quotes, and its field; null: no column wants it.
   struct Learned {
-    std::string raw_name;
+    std::string quoted;
     Field* field = nullptr;
   };
 
@@ -133,13 +133,13 @@ bool JsonReader::Impl::ReadObject(ObjectShape* shape, int depth) {
 bool JsonReader::Impl::FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
   if (text.Peek() != '"') return text.Fail("expected a name in quotes");
   const std::vector<ObjectShape::Learned>& learned = shape->learned;
-  if (*cursor < learned.size() && text.TakeName(learned[*cursor].raw_name)) [[likely]] {
+  if (*cursor < learned.size() && text.TakeName(learned[*cursor].quoted)) [[likely]] {
     *out = learned[(*cursor)++].field;
     return true;
   }
   // A field was left out or moved: its fellows are likely to follow the one that is found.
   for (size_t i = 0; i < learned.size(); ++i) {
-    if (!text.TakeName(learned[i].raw_name)) continue;
+    if (!text.TakeName(learned[i].quoted)) continue;
     *cursor = i + 1;
     *out = learned[i].field;
     return true;
@@ -154,8 +154,7 @@ bool JsonReader::Impl::LookUpField(ObjectShape* shape, size_t* cursor, ObjectSha
   const auto found = shape->fields.find(absl::string_view(name.text.data(), name.text.size()));
   *out = found == shape->fields.end() ? nullptr : found->second.get();
   if (shape->learned.size() < kMaxLearned) {
-    const std::string_view raw(quote + 1, static_cast<size_t>(text.position() - quote) - 2);
-    shape->learned.push_back({std::string(raw), *out});
+    shape->learned.push_back({std::string(quote, text.position()), *out});
     *cursor = shape->learned.size();
   }
   return true;
@@ -190,9 +189,10 @@ bool JsonReader::Impl::ReadContainer(const ObjectShape::Field& field, char first
 
 bool JsonReader::Impl::SetColumns(const ObjectShape::Field& field, const ScalarText& value) {
   for (const size_t c : field.columns) {
-    refused = columns->Set(c, value);
-    if (refused) [[unlikely]]
+    if (std::optional<std::string> reason = columns->Set(c, value)) [[unlikely]] {
+      refused = std::move(reason);
       return false;
+    }
   }
   return true;
 }

@@ -3,11 +3,14 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
 
+#include "src/base/digits.h"
+
 namespace tidemark {
 namespace {
 
 constexpr uint64_t kOnes = 0x0101010101010101, kHigh = 0x8080808080808080;
 constexpr const char* kNotUtf8 = "invalid UTF-8";
+constexpr int kSafeDigits = 18;  // a number of so many fits into an int64
 
 // Marks the bytes at which a string's plain text ends - a quote, a backslash, a control character - with their high
 // bit. Above the first marked byte there may be false marks, below none is missed.
@@ -122,7 +125,7 @@ bool JsonText::ReadPlain(ScalarText* out, std::string* scratch) {
       return ReadWord("false");
     default:
       out->kind = ScalarText::Kind::kNumber;
-      return ReadNumber(&out->text);
+      return ReadNumber(out);
   }
 }
 
@@ -134,12 +137,20 @@ bool JsonText::ReadWord(std::string_view word) {
   return true;
 }
 
-bool JsonText::ReadNumber(std::string_view* text) {
+bool JsonText::ReadNumber(ScalarText* out) {
   const char* p = p_;
-  if (p != end_ && *p == '-') ++p;
+  const bool negative = p != end_ && *p == '-';
+  if (negative) ++p;
   const char* const whole = p;
-  p = SkipDigits(p, end_);
+  uint64_t value = 0;
+  p = ReadDigits(p, end_, &value);
   if (p == whole || (*whole == '0' && p - whole > 1)) return Fail("not a JSON value");
+  if (p - whole <= kSafeDigits && (p == end_ || (*p != '.' && (*p | 0x20) != 'e'))) [[likely]] {
+    out->integer = static_cast<int64_t>(negative ? 0 - value : value);
+    out->text = {p_, static_cast<size_t>(p - p_)};
+    p_ = p;
+    return true;
+  }
   if (p != end_ && *p == '.') {
     const char* const fraction = ++p;
     p = SkipDigits(p, end_);
@@ -151,7 +162,7 @@ bool JsonText::ReadNumber(std::string_view* text) {
     p = SkipDigits(p, end_);
     if (p == exponent) return Fail("not a JSON value");
   }
-  *text = {p_, static_cast<size_t>(p - p_)};
+  out->text = {p_, static_cast<size_t>(p - p_)};
   p_ = p;
   return true;
 }

@@ -36,13 +36,10 @@ class JsonText {
     ++p_;
     return true;
   }
-  // Takes the string whose text between the quotes is exactly `raw`, if it comes next without space.
-  bool TakeName(std::string_view raw) {
-    if (static_cast<size_t>(end_ - p_) < raw.size() + 2 || std::memcmp(p_ + 1, raw.data(), raw.size()) != 0 ||
-        p_[raw.size() + 1] != '"') {
-      return false;
-    }
-    p_ += raw.size() + 2;
+  // Takes the string that is written exactly as `quoted`, with its quotes, if it comes next without space.
+  bool TakeName(std::string_view quoted) {
+    if (static_cast<size_t>(end_ - p_) < quoted.size() || !SameBytes(p_, quoted.data(), quoted.size())) return false;
+    p_ += quoted.size();
     return true;
   }
 
@@ -61,8 +58,23 @@ class JsonText {
   const char* position() const { return p_; }
 
  private:
+  // memcmp in place: names are short, and asked for once a field.
+  static bool SameBytes(const char* a, const char* b, size_t size) {
+    if (size < 8) return std::memcmp(a, b, size) == 0;
+    const auto differ = [&](size_t at) {
+      uint64_t x = 0, y = 0;
+      std::memcpy(&x, a + at, 8);
+      std::memcpy(&y, b + at, 8);
+      return x ^ y;
+    };
+    for (size_t at = 0; at + 8 < size; at += 8) {
+      if (differ(at) != 0) return false;
+    }
+    return differ(size - 8) == 0;
+  }
+
   bool FailAt(const char* at, const char* what);
-  bool ReadNumber(std::string_view* text);
+  bool ReadNumber(ScalarText* out);
   bool ReadWord(std::string_view word);
   // The text without its escapes.
   bool Unescape(std::string_view raw, std::string* out);

@@ -8,13 +8,22 @@
 #include <absl/strings/escaping.h>
 #include <arrow/array/data.h>
 
+#include "src/base/digits.h"
+
 namespace tidemark {
 namespace {
 
 // No value but strings and bytes is longer, quotes included.
 constexpr size_t kMaxPlainValue = 64;
 
-char* WriteInt(char* p, int64_t value) { return std::to_chars(p, p + 24, value).ptr; }
+char* WriteInt(char* p, int64_t value) {
+  auto magnitude = static_cast<uint64_t>(value);
+  if (value < 0) {
+    *p++ = '-';
+    magnitude = 0 - magnitude;
+  }
+  return WriteDigits(p, magnitude);
+}
 
 // `value` in exactly `digits` digits.
 char* WritePadded(char* p, uint64_t value, int digits) {
