@@ -38,6 +38,15 @@ class HiddenBuilder {
   T* values_ = nullptr;
 };
 
+// The client has written records on another processor: their first bytes are asked for some records ahead, the others
+// follow by themselves.
+constexpr size_t kAhead = 8;
+
+void Prefetch(const RecordView& record) {
+  if (!record.value) return;
+  for (int line = 0; line < 3; ++line) __builtin_prefetch(record.value->data() + 64 * line);
+}
+
 std::string TimeText(EventTime time) { return TimestampText(time.us, TimestampForm::kRfc3339); }
 
 class JsonSourceDecoder : public SourceDecoder {
@@ -70,6 +79,7 @@ absl::StatusOr<Batch> JsonSourceDecoder::Decode(const Fetch& fetch, int32_t part
   Start(static_cast<int64_t>(records.size()));
   int64_t rows = 0;
   for (size_t i = 0; i < records.size(); ++i) {
+    if (i + kAhead < records.size()) Prefetch(records[i + kAhead]);
     if (plan_.verify_partitioning) TM_RETURN_IF_ERROR(CheckPartition(fetch, records[i], partition_count));
     EventTime row_time;
     std::optional<std::string> reason = records_.Decode(fetch, i, rows);

@@ -8,12 +8,21 @@ Bytes View(const void* data, size_t size) {
   return std::string_view(static_cast<const char*>(data), size);
 }
 
+// Messages were made by another thread, most likely on another processor: their memory is asked for some messages ahead.
+constexpr size_t kAhead = 8;
+
+void Prefetch(const rd_kafka_message_t* message) {
+  const char* const at = reinterpret_cast<const char*>(message);
+  for (int line = -2; line <= 2; ++line) __builtin_prefetch(at + 64 * line);  // librdkafka's own fields are around it
+}
+
 }  // namespace
 
 RdFetch::RdFetch(std::shared_ptr<Handle> handle, TopicPartition source, rd_kafka_message_t** messages, size_t count)
     : handle_(std::move(handle)), source_(std::move(source)), messages_(messages, messages + count) {
   records_.resize(count);
   for (size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) Prefetch(messages_[i + kAhead]);
     const rd_kafka_message_t& m = *messages_[i];
     RecordView& r = records_[i];
     r.offset = m.offset;
@@ -25,7 +34,10 @@ RdFetch::RdFetch(std::shared_ptr<Handle> handle, TopicPartition source, rd_kafka
 }
 
 RdFetch::~RdFetch() {
-  for (rd_kafka_message_t* m : messages_) rd_kafka_message_destroy(m);
+  for (size_t i = 0; i < messages_.size(); ++i) {
+    if (i + kAhead < messages_.size()) Prefetch(messages_[i + kAhead]);
+    rd_kafka_message_destroy(messages_[i]);
+  }
 }
 
 HeaderList RdFetch::Headers(size_t i) const {
