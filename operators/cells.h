@@ -88,8 +88,7 @@ class Cells {
 template <typename T>
 class CellWriter {
  public:
-  explicit CellWriter(int64_t rows) {
-    Note(valid_.Reserve(rows));
+  explicit CellWriter(int64_t rows) : most_(rows) {
     if constexpr (std::is_same_v<T, bool>) {
       Note(bits_.Reserve(rows));
     } else if constexpr (std::is_same_v<T, std::string_view>) {
@@ -99,38 +98,38 @@ class CellWriter {
       Note(data_.Reserve(rows * static_cast<int64_t>(sizeof(T))));
     }
   }
+  // Makes room for so many bytes of text at once.
+  void ReserveText(int64_t bytes) { Note(data_.Reserve(bytes)); }
 
   void Append(T value) {
-    if (!status_.ok()) return;
-    valid_.UnsafeAppend(true);
+    if (!status_.ok()) [[unlikely]]
+      return;
+    if (valid_.length() > 0) valid_.UnsafeAppend(true);
     Put(value);
+    ++rows_;
   }
   void AppendNull() {
+    if (valid_.length() == 0) {
+      Note(valid_.Reserve(most_));
+      if (status_.ok()) valid_.UnsafeAppend(rows_, true);
+    }
     if (!status_.ok()) return;
     valid_.UnsafeAppend(false);
     Put(T{});
+    ++rows_;
   }
 
   // `type` is one that is held in T.
   absl::StatusOr<std::shared_ptr<arrow::Array>> Finish(const std::shared_ptr<arrow::DataType>& type) {
-    const int64_t rows = valid_.length(), nulls = valid_.false_count();
-    std::shared_ptr<arrow::Buffer> valid, data;
-    Note(valid_.Finish(&valid));
-    std::vector<std::shared_ptr<arrow::Buffer>> buffers;
-    if constexpr (std::is_same_v<T, bool>) {
-      Note(bits_.Finish(&data));
-      buffers = {nulls > 0 ? valid : nullptr, data};
-    } else if constexpr (std::is_same_v<T, std::string_view>) {
-      std::shared_ptr<arrow::Buffer> ends;
-      Note(ends_.Finish(&ends));
-      Note(data_.Finish(&data));
-      buffers = {nulls > 0 ? valid : nullptr, ends, data};
-    } else {
-      Note(data_.Finish(&data));
-      buffers = {nulls > 0 ? valid : nullptr, data};
-    }
+    const int64_t nulls = valid_.false_count();
+    std::vector<std::shared_ptr<arrow::Buffer>> buffers(1);
+    if (nulls > 0) Note(valid_.Finish(&buffers[0]));
+    if constexpr (std::is_same_v<T, bool>) Note(bits_.Finish(&buffers.emplace_back()));
+    if constexpr (std::is_same_v<T, std::string_view>) Note(ends_.Finish(&buffers.emplace_back()));
+    // Not cut to its size: a batch doesn't live long.
+    if constexpr (!std::is_same_v<T, bool>) Note(data_.Finish(&buffers.emplace_back(), false));
     TM_RETURN_IF_ERROR(FromArrow(status_, "building a column"));
-    return arrow::MakeArray(arrow::ArrayData::Make(type, rows, std::move(buffers), nulls));
+    return arrow::MakeArray(arrow::ArrayData::Make(type, rows_, std::move(buffers), nulls));
   }
 
  private:
@@ -140,7 +139,9 @@ class CellWriter {
     } else if constexpr (std::is_same_v<T, std::string_view>) {
       const int64_t size = data_.length() + static_cast<int64_t>(value.size());
       if (size > INT32_MAX) return Note(arrow::Status::CapacityError("more than 2 GiB of text in one batch"));
-      if (!value.empty()) Note(data_.Append(value.data(), static_cast<int64_t>(value.size())));
+      if (size > data_.capacity()) Note(data_.Reserve(static_cast<int64_t>(value.size())));
+      if (!status_.ok()) return;
+      if (!value.empty()) data_.UnsafeAppend(value.data(), static_cast<int64_t>(value.size()));
       ends_.UnsafeAppend(static_cast<int32_t>(size));
     } else {
       data_.UnsafeAppend(&value, sizeof(T));
@@ -150,7 +151,9 @@ class CellWriter {
     if (status_.ok() && !status.ok()) status_ = std::move(status);
   }
 
-  arrow::TypedBufferBuilder<bool> valid_;
+  const int64_t most_;
+  int64_t rows_ = 0;
+  arrow::TypedBufferBuilder<bool> valid_;    // empty until the first null
   arrow::TypedBufferBuilder<bool> bits_;     // bool
   arrow::TypedBufferBuilder<int32_t> ends_;  // strings and bytes
   arrow::BufferBuilder data_;

@@ -1,5 +1,6 @@
 #include "operators/row_codec.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -121,6 +122,11 @@ template <typename T>
 absl::StatusOr<std::shared_ptr<arrow::Array>> DecodeColumn(const std::vector<std::string_view>& rows, const Type& type,
                                                            std::vector<size_t>* cursors) {
   CellWriter<T> out(static_cast<int64_t>(rows.size()));
+  if constexpr (std::is_same_v<T, std::string_view>) {
+    size_t left = 0;
+    for (size_t i = 0; i < rows.size(); ++i) left += rows[i].size() - std::min((*cursors)[i], rows[i].size());
+    out.ReserveText(static_cast<int64_t>(left));  // at most that
+  }
   std::string unescaped;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::string_view row = rows[i].substr(std::min((*cursors)[i], rows[i].size()));
@@ -171,6 +177,11 @@ RowCodec RowCodec::Key(const Schema& schema, const std::vector<size_t>& columns)
 
 absl::Status RowCodec::Encode(const arrow::RecordBatch& rows, EncodedKeys* out) const {
   const int64_t n = rows.num_rows();
+  if (fields_.empty()) {
+    out->starts.assign(n + 1, 0);
+    out->arena.clear();
+    return absl::OkStatus();
+  }
   uint64_t fixed = 0;
   std::vector<uint64_t> sizes;
   for (const Field& field : fields_) {

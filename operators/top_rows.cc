@@ -18,6 +18,7 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 1024;
+constexpr size_t kUsualRows = 16;  // room that a new list gets at once
 
 class TopRows final : public Operator {
  public:
@@ -32,9 +33,14 @@ class TopRows final : public Operator {
   int64_t MemoryBytes() const override { return bytes_ + (log_ ? log_->MemoryBytes() : 0); }
 
  private:
-  struct Row {
-    std::string rank, row;
-    friend bool operator<(const Row& a, const Row& b) { return a.rank < b.rank; }
+  struct Row {  // both in one piece: there are many
+    std::string bytes;
+    size_t rank_size = 0;
+
+    std::string_view rank() const { return std::string_view(bytes).substr(0, rank_size); }
+    std::string_view row() const { return std::string_view(bytes).substr(rank_size); }
+    int64_t Bytes() const { return static_cast<int64_t>(bytes.size() + sizeof(Row)); }
+    friend bool operator<(const Row& a, const Row& b) { return a.rank() < b.rank(); }
   };
   struct Group {
     std::string key;
@@ -130,22 +136,26 @@ void TopRows::SetTime(uint32_t number, int64_t time) {
 void TopRows::Add(uint32_t number, std::string_view rank, std::string_view row) {
   Group& group = groups_[number];
   if (group.rows.size() == k_) {
-    if (rank >= group.rows.front().rank) return;
+    if (rank >= group.rows.front().rank()) return;
     std::pop_heap(group.rows.begin(), group.rows.end());
-    bytes_ -= static_cast<int64_t>(group.rows.back().rank.size() + group.rows.back().row.size() + sizeof(Row));
+    bytes_ -= group.rows.back().Bytes();
   } else {
+    if (group.rows.empty()) group.rows.reserve(std::min(k_, kUsualRows));
     group.rows.emplace_back();
   }
-  group.rows.back().rank.assign(rank);
-  group.rows.back().row.assign(row);
+  Row& kept = group.rows.back();
+  kept.bytes.clear();
+  kept.bytes.reserve(rank.size() + row.size());
+  kept.bytes.append(rank).append(row);
+  kept.rank_size = rank.size();
+  bytes_ += kept.Bytes();
   std::push_heap(group.rows.begin(), group.rows.end());
-  bytes_ += static_cast<int64_t>(rank.size() + row.size() + sizeof(Row));
   if (!std::exchange(group.changed, true)) changed_.push_back(number);
 }
 
 void TopRows::Forget(uint32_t number) {
   Group& group = groups_[number];
-  for (const Row& row : group.rows) bytes_ -= static_cast<int64_t>(row.rank.size() + row.row.size() + sizeof(Row));
+  for (const Row& row : group.rows) bytes_ -= row.Bytes();
   waiting_.erase({group.time, group.key});
   by_key_.erase(group.key);
   group.key.clear();
@@ -193,7 +203,7 @@ absl::Status TopRows::EmitSome(EventTime time, Emitter& emitter) {
     Group& group = groups_[number];
     std::sort_heap(group.rows.begin(), group.rows.end());
     for (size_t r = 0; r < group.rows.size(); ++r) {
-      rows.push_back(group.rows[r].row);
+      rows.push_back(group.rows[r].row());
       ranks.push_back(static_cast<int64_t>(r) + 1);
       hidden.times.push_back(group.time);
     }
@@ -216,8 +226,8 @@ absl::Status TopRows::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
     if (!group.used) continue;
     record.assign(reinterpret_cast<const char*>(&group.time), sizeof(group.time));
     for (const Row& row : group.rows) {
-      AppendVarint(row.row.size(), &record);
-      record.append(row.row);
+      AppendVarint(row.row().size(), &record);
+      record.append(row.row());
     }
     log_->Put(number, record);
   }

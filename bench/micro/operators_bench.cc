@@ -1,5 +1,5 @@
-// What a row costs in dedup, join and window, and as bytes, on data like HTX detections: ids with 5% duplicates, a hot
-// location, some hundred items. The figure to read is ns/row.
+// What a row costs in dedup, join, window and top, and as bytes, on data like HTX detections: ids with 5% duplicates, a
+// hot location, some hundred items. The figure to read is ns/row.
 #include <algorithm>
 #include <cstdint>
 #include <map>
@@ -127,6 +127,11 @@ Node MakeNode(OperatorSpec spec, const Schema& output) {
   return node;
 }
 
+void PerRow(benchmark::State& state, int64_t rows) {
+  const auto all = static_cast<double>(state.iterations() * rows);
+  state.counters["ns/row"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
 void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches,
          int commit_every) {
   (void)arrow::compute::Initialize();
@@ -154,8 +159,7 @@ void Run(benchmark::State& state, const Node& node, const OperatorContext& base,
     state.ResumeTiming();
     for (const Batch& batch : input) step(batch);
   }
-  const auto rows = static_cast<double>(state.iterations() * 16 * kRows);
-  state.counters["ns/row"] = benchmark::Counter(rows / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  PerRow(state, 16 * kRows);
   state.counters["operator_MB"] = static_cast<double>(op->MemoryBytes()) / 1e6;
 }
 
@@ -225,6 +229,55 @@ void BM_Window(benchmark::State& state) {
 }
 BENCHMARK(BM_Window)->Arg(60)->Arg(10)->Unit(benchmark::kMillisecond);
 
+// The lists of windows that are over: fifteen items of a location, one after the other, of which ten stay.
+void BM_Top(benchmark::State& state) {
+  (void)arrow::compute::Initialize();
+  const Schema counts = Schema({{"location_oid", {.kind = Kind::kInt64}, false},
+                                {"location", {.kind = Kind::kString}, false},
+                                {"item_name", {.kind = Kind::kString}, false},
+                                {"detections", {.kind = Kind::kInt64}, false}});
+  Node node;
+  node.step = "step";
+  node.spec = TopSpec{.k = 10, .by = {0}, .order = {{3, true}, {2}, {0}, {1}}, .rank = "place"};
+  node.input = node.output = counts;
+  node.output.Add({"place", {.kind = Kind::kInt64}, false});
+  constexpr int kLocations = 136, kItems = 15;
+  std::mt19937_64 random(1);
+  std::vector<Batch> batches;
+  for (int64_t b = 0; b < 20; ++b) {
+    arrow::Int64Builder oids, numbers, times;
+    arrow::StringBuilder locations, items;
+    for (int64_t i = 0; i < kLocations * kItems; ++i) {
+      const int64_t oid = b * kLocations + i / kItems;
+      (void)oids.Append(oid);
+      (void)locations.Append("Town-" + std::to_string(oid) + " / District-" + std::to_string(oid % 7));
+      (void)items.Append("item-" + std::to_string(random() % 400));
+      (void)numbers.Append(static_cast<int64_t>(random() % 20));
+      (void)times.Append(1);
+    }
+    batches.push_back(arrow::RecordBatch::Make(
+        BatchSchema(counts, HiddenSet()), kLocations * kItems,
+        {oids.Finish().ValueOrDie(), locations.Finish().ValueOrDie(), items.Finish().ValueOrDie(),
+         numbers.Finish().ValueOrDie(), times.Finish().ValueOrDie()}));
+  }
+  NullStore store;
+  StepLedger ledger;
+  OperatorContext context;
+  context.state = &store;
+  context.ledger = &ledger;
+  auto op = MakeOperator(Plan(), node).value();
+  if (!op->Open(context).ok()) return state.SkipWithError("open");
+  NullEmitter emitter;
+  uint64_t commit = 0;
+  for (auto _ : state) {
+    for (const Batch& batch : batches) benchmark::DoNotOptimize(op->ProcessBatch(0, batch, emitter).ok());
+    benchmark::DoNotOptimize(op->AdvanceWatermark(EventTime{1}, emitter).ok());
+    benchmark::DoNotOptimize(op->PrepareCommit(++commit, emitter).ok());
+  }
+  PerRow(state, static_cast<int64_t>(batches.size()) * kLocations * kItems);
+}
+BENCHMARK(BM_Top)->Unit(benchmark::kMillisecond);
+
 // Rows of a group's key: what aggregations and lists turn every row into, and back.
 struct GroupKeys {
   const Schema schema = Schema({{"location_oid", {.kind = Kind::kInt64}, false},
@@ -249,11 +302,6 @@ struct GroupKeys {
         count, {oids.Finish().ValueOrDie(), locations.Finish().ValueOrDie(), items.Finish().ValueOrDie()});
   }
 };
-
-void PerRow(benchmark::State& state, int64_t rows) {
-  const auto all = static_cast<double>(state.iterations() * rows);
-  state.counters["ns/row"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
-}
 
 void BM_RowsToBytes(benchmark::State& state) {
   const GroupKeys keys(kRows);
