@@ -53,6 +53,8 @@ std::vector<Property> Properties(const ConsumerOptions& options) {
       {"socket.nagle.disable", "true"},
       {"reconnect.backoff.max.ms", "2000"},
   };
+  // A fetch comes to memory beside the queue and, decompressed and cut into messages, as several times its size.
+  if (member) p.emplace_back("fetch.message.max.bytes", "524288");
   if (member && !options.instance_id.empty()) p.emplace_back("group.instance.id", options.instance_id);
   return p;
 }
