@@ -42,6 +42,13 @@ TEST(Digits, NumbersAreWrittenAsTheStandardLibraryWritesThem) {
   for (const uint64_t n : Numbers()) EXPECT_EQ(Written(n), std::to_string(n));
 }
 
+TEST(Digits, FourDigitsAreTakenApartRightInEitherHalf) {
+  for (uint64_t n = 0; n < 10'000; ++n) {
+    const uint64_t both = n * 10'000 + 9'999 - n;
+    EXPECT_EQ(Written(both), std::to_string(both));
+  }
+}
+
 TEST(Digits, NumbersOfUpToNineteenDigitsAreReadWhateverFollows) {
   for (const uint64_t n : Numbers()) {
     const std::string digits = std::to_string(n);

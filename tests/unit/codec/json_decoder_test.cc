@@ -73,6 +73,19 @@ TEST(JsonDecoder, ReadsEveryType) {
   EXPECT_EQ(time.Value(0), 1'767'225'600'123'000);
 }
 
+TEST(JsonDecoder, IntegersOfEveryLengthAreReadExactly) {
+  const SourcePlan plan = PlanOf({"x int64"});
+  for (const char* x : {"0", "7", "-7", "12345678", "123456789", "999999999999999999", "-999999999999999999",
+                        "1000000000000000000", "9223372036854775807", "-9223372036854775808"}) {
+    const std::string text = absl::StrCat(R"({"x":)", x, "}");
+    EXPECT_EQ(Accepted(plan, text), text);
+  }
+  EXPECT_EQ(Accepted(plan, R"({"x":-0})"), R"({"x":0})");
+  EXPECT_EQ(Accepted(plan, R"({ "x" : 12345678 , "y" : 5 })"), R"({"x":12345678})");
+  EXPECT_EQ(Accepted(PlanOf({"m decimal(20,2)", "f double"}), R"({"m":123456789012345678,"f":123456789012345678})"),
+            R"({"m":123456789012345678.00,"f":123456789012345680})");
+}
+
 TEST(JsonDecoder, SaysWhatItExpectedAndFound) {
   const SourcePlan plan = PlanOf({"x int64"});
   EXPECT_EQ(Refusal(plan, R"({"x":"5"})"), "column x: expected int64, found string");
