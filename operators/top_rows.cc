@@ -18,7 +18,6 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 1024;
-constexpr size_t kUsualRows = 16;  // room that a new list gets at once
 
 class TopRows final : public Operator {
  public:
@@ -140,7 +139,6 @@ void TopRows::Add(uint32_t number, std::string_view rank, std::string_view row) 
     std::pop_heap(group.rows.begin(), group.rows.end());
     bytes_ -= group.rows.back().Bytes();
   } else {
-    if (group.rows.empty()) group.rows.reserve(std::min(k_, kUsualRows));
     group.rows.emplace_back();
   }
   Row& kept = group.rows.back();

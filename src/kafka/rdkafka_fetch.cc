@@ -8,7 +8,7 @@ Bytes View(const void* data, size_t size) {
   return std::string_view(static_cast<const char*>(data), size);
 }
 
-// Messages were made by another thread, most likely on another processor: their memory is asked for some messages ahead.
+// Messages were made by another thread, most likely on another processor: their memory is asked for some ahead.
 constexpr size_t kAhead = 8;
 
 void Prefetch(const rd_kafka_message_t* message) {

@@ -1,5 +1,7 @@
 #include "src/runtime/step_identity.h"
 
+#include <algorithm>
+
 #include <absl/strings/str_cat.h>
 
 namespace tidemark {
@@ -53,9 +55,12 @@ struct Fingerprint {
 };
 
 // What a step has given of what its state holds depends on it: a window's groups, at once or when the window is over.
-std::string RowKinds(const Node& node) {
+std::string RowKinds(const Stage& stage, const Node& node) {
   const auto kind = [](bool update) { return update ? "update" : "append"; };
-  return absl::StrCat(kind(node.input_hidden.Has(Hidden::kOp)), " to ", kind(node.mode.update));
+  const bool takes_updates = std::any_of(node.inputs.begin(), node.inputs.end(), [&](int input) {
+    return stage.nodes[static_cast<size_t>(input)].mode.update;
+  });
+  return absl::StrCat(kind(takes_updates), " to ", kind(node.mode.update));
 }
 
 }  // namespace
@@ -84,19 +89,21 @@ void SaveStepIdentities(const Stage& stage, packed::CommitRecord* record) {
     packed::StepIdentity* identity = record->add_steps();
     identity->set_step(node.step);
     identity->set_fingerprint(std::move(fingerprint));
-    identity->set_rows(RowKinds(node));
+    identity->set_rows(RowKinds(stage, node));
   }
 }
 
 absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord& record) {
   for (const packed::StepIdentity& saved : record.steps()) {
     for (const Node& node : stage.nodes) {
-      const std::string fingerprint = StepFingerprint(node), rows = RowKinds(node);
+      const std::string fingerprint = StepFingerprint(node);
       if (node.step != saved.step() || fingerprint.empty()) continue;
-      const bool same_rows = saved.rows().empty() || saved.rows() == rows;
-      if (fingerprint == saved.fingerprint() && same_rows) continue;
-      const std::string before = same_rows ? saved.fingerprint() : absl::StrCat(saved.fingerprint(), ", ", saved.rows());
-      const std::string now = same_rows ? fingerprint : absl::StrCat(fingerprint, ", ", rows);
+      std::string before = saved.fingerprint(), now = fingerprint;
+      if (const std::string rows = RowKinds(stage, node); !saved.rows().empty() && saved.rows() != rows) {
+        absl::StrAppend(&before, ", ", saved.rows());
+        absl::StrAppend(&now, ", ", rows);
+      }
+      if (before == now) continue;
       return absl::FailedPreconditionError(absl::StrCat(
           "step ", node.step, ": its state was written by '", before, "', the topology now says '", now,
           "': give the step a new name, or the topology, to start with empty state"));

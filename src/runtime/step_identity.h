@@ -1,6 +1,6 @@
 // What ties state and counters to the steps of a plan: state belongs to (application, step name, operator, key and type
-// columns, whether rows or changes go in and come out), not to a step's position in the file. A topology whose step of the same name keeps other state is refused
-// rather than fed with bytes it would misread.
+// columns, whether rows or changes go in and come out), not to a step's position in the file. A topology whose step of
+// the same name keeps other state is refused rather than fed with bytes it would misread.
 #pragma once
 
 #include <string>

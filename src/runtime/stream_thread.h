@@ -10,8 +10,8 @@
 // Rules kept here:
 //   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop waits for
 //     the commit in flight, commits, or where the assignment is lost aborts, the open transaction and only then
-//     unassigns. The group metadata is copied once, when an assignment arrives, and that copy alone is sent; a copy that
-//     isn't valid counts as an assignment lost.
+//     unassigns. The group metadata is copied once, when an assignment arrives, and that copy alone is sent; a copy
+//     that isn't valid counts as an assignment lost.
 //   - Every assignment opens every task of the thread, kept stores too (task_opener.h).
 //   - An abort drops the overlay and rewinds every task of the thread: the tasks are destroyed and opened again.
 //   - A fenced producer (its transaction timed out, or a newer process has this name) is replaced only when a heartbeat
