@@ -78,10 +78,7 @@ uint32_t GroupSet::NewSlot() {
     free_.pop_back();
     return slot;
   }
-  const size_t slot = groups_.size();
-  groups_.emplace_back();
-  rows_.push_back(0);
-  times_.push_back(kMinTime.us);
+  const size_t slot = groups_.Grow();
   if (slot >= capacity_) {
     capacity_ = std::max<size_t>(64, capacity_ * 3 / 2);
     for (auto& accumulator : accumulators_) accumulator->Resize(capacity_);
@@ -102,8 +99,6 @@ uint32_t GroupSet::MakeGroup(uint64_t hash, std::string_view key, Window* window
 uint32_t GroupSet::CopyOf(uint32_t slot) {
   const uint32_t copy = NewSlot();
   groups_[copy] = groups_[slot];
-  rows_[copy] = rows_[slot];
-  times_[copy] = times_[slot];
   for (auto& accumulator : accumulators_) accumulator->Copy(slot, copy);
   return copy;
 }
@@ -115,8 +110,8 @@ void GroupSet::FreeCopy(uint32_t slot) {
 
 void GroupSet::Reset(uint32_t slot) {
   for (auto& accumulator : accumulators_) accumulator->Clear(slot);
-  rows_[slot] = 0;
-  times_[slot] = kMinTime.us;
+  groups_[slot].rows = 0;
+  groups_[slot].time = kMinTime.us;
 }
 
 void GroupSet::Free(uint32_t slot) {
@@ -165,9 +160,7 @@ void GroupSet::SortByHead(std::vector<uint32_t>* slots) const {
 
 void GroupSet::Clear() {
   windows_.clear();
-  groups_.clear();
-  rows_.clear();
-  times_.clear();
+  groups_.Clear();
   free_.clear();
   for (auto& accumulator : accumulators_) accumulator->Resize(0);
   capacity_ = 0;
@@ -182,8 +175,8 @@ absl::Status GroupSet::Keys(absl::Span<const uint32_t> slots, std::vector<std::s
 
 void GroupSet::SaveValues(uint32_t slot, std::string* out) {
   unpacked_.clear();
-  unpacked_.append(reinterpret_cast<const char*>(&rows_[slot]), sizeof(int64_t));
-  const uint64_t time = static_cast<uint64_t>(times_[slot]) - static_cast<uint64_t>(kMinTime.us);  // 0: none
+  unpacked_.append(reinterpret_cast<const char*>(&groups_[slot].rows), sizeof(int64_t));
+  const uint64_t time = static_cast<uint64_t>(groups_[slot].time) - static_cast<uint64_t>(kMinTime.us);  // 0: none
   unpacked_.append(reinterpret_cast<const char*>(&time), sizeof(time));
   for (const auto& accumulator : accumulators_) accumulator->Save(slot, &unpacked_);
   PackZeros(unpacked_, out);
@@ -198,9 +191,9 @@ absl::Status GroupSet::LoadKey(Window* window, uint32_t number, std::string_view
 absl::Status GroupSet::LoadValues(uint32_t slot, std::string_view record) {
   uint64_t time = 0;
   if (!UnpackZeros(record, &unpacked_) || unpacked_.size() < 2 * sizeof(int64_t)) return Damaged();
-  std::memcpy(&rows_[slot], unpacked_.data(), sizeof(int64_t));
+  std::memcpy(&groups_[slot].rows, unpacked_.data(), sizeof(int64_t));
   std::memcpy(&time, unpacked_.data() + sizeof(int64_t), sizeof(int64_t));
-  times_[slot] = static_cast<int64_t>(time + static_cast<uint64_t>(kMinTime.us));
+  groups_[slot].time = static_cast<int64_t>(time + static_cast<uint64_t>(kMinTime.us));
   return LoadAccumulators(slot, std::string_view(unpacked_).substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
 }
 
@@ -209,8 +202,8 @@ absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_vi
   if (!TakeBytes(&record, &bytes) || record.size() < 2 * sizeof(int64_t)) return Damaged();
   uint32_t slot = number < window->slots.size() ? window->slots[number] : kNoSlot;
   if (slot == kNoSlot) slot = MakeGroup(HashGroup(bytes), bytes, window, number);
-  std::memcpy(&rows_[slot], record.data(), sizeof(int64_t));
-  std::memcpy(&times_[slot], record.data() + sizeof(int64_t), sizeof(int64_t));
+  std::memcpy(&groups_[slot].rows, record.data(), sizeof(int64_t));
+  std::memcpy(&groups_[slot].time, record.data() + sizeof(int64_t), sizeof(int64_t));
   return LoadAccumulators(slot, record.substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
 }
 
@@ -221,8 +214,7 @@ bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes) {
 }
 
 int64_t GroupSet::MemoryBytes() const {
-  int64_t bytes = static_cast<int64_t>(groups_.capacity() * (sizeof(Group) + 2 * sizeof(int64_t)) +
-                                       free_.capacity() * sizeof(uint32_t));
+  int64_t bytes = static_cast<int64_t>(groups_.MemoryBytes() + free_.capacity() * sizeof(uint32_t));
   for (const auto& accumulator : accumulators_) bytes += accumulator->MemoryBytes();
   for (const auto& [start, window] : windows_) {
     bytes += static_cast<int64_t>(sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +

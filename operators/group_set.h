@@ -16,7 +16,9 @@
 #include "operators/accumulator.h"
 #include "operators/group_index.h"
 #include "operators/row_codec.h"
+#include "operators/slot_array.h"
 #include "operators/state_log.h"
+#include "src/base/time.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
@@ -67,8 +69,8 @@ class GroupSet {
   }
   // (row, window) pairs in the slot, and the largest event time of its rows where the owner needs that: kept by the
   // owner.
-  int64_t& rows(uint32_t slot) { return rows_[slot]; }
-  int64_t& time(uint32_t slot) { return times_[slot]; }
+  int64_t& rows(uint32_t slot) { return groups_[slot].rows; }
+  int64_t& time(uint32_t slot) { return groups_[slot].time; }
 
   // Forgets the group, but not the window that it was the last of.
   void Free(uint32_t slot);
@@ -79,11 +81,7 @@ class GroupSet {
   // In descending order of their keys' first 16 bytes: what has much of its key in common stands together.
   void SortByHead(std::vector<uint32_t>* slots) const;
   // Asks for the memory that Save will look at, first for the group, a few groups later for its key.
-  void PrefetchGroup(uint32_t slot) const {
-    __builtin_prefetch(&groups_[slot]);
-    __builtin_prefetch(&rows_[slot]);
-    __builtin_prefetch(&times_[slot]);
-  }
+  void PrefetchGroup(uint32_t slot) const { __builtin_prefetch(&groups_[slot]); }
   void PrefetchKey(uint32_t slot) const { __builtin_prefetch(groups_[slot].key); }
   // A copy of a group, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
@@ -113,6 +111,8 @@ class GroupSet {
     const char* key = nullptr;  // in window->keys
     uint32_t key_size = 0;
     uint32_t number = 0;  // within the window
+    int64_t rows = 0;
+    int64_t time = kMinTime.us;
   };
   uint32_t NewSlot();
   void Reset(uint32_t slot);
@@ -122,8 +122,7 @@ class GroupSet {
   RowCodec codec_;
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
   std::map<int64_t, Window> windows_;
-  std::vector<Group> groups_;  // by slot
-  std::vector<int64_t> rows_, times_;
+  SlotArray<Group> groups_;  // by slot
   size_t capacity_ = 0;  // slots the accumulators have
   std::vector<uint32_t> free_;
   EncodedKeys encoded_;   // scratch

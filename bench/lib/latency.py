@@ -2,7 +2,8 @@
 read_committed consumer having its result.
 
 The load and the reader are small programs of their own (bench/load), the same for every system. What W2 is measured by is
-how long after a minute is over, grace and out-of-orderness included, its rows are there.
+how long after a minute is over, grace and out-of-orderness included, its rows are there. Its first two minutes aren't
+counted: a worker that has just started closes them with memory that it touches for the first time.
 """
 
 import json
@@ -15,7 +16,9 @@ from measure import Process
 from stack import Failure, wait_for
 
 START_SECONDS = 120
-WARM_RECORDS = 2_000_000
+WARM_RECORDS, WARM_SECONDS = 2_000_000, 30
+WARM_WINDOWS = 2
+WINDOW_SECONDS = 60
 
 
 class Latency:
@@ -30,11 +33,12 @@ class Latency:
 
     def measure(self, bench):
         workload = bench.options.latency_workload
-        self._warm(bench, workload)
-        return [self.once(bench, system, workload) for _ in range(bench.options.runs) for system in bench.systems
-                if workload in system.workloads and system.name != "by-hand"]
+        self._warm(bench)
+        systems = [system for system in bench.systems if workload in system.workloads and system.name != "by-hand"]
+        return [self.once(bench, system, workload, bench.options.seconds)
+                for _ in range(bench.options.runs) for system in systems]
 
-    def _warm(self, bench, workload):
+    def _warm(self, bench):
         """A broker that has just started needs twice the time for a request: it gets a backlog, and a run under load, that
         aren't counted."""
         if bench.serial > 0:
@@ -44,41 +48,46 @@ class Latency:
         with bench.outputs(bench.systems[0], job):
             bench.drain(bench.systems[0], job, dataset.records)
         bench.say("not counted, for the broker to have seen such a load:")
-        self.once(bench, bench.systems[0], workload)
+        self.once(bench, bench.systems[0], "w1", min(bench.options.seconds, WARM_SECONDS))
 
-    def once(self, bench, system, workload):
+    @staticmethod
+    def _lead(options, workload):
+        """Seconds of load before the measured ones."""
+        return options.warmup + (WARM_WINDOWS * WINDOW_SECONDS if workload == "w2" else 0)
+
+    def once(self, bench, system, workload, seconds):
         options = bench.options
-        dataset = Dataset(f"live{bench.serial}", int(options.rate * (options.warmup + options.seconds)))
+        dataset = Dataset(f"live{bench.serial}", int(options.rate * (self._lead(options, workload) + seconds)))
         bench.stack.generate(0, topic=dataset.detections, table_topic=dataset.locations)
         job = bench.job(system, workload, dataset, commit_ms=options.commit_interval, until_end=False)
         with bench.outputs(system, job):
-            result = self._run(bench, system, job, dataset)
+            result = self._run(bench, system, job, dataset, seconds)
             bench.check(system, job, dataset, result, live=True)
         bench.say(f"{result.workload} {system.name}: p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
                   f"{result.more['cpu_us_per_record']:.1f} CPU us a record, correct: {result.correct}")
         return result
 
-    def _run(self, bench, system, job, dataset):
-        options = bench.options
+    def _run(self, bench, system, job, dataset, seconds):
+        options, lead = bench.options, self._lead(bench.options, job.workload)
         load_binary = tool(options, "bench_load")
         worker = bench.start(system, job)
         wait_for(f"{system.name} to run", lambda: not worker.look() or system.started(worker, job), START_SECONDS, worker.seen)
         if worker.code is not None:
             raise Failure(f"{system.name} ended with {worker.code}\n{worker.seen()}")
-        reader = self._reader(bench, system, job)
+        reader = self._reader(bench, system, job, seconds)
         wait_for("the reader", lambda: "ready" in reader.output(), 30, reader.seen)
         load = Process(f"{job.application}-load", [
             load_binary, "--brokers", job.brokers, "--topic", dataset.detections, "--rate", options.rate,
-            "--seconds", options.warmup + options.seconds + 1], bench.stack.folder / f"{job.application}-load.log")
+            "--seconds", lead + seconds + 1], bench.stack.folder / f"{job.application}-load.log")
         bench.processes += [reader, load]
         # The warm-up fills caches and, in a JVM, compiles; then what the worker spends is counted.
-        self._sleep(worker, options.warmup)
+        self._sleep(worker, lead)
         cpu, broker = worker.cpu_now(), bench.broker_cpu()
-        self._sleep(worker, options.seconds)
+        self._sleep(worker, seconds)
         cpu, broker = worker.cpu_now() - cpu, bench.broker_cpu() - broker
-        measured = options.rate * options.seconds
+        measured = options.rate * seconds
         load.finish(60)
-        reader.finish(60 + (75 if job.workload == "w2" else 0))
+        reader.finish(60 + (WINDOW_SECONDS + 15 if job.workload == "w2" else 0))
         wait_for("the last records", lambda: bench.processed(job) >= self._written(load), 60, worker.seen)
         worker.stop()
         ages = json.loads(reader.output().splitlines()[-1])
@@ -90,7 +99,7 @@ class Latency:
                             "load_behind_ms": self._report(load)["worst_behind_ms"]})
 
     @staticmethod
-    def _reader(bench, system, job):
+    def _reader(bench, system, job, seconds):
         options = bench.options
         what = ["--topic", f"{job.prefix}enriched", "--field", "timestamp_detected"]
         warmup = options.warmup
@@ -98,10 +107,10 @@ class Latency:
             # Windows close once a minute; the first rows are of the first one. The load's records are in order, so time
             # passes a window as late as the system's allowances say and no later.
             what = ["--topic", f"{job.prefix}item_counts", "--field", "window_end", "--offset_ms", system.allowance_ms]
-            warmup = 0
+            warmup = (WARM_WINDOWS - 0.5) * WINDOW_SECONDS
         return Process(f"{job.application}-reader", [
-            tool(options, "bench_latency"), "--brokers", job.brokers, *what, "--warmup", warmup, "--seconds",
-            options.seconds], bench.stack.folder / f"{job.application}-reader.log")
+            tool(options, "bench_latency"), "--brokers", job.brokers, *what, "--warmup", warmup, "--seconds", seconds],
+            bench.stack.folder / f"{job.application}-reader.log")
 
     @staticmethod
     def _sleep(worker, seconds):

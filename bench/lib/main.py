@@ -9,6 +9,7 @@ import sys
 from backlog import Backlog
 from bench import Bench, tool
 from big import Big
+from burst import Burst
 from catch_up import CatchUp
 from jobs import Tidemark
 from ladder import Ladder
@@ -25,7 +26,7 @@ from stack import BINARY, Stack
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(), "scale": Scale(),
-                "ladder": Ladder(), "nexmark": Nexmark(), "big": Big()}
+                "ladder": Ladder(), "burst": Burst(), "nexmark": Nexmark(), "big": Big()}
 # What `all` leaves out takes long.
 USUAL = [name for name in MEASUREMENTS if name not in ("big",)]
 
