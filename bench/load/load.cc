@@ -33,8 +33,7 @@ class Load {
       : data_(Shape()),
         client_(NewClient(RD_KAFKA_PRODUCER, {{"bootstrap.servers", FLAGS_brokers},
                                               {"enable.idempotence", "true"},
-                                              // With 0 the client spins on a processor while its requests in flight
-                                              // are as many as may be, so whenever the broker pauses.
+                                              // With 0 the client spins on a processor whenever the broker pauses.
                                               {"linger.ms", "0.5"},
                                               {"socket.nagle.disable", "true"},
                                               {"compression.codec", "none"}})),
