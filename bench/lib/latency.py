@@ -33,6 +33,8 @@ class Latency:
 
     def measure(self, bench):
         workload = bench.options.latency_workload
+        if workload == "w2" and bench.options.seconds < WINDOW_SECONDS:
+            raise Failure(f"rows of W2 come once a minute: --seconds must be at least {WINDOW_SECONDS}")
         self._warm(bench)
         systems = [system for system in bench.systems if workload in system.workloads and system.name != "by-hand"]
         return [self.once(bench, system, workload, bench.options.seconds)

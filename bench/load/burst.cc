@@ -1,6 +1,7 @@
 // bench_burst: rows that are ready, written exactly once at a moment: what a window that closes can't be faster than. In
-// each round every producer has its share of the rows as bytes, waits for a moment that is the same for all, writes them
-// in a transaction and commits it. The moment, in milliseconds, stands in each row as window_end, for bench_latency.
+// each round every producer has its share of the rows as bytes, waits for a moment that is the same for all, and writes
+// them in one transaction or, so that a consumer has the first while others are written, in several. The moment, in
+// milliseconds, stands in each row as window_end, for bench_latency.
 #include <gflags/gflags.h>
 
 #include <string>
@@ -13,6 +14,7 @@ DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_string(topic, "item_counts", "topic to write to");
 DEFINE_int32(rows, 144'000, "rows of a round, of all producers together");
 DEFINE_int32(producers, 2, "transactional producers, each with a thread of its own");
+DEFINE_int32(transactions, 1, "transactions of each producer in a round, one after the other");
 DEFINE_int32(rounds, 6, "moments at which rows are written");
 DEFINE_int32(every_ms, 3'000, "time from one moment to the next");
 DEFINE_int32(first_ms, 3'000, "time until the first one");
@@ -49,7 +51,10 @@ class Burst {
       const int64_t left_us = moment_ms * 1'000 - WallUs();
       if (left_us < 0) Die("the rows weren't ready in time, see --every_ms");
       std::this_thread::sleep_for(std::chrono::microseconds(left_us));
-      Write();
+      for (int part = 0; part < FLAGS_transactions; ++part) {
+        if (part > 0) Check(rd_kafka_begin_transaction(client_.get()), "begin_transaction");
+        Write(part);
+      }
     }
   }
 
@@ -84,11 +89,13 @@ class Burst {
     }
   }
 
-  void Write() {
+  // One of the transactions, which share each partition's rows evenly.
+  void Write(int part) {
     for (size_t p = 0; p < messages_.size(); ++p) {
-      const auto count = static_cast<int>(messages_[p].size());
+      const auto share = [&](int parts) { return messages_[p].size() * parts / FLAGS_transactions; };
+      const auto count = static_cast<int>(share(part + 1) - share(part));
       const int taken = rd_kafka_produce_batch(topic_.get(), static_cast<int32_t>(p), RD_KAFKA_MSG_F_COPY,
-                                               messages_[p].data(), count);
+                                               messages_[p].data() + share(part), count);
       if (taken != count) Die("the client didn't take all rows");
     }
     Check(rd_kafka_flush(client_.get(), kTimeoutMs), "flush");
