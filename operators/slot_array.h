@@ -1,6 +1,6 @@
 // An array that grows at its end and never moves what is in it: in pieces, so that growing neither copies nor needs the
-// old and the new memory at once. Indexing costs one load more than a vector's, from a table that stays in the cache. What
-// GroupSet keeps its groups in. Not thread-safe.
+// old and the new memory at once. Indexing costs one load more than a vector's, from a table that stays in the cache.
+// What GroupSet keeps its groups in. Not thread-safe.
 #pragma once
 
 #include <cstddef>
