@@ -21,10 +21,15 @@ constexpr int64_t kTellUs = 10 * kSecond;
 }  // namespace
 
 ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink)
-    : runtime_(runtime), plan_(runtime.plan->sinks[static_cast<size_t>(sink)]), edge_(FeedOf(*runtime.plan, sink)) {}
+    : ParquetFeedSink(runtime, sink, [this] { return OpenLake(std::get<ParquetSinkSpec>(plan_.spec).path); }) {}
+
+ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener open_lake)
+    : runtime_(runtime),
+      plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
+      edge_(FeedOf(*runtime.plan, sink)),
+      open_lake_(std::move(open_lake)) {}
 
 ParquetFeedSink::~ParquetFeedSink() = default;
-
 
 absl::Status ParquetFeedSink::NewProducer() {
   producer_.reset();
@@ -47,7 +52,7 @@ absl::StatusOr<std::map<int32_t, Offset>> ParquetFeedSink::Assigned(const std::v
   unpublished_.clear();
   group_ = std::move(group);
   if (lake_ == nullptr) {
-    TM_ASSIGN_OR_RETURN(lake_, OpenLake(std::get<ParquetSinkSpec>(plan_.spec).path));
+    TM_ASSIGN_OR_RETURN(lake_, open_lake_());
   }
   TM_RETURN_IF_ERROR(NewProducer());
   std::vector<TopicPartition> feed;

@@ -4,6 +4,7 @@
 // again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,7 +20,12 @@ namespace tidemark {
 
 class ParquetFeedSink final : public FeedSink {
  public:
+  // Opens the lake; called again where that failed.
+  using LakeOpener = std::function<absl::StatusOr<std::unique_ptr<Lake>>()>;
+
   ParquetFeedSink(const Runtime& runtime, int sink);
+  // The same over another lake: the simulator, tests.
+  ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener open_lake);
   ~ParquetFeedSink() override;
 
   absl::StatusOr<std::map<int32_t, Offset>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
@@ -51,10 +57,10 @@ class ParquetFeedSink final : public FeedSink {
   absl::Status ProduceDecision(const std::map<int32_t, packed::Manifest>& manifests, Transaction* transaction);
   absl::Status PublishAll();
 
-
   const Runtime& runtime_;
   const SinkPlan& plan_;
   const Edge& edge_;
+  const LakeOpener open_lake_;
   std::unique_ptr<Lake> lake_;
   std::unique_ptr<Producer> producer_;
   std::shared_ptr<const GroupMetadata> group_;
