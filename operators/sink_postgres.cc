@@ -94,7 +94,7 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
                                  const std::vector<Batch>& batches, SinkFailures failures) {
   const auto epoch = epochs_.find(partition);
   if (epoch == epochs_.end()) {
-    return absl::FailedPreconditionError(absl::StrCat("sink ", sink_, ": partition ", partition, " was not acquired"));
+    return absl::InternalError(absl::StrCat("sink ", sink_, ": partition ", partition, " was not acquired"));
   }
   if (new_next <= expected_next) {
     return new_next == expected_next
@@ -120,7 +120,7 @@ absl::Status PostgresSink::TryWrite(int32_t partition, PostgresFence fence, int6
   TM_RETURN_IF_ERROR(session_->Begin());
   absl::Status status = [&]() -> absl::Status {
     TM_ASSIGN_OR_RETURN(const bool mine, session_->MoveFence(partition, fence, new_next));
-    if (!mine && !MutationActive(Mutation::kPostgresWithoutFence)) return absl::FailedPreconditionError("fenced");
+    if (!mine && !MutationActive(Mutation::kPostgresWithoutFence)) return absl::PermissionDeniedError("fenced");
     if (refusal == Refusal::kReturn) {
       TM_RETURN_IF_ERROR(WriteRows(rows));
     } else {
@@ -133,7 +133,7 @@ absl::Status PostgresSink::TryWrite(int32_t partition, PostgresFence fence, int6
   }();
   if (status.ok()) return Failpoint("sink_postgres.after_commit");
   session_->Rollback();
-  return absl::IsFailedPrecondition(status) ? ExplainFence(partition, fence, new_next) : status;
+  return absl::IsPermissionDenied(status) ? ExplainFence(partition, fence, new_next) : status;
 }
 
 // The fence row wasn't as expected: somebody else's, or this write was committed by an attempt whose answer got lost.
@@ -142,9 +142,9 @@ absl::Status PostgresSink::ExplainFence(int32_t partition, PostgresFence fence, 
   TM_ASSIGN_OR_RETURN(const PostgresFence now, session_->ReadFence(partition));
   if (now.epoch == fence.epoch && now.next_offset == new_next) return absl::OkStatus();
   if (now.epoch != fence.epoch) {
-    return absl::FailedPreconditionError(absl::StrCat("fenced: sink ", sink_, " partition ", partition,
-                                                      " has been taken over (epoch ", now.epoch, ", this worker's is ",
-                                                      fence.epoch, ")"));
+    return absl::PermissionDeniedError(absl::StrCat("fenced: sink ", sink_, " partition ", partition,
+                                                    " has been taken over (epoch ", now.epoch, ", this worker's is ",
+                                                    fence.epoch, ")"));
   }
   return absl::AbortedError(absl::StrCat("sink ", sink_, " partition ", partition, ": the database is at offset ",
                                          now.next_offset, ", expected ", fence.next_offset));

@@ -62,7 +62,7 @@ class PostgresSink {
   //   Unavailable         nothing is committed, or that isn't known: call again with the SAME arguments, after a pause
   //                       (any number of times; the message says why, without password). A write that was committed
   //                       by an attempt before is recognised
-  //   FailedPrecondition  fenced: another sink owns the partition; stop unless still assigned (then Acquire again)
+  //   PermissionDenied    fenced: another sink owns the partition; stop unless still assigned (then Acquire again)
   //   Aborted             the row's offset is neither of the two: Acquire again and seek
   // `failures` gets the refused rows before the commit and must make them durable before it returns (they can reach the
   // dead letters twice if the process dies in between, never not at all); its error aborts the write and is returned.

@@ -112,7 +112,7 @@ absl::StatusOr<LogPosition> LogPosition::Parse(std::string_view bytes) {
   if (bytes.size() < 1 + sizeof(numbers) || bytes[0] != kPositionVersion ||
       !position.record.ParseFromArray(bytes.data() + 1 + sizeof(numbers),
                                       static_cast<int>(bytes.size() - 1 - sizeof(numbers)))) {
-    return absl::FailedPreconditionError("the commit record on disk can't be read");
+    return absl::DataLossError("the commit record on disk can't be read");
   }
   std::memcpy(numbers, bytes.data() + 1, sizeof(numbers));
   position.next = numbers[0];

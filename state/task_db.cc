@@ -80,7 +80,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   }
   if (status.IsMemoryLimit()) return absl::ResourceExhaustedError(message);
   if (status.IsCorruption()) {
-    return absl::FailedPreconditionError(
+    return absl::DataLossError(
         absl::StrCat(message, "; delete the folder to have it restored from the changelog"));
   }
   if (status.IsIOError() || status.IsPathNotFound()) return absl::FailedPreconditionError(message);

@@ -1,15 +1,15 @@
-// Status macros and the meaning of codes. Every fallible function returns absl::Status or absl::StatusOr; the code says
-// what the caller should do:
+// Status macros, and Arrow's errors as ours. Every fallible function returns absl::Status or absl::StatusOr; the code
+// says what happened, and src/base/action.h what each code means and what is done about it. In short:
 //
-//   Aborted            drop what is not committed, reopen the tasks from their last commit, go on
-//   Unavailable        the other side is away: retry the call, with a pause
-//   Unknown            a commit whose outcome isn't known: reopen, the log will tell
-//   Cancelled          the producer was fenced: by a newer process, or because its transaction timed out. Whether the
-//                      membership still stands tells which
-//   FailedPrecondition another process has taken over (fenced), or what is on disk or in Kafka contradicts itself: stop
-//   InvalidArgument    the user's mistake (exit code 2)
-//   ResourceExhausted  disk or memory full: stop, state intact
-//   Internal           a defect of Tidemark: stop
+//   Unavailable, DeadlineExceeded                               it passes: the same again, with a pause
+//   Aborted, Unknown, Cancelled                                 go back to the last commit, and go on from there
+//   PermissionDenied, ResourceExhausted, Internal               stop; another start may help
+//   InvalidArgument, FailedPrecondition, OutOfRange, DataLoss   stop; another start would end the same way
+//
+// An error is given its code once, at the seam where it comes from (a client library, RocksDB, Arrow, a database), with
+// the name of the thing that it happened to.
+// The object that returned it is of no further use but for what its header says: what has failed is never finished, cut,
+// committed or published by somebody else later.
 #pragma once
 
 #include <string>

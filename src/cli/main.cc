@@ -18,6 +18,7 @@
 #include <glog/logging.h>
 
 #include "operators/lake.h"
+#include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/cli/describe.h"

@@ -2,7 +2,7 @@
 // implementations: librdkafka (src/kafka/rdkafka_*.cc) and the simulator's log (tests/sim). A conformance suite runs
 // the same scripts on both.
 //
-// Status codes follow src/base/status.h. Nothing here retries beyond what the client library does by itself.
+// Status codes follow src/base/action.h. Nothing here retries beyond what the client library does by itself.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +69,7 @@ class Consumer {
 
   virtual absl::Status Subscribe(const std::vector<std::string>& topics) = 0;
   // Waits at most `max_wait_us` for the first record or event; returns what is there, at most about `max_records`.
-  // FailedPrecondition: fenced, another process uses this group.instance.id. Unavailable: all brokers are away (the
+  // PermissionDenied: fenced, another process uses this group.instance.id. Unavailable: all brokers are away (the
   // library keeps trying; poll again). OutOfRange: a position lies outside the log (auto.offset.reset is `error`).
   virtual absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) = 0;
   // Any thread may call: a Poll that waits, or else the next one, doesn't wait any longer, and may return nothing.
@@ -110,9 +110,9 @@ enum class CommitOutcome {
   kFenced,   // another producer with the same transactional.id has taken over
 };
 
-// A transactional producer. Used by one thread. Any error from Produce, Flush or SendOffsets means: Abort.
-// FailedPrecondition: fenced. Aborted: retry after an abort. InvalidArgument: would recur (record too large, not
-// authorized, unknown topic): stop, naming the cause. Unavailable, DeadlineExceeded: abort, pause, retry.
+// A transactional producer. Used by one thread. Any error from Produce, Flush or SendOffsets means: Abort. Cancelled:
+// fenced, or timed out. Aborted: retry after an abort. InvalidArgument: would recur (record too large, not authorized,
+// unknown topic): stop, naming the cause. Unavailable, DeadlineExceeded: abort, pause, retry.
 class Producer {
  public:
   virtual ~Producer() = default;
@@ -127,7 +127,7 @@ class Producer {
   // Offsets (first, behind the last) of the records that this transaction wrote to a partition with Produce, known
   // after Flush; nothing where it wrote none, or where ProducerOptions::written_topics doesn't name the topic.
   virtual std::optional<std::pair<Offset, Offset>> Written(const TopicPartition& partition) const = 0;
-  // FailedPrecondition: the group's member is fenced. Cancelled: this producer is.
+  // PermissionDenied: the group's member is fenced. Cancelled: this producer is.
   virtual absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) = 0;
   virtual CommitOutcome Commit(std::string* error) = 0;
   virtual absl::Status Abort() = 0;

@@ -145,11 +145,12 @@ absl::Status FromError(rd_kafka_resp_err_t code, const std::string& text, const 
   switch (code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
       return absl::OkStatus();
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+      return absl::PermissionDeniedError(message);
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
     case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
-    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
-      return absl::FailedPreconditionError(message);
+      return absl::CancelledError(message);
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
       return absl::OutOfRangeError(message);
@@ -196,12 +197,16 @@ absl::Status FromError(rd_kafka_resp_err_t code, const std::string& text, const 
   }
 }
 
+bool SaysMoreThanItsState(const absl::Status& status) {
+  return absl::IsPermissionDenied(status) || absl::IsCancelled(status) || absl::IsInvalidArgument(status);
+}
+
 absl::Status FromFatal(rd_kafka_t* rk, rd_kafka_resp_err_t code, const std::string& text, const std::string& what) {
   char fatal[512];
   const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(rk, fatal, sizeof fatal);
   if (cause == RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, text, what);
   absl::Status status = FromError(cause, fatal, what);
-  if (absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status)) return status;
+  if (SaysMoreThanItsState(status)) return status;
   // The instance has failed for good, for a reason that says nothing against a new one.
   return absl::UnknownError(absl::StrCat(std::string(status.message()), "; a new client is needed"));
 }

@@ -87,6 +87,9 @@ absl::Status FromError(rd_kafka_resp_err_t code, const std::string& text, const 
 inline absl::Status FromError(rd_kafka_resp_err_t code, const std::string& what) {
   return FromError(code, rd_kafka_err2str(code), what);
 }
+// True for errors whose code is the message, whatever the instance or its transaction is to do next: fenced, or would
+// recur.
+bool SaysMoreThanItsState(const absl::Status& status);
 // Asks for the underlying error where `code` says no more than that the instance has failed for good.
 absl::Status FromFatal(rd_kafka_t* rk, rd_kafka_resp_err_t code, const std::string& text, const std::string& what);
 

@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/action.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_fetch.h"
@@ -88,7 +89,7 @@ absl::Status RdProducer::FromTransaction(Error error, const std::string& action)
   const std::string text = rd_kafka_error_string(error.get());
   if (rd_kafka_error_is_fatal(error.get())) return FromFatal(handle_->rk(), code, text, What(action));
   absl::Status status = FromError(code, text, What(action));
-  if (absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status)) return status;
+  if (SaysMoreThanItsState(status)) return status;
   if (rd_kafka_error_txn_requires_abort(error.get())) return absl::AbortedError(std::string(status.message()));
   return status;
 }
@@ -306,13 +307,9 @@ absl::Status RdProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets,
     return absl::AbortedError(absl::StrCat(What("sending offsets"), ": the assignment is lost, ", group.ToString()));
   }
   TM_ASSIGN_OR_RETURN(const PartitionList list, NewOffsetList(offsets));
-  Error failure(
-      rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(), kTransactionTimeoutMs));
-  const bool member_fenced =
-      failure != nullptr && rd_kafka_error_code(failure.get()) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
-  const absl::Status status = FromTransaction(std::move(failure), "sending offsets");
-  if (absl::IsFailedPrecondition(status) && !member_fenced) return absl::CancelledError(status.message());
-  return status;
+  return FromTransaction(Error(rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(),
+                                                                    kTransactionTimeoutMs)),
+                         "sending offsets");
 }
 
 CommitOutcome RdProducer::Commit(std::string* error) {
@@ -326,7 +323,7 @@ CommitOutcome RdProducer::Commit(std::string* error) {
     const bool abortable = rd_kafka_error_txn_requires_abort(failure.get());
     const absl::Status status = FromTransaction(std::move(failure), "committing");
     if (error != nullptr) *error = std::string(status.message());
-    if (absl::IsFailedPrecondition(status)) return CommitOutcome::kFenced;
+    if (ActionFor(status) == Action::kAwaitMembership) return CommitOutcome::kFenced;
     return abortable && !fatal ? CommitOutcome::kAborted : CommitOutcome::kUnknown;
   }
 }

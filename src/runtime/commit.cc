@@ -86,7 +86,7 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
   TM_RETURN_IF_ERROR(Failpoint("commit.before_prepare"));
   for (Task* task : tasks) TM_RETURN_IF_ERROR(Annotate(task->PrepareCommit(), task->id().ToString()));
   TM_RETURN_IF_ERROR(Failpoint("commit.before_flush"));
-  TM_RETURN_IF_ERROR(FencedAsCancelled(producer->Flush()));
+  TM_RETURN_IF_ERROR(producer->Flush());
   TM_RETURN_IF_ERROR(Failpoint("commit.after_flush"));
   std::vector<OffsetToCommit> offsets;
   for (const Task* task : tasks) task->AppendOffsets(&offsets);
@@ -137,7 +137,7 @@ absl::StatusOr<bool> CommitPipeline::Abort() {
        {std::exchange(undone_, nullptr), transaction_->open() ? transaction_->producer() : nullptr}) {
     if (producer == nullptr) continue;
     aborted = true;
-    TM_RETURN_IF_ERROR(FencedAsCancelled(producer->Abort()));
+    TM_RETURN_IF_ERROR(producer->Abort());
   }
   transaction_->Reset();
   return aborted;

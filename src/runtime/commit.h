@@ -73,7 +73,7 @@ class CommitPipeline {
   // When steps 4 and 5 of the commit in flight began, monotonic; 0: there is none. Any thread may call.
   int64_t deciding_since_us() const { return deciding_since_us_.load(std::memory_order_relaxed); }
   // Step 6, once the commit in flight is decided; waits for that at most `max_wait_us`. False: not yet. Aborted,
-  // Unavailable: not committed. Unknown: the log will tell. Cancelled: the producer is fenced. FailedPrecondition: the
+  // Unavailable: not committed. Unknown: the log will tell. Cancelled: the producer is fenced. PermissionDenied: the
   // membership is. After an error: Abort, and reopen.
   absl::StatusOr<bool> Finish(int64_t max_wait_us);
 

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/runtime/dead_letter.h"
@@ -175,9 +176,7 @@ absl::Status ParquetFeedSink::Cut() {
   const absl::Status decided = Decide(manifests);
   if (!decided.ok()) {
     // Whether it was decided or not, the next Assigned reads it from the log.
-    return absl::IsFailedPrecondition(decided) || absl::IsInvalidArgument(decided)
-               ? decided
-               : absl::AbortedError(decided.message());
+    return Recoverable(decided) ? absl::AbortedError(decided.message()) : decided;
   }
   unpublished_ = std::move(manifests);
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.after_decision"));
@@ -198,7 +197,7 @@ absl::Status ParquetFeedSink::Decide(const std::map<int32_t, packed::Manifest>& 
       (void)producer_->Abort();
       return absl::AbortedError("commit: " + error);
     case CommitOutcome::kUnknown: return absl::UnknownError("commit: " + error);
-    case CommitOutcome::kFenced: return absl::FailedPreconditionError("commit: " + error);
+    case CommitOutcome::kFenced: return absl::CancelledError("commit: " + error);
   }
   for (auto& [partition, part] : parts_) {
     part.committed = part.reached;

@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 
@@ -40,7 +41,7 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
   absl::Status status;
   if (!polled.ok()) {
-    status = absl::IsUnavailable(polled.status()) ? absl::OkStatus() : polled.status();
+    status = ActionFor(polled.status()) == Action::kRetry ? absl::OkStatus() : polled.status();
   } else if (polled->rebalance) {
     status = OnRebalance(*polled->rebalance);
   } else if (!running_) {
@@ -140,13 +141,12 @@ absl::Status SinkThread::WritePending() {
   return absl::OkStatus();
 }
 
-// Unavailable: the same again after a pause, which grows; meanwhile nothing more is fetched, and the group goes on
-// being polled. Aborted, Unknown: take over anew. Other errors are final.
+// The same again after a pause, which grows (meanwhile nothing more is fetched, and the group goes on being polled), or
+// take over anew, or the end: as the table of errors has it (src/base/action.h).
 absl::Status SinkThread::Handle(const absl::Status& status) {
   if (status.ok()) return status;
-  const bool again = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-  const bool anew = absl::IsAborted(status) || absl::IsUnknown(status);
-  if (!again && !anew) return status;
+  if (!Recoverable(status)) return status;
+  const bool anew = ActionFor(status) != Action::kRetry;
   ++failures_;
   retry_at_us_ = runtime_.clock->MonotonicUs() +
                  std::min<int64_t>(5 * kSecond, 20 * kMillisecond << std::min(failures_, 10));

@@ -6,6 +6,7 @@
 #include <absl/strings/str_format.h>
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 
@@ -99,7 +100,7 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
   if (const absl::Status gathered = GatherWhileDeciding(); !gathered.ok()) return Recover(gathered);
   absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
   if (!polled.ok()) {
-    if (absl::IsUnavailable(polled.status())) {
+    if (ActionFor(polled.status()) == Action::kRetry) {
       LOG_EVERY_N(WARNING, 100) << transactional_id_ << ": " << polled.status().message();
       Publish(false);
       return absl::OkStatus();
@@ -233,11 +234,6 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
   return true;
 }
 
-bool StreamThread::Retryable(const absl::Status& status) {
-  return absl::IsAborted(status) || absl::IsUnavailable(status) || absl::IsUnknown(status) ||
-         absl::IsDeadlineExceeded(status) || absl::IsCancelled(status);
-}
-
 absl::Status StreamThread::AbortTransaction() {
   const absl::StatusOr<bool> aborted = pipeline_.Abort();
   if (aborted.ok() && !*aborted) return absl::OkStatus();
@@ -251,25 +247,27 @@ absl::Status StreamThread::AbortTransaction() {
   return NewProducers();
 }
 
+absl::Status StreamThread::ReadyProducersAfter(const absl::Status& cause) {
+  switch (ActionFor(cause)) {
+    case Action::kAwaitMembership: return DropProducers();
+    case Action::kReplaceClients: return NewProducers();
+    default: return AbortTransaction();
+  }
+}
+
 // Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again.
 absl::Status StreamThread::Recover(const absl::Status& cause) {
   if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
     for (const auto& task : tasks_) kept_[task->id()] = task->ReleaseState();
   }
   DropTasks();
-  if (!Retryable(cause)) {
+  if (!Recoverable(cause)) {
     (void)AbortTransaction();  // so that readers needn't wait for its time-out
     return cause;
   }
   LOG(WARNING) << transactional_id_ << ": back to the last commit: " << cause;
-  absl::Status status;
-  if (absl::IsCancelled(cause)) {
-    status = DropProducers();
-  } else {
-    status = absl::IsUnknown(cause) ? NewProducers() : AbortTransaction();
-  }
-  if (!status.ok()) {
-    if (!Retryable(status)) return status;
+  if (const absl::Status ready = ReadyProducersAfter(cause); !ready.ok()) {
+    if (!Recoverable(ready)) return ready;
     (void)DropProducers();  // ContinueOpening makes others
   }
   ++failures_;

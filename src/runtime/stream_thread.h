@@ -94,8 +94,7 @@ class StreamThread {
   absl::Status CommitIfDue();
   absl::Status BeginCommit();
   absl::StatusOr<bool> FinishCommit(int64_t max_wait_us);
-  // An error after which going back to the last commit helps.
-  static bool Retryable(const absl::Status& status);
+  absl::Status ReadyProducersAfter(const absl::Status& cause);
   absl::Status Recover(const absl::Status& cause);
   absl::Status AbortTransaction();
   void DropTasks();

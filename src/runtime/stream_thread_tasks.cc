@@ -3,6 +3,7 @@
 
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/runtime/stream_thread.h"
 
@@ -52,11 +53,9 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
     status = BeginCommit();
     if (status.ok()) status = FinishCommit(Decider::kForever).status();
   }
-  if (!status.ok() && Retryable(status)) {
+  if (!status.ok() && Recoverable(status)) {
     LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
-    status = absl::IsUnknown(status)     ? NewProducers()
-             : absl::IsCancelled(status) ? DropProducers()
-                                         : AbortTransaction();
+    status = ReadyProducersAfter(status);
   } else if (status.ok()) {
     status = AbortTransaction();
   }

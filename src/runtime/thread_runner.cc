@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/status.h"
 
 namespace tidemark {
@@ -30,7 +31,8 @@ absl::Status ThreadRunner::Run() {
   while (!stop_->load(std::memory_order_relaxed)) {
     const absl::Status started = loop_.start();
     if (started.ok()) break;
-    if (!absl::IsUnavailable(started) && !absl::IsAborted(started)) return started;
+    // Who is fenced while it begins gives way: a newer process is beginning too.
+    if (!Recoverable(started) || ActionFor(started) == Action::kAwaitMembership) return started;
     LOG(WARNING) << loop_.name << ": " << started << "; trying again";
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }

@@ -17,7 +17,7 @@ class ThreadRunner {
  public:
   struct Loop {
     std::string name;
-    std::function<absl::Status()> start;  // Unavailable: tried again
+    std::function<absl::Status()> start;  // tried again after an error that passes (src/base/action.h)
     std::function<absl::Status()> step;
     std::function<absl::Status()> stop;
   };

@@ -4,13 +4,9 @@
 
 namespace tidemark {
 
-absl::Status FencedAsCancelled(const absl::Status& status) {
-  return absl::IsFailedPrecondition(status) ? absl::CancelledError(status.message()) : status;
-}
-
 absl::Status Transaction::BeginIfClosed() {
   if (open_) return absl::OkStatus();
-  TM_RETURN_IF_ERROR(FencedAsCancelled(producer_->Begin()));
+  TM_RETURN_IF_ERROR(producer_->Begin());
   open_ = true;
   return absl::OkStatus();
 }
@@ -21,7 +17,7 @@ absl::Status Transaction::Produce(const std::string& topic, const std::vector<Ou
   for (const OutRecord& record : records) {
     bytes_ += static_cast<int64_t>(64 + record.key.value_or("").size() + record.value.value_or("").size());
   }
-  return FencedAsCancelled(producer_->Produce(topic, records));
+  return producer_->Produce(topic, records);
 }
 
 }  // namespace tidemark

@@ -17,10 +17,6 @@
 
 namespace tidemark {
 
-// A producer's FailedPrecondition is its fencing; Cancelled, so that it isn't taken for a contradiction in state or a
-// lost membership (src/base/status.h).
-absl::Status FencedAsCancelled(const absl::Status& status);
-
 class Transaction {
  public:
   // `byte_bound`: what one transaction should carry at most; Full() says that it is reached.

@@ -11,6 +11,7 @@
 #include <absl/strings/str_format.h>
 #include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/clock.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
@@ -341,11 +342,6 @@ class Worker {
 };
 
 }  // namespace
-
-int ExitCode(const absl::Status& status) {
-  if (status.ok()) return 0;
-  return absl::IsInvalidArgument(status) ? 2 : 1;
-}
 
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options) { return Worker(plan, options).Run(); }
 

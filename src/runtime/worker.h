@@ -29,9 +29,6 @@ struct WorkerOptions {
   std::function<void(const std::string&)> report;
 };
 
-// The process's exit code: 0 done, 1 failed, 2 the user's mistake.
-int ExitCode(const absl::Status& status);
-
 // Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake,
 // nothing was changed. Others: a failure; state is intact and the next start goes on from the last commit.
 //

@@ -44,9 +44,9 @@ const ConformanceScript kScripts[] = {
     {SCRIPT(ANewOwnerAbortsAndFencesTheOld),
      "start 0 stable 2 high 2\n"
      "commit of the old: fenced\n"
-     "abort of the old: FAILED_PRECONDITION\n"
+     "abort of the old: CANCELLED\n"
      "2=new end 4\n"
-     "flush of a fenced producer: FAILED_PRECONDITION\n"
+     "flush of a fenced producer: CANCELLED\n"
      "2=new end 4\n",
      false},
     {SCRIPT(WrittenTellsTheOffsetsOfATransaction),
@@ -138,9 +138,9 @@ const ConformanceScript kScripts[] = {
      "commit: committed\n",
      false},
     {SCRIPT(ASecondProcessWithTheSameInstanceIdWins),
-     "the older: FAILED_PRECONDITION\n"
-     "and again: FAILED_PRECONDITION\n"
-     "offsets of the older: FAILED_PRECONDITION\n"
+     "the older: PERMISSION_DENIED\n"
+     "and again: PERMISSION_DENIED\n"
+     "offsets of the older: PERMISSION_DENIED\n"
      "abort: OK\n"
      "close: OK\n",
      false},

@@ -67,7 +67,7 @@ bool SimCluster::Process::alive() const {
 }
 
 absl::Status SimCluster::Process::Dead() const {
-  return absl::FailedPreconditionError(absl::StrCat("worker ", worker_, " is dead"));
+  return absl::PermissionDeniedError(absl::StrCat("worker ", worker_, " is dead"));
 }
 
 absl::Status SimCluster::Process::Ask(SimCall call, bool after) {

@@ -5,7 +5,7 @@
 //
 // A test owns the cluster and plays the scheduler: it steps its workers one after the other, each through the client it
 // got from NewClient, and advances the clock. A worker is a process: Kill ends it, at a call of the hook's choosing or
-// between two; from then on all its clients answer FailedPrecondition, and NewClient starts its next incarnation.
+// between two; from then on all its clients answer PermissionDenied, and NewClient starts its next incarnation.
 //
 // What differs from real time: a call never waits. A Poll that finds nothing, and a Committed that would wait, advance
 // the clock instead (see `waits_advance_clock`). A process that lives beats for its group memberships all by itself, as

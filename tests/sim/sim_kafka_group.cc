@@ -77,7 +77,7 @@ absl::Status SimGroups::CheckCommit(const MemberIdentity& who) const {
   }
   switch (StandingOf(who)) {
     case Standing::kFenced:
-      return absl::FailedPreconditionError(absl::StrCat("member '", who.instance_id, "' of group '", who.group,
+      return absl::PermissionDeniedError(absl::StrCat("member '", who.instance_id, "' of group '", who.group,
                                                         "' is fenced: another one uses this instance id"));
     case Standing::kUnknown:
       return absl::AbortedError(absl::StrCat("unknown member '", who.member_id, "' of group '", who.group, "'"));

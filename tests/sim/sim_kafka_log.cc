@@ -75,7 +75,7 @@ absl::Status SimLog::CheckSession(const std::string& transactional_id, ProducerS
   const auto found = transactions_.find(transactional_id);
   if (found == transactions_.end() || found->second.session.id != session.id ||
       found->second.session.epoch != session.epoch) {
-    return absl::FailedPreconditionError(
+    return absl::CancelledError(
         absl::StrCat("producer '", transactional_id, "' is fenced: its epoch ", session.epoch, " is over"));
   }
   return absl::OkStatus();

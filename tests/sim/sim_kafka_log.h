@@ -78,7 +78,7 @@ class SimLog {
 
   // Aborts or completes what an older owner left, and fences it.
   ProducerSession InitProducer(const std::string& transactional_id, int64_t now_us);
-  // FailedPrecondition: fenced. InvalidArgument: no such partition, or too large.
+  // Cancelled: fenced. InvalidArgument: no such partition, or too large.
   absl::StatusOr<Offset> Append(const std::string& transactional_id, ProducerSession session, const TopicPartition& tp,
                                 SimRecord record, int64_t now_us);
   absl::Status AddOffsets(const std::string& transactional_id, ProducerSession session, const std::string& group,

@@ -22,13 +22,14 @@ absl::Status SimProducer::Expect(State state, const char* call) const {
   if (state_ == state) return absl::OkStatus();
   const std::string what = absl::StrCat(call, " on producer '", options_.transactional_id, "'");
   if (state_ == State::kBroken) return absl::AbortedError(absl::StrCat(what, ": its transaction must be aborted"));
-  if (state_ == State::kDead) return absl::FailedPreconditionError(absl::StrCat(what, ": it must be replaced"));
+  if (state_ == State::kDead) return absl::CancelledError(absl::StrCat(what, ": it must be replaced"));
   return absl::InternalError(absl::StrCat(what, ": in the wrong state"));
 }
 
 absl::Status SimProducer::Failed(absl::Status status) {
   if (status.ok()) return status;
-  state_ = absl::IsFailedPrecondition(status) ? State::kDead : State::kBroken;
+  const bool dead = absl::IsCancelled(status) || absl::IsPermissionDenied(status);  // fenced, or its process is dead
+  state_ = dead ? State::kDead : State::kBroken;
   return status;
 }
 
@@ -98,11 +99,8 @@ std::optional<std::pair<Offset, Offset>> SimProducer::Written(const TopicPartiti
 }
 
 absl::Status SimProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) {
-  const auto cancelled = [](const absl::Status& status) {
-    return absl::IsFailedPrecondition(status) ? absl::CancelledError(status.message()) : status;
-  };
   if (auto status = process_->Enter(SimCall::kSendOffsets, true); !status.ok()) return Failed(status);
-  TM_RETURN_IF_ERROR(cancelled(Expect(State::kOpen, "SendOffsets")));
+  TM_RETURN_IF_ERROR(Expect(State::kOpen, "SendOffsets"));
   for (const OffsetToCommit& o : offsets) {
     if (o.offset < 0)
       return Failed(absl::InternalError(absl::StrCat("sending a negative offset of ", ToString(o.partition))));
@@ -118,7 +116,7 @@ absl::Status SimProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets
   if (auto status = cluster_->log().AddOffsets(options_.transactional_id, session_, metadata->who().group, offsets,
                                                cluster_->clock().MonotonicUs());
       !status.ok()) {
-    return cancelled(Failed(status));
+    return Failed(status);
   }
   return Failed(process_->Leave(SimCall::kSendOffsets, true));
 }

@@ -119,9 +119,9 @@ TEST_F(SimKafkaTest, ACrashAfterACommitHasCommitted) {
   EXPECT_EQ(producer->Commit(nullptr), CommitOutcome::kUnknown);
   EXPECT_EQ(CommittedValues(), "a ");
   EXPECT_FALSE(cluster_->Alive(0));
-  EXPECT_TRUE(absl::IsFailedPrecondition(producer->Abort()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(clients_[0]->NewProducer({}).status()));
-  EXPECT_TRUE(absl::IsFailedPrecondition(clients_[0]->admin().Describe({"t"}).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(producer->Abort()));
+  EXPECT_TRUE(absl::IsPermissionDenied(clients_[0]->NewProducer({}).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(clients_[0]->admin().Describe({"t"}).status()));
 }
 
 TEST_F(SimKafkaTest, ACrashBeforeACommitLeavesATransactionThatTheNextOwnerAborts) {
@@ -200,7 +200,7 @@ TEST_F(SimKafkaTest, ATransactionThatTimesOutFencesItsProducer) {
   ASSERT_TRUE(WriteOne(producer.get(), "a").ok());
   clock_.Advance(10'000'000);
   EXPECT_EQ(producer->Commit(nullptr), CommitOutcome::kFenced);
-  EXPECT_TRUE(absl::IsFailedPrecondition(producer->Abort()));
+  EXPECT_TRUE(absl::IsCancelled(producer->Abort()));
   EXPECT_EQ(CommittedValues(), "");
   EXPECT_EQ(cluster_->log().transactions_timed_out(), 1);
 }

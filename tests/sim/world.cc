@@ -10,6 +10,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include "src/base/action.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
 #include "src/plan/planner.h"
@@ -262,8 +263,7 @@ struct WorkerProcess {
     // What ends a process in the ordinary course of faults: being fenced, or a broker that is away at the start.
     static bool Expected(const absl::Status& status) {
       if (absl::StrContains(status.ToString(), "must come from the same commit")) return false;
-      return absl::IsFailedPrecondition(status) || absl::IsUnavailable(status) || absl::IsAborted(status) ||
-             absl::IsUnknown(status);
+      return absl::IsPermissionDenied(status) || Recoverable(status);
     }
 
     void Crash(int w, const char* where) {

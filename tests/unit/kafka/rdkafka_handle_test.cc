@@ -48,8 +48,8 @@ TEST(KafkaClientStart, ARefusedPropertyIsToldBeforeAnyBrokerIsAsked) {
 TEST(KafkaErrors, TheCodeSaysWhatToDo) {
   const auto code = [](rd_kafka_resp_err_t e) { return FromError(e, "x").code(); };
   EXPECT_EQ(code(RD_KAFKA_RESP_ERR_NO_ERROR), absl::StatusCode::kOk);
-  EXPECT_EQ(code(RD_KAFKA_RESP_ERR__FENCED), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(code(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR__FENCED), absl::StatusCode::kCancelled);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(code(RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION), absl::StatusCode::kAborted);
   EXPECT_EQ(code(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET), absl::StatusCode::kOutOfRange);

@@ -236,7 +236,7 @@ TEST_F(PostgresSinkTest, AnOlderOwnerIsFenced) {
   ASSERT_EQ(fence->epoch, 2);
   ASSERT_EQ(fence->next_offset, 10);
   const absl::Status fenced = Write(*zombie, 10, 20, {Rows(schema_, R"([[2, "zombie"]])")});
-  EXPECT_TRUE(absl::IsFailedPrecondition(fenced)) << fenced;
+  EXPECT_TRUE(absl::IsPermissionDenied(fenced)) << fenced;
   ASSERT_TRUE(Write(*successor, 10, 20, {Rows(schema_, R"([[2, "successor"]])")}).ok());
   EXPECT_THAT(Table(), ElementsAre("1|zombie", "2|successor"));
   EXPECT_TRUE(absl::IsAborted(Write(*successor, 15, 30, {})));
@@ -251,7 +251,7 @@ TEST_F(PostgresSinkTest, PartitionsAndSinksHaveFencesOfTheirOwn) {
   ASSERT_EQ((*other)->Acquire(0)->epoch, 1);
   EXPECT_TRUE(Write(*sink, -1, 1, {Rows(schema_, R"([[1, "a"]])")}).ok());
   sink->Release(0);
-  EXPECT_TRUE(absl::IsFailedPrecondition(Write(*sink, 1, 2, {})));
+  EXPECT_TRUE(absl::IsInternal(Write(*sink, 1, 2, {})));
 }
 
 TEST_F(PostgresSinkTest, AWriteWhoseCommitWasNotAnsweredIsRecognised) {
