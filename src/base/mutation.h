@@ -13,8 +13,9 @@ enum class Mutation : uint8_t {
   kChangelogOutsideTransaction,  // changelog records are written by a producer without a transaction
   kGroupMetadataFetchedFresh,    // send_offsets takes the group's metadata of the moment, not that of the assignment
   kPostgresWithoutFence,         // the sink writes without looking at its epoch and next offset
+  kResumeWithoutSeek,            // a resumed partition goes on where the client library believes to stand
 };
-inline constexpr int kMutationCount = 6;
+inline constexpr int kMutationCount = 7;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

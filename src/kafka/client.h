@@ -69,8 +69,11 @@ class Consumer {
 
   virtual absl::Status Subscribe(const std::vector<std::string>& topics) = 0;
   // Waits at most `max_wait_us` for the first record or event; returns what is there, at most about `max_records`.
-  // PermissionDenied: fenced, another process uses this group.instance.id. Unavailable: all brokers are away (the
-  // library keeps trying; poll again). OutOfRange: a position lies outside the log (auto.offset.reset is `error`).
+  // PermissionDenied: fenced, another process uses this group.instance.id. Unavailable: all brokers are away, or a
+  // partition can't be read (the client keeps trying; poll again). OutOfRange: a position lies outside the log
+  // (auto.offset.reset is `error`). What a partition can't be read for and doesn't pass within
+  // ConsumerOptions::patience_us is told as what it is: DataLoss where records are damaged, FailedPrecondition where
+  // the topic was deleted or its records have an unknown format. Nothing behind such a place is ever handed out.
   virtual absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) = 0;
   // Any thread may call: a Poll that waits, or else the next one, doesn't wait any longer, and may return nothing.
   virtual void Wake() = 0;
@@ -97,6 +100,9 @@ class Consumer {
   virtual Offset KnownEnd(const TopicPartition& partition) const = 0;
   // Non-transactional commit, synchronous (external sinks).
   virtual absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) = 0;
+
+  // Which partition can't be read now, why and since when; empty where all can. For people to read.
+  virtual std::string Trouble() const { return ""; }
 
   // Bytes and records waiting in the client's queues may be dropped. With `leave_group` the static membership is given
   // up (scale-in); without, the member comes back under the same id (rolling restart).
@@ -135,6 +141,7 @@ class Producer {
 
 struct TopicInfo {
   int32_t partitions = 0;
+  std::string id;  // a topic that was deleted and made again has another one; empty: the brokers tell none
 };
 
 struct TopicToCreate {
@@ -156,6 +163,11 @@ class Admin {
   virtual absl::StatusOr<Offset> LogStart(const TopicPartition& partition) = 0;
   // The end: the high watermark (read_uncommitted) or the last stable offset (read_committed).
   virtual absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) = 0;
+  // The same of many partitions, by one request to each of their leaders. Those that can't be answered for now, as
+  // without a leader, and those that don't exist are missing from the answer. Unavailable where nobody answered.
+  virtual absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& partitions) = 0;
+  virtual absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>& partitions,
+                                                                   Isolation isolation) = 0;
   // The first offset whose record is not older; LogEnd where there is none.
   virtual absl::StatusOr<Offset> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) = 0;
   // Trims the log before the offset.
@@ -171,6 +183,7 @@ struct ConsumerOptions {
   Isolation isolation = Isolation::kReadCommitted;
   std::string client_id;
   int64_t queue_bytes = int64_t{32} << 20;  // what the client may prefetch
+  int64_t patience_us = 60'000'000;         // how long an error of one partition may last before it is final
 };
 
 struct ProducerOptions {

@@ -7,6 +7,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/kafka/rdkafka_newer.h"
 
 namespace tidemark::rdkafka {
 namespace {
@@ -14,6 +15,9 @@ namespace {
 constexpr int kConnectTimeoutMs = 10'000;
 constexpr int kRequestTimeoutMs = 10'000;
 constexpr int kCreateTimeoutMs = 30'000;
+constexpr int kListTimeoutMs = 5'000;
+// How an id is written that a broker older than 2.8 doesn't have.
+constexpr std::string_view kNoId = "AAAAAAAAAAAAAAAAAAAAAA";
 
 std::vector<Property> Properties(Isolation isolation) {
   return {
@@ -84,6 +88,7 @@ absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& setti
     const rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, nullptr, &metadata, 1'000);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       rd_kafka_metadata_destroy(metadata);
+      admin->committed_->Detach();
       return admin;
     }
     rd_kafka_poll(rk, 10);  // brings the errors
@@ -100,13 +105,31 @@ absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& setti
 
 absl::StatusOr<std::map<std::string, TopicInfo>> RdAdmin::Describe(const std::vector<std::string>& topics) {
   std::map<std::string, TopicInfo> infos;
-  for (const std::string& topic : topics) {
-    TM_ASSIGN_OR_RETURN(const Described described, DescribeOne(rk(Isolation::kReadCommitted), topic));
-    if (described.error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
-    if (described.error != RD_KAFKA_RESP_ERR_NO_ERROR && described.error != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
-      return FromError(described.error, absl::StrCat("describing topic '", topic, "'"));
+  if (topics.empty()) return infos;
+  rd_kafka_t* client = rk(Isolation::kReadCommitted);
+  std::vector<const char*> names;
+  for (const std::string& topic : topics) names.push_back(topic.c_str());
+  rd_kafka_TopicCollection_t* asked = rd_kafka_TopicCollection_of_topic_names(names.data(), names.size());
+  const auto destroy = absl::MakeCleanup([asked] { rd_kafka_TopicCollection_destroy(asked); });
+  const AdminOptions options =
+      NewOptions(client, static_cast<rd_kafka_admin_op_t>(kAdminOpDescribeTopics), kListTimeoutMs);
+  const Queue queue(rd_kafka_queue_new(client));
+  rd_kafka_DescribeTopics(client, asked, options.get(), queue.get());
+  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), "describing topics"));
+  size_t count = 0;
+  const auto* results =
+      rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event.get()), &count);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string topic = rd_kafka_TopicDescription_name(results[i]);
+    const rd_kafka_resp_err_t code = rd_kafka_error_code(rd_kafka_TopicDescription_error(results[i]));
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+      return FromError(code, absl::StrCat("describing topic '", topic, "'"));
     }
-    infos[topic].partitions = described.partitions;
+    size_t partitions = 0;
+    rd_kafka_TopicDescription_partitions(results[i], &partitions);
+    const std::string_view id = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(results[i]));
+    infos[topic] = {static_cast<int32_t>(partitions), id.starts_with(kNoId) ? "" : std::string(id)};
   }
   return infos;
 }
@@ -194,6 +217,49 @@ absl::StatusOr<Offset> RdAdmin::LogEnd(const TopicPartition& partition, Isolatio
   return range.second;
 }
 
+absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::ListOffsets(const std::vector<TopicPartition>& partitions,
+                                                                      int64_t spec, Isolation isolation,
+                                                                      const std::string& what) {
+  std::map<TopicPartition, Offset> offsets;
+  if (partitions.empty()) return offsets;
+  rd_kafka_t* client = rk(isolation);
+  const PartitionList list = NewPartitionList(partitions);
+  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = spec;
+  const AdminOptions options =
+      NewOptions(client, static_cast<rd_kafka_admin_op_t>(kAdminOpListOffsets), kListTimeoutMs);
+  const Error refused(rd_kafka_AdminOptions_set_isolation_level(
+      options.get(), isolation == Isolation::kReadCommitted ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                                                            : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
+  if (refused != nullptr) return FromError(rd_kafka_error_code(refused.get()), what);
+  const Queue queue(rd_kafka_queue_new(client));
+  rd_kafka_ListOffsets(client, list.get(), options.get(), queue.get());
+  TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), what));
+  size_t count = 0;
+  rd_kafka_resp_err_t failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+  const auto* results = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
+  for (size_t i = 0; i < count; ++i) {
+    const rd_kafka_topic_partition_t& p = *rd_kafka_ListOffsetsResultInfo_topic_partition(results[i]);
+    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      failed = p.err;
+    } else if (p.offset >= 0) {
+      offsets[ToTopicPartition(p)] = p.offset;
+    }
+  }
+  if (offsets.empty()) {
+    return absl::UnavailableError(absl::StrCat(what, ": ", rd_kafka_err2str(failed), " (all ", count, " partitions)"));
+  }
+  return offsets;
+}
+
+absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::LogStarts(const std::vector<TopicPartition>& partitions) {
+  return ListOffsets(partitions, kOffsetSpecEarliest, Isolation::kReadUncommitted, "log starts");
+}
+
+absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::LogEnds(const std::vector<TopicPartition>& partitions,
+                                                                  Isolation isolation) {
+  return ListOffsets(partitions, kOffsetSpecLatest, isolation, "log ends");
+}
+
 absl::StatusOr<Offset> RdAdmin::OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) {
   const PartitionList list = NewPartitionList({partition});
   list->elems[0].offset = timestamp_ms;
@@ -232,7 +298,10 @@ absl::Status RdAdmin::DeleteRecords(const std::vector<std::pair<TopicPartition, 
 absl::StatusOr<std::shared_ptr<Handle>> RdAdmin::GroupHandle(const std::string& group) {
   const absl::MutexLock lock(&mutex_);
   std::shared_ptr<Handle>& handle = groups_[group];
-  if (handle != nullptr) return handle;
+  if (handle != nullptr) {
+    rd_kafka_poll(handle->rk(), 0);
+    return handle;
+  }
   std::vector<Property> properties = Properties(Isolation::kReadCommitted);
   std::erase_if(properties, [](const Property& property) { return property.first == "group.id"; });
   properties.emplace_back("group.id", group);

@@ -26,6 +26,9 @@ class RdAdmin : public Admin {
   absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
   absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
   absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& partitions) override;
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>& partitions,
+                                                           Isolation isolation) override;
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) override;
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>& before) override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
@@ -33,10 +36,16 @@ class RdAdmin : public Admin {
 
  private:
   RdAdmin() = default;
+  // The instance to ask. Nobody polls them otherwise, and what they report of connections would pile up.
   rd_kafka_t* rk(Isolation isolation) const {
-    return isolation == Isolation::kReadCommitted ? committed_->rk() : uncommitted_->rk();
+    rd_kafka_t* const rk = isolation == Isolation::kReadCommitted ? committed_->rk() : uncommitted_->rk();
+    rd_kafka_poll(rk, 0);
+    return rk;
   }
   absl::StatusOr<std::pair<Offset, Offset>> Range(const TopicPartition& partition, Isolation isolation);
+  absl::StatusOr<std::map<TopicPartition, Offset>> ListOffsets(const std::vector<TopicPartition>& partitions,
+                                                               int64_t spec, Isolation isolation,
+                                                               const std::string& what);
   absl::Status WaitForLeaders(const std::vector<TopicToCreate>& topics);
   // Waits for the answer to an admin request that was given `queue`.
   absl::StatusOr<Event> Answer(rd_kafka_queue_t* queue, const std::string& what);

@@ -32,6 +32,8 @@ class RdKafkaClient : public KafkaClient {
 
 }  // namespace
 
+absl::Status CheckKafkaSettings(const KafkaSettings& settings) { return rdkafka::CheckProperties(settings); }
+
 absl::StatusOr<std::unique_ptr<KafkaClient>> NewRdKafkaClient(const KafkaSettings& settings, KafkaLog log) {
   TM_RETURN_IF_ERROR(rdkafka::CheckProperties(settings));
   TM_ASSIGN_OR_RETURN(auto admin, rdkafka::RdAdmin::New(settings, log));

@@ -18,6 +18,8 @@ namespace {
 constexpr int kRequestTimeoutMs = 5'000;
 // No single wait is longer, in case a ring of the bell was missed.
 constexpr int64_t kLongestWaitUs = 100'000;
+// How long a partition that couldn't be read stands still before it is tried again.
+constexpr int64_t kRestartUs = 1'000'000;
 // How long after the last sign of an outage its late answers may come.
 constexpr int64_t kEchoUs = 30'000'000;
 
@@ -61,7 +63,58 @@ std::vector<Property> Properties(const ConsumerOptions& options) {
 
 int64_t NowUs() { return SystemClock()->MonotonicUs(); }
 
+// A leader that moves, starts or is away: librdkafka asks again until it answers.
+bool PassesByItself(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+    case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
+
+// What it is in the end, where it doesn't pass.
+absl::Status LastingPartitionError(rd_kafka_resp_err_t code, const std::string& message) {
+  switch (static_cast<int>(code)) {
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+      return absl::DataLossError(absl::StrCat(message,
+                                              ". The log is damaged there: bring the broker's copy back from a "
+                                              "replica, or trim the log behind the damage"));
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case 100:  // UNKNOWN_TOPIC_ID, INCONSISTENT_TOPIC_ID: younger than the headers
+    case 103:
+      return absl::FailedPreconditionError(absl::StrCat(message, ". The topic was deleted, or made again"));
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+      return absl::FailedPreconditionError(
+          absl::StrCat(message, ". The records have a format or a compression that this build doesn't read"));
+    default:
+      return absl::FailedPreconditionError(message);
+  }
+}
 
 absl::StatusOr<std::unique_ptr<Consumer>> RdConsumer::New(const KafkaSettings& settings, const ConsumerOptions& options,
                                                           KafkaLog log) {
@@ -193,32 +246,75 @@ void RdConsumer::TakeMessageError(const rd_kafka_message_t& m, PollResult* resul
       pending_error_ = absl::InternalError(absl::StrCat("a record of ", ToString(source), " came past its queue"));
       return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-      if (part == parts_.end() || result == nullptr || m.offset < part->second.position) return;
+      if (part == parts_.end() || !part->second.taken() || result == nullptr) return;
+      if (m.offset < part->second.position) return;
+      part->second.failing_since_us = -1;
       part->second.position = m.offset;
-      result->ends.emplace_back(source, m.offset);
+      // A fetcher that was started anew for another partition's sake tells it again.
+      if (std::exchange(part->second.end_told, m.offset) != m.offset) result->ends.emplace_back(source, m.offset);
       return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      if (part == parts_.end() || (m.offset >= 0 && m.offset != part->second.position)) return;  // sought since
-      pending_error_ = absl::OutOfRangeError(
-          absl::StrCat("reading ", ToString(source), " at offset ", part->second.position, ": ", text));
+      if (part == parts_.end() || !part->second.taken()) return;
+      // The client is ahead where only control records and aborted ones came. Or the error is one of before a seek:
+      // errors, unlike records, outlive the fetcher they come from. Asked again from our position, it tells.
+      if (m.offset >= 0 && m.offset != part->second.position && part->second.doubted != m.offset) {
+        part->second.doubted = m.offset;
+        part->second.restart_at_us = next_restart_us_ = 0;
+        return;
+      }
+      pending_error_ = absl::OutOfRangeError(absl::StrCat("reading ", ToString(source), " at offset ",
+                                                          std::max(m.offset, part->second.position), ": ", text));
       return;
     case RD_KAFKA_RESP_ERR__FATAL:
       fatal_ = FromFatal(handle_->rk(), m.err, text, What("consumer"));
       return;
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
       return;  // the loss of the assignment follows
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      // May be young and not known everywhere: librdkafka goes on asking.
-      pending_error_ = absl::UnavailableError(absl::StrCat("reading topic '", topic, "': ", text));
-      return;
     default:
-      pending_error_ =
-          FromError(m.err, text, topic.empty() ? What("consumer") : absl::StrCat("reading ", ToString(source)));
-      return;
+      break;
   }
+  if (part != parts_.end()) {
+    if (!part->second.paused) OnPartitionError(source, &part->second, m.err, text);
+    return;
+  }
+  const bool unknown = m.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                       m.err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+  // A topic may be young and not known everywhere: librdkafka goes on asking.
+  pending_error_ = unknown ? absl::UnavailableError(absl::StrCat("reading topic '", topic, "': ", text))
+                           : FromError(m.err, text, topic.empty() ? What("consumer") : absl::StrCat("reading ", topic));
+}
+
+// librdkafka goes on behind what it couldn't read, as where a checksum is wrong. So nothing more is taken of the
+// partition until its fetcher is started anew, at our position, where it fails again unless things have changed.
+void RdConsumer::OnPartitionError(const TopicPartition& source, Part* part, rd_kafka_resp_err_t code,
+                                  const std::string& text) {
+  const std::string what = absl::StrCat("reading ", ToString(source));
+  const absl::Status status = FromError(code, text, what);
+  if (PassesByItself(code) || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+    pending_error_ = status;
+    return;
+  }
+  const int64_t now = NowUs();
+  if (part->failing_since_us < 0) part->failing_since_us = now;
+  part->failure = std::string(status.message());
+  part->restart_at_us = now + kRestartUs;
+  troubled_ = true;
+  next_restart_us_ = std::min(next_restart_us_, part->restart_at_us);
+  const int64_t seconds = (now - part->failing_since_us) / 1'000'000;
+  pending_error_ = now - part->failing_since_us < options_.patience_us
+                       ? absl::UnavailableError(part->failure)
+                       : LastingPartitionError(code, absl::StrCat(part->failure, ", for ", seconds, " s"));
+}
+
+std::string RdConsumer::Trouble() const {
+  if (!troubled_) return "";
+  for (const auto& [tp, part] : parts_) {
+    if (part.failing_since_us < 0) continue;
+    return absl::StrCat(part.failure, ", for ", (NowUs() - part.failing_since_us) / 1'000'000, " s; after ",
+                        options_.patience_us / 1'000'000, " s it counts as lasting");
+  }
+  return "";
 }
 
 // ---- Poll ----------------------------------------------------------------------------------------------------------
@@ -239,8 +335,9 @@ absl::StatusOr<PollResult> RdConsumer::Poll(int64_t max_wait_us, size_t max_reco
     }
     if (!fatal_.ok()) return fatal_;
     if (!pending_error_.ok()) return std::exchange(pending_error_, absl::OkStatus());
+    if (now >= next_restart_us_) TM_RETURN_IF_ERROR(StartFetchers());
     if (TakeRecords(max_records, &result)) return result;
-    if (!pending_error_.ok()) continue;
+    if (!pending_error_.ok() || now >= next_restart_us_) continue;
     const int64_t left = max_wait_us - (now - start);
     if (left <= 0 || woken_.exchange(false)) return result;
     WaitForEvent(std::min(left, kLongestWaitUs));
@@ -275,18 +372,29 @@ bool RdConsumer::TakeRecords(size_t max_records, PollResult* result) {
   return !result->fetches.empty() || !result->ends.empty();
 }
 
-// What lies before the position, or belongs to a partition that was given up, was fetched before a seek or a rebalance.
+// What belongs to a partition that was given up or paused, or lies before the position that its fetcher was started at,
+// was fetched before. Behind the first record that is handed out nothing but greater offsets may come.
 void RdConsumer::TakeRun(rd_kafka_message_t** messages, size_t count, PollResult* result) {
   TopicPartition source{rd_kafka_topic_name(messages[0]->rkt), messages[0]->partition};
-  const auto part = parts_.find(source);
-  const bool wanted = part != parts_.end() && part->second.started && !part->second.paused;
+  const auto found = parts_.find(source);
+  Part* const part = found == parts_.end() || !found->second.taken() ? nullptr : &found->second;
   size_t stale = 0;
-  while (stale < count && (!wanted || messages[stale]->offset < part->second.position)) {
+  while (stale < count && (part == nullptr || (!part->reading && messages[stale]->offset < part->position))) {
     rd_kafka_message_destroy(messages[stale++]);
   }
   if (stale == count) return;
-  part->second.position = messages[count - 1]->offset + 1;
-  result->fetches.push_back(std::make_unique<RdFetch>(handle_, std::move(source), messages + stale, count - stale));
+  part->reading = true;
+  part->failing_since_us = -1;
+  size_t end = stale;
+  for (; end < count && messages[end]->offset >= part->position; ++end) part->position = messages[end]->offset + 1;
+  if (end < count) {
+    pending_error_ =
+        absl::InternalError(absl::StrCat("reading ", ToString(source), ": the client gave offset ",
+                                         messages[end]->offset, " where ", part->position, " or a later one was due"));
+    for (size_t i = end; i < count; ++i) rd_kafka_message_destroy(messages[i]);
+  }
+  if (end == stale) return;
+  result->fetches.push_back(std::make_unique<RdFetch>(handle_, std::move(source), messages + stale, end - stale));
 }
 
 void RdConsumer::WaitForEvent(int64_t wait_us) {
@@ -312,10 +420,10 @@ void RdConsumer::LearnLeaders(const std::string& topic) {
   }
 }
 
-// Sends what the fetchers of the started partitions bring, and what they have brought, to the private queue.
+// Sends what the fetchers bring, and what they have brought, to the private queue.
 absl::Status RdConsumer::ForwardQueues() {
   for (const auto& [tp, part] : parts_) {
-    if (!part.started) continue;
+    if (part.paused) continue;
     const Queue queue(rd_kafka_queue_get_partition(handle_->rk(), tp.topic.c_str(), tp.partition));
     if (queue == nullptr) return absl::InternalError(absl::StrCat("no queue for ", ToString(tp)));
     rd_kafka_queue_forward(queue.get(), records_.get());
@@ -323,11 +431,13 @@ absl::Status RdConsumer::ForwardQueues() {
   return absl::OkStatus();
 }
 
-absl::Status RdConsumer::Reassign() {
+absl::Status RdConsumer::StartFetchers() {
+  next_restart_us_ = kNever;
   const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
   for (auto& [tp, part] : parts_) {
-    part.started = part.started || !part.paused;
-    if (!part.started) continue;
+    part.reading = false;
+    part.restart_at_us = -1;
+    if (part.paused) continue;
     LearnLeaders(tp.topic);
     rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = part.position;
   }
@@ -343,60 +453,42 @@ absl::Status RdConsumer::Reassign() {
   return ForwardQueues();
 }
 
-// librdkafka remembers that the application has paused a partition beyond its assignment.
-void RdConsumer::ForgetParts() {
-  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(parts_.size())));
-  for (const auto& [tp, part] : parts_) {
-    if (part.started && part.paused) rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition);
-  }
-  parts_.clear();
-  if (list->cnt > 0) rd_kafka_resume_partitions(handle_->rk(), list.get());
-}
-
 absl::Status RdConsumer::Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) {
-  ForgetParts();
+  parts_.clear();
   for (const auto& [tp, offset] : positions) {
     if (offset < 0 && offset != RD_KAFKA_OFFSET_BEGINNING) {
       return absl::InternalError(absl::StrCat("assigning ", ToString(tp), " at offset ", offset));
     }
     parts_[tp].position = offset;
   }
-  return Reassign();
+  return StartFetchers();
 }
 
 absl::Status RdConsumer::AssignPaused(const std::vector<TopicPartition>& partitions) {
-  ForgetParts();
+  parts_.clear();
   for (const TopicPartition& tp : partitions) parts_[tp].paused = true;
-  return Reassign();
+  return StartFetchers();
 }
 
 absl::Status RdConsumer::Unassign() {
-  ForgetParts();
+  parts_.clear();
   return FromError(rd_kafka_assign(handle_->rk(), nullptr), What("giving up partitions"));
 }
 
 absl::Status RdConsumer::Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) {
-  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+  bool start = false;
   for (const auto& [tp, offset] : positions) {
     const auto part = parts_.find(tp);
     if (part == parts_.end()) return absl::InternalError(absl::StrCat("seek in unassigned ", ToString(tp)));
     part->second.position = offset;
-    if (!part->second.started) continue;
-    rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = offset;
+    part->second.end_told = -1;
+    start = start || !part->second.paused;
   }
-  if (list->cnt == 0) return absl::OkStatus();
-  bool moved = true;
-  if (const Error error(rd_kafka_seek_partitions(handle_->rk(), list.get(), kRequestTimeoutMs)); error != nullptr) {
-    moved = false;
-  }
-  for (int i = 0; i < list->cnt; ++i) moved = moved && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-  // A partition whose fetcher isn't running yet, or has stopped at an error, can't be sought: start all anew.
-  return moved ? absl::OkStatus() : Reassign();
+  return start ? StartFetchers() : absl::OkStatus();
 }
 
 absl::Status RdConsumer::SetPaused(const std::vector<TopicPartition>& partitions, bool paused) {
-  bool start = false;
-  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  bool changed = false;
   for (const TopicPartition& tp : partitions) {
     const auto part = parts_.find(tp);
     if (part == parts_.end()) return absl::InternalError(absl::StrCat("pause or resume of unassigned ", ToString(tp)));
@@ -405,17 +497,10 @@ absl::Status RdConsumer::SetPaused(const std::vector<TopicPartition>& partitions
       return absl::InternalError(absl::StrCat("resume of ", ToString(tp), " without a position"));
     }
     part->second.paused = paused;
-    if (part->second.started) {
-      rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition);
-    } else {
-      start = true;
-    }
+    part->second.end_told = -1;
+    changed = true;
   }
-  if (start) return Reassign();
-  if (list->cnt == 0) return absl::OkStatus();
-  return FromError(paused ? rd_kafka_pause_partitions(handle_->rk(), list.get())
-                          : rd_kafka_resume_partitions(handle_->rk(), list.get()),
-                   What(paused ? "pausing partitions" : "resuming partitions"));
+  return changed ? StartFetchers() : absl::OkStatus();
 }
 
 absl::Status RdConsumer::Pause(const std::vector<TopicPartition>& partitions) { return SetPaused(partitions, true); }

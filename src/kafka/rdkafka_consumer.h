@@ -5,6 +5,12 @@
 // librdkafka waits in the middle of a rebalance until its assign function is called. The callback here only notes the
 // event; Poll hands it out; Assign, AssignPaused and Unassign make that call.
 //
+// Where a partition is read is known here alone (Part::position). librdkafka keeps a position too, of what it has
+// handed out, and it isn't the same: one too far after the end of a partition was reported, ahead of ours behind
+// control records. So nothing of librdkafka's that goes by it is used: no pause (its resume goes on from there), no
+// seek of running fetchers. A paused partition is taken out of librdkafka's assignment, and whatever starts fetchers,
+// be it an assignment, a resume or a seek, starts each with an explicit offset of ours.
+//
 // A static member that was cut off for longer than its session joins again as a new one, and what it sent as the old
 // one may be answered afterwards: fenced. librdkafka 2.0.2 makes that final for the instance, so Poll goes on with a
 // new one and reports the assignment lost. Only soon after a lost connection, and once for each: of two processes with
@@ -13,6 +19,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,13 +55,22 @@ class RdConsumer : public Consumer {
   absl::Status CommitOffsets(const std::vector<OffsetToCommit>& offsets) override;
   absl::Status Close(bool leave_group) override;
 
+  std::string Trouble() const override;
+
  private:
-  // A partition of the assignment. One that was assigned paused is unknown to librdkafka until it is resumed: nothing
-  // is fetched from a position that nobody has chosen.
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+  // A partition of the assignment.
   struct Part {
-    Offset position = -1;  // of the next record wanted; -2 the log's beginning, -1 not chosen yet
-    bool started = false;  // librdkafka fetches it
-    bool paused = false;
+    Offset position = -1;           // of the next record wanted; -2 the log's beginning, -1 not chosen yet
+    bool paused = false;            // unknown to librdkafka: nothing is fetched
+    bool reading = false;           // a record has come since the fetcher was started
+    Offset doubted = -1;            // where the client said the log doesn't reach, though our position was another
+    Offset end_told = -1;           // the end that was reported last; -1: none since the position was chosen
+    std::string failure;            // why it couldn't be read last
+    int64_t failing_since_us = -1;  // monotonic; no record and no end has come since; -1: it is read
+    int64_t restart_at_us = -1;     // it stands still until then; -1: it doesn't
+    bool taken() const { return !paused && restart_at_us < 0; }
   };
 
   RdConsumer(const KafkaSettings& settings, const ConsumerOptions& options, KafkaLog log)
@@ -71,12 +87,12 @@ class RdConsumer : public Consumer {
   // Takes what lies in the private queue; true if that gave `result` something.
   bool TakeRecords(size_t max_records, PollResult* result);
   void TakeRun(rd_kafka_message_t** messages, size_t count, PollResult* result);
+  void OnPartitionError(const TopicPartition& source, Part* part, rd_kafka_resp_err_t code, const std::string& text);
   void TakeMessageError(const rd_kafka_message_t& message, PollResult* result);
   void WaitForEvent(int64_t wait_us);
-  // Makes librdkafka's assignment the partitions that are not waiting for a position.
-  absl::Status Reassign();
+  // Makes librdkafka's assignment the partitions that aren't paused, each fetched anew from our own position.
+  absl::Status StartFetchers();
   absl::Status ForwardQueues();
-  void ForgetParts();
   void LearnLeaders(const std::string& topic);
   absl::Status SetPaused(const std::vector<TopicPartition>& partitions, bool paused);
   absl::Status LeaveGroup();
@@ -92,6 +108,8 @@ class RdConsumer : public Consumer {
   std::atomic<bool> woken_ = false;
 
   std::map<TopicPartition, Part> parts_;
+  int64_t next_restart_us_ = kNever;  // the first of the parts'
+  bool troubled_ = false;             // a part has been failing
   std::set<std::string> known_topics_;
   std::optional<Rebalance> rebalance_;  // noted, not yet handed out
   bool closing_ = false;                // rebalances are answered on the spot
@@ -101,5 +119,8 @@ class RdConsumer : public Consumer {
   std::vector<rd_kafka_message_t*> messages_;
   int64_t cut_off_us_ = -1;  // monotonic; when a connection was last missing; -1: never, or revived since
 };
+
+// What an error of one partition is where it has lasted longer than ConsumerOptions::patience_us.
+absl::Status LastingPartitionError(rd_kafka_resp_err_t code, const std::string& message);
 
 }  // namespace tidemark::rdkafka

@@ -1,12 +1,17 @@
 #include "src/kafka/rdkafka_handle.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string_view>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
+#include "src/base/suggest.h"
 #include "src/plan/kafka_properties.h"
 
 namespace tidemark::rdkafka {
@@ -21,10 +26,36 @@ bool IsSecret(std::string_view name) {
   return false;
 }
 
+// All that librdkafka knows: the first column of the table that it prints of itself.
+std::vector<std::string> PropertyNames() {
+  std::vector<std::string> names;
+  char* table = nullptr;
+  size_t size = 0;
+  std::FILE* const file = open_memstream(&table, &size);
+  if (file == nullptr) return names;
+  rd_kafka_conf_properties_show(file);
+  std::fclose(file);
+  std::istringstream lines(std::string(table, size));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find_first_of(" |"));
+    const bool is_name = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+      return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '.' || c == '_';
+    });
+    if (is_name) names.push_back(name);
+  }
+  std::free(table);
+  return names;
+}
+
 absl::Status Set(rd_kafka_conf_t* conf, const Property& property) {
   char text[512];
-  if (rd_kafka_conf_set(conf, property.first.c_str(), property.second.c_str(), text, sizeof text) == RD_KAFKA_CONF_OK) {
-    return absl::OkStatus();
+  const rd_kafka_conf_res_t result =
+      rd_kafka_conf_set(conf, property.first.c_str(), property.second.c_str(), text, sizeof text);
+  if (result == RD_KAFKA_CONF_OK) return absl::OkStatus();
+  if (result == RD_KAFKA_CONF_UNKNOWN) {
+    return absl::InvalidArgumentError(absl::StrCat("kafka property '", property.first,
+                                                   "': librdkafka has none of this name",
+                                                   DidYouMean(property.first, PropertyNames())));
   }
   std::string reason = text;
   if (IsSecret(property.first) && !property.second.empty()) {

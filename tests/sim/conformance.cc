@@ -92,6 +92,18 @@ const ConformanceScript kScripts[] = {
      "2 topics\n"
      "range of an unknown partition: INVALID_ARGUMENT\n",
      false},
+    {SCRIPT(ManyEndsComeByOneRequest),
+     "starts: a-0=2 a-1=0 b-0=0\n"
+     "committed: a-0=4 a-1=0 b-0=0\n"
+     "all: a-0=4 a-1=0 b-0=1\n"
+     "of nothing:\n"
+     "of what isn't there: UNAVAILABLE\n",
+     false},
+    {SCRIPT(ATopicHasAnIdOfItsOwn),
+     "ids\n"
+     "two ids\n"
+     "always the same\n",
+     false},
     {SCRIPT(AnEndIsToldOncePerArrival),
      "empty: 0: end 0\n"
      "then: nothing\n"
@@ -119,6 +131,34 @@ const ConformanceScript kScripts[] = {
      "still paused: nothing\n"
      "resumed: 3=c\n"
      "assigned anew: 1=b\n",
+     false},
+    {SCRIPT(WhatCameDuringAPauseIsReadAfterIt),
+     "0=a\n"
+     "2=b 3=c\n"
+     "no record\n"
+     "5=d\n",
+     false},
+    {SCRIPT(AbortedRecordsAtTheEndHideNothingFromAResume),
+     "0=a\n"
+     "4=b\n"
+     "no record\n"
+     "10=c\n",
+     false},
+    {SCRIPT(ASeekWhilePausedIsWhereTheResumeBegins),
+     "2=c 3=d\n"
+     "1=b 2=c 3=d\n"
+     "3=d\n",
+     false},
+    {SCRIPT(APauseBeforeTheFirstFetchKeepsThePosition),
+     "1=b 2=c\n"
+     "0=a 1=b 2=c\n",
+     false},
+    {SCRIPT(AResumeAfterANewAssignmentReadsFromThatOne),
+     "0=a 1=b\n"
+     "the position is forgotten: INTERNAL\n"
+     "3=c 4=d\n"
+     "4=d\n"
+     "0=x\n",
      false},
     {SCRIPT(PartitionsAreSharedByRange),
      "alone: 0 1 2 3 4 0 1 2 3 4, valid\n"

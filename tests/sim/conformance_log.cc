@@ -254,4 +254,43 @@ std::string TopicsAreCreatedOnce(const ConformanceWorld& world) {
   return kit.Trace();
 }
 
+std::string ManyEndsComeByOneRequest(const ConformanceWorld& world) {
+  Kit kit(world);
+  const std::string a = kit.Topic("a", 2), b = kit.Topic("b", 1);
+  auto producer = kit.NewProducer("p");
+  kit.Write(producer.get(), {a, 0}, {"x", "y", "z"});
+  kit.Until("the marker", [&] { return kit.admin().LogEnd({a, 0}, Isolation::kReadCommitted).value_or(0) == 4; });
+  kit.Must(kit.admin().DeleteRecords({{{a, 0}, 2}}), "DeleteRecords");
+  kit.Must(producer->Begin(), "Begin");
+  kit.Must(producer->Produce(b, {{0, "k", "open", nullptr}}), "Produce");
+  kit.Must(producer->Flush(), "Flush");
+  const std::vector<TopicPartition> asked = {{b, 0}, {a, 0}, {a, 1}, {a, 7}, {kit.Name("none"), 0}};
+  const auto show = [&](const char* what, const absl::StatusOr<std::map<TopicPartition, Offset>>& offsets) {
+    std::string text;
+    if (!kit.Must(offsets.status(), what)) return;
+    for (const auto& [tp, offset] : *offsets) absl::StrAppend(&text, " ", ToString(tp), "=", offset);
+    kit.Line(what, ":", text);
+  };
+  show("starts", kit.admin().LogStarts(asked));
+  show("committed", kit.admin().LogEnds(asked, Isolation::kReadCommitted));
+  show("all", kit.admin().LogEnds(asked, Isolation::kReadUncommitted));
+  show("of nothing", kit.admin().LogEnds({}, Isolation::kReadUncommitted));
+  kit.Line("of what isn't there", kit.admin().LogEnds({{kit.Name("none"), 0}}, Isolation::kReadUncommitted).status());
+  kit.Must(producer->Abort(), "Abort");
+  return kit.Trace();
+}
+
+std::string ATopicHasAnIdOfItsOwn(const ConformanceWorld& world) {
+  Kit kit(world);
+  const std::string a = kit.Topic("a", 1), b = kit.Topic("b", 1);
+  const auto id = [&](const std::string& topic) {
+    auto infos = kit.admin().Describe({a, b});
+    return kit.Must(infos.status(), "Describe") ? (*infos)[topic].id : "";
+  };
+  kit.Line(id(a).empty() || id(b).empty() ? "no id" : "ids");
+  kit.Line(id(a) == id(b) ? "one id" : "two ids");
+  kit.Line(id(a) == id(a) ? "always the same" : "changing");
+  return kit.Trace();
+}
+
 }  // namespace tidemark::sim

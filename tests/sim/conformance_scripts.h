@@ -23,12 +23,21 @@ std::string WhatWouldFailAgainIsAnInvalidArgument(const ConformanceWorld& world)
 std::string ATransactionThatTakesTooLongIsAborted(const ConformanceWorld& world);
 std::string TrimmedRecordsAreOutOfRange(const ConformanceWorld& world);
 std::string TopicsAreCreatedOnce(const ConformanceWorld& world);
+std::string ManyEndsComeByOneRequest(const ConformanceWorld& world);
+std::string ATopicHasAnIdOfItsOwn(const ConformanceWorld& world);
 
 // conformance_read.cc
 std::string AnEndIsToldOncePerArrival(const ConformanceWorld& world);
 std::string TheEndIsKnownFromFetches(const ConformanceWorld& world);
 std::string ASeekMovesAndNothingOldComes(const ConformanceWorld& world);
 std::string APausedPartitionIsSilent(const ConformanceWorld& world);
+
+// conformance_resume.cc
+std::string WhatCameDuringAPauseIsReadAfterIt(const ConformanceWorld& world);
+std::string AbortedRecordsAtTheEndHideNothingFromAResume(const ConformanceWorld& world);
+std::string ASeekWhilePausedIsWhereTheResumeBegins(const ConformanceWorld& world);
+std::string APauseBeforeTheFirstFetchKeepsThePosition(const ConformanceWorld& world);
+std::string AResumeAfterANewAssignmentReadsFromThatOne(const ConformanceWorld& world);
 
 // conformance_group.cc
 std::string PartitionsAreSharedByRange(const ConformanceWorld& world);

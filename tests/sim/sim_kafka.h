@@ -112,6 +112,7 @@ class SimCluster {
   Offset AppendInput(const TopicPartition& partition, std::optional<std::string> key, std::optional<std::string> value,
                      int64_t timestamp_ms = -1, HeaderList headers = {});
   void CreateTopic(const std::string& topic, int32_t partitions) { log_.CreateTopic(topic, partitions); }
+  void RemakeTopic(const std::string& topic, int32_t partitions) { log_.RemakeTopic(topic, partitions); }
   // Retention.
   void Trim(const TopicPartition& partition, Offset before);
 

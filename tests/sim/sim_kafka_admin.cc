@@ -15,7 +15,8 @@ absl::StatusOr<std::map<std::string, TopicInfo>> SimAdmin::Describe(const std::v
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kDescribe, true));
   std::map<std::string, TopicInfo> infos;
   for (const std::string& topic : topics) {
-    if (const int32_t partitions = cluster_->log().PartitionCount(topic)) infos[topic].partitions = partitions;
+    const int32_t partitions = cluster_->log().PartitionCount(topic);
+    if (partitions > 0) infos[topic] = {partitions, cluster_->log().TopicId(topic)};
   }
   TM_RETURN_IF_ERROR(process_->Leave(SimCall::kDescribe, true));
   return infos;
@@ -42,6 +43,29 @@ absl::StatusOr<Offset> SimAdmin::LogEnd(const TopicPartition& partition, Isolati
   TM_ASSIGN_OR_RETURN(const SimPartition* p, Find(partition));
   TM_RETURN_IF_ERROR(process_->Leave(SimCall::kLogEnd, true));
   return p->End(isolation);
+}
+
+absl::StatusOr<std::map<TopicPartition, Offset>> SimAdmin::LogStarts(const std::vector<TopicPartition>& partitions) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kLogStart, true));
+  std::map<TopicPartition, Offset> starts;
+  for (const TopicPartition& tp : partitions) {
+    if (const SimPartition* p = cluster_->log().Find(tp)) starts[tp] = p->start;
+  }
+  TM_RETURN_IF_ERROR(process_->Leave(SimCall::kLogStart, true));
+  if (starts.empty() && !partitions.empty()) return absl::UnavailableError("log starts: nobody answered");
+  return starts;
+}
+
+absl::StatusOr<std::map<TopicPartition, Offset>> SimAdmin::LogEnds(const std::vector<TopicPartition>& partitions,
+                                                                   Isolation isolation) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kLogEnd, true));
+  std::map<TopicPartition, Offset> ends;
+  for (const TopicPartition& tp : partitions) {
+    if (const SimPartition* p = cluster_->log().Find(tp)) ends[tp] = p->End(isolation);
+  }
+  TM_RETURN_IF_ERROR(process_->Leave(SimCall::kLogEnd, true));
+  if (ends.empty() && !partitions.empty()) return absl::UnavailableError("log ends: nobody answered");
+  return ends;
 }
 
 absl::StatusOr<Offset> SimAdmin::OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) {

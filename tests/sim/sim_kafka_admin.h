@@ -21,6 +21,9 @@ class SimAdmin : public Admin {
   absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
   absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
   absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& partitions) override;
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>& partitions,
+                                                           Isolation isolation) override;
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) override;
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>& before) override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(

@@ -4,6 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 
 namespace tidemark::sim {
@@ -146,7 +147,7 @@ absl::Status SimConsumer::Close(bool leave_group) {
 
 void SimConsumer::SetPosition(const TopicPartition& tp, Part* part, Offset offset) {
   const SimPartition* partition = cluster_->log().Find(tp);
-  part->position = offset == -2 && partition != nullptr ? partition->start : offset;
+  part->position = part->client = offset == -2 && partition != nullptr ? partition->start : offset;
   part->failed = false;
   part->end_told.reset();
 }
@@ -196,8 +197,9 @@ absl::Status SimConsumer::SetPaused(const std::vector<TopicPartition>& partition
     if (!paused && part->second.position == -1) {
       return absl::InternalError(absl::StrCat("resume of ", ToString(tp), " without a position"));
     }
-    if (part->second.paused && !paused) part->second.end_told.reset();
-    part->second.paused = paused;
+    if (std::exchange(part->second.paused, paused) == paused || paused) continue;
+    const bool seek = !MutationActive(Mutation::kResumeWithoutSeek);
+    SetPosition(tp, &part->second, seek ? part->second.position : part->second.client);
   }
   return absl::OkStatus();
 }
@@ -270,9 +272,13 @@ absl::Status SimConsumer::ReadPartition(const TopicPartition& tp, Part* part, si
     const bool visible = options_.isolation == Isolation::kReadUncommitted || !record.aborted;
     if (record.kind == SimRecord::Kind::kData && visible) records.push_back(record);
   }
-  if (!records.empty()) result->fetches.push_back(std::make_unique<SimFetch>(tp, std::move(records)));
+  if (!records.empty()) {
+    part->client = records.back().offset + 1;
+    result->fetches.push_back(std::make_unique<SimFetch>(tp, std::move(records)));
+  }
   if (part->position == end && part->end_told != end) {
     part->end_told = end;
+    part->client = end + 1;
     result->ends.emplace_back(tp, end);
   }
   return absl::OkStatus();

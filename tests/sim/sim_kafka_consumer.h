@@ -52,8 +52,11 @@ class SimConsumer : public Consumer {
   absl::Status Close(bool leave_group) override;
 
  private:
+  // `client` is what librdkafka keeps underneath: where it would go on after a pause. It is right behind records, one
+  // too far once the end of the partition was reported.
   struct Part {
     Offset position = -1;  // -1: not chosen yet
+    Offset client = -1;
     bool paused = false;
     bool failed = false;  // out of range, said so, waits for a seek
     std::optional<Offset> end_told;

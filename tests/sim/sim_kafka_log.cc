@@ -33,7 +33,21 @@ void SimPartition::Trim(Offset before) {
 // ---- Topics --------------------------------------------------------------------------------------------------------
 
 void SimLog::CreateTopic(const std::string& topic, int32_t partitions) {
-  if (!topics_.contains(topic)) topics_[topic].resize(static_cast<size_t>(partitions));
+  if (topics_.contains(topic)) return;
+  topics_[topic].resize(static_cast<size_t>(partitions));
+  ++made_[topic];
+}
+
+void SimLog::RemakeTopic(const std::string& topic, int32_t partitions) {
+  topics_.erase(topic);
+  for (auto& [group, offsets] : offsets_) {
+    std::erase_if(offsets, [&](const auto& entry) { return entry.first.topic == topic; });
+  }
+  CreateTopic(topic, partitions);
+}
+
+std::string SimLog::TopicId(const std::string& topic) const {
+  return topics_.contains(topic) ? absl::StrCat(topic, "#", made_.at(topic)) : "";
 }
 
 int32_t SimLog::PartitionCount(const std::string& topic) const {
@@ -165,7 +179,9 @@ void SimLog::Mark(Transaction* txn, int64_t now_us) {
 
 void SimLog::MarkPartition(const Transaction& txn, const TopicPartition& tp, int64_t now_us) {
   SimPartition* partition = Find(tp);
+  if (partition == nullptr) return;
   const auto first = partition->open.find(txn.session.id);
+  if (first == partition->open.end()) return;  // the topic was made again since
   if (!*txn.decision) {
     for (Offset o = std::max(first->second, partition->start); o < partition->end; ++o) {
       SimRecord& record = partition->records[static_cast<size_t>(o - partition->start)];

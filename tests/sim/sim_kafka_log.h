@@ -72,6 +72,10 @@ class SimLog {
   void Tick(int64_t now_us);
 
   void CreateTopic(const std::string& topic, int32_t partitions);
+  // Deletes it, with the offsets that groups have in it, and makes it again: another topic of the same name.
+  void RemakeTopic(const std::string& topic, int32_t partitions);
+  // Empty where there is no such topic.
+  std::string TopicId(const std::string& topic) const;
   // Zero where there is no such topic.
   int32_t PartitionCount(const std::string& topic) const;
   SimPartition* Find(const TopicPartition& tp);
@@ -131,6 +135,7 @@ class SimLog {
   const int64_t marker_delay_us_;
   const size_t max_record_bytes_;
   std::map<std::string, std::vector<SimPartition>> topics_;
+  std::map<std::string, int> made_;  // how often a topic of this name was made
   std::map<std::string, Transaction> transactions_;
   std::map<std::string, GroupOffsets> offsets_;
   int64_t next_producer_id_ = 1;

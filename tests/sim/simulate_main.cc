@@ -19,7 +19,8 @@ namespace {
 
 constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",          "offsets_outside_write_batch",
                                                         "overlay_kept_after_abort",     "changelog_outside_transaction",
-                                                        "group_metadata_fetched_fresh", "postgres_without_fence"};
+                                                        "group_metadata_fetched_fresh", "postgres_without_fence",
+                                                        "resume_without_seek"};
 
 bool SwitchOn([[maybe_unused]] const std::string& name) {
 #ifdef TIDEMARK_WITH_MUTATIONS

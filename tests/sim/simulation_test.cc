@@ -88,7 +88,8 @@ INSTANTIATE_TEST_SUITE_P(All, Mutations,
                                          Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction,
                                                 1},
                                          Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 797},
-                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 3}),
+                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 3},
+                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 1}),
                          [](const auto& defect) { return defect.param.name; });
 #endif
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "src/kafka/rdkafka_client.h"
+#include "src/kafka/rdkafka_consumer.h"
 #include "src/kafka/rdkafka_fetch.h"
 
 namespace tidemark::rdkafka {
@@ -24,9 +25,11 @@ TEST(KafkaProperties, WhatTidemarkSetsItselfIsRefusedByName) {
   EXPECT_NE(std::string(Check("bootstrap.servers", "h:1").message()).find("kafka.brokers"), std::string::npos);
 }
 
-TEST(KafkaProperties, WhatLibrdkafkaDoesNotKnowIsRefusedInItsWords) {
+TEST(KafkaProperties, WhatLibrdkafkaDoesNotKnowIsRefusedWithTheNearestThatItDoes) {
   EXPECT_TRUE(absl::IsInvalidArgument(Check("no.such.thing", "1")));
-  EXPECT_NE(std::string(Check("no.such.thing", "1").message()).find("No such configuration property"),
+  EXPECT_NE(std::string(Check("fetch.wait.max.mss", "1").message()).find("did you mean 'fetch.wait.max.ms'?"),
+            std::string::npos);
+  EXPECT_NE(std::string(Check("ssl.ca.locatoin", "x").message()).find("did you mean 'ssl.ca.location'?"),
             std::string::npos);
   EXPECT_TRUE(absl::IsInvalidArgument(Check("linger.ms", "soon")));
 }
@@ -78,6 +81,15 @@ TEST(KafkaGroupMetadata, OnlyAMemberWithAGenerationIsValid) {
   EXPECT_FALSE(make(7, "", "00-a")->valid());
   EXPECT_FALSE(RdGroupMetadata(nullptr).valid());
   EXPECT_EQ(make(7, "m", nullptr)->ToString(), "group 'town' generation 7 member 'm'");
+}
+
+TEST(KafkaErrors, WhatAPartitionCannotBeReadForIsToldByItsCauseWhereItLasts) {
+  const auto code = [](rd_kafka_resp_err_t error) { return LastingPartitionError(error, "reading t-0").code(); };
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR__BAD_MSG), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR__BAD_COMPRESSION), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(code(RD_KAFKA_RESP_ERR_UNKNOWN), absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ class FakeAdmin final : public Admin {
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& asked) override {
     std::map<std::string, TopicInfo> found;
     for (const std::string& topic : asked) {
-      if (topics.count(topic) > 0) found[topic] = {topics[topic]};
+      if (topics.count(topic) > 0) found[topic] = {topics[topic], ""};
     }
     return found;
   }
@@ -29,6 +29,12 @@ class FakeAdmin final : public Admin {
   }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Unused(); }
   absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return Unused(); }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
+    return Unused();
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
+    return Unused();
+  }
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
@@ -36,7 +42,7 @@ class FakeAdmin final : public Admin {
     return Unused();
   }
 
-  std::map<std::string, int32_t> topics;   // that exist
+  std::map<std::string, int32_t> topics;  // that exist
   std::map<std::string, int32_t> created;
   std::map<std::string, std::map<std::string, std::string>> configs;
 
