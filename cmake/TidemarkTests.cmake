@@ -134,10 +134,12 @@ function(tidemark_python_tests label folder prefix)
 endfunction()
 
 if(TIDEMARK_SYSTEM_TESTS)
-  # For LD_PRELOAD under the shipped binary: says what a power failure would take away.
-  add_library(tidemark_unsynced SHARED "${tidemark_SOURCE_DIR}/tests/chaos/unsynced.cc")
-  set_target_properties(tidemark_unsynced PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${tidemark_BINARY_DIR}")
-  target_link_libraries(tidemark_unsynced PRIVATE ${CMAKE_DL_LIBS})
+  # For LD_PRELOAD under the shipped binary: one says what a power failure would take away, one is a disk that fails.
+  foreach(name IN ITEMS unsynced faulty)
+    add_library(tidemark_${name} SHARED "${tidemark_SOURCE_DIR}/tests/chaos/${name}.cc")
+    set_target_properties(tidemark_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${tidemark_BINARY_DIR}")
+    target_link_libraries(tidemark_${name} PRIVATE ${CMAKE_DL_LIBS})
+  endforeach()
 
   tidemark_python_tests(e2e tests/e2e e2e)
   tidemark_python_tests(chaos tests/chaos chaos)

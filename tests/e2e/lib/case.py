@@ -24,6 +24,7 @@ class SystemTest(unittest.TestCase):
     """Subclasses say what they need; `self.stack` is running when their tests do."""
 
     kafka_settings = ()
+    kafka_behind_a_proxy = False  # stack.kafka_proxy
     needs_postgres = False
     stack = None
     longMessage = True
@@ -33,7 +34,8 @@ class SystemTest(unittest.TestCase):
         cls.stack = stack.Stack()
         cls.addClassCleanup(cls.stack.close)
         atexit.register(cls.stack.close)  # where a signal ends the tests
-        cls.stack.start_kafka(*cls.kafka_settings)
+        start = cls.stack.start_kafka_behind_a_proxy if cls.kafka_behind_a_proxy else cls.stack.start_kafka
+        start(*cls.kafka_settings)
         if cls.needs_postgres:
             cls.stack.start_postgres()
         cls.prepare()
@@ -118,17 +120,20 @@ for each_event in ("startTest", "stopTest", "addSuccess", "addFailure", "addErro
 
 
 class AtOnce(unittest.TestSuite):
-    """The tests of one class, all at the same time."""
+    """The tests of one class at the same time, `most` of them."""
+
+    most = 1_000
 
     def run(self, result, debug=False):
         tests = list(self)
         if not tests:
             return result
-        cls, lock = type(tests[0]), threading.Lock()
+        cls, lock, room = type(tests[0]), threading.Lock(), threading.Semaphore(self.most)
 
         def run_one(test):
             recorder = Recorder()
-            test.run(recorder)
+            with room:
+                test.run(recorder)
             with lock:
                 recorder.replay(result)
 
@@ -159,6 +164,9 @@ def interrupt(*_):
 
 
 def main(at_once=False):
+    """at_once: False, True, or how many tests at most."""
     # Whoever has the tests killed, politely, gets what they have started cleared away too.
     signal.signal(signal.SIGTERM, interrupt)
+    if at_once and at_once is not True:
+        AtOnce.most = at_once
     unittest.main(verbosity=2, testLoader=AtOnceLoader() if at_once else unittest.defaultTestLoader)

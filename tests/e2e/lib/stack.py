@@ -15,6 +15,9 @@ import threading
 import time
 import urllib.request
 
+import proxy
+import wire
+
 ROOT = pathlib.Path(os.environ.get("TIDEMARK_ROOT", pathlib.Path(__file__).resolve().parents[3]))
 BINARY = os.environ.get("TIDEMARK_BIN", str(ROOT / "build" / "tidemark"))
 
@@ -177,6 +180,7 @@ class Stack:
         self.brokers = self.database_url = None
         self._kafka_settings = ()
         self._closed = False
+        self._lock, self._s3 = threading.Lock(), None
         self._started = []  # every process, by whichever thread
         self._of_thread = threading.local()
 
@@ -204,6 +208,13 @@ class Stack:
                               log=self.folder / "kafka.log")
         return self.brokers
 
+    def start_kafka_behind_a_proxy(self, *settings):
+        """Beside `brokers`, where nothing stands between, there is kafka_proxy then."""
+        self.kafka_proxy = proxy.Proxy(None, wire.Kafka)
+        self.start_kafka("--proxy", self.kafka_proxy.port, *settings)
+        host, _, port = (self.folder / "kafka" / "proxied").read_text().strip().partition(":")
+        self.kafka_proxy.target = host, int(port)
+
     def stop_kafka(self, *args):
         script("kafka", "stop", "--dir", self.folder / "kafka", *args)
 
@@ -221,6 +232,14 @@ class Stack:
 
     def restart_postgres(self):
         script("postgres", "start", "--dir", self.folder / "postgres")
+
+    def s3(self):
+        """The S3 server that all tests of this stack share."""
+        with self._lock:
+            if self._s3 is None:
+                import s3
+                self._s3 = s3.S3(self.folder)
+            return self._s3
 
     def environment(self, **more):
         env = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "KAFKA_BROKERS", "LAKE")}
@@ -293,6 +312,8 @@ class Stack:
             return
         self._closed = True
         self.stop_workers()
+        if self._s3:
+            self._s3.stop()
         if self.brokers:
             self.stop_kafka(*([] if self.keep else ["--kill"]))
         if self.database_url:

@@ -1,0 +1,71 @@
+"""What a broker, or what lies between, does to a worker: requests of each kind that a commit, a membership or a read is
+made of, lost before and after their effect. All Kafka faults share a proxy, so each breaks what its own application asks."""
+
+import contextlib
+
+import faults_postgres
+import matrix
+from matrix import Fault
+from proxy import CUT, HALF, LOST, TORN
+
+
+class Brokers(faults_postgres.Database):
+    """Everything of the application goes through the proxy, its sink into a database too, which is sound."""
+
+    delays_only_itself = False
+
+    def prepare(self):
+        return {**super().prepare(), "KAFKA_BROKERS": f"127.0.0.1:{self.stack.kafka_proxy.port}"}
+
+
+def by_rule(names, action=None, **options):
+    @contextlib.contextmanager
+    def strike(party):
+        def matches(request):
+            return request.about.startswith(party.name) and (not names or request.name in names)
+        with party.stack.kafka_proxy.rule(matches, action, **options) as rule:
+            yield lambda: rule.hits
+    return strike
+
+
+def after_a_reset(strike):
+    """So that what is asked at the beginning of a connection is asked."""
+    @contextlib.contextmanager
+    def both(party):
+        with strike(party) as hits:
+            party.stack.kafka_proxy.reset(party.name)
+            yield hits
+    return both
+
+
+COORDINATOR = {"FindCoordinator", "JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "OffsetFetch", "InitProducerId",
+               "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit"}
+
+FAULTS = {
+    Brokers: [
+        Fault("connections that are reset", matrix.once(lambda party: party.stack.kafka_proxy.reset(party.name)), rounds=5),
+        Fault("connections that are cut for a while", by_rule((), CUT), lasts=4),
+        Fault("connections that are cut for longer than a session", by_rule((), CUT), rounds=2, lasts=16, slow=True),
+        Fault("writes that never arrive", by_rule({"Produce"}, CUT, times=10), hits=10),
+        Fault("writes whose answers are lost", by_rule({"Produce"}, LOST, times=10), hits=10),
+        Fault("writes of which half arrive", by_rule({"Produce"}, HALF, times=10), hits=10, slow=True),
+        Fault("offsets that never arrive", by_rule({"TxnOffsetCommit"}, CUT, times=4), hits=4),
+        Fault("offsets whose answers are lost", by_rule({"TxnOffsetCommit"}, LOST, times=4), hits=4, slow=True),
+        Fault("commits that never arrive", by_rule({"EndTxn"}, CUT, times=4), hits=4),
+        Fault("commits whose answers are lost", by_rule({"EndTxn"}, LOST, times=4), hits=4),
+        Fault("commits whose answers come late", by_rule({"EndTxn"}, stall=4, times=2), hits=2, rounds=2, lasts=5),
+        Fault("commits whose answers come after their time-out", by_rule({"EndTxn"}, stall=14, times=2), rounds=2,
+              lasts=15, slow=True),
+        Fault("partitions of transactions whose answers are lost",
+              by_rule({"AddPartitionsToTxn", "AddOffsetsToTxn"}, LOST, times=4), hits=4, slow=True),
+        Fault("a coordinator that is slow", by_rule(COORDINATOR, stall=1.5), rounds=2, lasts=8),
+        Fault("a coordinator that is slower than a session", by_rule({"Heartbeat", "JoinGroup"}, stall=15, times=4), rounds=2,
+              lasts=15, slow=True),
+        Fault("a coordinator that isn't found", after_a_reset(by_rule({"FindCoordinator"}, LOST)), rounds=2, lasts=5,
+              slow=True),
+        Fault("reads whose answers are torn", by_rule({"Fetch"}, TORN, times=20), hits=20),
+        Fault("everything comes late", by_rule((), stall=2), rounds=2, lasts=8, slow=True),
+        Fault("positions of sinks whose answers are lost", by_rule({"OffsetCommit"}, LOST, times=2), hits=2, rounds=2,
+              slow=True),
+    ],
+}

@@ -1,0 +1,61 @@
+"""What a disk does to a lake in a local folder."""
+
+import contextlib
+import errno
+
+import faulty
+import witness
+from faulty import CHANGES, EVERYTHING, MKDIR, OPEN, READ, RENAME, SYNC, UNLINK, WRITE
+from matrix import Fault, Party
+
+
+class Disk(Party):
+    """A lake whose files are cut about twice a second, three folders each."""
+
+    def prepare(self):
+        self.folder = self.stack.folder / "lake" / self.name
+        self.disk = faulty.Faulty(self.folder, self.stack.folder / f"{self.name}.control")
+        return self.disk.environment()
+
+    def sinks(self):
+        return {"lake": {"from": "numbers", "parquet": {"path": str(self.folder), "partition_by": ["k"],
+                                                        "max_age": "500ms"}}}
+
+    def views(self):
+        return [witness.LakeRows(self.folder)]
+
+
+def failing(*what, **how):
+    @contextlib.contextmanager
+    def strike(party):
+        with party.disk.failing(*what, **how) as hits:
+            yield hits
+    return strike
+
+
+FIRST_PARTITION = "-0-"
+
+FAULTS = {
+    Disk: [
+        Fault("a disk that is full", failing(WRITE | MKDIR | OPEN, errno.ENOSPC), lasts=2),
+        Fault("a disk that is full for one write", failing(WRITE, errno.ENOSPC, times=1), rounds=8, lasts=0.2),
+        Fault("a quota that is used up", failing(WRITE, errno.EDQUOT), lasts=2, slow=True),
+        Fault("a disk that is read only", failing(CHANGES, errno.EROFS), lasts=2),
+        Fault("a folder that is gone", failing(EVERYTHING, errno.ENOENT), lasts=2),
+        Fault("a stale handle", failing(EVERYTHING, errno.ESTALE), lasts=2, slow=True),
+        Fault("a write that fails once", failing(WRITE, errno.EIO, times=1), rounds=8, lasts=0.2),
+        Fault("a write that is done and says it failed", failing(WRITE, errno.EIO, times=1, after=True), rounds=8, lasts=0.2),
+        Fault("one partition's files only", failing(WRITE, errno.EIO, part=FIRST_PARTITION), rounds=4, lasts=2),
+        Fault("a sync that fails once", failing(SYNC, errno.EIO, times=1), rounds=8, lasts=0.2),
+        Fault("a sync that is done and says it failed", failing(SYNC, errno.EIO, times=1, after=True), rounds=8, lasts=0.2,
+              slow=True),
+        Fault("syncs that fail", failing(SYNC, errno.EIO), lasts=2, slow=True),
+        Fault("a move that fails once", failing(RENAME, errno.EIO, times=1), rounds=8, lasts=0.2),
+        Fault("a move that is done and says it failed", failing(RENAME, errno.EIO, times=1, after=True), rounds=8, lasts=0.2),
+        Fault("moves that fail", failing(RENAME, errno.EIO), lasts=2),
+        Fault("files that can't be made", failing(OPEN, errno.EMFILE), lasts=2, slow=True),
+        Fault("folders that can't be made", failing(MKDIR, errno.EIO), lasts=2, slow=True),
+        Fault("deletes that fail", failing(WRITE | UNLINK, errno.EIO), lasts=2, slow=True),
+        Fault("nothing can be read", failing(READ | RENAME, errno.EIO), lasts=2, slow=True),
+    ],
+}
