@@ -6,7 +6,7 @@ import errno
 import faulty
 import witness
 from faulty import CHANGES, EVERYTHING, MKDIR, OPEN, READ, RENAME, SYNC, UNLINK, WRITE
-from matrix import Fault, Party
+from matrix import Fault, Party, and_killed
 
 
 class Disk(Party):
@@ -53,6 +53,9 @@ FAULTS = {
         Fault("a move that fails once", failing(RENAME, errno.EIO, times=1), rounds=8, lasts=0.2),
         Fault("a move that is done and says it failed", failing(RENAME, errno.EIO, times=1, after=True), rounds=8, lasts=0.2),
         Fault("moves that fail", failing(RENAME, errno.EIO), lasts=2),
+        Fault("moves that fail and a worker that dies", and_killed(failing(RENAME, errno.EIO)), lasts=2),
+        Fault("a disk that is full and a worker that dies", and_killed(failing(WRITE | MKDIR | OPEN, errno.ENOSPC)), lasts=2,
+              slow=True),
         Fault("files that can't be made", failing(OPEN, errno.EMFILE), lasts=2, slow=True),
         Fault("folders that can't be made", failing(MKDIR, errno.EIO), lasts=2, slow=True),
         Fault("deletes that fail", failing(WRITE | UNLINK, errno.EIO), lasts=2, slow=True),

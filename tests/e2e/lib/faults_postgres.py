@@ -12,7 +12,7 @@ import psycopg
 
 import wire
 import witness
-from matrix import Fault, Party, by_rule, once, refused, slowed
+from matrix import Fault, Party, and_killed, by_rule, once, refused, slowed
 from proxy import CUT, HALF, LOST, TORN, Proxy
 from stack import script, wait_for
 
@@ -151,8 +151,8 @@ def raising(sqlstate, event, table):
                     f'CREATE TRIGGER fails BEFORE {event} ON {where} EXECUTE FUNCTION "{party.name}".fails()')
         try:
             # The worker says so, once for each time that it is news.
-            before = party.worker.output().count(sqlstate)
-            yield lambda: party.worker.output().count(sqlstate) - before
+            before = party.told(sqlstate)
+            yield lambda: party.told(sqlstate) - before
         finally:
             party.admin(f"DROP TRIGGER fails ON {where}")
     return strike
@@ -233,10 +233,12 @@ FAULTS = {
         Fault("an answer of which half arrives", by_rule(carries_rows, TORN, times=2), rounds=3, slow=True),
         Fault("an answer that comes late", by_rule(is_commit, stall=3, times=2), rounds=2, lasts=3, slow=True),
         Fault("a server that refuses connections", refused, lasts=2),
+        Fault("a server that refuses connections and a worker that dies", and_killed(refused), lasts=2),
         Fault("a slow line", slowed(20_000), rounds=2, lasts=3, slow=True),
         Fault("a database that is read-only", read_only, lasts=2),
         Fault("a disk that is full", raising("53100", "INSERT", "rows"), lasts=2),
         Fault("a disk that is full for the fence", raising("53100", "UPDATE", "tidemark_offsets"), lasts=2, slow=True),
+        Fault("a database that is read-only and a worker that dies", and_killed(read_only), lasts=2, slow=True),
         Fault("too many connections", too_many_connections, lasts=2),
         Fault("a table that is locked", locked("rows"), rounds=2, lasts=3),
         Fault("a fence that is locked for a minute", locked("tidemark_offsets"), rounds=1, lasts=60, slow=True),

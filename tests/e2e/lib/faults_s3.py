@@ -2,7 +2,7 @@
 
 import wire
 import witness
-from matrix import Fault, Party, by_rule, refused, slowed
+from matrix import Fault, Party, and_killed, by_rule, refused, slowed
 from proxy import CUT, HALF, LOST, TORN, Proxy
 
 
@@ -43,6 +43,7 @@ UPLOAD = ("POST create", "PUT part", "POST complete")
 FAULTS = {
     Bucket: [
         Fault("a service that refuses connections", refused, rounds=2, lasts=8),
+        Fault("a service that refuses and a worker that dies", and_killed(refused), rounds=2, lasts=4),
         Fault("connections that are reset", by_rule(anything, CUT), rounds=2, lasts=8, slow=True),
         Fault("a service that answers 500", failing(anything), rounds=2, lasts=6, slow=True),
         Fault("a service that answers 503", failing(anything, 503, "SlowDown"), rounds=2, lasts=6),
@@ -55,6 +56,8 @@ FAULTS = {
         Fault("a completed upload whose answer is lost", by_rule(asks("POST complete"), LOST, times=8), hits=8, rounds=2),
         Fault("copies that can't be made", failing(asks("PUT copy")), rounds=2, lasts=6),
         Fault("a copy whose answer is lost", by_rule(asks("PUT copy"), LOST, times=8), hits=8, rounds=2),
+        Fault("copies that can't be made and a worker that dies", and_killed(failing(asks("PUT copy"))), rounds=2, lasts=4,
+              slow=True),
         Fault("a delete whose answer is lost", by_rule(asks("DELETE"), LOST, times=8), hits=8, rounds=2),
         Fault("deletes that can't be made", failing(asks("DELETE"), 503, "SlowDown"), rounds=2, lasts=6, slow=True),
         Fault("an answer of which half arrives", by_rule(anything, TORN, times=30), hits=30, rounds=2, slow=True),

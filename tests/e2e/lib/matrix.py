@@ -1,9 +1,9 @@
 """The fault matrix: what an outside party does to a running application, as data, and the one runner of it.
 
-Each fault is tried on an application of its own, under traffic that doesn't stop and with a witness that looks at all sinks.
-A round: the fault holds until it has hit, and for a while longer; meanwhile whoever doesn't need the party goes on; then it
-is lifted, and every row that was sent until then must arrive, by the same process. In the end all is stopped, and every
-sink holds what the source does.
+Each fault is tried on an application of its own, under traffic that doesn't stop and with a witness that looks at all
+sinks. A round: the fault holds until it has hit, and for a while longer; meanwhile whoever doesn't need the party goes on;
+then it is lifted, and every row that was sent until then must arrive, by the same process. In the end all is stopped, and
+every sink holds what the source does.
 """
 
 import contextlib
@@ -76,6 +76,10 @@ class Party:
     def run(self, *args):
         return self.stack.run(self.config, *args, name=self.name, threads=1, env=self.environment)
 
+    def told(self, text):
+        """How often the application's workers have said so."""
+        return self.worker.log.read_text(errors="replace").count(text)
+
     def runs(self):
         if not self.worker.running():
             raise Failure(f"the worker has ended with {self.worker.process.returncode}\n{self.worker.seen()}")
@@ -115,12 +119,24 @@ def once(do):
 
 @contextlib.contextmanager
 def refused(party):
-    before = party.worker.output().count("trying again")
+    before = party.told("trying again")
     party.proxy.refuse()
     try:
-        yield lambda: party.worker.output().count("trying again") - before
+        yield lambda: party.told("trying again") - before
     finally:
         party.proxy.accept()
+
+
+def and_killed(strike):
+    """The worker is killed while the fault holds; its successor begins within it."""
+    @contextlib.contextmanager
+    def both(party):
+        with strike(party) as hits:
+            wait_for("a hit", hits, HIT_SECONDS, party.worker.seen)
+            party.worker.kill()
+            party.worker = party.run()
+            yield hits
+    return both
 
 
 def slowed(bytes_per_second):
@@ -182,8 +198,8 @@ def _rounds(party, fault, seen, kept):
             held, lifted = time.monotonic() - began, time.monotonic()
             now = party.source.sent()
             seen.wait_for_all(now, WHOLE_SECONDS, party.runs)
-            print(f"  {party.name} {number}/{fault.rounds}: {count} hits in {held:.1f} s, {now.rows() - before.rows()} rows meanwhile; all there "
-                f"after {time.monotonic() - lifted:.1f} s", flush=True)
+            print(f"  {party.name} {number}/{fault.rounds}: {count} hits in {held:.1f} s, {now.rows() - before.rows()} rows "
+                  f"meanwhile; all there after {time.monotonic() - lifted:.1f} s", flush=True)
         party.source.stop()
         code = party.worker.stop(60)
         if code != 0:
@@ -198,6 +214,7 @@ def check_positions(party, output):
     counters = ledger.get("totals partial", {})
     if counters.get("in") != sent or any(line.get("dead_lettered") for line in ledger.values()):
         raise Failure(f"{sent} rows were sent; the ledger is {ledger}")
-    ends, stand = topics.ends(party.stack.brokers, party.name), topics.committed(party.stack.brokers, party.name, party.name)
+    ends = topics.ends(party.stack.brokers, party.name)
+    stand = topics.committed(party.stack.brokers, party.name, party.name)
     if stand != ends:
         raise Failure(f"the group stands at {stand} of {ends}")
