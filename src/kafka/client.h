@@ -151,6 +151,19 @@ struct TopicToCreate {
   std::map<std::string, std::string> config;
 };
 
+// Who of a consumer group was given what, as its coordinator has it.
+struct GroupMembers {
+  struct Member {
+    std::string name;                         // group.instance.id; of a dynamic member its client.id
+    std::vector<std::string> topics;          // its subscription
+    std::vector<TopicPartition> partitions;   // its assignment
+    bool operator==(const Member&) const = default;
+  };
+  bool stable = false;  // it has members, and no rebalance is under way; else `members` is empty
+  std::vector<Member> members;
+  bool operator==(const GroupMembers&) const = default;
+};
+
 // Thread-safe.
 class Admin {
  public:
@@ -175,6 +188,8 @@ class Admin {
   // Committed positions of any group, e.g. to find the slowest follower; -1 where there is none.
   virtual absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
       const std::string& group, const std::vector<TopicPartition>& partitions) = 0;
+  // A group that nobody has made has no members.
+  virtual absl::StatusOr<GroupMembers> GroupAssignments(const std::string& group) = 0;
 };
 
 struct ConsumerOptions {

@@ -7,6 +7,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/kafka/group_protocol.h"
 #include "src/kafka/rdkafka_newer.h"
 
 namespace tidemark::rdkafka {
@@ -15,6 +16,7 @@ namespace {
 constexpr int kConnectTimeoutMs = 10'000;
 constexpr int kRequestTimeoutMs = 10'000;
 constexpr int kCreateTimeoutMs = 30'000;
+constexpr int kMembersTimeoutMs = 2'000;  // asked every few seconds, and a stop waits for it
 constexpr int kListTimeoutMs = 5'000;
 // How an id is written that a broker older than 2.8 doesn't have.
 constexpr std::string_view kNoId = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -330,6 +332,52 @@ absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdAdmin::GroupOffsets(
     if (p.metadata != nullptr) c.metadata.assign(static_cast<const char*>(p.metadata), p.metadata_size);
   }
   return offsets;
+}
+
+namespace {
+
+absl::StatusOr<GroupMembers::Member> ToMember(const rd_kafka_group_member_info& info) {
+  GroupMembers::Member member;
+  // The broker makes the id of a static member: its group.instance.id, a dash and 36 characters.
+  const std::string id = info.member_id;
+  member.name = id.size() > 37 ? id.substr(0, id.size() - 37) : id;
+  const auto view = [](const void* bytes, int size) {
+    return std::string_view(static_cast<const char*>(bytes), bytes == nullptr ? 0 : static_cast<size_t>(size));
+  };
+  TM_ASSIGN_OR_RETURN(member.topics, ParseSubscription(view(info.member_metadata, info.member_metadata_size)));
+  TM_ASSIGN_OR_RETURN(member.partitions, ParseAssignment(view(info.member_assignment, info.member_assignment_size)));
+  std::sort(member.topics.begin(), member.topics.end());
+  return member;
+}
+
+}  // namespace
+
+// Not by DescribeConsumerGroups: it doesn't tell subscriptions, and it asks for the coordinator as
+// ListConsumerGroupOffsets does (above).
+absl::StatusOr<GroupMembers> RdAdmin::GroupAssignments(const std::string& group) {
+  const std::string what = absl::StrCat("members of group '", group, "'");
+  const struct rd_kafka_group_list* list = nullptr;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_list_groups(rk(Isolation::kReadCommitted), group.c_str(), &list, kMembersTimeoutMs);
+  const auto destroy = absl::MakeCleanup([&list] {
+    if (list != nullptr) rd_kafka_group_list_destroy(list);
+  });
+  // Some brokers haven't answered: whether one of them has the group shows.
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__PARTIAL) return FromError(code, what);
+  GroupMembers members;
+  for (int i = 0; list != nullptr && i < list->group_cnt; ++i) {
+    const rd_kafka_group_info& info = list->groups[i];
+    if (info.group == nullptr || group != info.group) continue;
+    if (info.err != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(info.err, what);
+    if (info.state == nullptr || std::string_view(info.state) != "Stable") continue;
+    members.stable = info.member_cnt > 0;
+    for (int m = 0; m < info.member_cnt; ++m) {
+      TM_ASSIGN_OR_RETURN(members.members.emplace_back(), ToMember(info.members[m]));
+    }
+  }
+  std::sort(members.members.begin(), members.members.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return members;
 }
 
 }  // namespace tidemark::rdkafka

@@ -53,6 +53,7 @@ enum class SimCall {
   kOffsetForTime,
   kDeleteRecords,
   kGroupOffsets,
+  kGroupAssignments,
 };
 const char* SimCallName(SimCall call);
 

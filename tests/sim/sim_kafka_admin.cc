@@ -102,4 +102,11 @@ absl::StatusOr<std::map<TopicPartition, CommittedOffset>> SimAdmin::GroupOffsets
   return offsets;
 }
 
+absl::StatusOr<GroupMembers> SimAdmin::GroupAssignments(const std::string& group) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kGroupAssignments, true));
+  GroupMembers members = cluster_->groups().Describe(group);
+  TM_RETURN_IF_ERROR(process_->Leave(SimCall::kGroupAssignments, true));
+  return members;
+}
+
 }  // namespace tidemark::sim

@@ -28,6 +28,7 @@ class SimAdmin : public Admin {
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>& before) override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
       const std::string& group, const std::vector<TopicPartition>& partitions) override;
+  absl::StatusOr<GroupMembers> GroupAssignments(const std::string& group) override;
 
  private:
   absl::StatusOr<SimPartition*> Find(const TopicPartition& partition) const;

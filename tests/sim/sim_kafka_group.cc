@@ -69,6 +69,18 @@ bool SimGroups::Assignment(MemberIdentity* who, std::vector<TopicPartition>* par
   return true;
 }
 
+GroupMembers SimGroups::Describe(const std::string& group) const {
+  GroupMembers members;
+  const auto found = groups_.find(group);
+  if (found == groups_.end() || found->second.preparing) return members;
+  for (const auto& [name, member] : found->second.members) {
+    members.members.push_back({name, member.topics, member.assignment});
+    std::sort(members.members.back().topics.begin(), members.members.back().topics.end());
+  }
+  members.stable = !members.members.empty();
+  return members;
+}
+
 absl::Status SimGroups::CheckCommit(const MemberIdentity& who) const {
   // Taken for a user who keeps offsets in Kafka without being a member: so says KIP-447, and so do the brokers.
   if (who.generation < 0) {

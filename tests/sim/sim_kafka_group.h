@@ -15,6 +15,7 @@
 #include <absl/status/status.h>
 
 #include "src/base/record.h"
+#include "src/kafka/client.h"
 
 namespace tidemark::sim {
 
@@ -40,6 +41,8 @@ class SimGroups {
   void Heartbeat(const MemberIdentity& who, int64_t now_us);
   // True once the rebalance that `who` has joined is over; `who.generation` is then brought up to date.
   bool Assignment(MemberIdentity* who, std::vector<TopicPartition>* partitions) const;
+  // Who has what, sorted by name.
+  GroupMembers Describe(const std::string& group) const;
   // What the coordinator checks before it takes offsets: instance, member and generation, not who owns the partitions.
   absl::Status CheckCommit(const MemberIdentity& who) const;
   // Removes members whose session is over and completes rebalances. `partition_count` tells the size of a topic.

@@ -41,6 +41,7 @@ class FakeAdmin final : public Admin {
                                                                          const std::vector<TopicPartition>&) override {
     return Unused();
   }
+  absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return Unused(); }
 
   std::map<std::string, int32_t> topics;  // that exist
   std::map<std::string, int32_t> created;
