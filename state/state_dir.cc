@@ -60,6 +60,7 @@ class RocksStateDir : public StateDir {
   }
 
   absl::StatusOr<std::unique_ptr<TaskState>> Take(const TaskId& task) override;
+  absl::Status Forget(const TaskId& task) override;
   void CloseAllBut(const std::vector<TaskId>& keep) override;
 
  private:
@@ -97,6 +98,23 @@ absl::StatusOr<std::unique_ptr<TaskState>> RocksStateDir::Take(const TaskId& tas
   return RocksTaskState::Load(
       task, folder_->options, std::move(db),
       [folder = folder_, task](std::unique_ptr<TaskDb> used) { GiveBack(folder.get(), task, std::move(used)); });
+}
+
+absl::Status RocksStateDir::Forget(const TaskId& task) {
+  std::unique_ptr<TaskDb> db;
+  {
+    const std::lock_guard lock(folder_->mutex);
+    if (!folder_->busy.insert(task).second) {
+      return absl::UnavailableError(absl::StrCat("the state of ", task.ToString(), " is still open in this process"));
+    }
+    if (auto node = folder_->idle.extract(task)) db = std::move(node.mapped());
+  }
+  db.reset();
+  const std::string path = absl::StrCat(folder_->path, "/", task.ToString());
+  absl::Status status = MakeFolder(folder_->resources.files.get(), path);
+  if (status.ok()) status = TaskDb::Destroy(path, folder_->resources);
+  GiveBack(folder_.get(), task, nullptr);
+  return status;
 }
 
 void RocksStateDir::CloseAllBut(const std::vector<TaskId>& keep) {

@@ -167,20 +167,25 @@ absl::Status TaskDb::Flush() {
   return FromRocks(db_->Flush(rocksdb::FlushOptions()), absl::StrCat("flushing the state in ", path_));
 }
 
+absl::Status TaskDb::Destroy(const std::string& path, const DbResources& resources) {
+  // Without CURRENT there is no database, whatever files are left; so it goes first, and durably.
+  const rocksdb::IOOptions io;
+  rocksdb::Status status = resources.files->DeleteFile(absl::StrCat(path, "/CURRENT"), io, nullptr);
+  if (status.IsNotFound() || status.IsPathNotFound()) status = rocksdb::Status::OK();
+  std::unique_ptr<rocksdb::FSDirectory> directory;
+  if (status.ok()) status = resources.files->NewDirectory(path, io, &directory, nullptr);
+  if (status.ok()) status = directory->Fsync(io, nullptr);
+  if (status.ok()) status = rocksdb::DestroyDB(path, DbOptions(resources));
+  return FromRocks(status, absl::StrCat("clearing the state in ", path));
+}
+
 absl::Status TaskDb::Clear() {
-  const std::string what = absl::StrCat("clearing the state in ", path_);
   db_->Close().PermitUncheckedError();
   db_.reset();
   unflushed_bytes_ = 0;
-  // Without CURRENT there is no database, whatever files are left; so it goes first, and durably.
-  const rocksdb::IOOptions io;
-  rocksdb::Status status = resources_.files->DeleteFile(absl::StrCat(path_, "/CURRENT"), io, nullptr);
-  std::unique_ptr<rocksdb::FSDirectory> directory;
-  if (status.ok()) status = resources_.files->NewDirectory(path_, io, &directory, nullptr);
-  if (status.ok()) status = directory->Fsync(io, nullptr);
-  if (status.ok()) status = rocksdb::DestroyDB(path_, DbOptions(resources_));
+  const absl::Status cleared = Destroy(path_, resources_);
   const absl::Status reopened = OpenFiles();
-  return status.ok() ? reopened : FromRocks(status, what);
+  return cleared.ok() ? reopened : cleared;
 }
 
 int64_t TaskDb::LiveBytes() const {

@@ -46,6 +46,8 @@ class TaskDb {
  public:
   // `resources` outlives the object.
   static absl::StatusOr<std::unique_ptr<TaskDb>> Open(const std::string& path, const DbResources& resources);
+  // Deletes what is there, readable or not. A crash in the middle leaves an empty database.
+  static absl::Status Destroy(const std::string& path, const DbResources& resources);
   ~TaskDb();
   TaskDb(const TaskDb&) = delete;
   TaskDb& operator=(const TaskDb&) = delete;

@@ -111,6 +111,8 @@ class StateDir {
   // Takes the task's state; it must not be open elsewhere in the process (Unavailable: try again, another thread is
   // about to give it back).
   virtual absl::StatusOr<std::unique_ptr<TaskState>> Take(const TaskId& task) = 0;
+  // Deletes what the folder has of a task whose state isn't open: it is damaged, and the changelog has it whole.
+  virtual absl::Status Forget(const TaskId& task) = 0;
   // Closes the stores given back (by destroying their TaskState) that are not in `keep`.
   virtual void CloseAllBut(const std::vector<TaskId>& keep) = 0;
 };

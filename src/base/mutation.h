@@ -14,8 +14,9 @@ enum class Mutation : uint8_t {
   kGroupMetadataFetchedFresh,    // send_offsets takes the group's metadata of the moment, not that of the assignment
   kPostgresWithoutFence,         // the sink writes without looking at its epoch and next offset
   kResumeWithoutSeek,            // a resumed partition goes on where the client library believes to stand
+  kStopCommitsAfterAbort,        // tasks outlive an aborted transaction, and the stop commits their positions
 };
-inline constexpr int kMutationCount = 7;
+inline constexpr int kMutationCount = 8;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -78,7 +78,8 @@ class CommitPipeline {
   absl::StatusOr<bool> Finish(int64_t max_wait_us);
 
   // Waits for a decision in flight, whatever it is, without applying it; then ends what is open. True: there was
-  // something to abort. Any error: the producers must be opened again (Cancelled: they are fenced).
+  // something to abort. Any error: the producers must be opened again (Cancelled: they are fenced). The tasks that
+  // wrote in it are to be dropped before.
   absl::StatusOr<bool> Abort();
 
  private:

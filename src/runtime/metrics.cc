@@ -207,6 +207,15 @@ void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   for (Family* family : {&rows, &bad}) out->push_back(family->Take());
 }
 
+void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family unowned(status, "tidemark_unowned_inputs", kGauge,
+                 "Partitions that the group should read and no member does, in all of the application");
+  for (const auto& [group, unread] : status.ownership.unread) {
+    unowned.Add({{"group", group}}, static_cast<int64_t>(unread.size()));
+  }
+  out->push_back(unowned.Take());
+}
+
 void Find(Health* health, bool ok, std::string finding) {
   health->ok = health->ok && ok;
   absl::StrAppend(&health->text, finding, "\n");
@@ -231,6 +240,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderLedger(status, &families);
   RenderSinks(status, &families);
   RenderTables(status, &families);
+  RenderOwnership(status, &families);
   return static_cast<const prometheus::Serializer&>(prometheus::TextSerializer()).Serialize(families);
 }
 
@@ -255,6 +265,8 @@ Health CheckReadiness(const WorkerStatus& status) {
       Find(&health, false, absl::StrCat(name, ": opens ", thread.opening.size(), " tasks, ",
                                         std::max<Offset>(0, thread.restore_target - thread.restore_position),
                                         " changelog records to restore"));
+    } else if (thread.state == ThreadStatus::State::kFailed) {
+      Find(&health, false, name + ": has failed, the worker ends");
     } else {
       Find(&health, true, absl::StrCat(name, ": runs ", thread.tasks.size(), " tasks"));
     }
@@ -263,6 +275,12 @@ Health CheckReadiness(const WorkerStatus& status) {
     std::string finding = absl::StrCat("sink ", sink.sink, sink.assigned ? ": runs" : ": waits for its partitions");
     if (!sink.last_error.empty()) absl::StrAppend(&finding, "; last error: ", sink.last_error);
     Find(&health, sink.assigned, std::move(finding));
+  }
+  if (!status.ownership.known) Find(&health, false, "inputs: whether all are read isn't known yet");
+  for (const auto& [group, unread] : status.ownership.unread) {
+    for (const UnreadInput& input : unread) {
+      Find(&health, !input.curable, absl::StrCat("nobody reads ", ToString(input.input), ": ", input.why));
+    }
   }
   return health;
 }

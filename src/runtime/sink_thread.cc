@@ -35,7 +35,17 @@ absl::Status SinkThread::Start() {
   return absl::OkStatus();
 }
 
+// Gives the membership up and takes another: the group assigns anew.
+absl::Status SinkThread::Rejoin() {
+  LOG(INFO) << "sink " << plan_.name << ": leaves the group to join it again";
+  TM_RETURN_IF_ERROR(OnRebalance({Rebalance::Kind::kRevoked, assigned_}));
+  const absl::Status closed = consumer_->Close(/*leave_group=*/true);
+  if (!closed.ok()) LOG(WARNING) << "sink " << plan_.name << ": leaving the group: " << closed;
+  return Start();
+}
+
 absl::Status SinkThread::Step(int64_t max_wait_us) {
+  if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(Rejoin());
   const int64_t now = runtime_.clock->MonotonicUs();
   const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);

@@ -2,6 +2,7 @@
 // the pace of the outside. A database that is away delays only this thread. Runs as a loop over Step().
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,9 +44,12 @@ class SinkThread {
   // Any thread may call. Interrupt: a write that waits for the outside is given up (the feed still has its rows), and
   // so is every later one.
   void Interrupt() { feed_sink_->Interrupt(); }
+  // Any thread may call: the next Step leaves the group and joins it again (ownership.h says when that helps).
+  void RequestRejoin() { rejoin_.store(true, std::memory_order_relaxed); }
   SinkStatus status() const;
 
  private:
+  absl::Status Rejoin();
   absl::Status OnRebalance(const Rebalance& rebalance);
   absl::Status TakeOver();
   absl::Status Take(const Fetch& fetch);
@@ -71,6 +75,7 @@ class SinkThread {
   int64_t last_success_us_ = 0;
   std::string last_error_;
 
+  std::atomic<bool> rejoin_{false};
   mutable absl::Mutex mutex_;
   SinkStatus status_ ABSL_GUARDED_BY(mutex_);
 };

@@ -9,6 +9,7 @@
 #include "src/base/action.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/runtime/ownership.h"
 
 namespace tidemark {
 namespace {
@@ -22,24 +23,13 @@ constexpr int64_t kMaxBackoffUs = 2 * kSecond;
 // known to be lost before a new producer fences that process in turn.
 constexpr int64_t kFencedWaitUs = 4 * kSecond;
 
-// All topics that the group's members share: sources, and internal topics between stages.
-std::vector<std::string> GroupTopics(const Plan& plan) {
-  std::vector<std::string> topics;
-  for (const SourcePlan& source : plan.sources) topics.push_back(source.topic);
-  for (const Edge& edge : plan.edges) {
-    if (edge.to_stage >= 0) topics.push_back(edge.topic);
-  }
-  std::sort(topics.begin(), topics.end());
-  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
-  return topics;
-}
-
 }  // namespace
 
 StreamThread::StreamThread(const Runtime& runtime, int index)
     : runtime_(runtime),
       index_(index),
-      transactional_id_(absl::StrCat(runtime.plan->name, "-", runtime.options.instance_id, "-", index)),
+      // No name of an application has a slash: another one and its instance can't make the same id.
+      transactional_id_(absl::StrCat(runtime.plan->name, "/", runtime.options.instance_id, "-", index)),
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
       group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
@@ -52,16 +42,19 @@ StreamThread::StreamThread(const Runtime& runtime, int index)
 StreamThread::~StreamThread() { DropTasks(); }
 
 absl::Status StreamThread::Start() {
-  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(NewProducers());
-  if (consumer_ == nullptr) {
-    ConsumerOptions options;
-    options.group = runtime_.plan->name;
-    options.instance_id = group_instance_id_;
-    options.client_id = transactional_id_;
-    options.queue_bytes = runtime_.options.prefetch_bytes;
-    TM_ASSIGN_OR_RETURN(consumer_, runtime_.kafka->NewConsumer(options));
-  }
-  TM_RETURN_IF_ERROR(consumer_->Subscribe(GroupTopics(*runtime_.plan)));
+  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(pipeline_.Open());
+  return consumer_ != nullptr ? absl::OkStatus() : Join();
+}
+
+absl::Status StreamThread::Join() {
+  ConsumerOptions options;
+  options.group = runtime_.plan->name;
+  options.instance_id = group_instance_id_;
+  options.client_id = transactional_id_;
+  options.queue_bytes = runtime_.options.prefetch_bytes;
+  TM_ASSIGN_OR_RETURN(std::unique_ptr<Consumer> consumer, runtime_.kafka->NewConsumer(options));
+  TM_RETURN_IF_ERROR(consumer->Subscribe(StreamTopics(*runtime_.plan)));
+  consumer_ = std::move(consumer);
   Publish(true);
   return absl::OkStatus();
 }
@@ -76,19 +69,6 @@ void StreamThread::DropTasks() {
   dirty_since_us_ = moved_since_us_ = -1;
 }
 
-absl::Status StreamThread::NewProducers() {
-  DropTasks();
-  return pipeline_.Open();
-}
-
-// The producers are of no more use; the next opening makes others, not before it is known that the membership stands.
-absl::Status StreamThread::DropProducers() {
-  DropTasks();
-  pipeline_.Close();
-  retry_at_us_ = runtime_.clock->MonotonicUs() + kFencedWaitUs;
-  return absl::OkStatus();
-}
-
 // Rows that come while a commit is being decided can't be committed before that. Caught up, they are gathered for a
 // moment, as some large batches cost less than many small ones; a thread that is behind has better things to do.
 absl::Status StreamThread::GatherWhileDeciding() {
@@ -97,29 +77,35 @@ absl::Status StreamThread::GatherWhileDeciding() {
 }
 
 absl::Status StreamThread::Step(int64_t max_wait_us) {
-  if (const absl::Status gathered = GatherWhileDeciding(); !gathered.ok()) return Recover(gathered);
-  absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
-  if (!polled.ok()) {
-    if (ActionFor(polled.status()) == Action::kRetry) {
+  if (state_ == State::kFailed) return absl::InternalError(transactional_id_ + " has failed before");
+  if (rejoin_.exchange(false, std::memory_order_relaxed)) {
+    if (const absl::Status joined = Rejoin(); !joined.ok()) return Fail(joined);
+  }
+  absl::Status status = GatherWhileDeciding();
+  if (status.ok()) {
+    absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
+    if (polled.ok()) {
+      status = OnPolled(*std::move(polled));
+    } else if (ActionFor(polled.status()) == Action::kRetry) {
       LOG_EVERY_N(WARNING, 100) << transactional_id_ << ": " << polled.status().message();
       Publish(false);
       return absl::OkStatus();
+    } else {
+      return Fail(polled.status());  // a consumer can't be gone on with after such an error, whatever it says
     }
-    (void)AbortTransaction();
-    return polled.status();
-  }
-  absl::Status status;
-  if (polled->rebalance) {
-    status = OnRebalance(*polled->rebalance);
-  } else if (state_ == State::kOpening) {
-    status = ContinueOpening();
-  } else if (state_ == State::kRunning) {
-    status = ProcessPolled(*std::move(polled));
-    if (status.ok()) status = CommitIfDue();
   }
   if (!status.ok()) status = Recover(status);
+  if (!status.ok()) return Fail(status);
   Publish(unpublished_ && runtime_.clock->MonotonicUs() - published_us_ >= kPublishUs);
-  return status;
+  return absl::OkStatus();
+}
+
+absl::Status StreamThread::OnPolled(PollResult polled) {
+  if (polled.rebalance) return OnRebalance(*polled.rebalance);
+  if (state_ == State::kOpening) return ContinueOpening();
+  if (state_ != State::kRunning) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(ProcessPolled(std::move(polled)));
+  return CommitIfDue();
 }
 
 int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
@@ -234,49 +220,62 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
   return true;
 }
 
-absl::Status StreamThread::AbortTransaction() {
-  const absl::StatusOr<bool> aborted = pipeline_.Abort();
-  if (aborted.ok() && !*aborted) return absl::OkStatus();
-  {
-    const absl::MutexLock lock(&mutex_);
-    ++status_.aborts;
+// The one place where a transaction ends other than by its commit. The tasks that wrote in it end with it, and so do
+// the openers: they all point at it. `cause` says what the producers are good for yet (OK: nothing was wrong with them).
+void StreamThread::EndTransaction(const absl::Status& cause) {
+  DropTasks();
+  Action action = ActionFor(cause);
+  if (action != Action::kReplaceClients && action != Action::kAwaitMembership) {
+    const absl::StatusOr<bool> aborted = pipeline_.Abort();
+    if (!aborted.ok() || *aborted) {
+      const absl::MutexLock lock(&mutex_);
+      ++status_.aborts;
+    }
+    if (aborted.ok()) return;
+    LOG(WARNING) << transactional_id_ << ": abort failed, the producers are replaced: " << aborted.status();
+    action = ActionFor(aborted.status());
   }
-  if (aborted.ok()) return absl::OkStatus();
-  if (absl::IsCancelled(aborted.status())) return DropProducers();
-  LOG(WARNING) << transactional_id_ << ": abort failed, the producers are replaced: " << aborted.status();
-  return NewProducers();
+  pipeline_.Close();
+  if (action == Action::kAwaitMembership) {
+    retry_at_us_ = std::max(retry_at_us_, runtime_.clock->MonotonicUs() + kFencedWaitUs);
+  } else if (Recoverable(cause)) {
+    // At once: what is undecided holds up every reader until init_transactions ends it.
+    const absl::Status opened = pipeline_.Open();
+    if (!opened.ok()) LOG(WARNING) << transactional_id_ << ": new producers: " << opened;
+  }
 }
 
-absl::Status StreamThread::ReadyProducersAfter(const absl::Status& cause) {
-  switch (ActionFor(cause)) {
-    case Action::kAwaitMembership: return DropProducers();
-    case Action::kReplaceClients: return NewProducers();
-    default: return AbortTransaction();
-  }
-}
-
-// Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again.
+// Back to the last commit: the transaction is aborted, every task of the thread is dropped and opened again. Where that
+// can't help, the error is returned as it came.
 absl::Status StreamThread::Recover(const absl::Status& cause) {
+  const bool damaged = absl::IsDataLoss(cause) && !disk_was_damaged_;
+  if (!Recoverable(cause) && !damaged) return cause;
+  if (damaged) disk_was_damaged_ = distrust_disk_ = true;
+  LOG(WARNING) << transactional_id_ << ": back to the last commit" << (damaged ? ", restored from the changelogs" : "")
+               << ": " << cause;
   if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
     for (const auto& task : tasks_) kept_[task->id()] = task->ReleaseState();
   }
-  DropTasks();
-  if (!Recoverable(cause)) {
-    (void)AbortTransaction();  // so that readers needn't wait for its time-out
-    return cause;
-  }
-  LOG(WARNING) << transactional_id_ << ": back to the last commit: " << cause;
-  if (const absl::Status ready = ReadyProducersAfter(cause); !ready.ok()) {
-    if (!Recoverable(ready)) return ready;
-    (void)DropProducers();  // ContinueOpening makes others
-  }
+  EndTransaction(cause);
   ++failures_;
   const int64_t backoff = std::min<int64_t>(kMaxBackoffUs, 10 * kMillisecond << std::min(failures_, 10));
-  retry_at_us_ = runtime_.clock->MonotonicUs() + (absl::IsCancelled(cause) ? kFencedWaitUs : backoff);
+  retry_at_us_ = std::max(retry_at_us_, runtime_.clock->MonotonicUs() + backoff);
   if (state_ == State::kUnassigned) return absl::OkStatus();
   state_ = State::kOpening;
   Publish(true);
   return consumer_->AssignPaused(assigned_);
+}
+
+// The transaction is aborted too, so that readers needn't wait for its time-out.
+absl::Status StreamThread::Fail(const absl::Status& cause) {
+  if (MutationActive(Mutation::kStopCommitsAfterAbort)) {
+    (void)pipeline_.Abort();
+    return cause;
+  }
+  EndTransaction(cause);
+  state_ = State::kFailed;
+  Publish(true);
+  return cause;
 }
 
 absl::Status StreamThread::Stop(bool leave_group) {

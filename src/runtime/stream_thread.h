@@ -7,13 +7,18 @@
 //         |  \-- kRevoked, kLost -----/   \------- abort, unknown -------/  |
 //         \------------- kRevoked (commit), kLost (abort) -----------------/
 //
+//     any of them -- an error that another try doesn't mend, or one of the consumer's --> kFailed: only closes
+//
 // Rules kept here:
 //   - No transaction spans two group generations: the rebalance callback (inside Poll) only notes; this loop waits for
 //     the commit in flight, commits, or where the assignment is lost aborts, the open transaction and only then
 //     unassigns. The group metadata is copied once, when an assignment arrives, and that copy alone is sent; a copy
 //     that isn't valid counts as an assignment lost.
 //   - Every assignment opens every task of the thread, kept stores too (task_opener.h).
-//   - An abort drops the overlay and rewinds every task of the thread: the tasks are destroyed and opened again.
+//   - An abort drops the overlay and rewinds every task of the thread: the tasks are destroyed and opened again. One
+//     function ends a transaction that isn't committed, EndTransaction, and it drops the tasks; what it has missed is
+//     refused by the transaction's serial number (Task::PrepareCommit).
+//   - What has failed is not used again: after an error of Step nothing is committed any more, whoever calls Stop.
 //   - A fenced producer (its transaction timed out, or a newer process has this name) is replaced only when a heartbeat
 //     has had time to tell whether the membership still stands; where it doesn't, the consumer's error ends the thread.
 //   - After a commit with unknown outcome: new producers, init_transactions, then the tasks are opened.
@@ -21,6 +26,7 @@
 // How a commit is made, and how the next one's rows are processed meanwhile, stands in commit.h.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,7 +49,7 @@ namespace tidemark {
 
 // What the thread shows to metrics, readiness and the janitor; a copy, taken under a lock.
 struct ThreadStatus {
-  enum class State { kUnassigned, kOpening, kRunning };
+  enum class State { kUnassigned, kOpening, kRunning, kFailed };
   State state = State::kUnassigned;
   std::vector<TaskStatus> tasks;
   std::vector<TaskId> opening;
@@ -69,19 +75,23 @@ class StreamThread {
   // One turn of the loop: polls for at most `max_wait_us`, processes what came, commits what is due. An error is final:
   // the thread has aborted what was open and is to be destroyed.
   absl::Status Step(int64_t max_wait_us);
-  // Commits what is open and closes the consumer; `leave_group` gives up the static membership.
+  // Commits what is open, unless a Step has failed, and closes the consumer; `leave_group` gives up the static
+  // membership.
   absl::Status Stop(bool leave_group);
 
   // Any thread may call.
   ThreadStatus status() const;
+  // The next Step leaves the group and joins it again (ownership.h says when that helps).
+  void RequestRejoin() { rejoin_.store(true, std::memory_order_relaxed); }
   // When the decision of the commit in flight began, monotonic; 0: there is none.
   int64_t deciding_since_us() const { return pipeline_.deciding_since_us(); }
 
  private:
   using State = ThreadStatus::State;
 
-  absl::Status NewProducers();
-  absl::Status DropProducers();
+  absl::Status Join();
+  absl::Status Rejoin();
+  absl::Status OnPolled(PollResult polled);
   absl::Status OnRebalance(const Rebalance& rebalance);
   absl::Status OnAssigned(const std::vector<TopicPartition>& partitions);
   absl::Status LeaveTasks(bool commit);
@@ -94,9 +104,9 @@ class StreamThread {
   absl::Status CommitIfDue();
   absl::Status BeginCommit();
   absl::StatusOr<bool> FinishCommit(int64_t max_wait_us);
-  absl::Status ReadyProducersAfter(const absl::Status& cause);
   absl::Status Recover(const absl::Status& cause);
-  absl::Status AbortTransaction();
+  absl::Status Fail(const absl::Status& cause);
+  void EndTransaction(const absl::Status& cause);
   void DropTasks();
   int64_t WaitUs(int64_t max_wait_us) const;
   void ObservePace();
@@ -123,10 +133,13 @@ class StreamThread {
   int64_t moved_since_us_ = -1;  // only positions over control records have moved
   int64_t retry_at_us_ = 0;      // opening waits until then after a failure
   int failures_ = 0;             // in a row
+  bool distrust_disk_ = false;   // what is opened next is restored: a store has turned out to be damaged
+  bool disk_was_damaged_ = false;  // and has been restored once
   bool unpublished_ = false;     // a commit has been made since status_ was told of the tasks
   int64_t published_us_ = 0;     // when that was
   std::map<TaskId, std::unique_ptr<TaskState>> kept_;  // only with Mutation::kOverlayKeptAfterAbort
 
+  std::atomic<bool> rejoin_{false};
   mutable absl::Mutex mutex_;
   ThreadStatus status_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,11 +1,15 @@
 // The part of a stream thread that follows the group: which tasks it has, how they come and go.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <glog/logging.h>
 
 #include "src/base/action.h"
 #include "src/base/status.h"
+#include "src/runtime/ownership.h"
 #include "src/runtime/stream_thread.h"
+#include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
@@ -32,6 +36,10 @@ absl::Status StreamThread::OnRebalance(const Rebalance& rebalance) {
 
 absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partitions) {
   TM_RETURN_IF_ERROR(LeaveTasks(false));
+  for (const auto& [topic, partition] : partitions) {
+    if (partition < runtime_.partitions.at(topic)) continue;
+    TM_RETURN_IF_ERROR(CheckPartitions(*runtime_.plan, runtime_.partitions, topic, partition + 1));
+  }
   group_ = consumer_->Group();
   if (!group_->valid()) {
     LOG(WARNING) << transactional_id_ << ": an assignment without a valid group generation is ignored";
@@ -46,42 +54,46 @@ absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partiti
   return absl::OkStatus();
 }
 
-// Ends the transaction and lets go of the tasks; their stores stay open for the next owner in this process.
+// Gives the membership up and takes another: the group assigns anew, by what its members subscribe to now.
+absl::Status StreamThread::Rejoin() {
+  LOG(INFO) << transactional_id_ << ": leaves the group to join it again";
+  TM_RETURN_IF_ERROR(LeaveTasks(true));
+  state_ = State::kUnassigned;
+  assigned_.clear();
+  group_.reset();
+  const absl::Status closed = std::exchange(consumer_, nullptr)->Close(/*leave_group=*/true);
+  if (!closed.ok()) LOG(WARNING) << transactional_id_ << ": leaving the group: " << closed;
+  return Join();
+}
+
+// Commits what is open, or ends it, and lets go of the tasks; their stores stay open for the next owner in this
+// process.
 absl::Status StreamThread::LeaveTasks(bool commit) {
   absl::Status status;
   if (commit && state_ == State::kRunning) {
     status = BeginCommit();
     if (status.ok()) status = FinishCommit(Decider::kForever).status();
+    if (!status.ok()) LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
   }
-  if (!status.ok() && Recoverable(status)) {
-    LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
-    status = ReadyProducersAfter(status);
-  } else if (status.ok()) {
-    status = AbortTransaction();
-  }
-  DropTasks();
+  EndTransaction(status);
   kept_.clear();
   Publish(true);
-  return status;
+  return Recoverable(status) ? absl::OkStatus() : status;
 }
 
 absl::Status StreamThread::BeginOpening() {
   std::vector<std::pair<int, int32_t>> wanted;
   std::vector<TopicPartition> inputs;
-  const auto mine = [&](const std::string& topic, int32_t partition) {
-    return std::find(assigned_.begin(), assigned_.end(), TopicPartition{topic, partition}) != assigned_.end();
-  };
+  const std::set<TopicPartition> mine(assigned_.begin(), assigned_.end());
   const Plan& plan = *runtime_.plan;
   for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    const std::vector<std::string> topics = InputTopics(plan, plan.stages[stage]);
     const int32_t count = runtime_.partitions.at(ChangelogTopic(plan, plan.stages[stage]));
     for (int32_t p = 0; p < count; ++p) {
-      std::vector<std::string> topics;
-      for (const Node& node : plan.stages[stage].nodes) {
-        if (node.kind == Node::Kind::kSource) topics.push_back(plan.sources[static_cast<size_t>(node.source)].topic);
-        if (node.kind == Node::Kind::kInternal) topics.push_back(plan.edges[static_cast<size_t>(node.edge)].topic);
+      // A task runs only on a member that has all its partitions; ownership.h names those that run nowhere.
+      if (!std::all_of(topics.begin(), topics.end(), [&](const auto& topic) { return mine.contains({topic, p}); })) {
+        continue;
       }
-      // A task runs only on a member that has all its partitions.
-      if (!std::all_of(topics.begin(), topics.end(), [&](const std::string& t) { return mine(t, p); })) continue;
       wanted.emplace_back(static_cast<int>(stage), p);
       for (const std::string& topic : topics) inputs.push_back({topic, p});
     }
@@ -93,6 +105,7 @@ absl::Status StreamThread::BeginOpening() {
   openers_.emplace();
   for (const auto& [stage, partition] : wanted) {
     openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, pipeline_.transaction()));
+    if (distrust_disk_) openers_->back()->DistrustDisk();
     const auto kept = kept_.find(openers_->back()->id());
     if (kept != kept_.end()) openers_->back()->Use(std::move(kept->second));
   }
@@ -102,7 +115,7 @@ absl::Status StreamThread::BeginOpening() {
 absl::Status StreamThread::ContinueOpening() {
   const int64_t start = runtime_.clock->MonotonicUs();
   if (start < retry_at_us_) return absl::OkStatus();
-  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(NewProducers());
+  if (!pipeline_.opened()) TM_RETURN_IF_ERROR(pipeline_.Open());
   if (!openers_) TM_RETURN_IF_ERROR(BeginOpening());
   while (!openers_->empty()) {
     TM_ASSIGN_OR_RETURN(std::unique_ptr<Task> task, openers_->back()->Step());
@@ -145,6 +158,7 @@ absl::Status StreamThread::BeginRunning() {
   openers_.reset();
   state_ = State::kRunning;
   failures_ = 0;
+  distrust_disk_ = false;
   dirty_since_us_ = moved_since_us_ = -1;
   Publish(true);
   return AdvanceAll();

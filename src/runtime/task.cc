@@ -185,6 +185,7 @@ absl::Status Task::Process(const Fetch& fetch) {
       return absl::InternalError(absl::StrCat(ToString(input->partition), ": offset ", first,
                                               " was delivered twice, the position is ", input->position));
     }
+    TM_RETURN_IF_ERROR(JoinTransaction());
     dirty_ = time_waits_ = true;
     input->at_end = false;
     TM_RETURN_IF_ERROR(input->source != nullptr ? ProcessSource(*input, fetch) : ProcessInternal(*input, fetch));

@@ -107,6 +107,7 @@ class Task {
   struct NodeState;
   class NodeEmitter;
 
+  absl::Status JoinTransaction();
   absl::Status OpenOperators(const packed::CommitRecord* record);
   absl::Status Deliver(int from, const Batch& rows);
   absl::Status ProcessSource(Input& input, const Fetch& fetch);
@@ -141,6 +142,7 @@ class Task {
   bool advance_again_ = false;
   std::optional<packed::CommitRecord> prepared_;
   bool announced_ = false;  // of the next commit to be prepared
+  uint64_t joined_ = 0;     // the transaction that carries what isn't prepared yet; 0: there is nothing
   std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
 };
 

@@ -15,8 +15,19 @@ namespace tidemark {
 
 std::string Task::Changelog() const { return ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]); }
 
+// Rows, results and announcements of one commit stand in one transaction. Where that has ended otherwise, by an abort,
+// this task must not have outlived it: its positions would be committed without what it wrote.
+absl::Status Task::JoinTransaction() {
+  const uint64_t serial = transaction_->serial();
+  if (joined_ == 0 || MutationActive(Mutation::kStopCommitsAfterAbort)) joined_ = serial;
+  if (joined_ == serial) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(id_.ToString(), ": a task outlived its transaction: what it wrote in number ",
+                                          joined_, " is not in number ", serial));
+}
+
 absl::Status Task::Announce() {
   if (announced_ || MutationActive(Mutation::kChangelogOutsideTransaction)) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(JoinTransaction());
   announced_ = true;
   const std::string value = state_->Announce((prepared_ ? prepared_->commit() : commit_) + 1);
   return transaction_->Produce(Changelog(), {{partition_, std::nullopt, value, nullptr}});
@@ -24,6 +35,8 @@ absl::Status Task::Announce() {
 
 absl::Status Task::PrepareCommit() {
   if (prepared_) return absl::InternalError("a commit is prepared before the last one is applied");
+  TM_RETURN_IF_ERROR(JoinTransaction());
+  joined_ = 0;
   const uint64_t commit = commit_ + 1;
   const int64_t now = runtime_.clock->MonotonicUs();
   for (const auto& state : nodes_) {

@@ -8,25 +8,9 @@
 
 #include "src/base/status.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/topics.h"
 
 namespace tidemark {
-namespace {
-
-// The topics a stage's task reads.
-std::vector<TopicPartition> InputsOf(const Plan& plan, const Stage& stage, int32_t partition) {
-  std::vector<TopicPartition> inputs;
-  for (const Node& node : stage.nodes) {
-    if (node.kind == Node::Kind::kSource) {
-      inputs.push_back({plan.sources[static_cast<size_t>(node.source)].topic, partition});
-    } else if (node.kind == Node::Kind::kInternal) {
-      inputs.push_back({plan.edges[static_cast<size_t>(node.edge)].topic, partition});
-    }
-  }
-  return inputs;
-}
-
-}  // namespace
-
 TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
                        const std::map<TopicPartition, CommittedOffset>& committed, Transaction* transaction)
     : runtime_(runtime),
@@ -34,8 +18,9 @@ TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
       partition_(partition),
       committed_([&] {
         std::map<TopicPartition, CommittedOffset> mine;
-        for (const TopicPartition& input :
-             InputsOf(*runtime.plan, runtime.plan->stages[static_cast<size_t>(stage)], partition)) {
+        for (const std::string& topic :
+             InputTopics(*runtime.plan, runtime.plan->stages[static_cast<size_t>(stage)])) {
+          const TopicPartition input{topic, partition};
           const auto it = committed.find(input);
           mine[input] = it == committed.end() ? CommittedOffset{} : it->second;
         }
@@ -52,13 +37,29 @@ TopicPartition TaskOpener::changelog() const {
 }
 
 absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
+  absl::StatusOr<std::unique_ptr<Task>> task = StepOnce();
+  // What is damaged on disk stands whole in the changelog. Once: what is damaged there too stays an error.
+  if (!absl::IsDataLoss(task.status()) || forgotten_) return task;
+  LOG(WARNING) << id().ToString() << ": the local state is damaged (" << task.status().message()
+               << "): deleting it, and restoring from the changelog";
+  distrusted_ = true;
+  state_.reset();
+  reader_.reset();
+  phase_ = Phase::kBegin;
+  return std::unique_ptr<Task>();
+}
+
+absl::StatusOr<std::unique_ptr<Task>> TaskOpener::StepOnce() {
   switch (phase_) {
     case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
     case Phase::kReplay: {
       absl::Status replayed = Replay();
       // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log,
-      // once.
-      if (absl::IsFailedPrecondition(replayed) && from_local_) replayed = StartOver(replayed);
+      // once. A log that has been trimmed past the reader (its former owner was about to when it lost the task) begins
+      // where a restore can begin.
+      if ((absl::IsFailedPrecondition(replayed) && from_local_) || absl::IsOutOfRange(replayed)) {
+        replayed = StartOver(replayed);
+      }
       TM_RETURN_IF_ERROR(Annotate(replayed, id().ToString()));
       break;
     }
@@ -68,6 +69,11 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
 }
 
 absl::Status TaskOpener::Begin() {
+  if (distrusted_) {
+    TM_RETURN_IF_ERROR(runtime_.state->Forget(id()));
+    distrusted_ = false;
+    forgotten_ = true;
+  }
   if (state_ == nullptr) {
     TM_ASSIGN_OR_RETURN(state_, runtime_.state->Take(id()));
   }
@@ -125,8 +131,8 @@ absl::Status TaskOpener::ChooseStart() {
 }
 
 absl::Status TaskOpener::StartOver(const absl::Status& why) {
-  LOG(WARNING) << id().ToString() << ": the local state doesn't continue in the changelog (" << why.message()
-               << "): restoring from the changelog";
+  LOG(WARNING) << id().ToString() << ": the restore can't go on (" << why.message()
+               << "): restoring from the changelog's beginning";
   from_local_ = false;
   replayed_ = 0;
   TM_RETURN_IF_ERROR(state_->Clear());

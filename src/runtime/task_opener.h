@@ -9,6 +9,7 @@
 //   - the reading is skipped iff committed() names, for all input partitions, the very commit that the store stands at;
 //   - the store on disk is used only if log start <= its changelog offset <= high watermark, and its identity is the
 //     one in the log and in the offset metadata; else it is cleared and restored;
+//   - a store that is damaged is deleted and restored, once;
 //   - commit record and offset metadata must name the same commit, else the task stops with an error.
 //
 // Works in steps, so that the thread keeps polling its consumer while gigabytes are restored. Used by one thread.
@@ -35,6 +36,8 @@ class TaskOpener {
   // Does some work; the task where it is open, null where there is more to do. Unavailable: call again later.
   absl::StatusOr<std::unique_ptr<Task>> Step();
 
+  // The store on disk isn't to be used, whatever it says: something in it has turned out to be damaged.
+  void DistrustDisk() { distrusted_ = true; }
   // Opens on this state instead of the folder's: only for Mutation::kOverlayKeptAfterAbort.
   void Use(std::unique_ptr<TaskState> state) { state_ = std::move(state); }
 
@@ -44,6 +47,7 @@ class TaskOpener {
   Offset target() const { return target_; }
 
  private:
+  absl::StatusOr<std::unique_ptr<Task>> StepOnce();
   absl::Status Begin();
   absl::Status ChooseStart();
   absl::Status Replay();
@@ -66,6 +70,8 @@ class TaskOpener {
   Offset position_ = 0, target_ = 0;
   int64_t replayed_ = 0;
   bool from_local_ = false;  // the store was used as it stood
+  bool distrusted_ = false;  // it is to be deleted first
+  bool forgotten_ = false;   // it has been
 };
 
 }  // namespace tidemark

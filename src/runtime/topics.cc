@@ -222,6 +222,17 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan) {
   return config;
 }
 
+std::vector<std::string> InputTopics(const Plan& plan, const Stage& stage) {
+  std::vector<std::string> topics;
+  for (const Node& node : stage.nodes) {
+    if (node.kind == Node::Kind::kSource) topics.push_back(plan.sources[static_cast<size_t>(node.source)].topic);
+    if (node.kind == Node::Kind::kInternal) topics.push_back(plan.edges[static_cast<size_t>(node.edge)].topic);
+  }
+  return topics;
+}
+
+std::string SinkGroup(const Plan& plan, const SinkPlan& sink) { return absl::StrCat(plan.name, ".", sink.name); }
+
 std::string ManifestTopic(const Plan& plan, const SinkPlan& sink) {
   return absl::StrCat(plan.name, ".", sink.name, ".changelog");
 }

@@ -19,6 +19,7 @@
 #include "src/kafka/rdkafka_client.h"
 #include "src/runtime/end_watcher.h"
 #include "src/runtime/metrics.h"
+#include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/runtime.h"
@@ -149,6 +150,7 @@ class Worker {
       }
       sinks_.push_back(std::make_unique<SinkThread>(runtime_, sink, std::move(feed_sink)));
     }
+    ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
   }
 
   void RunThreads() {
@@ -157,6 +159,16 @@ class Worker {
     if (tables_->follows()) {
       RunLoop({"tables", [] { return absl::OkStatus(); }, [this] { return tables_->Follow(kSecond / 2); },
                [] { return absl::OkStatus(); }});
+    }
+    RunLoop({"inputs", [] { return absl::OkStatus(); }, [this] { return ownership_->Step(); },
+             [] { return absl::OkStatus(); }});
+  }
+
+  // One member is enough for the group to assign anew.
+  void Rejoin(const std::string& group) {
+    if (group == plan_.name) return streams_.front()->RequestRejoin();
+    for (const auto& sink : sinks_) {
+      if (absl::StrCat(plan_.name, ".", sink->status().sink) == group) sink->RequestRejoin();
     }
   }
 
@@ -280,6 +292,7 @@ class Worker {
     for (const auto& stream : streams_) status.threads.push_back(stream->status());
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
     if (tables_ != nullptr) status.tables = tables_->Describe();
+    if (ownership_) status.ownership = ownership_->status();
     const absl::MutexLock lock(&mutex_);
     status.ends = ends_;
     return status;
@@ -327,6 +340,7 @@ class Worker {
   std::optional<EndWatcher> watcher_;
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
+  std::optional<OwnershipWatch> ownership_;
   std::vector<std::unique_ptr<ThreadRunner>> runners_;
   std::unique_ptr<HttpServer> http_;
   std::map<TopicPartition, Offset> trimmed_;  // main thread

@@ -10,6 +10,7 @@
 
 #include "src/base/record.h"
 #include "src/runtime/global_tables.h"
+#include "src/runtime/ownership.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
 
@@ -22,6 +23,7 @@ struct WorkerStatus {
   std::vector<ThreadStatus> threads;
   std::vector<SinkStatus> sinks;
   std::vector<GlobalTables::Status> tables;
+  OwnershipStatus ownership;
   // Ends (read_committed) of the partitions that this worker reads, refreshed every few seconds: lag = end - position.
   std::map<TopicPartition, Offset> ends;
 };

@@ -33,7 +33,7 @@ class Broker(SystemTest):
         variant = topology.variant(name)
         variant["sinks"]["lake"]["parquet"]["max_age"] = "1s"
         config = topology.write(self.stack.folder / f"{name}.yaml", variant)
-        transactions = segments.Transactions(self.stack.folder / "kafka", f"{name}-")
+        transactions = segments.Transactions(self.stack.folder / "kafka", f"{name}/")
 
         def commits(w):
             return transactions.count("prepare commit", f"{name}-{name}-{w}-")

@@ -79,7 +79,7 @@ class Kill(SystemTest):
 
     def newest(self, worker):
         """The newest step of each transactional id of its stream threads."""
-        return list(self.transactions.newest(f"{self.name}-{self.name}-{worker}-").values())
+        return list(self.transactions.newest(f"{self.name}/{self.name}-{worker}-").values())
 
     def commits(self, worker):
         return self.transactions.count("prepare commit", f"{self.name}-{self.name}-{worker}-")

@@ -38,14 +38,14 @@ class Membership(SystemTest):
         variant["sinks"]["lake"]["parquet"]["max_age"] = "1s"
         self.name, self.config = name, topology.write(self.stack.folder / f"{name}.yaml", variant)
         kafka = self.stack.folder / "kafka"
-        self.transactions = segments.Transactions(kafka, f"{name}-")
+        self.transactions = segments.Transactions(kafka, f"{name}/")
         self.uncommitted = segments.UncommittedRows(kafka, f"{name}-enriched")
 
     def start(self, worker, *args):
         return self.stack.run(self.config, *args, name=f"{self.name}-{worker}", threads=1)
 
     def steps(self, worker):
-        return self.transactions.newest(f"{self.name}-{self.name}-{worker}-").values()
+        return self.transactions.newest(f"{self.name}/{self.name}-{worker}-").values()
 
     def wait_for_commits(self, *workers):
         """Commits from now on, of each of these workers."""

@@ -97,7 +97,7 @@ class Independence(SystemTest):
                        for w in range(workers)]
             for worker in running:
                 worker.finish(120)
-            commits[name] = segments.Transactions(self.stack.folder / "kafka", f"{name}-").count("prepare commit")
+            commits[name] = segments.Transactions(self.stack.folder / "kafka", f"{name}/").count("prepare commit")
             for sink, expected in self.expected.items():
                 found = self.found(name, sink)
                 self.assertTrue(found == expected, f"{name}, {sink}: {(expected - found).most_common(3)} missing, "

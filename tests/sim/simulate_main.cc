@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",          "offsets_outside_write_batch",
                                                         "overlay_kept_after_abort",     "changelog_outside_transaction",
                                                         "group_metadata_fetched_fresh", "postgres_without_fence",
-                                                        "resume_without_seek"};
+                                                        "resume_without_seek",          "stop_commits_after_abort"};
 
 bool SwitchOn([[maybe_unused]] const std::string& name) {
 #ifdef TIDEMARK_WITH_MUTATIONS

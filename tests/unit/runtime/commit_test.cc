@@ -48,22 +48,6 @@ class FakeState final : public TaskState {
   std::unique_ptr<packed::CommitRecord>* const committed_;  // survives the task, like the disk
 };
 
-class FakeFetch final : public Fetch {
- public:
-  FakeFetch(TopicPartition source, Offset first, const std::vector<std::string>& values)
-      : source_(std::move(source)), values_(values) {
-    for (const std::string& value : values_) records_.push_back({first++, 1'000'000, std::nullopt, value});
-  }
-  const TopicPartition& source() const override { return source_; }
-  std::span<const RecordView> records() const override { return records_; }
-  HeaderList Headers(size_t) const override { return {}; }
-
- private:
-  const TopicPartition source_;
-  const std::vector<std::string> values_;
-  std::vector<RecordView> records_;
-};
-
 // The pair of producers, in the order in which they are asked for.
 class FakeKafka final : public KafkaClient {
  public:
@@ -330,6 +314,29 @@ TEST_F(CommitTest, ATaskWithoutWorkOwesNoCommitButControlRecordsMoveItsPosition)
   task->ReachedEnd("in", 105);
   EXPECT_TRUE(task->PositionMoved());
   EXPECT_EQ(task->position("in"), 105);
+}
+
+TEST_F(CommitTest, ATaskThatOutlivesItsTransactionCommitsNothing) {
+  const auto task = Open(0), fresh = Open(1);
+  Process(task.get(), 100, {R"({"n":1})"});
+  ASSERT_TRUE(*pipeline_->Abort());
+  calls_.clear();
+  EXPECT_TRUE(absl::IsInternal(Begin({task.get()}))) << "its rows are gone with the transaction, its position isn't";
+  EXPECT_TRUE(absl::IsInternal(task->Announce()));
+  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"in", 0}, 101, {R"({"n":2})"}))));
+  EXPECT_THAT(calls_, ElementsAre());
+  Process(fresh.get(), 100, {R"({"n":3})"});
+  EXPECT_TRUE(Commit({fresh.get()}).ok()) << "who has written nothing yet is free to join";
+}
+
+TEST_F(CommitTest, ATransactionThatHasFailedTakesNothingMore) {
+  const auto task = Open(0);
+  producer_.fail = {{"produce out", absl::UnavailableError("told to")}};
+  EXPECT_TRUE(absl::IsUnavailable(task->Process(FakeFetch({"in", 0}, 100, {R"({"n":1})"}))));
+  producer_.fail.clear();
+  EXPECT_TRUE(absl::IsUnavailable(pipeline_->transaction()->Produce("out", {{0, std::nullopt, "more", nullptr}})));
+  ASSERT_TRUE(*pipeline_->Abort());
+  EXPECT_TRUE(pipeline_->transaction()->Produce("out", {{0, std::nullopt, "after it", nullptr}}).ok());
 }
 
 TEST_F(CommitTest, ARecordDeliveredTwiceIsADefectAndNotProcessed) {

@@ -1,5 +1,5 @@
-// Fakes of the runtime's seams: a producer and a task state that write down what was asked of them, an admin with
-// topics in a map, and small batches. One thread.
+// Fakes of the runtime's seams: a producer that writes down what was asked of it, fetched records, and small batches.
+// One thread.
 #pragma once
 
 #include <map>
@@ -124,6 +124,22 @@ class ForwardingProducer final : public Producer {
 
  private:
   Producer* const to_;
+};
+
+class FakeFetch final : public Fetch {
+ public:
+  FakeFetch(TopicPartition source, Offset first, const std::vector<std::string>& values)
+      : source_(std::move(source)), values_(values) {
+    for (const std::string& value : values_) records_.push_back({first++, 1'000'000, std::nullopt, value});
+  }
+  const TopicPartition& source() const override { return source_; }
+  std::span<const RecordView> records() const override { return records_; }
+  HeaderList Headers(size_t) const override { return {}; }
+
+ private:
+  const TopicPartition source_;
+  const std::vector<std::string> values_;
+  std::vector<RecordView> records_;
 };
 
 class FakeGroup final : public GroupMetadata {

@@ -72,6 +72,8 @@ WorkerStatus FullStatus() {
   sink.positions = {{{"town.top_items.feed", 0}, 8}};
   status.tables = {{"locations", 100, 1}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};
+  status.ownership.known = true;
+  status.ownership.unread["town"] = {};
   return status;
 }
 
@@ -223,6 +225,23 @@ TEST(ReadinessCheck, ARestoreShowsHowMuchIsLeft) {
 TEST(ReadinessCheck, AThreadWithoutAssignmentIsNotReady) {
   WorkerStatus status = FullStatus();
   status.threads[0].state = ThreadStatus::State::kUnassigned;
+  EXPECT_FALSE(CheckReadiness(status).ok);
+}
+
+TEST(ReadinessCheck, AnInputThatNobodyReadsIsNamed) {
+  WorkerStatus status = FullStatus();
+  status.ownership.unread["town"] = {{{"detections", 2}, "given to no member", true}};
+  EXPECT_FALSE(CheckReadiness(status).ok);
+  EXPECT_THAT(CheckReadiness(status).text, HasSubstr("nobody reads detections-2: given to no member\n"));
+  EXPECT_THAT(Lines(RenderMetrics(status), "tidemark_unowned_inputs{"), HasSubstr("} 1\n"));
+  // In the middle of a rolling restart, which this worker's readiness must not hold up.
+  status.ownership.unread["town"][0].curable = false;
+  EXPECT_TRUE(CheckReadiness(status).ok);
+}
+
+TEST(ReadinessCheck, AWorkerThatDoesNotKnowWhoReadsWhatIsNotReady) {
+  WorkerStatus status = FullStatus();
+  status.ownership.known = false;
   EXPECT_FALSE(CheckReadiness(status).ok);
 }
 

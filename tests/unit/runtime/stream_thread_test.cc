@@ -1,0 +1,286 @@
+// What a stream thread does after an error: a real thread with a real task and state on a disk in memory, and a
+// consumer and a producer that do as the test says.
+#include "src/runtime/stream_thread.h"
+
+#include <deque>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "state/memory_disk.h"
+#include "tests/unit/runtime/fakes.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// What the next polls return; nothing comes when it is empty.
+using Polls = std::deque<std::function<absl::StatusOr<PollResult>()>>;
+
+class FakeConsumer final : public Consumer {
+ public:
+  FakeConsumer(Polls* polls, std::vector<std::string>* calls) : polls_(polls), calls_(calls) {}
+
+  absl::Status Subscribe(const std::vector<std::string>&) override { return Call("subscribe"); }
+  absl::StatusOr<PollResult> Poll(int64_t, size_t) override {
+    if (polls_->empty()) return PollResult();
+    const auto next = std::move(polls_->front());
+    polls_->pop_front();
+    return next();
+  }
+  void Wake() override {}
+  absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Call("assign"); }
+  absl::Status AssignPaused(const std::vector<TopicPartition>&) override { return Call("assign paused"); }
+  absl::Status Unassign() override { return Call("unassign"); }
+  absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Call("seek"); }
+  absl::Status Pause(const std::vector<TopicPartition>&) override { return Call("pause"); }
+  absl::Status Resume(const std::vector<TopicPartition>&) override { return Call("resume"); }
+  std::shared_ptr<const GroupMetadata> Group() override { return std::make_shared<FakeGroup>("generation 7"); }
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(const std::vector<TopicPartition>&) override {
+    return std::map<TopicPartition, CommittedOffset>();
+  }
+  Offset KnownEnd(const TopicPartition&) const override { return -1; }
+  absl::Status CommitOffsets(const std::vector<OffsetToCommit>&) override { return Call("commit offsets"); }
+  absl::Status Close(bool) override { return Call("close"); }
+
+ private:
+  absl::Status Call(const std::string& call) {
+    calls_->push_back(call);
+    return absl::OkStatus();
+  }
+  Polls* const polls_;
+  std::vector<std::string>* const calls_;
+};
+
+// Empty logs.
+class FakeAdmin final : public Admin {
+ public:
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
+    return std::map<std::string, TopicInfo>();
+  }
+  absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return absl::OkStatus(); }
+  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return 0; }
+  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return 0; }
+  absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return 0; }
+  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
+                                                                         const std::vector<TopicPartition>&) override {
+    return std::map<TopicPartition, CommittedOffset>();
+  }
+  absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return GroupMembers(); }
+};
+
+class FakeKafka final : public KafkaClient {
+ public:
+  FakeKafka(Polls* polls, std::vector<std::string>* calls, Producer* producer)
+      : polls_(polls), calls_(calls), producer_(producer) {}
+  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override {
+    return std::make_unique<FakeConsumer>(polls_, calls_);
+  }
+  absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override {
+    return std::make_unique<ForwardingProducer>(producer_);
+  }
+  Admin& admin() override { return admin_; }
+
+ private:
+  Polls* const polls_;
+  std::vector<std::string>* const calls_;
+  Producer* const producer_;
+  FakeAdmin admin_;
+};
+
+class PromptDecider final : public Decider {
+ public:
+  void Start(std::function<absl::Status()> decide, std::function<void()>) override { verdict_ = decide(); }
+  std::optional<absl::Status> Wait(int64_t) override { return verdict_; }
+
+ private:
+  absl::Status verdict_;
+};
+
+class StreamThreadTest : public ::testing::Test {
+ protected:
+  StreamThreadTest() {
+    plan_.name = "app";
+    plan_.dead_letter_topic = "dead";
+    SourcePlan& source = plan_.sources.emplace_back();
+    source.name = source.topic = "in";
+    source.columns.resize(1);
+    source.columns[0].column = {"n", {Kind::kInt64}, false};
+    source.columns[0].path = {"n"};
+    Stage& stage = plan_.stages.emplace_back();
+    stage.name = "in";
+    Node& top = stage.nodes.emplace_back();
+    top.kind = Node::Kind::kSource;
+    top.step = "in";
+    top.source = 0;
+    top.input = top.output = source.schema();
+    Node& bottom = stage.nodes.emplace_back();
+    bottom.kind = Node::Kind::kKafkaSink;
+    bottom.step = "out";
+    bottom.sink = 0;
+    bottom.inputs = {0};
+    bottom.input = bottom.output = source.schema();
+    SinkPlan& sink = plan_.sinks.emplace_back();
+    sink.name = "out";
+    KafkaSinkSpec kafka;
+    kafka.topic = "out";
+    sink.spec = kafka;
+    runtime_.plan = &plan_;
+    runtime_.partitions = {{"in", 2}, {"out", 2}, {"dead", 1}, {ChangelogTopic(plan_, plan_.stages[0]), 2}};
+    runtime_.clock = &clock_;
+    runtime_.control = &control_;
+    runtime_.new_identity = [] { return std::string(16, 'i'); };
+    runtime_.new_decider = [] { return std::make_unique<PromptDecider>(); };
+    runtime_.kafka = &kafka_;
+    runtime_.options.instance_id = "here";
+    StateOptions state;
+    state.application = "app";
+    state_ = *StateDir::Open("/state", state, disk_.get());
+    runtime_.state = state_.get();
+    thread_.emplace(runtime_, 0);
+  }
+
+  void Then(std::function<absl::StatusOr<PollResult>()> poll) { polls_.push_back(std::move(poll)); }
+  void ThenAssign() {
+    Then([] {
+      PollResult result;
+      result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"in", 0}, {"in", 1}}};
+      return result;
+    });
+  }
+  void ThenRow(Offset offset) {
+    Then([this, offset] {
+      PollResult result;
+      result.fetches.push_back(std::make_unique<FakeFetch>(TopicPartition{"in", 0}, offset, values_));
+      return result;
+    });
+  }
+
+  void Run() {
+    ASSERT_TRUE(thread_->Start().ok());
+    ThenAssign();
+    for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+    ASSERT_EQ(state(), ThreadStatus::State::kRunning);
+    calls_.clear();
+    producer_.sent.clear();
+  }
+  ThreadStatus::State state() const { return thread_->status().state; }
+
+  const std::vector<std::string> values_{R"({"n":1})"};
+  Plan plan_;
+  FakeClock clock_;
+  RunControl control_;
+  Runtime runtime_;
+  Polls polls_;
+  std::vector<std::string> calls_;
+  FakeProducer producer_{&calls_};
+  FakeKafka kafka_{&polls_, &calls_, &producer_};
+  std::unique_ptr<Disk> disk_ = NewMemoryDisk();
+  std::unique_ptr<StateDir> state_;
+  std::optional<StreamThread> thread_;
+};
+
+TEST_F(StreamThreadTest, AfterAFatalPollErrorNothingIsCommittedWhoeverStops) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  ASSERT_THAT(calls_, Contains("produce out"));
+  Then([] { return absl::OutOfRangeError("the log starts later now"); });
+  EXPECT_TRUE(absl::IsOutOfRange(thread_->Step(0)));
+  EXPECT_EQ(state(), ThreadStatus::State::kFailed);
+  EXPECT_TRUE(absl::IsInternal(thread_->Step(0))) << "a thread that has failed isn't used again";
+  EXPECT_TRUE(thread_->Stop(false).ok());
+  EXPECT_THAT(calls_, Contains("abort"));
+  EXPECT_THAT(calls_, Contains("close"));
+  EXPECT_THAT(calls_, Not(Contains("commit")));
+  EXPECT_TRUE(producer_.sent.empty()) << "positions went without the rows that were aborted";
+}
+
+TEST_F(StreamThreadTest, AfterAnErrorOfItsOwnNothingIsCommittedEither) {
+  Run();
+  producer_.fail = {{"produce out", absl::InvalidArgumentError("the topic is gone")}};
+  ThenRow(0);
+  EXPECT_TRUE(absl::IsInvalidArgument(thread_->Step(0)));
+  producer_.fail.clear();
+  EXPECT_TRUE(thread_->Stop(false).ok());
+  EXPECT_THAT(calls_, Not(Contains("commit")));
+}
+
+TEST_F(StreamThreadTest, AStopCommitsWhatIsOpen) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  EXPECT_TRUE(thread_->Stop(false).ok());
+  EXPECT_THAT(calls_, Contains("commit"));
+  EXPECT_FALSE(producer_.sent.empty());
+}
+
+TEST_F(StreamThreadTest, AnErrorThatPassesOpensTheTasksAgain) {
+  Run();
+  producer_.fail = {{"produce out", absl::AbortedError("told to")}};
+  ThenRow(0);
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kOpening);
+  EXPECT_THAT(calls_, Contains("abort"));
+  producer_.fail.clear();
+  clock_.monotonic_us += kSecond;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  // Its offsets and state are those of a disk that this group, which knows nothing, doesn't contradict.
+  EXPECT_EQ(state(), ThreadStatus::State::kRunning);
+}
+
+TEST_F(StreamThreadTest, AFencedProducerIsReplacedOnlyWhenAHeartbeatHasHadTimeToTell) {
+  Run();
+  // The abort shows it, not the error that led to it.
+  producer_.fail = {{"produce out", absl::AbortedError("told to")}, {"abort", absl::CancelledError("fenced")}};
+  ThenRow(0);
+  EXPECT_TRUE(thread_->Step(0).ok());
+  calls_.clear();
+  producer_.fail.clear();
+  clock_.monotonic_us += 3 * kSecond;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_THAT(calls_, Not(Contains("init"))) << "a newer process of this name would be fenced in turn";
+  clock_.monotonic_us += 2 * kSecond;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_THAT(calls_, Contains("init"));
+}
+
+TEST_F(StreamThreadTest, APartitionThatWasNotThereAtTheStartStopsTheThread) {
+  ASSERT_TRUE(thread_->Start().ok());
+  Then([] {
+    PollResult result;
+    result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"in", 0}, {"in", 2}}};
+    return result;
+  });
+  const absl::Status grown = thread_->Step(0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(grown)) << grown;
+  EXPECT_THAT(std::string(grown.message()), HasSubstr("'in' has 3 partitions now, and had 2"));
+}
+
+TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  calls_.clear();
+  thread_->RequestRejoin();
+  ASSERT_TRUE(thread_->Step(0).ok());
+  std::vector<std::string> group;
+  for (const std::string& call : calls_) {
+    if (call == "commit" || call == "close" || call == "subscribe") group.push_back(call);
+  }
+  EXPECT_THAT(group, ElementsAre("commit", "close", "subscribe"));
+  EXPECT_EQ(state(), ThreadStatus::State::kUnassigned);
+  ThenAssign();
+  for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kRunning);
+}
+
+}  // namespace
+}  // namespace tidemark
