@@ -39,7 +39,7 @@ TopicPartition TaskOpener::changelog() const {
 absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
   absl::StatusOr<std::unique_ptr<Task>> task = StepOnce();
   // What is damaged on disk stands whole in the changelog. Once: what is damaged there too stays an error.
-  if (!absl::IsDataLoss(task.status()) || forgotten_) return task;
+  if (!absl::IsDataLoss(task.status()) || !forgetting_helps_) return task;
   LOG(WARNING) << id().ToString() << ": the local state is damaged (" << task.status().message()
                << "): deleting it, and restoring from the changelog";
   distrusted_ = true;
@@ -53,13 +53,14 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::StepOnce() {
   switch (phase_) {
     case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
     case Phase::kReplay: {
-      absl::Status replayed = Replay();
+      absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 20, 1'000);
+      forgetting_helps_ = forgetting_helps_ && !absl::IsDataLoss(polled.status());
+      absl::Status replayed = polled.ok() ? Replay(*polled) : polled.status();
       // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log,
       // once. A log that has been trimmed past the reader (its former owner was about to when it lost the task) begins
       // where a restore can begin.
-      if ((absl::IsFailedPrecondition(replayed) && from_local_) || absl::IsOutOfRange(replayed)) {
-        replayed = StartOver(replayed);
-      }
+      const bool no_prefix = polled.ok() && absl::IsFailedPrecondition(replayed) && from_local_;
+      if (no_prefix || absl::IsOutOfRange(replayed)) replayed = StartOver(replayed);
       TM_RETURN_IF_ERROR(Annotate(replayed, id().ToString()));
       break;
     }
@@ -72,7 +73,7 @@ absl::Status TaskOpener::Begin() {
   if (distrusted_) {
     TM_RETURN_IF_ERROR(runtime_.state->Forget(id()));
     distrusted_ = false;
-    forgotten_ = true;
+    forgetting_helps_ = false;
   }
   if (state_ == nullptr) {
     TM_ASSIGN_OR_RETURN(state_, runtime_.state->Take(id()));
@@ -140,8 +141,7 @@ absl::Status TaskOpener::StartOver(const absl::Status& why) {
   return reader_->Assign({{changelog(), position_}});
 }
 
-absl::Status TaskOpener::Replay() {
-  TM_ASSIGN_OR_RETURN(const PollResult polled, reader_->Poll(kSecond / 20, 1'000));
+absl::Status TaskOpener::Replay(const PollResult& polled) {
   for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
     for (const RecordView& record : fetch->records()) {
       TM_RETURN_IF_ERROR(Annotate(state_->Replay(record.offset, record.value.value_or("")),

@@ -50,7 +50,7 @@ class TaskOpener {
   absl::StatusOr<std::unique_ptr<Task>> StepOnce();
   absl::Status Begin();
   absl::Status ChooseStart();
-  absl::Status Replay();
+  absl::Status Replay(const PollResult& polled);
   absl::Status StartOver(const absl::Status& why);
   absl::StatusOr<std::unique_ptr<Task>> Finish();
   bool StoreIsCurrent() const;
@@ -71,7 +71,7 @@ class TaskOpener {
   int64_t replayed_ = 0;
   bool from_local_ = false;  // the store was used as it stood
   bool distrusted_ = false;  // it is to be deleted first
-  bool forgotten_ = false;   // it has been
+  bool forgetting_helps_ = true;  // it hasn't been deleted, and the log is readable
 };
 
 }  // namespace tidemark

@@ -20,13 +20,19 @@ class GroupsAdmin final : public Admin {
     ++asked_times;
     std::map<std::string, TopicInfo> found;
     for (const std::string& topic : asked) {
-      if (topics.count(topic) > 0) found[topic] = {topics[topic]};
+      if (topics.count(topic) > 0) found[topic].partitions = topics[topic];
     }
     return found;
   }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return Unused(); }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Unused(); }
   absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return Unused(); }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
+    return Unused();
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
+    return Unused();
+  }
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,

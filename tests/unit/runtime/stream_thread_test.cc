@@ -3,6 +3,8 @@
 #include "src/runtime/stream_thread.h"
 
 #include <deque>
+#include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,15 +58,21 @@ class FakeConsumer final : public Consumer {
   std::vector<std::string>* const calls_;
 };
 
-// Empty logs.
+// Logs that all begin and end at the same offsets.
 class FakeAdmin final : public Admin {
  public:
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
     return std::map<std::string, TopicInfo>();
   }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return absl::OkStatus(); }
-  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return 0; }
-  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return 0; }
+  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return start; }
+  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return end; }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
+    return std::map<TopicPartition, Offset>();
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
+    return std::map<TopicPartition, Offset>();
+  }
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return 0; }
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override {
     return absl::OkStatus();
@@ -74,25 +82,29 @@ class FakeAdmin final : public Admin {
     return std::map<TopicPartition, CommittedOffset>();
   }
   absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return GroupMembers(); }
+
+  Offset start = 0, end = 0;
 };
 
 class FakeKafka final : public KafkaClient {
  public:
   FakeKafka(Polls* polls, std::vector<std::string>* calls, Producer* producer)
       : polls_(polls), calls_(calls), producer_(producer) {}
-  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override {
-    return std::make_unique<FakeConsumer>(polls_, calls_);
+  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions& options) override {
+    return std::make_unique<FakeConsumer>(options.group.empty() ? &restore_polls : polls_, calls_);
   }
   absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override {
     return std::make_unique<ForwardingProducer>(producer_);
   }
-  Admin& admin() override { return admin_; }
+  Admin& admin() override { return logs; }
+
+  FakeAdmin logs;
+  Polls restore_polls;  // of those that read a changelog
 
  private:
   Polls* const polls_;
   std::vector<std::string>* const calls_;
   Producer* const producer_;
-  FakeAdmin admin_;
 };
 
 class PromptDecider final : public Decider {
@@ -250,6 +262,55 @@ TEST_F(StreamThreadTest, AFencedProducerIsReplacedOnlyWhenAHeartbeatHasHadTimeTo
   clock_.monotonic_us += 2 * kSecond;
   EXPECT_TRUE(thread_->Step(0).ok());
   EXPECT_THAT(calls_, Contains("init"));
+}
+
+TEST_F(StreamThreadTest, ADamagedStoreIsDeletedAndRestoredOnce) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "a_damaged_store";
+  std::filesystem::remove_all(folder);
+  StateOptions options;
+  options.application = "app";
+  const auto open = [&] {
+    thread_.reset();
+    state_.reset();
+    state_ = *StateDir::Open(folder, options);
+    runtime_.state = state_.get();
+    thread_.emplace(runtime_, 0);
+  };
+  open();
+  Run();
+  ASSERT_TRUE(thread_->Stop(false).ok());
+  thread_.reset();
+  state_.reset();
+  int damaged = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().filename() != "CURRENT") continue;
+    std::ofstream(entry.path()) << "no manifest";
+    ++damaged;
+  }
+  ASSERT_EQ(damaged, 2);
+  open();
+  Run();
+  EXPECT_EQ(thread_->status().tasks.size(), 2u);
+  ASSERT_TRUE(thread_->Stop(false).ok());
+  std::filesystem::remove_all(folder);
+}
+
+// Its former owner was about to trim it when it lost the task.
+TEST_F(StreamThreadTest, ARestoreThatTheLogWasTrimmedUnderStartsOver) {
+  kafka_.logs.end = 5;
+  const TopicPartition changelog{ChangelogTopic(plan_, plan_.stages[0]), 0};
+  const auto at_end = [=](int32_t partition) -> std::function<absl::StatusOr<PollResult>()> {
+    return [=] {
+      PollResult result;
+      result.ends.emplace_back(TopicPartition{changelog.topic, partition}, 5);
+      return result;
+    };
+  };
+  kafka_.restore_polls.push_back(at_end(1));
+  kafka_.restore_polls.push_back([] { return absl::OutOfRangeError("the log starts later now"); });
+  kafka_.restore_polls.push_back(at_end(0));
+  Run();
+  EXPECT_EQ(thread_->status().tasks.size(), 2u);
 }
 
 TEST_F(StreamThreadTest, APartitionThatWasNotThereAtTheStartStopsTheThread) {
