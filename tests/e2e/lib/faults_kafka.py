@@ -2,11 +2,13 @@
 made of, lost before and after their effect. All Kafka faults share a proxy, so each breaks what its own application asks."""
 
 import contextlib
+import itertools
 
 import faults_postgres
 import matrix
+import wire
 from matrix import Fault
-from proxy import CUT, HALF, LOST, TORN
+from proxy import CUT, HALF, INSTEAD, LOST, TORN
 
 
 class Brokers(faults_postgres.Database):
@@ -38,6 +40,25 @@ def after_a_reset(strike):
     return both
 
 
+def answered(name, errors, action=None, times=2):
+    """Each round has another error: instead of the effect, or (INSTEAD) after it."""
+    turn = itertools.cycle(errors)
+
+    @contextlib.contextmanager
+    def strike(party):
+        error = next(turn)
+        with by_rule({name}, action, times=times, answer=lambda request: wire.Kafka.failed(request, error))(party) as hits:
+            yield hits
+    return strike
+
+
+# Kafka's numbers of what the client takes for a reason to ask again, to abort, or to begin anew.
+LOADING, NOT_AVAILABLE, NOT_COORDINATOR = 14, 15, 16
+ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27
+INVALID_EPOCH, INVALID_STATE, INVALID_MAPPING, CONCURRENT, FENCED = 47, 48, 49, 51, 90
+AGAIN = (LOADING, NOT_AVAILABLE, NOT_COORDINATOR, CONCURRENT)
+ANEW = (INVALID_EPOCH, INVALID_STATE, INVALID_MAPPING, FENCED)
+
 COORDINATOR = {"FindCoordinator", "JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "OffsetFetch", "InitProducerId",
                "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "TxnOffsetCommit"}
 
@@ -58,6 +79,13 @@ FAULTS = {
               lasts=15, slow=True),
         Fault("partitions of transactions whose answers are lost",
               by_rule({"AddPartitionsToTxn", "AddOffsetsToTxn"}, LOST, times=4), hits=4, slow=True),
+        Fault("commits that are answered by errors", answered("EndTxn", AGAIN + ANEW), rounds=8),
+        Fault("commits that are done and answered by errors", answered("EndTxn", AGAIN + ANEW, INSTEAD), rounds=8),
+        Fault("offsets that are announced and answered by errors", answered("AddOffsetsToTxn", AGAIN + ANEW, INSTEAD), rounds=8,
+              slow=True),
+        Fault("heartbeats that are answered by errors",
+              answered("Heartbeat", (REBALANCING, UNKNOWN_MEMBER, ILLEGAL_GENERATION, *AGAIN[:3])), rounds=6, hits=2,
+              slow=True),
         Fault("a coordinator that is slow", by_rule(COORDINATOR, stall=1.5), rounds=2, lasts=8),
         Fault("a coordinator that is slower than a session", by_rule({"Heartbeat", "JoinGroup"}, stall=15, times=4), rounds=2,
               lasts=15, slow=True),

@@ -15,20 +15,25 @@ import time
 import wire
 
 # What becomes of a request. CUT: it never reaches the server. HALF: half of it does. LOST: the server has answered, and the
-# answer is thrown away. TORN: half of the answer arrives. Each of them ends the connection with a reset.
-CUT, HALF, LOST, TORN = "cut", "half", "lost", "torn"
+# answer is thrown away. TORN: half of the answer arrives. Each of them ends the connection with a reset. INSTEAD: another
+# answer arrives.
+CUT, HALF, LOST, TORN, INSTEAD = "cut", "half", "lost", "torn", "instead"
 
 
 class Rule:
     """What to do to the requests of which matches(request) is true, to the first `times` of them (None: to all).
 
-    answer: given instead of asking the server; stall: seconds for which the answer is kept back; do: called before the
-    request goes on."""
+    answer: given instead of asking the server, bytes, or a function of the request that makes them; with INSTEAD the
+    server is asked, and this is given for what it answers. stall: seconds for which the answer is kept back; do: called
+    before the request goes on."""
 
     def __init__(self, matches, action=None, times=None, answer=None, stall=0, do=None):
         self.matches, self.action, self.times, self.answer, self.stall, self.do = matches, action, times, answer, stall, do
         self.hits, self.lifted = 0, False
         self._lock = threading.Lock()
+
+    def answer_to(self, request):
+        return self.answer(request) if callable(self.answer) else self.answer
 
     def takes(self, request):
         with self._lock:
@@ -50,7 +55,7 @@ def reset(connection):
 class Connection:
     def __init__(self, proxy, client, server):
         self.proxy, self.client, self.server = proxy, client, server
-        self.waiting = {}  # requests whose answers are to be broken: key -> Rule
+        self.waiting = {}  # requests whose answers are to be broken: key -> (Rule, Request)
         self.about = ""  # of the last request
 
     def start(self):
@@ -86,13 +91,13 @@ class Connection:
                 self.server.sendall(whole[:len(request.head) + (len(whole) - len(request.head)) // 2]
                                     if len(whole) > len(request.head) else whole[:len(whole) // 2])
                 return
-            if rule.answer:
+            if rule.answer and rule.action != INSTEAD:
                 for _ in request.body:
                     pass
-                self.client.sendall(rule.answer)
-                return
+                self.client.sendall(rule.answer_to(request))
+                continue
             if rule.action or rule.stall:
-                self.waiting[request.key] = rule
+                self.waiting[request.key] = rule, request
             self._forward(itertools.chain([request.head], request.body))
 
     def _forward(self, pieces):
@@ -104,7 +109,7 @@ class Connection:
         for data, key in self.proxy.protocol.answers(wire.Stream(self.server)):
             self.proxy.pace(data)
             # "Go on" isn't the answer yet.
-            rule = None if data.startswith(b"HTTP/1.1 100") else self.waiting.pop(key, None)
+            rule, request = (None, None) if data.startswith(b"HTTP/1.1 100") else self.waiting.pop(key, (None, None))
             if rule and rule.stall:
                 deadline = time.monotonic() + rule.stall
                 while time.monotonic() < deadline and not rule.lifted:
@@ -114,6 +119,8 @@ class Connection:
             if rule and rule.action == TORN:
                 self.client.sendall(data[:len(data) // 2])
                 return
+            if rule and rule.action == INSTEAD:
+                data = rule.answer_to(request)
             self.client.sendall(data)
 
 

@@ -147,6 +147,17 @@ class Kafka:
             client = body[10:10 + max(length, 0)].decode(errors="replace")
             yield Request(Kafka.NAMES.get(api, str(api)), client, size + body, correlation)
 
+    # Whose answers are throttle time and error and nothing else, in the versions that librdkafka speaks.
+    PLAIN = {"EndTxn": 2, "AddOffsetsToTxn": 2, "Heartbeat": 3}
+
+    @staticmethod
+    def failed(request, error):
+        """The answer to a request of a PLAIN kind that has come to nothing: (bytes)."""
+        version, = struct.unpack_from(">h", request.head, 6)
+        if version > Kafka.PLAIN[request.name]:
+            raise ValueError(f"{request.name} {version} has another answer")
+        return struct.pack(">iiih", 10, request.key, 0, error)
+
     @staticmethod
     def answers(stream):
         while True:
