@@ -40,14 +40,25 @@ def after_a_reset(strike):
     return both
 
 
-def answered(name, errors, action=None, times=2):
-    """Each round has another error: instead of the effect, or (INSTEAD) after it."""
+def answered(name, errors, times=2):
+    """Instead of the effect there is an error; each round has another one."""
+    return in_turn(errors, lambda error: by_rule({name}, times=times, answer=lambda request: wire.Kafka.failed(request, error)))
+
+
+def done_and_answered(name, errors, times=2):
+    """The effect is there, and the answer speaks of an error."""
+    def answer(request, data, error):
+        return wire.Kafka.failed(request, error) if name in wire.Kafka.PLAIN else wire.Kafka.spoilt(request, data, error)
+    return in_turn(errors, lambda error: by_rule({name}, INSTEAD, times=times,
+                                                 answer=lambda request, data: answer(request, data, error)))
+
+
+def in_turn(errors, make):
     turn = itertools.cycle(errors)
 
     @contextlib.contextmanager
     def strike(party):
-        error = next(turn)
-        with by_rule({name}, action, times=times, answer=lambda request: wire.Kafka.failed(request, error))(party) as hits:
+        with make(next(turn))(party) as hits:
             yield hits
     return strike
 
@@ -56,6 +67,7 @@ def answered(name, errors, action=None, times=2):
 LOADING, NOT_AVAILABLE, NOT_COORDINATOR = 14, 15, 16
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 22, 25, 27
 INVALID_EPOCH, INVALID_STATE, INVALID_MAPPING, CONCURRENT, FENCED = 47, 48, 49, 51, 90
+NOT_LEADER, TIMED_OUT, FEW_REPLICAS, OUT_OF_ORDER, NO_PRODUCER = 6, 7, 20, 45, 59
 AGAIN = (LOADING, NOT_AVAILABLE, NOT_COORDINATOR, CONCURRENT)
 ANEW = (INVALID_EPOCH, INVALID_STATE, INVALID_MAPPING, FENCED)
 
@@ -80,9 +92,15 @@ FAULTS = {
         Fault("partitions of transactions whose answers are lost",
               by_rule({"AddPartitionsToTxn", "AddOffsetsToTxn"}, LOST, times=4), hits=4, slow=True),
         Fault("commits that are answered by errors", answered("EndTxn", AGAIN + ANEW), rounds=8),
-        Fault("commits that are done and answered by errors", answered("EndTxn", AGAIN + ANEW, INSTEAD), rounds=8),
-        Fault("offsets that are announced and answered by errors", answered("AddOffsetsToTxn", AGAIN + ANEW, INSTEAD), rounds=8,
+        Fault("commits that are done and answered by errors", done_and_answered("EndTxn", AGAIN + ANEW), rounds=8),
+        Fault("offsets that are announced and answered by errors", done_and_answered("AddOffsetsToTxn", AGAIN + ANEW), rounds=8,
               slow=True),
+        Fault("offsets that are taken and answered by errors",
+              done_and_answered("TxnOffsetCommit", (*AGAIN[:3], ILLEGAL_GENERATION, UNKNOWN_MEMBER, INVALID_EPOCH, FENCED)),
+              rounds=7),
+        Fault("writes that are done and answered by errors",
+              done_and_answered("Produce", (NOT_LEADER, TIMED_OUT, FEW_REPLICAS, OUT_OF_ORDER, NO_PRODUCER, INVALID_EPOCH)),
+              rounds=6),
         Fault("heartbeats that are answered by errors",
               answered("Heartbeat", (REBALANCING, UNKNOWN_MEMBER, ILLEGAL_GENERATION, *AGAIN[:3])), rounds=6, hits=2,
               slow=True),

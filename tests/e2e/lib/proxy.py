@@ -23,8 +23,8 @@ CUT, HALF, LOST, TORN, INSTEAD = "cut", "half", "lost", "torn", "instead"
 class Rule:
     """What to do to the requests of which matches(request) is true, to the first `times` of them (None: to all).
 
-    answer: given instead of asking the server, bytes, or a function of the request that makes them; with INSTEAD the
-    server is asked, and this is given for what it answers. stall: seconds for which the answer is kept back; do: called
+    answer: given instead of asking the server: bytes, or a function of the request that makes them. With INSTEAD the
+    server is asked, and the function is of the request and of what it has answered. stall: seconds for which the answer is kept back; do: called
     before the request goes on."""
 
     def __init__(self, matches, action=None, times=None, answer=None, stall=0, do=None):
@@ -32,8 +32,8 @@ class Rule:
         self.hits, self.lifted = 0, False
         self._lock = threading.Lock()
 
-    def answer_to(self, request):
-        return self.answer(request) if callable(self.answer) else self.answer
+    def answer_to(self, *what):
+        return self.answer(*what) if callable(self.answer) else self.answer
 
     def takes(self, request):
         with self._lock:
@@ -120,7 +120,7 @@ class Connection:
                 self.client.sendall(data[:len(data) // 2])
                 return
             if rule and rule.action == INSTEAD:
-                data = rule.answer_to(request)
+                data = rule.answer_to(request, data)
             self.client.sendall(data)
 
 

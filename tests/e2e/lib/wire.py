@@ -152,11 +152,68 @@ class Kafka:
 
     @staticmethod
     def failed(request, error):
-        """The answer to a request of a PLAIN kind that has come to nothing: (bytes)."""
+        """The answer to a request of a PLAIN kind that has come to nothing."""
         version, = struct.unpack_from(">h", request.head, 6)
         if version > Kafka.PLAIN[request.name]:
             raise ValueError(f"{request.name} {version} has another answer")
         return struct.pack(">iiih", 10, request.key, 0, error)
+
+    @staticmethod
+    def spoilt(request, answer, error):
+        """The server's answer with an error for every partition, where it has none: TxnOffsetCommit up to 3, Produce up to 10."""
+        version, = struct.unpack_from(">h", request.head, 6)
+        produce = request.name == "Produce"
+        if request.name not in ("TxnOffsetCommit", "Produce") or version > (10 if produce else 3):
+            raise ValueError(f"{request.name} {version} has another answer")
+        data, at = bytearray(answer), 8
+        compact = version >= (9 if produce else 3)
+
+        def number(width):
+            nonlocal at
+            at += width
+            return int.from_bytes(data[at - width:at], "big")
+
+        def varint():
+            value, shift = 0, 0
+            while True:
+                byte = number(1)
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+
+        def text():
+            nonlocal at
+            length = varint() - 1 if compact else number(2)
+            at += 0 if length < 0 or length == 65535 else length
+
+        def many():
+            return varint() - 1 if compact else number(4)
+
+        if compact:
+            varint()  # no tagged fields
+        if not produce:
+            number(4)  # throttle time
+        for _ in range(many()):
+            text()
+            for _ in range(many()):
+                number(4)
+                data[at:at + 2] = struct.pack(">h", error)
+                number(2)
+                if produce:
+                    number(8 + (8 if version >= 2 else 0) + (8 if version >= 5 else 0))
+                    if version >= 8:
+                        for _ in range(many()):
+                            number(4)
+                            text()
+                            if compact:
+                                varint()
+                        text()
+                if compact:
+                    varint()
+            if compact:
+                varint()
+        return bytes(data)
 
     @staticmethod
     def answers(stream):
