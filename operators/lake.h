@@ -4,7 +4,8 @@
 //
 // A crash may undo everything that isn't promised to be durable below. Codes: InvalidArgument is the user's mistake (no
 // permission, no such bucket), Unavailable a storage that is away, ResourceExhausted a full disk, FailedPrecondition a
-// final name that is taken by other content.
+// final name that is taken by other content. A file of which any call has failed (Create, its stream's Write or Close,
+// Sync) is worth nothing: it is deleted and written anew under another name, never closed or synced again.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,9 @@ class Lake {
   virtual absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) = 0;
   // The closed file and its name survive a crash when this returns.
   virtual absl::Status Sync(const std::string& name) = 0;
-  // Gives a synced file its final name, durably. Redoing it is harmless: where `from` is gone it was done before. A
-  // `to` that exists with the same content is the remains of an interrupted move: `from` goes. With other content it is
-  // kept, and FailedPrecondition returned.
+  // Gives a synced file its final name, durably. Redoing it is harmless: where `from` is gone and `to` there, it was
+  // done before. A `to` that exists with the same content is the remains of an interrupted move: `from` goes. With
+  // other content it is kept, and FailedPrecondition returned. NotFound: there is neither.
   virtual absl::Status Move(const std::string& from, const std::string& to) = 0;
   virtual absl::StatusOr<bool> Exists(const std::string& name) = 0;
   // The names of all files in `folder` (not below it) that start with `prefix`, as folder/name, sorted. None where the

@@ -1,5 +1,9 @@
 // The lake in a local folder. Durable means: the file's bytes, its name in its folder, and every folder above it up to
 // the root, each by an fsync of its own.
+//
+// An fsync that has failed says nothing the second time: the kernel reports a lost page once and takes it for clean
+// from then on. So a file's own descriptor is synced as part of closing it, the file is given up where that fails, and
+// a folder is changed anew before it is synced again.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -19,6 +23,7 @@
 #include <absl/strings/str_split.h>
 #include <absl/synchronization/mutex.h>
 #include <arrow/io/file.h>
+#include <arrow/util/io_util.h>
 
 #include "operators/lake_backends.h"
 #include "src/base/status.h"
@@ -32,8 +37,8 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-absl::Status SyncPath(const std::string& path, int flags) {
-  const int file = open(path.c_str(), flags | O_RDONLY | O_CLOEXEC);
+absl::Status SyncFolder(const std::string& path) {
+  const int file = open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
   if (file < 0) return ErrnoStatus(errno, absl::StrCat("opening ", path));
   const int failed = fsync(file);
   const int error = errno;
@@ -41,7 +46,27 @@ absl::Status SyncPath(const std::string& path, int flags) {
   return failed != 0 ? ErrnoStatus(error, absl::StrCat("syncing ", path)) : absl::OkStatus();
 }
 
-absl::Status SyncFolder(const std::string& path) { return SyncPath(path, O_DIRECTORY); }
+// A file under way. Its bytes are durable when Close returns OK.
+class LocalStream final : public arrow::io::OutputStream {
+ public:
+  explicit LocalStream(std::shared_ptr<arrow::io::FileOutputStream> file) : file_(std::move(file)) {}
+  ~LocalStream() override = default;
+
+  using arrow::io::OutputStream::Write;
+  arrow::Status Write(const void* data, int64_t size) override { return file_->Write(data, size); }
+  arrow::Result<int64_t> Tell() const override { return file_->Tell(); }
+  bool closed() const override { return file_->closed(); }
+  arrow::Status Abort() override { return file_->Close(); }
+  arrow::Status Close() override {
+    if (file_->closed()) return arrow::Status::OK();
+    const int error = fsync(file_->file_descriptor()) == 0 ? 0 : errno;
+    const arrow::Status closed = file_->Close();
+    return error != 0 ? arrow::internal::IOErrorFromErrno(error, "syncing") : closed;
+  }
+
+ private:
+  const std::shared_ptr<arrow::io::FileOutputStream> file_;
+};
 
 bool IsThere(const std::string& path) {
   struct stat info;
@@ -76,13 +101,18 @@ class LocalLake final : public Lake {
  private:
   std::string Full(const std::string& name) const { return absl::StrCat(root_, "/", name); }
   absl::Status MakeFolders(const std::string& name);
+  absl::Status SyncFolderOf(const std::string& name);
   absl::Status Taken(const std::string& from, const std::string& to);
 
   const std::string root_;
   absl::Mutex mutex_;
-  // Folders below the root whose own names are known to be durable.
+  // Folders below the root whose own names are known to be durable, up to kFoldersKept: a forgotten one costs an fsync.
   absl::flat_hash_set<std::string> durable_folders_ ABSL_GUARDED_BY(mutex_);
+  // Paths of folders whose last fsync has failed.
+  absl::flat_hash_set<std::string> unsynced_folders_ ABSL_GUARDED_BY(mutex_);
 };
+
+constexpr size_t kFoldersKept = 4'096;
 
 // Makes the root, and proves by a file that it can be written.
 absl::Status LocalLake::Prepare() {
@@ -116,23 +146,50 @@ absl::Status LocalLake::MakeFolders(const std::string& name) {
       absl::MutexLock lock(&mutex_);
       if (!made && durable_folders_.contains(folder)) continue;
     }
-    TM_RETURN_IF_ERROR(SyncFolder(ParentOf(Full(folder))));
+    TM_RETURN_IF_ERROR(SyncFolderOf(folder));
     absl::MutexLock lock(&mutex_);
+    if (durable_folders_.size() >= kFoldersKept) durable_folders_.clear();
     durable_folders_.insert(folder);
   }
   return absl::OkStatus();
+}
+
+// Makes the names in the folder of `name` durable.
+absl::Status LocalLake::SyncFolderOf(const std::string& name) {
+  const std::string folder = ParentOf(Full(name));
+  bool failed_before;
+  {
+    absl::MutexLock lock(&mutex_);
+    failed_before = unsynced_folders_.contains(folder);
+  }
+  if (failed_before) {
+    const std::string probe = absl::StrCat(folder, "/.sync-", getpid(), "-", reinterpret_cast<uintptr_t>(this));
+    const int file = open(probe.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0) return ErrnoStatus(errno, absl::StrCat("syncing ", folder));
+    close(file);
+    unlink(probe.c_str());
+  }
+  const absl::Status synced = SyncFolder(folder);
+  absl::MutexLock lock(&mutex_);
+  if (synced.ok()) {
+    unsynced_folders_.erase(folder);
+  } else {
+    unsynced_folders_.insert(folder);
+  }
+  return synced;
 }
 
 absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> LocalLake::Create(const std::string& name) {
   TM_RETURN_IF_ERROR(MakeFolders(name));
   auto stream = arrow::io::FileOutputStream::Open(Full(name));
   if (!stream.ok()) return StreamStatus(stream.status(), absl::StrCat("creating ", Full(name)));
-  return *stream;
+  return std::make_shared<LocalStream>(*stream);
 }
 
+// The bytes were synced when the file was closed.
 absl::Status LocalLake::Sync(const std::string& name) {
-  TM_RETURN_IF_ERROR(SyncPath(Full(name), 0));
-  return SyncFolder(ParentOf(Full(name)));
+  if (!IsThere(Full(name))) return ErrnoStatus(ENOENT, absl::StrCat("syncing ", Full(name)));
+  return SyncFolderOf(name);
 }
 
 absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
@@ -140,12 +197,16 @@ absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
   const int error = RenameIfAbsent(Full(from), Full(to));
   if (error == EEXIST) {
     TM_RETURN_IF_ERROR(Taken(from, to));
-  } else if (error != 0 && !(error == ENOENT && !IsThere(Full(from)))) {
+  } else if (error == ENOENT && !IsThere(Full(from))) {
+    if (!IsThere(Full(to))) {
+      return absl::NotFoundError(absl::StrCat("lake ", root_, ": neither ", from, " nor ", to, " is there"));
+    }
+  } else if (error != 0) {
     return ErrnoStatus(error, absl::StrCat("moving ", Full(from), " to ", to));
   }
   // Also where it was moved before: by a process that may have died between the rename and this.
-  TM_RETURN_IF_ERROR(SyncFolder(ParentOf(Full(to))));
-  return SyncFolder(ParentOf(Full(from)));
+  TM_RETURN_IF_ERROR(SyncFolderOf(to));
+  return SyncFolderOf(from);
 }
 
 absl::Status LocalLake::Taken(const std::string& from, const std::string& to) {

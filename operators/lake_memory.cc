@@ -11,31 +11,46 @@
 #include "src/base/status.h"
 
 namespace tidemark {
-namespace {
 
-class MemoryStream final : public arrow::io::OutputStream {
+// A stream whose lake must outlive it.
+class MemoryLakeStream final : public arrow::io::OutputStream {
  public:
-  explicit MemoryStream(std::shared_ptr<MemoryLake::File> file) : file_(std::move(file)) {}
-  ~MemoryStream() override = default;
+  MemoryLakeStream(MemoryLake* lake, std::string name, std::shared_ptr<MemoryLake::File> file)
+      : lake_(lake), name_(std::move(name)), file_(std::move(file)) {}
+  ~MemoryLakeStream() override = default;
 
   arrow::Status Write(const void* data, int64_t size) override {
+    ARROW_RETURN_NOT_OK(ToArrow(lake_->Before(MemoryLake::Call::kWrite, name_)));
     file_->bytes.append(static_cast<const char*>(data), size);
-    return arrow::Status::OK();
+    return ToArrow(lake_->After(MemoryLake::Call::kWrite, name_));
   }
   using arrow::io::OutputStream::Write;
-  arrow::Result<int64_t> Tell() const override { return static_cast<int64_t>(file_->bytes.size()); }
+  arrow::Result<int64_t> Tell() const override {
+    if (closed_) return arrow::Status::Invalid("the stream is closed");
+    return static_cast<int64_t>(file_->bytes.size());
+  }
   arrow::Status Close() override {
+    if (closed_) return arrow::Status::OK();
+    closed_ = true;
+    ARROW_RETURN_NOT_OK(ToArrow(lake_->Before(MemoryLake::Call::kClose, name_)));
+    return ToArrow(lake_->After(MemoryLake::Call::kClose, name_));
+  }
+  arrow::Status Abort() override {
     closed_ = true;
     return arrow::Status::OK();
   }
   bool closed() const override { return closed_; }
 
  private:
-  std::shared_ptr<MemoryLake::File> file_;
+  static arrow::Status ToArrow(const absl::Status& status) {
+    return status.ok() ? arrow::Status::OK() : arrow::Status::IOError(std::string(status.message()));
+  }
+
+  MemoryLake* const lake_;
+  const std::string name_;
+  const std::shared_ptr<MemoryLake::File> file_;
   bool closed_ = false;
 };
-
-}  // namespace
 
 // Names that live on get a fresh File, so that a stream from before the crash has nothing to write to any more.
 void MemoryLake::Crash() {
@@ -54,9 +69,15 @@ void MemoryLake::Fail(int64_t calls, absl::Status status) {
   failure_ = std::move(status);
 }
 
-absl::Status MemoryLake::Step() {
-  if (failure_.ok() || calls_left_-- > 0) return absl::OkStatus();
+absl::Status MemoryLake::Before(Call call, const std::string& name) {
+  if (faults_) TM_RETURN_IF_ERROR(faults_(call, name, /*after=*/false));
+  const bool of_a_stream = call == Call::kWrite || call == Call::kClose;
+  if (of_a_stream || failure_.ok() || calls_left_-- > 0) return absl::OkStatus();
   return failure_;
+}
+
+absl::Status MemoryLake::After(Call call, const std::string& name) const {
+  return faults_ ? faults_(call, name, /*after=*/true) : absl::OkStatus();
 }
 
 std::map<std::string, std::string> MemoryLake::Files() const {
@@ -66,27 +87,31 @@ std::map<std::string, std::string> MemoryLake::Files() const {
 }
 
 absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> MemoryLake::Create(const std::string& name) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kCreate, name));
   auto file = std::make_shared<File>();
   files_[name] = file;
-  return std::make_shared<MemoryStream>(std::move(file));
+  TM_RETURN_IF_ERROR(After(Call::kCreate, name));
+  return std::make_shared<MemoryLakeStream>(this, name, std::move(file));
 }
 
 absl::Status MemoryLake::Sync(const std::string& name) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kSync, name));
   const auto file = files_.find(name);
   if (file == files_.end()) return absl::UnavailableError(absl::StrCat("syncing ", name, ": no such file"));
   file->second->durable_bytes = file->second->bytes.size();
   file->second->durable_name = true;
-  return absl::OkStatus();
+  return After(Call::kSync, name);
 }
 
 // The move itself is durable; bytes that were not synced before it still are not.
 absl::Status MemoryLake::Move(const std::string& from, const std::string& to) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kMove, to));
   const auto file = files_.find(from);
-  if (file == files_.end()) return absl::OkStatus();
   const auto taken = files_.find(to);
+  if (file == files_.end()) {
+    if (taken == files_.end()) return absl::NotFoundError(absl::StrCat("neither ", from, " nor ", to, " is there"));
+    return absl::OkStatus();
+  }
   if (taken != files_.end() && taken->second->bytes != file->second->bytes) {
     return absl::FailedPreconditionError(absl::StrCat(to, " exists with other content than ", from));
   }
@@ -95,16 +120,18 @@ absl::Status MemoryLake::Move(const std::string& from, const std::string& to) {
     files_[to]->durable_name = true;
   }
   files_.erase(from);
-  return absl::OkStatus();
+  return After(Call::kMove, to);
 }
 
 absl::StatusOr<bool> MemoryLake::Exists(const std::string& name) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kExists, name));
+  TM_RETURN_IF_ERROR(After(Call::kExists, name));
   return files_.contains(name);
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryLake::List(const std::string& folder, const std::string& prefix) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kList, folder));
+  TM_RETURN_IF_ERROR(After(Call::kList, folder));
   std::vector<std::string> names;
   for (const auto& [name, file] : files_) {
     const std::string start = absl::StrCat(folder, "/", prefix);
@@ -114,9 +141,9 @@ absl::StatusOr<std::vector<std::string>> MemoryLake::List(const std::string& fol
 }
 
 absl::Status MemoryLake::Delete(const std::string& name) {
-  TM_RETURN_IF_ERROR(Step());
+  TM_RETURN_IF_ERROR(Before(Call::kDelete, name));
   files_.erase(name);
-  return absl::OkStatus();
+  return After(Call::kDelete, name);
 }
 
 }  // namespace tidemark

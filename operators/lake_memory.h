@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,10 +19,17 @@ namespace tidemark {
 
 class MemoryLake final : public Lake {
  public:
+  // The calls on files, and on the streams that write them.
+  enum class Call { kCreate, kWrite, kClose, kSync, kMove, kExists, kList, kDelete };
+  // Asked before and after the effect of each call with the file's name (kList: the folder's); an error is what the
+  // call returns, with the effect or without. A write may so fail with its bytes in the file.
+  using Faults = std::function<absl::Status(Call call, const std::string& name, bool after)>;
+  void SetFaults(Faults faults) { faults_ = std::move(faults); }
+
   // The machine loses power: unsynced files and unsynced bytes are gone, streams that are open write into nothing.
   void Crash();
-  // The next `calls` operations succeed, later ones return `status` until Fail is called again with OK. A move that
-  // fails this way has not begun.
+  // The next `calls` operations (those of streams don't count) succeed, later ones return `status` until Fail is called
+  // again with OK. A move that fails this way has not begun.
   void Fail(int64_t calls, absl::Status status);
 
   // All files and their bytes as a reader sees them now.
@@ -43,11 +51,15 @@ class MemoryLake final : public Lake {
   };
 
  private:
-  absl::Status Step();
+  friend class MemoryLakeStream;
+
+  absl::Status Before(Call call, const std::string& name);
+  absl::Status After(Call call, const std::string& name) const;
 
   std::map<std::string, std::shared_ptr<File>> files_;
   int64_t calls_left_ = 0;
   absl::Status failure_;
+  Faults faults_;
 };
 
 }  // namespace tidemark

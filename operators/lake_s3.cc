@@ -84,8 +84,11 @@ absl::StatusOr<bool> S3Lake::Exists(const std::string& name) {
 
 absl::Status S3Lake::Move(const std::string& from, const std::string& to) {
   TM_ASSIGN_OR_RETURN(const bool staged, Exists(from));
-  if (!staged) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const bool taken, Exists(to));
+  if (!staged) {
+    if (taken) return absl::OkStatus();
+    return absl::NotFoundError(absl::StrCat("lake ", url_, ": neither ", from, " nor ", to, " is there"));
+  }
   if (taken) {
     TM_ASSIGN_OR_RETURN(const bool same, Same(from, to));
     if (!same) {

@@ -11,12 +11,14 @@
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
+#include <glog/logging.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
 #include "operators/lake_backends.h"
 #include "operators/sink_parquet_folders.h"
 #include "src/base/failpoint.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/codec/json_encoder.h"
@@ -71,13 +73,21 @@ class ParquetSinkImpl final : public ParquetSink {
                    std::vector<SinkRowFailure>* failures) override;
   bool ShouldCut(int64_t now_us) const override;
   int64_t CutDueUs() const override;
-  absl::StatusOr<packed::Manifest> Cut() override;
   absl::Status Publish(const packed::Manifest& manifest) override;
-  void Abandon() override;
+  absl::Status Spill() override;
   int64_t rows() const override { return rows_; }
   int64_t buffered_bytes() const override { return buffered_bytes_; }
+  size_t open_files() const override { return open_files_; }
+
+ protected:
+  absl::StatusOr<packed::Manifest> Stage() override;
 
  private:
+  absl::Status Gather(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
+                      std::vector<SinkRowFailure>* failures);
+  absl::Status Move(const packed::Manifest& manifest, bool first_time);
+  OpenFile& Largest();
+  void Abandon();
   std::string StagedPrefix() const;
   std::string FinalName(const OpenFile& file) const;
   void Buffer(int32_t folder, Batch rows);
@@ -101,6 +111,7 @@ class ParquetSinkImpl final : public ParquetSink {
   int64_t oldest_us_ = kMaxTime.us;               // wall time of the first row
   // Bytes in the file for a byte in memory, as the last files showed it: max_bytes is about files.
   double ratio_ = 1;
+  absl::Status failed_;  // the first error of a call that wrote: nothing of this cut can be trusted any more
 };
 
 ParquetSinkImpl::ParquetSinkImpl(ParquetSinkOptions options, HiveFolders folders, Lake* lake)
@@ -134,7 +145,7 @@ absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed) {
                                               ": a manifest of ", committed->sink(), " partition ",
                                               committed->partition()));
     }
-    TM_RETURN_IF_ERROR(Publish(*committed));
+    TM_RETURN_IF_ERROR(Move(*committed, /*first_time=*/false));
   }
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> stages, lake_->List(kStagingFolder, StagedPrefix()));
   for (const std::string& stage : stages) TM_RETURN_IF_ERROR(lake_->Delete(stage));
@@ -143,6 +154,17 @@ absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed) {
 
 absl::Status ParquetSinkImpl::Add(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
                                   std::vector<SinkRowFailure>* failures) {
+  if (failed_.ok()) failed_ = Gather(rows, first_offset, next_offset, now_us, failures);
+  return failed_;
+}
+
+absl::Status ParquetSinkImpl::Spill() {
+  if (failed_.ok() && buffered_bytes_ > 0) failed_ = WriteRowGroup(Largest());
+  return failed_;
+}
+
+absl::Status ParquetSinkImpl::Gather(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
+                                     std::vector<SinkRowFailure>* failures) {
   if (first_offset < next_offset_ || next_offset < first_offset) {
     return absl::InternalError(
         absl::StrCat("sink ", options_.sink, ": offsets ", first_offset, " to ", next_offset, " after ", next_offset_));
@@ -181,12 +203,13 @@ absl::Status ParquetSinkImpl::Add(const Batch& rows, int64_t first_offset, int64
   for (OpenFile& file : files_) {
     if (file.buffered_bytes >= kRowGroupBytes) TM_RETURN_IF_ERROR(WriteRowGroup(file));
   }
-  while (buffered_bytes_ > kBufferBytes) {
-    TM_RETURN_IF_ERROR(WriteRowGroup(*std::max_element(files_.begin(), files_.end(), [](const auto& a, const auto& b) {
-      return a.buffered_bytes < b.buffered_bytes;
-    })));
-  }
+  while (buffered_bytes_ > kBufferBytes) TM_RETURN_IF_ERROR(WriteRowGroup(Largest()));
   return absl::OkStatus();
+}
+
+OpenFile& ParquetSinkImpl::Largest() {
+  return *std::max_element(files_.begin(), files_.end(),
+                           [](const auto& a, const auto& b) { return a.buffered_bytes < b.buffered_bytes; });
 }
 
 void ParquetSinkImpl::Buffer(int32_t folder, Batch rows) {
@@ -236,7 +259,8 @@ bool ParquetSinkImpl::ShouldCut(int64_t now_us) const {
 
 int64_t ParquetSinkImpl::CutDueUs() const { return (EventTime{oldest_us_} + options_.spec.max_age_us).us; }
 
-absl::StatusOr<packed::Manifest> ParquetSinkImpl::Cut() {
+absl::StatusOr<packed::Manifest> ParquetSinkImpl::Stage() {
+  if (!failed_.ok()) return failed_;
   packed::Manifest manifest;
   manifest.set_sink(options_.sink);
   manifest.set_identity(options_.identity);
@@ -244,7 +268,13 @@ absl::StatusOr<packed::Manifest> ParquetSinkImpl::Cut() {
   manifest.set_first_offset(first_offset_ < 0 ? next_offset_ : first_offset_);
   manifest.set_next_offset(next_offset_);
   for (OpenFile& file : files_) {
-    if (file.rows > 0) TM_RETURN_IF_ERROR(Finish(file, manifest.add_files()));
+    if (file.rows == 0) continue;
+    failed_ = Finish(file, manifest.add_files());
+    if (!failed_.ok() && MutationActive(Mutation::kCutAfterFailedWrite)) {
+      manifest.mutable_files()->RemoveLast();
+      failed_ = absl::OkStatus();
+    }
+    if (!failed_.ok()) return failed_;
   }
   Reset();
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.staged"));
@@ -275,30 +305,50 @@ void ParquetSinkImpl::Reset() {
   oldest_us_ = kMaxTime.us;
 }
 
-absl::Status ParquetSinkImpl::Publish(const packed::Manifest& manifest) {
+absl::Status ParquetSinkImpl::Publish(const packed::Manifest& manifest) { return Move(manifest, /*first_time=*/true); }
+
+absl::Status ParquetSinkImpl::Move(const packed::Manifest& manifest, bool first_time) {
   for (const packed::ManifestFile& file : manifest.files()) {
     TM_RETURN_IF_ERROR(Failpoint("sink_parquet.publish.before"));
-    TM_RETURN_IF_ERROR(lake_->Move(file.staged(), file.final()));
+    const absl::Status moved = lake_->Move(file.staged(), file.final());
+    if (absl::IsNotFound(moved)) {
+      const std::string gone = absl::StrCat(std::string(moved.message()), ": the ", file.rows(), " rows of offsets ",
+                                            manifest.first_offset(), " to ", manifest.next_offset() - 1);
+      if (first_time) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            gone, " are committed, and their file was deleted by somebody else before it got its final name"));
+      }
+      LOG(WARNING) << "sink " << options_.sink << ": " << gone << " are no longer in the lake";
+    } else if (!moved.ok()) {
+      return moved;
+    }
     TM_RETURN_IF_ERROR(Failpoint("sink_parquet.publish.after_move"));
   }
   return absl::OkStatus();
 }
 
-// Errors don't matter: the next Recover finds what is left.
+// Errors don't matter: the next Recover finds what is left. After the first one the lake isn't asked any more, for it
+// may take its time to say that it is away.
 void ParquetSinkImpl::Abandon() {
+  bool reachable = true;
   for (OpenFile& file : files_) {
     if (file.stream == nullptr) continue;
-    (void)file.stream->Abort();
+    if (reachable) reachable = file.stream->Abort().ok();
     (void)Guarded(file.staged, [&] {
       file.writer.reset();
       return arrow::Status::OK();
     });
-    (void)lake_->Delete(file.staged);
+    if (reachable) reachable = lake_->Delete(file.staged).ok();
   }
   Reset();
 }
 
 }  // namespace
+
+absl::StatusOr<StagedCut> ParquetSink::Cut(std::unique_ptr<ParquetSink> sink) {
+  TM_ASSIGN_OR_RETURN(packed::Manifest manifest, sink->Stage());
+  return StagedCut(std::move(manifest), std::move(sink));
+}
 
 absl::StatusOr<std::unique_ptr<ParquetSink>> ParquetSink::Open(ParquetSinkOptions options, Lake* lake) {
   if (options.mode.update) {

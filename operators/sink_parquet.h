@@ -7,8 +7,10 @@
 // committed manifest: it repeats the moves and deletes every other stage. So a plain glob never shows a row twice, nor
 // one that isn't committed; a row appears once the move is done.
 //
-//   rows -> Add* -> Cut -> [transaction: offset + manifest] -> Publish -> Add* ...
-//                     \-> transaction aborted: drop the object, open a new one, Recover, read the feed again
+//   rows -> Add* -> Cut -> StagedCut -> [transaction: offset + manifest] -> Publish -> Add* ...
+//             \       \                     \-> aborted: drop the cut, open a new object, Recover, read the feed again
+//              \-------\-> failed: the same. Nothing of an object that has failed is ever used: Cut takes it away
+//                          from its caller, and gives it back only with a cut that succeeded
 //
 // A file holds the visible columns, except a column by which the files are partitioned as it is: its value stands in
 // the folder's name, where readers of Hive folders take it from. zstd, row groups of about 16 MiB in memory.
@@ -18,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -42,8 +45,12 @@ struct ParquetSinkOptions {
   uint64_t attempt = 0;  // random: no other object ever stages under the same names
 };
 
+class StagedCut;
+
 class ParquetSink {
  public:
+  // Abandons what isn't cut: closes and deletes it. The rows are still in the feed, and what can't be deleted, Recover
+  // will.
   virtual ~ParquetSink() = default;
 
   // InvalidArgument: an update step, or an expression of partition_by that doesn't compile. `lake` outlives the sink
@@ -51,11 +58,13 @@ class ParquetSink {
   static absl::StatusOr<std::unique_ptr<ParquetSink>> Open(ParquetSinkOptions options, Lake* lake);
 
   // To be called first: publishes `committed`, the newest manifest of this sink and partition (null: none), and deletes
-  // every other stage of theirs.
+  // every other stage of theirs. Files of it that are neither staged nor at their final names were published before,
+  // and taken away since by somebody else.
   virtual absl::Status Recover(const packed::Manifest* committed) = 0;
 
   // Takes the rows of the feed's offsets [first_offset, next_offset); null for records without rows. Offsets may have
-  // gaps but not overlap. A row whose folder can't be computed goes to `failures` and nowhere else.
+  // gaps but not overlap. A row whose folder can't be computed goes to `failures` and nowhere else. After an error the
+  // object gives it again whatever is asked of it: drop it.
   virtual absl::Status Add(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
                            std::vector<SinkRowFailure>* failures) = 0;
 
@@ -65,18 +74,36 @@ class ParquetSink {
   virtual int64_t CutDueUs() const = 0;
 
   // Closes and syncs all files. The manifest covers every offset since the last cut, and has no files where there were
-  // no rows. On an error the object is of no further use.
-  virtual absl::StatusOr<packed::Manifest> Cut() = 0;
+  // no rows. On an error the object is gone.
+  static absl::StatusOr<StagedCut> Cut(std::unique_ptr<ParquetSink> sink);
 
-  // Moves the files of a committed manifest; idempotent. Unavailable: call again.
+  // Moves the files of a committed manifest; idempotent. Unavailable: call again. FailedPrecondition: a final name is
+  // taken by other content, or a file is gone that hasn't been moved yet.
   virtual absl::Status Publish(const packed::Manifest& manifest) = 0;
 
-  // Closes and deletes what was staged since the last cut, for a shutdown in which a cut doesn't fit: the rows are
-  // still in the feed. What can't be deleted, Recover will.
-  virtual void Abandon() = 0;
+  // Writes the largest buffer to its file, for an owner of several sinks whose buffers are too large together. Errors
+  // as Add's.
+  virtual absl::Status Spill() = 0;
 
   virtual int64_t rows() const = 0;            // since the last cut
   virtual int64_t buffered_bytes() const = 0;  // in memory
+  virtual size_t open_files() const = 0;
+
+ protected:
+  virtual absl::StatusOr<packed::Manifest> Stage() = 0;
+};
+
+// What a successful cut leaves: durable files under staged names, the manifest that names them, and the object, ready
+// for the rows that come next.
+class StagedCut {
+ public:
+  packed::Manifest manifest;
+  std::unique_ptr<ParquetSink> sink;
+
+ private:
+  friend class ParquetSink;
+  StagedCut(packed::Manifest named, std::unique_ptr<ParquetSink> cut)
+      : manifest(std::move(named)), sink(std::move(cut)) {}
 };
 
 }  // namespace tidemark

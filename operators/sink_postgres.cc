@@ -6,6 +6,7 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/functional/function_ref.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
@@ -23,6 +24,16 @@ namespace {
 bool IsSubset(const std::vector<size_t>& inner, const std::vector<size_t>& outer) {
   return std::all_of(inner.begin(), inner.end(),
                      [&](size_t column) { return std::find(outer.begin(), outer.end(), column) != outer.end(); });
+}
+
+// The row keeps what was heard behind the offset it belongs to, since a version that doesn't know the column moves the
+// offset alone.
+std::string HeardRow(int64_t next_offset, std::string_view heard) {
+  return absl::StrCat(next_offset, " ", std::string(heard));
+}
+std::string HeardAt(const PostgresFence& fence) {
+  const std::string prefix = HeardRow(fence.next_offset, "");
+  return absl::StartsWith(fence.heard, prefix) ? fence.heard.substr(prefix.size()) : "";
 }
 
 absl::StatusOr<Batch> Concatenate(const std::vector<Batch>& batches) {
@@ -46,7 +57,7 @@ absl::StatusOr<std::unique_ptr<PostgresSink>> PostgresSink::Open(const PostgresS
                                                                  std::string_view application, std::string_view sink,
                                                                  const Schema& schema, const StepMode& mode,
                                                                  const std::atomic<bool>* interrupted) {
-  TM_ASSIGN_OR_RETURN(auto session, MakeLibpqSession(spec, application, sink, schema, interrupted));
+  TM_ASSIGN_OR_RETURN(auto session, MakeLibpqSession(spec, application, sink, schema, mode, interrupted));
   return Over(std::move(session), spec, sink, schema, mode);
 }
 
@@ -85,12 +96,13 @@ absl::StatusOr<PostgresFence> PostgresSink::Acquire(int32_t partition) {
   TM_RETURN_IF_ERROR(Reconnect());
   TM_ASSIGN_OR_RETURN(PostgresFence fence, session_->BumpFence(partition));
   epochs_[partition] = fence.epoch;
+  fence.heard = HeardAt(fence);
   return fence;
 }
 
 void PostgresSink::Release(int32_t partition) { epochs_.erase(partition); }
 
-absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64_t new_next,
+absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64_t new_next, std::string_view heard,
                                  const std::vector<Batch>& batches, SinkFailures failures) {
   const auto epoch = epochs_.find(partition);
   if (epoch == epochs_.end()) {
@@ -104,9 +116,10 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
   }
   TM_ASSIGN_OR_RETURN(const FoldedRows rows, Fold(batches));
   TM_RETURN_IF_ERROR(Reconnect());
-  const PostgresFence fence{epoch->second, expected_next};
-  absl::Status status = TryWrite(partition, fence, new_next, rows, Refusal::kReturn, failures);
-  if (absl::IsOutOfRange(status)) status = TryWrite(partition, fence, new_next, rows, Refusal::kBisect, failures);
+  const PostgresFence fence{epoch->second, expected_next, ""};
+  const PostgresFence next{epoch->second, new_next, HeardRow(new_next, heard)};
+  absl::Status status = TryWrite(partition, fence, next, rows, Refusal::kReturn, failures);
+  if (absl::IsOutOfRange(status)) status = TryWrite(partition, fence, next, rows, Refusal::kBisect, failures);
   // Refused as a whole, by something that no single row shows (a trigger at the commit): nothing else can be done than
   // to wait for somebody to look at the message.
   if (absl::IsOutOfRange(status)) return absl::UnavailableError(status.message());
@@ -115,12 +128,14 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
 
 // One transaction. The order: the fence, which also locks out everybody else until the end; the rows; the dead letters,
 // so that none can be lost; the commit, which decides.
-absl::Status PostgresSink::TryWrite(int32_t partition, PostgresFence fence, int64_t new_next, const FoldedRows& rows,
-                                    Refusal refusal, SinkFailures failures) {
+absl::Status PostgresSink::TryWrite(int32_t partition, const PostgresFence& fence, const PostgresFence& next,
+                                    const FoldedRows& rows, Refusal refusal, SinkFailures failures) {
   TM_RETURN_IF_ERROR(session_->Begin());
+  bool fenced = false;
   absl::Status status = [&]() -> absl::Status {
-    TM_ASSIGN_OR_RETURN(const bool mine, session_->MoveFence(partition, fence, new_next));
-    if (!mine && !MutationActive(Mutation::kPostgresWithoutFence)) return absl::PermissionDeniedError("fenced");
+    TM_ASSIGN_OR_RETURN(const bool mine, session_->MoveFence(partition, fence, next.next_offset, next.heard));
+    fenced = !mine && !MutationActive(Mutation::kPostgresWithoutFence);
+    if (fenced) return absl::CancelledError("fenced");
     if (refusal == Refusal::kReturn) {
       TM_RETURN_IF_ERROR(WriteRows(rows));
     } else {
@@ -133,18 +148,18 @@ absl::Status PostgresSink::TryWrite(int32_t partition, PostgresFence fence, int6
   }();
   if (status.ok()) return Failpoint("sink_postgres.after_commit");
   session_->Rollback();
-  return absl::IsPermissionDenied(status) ? ExplainFence(partition, fence, new_next) : status;
+  return fenced ? ExplainFence(partition, fence, next.next_offset) : status;
 }
 
 // The fence row wasn't as expected: somebody else's, or this write was committed by an attempt whose answer got lost.
 // (An attempt whose outcome was still open has been waited for by the UPDATE that found no row.)
-absl::Status PostgresSink::ExplainFence(int32_t partition, PostgresFence fence, int64_t new_next) {
+absl::Status PostgresSink::ExplainFence(int32_t partition, const PostgresFence& fence, int64_t new_next) {
   TM_ASSIGN_OR_RETURN(const PostgresFence now, session_->ReadFence(partition));
   if (now.epoch == fence.epoch && now.next_offset == new_next) return absl::OkStatus();
   if (now.epoch != fence.epoch) {
-    return absl::PermissionDeniedError(absl::StrCat("fenced: sink ", sink_, " partition ", partition,
-                                                    " has been taken over (epoch ", now.epoch, ", this worker's is ",
-                                                    fence.epoch, ")"));
+    return absl::CancelledError(absl::StrCat("fenced: sink ", sink_, " partition ", partition,
+                                             " has been taken over (epoch ", now.epoch, ", this worker's is ",
+                                             fence.epoch, ")"));
   }
   return absl::AbortedError(absl::StrCat("sink ", sink_, " partition ", partition, ": the database is at offset ",
                                          now.next_offset, ", expected ", fence.next_offset));

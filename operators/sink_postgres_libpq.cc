@@ -30,21 +30,27 @@ int64_t ToInt64(const char* text) {
   return value;
 }
 
+PostgresFence FenceOf(const PgResult& row) {
+  return {ToInt64(PQgetvalue(row.get(), 0, 0)), ToInt64(PQgetvalue(row.get(), 0, 1)), PQgetvalue(row.get(), 0, 2)};
+}
+
 class LibpqSession final : public PostgresSession {
  public:
   LibpqSession(const PostgresSinkSpec& spec, std::string_view application, std::string_view sink, const Schema& schema,
-               const std::atomic<bool>* interrupted)
+               const StepMode& mode, const std::atomic<bool>* interrupted)
       : spec_(spec),
         application_(application),
         sink_(sink),
         schema_(schema),
+        mode_(mode),
         what_(absl::StrCat("sink ", sink_)),
         connection_(spec.url, absl::StrCat("tidemark ", application_, " ", sink_), what_, interrupted) {}
 
   absl::Status Connect() override;
   absl::StatusOr<PostgresFence> BumpFence(int32_t partition) override;
   absl::Status Begin() override;
-  absl::StatusOr<bool> MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) override;
+  absl::StatusOr<bool> MoveFence(int32_t partition, const PostgresFence& expected, int64_t next_offset,
+                                 const std::string& heard) override;
   absl::StatusOr<PostgresFence> ReadFence(int32_t partition) override;
   absl::Status Write(const arrow::RecordBatch& rows) override;
   absl::Status Delete(const arrow::RecordBatch& rows) override;
@@ -68,6 +74,7 @@ class LibpqSession final : public PostgresSession {
   const PostgresSinkSpec spec_;
   const std::string application_, sink_;
   const Schema schema_;
+  const StepMode mode_;
   const std::string what_;
   PgConnection connection_;
   PostgresTarget target_;
@@ -81,7 +88,7 @@ absl::Status LibpqSession::Connect() {
   if (connection_.idle()) return absl::OkStatus();
   TM_RETURN_IF_ERROR(connection_.Connect());
   // A table that has vanished while the sink was at work isn't made again: its rows would be missing without a word.
-  auto target = PreparePostgresTables(connection_, spec_, schema_, what_, spec_.create && !was_open_);
+  auto target = PreparePostgresTables(connection_, spec_, schema_, mode_, what_, spec_.create && !was_open_);
   absl::Status status = target.status();
   if (status.ok()) {
     target_ = *std::move(target);
@@ -105,19 +112,18 @@ absl::Status LibpqSession::Connect() {
 absl::StatusOr<PostgresFence> LibpqSession::BumpFence(int32_t partition) {
   auto row = connection_.Run(absl::StrCat("INSERT INTO ", target_.fence_table,
                                           " AS f VALUES ($1, $2, $3, 1, -1) ON CONFLICT (application, sink, partition) "
-                                          "DO UPDATE SET epoch = f.epoch + 1 RETURNING epoch, next_offset"),
+                                          "DO UPDATE SET epoch = f.epoch + 1 RETURNING epoch, next_offset, heard"),
                              FenceKey(partition));
   if (!row.ok()) return Retryable(row.status());
-  return PostgresFence{ToInt64(PQgetvalue(row->get(), 0, 0)), ToInt64(PQgetvalue(row->get(), 0, 1))};
+  return FenceOf(*row);
 }
 
 absl::StatusOr<PostgresFence> LibpqSession::ReadFence(int32_t partition) {
-  auto row = connection_.Run(absl::StrCat("SELECT epoch, next_offset FROM ", target_.fence_table,
+  auto row = connection_.Run(absl::StrCat("SELECT epoch, next_offset, heard FROM ", target_.fence_table,
                                           " WHERE application = $1 AND sink = $2 AND partition = $3"),
                              FenceKey(partition));
   if (!row.ok()) return Retryable(row.status());
-  if (PQntuples(row->get()) == 0) return PostgresFence{};
-  return PostgresFence{ToInt64(PQgetvalue(row->get(), 0, 0)), ToInt64(PQgetvalue(row->get(), 0, 1))};
+  return PQntuples(row->get()) == 0 ? PostgresFence{} : FenceOf(*row);
 }
 
 // Deferred constraints would speak up at the commit, where nobody could say any more which row they mean.
@@ -126,13 +132,16 @@ absl::Status LibpqSession::Begin() {
   return Retryable(connection_.Run("BEGIN; SET CONSTRAINTS ALL IMMEDIATE").status());
 }
 
-absl::StatusOr<bool> LibpqSession::MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) {
+absl::StatusOr<bool> LibpqSession::MoveFence(int32_t partition, const PostgresFence& expected, int64_t next_offset,
+                                             const std::string& heard) {
   std::vector<std::string> parameters = FenceKey(partition);
   for (int64_t number : {expected.epoch, expected.next_offset, next_offset}) parameters.push_back(absl::StrCat(number));
-  auto moved = connection_.Run(absl::StrCat("UPDATE ", target_.fence_table,
-                                            " SET next_offset = $6 WHERE application = $1 AND sink = $2 AND "
-                                            "partition = $3 AND epoch = $4 AND next_offset = $5"),
-                               parameters);
+  parameters.push_back(heard);
+  auto moved =
+      connection_.Run(absl::StrCat("UPDATE ", target_.fence_table,
+                                   " SET next_offset = $6, heard = $7 WHERE application = $1 AND sink = $2 AND "
+                                   "partition = $3 AND epoch = $4 AND next_offset = $5"),
+                      parameters);
   if (!moved.ok()) return Retryable(moved.status());
   return std::string_view(PQcmdTuples(moved->get())) == "1";
 }
@@ -245,13 +254,13 @@ void LibpqSession::Rollback() {
 
 absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const PostgresSinkSpec& spec,
                                                                   std::string_view application, std::string_view sink,
-                                                                  const Schema& schema,
+                                                                  const Schema& schema, const StepMode& mode,
                                                                   const std::atomic<bool>* interrupted) {
   if (spec.key.size() > 32) {
     return absl::InvalidArgumentError(
         absl::StrCat("sink ", std::string(sink), ": PostgreSQL takes at most 32 key columns"));
   }
-  return std::make_unique<LibpqSession>(spec, application, sink, schema, interrupted);
+  return std::make_unique<LibpqSession>(spec, application, sink, schema, mode, interrupted);
 }
 
 absl::StatusOr<std::string> InspectPostgres(const PostgresSinkSpec& spec, std::string_view sink, const Schema& schema,

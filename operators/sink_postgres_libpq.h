@@ -17,7 +17,7 @@ namespace tidemark {
 // Not connected yet. `interrupted` may be null; see PgConnection.
 absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const PostgresSinkSpec& spec,
                                                                   std::string_view application, std::string_view sink,
-                                                                  const Schema& schema,
+                                                                  const Schema& schema, const StepMode& mode,
                                                                   const std::atomic<bool>* interrupted);
 
 // What a sink would find, without changing anything: that its table is there and fits, or the statement that would

@@ -35,7 +35,8 @@ class MemoryPostgresSession final : public PostgresSession {
     Rollback();
     return Call();
   }
-  absl::StatusOr<bool> MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) override;
+  absl::StatusOr<bool> MoveFence(int32_t partition, const PostgresFence& expected, int64_t next_offset,
+                                 const std::string& heard) override;
   absl::Status Write(const arrow::RecordBatch& rows) override;
   absl::Status Delete(const arrow::RecordBatch& rows) override;
   absl::Status Savepoint() override {
@@ -79,13 +80,17 @@ class MemoryPostgresSession final : public PostgresSession {
   size_t savepoint_ = 0;
 };
 
-absl::StatusOr<bool> MemoryPostgresSession::MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) {
+absl::StatusOr<bool> MemoryPostgresSession::MoveFence(int32_t partition, const PostgresFence& expected,
+                                                      int64_t next_offset, const std::string& heard) {
   TM_RETURN_IF_ERROR(Call());
   if (LockedByAnother(partition)) return absl::UnavailableError("lock timeout");
   const PostgresFence fence = database_->Fence(partition);
   if (fence.epoch != expected.epoch || fence.next_offset != expected.next_offset) return false;
   database_->locks_[partition] = this;
-  changes_.push_back([=](MemoryPostgres::Tables* tables) { tables->fences[partition].next_offset = next_offset; });
+  changes_.push_back([=](MemoryPostgres::Tables* tables) {
+    tables->fences[partition].next_offset = next_offset;
+    tables->fences[partition].heard = heard;
+  });
   return true;
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -23,6 +24,7 @@ namespace tidemark {
 struct PostgresFence {
   int64_t epoch = 0;         // grows with every assignment; 0: there is no row
   int64_t next_offset = -1;  // of the feed, the first one not written yet; -1: nothing was ever written
+  std::string heard;         // what had been heard of the feed's upstream tasks at next_offset, opaque
 };
 
 class PostgresSession {
@@ -36,9 +38,10 @@ class PostgresSession {
   virtual absl::StatusOr<PostgresFence> BumpFence(int32_t partition) = 0;
 
   virtual absl::Status Begin() = 0;
-  // Sets next_offset iff epoch and next_offset are as expected, and holds the row until the end of the transaction.
-  // False: they are not.
-  virtual absl::StatusOr<bool> MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) = 0;
+  // Sets next_offset and heard iff epoch and next_offset are as expected, and holds the row until the end of the
+  // transaction. False: they are not.
+  virtual absl::StatusOr<bool> MoveFence(int32_t partition, const PostgresFence& expected, int64_t next_offset,
+                                         const std::string& heard) = 0;
   virtual absl::StatusOr<PostgresFence> ReadFence(int32_t partition) = 0;
   // Rows in the sink's visible columns (further columns are ignored), of distinct keys where the sink upserts. `Write`
   // inserts or upserts, as the sink's mode says; `Delete` looks at the key columns only.

@@ -19,6 +19,7 @@ namespace {
 
 constexpr char kFenceTable[] = "tidemark_offsets";
 constexpr int kNullsNotDistinctSince = 150000;
+constexpr char kInsufficientPrivilege[] = "(SQLSTATE 42501)";
 
 struct FoundColumn {
   std::string type;       // as SQL writes it: "character varying(10)"
@@ -50,7 +51,7 @@ std::string CreateFenceSql(const std::string& table) {
   return absl::StrCat(
       "CREATE TABLE IF NOT EXISTS ", table,
       " (application text, sink text, partition integer, epoch bigint NOT NULL, next_offset bigint NOT NULL, "
-      "PRIMARY KEY (application, sink, partition))");
+      "heard text NOT NULL DEFAULT '', PRIMARY KEY (application, sink, partition))");
 }
 
 // "" where there is none, else its pg_class.relkind.
@@ -173,9 +174,10 @@ absl::Status Create(PgConnection& connection, const std::vector<std::string>& st
       connection.Run(absl::StrCat("BEGIN; SELECT pg_advisory_xact_lock(7308332046290); ", all, "; COMMIT")).status();
   if (status.ok() || absl::IsUnavailable(status)) return status;
   (void)connection.Run("ROLLBACK");
-  return absl::InvalidArgumentError(absl::StrCat(std::string(what),
-                                                 ": can't create its tables: ", std::string(status.message()),
-                                                 "; grant the permission, or have somebody run: ", all));
+  const bool permission = absl::StrContains(status.message(), kInsufficientPrivilege);
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(what), ": can't create its tables: ", std::string(status.message()),
+                   permission ? "; grant the permission, or have somebody run: " : "; the statements were: ", all));
 }
 
 }  // namespace
@@ -203,6 +205,7 @@ struct Tables {
   std::string label;                    // of the target, in messages
   std::string target_kind, fence_kind;  // "" where there is none
   bool schema_is_missing = false;
+  bool fence_is_old = false;  // it lacks a column
   std::vector<std::string> statements;
 };
 
@@ -232,7 +235,18 @@ absl::StatusOr<Tables> Look(PgConnection& connection, const PostgresSinkSpec& sp
     tables.statements.push_back(absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", PgConnection::Quote(spec.schema)));
   }
   if (missing) tables.statements.push_back(CreateTargetSql(spec, schema));
-  if (tables.fence_kind.empty()) tables.statements.push_back(CreateFenceSql(tables.fence));
+  if (tables.fence_kind.empty()) {
+    tables.statements.push_back(CreateFenceSql(tables.fence));
+  } else {
+    // An earlier version made the table without it.
+    TM_ASSIGN_OR_RETURN(const FoundColumns columns, ColumnsOf(connection, tables.fence));
+    tables.fence_is_old =
+        std::none_of(columns.begin(), columns.end(), [](const auto& column) { return column.first == "heard"; });
+    if (tables.fence_is_old) {
+      tables.statements.push_back(
+          absl::StrCat("ALTER TABLE ", tables.fence, " ADD COLUMN IF NOT EXISTS heard text NOT NULL DEFAULT ''"));
+    }
+  }
   return tables;
 }
 
@@ -272,26 +286,38 @@ absl::Status NeedsRight(PgConnection& connection, const std::string& question, s
                                                  std::string(to_do), "; grant the permission"));
 }
 
+// Rights may have been granted column by column, except that to delete.
 absl::Status NeedsTableRights(PgConnection& connection, const std::string& table,
                               const std::vector<std::string>& rights, std::string_view what) {
   for (const std::string& right : rights) {
-    TM_RETURN_IF_ERROR(NeedsRight(connection, "has_table_privilege($1, $2)", {table, right},
-                                  absl::StrCat(right, " in ", table), what));
+    const char* question = right == "DELETE" ? "has_table_privilege($1, $2)" : "has_any_column_privilege($1, $2)";
+    TM_RETURN_IF_ERROR(NeedsRight(connection, question, {table, right}, absl::StrCat(right, " in ", table), what));
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> TargetRights(const PostgresSinkSpec& spec, const StepMode& mode) {
+  std::vector<std::string> rights = {"INSERT"};
+  if (spec.upsert) rights.insert(rights.end(), {"SELECT", "UPDATE"});
+  if (mode.update) rights.push_back("DELETE");
+  return rights;
 }
 
 }  // namespace
 
 absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
-                                                     const Schema& schema, std::string_view what, bool create) {
+                                                     const Schema& schema, const StepMode& mode, std::string_view what,
+                                                     bool create) {
   TM_ASSIGN_OR_RETURN(Tables tables, Look(connection, spec, schema, what, create));
   if (!tables.statements.empty()) TM_RETURN_IF_ERROR(Create(connection, tables.statements, what));
   // What was created a moment ago may be another worker's: it is checked like any other.
   if (tables.target_kind.empty()) {
     TM_ASSIGN_OR_RETURN(tables.target_kind, KindOf(connection, tables.target));
   }
-  return CheckTarget(connection, spec, schema, tables);
+  TM_ASSIGN_OR_RETURN(PostgresTarget target, CheckTarget(connection, spec, schema, tables));
+  TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.fence, {"SELECT", "INSERT", "UPDATE"}, what));
+  TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.target, TargetRights(spec, mode), what));
+  return target;
 }
 
 absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
@@ -300,9 +326,14 @@ absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, cons
   if (tables.schema_is_missing) {
     TM_RETURN_IF_ERROR(NeedsRight(connection, "has_database_privilege(current_database(), 'CREATE')", {},
                                   absl::StrCat("create schema ", spec.schema), what));
-  } else if (!tables.statements.empty()) {
+  } else if (tables.target_kind.empty() || tables.fence_kind.empty()) {
     TM_RETURN_IF_ERROR(NeedsRight(connection, "has_schema_privilege($1, 'CREATE')", {spec.schema},
                                   absl::StrCat("create tables in schema ", spec.schema), what));
+  }
+  if (tables.fence_is_old) {
+    TM_RETURN_IF_ERROR(NeedsRight(
+        connection, "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1))", {tables.fence},
+        absl::StrCat("alter ", tables.fence, ", which lacks a column (", tables.statements.back(), ")"), what));
   }
   if (!tables.fence_kind.empty()) {
     TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.fence, {"SELECT", "INSERT", "UPDATE"}, what));
@@ -311,10 +342,7 @@ absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, cons
     return absl::StrCat(tables.label, " would be created: ", CreateTargetSql(spec, schema));
   }
   TM_RETURN_IF_ERROR(CheckTarget(connection, spec, schema, tables).status());
-  std::vector<std::string> rights = {"INSERT"};
-  if (spec.upsert) rights.insert(rights.end(), {"SELECT", "UPDATE"});
-  if (mode.update) rights.push_back("DELETE");
-  TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.target, rights, what));
+  TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.target, TargetRights(spec, mode), what));
   return absl::StrCat(tables.label, " fits",
                       tables.fence_kind.empty() ? absl::StrCat("; ", tables.fence, " would be created beside it") : "");
 }

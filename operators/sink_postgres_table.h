@@ -23,9 +23,11 @@ struct PostgresTarget {
 };
 
 // Creates what is missing, if `create` (else, and where the user may not, InvalidArgument shows the statement to run),
-// and checks what is there. All complaints are InvalidArgument, in one message; `what` names the sink.
+// and checks what is there, and the rights that the sink needs. All complaints are InvalidArgument, in one message;
+// `what` names the sink.
 absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
-                                                     const Schema& schema, std::string_view what, bool create);
+                                                     const Schema& schema, const StepMode& mode, std::string_view what,
+                                                     bool create);
 
 // What PreparePostgresTables would find and do, in words, without doing it. InvalidArgument too where the user lacks a
 // right that the sink will need.

@@ -7,9 +7,9 @@
 //   Aborted             nothing of it was committed, nothing will be
 //   Unknown             whether it was committed isn't known, or a client has failed for good: the log tells
 //                       a new one
-//   Cancelled           the producer was fenced: by a newer process, or because its transaction timed out. Whether the
-//                       membership still stands tells which
-//   PermissionDenied    another process has taken over: this membership, or this partition of a sink
+//   Cancelled           the producer was fenced: by a newer process, or because its transaction timed out; or another
+//                       process has acquired a sink's partition. Whether the membership still stands tells which
+//   PermissionDenied    another process has taken over this membership
 //   ResourceExhausted   disk or memory full
 //   Internal            a defect of Tidemark
 //   InvalidArgument     the user's mistake

@@ -15,8 +15,11 @@ enum class Mutation : uint8_t {
   kPostgresWithoutFence,         // the sink writes without looking at its epoch and next offset
   kResumeWithoutSeek,            // a resumed partition goes on where the client library believes to stand
   kStopCommitsAfterAbort,        // tasks outlive an aborted transaction, and the stop commits their positions
+  kCutAfterFailedWrite,          // a Parquet sink's cut goes on after a file that has failed, and leaves it out
+  // One partition's cut fails, and the others' positions are committed without their files.
+  kManifestDroppedAfterOneFailure,
 };
-inline constexpr int kMutationCount = 8;
+inline constexpr int kMutationCount = 10;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

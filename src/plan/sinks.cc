@@ -14,6 +14,9 @@
 namespace tidemark {
 namespace {
 
+constexpr size_t kPostgresNameBytes = 63;
+constexpr size_t kPostgresColumns = 1'600;
+
 class SinkCheck {
  public:
   // `step` is null where the step it reads has an error: then only what the sink says by itself is checked.
@@ -27,6 +30,7 @@ class SinkCheck {
   void PostgresAlone(PostgresSinkSpec* spec);
   void ParquetAlone(ParquetSinkSpec* spec);
   bool Kafka(KafkaSinkSpec* spec);
+  bool PostgresColumns();
   bool PostgresTable(PostgresSinkSpec* spec);
   bool ParquetLake(ParquetSinkSpec* spec);
   bool PartitionBy(ParquetSinkSpec* spec);
@@ -156,11 +160,31 @@ void SinkCheck::PostgresAlone(PostgresSinkSpec* spec) {
   }
   for (const auto& [field, name] : {std::pair{"schema", &spec->schema}, std::pair{"table", &spec->table}}) {
     const std::string at = absl::StrCat("postgres/", field);
-    if (name->size() > 63 || (name->empty() && Present(at))) Error(at, "PostgreSQL's names have 1 to 63 bytes");
+    if (name->size() > kPostgresNameBytes || (name->empty() && Present(at))) {
+      Error(at, "PostgreSQL's names have 1 to 63 bytes");
+    }
   }
 }
 
+// PostgreSQL cuts longer names without a word, which makes another table than the one that is written to.
+bool SinkCheck::PostgresColumns() {
+  if (step_->output.size() > kPostgresColumns) {
+    return Error("postgres", absl::StrCat("step ", step_->name, " has ", step_->output.size(),
+                                          " columns, and a PostgreSQL table at most ", kPostgresColumns,
+                                          ": leave some out in a project step"));
+  }
+  bool good = true;
+  for (const Column& column : step_->output.columns()) {
+    if (column.name.size() <= kPostgresNameBytes) continue;
+    good = Error("postgres", absl::StrCat("column ", column.name, " of step ", step_->name, " has a name of ",
+                                          column.name.size(), " bytes, and PostgreSQL's have at most ",
+                                          kPostgresNameBytes, ": rename it in a project step"));
+  }
+  return good;
+}
+
 bool SinkCheck::PostgresTable(PostgresSinkSpec* spec) {
+  if (!PostgresColumns()) return false;
   const topology::Postgres& yaml = yaml_.postgres();
   const auto key =
       FindColumns(yaml.key(), step_->output, path_ + "/postgres/key", "step " + step_->name, &diagnostics_);

@@ -22,6 +22,10 @@ using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
 
 constexpr int64_t kSilentUs = 30 * kSecond;
+// A sink's calls to the outside have deadlines of their own, and one turn of its loop makes several.
+constexpr int64_t kOutsideUs = 600 * kSecond;
+
+constexpr int64_t kSlowCallUs = 5 * kSecond;
 
 double Seconds(int64_t us) { return static_cast<double>(us) / static_cast<double>(kSecond); }
 
@@ -249,7 +253,10 @@ Health CheckHealth(const WorkerStatus& status) {
   for (size_t i = 0; i < status.threads.size(); ++i) {
     FindSilence(&health, status, "stream thread " + ThreadName(i), status.threads[i].last_step_us);
   }
-  for (const SinkStatus& sink : status.sinks) FindSilence(&health, status, "sink " + sink.sink, sink.last_step_us);
+  for (const SinkStatus& sink : status.sinks) {
+    const bool waits = sink.outside_since_us > 0 && status.monotonic_us - sink.outside_since_us <= kOutsideUs;
+    if (!waits) FindSilence(&health, status, "sink " + sink.sink, sink.last_step_us);
+  }
   if (health.ok) Find(&health, true, "ok");
   return health;
 }
@@ -273,7 +280,14 @@ Health CheckReadiness(const WorkerStatus& status) {
   }
   for (const SinkStatus& sink : status.sinks) {
     std::string finding = absl::StrCat("sink ", sink.sink, sink.assigned ? ": runs" : ": waits for its partitions");
-    if (!sink.last_error.empty()) absl::StrAppend(&finding, "; last error: ", sink.last_error);
+    if (!sink.last_error.empty()) {
+      absl::StrAppendFormat(&finding, "; failing for %.0f seconds, last error: %s",
+                            Seconds(status.monotonic_us - sink.failing_since_us), sink.last_error);
+    }
+    const int64_t inside_us = sink.outside_since_us > 0 ? status.monotonic_us - sink.outside_since_us : 0;
+    if (inside_us > kSlowCallUs) {
+      absl::StrAppendFormat(&finding, "; waits for an answer from outside for %.0f seconds", Seconds(inside_us));
+    }
     Find(&health, sink.assigned, std::move(finding));
   }
   if (!status.ownership.known) Find(&health, false, "inputs: whether all are read isn't known yet");

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
+#include "operators/lake_interruptible.h"
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/dead_letter.h"
 #include "src/runtime/sink_thread.h"
@@ -18,6 +22,17 @@ namespace {
 
 // Positions that only passed watermarks are committed this often.
 constexpr int64_t kTellUs = 10 * kSecond;
+// Rows that are kept beside those in files: while files can't be moved, and on their way.
+constexpr int64_t kTakenBytes = 8 << 20;
+// What stands beside the group's offset: which manifest was written in the same transaction.
+constexpr char kMetadata[] = "tidemark:manifest:";
+
+// A lake that was open once is waited for, whatever it says: a user who takes rights or room away can give them back,
+// and stopping would stop all other sinks of the process. What contradicts what was decided stays an error.
+absl::Status OfLake(const absl::Status& status) {
+  if (status.ok() || absl::IsFailedPrecondition(status) || absl::IsInternal(status)) return status;
+  return absl::UnavailableError(status.message());
+}
 
 }  // namespace
 
@@ -28,16 +43,29 @@ ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener op
     : runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
+      manifest_topic_(ManifestTopic(*runtime.plan, plan_)),
+      buffer_bytes_(std::clamp<int64_t>(runtime.plan->memory_bytes / 32, int64_t{8} << 20, int64_t{64} << 20)),
       open_lake_(std::move(open_lake)) {}
 
 ParquetFeedSink::~ParquetFeedSink() = default;
+
+absl::Status ParquetFeedSink::Open() {
+  if (lake_ != nullptr) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Lake>> lake = open_lake_();
+  if (!lake.ok()) {
+    const absl::Status status = Annotate(lake.status(), absl::StrCat("sink ", plan_.name));
+    return absl::IsInvalidArgument(status) ? status : OfLake(status);
+  }
+  lake_ = std::make_unique<InterruptibleLake>(*std::move(lake), &interrupted_);
+  return absl::OkStatus();
+}
 
 absl::Status ParquetFeedSink::NewProducer() {
   producer_.reset();
   ProducerOptions options;
   options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
   options.client_id = options.transactional_id;
-  options.written_topics = {ManifestTopic(*runtime_.plan, plan_)};
+  options.written_topics = {manifest_topic_};
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
   TM_RETURN_IF_ERROR(producer->InitTransactions());
   producer_ = std::move(producer);
@@ -46,41 +74,37 @@ absl::Status ParquetFeedSink::NewProducer() {
 
 // init_transactions comes first, so that nothing this id has begun is undecided; then the group's offsets; then the
 // manifests, up to the high watermark: the same order as for a task's changelog.
-absl::StatusOr<std::map<int32_t, Offset>> ParquetFeedSink::Assigned(const std::vector<int32_t>& partitions,
-                                                                    Consumer* consumer,
-                                                                    std::shared_ptr<const GroupMetadata> group) {
-  parts_.clear();
-  unpublished_.clear();
+absl::StatusOr<std::map<int32_t, FeedPosition>> ParquetFeedSink::Assigned(const std::vector<int32_t>& partitions,
+                                                                          Consumer* consumer,
+                                                                          std::shared_ptr<const GroupMetadata> group) {
+  Drop();
   group_ = std::move(group);
-  if (lake_ == nullptr) {
-    TM_ASSIGN_OR_RETURN(lake_, open_lake_());
-  }
+  TM_RETURN_IF_ERROR(Open());
   TM_RETURN_IF_ERROR(NewProducer());
   std::vector<TopicPartition> feed;
   for (const int32_t partition : partitions) feed.push_back({edge_.topic, partition});
   TM_ASSIGN_OR_RETURN(const auto committed, consumer->Committed(feed));
-  TM_ASSIGN_OR_RETURN(const auto manifests, ReadManifests(partitions));
-  std::map<int32_t, Offset> starts;
+  TM_ASSIGN_OR_RETURN(const Manifests manifests, ReadManifests(partitions));
   for (const int32_t partition : partitions) {
-    const auto manifest = manifests.find(partition);
-    TM_RETURN_IF_ERROR(Open(partition, manifest == manifests.end() ? nullptr : &manifest->second));
-    Part& part = parts_[partition];
-    part.committed = committed.at({edge_.topic, partition}).offset;
-    // Groups expire after seven idle days; the manifest doesn't.
-    if (part.committed < 0 && manifest != manifests.end()) part.committed = manifest->second.next_offset();
-    part.reached = part.committed;
-    starts[partition] = part.committed;
+    const auto found = manifests.find(partition);
+    const packed::Manifest* manifest = found == manifests.end() ? nullptr : &found->second;
+    const CommittedOffset& of_group = committed.at({edge_.topic, partition});
+    TM_RETURN_IF_ERROR(CheckAgainstGroup(partition, manifest, of_group));
+    TM_RETURN_IF_ERROR(OpenPart(partition, manifest, of_group.offset));
   }
+  TM_RETURN_IF_ERROR(WriteFirstManifests());
+  state_ = State::kGathering;
+  std::map<int32_t, FeedPosition> starts;
+  for (const auto& [partition, part] : parts_) starts[partition] = part.committed;
   return starts;
 }
 
-absl::StatusOr<std::map<int32_t, packed::Manifest>> ParquetFeedSink::ReadManifests(
-    const std::vector<int32_t>& partitions) {
-  std::map<int32_t, packed::Manifest> newest;
+absl::StatusOr<ParquetFeedSink::Manifests> ParquetFeedSink::ReadManifests(const std::vector<int32_t>& partitions) {
+  Manifests newest;
   std::map<TopicPartition, Offset> targets;
   std::vector<std::pair<TopicPartition, Offset>> positions;
   for (const int32_t partition : partitions) {
-    const TopicPartition log{ManifestTopic(*runtime_.plan, plan_), partition};
+    const TopicPartition log{manifest_topic_, partition};
     TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd(log, Isolation::kReadUncommitted));
     TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart(log));
     if (start >= end) continue;
@@ -92,32 +116,80 @@ absl::StatusOr<std::map<int32_t, packed::Manifest>> ParquetFeedSink::ReadManifes
   TM_RETURN_IF_ERROR(reader->Assign(positions));
   const int64_t deadline = runtime_.clock->MonotonicUs() + 20 * kSecond;
   while (!targets.empty()) {
+    if (interrupted_) return absl::UnavailableError("interrupted");
     if (runtime_.clock->MonotonicUs() > deadline) return absl::UnavailableError("reading manifests takes too long");
-    TM_ASSIGN_OR_RETURN(const PollResult polled, reader->Poll(kSecond / 10, 1000));
+    const absl::StatusOr<PollResult> polled = reader->Poll(kSecond / 10, 1000);
+    // The former owner may trim what a newer manifest has replaced, while it is read here.
+    if (absl::IsOutOfRange(polled.status())) return absl::UnavailableError(polled.status().message());
+    if (!polled.ok()) return polled.status();
     const auto reached = [&](const TopicPartition& log, Offset position) {
       const auto it = targets.find(log);
       if (it != targets.end() && position >= it->second) targets.erase(it);
     };
-    for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
+    for (const std::unique_ptr<Fetch>& fetch : polled->fetches) {
       for (const RecordView& record : fetch->records()) {
+        const std::string place = absl::StrCat(ToString(fetch->source()), "@", record.offset);
+        const std::string_view value = record.value.value_or("");
         packed::Manifest manifest;
-        if (!manifest.ParseFromArray(record.value.value_or("").data(),
-                                     static_cast<int>(record.value.value_or("").size()))) {
-          return absl::DataLossError(absl::StrCat(ToString(fetch->source()), "@", record.offset, ": not a manifest"));
+        if (!manifest.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+          return absl::DataLossError(absl::StrCat(place, ": not a manifest"));
+        }
+        const auto before = newest.find(fetch->source().partition);
+        if (before != newest.end() && before->second.number() != 0 && manifest.number() != 0 &&
+            manifest.number() != before->second.number() + 1) {
+          return absl::FailedPreconditionError(absl::StrCat(place, ": manifest ", manifest.number(),
+                                                            " stands behind manifest ", before->second.number(),
+                                                            "; what lies between was lost or written twice"));
         }
         newest[fetch->source().partition] = std::move(manifest);
         reached(fetch->source(), record.offset + 1);
       }
     }
-    for (const auto& [log, end] : polled.ends) reached(log, end);
+    for (const auto& [log, end] : polled->ends) reached(log, end);
   }
   TM_RETURN_IF_ERROR(reader->Close(false));
   return newest;
 }
 
-absl::Status ParquetFeedSink::Open(int32_t partition, const packed::Manifest* manifest) {
+// Group and manifest are written in one transaction. Groups expire, and an earlier version moved the offset alone.
+absl::Status ParquetFeedSink::CheckAgainstGroup(int32_t partition, const packed::Manifest* manifest,
+                                                const CommittedOffset& committed) const {
+  if (committed.offset < 0) return absl::OkStatus();
+  const uint64_t number = manifest == nullptr ? 0 : manifest->number();
+  const Offset next = manifest == nullptr ? -1 : manifest->next_offset();
+  uint64_t expected = 0;
+  const bool has_number = absl::StartsWith(committed.metadata, kMetadata) &&
+                          absl::SimpleAtoi(committed.metadata.substr(std::strlen(kMetadata)), &expected);
+  const bool fits = has_number    ? number == expected && next == committed.offset
+                    : number == 0 ? committed.offset >= next
+                                  : committed.offset == next;
+  if (fits) return absl::OkStatus();
+  const TopicPartition feed{edge_.topic, partition}, log{manifest_topic_, partition};
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the consumer group ", runtime_.plan->name, ".", plan_.name, " stands at offset ", committed.offset, " of ",
+      ToString(feed), " with metadata '", committed.metadata, "', but ",
+      manifest == nullptr
+          ? absl::StrCat(ToString(log), " has no manifest")
+          : absl::StrCat("the newest manifest in ", ToString(log), " is number ", number, ", up to offset ", next),
+      ". Both come from the same transaction: was the group reset by hand, or the manifests' topic deleted? ",
+      next >= 0 ? absl::StrCat("Set the group back to offset ", next, ", or give")
+                : "To write the whole feed again, delete the group; to start over, give",
+      " the sink a new name"));
+}
+
+absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest* manifest, Offset committed) {
   Part& part = parts_[partition];
   part.identity = manifest != nullptr ? manifest->identity() : runtime_.new_identity();
+  part.committed.next = committed;
+  if (manifest != nullptr) {
+    part.number = manifest->number();
+    part.committed.next = std::max<Offset>(committed, manifest->next_offset());
+    part.committed.heard = manifest->heard();
+  }
+  if (part.committed.next < 0) {
+    TM_ASSIGN_OR_RETURN(part.committed.next, runtime_.kafka->admin().LogStart({edge_.topic, partition}));
+  }
+  part.reached = part.committed;
   ParquetSinkOptions options;
   options.spec = std::get<ParquetSinkSpec>(plan_.spec);
   options.sink = plan_.name;
@@ -128,11 +200,55 @@ absl::Status ParquetFeedSink::Open(int32_t partition, const packed::Manifest* ma
   const std::string attempt = runtime_.new_identity();
   std::memcpy(&options.attempt, attempt.data(), sizeof options.attempt);
   TM_ASSIGN_OR_RETURN(part.sink, ParquetSink::Open(std::move(options), lake_.get()));
-  return part.sink->Recover(manifest);
+  return OfLake(part.sink->Recover(manifest));
 }
 
-absl::Status ParquetFeedSink::Write(const FeedRows& rows) {
-  TM_RETURN_IF_ERROR(PublishAll());
+absl::Status ParquetFeedSink::WriteFirstManifests() {
+  Manifests manifests;
+  for (const auto& [partition, part] : parts_) {
+    if (part.number == 0) manifests[partition] = NewManifest(partition, part);
+  }
+  return manifests.empty() ? absl::OkStatus() : Decide(manifests);
+}
+
+void ParquetFeedSink::Take(FeedRows rows) {
+  for (const Batch& batch : rows.batches) taken_bytes_ += BatchBytes(*batch);
+  taken_.push_back(std::move(rows));
+}
+
+bool ParquetFeedSink::Full() const { return taken_bytes_ >= kTakenBytes; }
+
+bool ParquetFeedSink::Holds() const {
+  return !taken_.empty() || !unpublished_.empty() ||
+         std::any_of(parts_.begin(), parts_.end(), [](const auto& part) { return part.second.rows > 0; });
+}
+
+absl::Status ParquetFeedSink::Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) {
+  if (state_ == State::kNothing) return absl::AbortedError("what was held has been dropped");
+  TM_RETURN_IF_ERROR(Gather());
+  for (auto& [partition, part] : parts_) {
+    const auto position = positions.find(partition);
+    if (position != positions.end() && position->second.next > part.reached.next) part.reached = position->second;
+  }
+  if (!CutIsDue(flush)) return absl::OkStatus();
+  if (const absl::Status cut = Cut(); !cut.ok()) return Failed(cut);
+  return absl::OkStatus();
+}
+
+// Brings all that was taken into files, cutting where one is due.
+absl::Status ParquetFeedSink::Gather() {
+  absl::Status status = PublishAll();
+  while (status.ok() && !taken_.empty()) {
+    const FeedRows rows = std::move(taken_.front());
+    taken_.pop_front();
+    for (const Batch& batch : rows.batches) taken_bytes_ -= BatchBytes(*batch);
+    status = GatherRows(rows);
+    if (status.ok() && CutIsDue(/*flush=*/false)) status = Cut();
+  }
+  return status.ok() ? status : Failed(status);
+}
+
+absl::Status ParquetFeedSink::GatherRows(const FeedRows& rows) {
   const auto it = parts_.find(rows.partition);
   if (it == parts_.end()) return absl::InternalError("rows of a partition that isn't owned");
   Part& part = it->second;
@@ -140,50 +256,86 @@ absl::Status ParquetFeedSink::Write(const FeedRows& rows) {
   for (size_t i = 0; i < rows.batches.size(); ++i) {
     // The batches of one piece share its offsets: the last one closes the range.
     const Offset next = i + 1 == rows.batches.size() ? rows.next : first;
-    TM_RETURN_IF_ERROR(part.sink->Add(rows.batches[i], first, next, runtime_.clock->WallUs(), &part.refused));
+    TM_RETURN_IF_ERROR(OfLake(part.sink->Add(rows.batches[i], first, next, runtime_.clock->WallUs(), &part.refused)));
     part.rows += rows.batches[i]->num_rows();
     first = next;
+    TM_RETURN_IF_ERROR(SpillOver());
   }
-  part.reached = rows.next;
-  return part.sink->ShouldCut(runtime_.clock->WallUs()) ? Cut() : absl::OkStatus();
+  part.reached = {rows.next, rows.heard};
+  return absl::OkStatus();
 }
 
-absl::Status ParquetFeedSink::Tick(const std::map<int32_t, Offset>& positions, bool flush) {
-  TM_RETURN_IF_ERROR(PublishAll());
-  const int64_t now = runtime_.clock->WallUs();
-  bool due = false, owed = false;
-  for (auto& [partition, part] : parts_) {
-    const auto position = positions.find(partition);
-    if (position != positions.end()) part.reached = std::max(part.reached, position->second);
-    due |= part.sink->ShouldCut(now);
-    owed |= part.reached > part.committed;
+// Memory is bounded over all partitions: the largest buffer becomes a row group of its file.
+absl::Status ParquetFeedSink::SpillOver() {
+  while (true) {
+    int64_t bytes = 0;
+    Part* largest = nullptr;
+    for (auto& [partition, part] : parts_) {
+      bytes += part.sink->buffered_bytes();
+      if (largest == nullptr || part.sink->buffered_bytes() > largest->sink->buffered_bytes()) largest = &part;
+    }
+    if (bytes <= buffer_bytes_) return absl::OkStatus();
+    TM_RETURN_IF_ERROR(OfLake(largest->sink->Spill()));
   }
-  const int64_t monotonic = runtime_.clock->MonotonicUs();
-  bool rows = false;
-  for (const auto& [partition, part] : parts_) rows |= part.rows > 0;
-  if (owed && !rows && monotonic - told_at_us_ >= (runtime_.control->until_end ? 0 : kTellUs)) due = true;
-  return due || (flush && owed) ? Cut() : absl::OkStatus();
+}
+
+bool ParquetFeedSink::CutIsDue(bool flush) const {
+  bool due = false, owed = false, rows = false;
+  size_t open_files = 0;
+  for (const auto& [partition, part] : parts_) {
+    due |= part.sink->ShouldCut(runtime_.clock->WallUs());
+    owed |= part.owes();
+    rows |= part.rows > 0;
+    open_files += part.sink->open_files();
+  }
+  if (due || (flush && owed) || open_files >= lake_->max_open_files()) return true;
+  const int64_t patience = runtime_.control->until_end ? 0 : kTellUs;
+  return owed && !rows && runtime_.clock->MonotonicUs() - told_at_us_ >= patience;
 }
 
 absl::Status ParquetFeedSink::Cut() {
   told_at_us_ = runtime_.clock->MonotonicUs();
-  std::map<int32_t, packed::Manifest> manifests;
+  Manifests manifests;
+  absl::Status failed;
   for (auto& [partition, part] : parts_) {
-    if (part.rows == 0) continue;
-    TM_ASSIGN_OR_RETURN(manifests[partition], part.sink->Cut());
+    if (!part.owes()) continue;
+    packed::Manifest manifest = NewManifest(partition, part);
+    if (part.rows > 0) {
+      absl::StatusOr<StagedCut> staged = ParquetSink::Cut(std::move(part.sink));
+      if (!staged.ok() && !MutationActive(Mutation::kManifestDroppedAfterOneFailure)) return OfLake(staged.status());
+      if (!staged.ok()) {
+        for (auto& [other, dropped] : manifests) dropped.clear_files();
+        failed = OfLake(staged.status());
+        continue;
+      }
+      part.sink = std::move(staged->sink);
+      manifest.set_first_offset(staged->manifest.first_offset());
+      *manifest.mutable_files() = staged->manifest.files();
+    }
+    manifests[partition] = std::move(manifest);
   }
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.before_decision"));
-  const absl::Status decided = Decide(manifests);
-  if (!decided.ok()) {
-    // Whether it was decided or not, the next Assigned reads it from the log.
-    return Recoverable(decided) ? absl::AbortedError(decided.message()) : decided;
-  }
+  TM_RETURN_IF_ERROR(Decide(manifests));
+  if (!failed.ok()) return failed;
+  state_ = State::kPublishing;
   unpublished_ = std::move(manifests);
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.after_decision"));
   return PublishAll();
 }
 
-absl::Status ParquetFeedSink::Decide(const std::map<int32_t, packed::Manifest>& manifests) {
+packed::Manifest ParquetFeedSink::NewManifest(int32_t partition, const Part& part) const {
+  packed::Manifest manifest;
+  manifest.set_sink(plan_.name);
+  manifest.set_identity(part.identity);
+  manifest.set_partition(partition);
+  manifest.set_first_offset(part.committed.next);
+  manifest.set_next_offset(part.reached.next);
+  manifest.set_number(part.number + 1);
+  manifest.set_heard(part.reached.heard);
+  return manifest;
+}
+
+absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
   Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
   const absl::Status produced = ProduceDecision(manifests, &transaction);
   if (!produced.ok()) {
@@ -199,35 +351,33 @@ absl::Status ParquetFeedSink::Decide(const std::map<int32_t, packed::Manifest>& 
     case CommitOutcome::kUnknown: return absl::UnknownError("commit: " + error);
     case CommitOutcome::kFenced: return absl::CancelledError("commit: " + error);
   }
-  for (auto& [partition, part] : parts_) {
+  ++decisions_;
+  for (const auto& [partition, manifest] : manifests) {
+    Part& part = parts_.at(partition);
     part.committed = part.reached;
+    part.number = manifest.number();
     refused_ += static_cast<int64_t>(part.refused.size());
     rows_ += part.rows - static_cast<int64_t>(part.refused.size());
     part.rows = 0;
     part.refused.clear();
-    const auto written = producer_->Written({ManifestTopic(*runtime_.plan, plan_), partition});
+    const auto written = producer_->Written({manifest_topic_, partition});
     if (written) part.manifest_offset = written->first;
   }
   return absl::OkStatus();
 }
 
-absl::Status ParquetFeedSink::ProduceDecision(const std::map<int32_t, packed::Manifest>& manifests,
-                                              Transaction* transaction) {
-  for (const auto& [partition, manifest] : manifests) {
-    const std::string value = manifest.SerializeAsString();
-    TM_RETURN_IF_ERROR(
-        transaction->Produce(ManifestTopic(*runtime_.plan, plan_), {{partition, std::nullopt, value, nullptr}}));
-  }
+absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transaction* transaction) {
   const std::string& dead = runtime_.plan->dead_letter_topic;
   std::vector<OffsetToCommit> offsets;
-  for (const auto& [partition, part] : parts_) {
+  for (const auto& [partition, manifest] : manifests) {
+    const std::string value = manifest.SerializeAsString();
+    TM_RETURN_IF_ERROR(transaction->Produce(manifest_topic_, {{partition, std::nullopt, value, nullptr}}));
     DeadLetters letters(dead, runtime_.partitions.at(dead), partition, transaction);
-    for (const SinkRowFailure& failure : part.refused) {
+    for (const SinkRowFailure& failure : parts_.at(partition).refused) {
       TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
     }
-    if (part.reached >= 0) offsets.push_back({{edge_.topic, partition}, part.reached, ""});
+    offsets.push_back({{edge_.topic, partition}, manifest.next_offset(), absl::StrCat(kMetadata, manifest.number())});
   }
-  TM_RETURN_IF_ERROR(transaction->BeginIfClosed());
   TM_RETURN_IF_ERROR(producer_->Flush());
   return producer_->SendOffsets(offsets, *group_);
 }
@@ -235,27 +385,47 @@ absl::Status ParquetFeedSink::ProduceDecision(const std::map<int32_t, packed::Ma
 absl::Status ParquetFeedSink::PublishAll() {
   while (!unpublished_.empty()) {
     const auto it = unpublished_.begin();
-    TM_RETURN_IF_ERROR(parts_.at(it->first).sink->Publish(it->second));
+    TM_RETURN_IF_ERROR(OfLake(parts_.at(it->first).sink->Publish(it->second)));
     unpublished_.erase(it);
   }
+  if (state_ == State::kPublishing) state_ = State::kGathering;
   return absl::OkStatus();
+}
+
+// Before the decision nothing that was held can be trusted any more: all of it goes, whatever the error, and what was
+// decided after all the next Assigned reads from the log. After it, there is nothing to do but to go on moving files.
+absl::Status ParquetFeedSink::Failed(const absl::Status& status) {
+  if (state_ == State::kPublishing) return status;
+  Drop();
+  return ActionFor(status) == Action::kRetry ? absl::AbortedError(status.message()) : status;
+}
+
+void ParquetFeedSink::Drop() {
+  state_ = State::kNothing;
+  parts_.clear();
+  taken_.clear();
+  taken_bytes_ = 0;
+  unpublished_.clear();  // whoever opens the partition next moves them
 }
 
 absl::Status ParquetFeedSink::Dropped(bool lost) {
   absl::Status status;
-  const bool owed = std::any_of(parts_.begin(), parts_.end(), [](const auto& part) { return part.second.rows > 0; });
-  if (!lost && owed) status = Cut();
-  for (auto& [partition, part] : parts_) part.sink->Abandon();
-  parts_.clear();
-  unpublished_.clear();  // whoever opens the partition next moves them
+  if (!lost && state_ != State::kNothing) {
+    status = Gather();
+    if (status.ok() && Holds()) {
+      status = Cut();
+      if (!status.ok()) status = Failed(status);
+    }
+  }
+  Drop();
   return status;
 }
 
 std::map<TopicPartition, Offset> ParquetFeedSink::Trims() const {
   std::map<TopicPartition, Offset> trims;
   for (const auto& [partition, part] : parts_) {
-    if (part.committed > 0) trims[{edge_.topic, partition}] = part.committed;
-    if (part.manifest_offset > 0) trims[{ManifestTopic(*runtime_.plan, plan_), partition}] = part.manifest_offset;
+    if (part.committed.next > 0) trims[{edge_.topic, partition}] = part.committed.next;
+    if (part.manifest_offset > 0) trims[{manifest_topic_, partition}] = part.manifest_offset;
   }
   return trims;
 }

@@ -1,9 +1,14 @@
 // The Parquet sink on its feed. All files of a cut are staged and synced first; then ONE Kafka transaction with the
 // feed's offsets and a manifest record for each partition is the decision; then the files move to their final names.
-// Manifests live in "<application>.<sink>.changelog", whose newest record of a partition is what a new owner publishes
-// again.
+//
+// Manifests live in "<application>.<sink>.changelog". The newest of a partition is its position (the group's offset is
+// the same, and is checked against it) and what a new owner publishes again; one without files moves the position
+// alone. They are numbered by partition, so that one that is missing shows. A partition's first manifest is written
+// before its first file, so that the identity in the names of its stages is known to whoever has to delete them.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,46 +33,82 @@ class ParquetFeedSink final : public FeedSink {
   ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener open_lake);
   ~ParquetFeedSink() override;
 
-  absl::StatusOr<std::map<int32_t, Offset>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
-                                                     std::shared_ptr<const GroupMetadata> group) override;
+  absl::Status Open() override;
+  absl::StatusOr<std::map<int32_t, FeedPosition>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
+                                                           std::shared_ptr<const GroupMetadata> group) override;
   absl::Status Dropped(bool lost) override;
-  absl::Status Write(const FeedRows& rows) override;
-  absl::Status Tick(const std::map<int32_t, Offset>& positions, bool flush) override;
+  void Take(FeedRows rows) override;
+  bool Full() const override;
+  absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
+  bool Holds() const override;
+  void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
+  int64_t decisions() const override { return decisions_; }
   int64_t rows_written() const override { return rows_; }
   int64_t rows_refused() const override { return refused_; }
 
  private:
+  //            Assigned                  decided                   all files moved
+  //   kNothing --------> kGathering ------------------> kPublishing --------------> kGathering
+  //      ^                   |                              |
+  //      |    any failure    |     partitions go            |  a failure: tried again, for as long as it takes
+  //      +-------------------+------------------------------+
+  enum class State {
+    kNothing,     // nothing is held: no partitions, or what was held was dropped after a failure
+    kGathering,   // rows go into files; nothing of them is decided
+    kPublishing,  // a cut is decided and its files aren't all moved: rows are taken, but no file is written
+  };
   // One partition of the feed.
   struct Part {
     std::unique_ptr<ParquetSink> sink;
     std::string identity;
-    Offset committed = -1;        // in Kafka
-    Offset reached = -1;          // rows given to `sink`, or positions past control records
+    uint64_t number = 0;          // of the newest manifest; 0: none, or an earlier version's
+    FeedPosition committed;       // decided
+    FeedPosition reached;         // rows given to `sink`, or positions past control records
     Offset manifest_offset = -1;  // of the newest manifest; older ones may be trimmed
     std::vector<SinkRowFailure> refused;  // since the last cut
     int64_t rows = 0;                     // since the last cut
+
+    bool owes() const { return reached.next > committed.next; }
   };
+  using Manifests = std::map<int32_t, packed::Manifest>;
 
   absl::Status NewProducer();
-  absl::StatusOr<std::map<int32_t, packed::Manifest>> ReadManifests(const std::vector<int32_t>& partitions);
-  absl::Status Open(int32_t partition, const packed::Manifest* manifest);
+  absl::StatusOr<Manifests> ReadManifests(const std::vector<int32_t>& partitions);
+  absl::Status CheckAgainstGroup(int32_t partition, const packed::Manifest* manifest,
+                                 const CommittedOffset& committed) const;
+  absl::Status OpenPart(int32_t partition, const packed::Manifest* manifest, Offset committed);
+  absl::Status WriteFirstManifests();
+  absl::Status Gather();
+  absl::Status GatherRows(const FeedRows& rows);
+  absl::Status SpillOver();
+  bool CutIsDue(bool flush) const;
   absl::Status Cut();
-  absl::Status Decide(const std::map<int32_t, packed::Manifest>& manifests);
-  absl::Status ProduceDecision(const std::map<int32_t, packed::Manifest>& manifests, Transaction* transaction);
+  packed::Manifest NewManifest(int32_t partition, const Part& part) const;
+  absl::Status Decide(const Manifests& manifests);
+  absl::Status ProduceDecision(const Manifests& manifests, Transaction* transaction);
   absl::Status PublishAll();
+  absl::Status Failed(const absl::Status& status);
+  void Drop();
 
   const Runtime& runtime_;
   const SinkPlan& plan_;
   const Edge& edge_;
+  const std::string manifest_topic_;
+  const int64_t buffer_bytes_;  // of all partitions
+  std::atomic<bool> interrupted_{false};
   const LakeOpener open_lake_;
   std::unique_ptr<Lake> lake_;
   std::unique_ptr<Producer> producer_;
   std::shared_ptr<const GroupMetadata> group_;
+
+  State state_ = State::kNothing;
   std::map<int32_t, Part> parts_;
-  std::map<int32_t, packed::Manifest> unpublished_;  // decided, files not all moved yet
-  int64_t told_at_us_ = 0;
-  int64_t rows_ = 0, refused_ = 0;
+  std::deque<FeedRows> taken_;  // not gathered yet
+  int64_t taken_bytes_ = 0;
+  Manifests unpublished_;   // decided, files not all moved yet
+  int64_t told_at_us_ = 0;  // of the last decision, or its attempt
+  int64_t decisions_ = 0, rows_ = 0, refused_ = 0;
 };
 
 }  // namespace tidemark

@@ -8,6 +8,11 @@
 #include "src/runtime/sink_thread.h"
 
 namespace tidemark {
+namespace {
+
+constexpr int64_t kTakenBytes = 8 << 20;
+
+}  // namespace
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink)
     : PostgresFeedSink(runtime, sink, [this] {
@@ -21,41 +26,69 @@ PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector c
       edge_(FeedOf(*runtime.plan, sink)),
       connect_(std::move(connect)) {}
 
-absl::Status PostgresFeedSink::Connect() {
+absl::Status PostgresFeedSink::Open() {
   if (sink_ != nullptr) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(sink_, connect_());
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::map<int32_t, Offset>> PostgresFeedSink::Assigned(const std::vector<int32_t>& partitions,
-                                                                     Consumer* consumer,
-                                                                     std::shared_ptr<const GroupMetadata>) {
+absl::StatusOr<std::map<int32_t, FeedPosition>> PostgresFeedSink::Assigned(const std::vector<int32_t>& partitions,
+                                                                           Consumer* consumer,
+                                                                           std::shared_ptr<const GroupMetadata>) {
+  Drop();
   consumer_ = consumer;
-  TM_RETURN_IF_ERROR(Connect());
-  next_.clear();
-  committed_.clear();
-  std::map<int32_t, Offset> starts;
+  TM_RETURN_IF_ERROR(Open());
+  std::map<int32_t, FeedPosition> starts;
   for (const int32_t partition : partitions) {
     TM_ASSIGN_OR_RETURN(const PostgresFence fence, sink_->Acquire(partition));
     next_[partition] = fence.next_offset;
-    starts[partition] = fence.next_offset;
+    starts[partition] = {fence.next_offset, fence.heard};
   }
   return starts;
+}
+
+void PostgresFeedSink::Drop() {
+  taken_.clear();
+  taken_bytes_ = 0;
+  if (sink_ != nullptr) {
+    for (const auto& [partition, next] : next_) sink_->Release(partition);
+  }
+  next_.clear();
+  committed_.clear();
 }
 
 absl::Status PostgresFeedSink::Dropped(bool lost) {
   absl::Status status;
   if (!lost) {
-    told_at_us_ = 0;
     std::map<int32_t, Offset> written;
     for (const auto& [partition, next] : next_) {
       if (next >= 0) written[partition] = next;
     }
-    status = Tick(written, true);
+    status = Tell(written);
   }
-  for (const auto& [partition, next] : next_) sink_->Release(partition);
-  next_.clear();
+  Drop();
   return status;
+}
+
+void PostgresFeedSink::Take(FeedRows rows) {
+  if (rows.batches.empty()) return;
+  for (const Batch& batch : rows.batches) taken_bytes_ += BatchBytes(*batch);
+  taken_.push_back(std::move(rows));
+}
+
+bool PostgresFeedSink::Full() const { return taken_bytes_ >= kTakenBytes; }
+
+absl::Status PostgresFeedSink::Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) {
+  while (!taken_.empty()) {
+    TM_RETURN_IF_ERROR(Write(taken_.front()));
+    for (const Batch& batch : taken_.front().batches) taken_bytes_ -= BatchBytes(*batch);
+    taken_.pop_front();
+  }
+  const int64_t now = runtime_.clock->MonotonicUs();
+  if (!flush && !runtime_.control->until_end && now - told_at_us_ < kSecond) return absl::OkStatus();
+  std::map<int32_t, Offset> reached;
+  for (const auto& [partition, position] : positions) reached[partition] = position.next;
+  return Tell(reached);
 }
 
 absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
@@ -66,26 +99,26 @@ absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
     refused = static_cast<int64_t>(failed.size());
     return SendDeadLetters(rows.partition, failed);
   };
-  if (!rows.batches.empty()) {
-    TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.batches, failures));
-    next->second = rows.next;
-  }
+  TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.heard, rows.batches, failures));
+  next->second = rows.next;
+  ++decisions_;
   for (const Batch& batch : rows.batches) rows_ += batch->num_rows();
   rows_ -= refused;
   refused_ += refused;
   return absl::OkStatus();
 }
 
+// Every failure is one of this attempt alone, and the next makes a producer of its own: whether the database's
+// partition is still this worker's, the fence tells.
 absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vector<SinkRowFailure>& failures) {
-  if (producer_ == nullptr) {
-    ProducerOptions options;
-    options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
-    options.client_id = options.transactional_id;
-    TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
-    TM_RETURN_IF_ERROR(producer->InitTransactions());
-    producer_ = std::move(producer);
-  }
   const auto send = [&]() -> absl::Status {
+    if (producer_ == nullptr) {
+      ProducerOptions options;
+      options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
+      options.client_id = options.transactional_id;
+      TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
+      TM_RETURN_IF_ERROR(producer_->InitTransactions());
+    }
     Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
     const std::string& topic = runtime_.plan->dead_letter_topic;
     DeadLetters letters(topic, runtime_.partitions.at(topic), partition, &transaction);
@@ -94,22 +127,24 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
     }
     TM_RETURN_IF_ERROR(producer_->Flush());
     std::string error;
-    if (producer_->Commit(&error) != CommitOutcome::kCommitted) return absl::UnavailableError("dead letters: " + error);
+    if (producer_->Commit(&error) != CommitOutcome::kCommitted) return absl::UnavailableError("commit: " + error);
     return absl::OkStatus();
   };
   const absl::Status sent = send();
-  if (!sent.ok()) producer_.reset();  // the next attempt starts with a clean one
-  return sent;
+  if (sent.ok()) return sent;
+  producer_.reset();
+  const absl::Status status = Annotate(sent, "dead letters");
+  return absl::IsInvalidArgument(status) || absl::IsInternal(status) ? status
+                                                                     : absl::UnavailableError(status.message());
 }
 
-absl::Status PostgresFeedSink::Tick(const std::map<int32_t, Offset>& positions, bool flush) {
-  const int64_t now = runtime_.clock->MonotonicUs();
-  if (!flush && !runtime_.control->until_end && now - told_at_us_ < kSecond) return absl::OkStatus();
-  told_at_us_ = now;
+absl::Status PostgresFeedSink::Tell(const std::map<int32_t, Offset>& positions) {
   std::vector<OffsetToCommit> offsets;
   for (const auto& [partition, position] : positions) {
-    if (position >= 0 && committed_[partition] < position) offsets.push_back({{edge_.topic, partition}, position, ""});
+    const Offset told = committed_.try_emplace(partition, -1).first->second;
+    if (position >= 0 && told < position) offsets.push_back({{edge_.topic, partition}, position, ""});
   }
+  told_at_us_ = runtime_.clock->MonotonicUs();
   if (offsets.empty()) return absl::OkStatus();
   TM_RETURN_IF_ERROR(consumer_->CommitOffsets(offsets));
   for (const OffsetToCommit& offset : offsets) committed_[offset.partition.partition] = offset.offset;

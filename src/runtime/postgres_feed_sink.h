@@ -1,13 +1,16 @@
-// The PostgreSQL sink on its feed: each polled piece is one database transaction, fenced by the sink's row there
-// (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth to
-// seek to.
+// The PostgreSQL sink on its feed: each piece that was taken is one database transaction, fenced by the sink's row
+// there (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth
+// to seek to.
+//
+// A transaction that has failed is gone with all it held; the piece itself stays in memory and goes into a new one,
+// whose fence tells whether the failed one was committed after all.
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,19 +30,25 @@ class PostgresFeedSink final : public FeedSink {
   // The same over another connection: the simulator.
   PostgresFeedSink(const Runtime& runtime, int sink, Connector connect);
 
-  absl::StatusOr<std::map<int32_t, Offset>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
-                                                     std::shared_ptr<const GroupMetadata> group) override;
+  absl::Status Open() override;
+  absl::StatusOr<std::map<int32_t, FeedPosition>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
+                                                           std::shared_ptr<const GroupMetadata> group) override;
   absl::Status Dropped(bool lost) override;
-  absl::Status Write(const FeedRows& rows) override;
-  absl::Status Tick(const std::map<int32_t, Offset>& positions, bool flush) override;
+  void Take(FeedRows rows) override;
+  bool Full() const override;
+  absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
+  bool Holds() const override { return !taken_.empty(); }
   void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
+  int64_t decisions() const override { return decisions_; }
   int64_t rows_written() const override { return rows_; }
   int64_t rows_refused() const override { return refused_; }
 
  private:
-  absl::Status Connect();
+  absl::Status Write(const FeedRows& rows);
+  absl::Status Tell(const std::map<int32_t, Offset>& positions);
   absl::Status SendDeadLetters(int32_t partition, const std::vector<SinkRowFailure>& failures);
+  void Drop();
 
   const Runtime& runtime_;
   const SinkPlan& plan_;
@@ -49,10 +58,12 @@ class PostgresFeedSink final : public FeedSink {
   std::unique_ptr<PostgresSink> sink_;
   std::unique_ptr<Producer> producer_;  // for dead letters, made when the first is written
   Consumer* consumer_ = nullptr;
-  std::map<int32_t, int64_t> next_;               // as the sink's row has it: -1 or the next offset
-  std::map<int32_t, Offset> committed_;           // told to Kafka
+  std::deque<FeedRows> taken_;  // not written yet; the first may have been tried
+  int64_t taken_bytes_ = 0;
+  std::map<int32_t, int64_t> next_;      // as the sink's row has it: -1 or the next offset
+  std::map<int32_t, Offset> committed_;  // told to Kafka; absent: nothing was
   int64_t told_at_us_ = 0;
-  int64_t rows_ = 0, refused_ = 0;
+  int64_t decisions_ = 0, rows_ = 0, refused_ = 0;
 };
 
 }  // namespace tidemark

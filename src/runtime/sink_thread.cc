@@ -10,6 +10,18 @@
 #include "src/codec/packed_rows.h"
 
 namespace tidemark {
+namespace {
+
+// Of packed records that the client reads ahead, and of unpacked rows that are handed over at once: together they bound
+// what a sink that catches up holds.
+constexpr int64_t kReadAheadBytes = 3 << 20;
+constexpr int64_t kPieceBytes = 4 << 20;
+constexpr int64_t kLongestPauseUs = 5 * kSecond;
+// Whoever fenced this sink is left alone for so long: where it is a newer process of the same name, the group says so
+// meanwhile.
+constexpr int64_t kFencedPauseUs = 4 * kSecond;
+
+}  // namespace
 
 const Edge& FeedOf(const Plan& plan, int sink) {
   return *std::find_if(plan.edges.begin(), plan.edges.end(), [&](const Edge& edge) { return edge.to_sink == sink; });
@@ -25,10 +37,12 @@ SinkThread::SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSin
 }
 
 absl::Status SinkThread::Start() {
+  TM_RETURN_IF_ERROR(Handle(Outside([&] { return feed_sink_->Open(); })));
   ConsumerOptions options;
   options.group = absl::StrCat(runtime_.plan->name, ".", plan_.name);
   options.instance_id = runtime_.options.instance_id;
   options.client_id = absl::StrCat(options.group, "-", runtime_.options.instance_id);
+  options.queue_bytes = kReadAheadBytes;
   TM_ASSIGN_OR_RETURN(consumer_, runtime_.kafka->NewConsumer(options));
   TM_RETURN_IF_ERROR(consumer_->Subscribe({edge_.topic}));
   Publish();
@@ -45,7 +59,7 @@ absl::Status SinkThread::Rejoin() {
 }
 
 absl::Status SinkThread::Step(int64_t max_wait_us) {
-  if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(Rejoin());
+  if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(Handle(Rejoin()));
   const int64_t now = runtime_.clock->MonotonicUs();
   const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
@@ -54,134 +68,192 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
     status = ActionFor(polled.status()) == Action::kRetry ? absl::OkStatus() : polled.status();
   } else if (polled->rebalance) {
     status = OnRebalance(*polled->rebalance);
-  } else if (!running_) {
-    if (!assigned_.empty() && runtime_.clock->MonotonicUs() >= retry_at_us_) status = TakeOver();
   } else {
-    for (const std::unique_ptr<Fetch>& fetch : polled->fetches) {
-      status = Take(*fetch);
-      if (!status.ok()) break;
+    if (owns()) {
+      for (std::unique_ptr<Fetch>& fetch : polled->fetches) pending_.push_back({std::move(fetch)});
+      for (const auto& [partition, end] : polled->ends) ends_[partition.partition] = end;
     }
-    for (const auto& [partition, end] : polled->ends) {
-      Offset& position = positions_[partition.partition];
-      position = std::max(position, end);
-    }
-    if (status.ok()) status = WritePending();
-    if (status.ok() && pending_.empty()) {
-      status = feed_sink_->Tick(positions_, runtime_.control->flush_sinks.load(std::memory_order_relaxed));
-    }
+    status = Turn();
   }
   status = Handle(status);
   Publish();
   return status;
 }
 
+absl::Status SinkThread::Turn() {
+  const bool paused = runtime_.clock->MonotonicUs() < retry_at_us_;
+  switch (state_) {
+    case State::kUnassigned:
+      // A worker without partitions has to know as well whether it could take some.
+      if (paused) return absl::OkStatus();
+      TM_RETURN_IF_ERROR(Outside([&] { return feed_sink_->Open(); }));
+      if (failures_ > 0) Succeeded();
+      return absl::OkStatus();
+    case State::kTakingOver:
+      return paused ? absl::OkStatus() : TakeOver();
+    case State::kWaiting:
+      return paused ? absl::OkStatus() : Work();
+    case State::kRunning:
+      return Work();
+    case State::kFailed:
+      break;
+  }
+  return absl::InternalError(absl::StrCat("sink ", plan_.name, ": a step after a final error"));
+}
+
 absl::Status SinkThread::OnRebalance(const Rebalance& rebalance) {
-  pending_.clear();
-  paused_ = false;
-  positions_.clear();
-  absl::Status status;
-  if (running_) status = feed_sink_->Dropped(rebalance.kind == Rebalance::Kind::kLost);
-  if (!status.ok()) LOG(WARNING) << "sink " << plan_.name << ": giving up partitions: " << status;
-  running_ = false;
+  GiveUp(rebalance.kind == Rebalance::Kind::kLost);
+  state_ = State::kUnassigned;
   assigned_.clear();
   group_.reset();
   if (rebalance.kind != Rebalance::Kind::kAssigned) return consumer_->Unassign();
   group_ = consumer_->Group();
   if (!group_->valid()) return consumer_->Unassign();
   assigned_ = rebalance.partitions;
+  if (!assigned_.empty()) state_ = State::kTakingOver;
   return consumer_->AssignPaused(assigned_);
+}
+
+void SinkThread::GiveUp(bool lost) {
+  pending_.clear();
+  ends_.clear();
+  positions_.clear();
+  if (!owns()) return;
+  const absl::Status status = Outside([&] { return feed_sink_->Dropped(lost); });
+  if (!status.ok()) {
+    LOG(WARNING) << "sink " << plan_.name << ": giving up partitions: " << status << "; the feed still has their rows";
+  }
 }
 
 absl::Status SinkThread::TakeOver() {
   std::vector<int32_t> partitions;
   for (const TopicPartition& partition : assigned_) partitions.push_back(partition.partition);
-  TM_ASSIGN_OR_RETURN(const auto starts, feed_sink_->Assigned(partitions, consumer_.get(), group_));
+  std::map<int32_t, FeedPosition> starts;
+  TM_RETURN_IF_ERROR(Outside([&]() -> absl::Status {
+    TM_ASSIGN_OR_RETURN(starts, feed_sink_->Assigned(partitions, consumer_.get(), group_));
+    return absl::OkStatus();
+  }));
   std::vector<std::pair<TopicPartition, Offset>> positions;
   positions_.clear();
-  for (const auto& [partition, start] : starts) {
+  for (auto& [partition, start] : starts) {
     const TopicPartition feed{edge_.topic, partition};
-    Offset position = start;
-    if (position < 0) {
-      TM_ASSIGN_OR_RETURN(position, runtime_.kafka->admin().LogStart(feed));
+    if (start.next < 0) {
+      TM_ASSIGN_OR_RETURN(start.next, runtime_.kafka->admin().LogStart(feed));
     }
-    positions.emplace_back(feed, position);
-    positions_[partition] = position;
+    positions.emplace_back(feed, start.next);
+    positions_[partition] = std::move(start);
   }
   TM_RETURN_IF_ERROR(consumer_->Assign(positions));
-  pending_.clear();
-  paused_ = false;
-  running_ = true;
-  last_success_us_ = runtime_.clock->MonotonicUs();
-  last_error_.clear();
-  failures_ = 0;
+  state_ = State::kRunning;
   return absl::OkStatus();
 }
 
-absl::Status SinkThread::Take(const Fetch& fetch) {
-  if (fetch.records().empty()) return absl::OkStatus();
+// Goes on until all that was polled is with the sink, a few megabytes at a time. A stop doesn't wait for that.
+absl::Status SinkThread::Work() {
+  do {
+    TM_RETURN_IF_ERROR(TakeSome());
+    const bool flush = runtime_.control->flush_sinks.load(std::memory_order_relaxed);
+    TM_RETURN_IF_ERROR(Outside([&] { return feed_sink_->Progress(positions_, flush); }));
+    if (!feed_sink_->Holds() || feed_sink_->decisions() != decisions_) Succeeded();
+  } while (!pending_.empty() && !runtime_.control->stop.load(std::memory_order_relaxed));
+  if (state_ != State::kWaiting) return absl::OkStatus();
+  state_ = State::kRunning;
+  return consumer_->Resume(assigned_);
+}
+
+absl::Status SinkThread::TakeSome() {
+  while (!pending_.empty() && !feed_sink_->Full()) {
+    TM_RETURN_IF_ERROR(TakePiece(&pending_.front()));
+    if (pending_.front().next == pending_.front().fetch->records().size()) pending_.pop_front();
+  }
+  if (!pending_.empty()) return absl::OkStatus();
+  for (const auto& [partition, end] : ends_) {
+    Offset& next = positions_[partition].next;
+    next = std::max(next, end);
+  }
+  ends_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status SinkThread::TakePiece(Pending* pending) {
+  const TopicPartition& source = pending->fetch->source();
+  const std::span<const RecordView> records = pending->fetch->records();
+  FeedPosition& position = positions_[source.partition];
   FeedRows rows;
-  rows.partition = fetch.source().partition;
-  rows.first = positions_[rows.partition];
-  rows.next = fetch.records().back().offset + 1;
-  for (const RecordView& record : fetch.records()) {
-    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(record.value.value_or(""), schema_);
-    if (!unpacked.ok()) {
-      return Annotate(unpacked.status(), absl::StrCat(ToString(fetch.source()), "@", record.offset));
+  rows.partition = source.partition;
+  rows.first = position.next;
+  for (int64_t bytes = 0; pending->next < records.size() && bytes < kPieceBytes; ++pending->next) {
+    const RecordView& record = records[pending->next];
+    const auto place = [&] { return absl::StrCat(ToString(source), "@", record.offset); };
+    if (record.offset < position.next) {
+      return absl::InternalError(absl::StrCat(place(), " was read again, after ", position.next - 1));
     }
-    if (unpacked->rows != nullptr && unpacked->rows->num_rows() > 0) rows.batches.push_back(std::move(unpacked->rows));
+    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(record.value.value_or(""), schema_);
+    if (!unpacked.ok()) return Annotate(unpacked.status(), place());
+    position.next = record.offset + 1;
+    if (unpacked->rows == nullptr || unpacked->rows->num_rows() == 0) continue;
+    bytes += BatchBytes(*unpacked->rows);
+    rows.batches.push_back(std::move(unpacked->rows));
   }
-  positions_[rows.partition] = rows.next;
-  pending_.push_back(std::move(rows));
+  rows.next = position.next;
+  rows.heard = position.heard;
+  if (rows.next > rows.first) feed_sink_->Take(std::move(rows));
   return absl::OkStatus();
 }
 
-absl::Status SinkThread::WritePending() {
-  if (runtime_.clock->MonotonicUs() < retry_at_us_) return absl::OkStatus();
-  while (!pending_.empty()) {
-    TM_RETURN_IF_ERROR(feed_sink_->Write(pending_.front()));
-    pending_.erase(pending_.begin());
-    last_success_us_ = runtime_.clock->MonotonicUs();
-    last_error_.clear();
-    failures_ = 0;
-  }
-  if (paused_) {
-    paused_ = false;
-    return consumer_->Resume(assigned_);
-  }
-  return absl::OkStatus();
-}
-
-// The same again after a pause, which grows (meanwhile nothing more is fetched, and the group goes on being polled), or
-// take over anew, or the end: as the table of errors has it (src/base/action.h).
+// The same again after a pause, or take over anew, or the end: as the table of errors has it (src/base/action.h). The
+// pause grows with the failures in a row; meanwhile nothing more is fetched, and the group goes on being polled.
 absl::Status SinkThread::Handle(const absl::Status& status) {
   if (status.ok()) return status;
-  if (!Recoverable(status)) return status;
-  const bool anew = ActionFor(status) != Action::kRetry;
+  const Action action = ActionFor(status);
+  const auto failed = [&](const absl::Status& final) {
+    if (!final.ok()) state_ = State::kFailed;
+    return final;
+  };
+  if (!Recoverable(status)) return failed(status);
+  const int64_t now = runtime_.clock->MonotonicUs();
   ++failures_;
-  retry_at_us_ = runtime_.clock->MonotonicUs() +
-                 std::min<int64_t>(5 * kSecond, 20 * kMillisecond << std::min(failures_, 10));
-  if (last_error_ != status.message())
+  const int64_t pause = std::min<int64_t>(kLongestPauseUs, 20 * kMillisecond << std::min(failures_, 10));
+  retry_at_us_ = now + (action == Action::kAwaitMembership ? std::max(kFencedPauseUs, pause) : pause);
+  if (failing_since_us_ == 0) failing_since_us_ = now;
+  if (last_error_ != status.message()) {
     LOG(WARNING) << "sink " << plan_.name << ": " << status.message() << "; trying again";
+  }
   last_error_ = std::string(status.message());
-  if (anew && running_) {
-    running_ = false;
-    pending_.clear();
-    return consumer_->AssignPaused(assigned_);
+  if (action != Action::kRetry && owns()) {
+    GiveUp(/*lost=*/true);
+    state_ = State::kTakingOver;
+    return failed(consumer_->AssignPaused(assigned_));
   }
-  if (running_ && !paused_) {
-    paused_ = true;
-    return consumer_->Pause(assigned_);
-  }
-  return absl::OkStatus();
+  if (state_ != State::kRunning) return absl::OkStatus();
+  state_ = State::kWaiting;
+  return failed(consumer_->Pause(assigned_));
+}
+
+void SinkThread::Succeeded() {
+  const bool something = feed_sink_->decisions() != decisions_ || failures_ > 0 || last_success_us_ == 0;
+  if (something) last_success_us_ = runtime_.clock->MonotonicUs();
+  decisions_ = feed_sink_->decisions();
+  last_error_.clear();
+  failing_since_us_ = 0;
+  failures_ = 0;
 }
 
 absl::Status SinkThread::Stop(bool leave_group) {
-  absl::Status status;
-  if (running_) status = feed_sink_->Dropped(false);
-  if (consumer_ != nullptr) {
-    const absl::Status closed = consumer_->Close(leave_group);
-    if (status.ok()) status = closed;
-  }
+  GiveUp(/*lost=*/false);
+  return consumer_ == nullptr ? absl::OkStatus() : consumer_->Close(leave_group);
+}
+
+// A call to the outside takes as long as its own deadlines allow, which is no sign that the thread is dead.
+absl::Status SinkThread::Outside(absl::FunctionRef<absl::Status()> call) {
+  const auto tell = [&](int64_t since_us) {
+    const absl::MutexLock lock(&mutex_);
+    status_.outside_since_us = since_us;
+    status_.last_step_us = runtime_.clock->MonotonicUs();
+  };
+  tell(runtime_.clock->MonotonicUs());
+  const absl::Status status = call();
+  tell(0);
   return status;
 }
 
@@ -189,14 +261,15 @@ void SinkThread::Publish() {
   const absl::MutexLock lock(&mutex_);
   status_.sink = plan_.name;
   // A member that got no partition has nothing to wait for.
-  status_.assigned = running_ || (group_ != nullptr && assigned_.empty());
+  status_.assigned = owns() || (group_ != nullptr && assigned_.empty());
   status_.rows = feed_sink_->rows_written();
   status_.refused = feed_sink_->rows_refused();
   status_.last_success_us = last_success_us_;
   status_.last_step_us = runtime_.clock->MonotonicUs();
   status_.last_error = last_error_;
+  status_.failing_since_us = failing_since_us_;
   status_.positions.clear();
-  for (const auto& [partition, position] : positions_) status_.positions[{edge_.topic, partition}] = position;
+  for (const auto& [partition, position] : positions_) status_.positions[{edge_.topic, partition}] = position.next;
   status_.trims = feed_sink_->Trims();
 }
 

@@ -1,16 +1,17 @@
 // A sink thread: follows the feed topic of one external sink in a consumer group of its own, "<application>.<sink>", at
-// the pace of the outside. A database that is away delays only this thread. Runs as a loop over Step().
+// the pace of the outside. A database or a lake that is away delays only this thread. Runs as a loop over Step().
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <absl/base/thread_annotations.h>
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/synchronization/mutex.h>
 
@@ -27,7 +28,10 @@ struct SinkStatus {
   int64_t rows = 0, refused = 0;
   int64_t last_success_us = 0;  // monotonic
   int64_t last_step_us = 0;     // monotonic
-  std::string last_error;       // "" since the last success
+  // Since when the thread is inside a call to the outside, which has deadlines of its own; 0: it isn't. Monotonic.
+  int64_t outside_since_us = 0;
+  std::string last_error;        // "" since the last success
+  int64_t failing_since_us = 0;  // monotonic; the first failure since the last success
   std::map<TopicPartition, Offset> positions;
   std::map<TopicPartition, Offset> trims;
 };
@@ -36,25 +40,58 @@ class SinkThread {
  public:
   SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSink> feed_sink);
 
+  // Looks at the outside first. InvalidArgument: the user's mistake. An outside that is away doesn't keep it from
+  // starting.
   absl::Status Start();
-  // An error is final.
+  // An error is final: only Stop may follow, and makes nothing durable any more.
   absl::Status Step(int64_t max_wait_us);
   absl::Status Stop(bool leave_group);
 
-  // Any thread may call. Interrupt: a write that waits for the outside is given up (the feed still has its rows), and
-  // so is every later one.
+  // Any thread may call. Interrupt: a call that waits for the outside is given up (the feed still has its rows), and so
+  // is every later one.
   void Interrupt() { feed_sink_->Interrupt(); }
   // Any thread may call: the next Step leaves the group and joins it again (ownership.h says when that helps).
   void RequestRejoin() { rejoin_.store(true, std::memory_order_relaxed); }
   SinkStatus status() const;
 
  private:
+  //                 partitions come                taken over
+  //   kUnassigned ------------------> kTakingOver ------------> kRunning
+  //     ^    ^                         ^   |    ^                |    ^
+  //     |    |                         |   +----+                |    | Progress is through
+  //     |    |                         |  failed: again          v    |
+  //     |    |                         |  after a pause        kWaiting
+  //     |    |                         |                         |
+  //     |    |                         +-------------------------+
+  //     |    |    kRunning, kWaiting: what was taken has been dropped, to be read again
+  //     +----+--- partitions go: from each of the others
+  //
+  //   kFailed: a final error, from anywhere and for good
+  enum class State {
+    kUnassigned,
+    kTakingOver,  // the consumer is paused; the position isn't known
+    kRunning,     // reads, takes, makes progress
+    kWaiting,  // the outside is away: the consumer is paused, what was taken is kept, progress is tried after a pause
+    kFailed,
+  };
+  // Polled records that the sink hasn't taken yet.
+  struct Pending {
+    std::unique_ptr<Fetch> fetch;
+    size_t next = 0;
+  };
+
+  bool owns() const { return state_ == State::kRunning || state_ == State::kWaiting; }
   absl::Status Rejoin();
   absl::Status OnRebalance(const Rebalance& rebalance);
+  absl::Status Turn();
   absl::Status TakeOver();
-  absl::Status Take(const Fetch& fetch);
-  absl::Status WritePending();
+  absl::Status Work();
+  absl::Status TakeSome();
+  absl::Status TakePiece(Pending* pending);
+  void GiveUp(bool lost);
   absl::Status Handle(const absl::Status& status);
+  void Succeeded();
+  absl::Status Outside(absl::FunctionRef<absl::Status()> call);
   void Publish();
 
   const Runtime& runtime_;
@@ -64,16 +101,18 @@ class SinkThread {
   const std::unique_ptr<FeedSink> feed_sink_;
   std::unique_ptr<Consumer> consumer_;
 
+  State state_ = State::kUnassigned;
   std::vector<TopicPartition> assigned_;
   std::shared_ptr<const GroupMetadata> group_;
-  bool running_ = false;                   // taken over: positions are known
-  bool paused_ = false;                    // a write waits for the outside
-  std::vector<FeedRows> pending_;          // polled, not yet written; the first may have been tried
-  std::map<int32_t, Offset> positions_;    // reached, past control records
+  std::deque<Pending> pending_;
+  std::map<int32_t, Offset> ends_;             // reached behind what is pending
+  std::map<int32_t, FeedPosition> positions_;  // behind what was taken, past control records
   int64_t retry_at_us_ = 0;
   int failures_ = 0;
+  int64_t decisions_ = 0;  // the sink's when it last succeeded
   int64_t last_success_us_ = 0;
   std::string last_error_;
+  int64_t failing_since_us_ = 0;
 
   std::atomic<bool> rejoin_{false};
   mutable absl::Mutex mutex_;

@@ -22,11 +22,12 @@ class SimPostgres::Session final : public PostgresSession {
     pending_fences_.clear();
     return Fault();
   }
-  absl::StatusOr<bool> MoveFence(int32_t partition, PostgresFence expected, int64_t next_offset) override {
+  absl::StatusOr<bool> MoveFence(int32_t partition, const PostgresFence& expected, int64_t next_offset,
+                                 const std::string& heard) override {
     if (const absl::Status fault = Fault(); !fault.ok()) return fault;
     const PostgresFence now = database_->fences_[partition];
     if (now.epoch != expected.epoch || now.next_offset != expected.next_offset) return false;
-    pending_fences_[partition] = {now.epoch, next_offset};
+    pending_fences_[partition] = {now.epoch, next_offset, heard};
     return true;
   }
   absl::StatusOr<PostgresFence> ReadFence(int32_t partition) override {

@@ -17,10 +17,12 @@
 namespace tidemark::sim {
 namespace {
 
-constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",          "offsets_outside_write_batch",
-                                                        "overlay_kept_after_abort",     "changelog_outside_transaction",
-                                                        "group_metadata_fetched_fresh", "postgres_without_fence",
-                                                        "resume_without_seek",          "stop_commits_after_abort"};
+constexpr const char* kMutationNames[kMutationCount] = {
+    "apply_before_commit",          "offsets_outside_write_batch",
+    "overlay_kept_after_abort",     "changelog_outside_transaction",
+    "group_metadata_fetched_fresh", "postgres_without_fence",
+    "resume_without_seek",          "stop_commits_after_abort",
+    "cut_after_failed_write",       "manifest_dropped_after_one_failure"};
 
 bool SwitchOn([[maybe_unused]] const std::string& name) {
 #ifdef TIDEMARK_WITH_MUTATIONS

@@ -136,11 +136,12 @@ TEST_F(S3LakeTest, FilesAreStagedMovedAndRecoveredAsInAFolder) {
   auto sink = *ParquetSink::Open(options, lake.get());
   std::vector<SinkRowFailure> failures;
   ASSERT_TRUE(sink->Add(Rows(schema, R"([[1, "a b"], [2, "c/d"]])"), 0, 2, 0, &failures).ok());
-  const auto manifest = sink->Cut();
-  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  const auto staged = ParquetSink::Cut(std::move(sink));
+  ASSERT_TRUE(staged.ok()) << staged.status();
+  const packed::Manifest& manifest = staged->manifest;
   EXPECT_THAT(Keys(), Not(HasSubstr(".parquet")));
-  Put(*lake, manifest->files(0).staged() + "x", "of a dead attempt");
-  ASSERT_TRUE((*ParquetSink::Open(options, lake.get()))->Recover(&*manifest).ok());
+  Put(*lake, manifest.files(0).staged() + "x", "of a dead attempt");
+  ASSERT_TRUE((*ParquetSink::Open(options, lake.get()))->Recover(&manifest).ok());
   EXPECT_EQ(Keys(), "['out/city=a b/s-30313233-0-0-1.parquet', 'out/city=c%2Fd/s-30313233-0-0-1.parquet']");
   EXPECT_EQ(Python("import pyarrow.dataset as ds, pyarrow.fs as fs\n"
                    "f = fs.S3FileSystem(endpoint_override=os.environ['AWS_ENDPOINT_URL'])\n"

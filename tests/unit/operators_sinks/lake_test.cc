@@ -61,6 +61,10 @@ TEST_F(LocalLakeTest, AMoveMakesItsFoldersAndCanBeRepeated) {
   EXPECT_TRUE(*lake->Exists("dt=1/h=2/a.parquet"));
 }
 
+TEST_F(LocalLakeTest, AMoveOfAFileThatIsNowhereIsToldApart) {
+  EXPECT_TRUE(absl::IsNotFound(Open()->Move("_staging/never.tmp", "never")));
+}
+
 TEST_F(LocalLakeTest, AMoveNeverReplacesOtherContent) {
   auto lake = Open();
   Put(*lake, "final", "theirs");

@@ -24,14 +24,16 @@ class PostgresProtocolTest : public ::testing::Test {
     return *PostgresSink::Over(database.NewSession(), spec, "s", schema_, {});
   }
   absl::Status Write(PostgresSink& sink, int64_t expected, int64_t next, std::string_view json) {
-    return sink.Write(0, expected, next, {Rows(schema_, json)}, [&](const std::vector<SinkRowFailure>& failures) {
-      refused_ = failures;
-      return absl::OkStatus();
-    });
+    return sink.Write(0, expected, next, heard_, {Rows(schema_, json)},
+                      [&](const std::vector<SinkRowFailure>& failures) {
+                        refused_ = failures;
+                        return absl::OkStatus();
+                      });
   }
 
   const Schema schema_{{Col("id", "int64"), Col("name", "string?")}};
   std::vector<SinkRowFailure> refused_;
+  std::string heard_;
 };
 
 TEST_F(PostgresProtocolTest, AConnectionLostAtAnyCallLosesAndDoublesNothing) {
@@ -62,6 +64,24 @@ TEST_F(PostgresProtocolTest, AConnectionLostAtAnyCallLosesAndDoublesNothing) {
     }
   }
   EXPECT_GT(faults, 20);
+}
+
+TEST_F(PostgresProtocolTest, WhatWasHeardComesBackWithTheOffsetItBelongsTo) {
+  MemoryPostgres database(schema_, {}, false);
+  auto sink = Open(database, false);
+  EXPECT_EQ(sink->Acquire(0)->heard, "");
+  heard_ = "1:7 2:9";
+  ASSERT_TRUE(Write(*sink, -1, 4, R"([[1, "a"]])").ok());
+  const PostgresFence fence = *Open(database, false)->Acquire(0);
+  EXPECT_EQ(fence.next_offset, 4);
+  EXPECT_EQ(fence.heard, "1:7 2:9");
+
+  // A version that doesn't know the column has moved the offset alone.
+  const auto session = database.NewSession();
+  ASSERT_TRUE(session->Begin().ok());
+  ASSERT_TRUE(*session->MoveFence(0, fence, 6, database.Fence(0).heard));
+  ASSERT_TRUE(session->Commit().ok());
+  EXPECT_EQ(Open(database, false)->Acquire(0)->heard, "");
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS

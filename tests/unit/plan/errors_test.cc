@@ -275,6 +275,10 @@ TEST(ErrorsTest, SinksSayWhatTheirKeyMustBe) {
   EXPECT_THAT(sink("postgres: { url: x, table: t, key: [url] }"), HasSubstr("which a primary key can't hold"));
   EXPECT_THAT(sink("postgres: { url: x, table: t, key: [guid], mode: insert }"),
               HasSubstr("a key goes with mode: upsert"));
+  const std::string name(64, 'n');
+  EXPECT_THAT(ErrorsOf(Clicks("  p: { from: clicks, project: { guid: guid, " + name + ": url } }\n", "",
+                              "  s: { from: p, postgres: { url: x, table: t } }\n")),
+              HasSubstr("has a name of 64 bytes, and PostgreSQL's have at most 63"));
   EXPECT_THAT(sink("parquet: { path: x, partition_by: [price] }"), HasSubstr("a folder can't be named by double"));
   EXPECT_THAT(sink("parquet: { path: x, partition_by: [\"date(ms)\", { date: \"date(ms)\" }] }"),
               HasSubstr("stands here twice"));

@@ -245,10 +245,21 @@ TEST(ReadinessCheck, AWorkerThatDoesNotKnowWhoReadsWhatIsNotReady) {
   EXPECT_FALSE(CheckReadiness(status).ok);
 }
 
+TEST(HealthCheck, ASinkInsideACallToTheOutsideIsNotSilent) {
+  WorkerStatus status = FullStatus();
+  status.sinks[0].last_step_us = status.sinks[0].outside_since_us = status.monotonic_us - 125 * kSecond;
+  EXPECT_TRUE(CheckHealth(status).ok);
+  EXPECT_THAT(CheckReadiness(status).text, HasSubstr("waits for an answer from outside for 125 seconds"));
+  status.sinks[0].last_step_us = status.sinks[0].outside_since_us = status.monotonic_us - 700 * kSecond;
+  EXPECT_FALSE(CheckHealth(status).ok);
+}
+
 TEST(ReadinessCheck, ASinksLastErrorIsToldThoughItStillRuns) {
   WorkerStatus status = FullStatus();
   status.sinks[0].last_error = "connection refused";
-  EXPECT_THAT(CheckReadiness(status).text, HasSubstr("sink top_items: runs; last error: connection refused\n"));
+  status.sinks[0].failing_since_us = status.monotonic_us - 90 * kSecond;
+  EXPECT_THAT(CheckReadiness(status).text,
+              HasSubstr("sink top_items: runs; failing for 90 seconds, last error: connection refused\n"));
   EXPECT_THAT(Lines(RenderMetrics(status), "tidemark_sink_error{"), HasSubstr("} 1\n"));
   status.sinks[0].assigned = false;
   EXPECT_FALSE(CheckReadiness(status).ok);

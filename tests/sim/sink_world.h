@@ -1,0 +1,59 @@
+// A sink thread alone over the simulated Kafka: a feed of two partitions that a test fills, and processes that come and
+// go, each with a feed sink of the test's making.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/plan/plan.h"
+#include "src/runtime/sink_thread.h"
+#include "tests/sim/sim_kafka.h"
+
+namespace tidemark::sim {
+
+class SinkWorld {
+ public:
+  using SinkMaker = std::function<std::unique_ptr<FeedSink>(const Runtime& runtime)>;
+  static constexpr int64_t kStepUs = 50 * kMillisecond;
+
+  // `sink` is what the topology's only sink, named "out", writes to: "parquet: { path: /simulated }". Its rows have one
+  // column, id.
+  SinkWorld(const std::string& sink, SinkMaker make);
+
+  // A new process of the same worker; an older one is destroyed first.
+  absl::Status Boot();
+  // One committed record of `count` rows in a partition of the feed, with the next ids.
+  void Feed(int32_t partition, int count);
+  // Steps of the process's thread, with time passing.
+  absl::Status Turns(int turns);
+
+  SinkThread& thread() { return *thread_; }
+  // Without the farewell of a stop: what its destructors do still happens.
+  void Destroy() { thread_.reset(); }
+  RunControl& control() { return *control_; }
+  KafkaClient& kafka() { return *kafka_; }
+  SimCluster& cluster() { return cluster_; }
+  const Plan& plan() const { return plan_; }
+  std::string group() const { return absl::StrCat(plan_.name, ".out"); }
+  TopicPartition feed(int32_t partition) const { return {FeedOf(plan_, 0).topic, partition}; }
+  // The ids that were fed so far: 0, 1, 2, ...
+  std::vector<int64_t> fed() const;
+
+ private:
+  SimClock clock_;
+  SimCluster cluster_{{}, &clock_};
+  const Plan plan_;
+  const SinkMaker make_;
+  std::unique_ptr<KafkaClient> kafka_;
+  std::unique_ptr<RunControl> control_;
+  Runtime runtime_;
+  std::unique_ptr<SinkThread> thread_;
+  int64_t fed_ = 0;
+  int identities_ = 0;
+};
+
+}  // namespace tidemark::sim
