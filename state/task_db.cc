@@ -83,7 +83,8 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
     return absl::DataLossError(
         absl::StrCat(message, "; delete the folder to have it restored from the changelog"));
   }
-  if (status.IsIOError() || status.IsPathNotFound()) return absl::FailedPreconditionError(message);
+  // A disk that gives out, or a folder that went away: the changelog has it all, and another start restores it.
+  if (status.IsIOError() || status.IsPathNotFound()) return absl::ResourceExhaustedError(message);
   return absl::InternalError(message);
 }
 

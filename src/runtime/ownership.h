@@ -49,7 +49,7 @@ struct UnreadInput {
 };
 std::vector<UnreadInput> FindUnread(const GroupInputs& inputs, const GroupMembers& members);
 
-// An input that has another number of partitions than at the start. FailedPrecondition: says what to do.
+// An input that has more partitions than at the start. FailedPrecondition: says what to do.
 absl::Status CheckPartitions(const Plan& plan, const TopicPartitions& at_start, const std::string& topic,
                              int32_t partitions_now);
 
@@ -64,8 +64,8 @@ class OwnershipWatch {
   // `rejoin` makes a member of this worker leave the group and join it again; any thread.
   OwnershipWatch(const Runtime& runtime, std::function<void(const std::string& group)> rejoin);
 
-  // Asks the brokers, unless it has just done so: slow, used by one thread. FailedPrecondition: an input has another
-  // number of partitions now. What brokers that are away don't tell stays as it was.
+  // Asks the brokers, unless it has just done so: slow, used by one thread. FailedPrecondition: an input has more
+  // partitions now. What brokers that are away don't tell stays as it was.
   absl::Status Check();
   // A short wait, and Check: one turn of a loop.
   absl::Status Step();

@@ -202,5 +202,12 @@ TEST_F(OwnershipTest, AnInputThatGrowsStopsTheWorkerForGood) {
   EXPECT_THAT(std::string(grown.message()), HasSubstr("a new name"));
 }
 
+TEST_F(OwnershipTest, ABrokerThatDoesNotKnowAllPartitionsYetIsNoReasonToStop) {
+  admin().topics["b"] = 0;
+  Pass(10);
+  admin().topics.erase("b");
+  Pass(10);
+}
+
 }  // namespace
 }  // namespace tidemark
