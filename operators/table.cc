@@ -4,6 +4,7 @@
 #include <optional>
 
 #include <arrow/array/array_base.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/record_batch.h>
 
 #include "operators/cells.h"
@@ -56,12 +57,39 @@ std::vector<int32_t> LastRows(int64_t n, const std::vector<uint8_t>& deleted, Ke
   return rows;
 }
 
+// These of the `n` rows, in ascending order, as one batch. Column by column: what is copied twice is one of them.
+absl::StatusOr<Batch> Gather(const std::vector<Batch>& pieces, const std::vector<int32_t>& kept, int64_t n) {
+  if (pieces.size() == 1) return static_cast<int64_t>(kept.size()) == n ? pieces[0] : TakeRows(pieces[0], kept);
+  std::vector<std::vector<int32_t>> rows(pieces.size());  // within each piece
+  int64_t first = 0;
+  size_t next = 0;
+  for (size_t p = 0; p < pieces.size(); ++p) {
+    for (; next < kept.size() && kept[next] < first + pieces[p]->num_rows(); ++next) {
+      rows[p].push_back(static_cast<int32_t>(kept[next] - first));
+    }
+    first += pieces[p]->num_rows();
+  }
+  arrow::ArrayVector columns;
+  for (int c = 0; c < pieces[0]->num_columns(); ++c) {
+    arrow::ArrayVector parts;
+    for (size_t p = 0; p < pieces.size(); ++p) {
+      TM_ASSIGN_OR_RETURN(auto cells, TakeCells(*pieces[p]->column_data(c), rows[p]));
+      parts.push_back(std::move(cells));
+    }
+    TM_ASSIGN_OR_RETURN(auto column, FromArrow(arrow::Concatenate(parts), "table rows"));
+    columns.push_back(std::move(column));
+  }
+  return arrow::RecordBatch::Make(pieces[0]->schema(), static_cast<int64_t>(kept.size()), std::move(columns));
+}
+
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const TableSnapshot>> TableSnapshot::Build(const TablePlan& plan, const Batch& rows,
+absl::StatusOr<std::shared_ptr<const TableSnapshot>> TableSnapshot::Build(const TablePlan& plan,
+                                                                          const std::vector<Batch>& pieces,
                                                                           const std::vector<uint8_t>& deleted) {
   auto table = std::make_shared<TableSnapshot>();
-  const int64_t n = rows->num_rows();
+  int64_t n = 0;
+  for (const Batch& piece : pieces) n += piece->num_rows();
   if (n > INT32_MAX) {
     return absl::ResourceExhaustedError(absl::StrCat("table ", plan.name, ": more than 2^31 rows"));
   }
@@ -69,29 +97,38 @@ absl::StatusOr<std::shared_ptr<const TableSnapshot>> TableSnapshot::Build(const 
   std::vector<int32_t> kept;
   if (table->int_key_) {
     std::vector<std::optional<int64_t>> keys(n);
-    VisitIntegers(
-        *rows->column_data(static_cast<int>(plan.key[0])), [&](int64_t i, int64_t key) { keys[i] = key; },
-        [](int64_t) {});
+    int64_t first = 0;
+    for (const Batch& piece : pieces) {
+      VisitIntegers(
+          *piece->column_data(static_cast<int>(plan.key[0])), [&](int64_t i, int64_t key) { keys[first + i] = key; },
+          [](int64_t) {});
+      first += piece->num_rows();
+    }
     absl::flat_hash_map<int64_t, int32_t> last;
     kept = LastRows(
         n, deleted, [&](int64_t i) { return keys[i]; }, &last);
     table->by_int_.reserve(kept.size());
     for (size_t i = 0; i < kept.size(); ++i) table->by_int_.emplace(*keys[kept[i]], static_cast<int32_t>(i));
   } else {
-    const std::vector<uint8_t> nulls = NullRows(*rows, plan.key);
-    EncodedKeys keys;
-    TM_RETURN_IF_ERROR(EncodeKeys(*rows, plan.key, &keys));
+    std::vector<EncodedKeys> encoded(pieces.size());
+    std::vector<std::optional<absl::string_view>> keys;
+    keys.reserve(n);
+    for (size_t p = 0; p < pieces.size(); ++p) {
+      const std::vector<uint8_t> nulls = NullRows(*pieces[p], plan.key);
+      TM_RETURN_IF_ERROR(EncodeKeys(*pieces[p], plan.key, &encoded[p]));
+      for (size_t i = 0; i < nulls.size(); ++i) {
+        keys.push_back(nulls[i] ? std::nullopt : std::optional<absl::string_view>(Abseil(encoded[p][i])));
+      }
+    }
     absl::flat_hash_map<absl::string_view, int32_t> last;
-    const auto key_of = [&](int64_t i) {
-      return nulls[i] ? std::nullopt : std::optional<absl::string_view>(Abseil(keys[i]));
-    };
-    kept = LastRows(n, deleted, key_of, &last);
+    kept = LastRows(
+        n, deleted, [&](int64_t i) { return keys[i]; }, &last);
     table->by_encoded_.reserve(kept.size());
     for (size_t i = 0; i < kept.size(); ++i) {
-      table->by_encoded_.emplace(std::string(keys[kept[i]]), static_cast<int32_t>(i));
+      table->by_encoded_.emplace(std::string(*keys[kept[i]]), static_cast<int32_t>(i));
     }
   }
-  table->rows_ = static_cast<int64_t>(kept.size()) == n ? rows : TakeRows(rows, kept);
+  TM_ASSIGN_OR_RETURN(table->rows_, Gather(pieces, kept, n));
   return std::shared_ptr<const TableSnapshot>(std::move(table));
 }
 

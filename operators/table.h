@@ -20,9 +20,11 @@ namespace tidemark {
 // Rows in a batch of the table's columns (no hidden ones), one row a key.
 class TableSnapshot {
  public:
-  // Takes rows in the order they were written: of several with the same key the last one stands; `deleted[i]` != 0
-  // makes row i a tombstone (its non-key columns are ignored). `deleted` may be empty: none is.
-  static absl::StatusOr<std::shared_ptr<const TableSnapshot>> Build(const TablePlan& plan, const Batch& rows,
+  // Takes rows in the order they were written, in one piece or several (one at least): of several with the same key the
+  // last one stands; `deleted[i]` != 0 makes row i of them all a tombstone (its non-key columns are ignored). `deleted`
+  // may be empty: none is. Needs room for the pieces, the snapshot and one column more.
+  static absl::StatusOr<std::shared_ptr<const TableSnapshot>> Build(const TablePlan& plan,
+                                                                    const std::vector<Batch>& pieces,
                                                                     const std::vector<uint8_t>& deleted);
 
   const Batch& rows() const { return rows_; }

@@ -193,7 +193,7 @@ void BM_Join(benchmark::State& state) {
   const Batch rows = arrow::RecordBatch::Make(
       arrow::schema({arrow::field("oid", arrow::int64()), arrow::field("name", arrow::utf8())}), 9'500,
       {oids.Finish().ValueOrDie(), names.Finish().ValueOrDie()});
-  auto table = TableSnapshot::Build(plan, rows, {}).value();
+  auto table = TableSnapshot::Build(plan, {rows}, {}).value();
   OperatorContext context;
   context.table = [](void* owner, std::string_view) {
     return *static_cast<std::shared_ptr<const TableSnapshot>*>(owner);

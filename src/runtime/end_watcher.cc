@@ -1,9 +1,13 @@
 #include "src/runtime/end_watcher.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include <absl/strings/str_cat.h>
+#include <glog/logging.h>
 
+#include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/plan/custom_operator.h"
 #include "src/runtime/offset_metadata.h"
@@ -14,17 +18,19 @@ namespace {
 
 // No transaction of ours is open for longer; another application's may be.
 constexpr int64_t kTransactionTimeoutUs = 10 * kSecond;
+constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 
 }  // namespace
 
 absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::vector<std::string>& topics,
                                                                     Isolation isolation) const {
-  std::map<TopicPartition, Offset> ends;
+  std::vector<TopicPartition> partitions;
   for (const std::string& topic : topics) {
-    for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) {
-      TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd({topic, p}, isolation));
-      ends[{topic, p}] = end;
-    }
+    for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) partitions.push_back({topic, p});
+  }
+  TM_ASSIGN_OR_RETURN(auto ends, runtime_.kafka->admin().LogEnds(partitions, isolation));
+  for (const TopicPartition& partition : partitions) {
+    if (ends.count(partition) == 0) return absl::UnavailableError("nobody tells the end of " + ToString(partition));
   }
   return ends;
 }
@@ -98,8 +104,12 @@ absl::StatusOr<bool> EndWatcher::Check() {
   if (phase_ == Phase::kSources) {
     TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
     if (total_ < 0) total_ = positions.missing;
-    done_ = total_ - std::min(total_, positions.missing);
-    if (!positions.complete) return false;
+    {
+      const absl::MutexLock lock(&mutex_);
+      progress_.total = total_;
+      progress_.done = total_ - std::min(total_, positions.missing);
+    }
+    if (!positions.complete) return WaitFor(positions.missing > 0 ? "" : "the sources' tasks to commit");
     if (close_windows_ && positions.max_time > kMinTime) {
       close_to_ = positions.max_time + WindowHorizonUs();
       runtime_.control->close_to = close_to_.us;
@@ -108,7 +118,9 @@ absl::StatusOr<bool> EndWatcher::Check() {
   }
   if (phase_ == Phase::kClosing) {
     TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
-    if (!positions.complete || (close_to_ > kMinTime && positions.min_floor < close_to_)) return false;
+    if (!positions.complete || (close_to_ > kMinTime && positions.min_floor < close_to_)) {
+      return WaitFor("windows to close");
+    }
     phase_ = Phase::kStages;
   }
   while (phase_ == Phase::kStages) {
@@ -120,7 +132,10 @@ absl::StatusOr<bool> EndWatcher::Check() {
     TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_), Isolation::kReadUncommitted));
     if (!ends.empty()) {
       TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, ends));
-      if (!positions.complete) return false;
+      if (!positions.complete) {
+        return WaitFor(absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", positions.missing,
+                                    " records between stages"));
+      }
     }
     ++stage_;
   }
@@ -128,9 +143,13 @@ absl::StatusOr<bool> EndWatcher::Check() {
     for (const Edge& edge : runtime_.plan->edges) {
       if (edge.to_sink < 0) continue;
       const SinkPlan& sink = runtime_.plan->sinks[static_cast<size_t>(edge.to_sink)];
-      TM_ASSIGN_OR_RETURN(const auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
+      TM_ASSIGN_OR_RETURN(auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
+      // A sink has nothing to confirm of a partition that never held a record.
+      std::erase_if(ends, [](const auto& end) { return end.second == 0; });
       TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.name), ends));
-      if (!positions.complete) return false;
+      if (!positions.complete) {
+        return WaitFor(absl::StrCat("sink ", sink.name, ": ", positions.missing, " records of its feed"), sink.name);
+      }
     }
     TM_ASSIGN_OR_RETURN(written_, EndsOf(OutputTopics(), Isolation::kReadUncommitted));
     visible_by_us_ = runtime_.clock->MonotonicUs() + kTransactionTimeoutUs;
@@ -140,10 +159,38 @@ absl::StatusOr<bool> EndWatcher::Check() {
     TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(OutputTopics(), Isolation::kReadCommitted));
     const bool visible = std::all_of(written_.begin(), written_.end(),
                                      [&](const auto& end) { return stable.at(end.first) >= end.second; });
-    if (!visible && runtime_.clock->MonotonicUs() < visible_by_us_) return false;
+    if (!visible && runtime_.clock->MonotonicUs() < visible_by_us_) {
+      return WaitFor("the last transactions to show in the sinks' topics");
+    }
     phase_ = Phase::kDone;
   }
   return phase_ == Phase::kDone;
+}
+
+bool EndWatcher::WaitFor(std::string what, std::string sink) {
+  const absl::MutexLock lock(&mutex_);
+  progress_.waits_for = std::move(what);
+  progress_.sink = std::move(sink);
+  return false;
+}
+
+absl::Status EndWatcher::Step() {
+  const absl::StatusOr<bool> finished = done() ? true : Check();
+  if (ActionFor(finished.status()) == Action::kRetry) {
+    LOG_EVERY_N(WARNING, 20) << "looking whether the end is reached: " << finished.status().message();
+    WaitFor("Kafka");
+  } else if (!finished.ok()) {
+    return finished.status();
+  } else if (*finished) {
+    done_.store(true, std::memory_order_release);
+  }
+  std::this_thread::sleep_for(kBetweenLooks);
+  return absl::OkStatus();
+}
+
+EndProgress EndWatcher::progress() const {
+  const absl::MutexLock lock(&mutex_);
+  return progress_;
 }
 
 }  // namespace tidemark

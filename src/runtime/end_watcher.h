@@ -14,20 +14,30 @@
 // The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that
 // same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows.
 //
-// Called now and then by the main thread; each call makes a few requests.
+// Runs on a thread of its own: each look makes requests, which wait where brokers are away.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <string>
 #include <vector>
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 
 #include "src/base/time.h"
 #include "src/runtime/runtime.h"
 
 namespace tidemark {
+
+// How far a run to the end is.
+struct EndProgress {
+  Offset done = 0, total = 0;  // source records committed since the start, and in all
+  std::string waits_for;       // "sink lake: 12 records of its feed"; "" while source records are left
+  std::string sink;            // the one it waits for
+};
 
 class EndWatcher {
  public:
@@ -37,10 +47,12 @@ class EndWatcher {
   absl::Status TakeEnds();
   // True when everything is done. Moves RunControl::close_to and ::flush_sinks forward.
   absl::StatusOr<bool> Check();
+  // Check, then a short wait: a turn of the watcher's thread. Brokers that are away are waited for.
+  absl::Status Step();
 
-  // For progress: source records committed since the start, and in all.
-  Offset done() const { return done_; }
-  Offset total() const { return std::max<Offset>(total_, 0); }
+  // Any thread.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  EndProgress progress() const;
 
  private:
   enum class Phase { kSources, kClosing, kStages, kSinks, kVisible, kDone };
@@ -57,6 +69,8 @@ class EndWatcher {
   std::vector<std::string> InputsOf(size_t stage) const;
   std::vector<std::string> OutputTopics() const;
   int64_t WindowHorizonUs() const;
+  // False, as an answer of Check: what isn't complete yet is told to progress().
+  bool WaitFor(std::string what, std::string sink = "");
 
   const Runtime& runtime_;
   const bool close_windows_;
@@ -66,7 +80,10 @@ class EndWatcher {
   EventTime close_to_ = kMinTime;
   std::map<TopicPartition, Offset> written_;  // their ends, taken when all the rest was done
   int64_t visible_by_us_ = 0;                 // monotonic
-  Offset done_ = 0, total_ = -1;  // -1: not looked yet
+  Offset total_ = -1;                         // source records that were missing at the first look; -1: not looked yet
+  std::atomic<bool> done_{false};
+  mutable absl::Mutex mutex_;
+  EndProgress progress_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidemark

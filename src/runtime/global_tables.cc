@@ -1,97 +1,95 @@
 #include "src/runtime/global_tables.h"
 
+#include <utility>
+
 #include <glog/logging.h>
 
-#include <arrow/array/concatenate.h>
-#include <arrow/table.h>
+#include <arrow/record_batch.h>
 
+#include "src/base/action.h"
+#include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/codec/json_decoder.h"
 
 namespace tidemark {
 
-// A table that lives in a topic: its reader, and all rows read so far.
+// Making a version takes this share of the time at most.
+constexpr int64_t kPublishShare = 10;
+
+// A table that lives in a topic, with all rows read so far.
 struct GlobalTables::TopicTable {
   const TablePlan* plan = nullptr;
-  std::unique_ptr<Consumer> reader;
-  std::map<TopicPartition, Offset> target;  // partitions still to be read to their end at start
-  std::vector<Batch> rows;                  // in the order they were read; the first is the last snapshot's
+  std::vector<Batch> rows;  // in the order they were read; the first is the last snapshot's
   std::vector<uint8_t> deleted;
   bool changed = false;
+  int64_t publish_at_us = 0;  // monotonic; the next version is made then at the earliest
   int64_t bad = 0;
 };
 
 GlobalTables::GlobalTables(const Plan& plan, KafkaClient* kafka) : plan_(plan), kafka_(kafka) {}
 GlobalTables::~GlobalTables() = default;
 
-namespace {
-
-absl::StatusOr<Batch> Concatenate(const std::vector<Batch>& batches) {
-  if (batches.size() == 1) return batches.front();
-  TM_ASSIGN_OR_RETURN(const std::shared_ptr<arrow::Table> table,
-                      FromArrow(arrow::Table::FromRecordBatches(batches), "table rows"));
-  TM_ASSIGN_OR_RETURN(Batch joined, FromArrow(table->CombineChunksToBatch(), "table rows"));
-  return joined;
-}
-
-}  // namespace
-
-absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions) {
+absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions,
+                                const std::function<bool()>& stopped) {
   for (const TablePlan& table : plan_.tables) {
+    if (stopped()) return absl::CancelledError("told to stop while loading tables");
     if (table.topic.empty()) {
       TM_ASSIGN_OR_RETURN(const Batch rows, ReadTableFile(table));
-      TM_ASSIGN_OR_RETURN(auto snapshot, TableSnapshot::Build(table, rows, {}));
+      TM_ASSIGN_OR_RETURN(auto snapshot, TableSnapshot::Build(table, {rows}, {}));
       Set(table.name, std::move(snapshot));
-      continue;
+    } else {
+      TM_RETURN_IF_ERROR(Annotate(Begin(table, partitions.at(table.topic)), "loading table " + table.name));
     }
-    auto topic = std::make_unique<TopicTable>();
-    topic->plan = &table;
-    TM_ASSIGN_OR_RETURN(topic->reader, kafka_->NewConsumer({.client_id = plan_.name + "-table-" + table.name}));
-    std::vector<std::pair<TopicPartition, Offset>> positions;
-    for (int32_t p = 0; p < partitions.at(table.topic); ++p) {
-      const TopicPartition partition{table.topic, p};
-      TM_ASSIGN_OR_RETURN(const Offset end, kafka_->admin().LogEnd(partition, Isolation::kReadCommitted));
-      TM_ASSIGN_OR_RETURN(const Offset start, kafka_->admin().LogStart(partition));
-      if (end > start) topic->target[partition] = end;
-      positions.emplace_back(partition, start);
-    }
-    TM_RETURN_IF_ERROR(topic->reader->Assign(positions));
-    TM_RETURN_IF_ERROR(Annotate(ReadToEnd(*topic), "loading table " + table.name));
-    topic->changed = true;
-    TM_RETURN_IF_ERROR(Annotate(Publish(*topic), "loading table " + table.name));
-    topic_tables_.push_back(std::move(topic));
+  }
+  if (topic_tables_.empty()) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(reader_, kafka_->NewConsumer({.client_id = plan_.name + "-tables"}));
+  TM_RETURN_IF_ERROR(reader_->Assign({starts_.begin(), starts_.end()}));
+  TM_RETURN_IF_ERROR(ReadToEnd(stopped));
+  for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
+    table->changed = true;
+    TM_RETURN_IF_ERROR(Annotate(Publish(*table), "loading table " + table->plan->name));
   }
   return absl::OkStatus();
 }
 
-absl::Status GlobalTables::ReadToEnd(TopicTable& table) {
-  while (!table.target.empty()) {
-    TM_ASSIGN_OR_RETURN(PollResult polled, table.reader->Poll(kSecond / 10, 50'000));
-    TM_RETURN_IF_ERROR(Take(table, std::move(polled)));
+absl::Status GlobalTables::Begin(const TablePlan& plan, int32_t partitions) {
+  topic_tables_.push_back(std::make_unique<TopicTable>());
+  topic_tables_.back()->plan = &plan;
+  std::vector<TopicPartition> all;
+  for (int32_t p = 0; p < partitions; ++p) all.push_back({plan.topic, p});
+  TM_ASSIGN_OR_RETURN(const auto ends, kafka_->admin().LogEnds(all, Isolation::kReadCommitted));
+  TM_ASSIGN_OR_RETURN(const auto starts, kafka_->admin().LogStarts(all));
+  for (const TopicPartition& partition : all) {
+    const auto end = ends.find(partition), start = starts.find(partition);
+    if (end == ends.end() || start == starts.end()) {
+      return absl::UnavailableError("nobody tells the range of " + ToString(partition));
+    }
+    starts_[partition] = start->second;
+    if (end->second > start->second) target_[partition] = end->second;
   }
   return absl::OkStatus();
 }
 
-absl::Status GlobalTables::Take(TopicTable& table, PollResult polled) {
+absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
+  while (!target_.empty()) {
+    if (stopped()) return absl::CancelledError("told to stop while loading tables");
+    absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 10, 50'000);
+    if (!polled.ok()) return Annotate(polled.status(), "loading tables");
+    TM_RETURN_IF_ERROR(Take(*std::move(polled)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GlobalTables::Take(PollResult polled) {
   const auto reached = [&](const TopicPartition& partition, Offset position) {
-    const auto it = table.target.find(partition);
-    if (it != table.target.end() && position >= it->second) table.target.erase(it);
+    const auto it = target_.find(partition);
+    if (it != target_.end() && position >= it->second) target_.erase(it);
   };
   for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
     if (fetch->records().empty()) continue;
-    std::vector<uint8_t> deleted;
-    std::vector<DecodeError> errors;
-    TM_ASSIGN_OR_RETURN(Batch rows, DecodeTableRecords(*table.plan, *fetch, &deleted, &errors));
-    for (const DecodeError& error : errors) {
-      if (table.bad++ < 10) {
-        LOG(WARNING) << "table " << table.plan->name << ": record " << ToString(fetch->source()) << "@"
-                     << fetch->records()[error.record].offset << " is skipped: " << error.reason;
-      }
-    }
-    if (rows->num_rows() > 0) {
-      table.deleted.insert(table.deleted.end(), deleted.begin(), deleted.end());
-      table.rows.push_back(std::move(rows));
-      table.changed = true;
+    for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
+      if (table->plan->topic != fetch->source().topic) continue;
+      TM_RETURN_IF_ERROR(Annotate(TakeRows(*table, *fetch), "table " + table->plan->name));
     }
     reached(fetch->source(), fetch->records().back().offset + 1);
   }
@@ -99,8 +97,26 @@ absl::Status GlobalTables::Take(TopicTable& table, PollResult polled) {
   return absl::OkStatus();
 }
 
+absl::Status GlobalTables::TakeRows(TopicTable& table, const Fetch& fetch) {
+  std::vector<uint8_t> deleted;
+  std::vector<DecodeError> errors;
+  TM_ASSIGN_OR_RETURN(Batch rows, DecodeTableRecords(*table.plan, fetch, &deleted, &errors));
+  for (const DecodeError& error : errors) {
+    if (table.bad++ < 10) {
+      LOG(WARNING) << "table " << table.plan->name << ": record " << ToString(fetch.source()) << "@"
+                   << fetch.records()[error.record].offset << " is skipped: " << error.reason;
+    }
+  }
+  if (rows->num_rows() == 0) return absl::OkStatus();
+  table.deleted.insert(table.deleted.end(), deleted.begin(), deleted.end());
+  table.rows.push_back(std::move(rows));
+  table.changed = true;
+  return absl::OkStatus();
+}
+
 absl::Status GlobalTables::Publish(TopicTable& table) {
-  if (!table.changed) return absl::OkStatus();
+  const int64_t began = SystemClock()->MonotonicUs();
+  if (!table.changed || began < table.publish_at_us) return absl::OkStatus();
   table.changed = false;
   if (table.rows.empty()) {
     TM_ASSIGN_OR_RETURN(
@@ -109,23 +125,24 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
                   "table rows"));
     table.rows.push_back(std::move(none));
   }
-  TM_ASSIGN_OR_RETURN(const Batch all, Concatenate(table.rows));
-  TM_ASSIGN_OR_RETURN(auto snapshot, TableSnapshot::Build(*table.plan, all, table.deleted));
+  TM_ASSIGN_OR_RETURN(auto snapshot, TableSnapshot::Build(*table.plan, table.rows, table.deleted));
   // What is superseded is let go: the snapshot has one row a key.
   table.rows = {snapshot->rows()};
   table.deleted.assign(static_cast<size_t>(snapshot->rows()->num_rows()), 0);
   Set(table.plan->name, std::move(snapshot));
+  const int64_t ended = SystemClock()->MonotonicUs();
+  table.publish_at_us = ended + (ended - began) * kPublishShare;
   const absl::MutexLock lock(&mutex_);
   bad_records_[table.plan->name] = table.bad;
   return absl::OkStatus();
 }
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
+  absl::StatusOr<PollResult> polled = reader_->Poll(max_wait_us, 50'000);
+  if (ActionFor(polled.status()) == Action::kRetry) return absl::OkStatus();  // the version there is stands
+  if (!polled.ok()) return Annotate(polled.status(), "following tables");
+  TM_RETURN_IF_ERROR(Take(*std::move(polled)));
   for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
-    absl::StatusOr<PollResult> polled = table->reader->Poll(max_wait_us, 50'000);
-    if (absl::IsUnavailable(polled.status())) continue;  // the brokers are away: the version there is stands
-    if (!polled.ok()) return polled.status();
-    TM_RETURN_IF_ERROR(Take(*table, *std::move(polled)));
     TM_RETURN_IF_ERROR(Annotate(Publish(*table), "table " + table->plan->name));
   }
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,8 +27,11 @@ class GlobalTables {
   ~GlobalTables();
 
   // Reads every table to the end it has now. InvalidArgument: a file or a record that doesn't fit its columns.
-  absl::Status Load(const std::map<std::string, int32_t>& partitions);
-  // Reads what has come since, waiting at most `max_wait_us`; swaps versions. Called by one thread.
+  // Cancelled: `stopped` has become true.
+  absl::Status Load(const std::map<std::string, int32_t>& partitions, const std::function<bool()>& stopped);
+  // Reads what has come since, of all tables together, waiting at most `max_wait_us`; swaps versions. A large table's
+  // versions are made less often than its changes come, so that making them takes a tenth of the time at most. Called
+  // by one thread.
   absl::Status Follow(int64_t max_wait_us);
   // False where no table can change (files only).
   bool follows() const { return !topic_tables_.empty(); }
@@ -45,14 +49,19 @@ class GlobalTables {
  private:
   struct TopicTable;
 
-  absl::Status ReadToEnd(TopicTable& table);
-  absl::Status Take(TopicTable& table, PollResult polled);
+  absl::Status Begin(const TablePlan& plan, int32_t partitions);
+  absl::Status ReadToEnd(const std::function<bool()>& stopped);
+  absl::Status Take(PollResult polled);
+  absl::Status TakeRows(TopicTable& table, const Fetch& fetch);
   absl::Status Publish(TopicTable& table);
   void Set(const std::string& name, std::shared_ptr<const TableSnapshot> snapshot);
 
   const Plan& plan_;
   KafkaClient* const kafka_;
-  std::vector<std::unique_ptr<TopicTable>> topic_tables_;  // touched by the loading, then the following thread
+  // Touched by the loading, then the following thread.
+  std::vector<std::unique_ptr<TopicTable>> topic_tables_;
+  std::unique_ptr<Consumer> reader_;  // of all their topics
+  std::map<TopicPartition, Offset> starts_, target_;  // where reading begins; what is still to be read at start
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const TableSnapshot>, std::less<>> current_ ABSL_GUARDED_BY(mutex_);

@@ -263,6 +263,7 @@ Health CheckHealth(const WorkerStatus& status) {
 
 Health CheckReadiness(const WorkerStatus& status) {
   Health health;
+  if (!status.starting.empty()) Find(&health, false, "the worker starts: " + status.starting);
   for (size_t i = 0; i < status.threads.size(); ++i) {
     const ThreadStatus& thread = status.threads[i];
     const std::string name = "stream thread " + ThreadName(i);

@@ -4,11 +4,14 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <optional>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
+#include <absl/synchronization/mutex.h>
 #include <glog/logging.h>
 
 #include "src/base/action.h"
@@ -17,27 +20,23 @@
 #include "src/base/status.h"
 #include "src/http/server.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
+#include "src/runtime/housekeeping.h"
 #include "src/runtime/metrics.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/runtime.h"
-#include "src/runtime/thread_runner.h"
+#include "src/runtime/stop_deadline.h"
+#include "src/runtime/supervisor.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
 
 constexpr int64_t kStepWaitUs = kSecond / 10;
-constexpr int64_t kHousekeepingUs = 5 * kSecond;
-constexpr int64_t kWatchUs = kSecond / 10;
-// A stop waits this long for a database that doesn't answer; what wasn't written is still in the feed.
-constexpr int64_t kPatienceUs = 2 * kSecond;
-// And this long for everything: more than the time-outs of a commit, its abort and the end of a membership together.
-constexpr int64_t kLongestStopUs = 60 * kSecond;
-// A commit that isn't decided after this long won't be any more: the calls' time-outs make 20 s together.
-constexpr int64_t kLongestDecisionUs = 120 * kSecond;
+constexpr int64_t kStartPatienceUs = 30 * kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -59,34 +58,88 @@ void LogKafka(int level, std::string_view text) {
   }
 }
 
+absl::Status Nothing() { return absl::OkStatus(); }
+
 class Worker {
  public:
-  Worker(const Plan& plan, const WorkerOptions& options) : plan_(plan), options_(options) {}
+  Worker(const Plan& plan, const WorkerOptions& options)
+      : plan_(plan),
+        options_(options),
+        deadline_(options.stop_requests),
+        supervisor_(&control_, SystemClock(), options.stop_requests),
+        report_(options.until_end ? options.report : nullptr, options.close_windows) {}
 
   absl::Status Run() {
-    TM_RETURN_IF_ERROR(Prepare());
+    deadline_.Expect("the start", absl::OkStatus(), ExitCode(Ended(/*done=*/false)));
+    if (const absl::Status prepared = Prepare(); !prepared.ok()) {
+      if (!supervisor_.StopRequested()) return prepared;
+      LOG(INFO) << "stopped while starting: " << prepared.message();
+      return Ended(/*done=*/false);
+    }
+    if (supervisor_.StopRequested()) return Ended(/*done=*/false);
     MakeThreads();
-    TM_RETURN_IF_ERROR(StartHttp());
     RunThreads();
-    absl::Status status = Supervise();
-    last_status_ = this->status();
-    StopThreads(&status);
-    Report();
-    runners_.clear();
-    return status;
+    bool done = false;
+    absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
+    if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
+    const WorkerStatus last = this->status();  // before the threads let go of their tasks
+    status = supervisor_.Stop(status, &deadline_, [this] { InterruptSinks(); });
+    if (!status.ok()) return status;
+    report_.Final(last, done);
+    return Ended(done);
   }
 
  private:
+  // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
+  absl::Status Ended(bool done) const {
+    if (done || !options_.until_end) return absl::OkStatus();
+    return absl::CancelledError("told to stop before the end was reached; the next run goes on from the last commit");
+  }
+
+  // Everything that waits for others before the threads run. HTTP comes first, so that a start that takes long answers.
   absl::Status Prepare() {
-    TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(plan_.kafka, LogKafka));
     runtime_.plan = &plan_;
-    runtime_.kafka = kafka_.get();
     runtime_.clock = SystemClock();
     runtime_.control = &control_;
     runtime_.new_identity = RandomIdentity;
     runtime_.options.instance_id = options_.instance_id;
     control_.leave_on_stop = options_.leave_on_stop;
     control_.until_end = options_.until_end;
+    TM_RETURN_IF_ERROR(OpenState());
+    Phase("connects to Kafka");
+    TM_RETURN_IF_ERROR(StartHttp());
+    TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(plan_.kafka, LogKafka));
+    runtime_.kafka = kafka_.get();
+    Phase("looks at its topics");
+    TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
+      TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
+      return absl::OkStatus();
+    }));
+    Phase("loads tables");
+    TM_RETURN_IF_ERROR(Patiently([this] { return LoadTables(); }));
+    runtime_.options.prefetch_bytes =
+        std::min(runtime_.options.prefetch_bytes, plan_.memory_bytes / 32 / ThreadCount());
+    runtime_.options.commit_bytes = std::min(runtime_.options.commit_bytes, plan_.memory_bytes / 32 / ThreadCount());
+    if (options_.until_end) {
+      watcher_.emplace(runtime_, options_.close_windows);
+      TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
+    }
+    return absl::OkStatus();
+  }
+
+  // Brokers that have just started know for a while less than they will: what passes is tried again.
+  absl::Status Patiently(const std::function<absl::Status()>& call) const {
+    const int64_t until = SystemClock()->MonotonicUs() + kStartPatienceUs;
+    while (true) {
+      const absl::Status status = call();
+      if (ActionFor(status) != Action::kRetry || supervisor_.StopRequested()) return status;
+      if (SystemClock()->MonotonicUs() > until) return status;
+      LOG(WARNING) << status.message() << "; trying again";
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
+  }
+
+  absl::Status OpenState() {
     StateOptions state;
     state.application = plan_.name;
     // docs/topology.md, `memory`, says what the rest is for.
@@ -96,20 +149,16 @@ class Worker {
     runtime_.operator_memory = &*operator_memory_;
     TM_ASSIGN_OR_RETURN(state_, StateDir::Open(options_.state_dir, state));
     runtime_.state = state_.get();
-    TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
+    return absl::OkStatus();
+  }
+
+  absl::Status LoadTables() {
     tables_ = std::make_unique<GlobalTables>(plan_, kafka_.get());
-    TM_RETURN_IF_ERROR(tables_->Load(runtime_.partitions));
+    TM_RETURN_IF_ERROR(tables_->Load(runtime_.partitions, [this] { return supervisor_.StopRequested(); }));
     for (const GlobalTables::Status& table : tables_->Describe()) {
       LOG(INFO) << "table " << table.name << ": " << table.rows << " rows";
     }
     runtime_.tables = tables_.get();
-    runtime_.options.prefetch_bytes =
-        std::min(runtime_.options.prefetch_bytes, plan_.memory_bytes / 32 / ThreadCount());
-    runtime_.options.commit_bytes = std::min(runtime_.options.commit_bytes, plan_.memory_bytes / 32 / ThreadCount());
-    if (options_.until_end) {
-      watcher_.emplace(runtime_, options_.close_windows);
-      TM_RETURN_IF_ERROR(watcher_->TakeEnds());
-    }
     return absl::OkStatus();
   }
 
@@ -135,7 +184,7 @@ class Worker {
     return options_.threads > 0 ? options_.threads : std::min<int>(cores, largest);
   }
 
-  // All objects first: the HTTP server reads the lists from threads of its own.
+  // All objects before the first of them runs: from now on HTTP's threads read the lists.
   void MakeThreads() {
     for (int i = 0; i < ThreadCount(); ++i) streams_.push_back(std::make_unique<StreamThread>(runtime_, i));
     for (size_t s = 0; s < plan_.sinks.size(); ++s) {
@@ -151,17 +200,24 @@ class Worker {
       sinks_.push_back(std::make_unique<SinkThread>(runtime_, sink, std::move(feed_sink)));
     }
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
+    housekeeping_.emplace(runtime_, [this] { return status(); });
+    Phase("");
   }
 
   void RunThreads() {
-    for (size_t i = 0; i < streams_.size(); ++i) RunLoopOf(absl::StrCat("stream thread ", i), streams_[i].get());
-    for (const auto& sink : sinks_) RunLoopOf("sink " + sink->status().sink, sink.get());
-    if (tables_->follows()) {
-      RunLoop({"tables", [] { return absl::OkStatus(); }, [this] { return tables_->Follow(kSecond / 2); },
-               [] { return absl::OkStatus(); }});
+    using Work = Supervisor::Work;
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      StreamThread* const stream = streams_[i].get();
+      supervisor_.Run(LoopOf(absl::StrCat("stream thread ", i), stream), Work::kCommits,
+                      [stream] { return stream->deciding_since_us(); });
     }
-    RunLoop({"inputs", [] { return absl::OkStatus(); }, [this] { return ownership_->Step(); },
-             [] { return absl::OkStatus(); }});
+    for (const auto& sink : sinks_) supervisor_.Run(LoopOf("sink " + sink->status().sink, sink.get()), Work::kCommits);
+    if (tables_->follows()) {
+      supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
+    }
+    supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
+    supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
+    if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
   }
 
   // One member is enough for the group to assign anew.
@@ -173,166 +229,55 @@ class Worker {
   }
 
   template <typename Thread>
-  void RunLoopOf(std::string name, Thread* thread) {
-    RunLoop({std::move(name), [thread] { return thread->Start(); }, [thread] { return thread->Step(kStepWaitUs); },
-             [this, thread] { return thread->Stop(control_.leave_on_stop); }});
+  ThreadRunner::Loop LoopOf(std::string name, Thread* thread) {
+    return {std::move(name), [thread] { return thread->Start(); }, [thread] { return thread->Step(kStepWaitUs); },
+            [this, thread] { return thread->Stop(control_.leave_on_stop); }};
   }
 
-  void RunLoop(ThreadRunner::Loop loop) {
-    runners_.push_back(std::make_unique<ThreadRunner>(std::move(loop), &control_.stop));
-  }
-
-  absl::Status Supervise() {
-    int64_t next_watch = 0, next_housekeeping = 0;
-    while (StopRequests() == 0) {
-      for (const auto& runner : runners_) {
-        if (runner->finished()) return runner->status();
-      }
-      const int64_t now = runtime_.clock->MonotonicUs();
-      WatchDecisions(now);
-      if (now >= next_housekeeping) {
-        Housekeep();
-        next_housekeeping = runtime_.clock->MonotonicUs() + kHousekeepingUs;
-      }
-      if (watcher_ && now >= next_watch) {
-        const absl::StatusOr<bool> done = watcher_->Check();
-        if (done.ok() && *done) return absl::OkStatus();
-        if (!done.ok() && !absl::IsUnavailable(done.status())) return done.status();
-        Progress(now);
-        next_watch = runtime_.clock->MonotonicUs() + kWatchUs;
-      }
-      Sleep();
-    }
-    LOG(INFO) << "stopping: committing what is open";
-    return absl::OkStatus();
-  }
-
-  // Gives up where a commit is never decided. Only time that this thread has seen go by counts: in a process that was
-  // frozen every decision looks old.
-  void WatchDecisions(int64_t now) {
-    const int64_t passed = std::min<int64_t>(now - watched_us_, kSecond);
-    watched_us_ = now;
-    decisions_.resize(streams_.size());
-    for (size_t i = 0; i < streams_.size(); ++i) {
-      Decision& decision = decisions_[i];
-      const int64_t since = streams_[i]->deciding_since_us();
-      decision.lasted_us = since > 0 && since == decision.since_us ? decision.lasted_us + passed : 0;
-      decision.since_us = since;
-      if (decision.lasted_us > kLongestDecisionUs) GiveUp(absl::OkStatus(), runners_[i]->name());
-    }
-  }
-
-  // Closes the stores that a rebalance has taken away for good, trims internal topics behind their readers and
-  // refreshes the ends that lag is measured against. Slow calls, so never on a stream thread.
-  void Housekeep() {
-    const WorkerStatus now = status();
-    if (const auto in_use = StoresInUse(now)) state_->CloseAllBut(*in_use);
-    std::map<TopicPartition, Offset> trims, ends;
-    const auto add_end = [&](const TopicPartition& partition) {
-      const absl::StatusOr<Offset> end = kafka_->admin().LogEnd(partition, Isolation::kReadCommitted);
-      if (end.ok()) ends[partition] = *end;
-    };
-    for (const ThreadStatus& thread : now.threads) {
-      for (const auto& [partition, offset] : thread.trims) trims[partition] = offset;
-      for (const TaskStatus& task : thread.tasks) {
-        for (const auto& [partition, position] : task.positions) add_end(partition);
-      }
-    }
-    for (const SinkStatus& sink : now.sinks) {
-      for (const auto& [partition, offset] : sink.trims) trims[partition] = offset;
-      for (const auto& [partition, position] : sink.positions) add_end(partition);
-    }
-    std::vector<std::pair<TopicPartition, Offset>> fresh;
-    for (const auto& [partition, offset] : trims) {
-      if (trimmed_[partition] < offset) fresh.emplace_back(partition, offset);
-    }
-    if (!fresh.empty()) {
-      const absl::Status trimmed = kafka_->admin().DeleteRecords(fresh);
-      if (trimmed.ok()) {
-        for (const auto& [partition, offset] : fresh) trimmed_[partition] = offset;
-      } else {
-        LOG_EVERY_N(WARNING, 20) << "trimming internal topics: " << trimmed;
-      }
-    }
-    const absl::MutexLock lock(&mutex_);
-    ends_ = std::move(ends);
-  }
-
-  void Progress(int64_t now) {
-    if (!options_.report || now < next_report_us_) return;
-    next_report_us_ = now + kSecond;
-    if (first_report_us_ == 0) first_report_us_ = now;
-    const double seconds = static_cast<double>(now - first_report_us_) / kSecond;
-    options_.report(absl::StrFormat("progress %d of %d records, %.0f records/s", watcher_->done(), watcher_->total(),
-                                    seconds > 0 ? static_cast<double>(watcher_->done()) / seconds : 0.0));
-  }
-
-  void Report() {
-    if (!options_.report || !options_.until_end) return;
-    int64_t open = 0;
-    for (const auto& [step, ledger] : SumLedger(last_status_.value_or(status()))) {
-      options_.report(LedgerLine(step, ledger));
-      open += ledger.open;
-    }
-    if (open > 0) {
-      options_.report(absl::StrCat("open windows hold ", open,
-                                   " (row, window) pairs: they stay in state, and a later run "
-                                   "goes on with them; --close_windows closes them"));
-    } else if (options_.close_windows) {
-      options_.report("all windows are closed: data for them that comes later will be late");
-    }
-  }
-
-  WorkerStatus status() const {
-    WorkerStatus status;
-    status.application = plan_.name;
-    status.instance_id = options_.instance_id;
-    status.monotonic_us = SystemClock()->MonotonicUs();
-    status.wall_us = SystemClock()->WallUs();
-    for (const auto& stream : streams_) status.threads.push_back(stream->status());
-    for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
-    if (tables_ != nullptr) status.tables = tables_->Describe();
-    if (ownership_) status.ownership = ownership_->status();
-    const absl::MutexLock lock(&mutex_);
-    status.ends = ends_;
-    return status;
-  }
-
-  // Returns when all have ended. A process that ends instead leaves what is open to the brokers' fencing.
-  void StopThreads(absl::Status* status) {
-    control_.stop = true;
-    const int64_t began = runtime_.clock->MonotonicUs();
-    for (const auto& runner : runners_) {
-      while (!runner->finished()) {
-        const int64_t waited = runtime_.clock->MonotonicUs() - began;
-        if (StopRequests() >= 2) std::_Exit(ExitCode(*status));
-        if (waited > kLongestStopUs) GiveUp(*status, runner->name());
-        if (waited > kPatienceUs) InterruptSinks();
-        Sleep();
-      }
-      if (status->ok()) *status = runner->status();
-    }
-  }
-
-  [[noreturn]] static void GiveUp(const absl::Status& status, const std::string& thread) {
-    LOG(ERROR) << thread << " doesn't come back from a call; the process ends as after a crash, state is intact";
-    if (!status.ok()) LOG(ERROR) << status.message();
-    google::FlushLogFiles(google::INFO);
-    std::_Exit(status.ok() ? 1 : ExitCode(status));
+  bool ReachedEnd() {
+    if (!watcher_) return false;
+    if (watcher_->done()) return true;
+    report_.Progress(watcher_->progress(), [this] { return status(); }, SystemClock()->MonotonicUs());
+    return false;
   }
 
   void InterruptSinks() {
     for (const auto& sink : sinks_) sink->Interrupt();
   }
 
-  int StopRequests() const { return options_.stop_requests == nullptr ? 0 : options_.stop_requests->load(); }
-  static void Sleep() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+  void Phase(std::string phase) {
+    const absl::MutexLock lock(&mutex_);
+    phase_ = std::move(phase);
+  }
+
+  // Any thread.
+  WorkerStatus status() const {
+    WorkerStatus status;
+    status.application = plan_.name;
+    status.instance_id = options_.instance_id;
+    status.monotonic_us = SystemClock()->MonotonicUs();
+    status.wall_us = SystemClock()->WallUs();
+    {
+      const absl::MutexLock lock(&mutex_);
+      status.starting = phase_;
+    }
+    if (!status.starting.empty()) return status;  // the lists are being made
+    for (const auto& stream : streams_) status.threads.push_back(stream->status());
+    for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
+    status.tables = tables_->Describe();
+    status.ownership = ownership_->status();
+    status.ends = housekeeping_->ends();
+    return status;
+  }
 
   const Plan& plan_;
   const WorkerOptions& options_;
+  // In the order of their dependence: the last is destroyed first.
+  StopDeadline deadline_;  // until all the rest is gone
+  mutable absl::Mutex mutex_;
+  std::string phase_ ABSL_GUARDED_BY(mutex_);  // of the start; "" once the threads are made
   RunControl control_;
   Runtime runtime_;
-  // In the order of their dependence: the last is destroyed first.
   std::optional<MemoryBudget> operator_memory_;
   std::unique_ptr<KafkaClient> kafka_;
   std::unique_ptr<StateDir> state_;
@@ -341,18 +286,10 @@ class Worker {
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
   std::optional<OwnershipWatch> ownership_;
-  std::vector<std::unique_ptr<ThreadRunner>> runners_;
-  std::unique_ptr<HttpServer> http_;
-  std::map<TopicPartition, Offset> trimmed_;  // main thread
-  std::optional<WorkerStatus> last_status_;   // before the threads let go of their tasks
-  struct Decision {
-    int64_t since_us = 0, lasted_us = 0;
-  };
-  std::vector<Decision> decisions_;  // of the stream threads' commits in flight; main thread
-  int64_t watched_us_ = 0;
-  int64_t next_report_us_ = 0, first_report_us_ = 0;
-  mutable absl::Mutex mutex_;
-  std::map<TopicPartition, Offset> ends_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Housekeeping> housekeeping_;
+  Supervisor supervisor_;
+  EndReport report_;
+  std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };
 
 }  // namespace

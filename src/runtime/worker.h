@@ -1,5 +1,5 @@
 // A worker: the process that `tidemark run` is. Wires the real parts - Kafka client, state folder, tables, stream
-// threads, sink threads, HTTP - and drives them until it is told to stop, a thread fails, or --until_end is reached.
+// threads, sink threads, HTTP - and runs them until it is told to stop, a thread fails, or --until_end is reached.
 #pragma once
 
 #include <atomic>
@@ -30,11 +30,12 @@ struct WorkerOptions {
 };
 
 // Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake,
-// nothing was changed. Others: a failure; state is intact and the next start goes on from the last commit.
+// nothing was changed. Cancelled: told to stop before everything was done (until_end). Others: a failure; state is
+// intact and the next start goes on from the last commit.
 //
-// Doesn't return but ends the process, as a crash would, at a second stop request, and where a thread doesn't come back
-// from a call: within a minute of the stop, or within two of the beginning of a commit's decision. All calls have
-// time-outs that are shorter, but client libraries don't always keep them.
+// Doesn't return but ends the process, as a crash would, where a stop isn't over within five seconds
+// (stop_deadline.h). A commit that isn't decided within two minutes is a failure. All calls have time-outs, but some
+// are longer, and client libraries don't always keep them.
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options);
 
 }  // namespace tidemark

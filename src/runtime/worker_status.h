@@ -20,6 +20,7 @@ struct WorkerStatus {
   std::string application;
   std::string instance_id;
   int64_t monotonic_us = 0, wall_us = 0;  // when this was taken
+  std::string starting;                   // what the worker does before its threads run; "" once they do
   std::vector<ThreadStatus> threads;
   std::vector<SinkStatus> sinks;
   std::vector<GlobalTables::Status> tables;

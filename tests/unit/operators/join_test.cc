@@ -24,7 +24,7 @@ std::shared_ptr<const TableSnapshot> Table(const TablePlan& plan, std::string_vi
   const Schema schema = Columns(columns);
   const Batch with_time = ToBatch(schema, HiddenSet(), rows);
   const Batch batch = with_time->RemoveColumn(with_time->num_columns() - 1).ValueOrDie();
-  return TableSnapshot::Build(plan, batch, deleted).value();
+  return TableSnapshot::Build(plan, {batch}, deleted).value();
 }
 
 constexpr std::string_view kLocations = "id int64, name string";
@@ -59,6 +59,31 @@ std::vector<TestRow> Rows() {
 }
 
 TEST(Table, OfSeveralRowsWithOneKeyTheLastStandsAndATombstoneRemoves) { EXPECT_EQ(Locations()->size(), 2); }
+
+TEST(Table, TheRowsOfSeveralPiecesAreOneTableWhereverTheyAreCut) {
+  for (const std::string key : {"id", "name"}) {
+    const TablePlan plan = LocationsPlan(kLocations, {key == "id" ? size_t{0} : size_t{1}});
+    const Batch whole = ToBatch(Columns(kLocations), HiddenSet(),
+                                {{{int64_t{1}, std::string("a")}},
+                                 {{int64_t{2}, std::string("b")}},
+                                 {{int64_t{1}, std::string("a")}},
+                                 {{int64_t{3}, std::string("c")}},
+                                 {{int64_t{2}, std::string("b")}}})
+                            ->RemoveColumn(2)
+                            .ValueOrDie();
+    const std::vector<uint8_t> deleted = {0, 0, 0, 0, 1};
+    const auto expected = TableSnapshot::Build(plan, {whole}, deleted).value();
+    EXPECT_EQ(expected->size(), 2);
+    for (int64_t first = 0; first <= 5; ++first) {
+      for (int64_t second = first; second <= 5; ++second) {
+        const auto table = TableSnapshot::Build(
+            plan, {whole->Slice(0, first), whole->Slice(first, second - first), whole->Slice(second)}, deleted);
+        ASSERT_TRUE(table.ok()) << table.status();
+        EXPECT_TRUE((*table)->rows()->Equals(*expected->rows())) << key << " " << first << " " << second;
+      }
+    }
+  }
+}
 
 TEST(Join, InnerDropsRowsWithoutAMatchAndSendsThemToTheirTopic) {
   Harness h(JoinNode(false), {{"locations", Locations()}});

@@ -1,0 +1,78 @@
+#include "src/runtime/housekeeping.h"
+
+#include <chrono>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <glog/logging.h>
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kEveryUs = 5 * kSecond;
+constexpr auto kWait = std::chrono::milliseconds(50);
+
+}  // namespace
+
+absl::Status Housekeeping::Step() {
+  if (runtime_.clock->MonotonicUs() < next_us_) {
+    std::this_thread::sleep_for(kWait);
+    return absl::OkStatus();
+  }
+  const WorkerStatus now = look_();
+  // First, as a trim that is late may cut off a new owner of the partition, who restores from it.
+  Trim(now);
+  if (const auto in_use = StoresInUse(now)) runtime_.state->CloseAllBut(*in_use);
+  FindEnds(now);
+  next_us_ = runtime_.clock->MonotonicUs() + kEveryUs;
+  return absl::OkStatus();
+}
+
+void Housekeeping::Trim(const WorkerStatus& now) {
+  std::map<TopicPartition, Offset> trims;
+  for (const ThreadStatus& thread : now.threads) trims.insert(thread.trims.begin(), thread.trims.end());
+  for (const SinkStatus& sink : now.sinks) trims.insert(sink.trims.begin(), sink.trims.end());
+  std::vector<std::pair<TopicPartition, Offset>> fresh;
+  for (const auto& [partition, offset] : trims) {
+    if (trimmed_[partition] < offset) fresh.emplace_back(partition, offset);
+  }
+  if (fresh.empty()) return;
+  const absl::Status trimmed = runtime_.kafka->admin().DeleteRecords(fresh);
+  if (trimmed.ok()) {
+    for (const auto& [partition, offset] : fresh) trimmed_[partition] = offset;
+  } else {
+    LOG_EVERY_N(WARNING, 20) << "trimming internal topics: " << trimmed;
+  }
+}
+
+void Housekeeping::FindEnds(const WorkerStatus& now) {
+  std::set<TopicPartition> read;
+  for (const ThreadStatus& thread : now.threads) {
+    for (const TaskStatus& task : thread.tasks) {
+      for (const auto& [partition, position] : task.positions) read.insert(partition);
+    }
+  }
+  for (const SinkStatus& sink : now.sinks) {
+    for (const auto& [partition, position] : sink.positions) read.insert(partition);
+  }
+  if (runtime_.control->stop) return;
+  absl::StatusOr<std::map<TopicPartition, Offset>> asked =
+      runtime_.kafka->admin().LogEnds({read.begin(), read.end()}, Isolation::kReadCommitted);
+  std::map<TopicPartition, Offset> ends;
+  if (asked.ok()) ends = *std::move(asked);
+  const absl::MutexLock lock(&mutex_);
+  // What is known of a partition that couldn't be asked about stands: lag mustn't vanish while brokers are away.
+  for (const auto& [partition, end] : ends_) {
+    if (read.count(partition) > 0) ends.try_emplace(partition, end);
+  }
+  ends_ = std::move(ends);
+}
+
+std::map<TopicPartition, Offset> Housekeeping::ends() const {
+  const absl::MutexLock lock(&mutex_);
+  return ends_;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,45 @@
+// What a worker does beside its data path, every few seconds: closes the stores that a rebalance has taken away for
+// good, trims internal topics behind their readers, and asks for the ends that lag is measured against. Slow calls all,
+// so they have a thread of their own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include "src/base/record.h"
+#include "src/runtime/runtime.h"
+#include "src/runtime/worker_status.h"
+
+namespace tidemark {
+
+class Housekeeping {
+ public:
+  // `look` tells what the worker does now.
+  Housekeeping(const Runtime& runtime, std::function<WorkerStatus()> look)
+      : runtime_(runtime), look_(std::move(look)) {}
+
+  // One round where it is due, else a short wait. Brokers that are away end a round early: the next one tries again.
+  // Always OK.
+  absl::Status Step();
+
+  // The ends (read_committed) found last. Any thread.
+  std::map<TopicPartition, Offset> ends() const;
+
+ private:
+  void Trim(const WorkerStatus& now);
+  void FindEnds(const WorkerStatus& now);
+
+  const Runtime& runtime_;
+  const std::function<WorkerStatus()> look_;
+  int64_t next_us_ = 0;  // monotonic
+  std::map<TopicPartition, Offset> trimmed_;
+  mutable absl::Mutex mutex_;
+  std::map<TopicPartition, Offset> ends_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tidemark

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""SIGTERM while the brokers are away: whatever the worker is in the middle of, it has ended five seconds later, and what
+it hadn't committed is processed again, once."""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import topics
+from case import HtxTest, main
+from stack import wait_for
+
+STOP_SECONDS = 5
+PARTITIONS = 32
+
+
+class StopWithoutBrokers(HtxTest):
+    records = 20_000
+
+    @classmethod
+    def prepare(cls):
+        cls.stack.generate(cls.records, events_per_second=cls.records / 600, partitions=PARTITIONS)
+
+    def stops_in_time(self, worker):
+        began = time.monotonic()
+        code = worker.stop()
+        self.assertLess(time.monotonic() - began, STOP_SECONDS, worker.seen())
+        # 1 where something that was open could not be given back.
+        self.assertIn(code, (0, 1), worker.seen())
+
+    def without_brokers(self):
+        self.stack.stop_kafka("--kill")
+        self.addCleanup(self.stack.restart_kafka)
+
+    def test_a_worker_that_has_caught_up(self):
+        worker = self.stack.run(self.config("idle"), name="idle")
+        wait_for("the worker", worker.ready, 90, worker.seen)
+        wait_for("it to catch up", lambda: topics.committed(self.stack.brokers, "idle", "detections") ==
+                 topics.ends(self.stack.brokers, "detections"), 60, worker.seen)
+        self.without_brokers()
+        wait_for("it to notice", lambda: "kafka:" in worker.output(), 60, worker.seen)
+        time.sleep(6)  # housekeeping, every five seconds, is in the middle of its calls
+        self.stops_in_time(worker)
+        self.doCleanups()
+        self.completes(self.config("idle"), "idle")
+
+    def test_a_worker_in_the_middle_of_its_backlog(self):
+        worker = self.stack.run(self.config("busy"), name="busy")
+        wait_for("its first commits", lambda: (worker.metric("tidemark_commits_total") or 0) > 0, 90, worker.seen)
+        self.without_brokers()
+        self.stops_in_time(worker)
+        self.doCleanups()
+        self.completes(self.config("busy"), "busy")
+
+    def test_a_worker_that_starts(self):
+        self.without_brokers()
+        worker = self.stack.run(self.config("starting"), name="starting")
+        wait_for("it to answer before it has a broker",
+                 lambda: (worker.state_dir / "http_address").exists() and worker.http("/healthz") == "ok\n", 30, worker.seen)
+        self.stops_in_time(worker)
+
+
+if __name__ == "__main__":
+    main()
