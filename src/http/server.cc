@@ -1,9 +1,13 @@
 #include "src/http/server.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include <absl/strings/numbers.h>
@@ -12,14 +16,14 @@
 #include <glog/logging.h>
 #include <httplib.h>
 
+#include "src/http/connections.h"
+
 namespace tidemark {
 namespace {
 
 constexpr char kDefaultHost[] = "127.0.0.1";
 constexpr int kDefaultPort = 9464;
-constexpr size_t kThreads = 4;
-// Bounds how long a silent client can hold a thread, and with it the destructor.
-constexpr time_t kClientTimeoutS = 2;
+constexpr int kBacklog = 128;
 
 struct HostPort {
   std::string host;
@@ -55,35 +59,58 @@ void ExclusivePort(socket_t socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
 }
 
-class HttpLibServer final : public HttpServer {
+// A request that has been read, and the response as it is written.
+class Exchange final : public httplib::Stream {
+ public:
+  explicit Exchange(const std::string& request) : request_(request) {}
+
+  bool is_readable() const override { return read_ < request_.size(); }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* to, size_t size) override {
+    const size_t count = std::min(size, request_.size() - read_);
+    std::memcpy(to, request_.data() + read_, count);
+    read_ += count;
+    return static_cast<ssize_t>(count);
+  }
+  ssize_t write(const char* from, size_t size) override {
+    response_.append(from, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return INVALID_SOCKET; }
+
+  std::string TakeResponse() { return std::move(response_); }
+
+ private:
+  const std::string& request_;
+  size_t read_ = 0;
+  std::string response_;
+};
+
+// The library binds, reads requests and writes responses. Its own loop gives each connection a thread until its client
+// has spoken, so that a few idle ones keep it from answering; ours is in connections.h.
+class HttpLibServer final : public HttpServer, private httplib::Server {
  public:
   explicit HttpLibServer(HttpHandlers handlers) : handlers_(std::move(handlers)) {
-    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    server_.set_socket_options(ExclusivePort);
-    // A connection that is kept alive would keep the destructor waiting for its time-out.
-    server_.set_keep_alive_max_count(1);
-    server_.set_keep_alive_timeout(kClientTimeoutS);
-    server_.set_read_timeout(kClientTimeoutS);
-    server_.set_write_timeout(kClientTimeoutS);
-    server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+    set_socket_options(ExclusivePort);
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       Answer(request, &response);
       return httplib::Server::HandlerResponse::Handled;
     });
   }
 
   ~HttpLibServer() override {
-    if (!thread_.joinable()) return;
-    server_.stop();
-    thread_.join();
+    if (connections_ == nullptr && svr_sock_ != INVALID_SOCKET) ::close(svr_sock_);
   }
 
   // True where the address could be bound; errno says why not (0: the host has no address).
   bool Bind(const std::string& host, int port) {
     errno = 0;
     if (port == 0) {
-      port = server_.bind_to_any_port(host);
+      port = bind_to_any_port(host);
       if (port <= 0) return false;
-    } else if (!server_.bind_to_port(host, port)) {
+    } else if (!bind_to_port(host, port)) {
       return false;
     }
     address_ = ToString(host, port);
@@ -91,9 +118,15 @@ class HttpLibServer final : public HttpServer {
   }
 
   void Serve() {
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    // A stop before the loop runs would be lost.
-    while (!server_.is_running()) std::this_thread::yield();
+    const int listener = svr_sock_;
+    fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
+    ::listen(listener, kBacklog);
+    connections_ = std::make_unique<Connections>(listener, [this](const std::string& head) {
+      Exchange exchange(head);
+      bool closed = false;
+      process_request(exchange, /*close_connection=*/true, closed, nullptr);
+      return exchange.TakeResponse();
+    });
   }
 
   const std::string& address() const override { return address_; }
@@ -120,9 +153,8 @@ class HttpLibServer final : public HttpServer {
   }
 
   const HttpHandlers handlers_;
-  httplib::Server server_;
   std::string address_;
-  std::thread thread_;
+  std::unique_ptr<Connections> connections_;  // last: its thread calls all of the above
 };
 
 }  // namespace

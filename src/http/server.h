@@ -1,4 +1,5 @@
-// A small HTTP server for metrics and health checks: GET only, plain text, threads of its own.
+// A small HTTP server for metrics and health checks: GET only, plain text, a thread of its own. However many clients
+// idle or are slow, the others are answered at once.
 #pragma once
 
 #include <functional>
@@ -16,7 +17,7 @@ struct HttpResponse {
   std::string body;
 };
 
-// Handlers are called from the server's threads, several at a time.
+// Handlers are called from the server's thread, one at a time, and must not wait for others.
 using HttpHandlers = std::map<std::string, std::function<HttpResponse()>>;
 
 class HttpServer {

@@ -1,9 +1,15 @@
 // The HTTP server on loopback sockets: what it answers, and that a port is never shared.
 #include "src/http/server.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -80,6 +86,66 @@ TEST_F(HttpServerTest, ThePortIsFreeAgainAfterTheServerIsGone) {
   const auto second = HttpServer::Start(address, Hello());
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->address(), address);
+}
+
+// Sockets that are connected and say no more than `words`.
+class IdleClients {
+ public:
+  IdleClients(int port, int count, const std::string& words) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < count; ++i) {
+      sockets_.push_back(socket(AF_INET, SOCK_STREAM, 0));
+      EXPECT_EQ(connect(sockets_.back(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+      EXPECT_EQ(send(sockets_.back(), words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
+    }
+  }
+  ~IdleClients() {
+    for (const int s : sockets_) close(s);
+  }
+
+ private:
+  std::vector<int> sockets_;
+};
+
+TEST_F(HttpServerTest, AProbeIsAnsweredAtOnceHoweverManyConnectionsIdle) {
+  const int port = PortOf(server_->address());
+  // More than are kept, silent or in the middle of a word.
+  const IdleClients silent(port, 64, ""), slow(port, 64, "GET /hel"), many(port, 300, "");
+  for (int i = 0; i < 10; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    const auto answer = client().Get("/hello");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(500));
+  }
+}
+
+TEST_F(HttpServerTest, ARequestThatComesInPiecesIsAnsweredWhenItIsWhole) {
+  const int port = PortOf(server_->address());
+  httplib::Client slow("127.0.0.1", port);
+  const httplib::Headers headers = {{"X-Long", std::string(8'000, 'x')}};
+  const auto answer = slow.Get("/hello", headers);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "hello\n");
+}
+
+TEST_F(HttpServerTest, ABodyThatNobodyWantsDoesNotCostTheClientItsAnswer) {
+  const auto answer = client().Post("/hello", std::string(1 << 20, 'x'), "text/plain");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 405);
+}
+
+TEST(HttpServerAnswer, ALongOneArrivesWhole) {
+  HttpHandlers handlers;
+  handlers["/long"] = [] { return HttpResponse{200, "text/plain", std::string(8 << 20, 'm')}; };
+  const auto server = HttpServer::Start("127.0.0.1:0", std::move(handlers));
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto answer = httplib::Client("127.0.0.1", PortOf((*server)->address())).Get("/long");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body.size(), size_t{8} << 20);
 }
 
 TEST(HttpServerStart, WithoutAnAddressTwoServersRunSideBySide) {
