@@ -7,6 +7,7 @@
 #include <absl/strings/str_format.h>
 #include <gflags/gflags.h>
 
+#include "src/base/status.h"
 #include "src/base/suggest.h"
 
 DEFINE_string(config, "", "the topology's YAML file");
@@ -56,6 +57,24 @@ std::vector<std::string> FlagNames(const Command& command) {
   std::vector<std::string> names;
   for (const std::string& flag : command.flags) names.push_back("--" + flag);
   return names;
+}
+
+bool HasFlag(const Command& command, const std::string& flag) {
+  return std::find(command.flags.begin(), command.flags.end(), flag) != command.flags.end();
+}
+
+// What a word that is no flag was meant to be, where the command takes none.
+absl::Status CheckArgument(const Command& command, const std::string& before, const std::string& word) {
+  if (!command.arguments.empty()) return absl::OkStatus();
+  std::string advice;
+  if (word.size() > 1 && word[0] == '-') {
+    advice = ": flags begin with two dashes, `--" + word.substr(1) + "`";
+  } else if (before.rfind("--", 0) == 0 && before.find('=') == std::string::npos) {
+    advice = absl::StrCat(": a switch takes its value after an equals sign, `", before, "=", word, "`");
+  } else if (HasFlag(command, "config")) {
+    advice = ": the topology's file is named by `--config " + word + "`";
+  }
+  return absl::InvalidArgumentError(absl::StrCat("tidemark ", command.name, " takes no '", word, "'", advice));
 }
 
 }  // namespace
@@ -110,13 +129,14 @@ absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
       return line;
     }
     if (word.rfind("--", 0) != 0) {
+      TM_RETURN_IF_ERROR(CheckArgument(*line.command, argv[i - 1], word));
       line.arguments.push_back(word);
       continue;
     }
     const size_t equals = word.find('=');
     std::string flag = word.substr(2, equals == std::string::npos ? std::string::npos : equals - 2);
     std::replace(flag.begin(), flag.end(), '-', '_');
-    if (std::find(line.command->flags.begin(), line.command->flags.end(), flag) == line.command->flags.end()) {
+    if (!HasFlag(*line.command, flag)) {
       return absl::InvalidArgumentError(absl::StrCat("tidemark ", name, " has no flag '", word, "'",
                                                      DidYouMean("--" + flag, FlagNames(*line.command))));
     }

@@ -7,6 +7,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <arrow/util/utf8.h>
 #include <glog/logging.h>
 
 namespace tidemark {
@@ -14,7 +15,9 @@ namespace {
 
 constexpr const char* kLevels[] = {"info", "warning", "error", "fatal"};
 
+// Messages quote records, which may hold any bytes: of text that isn't UTF-8 each strange byte is replaced.
 std::string JsonString(std::string_view text) {
+  const bool utf8 = arrow::util::ValidateUTF8(text);
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -22,6 +25,8 @@ std::string JsonString(std::string_view text) {
       out += c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
       absl::StrAppendFormat(&out, "\\u%04x", static_cast<int>(c));
+    } else if (!utf8 && static_cast<unsigned char>(c) >= 0x80) {
+      out += "\xEF\xBF\xBD";
     } else {
       out += c;
     }
@@ -89,6 +94,16 @@ absl::Status StartLogging(std::string_view format) {
     google::SetLogDestination(severity, "");
   google::AddLogSink(new StderrSink(format == "json"));  // lives as long as the process
   return absl::OkStatus();
+}
+
+void SayFatal(const absl::Status& status, std::string_view format) {
+  if (format == "json" && !google::IsGoogleLoggingInitialized()) (void)StartLogging(format);
+  if (google::IsGoogleLoggingInitialized()) {
+    LOG(ERROR) << status.message();
+    return;
+  }
+  const std::string text = absl::StrCat("tidemark: ", MaskPasswords(std::string(status.message())), "\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 }  // namespace tidemark

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <mutex>
@@ -21,6 +23,7 @@
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
+#include "src/base/suggest.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
 #include "src/cli/generate.h"
@@ -90,6 +93,15 @@ void OnSignal(int) {
   if (++stop_requests >= 2) std::_Exit(1);
 }
 
+// Only for commands that end well when they are told to; the others end at once.
+void HandleSignals() {
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+}
+
+// Each has a consumer and two producers with threads of their own.
+constexpr int kMostThreads = 256;
+
 absl::Status NeedConfig() {
   if (!FLAGS_config.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError("--config is missing: name the topology's YAML file (`tidemark init` writes one)");
@@ -106,11 +118,16 @@ absl::Status Run() {
   if (FLAGS_close_windows && !FLAGS_until_end) {
     return absl::InvalidArgumentError("--close_windows only goes with --until_end");
   }
-  if (FLAGS_threads < 0) return absl::InvalidArgumentError("--threads can't be negative");
+  if (FLAGS_threads < 0 || FLAGS_threads > kMostThreads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads: expected a number from 0 to ", kMostThreads, ", found ", FLAGS_threads));
+  }
+  if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
   const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
   if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  HandleSignals();
   WorkerOptions options;
   options.state_dir = FLAGS_state_dir;
   options.threads = FLAGS_threads;
@@ -150,6 +167,7 @@ absl::Status Generate(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1 || arguments[0] != "htx") {
     return absl::InvalidArgumentError("generate takes the workload's name: tidemark generate htx");
   }
+  HandleSignals();
   GenerateHtxOptions options;
   options.kafka.brokers = FLAGS_brokers;
   options.records = FLAGS_records;
@@ -182,7 +200,9 @@ absl::Status Init() {
   }
   std::ofstream file(FLAGS_output);
   file << StarterTopology();
-  if (!file.flush()) return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " can't be written"));
+  if (!file.flush()) {
+    return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " can't be written: ", std::strerror(errno)));
+  }
   std::cout << "wrote " << FLAGS_output << ": check it with `tidemark validate --config " << FLAGS_output << "`\n";
   return absl::OkStatus();
 }
@@ -191,7 +211,12 @@ absl::Status Help(const std::vector<std::string>& arguments) {
   const Command* command = nullptr;
   if (!arguments.empty()) {
     command = FindCommand(arguments[0]);
-    if (command == nullptr) return absl::InvalidArgumentError(absl::StrCat("unknown command '", arguments[0], "'"));
+    if (command == nullptr) {
+      std::vector<std::string> names;
+      for (const Command& each : Commands()) names.push_back(each.name);
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown command '", arguments[0], "'", DidYouMean(arguments[0], names)));
+    }
   }
   std::cout << HelpText(command);
   return absl::OkStatus();
@@ -202,9 +227,6 @@ absl::Status Dispatch(int argc, char** argv) {
   const std::string& name = line.command->name;
   if (name == "generate") return Generate(line.arguments);
   if (name == "help") return Help(line.arguments);
-  if (!line.arguments.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("tidemark ", name, " takes no '", line.arguments[0], "'"));
-  }
   if (name == "run") return Run();
   if (name == "validate") return Validate();
   if (name == "describe") return Describe();
@@ -216,8 +238,6 @@ absl::Status Dispatch(int argc, char** argv) {
 }  // namespace
 
 int TidemarkMain(int argc, char** argv) {
-  std::signal(SIGINT, OnSignal);
-  std::signal(SIGTERM, OnSignal);
   std::signal(SIGPIPE, SIG_IGN);
   // Columns live for a batch: the one allocator that the rest of the process uses has such memory at hand.
   setenv("ARROW_DEFAULT_MEMORY_POOL", "system", /*overwrite=*/0);
@@ -227,7 +247,7 @@ int TidemarkMain(int argc, char** argv) {
   }
   const absl::Status status = Dispatch(argc, argv);
   FinalizeLakes();
-  if (!status.ok()) std::cerr << "tidemark: " << MaskPasswords(std::string(status.message())) << "\n";
+  if (!status.ok()) SayFatal(status, FLAGS_log_format);
   return ExitCode(status);
 }
 

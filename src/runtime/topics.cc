@@ -4,6 +4,7 @@
 #include <set>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
@@ -11,16 +12,23 @@
 namespace tidemark {
 namespace {
 
-// Collects what is there and what is to be made.
+// Collects what is there, what is to be made, and all that is wrong.
 class Resolver {
  public:
   Resolver(const Plan& plan, Admin& admin) : plan_(plan), admin_(admin) {}
 
   absl::StatusOr<TopicPartitions> Resolve(bool create) {
     TM_RETURN_IF_ERROR(Describe());
-    TM_RETURN_IF_ERROR(CheckInputs());
-    TM_RETURN_IF_ERROR(PlaceStages());
-    TM_RETURN_IF_ERROR(PlaceOutputs());
+    CheckInputs();
+    CheckSinks();
+    // Without all inputs nothing is known of counts; what is missing can be told all the same.
+    if (wrong_.empty()) {
+      PlaceStages();
+      PlaceOutputs();
+    } else if (!plan_.create_internal_topics) {
+      CheckInternal();
+    }
+    if (!wrong_.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong_, "\n"));
     if (create && !to_create_.empty()) TM_RETURN_IF_ERROR(admin_.CreateTopics(to_create_));
     return counts_;
   }
@@ -45,24 +53,48 @@ class Resolver {
     return absl::OkStatus();
   }
 
-  absl::Status CheckInputs() {
-    const auto must_exist = [&](const std::string& what, const std::string& topic) -> absl::Status {
+  void CheckInputs() {
+    const auto must_exist = [&](const std::string& what, const std::string& topic) {
       const auto it = existing_.find(topic);
-      if (it == existing_.end()) {
-        return absl::InvalidArgumentError(absl::StrCat(what, ": topic '", topic, "' does not exist on ",
-                                                       plan_.kafka.brokers, ": create it, or correct its name"));
+      if (it != existing_.end()) {
+        counts_[topic] = it->second;
+      } else {
+        wrong_.push_back(absl::StrCat(what, ": topic '", topic, "' does not exist on ", plan_.kafka.brokers,
+                                      ": create it, or correct its name"));
       }
-      counts_[topic] = it->second;
-      return absl::OkStatus();
     };
     for (const SourcePlan& source : plan_.sources) {
-      TM_RETURN_IF_ERROR(must_exist("source " + source.name, source.topic));
-      largest_input_ = std::max(largest_input_, counts_[source.topic]);
+      must_exist("source " + source.name, source.topic);
+      if (counts_.count(source.topic) > 0) largest_input_ = std::max(largest_input_, counts_[source.topic]);
     }
     for (const TablePlan& table : plan_.tables) {
-      if (!table.topic.empty()) TM_RETURN_IF_ERROR(must_exist("table " + table.name, table.topic));
+      if (!table.topic.empty()) must_exist("table " + table.name, table.topic);
     }
-    return absl::OkStatus();
+  }
+
+  void CheckSinks() {
+    for (const SinkPlan& sink : plan_.sinks) {
+      const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+      if (kafka == nullptr || kafka->create || existing_.count(kafka->topic) > 0) continue;
+      wrong_.push_back(absl::StrCat("sink ", sink.name, ": topic '", kafka->topic, "' does not exist on ",
+                                    plan_.kafka.brokers, ": create it, or add `create: {}` to the sink"));
+    }
+  }
+
+  void CheckInternal() {
+    std::set<std::string> topics;
+    for (const Edge& edge : plan_.edges) topics.insert(edge.topic);
+    for (const Stage& stage : plan_.stages) topics.insert(ChangelogTopic(plan_, stage));
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.insert(ManifestTopic(plan_, sink));
+    }
+    for (const std::string& topic : topics) {
+      if (existing_.count(topic) == 0) wrong_.push_back(DoesNotExist(topic));
+    }
+  }
+
+  static std::string DoesNotExist(const std::string& internal) {
+    return absl::StrCat("internal topic '", internal, "' does not exist and internal_topics.create is false");
   }
 
   // How many partitions a stage or a feed has, and who says so, for messages.
@@ -74,23 +106,30 @@ class Resolver {
   // Every stage runs on one number of partitions: that of its source topics; else what is stated for a repartition it
   // reads; else `internal_topics.partitions`; else that of its internal topics where they exist; else that of the
   // largest input. What contradicts it is refused, as state and watermarks are kept by partition.
-  absl::Status PlaceStages() {
+  void PlaceStages() {
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
       const Stage& stage = plan_.stages[s];
-      TM_ASSIGN_OR_RETURN(Count count, CountOfSources(stage));
+      absl::StatusOr<Count> of_sources = CountOfSources(stage);
+      if (!of_sources.ok()) {
+        wrong_.emplace_back(of_sources.status().message());
+        continue;
+      }
+      Count count = *std::move(of_sources);
       std::vector<std::string> topics;
       for (const Edge& edge : plan_.edges) {
         if (edge.to_stage != static_cast<int>(s)) continue;
         topics.push_back(edge.topic);
         if (edge.partitions == 0) continue;
-        if (count.partitions != 0 && count.partitions != edge.partitions) return Contradicts(stage, edge, count);
+        if (count.partitions != 0 && count.partitions != edge.partitions) {
+          wrong_.push_back(Contradiction(stage, edge, count));
+          continue;
+        }
         count = {edge.partitions, absl::StrCat("step ", edge.step, " asks for ", edge.partitions)};
       }
       topics.push_back(ChangelogTopic(plan_, stage));
       if (count.partitions == 0) count = CountOf(topics);
-      for (const std::string& topic : topics) TM_RETURN_IF_ERROR(Internal(topic, count, stage.name));
+      for (const std::string& topic : topics) Internal(topic, count, stage.name);
     }
-    return absl::OkStatus();
   }
 
   absl::StatusOr<Count> CountOfSources(const Stage& stage) {
@@ -124,34 +163,30 @@ class Resolver {
     return {largest_input_, absl::StrCat("the largest input has ", largest_input_)};
   }
 
-  absl::Status Contradicts(const Stage& stage, const Edge& edge, const Count& count) const {
-    return absl::InvalidArgumentError(absl::StrCat(
+  static std::string Contradiction(const Stage& stage, const Edge& edge, const Count& count) {
+    return absl::StrCat(
         "step ", edge.step, " is moved to ", edge.partitions, " partitions (", edge.reason, "), but stage ", stage.name,
         " reads it together with others, and ", count.because,
         ": all inputs of a stage have equal partition counts. State ", count.partitions,
-        " for it, or put a repartition step with ", edge.partitions, " partitions behind the source"));
+        " for it, or put a repartition step with ", edge.partitions, " partitions behind the source");
   }
 
-  absl::Status Internal(const std::string& topic, const Count& count, const std::string& owner) {
+  void Internal(const std::string& topic, const Count& count, const std::string& owner) {
     const auto it = existing_.find(topic);
     if (it == existing_.end() && !plan_.create_internal_topics) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "internal topic '", topic, "' does not exist and internal_topics.create is false: create it with ",
-          count.partitions, " partitions; `tidemark describe --format kafka` prints the commands"));
-    }
-    if (it != existing_.end() && it->second != count.partitions) {
-      return absl::InvalidArgumentError(
+      wrong_.push_back(absl::StrCat(DoesNotExist(topic), ": create it with ", count.partitions,
+                                    " partitions; `tidemark describe --format kafka` prints the commands"));
+    } else if (it != existing_.end() && it->second != count.partitions) {
+      wrong_.push_back(
           absl::StrCat("internal topic '", topic, "' has ", it->second, " partitions where ", owner, " needs ",
                        count.partitions, " (", count.because,
                        "). State is kept by partition, so a count never changes under one name: put back what decided ",
                        it->second, " partitions, or start the topology under a new name"));
-    }
-    if (it == existing_.end()) {
+    } else if (it == existing_.end()) {
       const TopicCreation& creation = plan_.internal_topics;
       to_create_.push_back({topic, count.partitions, creation.replication_factor, InternalTopicConfig(plan_)});
     }
     counts_[topic] = count.partitions;
-    return absl::OkStatus();
   }
 
   void CreateOrTake(const std::string& topic, const TopicCreation& creation) {
@@ -162,14 +197,9 @@ class Resolver {
     if (it == existing_.end()) to_create_.push_back({topic, count, creation.replication_factor, creation.config});
   }
 
-  absl::Status PlaceOutputs() {
+  void PlaceOutputs() {
     for (const SinkPlan& sink : plan_.sinks) {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
-        if (!kafka->create && existing_.count(kafka->topic) == 0) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("sink ", sink.name, ": topic '", kafka->topic, "' does not exist on ", plan_.kafka.brokers,
-                           ": create it, or add `create: {}` to the sink"));
-        }
         CreateOrTake(kafka->topic, kafka->create.value_or(TopicCreation()));
         continue;
       }
@@ -178,12 +208,11 @@ class Resolver {
         std::vector<std::string> topics = {edge.topic};
         if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.push_back(ManifestTopic(plan_, sink));
         const Count count = CountOf(topics);
-        for (const std::string& topic : topics) TM_RETURN_IF_ERROR(Internal(topic, count, "sink " + sink.name));
+        for (const std::string& topic : topics) Internal(topic, count, "sink " + sink.name);
       }
     }
     for (const std::string& topic : SideTopics(plan_)) CreateOrTake(topic, TopicCreation());
     CreateOrTake(plan_.dead_letter_topic, plan_.dead_letter_creation);
-    return absl::OkStatus();
   }
 
   const Plan& plan_;
@@ -191,6 +220,7 @@ class Resolver {
   TopicPartitions existing_, counts_;
   int32_t largest_input_ = 1;
   std::vector<TopicToCreate> to_create_;
+  std::vector<std::string> wrong_;
 };
 
 }  // namespace

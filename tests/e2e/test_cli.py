@@ -46,7 +46,12 @@ class Commands(SystemTest):
     def test_a_mistyped_command_or_flag_is_the_users_mistake_and_gets_a_hint(self):
         for arguments, hint in ((["rnu"], "run"), (["run", "--confg", "x"], "config"), (["describe", "--online"], "online"),
                                 (["run"], "--config"), (["generate", "xyz"], "htx"),
-                                (["run", "--config", "x", "--threads", "many"], "threads")):
+                                (["run", "--config", "x", "--threads", "many"], "threads"),
+                                (["run", "topology.yaml"], "--config topology.yaml"), (["run", "-config", "x"], "--config"),
+                                (["run", "--until_end", "false"], "--until_end=false"), (["help", "rnu"], "run"),
+                                (["run", "--config", "x", "--threads", "100000"], "from 0 to 256"),
+                                (["run", "--config", "x", "--close_windows"], "--until_end"),
+                                (["init", "--output", "/no/such/folder/t.yaml"], "No such file")):
             with self.subTest(arguments):
                 code, _, err = self.tidemark(*arguments)
                 self.assertEqual(code, 2, err)
@@ -200,6 +205,19 @@ class Run(SystemTest):
         for line in logged:
             self.assertTrue({"time", "level", "message"} <= set(line), line)
 
+    def test_the_error_that_ends_a_run_comes_in_the_format_that_was_asked_for(self):
+        missing = topology.write(self.stack.folder / "fatal.yaml", topology.variant("fatal", source="nowhere"))
+        state = self.stack.folder / "state" / "fatal"
+        # Before anything runs, and by what is found at the brokers.
+        for arguments, said in ((["--config", "/no/such.yaml"], "/no/such.yaml"), ([], "--config"),
+                                (["--config", missing, "--state_dir", state, "--http_address", "127.0.0.1:0"], "nowhere")):
+            with self.subTest(said):
+                code, out, err = self.stack.tidemark("run", "--log_format", "json", *arguments, check=False)
+                self.assertEqual(code, 2, err)
+                lines = [json.loads(line) for line in err.splitlines()]
+                self.assertEqual(lines[-1]["level"], "error", err)
+                self.assertIn(said, lines[-1]["message"])
+
     def test_no_log_shows_the_databases_password(self):
         worker = self.start("masked")
         self.assertEqual(worker.stop(), 0)
@@ -221,6 +239,18 @@ class Run(SystemTest):
         code, _, err = self.stack.tidemark("validate", "--config", wrong, "--online", check=False)
         self.assertEqual(code, 2)
         self.assertIn("nowhere", err)
+
+    def test_validate_online_names_everything_that_is_missing_at_once(self):
+        variant = topology.variant("missing", source="nowhere")
+        variant["tables"]["locations"]["topic"] = "no-locations"
+        for sink in variant["sinks"].values():
+            if "topic" in sink:
+                sink.pop("create", None)
+        config = topology.write(self.stack.folder / "missing.yaml", variant)
+        code, _, err = self.stack.tidemark("validate", "--config", config, "--online", check=False)
+        self.assertEqual(code, 2)
+        for topic in ("nowhere", "no-locations", *(s["topic"] for s in variant["sinks"].values() if "topic" in s)):
+            self.assertIn(f"topic '{topic}' does not exist", err)
 
 
 if __name__ == "__main__":

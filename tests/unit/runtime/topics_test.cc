@@ -222,6 +222,31 @@ TEST_F(TopicsTest, AMissingSinkTopicIsNamedWithTheRemedy) {
   ExpectRefused({"sink out", "'results'", "create: {}"});
 }
 
+TEST_F(TopicsTest, EverythingThatIsMissingIsNamedAtOnce) {
+  admin_.topics.clear();
+  plan_.tables.resize(1);
+  plan_.tables[0].name = "locations";
+  plan_.tables[0].topic = "locations";
+  plan_.create_internal_topics = false;
+  std::get<KafkaSinkSpec>(plan_.sinks[0].spec).create.reset();
+  const auto counts = ResolveTopics(plan_, admin_, /*create=*/true);
+  EXPECT_EQ(counts.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(counts.status().message()),
+              AllOf(HasSubstr("source detections: topic 'detections'"), HasSubstr("table locations: topic 'locations'"),
+                    HasSubstr("sink out: topic 'results'"), HasSubstr("'app.counts.repartition' does not exist"),
+                    HasSubstr("'app.counts.changelog' does not exist"), HasSubstr("'app.pg.feed' does not exist")));
+  EXPECT_THAT(admin_.created, IsEmpty());
+}
+
+TEST_F(TopicsTest, EveryWrongCountIsNamedAtOnce) {
+  admin_.topics["app.detections.changelog"] = 7;
+  admin_.topics["app.counts.changelog"] = 3;
+  admin_.topics["app.counts.repartition"] = 5;
+  const auto counts = ResolveTopics(plan_, admin_, /*create=*/true);
+  EXPECT_THAT(std::string(counts.status().message()),
+              AllOf(HasSubstr("'app.detections.changelog' has 7"), HasSubstr("'app.counts.changelog' has 3")));
+}
+
 TEST_F(TopicsTest, ASinkTopicWithCreateIsMadeAsAsked) {
   admin_.topics.erase("results");
   std::get<KafkaSinkSpec>(plan_.sinks[0].spec).create = TopicCreation{4, 1, {{"retention.ms", "1000"}}};
