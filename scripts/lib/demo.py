@@ -18,6 +18,7 @@ from stack import BINARY, ROOT, Failure, Stack
 EVENT_MINUTES = 10  # the data's own time, however many records it is
 SHOWN_LOCATIONS = 3
 DEADLINE_SECONDS = 1800
+KEPT = ROOT / ".deps" / "demo"  # leads to the folder of a demo that was kept
 
 
 class Steps:
@@ -100,23 +101,27 @@ def check(stack, oracle, output):
 
 def write_environment(stack):
     path = stack.folder / "env"
-    names = ("KAFKA_BROKERS", "DATABASE_URL", "LAKE")
-    environment = stack.environment()
+    names = ("KAFKA_BROKERS", "DATABASE_URL", "LAKE", "STATE_DIR")
+    environment = stack.environment(STATE_DIR=stack.folder / "state" / "demo")
     path.touch(mode=0o600)
     path.write_text("".join(f"export {name}={shlex.quote(environment[name])}\n" for name in names))
-    return path
+    KEPT.unlink(missing_ok=True)
+    KEPT.symlink_to(stack.folder)
 
 
-def closing_lines(stack, keep):
-    """How to change the YAML, how to watch the output, how to kill and restart a worker."""
+def closing_lines(keep):
+    """How to change the YAML, how to watch the output, how to kill a worker: lines for a shell in the checkout."""
     binary, config = pathlib.Path(BINARY), topology.EXAMPLE.relative_to(ROOT)
     binary = binary.relative_to(ROOT) if binary.is_relative_to(ROOT) else binary
-    again = "" if keep else "scripts/demo --keep leaves all of it running; "
-    env = stack.folder / "env" if keep else "FOLDER/env"
+    env = KEPT.relative_to(ROOT) / "env"
     return [
         f"Change it:  edit {config}, then {binary} validate --config {config} && scripts/demo",
-        f"Watch it:   {again}. {env} && kcat -C -b $KAFKA_BROKERS -X isolation.level=read_committed -t top_items",
-        f"Kill it:    {again}. {env} && {binary} run --config {config} & kill -9 $!; start it again: no number moves",
+        *([] if keep else ["Keep it:    scripts/demo --keep"]),
+        f"Watch it:   . {env}; kcat -C -e -b $KAFKA_BROKERS -X isolation.level=read_committed -t top_items",
+        f"Kill it:    . {env}; {binary} run --config {config} --state_dir $STATE_DIR & sleep 5; kill -9 $!",
+        "No number moves, however often it is killed:",
+        f"            . {env}; psql $DATABASE_URL -c 'SELECT count(*), sum(detections) FROM top_items'",
+        *(["Stop it:    scripts/demo --stop"] if keep else []),
     ]
 
 
@@ -140,7 +145,7 @@ def demo(stack, records, keep, steps):
     for difference in differences:
         print(difference, file=sys.stderr)
     print(f"oracle: {len(differences)} differences")
-    if keep:
+    if keep and not differences:
         write_environment(stack)
     return not differences
 
@@ -167,8 +172,8 @@ def main():
             stack.close()
     if not held:
         sys.exit(1)
-    steps.say(f"kept running; its folder is {stack.folder}" if options.keep else "all stopped and removed")
-    print("\n".join(closing_lines(stack, options.keep)))
+    steps.say(f"kept running in {stack.folder} until scripts/demo --stop" if options.keep else "all stopped and removed")
+    print("\n".join(closing_lines(options.keep)))
 
 
 if __name__ == "__main__":
