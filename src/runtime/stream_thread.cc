@@ -1,6 +1,7 @@
 #include "src/runtime/stream_thread.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -27,19 +28,19 @@ constexpr int64_t kFencedWaitUs = 4 * kSecond;
 
 StreamThread::StreamThread(const Runtime& runtime, int index)
     : runtime_(runtime),
-      index_(index),
       // No name of an application has a slash: another one and its instance can't make the same id.
       transactional_id_(absl::StrCat(runtime.plan->name, "/", runtime.options.instance_id, "-", index)),
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
       group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
       pipeline_(runtime, transactional_id_),
+      tasks_(runtime),
       pace_(runtime.plan->commit_interval_us) {
   const absl::MutexLock lock(&mutex_);
   status_.commit_histogram.assign(std::size(kCommitBucketsMs) + 1, 0);
 }
 
-StreamThread::~StreamThread() { DropTasks(); }
+StreamThread::~StreamThread() = default;
 
 absl::Status StreamThread::Start() {
   if (!pipeline_.opened()) TM_RETURN_IF_ERROR(pipeline_.Open());
@@ -57,16 +58,6 @@ absl::Status StreamThread::Join() {
   consumer_ = std::move(consumer);
   Publish(true);
   return absl::OkStatus();
-}
-
-// They all point at the transaction.
-void StreamThread::DropTasks() {
-  tasks_.clear();
-  task_of_.clear();
-  sources_.clear();
-  pace_.Reset();
-  openers_.reset();
-  dirty_since_us_ = moved_since_us_ = -1;
 }
 
 // Rows that come while a commit is being decided can't be committed before that. Caught up, they are gathered for a
@@ -116,14 +107,9 @@ int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
   return std::clamp<int64_t>(dirty_since_us_ + pace_.interval_us() - now, 0, max_wait_us);
 }
 
-Task* StreamThread::TaskOf(const TopicPartition& partition) const {
-  const auto it = task_of_.find(partition);
-  return it == task_of_.end() ? nullptr : it->second;
-}
-
 absl::Status StreamThread::ProcessPolled(PollResult polled) {
   for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
-    Task* const task = TaskOf(fetch->source());
+    Task* const task = tasks_.Reading(fetch->source());
     if (task == nullptr) continue;  // of a stage that lacks another of its partitions
     TM_RETURN_IF_ERROR(task->Process(*fetch));
     fetch.reset();
@@ -133,26 +119,29 @@ absl::Status StreamThread::ProcessPolled(PollResult polled) {
     }
   }
   for (const auto& [partition, end] : polled.ends) {
-    if (Task* const task = TaskOf(partition)) task->ReachedEnd(partition.topic, end);
+    if (Task* const task = tasks_.Reading(partition)) task->ReachedEnd(partition.topic, end);
   }
   return AdvanceAll();
 }
 
 // Time moves through all tasks. Where that fills a commit it is made, and time goes on before anything else comes.
 absl::Status StreamThread::AdvanceAll() {
-  for (const auto& task : tasks_) {
+  for (const auto& task : tasks_.tasks()) {
     do {
       if (pipeline_.transaction()->Full()) TM_RETURN_IF_ERROR(BeginCommit());
       TM_RETURN_IF_ERROR(task->Advance());
     } while (task->AdvancePending());
   }
   const int64_t now = runtime_.clock->MonotonicUs();
-  const bool dirty = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->Dirty(); });
-  const bool moved = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->PositionMoved(); });
+  bool dirty = false, moved = false;
+  for (const auto& task : tasks_.tasks()) {
+    dirty = dirty || task->Dirty();
+    moved = moved || task->PositionMoved();
+  }
   if ((dirty || pipeline_.transaction()->open()) && dirty_since_us_ < 0) dirty_since_us_ = now;
   if (moved && moved_since_us_ < 0) moved_since_us_ = now;
   if (!dirty && !pipeline_.transaction()->open()) return absl::OkStatus();
-  for (const auto& task : tasks_) TM_RETURN_IF_ERROR(task->Announce());
+  for (const auto& task : tasks_.tasks()) TM_RETURN_IF_ERROR(task->Announce());
   return absl::OkStatus();
 }
 
@@ -168,7 +157,7 @@ absl::Status StreamThread::CommitIfDue() {
 
 std::vector<Task*> StreamThread::TasksToCommit() const {
   std::vector<Task*> tasks;
-  for (const auto& task : tasks_) {
+  for (const auto& task : tasks_.tasks()) {
     // With a transaction open every task that may have written to it must be part of the commit.
     if (pipeline_.transaction()->open() || task->Dirty() || task->PositionMoved()) tasks.push_back(task.get());
   }
@@ -189,8 +178,8 @@ absl::Status StreamThread::BeginCommit() {
 
 void StreamThread::ObservePace() {
   std::vector<CommitPace::Input> inputs;
-  for (const TopicPartition& source : sources_) {
-    inputs.push_back({task_of_.at(source)->position(source.topic), consumer_->KnownEnd(source)});
+  for (const TopicPartition& source : tasks_.sources()) {
+    inputs.push_back({tasks_.Reading(source)->position(source.topic), consumer_->KnownEnd(source)});
   }
   pace_.Observe(commit_began_us_, std::move(inputs));
 }
@@ -220,10 +209,13 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
   return true;
 }
 
-// The one place where a transaction ends other than by its commit. The tasks that wrote in it end with it, and so do
-// the openers: they all point at it. `cause` says what the producers are good for yet (OK: nothing was wrong with them).
+// The one place where a transaction ends other than by its commit. The tasks that wrote in it end with it, as do those
+// that are being opened: they all point at it. `cause` says what the producers are good for yet (OK: nothing was wrong
+// with them).
 void StreamThread::EndTransaction(const absl::Status& cause) {
-  DropTasks();
+  tasks_.Drop();
+  pace_.Reset();
+  dirty_since_us_ = moved_since_us_ = -1;
   Action action = ActionFor(cause);
   if (action != Action::kReplaceClients && action != Action::kAwaitMembership) {
     const absl::StatusOr<bool> aborted = pipeline_.Abort();
@@ -250,12 +242,13 @@ void StreamThread::EndTransaction(const absl::Status& cause) {
 absl::Status StreamThread::Recover(const absl::Status& cause) {
   const bool damaged = absl::IsDataLoss(cause) && !disk_was_damaged_;
   if (!Recoverable(cause) && !damaged) return cause;
-  if (damaged) disk_was_damaged_ = distrust_disk_ = true;
+  if (damaged) {
+    disk_was_damaged_ = true;
+    tasks_.DistrustDisks();
+  }
   LOG(WARNING) << transactional_id_ << ": back to the last commit" << (damaged ? ", restored from the changelogs" : "")
                << ": " << cause;
-  if (MutationActive(Mutation::kOverlayKeptAfterAbort)) {
-    for (const auto& task : tasks_) kept_[task->id()] = task->ReleaseState();
-  }
+  if (MutationActive(Mutation::kOverlayKeptAfterAbort)) tasks_.KeepStates();
   EndTransaction(cause);
   ++failures_;
   const int64_t backoff = std::min<int64_t>(kMaxBackoffUs, 10 * kMillisecond << std::min(failures_, 10));
@@ -292,7 +285,7 @@ void StreamThread::Publish(bool with_tasks) {
   if (with_tasks) {
     unpublished_ = false;
     published_us_ = runtime_.clock->MonotonicUs();
-    for (const auto& task : tasks_) {
+    for (const auto& task : tasks_.tasks()) {
       next.tasks.push_back(task->status());
       const auto [changelog, before] = task->TrimBefore();
       if (before > 0) next.trims[changelog] = before;
@@ -303,13 +296,8 @@ void StreamThread::Publish(bool with_tasks) {
         if (internal) next.trims[input] = position;
       }
     }
-    if (openers_) {
-      for (const auto& opener : *openers_) {
-        next.opening.push_back(opener->id());
-        next.restore_position += opener->position();
-        next.restore_target += opener->target();
-      }
-    }
+    next.opening = tasks_.Opening();
+    std::tie(next.restore_position, next.restore_target) = tasks_.RestoreProgress();
   }
   const absl::MutexLock lock(&mutex_);
   status_.state = state_;

@@ -30,7 +30,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +42,7 @@
 #include "src/runtime/commit_pace.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/task.h"
-#include "src/runtime/task_opener.h"
+#include "src/runtime/task_set.h"
 
 namespace tidemark {
 
@@ -95,7 +94,6 @@ class StreamThread {
   absl::Status OnRebalance(const Rebalance& rebalance);
   absl::Status OnAssigned(const std::vector<TopicPartition>& partitions);
   absl::Status LeaveTasks(bool commit);
-  absl::Status BeginOpening();
   absl::Status ContinueOpening();
   absl::Status BeginRunning();
   absl::Status GatherWhileDeciding();
@@ -107,37 +105,35 @@ class StreamThread {
   absl::Status Recover(const absl::Status& cause);
   absl::Status Fail(const absl::Status& cause);
   void EndTransaction(const absl::Status& cause);
-  void DropTasks();
   int64_t WaitUs(int64_t max_wait_us) const;
   void ObservePace();
   std::vector<Task*> TasksToCommit() const;
-  Task* TaskOf(const TopicPartition& partition) const;
   void Publish(bool with_tasks);
 
   const Runtime& runtime_;
-  const int index_;
   const std::string transactional_id_, group_instance_id_;
 
   State state_ = State::kUnassigned;
   std::unique_ptr<Consumer> consumer_;
   CommitPipeline pipeline_;
-  CommitPace pace_;
-  int64_t commit_began_us_ = 0;  // of the commit in flight; monotonic
-  std::shared_ptr<const GroupMetadata> group_;  // copied when the assignment arrived
+  TaskSet tasks_;  // they point at the pipeline's transaction: destroyed before it
+
+  // The assignment, and the member's identity, copied when it arrived.
   std::vector<TopicPartition> assigned_;
-  std::optional<std::vector<std::unique_ptr<TaskOpener>>> openers_;
-  std::vector<std::unique_ptr<Task>> tasks_;
-  std::map<TopicPartition, Task*> task_of_;
-  std::vector<TopicPartition> sources_;  // of the tasks
-  int64_t dirty_since_us_ = -1;  // monotonic; -1: nothing to commit
-  int64_t moved_since_us_ = -1;  // only positions over control records have moved
-  int64_t retry_at_us_ = 0;      // opening waits until then after a failure
-  int failures_ = 0;             // in a row
-  bool distrust_disk_ = false;   // what is opened next is restored: a store has turned out to be damaged
-  bool disk_was_damaged_ = false;  // and has been restored once
-  bool unpublished_ = false;     // a commit has been made since status_ was told of the tasks
-  int64_t published_us_ = 0;     // when that was
-  std::map<TaskId, std::unique_ptr<TaskState>> kept_;  // only with Mutation::kOverlayKeptAfterAbort
+  std::shared_ptr<const GroupMetadata> group_;
+
+  // When to commit. Monotonic; -1: nothing to commit, or only positions over control records have moved.
+  CommitPace pace_;
+  int64_t dirty_since_us_ = -1, moved_since_us_ = -1;
+  int64_t commit_began_us_ = 0;  // of the commit in flight
+
+  // After failures: opening waits until then, so many have come in a row, and stores were restored for damage.
+  int64_t retry_at_us_ = 0;
+  int failures_ = 0;
+  bool disk_was_damaged_ = false;
+
+  bool unpublished_ = false;  // a commit has been made since status_ was told of the tasks
+  int64_t published_us_ = 0;  // when that was
 
   std::atomic<bool> rejoin_{false};
   mutable absl::Mutex mutex_;

@@ -1,6 +1,5 @@
 // The part of a stream thread that follows the group: which tasks it has, how they come and go.
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include <glog/logging.h>
@@ -9,7 +8,6 @@
 #include "src/base/status.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/stream_thread.h"
-#include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
@@ -49,7 +47,6 @@ absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partiti
   TM_RETURN_IF_ERROR(consumer_->AssignPaused(partitions));
   assigned_ = partitions;
   state_ = State::kOpening;
-  openers_.reset();
   Publish(true);
   return absl::OkStatus();
 }
@@ -76,64 +73,25 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
     if (!status.ok()) LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
   }
   EndTransaction(status);
-  kept_.clear();
+  tasks_.ForgetKeptStates();
   Publish(true);
   return Recoverable(status) ? absl::OkStatus() : status;
 }
 
-absl::Status StreamThread::BeginOpening() {
-  std::vector<std::pair<int, int32_t>> wanted;
-  std::vector<TopicPartition> inputs;
-  const std::set<TopicPartition> mine(assigned_.begin(), assigned_.end());
-  const Plan& plan = *runtime_.plan;
-  for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
-    const std::vector<std::string> topics = InputTopics(plan, plan.stages[stage]);
-    const int32_t count = runtime_.partitions.at(ChangelogTopic(plan, plan.stages[stage]));
-    for (int32_t p = 0; p < count; ++p) {
-      // A task runs only on a member that has all its partitions; ownership.h names those that run nowhere.
-      if (!std::all_of(topics.begin(), topics.end(), [&](const auto& topic) { return mine.contains({topic, p}); })) {
-        continue;
-      }
-      wanted.emplace_back(static_cast<int>(stage), p);
-      for (const std::string& topic : topics) inputs.push_back({topic, p});
-    }
-  }
-  std::map<TopicPartition, CommittedOffset> committed;
-  if (!inputs.empty()) {
-    TM_ASSIGN_OR_RETURN(committed, consumer_->Committed(inputs));
-  }
-  openers_.emplace();
-  for (const auto& [stage, partition] : wanted) {
-    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, pipeline_.transaction()));
-    if (distrust_disk_) openers_->back()->DistrustDisk();
-    const auto kept = kept_.find(openers_->back()->id());
-    if (kept != kept_.end()) openers_->back()->Use(std::move(kept->second));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status StreamThread::ContinueOpening() {
-  const int64_t start = runtime_.clock->MonotonicUs();
-  if (start < retry_at_us_) return absl::OkStatus();
+  if (runtime_.clock->MonotonicUs() < retry_at_us_) return absl::OkStatus();
   if (!pipeline_.opened()) TM_RETURN_IF_ERROR(pipeline_.Open());
-  if (!openers_) TM_RETURN_IF_ERROR(BeginOpening());
-  while (!openers_->empty()) {
-    TM_ASSIGN_OR_RETURN(std::unique_ptr<Task> task, openers_->back()->Step());
-    if (task != nullptr) {
-      tasks_.push_back(std::move(task));
-      openers_->pop_back();
-    }
-    if (runtime_.clock->MonotonicUs() - start >= kOpeningSliceUs) break;
-  }
+  if (!tasks_.begun()) TM_RETURN_IF_ERROR(tasks_.Begin(assigned_, consumer_.get(), pipeline_.transaction()));
+  TM_ASSIGN_OR_RETURN(const bool all_open, tasks_.Open(kOpeningSliceUs));
   Publish(true);
-  kept_.clear();
-  return openers_->empty() ? BeginRunning() : absl::OkStatus();
+  tasks_.ForgetKeptStates();
+  return all_open ? BeginRunning() : absl::OkStatus();
 }
 
 absl::Status StreamThread::BeginRunning() {
   // A new task's start is its commit 1, before its first row: from then on every input has a committed offset.
   std::vector<Task*> fresh;
-  for (const auto& task : tasks_) {
+  for (const auto& task : tasks_.tasks()) {
     if (task->HasRecord()) continue;
     TM_RETURN_IF_ERROR(task->Advance());
     fresh.push_back(task.get());
@@ -142,23 +100,9 @@ absl::Status StreamThread::BeginRunning() {
     TM_RETURN_IF_ERROR(pipeline_.Begin(fresh, group_, consumer_.get()));
     TM_RETURN_IF_ERROR(pipeline_.Finish(Decider::kForever).status());
   }
-  std::vector<std::pair<TopicPartition, Offset>> positions;
-  const auto is_source = [&](const TopicPartition& input) {
-    const std::vector<SourcePlan>& sources = runtime_.plan->sources;
-    return std::any_of(sources.begin(), sources.end(), [&](const SourcePlan& s) { return s.topic == input.topic; });
-  };
-  for (const auto& task : tasks_) {
-    for (const TopicPartition& input : task->inputs()) {
-      positions.emplace_back(input, task->position(input.topic));
-      task_of_[input] = task.get();
-      if (is_source(input)) sources_.push_back(input);
-    }
-  }
-  TM_RETURN_IF_ERROR(consumer_->Assign(positions));
-  openers_.reset();
+  TM_RETURN_IF_ERROR(consumer_->Assign(tasks_.Run()));
   state_ = State::kRunning;
   failures_ = 0;
-  distrust_disk_ = false;
   dirty_since_us_ = moved_since_us_ = -1;
   Publish(true);
   return AdvanceAll();
