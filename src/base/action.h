@@ -10,7 +10,7 @@
 //   Cancelled           the producer was fenced: by a newer process, or because its transaction timed out; or another
 //                       process has acquired a sink's partition. Whether the membership still stands tells which
 //   PermissionDenied    another process has taken over this membership
-//   ResourceExhausted   disk or memory full
+//   ResourceExhausted   disk or memory full, or the disk fails
 //   Internal            a defect of Tidemark
 //   InvalidArgument     the user's mistake
 //   FailedPrecondition  what stands in Kafka, on disk or in the topology contradicts itself
