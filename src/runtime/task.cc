@@ -290,8 +290,9 @@ absl::Status Task::Advance() {
     if (nodes_[i]->input == nullptr)
       TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
   }
-  advance_again_ = transaction_->Full();
-  dirty_ |= std::exchange(time_waits_, false);  // a commit in between has called this task busy
+  // A commit in between has called this task busy, and another one has to take that back, with or without rows.
+  const bool waited = std::exchange(advance_again_, transaction_->Full());
+  dirty_ |= std::exchange(time_waits_, false) || waited;
   return absl::OkStatus();
 }
 
