@@ -4,19 +4,26 @@
 #include <cstdint>
 
 #include "src/base/clock.h"
+#include "tests/sim/sim_digest.h"
 
 namespace tidemark::sim {
 
 class SimClock : public Clock {
  public:
-  explicit SimClock(int64_t wall_start_us = 1'700'000'000'000'000) : wall_start_us_(wall_start_us) {}
+  static constexpr int64_t kWallStartUs = 1'700'000'000'000'000;
 
-  int64_t WallUs() override { return wall_start_us_ + now_us_; }
-  int64_t MonotonicUs() override { return now_us_; }
+  // `digest`, where there is one, hears of every reading and outlives this.
+  explicit SimClock(SimDigest* digest = nullptr) : digest_(digest) {}
+
+  int64_t WallUs() override { return kWallStartUs + MonotonicUs(); }
+  int64_t MonotonicUs() override {
+    if (digest_ != nullptr) digest_->Add(static_cast<uint64_t>(now_us_));
+    return now_us_;
+  }
   void Advance(int64_t us) { now_us_ += us; }
 
  private:
-  const int64_t wall_start_us_;
+  SimDigest* const digest_;
   int64_t now_us_ = 0;
 };
 

@@ -47,7 +47,7 @@ const char* SimCallName(SimCall call) {
 SimCluster::SimCluster(const Options& options, SimClock* clock)
     : options_(options),
       clock_(clock),
-      random_(options.seed),
+      random_(options.seed, options.digest),
       log_(&random_, options.transaction_timeout_us, options.marker_delay_us, options.max_record_bytes),
       groups_(options.session_timeout_us) {}
 

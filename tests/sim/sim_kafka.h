@@ -76,6 +76,7 @@ struct SimFaults {
   double commit_unknown = 0;  // of a Commit; half of them have been applied
   double commit_aborted = 0;  // of a Commit
   double crash = 0;           // of any call, half of them after the effect
+  double refused = 0;         // of a Poll: the right to read is gone for a moment, which ends a process for good
 };
 
 class SimCluster {
@@ -88,6 +89,7 @@ class SimCluster {
     size_t max_record_bytes = 1'048'588;
     bool waits_advance_clock = true;
     SimFaults faults;
+    SimDigest* digest = nullptr;  // hears of every draw
   };
 
   SimCluster(const Options& options, SimClock* clock);

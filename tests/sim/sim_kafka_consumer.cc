@@ -220,6 +220,9 @@ absl::Status SimConsumer::Resume(const std::vector<TopicPartition>& partitions) 
 
 absl::StatusOr<PollResult> SimConsumer::Poll(int64_t max_wait_us, size_t max_records) {
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kPoll, true));
+  if (cluster_->random().Chance(cluster_->faults().refused)) {
+    return absl::InvalidArgumentError("reading: not authorized (simulated)");
+  }
   PollResult result;
   for (bool waited = false;; waited = true) {
     TM_ASSIGN_OR_RETURN(result.rebalance, PollGroup());

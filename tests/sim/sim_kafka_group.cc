@@ -27,8 +27,9 @@ std::string SimGroups::Join(const MemberIdentity& who, const std::vector<std::st
   const bool takes_over = !is_new && known->second.member_id != who.member_id;
   if (is_new || takes_over) self.member_id = absl::StrCat(who.instance_id, "#", next_member_++);
   Member& member = group.members[Key(self)];
-  // A static member that comes back to a stable group with the same wishes gets what it had.
-  const bool rebalance = is_new || member.topics != topics;
+  // A static member that comes back to a stable group gets what it had, even if it asks for other topics now: the
+  // brokers look at whether the assignor is still the same one, at nothing else.
+  const bool rebalance = is_new || (!takes_over && member.topics != topics);
   member.member_id = self.member_id;
   member.topics = topics;
   member.last_heartbeat_us = now_us;
@@ -90,7 +91,7 @@ absl::Status SimGroups::CheckCommit(const MemberIdentity& who) const {
   switch (StandingOf(who)) {
     case Standing::kFenced:
       return absl::PermissionDeniedError(absl::StrCat("member '", who.instance_id, "' of group '", who.group,
-                                                        "' is fenced: another one uses this instance id"));
+                                                      "' is fenced: another one uses this instance id"));
     case Standing::kUnknown:
       return absl::AbortedError(absl::StrCat("unknown member '", who.member_id, "' of group '", who.group, "'"));
     default:

@@ -1,5 +1,6 @@
-// A simulated PostgreSQL for the sink's protocol: fence rows and appended rows, transactions that hold the fence row, a
-// COMMIT whose answer is lost. One database, many sessions, one thread.
+// A simulated PostgreSQL for the sink's protocol: fence rows and the sink's table, transactions that hold the fence
+// row, every call that may fail before or after its effect, a COMMIT whose answer is lost. One database for one sink,
+// many sessions, one thread.
 #pragma once
 
 #include <map>
@@ -9,32 +10,32 @@
 
 #include "operators/sink_postgres_session.h"
 #include "src/base/schema.h"
-#include "tests/sim/sim_random.h"
+#include "src/plan/plan.h"
+#include "tests/sim/sim_outside.h"
 
 namespace tidemark::sim {
 
 class SimPostgres {
  public:
-  struct Faults {
-    double unavailable = 0;  // of any call: the connection breaks, the transaction is gone
-    double commit_lost = 0;  // of a COMMIT: the answer is lost; half of them have been applied
-  };
+  // Inserts, or upserts by the key of `spec`.
+  SimPostgres(const Schema& schema, const PostgresSinkSpec& spec, SimRandom* random, SimClock* clock)
+      : schema_(schema), spec_(spec), outside_(random, clock) {}
 
-  SimPostgres(const Schema& schema, SimRandom* random) : schema_(schema), random_(random) {}
-
-  std::unique_ptr<PostgresSession> NewSession();
-  Faults& faults() { return faults_; }
-  // Every row ever inserted, as JSON: what `mode: insert` shows.
-  const std::vector<std::string>& rows() const { return rows_; }
+  // The connection of a process; once `*dead`, nothing that it still says reaches the database.
+  std::unique_ptr<PostgresSession> NewSession(std::shared_ptr<const bool> dead);
+  SimOutside& outside() { return outside_; }
+  // What the table shows, as JSON.
+  std::vector<std::string> Rows() const;
 
  private:
   class Session;
 
   const Schema schema_;
-  SimRandom* const random_;
-  Faults faults_;
+  const PostgresSinkSpec spec_;
+  SimOutside outside_;
   std::map<int32_t, PostgresFence> fences_;
-  std::vector<std::string> rows_;
+  std::vector<std::string> inserted_;
+  std::map<std::string, std::string> upserted_;  // by key
 };
 
 }  // namespace tidemark::sim

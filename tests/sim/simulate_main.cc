@@ -1,17 +1,24 @@
 // simulate: runs seeds of the simulated deployment (world.h) and prints the first that fails.
 //
-//   simulate --seeds N [--seed FIRST] [--mutation NAME] [--verbose]
+//   simulate --cases FILE [--verbose]
+//   simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--twice] [--verbose]
 //
 // Exit 0: all seeds hold. With --mutation the deliberate defect is switched on and exit 0 means that a seed has found
-// it.
+// it. With --twice every seed runs twice and must use the same randomness and clock.
+// --cases runs what is in the file (cases.h) and prints what became of it, for the driver in tests/sim/random.
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <arrow/compute/initialize.h>
 #include <glog/logging.h>
 
 #include "src/base/mutation.h"
+#include "tests/sim/cases.h"
+#include "tests/sim/chaos.h"
 #include "tests/sim/world.h"
 
 namespace tidemark::sim {
@@ -36,20 +43,27 @@ bool SwitchOn([[maybe_unused]] const std::string& name) {
 }
 
 int Usage() {
-  std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--verbose]\nmutations:";
+  std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--twice] [--verbose]\n"
+               "       simulate --cases FILE [--verbose]\n"
+               "mutations:";
   for (const char* name : kMutationNames) std::cerr << " " << name;
-  std::cerr << " (in builds with TIDEMARK_MUTATIONS)\n";
+  std::cerr << " (in builds with TIDEMARK_MUTATIONS)\nkinds of faults:";
+  for (const std::string& kind : AllFaultKinds()) std::cerr << " " << kind;
+  std::cerr << "\n";
   return 2;
 }
 
 int Main(int argc, char** argv) {
   uint64_t seeds = 0, first = 1;
-  std::string mutation;
+  std::string mutation, cases;
+  bool twice = false;
   WorldOptions options;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     if (flag == "--verbose") {
       options.print = true;
+    } else if (flag == "--twice") {
+      twice = true;
     } else if (i + 1 == argc) {
       return Usage();
     } else if (flag == "--seeds") {
@@ -59,11 +73,15 @@ int Main(int argc, char** argv) {
       if (seeds == 0) seeds = 1;
     } else if (flag == "--mutation") {
       mutation = argv[++i];
+    } else if (flag == "--faults") {
+      options.faults = absl::StrSplit(argv[++i], ',');
+    } else if (flag == "--cases") {
+      cases = argv[++i];
     } else {
       return Usage();
     }
   }
-  if (seeds == 0) return Usage();
+  if (seeds == 0 && cases.empty()) return Usage();
   if (!arrow::compute::Initialize().ok()) return 1;
   google::InitGoogleLogging("simulate");
   FLAGS_logtostderr = options.print;
@@ -71,15 +89,29 @@ int Main(int argc, char** argv) {
   for (int severity = google::INFO; severity < google::NUM_SEVERITIES; ++severity)
     google::SetLogDestination(severity, "");
   if (!mutation.empty() && !SwitchOn(mutation)) return Usage();
-  WorldResult sum;
+  if (!cases.empty()) {
+    std::ifstream file(cases);
+    const absl::Status run = RunCases(file, std::cout, options.print);
+    if (!run.ok()) std::cerr << run << "\n";
+    return run.ok() ? 0 : 1;
+  }
+  DeploymentCounts sum;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     options.seed = seed;
-    const WorldResult result = RunWorld(options);
-    sum.crashes += result.crashes;
-    sum.wiped += result.wiped;
-    sum.frozen += result.frozen;
-    sum.commits += result.commits;
-    sum.aborts += result.aborts;
+    WorldResult result = RunWorld(options);
+    sum.crashes += result.counts.crashes;
+    sum.wiped += result.counts.wiped;
+    sum.frozen += result.counts.frozen;
+    sum.endings += result.counts.endings;
+    sum.commits += result.counts.commits;
+    sum.aborts += result.counts.aborts;
+    if (twice) {
+      const SimDigest again = RunWorld(options).digest;
+      if (again != result.digest) {
+        result.verdict.Update(absl::InternalError(absl::StrCat("two runs of it differ: ", result.digest.count(),
+                                                               " and ", again.count(), " draws and clock readings")));
+      }
+    }
     if (result.verdict.ok()) continue;
     std::cout << "seed " << seed << ": " << result.verdict << "\n";
     if (!mutation.empty()) {
@@ -90,8 +122,8 @@ int Main(int argc, char** argv) {
     return 1;
   }
   std::cout << seeds << " seeds from " << first << ": " << sum.commits << " commits, " << sum.aborts << " aborts, "
-            << sum.crashes << " crashes (" << sum.wiped << " with the disk lost), " << sum.frozen
-            << " freezes: 0 differences\n";
+            << sum.crashes << " crashes (" << sum.wiped << " with the disk lost), " << sum.endings
+            << " ended by an error, " << sum.frozen << " freezes: 0 differences\n";
   if (mutation.empty()) return 0;
   std::cout << "mutation " << mutation << " was NOT found\n";
   return 1;

@@ -29,33 +29,29 @@ const testing::Environment* const quiet = testing::AddGlobalTestEnvironment(new 
 class Simulation : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(Simulation, EveryRowStandsInEverySinkExactlyOnce) {
-  WorldResult sum;
+  DeploymentCounts sum;
   for (uint64_t i = 0; i < kSeedsAShard; ++i) {
     WorldOptions options;
     options.seed = 1 + GetParam() * kSeedsAShard + i;
     const WorldResult result = RunWorld(options);
     ASSERT_TRUE(result.verdict.ok()) << "seed " << options.seed << ": " << result.verdict;
-    sum.crashes += result.crashes;
-    sum.aborts += result.aborts;
-    sum.commits += result.commits;
+    // Whatever depends on an address, a thread or the machine's own clock shows here.
+    if (i % 10 == 0) {
+      ASSERT_EQ(RunWorld(options).digest, result.digest) << "seed " << options.seed << " gave two runs";
+    }
+    sum.crashes += result.counts.crashes;
+    sum.endings += result.counts.endings;
+    sum.aborts += result.counts.aborts;
+    sum.commits += result.counts.commits;
   }
   // Seeds in which nothing goes wrong would prove nothing.
   EXPECT_GT(sum.crashes, static_cast<int>(kSeedsAShard));
+  EXPECT_GT(sum.endings, static_cast<int>(kSeedsAShard) / 10);
   EXPECT_GT(sum.aborts, static_cast<int>(kSeedsAShard) / 2);
   EXPECT_GT(sum.commits, static_cast<int>(kSeedsAShard) * 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, testing::Range<uint64_t>(0, kShards));
-
-TEST(Simulator, TheSameSeedGivesTheSameRun) {
-  const auto run = [] {
-    WorldOptions options;
-    options.seed = 7;
-    const WorldResult r = RunWorld(options);
-    return std::vector<int>{r.crashes, r.wiped, r.frozen, r.aborts, r.commits};
-  };
-  EXPECT_EQ(run(), run());
-}
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 struct Defect {
@@ -83,13 +79,14 @@ TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
 
 INSTANTIATE_TEST_SUITE_P(All, Mutations,
                          testing::Values(Defect{"ApplyBeforeCommit", Mutation::kApplyBeforeCommit, 4},
-                                         Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 3},
-                                         Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 2},
+                                         Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 1},
+                                         Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 1},
                                          Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction,
                                                 1},
-                                         Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 797},
-                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 3},
-                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 1}),
+                                         Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 602},
+                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
+                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 10},
+                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 8}),
                          [](const auto& defect) { return defect.param.name; });
 #endif
 

@@ -1,16 +1,17 @@
-// A whole deployment in one thread: a simulated Kafka, a simulated PostgreSQL, and workers made of the shipped runtime,
-// operators, overlay, changelog and RocksDB (on disks in memory). A seed decides input, schedule and faults; the run
-// ends with the faults switched off, everything processed (--until_end --close_windows) and the outputs compared with
-// what the input says they must be, computed here by other means: sets and counts over the raw records.
-//
-// The topology: events -> dedup keep first -> {topic unique, PostgreSQL table (append), window count per place and
-// minute across a shuffle -> topic counts}.
+// A whole deployment in one thread: a simulated Kafka, database and lake, and workers made of the shipped runtime
+// (deployment.h). A seed decides input, schedule and faults (chaos.h); the run ends with the faults switched off,
+// everything processed (--until_end --close_windows) and the outputs compared with what the input says they must be
+// (town.h).
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include <absl/status/status.h>
+
+#include "tests/sim/chaos.h"
+#include "tests/sim/deployment.h"
+#include "tests/sim/sim_digest.h"
 
 namespace tidemark::sim {
 
@@ -18,13 +19,15 @@ struct WorldOptions {
   uint64_t seed = 1;
   int workers = 2;
   int records = 240;
-  int crashes = 6;       // about so many, of workers
-  bool print = false;    // a line for everything that happens to a worker
+  int turns = 360;                   // while things go wrong
+  std::optional<FaultKinds> faults;  // nothing: what the seed says
+  bool print = false;                // a line for everything that happens to a worker
 };
 
 struct WorldResult {
   absl::Status verdict;  // OK: outputs equal the oracle; else what differs, or what went wrong
-  int crashes = 0, wiped = 0, frozen = 0, rebalances = 0, aborts = 0, commits = 0;
+  DeploymentCounts counts;
+  SimDigest digest;  // of all draws and clock readings: equal for equal seeds
 };
 
 WorldResult RunWorld(const WorldOptions& options);

@@ -1,0 +1,115 @@
+#include "tests/sim/town.h"
+
+#include <map>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/plan/planner.h"
+
+namespace tidemark::sim {
+namespace {
+
+constexpr char kTopology[] = R"yaml(
+name: sim
+commit_interval: 20ms
+memory: 512MiB
+kafka: { brokers: simulated }
+sources:
+  events:
+    topic: events
+    format: json
+    partitioned_by: [id]
+    columns: { id: int64, place: int64, at: timestamp_ms }
+    event_time: { column: at, max_out_of_orderness: 1h, max_ahead: 100d }
+steps:
+  unique: { from: events, dedup: { by: [id], within: 10h, grace: 10h } }
+  counts: { from: unique, window: { tumbling: 1m, grace: 5s }, group_by: [place], aggregates: { n: "count(*)" } }
+sinks:
+  unique_topic: { from: unique, topic: unique, key: [id], create: {} }
+  counts_topic: { from: counts, topic: counts, key: [place], create: {} }
+  table: { from: unique, postgres: { url: "postgresql://simulated", table: t, mode: insert } }
+  lake: { from: unique, parquet: { path: /simulated, max_age: 1s } }
+)yaml";
+constexpr int64_t kStartMs = 1'700'000'000'000;
+
+// Rows and how often each must stand, or stands, somewhere.
+using Rows = std::map<std::string, int>;
+
+absl::Status Same(const std::string& what, const Rows& expected, const Rows& found) {
+  std::string differences;
+  int count = 0;
+  const auto differ = [&](const std::string& row, int want, int have) {
+    if (want != have && count++ < 5) absl::StrAppend(&differences, "\n  ", row, ": ", have, " times, not ", want);
+  };
+  for (const auto& [row, n] : expected) {
+    const auto it = found.find(row);
+    differ(row, n, it == found.end() ? 0 : it->second);
+  }
+  for (const auto& [row, n] : found) {
+    if (!expected.contains(row)) differ(row, 0, n);
+  }
+  if (count == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(what, ": ", count, " rows differ", differences));
+}
+
+}  // namespace
+
+std::string Town::Event::Json() const {
+  return absl::StrCat("{\"id\":", id, ",\"place\":", place, ",\"at\":", at, "}");
+}
+
+absl::StatusOr<Plan> Town::MakePlan() {
+  return PlanFromYaml(kTopology, "sim.yaml", [](std::string_view) { return std::nullopt; });
+}
+
+Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(cluster) {
+  cluster_->CreateTopic(kSource, kPartitions);
+  for (int i = 0; i < records; ++i) {
+    if (!events_.empty() && random->Below(5) == 0) {
+      input_.push_back(events_[random->Below(events_.size())]);
+      continue;
+    }
+    const auto place = static_cast<int64_t>(random->Below(7));
+    const Event event{i, place, kStartMs + i * 1'000 - static_cast<int64_t>(random->Below(60'000))};
+    events_.push_back(event);
+    input_.push_back(event);
+  }
+}
+
+void Town::Append(size_t count) {
+  for (; count > 0 && appended_ < input_.size(); --count, ++appended_) {
+    const Event& event = input_[appended_];
+    cluster_->AppendInput({kSource, static_cast<int32_t>(event.id % kPartitions)}, absl::StrCat(event.id), event.Json(),
+                          event.at);
+  }
+}
+
+absl::Status Town::Compare(const Plan& plan, Deployment* deployment) const {
+  Rows unique, counts;
+  std::map<std::pair<int64_t, int64_t>, int> groups;
+  for (const Event& event : events_) {
+    unique[event.Json()] = 1;
+    ++groups[{event.place, event.at / 60'000 * 60'000}];
+  }
+  for (const auto& [group, n] : groups) {
+    counts[absl::StrCat("{\"place\":", group.first, ",\"window_start\":", group.second,
+                        ",\"window_end\":", group.second + 60'000, ",\"n\":", n, "}")] = 1;
+  }
+  for (const SinkPlan& sink : plan.sinks) {
+    Rows found;
+    if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      for (const auto& [partition, record] : deployment->Records(topic->topic)) {
+        ++found[record.value.value_or("(null)")];
+      }
+    } else {
+      TM_ASSIGN_OR_RETURN(const std::vector<std::string> rows, deployment->RowsOf(sink));
+      for (const std::string& row : rows) ++found[row];
+    }
+    TM_RETURN_IF_ERROR(Same(sink.name, sink.name == "counts_topic" ? counts : unique, found));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tidemark::sim

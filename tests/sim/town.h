@@ -1,0 +1,52 @@
+// The topology of the worlds, its input, and its oracle: what the outputs must be, computed by other means, as sets and
+// counts over the raw records.
+//
+// events -> dedup keep first -> {topic unique, PostgreSQL table (append), Parquet files, window count per place and
+// minute across a shuffle -> topic counts}.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "src/plan/plan.h"
+#include "tests/sim/deployment.h"
+#include "tests/sim/sim_kafka.h"
+#include "tests/sim/sim_random.h"
+
+namespace tidemark::sim {
+
+class Town {
+ public:
+  static constexpr int32_t kPartitions = 2;
+  static constexpr char kSource[] = "events";
+
+  static absl::StatusOr<Plan> MakePlan();
+
+  // Makes the source topic; nothing is in it yet.
+  Town(int records, SimRandom* random, SimCluster* cluster);
+
+  // The next records of the input; what is left of it where that is less.
+  void Append(size_t count);
+  void AppendAll() { Append(input_.size()); }
+  size_t size() const { return input_.size(); }
+
+  // Every row stands in every sink exactly once; DataLoss says which don't.
+  absl::Status Compare(const Plan& plan, Deployment* deployment) const;
+
+ private:
+  struct Event {
+    int64_t id, place, at;
+    std::string Json() const;
+  };
+
+  SimCluster* const cluster_;
+  std::vector<Event> events_;  // each once
+  std::vector<Event> input_;   // with duplicates
+  size_t appended_ = 0;
+};
+
+}  // namespace tidemark::sim
