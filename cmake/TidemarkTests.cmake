@@ -102,6 +102,19 @@ if(TIDEMARK_UNIT_TESTS)
     tidemark_reuse_pch(${name})
   endforeach()
 
+  # Random topologies under faults against DuckDB's SQL. Not under ThreadSanitizer: the simulator has one thread.
+  if(NOT TIDEMARK_SANITIZE STREQUAL "thread")
+    add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.random_topologies
+      COMMAND "${TIDEMARK_VENV}/bin/python" "${tidemark_SOURCE_DIR}/tests/sim/random/main.py"
+        --simulate $<TARGET_FILE:simulate> --random 500)
+    set_tests_properties(${TIDEMARK_TEST_PREFIX}sim.random_topologies PROPERTIES
+      LABELS simulation
+      COST ${TIDEMARK_COST_simulation}
+      PROCESSORS 2
+      TIMEOUT 600
+      ENVIRONMENT "${tidemark_sanitizer_environment};ASAN_OPTIONS=malloc_context_size=3;PYTHONUNBUFFERED=1")
+  endif()
+
   # tests/tools/NAME.cc -> NAME, for the tests that are scripts: our side of a comparison with another system.
   file(GLOB tools CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/tests/tools/*.cc")
   foreach(source IN LISTS tools)

@@ -1,0 +1,308 @@
+"""Makes up topologies and their data.
+
+What isn't generated, and why:
+  - dedup where rows of one id come from several partitions, tasks, sources or branches, and dedup behind anything that
+    emits when time passes: which of two duplicates comes first isn't determined there (docs/topology.md).
+  - first and last over rows of no order: results of windows, tops, keep: last, and unions of a source with itself.
+  - partitions that fall idle, and tables that change: results then depend on when something was looked at.
+  - joins of update steps, which a changing table makes wrong.
+  - avg of decimals (DuckDB's is a double), decimal arithmetic, division, and anything that overflows: the tests of
+    expressions against PostgreSQL have these.
+  - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
+"""
+
+import random as randoms
+
+from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Table, shapes, window_type
+from values import PLAIN_TYPES, START_US, TIME_FORMS, UNITS_US, is_time, random_value
+
+FAULTS = ["calls", "crashes", "database", "disks", "freezes", "oversleeping", "power", "restarts", "rights", "trims"]
+NUMBERS = ("int64", "int32")
+
+
+def literal(random, type_):
+    value = random_value(random, type_)
+    if type_ == "string":
+        return "'" + value.replace("'", "''") + "'"
+    if type_ == "date":
+        return f"date '{value.isoformat()}'"
+    if type_ == "bool":
+        return str(value).lower()
+    if type_.startswith("decimal"):
+        return f"{value:f}"
+    return str(value) if not str(value).startswith("-") else f"({value})"
+
+
+def condition(random, columns, depth=0):
+    if depth < 2 and random.random() < 0.35:
+        parts = [condition(random, columns, depth + 1) for _ in range(2)]
+        return random.choice(["({} and {})", "({} or {})", "(not {1} or {0})"]).format(*parts)
+    column = random.choice(columns)
+    name, type_ = column.name, column.type
+    if column.nullable and random.random() < 0.3:
+        return f"{name} is {random.choice(['', 'not '])}null"
+    if is_time(type_):
+        return f"{name} is not null"
+    if type_ == "bool":
+        return random.choice([name, f"not {name}", f"{name} is not true"])
+    if type_ in NUMBERS and random.random() < 0.4:
+        low = random.randint(-20, 20)
+        return random.choice([f"{name} % 3 = {random.randint(0, 2)}", f"{name} between ({low}) and {low + 40}",
+                              f"{name} in (0, 1, 7)", f"abs({name}) > {abs(low)}"])
+    if type_ == "string" and random.random() < 0.4:
+        return random.choice([f"length({name}) > 1", f"{name} like 'a%'", f"{name} in ('a', 'b', 'ab')"])
+    return f"{name} {random.choice(['=', '<>', '<', '>', '<=', '>='])} {literal(random, type_)}"
+
+
+def expression(random, columns):
+    column = random.choice(columns)
+    name, type_ = column.name, column.type
+    choices = []
+    if type_ in NUMBERS:
+        choices = [(f"{name} + {random.randint(1, 9)}", type_), (f"{name} * 2", type_), (f"abs({name})", type_),
+                   (f"coalesce({name}, 0)", type_), (f"-{name}", type_), (f"cast({name} as text)", "string"),
+                   (f"case when {name} > 0 then 'up' when {name} < 0 then 'down' end", "string")]
+    elif type_ == "string":
+        choices = [(f"{name} || '-x'", "string"), (f"coalesce({name}, 'none')", "string"),
+                   (f"substr({name}, 1, 1)", "string"), (f"length({name})", "int32")]
+    elif type_ == "double":
+        choices = [(f"{name} * 2", "double"), (f"coalesce({name}, 0.5)", "double")]
+    choices.append((f"{name} is null", "bool"))
+    choices.append((condition(random, columns, 1), "bool"))
+    sql, result = random.choice(choices)
+    return {"sql": sql, "type": result}
+
+
+class Generator:
+    def __init__(self, seed):
+        self.random = randoms.Random(seed)
+        self.seed = seed
+
+    def case(self):
+        random = self.random
+        faults = [f for f in FAULTS if random.random() < 0.8] if random.random() < 0.9 else []
+        case = Case(self.seed, random.randint(1, 3), faults, [], [], [], [], [])
+        self._sources(case)
+        if random.random() < 0.6:
+            self._table(case)
+        for i in range(random.randint(1, 6)):
+            self._step(case, f"s{i}")
+        self._sinks(case)
+        used = {s.args["table"] for s in case.steps if s.operator == "join"}
+        case.tables = [t for t in case.tables if t.name in used]
+        return case
+
+    # ---- Data
+
+    def _sources(self, case):
+        random = self.random
+        partitions = random.randint(1, 3)
+        time = random.choice(TIME_FORMS)
+        for i in range(random.choice([1, 1, 2])):
+            columns = [Column("id", "int64")]
+            if i == 1 and random.random() < 0.6:
+                columns = list(case.sources[0].columns)
+            else:
+                for c in range(random.randint(2, 5)):
+                    columns.append(Column(f"c{c}", random.choice(PLAIN_TYPES), random.random() < 0.4))
+                columns.append(Column("seen", time))
+            count = partitions if random.random() < 0.8 or i == 0 else random.randint(1, 3)
+            case.sources.append(Source(f"in{i}", count, columns, random.choice([0, 1, 5, 30]), random.random() < 0.5))
+        count = random.randint(20, 120)
+        ids = random.choice([5, 20, 200])
+        jitter = random.choice([0, 3, 20, 90])
+        # Few values of some columns, so that groups have several rows.
+        pools = {}
+        for n in range(count):
+            source = random.choice(case.sources)
+            id_ = random.randint(0, ids)
+            time_us = START_US + n * 1_000_000 - random.randint(0, jitter) * 1_000_000
+            if time not in ("timestamp_s",):
+                time_us += random.randint(0, 999) * 1_000
+            values = {"id": id_, "seen": time_us // UNITS_US[time] * UNITS_US[time]}
+            for column in source.columns:
+                if column.name in values:
+                    continue
+                if column.nullable and random.random() < 0.25:
+                    values[column.name] = None
+                    continue
+                pool = pools.setdefault((source.name, column.name),
+                                        [random_value(random, column.type) for _ in range(random.choice([2, 4, 100]))])
+                values[column.name] = random.choice(pool)
+            if random.random() < 0.15 and case.rows:  # the same once more
+                same = [r for s, r in case.rows if s == source.name and r.values]
+                if same:
+                    values = dict(random.choice(same).values)
+            row = Row(values["id"] % source.partitions, time_us // 1000, values)
+            if random.random() < 0.03:
+                row.values = None
+            case.rows.append((source.name, row))
+
+    def _table(self, case):
+        random = self.random
+        key_type = random.choice(["int64", "string"])
+        columns = [Column("k", key_type), Column("label", "string", True),
+                   Column("weight", "int64", random.random() < 0.5)]
+        rows = []
+        for key in {random_value(random, key_type) for _ in range(random.randint(2, 12))}:
+            rows.append({"k": key, "label": random.choice(["red", "blue", None]),
+                         "weight": None if columns[2].nullable and random.random() < 0.3 else random.randint(0, 9)})
+        rows.sort(key=lambda r: str(r["k"]))
+        case.tables.append(Table("ref", "k", columns, rows))
+
+    # ---- Steps
+
+    def _step(self, case, name):
+        random = self.random
+        for _ in range(20):
+            shape_of = shapes(case)
+            names = list(shape_of)
+            input_ = random.choice(names[-3:] if random.random() < 0.7 else names)
+            inputs = [input_]
+            if random.random() < 0.2:
+                inputs += [n for n in names if n != input_ and shape_of[n].columns == shape_of[input_].columns and
+                           shape_of[n].update_key is None][:1]
+            step = self._operator(case, name, inputs, shape_of[input_])
+            if step is None:
+                continue
+            case.steps.append(step)
+            try:
+                if self._partitions_fit(case, inputs):
+                    shapes(case)
+                    return
+            except Invalid:
+                pass
+            case.steps.pop()
+
+    # What is united must have equal partition counts.
+    @staticmethod
+    def _partitions_fit(case, inputs):
+        sources = frozenset().union(*(shapes(case)[i].sources for i in inputs))
+        counts = {s.partitions for s in case.sources if s.name in sources}
+        repartitioned = any(s.operator == "repartition" and s.args["partitions"] for s in case.steps)
+        return len(inputs) == 1 or (len(counts) == 1 and not repartitioned)
+
+    def _columns(self, shape, least, most, fits=lambda c: True):
+        names = [c.name for c in shape.columns if fits(c)]
+        count = min(len(names), self.random.randint(least, most))
+        return sorted(self.random.sample(names, count), key=shape.names().index) if count >= least else None
+
+    def _operator(self, case, name, inputs, shape):
+        random = self.random
+        update = shape.update_key is not None
+        kinds = ["filter", "project", "top", "repartition"] if update else \
+            ["filter", "project", "dedup", "dedup", "join", "join", "window", "window", "window", "group_by", "top",
+             "top", "repartition"]
+        kind = random.choice(kinds)
+        args = getattr(self, "_" + kind)(case, shape, update)
+        return None if args is None else Step(name, inputs, kind, args)
+
+    def _filter(self, case, shape, update):
+        return {"condition": condition(self.random, shape.columns)}
+
+    def _project(self, case, shape, update):
+        random = self.random
+        kept = [c for c in shape.columns
+                if random.random() < 0.75 or c.name == "id" or (update and c.name in shape.update_key)]
+        columns = {c.name: {"sql": c.name, "type": c.type} for c in kept}
+        for i in range(random.randint(0 if columns else 1, 2)):
+            columns.setdefault(f"e{len(case.steps)}{i}", expression(random, shape.columns))
+        return {"columns": columns}
+
+    def _dedup(self, case, shape, update):
+        random = self.random
+        if not shape.sequenced:
+            return None
+        by = ["id"] + (self._columns(shape, 0, 1, lambda c: c.name != "id") or [])
+        within = random.choice([5, 60, 3600])
+        return {"by": by, "within": within, "grace": random.choice([0, 5, within]),
+                "keep": random.choice(["first", "first", "last"])}
+
+    def _join(self, case, shape, update):
+        random = self.random
+        if not case.tables:
+            return None
+        table = case.tables[0]
+        on = self._columns(shape, 1, 1, lambda c: c.type == table.columns[0].type)
+        if on is None:
+            return None
+        inner = random.random() < 0.5
+        return {"table": table.name, "key": table.key, "on": on[0], "type": "inner" if inner else "left",
+                "prefix": f"t{len(case.steps)}_", "unmatched": inner and random.random() < 0.5}
+
+    def _aggregates(self, case, shape):
+        random = self.random
+        aggregates = {}
+        for i in range(random.randint(1, 4)):
+            column = random.choice(shape.columns)
+            calls = ["count"]
+            if column.type in NUMBERS or column.type == "double":
+                calls += ["sum", "avg", "min", "max"]
+            elif column.type.startswith("decimal"):
+                calls += ["sum", "min", "max"] if not column.type.startswith("decimal(38") else ["min", "max"]
+            elif column.type != "bool":
+                calls += ["min", "max"]
+            if shape.ordered:
+                calls += ["first", "last"]
+            aggregates[f"a{len(case.steps)}{i}"] = (random.choice(calls), column.name)
+        if random.random() < 0.7:
+            aggregates[f"n{len(case.steps)}"] = ("count", None)
+        return aggregates
+
+    def _window(self, case, shape, update):
+        random = self.random
+        every = random.choice([1, 5, 10, 60])
+        size = every * random.choice([1, 1, 1, 2, 5])
+        by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
+        return {"every": every, "size": size, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
+                "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4,
+                "emit": random.choice(["on_close", "on_close", "on_update"])}
+
+    def _group_by(self, case, shape, update):
+        by = self._columns(shape, 1, 2)
+        return {"group_by": by, "aggregates": self._aggregates(case, shape), "emit": "on_update"}
+
+    def _top(self, case, shape, update):
+        random = self.random
+        if update:
+            # Groups whose rows come and go; without a rank they keep their key. By columns of the key: rows that
+            # replace each other can't be moved by another.
+            emit, rank = "on_update", random.random() < 0.6
+            by = self._columns(shape, 1, 1, lambda c: c.name in shape.update_key)
+        elif shape.windowed and random.random() < 0.7:
+            emit, rank, by = "on_close", random.random() < 0.7, \
+                self._columns(shape, 0, 1, lambda c: c.name not in ("window_start", "window_end"))
+        else:
+            emit, rank, by = "on_update", True, self._columns(shape, 0, 1)
+        order = [(c, random.choice(["asc", "desc"])) for c in self._columns(shape, 1, 2)]
+        return {"k": random.choice([1, 2, 5]), "by": by, "order": order, "emit": emit,
+                "rank": f"r{len(case.steps)}" if rank else None}
+
+    def _repartition(self, case, shape, update):
+        by = self._columns(shape, 1, 1, lambda c: not update or c.name in shape.update_key)
+        return by and {"by": by, "partitions": self.random.choice([0, 1, 2, 3])}
+
+    # ---- Sinks
+
+    def _sinks(self, case):
+        random = self.random
+        shape_of = shapes(case)
+        read = {i for s in case.steps for i in s.inputs}
+        for name, shape in shape_of.items():
+            if name in read and random.random() < 0.75:
+                continue
+            for _ in range(random.choice([1, 1, 2])):
+                case.sinks.append(self._sink(case, f"out{len(case.sinks)}", name, shape))
+
+    def _sink(self, case, name, input_, shape):
+        random = self.random
+        if shape.update_key is not None:
+            nullable = any(shape.column(c).nullable for c in shape.update_key)
+            return Sink(name, input_, "kafka" if nullable else random.choice(["kafka", "postgres"]), shape.update_key)
+        kind = random.choice(["kafka", "postgres", "parquet"])
+        if kind == "kafka":
+            return Sink(name, input_, kind, self._columns(shape, 0, 2))
+        if kind == "postgres":
+            return Sink(name, input_, kind, [])
+        folders = self._columns(shape, 0, 1, lambda c: c.type in ("int64", "int32", "bool", "date"))
+        return Sink(name, input_, kind, [], folders or [])

@@ -1,0 +1,68 @@
+"""Random topologies under random faults, compared with DuckDB's SQL.
+
+    main.py --simulate BINARY [--random N] [--seed FIRST] [--no-shrink] [--print]
+
+Exit 1 where one differs: it is made as small as possible, and printed with its topology and its records.
+"""
+
+import argparse
+import sys
+import time
+
+import simulator
+from check import check
+from grammar import Generator
+from shrink import shrink
+from topology import yaml
+
+
+def show(case, lines):
+    print("\n".join(lines))
+    print(f"\nfaults: {', '.join(case.faults) or 'none'}; workers: {case.workers}\n")
+    print(yaml(case))
+    for table in case.tables:
+        print(f"{table.name}: {table.rows}")
+    for source, row in case.rows[:60]:
+        print(f"{source}-{row.partition} {row.values}")
+    if len(case.rows) > 60:
+        print(f"... {len(case.rows) - 60} more records")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--simulate", required=True)
+    parser.add_argument("--random", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-shrink", action="store_true")
+    parser.add_argument("--print", action="store_true")
+    args = parser.parse_args()
+    began = time.monotonic()
+    cases = [Generator(seed).case() for seed in range(args.seed, args.seed + args.random)]
+    failed, operators, kinds, records = [], {}, {}, 0
+    for case, result in zip(cases, simulator.run(args.simulate, cases)):
+        if args.print:
+            show(case, [f"seed {case.seed}:"])
+        for step in case.steps:
+            operators[step.operator] = operators.get(step.operator, 0) + 1
+        for sink in case.sinks:
+            kinds[sink.kind] = kinds.get(sink.kind, 0) + 1
+        records += len(case.rows)
+        lines = check(case, result)
+        if lines:
+            failed.append((case, lines))
+            print(f"seed {case.seed} differs: {lines[0]}", flush=True)
+    for case, lines in failed[:1]:
+        if not args.no_shrink:
+            print(f"\nmaking seed {case.seed} smaller ...", flush=True)
+            case, lines = shrink(args.simulate, case, lines)
+        show(case, [f"seed {case.seed}:"] + lines)
+        print(f"replay: scripts/simulate --random 1 --seed {case.seed}")
+    def said(counts):
+        return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
+    print(f"{len(cases)} topologies from seed {args.seed}, {records} records, steps: {said(operators)}; "
+          f"sinks: {said(kinds)}: {len(failed)} differ, in {time.monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

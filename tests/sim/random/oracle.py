@@ -1,0 +1,214 @@
+"""What the steps of a case must hold in the end, computed by DuckDB's SQL over the raw records: a reading of
+docs/topology.md and docs/operators.md that shares nothing with the operators.
+
+Every step is a table of its visible columns and
+
+    __time       event time, us
+    __watermark  the row's own: that of its source partition at that row, us; NULL: never late
+    __source, __partition, __offset
+
+Update steps are tables of the rows that stand in the end. Side topics are tables of their own: "STEP-late",
+"STEP-unmatched".
+"""
+
+import duckdb
+import pyarrow
+
+from topology import shapes, window_type
+from values import canonical, is_time, sql_type
+
+HIDDEN = ["__time", "__watermark", "__source", "__partition", "__offset"]
+
+
+def quoted(name):
+    return '"' + name + '"'
+
+
+def listed(names):
+    return ", ".join(quoted(n) for n in names)
+
+
+class Oracle:
+    def __init__(self, case):
+        self.case, self.shapes = case, shapes(case)
+        self.sql = duckdb.connect()
+        self.sql.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        self.side = {}
+        self.dead_letters = 0
+        for i, source in enumerate(sorted(case.sources, key=lambda s: s.name)):
+            self._source(i, source)
+        for table in case.tables:
+            self._load(table.name, table.columns, [[row[c.name] for c in table.columns] for row in table.rows], [])
+        for step in case.steps:
+            self._step(step)
+
+    def rows(self, name):
+        """The rows of a step or side topic, in canonical form."""
+        columns = self.side[name].columns if name in self.side else self.shapes[name].columns
+        found = self.sql.execute(f"SELECT {listed(c.name for c in columns)} FROM {quoted(name)}").fetchall()
+        return [tuple(canonical(v, c.type) for v, c in zip(row, columns)) for row in found]
+
+    def columns(self, name):
+        return self.side[name].columns if name in self.side else self.shapes[name].columns
+
+    # ---- Raw data
+
+    def _load(self, name, columns, rows, hidden):
+        declared = ", ".join(f"{quoted(c.name)} {sql_type(c.type)}" for c in columns)
+        declared += "".join(f", {h} BIGINT" for h in hidden)
+        self.sql.execute(f"CREATE TABLE {quoted(name)} ({declared})")
+        if not rows:
+            return
+        arrays = list(zip(*rows))
+        types = [self._arrow(c.type) for c in columns] + [pyarrow.int64()] * len(hidden)
+        raw = pyarrow.table([pyarrow.array(a, t) for a, t in zip(arrays, types)],
+                            names=[c.name for c in columns] + hidden)
+        self.sql.register("raw", raw)
+        self.sql.execute(f"INSERT INTO {quoted(name)} SELECT * FROM raw")
+        self.sql.unregister("raw")
+
+    @staticmethod
+    def _arrow(type_):
+        if is_time(type_):
+            return pyarrow.timestamp("us")
+        if type_.startswith("decimal"):
+            return pyarrow.decimal128(*(int(n) for n in type_[8:-1].split(",")))
+        return {"int64": pyarrow.int64(), "int32": pyarrow.int32(), "string": pyarrow.string(), "bool": pyarrow.bool_(),
+                "double": pyarrow.float64(), "date": pyarrow.date32()}[type_]
+
+    def _source(self, index, source):
+        rows, offsets, newest = [], {}, {}
+        for name, row in self.case.rows:
+            if name != source.name:
+                continue
+            p = row.partition
+            offset = offsets[p] = offsets.get(p, -1) + 1
+            if row.values is None:
+                self.dead_letters += 1
+                continue
+            time = row.values["seen"]
+            newest[p] = max(newest.get(p, time), time)
+            watermark = newest[p] - source.out_of_orderness * 1_000_000
+            rows.append([row.values[c.name] for c in source.columns] + [time, watermark, index, p, offset])
+        self._load(source.name, source.columns, rows, HIDDEN)
+
+    # ---- Steps
+
+    def _step(self, step):
+        shape = self.shapes[step.inputs[0]]
+        columns = listed(shape.names() + HIDDEN)
+        # Update steps have rows of no order, and no hidden columns that anybody reads.
+        input_ = " UNION ALL ".join(f"SELECT {columns} FROM {quoted(i)}" for i in step.inputs)
+        self.sql.execute(f"CREATE OR REPLACE TEMP TABLE input AS {input_}")
+        getattr(self, "_" + step.operator)(step, shape, step.args)
+
+    def _make(self, name, query):
+        self.sql.execute(f"CREATE TABLE {quoted(name)} AS {query}")
+
+    def _filter(self, step, shape, args):
+        self._make(step.name, f"SELECT * FROM input WHERE {args['condition']}")
+
+    def _repartition(self, step, shape, args):
+        self._make(step.name, "SELECT * FROM input")
+
+    def _project(self, step, shape, args):
+        columns = ", ".join(f"{e['sql']} AS {quoted(n)}" for n, e in args["columns"].items())
+        self._make(step.name, f"SELECT {columns}, {', '.join(HIDDEN)} FROM input")
+
+    # Rows of a key one after the other, each compared with the one accepted last.
+    def _dedup(self, step, shape, args):
+        by, within = listed(args["by"]), args["within"] * 1_000_000
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE judged AS
+            SELECT *, dense_rank() OVER (ORDER BY {by}) AS __key,
+                   row_number() OVER (PARTITION BY {by} ORDER BY __partition, __offset) AS __n
+            FROM input WHERE __watermark IS NULL OR __time >= __watermark - {args['grace'] * 1_000_000};
+            CREATE OR REPLACE TEMP TABLE walked AS
+            WITH RECURSIVE walk(__key, __n, since, accepted) AS (
+                SELECT __key, __n, __time, __n FROM judged WHERE __n = 1
+                UNION ALL
+                SELECT j.__key, j.__n, CASE WHEN j.__time - w.since >= {within} THEN j.__time ELSE w.since END,
+                       CASE WHEN j.__time - w.since >= {within} THEN j.__n ELSE w.accepted END
+                FROM walk w JOIN judged j ON j.__key = w.__key AND j.__n = w.__n + 1)
+            SELECT * FROM judged JOIN walk USING (__key, __n)""")
+        columns = listed(shape.names())
+        if args["keep"] == "first":
+            self._make(step.name, f"SELECT {columns}, {', '.join(HIDDEN)} FROM walked WHERE accepted = __n")
+            return
+        # The accepted row and its duplicates contest; who comes after the result is due has come too late.
+        self._make(step.name, f"""
+            SELECT {columns}, __time, NULL::BIGINT AS __watermark, __source, __partition, __offset FROM (
+                SELECT *, row_number() OVER (PARTITION BY __key, accepted ORDER BY __time DESC, __source DESC,
+                                             __partition DESC, __offset DESC) AS place
+                FROM walked WHERE accepted = __n OR __watermark IS NULL OR __watermark < since + {within})
+            WHERE place = 1""")
+
+    def _join(self, step, shape, args):
+        table = self.case.table(args["table"])
+        added = "".join(f", t.{quoted(c.name)} AS {quoted(args['prefix'] + c.name)}"
+                        for c in table.columns if c.name != table.key)
+        kind = "JOIN" if args["type"] == "inner" else "LEFT JOIN"
+        own = ", ".join("i." + quoted(c) for c in shape.names())
+        hidden = ", ".join("i." + h for h in HIDDEN)
+        on = f"i.{quoted(args['on'])} = t.{quoted(table.key)}"
+        self._make(step.name, f"SELECT {own}{added}, {hidden} FROM input i {kind} {quoted(table.name)} t ON {on}")
+        if args["unmatched"]:
+            side = f"{step.name}-unmatched"
+            known = f"SELECT 1 FROM {quoted(table.name)} t WHERE {on}"
+            self._make(side, f"SELECT * FROM input i WHERE NOT EXISTS ({known})")
+            self.side[side] = shape
+
+    @staticmethod
+    def _calls(args):
+        order = "__time, __source, __partition, __offset"
+        calls = []
+        for name, (call, argument) in args["aggregates"].items():
+            if argument is None:
+                sql = "count(*)"
+            elif call in ("first", "last"):
+                # DuckDB's first and last take NULLs too.
+                sql = f"{call}({quoted(argument)} ORDER BY {order})"
+            else:
+                sql = f"{call}({quoted(argument)})"
+            calls.append(f", {sql} AS {quoted(name)}")
+        return "".join(calls)
+
+    def _window(self, step, shape, args):
+        every, size, grace = (args[n] * 1_000_000 for n in ("every", "size", "grace"))
+        # Floor division, also before 1970.
+        last = f"(__time - ((__time % {every}) + {every}) % {every})"
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT *, coalesce(__start + {size + grace} <= __watermark, false) AS __late
+            FROM (SELECT *, {last} - __i * {every} AS __start
+                  FROM input, (SELECT unnest(range({size // every})) AS __i))""")
+        groups = "".join(f"{quoted(c)}, " for c in args["group_by"])
+        self._make(step.name, f"""
+            SELECT {groups}make_timestamp(__start) AS window_start, make_timestamp(__start + {size}) AS window_end
+                   {self._calls(args)}, __start + {size - 1000} AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
+                   0 AS __partition, -1 AS __offset
+            FROM pairs WHERE NOT __late GROUP BY {groups}__start""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            # Once, if at least one of its windows refused the row: the earliest does so first.
+            self._make(side, f"""
+                SELECT * FROM input WHERE coalesce({last} + {every + grace} <= __watermark, false)""")
+            self.side[side] = shape
+
+    def _group_by(self, step, shape, args):
+        groups = "".join(f"{quoted(c)}, " for c in args["group_by"])
+        self._make(step.name, f"""
+            SELECT {groups.rstrip(', ')} {self._calls(args)}, max(__time) AS __time, NULL::BIGINT AS __watermark,
+                   0 AS __source, 0 AS __partition, -1 AS __offset
+            FROM input GROUP BY {groups.rstrip(', ')}""")
+
+    def _top(self, step, shape, args):
+        by = list(args["by"]) + (["window_start", "window_end"] if args["emit"] == "on_close" else [])
+        ordered = [f"{quoted(c)} {d} NULLS {'LAST' if d == 'asc' else 'FIRST'}" for c, d in args["order"]]
+        ties = [f"{quoted(c)} ASC NULLS LAST" for c in shape.names() if c not in [o for o, _ in args["order"]]]
+        partition = f"PARTITION BY {listed(dict.fromkeys(by))}" if by else ""
+        rank = f", __rank AS {quoted(args['rank'])}" if args["rank"] else ""
+        self._make(step.name, f"""
+            SELECT {listed(shape.names())}{rank}, {', '.join(HIDDEN)} FROM (
+                SELECT *, row_number() OVER ({partition} ORDER BY {', '.join(ordered + ties)}) AS __rank FROM input)
+            WHERE __rank <= {args['k']}""")

@@ -1,0 +1,292 @@
+"""A case: a topology with its data, as the generator makes it, the oracle judges it and the shrinker cuts it down.
+
+`shapes` says what the rows of every step look like. It raises Invalid where steps don't fit together, which happens
+only to what the shrinker tries.
+"""
+
+import dataclasses
+import json
+
+
+class Invalid(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    nullable: bool = False
+
+
+@dataclasses.dataclass
+class Row:
+    """`values` None: the record is not JSON; else what its columns hold, by name. `time` is the record's, in ms."""
+    partition: int
+    time: int
+    values: dict
+
+
+@dataclasses.dataclass
+class Source:
+    name: str
+    partitions: int
+    columns: list
+    out_of_orderness: int  # s
+    promises: bool         # partitioned_by: [id] is stated
+
+
+@dataclasses.dataclass
+class Table:
+    name: str
+    key: str
+    columns: list
+    rows: list  # of dicts
+
+
+@dataclasses.dataclass
+class Step:
+    name: str
+    inputs: list
+    operator: str
+    args: dict
+
+
+@dataclasses.dataclass
+class Sink:
+    name: str
+    input: str
+    kind: str  # kafka, postgres, parquet
+    key: list
+    partition_by: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Case:
+    seed: int
+    workers: int
+    faults: list
+    sources: list
+    tables: list
+    steps: list
+    sinks: list
+    rows: list  # (source name, Row), in the order in which they are appended
+
+    def table(self, name):
+        return next(t for t in self.tables if t.name == name)
+
+
+@dataclasses.dataclass
+class Shape:
+    columns: list
+    update_key: list = None   # of an update step
+    windowed: bool = False    # window_start and window_end are those of closed windows
+    ordered: bool = True      # (time, source, partition, offset) tells all rows apart
+    sequenced: bool = True    # rows of one id come in one order, whatever else happens: dedup's outcome is determined
+    moved: bool = False       # behind a shuffle, or what may be one
+    sources: frozenset = frozenset()
+
+    def column(self, name):
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise Invalid(f"no column {name}")
+
+    def names(self):
+        return [c.name for c in self.columns]
+
+
+def is_plain(expression):
+    return expression["sql"].isidentifier()
+
+
+def aggregate_type(call, argument):
+    if call == "count":
+        return "int64"
+    if call == "avg":
+        return "double"
+    if call == "sum":
+        if argument.type in ("int32", "int64"):
+            return "int64"
+        if argument.type.startswith("decimal"):
+            return f"decimal(38,{argument.type.split(',')[1]}"
+    return argument.type
+
+
+def _aggregated(shape, args, window_type):
+    columns = [shape.column(c) for c in args["group_by"]]
+    if window_type:
+        columns += [Column("window_start", window_type), Column("window_end", window_type)]
+    for name, (call, argument) in args["aggregates"].items():
+        column = shape.column(argument) if argument else None
+        columns.append(Column(name, aggregate_type(call, column), call != "count"))
+    if len({c.name for c in columns}) != len(columns):
+        raise Invalid("two columns of one name")
+    return columns
+
+
+def _shape(case, step, inputs, window_type):
+    first, args = inputs[0], step.args
+    if len(inputs) > 1:
+        if any(i.columns != first.columns or i.update_key is not None for i in inputs):
+            raise Invalid("a union of different columns")
+        seen = [s for i in inputs for s in i.sources]
+        if len({i.moved for i in inputs}) > 1 or (first.moved and len(seen) != len(set(seen))):
+            raise Invalid("rows from before and behind a shuffle")
+        first = dataclasses.replace(
+            first, sequenced=False, windowed=all(i.windowed for i in inputs),
+            ordered=all(i.ordered for i in inputs) and len(seen) == len(set(seen)), sources=frozenset(seen))
+    if step.operator == "filter":
+        return first
+    if step.operator == "repartition":
+        for column in args["by"]:
+            first.column(column)
+        # By another column, rows of one id go several ways.
+        return dataclasses.replace(first, moved=True, sequenced=first.sequenced and args["by"] == ["id"])
+    if step.operator == "project":
+        columns = []
+        for name, expression in args["columns"].items():
+            source = first.column(expression["sql"]) if is_plain(expression) else None
+            columns.append(Column(name, expression["type"], source.nullable if source else True))
+        kept = {e["sql"] for n, e in args["columns"].items() if n == e["sql"]}
+        if first.update_key is not None and not set(first.update_key) <= kept:
+            raise Invalid("a key column is lost")
+        return dataclasses.replace(first, columns=columns, sequenced=first.sequenced and "id" in kept,
+                                   windowed=first.windowed and {"window_start", "window_end"} <= kept)
+    if step.operator == "dedup":
+        if "id" not in args["by"] or not first.sequenced:
+            raise Invalid("which duplicate wins isn't determined")
+        for column in args["by"]:
+            first.column(column)
+        # Results of keep: last come when time passes, and have no order that later steps could rely on here.
+        first_wins = args["keep"] == "first"
+        return dataclasses.replace(first, moved=True, ordered=first.ordered and first_wins,
+                                   sequenced=first_wins and args["by"] == ["id"])
+    if step.operator == "join":
+        table = case.table(args["table"])
+        first.column(args["on"])
+        columns = list(first.columns)
+        for column in table.columns:
+            if column.name != table.key:
+                columns.append(Column(args["prefix"] + column.name, column.type,
+                                      column.nullable or args["type"] == "left"))
+        if len({c.name for c in columns}) != len(columns):
+            raise Invalid("two columns of one name")
+        return dataclasses.replace(first, columns=columns)
+    if step.operator == "window":
+        columns = _aggregated(first, args, window_type)
+        key = args["group_by"] + ["window_start", "window_end"] if args["emit"] == "on_update" else None
+        return Shape(columns, key, key is None, False, False, True, first.sources)
+    if step.operator == "group_by":
+        return Shape(_aggregated(first, args, None), list(args["group_by"]), False, False, False, True, first.sources)
+    if step.operator == "top":
+        columns = list(first.columns)
+        for column in args["by"] + [c for c, _ in args["order"]]:
+            first.column(column)
+        if args["rank"]:
+            columns.append(Column(args["rank"], "int64"))
+        if len({c.name for c in columns}) != len(columns):
+            raise Invalid("two columns of one name")
+        if args["emit"] == "on_close":
+            if not first.windowed or first.update_key is not None:
+                raise Invalid("top over rows of no closed window")
+            return Shape(columns, None, True, False, False, True, first.sources)
+        key = args["by"] + [args["rank"]] if args["rank"] else first.update_key
+        if key is None:
+            raise Invalid("a running top without rank")
+        return Shape(columns, key, False, False, False, True, first.sources)
+    raise Invalid(step.operator)
+
+
+def window_type(case):
+    return next(c.type for c in case.sources[0].columns if c.name == "seen")
+
+
+def shapes(case):
+    result = {s.name: Shape(list(s.columns), sources=frozenset([s.name])) for s in case.sources}
+    for step in case.steps:
+        if any(i not in result for i in step.inputs):
+            raise Invalid(f"{step.name} reads what isn't there")
+        result[step.name] = _shape(case, step, [result[i] for i in step.inputs], window_type(case))
+    return result
+
+
+# ---- YAML: a line an entry, in flow style, which is JSON
+
+def _operator_yaml(step):
+    args = step.args
+    if step.operator == "filter":
+        return {"filter": args["condition"]}
+    if step.operator == "project":
+        return {"project": {n: e["sql"] for n, e in args["columns"].items()}}
+    if step.operator == "dedup":
+        return {"dedup": {"by": args["by"], "within": f"{args['within']}s", "grace": f"{args['grace']}s",
+                          "keep": args["keep"]}}
+    if step.operator == "join":
+        table = {"table": args["table"], "on": {args["on"]: args["key"]}, "type": args["type"],
+                 "prefix": args["prefix"]}
+        if args["unmatched"]:
+            table["unmatched"] = {"topic": f"{step.name}-unmatched"}
+        return {"join": table}
+    if step.operator in ("window", "group_by"):
+        calls = {n: f"{c}({a or '*'})" for n, (c, a) in args["aggregates"].items()}
+        yaml = {"group_by": args["group_by"], "aggregates": calls, "emit": args["emit"]}
+        if step.operator == "window":
+            yaml["window"] = {"grace": f"{args['grace']}s"}
+            if args["every"] == args["size"]:
+                yaml["window"]["tumbling"] = f"{args['size']}s"
+            else:
+                yaml["window"].update({"hopping": f"{args['size']}s", "every": f"{args['every']}s"})
+            if args["late"]:
+                yaml["window"]["late"] = {"topic": f"{step.name}-late"}
+        return yaml
+    if step.operator == "top":
+        top = {"k": args["k"], "by": args["by"], "order": [f"{c} {d}" for c, d in args["order"]]}
+        if args["rank"]:
+            top["rank"] = args["rank"]
+        return {"top": top, "emit": args["emit"]}
+    return {"repartition": {"by": args["by"], **({"partitions": args["partitions"]} if args["partitions"] else {})}}
+
+
+def _columns_yaml(columns):
+    return {c.name: {"type": c.type, "nullable": True} if c.nullable else c.type for c in columns}
+
+
+def _sink_yaml(sink, shape):
+    if sink.kind == "postgres":
+        key = {"key": sink.key} if sink.key else {}
+        return {"postgres": {"url": "postgresql://simulated", "table": sink.name, **key}}
+    if sink.kind == "parquet":
+        parquet = {"path": "/simulated", "max_age": "1s"}
+        return {"parquet": {**parquet, **({"partition_by": sink.partition_by} if sink.partition_by else {})}}
+    single = len(sink.key) == 1 and shape.column(sink.key[0]).type in ("int64", "int32", "string") and \
+        not shape.column(sink.key[0]).nullable
+    key = {"key": sink.key, "key_format": "text" if single else "json"} if sink.key else {}
+    return {"topic": sink.name, **key, "create": {}}
+
+
+def yaml(case):
+    shape = shapes(case)
+    lines = ["name: random", "commit_interval: 20ms", "memory: 512MiB", "kafka: { brokers: simulated }", "sources:"]
+
+    def entry(name, fields):
+        lines.append(f"  {name}: {json.dumps(fields, ensure_ascii=False)}")
+
+    for source in case.sources:
+        time = {"column": "seen", "max_out_of_orderness": f"{source.out_of_orderness}s", "idle_after": "10000h",
+                "max_ahead": "10000d"}
+        promise = {"partitioned_by": ["id"]} if source.promises else {}
+        entry(source.name, {"topic": source.name, **promise, "columns": _columns_yaml(source.columns),
+                            "event_time": time})
+    if case.tables:
+        lines.append("tables:")
+    for table in case.tables:
+        entry(table.name, {"topic": table.name, "key": [table.key], "columns": _columns_yaml(table.columns)})
+    if case.steps:
+        lines.append("steps:")
+    for step in case.steps:
+        entry(step.name, {"from": step.inputs[0] if len(step.inputs) == 1 else step.inputs, **_operator_yaml(step)})
+    lines.append("sinks:")
+    for sink in case.sinks:
+        entry(sink.name, {"from": sink.input, **_sink_yaml(sink, shape[sink.input])})
+    return "\n".join(lines) + "\n"
