@@ -177,7 +177,7 @@ absl::Status Create(PgConnection& connection, const std::vector<std::string>& st
   const bool permission = absl::StrContains(status.message(), kInsufficientPrivilege);
   return absl::InvalidArgumentError(
       absl::StrCat(std::string(what), ": can't create its tables: ", std::string(status.message()),
-                   permission ? "; grant the permission, or have somebody run: " : "; the statements were: ", all));
+                   permission ? "; have somebody run who may: " : "; the statements were: ", all));
 }
 
 }  // namespace
@@ -278,12 +278,13 @@ absl::StatusOr<PostgresTarget> CheckTarget(PgConnection& connection, const Postg
 
 // InvalidArgument where `question`, a call of one of PostgreSQL's has_..._privilege functions, is answered by no.
 absl::Status NeedsRight(PgConnection& connection, const std::string& question, std::vector<std::string> parameters,
-                        std::string_view to_do, std::string_view what) {
+                        std::string_view to_do, std::string_view what,
+                        std::string_view remedy = "grant the permission") {
   TM_ASSIGN_OR_RETURN(const PgResult answer,
                       connection.Run(absl::StrCat("SELECT ", question, ", current_user"), parameters));
   if (True(answer, 0, 0)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(std::string(what), ": user ", Text(answer, 0, 1), " may not ",
-                                                 std::string(to_do), "; grant the permission"));
+                                                 std::string(to_do), "; ", std::string(remedy)));
 }
 
 // Rights may have been granted column by column, except that to delete.
@@ -331,9 +332,10 @@ absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, cons
                                   absl::StrCat("create tables in schema ", spec.schema), what));
   }
   if (tables.fence_is_old) {
-    TM_RETURN_IF_ERROR(NeedsRight(
-        connection, "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1))", {tables.fence},
-        absl::StrCat("alter ", tables.fence, ", which lacks a column (", tables.statements.back(), ")"), what));
+    TM_RETURN_IF_ERROR(NeedsRight(connection,
+                                  "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1))",
+                                  {tables.fence}, absl::StrCat("alter ", tables.fence, ", which lacks a column"), what,
+                                  absl::StrCat("let its owner run: ", tables.statements.back())));
   }
   if (!tables.fence_kind.empty()) {
     TM_RETURN_IF_ERROR(NeedsTableRights(connection, tables.fence, {"SELECT", "INSERT", "UPDATE"}, what));

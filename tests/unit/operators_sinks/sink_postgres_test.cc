@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
@@ -456,6 +457,30 @@ TEST_F(PostgresSinkTest, ALookNamesTheRightsThatAreMissing) {
   const auto seen = InspectPostgres(spec_, "s", schema_, mode_);
   EXPECT_TRUE(absl::IsInvalidArgument(seen.status()));
   EXPECT_THAT(std::string(seen.status().message()), HasSubstr("user guest may not UPDATE in \"public\".\"out\""));
+  // So does the run itself, at its start.
+  const absl::Status opened = Open().status();
+  EXPECT_TRUE(absl::IsInvalidArgument(opened)) << opened;
+  EXPECT_THAT(std::string(opened.message()), HasSubstr("user guest may not UPDATE"));
+}
+
+TEST_F(PostgresSinkTest, AFenceTableOfAnEarlierVersionGetsItsColumnFromItsOwner) {
+  server_->Query(
+      "CREATE TABLE tidemark_offsets (application text, sink text, partition integer, epoch bigint NOT NULL, "
+      "next_offset bigint NOT NULL, PRIMARY KEY (application, sink, partition));"
+      "INSERT INTO tidemark_offsets VALUES ('town', 's', 0, 3, 7); CREATE TABLE out (id bigint primary key, "
+      "name text); CREATE ROLE guest LOGIN; GRANT ALL ON SCHEMA public TO guest;"
+      "GRANT SELECT, INSERT, UPDATE ON tidemark_offsets, out TO guest");
+  const std::string url = std::exchange(spec_.url, server_->Url("guest"));
+  for (const absl::Status& status : {Open().status(), InspectPostgres(spec_, "s", schema_, mode_).status()}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("ALTER TABLE \"public\".\"tidemark_offsets\" ADD COLUMN"));
+  }
+  spec_.url = url;
+  const PostgresFence fence = *MustOpen()->Acquire(0);
+  EXPECT_EQ(fence.next_offset, 7);
+  EXPECT_EQ(fence.heard, "");
+  spec_.url = server_->Url("guest");
+  EXPECT_NE(MustOpen(), nullptr);
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS
