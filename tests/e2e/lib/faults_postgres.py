@@ -190,8 +190,9 @@ class Replicated(OwnDatabase):
         shutil.copy(self.folder / ".tidemark-postgres", folder)
         shutil.copy(self.folder / "password", folder)
         data, (host, port) = folder / "data", self.address()
-        subprocess.run([sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"))[-1], "-D", data, "-d", self.url.rpartition("/")[0] + "/postgres", "-c", "fast",
-                        "--no-sync"], check=True, capture_output=True)
+        backup = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"))[-1]
+        subprocess.run([backup, "-D", data, "-d", self.url.rpartition("/")[0] + "/postgres", "-c", "fast", "--no-sync"],
+                       check=True, capture_output=True)
         (data / "standby.signal").touch()
         (data / "postmaster.pid").unlink(missing_ok=True)
         if os.geteuid() == 0:

@@ -24,8 +24,8 @@ class Rule:
     """What to do to the requests of which matches(request) is true, to the first `times` of them (None: to all).
 
     answer: given instead of asking the server: bytes, or a function of the request that makes them. With INSTEAD the
-    server is asked, and the function is of the request and of what it has answered. stall: seconds for which the answer is kept back; do: called
-    before the request goes on."""
+    server is asked, and the function is of the request and of what it has answered. stall: seconds for which the answer
+    is kept back; do: called before the request goes on."""
 
     def __init__(self, matches, action=None, times=None, answer=None, stall=0, do=None):
         self.matches, self.action, self.times, self.answer, self.stall, self.do = matches, action, times, answer, stall, do
