@@ -24,7 +24,9 @@ def by_rule(names, action=None, **options):
     @contextlib.contextmanager
     def strike(party):
         def matches(request):
-            return request.about.startswith(party.name) and (not names or request.name in names)
+            # A name may be the beginning of another one's.
+            ours = request.about.startswith(party.name) and not request.about[len(party.name):][:1].isalnum()
+            return ours and (not names or request.name in names)
         with party.stack.kafka_proxy.rule(matches, action, **options) as rule:
             yield lambda: rule.hits
     return strike
