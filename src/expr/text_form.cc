@@ -21,8 +21,18 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
+// Errors go into logs and headers: as much of a long text as shows what it is.
+std::string Quoted(std::string_view text) {
+  constexpr size_t kMost = 64;
+  size_t size = text.size();
+  if (size > kMost) {
+    for (size = kMost; size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80;) --size;
+  }
+  return absl::StrCat("\"", std::string(text.substr(0, size)), size < text.size() ? "...\"" : "\"");
+}
+
 bool BadSyntax(std::string_view type, std::string_view text, std::string* error) {
-  *error = absl::StrCat("invalid input syntax for type ", std::string(type), ": \"", std::string(text), "\"");
+  *error = absl::StrCat("invalid input syntax for type ", std::string(type), ": ", Quoted(text));
   return false;
 }
 
@@ -33,15 +43,15 @@ bool ReadInteger(std::string_view text, std::string_view type, T* value, std::st
   auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), *value);
   if (end != digits.data() + digits.size() || code == std::errc::invalid_argument) return BadSyntax(type, text, error);
   if (code == std::errc()) return true;
-  *error = absl::StrCat("value \"", std::string(text), "\" is out of range for type ", std::string(type));
+  *error = absl::StrCat("value ", Quoted(text), " is out of range for type ", std::string(type));
   return false;
 }
 
 bool TimeFailure(TimeError failure, std::string_view type, std::string_view text, std::string* error) {
   if (failure == TimeError::kSyntax) return BadSyntax(type, text, error);
-  *error = absl::StrCat(failure == TimeError::kRange ? "date/time field value out of range: \""
-                                                     : "time zone displacement out of range: \"",
-                        std::string(text), "\"");
+  *error = absl::StrCat(
+      failure == TimeError::kRange ? "date/time field value out of range: " : "time zone displacement out of range: ",
+      Quoted(text));
   return false;
 }
 
@@ -76,7 +86,7 @@ bool ReadDouble(std::string_view text, double* value, std::string* error) {
   bool spelled = absl::ascii_isalpha(number.back());
   bool nonzero = number.find_first_of("123456789") < number.find_first_of("eE");
   if ((std::isinf(*value) && !spelled) || (*value == 0 && nonzero)) {
-    *error = absl::StrCat("\"", number, "\" is out of range for type double precision");
+    *error = absl::StrCat(Quoted(number), " is out of range for type double precision");
     return false;
   }
   return true;

@@ -117,8 +117,9 @@ enum class CommitOutcome {
 };
 
 // A transactional producer. Used by one thread. Any error from Produce, Flush or SendOffsets means: Abort. Cancelled:
-// fenced, or timed out. Aborted: retry after an abort. InvalidArgument: would recur (record too large, not authorized,
-// unknown topic): stop, naming the cause. Unavailable, DeadlineExceeded: abort, pause, retry.
+// fenced, or timed out. Aborted: retry after an abort. InvalidArgument: would recur (record too large, see
+// record_too_large.h, not authorized, unknown topic): stop, naming the cause. Unavailable, DeadlineExceeded: abort,
+// pause, retry.
 class Producer {
  public:
   virtual ~Producer() = default;
@@ -142,6 +143,12 @@ class Producer {
 struct TopicInfo {
   int32_t partitions = 0;
   std::string id;  // a topic that was deleted and made again has another one; empty: the brokers tell none
+};
+
+// What a topic's brokers take.
+struct TopicLimits {
+  int64_t batch_bytes = 0;               // of records together, as they come; 0: not told
+  std::string compression = "producer";  // how the topic keeps them: as they come, or by this codec
 };
 
 struct TopicToCreate {
@@ -171,6 +178,10 @@ class Admin {
 
   // Topics that don't exist are missing from the answer. Never creates one.
   virtual absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) = 0;
+  // Topics whose configuration may not be read are missing from the answer: all of them where it isn't known how.
+  virtual absl::StatusOr<std::map<std::string, TopicLimits>> Limits(const std::vector<std::string>& /*topics*/) {
+    return std::map<std::string, TopicLimits>();
+  }
   // Creates and waits until all partitions have a leader; a topic that exists is left alone.
   virtual absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) = 0;
   virtual absl::StatusOr<Offset> LogStart(const TopicPartition& partition) = 0;
@@ -209,6 +220,7 @@ struct ProducerOptions {
   // Topics for which Written knows the offsets.
   std::vector<std::string> written_topics;
   int64_t queue_bytes = int64_t{64} << 20;
+  int64_t batch_bytes = 1'000'000;  // of records sent as one, before compression; one record alone may be larger
   int64_t linger_us = 5'000;  // how long a record waits for others of its partition, where no Flush sends it
 };
 

@@ -23,6 +23,7 @@ class RdAdmin : public Admin {
   static absl::StatusOr<std::unique_ptr<RdAdmin>> New(const KafkaSettings& settings, KafkaLog log);
 
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override;
+  absl::StatusOr<std::map<std::string, TopicLimits>> Limits(const std::vector<std::string>& topics) override;
   absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
   absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
   absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;

@@ -9,6 +9,7 @@
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_fetch.h"
+#include "src/kafka/record_too_large.h"
 
 namespace tidemark::rdkafka {
 namespace {
@@ -27,6 +28,7 @@ std::vector<Property> Properties(const ProducerOptions& options) {
       {"enable.idempotence", "true"},
       {"linger.ms", absl::StrCat(options.linger_us / 1'000)},
       {"batch.num.messages", "1000000"},
+      {"batch.size", absl::StrCat(options.batch_bytes)},
       {"message.max.bytes", absl::StrCat(kMaxRecordBytes)},
       {"queue.buffering.max.messages", "10000000"},
       {"queue.buffering.max.kbytes", absl::StrCat(std::max<int64_t>(options.queue_bytes >> 10, 1))},
@@ -46,6 +48,16 @@ void* Pointer(const Bytes& bytes) {
   return bytes->empty() ? empty : const_cast<char*>(bytes->data());
 }
 
+absl::Status WriteFailed(rd_kafka_t* rk, rd_kafka_resp_err_t code, size_t bytes, const std::string& topic,
+                         int32_t partition) {
+  const absl::Status status =
+      FromFatal(rk, code, rd_kafka_err2str(code),
+                absl::StrCat("writing a record of ", bytes, " bytes to ", topic, "-", partition));
+  const bool too_large =
+      code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+  return too_large && absl::IsInvalidArgument(status) ? RecordTooLarge(topic, std::string(status.message())) : status;
+}
+
 size_t Size(const Bytes& bytes) { return bytes.has_value() ? bytes->size() : 0; }
 
 }  // namespace
@@ -59,9 +71,7 @@ absl::StatusOr<std::unique_ptr<Producer>> RdProducer::New(const KafkaSettings& s
                       Handle::New(RD_KAFKA_PRODUCER, settings, Properties(options), std::move(log), std::move(events)));
   rd_kafka_t* const rk = producer->handle_->rk();
   producer->reports_.Start(rk, [rk](const rd_kafka_message_t& m) {
-    return FromFatal(rk, m.err, rd_kafka_err2str(m.err),
-                     absl::StrCat("writing a record of ", m.len + m.key_len, " bytes to ", rd_kafka_topic_name(m.rkt),
-                                  "-", m.partition));
+    return WriteFailed(rk, m.err, m.len + m.key_len, rd_kafka_topic_name(m.rkt), m.partition);
   });
   return producer;
 }
@@ -179,8 +189,8 @@ absl::Status RdProducer::WaitForRoom(int64_t since_us) {
   return reports_.WaitForError(1'000);
 }
 
-absl::Status RdProducer::Refused(rd_kafka_resp_err_t code, const std::string& what) {
-  const absl::Status status = FromFatal(handle_->rk(), code, rd_kafka_err2str(code), what);
+absl::Status RdProducer::Refused(rd_kafka_resp_err_t code, size_t bytes, const std::string& topic, int32_t partition) {
+  const absl::Status status = WriteFailed(handle_->rk(), code, bytes, topic, partition);
   if (code != RD_KAFKA_RESP_ERR__STATE || !absl::IsInternal(status)) return status;
   // The record that the brokers refused says why; its report may still be on the way.
   TM_RETURN_IF_ERROR(reports_.WaitForError(100'000));
@@ -234,8 +244,7 @@ absl::Status RdProducer::ProduceBatch(const Out& out, const std::string& topic, 
         break;
       }
       if (batch[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return Refused(batch[i].err, absl::StrCat("writing a record of ", batch[i].len + batch[i].key_len, " bytes to ",
-                                                  topic, "-", partition));
+        return Refused(batch[i].err, batch[i].len + batch[i].key_len, topic, partition);
       }
     }
     begin = full;
@@ -263,8 +272,7 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
       status = WaitForRoom(since_us);
       if (status.ok()) continue;
     } else {
-      status = Refused(code, absl::StrCat("writing a record of ", Size(record.value) + Size(record.key), " bytes to ",
-                                          topic, "-", record.partition));
+      status = Refused(code, Size(record.value) + Size(record.key), topic, record.partition);
     }
     rd_kafka_headers_destroy(headers);
     return status;

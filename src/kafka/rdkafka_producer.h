@@ -51,7 +51,7 @@ class RdProducer : public Producer {
   absl::Status ProduceWithHeaders(const Out& out, const std::string& topic, const OutRecord& record);
   // The error for a record that was not taken. A transaction that has failed meanwhile, by the answer to an earlier
   // record, takes none until it is aborted: librdkafka calls that an erroneous state.
-  absl::Status Refused(rd_kafka_resp_err_t code, const std::string& what);
+  absl::Status Refused(rd_kafka_resp_err_t code, size_t bytes, const std::string& topic, int32_t partition);
   // Waits for room in a full queue; DeadlineExceeded when the transaction's time has passed without any.
   absl::Status WaitForRoom(int64_t since_us);
   absl::Status FromTransaction(Error error, const std::string& action);

@@ -8,6 +8,7 @@
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/runtime/record_limits.h"
 
 namespace tidemark {
 namespace {
@@ -58,6 +59,8 @@ absl::Status CommitPipeline::Open() {
   for (const Stage& stage : runtime_.plan->stages) {
     options.written_topics.push_back(ChangelogTopic(*runtime_.plan, stage));
   }
+  if (runtime_.limits != nullptr) limits_version_ = runtime_.limits->version();
+  options.batch_bytes = ProducerBatchBytes(runtime_);
   std::unique_ptr<Producer> producers[2];
   for (int i = 0; i < 2; ++i) {
     options.transactional_id = absl::StrCat(transactional_id_, "-", i);
@@ -102,6 +105,10 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
     if (consumer != nullptr) consumer->Wake();
   });
   return absl::OkStatus();
+}
+
+absl::Status CommitPipeline::Explain(const absl::Status& cause) const {
+  return runtime_.limits == nullptr ? cause : runtime_.limits->Explain(cause, limits_version_, runtime_.kafka->admin());
 }
 
 CommitPipeline::InFlightCommit CommitPipeline::TakeDecided() {

@@ -82,6 +82,10 @@ class CommitPipeline {
   // wrote in it are to be dropped before.
   absl::StatusOr<bool> Abort();
 
+  // Why the transaction failed: where a topic takes smaller records by now than it did when the producers were opened,
+  // Unknown (record_limits.h). May ask the brokers.
+  absl::Status Explain(const absl::Status& cause) const;
+
  private:
   struct InFlightCommit {
     Producer* producer;
@@ -93,6 +97,7 @@ class CommitPipeline {
   const Runtime& runtime_;
   const std::string transactional_id_;
   std::unique_ptr<Producer> producers_[2];
+  int64_t limits_version_ = 0;  // that the producers, and the tasks opened since, keep to
   std::optional<Transaction> transaction_;
   std::optional<InFlightCommit> deciding_;
   std::atomic<int64_t> deciding_since_us_{0};

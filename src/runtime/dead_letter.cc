@@ -1,5 +1,7 @@
 #include "src/runtime/dead_letter.h"
 
+#include <algorithm>
+
 #include <xxhash.h>
 
 #include <absl/strings/str_cat.h>
@@ -10,33 +12,70 @@
 namespace tidemark {
 namespace {
 
-HeaderList Where(std::string_view step, const TopicPartition& input, std::string_view reason) {
-  return {{"tidemark.reason", std::string(reason)},
+// The batch around a letter, and the headers that say what was cut.
+constexpr int64_t kEnvelopeBytes = 1 << 10;
+
+// Cuts what is too large for a record and says in headers what it was.
+Bytes Cut(Bytes bytes, size_t limit, size_t left, std::string_view what, HeaderList* headers) {
+  if (!bytes || bytes->size() <= limit) return bytes;
+  const std::string prefix = absl::StrCat("tidemark.original.", std::string(what));
+  headers->emplace_back(prefix + ".size", absl::StrCat(bytes->size()));
+  headers->emplace_back(prefix + ".xxh3", absl::StrFormat("%016x", XXH3_64bits(bytes->data(), bytes->size())));
+  return bytes->substr(0, left);
+}
+
+size_t SizeOf(const HeaderList& headers) { return static_cast<size_t>(HeaderBytes(headers)); }
+
+}  // namespace
+
+DeadLetters::DeadLetters(std::string topic, int32_t partitions, int32_t task_partition, Transaction* transaction,
+                         int64_t batch_bytes)
+    : topic_(std::move(topic)),
+      partition_(task_partition % partitions),
+      transaction_(transaction),
+      room_(static_cast<size_t>(std::clamp(batch_bytes, kLeastDeadLetterBytes, kDefaultBatchBytes) - kEnvelopeBytes)),
+      share_(room_ / 8) {}
+
+// Texts of ours may quote what they are about; the beginning of them says enough. Not in the middle of a character.
+std::string DeadLetters::Shortened(std::string_view text) const {
+  size_t size = std::min(kMaxReasonBytes, share_);
+  if (text.size() <= size) return std::string(text);
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return absl::StrCat(std::string(text.substr(0, size)), "... (", text.size(), " bytes)");
+}
+
+HeaderList DeadLetters::Where(std::string_view step, const TopicPartition& input, std::string_view reason) const {
+  return {{"tidemark.reason", Shortened(reason)},
           {"tidemark.step", std::string(step)},
           {"tidemark.source.topic", input.topic},
           {"tidemark.source.partition", absl::StrCat(input.partition)}};
 }
 
-// Cuts what is too large for a record and says in headers what it was.
-Bytes Cut(Bytes bytes, size_t limit, std::string_view what, HeaderList* headers) {
-  if (!bytes || bytes->size() <= limit) return bytes;
-  const std::string prefix = absl::StrCat("tidemark.original.", std::string(what));
-  headers->emplace_back(prefix + ".size", absl::StrCat(bytes->size()));
-  headers->emplace_back(prefix + ".xxh3", absl::StrFormat("%016x", XXH3_64bits(bytes->data(), bytes->size())));
-  return bytes->substr(0, kCutDeadLetterBytes);
+HeaderList DeadLetters::WhereOfRow(std::string_view step, TopicPartition input, std::string_view reason,
+                                   const arrow::RecordBatch* rows, int64_t at,
+                                   const std::vector<SourcePlan>& sources) const {
+  const auto row = static_cast<size_t>(at);
+  const int64_t* offsets = rows == nullptr ? nullptr : HiddenInt64(*rows, Hidden::kOffset);
+  if (offsets == nullptr || offsets[row] < 0) return Where(step, input, reason);
+  const int32_t* source = HiddenInt32(*rows, Hidden::kSource);
+  const int32_t* partition = HiddenInt32(*rows, Hidden::kPartition);
+  // Where they are not carried, the task has one source, and reads the row's own partition of it.
+  if (source != nullptr) input.topic = sources[static_cast<size_t>(source[row])].topic;
+  if (partition != nullptr) input.partition = partition[row];
+  HeaderList headers = Where(step, input, reason);
+  headers.emplace_back("tidemark.source.offset", absl::StrCat(offsets[row]));
+  return headers;
 }
-
-}  // namespace
 
 absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& source, const RecordView& record,
                                  HeaderList record_headers, std::string_view reason) {
   HeaderList headers = Where(step, source, reason);
   headers.emplace_back("tidemark.source.offset", absl::StrCat(record.offset));
   headers.emplace_back("tidemark.source.timestamp", absl::StrCat(record.timestamp_ms));
-  size_t header_bytes = 0;
+  size_t theirs = 0;
   for (auto& [name, value] : record_headers) {
-    header_bytes += name.size() + (value ? value->size() : 0);
-    if (header_bytes > kCutDeadLetterBytes) break;
+    theirs += SizeOf({{name, value}});
+    if (theirs > std::min(kCutDeadLetterBytes, share_)) break;
     headers.emplace_back(std::move(name), std::move(value));
   }
   return Produce(record.key, record.value, std::move(headers));
@@ -44,19 +83,16 @@ absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& so
 
 absl::Status DeadLetters::Row(std::string_view step, TopicPartition input, const RowFailure& failure,
                               const std::vector<SourcePlan>& sources) {
-  const auto row = static_cast<size_t>(failure.row);
-  const int64_t* offsets = HiddenInt64(*failure.batch, Hidden::kOffset);
-  const int32_t* source = HiddenInt32(*failure.batch, Hidden::kSource);
-  const int32_t* partition = HiddenInt32(*failure.batch, Hidden::kPartition);
-  const bool has_place = offsets != nullptr && offsets[row] >= 0;
-  // Where they are not carried, the task has one source, and reads the row's own partition of it.
-  if (has_place && source != nullptr) input.topic = sources[static_cast<size_t>(source[row])].topic;
-  if (has_place && partition != nullptr) input.partition = partition[row];
-  HeaderList headers = Where(step, input, failure.reason);
-  if (has_place) headers.emplace_back("tidemark.source.offset", absl::StrCat(offsets[row]));
-  headers.emplace_back("tidemark.expression", failure.expression);
+  HeaderList headers = WhereOfRow(step, std::move(input), failure.reason, failure.batch.get(), failure.row, sources);
+  headers.emplace_back("tidemark.expression", Shortened(failure.expression));
   const std::string value = RowToJson(*failure.schema, *failure.batch, failure.row);
   return Produce(std::nullopt, value, std::move(headers));
+}
+
+absl::Status DeadLetters::Refused(std::string_view step, TopicPartition input, const RefusedRecord& refused,
+                                  const std::vector<SourcePlan>& sources) {
+  return Produce(refused.record.key, refused.record.value,
+                 WhereOfRow(step, std::move(input), refused.reason, refused.rows.get(), refused.row, sources));
 }
 
 absl::Status DeadLetters::Text(std::string_view step, const TopicPartition& input, std::string_view value,
@@ -66,9 +102,11 @@ absl::Status DeadLetters::Text(std::string_view step, const TopicPartition& inpu
 
 absl::Status DeadLetters::Produce(Bytes key, Bytes value, HeaderList headers) {
   ++written_;
-  // Key, value and headers together must fit a record.
-  key = Cut(key, kCutDeadLetterBytes, "key", &headers);
-  value = Cut(value, kMaxDeadLetterBytes, "value", &headers);
+  const size_t key_bytes = std::min(kCutDeadLetterBytes, share_);
+  key = Cut(key, key_bytes, key_bytes, "key", &headers);
+  const size_t others = SizeOf(headers) + (key ? key->size() : 0);
+  const size_t left = room_ > others ? room_ - others : 0;
+  value = Cut(value, std::min(kMaxDeadLetterBytes, left), std::min(kCutDeadLetterBytes, left), "value", &headers);
   return transaction_->Produce(topic_, {{partition_, key, value, &headers}});
 }
 

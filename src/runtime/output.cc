@@ -12,26 +12,6 @@ bool SameMark(Mark a, Mark b) { return a.watermark == b.watermark && a.idle == b
 
 }  // namespace
 
-RecordOutput::RecordOutput(std::string topic, int32_t partitions, int32_t task_partition,
-                           const RowEncoderOptions& options,
-                           const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction)
-    : topic_(std::move(topic)),
-      partitions_(partitions),
-      fallback_partition_(task_partition % partitions),
-      encoder_(MakeRowEncoder(options)),
-      transaction_(transaction) {
-  for (const auto& [name, value] : headers) headers_.emplace_back(name, value);
-}
-
-absl::Status RecordOutput::Write(const Batch& rows) {
-  TM_RETURN_IF_ERROR(encoder_->Encode(*rows, partitions_, fallback_partition_, &encoded_));
-  if (!headers_.empty()) {
-    for (OutRecord& record : encoded_.records) record.headers = &headers_;
-  }
-  rows_ += static_cast<int64_t>(encoded_.records.size());
-  return transaction_->Produce(topic_, encoded_.records);
-}
-
 EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count,
                        int64_t commit_interval_us, Transaction* transaction)
     : edge_(edge),

@@ -1,6 +1,6 @@
-// The bottom of a task: where rows leave it. Two kinds: records of a sink topic, encoded and produced as they come; and
-// packed rows of an internal topic, held back until the commit so that few records carry all rows for one target.
-// Used by the task's stream thread only; built anew with every opening of the task.
+// The bottom of a task: where rows leave it. Two kinds: records of a sink topic, encoded and produced as they come
+// (record_output.h); and packed rows of an internal topic, held back until the commit so that few records carry all
+// rows for one target. Used by the task's stream thread only; built anew with every opening of the task.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,6 @@
 #include <absl/status/statusor.h>
 
 #include "src/base/batch.h"
-#include "src/codec/json_encoder.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/plan.h"
 #include "src/runtime/input_time.h"
@@ -34,25 +33,6 @@ class Output {
   // The same, though the interval hasn't passed yet: as long as this is true the task isn't done.
   virtual bool Untold(Mark /*mark*/) const { return false; }
   virtual int64_t rows_written() const = 0;
-};
-
-// Rows as JSON records of a topic.
-class RecordOutput final : public Output {
- public:
-  RecordOutput(std::string topic, int32_t partitions, int32_t task_partition, const RowEncoderOptions& options,
-               const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction);
-
-  absl::Status Write(const Batch& rows) override;
-  int64_t rows_written() const override { return rows_; }
-
- private:
-  const std::string topic_;
-  const int32_t partitions_, fallback_partition_;
-  const std::unique_ptr<RowEncoder> encoder_;
-  HeaderList headers_;
-  Transaction* const transaction_;
-  EncodedRecords encoded_;
-  int64_t rows_ = 0;
 };
 
 // Rows as packed records of an internal topic, with the task's time. Every target partition gets its share of the rows;

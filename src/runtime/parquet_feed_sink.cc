@@ -14,6 +14,7 @@
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/dead_letter.h"
+#include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/topics.h"
 
@@ -65,6 +66,7 @@ absl::Status ParquetFeedSink::NewProducer() {
   ProducerOptions options;
   options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
   options.client_id = options.transactional_id;
+  options.batch_bytes = ProducerBatchBytes(runtime_);
   options.written_topics = {manifest_topic_};
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
   TM_RETURN_IF_ERROR(producer->InitTransactions());
@@ -372,7 +374,7 @@ absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transa
   for (const auto& [partition, manifest] : manifests) {
     const std::string value = manifest.SerializeAsString();
     TM_RETURN_IF_ERROR(transaction->Produce(manifest_topic_, {{partition, std::nullopt, value, nullptr}}));
-    DeadLetters letters(dead, runtime_.partitions.at(dead), partition, transaction);
+    DeadLetters letters(dead, runtime_.partitions.at(dead), partition, transaction, DeadLetterBytes(runtime_));
     for (const SinkRowFailure& failure : parts_.at(partition).refused) {
       TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
     }

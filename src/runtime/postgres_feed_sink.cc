@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
+#include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
 
 namespace tidemark {
@@ -116,12 +117,13 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
       ProducerOptions options;
       options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
       options.client_id = options.transactional_id;
+      options.batch_bytes = ProducerBatchBytes(runtime_);
       TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
       TM_RETURN_IF_ERROR(producer_->InitTransactions());
     }
     Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
     const std::string& topic = runtime_.plan->dead_letter_topic;
-    DeadLetters letters(topic, runtime_.partitions.at(topic), partition, &transaction);
+    DeadLetters letters(topic, runtime_.partitions.at(topic), partition, &transaction, DeadLetterBytes(runtime_));
     for (const SinkRowFailure& failure : failures) {
       TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
     }

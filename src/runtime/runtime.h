@@ -20,6 +20,7 @@ namespace tidemark {
 
 class GlobalTables;  // src/runtime/global_tables.h
 class MemoryBudget;  // src/base/memory_budget.h
+class RecordLimits;  // src/runtime/record_limits.h
 
 // Partition counts of all topics of a plan that exist (all of them, once ResolveTopics has succeeded).
 using TopicPartitions = std::map<std::string, int32_t>;
@@ -51,6 +52,7 @@ struct Runtime {
   KafkaClient* kafka = nullptr;      // thread-safe
   StateDir* state = nullptr;         // thread-safe
   GlobalTables* tables = nullptr;    // thread-safe
+  RecordLimits* limits = nullptr;    // thread-safe; null: brokers take everything
   MemoryBudget* operator_memory = nullptr;  // thread-safe; null: no limit
   Clock* clock = nullptr;            // thread-safe
   RunControl* control = nullptr;

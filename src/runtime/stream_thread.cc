@@ -85,7 +85,7 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
       return Fail(polled.status());  // a consumer can't be gone on with after such an error, whatever it says
     }
   }
-  if (!status.ok()) status = Recover(status);
+  if (!status.ok()) status = Recover(pipeline_.Explain(status));
   if (!status.ok()) return Fail(status);
   Publish(unpublished_ && runtime_.clock->MonotonicUs() - published_us_ >= kPublishUs);
   return absl::OkStatus();

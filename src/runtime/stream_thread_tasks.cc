@@ -72,6 +72,7 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
     if (status.ok()) status = FinishCommit(Decider::kForever).status();
     if (!status.ok()) LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
   }
+  status = pipeline_.Explain(status);
   EndTransaction(status);
   tasks_.ForgetKeptStates();
   Publish(true);

@@ -8,6 +8,8 @@
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/runtime/global_tables.h"
+#include "src/runtime/record_limits.h"
+#include "src/runtime/record_output.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task_parts.h"
 
@@ -30,13 +32,11 @@ class Task::NodeEmitter final : public Emitter {
       topic = join->unmatched_topic;
     }
     if (!topic) return absl::InternalError(absl::StrCat("step ", node.step, " has no side topic"));
-    return task_->SideOutput(*topic, node.input)->Write(batch);
+    return task_->SideOutput(*topic, node)->Write(batch);
   }
 
   absl::Status DeadLetter(RowFailure failure) override {
-    const TopicPartition origin =
-        task_->inputs_.empty() ? TopicPartition{} : task_->inputs_.front()->partition;
-    return task_->dead_letters_.Row(state().node->step, origin, failure, task_->plan().sources);
+    return task_->dead_letters_.Row(state().node->step, task_->Origin(), failure, task_->plan().sources);
   }
 
   bool Full() const override { return task_->transaction_->Full(); }
@@ -57,7 +57,7 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
       transaction_(transaction),
       state_(std::move(state)),
       dead_letters_(runtime.plan->dead_letter_topic, runtime.partitions.at(runtime.plan->dead_letter_topic), partition,
-                    transaction) {
+                    transaction, DeadLetterBytes(runtime)) {
   const Stage& plan_stage = plan().stages[static_cast<size_t>(stage)];
   task_count_ = runtime.partitions.at(ChangelogTopic(plan(), plan_stage));
   for (const Node& node : plan_stage.nodes) {
@@ -131,9 +131,10 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     }
     if (node.kind == Node::Kind::kKafkaSink) {
       const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
-      state.output = std::make_unique<RecordOutput>(
-          spec.topic, runtime_.partitions.at(spec.topic), partition_,
-          RowEncoderOptions{node.input, spec.key, spec.key_format, spec.upsert}, spec.headers, transaction_);
+      state.output =
+          std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_,
+                                         RowEncoderOptions{node.input, spec.key, spec.key_format, spec.upsert},
+                                         spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));
     } else if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
       const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
       state.output = std::make_unique<EdgeOutput>(edge, runtime_.partitions.at(edge.topic), partition_, task_count_,
@@ -246,13 +247,30 @@ absl::Status Task::Deliver(int from, const Batch& rows) {
   return absl::OkStatus();
 }
 
-Output* Task::SideOutput(const std::string& topic, const Schema& schema) {
+TopicPartition Task::Origin() const { return inputs_.empty() ? TopicPartition{} : inputs_.front()->partition; }
+
+Refusals Task::RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger) {
+  Refusals refusals;
+  if (runtime_.limits != nullptr) refusals.limit = runtime_.limits->Of(topic);
+  refusals.send = [this, step, ledger](const RefusedRecord& refused) {
+    if (ledger != nullptr) {
+      --ledger->passed;
+      ++ledger->dead_lettered;
+    }
+    return dead_letters_.Refused(step, Origin(), refused, plan().sources);
+  };
+  return refusals;
+}
+
+// Its rows are counted as late or unmatched, also those that the topic doesn't take.
+Output* Task::SideOutput(const std::string& topic, const Node& node) {
   std::unique_ptr<Output>& output = side_outputs_[topic];
   if (output == nullptr) {
     RowEncoderOptions options;
-    options.schema = schema;
+    options.schema = node.input;
     output = std::make_unique<RecordOutput>(topic, runtime_.partitions.at(topic), partition_, options,
-                                            std::vector<std::pair<std::string, std::string>>(), transaction_);
+                                            std::vector<std::pair<std::string, std::string>>(), transaction_,
+                                            RefusalsOf(topic, node.step, nullptr));
   }
   return output.get();
 }

@@ -114,7 +114,11 @@ class Task {
   absl::Status ProcessInternal(Input& input, const Fetch& fetch);
   absl::Status AdvanceOperator(int node, Mark mark);
   Mark InputMark(const Node& node) const;
-  Output* SideOutput(const std::string& topic, const Schema& schema);
+  // Where dead letters say their row came from, unless it tells itself.
+  TopicPartition Origin() const;
+  // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.
+  Refusals RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger);
+  Output* SideOutput(const std::string& topic, const Node& node);
   packed::CommitRecord MakeRecord() const;
   std::string Changelog() const;
   absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);

@@ -27,6 +27,7 @@
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
+#include "src/runtime/record_limits.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
@@ -113,7 +114,9 @@ class Worker {
     Phase("looks at its topics");
     TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
       TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
-      return absl::OkStatus();
+      limits_.emplace(plan_);
+      runtime_.limits = &*limits_;
+      return limits_->Read(kafka_->admin());
     }));
     Phase("loads tables");
     TM_RETURN_IF_ERROR(Patiently([this] { return LoadTables(); }));
@@ -279,6 +282,7 @@ class Worker {
   RunControl control_;
   Runtime runtime_;
   std::optional<MemoryBudget> operator_memory_;
+  std::optional<RecordLimits> limits_;
   std::unique_ptr<KafkaClient> kafka_;
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<GlobalTables> tables_;

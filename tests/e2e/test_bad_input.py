@@ -3,7 +3,6 @@
 
 import json
 import pathlib
-import random
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
@@ -149,16 +148,6 @@ class BadRecords(SystemTest):
         self.assertEqual(headers["tidemark.original.value.size"], str(len(value)))
         self.assertRegex(headers["tidemark.original.value.xxh3"], "^[0-9a-f]{16}$")
         self.assertEqual([row["id"] for row in self.rows("large")], [9])
-
-    def test_a_result_that_the_broker_refuses_stops_the_run_with_its_cause(self):
-        topics.create(self.stack.brokers, wide=(1, {"max.message.bytes": "20000000"}),
-                      **{"wide-out": (1, {"max.message.bytes": "1048588"})})
-        topics.produce(self.stack.brokers, "wide", [
-            {"value": event(name=random.Random(1).randbytes(3 << 19).hex()), "timestamp": NOW_MS}])  # hardly compressible
-        config = topology.write(self.stack.folder / "wide.yaml", events_topology("wide", "wide"))
-        worker = self.stack.run(config, "--until_end", name="wide")
-        self.assertEqual(worker.wait(60), 2, worker.seen())
-        self.assertIn("wide-out", worker.output())
 
     def test_a_million_results_at_once_fit_a_broker_with_default_limits(self):
         count = 1_000_000

@@ -29,6 +29,7 @@ struct Deployment::Process {
   std::unique_ptr<KafkaClient> kafka;
   RunControl control;
   Runtime runtime;
+  std::optional<RecordLimits> limits;
   std::unique_ptr<StateDir> state;
   std::unique_ptr<GlobalTables> tables;
   MemoryBudget no_memory{0, 0};
@@ -107,6 +108,9 @@ absl::Status Deployment::Start(int w) {
   TM_ASSIGN_OR_RETURN(process->state, StateDir::Open("/state", state, disks_[static_cast<size_t>(w)].get()));
   runtime.state = process->state.get();
   TM_ASSIGN_OR_RETURN(runtime.partitions, ResolveTopics(*runtime.plan, process->kafka->admin(), true));
+  process->limits.emplace(*runtime.plan);
+  TM_RETURN_IF_ERROR(process->limits->Read(process->kafka->admin()));
+  runtime.limits = &*process->limits;
   process->tables = std::make_unique<GlobalTables>(*runtime.plan, process->kafka.get());
   TM_RETURN_IF_ERROR(process->tables->Load(runtime.partitions, [] { return false; }));
   runtime.tables = process->tables.get();

@@ -22,6 +22,17 @@ absl::StatusOr<std::map<std::string, TopicInfo>> SimAdmin::Describe(const std::v
   return infos;
 }
 
+// Asked at start, right behind Describe, whose failures are those of both.
+absl::StatusOr<std::map<std::string, TopicLimits>> SimAdmin::Limits(const std::vector<std::string>& topics) {
+  if (!process_->alive()) return process_->Dead();
+  std::map<std::string, TopicLimits> limits;
+  for (const std::string& topic : topics) {
+    if (cluster_->log().PartitionCount(topic) == 0) continue;
+    limits[topic] = {static_cast<int64_t>(cluster_->log().max_record_bytes()), "uncompressed"};
+  }
+  return limits;
+}
+
 absl::Status SimAdmin::CreateTopics(const std::vector<TopicToCreate>& topics) {
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kCreateTopics, true));
   for (const TopicToCreate& t : topics) {

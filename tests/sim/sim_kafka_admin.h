@@ -18,6 +18,7 @@ class SimAdmin : public Admin {
       : cluster_(cluster), process_(std::move(process)) {}
 
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override;
+  absl::StatusOr<std::map<std::string, TopicLimits>> Limits(const std::vector<std::string>& topics) override;
   absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
   absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
   absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;

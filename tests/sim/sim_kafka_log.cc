@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
+#include "src/kafka/record_too_large.h"
 
 namespace tidemark::sim {
 
@@ -108,8 +109,8 @@ absl::StatusOr<Offset> SimLog::Append(const std::string& transactional_id, Produ
   if (partition == nullptr) return absl::InvalidArgumentError(absl::StrCat("writing to unknown ", ToString(tp)));
   const size_t bytes = (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
   if (bytes > max_record_bytes_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("writing a record of ", bytes, " bytes to ", ToString(tp), ": message size too large"));
+    return RecordTooLarge(
+        tp.topic, absl::StrCat("writing a record of ", bytes, " bytes to ", ToString(tp), ": message size too large"));
   }
   TM_RETURN_IF_ERROR(CheckSession(transactional_id, session));
   Transaction& txn = transactions_[transactional_id];

@@ -101,6 +101,10 @@ class SimLog {
   // As after seven idle days.
   void ForgetGroupOffsets(const std::string& group) { offsets_.erase(group); }
 
+  // Limits are lowered, or raised.
+  void set_max_record_bytes(size_t bytes) { max_record_bytes_ = bytes; }
+  size_t max_record_bytes() const { return max_record_bytes_; }
+
   int64_t transactions_timed_out() const { return transactions_timed_out_; }
 
  private:
@@ -133,7 +137,7 @@ class SimLog {
   SimRandom* const random_;
   const int64_t transaction_timeout_us_;
   const int64_t marker_delay_us_;
-  const size_t max_record_bytes_;
+  size_t max_record_bytes_;
   std::map<std::string, std::vector<SimPartition>> topics_;
   std::map<std::string, int> made_;  // how often a topic of this name was made
   std::map<std::string, Transaction> transactions_;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "src/codec/packed_rows.h"
+#include "src/runtime/record_output.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
@@ -187,6 +188,29 @@ TEST(RecordOutputTest, RowsWithoutKeyStayOnThePartitionOfTheTask) {
   ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
   EXPECT_EQ(producer.records[0].partition, 1);
   EXPECT_EQ(producer.records[0].key, std::nullopt);
+}
+
+TEST(RecordOutputTest, WhatTheTopicDoesntTakeIsRefusedAndTheRestGoesOut) {
+  FakeProducer producer;
+  Transaction transaction(&producer, 1 << 20);
+  std::vector<std::pair<std::string, int64_t>> refused;  // reason, row
+  Refusals refusals;
+  refusals.limit.batch_bytes = 1'000;
+  refusals.send = [&](const RefusedRecord& r) {
+    refused.emplace_back(r.reason, r.row);
+    return absl::OkStatus();
+  };
+  RecordOutput output("out", 8, 3, {PlaceSchema(), {0}, KeyFormat::kText, false}, {}, &transaction, refusals);
+  const std::string large(2'000, 'x');
+  ASSERT_TRUE(output.Write(PlaceRows({{large, 1}, {"b", 2}, {large, 3}, {"d", 4}})).ok());
+  ASSERT_EQ(producer.records.size(), 2u);
+  EXPECT_EQ(producer.records[0].key, "b");
+  EXPECT_EQ(producer.records[1].key, "d");
+  ASSERT_EQ(refused.size(), 2u);
+  EXPECT_EQ(refused[0].second, 0);
+  EXPECT_EQ(refused[1].second, 2);
+  EXPECT_THAT(refused[0].first, ::testing::HasSubstr("is larger than topic out takes: max.message.bytes is 1000"));
+  EXPECT_EQ(output.rows_written(), 2);
 }
 
 TEST(TransactionTest, BeginsWithTheFirstRecordAndOnlyOnce) {
