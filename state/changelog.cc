@@ -92,7 +92,12 @@ void LogPosition::Advance(const packed::CommitRecord& following, Offset first, O
     log_bytes = std::exchange(rewrite_bytes, 0);
     live_bytes = std::exchange(rewritten_bytes, 0);
   }
+  packed::Standing standing;
+  record.mutable_standing()->Swap(&standing);
+  const bool stands = following.standing_hash() != 0 && following.standing_hash() == record.standing_hash();
   record = following;
+  if (stands && !following.has_standing()) record.mutable_standing()->Swap(&standing);
+  if (record.standing_at() == kOwnFirst) record.set_standing_at(first);
   if (record.rewrite_start() == kOwnFirst) record.set_rewrite_start(first);
   if (record.needed_from() == kOwnFirst) record.set_needed_from(first);
   next = behind;

@@ -92,8 +92,8 @@ struct LogPosition {
   // The range of live state that a commit carries which follows this position and has that record; none where it
   // carries deltas alone.
   std::optional<KeyRange> RangeOf(const packed::CommitRecord& following) const;
-  // Moves to the commit of `following`, whose first part is at `first`. `bytes`: of its records; `live_in_range`: of
-  // the keys and values it puts inside RangeOf(following).
+  // Moves to the commit of `following`, whose first part is at `first`, and keeps what stands where that leaves it out.
+  // `bytes`: of its records; `live_in_range`: of the keys and values it puts inside RangeOf(following).
   void Advance(const packed::CommitRecord& following, Offset first, Offset behind, int64_t bytes,
                int64_t live_in_range);
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
@@ -13,8 +15,9 @@
 namespace tidemark {
 namespace {
 
-// The task's own key: before all steps' keys.
+// The task's own keys: before all steps' keys.
 const rocksdb::Slice kPositionKey("\0", 1);
+const rocksdb::Slice kRestoreKey("\0r", 2);  // where a restore that hasn't ended began: "offset commit"
 const rocksdb::Slice kFirstStateKey("\1", 1);
 
 // What a commit's batch of writes takes beyond its changelog: the position.
@@ -45,6 +48,13 @@ absl::Status RocksTaskState::LoadPosition() {
   absl::StatusOr<LogPosition> position = LogPosition::Parse(*bytes);
   if (!position.ok()) return Annotate(position.status(), task_.ToString());
   position_ = *std::move(position);
+  TM_ASSIGN_OR_RETURN(const std::optional<std::string> began, db_->Get(ToView(kRestoreKey)));
+  if (!began.has_value()) return absl::OkStatus();
+  const std::vector<std::string> numbers = absl::StrSplit(*began, ' ');
+  if (numbers.size() != 2 || !absl::SimpleAtoi(numbers[0], &restore_.start) ||
+      !absl::SimpleAtoi(numbers[1], &restore_.start_commit)) {
+    return absl::FailedPreconditionError(absl::StrCat(task_.ToString(), ": the state on disk can't be read"));
+  }
   return absl::OkStatus();
 }
 
@@ -152,23 +162,33 @@ void RocksTaskState::ReplayCommit(Offset next) {
 
 absl::Status RocksTaskState::WriteReplayed() {
   restore_.batch.Put(kPositionKey, position_.Serialize()).PermitUncheckedError();
+  if (restore_.start >= 0) {
+    restore_.batch.Put(kRestoreKey, absl::StrCat(restore_.start, " ", restore_.start_commit)).PermitUncheckedError();
+  } else {
+    restore_.batch.Delete(kRestoreKey).PermitUncheckedError();
+  }
   const absl::Status status = db_->Write(&restore_.batch);
   restore_.batch.Clear();
   return status;
 }
 
+// What was needed before the first record read is gone, unless it was the task's first ever. Only the newest commit
+// tells what is needed.
+absl::Status RocksTaskState::CheckWhole() const {
+  const Restore& r = restore_;
+  if (r.start < 0 || r.start_commit <= 1 || position_.record.needed_from() >= r.start) return absl::OkStatus();
+  return Contradiction(r.start, absl::StrCat("records from offset ", position_.record.needed_from(),
+                                             " on are needed, and it starts later"));
+}
+
 absl::Status RocksTaskState::FinishReplay(Offset next) {
   const Restore& r = restore_;
   if (!r.parts.empty()) return Contradiction(r.first, absl::StrCat("commit ", r.parts.front().commit(), " ends early"));
-  // What was needed before the first record read is gone, unless it was the task's first ever.
-  if (r.start >= 0 && r.start_commit > 1 && position_.record.needed_from() < r.start) {
-    return Contradiction(r.start, absl::StrCat("records from offset ", position_.record.needed_from(),
-                                               " on are needed, and it starts later"));
-  }
-  restore_.start = -1;
+  TM_RETURN_IF_ERROR(CheckWhole());
   const bool moved = next > position_.next;
   position_.next = std::max(position_.next, next);
-  if (committed() == nullptr || (!moved && restore_.batch.Count() == 0)) return absl::OkStatus();
+  const bool restored = std::exchange(restore_.start, -1) >= 0;
+  if (committed() == nullptr || (!moved && !restored && restore_.batch.Count() == 0)) return absl::OkStatus();
   return WriteReplayed();
 }
 
@@ -180,6 +200,8 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
   for (const auto& [prefix, store] : stores_) {
     if (!store->sealed().empty()) return absl::InternalError("a commit is encoded before the last one is applied");
   }
+  // The owner may have known the newest commit and left out the end of a restore.
+  TM_RETURN_IF_ERROR(CheckWhole());
   CommitEncoder encoder(record->commit(), !announcement_.empty());
   for (const auto& [prefix, store] : stores_) {
     TM_RETURN_IF_ERROR(store->put_status());
@@ -188,11 +210,27 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
     }
   }
   TM_ASSIGN_OR_RETURN(const int64_t live_in_range, EncodeRange(record, &encoder));
-  std::vector<std::string> values = encoder.Finish(*record);
+  std::vector<std::string> values = Finish(record, &encoder);
   const std::string announcement = std::exchange(announcement_, "");
   encoded_ = Encoded{.bytes = static_cast<int64_t>(announcement.size()), .live_in_range = live_in_range};
   for (const std::string& value : values) encoded_.bytes += static_cast<int64_t>(value.size());
   for (const auto& [prefix, store] : stores_) store->Seal();
+  return values;
+}
+
+// What hardly ever changes is left out where the log has it already, in a record that a restore reads.
+std::vector<std::string> RocksTaskState::Finish(packed::CommitRecord* record, CommitEncoder* encoder) const {
+  const packed::CommitRecord& before = position_.record;
+  const bool known = committed() != nullptr && before.has_standing() && record->standing_hash() != 0 &&
+                     before.standing_hash() == record->standing_hash() && record->needed_from() >= 0 &&
+                     before.standing_at() >= record->needed_from();
+  record->set_standing_at(known ? before.standing_at() : kOwnFirst);
+  if (!known) return encoder->Finish(*record);
+  packed::Standing standing;
+  record->mutable_standing()->Swap(&standing);
+  record->clear_standing();
+  std::vector<std::string> values = encoder->Finish(*record);
+  record->mutable_standing()->Swap(&standing);
   return values;
 }
 

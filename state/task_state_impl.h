@@ -51,8 +51,10 @@ class RocksTaskState : public TaskState {
   };
   // What a restore has read and not yet written.
   struct Restore {
-    Offset start = -1;                         // of the first record read into empty state; -1: none
-    uint64_t start_commit = 0;                 // its commit
+    // The first record read into empty state, and its commit; -1: what is needed is known to have been there. On disk
+    // as well, until then: a restore that is interrupted goes on in another object.
+    Offset start = -1;
+    uint64_t start_commit = 0;
     Offset first = -1;                         // of the first part of the commit being read
     std::vector<packed::ChangelogPart> parts;  // of that commit
     int64_t bytes = 0;                         // of those
@@ -64,9 +66,11 @@ class RocksTaskState : public TaskState {
   absl::Status LoadPosition();
   absl::Status Contradiction(Offset offset, std::string_view what) const;
   absl::Status CheckFollows(Offset offset, const packed::ChangelogPart& part) const;
+  absl::Status CheckWhole() const;
   void ReplayCommit(Offset next);
   absl::Status WriteReplayed();
   absl::StatusOr<int64_t> EncodeRange(packed::CommitRecord* record, CommitEncoder* encoder);
+  std::vector<std::string> Finish(packed::CommitRecord* record, CommitEncoder* encoder) const;
   bool InOverlay(std::string_view full_key) const;
 
   const TaskId task_;

@@ -11,6 +11,7 @@
 #include "src/codec/json_encoder.h"
 #include "src/codec/key_encoder.h"
 #include "src/codec/packed_rows.h"
+#include "src/codec/rows_reader.h"
 
 namespace tidemark {
 namespace {
@@ -147,7 +148,7 @@ void BM_PackAndUnpack(benchmark::State& state) {
     if (!packer.Append(*rows, all).ok()) state.SkipWithError("pack failed");
     packer.Finish(packed::RowsHeader(), &values);
     for (const std::string& value : values) {
-      auto unpacked = UnpackRows(value, rows->schema());
+      auto unpacked = RowsReader(rows->schema()).Read(value);
       if (!unpacked.ok()) state.SkipWithError("unpack failed");
       benchmark::DoNotOptimize(unpacked);
     }

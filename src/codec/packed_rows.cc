@@ -12,10 +12,10 @@
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
-#include <xxhash.h>
 
 #include "src/base/status.h"
 #include "src/codec/packed_columns.h"
+#include "src/codec/packed_schema.h"
 
 namespace tidemark {
 namespace {
@@ -31,13 +31,6 @@ constexpr size_t kHeaderRoom = 256;
 constexpr size_t kMaxUnpackedTexts = 8 << 20;
 // Rows are added this way until hardly any more fit.
 constexpr size_t kFewRows = 16;
-
-// Whether a column may be null says nothing about its bytes, so it is left out.
-uint64_t SchemaHash(const arrow::Schema& schema) {
-  std::string text;
-  for (const auto& field : schema.fields()) absl::StrAppend(&text, field->name(), " ", field->type()->ToString(), "\n");
-  return XXH3_64bits(text.data(), text.size());
-}
 
 void AppendPrefix(const packed::RowsHeader& header, std::string* value) {
   const uint32_t bytes = static_cast<uint32_t>(header.ByteSizeLong());
@@ -141,6 +134,10 @@ void RowsPacker::Finish(packed::RowsHeader header, std::vector<std::string>* out
   if (records_.empty()) records_.emplace_back();
   for (size_t part = 0; part < records_.size(); ++part) {
     header.set_part(static_cast<uint32_t>(part));
+    if (part > 0) {
+      header.clear_schema();
+      if (header.sequence() > 0) header.set_sequence(header.sequence() + 1);
+    }
     header.set_last(part + 1 == records_.size());
     header.set_rows(static_cast<uint32_t>(records_[part].rows));
     header.set_schema_hash(records_[part].rows > 0 ? schema_hash_ : 0);
@@ -153,34 +150,35 @@ void RowsPacker::Finish(packed::RowsHeader header, std::vector<std::string>* out
   records_.clear();
 }
 
-absl::StatusOr<UnpackedRows> UnpackRows(std::string_view value, const std::shared_ptr<arrow::Schema>& schema) {
+absl::StatusOr<PackedRecord> OpenRecord(std::string_view value) {
   if (value.size() < kPrefix || (value[0] != kVersion && value[0] != kArrowVersion)) {
     return absl::DataLossError("not a record of packed rows");
   }
-  const bool arrow_message = value[0] == kArrowVersion;
+  PackedRecord record;
+  record.arrow_message = value[0] == kArrowVersion;
   uint32_t header_bytes = 0;
   std::memcpy(&header_bytes, value.data() + 1, sizeof(header_bytes));
   value.remove_prefix(kPrefix);
-  UnpackedRows unpacked;
-  if (header_bytes > value.size() || !unpacked.header.ParseFromArray(value.data(), static_cast<int>(header_bytes))) {
+  if (header_bytes > value.size() || !record.header.ParseFromArray(value.data(), static_cast<int>(header_bytes))) {
     return absl::DataLossError("packed rows: the header is damaged");
   }
   value.remove_prefix(header_bytes);
-  if (unpacked.header.rows() == 0) {
-    if (!value.empty()) return absl::DataLossError("packed rows: rows behind a header that says there are none");
-    return unpacked;
+  if (record.header.rows() == 0 && !value.empty()) {
+    return absl::DataLossError("packed rows: rows behind a header that says there are none");
   }
-  if (unpacked.header.schema_hash() != SchemaHash(*schema)) {
-    return absl::FailedPreconditionError(absl::StrCat("packed rows of another schema than [", schema->ToString(),
-                                                      "]: they were written by another topology"));
-  }
-  TM_ASSIGN_OR_RETURN(unpacked.rows, arrow_message ? ReadArrowMessage(value, schema)
-                                                   : ReadColumns(value, unpacked.header.rows(), schema));
-  if (unpacked.rows->num_rows() != unpacked.header.rows()) {
+  record.columns = value;
+  return record;
+}
+
+absl::StatusOr<Batch> UnpackColumns(const PackedRecord& record, const packed::RowsHeader& header,
+                                    const std::shared_ptr<arrow::Schema>& schema) {
+  TM_ASSIGN_OR_RETURN(Batch rows, record.arrow_message ? ReadArrowMessage(record.columns, schema)
+                                                       : ReadColumns(record.columns, header.rows(), schema));
+  if (rows->num_rows() != header.rows()) {
     return absl::DataLossError(
-        absl::StrCat("packed rows: ", unpacked.rows->num_rows(), " rows, the header says ", unpacked.header.rows()));
+        absl::StrCat("packed rows: ", rows->num_rows(), " rows, the header says ", header.rows()));
   }
-  return unpacked;
+  return rows;
 }
 
 // A counting sort.

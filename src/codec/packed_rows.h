@@ -40,7 +40,8 @@ class RowsPacker {
   absl::Status Append(const arrow::RecordBatch& batch, absl::Span<const int32_t> rows);
 
   // Appends to `out` the values of the records that carry all rows since the last call; without rows one that carries
-  // the watermark only. `header` gives the fields common to all; part, last, rows and schema_hash are filled in.
+  // the watermark only. `header` gives the fields common to all, the sequence of the first (0: they have none) and the
+  // schema that this names (or none); part, last, rows and schema_hash are filled in.
   void Finish(packed::RowsHeader header, std::vector<std::string>* out);
 
  private:
@@ -62,13 +63,23 @@ class RowsPacker {
   std::vector<size_t> text_bytes_;  // scratch
 };
 
+// A record's header, and where its columns lie in the value.
+struct PackedRecord {
+  packed::RowsHeader header;
+  bool arrow_message = false;  // an earlier version's form of the columns
+  std::string_view columns;
+};
+// DataLoss: not a packed record.
+absl::StatusOr<PackedRecord> OpenRecord(std::string_view value);
+// The rows of a record that has some, under the schema that they were written with. `header` is the record's.
+absl::StatusOr<Batch> UnpackColumns(const PackedRecord& record, const packed::RowsHeader& header,
+                                    const std::shared_ptr<arrow::Schema>& schema);
+
+// What RowsReader (rows_reader.h) makes of a record.
 struct UnpackedRows {
   packed::RowsHeader header;
   Batch rows;  // null: none
 };
-// `schema` is the batch schema of the edge (BatchSchema). FailedPrecondition: rows of another schema. DataLoss: not a
-// packed record.
-absl::StatusOr<UnpackedRows> UnpackRows(std::string_view value, const std::shared_ptr<arrow::Schema>& schema);
 
 // Row numbers by target partition (0 <= targets[i] < count), in their order: those of target t are
 // rows[begins[t]] .. rows[begins[t + 1]].

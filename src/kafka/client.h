@@ -182,6 +182,10 @@ class Admin {
   virtual absl::StatusOr<std::map<std::string, TopicLimits>> Limits(const std::vector<std::string>& /*topics*/) {
     return std::map<std::string, TopicLimits>();
   }
+  // All topics whose names begin so, as far as this user may see them.
+  virtual absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string& /*prefix*/) {
+    return absl::UnimplementedError("listing topics");
+  }
   // Creates and waits until all partitions have a leader; a topic that exists is left alone.
   virtual absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) = 0;
   virtual absl::StatusOr<Offset> LogStart(const TopicPartition& partition) = 0;

@@ -136,6 +136,24 @@ absl::StatusOr<std::map<std::string, TopicInfo>> RdAdmin::Describe(const std::ve
   return infos;
 }
 
+absl::StatusOr<std::map<std::string, TopicInfo>> RdAdmin::List(const std::string& prefix) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_metadata(rk(Isolation::kReadCommitted), 1, nullptr, &metadata, kRequestTimeoutMs);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, "listing topics");
+  const auto destroy = absl::MakeCleanup([metadata] { rd_kafka_metadata_destroy(metadata); });
+  std::map<std::string, TopicInfo> infos;
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    const rd_kafka_metadata_topic_t& t = metadata->topics[i];
+    const std::string name = t.topic;
+    if (!name.starts_with(prefix)) continue;
+    if (t.err == RD_KAFKA_RESP_ERR_NO_ERROR || t.err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+      infos[name].partitions = t.partition_cnt;
+    }
+  }
+  return infos;
+}
+
 absl::StatusOr<Event> RdAdmin::Answer(rd_kafka_queue_t* queue, const std::string& what) {
   Event event(rd_kafka_queue_poll(queue, kCreateTimeoutMs + kRequestTimeoutMs));
   if (event == nullptr) return absl::UnavailableError(absl::StrCat(what, ": no answer"));

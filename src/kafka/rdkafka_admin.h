@@ -24,6 +24,7 @@ class RdAdmin : public Admin {
 
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override;
   absl::StatusOr<std::map<std::string, TopicLimits>> Limits(const std::vector<std::string>& topics) override;
+  absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string& prefix) override;
   absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) override;
   absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override;
   absl::StatusOr<Offset> LogEnd(const TopicPartition& partition, Isolation isolation) override;

@@ -107,6 +107,14 @@ bool OperatorCheck::Join() {
     if (step_.input_mode.update)
       Error("join/unmatched", "rows of an updating step replace each other: no topic can hold them");
   }
+  // What takes a row back meets the table as it is then, and not the version that the row was joined with: rows would
+  // be left standing that nothing ever takes back.
+  if (step_.input_mode.update && !table->topic.empty()) {
+    Error("join/table", absl::StrCat("rows of an updating step (key ", ColumnNames(step_.input, step_.input_mode.key),
+                                     ") can't be joined with table ", table->name,
+                                     ", which changes while they stand: join before the updating step, use "
+                                     "emit: on_close there, or read the table from a file"));
+  }
   if (!JoinOn(*table, &spec) || !JoinColumns(*table, &spec) || Broken()) return false;
   step_.spec = std::move(spec);
   return true;

@@ -10,6 +10,7 @@
 #include "operators/sink_postgres_libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -26,6 +27,11 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
       absl::StrAppend(&found, "kafka: ", topics->size(), " topics fit\n");
     } else {
       wrong.emplace_back(topics.status().message());
+    }
+    if (const absl::Status start = CheckStart(plan, **kafka); start.ok()) {
+      absl::StrAppend(&found, "state: what was written under this name before fits\n");
+    } else {
+      wrong.emplace_back(start.message());
     }
   }
   for (const SinkPlan& sink : plan.sinks) {

@@ -4,6 +4,8 @@
 
 #include "src/base/status.h"
 #include "src/codec/key_encoder.h"
+#include "src/codec/packed_schema.h"
+#include "src/runtime/heard.h"
 
 namespace tidemark {
 namespace {
@@ -12,18 +14,45 @@ bool SameMark(Mark a, Mark b) { return a.watermark == b.watermark && a.idle == b
 
 }  // namespace
 
-EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count,
-                       int64_t commit_interval_us, Transaction* transaction)
+EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int64_t commit_interval_us,
+                       Transaction* transaction)
     : edge_(edge),
       schema_(BatchSchema(edge.schema, edge.hidden)),
-      task_partition_(task_partition),
-      task_count_(task_count),
+      writer_stage_(WriterStage(writer.stage)),
+      task_partition_(writer.partition),
+      task_count_(writer.count),
       // A task tells every target: with many of them less often, so that marks never outweigh rows.
       watermark_interval_us_(std::max<int64_t>(commit_interval_us, int64_t{5} * kMillisecond * partitions)),
       transaction_(transaction),
       partitions_(partitions),
       packers_(static_cast<size_t>(partitions), RowsPacker(schema_)),
-      told_(static_cast<size_t>(partitions)) {}
+      told_(static_cast<size_t>(partitions)),
+      sequences_(static_cast<size_t>(partitions)),
+      packed_schema_(PackSchema(*schema_)) {}
+
+void EdgeOutput::Restore(const packed::CommitRecord& record) {
+  for (const packed::OutputSequences& saved : record.outputs()) {
+    if (saved.topic() != edge_.topic) continue;
+    const size_t targets = std::min(sequences_.size(), static_cast<size_t>(saved.sequences_size()));
+    std::copy_n(saved.sequences().begin(), targets, sequences_.begin());
+  }
+  for (const packed::Standing::Edge& saved : record.standing().outputs()) {
+    if (saved.topic() != edge_.topic || saved.schemas().empty()) continue;
+    named_ = saved.schemas(0).SerializeAsString() == packed_schema_.SerializeAsString();
+  }
+}
+
+void EdgeOutput::SaveSchema(packed::Standing* standing) const {
+  packed::Standing::Edge* out = standing->add_outputs();
+  out->set_topic(edge_.topic);
+  *out->add_schemas() = packed_schema_;
+}
+
+void EdgeOutput::Save(packed::CommitRecord* record) const {
+  packed::OutputSequences* out = record->add_outputs();
+  out->set_topic(edge_.topic);
+  out->mutable_sequences()->Add(sequences_.begin(), sequences_.end());
+}
 
 // A step's rows may carry hidden columns that nobody behind this edge needs.
 absl::StatusOr<Batch> EdgeOutput::Project(const Batch& rows) {
@@ -69,12 +98,16 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
   header.set_watermark_us(mark.watermark.us);
   header.set_idle(mark.idle);
   header.set_commit(commit);
+  header.set_writer_stage(writer_stage_);
   std::vector<std::string> values;
   std::vector<OutRecord> records;
   for (size_t target = 0; target < packers_.size(); ++target) {
-    if (packers_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
+    if (named_ && packers_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
     values.clear();
+    header.set_sequence(sequences_[target] + 1);
+    if (!named_) *header.mutable_schema() = packed_schema_;
     packers_[target].Finish(header, &values);
+    sequences_[target] += values.size();
     records.clear();
     for (const std::string& value : values) {
       records.push_back({static_cast<int32_t>(target), std::nullopt, value, nullptr});
@@ -82,6 +115,7 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
     TM_RETURN_IF_ERROR(transaction_->Produce(edge_.topic, records));
     told_[target] = mark;
   }
+  named_ = true;
   return absl::OkStatus();
 }
 

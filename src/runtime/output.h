@@ -32,20 +32,34 @@ class Output {
   virtual bool OwesMark(Mark /*mark*/, int64_t /*monotonic_us*/) const { return false; }
   // The same, though the interval hasn't passed yet: as long as this is true the task isn't done.
   virtual bool Untold(Mark /*mark*/) const { return false; }
+  // What the next opening of the task has to know of what was written: taken from the record of its last commit, put
+  // into the next, behind PrepareCommit.
+  virtual void Restore(const packed::CommitRecord& /*record*/) {}
+  virtual void Save(packed::CommitRecord* /*record*/) const {}
+  virtual void SaveSchema(packed::Standing* /*standing*/) const {}
   virtual int64_t rows_written() const = 0;
 };
 
 // Rows as packed records of an internal topic, with the task's time. Every target partition gets its share of the rows;
-// targets without rows get a record with the watermark alone, at most every watermark interval.
+// targets without rows get a record with the watermark alone, at most every watermark interval. The records of each
+// target are numbered (heard.h), and the first under a schema names it (rows_reader.h); both are part of the commit
+// record, so an abort takes them back.
 class EdgeOutput final : public Output {
  public:
-  EdgeOutput(const Edge& edge, int32_t partitions, int32_t task_partition, int32_t task_count,
-             int64_t commit_interval_us, Transaction* transaction);
+  // The task that writes: `partition` of `count` of this stage.
+  struct Writer {
+    std::string_view stage;
+    int32_t partition = 0, count = 1;
+  };
+  EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int64_t commit_interval_us, Transaction* transaction);
 
   absl::Status Write(const Batch& rows) override;
   absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;
   bool OwesMark(Mark mark, int64_t monotonic_us) const override;
   bool Untold(Mark mark) const override;
+  void Restore(const packed::CommitRecord& record) override;
+  void Save(packed::CommitRecord* record) const override;
+  void SaveSchema(packed::Standing* standing) const override;
   int64_t rows_written() const override { return rows_; }
 
  private:
@@ -55,12 +69,16 @@ class EdgeOutput final : public Output {
   const Edge& edge_;
   const std::shared_ptr<arrow::Schema> schema_;  // of the edge: the visible columns and those hidden ones it carries
   std::vector<int> columns_;                     // where they stand in the rows; found at the first batch
+  const uint32_t writer_stage_;
   const int32_t task_partition_, task_count_;
   const int64_t watermark_interval_us_;
   Transaction* const transaction_;
   const int32_t partitions_;
   std::vector<RowsPacker> packers_;  // by target partition
   std::vector<Mark> told_;           // by target partition: the mark it got last
+  std::vector<uint64_t> sequences_;  // by target partition: of the record it got last
+  const packed::PackedSchema packed_schema_;
+  bool named_ = false;               // every target has been told the schema
   int64_t last_marks_us_ = 0;        // when all targets were told last
   int64_t rows_ = 0;
   std::vector<uint64_t> hashes_;  // scratch

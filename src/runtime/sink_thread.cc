@@ -7,7 +7,6 @@
 
 #include "src/base/action.h"
 #include "src/base/status.h"
-#include "src/codec/packed_rows.h"
 
 namespace tidemark {
 namespace {
@@ -137,8 +136,16 @@ absl::Status SinkThread::TakeOver() {
   positions_.clear();
   for (auto& [partition, start] : starts) {
     const TopicPartition feed{edge_.topic, partition};
-    if (start.next < 0) {
+    const bool from_the_beginning = start.next < 0;
+    if (from_the_beginning) {
       TM_ASSIGN_OR_RETURN(start.next, runtime_.kafka->admin().LogStart(feed));
+    }
+    readers_.erase(partition);
+    EdgeReader& reader = readers_.try_emplace(partition, feed, schema_).first->second;
+    if (from_the_beginning) {
+      start.heard = reader.ToText();
+    } else {
+      TM_RETURN_IF_ERROR(reader.RestoreText(start.heard));
     }
     positions.emplace_back(feed, start.next);
     positions_[partition] = std::move(start);
@@ -179,24 +186,24 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
   const TopicPartition& source = pending->fetch->source();
   const std::span<const RecordView> records = pending->fetch->records();
   FeedPosition& position = positions_[source.partition];
+  EdgeReader& reader = readers_.at(source.partition);
   FeedRows rows;
   rows.partition = source.partition;
   rows.first = position.next;
   for (int64_t bytes = 0; pending->next < records.size() && bytes < kPieceBytes; ++pending->next) {
     const RecordView& record = records[pending->next];
-    const auto place = [&] { return absl::StrCat(ToString(source), "@", record.offset); };
     if (record.offset < position.next) {
-      return absl::InternalError(absl::StrCat(place(), " was read again, after ", position.next - 1));
+      return absl::InternalError(
+          absl::StrCat(ToString(source), "@", record.offset, " was read again, after ", position.next - 1));
     }
-    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(record.value.value_or(""), schema_);
-    if (!unpacked.ok()) return Annotate(unpacked.status(), place());
+    TM_ASSIGN_OR_RETURN(UnpackedRows unpacked, reader.Read(record));
     position.next = record.offset + 1;
-    if (unpacked->rows == nullptr || unpacked->rows->num_rows() == 0) continue;
-    bytes += BatchBytes(*unpacked->rows);
-    rows.batches.push_back(std::move(unpacked->rows));
+    if (unpacked.rows == nullptr || unpacked.rows->num_rows() == 0) continue;
+    bytes += BatchBytes(*unpacked.rows);
+    rows.batches.push_back(std::move(unpacked.rows));
   }
   rows.next = position.next;
-  rows.heard = position.heard;
+  rows.heard = position.heard = reader.ToText();
   if (rows.next > rows.first) feed_sink_->Take(std::move(rows));
   return absl::OkStatus();
 }

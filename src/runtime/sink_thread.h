@@ -16,6 +16,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/kafka/client.h"
+#include "src/runtime/edge_reader.h"
 #include "src/runtime/feed_sink.h"
 #include "src/runtime/runtime.h"
 
@@ -107,6 +108,7 @@ class SinkThread {
   std::deque<Pending> pending_;
   std::map<int32_t, Offset> ends_;             // reached behind what is pending
   std::map<int32_t, FeedPosition> positions_;  // behind what was taken, past control records
+  std::map<int32_t, EdgeReader> readers_;      // of the records before them
   int64_t retry_at_us_ = 0;
   int failures_ = 0;
   int64_t decisions_ = 0;  // the sink's when it last succeeded

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include <absl/strings/str_cat.h>
+#include <xxhash.h>
+
+#include "src/runtime/step_origins.h"
 
 namespace tidemark {
 namespace {
@@ -82,34 +85,88 @@ std::string StepFingerprint(const Node& node) {
   return node.kind == Node::Kind::kOperator ? std::visit(Fingerprint{node}, node.spec) : "";
 }
 
-void SaveStepIdentities(const Stage& stage, packed::CommitRecord* record) {
-  for (const Node& node : stage.nodes) {
+std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
+  std::vector<packed::StepIdentity> identities;
+  const Stage& at = plan.stages[static_cast<size_t>(stage)];
+  for (size_t n = 0; n < at.nodes.size(); ++n) {
+    const Node& node = at.nodes[n];
     std::string fingerprint = StepFingerprint(node);
     if (fingerprint.empty()) continue;
-    packed::StepIdentity* identity = record->add_steps();
-    identity->set_step(node.step);
-    identity->set_fingerprint(std::move(fingerprint));
-    identity->set_rows(RowKinds(stage, node));
+    packed::StepIdentity& identity = identities.emplace_back();
+    identity.set_step(node.step);
+    identity.set_fingerprint(std::move(fingerprint));
+    identity.set_rows(RowKinds(at, node));
+    identity.set_columns(AggregatedColumns(node));
+    const NodePlace place{stage, static_cast<int>(n)};
+    identity.set_meeting(Meeting(plan, place));
+    for (const std::string& origin : StepOrigins(plan, place)) identity.add_origins(origin);
   }
+  return identities;
 }
 
-absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord& record) {
-  for (const packed::StepIdentity& saved : record.steps()) {
+namespace {
+
+constexpr char kRemedy[] =
+    ". State can't be turned into other state: put the step back as it was, or give the topology a new name, which "
+    "starts with empty state";
+
+// What a step is, for people; origins as far as `other` hasn't got them.
+std::string Describe(const packed::StepIdentity& identity, const packed::StepIdentity& other) {
+  std::string text = identity.fingerprint();
+  if (!identity.columns().empty()) absl::StrAppend(&text, " of ", identity.columns());
+  if (!identity.rows().empty() && identity.rows() != other.rows()) absl::StrAppend(&text, ", ", identity.rows());
+  if (identity.meeting() != other.meeting()) absl::StrAppend(&text, ", rows ", identity.meeting());
+  for (const std::string& origin : identity.origins()) {
+    if (!std::count(other.origins().begin(), other.origins().end(), origin)) absl::StrAppend(&text, ", ", origin);
+  }
+  return text;
+}
+
+bool SameState(const packed::StepIdentity& saved, const packed::StepIdentity& now) {
+  if (saved.fingerprint() != now.fingerprint()) return false;
+  if (!saved.rows().empty() && saved.rows() != now.rows()) return false;
+  if (saved.meeting().empty()) return true;  // an earlier version's
+  return saved.columns() == now.columns() && saved.meeting() == now.meeting() &&
+         std::all_of(saved.origins().begin(), saved.origins().end(), [&](const std::string& origin) {
+           return std::count(now.origins().begin(), now.origins().end(), origin) > 0;
+         });
+}
+
+// Where a step's state is now; empty: nowhere.
+std::string StageOf(const Plan& plan, const std::string& step) {
+  for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
-      const std::string fingerprint = StepFingerprint(node);
-      if (node.step != saved.step() || fingerprint.empty()) continue;
-      std::string before = saved.fingerprint(), now = fingerprint;
-      if (const std::string rows = RowKinds(stage, node); !saved.rows().empty() && saved.rows() != rows) {
-        absl::StrAppend(&before, ", ", saved.rows());
-        absl::StrAppend(&now, ", ", rows);
-      }
-      if (before == now) continue;
-      return absl::FailedPreconditionError(absl::StrCat(
-          "step ", node.step, ": its state was written by '", before, "', the topology now says '", now,
-          "': give the step a new name, or the topology, to start with empty state"));
+      if (node.step == step && !StepFingerprint(node).empty()) return stage.name;
     }
   }
+  return "";
+}
+
+}  // namespace
+
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
+  const std::vector<packed::StepIdentity> now = StepIdentities(plan, stage);
+  for (const packed::StepIdentity& saved : record.has_standing() ? record.standing().steps() : record.steps()) {
+    const auto same =
+        std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });
+    if (same != now.end() && SameState(saved, *same)) continue;
+    std::string what = absl::StrCat("step ", saved.step(), ": its state was written by '");
+    if (same != now.end()) {
+      absl::StrAppend(&what, Describe(saved, *same), "', the topology now says '", Describe(*same, saved), "'");
+    } else if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
+      absl::StrAppend(&what, saved.fingerprint(), "' in stage ", plan.stages[static_cast<size_t>(stage)].name,
+                      ", the topology now keeps it in stage ", elsewhere, ", where its rows are partitioned otherwise");
+    } else {
+      absl::StrAppend(&what, saved.fingerprint(), "', the topology now has no such step (was it renamed or removed?)");
+    }
+    return absl::FailedPreconditionError(what + kRemedy);
+  }
   return absl::OkStatus();
+}
+
+uint64_t StandingHash(const packed::Standing& standing) {
+  const std::string bytes = standing.SerializeAsString();
+  return std::max<uint64_t>(1, XXH3_64bits(bytes.data(), bytes.size()));
 }
 
 void SaveLedger(const std::string& step, const StepLedger& ledger, packed::CommitRecord* record) {

@@ -1,9 +1,16 @@
 // What ties state and counters to the steps of a plan: state belongs to (application, step name, operator, key and type
-// columns, whether rows or changes go in and come out), not to a step's position in the file. A topology whose step of
-// the same name keeps other state is refused rather than fed with bytes it would misread.
+// columns, what is aggregated and its types, whether rows or changes go in and come out, which rows meet in a task,
+// where their keys and times come from), not to a step's position in the file. A topology whose step of the same name
+// keeps other state, or that has no such step any more, is refused rather than fed with bytes it would misread or left
+// without what it had counted.
+//
+// Not part of it is what only decides how long state lives (within, grace) or which rows come (filters), and a step
+// whose input gains a further source stays what it is.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 
@@ -19,9 +26,15 @@ std::string LedgerName(const Node& node);
 // Operator, keys and types of a node's state, as text; empty for nodes without state.
 std::string StepFingerprint(const Node& node);
 
-void SaveStepIdentities(const Stage& stage, packed::CommitRecord* record);
-// FailedPrecondition: a step's state was written by another operator or under other keys; says what to do.
-absl::Status CheckStepIdentities(const Stage& stage, const packed::CommitRecord& record);
+// The identities of a stage's steps with state.
+std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
+// Also reads records of earlier versions, which say less of a step. FailedPrecondition: a step's state was written by
+// another operator, under other keys or types, or from other inputs, or the step is gone; says what it was, what it is,
+// and what to do.
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record);
+
+// Never 0.
+uint64_t StandingHash(const packed::Standing& standing);
 
 void SaveLedger(const std::string& step, const StepLedger& ledger, packed::CommitRecord* record);
 void RestoreLedger(const packed::CommitRecord& record, const std::string& step, StepLedger* ledger);

@@ -78,8 +78,8 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
         input->partition = {input->source->topic, partition};
       } else {
         input->edge = &plan().edges[static_cast<size_t>(node.edge)];
-        input->edge_schema = BatchSchema(input->edge->schema, input->edge->hidden);
         input->partition = {input->edge->topic, partition};
+        input->reader.emplace(input->partition, BatchSchema(input->edge->schema, input->edge->hidden));
       }
       node_state->input = input.get();
       inputs_.push_back(std::move(input));
@@ -101,7 +101,7 @@ std::unique_ptr<TaskState> Task::ReleaseState() {
 absl::Status Task::Open() {
   const packed::CommitRecord* record = state_->committed();
   if (record != nullptr) {
-    TM_RETURN_IF_ERROR(CheckStepIdentities(plan().stages[static_cast<size_t>(stage_)], *record));
+    TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record), id_.ToString()));
     commit_ = record->commit();
     identity_ = record->identity();
     for (const auto& input : inputs_) {
@@ -111,13 +111,17 @@ absl::Status Task::Open() {
       for (const packed::InputTime& saved : record->times()) {
         if (saved.topic() != input->partition.topic) continue;
         if (input->source != nullptr) input->source_time->Restore(saved);
-        if (input->edge != nullptr) input->internal_time.Restore(saved);
+        if (input->edge == nullptr) continue;
+        input->internal_time.Restore(saved);
+        input->reader->Restore(*record);
       }
     }
   } else {
     identity_ = runtime_.new_identity();
   }
-  return Annotate(OpenOperators(record), id_.ToString());
+  TM_RETURN_IF_ERROR(Annotate(OpenOperators(record), id_.ToString()));
+  BeginStanding(record);
+  return absl::OkStatus();
 }
 
 absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
@@ -137,8 +141,10 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
                                          spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));
     } else if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
       const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
-      state.output = std::make_unique<EdgeOutput>(edge, runtime_.partitions.at(edge.topic), partition_, task_count_,
+      state.output = std::make_unique<EdgeOutput>(edge, runtime_.partitions.at(edge.topic),
+                                                  EdgeOutput::Writer{id_.stage, partition_, task_count_},
                                                   plan().commit_interval_us, transaction_);
+      if (record != nullptr) state.output->Restore(*record);
     } else if (node.kind == Node::Kind::kOperator) {
       TM_ASSIGN_OR_RETURN(state.op, MakeOperator(plan(), node));
       OperatorContext context;
@@ -216,18 +222,16 @@ absl::Status Task::ProcessSource(Input& input, const Fetch& fetch) {
 
 absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
   for (const RecordView& record : fetch.records()) {
-    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(record.value.value_or(""), input.edge_schema);
-    if (!unpacked.ok()) {
-      return Annotate(unpacked.status(), absl::StrCat(ToString(input.partition), "@", record.offset));
-    }
-    if (unpacked->rows != nullptr) {
+    TM_ASSIGN_OR_RETURN(const UnpackedRows unpacked, input.reader->Read(record));
+    if (unpacked.rows != nullptr) {
       StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
-      ledger.in += unpacked->rows->num_rows();
-      ledger.passed += unpacked->rows->num_rows();
-      ledger.out += unpacked->rows->num_rows();
+      ledger.in += unpacked.rows->num_rows();
+      ledger.passed += unpacked.rows->num_rows();
+      ledger.out += unpacked.rows->num_rows();
     }
-    TM_RETURN_IF_ERROR(Deliver(input.node, unpacked->rows));
-    input.internal_time.Update(unpacked->header);
+    if (unpacked.header.has_schema()) NoteSchemas();
+    TM_RETURN_IF_ERROR(Deliver(input.node, unpacked.rows));
+    input.internal_time.Update(unpacked.header);
   }
   return absl::OkStatus();
 }

@@ -120,6 +120,8 @@ class Task {
   Refusals RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger);
   Output* SideOutput(const std::string& topic, const Node& node);
   packed::CommitRecord MakeRecord() const;
+  void BeginStanding(const packed::CommitRecord* record);
+  void NoteSchemas();
   std::string Changelog() const;
   absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);
   const Plan& plan() const { return *runtime_.plan; }
@@ -133,6 +135,9 @@ class Task {
   std::unique_ptr<TaskState> state_;
   std::string identity_;
   uint64_t commit_ = 0;  // the last one applied
+  packed::Standing standing_;
+  uint64_t standing_hash_ = 0;
+  std::vector<packed::OutputSequences> gone_outputs_;  // of edges that the plan no longer has
   int32_t task_count_ = 1;
 
   std::vector<std::unique_ptr<Input>> inputs_;

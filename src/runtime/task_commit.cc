@@ -1,5 +1,6 @@
 // A task's part in the commit: what it puts into the transaction, and what follows its decision.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -82,15 +83,48 @@ packed::CommitRecord Task::MakeRecord() const {
     packed::InputTime* time = record.add_times();
     time->set_topic(input->partition.topic);
     if (input->source != nullptr) input->source_time->Save(time);
-    if (input->edge != nullptr) input->internal_time.Save(time);
+    if (input->edge == nullptr) continue;
+    input->internal_time.Save(time);
+    input->reader->SaveHeard(time->mutable_heard());
   }
   for (const auto& state : nodes_) {
     const std::string name = LedgerName(*state->node);
     SaveLedger(name, state->ledger, &record);
     (*record.mutable_output_watermarks())[name] = state->mark.watermark.us;
+    if (state->output != nullptr) state->output->Save(&record);
   }
-  SaveStepIdentities(plan().stages[static_cast<size_t>(stage_)], &record);
+  for (const packed::OutputSequences& gone : gone_outputs_) *record.add_outputs() = gone;
+  *record.mutable_standing() = standing_;
+  record.set_standing_hash(standing_hash_);
   return record;
+}
+
+// What edges that the plan no longer has have in the record stays there: should one come back, it goes on counting.
+void Task::BeginStanding(const packed::CommitRecord* record) {
+  standing_.set_application(plan().name);
+  for (packed::StepIdentity& identity : StepIdentities(plan(), stage_)) *standing_.add_steps() = std::move(identity);
+  std::set<std::string> topics;
+  for (const auto& state : nodes_) {
+    if (state->output != nullptr) state->output->SaveSchema(&standing_);
+  }
+  for (const packed::Standing::Edge& edge : standing_.outputs()) topics.insert(edge.topic());
+  if (record != nullptr) {
+    for (const packed::OutputSequences& saved : record->outputs()) {
+      if (!topics.contains(saved.topic())) gone_outputs_.push_back(saved);
+    }
+    for (const packed::Standing::Edge& saved : record->standing().outputs()) {
+      if (!topics.contains(saved.topic())) *standing_.add_outputs() = saved;
+    }
+  }
+  NoteSchemas();
+}
+
+void Task::NoteSchemas() {
+  standing_.clear_inputs();
+  for (const auto& input : inputs_) {
+    if (input->edge != nullptr) input->reader->SaveSchemas(&standing_);
+  }
+  standing_hash_ = StandingHash(standing_);
 }
 
 void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {

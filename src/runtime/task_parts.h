@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/runtime/edge_reader.h"
 #include "src/runtime/task.h"
 
 namespace tidemark {
@@ -20,7 +21,7 @@ struct Task::Input {
   std::unique_ptr<SourceDecoder> decoder;
   std::optional<SourceInputTime> source_time;
   const Edge* edge = nullptr;
-  std::shared_ptr<arrow::Schema> edge_schema;
+  std::optional<EdgeReader> reader;
   InternalInputTime internal_time;
 
   Mark mark() const { return source != nullptr ? source_time->mark() : internal_time.mark(); }

@@ -29,6 +29,7 @@
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/runtime.h"
+#include "src/runtime/start_check.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
 #include "src/runtime/topics.h"
@@ -113,6 +114,7 @@ class Worker {
     runtime_.kafka = kafka_.get();
     Phase("looks at its topics");
     TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
+      TM_RETURN_IF_ERROR(CheckStart(plan_, *kafka_));
       TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
       limits_.emplace(plan_);
       runtime_.limits = &*limits_;

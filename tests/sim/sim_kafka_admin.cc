@@ -33,6 +33,16 @@ absl::StatusOr<std::map<std::string, TopicLimits>> SimAdmin::Limits(const std::v
   return limits;
 }
 
+absl::StatusOr<std::map<std::string, TopicInfo>> SimAdmin::List(const std::string& prefix) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kDescribe, true));
+  std::map<std::string, TopicInfo> infos;
+  for (const auto& [topic, partitions] : cluster_->log().topics()) {
+    if (topic.starts_with(prefix)) infos[topic].partitions = partitions;
+  }
+  TM_RETURN_IF_ERROR(process_->Leave(SimCall::kDescribe, true));
+  return infos;
+}
+
 absl::Status SimAdmin::CreateTopics(const std::vector<TopicToCreate>& topics) {
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kCreateTopics, true));
   for (const TopicToCreate& t : topics) {

@@ -78,6 +78,12 @@ class SimLog {
   std::string TopicId(const std::string& topic) const;
   // Zero where there is no such topic.
   int32_t PartitionCount(const std::string& topic) const;
+  // The partition counts of all topics.
+  std::map<std::string, int32_t> topics() const {
+    std::map<std::string, int32_t> counts;
+    for (const auto& [topic, partitions] : topics_) counts[topic] = static_cast<int32_t>(partitions.size());
+    return counts;
+  }
   SimPartition* Find(const TopicPartition& tp);
 
   // Aborts or completes what an older owner left, and fences it.

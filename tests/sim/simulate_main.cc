@@ -29,7 +29,8 @@ constexpr const char* kMutationNames[kMutationCount] = {
     "overlay_kept_after_abort",     "changelog_outside_transaction",
     "group_metadata_fetched_fresh", "postgres_without_fence",
     "resume_without_seek",          "stop_commits_after_abort",
-    "cut_after_failed_write",       "manifest_dropped_after_one_failure"};
+    "cut_after_failed_write",       "manifest_dropped_after_one_failure",
+    "reader_skips_a_record"};
 
 bool SwitchOn([[maybe_unused]] const std::string& name) {
 #ifdef TIDEMARK_WITH_MUTATIONS

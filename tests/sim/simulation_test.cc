@@ -86,7 +86,8 @@ INSTANTIATE_TEST_SUITE_P(All, Mutations,
                                          Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 602},
                                          Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
                                          Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 10},
-                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 8}),
+                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 8},
+                                         Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
                          [](const auto& defect) { return defect.param.name; });
 #endif
 

@@ -10,6 +10,8 @@
 #include <arrow/table.h>
 #include <gtest/gtest.h>
 
+#include "src/codec/rows_reader.h"
+
 namespace tidemark {
 namespace {
 
@@ -38,6 +40,7 @@ packed::RowsHeader Header() {
   header.set_upstream_count(8);
   header.set_watermark_us(-5);
   header.set_commit(77);
+  header.set_sequence(100);
   return header;
 }
 
@@ -63,11 +66,12 @@ Batch RoundTrip(const Batch& rows, size_t* parts) {
   *parts = values.size();
   std::vector<Batch> pieces;
   for (size_t i = 0; i < values.size(); ++i) {
-    absl::StatusOr<UnpackedRows> unpacked = UnpackRows(values[i], rows->schema());
+    absl::StatusOr<UnpackedRows> unpacked = RowsReader(rows->schema()).Read(values[i]);
     EXPECT_TRUE(unpacked.ok()) << unpacked.status();
     EXPECT_EQ(unpacked->header.part(), i);
     EXPECT_EQ(unpacked->header.last(), i + 1 == values.size());
     EXPECT_EQ(unpacked->header.commit(), 77u);
+    EXPECT_EQ(unpacked->header.sequence(), 100 + i) << "each record has a number of its own";
     EXPECT_EQ(unpacked->header.watermark_us(), -5);
     EXPECT_TRUE(unpacked->rows->ValidateFull().ok());
     if (unpacked->rows->num_rows() > 1) {
@@ -146,7 +150,7 @@ TEST(PackedRows, BatchesAndRowsOfThemComeInTheOrderTheyWereAppended) {
   std::vector<std::string> values;
   packer.Finish(Header(), &values);
   ASSERT_EQ(values.size(), 1u);
-  const Batch rows = UnpackRows(values[0], Small(1)->schema()).value().rows;
+  const Batch rows = RowsReader(Small(1)->schema()).Read(values[0]).value().rows;
   ASSERT_EQ(rows->num_rows(), 4);
   const int64_t expected[] = {17, 2, 3, 10};
   for (int64_t i = 0; i < 4; ++i) EXPECT_TRUE(rows->Slice(i, 1)->Equals(*Small(20)->Slice(expected[i], 1)));
@@ -159,7 +163,7 @@ TEST(PackedRows, RowsOfAnEarlierVersionAreRead) {
   std::string value = Pack(rows)[0].substr(0, 5 + header.ByteSizeLong());
   value[0] = 1;
   value += arrow::ipc::SerializeRecordBatch(*rows, arrow::ipc::IpcWriteOptions::Defaults()).ValueOrDie()->ToString();
-  EXPECT_TRUE(UnpackRows(value, rows->schema()).value().rows->Equals(*rows));
+  EXPECT_TRUE(RowsReader(rows->schema()).Read(value).value().rows->Equals(*rows));
 }
 
 TEST(PackedRows, AFewLargeRowsAmongSmallOnesAreSplitToo) {
@@ -178,7 +182,7 @@ TEST(PackedRows, AWatermarkAloneIsOneRecord) {
   std::vector<std::string> values;
   RowsPacker(Small(1)->schema()).Finish(Header(), &values);
   ASSERT_EQ(values.size(), 1u);
-  const UnpackedRows unpacked = UnpackRows(values[0], Small(1)->schema()).value();
+  const UnpackedRows unpacked = RowsReader(Small(1)->schema()).Read(values[0]).value();
   EXPECT_EQ(unpacked.rows, nullptr);
   EXPECT_TRUE(unpacked.header.last());
   EXPECT_EQ(unpacked.header.watermark_us(), -5);
@@ -188,19 +192,20 @@ TEST(PackedRows, RowsOfAnotherSchemaAreRefused) {
   const std::vector<std::string> values = Pack(Small(3));
   const auto renamed = arrow::schema({arrow::field("m", arrow::int64(), false), arrow::field("s", arrow::utf8())});
   const auto retyped = arrow::schema({arrow::field("n", arrow::float64(), false), arrow::field("s", arrow::utf8())});
-  EXPECT_EQ(UnpackRows(values[0], renamed).status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(UnpackRows(values[0], retyped).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RowsReader(renamed).Read(values[0]).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RowsReader(retyped).Read(values[0]).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(PackedRows, DamageIsNoticedOrHarmless) {
   const Batch rows = Small(50);
   const std::vector<std::string> values = Pack(rows);
   for (size_t n = 0; n < values[0].size(); ++n) {
-    EXPECT_FALSE(UnpackRows(std::string_view(values[0]).substr(0, n), rows->schema()).ok()) << n;
+    EXPECT_FALSE(RowsReader(rows->schema()).Read(std::string_view(values[0]).substr(0, n)).ok()) << n;
   }
-  EXPECT_EQ(UnpackRows("", rows->schema()).status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(UnpackRows(std::string("\x03\0\0\0\0", 5), rows->schema()).status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(UnpackRows(std::string("\x02\xff\xff\xff\xff", 5), rows->schema()).status().code(),
+  EXPECT_EQ(RowsReader(rows->schema()).Read("").status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(RowsReader(rows->schema()).Read(std::string("\x03\0\0\0\0", 5)).status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(RowsReader(rows->schema()).Read(std::string("\x02\xff\xff\xff\xff", 5)).status().code(),
             absl::StatusCode::kDataLoss);
 }
 

@@ -226,6 +226,22 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
               HasSubstr("can't be moved by another key"));
 }
 
+TEST(ErrorsTest, RowsThatAreTakenBackCantBeJoinedWithATableThatChanges) {
+  const auto errors = [](const std::string& emit, const std::string& table) {
+    std::string yaml =
+        Clicks("  u: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: \"count(*)\" }" +
+                   emit + " }\n  j: { from: u, join: { table: users, on: [guid] } }\n",
+               "", "  s: { from: j, topic: s, key: [guid, window_start] }\n");
+    const std::string file = "file: users.csv";
+    return ErrorsOf(yaml.replace(yaml.find(file), file.size(), table));
+  };
+  EXPECT_THAT(errors(", emit: on_update", "topic: users"),
+              AllOf(HasSubstr("can't be joined with table users, which changes while they stand"),
+                    HasSubstr("join before the updating step"), HasSubstr("read the table from a file")));
+  EXPECT_EQ(errors(", emit: on_update", "file: users.csv"), "");
+  EXPECT_EQ(errors("", "topic: users"), "");
+}
+
 TEST(ErrorsTest, TopNeedsToKnowWhenAGroupIsComplete) {
   EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [\"price desc\"] }"),
               HasSubstr("its input must be a windowed step"));

@@ -6,12 +6,15 @@
 #include <gtest/gtest.h>
 
 #include "src/codec/packed_rows.h"
+#include "src/codec/rows_reader.h"
+#include "src/runtime/heard.h"
 #include "src/runtime/record_output.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 
 constexpr int64_t kInterval = 100 * kMillisecond;
@@ -27,11 +30,11 @@ class EdgeOutputTest : public ::testing::Test {
   }
 
   EdgeOutput Make(int32_t task_partition = 5, int32_t targets = kTargets) {
-    return EdgeOutput(edge_, targets, task_partition, /*task_count=*/8, kInterval, &transaction_);
+    return EdgeOutput(edge_, targets, {"main", task_partition, /*count=*/8}, kInterval, &transaction_);
   }
 
   UnpackedRows Unpack(const ProducedRecord& record) const {
-    auto unpacked = UnpackRows(record.value.value(), BatchSchema(edge_.schema, edge_.hidden));
+    auto unpacked = RowsReader(BatchSchema(edge_.schema, edge_.hidden)).Read(record.value.value());
     EXPECT_TRUE(unpacked.ok()) << unpacked.status();
     return *unpacked;
   }
@@ -146,6 +149,42 @@ TEST_F(EdgeOutputTest, TargetsWithoutRowsAreToldTheTimeAtMostOnceAnInterval) {
   others.erase(told);
   EXPECT_EQ(targets, others) << "who has heard it isn't told again";
   EXPECT_FALSE(output.OwesMark({EventTime{8}, false}, kStart + 10 * kInterval));
+}
+
+TEST_F(EdgeOutputTest, TheRecordsOfEachTargetAreNumberedThoseWithATimeOnlyToo) {
+  EdgeOutput output = Make();
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
+  ASSERT_TRUE(output.PrepareCommit(2, {EventTime{7}, false}, kStart + kInterval).ok());
+  ASSERT_TRUE(output.PrepareCommit(3, {EventTime{8}, false}, kStart + 2 * kInterval).ok());
+  std::map<int32_t, std::vector<uint64_t>> sequences;
+  for (const ProducedRecord& record : producer_.records) {
+    const packed::RowsHeader header = Unpack(record).header;
+    EXPECT_EQ(header.writer_stage(), WriterStage("main"));
+    sequences[record.partition].push_back(header.sequence());
+  }
+  size_t with_rows = 0;
+  for (const auto& [target, numbers] : sequences) {
+    with_rows += numbers.size() == 3;
+    EXPECT_THAT(numbers, AnyOf(ElementsAre(1, 2, 3), ElementsAre(1, 2))) << target;
+  }
+  EXPECT_EQ(with_rows, 1u);
+}
+
+TEST_F(EdgeOutputTest, ATaskThatIsOpenedAgainGoesOnWithTheNumbersOfItsLastCommit) {
+  packed::CommitRecord record;
+  {
+    EdgeOutput output = Make();
+    ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+    output.Save(&record);
+    ASSERT_TRUE(output.PrepareCommit(2, {EventTime{8}, false}, kStart + kInterval).ok());  // is aborted
+  }
+  producer_.records.clear();
+  EdgeOutput output = Make();
+  output.Restore(record);
+  ASSERT_TRUE(output.PrepareCommit(2, {EventTime{8}, false}, kStart + kInterval).ok());
+  ASSERT_EQ(producer_.records.size(), static_cast<size_t>(kTargets));
+  for (const ProducedRecord& produced : producer_.records) EXPECT_EQ(Unpack(produced).header.sequence(), 2u);
 }
 
 TEST_F(EdgeOutputTest, IdlenessAloneIsWorthTelling) {

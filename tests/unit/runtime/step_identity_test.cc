@@ -1,8 +1,10 @@
 #include "src/runtime/step_identity.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/plan/planner.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/task.h"
 #include "src/runtime/worker_status.h"
@@ -35,48 +37,178 @@ WindowSpec Window(WindowSpec::Phase phase) {
   return spec;
 }
 
-Stage StageOf(std::vector<Node> nodes) {
-  Stage stage;
-  stage.name = "main";
-  stage.nodes = std::move(nodes);
-  return stage;
+Plan PlanOf(std::vector<Node> nodes) {
+  Plan plan;
+  plan.name = "app";
+  plan.stages.resize(1);
+  plan.stages[0].name = "main";
+  plan.stages[0].nodes = std::move(nodes);
+  return plan;
 }
 
-packed::CommitRecord RecordOf(const Stage& stage) {
+packed::CommitRecord RecordOf(const Plan& plan, int stage = 0) {
   packed::CommitRecord record;
-  SaveStepIdentities(stage, &record);
+  for (packed::StepIdentity& step : StepIdentities(plan, stage))
+    *record.mutable_standing()->add_steps() = std::move(step);
   return record;
 }
 
+// As versions before the complete identity wrote it.
+packed::CommitRecord FormerRecordOf(const Plan& plan) {
+  packed::CommitRecord record;
+  for (const packed::StepIdentity& step : StepIdentities(plan, 0)) {
+    packed::StepIdentity* former = record.add_steps();
+    former->set_step(step.step());
+    former->set_fingerprint(step.fingerprint());
+    former->set_rows(step.rows());
+  }
+  return record;
+}
+
+absl::Status Check(const Plan& plan, const packed::CommitRecord& record) {
+  return CheckStepIdentities(plan, 0, record);
+}
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+// A topology over the source `prices`, its steps and sinks as given.
+Plan Topology(const std::string& steps,
+              const std::string& columns =
+                  "id: int64, route: string, price: \"decimal(12,2)\", "
+                  "at: timestamp_ms, sent: timestamp_ms",
+              const std::string& source = "event_time: { column: at }") {
+  const std::string yaml = absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n",
+                                        "    columns: { ", columns, " }\n    ", source, "\nsteps:\n", steps,
+                                        "\nsinks:\n  out: { from: last, topic: out, create: {} }\n");
+  absl::StatusOr<Plan> plan = PlanFromYaml(yaml, "t.yaml", [](std::string_view) { return std::nullopt; });
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return *std::move(plan);
+}
+
+// Whether a topology may go on with all that another has written; what it says otherwise.
+std::string GoesOn(const Plan& before, const Plan& now) {
+  for (size_t s = 0; s < before.stages.size(); ++s) {
+    for (size_t t = 0; t < now.stages.size(); ++t) {
+      if (now.stages[t].name != before.stages[s].name) continue;
+      const absl::Status status = CheckStepIdentities(now, static_cast<int>(t), RecordOf(before, static_cast<int>(s)));
+      if (!status.ok()) return Message(status);
+    }
+  }
+  return "goes on";
+}
+
+constexpr char kHourly[] =
+    "  ok: { from: prices, filter: \"price > 1\" }\n"
+    "  last: { from: ok, window: { tumbling: 1h, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } }\n";
+constexpr char kOnce[] = "  last: { from: prices, dedup: { by: [id], within: 1h } }\n";
+
 TEST(StepIdentity, TheSameStepMayReadItsStateAgain) {
-  EXPECT_TRUE(CheckStepIdentities(StageOf({Dedup({0})}), RecordOf(StageOf({Dedup({0})}))).ok());
+  EXPECT_TRUE(Check(PlanOf({Dedup({0})}), RecordOf(PlanOf({Dedup({0})}))).ok());
 }
 
 TEST(StepIdentity, PositionInTheFileDoesNotMatter) {
   const Node window = OperatorNode("counts", Window(WindowSpec::Phase::kSingle));
-  EXPECT_TRUE(CheckStepIdentities(StageOf({window, Dedup({0})}), RecordOf(StageOf({Dedup({0}), window}))).ok());
+  EXPECT_TRUE(Check(PlanOf({window, Dedup({0})}), RecordOf(PlanOf({Dedup({0}), window}))).ok());
 }
 
 TEST(StepIdentity, OtherKeysUnderTheSameNameAreRefusedWithARemedy) {
-  const absl::Status status = CheckStepIdentities(StageOf({Dedup({1})}), RecordOf(StageOf({Dedup({0})})));
+  const absl::Status status = Check(PlanOf({Dedup({1})}), RecordOf(PlanOf({Dedup({0})})));
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("once"), HasSubstr("place string"), HasSubstr("n int64"), HasSubstr("new name")));
 }
 
 TEST(StepIdentity, AnotherOperatorOrTypeUnderTheSameNameIsRefused) {
-  const packed::CommitRecord record = RecordOf(StageOf({Dedup({0})}));
+  const packed::CommitRecord record = RecordOf(PlanOf({Dedup({0})}));
   Node window = OperatorNode("once", Window(WindowSpec::Phase::kSingle));
-  EXPECT_FALSE(CheckStepIdentities(StageOf({window}), record).ok());
+  EXPECT_FALSE(Check(PlanOf({window}), record).ok());
   Node retyped = Dedup({0});
   retyped.input = Schema({{"place", {Kind::kInt64}, false}});
-  EXPECT_FALSE(CheckStepIdentities(StageOf({retyped}), record).ok());
+  EXPECT_FALSE(Check(PlanOf({retyped}), record).ok());
 }
 
-TEST(StepIdentity, StepsMayComeAndGo) {
-  const packed::CommitRecord record = RecordOf(StageOf({Dedup({0})}));
-  EXPECT_TRUE(CheckStepIdentities(StageOf({OperatorNode("other", Window(WindowSpec::Phase::kSingle))}), record).ok());
-  EXPECT_TRUE(CheckStepIdentities(StageOf({}), record).ok());
+TEST(StepIdentity, StepsMayCome) {
+  const packed::CommitRecord record = RecordOf(PlanOf({Dedup({0})}));
+  const Node other = OperatorNode("other", Window(WindowSpec::Phase::kSingle));
+  EXPECT_TRUE(Check(PlanOf({other, Dedup({0})}), record).ok());
+}
+
+TEST(StepIdentity, AStepWithStateThatIsGoneIsRefused) {
+  const packed::CommitRecord record = RecordOf(PlanOf({Dedup({0})}));
+  const auto refused = AllOf(HasSubstr("step once"), HasSubstr("renamed or removed"), HasSubstr("new name"));
+  EXPECT_THAT(Message(Check(PlanOf({}), record)), refused);
+  Node renamed = Dedup({0});
+  renamed.step = "unique";
+  EXPECT_THAT(Message(Check(PlanOf({renamed}), record)), refused);
+  EXPECT_THAT(Message(Check(PlanOf({}), FormerRecordOf(PlanOf({Dedup({0})})))), refused);
+}
+
+TEST(StepIdentity, TypesOfWhatIsAggregatedArePartOfIt) {
+  const Plan before = Topology(kHourly);
+  EXPECT_EQ(GoesOn(before, Topology(kHourly)), "goes on");
+  EXPECT_THAT(GoesOn(before, Topology(kHourly, "id: int64, route: string, price: \"decimal(14,3)\", at: timestamp_ms")),
+              AllOf(HasSubstr("step last"), HasSubstr("price decimal(12,2)"), HasSubstr("price decimal(14,3)")));
+  EXPECT_THAT(GoesOn(before, Topology(kHourly, "id: int64, route: string, price: double, at: timestamp_ms")),
+              HasSubstr("price double"));
+}
+
+TEST(StepIdentity, WhatItsColumnsMeanIsPartOfIt) {
+  const Plan before = Topology(kHourly);
+  EXPECT_THAT(GoesOn(before, Topology(kHourly,
+                                      "id: int64, route: string, price: { type: \"decimal(12,2)\", path: net }, "
+                                      "at: timestamp_ms")),
+              AllOf(HasSubstr("price from prices value.price"), HasSubstr("price from prices value.net")));
+  EXPECT_THAT(GoesOn(before, Topology(kHourly,
+                                      "id: int64, route: string, price: \"decimal(12,2)\", at: timestamp_ms, "
+                                      "sent: timestamp_ms",
+                                      "event_time: { column: sent }")),
+              AllOf(HasSubstr("time from prices value.at"), HasSubstr("time from prices value.sent")));
+  const std::string projected =
+      "  p: { from: prices, project: { route: \"lower(route)\", price: price } }\n"
+      "  last: { from: p, window: { tumbling: 1h, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } "
+      "}\n";
+  EXPECT_THAT(GoesOn(before, Topology(projected)), HasSubstr("(lower(route)) of (route from prices value.route)"));
+}
+
+TEST(StepIdentity, FiltersAndFurtherInputsLeaveStateWhatItIs) {
+  const Plan before = Topology(kHourly);
+  std::string filtered = kHourly;
+  filtered.replace(filtered.find("> 1"), 3, "> 2");
+  EXPECT_EQ(GoesOn(before, Topology(filtered)), "goes on");
+  const std::string two =
+      "  more: { from: prices, filter: \"price > 5\" }\n"
+      "  last: { from: [prices, more], window: { tumbling: 1h, grace: 1m }, group_by: [route], "
+      "aggregates: { s: \"sum(price)\" } }\n";
+  EXPECT_EQ(GoesOn(before, Topology(two)), "goes on");
+}
+
+TEST(StepIdentity, WhereRowsMeetIsPartOfIt) {
+  const Plan promised = Topology(kOnce, "id: int64, at: timestamp_ms", "partitioned_by: [id]");
+  const Plan moved = Topology(kOnce, "id: int64, at: timestamp_ms");
+  EXPECT_THAT(GoesOn(promised, moved), AllOf(HasSubstr("step last"), HasSubstr("now keeps it in stage last")));
+  const std::string by =
+      "  r: { from: prices, repartition: { by: [KEY] } }\n"
+      "  last: { from: r, dedup: { by: [id, route], within: 1h } }\n";
+  const std::string columns = "id: int64, route: string, at: timestamp_ms";
+  const auto with = [&](const std::string& key) {
+    std::string steps = by;
+    return Topology(steps.replace(steps.find("KEY"), 3, key), columns);
+  };
+  EXPECT_EQ(GoesOn(with("id"), with("id")), "goes on");
+  EXPECT_THAT(GoesOn(with("id"), with("route")), AllOf(HasSubstr("moved by [id]"), HasSubstr("moved by [route]")));
+}
+
+TEST(StepIdentity, StateOfEarlierVersionsIsTakenWhereTheirRuleHolds) {
+  const Plan before = Topology(kHourly);
+  for (size_t s = 0; s < before.stages.size(); ++s) {
+    packed::CommitRecord record;
+    for (const packed::StepIdentity& step : StepIdentities(before, static_cast<int>(s))) {
+      packed::StepIdentity* former = record.add_steps();
+      former->set_step(step.step());
+      former->set_fingerprint(step.fingerprint());
+    }
+    EXPECT_TRUE(CheckStepIdentities(before, static_cast<int>(s), record).ok());
+  }
 }
 
 TEST(StepIdentity, TimesThatOnlyDecideHowLongStateLivesDoNotChangeIt) {
@@ -102,37 +234,37 @@ TEST(StepIdentity, ARunningListIsTiedToWhatItHasKept) {
 TEST(StepIdentity, WhatHasBeenEmittedOfAStateDependsOnTheKindOfRows) {
   Node on_close = OperatorNode("counts", Window(WindowSpec::Phase::kSingle)), on_update = on_close;
   on_update.mode.update = true;
-  const packed::CommitRecord record = RecordOf(StageOf({on_close}));
-  EXPECT_TRUE(CheckStepIdentities(StageOf({on_close}), record).ok());
-  EXPECT_THAT(std::string(CheckStepIdentities(StageOf({on_update}), record).message()),
+  const packed::CommitRecord record = RecordOf(PlanOf({on_close}));
+  EXPECT_TRUE(Check(PlanOf({on_close}), record).ok());
+  EXPECT_THAT(std::string(Check(PlanOf({on_update}), record).message()),
               AllOf(HasSubstr("counts"), HasSubstr("append to append"), HasSubstr("append to update")));
-  EXPECT_FALSE(CheckStepIdentities(StageOf({on_close}), RecordOf(StageOf({on_update}))).ok());
+  EXPECT_FALSE(Check(PlanOf({on_close}), RecordOf(PlanOf({on_update}))).ok());
 }
 
 TEST(StepIdentity, WhetherRowsOrChangesComeInIsToldByTheInputsThemselves) {
   const TopSpec spec{.k = 3, .by = {0}, .order = {{1, true}}, .rank = "place"};
   const auto list_of = [&](bool updates) {
-    Node counts = OperatorNode("counts", Window(WindowSpec::Phase::kSingle)), list = OperatorNode("list", spec);
+    Node counts = OperatorNode("counts", FilterSpec{"n > 1"}), list = OperatorNode("list", spec);
     counts.mode.update = updates;
     list.inputs = {0};
-    return StageOf({counts, list});
+    return PlanOf({counts, list});
   };
-  EXPECT_THAT(RecordOf(list_of(true)).steps(1).rows(), "update to append");
+  EXPECT_THAT(RecordOf(list_of(true)).standing().steps(0).rows(), "update to append");
   // The input under another name: what is refused is the list's own state.
-  Stage renamed = list_of(true);
-  renamed.nodes[0].step = "others";
-  EXPECT_THAT(std::string(CheckStepIdentities(renamed, RecordOf(list_of(false))).message()), HasSubstr("step list"));
+  Plan renamed = list_of(true);
+  renamed.stages[0].nodes[0].step = "others";
+  EXPECT_THAT(std::string(Check(renamed, RecordOf(list_of(false))).message()), HasSubstr("step list"));
   // A column of changes that comes along for another reader is no change of the step.
-  Stage beside = list_of(false);
-  beside.nodes[1].input_hidden = beside.nodes[1].input_hidden.With(Hidden::kOp);
-  EXPECT_TRUE(CheckStepIdentities(beside, RecordOf(list_of(false))).ok());
+  Plan beside = list_of(false);
+  beside.stages[0].nodes[1].input_hidden = beside.stages[0].nodes[1].input_hidden.With(Hidden::kOp);
+  EXPECT_TRUE(Check(beside, RecordOf(list_of(false))).ok());
 }
 
 TEST(StepIdentity, StateOfVersionsThatDidNotNoteTheKindOfRowsIsTaken) {
   const Node counts = OperatorNode("counts", Window(WindowSpec::Phase::kSingle));
-  packed::CommitRecord record = RecordOf(StageOf({counts}));
+  packed::CommitRecord record = FormerRecordOf(PlanOf({counts}));
   record.mutable_steps(0)->clear_rows();
-  EXPECT_TRUE(CheckStepIdentities(StageOf({counts}), record).ok());
+  EXPECT_TRUE(Check(PlanOf({counts}), record).ok());
 }
 
 TEST(StepIdentity, StatelessStepsHaveNone) {

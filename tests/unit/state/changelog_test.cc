@@ -132,6 +132,33 @@ TEST_F(ChangelogTest, ACommitOfManyMegabytesIsSplitBelowTheLimit) {
   EXPECT_TRUE(world_.RestoreFromNothing().ok());
 }
 
+TEST_F(ChangelogTest, WhatHardlyEverChangesIsInTheLogWhereItDoesAndNeverTrimmed) {
+  world_.SetStanding("first");
+  size_t carried = 0;
+  for (int commit = 0; commit < 400; ++commit) {
+    if (commit == 200) world_.SetStanding("second");
+    Put(commit % 7, static_cast<char>('a' + commit % 26));
+    ASSERT_TRUE(world_.Commit().ok());
+    world_.Trim();
+    const packed::CommitRecord& record = *world_.state()->committed();
+    EXPECT_EQ(record.standing().application(), commit < 200 ? "first" : "second");
+    carried += record.standing_at() == record.needed_from() || commit == 0 || commit == 200;
+    ASSERT_GE(record.standing_at(), world_.log()->start());
+    if (commit % 37 != 0) continue;
+    ASSERT_TRUE(world_.RestoreFromNothing().ok());
+    EXPECT_EQ(world_.state()->committed()->standing().application(), commit < 200 ? "first" : "second");
+  }
+  EXPECT_GT(world_.log()->start(), 0) << "nothing was trimmed";
+  size_t with_text = 0, records = 0;
+  world_.log()->ForEach([&](Offset, const std::string& value) {
+    packed::ChangelogPart part;
+    ASSERT_TRUE(part.ParseFromString(value));
+    ++records;
+    with_text += part.record().has_standing();
+  });
+  EXPECT_LE(with_text, 2u) << "of " << records;
+}
+
 // Restoring on its own, from hand-made logs.
 class RestoreTest : public ChangelogTest {
  protected:
@@ -185,6 +212,27 @@ TEST_F(RestoreTest, AnotherIdentityIsRefused) {
 TEST_F(RestoreTest, ALogThatLostRecordsItNeedsIsRefused) {
   ASSERT_TRUE(state()->Replay(20, Part(8, 0, true)).ok());
   ExpectRefused(state()->FinishReplay(22), "starts later");
+}
+
+TEST_F(RestoreTest, ALogThatLostRecordsItNeedsIsRefusedByAnInterruptedRestoreToo) {
+  StateWorld world(NewMemoryDisk(), "/large", {.application = "town", .memory_bytes = 16 << 20});
+  ASSERT_TRUE(world.Open().ok());
+  for (int key = 0; key < 20; ++key) {
+    world.Put("dedup", absl::StrCat("key", key), std::string(kMaxValueBytes, 'x'));
+    ASSERT_TRUE(world.Commit().ok());
+  }
+  std::vector<std::pair<Offset, std::string>> left;  // without the first commit
+  world.log()->ForEach([&](Offset offset, const std::string& value) { left.emplace_back(offset, value); });
+  left.erase(left.begin());
+  ASSERT_TRUE(world.state()->Clear().ok());
+  for (size_t read = 0; read < 15; ++read) ASSERT_TRUE(world.state()->Replay(left[read].first, left[read].second).ok());
+  ASSERT_TRUE(world.Reopen().ok());
+  ASSERT_NE(world.state()->committed(), nullptr) << "what was written is kept";
+  for (const auto& [offset, value] : left) ASSERT_TRUE(world.state()->Replay(offset, value).ok());
+  packed::CommitRecord record = *world.state()->committed();
+  record.set_commit(record.commit() + 1);
+  ExpectRefused(world.state()->EncodeCommit(&record).status(), "starts later");
+  ExpectRefused(world.state()->FinishReplay(world.log()->end()), "starts later");
 }
 
 TEST_F(RestoreTest, BytesThatAreNoChangelogRecordAreRefused) {

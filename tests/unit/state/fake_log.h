@@ -30,6 +30,15 @@ class FakeLog {
     for (; start_ < before && !records_.empty(); ++start_) records_.pop_front();
   }
 
+  // Every record that a reader of committed ones sees.
+  template <typename Seen>
+  void ForEach(Seen seen) const {
+    for (Offset offset = start_; offset < end(); ++offset) {
+      const Record& record = records_[static_cast<size_t>(offset - start_)];
+      if (record.visible) seen(offset, record.value);
+    }
+  }
+
   Offset start() const { return start_; }
   Offset end() const { return start_ + static_cast<Offset>(records_.size()); }
   int64_t bytes() const {

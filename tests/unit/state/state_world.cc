@@ -82,6 +82,10 @@ absl::Status StateWorld::BeginCommit(bool committed) {
   encoded_.set_commit(commit_ + 1);
   encoded_.set_identity("0123456789abcdef");
   encoded_.add_inputs()->set_offset(static_cast<int64_t>(commit_) * 10);
+  if (!standing_.empty()) {
+    encoded_.mutable_standing()->set_application(standing_);
+    encoded_.set_standing_hash(std::hash<std::string>()(standing_));
+  }
   TM_ASSIGN_OR_RETURN(std::vector<std::string> values, state_->EncodeCommit(&encoded_));
   values.insert(values.begin(), announced_.begin(), announced_.end());
   announced_.clear();

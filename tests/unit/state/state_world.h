@@ -41,6 +41,15 @@ class StateWorld {
   // Forgets the local state, and restores all of it.
   absl::Status RestoreFromNothing();
 
+  // Gives the task back in whatever state it is, and takes it again; nothing is restored.
+  absl::Status Reopen() {
+    state_.reset();
+    TM_ASSIGN_OR_RETURN(state_, dir_->Take(Task()));
+    return absl::OkStatus();
+  }
+  // What the next commits' records say that hardly ever changes; told apart by `application`.
+  void SetStanding(const std::string& application) { standing_ = application; }
+
   void Put(const std::string& step, const std::string& key, const std::string& value);
   void Delete(const std::string& step, const std::string& key);
   // The next commit's first record, once; it stands in the log where that commit's other records will.
@@ -75,6 +84,7 @@ class StateWorld {
   std::unique_ptr<TaskState> state_;
 
   Model committed_, current_;
+  std::string standing_;
   uint64_t commit_ = 0;            // number of the last committed one
   uint64_t applied_ = 0;           // and of the last that the state knows of
   std::optional<bool> deciding_;   // between BeginCommit and FinishCommit: whether it is committed

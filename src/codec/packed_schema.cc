@@ -1,0 +1,101 @@
+#include "src/codec/packed_schema.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <arrow/array.h>
+#include <arrow/array/util.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+#include <xxhash.h>
+
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+std::shared_ptr<arrow::DataType> ParseArrowType(const std::string& text) {
+  for (const auto& type :
+       {arrow::boolean(), arrow::int8(), arrow::int32(), arrow::int64(), arrow::float64(), arrow::utf8(),
+        arrow::binary(), arrow::date32(), arrow::timestamp(arrow::TimeUnit::MICRO, "UTC")}) {
+    if (type->ToString() == text) return type;
+  }
+  int precision = 0, scale = 0;
+  if (std::sscanf(text.c_str(), "decimal128(%d, %d)", &precision, &scale) != 2) return nullptr;
+  const arrow::Result<std::shared_ptr<arrow::DataType>> decimal = arrow::Decimal128Type::Make(precision, scale);
+  return decimal.ok() && (*decimal)->ToString() == text ? *decimal : nullptr;
+}
+
+}  // namespace
+
+uint64_t SchemaHash(const arrow::Schema& schema) {
+  std::string text;
+  for (const auto& field : schema.fields()) absl::StrAppend(&text, field->name(), " ", field->type()->ToString(), "\n");
+  return XXH3_64bits(text.data(), text.size());
+}
+
+packed::PackedSchema PackSchema(const arrow::Schema& schema) {
+  packed::PackedSchema packed;
+  for (const auto& field : schema.fields()) {
+    packed::PackedSchema::Column* column = packed.add_columns();
+    column->set_name(field->name());
+    column->set_type(field->type()->ToString());
+    column->set_nullable(field->nullable());
+  }
+  return packed;
+}
+
+absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::PackedSchema& packed) {
+  arrow::FieldVector fields;
+  for (const packed::PackedSchema::Column& column : packed.columns()) {
+    std::shared_ptr<arrow::DataType> type = ParseArrowType(column.type());
+    if (type == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat("column ", column.name(), " is ", column.type(),
+                                                        ", which this version doesn't know: was it written by a later "
+                                                        "one?"));
+    }
+    fields.push_back(arrow::field(column.name(), std::move(type), column.nullable()));
+  }
+  return arrow::schema(std::move(fields));
+}
+
+absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to) {
+  SchemaChange change;
+  for (const auto& field : to->fields()) {
+    const int at = from.GetFieldIndex(field->name());
+    if (at < 0 && !field->nullable()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("column ", field->name(),
+                       " was added and isn't nullable, so rows written before have nothing "
+                       "for it (declare it nullable: they get NULL)"));
+    }
+    if (at >= 0 && !from.field(at)->type()->Equals(*field->type())) {
+      return absl::FailedPreconditionError(absl::StrCat("column ", field->name(), " was ",
+                                                        from.field(at)->type()->ToString(), " and is now ",
+                                                        field->type()->ToString()));
+    }
+    if (at >= 0 && from.field(at)->nullable() && !field->nullable()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "column ", field->name(), " was nullable and no longer is, and rows written before may hold NULL"));
+    }
+    change.sources_.push_back(at);
+  }
+  change.to_ = std::move(to);
+  return change;
+}
+
+absl::StatusOr<Batch> SchemaChange::Apply(const Batch& rows) const {
+  arrow::ArrayVector columns;
+  for (size_t c = 0; c < sources_.size(); ++c) {
+    if (sources_[c] >= 0) {
+      columns.push_back(rows->column(sources_[c]));
+      continue;
+    }
+    TM_ASSIGN_OR_RETURN(auto nulls,
+                        FromArrow(arrow::MakeArrayOfNull(to_->field(static_cast<int>(c))->type(), rows->num_rows()),
+                                  "a column that was added"));
+    columns.push_back(std::move(nulls));
+  }
+  return arrow::RecordBatch::Make(to_, rows->num_rows(), std::move(columns));
+}
+
+}  // namespace tidemark

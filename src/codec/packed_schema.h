@@ -1,0 +1,41 @@
+// Schemas of packed rows: their form in headers and commit records, and how rows under one become rows under another.
+// A topology changes, and what it has written under its former schema may still lie in an internal topic: columns that
+// were added since are NULL in it, columns that were removed are left out. Nothing else is guessed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <arrow/type_fwd.h>
+
+#include "proto/packed.pb.h"
+#include "src/base/batch.h"
+
+namespace tidemark {
+
+// Of names and types, in their order. Whether a column may be null says nothing about its bytes, so it is left out.
+uint64_t SchemaHash(const arrow::Schema& schema);
+
+packed::PackedSchema PackSchema(const arrow::Schema& schema);
+// FailedPrecondition: a type that this version doesn't know.
+absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::PackedSchema& packed);
+
+// Rows under `from` as rows under `to`.
+class SchemaChange {
+ public:
+  // FailedPrecondition, naming the column: its type has changed, or it was added and isn't nullable, so that there is
+  // nothing to put in its place.
+  static absl::StatusOr<SchemaChange> Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to);
+
+  absl::StatusOr<Batch> Apply(const Batch& rows) const;
+
+ private:
+  std::shared_ptr<arrow::Schema> to_;
+  std::vector<int> sources_;  // by column of `to`: the column of `from`; -1: there is none
+};
+
+}  // namespace tidemark

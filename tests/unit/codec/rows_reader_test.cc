@@ -1,0 +1,132 @@
+#include "src/codec/rows_reader.h"
+
+#include <numeric>
+
+#include <arrow/api.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const auto kNumber = arrow::field("n", arrow::int64(), false);
+const auto kText = arrow::field("s", arrow::utf8(), true);
+const auto kAdded = arrow::field("carrier", arrow::utf8(), true);
+
+std::shared_ptr<arrow::Schema> Before() { return arrow::schema({kNumber, kText}); }
+
+Batch Rows() {
+  arrow::Int64Builder numbers;
+  arrow::StringBuilder texts;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(numbers.Append(i).ok());
+    EXPECT_TRUE(texts.Append(std::string(1, static_cast<char>('a' + i))).ok());
+  }
+  return arrow::RecordBatch::Make(Before(), 3, {numbers.Finish().ValueOrDie(), texts.Finish().ValueOrDie()});
+}
+
+// A record of these rows; `naming`: it names their schema.
+std::string Record(const Batch& rows, bool naming) {
+  std::vector<int32_t> all(static_cast<size_t>(rows->num_rows()));
+  std::iota(all.begin(), all.end(), 0);
+  RowsPacker packer(rows->schema());
+  EXPECT_TRUE(packer.Append(*rows, all).ok());
+  packed::RowsHeader header;
+  if (naming) *header.mutable_schema() = PackSchema(*rows->schema());
+  std::vector<std::string> values;
+  packer.Finish(header, &values);
+  return values.at(0);
+}
+
+std::string Refusal(const std::shared_ptr<arrow::Schema>& now) {
+  RowsReader reader(now);
+  const auto read = reader.Read(Record(Rows(), true));
+  EXPECT_TRUE(absl::IsFailedPrecondition(read.status())) << read.status();
+  return std::string(read.status().message());
+}
+
+TEST(RowsReaderTest, ColumnsThatWereAddedAreNullAndRemovedOnesAreLeftOut) {
+  RowsReader reader(arrow::schema({kAdded, kNumber}));
+  const Batch rows = reader.Read(Record(Rows(), true)).value().rows;
+  EXPECT_EQ(rows->schema()->field_names(), (std::vector<std::string>{"carrier", "n"}));
+  EXPECT_EQ(rows->column(0)->null_count(), 3);
+  EXPECT_TRUE(rows->column(1)->Equals(Rows()->column(0)));
+  EXPECT_TRUE(rows->ValidateFull().ok());
+}
+
+TEST(RowsReaderTest, ASchemaIsNamedOnceAndRememberedWithThePosition) {
+  RowsReader reader(Before());
+  ASSERT_TRUE(reader.Read(Record(Rows(), true)).ok());
+  RowsReader later(arrow::schema({kNumber, kText, kAdded}));
+  for (const packed::PackedSchema& named : reader.named()) later.Learn(named);
+  const auto read = later.Read(Record(Rows(), false));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->rows->num_columns(), 3);
+  EXPECT_EQ(later.Read(Record(Rows(), false))->rows->num_rows(), 3) << "again, by what was made for the first";
+}
+
+TEST(RowsReaderTest, BothVersionsReadEachOthersRows) {
+  arrow::ArrayVector columns = Rows()->columns();
+  columns.push_back(columns[1]);
+  const Batch after = arrow::RecordBatch::Make(arrow::schema({kNumber, kText, kAdded}), 3, columns);
+  RowsReader former(Before());
+  EXPECT_TRUE(former.Read(Record(after, true))->rows->Equals(*Rows()));
+  EXPECT_TRUE(former.Read(Record(Rows(), false))->rows->Equals(*Rows()));
+}
+
+TEST(RowsReaderTest, WhatCantBecomeTheOtherIsRefusedByName) {
+  EXPECT_THAT(
+      Refusal(arrow::schema({arrow::field("n", arrow::float64(), false), kText})),
+      AllOf(HasSubstr("column n was int64 and is now double"), HasSubstr("stay unread"), HasSubstr("new name")));
+  EXPECT_THAT(Refusal(arrow::schema({kNumber, kText, arrow::field("carrier", arrow::utf8(), false)})),
+              AllOf(HasSubstr("column carrier was added and isn't nullable"), HasSubstr("they get NULL")));
+  EXPECT_THAT(
+      std::string(
+          SchemaChange::Make(*Before(), arrow::schema({kNumber, kText->WithNullable(false)})).status().message()),
+      HasSubstr("column s was nullable"));
+}
+
+TEST(RowsReaderTest, ASchemaThatNobodyNamedIsRefused) {
+  RowsReader reader(arrow::schema({kNumber}));
+  EXPECT_THAT(std::string(reader.Read(Record(Rows(), false)).status().message()),
+              HasSubstr("none of its writers has named"));
+}
+
+TEST(RowsReaderTest, OnlySoManySchemasAreRememberedTheOldestGoFirst) {
+  RowsReader reader(Before());
+  for (int i = 0; i < 20; ++i) {
+    reader.Learn(PackSchema(*arrow::schema({arrow::field("c" + std::to_string(i), arrow::int32())})));
+    reader.Learn(PackSchema(*Before()));
+  }
+  EXPECT_EQ(reader.named().size(), 8u);
+  EXPECT_EQ(reader.named().back().columns(0).name(), "n");
+  EXPECT_EQ(reader.named()[6].columns(0).name(), "c19");
+}
+
+TEST(PackedSchemaTest, EveryTypeOfAColumnSurvives) {
+  arrow::FieldVector fields;
+  for (const Type& type :
+       {Type{Kind::kBool}, Type{Kind::kInt32}, Type{Kind::kInt64}, Type{Kind::kDouble}, Type{Kind::kString},
+        Type{Kind::kBytes}, Type{Kind::kDate}, Type{Kind::kTimestamp},
+        Type{Kind::kDecimal, TimestampForm::kRfc3339, 12, 2}, Type{Kind::kDecimal, TimestampForm::kRfc3339, 38, 0}}) {
+    fields.push_back(arrow::field("c" + std::to_string(fields.size()), ArrowType(type), fields.size() % 2 == 0));
+  }
+  for (int h = 0; h < kHiddenCount; ++h) fields.push_back(HiddenField(static_cast<Hidden>(h)));
+  const auto schema = arrow::schema(fields);
+  const auto unpacked = UnpackSchema(PackSchema(*schema));
+  ASSERT_TRUE(unpacked.ok()) << unpacked.status();
+  EXPECT_TRUE((*unpacked)->Equals(*schema)) << (*unpacked)->ToString();
+  EXPECT_EQ(SchemaHash(**unpacked), SchemaHash(*schema));
+}
+
+TEST(PackedSchemaTest, ATypeOfALaterVersionIsRefused) {
+  packed::PackedSchema schema;
+  schema.add_columns()->set_type("list<item: int64>");
+  EXPECT_TRUE(absl::IsFailedPrecondition(UnpackSchema(schema).status()));
+}
+
+}  // namespace
+}  // namespace tidemark
