@@ -34,8 +34,9 @@ absl::Status StreamThread::OnRebalance(const Rebalance& rebalance) {
 
 absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partitions) {
   TM_RETURN_IF_ERROR(LeaveTasks(false));
+  // A static member that comes back within its session is given what it had, also of topics that the plan no longer
+  // reads: no task wants those.
   for (const auto& [topic, partition] : partitions) {
-    if (partition < runtime_.partitions.at(topic)) continue;
     TM_RETURN_IF_ERROR(CheckPartitions(*runtime_.plan, runtime_.partitions, topic, partition + 1));
   }
   group_ = consumer_->Group();
@@ -90,10 +91,11 @@ absl::Status StreamThread::ContinueOpening() {
 }
 
 absl::Status StreamThread::BeginRunning() {
-  // A new task's start is its commit 1, before its first row: from then on every input has a committed offset.
+  // A start is committed before the first row that is read from there (a new task's is its commit 1): from then on
+  // every input has a committed offset, and what is read behind an abort can't begin elsewhere.
   std::vector<Task*> fresh;
   for (const auto& task : tasks_.tasks()) {
-    if (task->HasRecord()) continue;
+    if (!task->StartIsNew()) continue;
     TM_RETURN_IF_ERROR(task->Advance());
     fresh.push_back(task.get());
   }

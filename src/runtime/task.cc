@@ -179,7 +179,7 @@ void Task::SetStart(const std::string& topic, Offset offset) {
   for (const auto& input : inputs_) {
     if (input->partition.topic != topic) continue;
     input->position = offset;
-    dirty_ = true;
+    dirty_ = start_is_new_ = true;
   }
 }
 
@@ -222,7 +222,10 @@ absl::Status Task::ProcessSource(Input& input, const Fetch& fetch) {
 
 absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
   for (const RecordView& record : fetch.records()) {
-    TM_ASSIGN_OR_RETURN(const UnpackedRows unpacked, input.reader->Read(record));
+    absl::StatusOr<UnpackedRows> read = input.reader->Read(record);
+    // DataLoss would be of this task's state, which another restore mends.
+    if (absl::IsDataLoss(read.status())) return absl::FailedPreconditionError(read.status().message());
+    TM_ASSIGN_OR_RETURN(const UnpackedRows unpacked, std::move(read));
     if (unpacked.rows != nullptr) {
       StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
       ledger.in += unpacked.rows->num_rows();

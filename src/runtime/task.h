@@ -67,7 +67,8 @@ class Task {
   void SetStart(const std::string& topic, Offset offset);
   // The last commit said that output was waiting: the next one is owed, if only to say that none is.
   void OweCommit() { dirty_ = true; }
-  bool HasRecord() const { return state_->committed() != nullptr; }
+  // No commit has the start of every input: there is none yet, or the stage has got another input since the last one.
+  bool StartIsNew() const { return start_is_new_; }
 
   // ---- The data path.
   absl::Status Process(const Fetch& fetch);
@@ -146,6 +147,7 @@ class Task {
   DeadLetters dead_letters_;
 
   bool dirty_ = false;
+  bool start_is_new_ = false;
   bool time_waits_ = false;  // records have come since time was last advanced
   bool position_moved_ = false;
   bool advance_again_ = false;

@@ -51,7 +51,7 @@ absl::Status Task::PrepareCommit() {
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
   std::vector<OutRecord> records;
   for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
-  dirty_ = position_moved_ = announced_ = false;
+  dirty_ = start_is_new_ = position_moved_ = announced_ = false;
   const std::string topic = Changelog();
   if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
   return transaction_->Produce(topic, records);

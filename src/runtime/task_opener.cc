@@ -54,7 +54,8 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::StepOnce() {
     case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
     case Phase::kReplay: {
       absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 20, 1'000);
-      forgetting_helps_ = forgetting_helps_ && !absl::IsDataLoss(polled.status());
+      // DataLoss is of the disk, and is restored from here.
+      if (absl::IsDataLoss(polled.status())) return absl::FailedPreconditionError(polled.status().message());
       absl::Status replayed = polled.ok() ? Replay(*polled) : polled.status();
       // Local state that turns out not to be a prefix of the log (another identity, a gap) is given up for the log,
       // once. A log that has been trimmed past the reader (its former owner was about to when it lost the task) begins
@@ -78,11 +79,13 @@ absl::Status TaskOpener::Begin() {
   if (state_ == nullptr) {
     TM_ASSIGN_OR_RETURN(state_, runtime_.state->Take(id()));
   }
+  TM_ASSIGN_OR_RETURN(target_, runtime_.kafka->admin().LogEnd(changelog(), Isolation::kReadUncommitted));
   if (StoreIsCurrent()) {
+    TM_RETURN_IF_ERROR(CheckLogReachesStore());
+    position_ = target_;
     phase_ = Phase::kFinish;
     return absl::OkStatus();
   }
-  TM_ASSIGN_OR_RETURN(target_, runtime_.kafka->admin().LogEnd(changelog(), Isolation::kReadUncommitted));
   TM_RETURN_IF_ERROR(ChooseStart());
   if (position_ >= target_) {
     phase_ = Phase::kFinish;
@@ -103,6 +106,17 @@ bool TaskOpener::StoreIsCurrent() const {
     return entry.second.offset >= 0 && metadata && metadata->commit == record->commit() &&
            metadata->identity == record->identity();
   });
+}
+
+// The group and the disk agree, and the log between them is gone: what is written to another one from now on would be
+// all that a restore finds.
+absl::Status TaskOpener::CheckLogReachesStore() const {
+  if (state_->changelog_next() <= target_) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the changelog ", ToString(changelog()), " ends at offset ", target_, ", before offset ",
+      state_->changelog_next(), " that the state on disk stands at: was the topic deleted, or cut off? Without it the ",
+      "state can't be restored. To start over, give the topology a new name, or delete its group and all of its ",
+      "internal topics"));
 }
 
 // The store goes on where it stands if it is a prefix of the log; else it is cleared.

@@ -7,6 +7,7 @@
 //     read_committed until the position reaches it: an open transaction of a dead owner hides later commits behind the
 //     last stable offset, so "nothing more to read" proves nothing;
 //   - the reading is skipped iff committed() names, for all input partitions, the very commit that the store stands at;
+//     a log that ends before that commit has been made again, and stops the task;
 //   - the store on disk is used only if log start <= its changelog offset <= high watermark, and its identity is the
 //     one in the log and in the offset metadata; else it is cleared and restored;
 //   - a store that is damaged is deleted and restored, once;
@@ -54,6 +55,7 @@ class TaskOpener {
   absl::Status StartOver(const absl::Status& why);
   absl::StatusOr<std::unique_ptr<Task>> Finish();
   bool StoreIsCurrent() const;
+  absl::Status CheckLogReachesStore() const;
   absl::Status CheckAgainstGroup() const;
   absl::StatusOr<Offset> ResolveStart(const SourcePlan& source) const;
   TopicPartition changelog() const;
@@ -71,7 +73,7 @@ class TaskOpener {
   int64_t replayed_ = 0;
   bool from_local_ = false;  // the store was used as it stood
   bool distrusted_ = false;  // it is to be deleted first
-  bool forgetting_helps_ = true;  // it hasn't been deleted, and the log is readable
+  bool forgetting_helps_ = true;  // it hasn't been deleted
 };
 
 }  // namespace tidemark

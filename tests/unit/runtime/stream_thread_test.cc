@@ -19,13 +19,18 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 
 // What the next polls return; nothing comes when it is empty.
 using Polls = std::deque<std::function<absl::StatusOr<PollResult>()>>;
 
 class FakeConsumer final : public Consumer {
  public:
-  FakeConsumer(Polls* polls, std::vector<std::string>* calls) : polls_(polls), calls_(calls) {}
+  using Positions = std::map<TopicPartition, CommittedOffset>;
+
+  FakeConsumer(Polls* polls, std::vector<std::string>* calls, const Positions* committed)
+      : polls_(polls), calls_(calls), committed_(committed) {}
 
   absl::Status Subscribe(const std::vector<std::string>&) override { return Call("subscribe"); }
   absl::StatusOr<PollResult> Poll(int64_t, size_t) override {
@@ -43,7 +48,7 @@ class FakeConsumer final : public Consumer {
   absl::Status Resume(const std::vector<TopicPartition>&) override { return Call("resume"); }
   std::shared_ptr<const GroupMetadata> Group() override { return std::make_shared<FakeGroup>("generation 7"); }
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(const std::vector<TopicPartition>&) override {
-    return std::map<TopicPartition, CommittedOffset>();
+    return *committed_;
   }
   Offset KnownEnd(const TopicPartition&) const override { return -1; }
   absl::Status CommitOffsets(const std::vector<OffsetToCommit>&) override { return Call("commit offsets"); }
@@ -56,6 +61,7 @@ class FakeConsumer final : public Consumer {
   }
   Polls* const polls_;
   std::vector<std::string>* const calls_;
+  const Positions* const committed_;
 };
 
 // Logs that all begin and end at the same offsets.
@@ -91,7 +97,7 @@ class FakeKafka final : public KafkaClient {
   FakeKafka(Polls* polls, std::vector<std::string>* calls, Producer* producer)
       : polls_(polls), calls_(calls), producer_(producer) {}
   absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions& options) override {
-    return std::make_unique<FakeConsumer>(options.group.empty() ? &restore_polls : polls_, calls_);
+    return std::make_unique<FakeConsumer>(options.group.empty() ? &restore_polls : polls_, calls_, &committed);
   }
   absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override {
     return std::make_unique<ForwardingProducer>(producer_);
@@ -100,6 +106,7 @@ class FakeKafka final : public KafkaClient {
 
   FakeAdmin logs;
   Polls restore_polls;  // of those that read a changelog
+  std::map<TopicPartition, CommittedOffset> committed;  // as the group has it
 
  private:
   Polls* const polls_;
@@ -313,6 +320,30 @@ TEST_F(StreamThreadTest, ARestoreThatTheLogWasTrimmedUnderStartsOver) {
   EXPECT_EQ(thread_->status().tasks.size(), 2u);
 }
 
+TEST_F(StreamThreadTest, AStoreThatIsCurrentIsNotUsedWithoutItsChangelog) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  ASSERT_TRUE(thread_->Stop(false).ok());
+  for (const OffsetToCommit& sent : producer_.sent) kafka_.committed[sent.partition] = {sent.offset, sent.metadata};
+  ASSERT_EQ(kafka_.committed.size(), 2u);
+  kafka_.logs.end = 100;
+  thread_.reset();
+  thread_.emplace(runtime_, 0);
+  Run();
+  ASSERT_TRUE(thread_->Stop(false).ok());
+
+  kafka_.logs.end = 0;  // deleted, and made again at the start
+  thread_.reset();
+  thread_.emplace(runtime_, 0);
+  ASSERT_TRUE(thread_->Start().ok());
+  ThenAssign();
+  absl::Status opened;
+  for (int i = 0; i < 10 && opened.ok(); ++i) opened = thread_->Step(0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(opened)) << opened;
+  EXPECT_THAT(std::string(opened.message()), HasSubstr("ends at offset 0, before offset"));
+}
+
 TEST_F(StreamThreadTest, APartitionThatWasNotThereAtTheStartStopsTheThread) {
   ASSERT_TRUE(thread_->Start().ok());
   Then([] {
@@ -323,6 +354,57 @@ TEST_F(StreamThreadTest, APartitionThatWasNotThereAtTheStartStopsTheThread) {
   const absl::Status grown = thread_->Step(0);
   EXPECT_TRUE(absl::IsFailedPrecondition(grown)) << grown;
   EXPECT_THAT(std::string(grown.message()), HasSubstr("'in' has 3 partitions now, and had 2"));
+}
+
+// What a static member had before its topology was edited.
+TEST_F(StreamThreadTest, AnAssignmentOfATopicThatThePlanNoLongerReadsIsTaken) {
+  ASSERT_TRUE(thread_->Start().ok());
+  Then([] {
+    PollResult result;
+    result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"gone", 0}, {"in", 0}}};
+    return result;
+  });
+  for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(thread_->status().tasks.size(), 1u);
+}
+
+// Else rows that came before an abort would lie before the start that is chosen behind it.
+TEST_F(StreamThreadTest, TheStartOfASourceThatAStageHasGotIsCommittedBeforeItsFirstRow) {
+  Run();
+  ASSERT_TRUE(thread_->Stop(false).ok());
+  thread_.reset();
+  producer_.sent.clear();
+  SourcePlan more = plan_.sources[0];
+  more.name = more.topic = "more";
+  more.start.at = StartPosition::At::kLatest;
+  plan_.sources.push_back(more);
+  Node node = plan_.stages[0].nodes[0];
+  node.step = "more";
+  node.source = 1;
+  plan_.stages[0].nodes.insert(plan_.stages[0].nodes.begin() + 1, node);
+  plan_.stages[0].nodes[2].inputs = {0, 1};
+  runtime_.partitions["more"] = 2;
+  kafka_.logs.end = 100;
+  for (const int32_t partition : {1, 0}) {
+    kafka_.restore_polls.push_back([this, partition] {
+      PollResult result;
+      result.ends.emplace_back(TopicPartition{ChangelogTopic(plan_, plan_.stages[0]), partition}, 100);
+      return result;
+    });
+  }
+  thread_.emplace(runtime_, 0);
+  ASSERT_TRUE(thread_->Start().ok());
+  Then([] {
+    PollResult result;
+    result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"in", 0}, {"in", 1}, {"more", 0}, {"more", 1}}};
+    return result;
+  });
+  for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+  ASSERT_EQ(state(), ThreadStatus::State::kRunning);
+  std::map<TopicPartition, Offset> sent;
+  for (const OffsetToCommit& offset : producer_.sent) sent[offset.partition] = offset.offset;
+  EXPECT_THAT(sent, UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 0), Pair(TopicPartition{"in", 1}, 0),
+                                         Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
 }
 
 TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {
