@@ -47,15 +47,16 @@ absl::Status Supervisor::Watch(const std::function<bool()>& done) {
   return absl::OkStatus();
 }
 
-absl::Status Supervisor::Stop(const absl::Status& cause, StopDeadline* deadline,
+absl::Status Supervisor::Stop(const absl::Status& cause, int exit_code, StopDeadline* deadline,
                               const std::function<void()>& interrupt) {
   absl::Status status = cause;
+  const auto code_now = [&] { return status.ok() ? exit_code : ExitCode(status); };
   control_.stop = true;
   deadline->Begin();
   const int64_t began = clock_.MonotonicUs();
   for (const Work work : {Work::kCommits, Work::kReads}) {
     for (std::string running = Running(work); !running.empty(); running = Running(work)) {
-      const int code = ExitCode(status);
+      const int code = code_now();
       deadline->Expect(std::move(running), status, work == Work::kCommits && code == 0 ? 1 : code);
       if (clock_.MonotonicUs() - began > kPatienceUs) interrupt();
       std::this_thread::sleep_for(kTurn);
@@ -64,7 +65,7 @@ absl::Status Supervisor::Stop(const absl::Status& cause, StopDeadline* deadline,
       if (thread.work == work && status.ok()) status = thread.runner->status();
     }
   }
-  deadline->Expect("the state's closing", status, ExitCode(status));
+  deadline->Expect("the state's closing", status, code_now());
   threads_.clear();
   return status;
 }

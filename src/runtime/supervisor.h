@@ -55,8 +55,10 @@ class Supervisor {
   absl::Status Watch(const std::function<bool()>& done);
 
   // Tells all threads to stop and returns when they have: `cause`, or the first error among theirs. `interrupt` is
-  // called again and again for threads that wait for the outside while it takes longer than a moment.
-  absl::Status Stop(const absl::Status& cause, StopDeadline* deadline, const std::function<void()>& interrupt);
+  // called again and again for threads that wait for the outside while it takes longer than a moment. `exit_code`: what
+  // the process ends with where none of them has an error, also at the deadline.
+  absl::Status Stop(const absl::Status& cause, int exit_code, StopDeadline* deadline,
+                    const std::function<void()>& interrupt);
 
   bool StopRequested() const { return stop_requests_ != nullptr && stop_requests_->load() > 0; }
 

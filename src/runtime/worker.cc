@@ -85,7 +85,7 @@ class Worker {
     absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
-    status = supervisor_.Stop(status, &deadline_, [this] { InterruptSinks(); });
+    status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptSinks(); });
     if (!status.ok()) return status;
     report_.Final(last, done);
     return Ended(done);

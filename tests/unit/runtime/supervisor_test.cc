@@ -26,7 +26,7 @@ class SupervisorTest : public ::testing::Test {
  protected:
   absl::Status Stop(const absl::Status& cause) {
     StopDeadline deadline(&requests_);
-    return supervisor_.Stop(cause, &deadline, [] {});
+    return supervisor_.Stop(cause, 0, &deadline, [] {});
   }
 
   std::atomic<int> requests_{0};
@@ -120,6 +120,26 @@ TEST_F(StopDeadlineDeathTest, AStopThatIsNotOverInFiveSecondsEndsTheProcess) {
         WaitForever();
       },
       ::testing::ExitedWithCode(1), "stream thread 0 doesn't come back from a call");
+}
+
+// A run to the end that was told to stop isn't done, though nothing is lost with the thread that doesn't come back.
+TEST_F(StopDeadlineDeathTest, AReaderThatDoesNotComeBackLeavesTheExitCodeAsItWouldHaveBeen) {
+  EXPECT_EXIT(
+      {
+        std::atomic<int> requests{0};
+        RunControl control;
+        Supervisor supervisor(&control, SystemClock(), &requests);
+        StopDeadline deadline(&requests);
+        supervisor.Run({"housekeeping", Ok,
+                        []() -> absl::Status {
+                          WaitForever();
+                          return absl::OkStatus();
+                        },
+                        Ok},
+                       Work::kReads);
+        (void)supervisor.Stop(absl::OkStatus(), 1, &deadline, [] {});
+      },
+      ::testing::ExitedWithCode(1), "housekeeping doesn't come back from a call");
 }
 
 TEST_F(StopDeadlineDeathTest, WhoFailedIsSaidAndGivesTheExitCode) {
