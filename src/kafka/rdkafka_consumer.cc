@@ -391,6 +391,7 @@ void RdConsumer::TakeRun(rd_kafka_message_t** messages, size_t count, PollResult
     pending_error_ =
         absl::InternalError(absl::StrCat("reading ", ToString(source), ": the client gave offset ",
                                          messages[end]->offset, " where ", part->position, " or a later one was due"));
+    part->restart_at_us = next_restart_us_ = 0;  // what follows, and an end above all, would lie behind what is dropped
     for (size_t i = end; i < count; ++i) rd_kafka_message_destroy(messages[i]);
   }
   if (end == stale) return;

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include <glog/logging.h>
-
+#include <absl/strings/str_cat.h>
 #include <arrow/record_batch.h>
+#include <glog/logging.h>
 
 #include "src/base/action.h"
 #include "src/base/clock.h"
@@ -74,6 +74,8 @@ absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
   while (!target_.empty()) {
     if (stopped()) return absl::CancelledError("told to stop while loading tables");
     absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 10, 50'000);
+    // A log that was trimmed meanwhile has another beginning.
+    if (absl::IsOutOfRange(polled.status())) return absl::UnavailableError(polled.status().message());
     if (!polled.ok()) return Annotate(polled.status(), "loading tables");
     TM_RETURN_IF_ERROR(Take(*std::move(polled)));
   }
@@ -139,7 +141,14 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
   absl::StatusOr<PollResult> polled = reader_->Poll(max_wait_us, 50'000);
-  if (ActionFor(polled.status()) == Action::kRetry) return absl::OkStatus();  // the version there is stands
+  if (ActionFor(polled.status()) == Action::kRetry) {
+    LOG_EVERY_N(WARNING, 100) << "following tables, which stand as they are: " << polled.status().message();
+    return absl::OkStatus();
+  }
+  if (absl::IsOutOfRange(polled.status())) {
+    return absl::UnknownError(absl::StrCat("following tables: ", polled.status().message(),
+                                           ": the worker is to be started again, to read all of them"));
+  }
   if (!polled.ok()) return Annotate(polled.status(), "following tables");
   TM_RETURN_IF_ERROR(Take(*std::move(polled)));
   for (const std::unique_ptr<TopicTable>& table : topic_tables_) {

@@ -30,8 +30,8 @@ class GlobalTables {
   // Cancelled: `stopped` has become true.
   absl::Status Load(const std::map<std::string, int32_t>& partitions, const std::function<bool()>& stopped);
   // Reads what has come since, of all tables together, waiting at most `max_wait_us`; swaps versions. A large table's
-  // versions are made less often than its changes come, so that making them takes a tenth of the time at most. Called
-  // by one thread.
+  // versions are made less often than its changes come, so that making them takes a tenth of the time at most. Unknown:
+  // a log has been trimmed under the reader, and another start reads what it has. Called by one thread.
   absl::Status Follow(int64_t max_wait_us);
   // False where no table can change (files only).
   bool follows() const { return !topic_tables_.empty(); }

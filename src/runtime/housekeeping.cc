@@ -1,5 +1,6 @@
 #include "src/runtime/housekeeping.h"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -61,7 +62,14 @@ void Housekeeping::FindEnds(const WorkerStatus& now) {
   absl::StatusOr<std::map<TopicPartition, Offset>> asked =
       runtime_.kafka->admin().LogEnds({read.begin(), read.end()}, Isolation::kReadCommitted);
   std::map<TopicPartition, Offset> ends;
-  if (asked.ok()) ends = *std::move(asked);
+  if (asked.ok()) {
+    ends = *std::move(asked);
+    // A partition whose leader is away stalls without a word of the client's.
+    const auto untold = std::find_if(read.begin(), read.end(), [&](const auto& each) { return ends.count(each) == 0; });
+    if (untold != read.end()) {
+      LOG_EVERY_N(WARNING, 12) << "nobody tells the end of " << ToString(*untold) << ": has it a leader?";
+    }
+  }
   const absl::MutexLock lock(&mutex_);
   // What is known of a partition that couldn't be asked about stands: lag mustn't vanish while brokers are away.
   for (const auto& [partition, end] : ends_) {

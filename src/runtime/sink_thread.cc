@@ -63,8 +63,10 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
   const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
   absl::Status status;
-  if (!polled.ok()) {
-    status = ActionFor(polled.status()) == Action::kRetry ? absl::OkStatus() : polled.status();
+  if (ActionFor(polled.status()) == Action::kRetry) {
+    LOG_EVERY_N(WARNING, 100) << "sink " << plan_.name << ": " << polled.status().message();
+  } else if (!polled.ok()) {
+    status = polled.status();
   } else if (polled->rebalance) {
     status = OnRebalance(*polled->rebalance);
   } else {

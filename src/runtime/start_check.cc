@@ -44,7 +44,10 @@ absl::Status ReadRanges(KafkaClient& kafka, const Ranges& ranges, const Seen& se
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<Consumer> reader, kafka.NewConsumer({.client_id = "tidemark-start-check"}));
   TM_RETURN_IF_ERROR(reader->Assign(positions));
   for (int empty = 0; !open.empty();) {
-    TM_ASSIGN_OR_RETURN(const PollResult polled, reader->Poll(kSecond / 10, 1'000));
+    absl::StatusOr<PollResult> answer = reader->Poll(kSecond / 10, 1'000);
+    // Another worker may run, and trim what is read here.
+    if (absl::IsOutOfRange(answer.status())) return absl::UnavailableError(answer.status().message());
+    TM_ASSIGN_OR_RETURN(const PollResult polled, std::move(answer));
     for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
       for (const RecordView& record : fetch->records()) {
         if (!open.contains(fetch->source())) break;

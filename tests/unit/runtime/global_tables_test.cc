@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/action.h"
+
 namespace tidemark {
 namespace {
 
@@ -71,6 +73,7 @@ class FakeKafka final : public KafkaClient, public Admin {
   int consumers = 0;
   std::vector<std::pair<TopicPartition, Offset>> assigned;
   std::deque<std::unique_ptr<Fetch>> ready;
+  absl::Status fails;  // the next poll
 
  private:
   class Reader final : public Consumer {
@@ -78,6 +81,7 @@ class FakeKafka final : public KafkaClient, public Admin {
     explicit Reader(FakeKafka* kafka) : kafka_(*kafka) {}
     absl::Status Subscribe(const std::vector<std::string>&) override { return Unused(); }
     absl::StatusOr<PollResult> Poll(int64_t, size_t) override {
+      if (!kafka_.fails.ok()) return std::exchange(kafka_.fails, absl::OkStatus());
       PollResult result;
       if (kafka_.ready.empty()) return result;
       result.fetches.push_back(std::move(kafka_.ready.front()));
@@ -165,6 +169,22 @@ TEST_F(GlobalTablesTest, AStopIsSeenWhileTheyAreRead) {
   Comes("places-topic", 0, {R"({"id":1})"});  // and nothing more
   int turns = 0;
   EXPECT_EQ(tables_.Load(partitions_, [&] { return ++turns > 10; }).code(), absl::StatusCode::kCancelled);
+}
+
+// By a retention time, between the question for its beginning and the first record.
+TEST_F(GlobalTablesTest, ALogThatIsTrimmedUnderItsReaderIsLoadedAgainAndIsNoReasonToStopForGood) {
+  kafka_.fails = absl::OutOfRangeError("the log starts later now");
+  const auto never = [] { return false; };
+  EXPECT_TRUE(absl::IsUnavailable(tables_.Load(partitions_, never)));
+
+  GlobalTables tables(plan_, &kafka_);
+  Comes("places-topic", 0, {R"({"id":1})", R"({"id":2})"});
+  Comes("items-topic", 0, {R"({"id":1})", R"({"id":1})"});
+  ASSERT_TRUE(tables.Load(partitions_, never).ok());
+  kafka_.fails = absl::OutOfRangeError("the log starts later now");
+  const absl::Status followed = tables.Follow(0);
+  EXPECT_FALSE(followed.ok());
+  EXPECT_EQ(ExitCode(followed), 1) << followed;
 }
 
 }  // namespace
