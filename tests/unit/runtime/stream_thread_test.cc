@@ -321,21 +321,22 @@ TEST_F(StreamThreadTest, ARestoreThatTheLogWasTrimmedUnderStartsOver) {
 }
 
 TEST_F(StreamThreadTest, AStoreThatIsCurrentIsNotUsedWithoutItsChangelog) {
+  const auto restart = [&] {
+    ASSERT_TRUE(thread_->Stop(false).ok());
+    for (const OffsetToCommit& sent : producer_.sent) kafka_.committed[sent.partition] = {sent.offset, sent.metadata};
+    thread_.reset();
+    thread_.emplace(runtime_, 0);
+  };
   Run();
   ThenRow(0);
   ASSERT_TRUE(thread_->Step(0).ok());
-  ASSERT_TRUE(thread_->Stop(false).ok());
-  for (const OffsetToCommit& sent : producer_.sent) kafka_.committed[sent.partition] = {sent.offset, sent.metadata};
+  restart();
   ASSERT_EQ(kafka_.committed.size(), 2u);
   kafka_.logs.end = 100;
-  thread_.reset();
-  thread_.emplace(runtime_, 0);
   Run();
-  ASSERT_TRUE(thread_->Stop(false).ok());
+  restart();
 
   kafka_.logs.end = 0;  // deleted, and made again at the start
-  thread_.reset();
-  thread_.emplace(runtime_, 0);
   ASSERT_TRUE(thread_->Start().ok());
   ThenAssign();
   absl::Status opened;
