@@ -68,7 +68,7 @@ class ParquetSinkImpl final : public ParquetSink {
   ParquetSinkImpl(ParquetSinkOptions options, HiveFolders folders, Lake* lake);
   ~ParquetSinkImpl() override { Abandon(); }
 
-  absl::Status Recover(const packed::Manifest* committed) override;
+  absl::Status Recover(const packed::Manifest* committed, const StillOwned& owned) override;
   absl::Status Add(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
                    std::vector<SinkRowFailure>* failures) override;
   bool ShouldCut(int64_t now_us) const override;
@@ -138,7 +138,7 @@ std::string ParquetSinkImpl::FinalName(const OpenFile& file) const {
                       ".parquet");
 }
 
-absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed) {
+absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed, const StillOwned& owned) {
   if (committed != nullptr) {
     if (committed->sink() != options_.sink || committed->partition() != options_.partition) {
       return absl::InternalError(absl::StrCat("sink ", options_.sink, " partition ", options_.partition,
@@ -148,6 +148,7 @@ absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed) {
     TM_RETURN_IF_ERROR(Move(*committed, /*first_time=*/false));
   }
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> stages, lake_->List(kStagingFolder, StagedPrefix()));
+  if (!stages.empty() && owned != nullptr) TM_RETURN_IF_ERROR(owned());
   for (const std::string& stage : stages) TM_RETURN_IF_ERROR(lake_->Delete(stage));
   return absl::OkStatus();
 }

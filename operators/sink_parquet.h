@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,10 +58,15 @@ class ParquetSink {
   // and may be shared.
   static absl::StatusOr<std::unique_ptr<ParquetSink>> Open(ParquetSinkOptions options, Lake* lake);
 
+  // OK: this owner of the partition has no successor yet. Any other status is an answer to the caller.
+  using StillOwned = std::function<absl::Status()>;
+
   // To be called first: publishes `committed`, the newest manifest of this sink and partition (null: none), and deletes
   // every other stage of theirs. Files of it that are neither staged nor at their final names were published before,
   // and taken away since by somebody else.
-  virtual absl::Status Recover(const packed::Manifest* committed) = 0;
+  // Where there is something to delete, `owned` is asked after it was listed: an owner that was frozen for a while and
+  // has a successor since would find the successor's stages too, which may be decided by now.
+  virtual absl::Status Recover(const packed::Manifest* committed, const StillOwned& owned = nullptr) = 0;
 
   // Takes the rows of the feed's offsets [first_offset, next_offset); null for records without rows. Offsets may have
   // gaps but not overlap. A row whose folder can't be computed goes to `failures` and nowhere else. After an error the

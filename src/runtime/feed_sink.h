@@ -69,6 +69,9 @@ class FeedSink {
   virtual absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) = 0;
   // Rows were taken and aren't durable yet.
   virtual bool Holds() const = 0;
+  // All that was decided shows outside. False where that isn't known, as before the first partitions were taken over.
+  // Any thread.
+  virtual bool Settled() const = 0;
 
   // Makes a call that waits for the outside, and every later one, return Unavailable soon: for a shutdown. Any thread.
   virtual void Interrupt() = 0;

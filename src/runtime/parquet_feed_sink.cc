@@ -14,6 +14,7 @@
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/dead_letter.h"
+#include "src/runtime/heard.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/topics.h"
@@ -21,8 +22,10 @@
 namespace tidemark {
 namespace {
 
-// Positions that only passed watermarks are committed this often.
+// Positions that only passed watermarks and refused rows are committed this often.
 constexpr int64_t kTellUs = 10 * kSecond;
+// So much of refused rows makes a cut due: they go into one transaction.
+constexpr int64_t kRefusedBytes = 4 << 20;
 // Rows that are kept beside those in files: while files can't be moved, and on their way.
 constexpr int64_t kTakenBytes = 8 << 20;
 // What stands beside the group's offset: which manifest was written in the same transaction.
@@ -66,6 +69,7 @@ absl::Status ParquetFeedSink::NewProducer() {
   ProducerOptions options;
   options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
   options.client_id = options.transactional_id;
+  limits_version_ = LimitsVersion(runtime_);
   options.batch_bytes = ProducerBatchBytes(runtime_);
   options.written_topics = {manifest_topic_};
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
@@ -92,10 +96,11 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> ParquetFeedSink::Assigned(const 
     const packed::Manifest* manifest = found == manifests.end() ? nullptr : &found->second;
     const CommittedOffset& of_group = committed.at({edge_.topic, partition});
     TM_RETURN_IF_ERROR(CheckAgainstGroup(partition, manifest, of_group));
-    TM_RETURN_IF_ERROR(OpenPart(partition, manifest, of_group.offset));
+    TM_RETURN_IF_ERROR(OpenPart(partition, manifest, of_group));
   }
   TM_RETURN_IF_ERROR(WriteFirstManifests());
   state_ = State::kGathering;
+  settled_ = true;
   std::map<int32_t, FeedPosition> starts;
   for (const auto& [partition, part] : parts_) starts[partition] = part.committed;
   return starts;
@@ -175,21 +180,24 @@ absl::Status ParquetFeedSink::CheckAgainstGroup(int32_t partition, const packed:
           : absl::StrCat("the newest manifest in ", ToString(log), " is number ", number, ", up to offset ", next),
       ". Both come from the same transaction: was the group reset by hand, or the manifests' topic deleted? ",
       next >= 0 ? absl::StrCat("Set the group back to offset ", next, ", or give")
-                : "To write the whole feed again, delete the group; to start over, give",
+                : "To write the whole feed again, if it wasn't trimmed yet, delete the group; to start over, give",
       " the sink a new name"));
 }
 
-absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest* manifest, Offset committed) {
+absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest* manifest,
+                                       const CommittedOffset& committed) {
+  const TopicPartition feed{edge_.topic, partition};
   Part& part = parts_[partition];
   part.identity = manifest != nullptr ? manifest->identity() : runtime_.new_identity();
-  part.committed.next = committed;
+  part.committed.next = committed.offset;
   if (manifest != nullptr) {
     part.number = manifest->number();
-    part.committed.next = std::max<Offset>(committed, manifest->next_offset());
+    part.committed.next = std::max<Offset>(committed.offset, manifest->next_offset());
     part.committed.heard = manifest->heard();
   }
   if (part.committed.next < 0) {
-    TM_ASSIGN_OR_RETURN(part.committed.next, runtime_.kafka->admin().LogStart({edge_.topic, partition}));
+    TM_ASSIGN_OR_RETURN(part.committed.next, runtime_.kafka->admin().LogStart(feed));
+    part.committed.heard = Heard().ToText();  // what was trimmed of a feed that nobody has read is missed
   }
   part.reached = part.committed;
   ParquetSinkOptions options;
@@ -202,7 +210,24 @@ absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest
   const std::string attempt = runtime_.new_identity();
   std::memcpy(&options.attempt, attempt.data(), sizeof options.attempt);
   TM_ASSIGN_OR_RETURN(part.sink, ParquetSink::Open(std::move(options), lake_.get()));
-  return OfLake(part.sink->Recover(manifest));
+  const std::string metadata = part.number > 0 ? absl::StrCat(kMetadata, part.number) : committed.metadata;
+  absl::Status owned;
+  const absl::Status recovered = part.sink->Recover(manifest, [&] {
+    owned = ConfirmOwner({feed, part.committed.next, metadata});
+    return owned;
+  });
+  return owned.ok() ? OfLake(recovered) : owned;
+}
+
+// The group takes offsets from the generation of this assignment as long as there is no later one: so the offset that
+// stands there is sent once more.
+absl::Status ParquetFeedSink::ConfirmOwner(const OffsetToCommit& offset) {
+  Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
+  TM_RETURN_IF_ERROR(transaction.BeginIfClosed());
+  const absl::Status sent = producer_->SendOffsets({offset}, *group_);
+  if (sent.ok()) return Commit();
+  (void)producer_->Abort();
+  return sent;
 }
 
 absl::Status ParquetFeedSink::WriteFirstManifests() {
@@ -258,7 +283,11 @@ absl::Status ParquetFeedSink::GatherRows(const FeedRows& rows) {
   for (size_t i = 0; i < rows.batches.size(); ++i) {
     // The batches of one piece share its offsets: the last one closes the range.
     const Offset next = i + 1 == rows.batches.size() ? rows.next : first;
+    const size_t refused = part.refused.size();
     TM_RETURN_IF_ERROR(OfLake(part.sink->Add(rows.batches[i], first, next, runtime_.clock->WallUs(), &part.refused)));
+    for (size_t r = refused; r < part.refused.size(); ++r) {
+      part.refused_bytes += static_cast<int64_t>(part.refused[r].row_json.size() + part.refused[r].reason.size());
+    }
     part.rows += rows.batches[i]->num_rows();
     first = next;
     TM_RETURN_IF_ERROR(SpillOver());
@@ -285,9 +314,9 @@ bool ParquetFeedSink::CutIsDue(bool flush) const {
   bool due = false, owed = false, rows = false;
   size_t open_files = 0;
   for (const auto& [partition, part] : parts_) {
-    due |= part.sink->ShouldCut(runtime_.clock->WallUs());
+    due |= part.sink->ShouldCut(runtime_.clock->WallUs()) || part.refused_bytes >= kRefusedBytes;
     owed |= part.owes();
-    rows |= part.rows > 0;
+    rows |= part.sink->rows() > 0;  // only these make a cut due by themselves
     open_files += part.sink->open_files();
   }
   if (due || (flush && owed) || open_files >= lake_->max_open_files()) return true;
@@ -317,6 +346,7 @@ absl::Status ParquetFeedSink::Cut() {
     manifests[partition] = std::move(manifest);
   }
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.before_decision"));
+  settled_ = false;
   TM_RETURN_IF_ERROR(Decide(manifests));
   if (!failed.ok()) return failed;
   state_ = State::kPublishing;
@@ -342,8 +372,25 @@ absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
   const absl::Status produced = ProduceDecision(manifests, &transaction);
   if (!produced.ok()) {
     if (transaction.open()) (void)producer_->Abort();
-    return produced;
+    return ExplainRefusal(runtime_, produced, limits_version_);
   }
+  TM_RETURN_IF_ERROR(Commit());
+  ++decisions_;
+  for (const auto& [partition, manifest] : manifests) {
+    Part& part = parts_.at(partition);
+    part.committed = part.reached;
+    part.number = manifest.number();
+    refused_ += static_cast<int64_t>(part.refused.size());
+    rows_ += part.rows - static_cast<int64_t>(part.refused.size());
+    part.rows = part.refused_bytes = 0;
+    part.refused.clear();
+    const auto written = producer_->Written({manifest_topic_, partition});
+    if (written) part.manifest_offset = written->first;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParquetFeedSink::Commit() {
   std::string error;
   switch (producer_->Commit(&error)) {
     case CommitOutcome::kCommitted: break;
@@ -352,18 +399,6 @@ absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
       return absl::AbortedError("commit: " + error);
     case CommitOutcome::kUnknown: return absl::UnknownError("commit: " + error);
     case CommitOutcome::kFenced: return absl::CancelledError("commit: " + error);
-  }
-  ++decisions_;
-  for (const auto& [partition, manifest] : manifests) {
-    Part& part = parts_.at(partition);
-    part.committed = part.reached;
-    part.number = manifest.number();
-    refused_ += static_cast<int64_t>(part.refused.size());
-    rows_ += part.rows - static_cast<int64_t>(part.refused.size());
-    part.rows = 0;
-    part.refused.clear();
-    const auto written = producer_->Written({manifest_topic_, partition});
-    if (written) part.manifest_offset = written->first;
   }
   return absl::OkStatus();
 }
@@ -391,6 +426,7 @@ absl::Status ParquetFeedSink::PublishAll() {
     unpublished_.erase(it);
   }
   if (state_ == State::kPublishing) state_ = State::kGathering;
+  settled_ = true;
   return absl::OkStatus();
 }
 
@@ -404,6 +440,7 @@ absl::Status ParquetFeedSink::Failed(const absl::Status& status) {
 
 void ParquetFeedSink::Drop() {
   state_ = State::kNothing;
+  settled_ = false;
   parts_.clear();
   taken_.clear();
   taken_bytes_ = 0;

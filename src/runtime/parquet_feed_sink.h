@@ -41,6 +41,7 @@ class ParquetFeedSink final : public FeedSink {
   bool Full() const override;
   absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
   bool Holds() const override;
+  bool Settled() const override { return settled_; }
   void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
   int64_t decisions() const override { return decisions_; }
@@ -67,7 +68,8 @@ class ParquetFeedSink final : public FeedSink {
     FeedPosition reached;         // rows given to `sink`, or positions past control records
     Offset manifest_offset = -1;  // of the newest manifest; older ones may be trimmed
     std::vector<SinkRowFailure> refused;  // since the last cut
-    int64_t rows = 0;                     // since the last cut
+    int64_t refused_bytes = 0;            // of them
+    int64_t rows = 0;                     // since the last cut, refused ones included
 
     bool owes() const { return reached.next > committed.next; }
   };
@@ -77,7 +79,8 @@ class ParquetFeedSink final : public FeedSink {
   absl::StatusOr<Manifests> ReadManifests(const std::vector<int32_t>& partitions);
   absl::Status CheckAgainstGroup(int32_t partition, const packed::Manifest* manifest,
                                  const CommittedOffset& committed) const;
-  absl::Status OpenPart(int32_t partition, const packed::Manifest* manifest, Offset committed);
+  absl::Status OpenPart(int32_t partition, const packed::Manifest* manifest, const CommittedOffset& committed);
+  absl::Status ConfirmOwner(const OffsetToCommit& offset);
   absl::Status WriteFirstManifests();
   absl::Status Gather();
   absl::Status GatherRows(const FeedRows& rows);
@@ -87,6 +90,7 @@ class ParquetFeedSink final : public FeedSink {
   packed::Manifest NewManifest(int32_t partition, const Part& part) const;
   absl::Status Decide(const Manifests& manifests);
   absl::Status ProduceDecision(const Manifests& manifests, Transaction* transaction);
+  absl::Status Commit();
   absl::Status PublishAll();
   absl::Status Failed(const absl::Status& status);
   void Drop();
@@ -100,9 +104,12 @@ class ParquetFeedSink final : public FeedSink {
   const LakeOpener open_lake_;
   std::unique_ptr<Lake> lake_;
   std::unique_ptr<Producer> producer_;
+  int64_t limits_version_ = 0;  // that it keeps to
   std::shared_ptr<const GroupMetadata> group_;
 
   State state_ = State::kNothing;
+  // False from before a decision until its files are moved: whoever sees the decision in Kafka sees this too.
+  std::atomic<bool> settled_{false};
   std::map<int32_t, Part> parts_;
   std::deque<FeedRows> taken_;  // not gathered yet
   int64_t taken_bytes_ = 0;

@@ -117,6 +117,7 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
       ProducerOptions options;
       options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
       options.client_id = options.transactional_id;
+      limits_version_ = LimitsVersion(runtime_);
       options.batch_bytes = ProducerBatchBytes(runtime_);
       TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
       TM_RETURN_IF_ERROR(producer_->InitTransactions());
@@ -135,7 +136,7 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
   const absl::Status sent = send();
   if (sent.ok()) return sent;
   producer_.reset();
-  const absl::Status status = Annotate(sent, "dead letters");
+  const absl::Status status = Annotate(ExplainRefusal(runtime_, sent, limits_version_), "dead letters");
   return absl::IsInvalidArgument(status) || absl::IsInternal(status) ? status
                                                                      : absl::UnavailableError(status.message());
 }

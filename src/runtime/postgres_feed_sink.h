@@ -38,6 +38,7 @@ class PostgresFeedSink final : public FeedSink {
   bool Full() const override;
   absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
   bool Holds() const override { return !taken_.empty(); }
+  bool Settled() const override { return true; }  // its decision is the database's, which shows at once
   void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
   int64_t decisions() const override { return decisions_; }
@@ -57,6 +58,7 @@ class PostgresFeedSink final : public FeedSink {
   const Connector connect_;
   std::unique_ptr<PostgresSink> sink_;
   std::unique_ptr<Producer> producer_;  // for dead letters, made when the first is written
+  int64_t limits_version_ = 0;          // that it keeps to
   Consumer* consumer_ = nullptr;
   std::deque<FeedRows> taken_;  // not written yet; the first may have been tried
   int64_t taken_bytes_ = 0;

@@ -221,4 +221,10 @@ int64_t ProducerBatchBytes(const Runtime& runtime) {
   return runtime.limits == nullptr ? kUsualBatchBytes : runtime.limits->ProducerBatchBytes();
 }
 
+int64_t LimitsVersion(const Runtime& runtime) { return runtime.limits == nullptr ? 0 : runtime.limits->version(); }
+
+absl::Status ExplainRefusal(const Runtime& runtime, const absl::Status& refused, int64_t version) {
+  return runtime.limits == nullptr ? refused : runtime.limits->Explain(refused, version, runtime.kafka->admin());
+}
+
 }  // namespace tidemark

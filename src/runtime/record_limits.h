@@ -80,5 +80,8 @@ struct Runtime;  // src/runtime/runtime.h
 // Of a process; without limits, what brokers take that nobody has told otherwise.
 int64_t DeadLetterBytes(const Runtime& runtime);
 int64_t ProducerBatchBytes(const Runtime& runtime);
+int64_t LimitsVersion(const Runtime& runtime);
+// RecordLimits::Explain.
+absl::Status ExplainRefusal(const Runtime& runtime, const absl::Status& refused, int64_t version);
 
 }  // namespace tidemark

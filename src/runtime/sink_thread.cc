@@ -108,8 +108,9 @@ absl::Status SinkThread::OnRebalance(const Rebalance& rebalance) {
   assigned_.clear();
   group_.reset();
   if (rebalance.kind != Rebalance::Kind::kAssigned) return consumer_->Unassign();
-  group_ = consumer_->Group();
-  if (!group_->valid()) return consumer_->Unassign();
+  std::shared_ptr<const GroupMetadata> group = consumer_->Group();
+  if (!group->valid()) return consumer_->Unassign();
+  group_ = std::move(group);
   assigned_ = rebalance.partitions;
   if (!assigned_.empty()) state_ = State::kTakingOver;
   return consumer_->AssignPaused(assigned_);
@@ -192,22 +193,28 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
   FeedRows rows;
   rows.partition = source.partition;
   rows.first = position.next;
+  absl::Status failed;  // at a record: what stands before it is taken all the same, as the position says
   for (int64_t bytes = 0; pending->next < records.size() && bytes < kPieceBytes; ++pending->next) {
     const RecordView& record = records[pending->next];
     if (record.offset < position.next) {
-      return absl::InternalError(
+      failed = absl::InternalError(
           absl::StrCat(ToString(source), "@", record.offset, " was read again, after ", position.next - 1));
+      break;
     }
-    TM_ASSIGN_OR_RETURN(UnpackedRows unpacked, reader.Read(record));
+    absl::StatusOr<UnpackedRows> unpacked = reader.Read(record);
+    if (!unpacked.ok()) {
+      failed = unpacked.status();
+      break;
+    }
     position.next = record.offset + 1;
-    if (unpacked.rows == nullptr || unpacked.rows->num_rows() == 0) continue;
-    bytes += BatchBytes(*unpacked.rows);
-    rows.batches.push_back(std::move(unpacked.rows));
+    if (unpacked->rows == nullptr || unpacked->rows->num_rows() == 0) continue;
+    bytes += BatchBytes(*unpacked->rows);
+    rows.batches.push_back(std::move(unpacked->rows));
   }
   rows.next = position.next;
   rows.heard = position.heard = reader.ToText();
   if (rows.next > rows.first) feed_sink_->Take(std::move(rows));
-  return absl::OkStatus();
+  return failed;
 }
 
 // The same again after a pause, or take over anew, or the end: as the table of errors has it (src/base/action.h). The
@@ -270,7 +277,8 @@ void SinkThread::Publish() {
   const absl::MutexLock lock(&mutex_);
   status_.sink = plan_.name;
   // A member that got no partition has nothing to wait for.
-  status_.assigned = owns() || (group_ != nullptr && assigned_.empty());
+  owns_nothing_ = group_ != nullptr && assigned_.empty();
+  status_.assigned = owns() || owns_nothing_;
   status_.rows = feed_sink_->rows_written();
   status_.refused = feed_sink_->rows_refused();
   status_.last_success_us = last_success_us_;
@@ -285,6 +293,12 @@ void SinkThread::Publish() {
 SinkStatus SinkThread::status() const {
   const absl::MutexLock lock(&mutex_);
   return status_;
+}
+
+bool SinkThread::settled() const {
+  if (feed_sink_->Settled()) return true;
+  const absl::MutexLock lock(&mutex_);
+  return owns_nothing_;
 }
 
 }  // namespace tidemark

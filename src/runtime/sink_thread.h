@@ -54,6 +54,8 @@ class SinkThread {
   // Any thread may call: the next Step leaves the group and joins it again (ownership.h says when that helps).
   void RequestRejoin() { rejoin_.store(true, std::memory_order_relaxed); }
   SinkStatus status() const;
+  // Any thread may call: nothing that this worker has decided, or took over as decided, is still on its way.
+  bool settled() const;
 
  private:
   //                 partitions come                taken over
@@ -119,6 +121,7 @@ class SinkThread {
   std::atomic<bool> rejoin_{false};
   mutable absl::Mutex mutex_;
   SinkStatus status_ ABSL_GUARDED_BY(mutex_);
+  bool owns_nothing_ ABSL_GUARDED_BY(mutex_) = false;  // a member of the group, without partitions
 };
 
 // The edge that feeds a sink.

@@ -239,10 +239,18 @@ class Worker {
             [this, thread] { return thread->Stop(control_.leave_on_stop); }};
   }
 
+  // The watcher goes by decisions. What a decision only promises (files that must still be moved) is waited for by
+  // whoever has to keep the promise.
   bool ReachedEnd() {
     if (!watcher_) return false;
-    if (watcher_->done()) return true;
-    report_.Progress(watcher_->progress(), [this] { return status(); }, SystemClock()->MonotonicUs());
+    EndProgress progress = watcher_->progress();
+    if (watcher_->done()) {
+      const auto late = std::find_if(sinks_.begin(), sinks_.end(), [](const auto& sink) { return !sink->settled(); });
+      if (late == sinks_.end()) return true;
+      progress.sink = (*late)->status().sink;
+      progress.waits_for = absl::StrCat("sink ", progress.sink, ": what is committed doesn't show yet");
+    }
+    report_.Progress(progress, [this] { return status(); }, SystemClock()->MonotonicUs());
     return false;
   }
 

@@ -1,5 +1,6 @@
 #include "tests/sim/deployment.h"
 
+#include <algorithm>
 #include <iostream>
 #include <utility>
 
@@ -323,7 +324,9 @@ absl::Status Deployment::RunToEnd() {
     clock_->Advance(2'000);
     if (turn % 16 != 0) continue;
     TM_ASSIGN_OR_RETURN(const bool done, watcher.Check());
-    if (!done) continue;
+    const bool settled =
+        std::all_of(process->sinks.begin(), process->sinks.end(), [](const auto& sink) { return sink->settled(); });
+    if (!done || !settled) continue;
     Stop(0, false);
     return absl::OkStatus();
   }

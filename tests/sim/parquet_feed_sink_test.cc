@@ -19,6 +19,7 @@
 #include "operators/lake_memory.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/codec/packed_rows.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/topics.h"
 #include "tests/sim/sink_world.h"
@@ -54,8 +55,8 @@ class SharedLake final : public Lake {
 // The world of a sink thread with a lake that outlives its processes.
 class World : public SinkWorld {
  public:
-  World()
-      : SinkWorld("parquet: { path: /simulated, max_age: 1s }", [this](const Runtime& runtime) {
+  explicit World(const std::string& sink = "parquet: { path: /simulated, max_age: 1s }")
+      : SinkWorld(sink, [this](const Runtime& runtime) {
           return std::make_unique<ParquetFeedSink>(runtime, 0, [this]() -> absl::StatusOr<std::unique_ptr<Lake>> {
             return std::make_unique<SharedLake>(&lake_);
           });
@@ -227,6 +228,7 @@ TEST(ParquetFeedSinkTest, WhatIsDecidedIsOnlyMovedAndRowsAreTakenMeanwhile) {
   });
   ASSERT_TRUE(world.Turns(100).ok());
   EXPECT_EQ(creates, 1);
+  EXPECT_FALSE(world.thread().settled());  // though the group's offsets say that all is done
   EXPECT_THAT(world.thread().status().last_error, HasSubstr("refused"));
   EXPECT_THAT(world.Ids(), SizeIs(0));
   world.Feed(0, 10);
@@ -235,6 +237,39 @@ TEST(ParquetFeedSinkTest, WhatIsDecidedIsOnlyMovedAndRowsAreTakenMeanwhile) {
   ASSERT_TRUE(world.Settle().ok());
   EXPECT_EQ(creates, 2);
   EXPECT_EQ(world.Ids(), world.fed());
+  EXPECT_TRUE(world.thread().settled());
+}
+
+// A process that ended between a decision and its moves leaves them to the next, which is not done before it looked.
+TEST(ParquetFeedSinkTest, AProcessIsNotSettledBeforeItHasTakenOver) {
+  World world;
+  EXPECT_FALSE(world.thread().settled());
+  ASSERT_TRUE(world.Turns(40).ok());
+  EXPECT_TRUE(world.thread().settled());
+}
+
+TEST(ParquetFeedSinkTest, RowsWithoutAFolderBecomeDeadLettersThoughNoOtherRowComes) {
+  World world("parquet: { path: /simulated, max_age: 1s, partition_by: [{ part: \"10 / (id - id)\" }] }");
+  ASSERT_TRUE(world.Turns(40).ok());
+  world.Feed(0, 5);
+  ASSERT_TRUE(world.Turns(400).ok());
+  EXPECT_EQ(world.thread().status().refused, 5);
+  EXPECT_EQ(world.thread().status().rows, 0);
+  EXPECT_THAT(world.cluster().CommittedRecords({world.plan().dead_letter_topic, 0}), SizeIs(5));
+}
+
+TEST(ParquetFeedSinkTest, AFeedThatWasTrimmedBeforeAnybodyReadItIsRefused) {
+  World world;
+  const Edge& edge = FeedOf(world.plan(), 0);
+  RowsPacker packer(BatchSchema(edge.schema, edge.hidden));
+  packed::RowsHeader header;
+  header.set_sequence(2);
+  std::vector<std::string> records;
+  packer.Finish(header, &records);
+  world.cluster().AppendInput(world.feed(0), std::nullopt, records[0]);
+  const absl::Status status = world.Turns(60);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("records are missing"));
 }
 
 TEST(ParquetFeedSinkTest, AGroupThatWasResetByHandIsRefused) {

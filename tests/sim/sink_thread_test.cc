@@ -76,6 +76,7 @@ class ScriptedSink final : public FeedSink {
     return absl::OkStatus();
   }
   bool Holds() const override { return !script_.taken.empty(); }
+  bool Settled() const override { return true; }
   void Interrupt() override {}
   std::map<TopicPartition, Offset> Trims() const override { return {}; }
   int64_t decisions() const override { return decisions_; }

@@ -257,6 +257,16 @@ TEST_F(ParquetSinkTest, RecoverTouchesOnlyTheStagesOfItsOwnPartition) {
   EXPECT_THAT(lake_.Files(), SizeIs(2));
 }
 
+// A frozen owner wakes up with a successor's stages before it, which may be decided by now.
+TEST_F(ParquetSinkTest, WhoHasASuccessorDeletesNoStages) {
+  ASSERT_TRUE(lake_.Create("_staging/s3-0abcdef0-2-0000000000000001-0.tmp").ok());
+  const absl::Status lost = Open(lake_)->Recover(nullptr, [] { return absl::AbortedError("another generation"); });
+  EXPECT_TRUE(absl::IsAborted(lost)) << lost;
+  EXPECT_THAT(lake_.Files(), SizeIs(1));
+  ASSERT_TRUE(Open(lake_)->Recover(nullptr, [] { return absl::OkStatus(); }).ok());
+  EXPECT_THAT(lake_.Files(), IsEmpty());
+}
+
 // Three cuts of two folders each; the file layer fails at the n-th call, for every n, and the machine loses power
 // there. The successor reads the feed from the last committed offset. Whatever n: all rows once, none that isn't
 // committed.
