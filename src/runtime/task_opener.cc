@@ -108,6 +108,20 @@ bool TaskOpener::StoreIsCurrent() const {
   });
 }
 
+// Every commit sends the offsets of all inputs. So what the group has from an earlier one of the same state, of a
+// source that the record doesn't name, is where a former topology had come to before another took the source out.
+bool TaskOpener::WasLeft(const TopicPartition& input) const {
+  const packed::CommitRecord* record = state_->committed();
+  const CommittedOffset& committed = committed_.at(input);
+  const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
+  if (record == nullptr || committed.offset < 0 || !metadata || metadata->identity != record->identity()) return false;
+  const auto& sources = runtime_.plan->sources;
+  return metadata->commit < record->commit() &&
+         std::any_of(sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
+         std::none_of(record->inputs().begin(), record->inputs().end(),
+                      [&](const auto& each) { return each.topic() == input.topic; });
+}
+
 // The group and the disk agree, and the log between them is gone: what is written to another one from now on would be
 // all that a restore finds.
 absl::Status TaskOpener::CheckLogReachesStore() const {
@@ -128,7 +142,7 @@ absl::Status TaskOpener::ChooseStart() {
     const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
     if (usable && metadata && metadata->identity != record->identity()) usable = false;
     // A store ahead of the group can't be a prefix of what was committed.
-    if (usable && metadata && metadata->commit < record->commit()) usable = false;
+    if (usable && metadata && metadata->commit < record->commit() && !WasLeft(input)) usable = false;
   }
   from_local_ = usable;
   if (usable) {
@@ -176,6 +190,10 @@ absl::Status TaskOpener::Replay(const PollResult& polled) {
 
 absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
   TM_RETURN_IF_ERROR(Annotate(CheckAgainstGroup(), id().ToString()));
+  std::map<std::string, Offset> left;
+  for (const auto& [input, committed] : committed_) {
+    if (WasLeft(input)) left[input.topic] = committed.offset;
+  }
   auto task = std::make_unique<Task>(runtime_, stage_, partition_, std::move(state_), transaction_);
   TM_RETURN_IF_ERROR(task->Open());
   for (const auto& [input, committed] : committed_) {
@@ -186,6 +204,10 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
     if (node.kind == Node::Kind::kSource) {
       const SourcePlan& source = runtime_.plan->sources[static_cast<size_t>(node.source)];
       if (task->position(source.topic) >= 0) continue;
+      if (const auto found = left.find(source.topic); found != left.end()) {
+        task->SetStart(source.topic, found->second);
+        continue;
+      }
       TM_ASSIGN_OR_RETURN(const Offset start, ResolveStart(source));
       task->SetStart(source.topic, start);
     } else if (node.kind == Node::Kind::kInternal) {
@@ -207,6 +229,7 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
         metadata->identity == record->identity()) {
       continue;
     }
+    if (WasLeft(input)) continue;
     const std::string in_log =
         record == nullptr ? "no commit" : absl::StrCat("commit ", record->commit(), " of state ",
                                                        absl::BytesToHexString(record->identity()).substr(0, 8));

@@ -11,7 +11,8 @@
 //   - the store on disk is used only if log start <= its changelog offset <= high watermark, and its identity is the
 //     one in the log and in the offset metadata; else it is cleared and restored;
 //   - a store that is damaged is deleted and restored, once;
-//   - commit record and offset metadata must name the same commit, else the task stops with an error.
+//   - commit record and offset metadata must name the same commit, else the task stops with an error. Only a source
+//     that the topology was without at the record's commit may stand at an earlier one, and goes on from there.
 //
 // Works in steps, so that the thread keeps polling its consumer while gigabytes are restored. Used by one thread.
 #pragma once
@@ -55,6 +56,7 @@ class TaskOpener {
   absl::Status StartOver(const absl::Status& why);
   absl::StatusOr<std::unique_ptr<Task>> Finish();
   bool StoreIsCurrent() const;
+  bool WasLeft(const TopicPartition& input) const;
   absl::Status CheckLogReachesStore() const;
   absl::Status CheckAgainstGroup() const;
   absl::StatusOr<Offset> ResolveStart(const SourcePlan& source) const;

@@ -190,7 +190,56 @@ class StreamThreadTest : public ::testing::Test {
     calls_.clear();
     producer_.sent.clear();
   }
+  // And with it the thread.
+  void Stop() {
+    ASSERT_TRUE(thread_->Stop(false).ok());
+    for (const OffsetToCommit& sent : producer_.sent) kafka_.committed[sent.partition] = {sent.offset, sent.metadata};
+    thread_.reset();
+    producer_.sent.clear();
+  }
   ThreadStatus::State state() const { return thread_->status().state; }
+
+  // A source "more", which begins at its latest record, beside "in".
+  void AddSource() {
+    SourcePlan more = plan_.sources[0];
+    more.name = more.topic = "more";
+    more.start.at = StartPosition::At::kLatest;
+    plan_.sources.push_back(more);
+    Node node = plan_.stages[0].nodes[0];
+    node.step = "more";
+    node.source = 1;
+    plan_.stages[0].nodes.insert(plan_.stages[0].nodes.begin() + 1, node);
+    plan_.stages[0].nodes[2].inputs = {0, 1};
+    runtime_.partitions["more"] = 2;
+  }
+  // Both tasks find that on their next restore.
+  void LogsEndAt(Offset end) {
+    kafka_.logs.end = end;
+    for (const int32_t partition : {1, 0}) {
+      kafka_.restore_polls.push_back([this, partition, end] {
+        PollResult result;
+        result.ends.emplace_back(TopicPartition{ChangelogTopic(plan_, plan_.stages[0]), partition}, end);
+        return result;
+      });
+    }
+  }
+  // A new thread; what it sends until it reads is left in producer_.sent.
+  void RunWithBothSources() {
+    thread_.emplace(runtime_, 0);
+    ASSERT_TRUE(thread_->Start().ok());
+    Then([] {
+      PollResult result;
+      result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"in", 0}, {"in", 1}, {"more", 0}, {"more", 1}}};
+      return result;
+    });
+    for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+    ASSERT_EQ(state(), ThreadStatus::State::kRunning);
+  }
+  std::map<TopicPartition, Offset> Sent() const {
+    std::map<TopicPartition, Offset> sent;
+    for (const OffsetToCommit& offset : producer_.sent) sent[offset.partition] = offset.offset;
+    return sent;
+  }
 
   const std::vector<std::string> values_{R"({"n":1})"};
   Plan plan_;
@@ -321,22 +370,18 @@ TEST_F(StreamThreadTest, ARestoreThatTheLogWasTrimmedUnderStartsOver) {
 }
 
 TEST_F(StreamThreadTest, AStoreThatIsCurrentIsNotUsedWithoutItsChangelog) {
-  const auto restart = [&] {
-    ASSERT_TRUE(thread_->Stop(false).ok());
-    for (const OffsetToCommit& sent : producer_.sent) kafka_.committed[sent.partition] = {sent.offset, sent.metadata};
-    thread_.reset();
-    thread_.emplace(runtime_, 0);
-  };
   Run();
   ThenRow(0);
   ASSERT_TRUE(thread_->Step(0).ok());
-  restart();
+  Stop();
   ASSERT_EQ(kafka_.committed.size(), 2u);
   kafka_.logs.end = 100;
+  thread_.emplace(runtime_, 0);
   Run();
-  restart();
+  Stop();
 
   kafka_.logs.end = 0;  // deleted, and made again at the start
+  thread_.emplace(runtime_, 0);
   ASSERT_TRUE(thread_->Start().ok());
   ThenAssign();
   absl::Status opened;
@@ -372,40 +417,36 @@ TEST_F(StreamThreadTest, AnAssignmentOfATopicThatThePlanNoLongerReadsIsTaken) {
 // Else rows that came before an abort would lie before the start that is chosen behind it.
 TEST_F(StreamThreadTest, TheStartOfASourceThatAStageHasGotIsCommittedBeforeItsFirstRow) {
   Run();
-  ASSERT_TRUE(thread_->Stop(false).ok());
-  thread_.reset();
-  producer_.sent.clear();
-  SourcePlan more = plan_.sources[0];
-  more.name = more.topic = "more";
-  more.start.at = StartPosition::At::kLatest;
-  plan_.sources.push_back(more);
-  Node node = plan_.stages[0].nodes[0];
-  node.step = "more";
-  node.source = 1;
-  plan_.stages[0].nodes.insert(plan_.stages[0].nodes.begin() + 1, node);
-  plan_.stages[0].nodes[2].inputs = {0, 1};
-  runtime_.partitions["more"] = 2;
-  kafka_.logs.end = 100;
-  for (const int32_t partition : {1, 0}) {
-    kafka_.restore_polls.push_back([this, partition] {
-      PollResult result;
-      result.ends.emplace_back(TopicPartition{ChangelogTopic(plan_, plan_.stages[0]), partition}, 100);
-      return result;
-    });
-  }
+  Stop();
+  AddSource();
+  LogsEndAt(100);
+  RunWithBothSources();
+  EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 0), Pair(TopicPartition{"in", 1}, 0),
+                                           Pair(TopicPartition{"more", 0}, 100),
+                                           Pair(TopicPartition{"more", 1}, 100)));
+}
+
+// A topology that is rolled back, and forth again.
+TEST_F(StreamThreadTest, ASourceThatWasTakenOutGoesOnWhereItWasLeft) {
+  const Plan without = plan_;
+  Stop();
+  AddSource();
+  const Plan with = plan_;
+  LogsEndAt(100);
+  RunWithBothSources();
+  Stop();
+  plan_ = without;
   thread_.emplace(runtime_, 0);
-  ASSERT_TRUE(thread_->Start().ok());
-  Then([] {
-    PollResult result;
-    result.rebalance = Rebalance{Rebalance::Kind::kAssigned, {{"in", 0}, {"in", 1}, {"more", 0}, {"more", 1}}};
-    return result;
-  });
-  for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
-  ASSERT_EQ(state(), ThreadStatus::State::kRunning);
-  std::map<TopicPartition, Offset> sent;
-  for (const OffsetToCommit& offset : producer_.sent) sent[offset.partition] = offset.offset;
-  EXPECT_THAT(sent, UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 0), Pair(TopicPartition{"in", 1}, 0),
-                                         Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  Stop();
+  plan_ = with;
+  LogsEndAt(200);
+  RunWithBothSources();
+  EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 1), Pair(TopicPartition{"in", 1}, 0),
+                                           Pair(TopicPartition{"more", 0}, 100),
+                                           Pair(TopicPartition{"more", 1}, 100)));
 }
 
 TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {
