@@ -73,6 +73,14 @@ bool IsThere(const std::string& path) {
   return lstat(path.c_str(), &info) == 0;
 }
 
+// As IsThere, where a wrong answer would lose a file: a file system that can't say isn't one that says no.
+absl::StatusOr<bool> LookFor(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return ErrnoStatus(errno, absl::StrCat("looking for ", path));
+}
+
 // Renames without ever replacing, also on file systems that know no RENAME_NOREPLACE. Returns 0 or an errno.
 int RenameIfAbsent(const std::string& from, const std::string& to) {
   if (syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
@@ -94,7 +102,7 @@ class LocalLake final : public Lake {
   absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override;
   absl::Status Sync(const std::string& name) override;
   absl::Status Move(const std::string& from, const std::string& to) override;
-  absl::StatusOr<bool> Exists(const std::string& name) override { return IsThere(Full(name)); }
+  absl::StatusOr<bool> Exists(const std::string& name) override { return LookFor(Full(name)); }
   absl::StatusOr<std::vector<std::string>> List(const std::string& folder, const std::string& prefix) override;
   absl::Status Delete(const std::string& name) override;
 
@@ -195,10 +203,12 @@ absl::Status LocalLake::Sync(const std::string& name) {
 absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
   TM_RETURN_IF_ERROR(MakeFolders(to));
   const int error = RenameIfAbsent(Full(from), Full(to));
+  TM_ASSIGN_OR_RETURN(const bool staged, error == ENOENT ? Exists(from) : true);
   if (error == EEXIST) {
     TM_RETURN_IF_ERROR(Taken(from, to));
-  } else if (error == ENOENT && !IsThere(Full(from))) {
-    if (!IsThere(Full(to))) {
+  } else if (!staged) {
+    TM_ASSIGN_OR_RETURN(const bool moved, Exists(to));
+    if (!moved) {
       return absl::NotFoundError(absl::StrCat("lake ", root_, ": neither ", from, " nor ", to, " is there"));
     }
   } else if (error != 0) {
@@ -210,7 +220,8 @@ absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
 }
 
 absl::Status LocalLake::Taken(const std::string& from, const std::string& to) {
-  if (!IsThere(Full(from))) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const bool staged, Exists(from));
+  if (!staged) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const auto a, FromArrow(arrow::io::ReadableFile::Open(Full(from)), "comparing two files"));
   TM_ASSIGN_OR_RETURN(const auto b, FromArrow(arrow::io::ReadableFile::Open(Full(to)), "comparing two files"));
   TM_ASSIGN_OR_RETURN(const bool same, SameContent(*a, *b));
@@ -227,7 +238,11 @@ absl::StatusOr<std::vector<std::string>> LocalLake::List(const std::string& fold
     return ErrnoStatus(errno, absl::StrCat("listing ", Full(folder)));
   }
   const absl::Cleanup close_folder = [&] { closedir(open_folder); };
-  while (const dirent* entry = readdir(open_folder)) {
+  while (true) {
+    errno = 0;  // the end of a folder and an error look alike but for this
+    const dirent* const entry = readdir(open_folder);
+    if (entry == nullptr && errno != 0) return ErrnoStatus(errno, absl::StrCat("listing ", Full(folder)));
+    if (entry == nullptr) break;
     const std::string name = entry->d_name;
     if (name != "." && name != ".." && absl::StartsWith(name, prefix)) names.push_back(absl::StrCat(folder, "/", name));
   }

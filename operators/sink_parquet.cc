@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
 #include <utility>
 
 #include <absl/strings/escaping.h>
@@ -139,6 +140,7 @@ std::string ParquetSinkImpl::FinalName(const OpenFile& file) const {
 }
 
 absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed, const StillOwned& owned) {
+  std::set<std::string> decided;
   if (committed != nullptr) {
     if (committed->sink() != options_.sink || committed->partition() != options_.partition) {
       return absl::InternalError(absl::StrCat("sink ", options_.sink, " partition ", options_.partition,
@@ -146,8 +148,14 @@ absl::Status ParquetSinkImpl::Recover(const packed::Manifest* committed, const S
                                               committed->partition()));
     }
     TM_RETURN_IF_ERROR(Move(*committed, /*first_time=*/false));
+    for (const packed::ManifestFile& file : committed->files()) decided.insert(file.staged());
   }
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> stages, lake_->List(kStagingFolder, StagedPrefix()));
+  for (const std::string& stage : stages) {
+    if (decided.contains(stage)) {
+      return absl::UnavailableError(absl::StrCat(stage, " was moved or missed, and is listed all the same"));
+    }
+  }
   if (!stages.empty() && owned != nullptr) TM_RETURN_IF_ERROR(owned());
   for (const std::string& stage : stages) TM_RETURN_IF_ERROR(lake_->Delete(stage));
   return absl::OkStatus();

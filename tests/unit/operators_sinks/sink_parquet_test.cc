@@ -267,6 +267,22 @@ TEST_F(ParquetSinkTest, WhoHasASuccessorDeletesNoStages) {
   EXPECT_THAT(lake_.Files(), IsEmpty());
 }
 
+// A lake that contradicts itself is asked again.
+TEST_F(ParquetSinkTest, AStageThatIsDecidedIsNeverDeleted) {
+  auto sink = Open(lake_);
+  ASSERT_TRUE(Add(*sink, R"([[1, "a"]])", 0, 1).ok());
+  const auto manifest = Cut(sink);
+  ASSERT_TRUE(manifest.ok());
+  lake_.SetFaults([](MemoryLake::Call call, const std::string&, bool) {
+    return call == MemoryLake::Call::kMove ? absl::NotFoundError("neither is there") : absl::OkStatus();
+  });
+  const absl::Status recovered = Open(lake_, 2)->Recover(&*manifest);
+  EXPECT_TRUE(absl::IsUnavailable(recovered)) << recovered;
+  lake_.SetFaults(nullptr);
+  ASSERT_TRUE(Open(lake_, 3)->Recover(&*manifest).ok());
+  EXPECT_THAT(VisibleIds(), ElementsAre(1));
+}
+
 // Three cuts of two folders each; the file layer fails at the n-th call, for every n, and the machine loses power
 // there. The successor reads the feed from the last committed offset. Whatever n: all rows once, none that isn't
 // committed.
