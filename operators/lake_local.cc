@@ -110,6 +110,7 @@ class LocalLake final : public Lake {
   std::string Full(const std::string& name) const { return absl::StrCat(root_, "/", name); }
   absl::Status MakeFolders(const std::string& name);
   absl::Status SyncFolderOf(const std::string& name);
+  absl::Status Nowhere(const std::string& from, const std::string& to);
   absl::Status Taken(const std::string& from, const std::string& to);
 
   const std::string root_;
@@ -208,15 +209,23 @@ absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
     TM_RETURN_IF_ERROR(Taken(from, to));
   } else if (!staged) {
     TM_ASSIGN_OR_RETURN(const bool moved, Exists(to));
-    if (!moved) {
-      return absl::NotFoundError(absl::StrCat("lake ", root_, ": neither ", from, " nor ", to, " is there"));
-    }
+    if (!moved) return Nowhere(from, to);
   } else if (error != 0) {
     return ErrnoStatus(error, absl::StrCat("moving ", Full(from), " to ", to));
   }
   // Also where it was moved before: by a process that may have died between the rename and this.
   TM_RETURN_IF_ERROR(SyncFolderOf(to));
   return SyncFolderOf(from);
+}
+
+// Where the lake as a whole is away, as a disk that isn't mounted, that says nothing about one file.
+absl::Status LocalLake::Nowhere(const std::string& from, const std::string& to) {
+  TM_ASSIGN_OR_RETURN(const bool mounted, Exists(kStagingFolder));
+  if (!mounted) {
+    return absl::UnavailableError(absl::StrCat("lake ", root_, ": its folder ", kStagingFolder,
+                                               " is gone: bring the lake back, or make the folder where it was emptied"));
+  }
+  return absl::NotFoundError(absl::StrCat("lake ", root_, ": neither ", from, " nor ", to, " is there"));
 }
 
 absl::Status LocalLake::Taken(const std::string& from, const std::string& to) {

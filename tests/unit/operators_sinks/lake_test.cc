@@ -65,6 +65,12 @@ TEST_F(LocalLakeTest, AMoveOfAFileThatIsNowhereIsToldApart) {
   EXPECT_TRUE(absl::IsNotFound(Open()->Move("_staging/never.tmp", "never")));
 }
 
+TEST_F(LocalLakeTest, WhereTheLakeAsAWholeIsAwayNoFileIsMissed) {
+  auto lake = Open();
+  std::filesystem::remove_all(folder_ + "/lake/_staging");
+  EXPECT_TRUE(absl::IsUnavailable(lake->Move("_staging/never.tmp", "never")));
+}
+
 TEST_F(LocalLakeTest, AMoveNeverReplacesOtherContent) {
   auto lake = Open();
   Put(*lake, "final", "theirs");
