@@ -222,8 +222,9 @@ absl::Status LocalLake::Move(const std::string& from, const std::string& to) {
 absl::Status LocalLake::Nowhere(const std::string& from, const std::string& to) {
   TM_ASSIGN_OR_RETURN(const bool mounted, Exists(kStagingFolder));
   if (!mounted) {
-    return absl::UnavailableError(absl::StrCat("lake ", root_, ": its folder ", kStagingFolder,
-                                               " is gone: bring the lake back, or make the folder where it was emptied"));
+    return absl::UnavailableError(
+        absl::StrCat("lake ", root_, ": its folder ", kStagingFolder,
+                     " is gone: bring the lake back, or make the folder where it was emptied"));
   }
   return absl::NotFoundError(absl::StrCat("lake ", root_, ": neither ", from, " nor ", to, " is there"));
 }
