@@ -130,13 +130,16 @@ TEST_F(StopDeadlineDeathTest, AReaderThatDoesNotComeBackLeavesTheExitCodeAsItWou
         RunControl control;
         Supervisor supervisor(&control, SystemClock(), &requests);
         StopDeadline deadline(&requests);
+        std::atomic<bool> inside{false};
         supervisor.Run({"housekeeping", Ok,
-                        []() -> absl::Status {
+                        [&inside]() -> absl::Status {
+                          inside = true;
                           WaitForever();
                           return absl::OkStatus();
                         },
                         Ok},
                        Work::kReads);
+        while (!inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         (void)supervisor.Stop(absl::OkStatus(), 1, &deadline, [] {});
       },
       ::testing::ExitedWithCode(1), "housekeeping doesn't come back from a call");
