@@ -1,7 +1,6 @@
 #include "src/base/value_text.h"
 
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -97,6 +96,45 @@ int Digits(const char* p, int n) {
   return value;
 }
 
+// Days from 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that the leap day is a
+// year's last day, in eras of 400 years; std::chrono's years end at 32767.
+int64_t DaysOf(int64_t year, int month, int day) {
+  year -= month <= 2 ? 1 : 0;
+  const int64_t era = (year >= 0 ? year : year - 399) / 400;
+  const int64_t year_of_era = year - era * 400;
+  const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
+}
+
+int DaysOfMonth(int64_t year, int month) {
+  if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
+  return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+// YYYY-MM-DD, or with a sign and six or seven digits of the year (ISO 8601's expanded form), off the front of `text`.
+bool TakeDate(std::string_view* text, int64_t* days) {
+  int64_t year = 0;
+  if (text->size() >= 10 && IsDigit(text->front())) {
+    year = Digits(text->data(), 4);
+    if (year < 0) return false;
+    text->remove_prefix(4);
+  } else {
+    const bool minus = TakeChar(text, '-');
+    if (!minus && !TakeChar(text, '+')) return false;
+    const std::string_view digits = TakeDigits(text);
+    if (digits.size() < 6 || digits.size() > 7) return false;
+    year = Digits(digits.data(), static_cast<int>(digits.size()));
+    if (minus && year == 0) return false;
+    if (minus) year = -year;
+  }
+  if (text->size() < 6 || (*text)[0] != '-' || (*text)[3] != '-') return false;
+  const int month = Digits(text->data() + 1, 2), day = Digits(text->data() + 4, 2);
+  if (month < 1 || month > 12 || day < 1 || day > DaysOfMonth(year, month)) return false;
+  *days = DaysOf(year, month, day);
+  text->remove_prefix(6);
+  return true;
+}
+
 // Microseconds of a fraction ("" or ".123456"), taken off the front of `text`; -1 where malformed.
 int64_t TakeFraction(std::string_view* text) {
   if (!TakeChar(text, '.')) return 0;
@@ -144,6 +182,8 @@ std::string_view Notation(const Type& type) {
       return " (base64)";
     case Kind::kDate:
       return " (YYYY-MM-DD)";
+    case Kind::kDouble:
+      return " (a number, \"NaN\", \"Infinity\" or \"-Infinity\")";
     case Kind::kTimestamp:
       return type.form == TimestampForm::kRfc3339 ? " (RFC 3339 text with an offset)" : "";
     default:
@@ -197,32 +237,35 @@ Fit ParseDecimal(std::string_view text, int precision, int scale, __int128* out)
 }
 
 Fit ParseDate(std::string_view text, int32_t* out) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return Fit::kBadText;
-  const int year = Digits(text.data(), 4), month = Digits(text.data() + 5, 2), day = Digits(text.data() + 8, 2);
-  if (year < 1 || month < 1 || day < 1) return Fit::kBadText;
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok()) return Fit::kBadText;
-  *out = static_cast<int32_t>(std::chrono::sys_days(date).time_since_epoch().count());
-  return Fit::kOk;
+  int64_t days = 0;
+  if (!TakeDate(&text, &days) || !text.empty()) return Fit::kBadText;
+  *out = static_cast<int32_t>(days);
+  return *out == days ? Fit::kOk : Fit::kOutOfRange;
 }
 
 Fit ParseRfc3339(std::string_view text, int64_t* out) {
-  int32_t days = 0;
-  if (text.size() < 20 || ParseDate(text.substr(0, 10), &days) != Fit::kOk) return Fit::kBadText;
-  if ((text[10] != 'T' && text[10] != 't' && text[10] != ' ') || text[13] != ':' || text[16] != ':') {
-    return Fit::kBadText;
-  }
+  int64_t days = 0;
+  if (!TakeDate(&text, &days) || text.size() < 10) return Fit::kBadText;
+  if ((text[0] != 'T' && text[0] != 't' && text[0] != ' ') || text[3] != ':' || text[6] != ':') return Fit::kBadText;
   const char* const p = text.data();
-  const int hour = Digits(p + 11, 2), minute = Digits(p + 14, 2), second = Digits(p + 17, 2);
+  const int hour = Digits(p + 1, 2), minute = Digits(p + 4, 2), second = Digits(p + 7, 2);
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return Fit::kBadText;
-  text.remove_prefix(19);
+  text.remove_prefix(9);
   const int64_t fraction = TakeFraction(&text);
   int64_t offset = 0;
   if (fraction < 0 || !ParseOffset(text, &offset)) return Fit::kBadText;
-  const int64_t seconds = int64_t{days} * 86400 + hour * 3600 + minute * 60 + second - offset;
-  *out = seconds * 1'000'000 + (second == 60 ? 0 : fraction);
-  return Fit::kOk;
+  const int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset;
+  // In 128 bits: at the very start of 64 bits' range the whole seconds alone lie outside of it.
+  const __int128 us = static_cast<__int128>(seconds) * 1'000'000 + fraction;
+  *out = static_cast<int64_t>(us);
+  return *out == us ? Fit::kOk : Fit::kOutOfRange;
+}
+
+std::optional<double> ParseNonFinite(std::string_view text) {
+  if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
+  if (text == "Infinity") return std::numeric_limits<double>::infinity();
+  if (text == "-Infinity") return -std::numeric_limits<double>::infinity();
+  return std::nullopt;
 }
 
 Fit ScaleTimestamp(int64_t number, TimestampForm form, int64_t* out) {
@@ -277,9 +320,11 @@ Fit FitsPlainText(const Type& type, std::string_view text) {
     case Kind::kTimestamp:
       if (type.form == TimestampForm::kRfc3339) return ParseRfc3339(text, &integer);
       break;
+    case Kind::kDouble:
+      if (ParseNonFinite(text)) return Fit::kOk;
+      break;
     case Kind::kInt32:
     case Kind::kInt64:
-    case Kind::kDouble:
       break;
   }
   if (found != ScalarText::Kind::kNumber) return Fit::kWrongType;

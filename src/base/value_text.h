@@ -37,10 +37,14 @@ Fit ParseInt64(std::string_view text, int64_t* out);
 Fit ParseDouble(std::string_view text, double* out);
 // A number in JSON's grammar, exactly: the unscaled value.
 Fit ParseDecimal(std::string_view text, int precision, int scale, __int128* out);
-// YYYY-MM-DD, years 1 to 9999: days since 1970-01-01.
+// What JSON has no number for: "NaN", "Infinity", "-Infinity".
+std::optional<double> ParseNonFinite(std::string_view text);
+// YYYY-MM-DD: days since 1970-01-01. Years before 0 and behind 9999 have a sign and six digits or seven, as they are
+// written.
 Fit ParseDate(std::string_view text, int32_t* out);
-// RFC 3339 with its offset: microseconds since the epoch. Digits behind the sixth are dropped (towards the past), so
-// that a row never moves into the next window; a leap second is the first second of the next minute.
+// RFC 3339 with its offset, and such years: microseconds since the epoch. Digits behind the sixth are dropped (towards
+// the past), so that a row never moves into the next window; a leap second, second 60, is the first of the next minute.
+// Casts keep to the same rule (src/expr/calendar.h).
 Fit ParseRfc3339(std::string_view text, int64_t* out);
 // A number of seconds, milliseconds or microseconds as microseconds.
 Fit ScaleTimestamp(int64_t number, TimestampForm form, int64_t* out);

@@ -114,6 +114,10 @@ Fit ColumnBuilder::SetString(int64_t row, std::string_view text) {
       return SetRaw(row, scratch_);
     case Kind::kDecimal:
       return SetNumber(row, {ScalarText::Kind::kNumber, text});
+    case Kind::kDouble: {
+      const std::optional<double> value = ParseNonFinite(text);
+      return value ? Put(row, *value) : Fit::kWrongType;
+    }
     case Kind::kDate: {
       int32_t days = 0;
       const Fit fit = ParseDate(text, &days);

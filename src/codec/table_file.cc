@@ -7,8 +7,9 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/array/array_base.h>
 #include <arrow/array/array_binary.h>
+#include <arrow/buffer.h>
 #include <arrow/csv/api.h>
-#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/table.h>
 #include <arrow/util/utf8.h>
 
@@ -28,9 +29,26 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
   return std::move(content).str();
 }
 
+// Editors on some systems begin a file with a byte order mark. Arrow's CSV reader passes over it by itself.
+std::string_view WithoutMark(std::string_view content) {
+  if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);
+  return content;
+}
+
+// Arrow takes a header without rows for an empty file: the names as a row too, which its reader then leaves out.
+std::shared_ptr<arrow::Buffer> NamesTwice(const std::string& content) {
+  const size_t end = content.find_last_not_of("\r\n");
+  if (end == std::string::npos || content.substr(0, end).find('\n') != std::string::npos) return nullptr;
+  const std::string names = content.substr(0, end + 1);
+  return arrow::Buffer::FromString(
+      absl::StrCat(names, "\n", names.substr(names.size() - WithoutMark(names).size()), "\n"));
+}
+
 // All fields as text, so that each is judged by the rules of its column and with its place.
-arrow::Result<std::shared_ptr<arrow::Table>> ReadCsvAsText(const std::string& path) {
-  ARROW_ASSIGN_OR_RAISE(auto input, arrow::io::ReadableFile::Open(path));
+arrow::Result<std::shared_ptr<arrow::Table>> ReadCsvAsText(const std::string& content) {
+  const std::shared_ptr<arrow::Buffer> names_only = NamesTwice(content);
+  const auto buffer = names_only != nullptr ? names_only : std::make_shared<arrow::Buffer>(std::string_view(content));
+  const auto input = std::make_shared<arrow::io::BufferReader>(buffer);
   auto read = arrow::csv::ReadOptions::Defaults();
   read.use_threads = false;
   auto parse = arrow::csv::ParseOptions::Defaults();
@@ -38,7 +56,7 @@ arrow::Result<std::shared_ptr<arrow::Table>> ReadCsvAsText(const std::string& pa
   auto convert = arrow::csv::ConvertOptions::Defaults();
   convert.check_utf8 = false;
   // First the names, then all of them as strings: a type left open would be guessed.
-  ARROW_ASSIGN_OR_RAISE(auto header_input, arrow::io::ReadableFile::Open(path));
+  const auto header_input = std::make_shared<arrow::io::BufferReader>(buffer);
   const auto& io = arrow::io::default_io_context();
   ARROW_ASSIGN_OR_RAISE(auto header, arrow::csv::StreamingReader::Make(io, header_input, read, parse, convert));
   for (const std::string& name : header->schema()->field_names()) convert.column_types[name] = arrow::binary();
@@ -46,7 +64,8 @@ arrow::Result<std::shared_ptr<arrow::Table>> ReadCsvAsText(const std::string& pa
   convert.quoted_strings_can_be_null = false;
   convert.null_values = {""};
   ARROW_ASSIGN_OR_RAISE(auto reader, arrow::csv::TableReader::Make(io, input, read, parse, convert));
-  return reader->Read();
+  ARROW_ASSIGN_OR_RAISE(auto table, reader->Read());
+  return names_only != nullptr ? table->Slice(0, 0) : table;
 }
 
 }  // namespace
@@ -69,7 +88,13 @@ absl::Status TableError(const TablePlan& plan, std::string_view where, std::stri
   return absl::InvalidArgumentError(absl::StrCat(plan.file, ": ", std::string(where), ": ", std::string(reason)));
 }
 
+// A nullable column may be missing, but not where the file has another by nearly its name: that would be NULL without a
+// word.
 absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const std::vector<std::string>& names) {
+  std::vector<std::string> unused = names;
+  for (const SourceColumn& column : plan.columns) {
+    std::erase(unused, column.path.empty() ? column.column.name : column.path[0]);
+  }
   std::vector<int> positions;
   for (const SourceColumn& column : plan.columns) {
     if (column.from != SourceColumn::From::kValue) {
@@ -82,9 +107,10 @@ absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const s
     }
     const std::string& name = column.path.empty() ? column.column.name : column.path[0];
     const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end() && !column.column.nullable && !column.default_value) {
+    const bool may_be_missing = column.column.nullable || column.default_value;
+    if (found == names.end() && (!may_be_missing || Nearest(name, unused))) {
       return absl::InvalidArgumentError(
-          absl::StrCat(plan.file, ": there is no column ", name, DidYouMean(name, names)));
+          absl::StrCat(plan.file, ": there is no column ", name, DidYouMean(name, may_be_missing ? unused : names)));
     }
     if (std::count(names.begin(), names.end(), name) > 1) {
       return absl::InvalidArgumentError(absl::StrCat(plan.file, ": there are several columns ", name));
@@ -109,7 +135,7 @@ absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
   ColumnSet columns(plan.columns);
   columns.Start(std::count(content.begin(), content.end(), '\n') + 1);
   int64_t rows = 0, line = 0;
-  for (std::string_view rest = content; !rest.empty();) {
+  for (std::string_view rest = WithoutMark(content); !rest.empty();) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view text = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
@@ -127,7 +153,8 @@ absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
 // An empty field without quotes is no value; "" is the empty text.
 absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan) {
   arrow::util::InitializeUTF8();
-  const auto read = ReadCsvAsText(plan.file);
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadWholeFile(plan.file));
+  const auto read = ReadCsvAsText(content);
   if (!read.ok()) return TableFileError(plan, read.status());
   const std::shared_ptr<arrow::Table>& table = *read;
   TM_ASSIGN_OR_RETURN(const std::vector<int> positions, MatchFileColumns(plan, table->ColumnNames()));

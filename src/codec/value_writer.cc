@@ -49,10 +49,11 @@ char* WriteDate(char* p, int64_t days) {
   const int64_t from_march = (5 * day_of_year + 2) / 153;
   const int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
   const int64_t year = era * 400 + year_of_era + (month <= 2 ? 1 : 0);
-  // ISO 8601's expanded form, with a sign, for years that four digits don't hold.
+  // ISO 8601's expanded form, with a sign, for years that four digits don't hold; a date may need seven.
   if (year < 0 || year > 9999) {
     *p++ = year < 0 ? '-' : '+';
-    p = WritePadded(p, static_cast<uint64_t>(year < 0 ? -year : year), 6);
+    const auto magnitude = static_cast<uint64_t>(year < 0 ? -year : year);
+    p = WritePadded(p, magnitude, magnitude > 999'999 ? 7 : 6);
   } else {
     p = WritePadded(p, static_cast<uint64_t>(year), 4);
   }
@@ -63,8 +64,9 @@ char* WriteDate(char* p, int64_t days) {
 }
 
 char* WriteRfc3339(char* p, int64_t us) {
-  const int64_t days = FloorDivide(us, 86'400'000'000);
-  const int64_t of_day = us - days * 86'400'000'000;
+  constexpr int64_t kDay = 86'400'000'000;
+  const int64_t days = FloorDivide(us, kDay);
+  const int64_t of_day = us % kDay + (us % kDay < 0 ? kDay : 0);  // `days * kDay` may not fit
   const int64_t seconds = of_day / 1'000'000, fraction = of_day % 1'000'000;
   p = WriteDate(p, days);
   *p++ = 'T';

@@ -39,7 +39,7 @@ int IsoWeek(int64_t days);
 enum class TimeError { kSyntax, kRange, kZone };
 
 // "2026-01-31", "2026-01-31 12:00:00.5+02", with T or a blank between and Z or a numeric zone behind; without a zone
-// UTC.
+// UTC. Digits of a second behind the sixth are dropped; second 60 is the first of the next minute.
 std::optional<int64_t> ParseTimestamp(std::string_view text, TimeError* error);
 // The same texts; a time behind the date is checked and dropped.
 std::optional<int32_t> ParseDate(std::string_view text, TimeError* error);

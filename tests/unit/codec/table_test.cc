@@ -77,6 +77,29 @@ TEST_F(TableFile, JsonLinesSkipEmptyLines) {
   EXPECT_THAT(RowsOf(Text("", kJson, {Col("k int64")})), ElementsAre());
 }
 
+TEST_F(TableFile, AByteOrderMarkIsPassedOver) {
+  EXPECT_THAT(RowsOf(Text("\xef\xbb\xbf{\"k\":1}\n", kJson, {Col("k int64")})), ElementsAre(R"({"k":1})"));
+  EXPECT_THAT(RowsOf(Text("\xef\xbb\xbfk\n1\n", kCsv, {Col("k int64")})), ElementsAre(R"({"k":1})"));
+  EXPECT_THAT(RowsOf(Text("\xef\xbb\xbf", kJson, {Col("k int64")})), ElementsAre());
+}
+
+TEST_F(TableFile, ACsvOfOnlyAHeaderHasNoRows) {
+  for (const char* content : {"k,v", "k,v\n", "k,v\r\n", "\xef\xbb\xbfk,v\n", "\"k\",v\n\n"}) {
+    EXPECT_THAT(RowsOf(Text(content, kCsv, {Col("k int64"), Col("v string null")})), ElementsAre()) << content;
+  }
+  EXPECT_THAT(Refusal(Text("k,v\n", kCsv, {Col("kk int64")})), HasSubstr("there is no column kk"));
+  EXPECT_THAT(Refusal(Text("", kCsv, {Col("k int64")})), HasSubstr("items.txt"));
+}
+
+TEST_F(TableFile, AMistypedHeaderIsNoColumnOfNulls) {
+  EXPECT_THAT(Refusal(Text("k,citty\n1,x\n", kCsv, {Col("k int64"), Col("city string null")})),
+              HasSubstr("there is no column city (did you mean 'citty'?)"));
+  EXPECT_THAT(RowsOf(Text("k,city2,city\n1,x,y\n", kCsv, {Col("k int64"), Col("city string null")})),
+              ElementsAre(R"({"k":1,"city":"y"})"));
+  EXPECT_THAT(RowsOf(Text("k,other\n1,x\n", kCsv, {Col("k int64"), Col("city string null")})),
+              ElementsAre(R"({"k":1,"city":null})"));
+}
+
 TEST_F(TableFile, JsonLinesErrorsNameFileLineAndColumn) {
   EXPECT_THAT(Refusal(Text("{\"k\":1}\n\n{\"k\":\"x\"}\n", kJson, {Col("k int64")})),
               HasSubstr("items.txt: line 3: column k: expected int64, found string"));

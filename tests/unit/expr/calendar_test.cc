@@ -53,8 +53,10 @@ TEST(CalendarTest, TimestampsAreReadInAnyZone) {
   EXPECT_EQ(Time("1970-01-01T00:00:00Z"), 0);
   EXPECT_EQ(Time("1970-01-01 01:30:00+01:30"), 0);
   EXPECT_EQ(Time("1969-12-31 16:00:00-0800"), 0);
-  EXPECT_EQ(Time("1970-01-01 00:00:00.0000005"), 0) << "half to even";
-  EXPECT_EQ(Time("1970-01-01 00:00:00.0000015"), 2);
+  EXPECT_EQ(Time("1970-01-01 00:00:00.0000019"), 1) << "cut, as sources do";
+  EXPECT_EQ(Time("1969-12-31 23:59:59.9999999"), -1);
+  EXPECT_EQ(Time("1969-12-31 23:59:60.5"), 500'000) << "the first second of the next minute";
+  EXPECT_EQ(Time("1970-01-01 00:00:60.25"), 60'250'000);
   EXPECT_EQ(Time("1969-12-31 24:00:00"), 0);
   for (const char* text : {"", "1970", "1970-01", "1970-01-01T", "1970-01-01X", "1970-13-01", "1970-02-29",
                            "0000-01-01", "1970-01-01 00:00:00+16", "1970-01-01 24:00:01", "999999-01-01"}) {
