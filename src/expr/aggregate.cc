@@ -37,6 +37,10 @@ absl::Status CheckCall(const Node& node) {
       return ErrorAt(node.position,
                      "an aggregate stands alone; compute with its result in a project step that follows");
     }
+    if (node.kind == Node::Kind::kColumn && internal::IsAggregateName(node.text)) {
+      return ErrorAt(node.position, absl::StrCat("expected an aggregate; write ", node.text,
+                                                 node.text == "count" ? "(*)" : "(column)"));
+    }
     std::vector<std::string> names;
     for (const Name& entry : kNames) names.emplace_back(entry.name);
     return ErrorAt(node.position, absl::StrCat("expected an aggregate", DidYouMean(node.text, names)));

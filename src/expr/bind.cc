@@ -109,8 +109,9 @@ absl::StatusOr<BoundPtr> Binder::Column(const Node& node) {
     found = input_.Find(absl::AsciiStrToLower(node.text));
   }
   if (!found) {
+    const char* const text = node.quoted && !Nearest(node.text, input_.Names()) ? "; text stands in single quotes" : "";
     return ErrorAt(node.position,
-                   absl::StrCat("unknown column '", node.text, "'", DidYouMean(node.text, input_.Names())));
+                   absl::StrCat("unknown column '", node.text, "'", DidYouMean(node.text, input_.Names()), text));
   }
   return MakeColumn(*found, input_[*found]);
 }
@@ -191,8 +192,13 @@ absl::StatusOr<BoundPtr> Binder::Function(const Node& node) {
   if (IsAggregateName(name)) {
     return ErrorAt(node.position, absl::StrCat(name, " is an aggregate: it stands alone in the aggregates of a step"));
   }
+  if (IsOfTheMoment(name)) {
+    return ErrorAt(node.position, absl::StrCat(name, "()", kInputAlone));
+  }
   if (!IsFunction(name)) {
-    return ErrorAt(node.position, absl::StrCat("unknown function '", name, "'", DidYouMean(name, FunctionNames())));
+    const std::string instead = InsteadOf(name);
+    const std::string hint = instead.empty() ? DidYouMean(name, FunctionNames()) : "; write " + instead;
+    return ErrorAt(node.position, absl::StrCat("unknown function '", name, "'", hint));
   }
   TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
   return CallByName(name, std::move(args), node.position);

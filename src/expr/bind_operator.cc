@@ -13,9 +13,21 @@
 namespace tidemark::internal {
 namespace {
 
+// What SQL writes where other languages write this; "" where it is SQL's.
+const char* InSql(std::string_view other) {
+  if (other == "==") return "; equal is written =";
+  if (other == "&&") return "; and is written AND";
+  if (other == "unary !" || other == "unary !!") return "; not is written NOT";
+  if (other == "~" || other == "=~") return "; text is matched with LIKE";
+  if (other == "||") return "; or is written OR, and || joins texts";
+  return "";
+}
+
 absl::Status DoesNotApply(const Node& node, const BoundExpr& left, const BoundExpr& right) {
+  const bool joins = node.text == "+" && (left.type().kind == Kind::kString || right.type().kind == Kind::kString);
   return ErrorAt(node.position, absl::StrCat("operator ", absl::AsciiStrToUpper(node.text), " doesn't apply to ",
-                                             TypeName(left.type()), " and ", TypeName(right.type())));
+                                             TypeName(left.type()), " and ", TypeName(right.type()),
+                                             joins ? "; || joins texts" : InSql(node.text)));
 }
 
 bool IsTime(Kind kind) { return kind == Kind::kDate || kind == Kind::kTimestamp; }
@@ -40,8 +52,8 @@ absl::StatusOr<BoundPtr> Binder::Operator(const Node& node) {
   // What is left of PostgreSQL's operators: ~ for regular expressions, bits, JSON.
   bool symbol = !op.empty() && !absl::ascii_isalnum(op[0]) && op[0] != '_' && (op[0] & 0x80) == 0;
   if (symbol || op.starts_with("unary ")) {
-    return ErrorAt(node.position,
-                   absl::StrCat("operator ", op.starts_with("unary ") ? op.substr(6) : op, " isn't supported"));
+    return ErrorAt(node.position, absl::StrCat("operator ", op.starts_with("unary ") ? op.substr(6) : op,
+                                               " isn't supported", InSql(op)));
   }
   return BoundPtr();
 }

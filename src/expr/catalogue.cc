@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -64,6 +65,24 @@ absl::Status NoVariant(std::string_view name, const std::vector<BoundPtr>& args,
 
 bool IsFunction(std::string_view name) {
   return std::any_of(Catalogue().begin(), Catalogue().end(), [&](const Function& f) { return f.name == name; });
+}
+
+bool IsOfTheMoment(std::string_view name) {
+  static const std::set<std::string_view> names = {
+      // clang-format off
+      "now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday", "getdate", "pg_sleep",
+      "random", "random_normal", "setseed", "gen_random_bytes", "gen_random_uuid", "uuid_generate_v4", "uuidv4",
+      "uuidv7", "nextval",
+      // clang-format on
+  };
+  return names.contains(name);
+}
+
+const char* InsteadOf(std::string_view name) {
+  if (name == "if" || name == "iif") return "CASE WHEN condition THEN value ELSE other END";
+  if (name == "ifnull" || name == "nvl" || name == "isnull") return "coalesce(value, other)";
+  if (name == "len") return "length(text)";
+  return "";
 }
 
 std::vector<std::string> FunctionNames() {

@@ -12,6 +12,10 @@
 namespace tidemark::internal {
 
 bool IsFunction(std::string_view name);
+// A function whose value depends on when or where it is computed, not on its arguments alone; none of them is there.
+bool IsOfTheMoment(std::string_view name);
+// What is written for a function that other databases have; "" where nothing comes near.
+const char* InsteadOf(std::string_view name);
 // The names that a misspelled function may have meant.
 std::vector<std::string> FunctionNames();
 

@@ -38,6 +38,23 @@ int BytePosition(std::string_view text, int characters) {
   return static_cast<int>(at);
 }
 
+// What other languages' && and || are in SQL, where they are why the text isn't understood.
+const char* OtherLanguages(std::string_view sql) {
+  bool compares = false, joins = false;
+  char quote = 0;
+  for (size_t i = 0; i < sql.size(); ++i) {
+    const char c = sql[i];
+    if (quote != 0 || c == '\'' || c == '"') {
+      quote = quote == 0 ? c : quote == c ? 0 : quote;
+      continue;
+    }
+    if (sql.substr(i, 2) == "&&") return "; and is written AND";
+    if (sql.substr(i, 2) == "||") joins = true;
+    if (c == '=' || c == '<' || c == '>') compares = true;
+  }
+  return joins && compares ? "; or is written OR, and || joins texts" : "";
+}
+
 absl::StatusOr<pg::ParseResult> ParseStatement(std::string_view sql, std::string_view head, std::string_view tail) {
   std::string statement = absl::StrCat(std::string(head), std::string(sql), std::string(tail));
   PgQueryProtobufParseResult result = pg_query_parse_protobuf(statement.c_str());
@@ -47,6 +64,7 @@ absl::StatusOr<pg::ParseResult> ParseStatement(std::string_view sql, std::string
     std::string message = result.error->message;
     bool past = at >= static_cast<int>(sql.size());
     if (past && message.starts_with("syntax error")) message = "syntax error at end of expression";
+    if (message.starts_with("syntax error")) message += OtherLanguages(sql);
     return ErrorAt(std::clamp<int>(at, 0, static_cast<int>(sql.size())), message);
   }
   pg::ParseResult tree;
@@ -320,6 +338,8 @@ absl::StatusOr<Node> Converter::Convert(const pg::Node& in) {
       TM_RETURN_IF_ERROR(AddAll(expr.args(), &call));
       return call;
     }
+    case pg::Node::kCurrentTimeOrUser:
+      return ErrorAt(last_, absl::StrCat("the current time or user", kInputAlone));
     case pg::Node::NODE_NOT_SET:
       return Refuse("this construct");
     default: {

@@ -40,6 +40,11 @@ struct Node {
   std::string refused;  // kCall: "DISTINCT", "FILTER", ...: what only an aggregate call could have
 };
 
+// What is said of functions whose value depends on when or where it is computed.
+inline constexpr char kInputAlone[] =
+    " isn't supported: results depend on the input alone, so that computing them again gives the same; use a column "
+    "of the record, such as its time (`from: timestamp`)";
+
 // The status of a mistake in an expression's text; ErrorPosition reads the position back.
 absl::Status ErrorAt(int position, std::string_view message);
 

@@ -53,6 +53,10 @@ void Diagnostics::ErrorAt(Position position, std::string_view message) {
   errors_.push_back({position, std::string(message)});
 }
 
+bool Diagnostics::Lost(const std::string& path) const {
+  return std::find(broken_.begin(), broken_.end(), path) != broken_.end();
+}
+
 bool Diagnostics::Broken(const std::string& path) const {
   return std::any_of(broken_.begin(), broken_.end(), [&](const std::string& p) {
     return p.compare(0, path.size(), path) == 0 && (p.size() == path.size() || p[path.size()] == '/');

@@ -40,6 +40,14 @@ class Diagnostics {
   // Something reported elsewhere leaves this unusable.
   void SetBroken(const std::string& path) { broken_.push_back(path); }
 
+  // The value at this very path was reported as unreadable: what isn't in it may have been written all the same.
+  bool Lost(const std::string& path) const;
+
+  // Some value isn't known, so that only what has been reported by now means anything: checks would go by what isn't
+  // there.
+  void SetIncomplete() { incomplete_ = true; }
+  bool incomplete() const { return incomplete_; }
+
   bool ok() const { return errors_.empty(); }
   // An error was reported at or below this path, or SetBroken.
   bool Broken(const std::string& path) const;
@@ -59,6 +67,7 @@ class Diagnostics {
   std::map<std::string, Position, std::less<>> positions_;
   std::vector<Entry> errors_;
   std::vector<std::string> broken_;
+  bool incomplete_ = false;
 };
 
 }  // namespace tidemark

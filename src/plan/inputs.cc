@@ -1,5 +1,6 @@
 // Sources and tables: what a topology reads.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <absl/strings/ascii.h>
@@ -77,6 +78,36 @@ void CheckFrom(const topology::Column& yaml, const std::string& path, bool table
   }
 }
 
+// What a type of other systems is called here; the names of all where none comes near.
+std::string TypeMeant(const std::string& name) {
+  static const std::map<std::string, std::string> kElsewhere = {
+      {"int", "int32 or int64"},  {"integer", "int32 or int64"},
+      {"smallint", "int32"},      {"int16", "int32"},
+      {"bigint", "int64"},        {"long", "int64"},
+      {"float", "double"},        {"real", "double"},
+      {"float64", "double"},      {"number", "double"},
+      {"boolean", "bool"},        {"text", "string"},
+      {"varchar", "string"},      {"char", "string"},
+      {"str", "string"},          {"uuid", "string"},
+      {"json", "string"},         {"bytea", "bytes"},
+      {"binary", "bytes"},        {"blob", "bytes"},
+      {"datetime", "timestamp"},  {"timestamptz", "timestamp"},
+      {"time", "timestamp"},      {"numeric", "decimal(18,2)"},
+      {"money", "decimal(18,2)"}, {"decimal", "decimal(18,2)"}};
+  const auto found = kElsewhere.find(absl::AsciiStrToLower(name.substr(0, name.find('('))));
+  if (found != kElsewhere.end()) return "; write " + found->second;
+  const std::string near = DidYouMean(name, TypeNames());
+  return near.empty() ? absl::StrCat(" (one of: ", absl::StrJoin(TypeNames(), ", "), ")") : near;
+}
+
+// Of what type a column of event times is, where it is read as this one.
+const char* AsTimestamp(Kind kind) {
+  if (kind == Kind::kInt32 || kind == Kind::kInt64) {
+    return "; numbers since 1970 are of type timestamp_s, timestamp_ms or timestamp_us";
+  }
+  return kind == Kind::kString ? "; RFC 3339 text is of type timestamp" : "";
+}
+
 SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, bool table, Diagnostics* diagnostics) {
   SourceColumn column;
   column.column.name = yaml.name();
@@ -89,7 +120,7 @@ SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, 
     column.column.type = *type;
   } else if (!yaml.type().empty()) {
     const std::string at = diagnostics->Present(path + "/type") ? path + "/type" : path;
-    diagnostics->Error(at, absl::StrCat("unknown type '", yaml.type(), "'", DidYouMean(yaml.type(), TypeNames())));
+    diagnostics->Error(at, absl::StrCat("unknown type '", yaml.type(), "'", TypeMeant(yaml.type())));
   }
   if (yaml.has_path()) {
     if (const auto parts = ParsePath(yaml.path())) {
@@ -195,8 +226,9 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
     diagnostics->Error(path + "/column",
                        absl::StrCat("unknown column '", yaml.column(), "'", DidYouMean(yaml.column(), schema.Names())));
   } else if (schema[*column].type.kind != Kind::kTimestamp) {
-    diagnostics->Error(path + "/column", absl::StrCat("event time is a timestamp column, but '", yaml.column(), "' is ",
-                                                      TypeName(schema[*column].type)));
+    diagnostics->Error(path + "/column",
+                       absl::StrCat("event time is a timestamp column, but '", yaml.column(), "' is ",
+                                    TypeName(schema[*column].type), AsTimestamp(schema[*column].type.kind)));
   } else if (schema[*column].nullable) {
     diagnostics->Error(path + "/column",
                        absl::StrCat("event time can't be null: column '", yaml.column(), "' must not be nullable"));

@@ -30,6 +30,8 @@ struct LogicalStep {
   Schema output;
   StepMode mode;
   StepMode input_mode;
+  // Rows update, or the input's do, because of this step, and with emit: on_close it would give each of them once.
+  std::string closes, input_closes;
   // For each output column, the input column whose value it always holds.
   std::vector<std::optional<size_t>> origin;
   // Input columns: rows equal in all of them must meet in one task. Nothing: rows may lie anywhere.
@@ -76,6 +78,9 @@ TopicCreation ReadTopicCreation(const topology::TopicCreation& yaml, const std::
 std::optional<std::vector<size_t>> FindColumns(const google::protobuf::RepeatedPtrField<std::string>& names,
                                                const Schema& schema, const std::string& path, std::string_view of,
                                                Diagnostics* diagnostics);
+
+// ", or emit: on_close in step x": what else would help against rows that update because of that step; "" without one.
+std::string OrOnClose(const std::string& closes);
 
 // "a, b": the names of these columns.
 std::string ColumnNames(const Schema& schema, const std::vector<size_t>& columns);

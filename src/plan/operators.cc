@@ -80,7 +80,7 @@ bool OperatorCheck::NeedsAppend(std::string_view what) {
                                     " over an updating step isn't implemented: rows of its input replace each "
                                     "other (key ",
                                     ColumnNames(step_.input, step_.input_mode.key),
-                                    "); use emit: on_close there, or put it before the updating step"));
+                                    "): put it before the updating step", OrOnClose(step_.input_closes)));
 }
 
 bool OperatorCheck::AddOutput(const Column& column, std::optional<size_t> origin, const std::string& field) {
@@ -263,6 +263,7 @@ bool OperatorCheck::Top() {
     return false;
   // A rank is held by one row of its group at a time; without ranks, rows stay told apart as they were.
   step_.mode.update = spec.on_update;
+  step_.closes = spec.on_update && !spec.input_updates && step_.window_columns ? step_.name : step_.input_closes;
   if (spec.on_update && !spec.rank.empty()) {
     step_.mode.key = spec.by;
     step_.mode.key.push_back(step_.output.size() - 1);

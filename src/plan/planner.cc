@@ -17,6 +17,7 @@ namespace tidemark {
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const EnvLookup& env) {
   Diagnostics diagnostics(filename, text);
   const topology::Topology topology = ReadTopology(text, env, &diagnostics);
+  if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;
   CheckSettings(topology, &diagnostics, &plan);
   CheckSources(topology, &diagnostics, &plan);

@@ -3,6 +3,7 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -83,6 +84,10 @@ std::string ColumnNames(const Schema& schema, const std::vector<size_t>& columns
   return absl::StrJoin(columns, ", ", [&](std::string* out, size_t c) { absl::StrAppend(out, schema[c].name); });
 }
 
+std::string OrOnClose(const std::string& closes) {
+  return closes.empty() ? "" : absl::StrCat(", or emit: on_close in step ", closes);
+}
+
 std::string QuoteIdentifier(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) out.append(c == '"' ? 2 : 1, c);
@@ -125,6 +130,14 @@ void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Pla
     if (!plan->internal_topics.config.contains(own)) continue;
     diagnostics->Error(absl::StrCat("internal_topics/config/", own),
                        absl::StrCat("'", own, "' is set by Tidemark, which trims internal topics itself"));
+  }
+  const auto limit = plan->internal_topics.config.find("max.message.bytes");
+  int64_t bytes = 0;
+  if (limit != plan->internal_topics.config.end() && (!absl::SimpleAtoi(limit->second, &bytes) || bytes < (1 << 20))) {
+    diagnostics->Error(
+        "internal_topics/config/max.message.bytes",
+        absl::StrCat("expected a number of bytes, 1048576 or more: internal records are of half of that, "
+                     "and a row that is larger has one of its own"));
   }
 }
 

@@ -1,5 +1,6 @@
 // Sinks: their defaults, what they ask of their step, and what nothing reads.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <absl/strings/ascii.h>
@@ -142,8 +143,8 @@ bool SinkCheck::Kafka(KafkaSinkSpec* spec) {
   spec->upsert = yaml_.has_mode() ? yaml_.mode() == "upsert" : step_->mode.update;
   if (step_->mode.update && !spec->upsert) {
     return Error("mode", absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
-                                      "), which an append sink can't show: use mode: upsert with that key, or emit: "
-                                      "on_close in the step"));
+                                      "), which an append sink can't show: use mode: upsert with that key",
+                                      OrOnClose(step_->closes)));
   }
   if (spec->upsert && !CheckUpsertKey(spec->key, "key")) return false;
   return CheckKey(spec->key, spec->key_format, spec->upsert);
@@ -196,7 +197,7 @@ bool SinkCheck::PostgresTable(PostgresSinkSpec* spec) {
                  absl::StrCat("step ", step_->name,
                               " updates its rows, which mode: insert can't show: use mode: upsert "
                               "with a key that contains ",
-                              StepKey(), ", or emit: on_close in the step"));
+                              StepKey(), OrOnClose(step_->closes)));
   }
   if (spec->upsert && !CheckUpsertKey(spec->key, "postgres/key")) return false;
   if (!spec->upsert && !spec->key.empty()) return Error("postgres/key", "a key goes with mode: upsert");
@@ -274,13 +275,16 @@ bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
   if (step_->mode.update) {
     return Error("parquet",
                  absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
-                              "), and a row in a Parquet file can't be changed: use emit: on_close in the step"));
+                              "), and a row in a Parquet file can't be changed: use ",
+                              step_->closes.empty() ? "a window, whose results stand once it is closed"
+                                                    : absl::StrCat("emit: on_close in step ", step_->closes)));
   }
   return PartitionBy(spec);
 }
 
 // Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.
 void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+  if (diagnostics->Lost("steps") || diagnostics->Lost("sinks")) return;
   std::set<std::string> read, joined;
   for (const topology::Step& step : topology.steps()) {
     for (const std::string& from : step.from()) {
@@ -288,7 +292,10 @@ void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnost
     }
     joined.insert(step.join().table());
   }
-  for (const topology::Sink& sink : topology.sinks()) read.insert(sink.from());
+  for (const topology::Sink& sink : topology.sinks()) {
+    if (sink.from().empty()) return;  // that is reported, and what it would have read isn't known
+    read.insert(sink.from());
+  }
   for (const SourcePlan& source : plan.sources) {
     if (!read.contains(source.name)) {
       diagnostics->Error("sources/" + source.name, absl::StrCat("no step or sink reads source '", source.name, "'"));
@@ -302,6 +309,63 @@ void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnost
   for (const TablePlan& table : plan.tables) {
     if (!joined.contains(table.name)) {
       diagnostics->Error("tables/" + table.name, absl::StrCat("no step joins table '", table.name, "'"));
+    }
+  }
+}
+
+// Who writes records of its own into a topic.
+struct Writer {
+  std::string path, label;
+  const Schema* schema;
+  const KafkaSinkSpec* sink;  // null: late or unmatched rows
+
+  // What its readers rely on, the columns in any order.
+  std::string Columns() const {
+    std::vector<std::string> columns;
+    for (const Column& column : schema->columns()) columns.push_back(column.name + " " + TypeName(column.type));
+    std::sort(columns.begin(), columns.end());
+    return absl::StrCat("columns (", absl::StrJoin(columns, ", "), ")");
+  }
+  std::string Key() const {
+    if (sink == nullptr || sink->key.empty()) return "no key";
+    static constexpr const char* kFormats[] = {"none", "text", "json", "bytes"};
+    return absl::StrCat("key (", ColumnNames(*schema, sink->key),
+                        ") in key_format: ", kFormats[static_cast<size_t>(sink->key_format)]);
+  }
+  std::string Mode() const { return sink != nullptr && sink->upsert ? "mode: upsert" : "mode: append"; }
+  std::string Compression() const { return "compression: " + (sink == nullptr ? "lz4" : sink->compression); }
+};
+
+// Records of one topic are told apart by nothing: its readers take them all for the same.
+void CheckSharedTopics(const Logical& logical, const Plan& plan, Diagnostics* diagnostics) {
+  std::map<std::string, Writer> first;
+  const auto add = [&](const std::string& topic, const Writer& writer) {
+    const auto [at, is_first] = first.emplace(topic, writer);
+    if (is_first) return;
+    for (const auto say : {&Writer::Columns, &Writer::Key, &Writer::Mode, &Writer::Compression}) {
+      const std::string ours = (writer.*say)(), theirs = (at->second.*say)();
+      if (ours == theirs) continue;
+      diagnostics->Error(writer.path,
+                         absl::StrCat(writer.label, " writes topic ", topic, " with ", ours, ", ", at->second.label,
+                                      " with ", theirs, ": give each a topic of its own, or make them equal"));
+      return;
+    }
+  };
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr)
+      add(kafka->topic, {"sinks/" + sink.name + "/topic", "sink " + sink.name, &sink.schema, kafka});
+  }
+  for (const LogicalStep& step : logical.steps) {
+    if (!step.usable) continue;
+    const auto* window = std::get_if<WindowSpec>(&step.spec);
+    if (window != nullptr && window->late_topic) {
+      add(*window->late_topic, {step.path + "/window/late/topic", "late of step " + step.name, &step.input, nullptr});
+    }
+    const auto* join = std::get_if<JoinSpec>(&step.spec);
+    if (join != nullptr && join->unmatched_topic) {
+      add(*join->unmatched_topic,
+          {step.path + "/join/unmatched/topic", "unmatched of step " + step.name, &step.input, nullptr});
     }
   }
 }
@@ -350,9 +414,11 @@ void CheckSinks(const topology::Topology& topology, const Logical& logical, Diag
       diagnostics->Error(path, absl::StrCat("'", yaml.name(), "' is the name of a source or step already"));
     }
     if (yaml.from().empty()) continue;
+    const bool all_known = !diagnostics->Lost("sources") && !diagnostics->Lost("steps");
     if (std::find(names.begin(), names.end(), yaml.from()) == names.end()) {
-      diagnostics->Error(path + "/from",
-                         absl::StrCat("unknown source or step '", yaml.from(), "'", DidYouMean(yaml.from(), names)));
+      if (all_known)
+        diagnostics->Error(path + "/from",
+                           absl::StrCat("unknown source or step '", yaml.from(), "'", DidYouMean(yaml.from(), names)));
       continue;
     }
     const auto step = logical.by_name.find(yaml.from());  // missing: part of a cycle
@@ -367,6 +433,7 @@ void CheckSinks(const topology::Topology& topology, const Logical& logical, Diag
     diagnostics->Error("sinks", "at least one sink is needed");
   RefuseUnread(topology, *plan, diagnostics);
   CheckTopics(topology, *plan, diagnostics);
+  CheckSharedTopics(logical, *plan, diagnostics);
 }
 
 }  // namespace tidemark

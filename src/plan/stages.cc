@@ -39,7 +39,8 @@ class Cutter {
         diagnostics_(*diagnostics),
         plan_(*plan),
         node_of_(logical.steps.size(), -1),
-        partitioning_(logical.steps.size()) {}
+        partitioning_(logical.steps.size()),
+        demands_(logical.steps.size()) {}
 
   void Run();
 
@@ -54,9 +55,10 @@ class Cutter {
   // Where the input's partitioning lies among the step's output columns.
   std::optional<Partitioning> Carry(const LogicalStep& step, const std::optional<Partitioning>& input) const;
   // Sets of columns of the step's output by which later steps want equal rows together, the nearest first.
-  std::vector<Columns> Demands(int s) const;
+  const std::vector<Columns>& Demands(int s);
+  std::vector<Columns> FindDemands(int s);
   // The columns of `step.together` to shuffle by: those that serve the next steps too, if there are such.
-  Columns ShuffleKey(int s) const;
+  Columns ShuffleKey(int s);
 
   int Add(Node node, HiddenSet needs, bool may_fail = false);
   int AddOperator(const LogicalStep& step, OperatorSpec spec, const std::vector<int>& inputs, const Schema& input,
@@ -75,6 +77,7 @@ class Cutter {
   std::vector<bool> may_fail_;
   std::vector<int> node_of_;                               // by step: the node with its output
   std::vector<std::optional<Partitioning>> partitioning_;  // by step, of its output
+  std::vector<std::optional<std::vector<Columns>>> demands_;  // by step, once asked for
 };
 
 int Cutter::Add(Node node, HiddenSet needs, bool may_fail) {
@@ -146,28 +149,38 @@ std::optional<Partitioning> Cutter::Carry(const LogicalStep& step, const std::op
   return out;
 }
 
-std::vector<Columns> Cutter::Demands(int s) const {
-  std::vector<Columns> out;
+const std::vector<Columns>& Cutter::Demands(int s) {
+  std::optional<std::vector<Columns>>& known = demands_[static_cast<size_t>(s)];
+  if (!known) known = FindDemands(s);
+  return *known;
+}
+
+std::vector<Columns> Cutter::FindDemands(int s) {
+  std::vector<Columns> all;
+  // What is wanted by several ways is wanted once, or a row of diamonds would double it at each.
+  const auto want = [&all](Columns columns) {
+    if (std::find(all.begin(), all.end(), columns) == all.end()) all.push_back(std::move(columns));
+  };
   for (size_t r = 0; r < logical_.steps.size(); ++r) {
     const LogicalStep& reader = logical_.steps[r];
     if (reader.repartition || std::find(reader.inputs.begin(), reader.inputs.end(), s) == reader.inputs.end()) continue;
-    if (reader.together) out.push_back(*reader.together);
+    if (reader.together) want(*reader.together);
     for (const Columns& demand : Demands(static_cast<int>(r))) {
       Columns mapped;
       for (const size_t c : demand) {
         if (reader.origin[c]) mapped.push_back(*reader.origin[c]);
       }
-      out.push_back(std::move(mapped));
+      want(std::move(mapped));
     }
   }
   for (const SinkPlan& sink : plan_.sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
-    if (kafka != nullptr && kafka->upsert && sink.from == Step(s).name) out.push_back(kafka->key);
+    if (kafka != nullptr && kafka->upsert && sink.from == Step(s).name) want(kafka->key);
   }
-  return out;
+  return all;
 }
 
-Columns Cutter::ShuffleKey(int s) const {
+Columns Cutter::ShuffleKey(int s) {
   const LogicalStep& step = Step(s);
   Columns key = *step.together;
   // Rows that replace each other must not part: only columns of their key keep them together.
@@ -256,8 +269,9 @@ void Cutter::PlaceStep(int s) {
                                                ") lie in several partitions, and rows of the input replace "
                                                "each other by (",
                                                ColumnNames(step.input, step.input_mode.key),
-                                               "), so they can't be moved by another key; "
-                                               "add one of these columns to the group, or use emit: on_close"));
+                                               "), so they can't be moved by another key: "
+                                               "add one of these columns to the group",
+                                               OrOnClose(step.input_closes)));
     return;
   }
   if (move) {

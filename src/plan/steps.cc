@@ -60,7 +60,8 @@ std::vector<std::string> Graph::References(const topology::Step& step, bool* com
     const std::string& from = step.from(i);
     const std::string at = absl::StrCat(path, "/", i);
     if (!sources_.contains(from) && !yaml_.contains(from)) {
-      diagnostics_.Error(at, absl::StrCat("unknown source or step '", from, "'", DidYouMean(from, names_)));
+      if (!diagnostics_.Lost("sources") && !diagnostics_.Lost("steps"))
+        diagnostics_.Error(at, absl::StrCat("unknown source or step '", from, "'", DidYouMean(from, names_)));
       *complete = false;
     } else if (std::find(out.begin(), out.end(), from) != out.end()) {
       diagnostics_.Error(at, absl::StrCat("'", from, "' stands here twice"));
@@ -97,6 +98,7 @@ bool Graph::MakeInput(LogicalStep* step) {
   const LogicalStep& first = out_.steps[static_cast<size_t>(step->inputs[0])];
   step->input = first.output;
   step->input_mode = first.mode;
+  step->closes = step->input_closes = first.closes;
   step->time_form = first.time_form;
   step->window_columns = first.window_columns;
   step->ordered = first.ordered;
@@ -109,8 +111,9 @@ bool Graph::MakeInput(LogicalStep* step) {
       return false;
     }
     if (step->inputs.size() > 1 && input.mode.update) {
-      diagnostics_.Error(step->path + "/from", absl::StrCat("a union of updating steps isn't implemented: rows of '",
-                                                            input.name, "' replace each other; use emit: on_close"));
+      diagnostics_.Error(step->path + "/from",
+                         absl::StrCat("a union of updating steps isn't implemented: rows of '", input.name,
+                                      "' replace each other: give each a sink of its own", OrOnClose(input.closes)));
       return false;
     }
     if (input.window_columns != step->window_columns) step->window_columns.reset();

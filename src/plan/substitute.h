@@ -17,8 +17,8 @@ using EnvLookup = std::function<std::optional<std::string>(const std::string& na
 // The environment of this process.
 EnvLookup ProcessEnvironment();
 
-// Replaces `${X}` and `${X:-default}` (unset or empty), and `$${` by a literal `${`. What is put in isn't looked at
-// again.
+// Replaces `${X}` and `${X:-default}` (unset or empty), and `$${` by a literal `${`. A default may hold
+// variables in turn, `${A:-${B:-c}}`. What a variable holds isn't looked at again.
 absl::StatusOr<std::string> Substitute(std::string_view text, const EnvLookup& env);
 
 }  // namespace tidemark

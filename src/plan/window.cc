@@ -16,7 +16,8 @@ bool OperatorCheck::WindowAlone() {
   const bool windowed = Present("window");
   if (!windowed && yaml_.has_emit() && yaml_.emit() != "on_update")
     Error("emit", "without a window nothing ever closes: use emit: on_update");
-  if (yaml_.aggregates().empty()) Error(Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
+  if (yaml_.aggregates().empty() && !diagnostics_.Lost(step_.path + "/aggregates"))
+    Error(Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
   if (!Present("group_by")) Error("", "'group_by' is missing; `group_by: []` is one group of everything");
   if (!windowed) return !Broken();
   const topology::Window& yaml = yaml_.window();
@@ -98,6 +99,7 @@ bool OperatorCheck::Window() {
   }
   if (!AddAggregates(&spec) || !NeedsAppend(windowed ? "window" : "group_by")) return false;
   step_.mode = {.update = spec.on_update, .key = {}};
+  step_.closes = spec.on_update && windowed ? step_.name : "";
   if (spec.on_update) {
     step_.mode.key.resize(group_by->size() + (windowed ? 2 : 0));
     std::iota(step_.mode.key.begin(), step_.mode.key.end(), size_t{0});

@@ -9,6 +9,7 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 #include <yaml-cpp/yaml.h>
@@ -55,6 +56,7 @@ class Reader {
   bool NewKey(const YAML::Node& key, std::map<std::string, Position>* seen);
 
   const EnvLookup& env_;
+  std::set<std::string> unset_;  // what was said of variables
   Diagnostics& diagnostics_;
 };
 
@@ -65,7 +67,13 @@ std::optional<std::string> Reader::Text(const YAML::Node& node, const std::strin
   }
   absl::StatusOr<std::string> text = Substitute(node.Scalar(), env_);
   if (text.ok()) return *std::move(text);
-  diagnostics_.Error(path, std::string(text.status().message()));
+  const std::string message(text.status().message());
+  if (!unset_.insert(message).second) {  // told at its first place
+    diagnostics_.SetBroken(path);
+  } else {
+    diagnostics_.Error(path, message);
+  }
+  diagnostics_.SetIncomplete();
   return std::nullopt;
 }
 
@@ -89,14 +97,14 @@ void Reader::ReadMessage(const YAML::Node& node, const std::string& path, bool k
     ReadField(node, path, type->FindFieldByName(short_form), out);
     return;
   }
-  if (!node.IsMap()) {
-    diagnostics_.Error(path, absl::StrCat("expected a mapping", short_form.empty() ? "" : " or a " + short_form,
-                                          ", found ", What(node)));
-    return;
-  }
   std::vector<std::string> names;
   for (int i = 0; i < type->field_count(); ++i) {
     if (!keyed || type->field(i)->name() != "name") names.push_back(type->field(i)->name());
+  }
+  if (!node.IsMap()) {
+    diagnostics_.Error(path, absl::StrCat("expected a mapping", short_form.empty() ? "" : " or a " + short_form,
+                                          ", found ", What(node), "; its fields: ", absl::StrJoin(names, ", ")));
+    return;
   }
   std::map<std::string, Position> seen;
   std::set<std::string> present;
@@ -109,7 +117,8 @@ void Reader::ReadMessage(const YAML::Node& node, const std::string& path, bool k
       // What was meant is not also missing, but what needs it can't be checked.
       if (const auto meant = Nearest(key, names)) {
         present.insert(*meant);
-        if (type->FindFieldByName(*meant)->options().GetExtension(topology::required)) diagnostics_.SetBroken(path);
+        const bool required = type->FindFieldByName(*meant)->options().GetExtension(topology::required);
+        diagnostics_.SetBroken(required && !path.empty() ? path : path.empty() ? *meant : path + "/" + *meant);
       }
       continue;
     }
@@ -158,7 +167,10 @@ void Reader::ReadEntries(const YAML::Node& node, const std::string& path, const 
     const char* expected = shape == topology::MAPPING           ? "a mapping"
                            : shape == topology::LIST_OR_MAPPING ? "a list or a mapping"
                                                                 : "a list";
-    diagnostics_.Error(path, absl::StrCat("expected ", expected, ", found ", What(node)));
+    const std::string instead = shape == topology::MAPPING ? "; write { NAME: ... }, a name for each"
+                                : node.IsScalar()          ? absl::StrCat("; write [", node.Scalar(), "]")
+                                                           : "";
+    diagnostics_.Error(path, absl::StrCat("expected ", expected, ", found ", What(node), instead));
     return;
   }
   for (const YAML::Node& item : node) {
@@ -247,6 +259,19 @@ void Reader::ReadScalar(const YAML::Node& node, const std::string& path, const F
   reflection->SetString(out, field, *text);
 }
 
+// The first line that is indented with a tab, which YAML doesn't take; "" where there is none.
+std::string TabHint(std::string_view text) {
+  int line = 1;
+  bool indent = true;
+  for (const char c : text) {
+    if (c == '\t' && indent)
+      return absl::StrCat("; line ", line, " is indented with a tab, and YAML takes blanks alone");
+    indent = c == '\n' || (indent && c == ' ');
+    if (c == '\n') ++line;
+  }
+  return "";
+}
+
 }  // namespace
 
 topology::Topology ReadTopology(std::string_view text, const EnvLookup& env, Diagnostics* diagnostics) {
@@ -262,7 +287,7 @@ topology::Topology ReadTopology(std::string_view text, const EnvLookup& env, Dia
       Reader(env, diagnostics).ReadMessage(documents[0], "", false, &out);
     }
   } catch (const YAML::Exception& e) {
-    diagnostics->ErrorAt(At(e.mark), absl::StrCat("not YAML: ", e.msg));
+    diagnostics->ErrorAt(At(e.mark), absl::StrCat("not YAML: ", e.msg, TabHint(text)));
   }
   return out;
 }

@@ -230,9 +230,17 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
       continue;
     }
     if (WasLeft(input)) continue;
-    const std::string in_log =
-        record == nullptr ? "no commit" : absl::StrCat("commit ", record->commit(), " of state ",
-                                                       absl::BytesToHexString(record->identity()).substr(0, 8));
+    if (record == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the consumer group ", runtime_.plan->name, " has read ", ToString(input), " up to offset ", committed.offset,
+          ", but the changelog ", ToString(changelog()), " of stage ", id().stage,
+          " has no commit. State lies under the names of sources and steps: if '", id().stage,
+          "' had another name before, put that back. If the changelog was deleted, or the "
+          "group was used by something else, give the topology a new name, or delete both the group and its internal "
+          "topics"));
+    }
+    const std::string in_log = absl::StrCat("commit ", record->commit(), " of state ",
+                                            absl::BytesToHexString(record->identity()).substr(0, 8));
     return absl::FailedPreconditionError(absl::StrCat(
         "the consumer group ", runtime_.plan->name, " stands at offset ", committed.offset, " of ", ToString(input),
         " with metadata '", committed.metadata, "', but the changelog ", ToString(changelog()), " ends with ", in_log,

@@ -248,7 +248,8 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan) {
   config["retention.ms"] = "-1";
   config["retention.bytes"] = "-1";
   config["message.timestamp.type"] = "LogAppendTime";
-  config["max.message.bytes"] = absl::StrCat(kMaxPackedRow + (1 << 20));
+  // The user's where stated, for brokers with a lower bound.
+  config.emplace("max.message.bytes", absl::StrCat(kMaxPackedRow + (1 << 20)));
   return config;
 }
 

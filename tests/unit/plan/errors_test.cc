@@ -33,7 +33,8 @@ TEST(ErrorsTest, AWrongTypeSaysWhatWasExpected) {
   EXPECT_EQ(StepError("dedup: { by: [guid], within: soon }"),
             "t.yaml:20:51: expected a duration such as 100ms, 5s, 10m, 1h or 1d, found 'soon'");
   EXPECT_EQ(StepError("dedup: { by: guid, within: 1h }"), "t.yaml:20:35: expected a list, found 'guid'; write [guid]");
-  EXPECT_EQ(StepError("dedup: yes"), "t.yaml:20:29: expected a mapping, found 'yes'");
+  EXPECT_THAT(StepError("dedup: yes"),
+              HasSubstr("t.yaml:20:29: expected a mapping, found 'yes'; its fields: by, within"));
   EXPECT_THAT(StepError("project: [guid]"), HasSubstr("expected a mapping, found a list"));
   EXPECT_THAT(StepError("project: { x: [guid] }"), HasSubstr("expected a string, found a list"));
   EXPECT_THAT(ErrorsOf("memory: lots\n" + Clicks("")), StartsWith("t.yaml:1:9: expected a size such as"));
@@ -212,7 +213,14 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
                            "window: { tumbling: 1m }, group_by: [guid], aggregates: { m: \"count(*)\" }",
                            "group_by: [guid], aggregates: { m: \"count(*)\" }"}) {
     EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, " + body + " }\n", "v")),
-                AllOf(HasSubstr("over an updating step isn't implemented"), HasSubstr("use emit: on_close")))
+                AllOf(HasSubstr("over an updating step isn't implemented"),
+                      HasSubstr("put it before the updating step"), ::testing::Not(HasSubstr("on_close"))))
+        << body << ": without a window nothing ever closes";
+    const std::string windowed =
+        "  w: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: "
+        "\"count(*)\" }, emit: on_update }\n  u: { from: w, filter: \"n > 1\" }\n";
+    EXPECT_THAT(ErrorsOf(Clicks(windowed + "  v: { from: u, " + body + " }\n", "v")),
+                HasSubstr("or emit: on_close in step w"))
         << body;
   }
   EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, repartition: { by: [n] } }\n", "",
@@ -231,7 +239,7 @@ TEST(ErrorsTest, RowsThatAreTakenBackCantBeJoinedWithATableThatChanges) {
     std::string yaml =
         Clicks("  u: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: \"count(*)\" }" +
                    emit + " }\n  j: { from: u, join: { table: users, on: [guid] } }\n",
-               "", "  s: { from: j, topic: s, key: [guid, window_start] }\n");
+               "", "  s: { from: j, topic: s, key: [guid, window_start, window_end], key_format: json }\n");
     const std::string file = "file: users.csv";
     return ErrorsOf(yaml.replace(yaml.find(file), file.size(), table));
   };
@@ -352,6 +360,48 @@ TEST(ErrorsTest, PropertiesThatExactlyOnceRestsOnAreRefused) {
               AllOf(StartsWith("t.yaml:1:41: "), HasSubstr("'isolation.level' is set by Tidemark")));
   EXPECT_EQ(ErrorsOf("kafka: { properties: { security.protocol: SASL_SSL } }\n" + Clicks("")), "");
   EXPECT_THAT(ErrorsOf("commit_interval: 1m\n" + Clicks("")), HasSubstr("expected 1ms to 5s"));
+}
+
+TEST(ErrorsTest, InternalTopicsTakeWhatTheirRecordsNeed) {
+  const auto limit = [](const std::string& value) {
+    return ErrorsOf("internal_topics: { config: { max.message.bytes: \"" + value + "\" } }\n" + Clicks(""));
+  };
+  EXPECT_EQ(limit("8388608"), "");
+  EXPECT_THAT(limit("1000000"), HasSubstr("1048576 or more"));
+  EXPECT_THAT(limit("8M"), HasSubstr("expected a number of bytes"));
+}
+
+TEST(ErrorsTest, SinksOfOneTopicWriteTheSame) {
+  const std::string steps =
+      "  a: { from: clicks, project: { guid: guid, url: url } }\n  b: { from: clicks, project: { url: url, guid: guid "
+      "} }\n"
+      "  c: { from: clicks, project: { guid: guid, url: price } }\n";
+  const auto two = [&](const std::string& second) {
+    return ErrorsOf(Clicks(steps, "c", "  x: { from: a, topic: both, key: [guid] }\n  y: { " + second + " }\n"));
+  };
+  EXPECT_EQ(two("from: b, topic: both, key: [guid]"), "") << "the order of columns doesn't matter";
+  EXPECT_THAT(
+      two("from: c, topic: both, key: [guid]"),
+      HasSubstr("sink y writes topic both with columns (guid int64, url double), sink x with columns (guid int64, "
+                "url string): give each a topic of its own"));
+  EXPECT_THAT(two("from: b, topic: both"), HasSubstr("with no key, sink x with key (guid) in key_format: text"));
+  EXPECT_THAT(two("from: b, topic: both, key: [guid], key_format: json"), HasSubstr("key_format: json, sink x"));
+  EXPECT_THAT(two("from: b, topic: both, key: [guid], mode: upsert"),
+              HasSubstr("mode: upsert, sink x with mode: append"));
+  EXPECT_THAT(
+      ErrorsOf(Clicks(steps + "  w: { from: clicks, window: { tumbling: 1m, late: { topic: both } }, group_by: [guid], "
+                              "aggregates: { n: \"count(*)\" } }\n",
+                      "w", "  x: { from: a, topic: both }\n  y: { from: b, topic: p }\n  z: { from: c, topic: q }\n")),
+      HasSubstr("late of step w writes topic both with columns"));
+}
+
+TEST(ErrorsTest, WhatDependsOnTheMomentIsRefusedByName) {
+  for (const char* call : {"now()", "random()", "gen_random_uuid()", "clock_timestamp()", "current_timestamp",
+                           "current_date", "current_user", "localtime"}) {
+    EXPECT_THAT(StepError(std::string("project: { x: \"") + call + "\" }"),
+                AllOf(HasSubstr("results depend on the input alone"), ::testing::Not(HasSubstr("did you mean"))))
+        << call;
+  }
 }
 
 }  // namespace

@@ -328,5 +328,19 @@ TEST(StagesTest, ThePlanDoesNotDependOnTheOrderOfTheFile) {
   }
 }
 
+// Two ways from each step to the next, forty times: 2^40 ways through all of it.
+TEST(StagesTest, ManyWaysThroughATopologyTakeNoTime) {
+  std::string steps;
+  std::string from = "[left, right]";
+  for (int i = 0; i < 40; ++i) {
+    absl::StrAppend(&steps, "  a", i, ": { from: ", from, ", filter: \"v > 1\" }\n");
+    absl::StrAppend(&steps, "  b", i, ": { from: ", from, ", filter: \"v < 1\" }\n");
+    from = absl::StrCat("[a", i, ", b", i, "]");
+  }
+  absl::StrAppend(&steps, "  n: { from: ", from, ", group_by: [k], aggregates: { n: \"count(*)\" } }\n");
+  const Plan plan = Planned(Two(steps, "  out: { from: n, topic: out, key: [k] }\n"));
+  EXPECT_EQ(plan.stages.size(), 2u);
+}
+
 }  // namespace
 }  // namespace tidemark

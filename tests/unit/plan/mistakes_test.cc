@@ -1,0 +1,134 @@
+// What beginners write, and what they are told: the place, what was expected, and how it is written; and one mistake is
+// one message.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/plan/plan_text.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The error for a step of this body, in line 20.
+std::string Step(const std::string& body) { return ErrorsOf(Clicks("  a: { from: clicks, " + body + " }\n", "a")); }
+
+std::string Filter(const std::string& condition) { return Step("filter: '" + condition + "'"); }
+
+// A whole topology, its source in line 2 and its sink in line 3.
+std::string Whole(const std::string& source, const std::string& sink = "{ from: s, topic: o }") {
+  return ErrorsOf("name: a\nsources: { s: " + source + " }\nsinks: { o: " + sink + " }\n");
+}
+
+constexpr char kSource[] = "{ topic: s, columns: { id: int64 } }";
+
+TEST(MistakesTest, OperatorsOfOtherLanguagesGetSqls) {
+  EXPECT_EQ(Filter("price == 1"), "t.yaml:20:37: operator == isn't supported; equal is written =");
+  EXPECT_THAT(Filter("price > 1 && guid > 1"), HasSubstr("and is written AND"));
+  EXPECT_THAT(Filter("(price > 1) && (guid > 1)"), HasSubstr("and is written AND"));
+  EXPECT_THAT(Filter("price > 1 || guid > 1"), HasSubstr("or is written OR"));
+  EXPECT_THAT(Filter("(price > 1) || (guid > 1)"), HasSubstr("or is written OR"));
+  EXPECT_THAT(Filter("!(price > 1)"), HasSubstr("not is written NOT"));
+  EXPECT_THAT(Filter("url ~ ''x''"), HasSubstr("text is matched with LIKE"));
+  EXPECT_THAT(Step("project: { x: guid + url }"), HasSubstr("doesn't apply to int64 and string; || joins texts"));
+  EXPECT_EQ(Filter("url = ''&&'' and"), "t.yaml:20:30: syntax error at end of expression") << "that && is a text";
+}
+
+TEST(MistakesTest, ExpressionsSayWhatIsMissing) {
+  EXPECT_EQ(Filter("url = \"shop\""),
+            "t.yaml:20:37: unknown column 'shop' (one of: guid, url, price, ms); text stands in "
+            "single quotes");
+  EXPECT_EQ(Filter("url = \"urll\""), "t.yaml:20:37: unknown column 'urll' (did you mean 'url'?)");
+  EXPECT_THAT(Filter("if(price > 1, 1, 2) = 1"), HasSubstr("write CASE WHEN condition THEN value ELSE other END"));
+  EXPECT_THAT(Filter("ifnull(price, 0) = 1"), HasSubstr("write coalesce(value, other)"));
+  EXPECT_THAT(Filter("price"), HasSubstr("expected a condition (bool), this is double"));
+  EXPECT_THAT(Filter(""), HasSubstr("the expression is empty"));
+  EXPECT_THAT(Filter("sum(price) > 1"), HasSubstr("sum is an aggregate: it stands alone in the aggregates of a step"));
+  EXPECT_THAT(Filter("url > 1"), HasSubstr("cast one of them"));
+}
+
+TEST(MistakesTest, AWindowOrGroupSaysHowItIsWritten) {
+  const std::string counted = ", group_by: [guid], aggregates: { n: \"count(*)\" }";
+  EXPECT_EQ(Step("window: 1m" + counted),
+            "t.yaml:20:30: expected a mapping, found '1m'; its fields: tumbling, hopping, every, grace, late");
+  EXPECT_THAT(Step("window: { size: 1m }" + counted), HasSubstr("a window is either tumbling: or hopping:, every:"));
+  EXPECT_THAT(Step("window: { tumbling: 60 }" + counted), HasSubstr("a duration such as 100ms, 5s, 10m, 1h or 1d"));
+  EXPECT_EQ(Step("emit: on_change" + counted), "t.yaml:20:28: unknown emit 'on_change' (one of: on_close, on_update)");
+  const std::string window = "window: { tumbling: 1m }, group_by: ";
+  EXPECT_EQ(Step(window + "guid, aggregates: { n: \"count(*)\" }"),
+            "t.yaml:20:58: expected a list, found 'guid'; write "
+            "[guid]");
+  EXPECT_EQ(Step(window + "[guid], aggregates: [\"count(*)\"]"),
+            "t.yaml:20:66: expected a mapping, found a list; write { NAME: ... }, a name for each");
+  EXPECT_EQ(Step(window + "[guid], aggregate: { n: \"count(*)\" }"),
+            "t.yaml:20:66: unknown field 'aggregate' (did you mean 'aggregates'?)");
+  EXPECT_THAT(Step(window + "[guid], aggregates: { n: count }"), HasSubstr("expected an aggregate; write count(*)"));
+  EXPECT_THAT(Step(window + "[guid], aggregates: { n: sum }"), HasSubstr("expected an aggregate; write sum(column)"));
+  EXPECT_THAT(Step(window + "[guid], aggregates: { n: \"count(distinct url)\" }"),
+              HasSubstr("put a dedup step in front"));
+  EXPECT_THAT(Step("group_by: [guid], aggregates: { guid: \"count(*)\" }"), HasSubstr("give one of them another name"));
+}
+
+TEST(MistakesTest, AStepSaysHowItIsWritten) {
+  EXPECT_THAT(Step("filter: \"price > 1\", project: { guid: guid }"), HasSubstr("make them steps of their own"));
+  EXPECT_EQ(Step("project: [guid, url]"),
+            "t.yaml:20:22: expected a mapping, found a list; write { NAME: ... }, a name for each");
+  EXPECT_THAT(Step("dedup: [guid]"), HasSubstr("expected a mapping, found a list; its fields: by, within"));
+  EXPECT_THAT(Step("dedup: { by: [guid], within: forever }"), HasSubstr("expected a duration such as"));
+  EXPECT_EQ(Step("join: { table: user, on: [guid] }"), "t.yaml:20:37: unknown table 'user' (did you mean 'users'?)");
+  EXPECT_THAT(Step("join: { table: users, on: guid }"), HasSubstr("found 'guid'; write [guid]"));
+  EXPECT_THAT(Step("join: { table: users, on: [url] }"), HasSubstr("isn't a key column of table users (one of: guid)"));
+  EXPECT_THAT(Step("top: { n: 3, by: [guid], order: [price] }"), HasSubstr("unknown field 'n' (did you mean 'k'?)"));
+  EXPECT_THAT(Step("top: { k: 3, by: [guid], order: [price DESC] }"), HasSubstr("when a group is complete"));
+  EXPECT_THAT(Step("map: { x: guid }"), HasSubstr("a step has an operator: filter, project, dedup"));
+  EXPECT_EQ(Step("project: { x: \"price::integer\" }"), "");
+}
+
+TEST(MistakesTest, ASourceSaysHowItIsWritten) {
+  EXPECT_THAT(Whole("{ topic: s, columns: { id: int } }"), HasSubstr("unknown type 'int'; write int32 or int64"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { t: datetime } }"), HasSubstr("unknown type 'datetime'; write timestamp"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { t: varchar(20) } }"),
+              HasSubstr("unknown type 'varchar(20)'; write string"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { t: decimal } }"), HasSubstr("write decimal(18,2)"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { t: object } }"), HasSubstr("unknown type 'object' (one of: bool, int32"));
+  EXPECT_EQ(Whole("{ topic: s, columns: [id] }"),
+            "t.yaml:2:27: expected a mapping, found a list; write { NAME: ... }, a name for each");
+  EXPECT_THAT(Whole("{ topic: s, columns: { id: int64 }, event_time: id }"),
+              HasSubstr("expected a mapping, found 'id'; its fields: column, "));
+  EXPECT_THAT(Whole("{ topic: s, columns: { id: int64 }, event_time: { column: id } }"),
+              HasSubstr("'id' is int64; numbers since 1970 are of type timestamp_s, timestamp_ms or timestamp_us"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { id: string }, event_time: { column: id } }"),
+              HasSubstr("'id' is string; RFC 3339 text is of type timestamp"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { id: int64 }, start: beginning }"),
+              HasSubstr("expected earliest, latest or"));
+  const std::string sinks = "sinks: { o: { from: s, topic: o } }\n";
+  EXPECT_EQ(ErrorsOf("name: a\nsources: [ { name: s, topic: s } ]\n" + sinks),
+            "t.yaml:2:1: expected a mapping, found a list; write { NAME: ... }, a name for each");
+  EXPECT_EQ(ErrorsOf(std::string("name: a\nsource: { s: ") + kSource + " }\n" + sinks),
+            "t.yaml:2:1: unknown field 'source' (did you mean 'sources'?)");
+}
+
+TEST(MistakesTest, ASinkSaysHowItIsWritten) {
+  EXPECT_THAT(Whole(kSource, "{ from: s, topic: s }"), HasSubstr("the topology would read its own output"));
+  EXPECT_EQ(Whole(kSource, "{ topic: o }"), "t.yaml:3:10: missing field 'from'");
+  EXPECT_THAT(Whole(kSource, "{ from: s, kafka: { topic: o } }"),
+              HasSubstr("a sink writes to one of: topic, postgres, parquet"));
+  EXPECT_EQ(Whole(kSource, "{ from: s, topic: o, key: id }"), "t.yaml:3:39: expected a list, found 'id'; write [id]");
+  EXPECT_THAT(Whole(kSource, "{ from: s, topic: o, create: true }"), HasSubstr("its fields: partitions"));
+  EXPECT_THAT(Whole(kSource, "{ from: s, postgres: { url: x, table: t, key: [id], mode: append } }"),
+              HasSubstr("unknown mode 'append' (one of: upsert, insert)"));
+}
+
+TEST(MistakesTest, TheFileSaysHowItIsWritten) {
+  EXPECT_THAT(ErrorsOf("name: a\nsources:\n\ts: { topic: s }\n"),
+              HasSubstr("not YAML: illegal map value; line 3 is indented with a tab, and YAML takes blanks alone"));
+  EXPECT_THAT(ErrorsOf("name: my app\n" + Clicks("").substr(10)), HasSubstr("topology name 'my app': letters, digits"));
+  EXPECT_THAT(ErrorsOf("kafka: localhost:9092\n" + Clicks("")),
+              HasSubstr("expected a mapping, found 'localhost:9092'; its fields: brokers, properties"));
+  EXPECT_THAT(ErrorsOf("kafka: { bootstrap.servers: x }\n" + Clicks("")), HasSubstr("(one of: brokers, properties)"));
+  EXPECT_THAT(ErrorsOf(Clicks("  clicks: { from: clicks, filter: \"price > 1\" }\n")),
+              HasSubstr("'clicks' is the name of a source already"));
+}
+
+}  // namespace
+}  // namespace tidemark
