@@ -72,12 +72,32 @@ absl::StatusOr<Batch> ReadColumns(std::string_view bytes, int64_t rows, const st
 }  // namespace
 
 RowsPacker::RowsPacker(std::shared_ptr<arrow::Schema> schema)
-    : schema_(std::move(schema)), schema_hash_(SchemaHash(*schema_)) {
+    : schema_(std::move(schema)),
+      schema_hash_(SchemaHash(*schema_)),
+      room_(kMaxPackedRow - kHeaderRoom - PackSchema(*schema_).ByteSizeLong()) {
   for (int c = 0; c < schema_->num_fields(); ++c) {
     columns_.emplace_back(*schema_->field(c)->type());
     cells_bytes_ += columns_.back().cell_bytes();
     if (columns_.back().holds_texts()) texts_.push_back(c);
   }
+}
+
+std::vector<std::pair<int64_t, size_t>> RowsPacker::TooLarge(const arrow::RecordBatch& batch) const {
+  std::vector<std::pair<int64_t, size_t>> large;
+  if (batch.num_rows() == 0) return large;
+  std::vector<const int32_t*> ends;
+  size_t all = cells_bytes_;
+  for (const int c : texts_) {
+    ends.push_back(batch.column_data(c)->GetValues<int32_t>(1));
+    all += static_cast<size_t>(ends.back()[batch.num_rows()] - ends.back()[0]);
+  }
+  if (all <= room_) return large;
+  for (int64_t row = 0; row < batch.num_rows(); ++row) {
+    size_t bytes = cells_bytes_;
+    for (const int32_t* const end : ends) bytes += static_cast<size_t>(end[row + 1] - end[row]);
+    if (bytes > room_) large.emplace_back(row, bytes);
+  }
+  return large;
 }
 
 // The first of `rows` that the record under way has room for whatever is in them; 0: too few to go on with it.
@@ -90,7 +110,7 @@ absl::StatusOr<size_t> RowsPacker::RowsThatFit(const arrow::RecordBatch& batch, 
     const auto* const ends = batch.column_data(c)->GetValues<int32_t>(1);
     for (size_t i = 0; i < most; ++i) text_bytes_[i] += static_cast<size_t>(ends[rows[i] + 1] - ends[rows[i]]);
   }
-  if (rows_ == 0 && text_bytes_[0] + cells_bytes_ > kMaxPackedRow - kHeaderRoom) {
+  if (rows_ == 0 && text_bytes_[0] + cells_bytes_ > room_) {
     return absl::InvalidArgumentError(absl::StrCat("a row of ", text_bytes_[0] + cells_bytes_,
                                                    " bytes is larger than an internal topic carries (", kMaxPackedRow,
                                                    ")"));

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -35,8 +36,10 @@ class RowsPacker {
 
   bool empty() const { return records_.empty() && rows_ == 0; }
 
-  // Appends these rows of a batch of the schema, in this order. InvalidArgument: a single row larger than
-  // kMaxPackedRow.
+  // Those rows of a batch of the schema that no internal topic carries, with their sizes; hardly ever any.
+  std::vector<std::pair<int64_t, size_t>> TooLarge(const arrow::RecordBatch& batch) const;
+
+  // Appends these rows of a batch of the schema, in this order. InvalidArgument: one of them is too large.
   absl::Status Append(const arrow::RecordBatch& batch, absl::Span<const int32_t> rows);
 
   // Appends to `out` the values of the records that carry all rows since the last call; without rows one that carries
@@ -54,6 +57,7 @@ class RowsPacker {
 
   std::shared_ptr<arrow::Schema> schema_;
   uint64_t schema_hash_;
+  size_t room_;  // for a row, beside the header with its schema
   std::vector<ColumnPacker> columns_;
   std::vector<int> texts_;          // the columns whose cells differ in size
   size_t cells_bytes_ = 0;          // of a row, at most, without the bytes of its texts

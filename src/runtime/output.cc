@@ -1,6 +1,9 @@
 #include "src/runtime/output.h"
 
 #include <algorithm>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
 #include "src/codec/key_encoder.h"
@@ -15,7 +18,7 @@ bool SameMark(Mark a, Mark b) { return a.watermark == b.watermark && a.idle == b
 }  // namespace
 
 EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int64_t commit_interval_us,
-                       Transaction* transaction)
+                       Transaction* transaction, Refuse refuse)
     : edge_(edge),
       schema_(BatchSchema(edge.schema, edge.hidden)),
       writer_stage_(WriterStage(writer.stage)),
@@ -24,6 +27,7 @@ EdgeOutput::EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int6
       // A task tells every target: with many of them less often, so that marks never outweigh rows.
       watermark_interval_us_(std::max<int64_t>(commit_interval_us, int64_t{5} * kMillisecond * partitions)),
       transaction_(transaction),
+      refuse_(std::move(refuse)),
       partitions_(partitions),
       packers_(static_cast<size_t>(partitions), RowsPacker(schema_)),
       told_(static_cast<size_t>(partitions)),
@@ -71,6 +75,23 @@ absl::StatusOr<Batch> EdgeOutput::Project(const Batch& rows) {
 
 absl::Status EdgeOutput::Write(const Batch& all) {
   TM_ASSIGN_OR_RETURN(const Batch rows, Project(all));
+  int64_t next = 0;
+  for (const auto& [row, bytes] : packers_.front().TooLarge(*rows)) {
+    if (refuse_ == nullptr) break;
+    if (row > next) TM_RETURN_IF_ERROR(Pack(rows->Slice(next, row - next)));
+    next = row + 1;
+    TM_RETURN_IF_ERROR(refuse_({.batch = rows,
+                                .row = row,
+                                .schema = &edge_.schema,
+                                .expression = "",
+                                .reason = absl::StrCat("a row of ", bytes, " bytes is larger than internal topic ",
+                                                       edge_.topic, " takes: ", kMaxPackedRow, " with its header")}));
+  }
+  if (next == 0) return Pack(rows);
+  return next < rows->num_rows() ? Pack(rows->Slice(next)) : absl::OkStatus();
+}
+
+absl::Status EdgeOutput::Pack(const Batch& rows) {
   rows_ += rows->num_rows();
   transaction_->AddPending(BatchBytes(*rows));
   if (edge_.key.empty() || partitions_ == 1) {

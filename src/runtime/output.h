@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "operators/operator.h"
 #include "src/base/batch.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/plan.h"
@@ -51,7 +53,11 @@ class EdgeOutput final : public Output {
     std::string_view stage;
     int32_t partition = 0, count = 1;
   };
-  EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int64_t commit_interval_us, Transaction* transaction);
+  // Takes rows that are too large for any internal topic; without it Write fails with them.
+  using Refuse = std::function<absl::Status(RowFailure)>;
+
+  EdgeOutput(const Edge& edge, int32_t partitions, Writer writer, int64_t commit_interval_us, Transaction* transaction,
+             Refuse refuse = nullptr);
 
   absl::Status Write(const Batch& rows) override;
   absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;
@@ -64,6 +70,7 @@ class EdgeOutput final : public Output {
 
  private:
   absl::StatusOr<Batch> Project(const Batch& rows);
+  absl::Status Pack(const Batch& rows);
   bool IntervalPassed(int64_t monotonic_us) const { return monotonic_us - last_marks_us_ >= watermark_interval_us_; }
 
   const Edge& edge_;
@@ -73,13 +80,14 @@ class EdgeOutput final : public Output {
   const int32_t task_partition_, task_count_;
   const int64_t watermark_interval_us_;
   Transaction* const transaction_;
+  const Refuse refuse_;
   const int32_t partitions_;
   std::vector<RowsPacker> packers_;  // by target partition
   std::vector<Mark> told_;           // by target partition: the mark it got last
   std::vector<uint64_t> sequences_;  // by target partition: of the record it got last
   const packed::PackedSchema packed_schema_;
-  bool named_ = false;               // every target has been told the schema
-  int64_t last_marks_us_ = 0;        // when all targets were told last
+  bool named_ = false;         // every target has been told the schema
+  int64_t last_marks_us_ = 0;  // when all targets were told last
   int64_t rows_ = 0;
   std::vector<uint64_t> hashes_;  // scratch
   std::vector<int32_t> targets_;  // scratch

@@ -141,9 +141,13 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
                                          spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));
     } else if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
       const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
-      state.output = std::make_unique<EdgeOutput>(edge, runtime_.partitions.at(edge.topic),
-                                                  EdgeOutput::Writer{id_.stage, partition_, task_count_},
-                                                  plan().commit_interval_us, transaction_);
+      state.output = std::make_unique<EdgeOutput>(
+          edge, runtime_.partitions.at(edge.topic), EdgeOutput::Writer{id_.stage, partition_, task_count_},
+          plan().commit_interval_us, transaction_, [this, &node, &state](RowFailure failure) {
+            --state.ledger.passed;
+            ++state.ledger.dead_lettered;
+            return dead_letters_.Row(node.step, Origin(), failure, plan().sources);
+          });
       if (record != nullptr) state.output->Restore(*record);
     } else if (node.kind == Node::Kind::kOperator) {
       TM_ASSIGN_OR_RETURN(state.op, MakeOperator(plan(), node));

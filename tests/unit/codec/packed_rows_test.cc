@@ -176,6 +176,13 @@ TEST(PackedRows, ARowThatNoTopicCarriesIsRefused) {
   const Batch rows = MakeRows(1, [](int64_t) { return kMaxPackedRow; });
   RowsPacker packer(rows->schema());
   EXPECT_EQ(packer.Append(*rows, AllRows(rows)).code(), absl::StatusCode::kInvalidArgument);
+  const Batch more = MakeRows(5, [](int64_t i) { return i % 2 == 0 ? kMaxPackedRow : size_t{10}; });
+  const auto large = packer.TooLarge(*more->Slice(2, 3));
+  ASSERT_EQ(large.size(), 2u);
+  EXPECT_EQ(large[0].first, 0);
+  EXPECT_EQ(large[1].first, 2);
+  EXPECT_GT(large[1].second, kMaxPackedRow);
+  EXPECT_TRUE(packer.TooLarge(*more->Slice(1, 1)).empty());
 }
 
 TEST(PackedRows, AWatermarkAloneIsOneRecord) {

@@ -16,6 +16,8 @@ namespace {
 
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr int64_t kInterval = 100 * kMillisecond;
 constexpr int64_t kStart = 1'000 * kSecond;
@@ -69,6 +71,24 @@ TEST_F(EdgeOutputTest, RowsWaitForTheCommitAndAreCountedAsPending) {
   std::vector<std::pair<std::string, int64_t>> many(100'000, {"place", 1});
   ASSERT_TRUE(output.Write(PlaceRows(many)).ok());
   EXPECT_TRUE(transaction_.Full()) << "waiting rows are bounded like produced ones";
+}
+
+TEST_F(EdgeOutputTest, ARowThatNoInternalTopicTakesGoesElsewhereAndTheOthersStand) {
+  std::vector<std::string> refused;
+  EdgeOutput output(edge_, kTargets, {"main", 5, 8}, kInterval, &transaction_, [&](RowFailure failure) {
+    refused.push_back(absl::StrCat(failure.row, " ", failure.reason));
+    return absl::OkStatus();
+  });
+  const std::string large(kMaxPackedRow, 'x');
+  ASSERT_TRUE(output.Write(PlaceRows({{large, 0}, {"a", 1}, {"b", 2}, {large, 3}, {"c", 4}, {large, 5}})).ok());
+  EXPECT_THAT(refused, ElementsAre(StartsWith("0 a row of 16777"), StartsWith("3 "), StartsWith("5 ")));
+  EXPECT_THAT(refused[0], HasSubstr("larger than internal topic app.x.repartition takes: 16777216"));
+  EXPECT_EQ(output.rows_written(), 3);
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  std::set<std::string> kept;
+  for (const auto& [target, rows] : Rows()) kept.insert(rows.begin(), rows.end());
+  EXPECT_THAT(kept, ElementsAre("a 1", "b 2", "c 4"));
+  EXPECT_EQ(Make().Write(PlaceRows({{large, 0}})).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(EdgeOutputTest, ARowsTargetDependsOnItsKeyAloneAndOrderIsKept) {
