@@ -170,16 +170,24 @@ class StartCheck {
     const auto topic = topics_.find(edge.topic);
     if (topic == topics_.end()) return absl::OkStatus();
     const std::shared_ptr<arrow::Schema> now = BatchSchema(edge.schema, edge.hidden);
-    std::map<uint64_t, std::string> unreadable;  // why, by the hash of the schema
+    std::map<uint64_t, std::string> known = {{SchemaHash(*now), ""}};  // why not to be read, by the schema's hash
+    const auto learn = [&](const packed::PackedSchema& schema) {
+      const auto before = UnpackSchema(schema);
+      const absl::Status fits = before.ok() ? SchemaChange::Make(**before, now).status() : before.status();
+      // Columns that may be null no more leave the hash as it was.
+      std::string& why = known[before.ok() ? SchemaHash(**before) : 0];
+      if (why.empty()) why = std::string(fits.message());
+    };
+    // Earlier versions didn't name the schemas of what they wrote.
+    bool unnamed = false;
     for (const auto& [partition, record] : newest_) {
+      unnamed |= !record.has_standing();
       for (const packed::Standing::Edge& saved : record.standing().outputs()) {
-        if (saved.topic() != edge.topic || saved.schemas().empty()) continue;
-        const auto before = UnpackSchema(saved.schemas(0));
-        const absl::Status fits = before.ok() ? SchemaChange::Make(**before, now).status() : before.status();
-        if (!fits.ok()) unreadable[before.ok() ? SchemaHash(**before) : 0] = std::string(fits.message());
+        if (saved.topic() == edge.topic && !saved.schemas().empty()) learn(saved.schemas(0));
       }
     }
-    if (unreadable.empty()) return absl::OkStatus();
+    const auto reads = [](const auto& schema) { return schema.second.empty(); };
+    if (!unnamed && std::all_of(known.begin(), known.end(), reads)) return absl::OkStatus();
     const std::string group = edge.to_sink < 0
                                   ? plan_.name
                                   : absl::StrCat(plan_.name, ".", plan_.sinks[static_cast<size_t>(edge.to_sink)].name);
@@ -187,11 +195,16 @@ class StartCheck {
     std::string found;
     TM_RETURN_IF_ERROR(ReadRanges(kafka_, unread, [&](const TopicPartition& partition, const RecordView& record) {
       const absl::StatusOr<PackedRecord> packed = OpenRecord(record.value.value_or(""));
+      if (packed.ok() && packed->header.has_schema()) learn(packed->header.schema());
       if (!packed.ok() || packed->header.rows() == 0) return true;
-      const auto why = unreadable.find(packed->header.schema_hash());
-      if (why == unreadable.end()) return true;
-      if (found.empty())
-        found = absl::StrCat(ToString(partition), " from offset ", record.offset, " on: ", why->second);
+      const auto schema = known.find(packed->header.schema_hash());
+      if (schema == known.end() ? !unnamed : reads(*schema)) return true;
+      if (found.empty()) {
+        found = absl::StrCat(ToString(partition), " from offset ", record.offset, " on: ",
+                             schema != known.end() ? schema->second
+                                                   : "their columns are others than now, and an earlier version of "
+                                                     "Tidemark, which wrote them, didn't say which");
+      }
       return false;
     }));
     if (found.empty()) return absl::OkStatus();

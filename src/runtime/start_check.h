@@ -3,9 +3,9 @@
 // tasks:
 //
 //   - the newest commit record of every changelog partition of the application: a step with state whose identity
-//   differs
-//     (step_identity.h), or that is gone, be it with its whole stage;
-//   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h).
+//     differs (step_identity.h), or that is gone, be it with its whole stage;
+//   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
+//     whose schema is another and was never named, which an earlier version didn't do.
 //
 // Nothing has been created, joined or committed then, so the former version of the topology can go on at any time. A
 // task checks its state again when it is opened: this is no lock.

@@ -308,6 +308,7 @@ TEST_F(CommitTest, ATaskOpenedAgainGoesOnFromItsLastCommit) {
 
 TEST_F(CommitTest, ATaskWithoutWorkOwesNoCommitButControlRecordsMoveItsPosition) {
   const auto task = Open(0);
+  ASSERT_TRUE(task->Advance().ok());
   ASSERT_TRUE(Commit({task.get()}).ok());
   ASSERT_TRUE(task->Advance().ok());
   EXPECT_FALSE(task->Dirty());

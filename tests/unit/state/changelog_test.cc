@@ -217,7 +217,7 @@ TEST_F(RestoreTest, ALogThatLostRecordsItNeedsIsRefused) {
 TEST_F(RestoreTest, ALogThatLostRecordsItNeedsIsRefusedByAnInterruptedRestoreToo) {
   StateWorld world(NewMemoryDisk(), "/large", {.application = "town", .memory_bytes = 16 << 20});
   ASSERT_TRUE(world.Open().ok());
-  for (int key = 0; key < 20; ++key) {
+  for (int key = 0; key < 24; ++key) {
     world.Put("dedup", absl::StrCat("key", key), std::string(kMaxValueBytes, 'x'));
     ASSERT_TRUE(world.Commit().ok());
   }
@@ -225,7 +225,9 @@ TEST_F(RestoreTest, ALogThatLostRecordsItNeedsIsRefusedByAnInterruptedRestoreToo
   world.log()->ForEach([&](Offset offset, const std::string& value) { left.emplace_back(offset, value); });
   left.erase(left.begin());
   ASSERT_TRUE(world.state()->Clear().ok());
-  for (size_t read = 0; read < 15; ++read) ASSERT_TRUE(world.state()->Replay(left[read].first, left[read].second).ok());
+  for (size_t read = 0; read + 3 < left.size(); ++read) {
+    ASSERT_TRUE(world.state()->Replay(left[read].first, left[read].second).ok());
+  }
   ASSERT_TRUE(world.Reopen().ok());
   ASSERT_NE(world.state()->committed(), nullptr) << "what was written is kept";
   for (const auto& [offset, value] : left) ASSERT_TRUE(world.state()->Replay(offset, value).ok());
