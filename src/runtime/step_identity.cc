@@ -2,9 +2,13 @@
 
 #include <algorithm>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <xxhash.h>
 
+#include "src/plan/units.h"
 #include "src/runtime/step_origins.h"
 
 namespace tidemark {
@@ -110,9 +114,20 @@ constexpr char kRemedy[] =
     ". State can't be turned into other state: put the step back as it was, or give the topology a new name, which "
     "starts with empty state";
 
+// As the topology writes it: a window's lengths stand in commits as "60000000us".
+std::string Readable(const std::string& fingerprint) {
+  std::vector<std::string> words = absl::StrSplit(fingerprint, ' ');
+  for (const size_t i : {1, 3}) {
+    int64_t us = 0;
+    if (words[0] != "window" || i >= words.size() || !words[i].ends_with("us")) continue;
+    if (absl::SimpleAtoi(words[i].substr(0, words[i].size() - 2), &us)) words[i] = FormatDuration(us);
+  }
+  return absl::StrJoin(words, " ");
+}
+
 // What a step is, for people; origins as far as `other` hasn't got them.
 std::string Describe(const packed::StepIdentity& identity, const packed::StepIdentity& other) {
-  std::string text = identity.fingerprint();
+  std::string text = Readable(identity.fingerprint());
   if (!identity.columns().empty()) absl::StrAppend(&text, " of ", identity.columns());
   if (!identity.rows().empty() && identity.rows() != other.rows()) absl::StrAppend(&text, ", ", identity.rows());
   if (identity.meeting() != other.meeting()) absl::StrAppend(&text, ", rows ", identity.meeting());
@@ -154,10 +169,11 @@ absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::Comm
     if (same != now.end()) {
       absl::StrAppend(&what, Describe(saved, *same), "', the topology now says '", Describe(*same, saved), "'");
     } else if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
-      absl::StrAppend(&what, saved.fingerprint(), "' in stage ", plan.stages[static_cast<size_t>(stage)].name,
+      absl::StrAppend(&what, Readable(saved.fingerprint()), "' in stage ", plan.stages[static_cast<size_t>(stage)].name,
                       ", the topology now keeps it in stage ", elsewhere, ", where its rows are partitioned otherwise");
     } else {
-      absl::StrAppend(&what, saved.fingerprint(), "', the topology now has no such step (was it renamed or removed?)");
+      absl::StrAppend(&what, Readable(saved.fingerprint()),
+                      "', the topology now has no such step (was it renamed or removed?)");
     }
     return absl::FailedPreconditionError(what + kRemedy);
   }

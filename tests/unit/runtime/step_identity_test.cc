@@ -121,7 +121,7 @@ TEST(StepIdentity, OtherKeysUnderTheSameNameAreRefusedWithARemedy) {
 TEST(StepIdentity, AnotherOperatorOrTypeUnderTheSameNameIsRefused) {
   const packed::CommitRecord record = RecordOf(PlanOf({Dedup({0})}));
   Node window = OperatorNode("once", Window(WindowSpec::Phase::kSingle));
-  EXPECT_FALSE(Check(PlanOf({window}), record).ok());
+  EXPECT_THAT(Message(Check(PlanOf({window}), record)), HasSubstr("now says 'window 1m every 1m by [place"));
   Node retyped = Dedup({0});
   retyped.input = Schema({{"place", {Kind::kInt64}, false}});
   EXPECT_FALSE(Check(PlanOf({retyped}), record).ok());
