@@ -30,6 +30,7 @@
 #include "src/cli/init.h"
 #include "src/cli/logging.h"
 #include "src/cli/validate.h"
+#include "src/kafka/rdkafka_client.h"
 #include "src/plan/planner.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/version.h"
@@ -148,6 +149,7 @@ absl::Status Run() {
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan);
   if (!FLAGS_online) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));

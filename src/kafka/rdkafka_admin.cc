@@ -17,7 +17,7 @@ constexpr int kConnectTimeoutMs = 10'000;
 constexpr int kRequestTimeoutMs = 10'000;
 constexpr int kCreateTimeoutMs = 30'000;
 constexpr int kMembersTimeoutMs = 2'000;  // asked every few seconds, and a stop waits for it
-constexpr int kListTimeoutMs = 5'000;
+constexpr int kListTimeoutMs = 3'000;
 // How an id is written that a broker older than 2.8 doesn't have.
 constexpr std::string_view kNoId = "AAAAAAAAAAAAAAAAAAAAAA";
 

@@ -275,7 +275,8 @@ void RdConsumer::TakeMessageError(const rd_kafka_message_t& m, PollResult* resul
       break;
   }
   if (part != parts_.end()) {
-    if (!part->second.paused) OnPartitionError(source, &part->second, m.err, text);
+    // The first one is the cause: behind a batch that it couldn't read librdkafka may take anything for the next one.
+    if (part->second.taken()) OnPartitionError(source, &part->second, m.err, text);
     return;
   }
   const bool unknown = m.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||

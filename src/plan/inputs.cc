@@ -268,6 +268,7 @@ void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, 
     source.topic = yaml.topic();
     if (diagnostics->Present(path + "/topic")) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
+    source.skip_lost = yaml.on_data_loss() == "skip";
     source.columns = CheckColumns(yaml.columns(), path + "/columns", false, diagnostics);
     source.key_format = CheckKeyFormat(yaml.key_format(), source.columns, path, diagnostics);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);

@@ -77,6 +77,7 @@ struct SourcePlan {
   std::vector<SourceColumn> columns;
   EventTimeSpec event_time;
   std::vector<size_t> partitioned_by;   // positions among the columns; empty: no promise
+  bool skip_lost = false;               // on_data_loss: skip: go on where records are gone that were never read
   bool verify_partitioning = false;     // the columns are the record key, so murmur2 can be checked
   HiddenSet hidden;
 

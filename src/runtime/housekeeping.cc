@@ -26,6 +26,11 @@ absl::Status Housekeeping::Step() {
   // First, as a trim that is late may cut off a new owner of the partition, who restores from it.
   Trim(now);
   if (const auto in_use = StoresInUse(now)) runtime_.state->CloseAllBut(*in_use);
+  for (const ThreadStatus& thread : now.threads) {
+    if (!TopicsMadeAgain(runtime_.kafka->admin(), thread.topic_ids)) continue;
+    ++runtime_.control->topics_changed;
+    break;
+  }
   FindEnds(now);
   next_us_ = runtime_.clock->MonotonicUs() + kEveryUs;
   return absl::OkStatus();

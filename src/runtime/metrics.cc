@@ -220,6 +220,18 @@ void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out)
   out->push_back(unowned.Take());
 }
 
+void RenderLosses(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family lost(status, "tidemark_source_records_lost_total", kCounter,
+              "Offsets that `on_data_loss: skip` went past: gone before they were read");
+  Family skips(status, "tidemark_source_skips_total", kCounter,
+               "How often a task went on elsewhere because of `on_data_loss: skip`");
+  for (const auto& [source, loss] : status.losses) {
+    lost.Add({{"source", source}}, loss.records);
+    skips.Add({{"source", source}}, loss.skips);
+  }
+  for (Family* family : {&lost, &skips}) out->push_back(family->Take());
+}
+
 void Find(Health* health, bool ok, std::string finding) {
   health->ok = health->ok && ok;
   absl::StrAppend(&health->text, finding, "\n");
@@ -245,6 +257,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderSinks(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
+  RenderLosses(status, &families);
   return static_cast<const prometheus::Serializer&>(prometheus::TextSerializer()).Serialize(families);
 }
 
@@ -267,6 +280,7 @@ Health CheckReadiness(const WorkerStatus& status) {
   for (size_t i = 0; i < status.threads.size(); ++i) {
     const ThreadStatus& thread = status.threads[i];
     const std::string name = "stream thread " + ThreadName(i);
+    if (!thread.trouble.empty()) Find(&health, false, name + ": " + thread.trouble);
     if (thread.state == ThreadStatus::State::kUnassigned) {
       Find(&health, false, name + ": waits for its assignment");
     } else if (thread.state == ThreadStatus::State::kOpening) {

@@ -283,7 +283,7 @@ void SinkThread::Publish() {
   status_.refused = feed_sink_->rows_refused();
   status_.last_success_us = last_success_us_;
   status_.last_step_us = runtime_.clock->MonotonicUs();
-  status_.last_error = last_error_;
+  status_.last_error = last_error_.empty() && consumer_ != nullptr ? consumer_->Trouble() : last_error_;
   status_.failing_since_us = failing_since_us_;
   status_.positions.clear();
   for (const auto& [partition, position] : positions_) status_.positions[{edge_.topic, partition}] = position.next;

@@ -73,6 +73,10 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
     if (const absl::Status joined = Rejoin(); !joined.ok()) return Fail(joined);
   }
   absl::Status status = GatherWhileDeciding();
+  if (status.ok() && state_ == State::kRunning &&
+      runtime_.control->topics_changed.load(std::memory_order_relaxed) != tasks_.topics_changed()) {
+    status = absl::AbortedError("a topic was made again");
+  }
   if (status.ok()) {
     absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
     if (polled.ok()) {
@@ -81,6 +85,9 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
       LOG_EVERY_N(WARNING, 100) << transactional_id_ << ": " << polled.status().message();
       Publish(false);
       return absl::OkStatus();
+    } else if (absl::IsOutOfRange(polled.status())) {
+      // What has happened to the log, and whether it may be gone on from, is found out where tasks are opened.
+      status = absl::AbortedError(polled.status().message());
     } else {
       return Fail(polled.status());  // a consumer can't be gone on with after such an error, whatever it says
     }
@@ -282,6 +289,7 @@ absl::Status StreamThread::Stop(bool leave_group) {
 
 void StreamThread::Publish(bool with_tasks) {
   ThreadStatus next;
+  if (consumer_ != nullptr) next.trouble = consumer_->Trouble();
   if (with_tasks) {
     unpublished_ = false;
     published_us_ = runtime_.clock->MonotonicUs();
@@ -302,7 +310,9 @@ void StreamThread::Publish(bool with_tasks) {
   const absl::MutexLock lock(&mutex_);
   status_.state = state_;
   status_.last_step_us = runtime_.clock->MonotonicUs();
+  status_.trouble = std::move(next.trouble);
   if (!with_tasks) return;
+  status_.topic_ids = tasks_.topic_ids();
   status_.tasks = std::move(next.tasks);
   status_.opening = std::move(next.opening);
   status_.restore_position = next.restore_position;

@@ -106,7 +106,9 @@ absl::Status Task::Open() {
     identity_ = record->identity();
     for (const auto& input : inputs_) {
       for (const packed::InputOffset& saved : record->inputs()) {
-        if (saved.topic() == input->partition.topic) input->position = saved.offset();
+        if (saved.topic() != input->partition.topic) continue;
+        input->position = saved.offset();
+        input->topic_id = saved.topic_id();
       }
       for (const packed::InputTime& saved : record->times()) {
         if (saved.topic() != input->partition.topic) continue;
@@ -179,11 +181,25 @@ Offset Task::position(const std::string& topic) const {
   return -1;
 }
 
-void Task::SetStart(const std::string& topic, Offset offset) {
+std::string Task::topic_id(const std::string& topic) const {
+  for (const auto& input : inputs_) {
+    if (input->partition.topic == topic) return input->topic_id;
+  }
+  return "";
+}
+
+void Task::SetStart(const std::string& topic, Offset offset, const std::string& topic_id) {
   for (const auto& input : inputs_) {
     if (input->partition.topic != topic) continue;
     input->position = offset;
+    input->topic_id = topic_id;
     dirty_ = start_is_new_ = true;
+  }
+}
+
+void Task::SetTopicId(const std::string& topic, const std::string& topic_id) {
+  for (const auto& input : inputs_) {
+    if (input->partition.topic == topic && !topic_id.empty()) input->topic_id = topic_id;
   }
 }
 

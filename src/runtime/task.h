@@ -64,7 +64,12 @@ class Task {
   std::vector<TopicPartition> inputs() const;
   // Position of the next record; -1 where there is neither record nor start yet.
   Offset position(const std::string& topic) const;
-  void SetStart(const std::string& topic, Offset offset);
+  // The id that the topic had at the last commit; empty: not known.
+  std::string topic_id(const std::string& topic) const;
+  // The position is in the topic of this id; both are committed with the next commit.
+  void SetStart(const std::string& topic, Offset offset, const std::string& topic_id);
+  // The id that the topic has, where the position is as it was.
+  void SetTopicId(const std::string& topic, const std::string& topic_id);
   // The last commit said that output was waiting: the next one is owed, if only to say that none is.
   void OweCommit() { dirty_ = true; }
   // No commit has the start of every input: there is none yet, or the stage has got another input since the last one.

@@ -80,6 +80,7 @@ packed::CommitRecord Task::MakeRecord() const {
     packed::InputOffset* offset = record.add_inputs();
     offset->set_topic(input->partition.topic);
     offset->set_offset(input->position);
+    offset->set_topic_id(input->topic_id);
     packed::InputTime* time = record.add_times();
     time->set_topic(input->partition.topic);
     if (input->source != nullptr) input->source_time->Save(time);

@@ -12,7 +12,8 @@
 
 namespace tidemark {
 TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
-                       const std::map<TopicPartition, CommittedOffset>& committed, Transaction* transaction)
+                       const std::map<TopicPartition, CommittedOffset>& committed, const InputLogs& logs,
+                       Transaction* transaction)
     : runtime_(runtime),
       stage_(stage),
       partition_(partition),
@@ -23,6 +24,13 @@ TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
           const TopicPartition input{topic, partition};
           const auto it = committed.find(input);
           mine[input] = it == committed.end() ? CommittedOffset{} : it->second;
+        }
+        return mine;
+      }()),
+      logs_([&] {
+        InputLogs mine;
+        for (const auto& [input, unused] : committed_) {
+          if (const auto it = logs.find(input); it != logs.end()) mine.insert(*it);
         }
         return mine;
       }()),
@@ -202,22 +210,49 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
   }
   for (const Node& node : runtime_.plan->stages[static_cast<size_t>(stage_)].nodes) {
     if (node.kind == Node::Kind::kSource) {
-      const SourcePlan& source = runtime_.plan->sources[static_cast<size_t>(node.source)];
-      if (task->position(source.topic) >= 0) continue;
-      if (const auto found = left.find(source.topic); found != left.end()) {
-        task->SetStart(source.topic, found->second);
-        continue;
-      }
-      TM_ASSIGN_OR_RETURN(const Offset start, ResolveStart(source));
-      task->SetStart(source.topic, start);
+      TM_RETURN_IF_ERROR(PlaceSource(runtime_.plan->sources[static_cast<size_t>(node.source)], left, task.get()));
     } else if (node.kind == Node::Kind::kInternal) {
-      const std::string& topic = runtime_.plan->edges[static_cast<size_t>(node.edge)].topic;
-      if (task->position(topic) >= 0) continue;
-      TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart({topic, partition_}));
-      task->SetStart(topic, start);
+      TM_RETURN_IF_ERROR(PlaceInternal(runtime_.plan->edges[static_cast<size_t>(node.edge)].topic, task.get()));
     }
   }
   return task;
+}
+
+absl::Status TaskOpener::PlaceSource(const SourcePlan& source, const std::map<std::string, Offset>& left,
+                                     Task* task) const {
+  const InputLog& log = logs_.at({source.topic, partition_});
+  if (task->position(source.topic) < 0) {
+    const auto found = left.find(source.topic);
+    if (found == left.end()) {
+      TM_ASSIGN_OR_RETURN(const Offset start, ResolveStart(source));
+      task->SetStart(source.topic, start, log.topic_id);
+      return absl::OkStatus();
+    }
+    task->SetStart(source.topic, found->second, "");  // the group keeps no ids
+  }
+  const Offset position = task->position(source.topic);
+  TM_ASSIGN_OR_RETURN(const ContinueAt next,
+                      ContinueSource(source, partition_, position, task->topic_id(source.topic), log));
+  task->SetTopicId(source.topic, log.topic_id);
+  if (next.what.empty()) return absl::OkStatus();
+  LOG(WARNING) << "source " << source.name << ": " << next.what << "; goes on at " << next.position
+               << " as on_data_loss says";
+  task->SetStart(source.topic, next.position, log.topic_id);
+  if (runtime_.losses != nullptr) runtime_.losses->Add(source.name, partition_, position, next.lost);
+  return absl::OkStatus();
+}
+
+absl::Status TaskOpener::PlaceInternal(const std::string& topic, Task* task) const {
+  const InputLog& log = logs_.at({topic, partition_});
+  const Offset position = task->position(topic);
+  if (position < 0) {
+    TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart({topic, partition_}));
+    task->SetStart(topic, start, log.topic_id);
+    return absl::OkStatus();
+  }
+  TM_RETURN_IF_ERROR(CheckInternalLog({topic, partition_}, position, task->topic_id(topic), log));
+  task->SetTopicId(topic, log.topic_id);
+  return absl::OkStatus();
 }
 
 absl::Status TaskOpener::CheckAgainstGroup() const {

@@ -12,7 +12,8 @@
 //     one in the log and in the offset metadata; else it is cleared and restored;
 //   - a store that is damaged is deleted and restored, once;
 //   - commit record and offset metadata must name the same commit, else the task stops with an error. Only a source
-//     that the topology was without at the record's commit may stand at an earlier one, and goes on from there.
+//     that the topology was without at the record's commit may stand at an earlier one, and goes on from there;
+//   - the positions must lie in the logs that the inputs have now (input_log.h).
 //
 // Works in steps, so that the thread keeps polling its consumer while gigabytes are restored. Used by one thread.
 #pragma once
@@ -23,6 +24,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "src/runtime/input_log.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/task.h"
 #include "src/runtime/transaction.h"
@@ -31,9 +33,10 @@ namespace tidemark {
 
 class TaskOpener {
  public:
-  // `committed` holds the group's positions of the task's inputs (at least).
+  // `committed` holds the group's positions of the task's inputs (at least), `logs` what their logs are like.
   TaskOpener(const Runtime& runtime, int stage, int32_t partition,
-             const std::map<TopicPartition, CommittedOffset>& committed, Transaction* transaction);
+             const std::map<TopicPartition, CommittedOffset>& committed, const InputLogs& logs,
+             Transaction* transaction);
 
   // Does some work; the task where it is open, null where there is more to do. Unavailable: call again later.
   absl::StatusOr<std::unique_ptr<Task>> Step();
@@ -59,6 +62,9 @@ class TaskOpener {
   bool WasLeft(const TopicPartition& input) const;
   absl::Status CheckLogReachesStore() const;
   absl::Status CheckAgainstGroup() const;
+  // `left` holds the group's positions of sources that come back.
+  absl::Status PlaceSource(const SourcePlan& source, const std::map<std::string, Offset>& left, Task* task) const;
+  absl::Status PlaceInternal(const std::string& topic, Task* task) const;
   absl::StatusOr<Offset> ResolveStart(const SourcePlan& source) const;
   TopicPartition changelog() const;
 
@@ -66,6 +72,7 @@ class TaskOpener {
   const int stage_;
   const int32_t partition_;
   const std::map<TopicPartition, CommittedOffset> committed_;
+  const std::map<TopicPartition, InputLog> logs_;
   Transaction* const transaction_;
 
   enum class Phase { kBegin, kReplay, kFinish } phase_ = Phase::kBegin;

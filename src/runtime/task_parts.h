@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Task::Input {
   int node = -1;
   TopicPartition partition;
   Offset position = -1;
+  std::string topic_id;  // of the topic that the position belongs to; empty: not known
   bool at_end = false;
   // One of the two:
   const SourcePlan* source = nullptr;

@@ -27,12 +27,17 @@ absl::Status TaskSet::Begin(const std::vector<TopicPartition>& assigned, Consume
     }
   }
   std::map<TopicPartition, CommittedOffset> committed;
+  InputLogs logs;
+  topics_changed_ = runtime_.control->topics_changed.load(std::memory_order_relaxed);
   if (!inputs.empty()) {
     TM_ASSIGN_OR_RETURN(committed, consumer->Committed(inputs));
+    TM_ASSIGN_OR_RETURN(logs, AskInputLogs(runtime_.kafka->admin(), inputs));
   }
+  topic_ids_.clear();
+  for (const auto& [input, log] : logs) topic_ids_[input.topic] = log.topic_id;
   openers_.emplace();
   for (const auto& [stage, partition] : wanted) {
-    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, transaction));
+    openers_->push_back(std::make_unique<TaskOpener>(runtime_, stage, partition, committed, logs, transaction));
     if (distrust_disks_) openers_->back()->DistrustDisk();
     const auto kept = kept_.find(openers_->back()->id());
     if (kept != kept_.end()) openers_->back()->Use(std::move(kept->second));

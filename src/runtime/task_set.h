@@ -52,6 +52,10 @@ class TaskSet {
   // The inputs of all tasks that are sources' partitions.
   const std::vector<TopicPartition>& sources() const { return sources_; }
 
+  // The ids that the inputs' topics had at Begin, and what RunControl::topics_changed was then.
+  const std::map<std::string, std::string>& topic_ids() const { return topic_ids_; }
+  int64_t topics_changed() const { return topics_changed_; }
+
   // Of those still to be opened: which, and their restores' positions and targets, summed.
   std::vector<TaskId> Opening() const;
   std::pair<Offset, Offset> RestoreProgress() const;
@@ -62,6 +66,8 @@ class TaskSet {
   std::vector<std::unique_ptr<Task>> tasks_;                         // open
   std::map<TopicPartition, Task*> reading_;
   std::vector<TopicPartition> sources_;
+  std::map<std::string, std::string> topic_ids_;
+  int64_t topics_changed_ = 0;
   bool distrust_disks_ = false;
   std::map<TaskId, std::unique_ptr<TaskState>> kept_;
 };

@@ -152,6 +152,8 @@ class Worker {
     state.flush_bytes = std::min(state.flush_bytes, plan_.memory_bytes / 64);
     operator_memory_.emplace(plan_.memory_bytes / 8 * 3);
     runtime_.operator_memory = &*operator_memory_;
+    runtime_.losses = &losses_;
+    for (const SourcePlan& source : plan_.sources) losses_.Declare(source.name);
     TM_ASSIGN_OR_RETURN(state_, StateDir::Open(options_.state_dir, state));
     runtime_.state = state_.get();
     return absl::OkStatus();
@@ -279,6 +281,7 @@ class Worker {
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
+    status.losses = losses_.Get();
     status.ends = housekeeping_->ends();
     return status;
   }
@@ -291,6 +294,7 @@ class Worker {
   std::string phase_ ABSL_GUARDED_BY(mutex_);  // of the start; "" once the threads are made
   RunControl control_;
   Runtime runtime_;
+  SourceLosses losses_;
   std::optional<MemoryBudget> operator_memory_;
   std::optional<RecordLimits> limits_;
   std::unique_ptr<KafkaClient> kafka_;

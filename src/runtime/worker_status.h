@@ -10,6 +10,7 @@
 
 #include "src/base/record.h"
 #include "src/runtime/global_tables.h"
+#include "src/runtime/input_log.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
@@ -25,6 +26,7 @@ struct WorkerStatus {
   std::vector<SinkStatus> sinks;
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
+  std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process
   // Ends (read_committed) of the partitions that this worker reads, refreshed every few seconds: lag = end - position.
   std::map<TopicPartition, Offset> ends;
 };

@@ -65,6 +65,14 @@ class Commands(SystemTest):
     def test_validate_accepts_the_example_offline(self):
         self.assertEqual(self.tidemark("validate", "--config", topology.EXAMPLE)[0], 0)
 
+    def test_validate_refuses_a_client_property_that_there_is_not(self):
+        path = self.stack.folder / "property.yaml"
+        path.write_text("name: a\nkafka: { properties: { fetch.wait.max.mss: 5 } }\n"
+                        "sources: { s: { topic: t, columns: { id: int64 } } }\nsinks: { o: { from: s, topic: o } }\n")
+        code, _, err = self.tidemark("validate", "--config", path)
+        self.assertEqual(code, 2, err)
+        self.assertIn("did you mean 'fetch.wait.max.ms'", err)
+
     def test_validate_reports_all_errors_with_their_places(self):
         text = topology.EXAMPLE.read_text()
         text = text.replace("tumbling: 1m", "tumbling: 1 fortnight").replace("by: [detection_oid]", "by: [detection_iod]")

@@ -131,7 +131,7 @@ class CommitTest : public ::testing::Test {
                                        pipeline_->transaction());
     const absl::Status opened = task->Open();
     EXPECT_TRUE(opened.ok()) << opened;
-    if (task->position("in") < 0) task->SetStart("in", 100);
+    if (task->position("in") < 0) task->SetStart("in", 100, "id");
     return task;
   }
 

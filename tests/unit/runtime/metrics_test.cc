@@ -71,6 +71,7 @@ WorkerStatus FullStatus() {
   sink.last_step_us = kNow;
   sink.positions = {{{"town.top_items.feed", 0}, 8}};
   status.tables = {{"locations", 100, 1}};
+  status.losses = {{"detections", {50, 1}}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};
   status.ownership.known = true;
   status.ownership.unread["town"] = {};
@@ -252,6 +253,13 @@ TEST(HealthCheck, ASinkInsideACallToTheOutsideIsNotSilent) {
   EXPECT_THAT(CheckReadiness(status).text, HasSubstr("waits for an answer from outside for 125 seconds"));
   status.sinks[0].last_step_us = status.sinks[0].outside_since_us = status.monotonic_us - 700 * kSecond;
   EXPECT_FALSE(CheckHealth(status).ok);
+}
+
+TEST(ReadinessCheck, APartitionThatCannotBeReadIsToldAndIsNotReady) {
+  WorkerStatus status = FullStatus();
+  status.threads[0].trouble = "reading in-3: checksum, for 12 s";
+  EXPECT_FALSE(CheckReadiness(status).ok);
+  EXPECT_THAT(CheckReadiness(status).text, HasSubstr("stream thread 0: reading in-3: checksum, for 12 s\n"));
 }
 
 TEST(ReadinessCheck, ASinksLastErrorIsToldThoughItStillRuns) {

@@ -67,17 +67,19 @@ class FakeConsumer final : public Consumer {
 // Logs that all begin and end at the same offsets.
 class FakeAdmin final : public Admin {
  public:
-  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
-    return std::map<std::string, TopicInfo>();
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override {
+    std::map<std::string, TopicInfo> infos;
+    for (const std::string& topic : topics) infos[topic] = {2, topic_id};
+    return infos;
   }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return absl::OkStatus(); }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return start; }
   absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return end; }
   absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
-    return std::map<TopicPartition, Offset>();
+    return input_starts;
   }
   absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
-    return std::map<TopicPartition, Offset>();
+    return input_ends;
   }
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return 0; }
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override {
@@ -90,6 +92,8 @@ class FakeAdmin final : public Admin {
   absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return GroupMembers(); }
 
   Offset start = 0, end = 0;
+  std::string topic_id = "id";
+  std::map<TopicPartition, Offset> input_starts, input_ends;  // those that are missing have no leader
 };
 
 class FakeKafka final : public KafkaClient {
@@ -260,8 +264,8 @@ TEST_F(StreamThreadTest, AfterAFatalPollErrorNothingIsCommittedWhoeverStops) {
   ThenRow(0);
   ASSERT_TRUE(thread_->Step(0).ok());
   ASSERT_THAT(calls_, Contains("produce out"));
-  Then([] { return absl::OutOfRangeError("the log starts later now"); });
-  EXPECT_TRUE(absl::IsOutOfRange(thread_->Step(0)));
+  Then([] { return absl::InvalidArgumentError("not authorized any more"); });
+  EXPECT_TRUE(absl::IsInvalidArgument(thread_->Step(0)));
   EXPECT_EQ(state(), ThreadStatus::State::kFailed);
   EXPECT_TRUE(absl::IsInternal(thread_->Step(0))) << "a thread that has failed isn't used again";
   EXPECT_TRUE(thread_->Stop(false).ok());
@@ -302,6 +306,59 @@ TEST_F(StreamThreadTest, AnErrorThatPassesOpensTheTasksAgain) {
   EXPECT_TRUE(thread_->Step(0).ok());
   // Its offsets and state are those of a disk that this group, which knows nothing, doesn't contradict.
   EXPECT_EQ(state(), ThreadStatus::State::kRunning);
+}
+
+TEST_F(StreamThreadTest, APositionOutsideOfItsLogSendsTheThreadBackToTheOpeningWhichDecides) {
+  Run();
+  kafka_.logs.end = 1;  // of the changelogs: the first commit stands there
+  Then([] { return absl::OutOfRangeError("in-0 at offset 0"); });
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kOpening);
+  clock_.monotonic_us += kSecond;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kRunning) << "nothing is wrong with the log";
+  kafka_.logs.input_starts = {{{"in", 0}, 50}, {{"in", 1}, 0}};
+  kafka_.logs.input_ends = {{{"in", 0}, 60}, {{"in", 1}, 0}};
+  Then([] { return absl::OutOfRangeError("in-0 at offset 0"); });
+  EXPECT_TRUE(thread_->Step(0).ok());
+  clock_.monotonic_us += kSecond;
+  const absl::Status stopped = thread_->Step(0);
+  EXPECT_TRUE(absl::IsOutOfRange(stopped)) << stopped;
+  EXPECT_EQ(state(), ThreadStatus::State::kFailed);
+}
+
+TEST_F(StreamThreadTest, WithSkipItGoesOnWhereTheLogBeginsAndCommitsThat) {
+  SourceLosses losses;
+  runtime_.losses = &losses;
+  plan_.sources[0].skip_lost = true;
+  Run();
+  kafka_.logs.end = 1;  // of the changelogs: the first commit stands there
+  kafka_.logs.input_starts = {{{"in", 0}, 50}, {{"in", 1}, 0}};
+  kafka_.logs.input_ends = {{{"in", 0}, 60}, {{"in", 1}, 0}};
+  Then([] { return absl::OutOfRangeError("in-0 at offset 0"); });
+  EXPECT_TRUE(thread_->Step(0).ok());
+  clock_.monotonic_us += kSecond;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kRunning);
+  EXPECT_EQ(losses.Get().at("in").records, 50);
+  EXPECT_TRUE(thread_->Stop(false).ok());
+  EXPECT_THAT(calls_, Contains("commit"));
+}
+
+TEST_F(StreamThreadTest, ATopicMadeAgainWhileItRunsIsFoundAtTheOpening) {
+  Run();
+  kafka_.logs.end = 1;  // of the changelogs: the first commit stands there
+  kafka_.logs.topic_id = "another";
+  kafka_.logs.input_starts = {{{"in", 0}, 0}, {{"in", 1}, 0}};
+  kafka_.logs.input_ends = {{{"in", 0}, 100}, {{"in", 1}, 100}};
+  ASSERT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kRunning) << "nobody has said so yet";
+  ++control_.topics_changed;
+  EXPECT_TRUE(thread_->Step(0).ok());
+  EXPECT_EQ(state(), ThreadStatus::State::kOpening);
+  clock_.monotonic_us += kSecond;
+  const absl::Status stopped = thread_->Step(0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(stopped)) << stopped;
 }
 
 TEST_F(StreamThreadTest, AFencedProducerIsReplacedOnlyWhenAHeartbeatHasHadTimeToTell) {
