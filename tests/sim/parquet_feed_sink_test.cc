@@ -114,6 +114,32 @@ TEST(ParquetFeedSinkTest, RowsOfBothPartitionsStandInTheLakeOnce) {
   EXPECT_EQ(world.thread().status().last_error, "");
 }
 
+TEST(ParquetFeedSinkTest, AFeedThatLacksItsFirstRecordIsNotWrittenAsIfItWereWhole) {
+  World world;
+  world.Lose(1);
+  world.Feed(1, 5);
+  const absl::Status status = world.Turns(60);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1 records are missing"));
+}
+
+TEST(ParquetFeedSinkTest, WhatWasHeardIsKeptWithThePosition) {
+  World world;
+  world.Feed(0, 5);
+  ASSERT_TRUE(world.Turns(60).ok());
+  ASSERT_EQ(world.Ids(), world.fed());
+  ASSERT_TRUE(world.Boot().ok());
+  world.Feed(0, 5);
+  ASSERT_TRUE(world.Turns(60).ok());
+  ASSERT_EQ(world.Ids(), world.fed());
+  world.Lose(0);
+  ASSERT_TRUE(world.Boot().ok());
+  world.Feed(0, 5);
+  const absl::Status status = world.Turns(60);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("was number 2, so 3 is expected, but this is number 4"));
+}
+
 #ifdef TIDEMARK_WITH_MUTATIONS
 // A deliberate defect, while it lives.
 class Mutated {

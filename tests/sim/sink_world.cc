@@ -65,7 +65,10 @@ void SinkWorld::Feed(int32_t partition, int count) {
   RowsPacker packer(schema);
   CHECK(packer.Append(*RowsOf(schema, fed_, count), all).ok());
   std::vector<std::string> records;
-  packer.Finish({}, &records);
+  packed::RowsHeader header;
+  header.set_sequence(sequences_[partition] + 1);
+  packer.Finish(header, &records);
+  sequences_[partition] += records.size();
   for (const std::string& record : records) cluster_.AppendInput({edge.topic, partition}, std::nullopt, record);
   fed_ += count;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ class SinkWorld {
   absl::Status Boot();
   // One committed record of `count` rows in a partition of the feed, with the next ids.
   void Feed(int32_t partition, int count);
+  // A record that should have come here and never will.
+  void Lose(int32_t partition) { ++sequences_[partition]; }
   // Steps of the process's thread, with time passing.
   absl::Status Turns(int turns);
 
@@ -53,6 +56,7 @@ class SinkWorld {
   Runtime runtime_;
   std::unique_ptr<SinkThread> thread_;
   int64_t fed_ = 0;
+  std::map<int32_t, uint64_t> sequences_;  // of the one upstream task, by partition
   int identities_ = 0;
 };
 
