@@ -345,6 +345,7 @@ absl::Status ParquetFeedSink::Cut() {
     }
     manifests[partition] = std::move(manifest);
   }
+  if (manifests.empty()) return failed;  // with that mutation alone, which needs others to lose
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.before_decision"));
   settled_ = false;
   TM_RETURN_IF_ERROR(Decide(manifests));

@@ -14,7 +14,6 @@ FaultKinds FaultKindsOf(uint64_t seed) {
   SimRandom random(seed * 7919 + 13);
   FaultKinds kinds = AllFaultKinds();
   std::erase_if(kinds, [&](const std::string&) { return random.Below(6) == 0; });
-  kinds.erase("lake");  // asked for by name, as by simulate --faults
   return kinds;
 }
 

@@ -35,8 +35,7 @@ struct Faults {
 // disks, rights, trims.
 using FaultKinds = std::set<std::string>;
 const FaultKinds& AllFaultKinds();
-// What the world of a seed has: most of them, so that runs get far in which some kinds are off. Never a lake's: they
-// are asked for by name.
+// What the world of a seed has: most of them, so that runs get far in which some kinds are off.
 FaultKinds FaultKindsOf(uint64_t seed);
 Faults FaultsOf(const FaultKinds& kinds);
 

@@ -10,6 +10,7 @@
 #include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/runtime/end_watcher.h"
+#include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/topics.h"
@@ -36,6 +37,7 @@ struct Deployment::Process {
   MemoryBudget no_memory{0, 0};
   std::vector<std::unique_ptr<StreamThread>> threads;
   std::vector<std::unique_ptr<SinkThread>> sinks;
+  std::optional<OwnershipWatch> ownership;
   std::vector<bool> started;  // by loop: the stream threads, then the sinks
   bool frozen = false;
   int frozen_turns = 0;
@@ -43,6 +45,20 @@ struct Deployment::Process {
 
   size_t loops() const { return threads.size() + sinks.size(); }
 };
+
+namespace {
+
+// One member is enough for the group to assign anew.
+template <typename Process>
+void Rejoin(Process* process, const std::string& group) {
+  const Plan& plan = *process->runtime.plan;
+  if (group == plan.name) return process->threads.front()->RequestRejoin();
+  for (const auto& sink : process->sinks) {
+    if (absl::StrCat(plan.name, ".", sink->status().sink) == group) sink->RequestRejoin();
+  }
+}
+
+}  // namespace
 
 Deployment::Deployment(const Plan* plan, const DeploymentOptions& options, SimRandom* random, SimClock* clock,
                        SimCluster* cluster)
@@ -121,6 +137,7 @@ absl::Status Deployment::Start(int w) {
   for (size_t s = 0; s < runtime.plan->sinks.size(); ++s) {
     if (auto sink = MakeSink(process.get(), s)) process->sinks.push_back(std::move(sink));
   }
+  process->ownership.emplace(runtime, [made = process.get()](const std::string& group) { Rejoin(made, group); });
   process->started.assign(process->loops(), false);
   processes_[static_cast<size_t>(w)] = std::move(process);
   Say(w, "started");
@@ -234,6 +251,16 @@ void Deployment::FillDisk(int w, int64_t free_bytes) {
   disks_[static_cast<size_t>(w)]->SetFreeBytes(free_bytes);
 }
 
+void Deployment::Heal() {
+  cluster_->faults() = SimFaults();
+  for (const auto& [sink, database] : databases_) database->outside().Heal();
+  for (const auto& [sink, lake] : lakes_) lake->outside().Heal();
+  for (int w = 0; w < workers(); ++w) {
+    Wake(w);
+    disks_[static_cast<size_t>(w)]->SetFreeBytes(Disk::kUnlimited);
+  }
+}
+
 void Deployment::SetOutsideFaults(const OutsideFaults& database, const OutsideFaults& lake) {
   for (const auto& [sink, simulated] : databases_) simulated->outside().faults() = database;
   for (const auto& [sink, simulated] : lakes_) simulated->outside().faults() = lake;
@@ -250,9 +277,10 @@ absl::Status Deployment::Turn(int w) {
     return absl::OkStatus();
   }
   Process* const process = processes_[static_cast<size_t>(w)].get();
-  if (random_->Below(40) == 0) Housekeep(process);
+  absl::Status status;
+  if (random_->Below(40) == 0) status = Housekeep(process);
   const size_t loop = random_->Below(process->loops());
-  const absl::Status status = TurnOfLoop(process, loop);
+  if (status.ok()) status = TurnOfLoop(process, loop);
   if (!cluster_->Alive(w)) {
     Crash(w, "at a call");
     return absl::OkStatus();
@@ -293,8 +321,9 @@ void Deployment::StopLoops(Process* process, size_t first, bool leave_group) {
   }
 }
 
-// As Worker does it: closes stores that nobody needs, trims internal topics behind their readers.
-void Deployment::Housekeep(Process* process) {
+// As Worker does it: closes stores that nobody needs, trims internal topics behind their readers, and looks at what
+// nobody reads.
+absl::Status Deployment::Housekeep(Process* process) {
   WorkerStatus status;
   for (const auto& thread : process->threads) status.threads.push_back(thread->status());
   for (const auto& sink : process->sinks) status.sinks.push_back(sink->status());
@@ -303,14 +332,13 @@ void Deployment::Housekeep(Process* process) {
   for (const ThreadStatus& thread : status.threads) trims.insert(thread.trims.begin(), thread.trims.end());
   for (const SinkStatus& sink : status.sinks) trims.insert(sink.trims.begin(), sink.trims.end());
   process->kafka->admin().DeleteRecords({trims.begin(), trims.end()}).IgnoreError();
+  return process->ownership->Check();
 }
 
 // ---- The end -------------------------------------------------------------------------------------------------------
 
 absl::Status Deployment::RunToEnd() {
-  cluster_->faults() = SimFaults();
-  for (const auto& [sink, database] : databases_) database->outside().Heal();
-  for (const auto& [sink, lake] : lakes_) lake->outside().Heal();
+  Heal();
   finishing_ = true;
   for (int w = 0; w < workers(); ++w) Destroy(w, random_->Below(2) == 0);
   clock_->Advance(30 * kSecond);  // dead owners' transactions and sessions time out

@@ -73,6 +73,8 @@ class Deployment {
   int undecided(int w) const;
   // The disk of that worker has no more room than this until the process ends.
   void FillDisk(int w, int64_t free_bytes);
+  // Nothing fails any more: no call to anybody. Whoever is frozen wakes up.
+  void Heal();
   // From now on, of all calls to databases and to lakes.
   void SetOutsideFaults(const OutsideFaults& database, const OutsideFaults& lake);
   // The worker that is spoken of says what happened, where that is asked for.
@@ -101,7 +103,7 @@ class Deployment {
   absl::Status TurnOfLoop(Process* process, size_t loop);
   absl::Status End(int w, size_t failed_loop, const absl::Status& why);
   void StopLoops(Process* process, size_t first, bool leave_group);
-  void Housekeep(Process* process);
+  absl::Status Housekeep(Process* process);
   void Destroy(int w, bool crash);
   void Count(const Process& process);
 

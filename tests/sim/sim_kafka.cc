@@ -40,7 +40,7 @@ const char* SimCallName(SimCall call) {
       "Subscribe",     "Poll",          "Assign",      "Unassign",         "Seek",         "Pause",    "Resume",
       "Committed",     "CommitOffsets", "Close",       "InitTransactions", "Begin",        "Produce",  "Flush",
       "SendOffsets",   "Commit",        "Abort",       "Describe",         "CreateTopics", "LogStart", "LogEnd",
-      "OffsetForTime", "DeleteRecords", "GroupOffsets"};
+      "OffsetForTime", "DeleteRecords", "GroupOffsets", "GroupAssignments"};
   return kNames[static_cast<size_t>(call)];
 }
 

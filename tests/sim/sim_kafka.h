@@ -116,6 +116,7 @@ class SimCluster {
                      int64_t timestamp_ms = -1, HeaderList headers = {});
   void CreateTopic(const std::string& topic, int32_t partitions) { log_.CreateTopic(topic, partitions); }
   void RemakeTopic(const std::string& topic, int32_t partitions) { log_.RemakeTopic(topic, partitions); }
+  void AddPartitions(const std::string& topic, int32_t partitions) { log_.AddPartitions(topic, partitions); }
   // Retention.
   void Trim(const TopicPartition& partition, Offset before);
 

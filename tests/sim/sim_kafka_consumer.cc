@@ -97,6 +97,8 @@ absl::StatusOr<std::optional<Rebalance>> SimConsumer::PollGroup() {
     if (!joined || standing == SimGroups::Standing::kUnknown) {
       who_.member_id.clear();
       Answered();
+    } else if (groups.Awaits(who_)) {
+      Answered();
     }
     if (!groups.Assignment(&who_, &assignment_)) return std::nullopt;
     membership_ = Membership::kAssigned;

@@ -54,6 +54,11 @@ SimGroups::Standing SimGroups::StandingOf(const MemberIdentity& who) const {
                                                                                                : Standing::kStable;
 }
 
+bool SimGroups::Awaits(const MemberIdentity& who) const {
+  const Member* member = Find(who);
+  return member != nullptr && member->member_id == who.member_id && groups_.at(who.group).preparing && !member->joined;
+}
+
 void SimGroups::Heartbeat(const MemberIdentity& who, int64_t now_us) {
   const Member* member = Find(who);
   if (member == nullptr || member->member_id != who.member_id) return;

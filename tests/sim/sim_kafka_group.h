@@ -38,6 +38,8 @@ class SimGroups {
   void Leave(const MemberIdentity& who, int64_t now_us);
   // What the answer to a heartbeat would be. Doesn't count as one.
   Standing StandingOf(const MemberIdentity& who) const;
+  // A rebalance waits for that member to join (again): also one that begins before it has heard of the last one's end.
+  bool Awaits(const MemberIdentity& who) const;
   void Heartbeat(const MemberIdentity& who, int64_t now_us);
   // True once the rebalance that `who` has joined is over; `who.generation` is then brought up to date.
   bool Assignment(MemberIdentity* who, std::vector<TopicPartition>* partitions) const;

@@ -47,6 +47,11 @@ void SimLog::RemakeTopic(const std::string& topic, int32_t partitions) {
   CreateTopic(topic, partitions);
 }
 
+void SimLog::AddPartitions(const std::string& topic, int32_t partitions) {
+  std::vector<SimPartition>& all = topics_.at(topic);
+  all.resize(std::max(all.size(), static_cast<size_t>(partitions)));
+}
+
 std::string SimLog::TopicId(const std::string& topic) const {
   return topics_.contains(topic) ? absl::StrCat(topic, "#", made_.at(topic)) : "";
 }

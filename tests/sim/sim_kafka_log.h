@@ -74,6 +74,8 @@ class SimLog {
   void CreateTopic(const std::string& topic, int32_t partitions);
   // Deletes it, with the offsets that groups have in it, and makes it again: another topic of the same name.
   void RemakeTopic(const std::string& topic, int32_t partitions);
+  // As an operator does to a topic that is in use.
+  void AddPartitions(const std::string& topic, int32_t partitions);
   // Empty where there is no such topic.
   std::string TopicId(const std::string& topic) const;
   // Zero where there is no such topic.

@@ -1,10 +1,11 @@
 // simulate: runs seeds of the simulated deployment (world.h) and prints the first that fails.
 //
 //   simulate --cases FILE [--verbose]
-//   simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--twice] [--verbose]
+//   simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--change WHAT] [--twice] [--verbose]
 //
 // Exit 0: all seeds hold. With --mutation the deliberate defect is switched on and exit 0 means that a seed has found
 // it. With --twice every seed runs twice and must use the same randomness and clock.
+// With --change every deployment is changed while it runs (world.h).
 // --cases runs what is in the file (cases.h) and prints what became of it, for the driver in tests/sim/random.
 #include <cstdlib>
 #include <fstream>
@@ -44,7 +45,8 @@ bool SwitchOn([[maybe_unused]] const std::string& name) {
 }
 
 int Usage() {
-  std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--twice] [--verbose]\n"
+  std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...]\n"
+               "                [--change partitions|topology] [--twice] [--verbose]\n"
                "       simulate --cases FILE [--verbose]\n"
                "mutations:";
   for (const char* name : kMutationNames) std::cerr << " " << name;
@@ -76,6 +78,10 @@ int Main(int argc, char** argv) {
       mutation = argv[++i];
     } else if (flag == "--faults") {
       options.faults = absl::StrSplit(argv[++i], ',');
+    } else if (flag == "--change") {
+      const std::string change = argv[++i];
+      if (change != "partitions" && change != "topology") return Usage();
+      options.change = change == "partitions" ? Change::kPartitions : Change::kTopology;
     } else if (flag == "--cases") {
       cases = argv[++i];
     } else {

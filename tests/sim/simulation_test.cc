@@ -53,6 +53,23 @@ TEST_P(Simulation, EveryRowStandsInEverySinkExactlyOnce) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Simulation, testing::Range<uint64_t>(0, kShards));
 
+class Changes : public testing::TestWithParam<Change> {};
+
+TEST_P(Changes, OfARunningDeploymentAreRefusedByAllOrComeToRest) {
+  for (uint64_t seed = 1; seed <= kSeedsAShard; ++seed) {
+    WorldOptions options;
+    options.seed = seed;
+    options.turns = 180;
+    options.change = GetParam();
+    const WorldResult result = RunWorld(options);
+    ASSERT_TRUE(result.verdict.ok()) << "seed " << seed << ": " << result.verdict;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Changes, testing::Values(Change::kPartitions, Change::kTopology), [](const auto& change) {
+  return std::string(change.param == Change::kPartitions ? "PartitionsAdded" : "TopologyRolledOut");
+});
+
 #ifdef TIDEMARK_WITH_MUTATIONS
 struct Defect {
   std::string name;
@@ -85,8 +102,11 @@ INSTANTIATE_TEST_SUITE_P(All, Mutations,
                                                 1},
                                          Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 602},
                                          Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
-                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 10},
-                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 8},
+                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 5},
+                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
+                                         Defect{"CutAfterFailedWrite", Mutation::kCutAfterFailedWrite, 1},
+                                         Defect{"ManifestDroppedAfterOneFailure",
+                                                Mutation::kManifestDroppedAfterOneFailure, 5},
                                          Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
                          [](const auto& defect) { return defect.param.name; });
 #endif

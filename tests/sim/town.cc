@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 
 #include "src/base/status.h"
 #include "src/plan/planner.h"
@@ -32,6 +33,16 @@ sinks:
   table: { from: unique, postgres: { url: "postgresql://simulated", table: t, mode: insert } }
   lake: { from: unique, parquet: { path: /simulated, max_age: 1s } }
 )yaml";
+// What the next version has besides.
+constexpr char kMoreSource[] = R"yaml(  more:
+    topic: more
+    format: json
+    partitioned_by: [id]
+    columns: { id: int64, place: int64, at: timestamp_ms }
+    event_time: { column: at, max_out_of_orderness: 1h, max_ahead: 100d }
+)yaml";
+constexpr char kMoreStep[] = "  more_unique: { from: more, dedup: { by: [id], within: 10h, grace: 10h } }\n";
+constexpr char kMoreSink[] = "  more_topic: { from: more_unique, topic: more_unique, key: [id], create: {} }\n";
 constexpr int64_t kStartMs = 1'700'000'000'000;
 
 // Rows and how often each must stand, or stands, somewhere.
@@ -64,8 +75,17 @@ absl::StatusOr<Plan> Town::MakePlan() {
   return PlanFromYaml(kTopology, "sim.yaml", [](std::string_view) { return std::nullopt; });
 }
 
+absl::StatusOr<Plan> Town::MakeNextPlan() {
+  const std::string yaml = absl::StrReplaceAll(
+      kTopology, {{"sources:\n", absl::StrCat("sources:\n", kMoreSource)},
+                  {"steps:\n", absl::StrCat("steps:\n", kMoreStep)},
+                  {"sinks:\n", absl::StrCat("sinks:\n", kMoreSink)}});
+  return PlanFromYaml(yaml, "sim.yaml", [](std::string_view) { return std::nullopt; });
+}
+
 Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(cluster) {
   cluster_->CreateTopic(kSource, kPartitions);
+  cluster_->CreateTopic(kMore, kMorePartitions);
   for (int i = 0; i < records; ++i) {
     if (!events_.empty() && random->Below(5) == 0) {
       input_.push_back(events_[random->Below(events_.size())]);
@@ -83,6 +103,8 @@ void Town::Append(size_t count) {
     const Event& event = input_[appended_];
     cluster_->AppendInput({kSource, static_cast<int32_t>(event.id % kPartitions)}, absl::StrCat(event.id), event.Json(),
                           event.at);
+    cluster_->AppendInput({kMore, static_cast<int32_t>(event.id % kMorePartitions)}, absl::StrCat(event.id),
+                          event.Json(), event.at);
   }
 }
 

@@ -23,10 +23,15 @@ class Town {
  public:
   static constexpr int32_t kPartitions = 2;
   static constexpr char kSource[] = "events";
+  // The same records once more, for the next version of the topology.
+  static constexpr int32_t kMorePartitions = 3;
+  static constexpr char kMore[] = "more";
 
   static absl::StatusOr<Plan> MakePlan();
+  // The next version: reads another source beside the first, through a dedup of its own into a topic of its own.
+  static absl::StatusOr<Plan> MakeNextPlan();
 
-  // Makes the source topic; nothing is in it yet.
+  // Makes the source topics; nothing is in them yet.
   Town(int records, SimRandom* random, SimCluster* cluster);
 
   // The next records of the input; what is left of it where that is less.

@@ -15,12 +15,20 @@
 
 namespace tidemark::sim {
 
+// What is changed about a deployment while it runs, in the middle of its faults.
+enum class Change {
+  kNothing,
+  kPartitions,  // its source gets more of them: every worker ends, saying so, and none starts again
+  kTopology,    // worker by worker the next version, which reads another source too: comes to rest by itself
+};
+
 struct WorldOptions {
   uint64_t seed = 1;
   int workers = 2;
   int records = 240;
   int turns = 360;                   // while things go wrong
   std::optional<FaultKinds> faults;  // nothing: what the seed says
+  Change change = Change::kNothing;
   bool print = false;                // a line for everything that happens to a worker
 };
 

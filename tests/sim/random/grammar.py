@@ -16,7 +16,8 @@ import random as randoms
 from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Table, shapes, window_type
 from values import PLAIN_TYPES, START_US, TIME_FORMS, UNITS_US, is_time, random_value
 
-FAULTS = ["calls", "crashes", "database", "disks", "freezes", "oversleeping", "power", "restarts", "rights", "trims"]
+FAULTS = ["calls", "crashes", "database", "disks", "freezes", "lake", "oversleeping", "power", "restarts", "rights",
+          "trims"]
 NUMBERS = ("int64", "int32")
 
 
