@@ -18,8 +18,8 @@ namespace {
 constexpr int64_t kQuietUs = 5 * kSecond;
 constexpr int64_t kAlertUs = kSecond;
 constexpr int64_t kTellAgainUs = 60 * kSecond;
-// A worker acts when it has seen the same gap for this long, the next one later by a turn, in which the one before it can
-// be seen to have acted.
+// A worker acts when it has seen the same gap for this long, the next one later by a turn, in which the one before it
+// can be seen to have acted.
 constexpr int64_t kPatienceUs = kSecond;
 constexpr int64_t kTurnUs = 10 * kSecond;
 // Between two attempts of one worker; doubles, as what doesn't help must not keep the group from working.
