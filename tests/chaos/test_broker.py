@@ -36,7 +36,7 @@ class Broker(SystemTest):
         transactions = segments.Transactions(self.stack.folder / "kafka", f"{name}/")
 
         def commits(w):
-            return transactions.count("prepare commit", f"{name}-{name}-{w}-")
+            return transactions.count("prepare commit", f"{name}/{name}-{w}-")
 
         def wait_for_commits():
             before = {w: commits(w) for w in WORKERS}

@@ -8,7 +8,7 @@ import confluent_kafka
 import confluent_kafka.admin
 import pyarrow
 
-from stack import Failure
+from stack import Failure, wait_for
 
 READ_SECONDS = 60  # without any progress
 
@@ -47,6 +47,8 @@ def create(brokers, **topics):
     client = admin(brokers)  # must outlive its futures
     for future in client.create_topics(new).values():
         future.result(30)
+    # The controller has answered; the broker itself learns of it a moment later.
+    wait_for("the new topics to be known", lambda: topics.keys() <= client.list_topics(timeout=10).topics.keys(), 30)
 
 
 def names(brokers):
