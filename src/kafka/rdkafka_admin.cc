@@ -237,6 +237,12 @@ absl::StatusOr<Offset> RdAdmin::LogEnd(const TopicPartition& partition, Isolatio
   return range.second;
 }
 
+// Whoever was asked isn't the leader any more, or not by the epoch that was named.
+static bool IsOfAnotherLeader(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH;
+}
+
 absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::ListOffsets(const std::vector<TopicPartition>& partitions,
                                                                       int64_t spec, Isolation isolation,
                                                                       const std::string& what) {
@@ -256,14 +262,23 @@ absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::ListOffsets(const std:
   TM_ASSIGN_OR_RETURN(const Event event, Answer(queue.get(), what));
   size_t count = 0;
   rd_kafka_resp_err_t failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+  std::vector<TopicPartition> moved;
   const auto* results = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
   for (size_t i = 0; i < count; ++i) {
     const rd_kafka_topic_partition_t& p = *rd_kafka_ListOffsetsResultInfo_topic_partition(results[i]);
-    if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (IsOfAnotherLeader(p.err)) {
+      moved.push_back(ToTopicPartition(p));
+    } else if (p.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       failed = p.err;
     } else if (p.offset >= 0) {
       offsets[ToTopicPartition(p)] = p.offset;
     }
+  }
+  // The list is asked of the leaders that librdkafka remembers, with their epochs, and a refusal doesn't make it look
+  // again: after a restart of the broker it would be refused for ever. The query of a single partition does look.
+  for (const TopicPartition& partition : moved) {
+    TM_ASSIGN_OR_RETURN(offsets[partition],
+                        spec == kOffsetSpecEarliest ? LogStart(partition) : LogEnd(partition, isolation));
   }
   if (offsets.empty()) {
     return absl::UnavailableError(absl::StrCat(what, ": ", rd_kafka_err2str(failed), " (all ", count, " partitions)"));

@@ -38,6 +38,8 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kStepWaitUs = kSecond / 10;
+// How long a run that has reached its end waits for tasks that are still being opened.
+constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
 
 std::string RandomIdentity() {
@@ -248,12 +250,22 @@ class Worker {
     EndProgress progress = watcher_->progress();
     if (watcher_->done()) {
       const auto late = std::find_if(sinks_.begin(), sinks_.end(), [](const auto& sink) { return !sink->settled(); });
-      if (late == sinks_.end()) return true;
+      if (late == sinks_.end()) return AllOpened();
       progress.sink = (*late)->status().sink;
       progress.waits_for = absl::StrCat("sink ", progress.sink, ": what is committed doesn't show yet");
     }
     report_.Progress(progress, [this] { return status(); }, SystemClock()->MonotonicUs());
     return false;
+  }
+
+  // Where nothing was left to do, the end is reached before the tasks are open, whose ledger is to be told. A group that
+  // doesn't come to rest isn't waited for: everything is done.
+  bool AllOpened() {
+    const int64_t now = runtime_.clock->MonotonicUs();
+    if (done_since_us_ == 0) done_since_us_ = now;
+    return now - done_since_us_ > kOpeningPatienceUs || std::all_of(streams_.begin(), streams_.end(), [](const auto& s) {
+             return s->status().state == ThreadStatus::State::kRunning;
+           });
   }
 
   void InterruptSinks() {
@@ -301,6 +313,7 @@ class Worker {
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<GlobalTables> tables_;
   std::optional<EndWatcher> watcher_;
+  int64_t done_since_us_ = 0;  // monotonic; the watcher said so; main thread
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
   std::optional<OwnershipWatch> ownership_;
