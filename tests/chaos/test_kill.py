@@ -82,7 +82,7 @@ class Kill(SystemTest):
         return list(self.transactions.newest(f"{self.name}/{self.name}-{worker}-").values())
 
     def commits(self, worker):
-        return self.transactions.count("prepare commit", f"{self.name}-{self.name}-{worker}-")
+        return self.transactions.count("prepare commit", f"{self.name}/{self.name}-{worker}-")
 
     def wait_for_commits(self, workers, more_than):
         def all_have_committed():

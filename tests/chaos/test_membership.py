@@ -50,7 +50,7 @@ class Membership(SystemTest):
     def wait_for_commits(self, *workers):
         """Commits from now on, of each of these workers."""
         def count(w):
-            return self.transactions.count("prepare commit", f"{self.name}-{self.name}-{w}-")
+            return self.transactions.count("prepare commit", f"{self.name}/{self.name}-{w}-")
         before = {w: count(w) for w in workers}
         wait_for(f"commits of {workers}", lambda: all(count(w) > n for w, n in before.items()), 60, self.stack.logs)
 
