@@ -32,6 +32,10 @@ if(TIDEMARK_UNIT_TESTS AND TIDEMARK_PCH)
   target_precompile_headers(tidemark_test_pch PRIVATE "${tidemark_SOURCE_DIR}/cmake/test_pch.h")
 endif()
 
+# A test of the simulation runs a hundred seeds or more; the machine may be slow.
+set(TIDEMARK_TIMEOUT_unit 300)
+set(TIDEMARK_TIMEOUT_simulation 900)
+
 function(tidemark_gtest name label)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -49,7 +53,7 @@ function(tidemark_gtest name label)
     PROPERTIES
       LABELS ${label}
       COST ${TIDEMARK_COST_${label}}
-      TIMEOUT 300
+      TIMEOUT ${TIDEMARK_TIMEOUT_${label}}
       ENVIRONMENT "${tidemark_sanitizer_environment}")
 endfunction()
 

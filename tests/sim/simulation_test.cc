@@ -1,5 +1,9 @@
 // A thousand seeds of the simulated deployment (world.h), and the deliberate defects that they must find.
 // `scripts/simulate --seed S` replays one.
+#include <cstdlib>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include <arrow/compute/initialize.h>
@@ -100,7 +104,6 @@ INSTANTIATE_TEST_SUITE_P(All, Mutations,
                                          Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 1},
                                          Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction,
                                                 1},
-                                         Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 602},
                                          Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
                                          Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 5},
                                          Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
@@ -108,6 +111,15 @@ INSTANTIATE_TEST_SUITE_P(All, Mutations,
                                          Defect{"ManifestDroppedAfterOneFailure",
                                                 Mutation::kManifestDroppedAfterOneFailure, 5},
                                          Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
+                         [](const auto& defect) { return defect.param.name; });
+
+// Takes so many seeds that only scripts/test --long looks for it.
+std::vector<Defect> HardDefects() {
+  if (std::getenv("TIDEMARK_LONG") == nullptr) return {};
+  return {Defect{"GroupMetadataFetchedFresh", Mutation::kGroupMetadataFetchedFresh, 602}};
+}
+
+INSTANTIATE_TEST_SUITE_P(Hard, Mutations, testing::ValuesIn(HardDefects()),
                          [](const auto& defect) { return defect.param.name; });
 #endif
 
