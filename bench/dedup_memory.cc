@@ -220,8 +220,7 @@ int Run(const Arguments& arguments) {
         static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10),
         static_cast<long long>(total([](const Task& task) { return task.memory_bytes(); }) >> 20),
         static_cast<long long>(total([](const Task& task) { return task.live_bytes(); }) >> 20),
-        static_cast<double>(total([](const Task& task) { return task.changelog_bytes(); })) /
-            static_cast<double>(made),
+        static_cast<double>(total([](const Task& task) { return task.changelog_bytes(); })) / static_cast<double>(made),
         static_cast<long long>(Proc("/proc/self/io", "syscr")),
         static_cast<long long>(Proc("/proc/self/io", "read_bytes") >> 20),
         static_cast<long long>(Proc("/proc/self/io", "write_bytes") >> 20), static_cast<long long>(wrong));

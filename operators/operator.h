@@ -25,7 +25,7 @@
 namespace tidemark {
 
 class MemoryBudget;   // src/base/memory_budget.h
-class TableSnapshot;  // operators/table.h
+class TableSnapshot;  // operators/join/table_snapshot.h
 
 // Rows of one step by what became of them; see TOPOLOGY's ledger. Counters only grow, are part of the task's commit
 // record and so survive crashes and moves. `in = passed + duplicate + late + filtered + unmatched + dead_lettered +
@@ -41,10 +41,10 @@ struct StepLedger {
 
 // A row that a step could not process: becomes one record of the dead-letter topic.
 struct RowFailure {
-  Batch batch;              // the row stands in here ...
-  int64_t row = 0;          // ... at this position
+  Batch batch;                     // the row stands in here ...
+  int64_t row = 0;                 // ... at this position
   const Schema* schema = nullptr;  // the visible columns of `batch`
-  std::string expression;   // what was being computed
+  std::string expression;          // what was being computed
   std::string reason;
 };
 

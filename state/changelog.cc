@@ -22,9 +22,7 @@ void AppendTag(int field, uint32_t type, std::string* out) {
   AppendVarint(static_cast<uint32_t>(field) << 3 | type, out);
 }
 // Of a field of bytes whose number is below 16.
-size_t FieldBytes(size_t bytes) {
-  return 1 + google::protobuf::io::CodedOutputStream::VarintSize64(bytes) + bytes;
-}
+size_t FieldBytes(size_t bytes) { return 1 + google::protobuf::io::CodedOutputStream::VarintSize64(bytes) + bytes; }
 
 }  // namespace
 

@@ -80,8 +80,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   }
   if (status.IsMemoryLimit()) return absl::ResourceExhaustedError(message);
   if (status.IsCorruption()) {
-    return absl::DataLossError(
-        absl::StrCat(message, "; delete the folder to have it restored from the changelog"));
+    return absl::DataLossError(absl::StrCat(message, "; delete the folder to have it restored from the changelog"));
   }
   // A disk that gives out, or a folder that went away: the changelog has it all, and another start restores it.
   if (status.IsIOError() || status.IsPathNotFound()) return absl::ResourceExhaustedError(message);

@@ -80,8 +80,8 @@ class TaskState {
   // stands. 0: nothing to trim.
   virtual Offset trim_before() const = 0;
 
-  virtual int64_t overlay_bytes() const = 0;   // of uncommitted keys and values
-  virtual int64_t live_bytes() const = 0;      // estimate of keys and values on disk
+  virtual int64_t overlay_bytes() const = 0;  // of uncommitted keys and values
+  virtual int64_t live_bytes() const = 0;     // estimate of keys and values on disk
 };
 
 struct StateOptions {

@@ -78,7 +78,7 @@ class RocksTaskState : public TaskState {
   std::unique_ptr<TaskDb> db_;
   const GiveBack give_back_;
   std::map<std::string, std::unique_ptr<StepStore>> stores_;  // by prefix, so that keys come out in order
-  LogPosition position_;  // of the newest commit applied; what is on disk, but for restore_.batch
+  LogPosition position_;      // of the newest commit applied; what is on disk, but for restore_.batch
   std::string announcement_;  // of the next commit to be encoded
   Encoded encoded_;
   Restore restore_;

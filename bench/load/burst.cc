@@ -1,7 +1,7 @@
-// bench_burst: rows that are ready, written exactly once at a moment: what a window that closes can't be faster than. In
-// each round every producer has its share of the rows as bytes, waits for a moment that is the same for all, and writes
-// them in one transaction or, so that a consumer has the first while others are written, in several. The moment, in
-// milliseconds, stands in each row as window_end, for bench_latency.
+// bench_burst: rows that are ready, written exactly once at a moment: what a window that closes can't be faster than.
+// In each round every producer has its share of the rows as bytes, waits for a moment that is the same for all, and
+// writes them in one transaction or, so that a consumer has the first while others are written, in several. The moment,
+// in milliseconds, stands in each row as window_end, for bench_latency.
 #include <gflags/gflags.h>
 
 #include <string>

@@ -52,9 +52,8 @@ inline Owned<rd_kafka_t> NewClient(rd_kafka_type_t type, const Properties& prope
   }
   if (type == RD_KAFKA_PRODUCER) {
     rd_kafka_conf_set(conf, "delivery.report.only.error", "true", text, sizeof text);
-    rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
-      Check(message->err, "delivery");
-    });
+    rd_kafka_conf_set_dr_msg_cb(
+        conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void*) { Check(message->err, "delivery"); });
   }
   Owned<rd_kafka_t> client(rd_kafka_new(type, conf, text, sizeof text));
   if (client == nullptr) Die(text);

@@ -58,8 +58,9 @@ class Load {
       std::this_thread::sleep_for(std::chrono::microseconds(FLAGS_wake_us));
     }
     Check(rd_kafka_flush(client_.get(), 30'000), "flush");
-    std::printf(R"({"records":%ld,"worst_behind_ms":%.1f,"cpu_s":%.2f})" "\n", written,
-                static_cast<double>(behind_us) / 1e3, CpuSeconds());
+    std::printf(R"({"records":%ld,"worst_behind_ms":%.1f,"cpu_s":%.2f})"
+                "\n",
+                written, static_cast<double>(behind_us) / 1e3, CpuSeconds());
   }
 
  private:

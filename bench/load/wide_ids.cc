@@ -73,7 +73,9 @@ class Writer {
       Write(detections_.Number(repeat ? 1 + random.Below(next - 1) : next++));
     }
     Check(rd_kafka_flush(client_.get(), 120'000), "flush");
-    std::printf(R"({"records":%ld,"ids":%ld})" "\n", records, FLAGS_ids);
+    std::printf(R"({"records":%ld,"ids":%ld})"
+                "\n",
+                records, FLAGS_ids);
   }
 
  private:

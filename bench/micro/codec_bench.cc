@@ -30,8 +30,8 @@ class Detections : public Fetch {
     for (int i = 0; i < count; ++i) {
       values_.push_back(absl::StrCat(R"({"geographical_location_oid":)", number(4), R"(,"video_camera_oid":)",
                                      number(5), R"(,"detection_oid":)", number(7), R"(,"item_name":")",
-                                     std::string(3 + random() % 10, 'x'), "_", number(3),
-                                     R"(","timestamp_detected":)", 1767225600123 + i, "}"));
+                                     std::string(3 + random() % 10, 'x'), "_", number(3), R"(","timestamp_detected":)",
+                                     1767225600123 + i, "}"));
       views_.push_back({i, 1767225600123 + i, std::nullopt, values_.back()});
     }
   }

@@ -15,10 +15,10 @@
 #include <arrow/compute/initialize.h>
 #include <benchmark/benchmark.h>
 
+#include "operators/join/table_snapshot.h"
 #include "operators/operator.h"
-#include "operators/row_codec.h"
-#include "operators/table.h"
 #include "src/base/batch.h"
+#include "src/codec/row_codec.h"
 
 namespace tidemark {
 namespace {

@@ -38,5 +38,7 @@ int main(int argc, char** argv) {
     }
   }
   Check(rd_kafka_flush(client.get(), 120'000), "flush");
-  std::printf(R"({"events":%ld})" "\n", FLAGS_events);
+  std::printf(R"({"events":%ld})"
+              "\n",
+              FLAGS_events);
 }

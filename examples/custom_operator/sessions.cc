@@ -8,10 +8,10 @@
 
 #include <arrow/array.h>
 
-#include "operators/cells.h"
 #include "operators/operator.h"
 #include "operators/step.h"
 #include "src/base/status.h"
+#include "src/codec/cells.h"
 #include "src/plan/custom_operator.h"
 
 namespace {

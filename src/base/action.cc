@@ -4,17 +4,24 @@ namespace tidemark {
 
 Action ActionFor(const absl::Status& status) {
   switch (status.code()) {
-    case absl::StatusCode::kOk: return Action::kGoOn;
+    case absl::StatusCode::kOk:
+      return Action::kGoOn;
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded: return Action::kRetry;
-    case absl::StatusCode::kAborted: return Action::kReopen;
-    case absl::StatusCode::kUnknown: return Action::kReplaceClients;
-    case absl::StatusCode::kCancelled: return Action::kAwaitMembership;
+    case absl::StatusCode::kDeadlineExceeded:
+      return Action::kRetry;
+    case absl::StatusCode::kAborted:
+      return Action::kReopen;
+    case absl::StatusCode::kUnknown:
+      return Action::kReplaceClients;
+    case absl::StatusCode::kCancelled:
+      return Action::kAwaitMembership;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kOutOfRange:
-    case absl::StatusCode::kDataLoss: return Action::kStopForGood;
-    default: return Action::kStop;
+    case absl::StatusCode::kDataLoss:
+      return Action::kStopForGood;
+    default:
+      return Action::kStop;
   }
 }
 

@@ -20,12 +20,18 @@ const T* HiddenValues(const arrow::RecordBatch& batch, Hidden h) {
 
 std::string_view HiddenName(Hidden h) {
   switch (h) {
-    case Hidden::kTime: return "__time";
-    case Hidden::kWatermark: return "__watermark";
-    case Hidden::kSource: return "__source";
-    case Hidden::kPartition: return "__partition";
-    case Hidden::kOffset: return "__offset";
-    case Hidden::kOp: return "__op";
+    case Hidden::kTime:
+      return "__time";
+    case Hidden::kWatermark:
+      return "__watermark";
+    case Hidden::kSource:
+      return "__source";
+    case Hidden::kPartition:
+      return "__partition";
+    case Hidden::kOffset:
+      return "__offset";
+    case Hidden::kOp:
+      return "__op";
   }
   return "";
 }
@@ -34,9 +40,12 @@ std::shared_ptr<arrow::Field> HiddenField(Hidden h) {
   const std::string name(HiddenName(h));
   switch (h) {
     case Hidden::kSource:
-    case Hidden::kPartition: return arrow::field(name, arrow::int32(), false);
-    case Hidden::kOp: return arrow::field(name, arrow::int8(), false);
-    default: return arrow::field(name, arrow::int64(), false);
+    case Hidden::kPartition:
+      return arrow::field(name, arrow::int32(), false);
+    case Hidden::kOp:
+      return arrow::field(name, arrow::int8(), false);
+    default:
+      return arrow::field(name, arrow::int64(), false);
   }
 }
 

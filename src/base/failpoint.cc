@@ -40,7 +40,9 @@ absl::Status HitFailpoint(std::string_view name) {
   ++armed.passes;
   if (armed.passes < armed.pass) return absl::OkStatus();
   switch (armed.action) {
-    case Action::kKill: std::raise(SIGKILL); break;
+    case Action::kKill:
+      std::raise(SIGKILL);
+      break;
     case Action::kError:
       if (armed.passes == armed.pass) return absl::AbortedError(absl::StrCat("failpoint ", std::string(name)));
       break;

@@ -18,7 +18,7 @@ enum class Mutation : uint8_t {
   kCutAfterFailedWrite,          // a Parquet sink's cut goes on after a file that has failed, and leaves it out
   // One partition's cut fails, and the others' positions are committed without their files.
   kManifestDroppedAfterOneFailure,
-  kReaderSkipsARecord,           // a reader of an internal topic leaves out a record now and then
+  kReaderSkipsARecord,  // a reader of an internal topic leaves out a record now and then
 };
 inline constexpr int kMutationCount = 11;
 

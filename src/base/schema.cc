@@ -76,15 +76,24 @@ std::optional<Type> ParseType(std::string_view name) {
 
 std::shared_ptr<arrow::DataType> ArrowType(const Type& type) {
   switch (type.kind) {
-    case Kind::kBool: return arrow::boolean();
-    case Kind::kInt32: return arrow::int32();
-    case Kind::kInt64: return arrow::int64();
-    case Kind::kDouble: return arrow::float64();
-    case Kind::kString: return arrow::utf8();
-    case Kind::kBytes: return arrow::binary();
-    case Kind::kDate: return arrow::date32();
-    case Kind::kDecimal: return arrow::decimal128(type.precision, type.scale);
-    case Kind::kTimestamp: return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+    case Kind::kBool:
+      return arrow::boolean();
+    case Kind::kInt32:
+      return arrow::int32();
+    case Kind::kInt64:
+      return arrow::int64();
+    case Kind::kDouble:
+      return arrow::float64();
+    case Kind::kString:
+      return arrow::utf8();
+    case Kind::kBytes:
+      return arrow::binary();
+    case Kind::kDate:
+      return arrow::date32();
+    case Kind::kDecimal:
+      return arrow::decimal128(type.precision, type.scale);
+    case Kind::kTimestamp:
+      return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
   }
   return arrow::null();
 }

@@ -8,8 +8,8 @@
 //
 // An error is given its code once, at the seam where it comes from (a client library, RocksDB, Arrow, a database), with
 // the name of the thing that it happened to.
-// The object that returned it is of no further use but for what its header says: what has failed is never finished, cut,
-// committed or published by somebody else later.
+// The object that returned it is of no further use but for what its header says: what has failed is never finished,
+// cut, committed or published by somebody else later.
 #pragma once
 
 #include <string>
@@ -42,10 +42,10 @@ absl::Status Annotate(const absl::Status& status, std::string_view context);
 #define TM_CONCAT(a, b) TM_CONCAT_INNER(a, b)
 
 // Returns the status from the enclosing function where it is an error.
-#define TM_RETURN_IF_ERROR(expr)                  \
-  do {                                            \
-    absl::Status tm_status_ = (expr);             \
-    if (!tm_status_.ok()) return tm_status_;      \
+#define TM_RETURN_IF_ERROR(expr)             \
+  do {                                       \
+    absl::Status tm_status_ = (expr);        \
+    if (!tm_status_.ok()) return tm_status_; \
   } while (false)
 
 // TM_ASSIGN_OR_RETURN(auto x, F()): declares x from a StatusOr, or returns its status.

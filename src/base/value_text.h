@@ -16,7 +16,7 @@ struct ScalarText {
   enum class Kind { kNull, kTrue, kFalse, kNumber, kString, kObject, kArray };
 
   Kind kind = Kind::kNull;
-  std::string_view text;  // kNumber: as written; kString: without quotes and escapes, valid UTF-8
+  std::string_view text;           // kNumber: as written; kString: without quotes and escapes, valid UTF-8
   std::optional<int64_t> integer;  // kNumber: its value, where whoever read it has met it as an integer
 };
 

@@ -48,10 +48,9 @@ std::string Describe(const Node& node, const TopSpec& spec) {
   const auto order = [&](std::string* s, const TopSpec::Order& o) {
     absl::StrAppend(s, node.input[o.column].name, o.descending ? " desc" : "");
   };
-  return absl::StrCat("top ", spec.k, " by (", Names(node.input, spec.by), ") order ",
-                      absl::StrJoin(spec.order, ", ", order),
-                      spec.rank.empty() ? "" : absl::StrCat(", rank in ", spec.rank),
-                      spec.on_update ? ", on update" : "");
+  return absl::StrCat(
+      "top ", spec.k, " by (", Names(node.input, spec.by), ") order ", absl::StrJoin(spec.order, ", ", order),
+      spec.rank.empty() ? "" : absl::StrCat(", rank in ", spec.rank), spec.on_update ? ", on update" : "");
 }
 
 std::string Describe(const Node& node, const CustomSpec& spec) {

@@ -19,9 +19,9 @@
 namespace tidemark {
 namespace {
 
-constexpr size_t kChunk = 5'000;            // records handed over at once
-constexpr int64_t kPaceUs = 5'000;          // how long a paced chunk is at least
-constexpr int64_t kLeaderUs = 10'000'000;   // how long a new topic may take to be led
+constexpr size_t kChunk = 5'000;           // records handed over at once
+constexpr int64_t kPaceUs = 5'000;         // how long a paced chunk is at least
+constexpr int64_t kLeaderUs = 10'000'000;  // how long a new topic may take to be led
 
 absl::Status Check(const GenerateHtxOptions& options) {
   TM_RETURN_IF_ERROR(options.shape.Check());
@@ -43,7 +43,9 @@ absl::Status Check(const GenerateHtxOptions& options) {
 }
 
 absl::Status PrepareTopics(const GenerateHtxOptions& options, Admin& admin) {
-  TopicToCreate detections{options.topic, options.partitions, options.replication_factor,
+  TopicToCreate detections{options.topic,
+                           options.partitions,
+                           options.replication_factor,
                            {{"retention.ms", "-1"}, {"retention.bytes", "-1"}}};
   TopicToCreate locations{options.table_topic, 1, options.replication_factor, {{"cleanup.policy", "compact"}}};
   TM_RETURN_IF_ERROR(admin.CreateTopics({detections, locations}));

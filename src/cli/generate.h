@@ -18,13 +18,13 @@ namespace tidemark {
 struct GenerateHtxOptions {
   KafkaSettings kafka;
   int64_t records = 5'000'000;
-  int64_t skip = 0;            // records left out at the front: a second call goes on where the first one ended
-  double rate = 0;             // records a second by the wall clock; 0: as fast as possible
-  bool live = false;           // event time is the wall clock's, not the shape's
-  int32_t partitions = 4;      // of the detections
+  int64_t skip = 0;                 // records left out at the front: a second call goes on where the first one ended
+  double rate = 0;                  // records a second by the wall clock; 0: as fast as possible
+  bool live = false;                // event time is the wall clock's, not the shape's
+  int32_t partitions = 4;           // of the detections
   int32_t replication_factor = -1;  // -1: the broker's default
-  int32_t idle_partition = -1;  // this one gets no records ...
-  double idle_from = 0;         // ... from this share of `records` on
+  int32_t idle_partition = -1;      // this one gets no records ...
+  double idle_from = 0;             // ... from this share of `records` on
   std::string topic = "detections";
   std::string table_topic = "locations";
   HtxShape shape;

@@ -11,8 +11,8 @@ namespace tidemark {
 namespace {
 
 constexpr std::array<const char*, 20> kThings = {
-    "backpack", "bicycle", "suitcase", "umbrella", "handbag", "car",   "bus",    "truck",     "person",  "dog",
-    "cat",      "bottle",  "stroller", "scooter",  "parcel",  "chair", "laptop", "cellphone", "hat",     "skateboard"};
+    "backpack", "bicycle", "suitcase", "umbrella", "handbag", "car",   "bus",    "truck",     "person", "dog",
+    "cat",      "bottle",  "stroller", "scooter",  "parcel",  "chair", "laptop", "cellphone", "hat",    "skateboard"};
 
 constexpr double kLateForDedup = 0.1;  // of the late ones
 
@@ -70,7 +70,10 @@ int64_t Zipf::Draw(SplitMix64& random) const {
 }
 
 HtxData::HtxData(const HtxShape& shape)
-    : shape_(shape), random_(shape.seed), locations_(shape.locations, 1.0), items_(shape.items, 1.1),
+    : shape_(shape),
+      random_(shape.seed),
+      locations_(shape.locations, 1.0),
+      items_(shape.items, 1.1),
       recent_(static_cast<size_t>(kReach)) {}
 
 bool HtxData::Repeat(Detection* slot) {

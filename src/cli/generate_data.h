@@ -13,14 +13,14 @@ namespace tidemark {
 
 struct HtxShape {
   uint64_t seed = 1;
-  double duplicates = 0.05;     // share of the records that repeat one of the 20,000 before them, payload and time
-  double late = 0;              // share of the records that lie 10 to 100 s behind; every tenth of those 1 to 2 h
-  double hot_location = 0;      // share of the records that fall to location 1 whatever else is drawn
-  int64_t locations = 10'000;   // Zipf(1.0)
+  double duplicates = 0.05;    // share of the records that repeat one of the 20,000 before them, payload and time
+  double late = 0;             // share of the records that lie 10 to 100 s behind; every tenth of those 1 to 2 h
+  double hot_location = 0;     // share of the records that fall to location 1 whatever else is drawn
+  int64_t locations = 10'000;  // Zipf(1.0)
   int64_t cameras = 20'000;
-  int64_t items = 500;          // Zipf(1.1)
-  double events_per_second = 10'000;    // how fast event time goes by: one record each
-  int64_t out_of_orderness_ms = 2'000;  // taken off each time, uniformly from 0 to this
+  int64_t items = 500;                   // Zipf(1.1)
+  double events_per_second = 10'000;     // how fast event time goes by: one record each
+  int64_t out_of_orderness_ms = 2'000;   // taken off each time, uniformly from 0 to this
   int64_t start_ms = 1'767'225'600'000;  // event time of the first record: 2026-01-01T00:00:00Z
 
   absl::Status Check() const;
@@ -65,7 +65,7 @@ class Zipf {
 
  private:
   struct Slot {
-    double keep = 1;    // with this probability the slot's own rank, else `other`
+    double keep = 1;  // with this probability the slot's own rank, else `other`
     int64_t other = 0;
   };
   std::vector<Slot> slots_;

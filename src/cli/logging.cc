@@ -41,9 +41,8 @@ class StderrSink final : public google::LogSink {
   void send(google::LogSeverity severity, const char*, const char* file, int line, const google::LogMessageTime& time,
             const char* message, size_t size) override {
     const std::string text = MaskPasswords(std::string_view(message, size));
-    const std::string at =
-        absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", time.year() + 1900, time.month() + 1, time.day(),
-                        time.hour(), time.min(), time.sec(), time.usec() / 1000);
+    const std::string at = absl::StrFormat("%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", time.year() + 1900, time.month() + 1,
+                                           time.day(), time.hour(), time.min(), time.sec(), time.usec() / 1000);
     std::string out;
     if (json_) {
       out = absl::StrFormat("{\"time\":\"%s\",\"level\":\"%s\",\"at\":\"%s:%d\",\"message\":%s}\n", at,

@@ -19,7 +19,6 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
-#include "operators/lake.h"
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
@@ -35,6 +34,7 @@
 #include "src/runtime/online_check.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
+#include "src/storage/object_store.h"
 
 // Read by jemalloc when the process starts. One arena, which threads reach seldom, through large caches of their own:
 // records are made by one thread and freed by another, and an arena for each thread or processor keeps what the others
@@ -192,8 +192,11 @@ absl::Status Generate(const std::vector<std::string>& arguments) {
   options.shape.items = FLAGS_items;
   options.replication_factor = FLAGS_replication_factor;
   return GenerateHtx(
-      options, [](int level, std::string_view text) { if (level <= 4) std::cerr << text << "\n"; }, stop_generating,
-      std::cout);
+      options,
+      [](int level, std::string_view text) {
+        if (level <= 4) std::cerr << text << "\n";
+      },
+      stop_generating, std::cout);
 }
 
 absl::Status Init() {
@@ -248,7 +251,7 @@ int TidemarkMain(int argc, char** argv) {
     return 1;
   }
   const absl::Status status = Dispatch(argc, argv);
-  FinalizeLakes();
+  FinalizeObjectStores();
   if (!status.ok()) SayFatal(status, FLAGS_log_format);
   return ExitCode(status);
 }

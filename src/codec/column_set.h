@@ -11,8 +11,8 @@
 
 #include <arrow/type_fwd.h>
 
-#include "src/codec/column_builder.h"
 #include "src/base/value_text.h"
+#include "src/codec/column_builder.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {

@@ -36,10 +36,7 @@ constexpr Field kFields[] = {
     {"epoch", true, 6, [](int64_t d, int64_t us) -> Int128 { return Int128{d} * kUsPerDay + us; }},
     {"dow", true, 0, [](int64_t d, int64_t) -> Int128 { return IsoWeekday(d) % 7; }},
     {"isodow", true, 0, [](int64_t d, int64_t) -> Int128 { return IsoWeekday(d); }},
-    {"doy", true, 0,
-     [](int64_t d, int64_t) -> Int128 {
-       return d - FromCivil({ToCivil(d).year, 1, 1}) + 1;
-     }},
+    {"doy", true, 0, [](int64_t d, int64_t) -> Int128 { return d - FromCivil({ToCivil(d).year, 1, 1}) + 1; }},
     {"week", true, 0, [](int64_t d, int64_t) -> Int128 { return IsoWeek(d); }},
     {"isoyear", true, 0, [](int64_t d, int64_t) -> Int128 { return HistoricYear(IsoYear(d)); }},
     {"quarter", true, 0, [](int64_t d, int64_t) -> Int128 { return (ToCivil(d).month + 2) / 3; }},

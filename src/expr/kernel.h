@@ -211,8 +211,7 @@ absl::StatusOr<Values> Map(KernelCall& call, F&& f) {
         out.SetNull(i);
       }
     }
-  }
-  (std::index_sequence_for<A...>{});
+  }(std::index_sequence_for<A...>{});
   return out.Finish(constant);
 }
 

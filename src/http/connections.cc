@@ -29,9 +29,10 @@ int64_t NowUs() { return SystemClock()->MonotonicUs(); }
 }  // namespace
 
 Connections::Connections(int listener, Answer answer)
-    : listener_(listener), bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), answer_(std::move(answer)), thread_([this] {
-        Run();
-      }) {}
+    : listener_(listener),
+      bell_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      answer_(std::move(answer)),
+      thread_([this] { Run(); }) {}
 
 Connections::~Connections() {
   stop_ = true;

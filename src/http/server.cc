@@ -181,7 +181,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
       const std::string why = error == EADDRINUSE ? "is taken by another process"
                               : error == 0        ? "can't be bound: no such host"
                                                   : absl::StrCat("can't be bound: ", std::strerror(error));
-      return absl::InvalidArgumentError(absl::StrCat("HTTP address '", address, "' ", why, "; give another one with "
+      return absl::InvalidArgumentError(absl::StrCat("HTTP address '", address, "' ", why,
+                                                     "; give another one with "
                                                      "--http_address, or port 0 for a free one"));
     }
   }

@@ -37,8 +37,8 @@ class RdBulkProducer : public BulkProducer {
     RdBulkProducer* self = producer.get();
     rdkafka::HandleEvents events;
     events.on_delivery = [self](const rd_kafka_message_t& message) { self->OnDelivery(message); };
-    TM_ASSIGN_OR_RETURN(producer->handle_, rdkafka::Handle::New(RD_KAFKA_PRODUCER, settings, Properties(),
-                                                                std::move(log), std::move(events)));
+    TM_ASSIGN_OR_RETURN(producer->handle_, rdkafka::RdHandle::New(RD_KAFKA_PRODUCER, settings, Properties(),
+                                                                  std::move(log), std::move(events)));
     return producer;
   }
 
@@ -89,8 +89,10 @@ class RdBulkProducer : public BulkProducer {
       code_ = Code(rd_kafka_produceva(handle_->rk(), vus, 6));
       return code_ != RD_KAFKA_RESP_ERR__QUEUE_FULL;
     };
-    if (!produced()) [[unlikely]] TM_RETURN_IF_ERROR(WaitUntil(produced));
-    if (code_ == RD_KAFKA_RESP_ERR_NO_ERROR) [[likely]] return absl::OkStatus();
+    if (!produced()) [[unlikely]]
+      TM_RETURN_IF_ERROR(WaitUntil(produced));
+    if (code_ == RD_KAFKA_RESP_ERR_NO_ERROR) [[likely]]
+      return absl::OkStatus();
     return rdkafka::FromFatal(handle_->rk(), code_, rd_kafka_err2str(code_), absl::StrCat("writing to ", topic));
   }
 
@@ -125,7 +127,7 @@ class RdBulkProducer : public BulkProducer {
                                          absl::StrCat("writing to ", rd_kafka_topic_name(message.rkt)));
   }
 
-  std::shared_ptr<rdkafka::Handle> handle_;
+  std::shared_ptr<rdkafka::RdHandle> handle_;
   std::map<std::string, rdkafka::Topic> topics_;
   rd_kafka_resp_err_t code_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the last record
   absl::Status delivery_error_;                            // the first

@@ -161,9 +161,9 @@ struct TopicToCreate {
 // Who of a consumer group was given what, as its coordinator has it.
 struct GroupMembers {
   struct Member {
-    std::string name;                         // group.instance.id; of a dynamic member its client.id
-    std::vector<std::string> topics;          // its subscription
-    std::vector<TopicPartition> partitions;   // its assignment
+    std::string name;                        // group.instance.id; of a dynamic member its client.id
+    std::vector<std::string> topics;         // its subscription
+    std::vector<TopicPartition> partitions;  // its assignment
     bool operator==(const Member&) const = default;
   };
   bool stable = false;  // it has members, and no rebalance is under way; else `members` is empty
@@ -225,7 +225,7 @@ struct ProducerOptions {
   std::vector<std::string> written_topics;
   int64_t queue_bytes = int64_t{64} << 20;
   int64_t batch_bytes = 1'000'000;  // of records sent as one, before compression; one record alone may be larger
-  int64_t linger_us = 5'000;  // how long a record waits for others of its partition, where no Flush sends it
+  int64_t linger_us = 5'000;        // how long a record waits for others of its partition, where no Flush sends it
 };
 
 // One cluster. Thread-safe.

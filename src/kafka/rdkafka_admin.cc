@@ -79,10 +79,10 @@ absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& setti
   events.on_error = [last_error](rd_kafka_resp_err_t code, const std::string& text) {
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || last_error->second.empty()) *last_error = {code, text};
   };
-  TM_ASSIGN_OR_RETURN(admin->committed_, Handle::New(RD_KAFKA_CONSUMER, settings, Properties(Isolation::kReadCommitted),
-                                                     log, std::move(events)));
-  TM_ASSIGN_OR_RETURN(admin->uncommitted_, Handle::New(RD_KAFKA_CONSUMER, settings,
-                                                       Properties(Isolation::kReadUncommitted), log, HandleEvents()));
+  TM_ASSIGN_OR_RETURN(admin->committed_, RdHandle::New(RD_KAFKA_CONSUMER, settings,
+                                                       Properties(Isolation::kReadCommitted), log, std::move(events)));
+  TM_ASSIGN_OR_RETURN(admin->uncommitted_, RdHandle::New(RD_KAFKA_CONSUMER, settings,
+                                                         Properties(Isolation::kReadUncommitted), log, HandleEvents()));
   rd_kafka_t* rk = admin->committed_->rk();
   const int64_t deadline = NowUs() + int64_t{kConnectTimeoutMs} * 1'000;
   while (true) {
@@ -330,9 +330,9 @@ absl::Status RdAdmin::DeleteRecords(const std::vector<std::pair<TopicPartition, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<Handle>> RdAdmin::GroupHandle(const std::string& group) {
+absl::StatusOr<std::shared_ptr<RdHandle>> RdAdmin::GroupHandle(const std::string& group) {
   const absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Handle>& handle = groups_[group];
+  std::shared_ptr<RdHandle>& handle = groups_[group];
   if (handle != nullptr) {
     rd_kafka_poll(handle->rk(), 0);
     return handle;
@@ -340,7 +340,7 @@ absl::StatusOr<std::shared_ptr<Handle>> RdAdmin::GroupHandle(const std::string& 
   std::vector<Property> properties = Properties(Isolation::kReadCommitted);
   std::erase_if(properties, [](const Property& property) { return property.first == "group.id"; });
   properties.emplace_back("group.id", group);
-  TM_ASSIGN_OR_RETURN(handle, Handle::New(RD_KAFKA_CONSUMER, settings_, properties, log_, HandleEvents()));
+  TM_ASSIGN_OR_RETURN(handle, RdHandle::New(RD_KAFKA_CONSUMER, settings_, properties, log_, HandleEvents()));
   return handle;
 }
 
@@ -351,7 +351,7 @@ absl::StatusOr<std::map<TopicPartition, CommittedOffset>> RdAdmin::GroupOffsets(
   std::map<TopicPartition, CommittedOffset> offsets;
   if (partitions.empty()) return offsets;
   const std::string what = absl::StrCat("committed offsets of group '", group, "'");
-  TM_ASSIGN_OR_RETURN(const std::shared_ptr<Handle> handle, GroupHandle(group));
+  TM_ASSIGN_OR_RETURN(const std::shared_ptr<RdHandle> handle, GroupHandle(group));
   const PartitionList list = NewPartitionList(partitions);
   const rd_kafka_resp_err_t code = rd_kafka_committed(handle->rk(), list.get(), kRequestTimeoutMs);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return FromError(code, what);

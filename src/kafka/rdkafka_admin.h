@@ -54,14 +54,14 @@ class RdAdmin : public Admin {
   absl::StatusOr<Event> Answer(rd_kafka_queue_t* queue, const std::string& what);
 
   // An instance that carries the group's name and never joins it.
-  absl::StatusOr<std::shared_ptr<Handle>> GroupHandle(const std::string& group);
+  absl::StatusOr<std::shared_ptr<RdHandle>> GroupHandle(const std::string& group);
 
   KafkaSettings settings_;
   KafkaLog log_;
-  std::shared_ptr<Handle> committed_;
-  std::shared_ptr<Handle> uncommitted_;
+  std::shared_ptr<RdHandle> committed_;
+  std::shared_ptr<RdHandle> uncommitted_;
   absl::Mutex mutex_;
-  std::map<std::string, std::shared_ptr<Handle>> groups_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<RdHandle>> groups_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidemark::rdkafka

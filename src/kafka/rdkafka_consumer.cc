@@ -132,7 +132,7 @@ absl::Status RdConsumer::StartInstance() {
     OnRebalance(kind, partitions);
   };
   TM_ASSIGN_OR_RETURN(handle_,
-                      Handle::New(RD_KAFKA_CONSUMER, settings_, Properties(options_), log_, std::move(events)));
+                      RdHandle::New(RD_KAFKA_CONSUMER, settings_, Properties(options_), log_, std::move(events)));
   rd_kafka_t* rk = handle_->rk();
   rd_kafka_poll_set_consumer(rk);
   records_.reset(rd_kafka_queue_new(rk));

@@ -102,7 +102,7 @@ class RdConsumer : public Consumer {
   const ConsumerOptions options_;
   const KafkaLog log_;
   std::vector<std::string> subscription_;
-  std::shared_ptr<Handle> handle_;
+  std::shared_ptr<RdHandle> handle_;
   Queue records_;
   int event_fd_ = -1;
   std::atomic<bool> woken_ = false;

@@ -18,7 +18,7 @@ void Prefetch(const rd_kafka_message_t* message) {
 
 }  // namespace
 
-RdFetch::RdFetch(std::shared_ptr<Handle> handle, TopicPartition source, rd_kafka_message_t** messages, size_t count)
+RdFetch::RdFetch(std::shared_ptr<RdHandle> handle, TopicPartition source, rd_kafka_message_t** messages, size_t count)
     : handle_(std::move(handle)), source_(std::move(source)), messages_(messages, messages + count) {
   records_.resize(count);
   for (size_t i = 0; i < count; ++i) {

@@ -17,7 +17,7 @@ namespace tidemark::rdkafka {
 class RdFetch : public Fetch {
  public:
   // Takes the messages over; all are of one partition, in offset order, without errors.
-  RdFetch(std::shared_ptr<Handle> handle, TopicPartition source, rd_kafka_message_t** messages, size_t count);
+  RdFetch(std::shared_ptr<RdHandle> handle, TopicPartition source, rd_kafka_message_t** messages, size_t count);
   ~RdFetch() override;
 
   const TopicPartition& source() const override { return source_; }
@@ -25,7 +25,7 @@ class RdFetch : public Fetch {
   HeaderList Headers(size_t i) const override;
 
  private:
-  const std::shared_ptr<Handle> handle_;  // a message must not outlive the instance it came from
+  const std::shared_ptr<RdHandle> handle_;  // a message must not outlive the instance it came from
   const TopicPartition source_;
   std::vector<rd_kafka_message_t*> messages_;
   std::vector<RecordView> records_;

@@ -108,23 +108,23 @@ TopicPartition ToTopicPartition(const rd_kafka_topic_partition_t& partition) {
   return TopicPartition{partition.topic, partition.partition};
 }
 
-void Handle::SetCallbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type) {
+void RdHandle::SetCallbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type) {
   rd_kafka_conf_set_opaque(conf, this);
   rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t* rk, int level, const char* facility, const char* text) {
-    auto* self = static_cast<Handle*>(rd_kafka_opaque(rk));
+    auto* self = static_cast<RdHandle*>(rd_kafka_opaque(rk));
     if (self == nullptr || !self->log_ || IsNoise(facility, text)) return;
     // Waiting for a predecessor's transaction to end is how every restart begins.
     if (std::string_view(facility) == "GETPID") level = std::max(level, 6);
     self->log_(level, absl::StrCat("kafka ", facility, " ", text));
   });
   rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int code, const char* text, void* opaque) {
-    auto* self = static_cast<Handle*>(opaque);
+    auto* self = static_cast<RdHandle*>(opaque);
     if (self->events_.on_error) self->events_.on_error(static_cast<rd_kafka_resp_err_t>(code), text);
   });
   if (type == RD_KAFKA_CONSUMER) {
     rd_kafka_conf_set_rebalance_cb(
         conf, [](rd_kafka_t* rk, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions, void* opaque) {
-          auto* self = static_cast<Handle*>(opaque);
+          auto* self = static_cast<RdHandle*>(opaque);
           if (self->events_.on_rebalance) {
             self->events_.on_rebalance(kind, partitions);
           } else {
@@ -135,16 +135,16 @@ void Handle::SetCallbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type) {
     events_.configure(conf);
   } else {
     rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-      auto* self = static_cast<Handle*>(opaque);
+      auto* self = static_cast<RdHandle*>(opaque);
       if (self->events_.on_delivery) self->events_.on_delivery(*message);
     });
   }
 }
 
-absl::StatusOr<std::shared_ptr<Handle>> Handle::New(rd_kafka_type_t type, const KafkaSettings& settings,
-                                                    const std::vector<Property>& ours, KafkaLog log,
-                                                    HandleEvents events) {
-  std::shared_ptr<Handle> handle(new Handle(std::move(log), std::move(events), settings.brokers));
+absl::StatusOr<std::shared_ptr<RdHandle>> RdHandle::New(rd_kafka_type_t type, const KafkaSettings& settings,
+                                                        const std::vector<Property>& ours, KafkaLog log,
+                                                        HandleEvents events) {
+  std::shared_ptr<RdHandle> handle(new RdHandle(std::move(log), std::move(events), settings.brokers));
   Conf conf(rd_kafka_conf_new());
   if (auto status = Set(conf.get(), {"bootstrap.servers", settings.brokers}); !status.ok()) return status;
   // The user's come second, so that they may change what is only a default of ours ("linger.ms"); what must not be
@@ -161,7 +161,7 @@ absl::StatusOr<std::shared_ptr<Handle>> Handle::New(rd_kafka_type_t type, const 
   return handle;
 }
 
-Handle::~Handle() {
+RdHandle::~RdHandle() {
   Detach();
   if (rk_ != nullptr) rd_kafka_destroy_flags(rk_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }

@@ -40,7 +40,7 @@ TopicPartition ToTopicPartition(const rd_kafka_topic_partition_t& partition);
 // One property, as librdkafka names it.
 using Property = std::pair<std::string, std::string>;
 
-class Handle;
+class RdHandle;
 
 // What an instance reports outside of calls. Called by librdkafka from within the polls of the instance's own thread.
 struct HandleEvents {
@@ -52,16 +52,16 @@ struct HandleEvents {
 };
 
 // A running client instance. Shared by what must not outlive it, such as fetched records: the last owner destroys it.
-class Handle {
+class RdHandle {
  public:
   // `ours` are Tidemark's properties. The user's may change those among them that are tuning, never those that are
   // owned.
-  static absl::StatusOr<std::shared_ptr<Handle>> New(rd_kafka_type_t type, const KafkaSettings& settings,
-                                                     const std::vector<Property>& ours, KafkaLog log,
-                                                     HandleEvents events);
-  ~Handle();
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
+  static absl::StatusOr<std::shared_ptr<RdHandle>> New(rd_kafka_type_t type, const KafkaSettings& settings,
+                                                       const std::vector<Property>& ours, KafkaLog log,
+                                                       HandleEvents events);
+  ~RdHandle();
+  RdHandle(const RdHandle&) = delete;
+  RdHandle& operator=(const RdHandle&) = delete;
 
   rd_kafka_t* rk() const { return rk_; }
   const std::string& brokers() const { return brokers_; }
@@ -69,7 +69,7 @@ class Handle {
   void Detach() { events_ = HandleEvents(); }
 
  private:
-  Handle(KafkaLog log, HandleEvents events, std::string brokers)
+  RdHandle(KafkaLog log, HandleEvents events, std::string brokers)
       : log_(std::move(log)), events_(std::move(events)), brokers_(std::move(brokers)) {}
   void SetCallbacks(rd_kafka_conf_t* conf, rd_kafka_type_t type);
 

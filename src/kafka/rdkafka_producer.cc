@@ -67,8 +67,8 @@ absl::StatusOr<std::unique_ptr<Producer>> RdProducer::New(const KafkaSettings& s
   std::unique_ptr<RdProducer> producer(new RdProducer(options));
   HandleEvents events;
   events.configure = DeliveryReports::Configure;
-  TM_ASSIGN_OR_RETURN(producer->handle_,
-                      Handle::New(RD_KAFKA_PRODUCER, settings, Properties(options), std::move(log), std::move(events)));
+  TM_ASSIGN_OR_RETURN(producer->handle_, RdHandle::New(RD_KAFKA_PRODUCER, settings, Properties(options), std::move(log),
+                                                       std::move(events)));
   rd_kafka_t* const rk = producer->handle_->rk();
   producer->reports_.Start(rk, [rk](const rd_kafka_message_t& m) {
     return WriteFailed(rk, m.err, m.len + m.key_len, rd_kafka_topic_name(m.rkt), m.partition);
@@ -315,9 +315,9 @@ absl::Status RdProducer::SendOffsets(const std::vector<OffsetToCommit>& offsets,
     return absl::AbortedError(absl::StrCat(What("sending offsets"), ": the assignment is lost, ", group.ToString()));
   }
   TM_ASSIGN_OR_RETURN(const PartitionList list, NewOffsetList(offsets));
-  return FromTransaction(Error(rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(),
-                                                                    kTransactionTimeoutMs)),
-                         "sending offsets");
+  return FromTransaction(
+      Error(rd_kafka_send_offsets_to_transaction(handle_->rk(), list.get(), metadata->get(), kTransactionTimeoutMs)),
+      "sending offsets");
 }
 
 CommitOutcome RdProducer::Commit(std::string* error) {

@@ -61,7 +61,7 @@ class RdProducer : public Producer {
   // Called by the instance's threads until it has ended.
   std::map<std::string, WrittenOffsets> written_;
   DeliveryReports reports_;
-  std::shared_ptr<Handle> handle_;
+  std::shared_ptr<RdHandle> handle_;
   std::map<std::string, Out> outs_;
   // Of one call of ProducePlain: the records by partition, and by partition their number, then where the next one goes.
   std::vector<rd_kafka_message_t> batch_;

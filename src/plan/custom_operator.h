@@ -40,7 +40,7 @@ struct CustomParameter {
 // What the planning half is given.
 struct CustomInput {
   const Schema& columns;
-  const CustomSpec& spec;  // `by` and the parameters, already checked
+  const CustomSpec& spec;   // `by` and the parameters, already checked
   TimestampForm time_form;  // of the event-time column: for timestamps that the operator makes itself
 };
 

@@ -27,8 +27,8 @@ void NeedPlaces(const std::vector<bool>& may_fail, const std::vector<Node>& node
     const Node& node = nodes[i];
     const bool takes_source_rows = std::all_of(node.inputs.begin(), node.inputs.end(),
                                                [&](int input) { return source_rows[static_cast<size_t>(input)]; });
-    source_rows[i] = node.kind == Node::Kind::kSource ||
-                     (!node.inputs.empty() && takes_source_rows && PassesHidden(node));
+    source_rows[i] =
+        node.kind == Node::Kind::kSource || (!node.inputs.empty() && takes_source_rows && PassesHidden(node));
     if (!may_fail[i] || node.inputs.empty() || !takes_source_rows) continue;
     HiddenSet& need = (*needs)[i];
     need = need.With(Hidden::kOffset);

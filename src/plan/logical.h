@@ -40,9 +40,9 @@ struct LogicalStep {
   TimestampForm time_form = TimestampForm::kMillis;  // of the event-time column(s) of the sources above
   // Rows are results of a time window; positions of window_start and window_end, if they are still there.
   std::optional<std::pair<size_t, size_t>> window_columns;
-  bool ordered = true;        // rows are source rows, so they have an order
-  HiddenSet needs;            // hidden columns that it reads
-  bool may_fail = false;      // an expression of it can fail on a row
+  bool ordered = true;    // rows are source rows, so they have an order
+  HiddenSet needs;        // hidden columns that it reads
+  bool may_fail = false;  // an expression of it can fail on a row
 };
 
 struct Logical {

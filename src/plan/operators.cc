@@ -234,8 +234,9 @@ bool OperatorCheck::TopEmit(TopSpec* spec) {
                  "and window_end), or the list is put out as it changes, with emit: on_update");
   }
   if (spec->on_update && !spec->input_updates && yaml_.top().rank().empty()) {
-    return Error("top", "with emit: on_update rows replace each other by their place in the list: it needs a name, "
-                        "as in rank: place");
+    return Error("top",
+                 "with emit: on_update rows replace each other by their place in the list: it needs a name, "
+                 "as in rank: place");
   }
   return true;
 }

@@ -30,7 +30,7 @@ struct KafkaSettings {
 
 // How a topic is made where it is missing.
 struct TopicCreation {
-  int32_t partitions = 0;        // 0: as many as the largest input of the topology
+  int32_t partitions = 0;           // 0: as many as the largest input of the topology
   int32_t replication_factor = -1;  // -1: the broker's default
   std::map<std::string, std::string> config;
 };
@@ -45,8 +45,8 @@ struct SourceColumn {
 
   Column column;
   From from = From::kValue;
-  std::vector<std::string> path;              // kValue: keys from the root of the JSON object; default {name}
-  std::string header;                         // kHeader: its name
+  std::vector<std::string> path;  // kValue: keys from the root of the JSON object; default {name}
+  std::string header;             // kHeader: its name
   std::optional<std::string>
       default_value;  // as text in the JSON form of the type; used where the value is missing or null
   OnError on_error = OnError::kDeadLetter;
@@ -76,9 +76,9 @@ struct SourcePlan {
   KeyFormat key_format = KeyFormat::kNone;
   std::vector<SourceColumn> columns;
   EventTimeSpec event_time;
-  std::vector<size_t> partitioned_by;   // positions among the columns; empty: no promise
-  bool skip_lost = false;               // on_data_loss: skip: go on where records are gone that were never read
-  bool verify_partitioning = false;     // the columns are the record key, so murmur2 can be checked
+  std::vector<size_t> partitioned_by;  // positions among the columns; empty: no promise
+  bool skip_lost = false;              // on_data_loss: skip: go on where records are gone that were never read
+  bool verify_partitioning = false;    // the columns are the record key, so murmur2 can be checked
   HiddenSet hidden;
 
   Schema schema() const;  // the columns as a Schema
@@ -126,7 +126,7 @@ struct JoinSpec {
   std::string table;
   std::vector<std::pair<size_t, size_t>> on;  // (stream column, table column), the latter are the table's key in order
   bool left = false;
-  std::vector<size_t> columns;                // of the table, appended to the row (their output names: Node::output)
+  std::vector<size_t> columns;  // of the table, appended to the row (their output names: Node::output)
   std::optional<std::string> unmatched_topic;
 };
 
@@ -150,7 +150,7 @@ struct WindowSpec {
   std::optional<std::string> late_topic;
   std::vector<size_t> group_by;  // positions in `rows`
   std::vector<AggregateItem> aggregates;
-  Schema rows;                   // the schema of the rows aggregated (== Node::input except for kFinal)
+  Schema rows;  // the schema of the rows aggregated (== Node::input except for kFinal)
   HiddenSet rows_hidden;
 };
 
@@ -160,11 +160,11 @@ struct TopSpec {
     bool descending = false;
   };
   int64_t k = 0;
-  std::vector<size_t> by;    // group; over on_close rows window_start and window_end are part of it
-  std::vector<Order> order;  // ties already spelled out: the remaining visible columns, ascending, are appended
-  std::string rank;          // name of the int64 rank column (1..k), appended last; empty: none
-  bool on_update = false;    // each commit puts out how the lists have changed; else a list once, when it is complete
-  bool input_updates = false;     // rows of the input replace each other, by
+  std::vector<size_t> by;      // group; over on_close rows window_start and window_end are part of it
+  std::vector<Order> order;    // ties already spelled out: the remaining visible columns, ascending, are appended
+  std::string rank;            // name of the int64 rank column (1..k), appended last; empty: none
+  bool on_update = false;      // each commit puts out how the lists have changed; else a list once, when it is complete
+  bool input_updates = false;  // rows of the input replace each other, by
   std::vector<size_t> input_key;
 };
 
@@ -172,7 +172,7 @@ struct PassSpec {};  // union, or a repartition's reading end
 
 // An operator of the user's: src/plan/custom_operator.h.
 struct CustomSpec {
-  std::string name;                               // under which it is registered
+  std::string name;        // under which it is registered
   std::vector<size_t> by;  // rows equal in these columns meet in one task; empty: they lie anywhere
   std::map<std::string, std::string> parameters;  // as the topology writes them
   bool passes_rows = false;                       // its rows are rows of its input
@@ -185,13 +185,12 @@ using OperatorSpec =
 
 struct KafkaSinkSpec {
   std::string topic;
-  std::vector<size_t> key;       // positions among the step's columns; empty: no record key
+  std::vector<size_t> key;  // positions among the step's columns; empty: no record key
   KeyFormat key_format = KeyFormat::kText;
-  bool upsert = false;           // deletes become tombstones, update-before rows are skipped
+  bool upsert = false;  // deletes become tombstones, update-before rows are skipped
   std::vector<std::pair<std::string, std::string>> headers;
-  std::string compression;       // librdkafka's compression.codec; empty: lz4
+  std::string compression;  // librdkafka's compression.codec; empty: lz4
   std::optional<TopicCreation> create;
-  std::optional<TimestampForm> window_form;
 };
 
 struct PostgresSinkSpec {
@@ -208,7 +207,7 @@ struct ParquetSinkSpec {
     std::string name;        // of the folder: name=value
     std::string expression;  // over the step's columns
   };
-  std::string path;          // a folder or s3://bucket/prefix
+  std::string path;  // a folder or s3://bucket/prefix
   std::vector<PartitionColumn> partition_by;
   int64_t max_bytes = 128 << 20;
   int64_t max_age_us = 300 * kSecond;
@@ -233,13 +232,13 @@ struct Node {
   };
 
   Kind kind = Kind::kOperator;
-  std::string step;             // the user's name of the source, step or sink; names state, metrics and the ledger
-  OperatorSpec spec;            // kOperator
-  int source = -1;              // kSource: index in Plan::sources
-  int edge = -1;                // kInternal, kRepartition, kFeed: index in Plan::edges
-  int sink = -1;                // kKafkaSink, kFeed: index in Plan::sinks
-  std::vector<int> inputs;      // nodes of this stage, all before this one; several = union
-  Schema input;                 // of every one of `inputs`; for kSource and kInternal the same as output
+  std::string step;         // the user's name of the source, step or sink; names state, metrics and the ledger
+  OperatorSpec spec;        // kOperator
+  int source = -1;          // kSource: index in Plan::sources
+  int edge = -1;            // kInternal, kRepartition, kFeed: index in Plan::edges
+  int sink = -1;            // kKafkaSink, kFeed: index in Plan::sinks
+  std::vector<int> inputs;  // nodes of this stage, all before this one; several = union
+  Schema input;             // of every one of `inputs`; for kSource and kInternal the same as output
   HiddenSet input_hidden;
   Schema output;
   HiddenSet hidden;
@@ -250,22 +249,22 @@ struct Node {
 
 // An internal topic between two stages, or between a stage and an external sink.
 struct Edge {
-  std::string topic;        // "<name>.<step>.repartition" or "<name>.<sink>.feed"
+  std::string topic;  // "<name>.<step>.repartition" or "<name>.<sink>.feed"
   std::string step;
   int from_stage = -1;
-  int to_stage = -1;        // -1: an external sink
+  int to_stage = -1;  // -1: an external sink
   int to_sink = -1;
   std::vector<size_t> key;  // columns hashed to find the target partition; empty: keep the task's own partition
   Schema schema;
   HiddenSet hidden;
   bool update = false;
-  int32_t partitions = 0;   // 0: InternalTopics' rule
-  std::string reason;       // why it is there, for people: "counted groups by geographical_location"
+  int32_t partitions = 0;  // 0: InternalTopics' rule
+  std::string reason;      // why it is there, for people: "counted groups by geographical_location"
 };
 
 struct Stage {
-  std::string name;              // unique; names the changelog topic "<app>.<name>.changelog"
-  std::vector<Node> nodes;       // in topological order
+  std::string name;         // unique; names the changelog topic "<app>.<name>.changelog"
+  std::vector<Node> nodes;  // in topological order
   bool stateful = false;
 };
 

@@ -75,8 +75,8 @@ class Cutter {
   std::vector<Node> nodes_;  // drafts: inputs are positions in here
   std::vector<HiddenSet> needs_;
   std::vector<bool> may_fail_;
-  std::vector<int> node_of_;                               // by step: the node with its output
-  std::vector<std::optional<Partitioning>> partitioning_;  // by step, of its output
+  std::vector<int> node_of_;                                  // by step: the node with its output
+  std::vector<std::optional<Partitioning>> partitioning_;     // by step, of its output
   std::vector<std::optional<std::vector<Columns>>> demands_;  // by step, once asked for
 };
 

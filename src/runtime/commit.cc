@@ -16,10 +16,14 @@ namespace {
 absl::Status Commit(Producer* producer) {
   std::string error;
   switch (producer->Commit(&error)) {
-    case CommitOutcome::kCommitted: return absl::OkStatus();
-    case CommitOutcome::kAborted: return absl::AbortedError("commit: " + error);
-    case CommitOutcome::kUnknown: return absl::UnknownError("commit: " + error);
-    case CommitOutcome::kFenced: return absl::CancelledError("commit: " + error);
+    case CommitOutcome::kCommitted:
+      return absl::OkStatus();
+    case CommitOutcome::kAborted:
+      return absl::AbortedError("commit: " + error);
+    case CommitOutcome::kUnknown:
+      return absl::UnknownError("commit: " + error);
+    case CommitOutcome::kFenced:
+      return absl::CancelledError("commit: " + error);
   }
   return absl::InternalError("commit: no outcome");
 }
@@ -49,8 +53,7 @@ absl::Status CommitPipeline::Open() {
   options.client_id = transactional_id_;
   // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
   // The first record of each partition and transaction takes the brokers longest.
-  options.linger_us =
-      std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);
+  options.linger_us = std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);
   for (const SinkPlan& sink : runtime_.plan->sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !kafka->compression.empty()) options.compression[kafka->topic] = kafka->compression;

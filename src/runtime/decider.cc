@@ -30,8 +30,7 @@ class ThreadDecider final : public Decider {
   }
 
   std::optional<absl::Status> Wait(int64_t max_wait_us) override {
-    const absl::Duration wait =
-        max_wait_us == kForever ? absl::InfiniteDuration() : absl::Microseconds(max_wait_us);
+    const absl::Duration wait = max_wait_us == kForever ? absl::InfiniteDuration() : absl::Microseconds(max_wait_us);
     const absl::MutexLock lock(&mutex_);
     mutex_.AwaitWithTimeout(absl::Condition(this, &ThreadDecider::Decided), wait);
     return std::exchange(verdict_, std::nullopt);

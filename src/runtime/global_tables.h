@@ -15,7 +15,7 @@
 #include <absl/status/status.h>
 #include <absl/synchronization/mutex.h>
 
-#include "operators/table.h"
+#include "operators/join/table_snapshot.h"
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
 
@@ -60,7 +60,7 @@ class GlobalTables {
   KafkaClient* const kafka_;
   // Touched by the loading, then the following thread.
   std::vector<std::unique_ptr<TopicTable>> topic_tables_;
-  std::unique_ptr<Consumer> reader_;  // of all their topics
+  std::unique_ptr<Consumer> reader_;                  // of all their topics
   std::map<TopicPartition, Offset> starts_, target_;  // where reading begins; what is still to be read at start
 
   mutable absl::Mutex mutex_;

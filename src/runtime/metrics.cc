@@ -284,9 +284,10 @@ Health CheckReadiness(const WorkerStatus& status) {
     if (thread.state == ThreadStatus::State::kUnassigned) {
       Find(&health, false, name + ": waits for its assignment");
     } else if (thread.state == ThreadStatus::State::kOpening) {
-      Find(&health, false, absl::StrCat(name, ": opens ", thread.opening.size(), " tasks, ",
-                                        std::max<Offset>(0, thread.restore_target - thread.restore_position),
-                                        " changelog records to restore"));
+      Find(&health, false,
+           absl::StrCat(name, ": opens ", thread.opening.size(), " tasks, ",
+                        std::max<Offset>(0, thread.restore_target - thread.restore_position),
+                        " changelog records to restore"));
     } else if (thread.state == ThreadStatus::State::kFailed) {
       Find(&health, false, name + ": has failed, the worker ends");
     } else {

@@ -13,8 +13,8 @@ namespace tidemark {
 
 struct OffsetMetadata {
   uint64_t commit = 0;
-  std::string identity;        // 16 bytes
-  bool busy = false;           // the task has output to give that waits for its next commit
+  std::string identity;           // 16 bytes
+  bool busy = false;              // the task has output to give that waits for its next commit
   EventTime max_time = kMinTime;  // source partitions
   EventTime floor = kMinTime;
 

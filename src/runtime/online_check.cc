@@ -6,12 +6,12 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include "operators/lake.h"
-#include "operators/sink_postgres_libpq.h"
+#include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
+#include "src/storage/object_store.h"
 
 namespace tidemark {
 
@@ -22,7 +22,7 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
   if (!kafka.ok()) {
     wrong.emplace_back(kafka.status().message());
   } else {
-    const absl::StatusOr<TopicPartitions> topics = ResolveTopics(plan, (*kafka)->admin(), /*create=*/false);
+    const absl::StatusOr<PartitionCounts> topics = ResolveTopics(plan, (*kafka)->admin(), /*create=*/false);
     if (topics.ok()) {
       absl::StrAppend(&found, "kafka: ", topics->size(), " topics fit\n");
     } else {
@@ -39,7 +39,7 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
       seen = InspectPostgres(*postgres, sink.name, sink.schema, sink.mode);
     } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
-      seen = InspectLake(parquet->path);
+      seen = InspectObjectStore(parquet->path);
       if (seen.ok()) seen = absl::StrCat("sink ", sink.name, ": ", *seen);
     } else {
       continue;

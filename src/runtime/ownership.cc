@@ -56,7 +56,7 @@ std::vector<std::string> StreamTopics(const Plan& plan) {
   return Topics(inputs);
 }
 
-std::vector<GroupInputs> RequiredInputs(const Plan& plan, const TopicPartitions& partitions) {
+std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts& partitions) {
   std::vector<GroupInputs> all;
   GroupInputs& streams = all.emplace_back();
   streams.group = plan.name;
@@ -116,16 +116,15 @@ std::vector<UnreadInput> FindUnread(const GroupInputs& inputs, const GroupMember
   return unread;
 }
 
-absl::Status CheckPartitions(const Plan& plan, const TopicPartitions& at_start, const std::string& topic,
+absl::Status CheckPartitions(const Plan& plan, const PartitionCounts& at_start, const std::string& topic,
                              int32_t partitions_now) {
   const auto known = at_start.find(topic);
   // Fewer are no sign: brokers that have just started don't know all of them.
   if (known == at_start.end() || partitions_now <= known->second) return absl::OkStatus();
-  const bool table = std::any_of(plan.tables.begin(), plan.tables.end(),
-                                 [&](const TablePlan& each) { return each.topic == topic; });
-  const std::string changed =
-      absl::StrCat("topic '", topic, "' has ", partitions_now, " partitions now, and had ", known->second,
-                   " when this worker started");
+  const bool table =
+      std::any_of(plan.tables.begin(), plan.tables.end(), [&](const TablePlan& each) { return each.topic == topic; });
+  const std::string changed = absl::StrCat("topic '", topic, "' has ", partitions_now, " partitions now, and had ",
+                                           known->second, " when this worker started");
   // Tables are read from their beginning at every start.
   if (table) return absl::UnknownError(changed + ": the worker is to be started again, to read all of it");
   return absl::FailedPreconditionError(

@@ -38,7 +38,7 @@ struct GroupInputs {
 // The topics that stream threads subscribe to, sorted: sources, and internal topics between stages.
 std::vector<std::string> StreamTopics(const Plan& plan);
 // Of the stream threads (the group carries the application's name) and of each sink with a feed.
-std::vector<GroupInputs> RequiredInputs(const Plan& plan, const TopicPartitions& partitions);
+std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts& partitions);
 
 struct UnreadInput {
   TopicPartition input;
@@ -50,12 +50,12 @@ struct UnreadInput {
 std::vector<UnreadInput> FindUnread(const GroupInputs& inputs, const GroupMembers& members);
 
 // An input that has more partitions than at the start. FailedPrecondition: says what to do.
-absl::Status CheckPartitions(const Plan& plan, const TopicPartitions& at_start, const std::string& topic,
+absl::Status CheckPartitions(const Plan& plan, const PartitionCounts& at_start, const std::string& topic,
                              int32_t partitions_now);
 
 // What a worker shows of it.
 struct OwnershipStatus {
-  bool known = false;  // every group has been seen with an assignment
+  bool known = false;                                      // every group has been seen with an assignment
   std::map<std::string, std::vector<UnreadInput>> unread;  // by group
 };
 
@@ -77,7 +77,7 @@ class OwnershipWatch {
     GroupInputs inputs;
     std::optional<std::vector<UnreadInput>> unread;  // as last seen with a settled assignment
     GroupMembers members;                            // then
-    int64_t since_us = 0;     // the same members have left the same inputs unread
+    int64_t since_us = 0;                            // the same members have left the same inputs unread
     int64_t told_us = 0;
     int64_t rejoin_not_before_us = 0;
     int64_t rejoin_pause_us = 0;

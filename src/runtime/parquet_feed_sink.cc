@@ -8,7 +8,6 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
-#include "operators/lake_interruptible.h"
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
@@ -18,6 +17,7 @@
 #include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/topics.h"
+#include "src/storage/interruptible_store.h"
 
 namespace tidemark {
 namespace {
@@ -41,7 +41,7 @@ absl::Status OfLake(const absl::Status& status) {
 }  // namespace
 
 ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink)
-    : ParquetFeedSink(runtime, sink, [this] { return OpenLake(std::get<ParquetSinkSpec>(plan_.spec).path); }) {}
+    : ParquetFeedSink(runtime, sink, [this] { return OpenObjectStore(std::get<ParquetSinkSpec>(plan_.spec).path); }) {}
 
 ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener open_lake)
     : runtime_(runtime),
@@ -55,12 +55,12 @@ ParquetFeedSink::~ParquetFeedSink() = default;
 
 absl::Status ParquetFeedSink::Open() {
   if (lake_ != nullptr) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<Lake>> lake = open_lake_();
+  absl::StatusOr<std::unique_ptr<ObjectStore>> lake = open_lake_();
   if (!lake.ok()) {
     const absl::Status status = Annotate(lake.status(), absl::StrCat("sink ", plan_.name));
     return absl::IsInvalidArgument(status) ? status : OfLake(status);
   }
-  lake_ = std::make_unique<InterruptibleLake>(*std::move(lake), &interrupted_);
+  lake_ = std::make_unique<InterruptibleObjectStore>(*std::move(lake), &interrupted_);
   return absl::OkStatus();
 }
 
@@ -321,11 +321,11 @@ bool ParquetFeedSink::CutIsDue(bool flush) const {
   }
   if (due || (flush && owed) || open_files >= lake_->max_open_files()) return true;
   const int64_t patience = runtime_.control->until_end ? 0 : kTellUs;
-  return owed && !rows && runtime_.clock->MonotonicUs() - told_at_us_ >= patience;
+  return owed && !rows && runtime_.clock->MonotonicUs() - decided_at_us_ >= patience;
 }
 
 absl::Status ParquetFeedSink::Cut() {
-  told_at_us_ = runtime_.clock->MonotonicUs();
+  decided_at_us_ = runtime_.clock->MonotonicUs();
   Manifests manifests;
   absl::Status failed;
   for (auto& [partition, part] : parts_) {
@@ -394,12 +394,15 @@ absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
 absl::Status ParquetFeedSink::Commit() {
   std::string error;
   switch (producer_->Commit(&error)) {
-    case CommitOutcome::kCommitted: break;
+    case CommitOutcome::kCommitted:
+      break;
     case CommitOutcome::kAborted:
       (void)producer_->Abort();
       return absl::AbortedError("commit: " + error);
-    case CommitOutcome::kUnknown: return absl::UnknownError("commit: " + error);
-    case CommitOutcome::kFenced: return absl::CancelledError("commit: " + error);
+    case CommitOutcome::kUnknown:
+      return absl::UnknownError("commit: " + error);
+    case CommitOutcome::kFenced:
+      return absl::CancelledError("commit: " + error);
   }
   return absl::OkStatus();
 }

@@ -15,18 +15,18 @@
 #include <string>
 #include <vector>
 
-#include "operators/lake.h"
-#include "operators/sink_parquet.h"
+#include "operators/sinks/parquet/sink.h"
 #include "src/runtime/feed_sink.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/transaction.h"
+#include "src/storage/object_store.h"
 
 namespace tidemark {
 
 class ParquetFeedSink final : public FeedSink {
  public:
   // Opens the lake; called again where that failed.
-  using LakeOpener = std::function<absl::StatusOr<std::unique_ptr<Lake>>()>;
+  using LakeOpener = std::function<absl::StatusOr<std::unique_ptr<ObjectStore>>()>;
 
   ParquetFeedSink(const Runtime& runtime, int sink);
   // The same over another lake: the simulator, tests.
@@ -63,10 +63,10 @@ class ParquetFeedSink final : public FeedSink {
   struct Part {
     std::unique_ptr<ParquetSink> sink;
     std::string identity;
-    uint64_t number = 0;          // of the newest manifest; 0: none, or an earlier version's
-    FeedPosition committed;       // decided
-    FeedPosition reached;         // rows given to `sink`, or positions past control records
-    Offset manifest_offset = -1;  // of the newest manifest; older ones may be trimmed
+    uint64_t number = 0;                  // of the newest manifest; 0: none, or an earlier version's
+    FeedPosition committed;               // decided
+    FeedPosition reached;                 // rows given to `sink`, or positions past control records
+    Offset manifest_offset = -1;          // of the newest manifest; older ones may be trimmed
     std::vector<SinkRowFailure> refused;  // since the last cut
     int64_t refused_bytes = 0;            // of them
     int64_t rows = 0;                     // since the last cut, refused ones included
@@ -102,7 +102,7 @@ class ParquetFeedSink final : public FeedSink {
   const int64_t buffer_bytes_;  // of all partitions
   std::atomic<bool> interrupted_{false};
   const LakeOpener open_lake_;
-  std::unique_ptr<Lake> lake_;
+  std::unique_ptr<ObjectStore> lake_;
   std::unique_ptr<Producer> producer_;
   int64_t limits_version_ = 0;  // that it keeps to
   std::shared_ptr<const GroupMetadata> group_;
@@ -113,8 +113,8 @@ class ParquetFeedSink final : public FeedSink {
   std::map<int32_t, Part> parts_;
   std::deque<FeedRows> taken_;  // not gathered yet
   int64_t taken_bytes_ = 0;
-  Manifests unpublished_;   // decided, files not all moved yet
-  int64_t told_at_us_ = 0;  // of the last decision, or its attempt
+  Manifests unpublished_;      // decided, files not all moved yet
+  int64_t decided_at_us_ = 0;  // of the last decision, or its attempt
   int64_t decisions_ = 0, rows_ = 0, refused_ = 0;
 };
 

@@ -150,8 +150,9 @@ absl::Status PostgresFeedSink::Tell(const std::map<int32_t, Offset>& positions) 
   told_at_us_ = runtime_.clock->MonotonicUs();
   if (offsets.empty()) return absl::OkStatus();
   const absl::Status told = consumer_->CommitOffsets(offsets);
-  // A member that was cut off for longer than its session is called fenced here, by the echo of its former self. Whether
-  // it is, the next poll tells; the offsets are a hint for others, and the row in the database is where it stands.
+  // A member that was cut off for longer than its session is called fenced here, by the echo of its former self.
+  // Whether it is, the next poll tells; the offsets are a hint for others, and the row in the database is where it
+  // stands.
   if (absl::IsPermissionDenied(told)) return absl::OkStatus();
   TM_RETURN_IF_ERROR(told);
   for (const OffsetToCommit& offset : offsets) committed_[offset.partition.partition] = offset.offset;

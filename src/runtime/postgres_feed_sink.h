@@ -1,6 +1,6 @@
 // The PostgreSQL sink on its feed: each piece that was taken is one database transaction, fenced by the sink's row
-// there (operators/sink_postgres.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the truth
-// to seek to.
+// there (operators/sinks/postgres/sink.h). The feed's offsets in Kafka are only a hint for lag metrics; the row is the
+// truth to seek to.
 //
 // A transaction that has failed is gone with all it held; the piece itself stays in memory and goes into a new one,
 // whose fence tells whether the failed one was committed after all.
@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "operators/sink_postgres.h"
+#include "operators/sinks/postgres/sink.h"
 #include "src/runtime/dead_letter.h"
 #include "src/runtime/feed_sink.h"
 #include "src/runtime/runtime.h"

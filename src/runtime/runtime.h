@@ -24,15 +24,15 @@ class RecordLimits;  // src/runtime/record_limits.h
 class SourceLosses;  // src/runtime/input_log.h
 
 // Partition counts of all topics of a plan that exist (all of them, once ResolveTopics has succeeded).
-using TopicPartitions = std::map<std::string, int32_t>;
+using PartitionCounts = std::map<std::string, int32_t>;
 
 // What the process asks of its threads; any thread may read, the main thread writes.
 struct RunControl {
-  std::atomic<bool> stop{false};         // finish the batch, commit, end
-  bool leave_on_stop = false;            // set before the threads start
-  bool until_end = false;                // commit positions at the end of a partition at once
-  std::atomic<bool> flush_sinks{false};  // until_end: nothing more will come, sinks publish what they hold
-  std::atomic<int64_t> topics_changed{0};  // grows where a topic was made again: tasks are opened anew, and look
+  std::atomic<bool> stop{false};               // finish the batch, commit, end
+  bool leave_on_stop = false;                  // set before the threads start
+  bool until_end = false;                      // commit positions at the end of a partition at once
+  std::atomic<bool> flush_sinks{false};        // until_end: nothing more will come, sinks publish what they hold
+  std::atomic<int64_t> topics_changed{0};      // grows where a topic was made again: tasks are opened anew, and look
   std::atomic<int64_t> close_to{kMinTime.us};  // --close_windows: source tasks raise their watermark to this
 };
 
@@ -49,15 +49,15 @@ struct RuntimeOptions {
 
 struct Runtime {
   const Plan* plan = nullptr;
-  TopicPartitions partitions;
+  PartitionCounts partitions;
   RuntimeOptions options;
-  KafkaClient* kafka = nullptr;      // thread-safe
-  StateDir* state = nullptr;         // thread-safe
-  GlobalTables* tables = nullptr;    // thread-safe
-  RecordLimits* limits = nullptr;    // thread-safe; null: brokers take everything
+  KafkaClient* kafka = nullptr;             // thread-safe
+  StateDir* state = nullptr;                // thread-safe
+  GlobalTables* tables = nullptr;           // thread-safe
+  RecordLimits* limits = nullptr;           // thread-safe; null: brokers take everything
   MemoryBudget* operator_memory = nullptr;  // thread-safe; null: no limit
-  SourceLosses* losses = nullptr;    // thread-safe; null: nobody counts
-  Clock* clock = nullptr;            // thread-safe
+  SourceLosses* losses = nullptr;           // thread-safe; null: nobody counts
+  Clock* clock = nullptr;                   // thread-safe
   RunControl* control = nullptr;
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
   std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;

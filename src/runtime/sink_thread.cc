@@ -36,7 +36,7 @@ SinkThread::SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSin
 }
 
 absl::Status SinkThread::Start() {
-  TM_RETURN_IF_ERROR(Handle(Outside([&] { return feed_sink_->Open(); })));
+  TM_RETURN_IF_ERROR(ActOn(Outside([&] { return feed_sink_->Open(); })));
   ConsumerOptions options;
   options.group = absl::StrCat(runtime_.plan->name, ".", plan_.name);
   options.instance_id = runtime_.options.instance_id;
@@ -58,7 +58,7 @@ absl::Status SinkThread::Rejoin() {
 }
 
 absl::Status SinkThread::Step(int64_t max_wait_us) {
-  if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(Handle(Rejoin()));
+  if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(ActOn(Rejoin()));
   const int64_t now = runtime_.clock->MonotonicUs();
   const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
@@ -76,7 +76,7 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
     }
     status = Turn();
   }
-  status = Handle(status);
+  status = ActOn(status);
   Publish();
   return status;
 }
@@ -219,7 +219,7 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
 
 // The same again after a pause, or take over anew, or the end: as the table of errors has it (src/base/action.h). The
 // pause grows with the failures in a row; meanwhile nothing more is fetched, and the group goes on being polled.
-absl::Status SinkThread::Handle(const absl::Status& status) {
+absl::Status SinkThread::ActOn(const absl::Status& status) {
   if (status.ok()) return status;
   const Action action = ActionFor(status);
   const auto failed = [&](const absl::Status& final) {

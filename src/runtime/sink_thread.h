@@ -92,7 +92,7 @@ class SinkThread {
   absl::Status TakeSome();
   absl::Status TakePiece(Pending* pending);
   void GiveUp(bool lost);
-  absl::Status Handle(const absl::Status& status);
+  absl::Status ActOn(const absl::Status& status);
   void Succeeded();
   absl::Status Outside(absl::FunctionRef<absl::Status()> call);
   void Publish();

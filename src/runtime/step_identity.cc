@@ -75,10 +75,14 @@ std::string RowKinds(const Stage& stage, const Node& node) {
 std::string LedgerName(const Node& node) {
   switch (node.kind) {
     case Node::Kind::kKafkaSink:
-    case Node::Kind::kFeed: return absl::StrCat("sink ", node.step);
-    case Node::Kind::kRepartition: return absl::StrCat(node.step, " repartition out");
-    case Node::Kind::kInternal: return absl::StrCat(node.step, " repartition in");
-    default: break;
+    case Node::Kind::kFeed:
+      return absl::StrCat("sink ", node.step);
+    case Node::Kind::kRepartition:
+      return absl::StrCat(node.step, " repartition out");
+    case Node::Kind::kInternal:
+      return absl::StrCat(node.step, " repartition in");
+    default:
+      break;
   }
   const auto* window = std::get_if<WindowSpec>(&node.spec);
   if (window != nullptr && window->phase == WindowSpec::Phase::kPartial) return absl::StrCat(node.step, " partial");

@@ -54,15 +54,15 @@ struct ThreadStatus {
   std::vector<TaskId> opening;
   Offset restore_position = 0, restore_target = 0;
   int64_t commits = 0, aborts = 0;
-  int64_t last_commit_us = 0;      // monotonic
-  int64_t last_step_us = 0;        // monotonic; healthz looks at it
-  int64_t commit_time_us = 0;      // of the last commit, from its preparation to its application
+  int64_t last_commit_us = 0;  // monotonic
+  int64_t last_step_us = 0;    // monotonic; healthz looks at it
+  int64_t commit_time_us = 0;  // of the last commit, from its preparation to its application
   int64_t commit_time_sum_us = 0;
   // Commits by duration: bucket i counts those of at most kCommitBucketsMs[i]; the last one all.
   std::vector<int64_t> commit_histogram;
   std::map<std::string, std::string> topic_ids;  // of the tasks' inputs, when they were opened
-  std::string trouble;  // why a partition can't be read; "" where all can
-  std::map<TopicPartition, Offset> trims;  // internal topics may be trimmed below these
+  std::string trouble;                           // why a partition can't be read; "" where all can
+  std::map<TopicPartition, Offset> trims;        // internal topics may be trimmed below these
 };
 inline constexpr int64_t kCommitBucketsMs[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000};
 

@@ -225,9 +225,8 @@ absl::Status Task::Process(const Fetch& fetch) {
 absl::Status Task::ProcessSource(Input& input, const Fetch& fetch) {
   input.source_time->Busy(runtime_.clock->MonotonicUs());
   std::vector<DecodeError> errors;
-  TM_ASSIGN_OR_RETURN(const Batch rows,
-                      input.decoder->Decode(fetch, runtime_.partitions.at(input.partition.topic),
-                                            input.source_time->progress(), &errors));
+  TM_ASSIGN_OR_RETURN(const Batch rows, input.decoder->Decode(fetch, runtime_.partitions.at(input.partition.topic),
+                                                              input.source_time->progress(), &errors));
   StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
   ledger.in += static_cast<int64_t>(fetch.records().size());
   ledger.dead_lettered += static_cast<int64_t>(errors.size());

@@ -157,8 +157,8 @@ class Task {
   bool position_moved_ = false;
   bool advance_again_ = false;
   std::optional<packed::CommitRecord> prepared_;
-  bool announced_ = false;  // of the next commit to be prepared
-  uint64_t joined_ = 0;     // the transaction that carries what isn't prepared yet; 0: there is nothing
+  bool announced_ = false;             // of the next commit to be prepared
+  uint64_t joined_ = 0;                // the transaction that carries what isn't prepared yet; 0: there is nothing
   std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
 };
 

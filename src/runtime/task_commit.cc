@@ -60,8 +60,8 @@ absl::Status Task::PrepareCommit() {
 // The deliberate defect of that name: a transaction of its own, decided before the real one.
 absl::Status Task::ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records) {
   if (outside_ == nullptr) {
-    TM_ASSIGN_OR_RETURN(outside_, runtime_.kafka->NewProducer({.transactional_id = id_.ToString() + "-outside",
-                                                               .written_topics = {topic}}));
+    TM_ASSIGN_OR_RETURN(outside_, runtime_.kafka->NewProducer(
+                                      {.transactional_id = id_.ToString() + "-outside", .written_topics = {topic}}));
     TM_RETURN_IF_ERROR(outside_->InitTransactions());
   }
   TM_RETURN_IF_ERROR(transaction_->BeginIfClosed());

@@ -19,8 +19,7 @@ TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
       partition_(partition),
       committed_([&] {
         std::map<TopicPartition, CommittedOffset> mine;
-        for (const std::string& topic :
-             InputTopics(*runtime.plan, runtime.plan->stages[static_cast<size_t>(stage)])) {
+        for (const std::string& topic : InputTopics(*runtime.plan, runtime.plan->stages[static_cast<size_t>(stage)])) {
           const TopicPartition input{topic, partition};
           const auto it = committed.find(input);
           mine[input] = it == committed.end() ? CommittedOffset{} : it->second;
@@ -59,7 +58,9 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
 
 absl::StatusOr<std::unique_ptr<Task>> TaskOpener::StepOnce() {
   switch (phase_) {
-    case Phase::kBegin: TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString())); break;
+    case Phase::kBegin:
+      TM_RETURN_IF_ERROR(Annotate(Begin(), id().ToString()));
+      break;
     case Phase::kReplay: {
       absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 20, 1'000);
       // DataLoss is of the disk, and is restored from here.
@@ -73,7 +74,8 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::StepOnce() {
       TM_RETURN_IF_ERROR(Annotate(replayed, id().ToString()));
       break;
     }
-    case Phase::kFinish: return Finish();
+    case Phase::kFinish:
+      return Finish();
   }
   return std::unique_ptr<Task>();
 }
@@ -125,9 +127,11 @@ bool TaskOpener::WasLeft(const TopicPartition& input) const {
   if (record == nullptr || committed.offset < 0 || !metadata || metadata->identity != record->identity()) return false;
   const auto& sources = runtime_.plan->sources;
   return metadata->commit < record->commit() &&
-         std::any_of(sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
-         std::none_of(record->inputs().begin(), record->inputs().end(),
-                      [&](const auto& each) { return each.topic() == input.topic; });
+         std::any_of(
+             sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
+         std::none_of(
+             record->inputs().begin(), record->inputs().end(),
+             [&](const auto& each) { return each.topic() == input.topic; });
 }
 
 // The group and the disk agree, and the log between them is gone: what is written to another one from now on would be
@@ -288,8 +292,10 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
 absl::StatusOr<Offset> TaskOpener::ResolveStart(const SourcePlan& source) const {
   const TopicPartition partition{source.topic, partition_};
   switch (source.start.at) {
-    case StartPosition::At::kEarliest: return runtime_.kafka->admin().LogStart(partition);
-    case StartPosition::At::kLatest: return runtime_.kafka->admin().LogEnd(partition, Isolation::kReadCommitted);
+    case StartPosition::At::kEarliest:
+      return runtime_.kafka->admin().LogStart(partition);
+    case StartPosition::At::kLatest:
+      return runtime_.kafka->admin().LogEnd(partition, Isolation::kReadCommitted);
     case StartPosition::At::kTimestamp:
       return runtime_.kafka->admin().OffsetForTime(partition, source.start.timestamp_ms);
   }

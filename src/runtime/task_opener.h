@@ -80,8 +80,8 @@ class TaskOpener {
   std::unique_ptr<Consumer> reader_;
   Offset position_ = 0, target_ = 0;
   int64_t replayed_ = 0;
-  bool from_local_ = false;  // the store was used as it stood
-  bool distrusted_ = false;  // it is to be deleted first
+  bool from_local_ = false;       // the store was used as it stood
+  bool distrusted_ = false;       // it is to be deleted first
   bool forgetting_helps_ = true;  // it hasn't been deleted
 };
 

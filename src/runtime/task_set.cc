@@ -9,8 +9,7 @@
 
 namespace tidemark {
 
-absl::Status TaskSet::Begin(const std::vector<TopicPartition>& assigned, Consumer* consumer,
-                            Transaction* transaction) {
+absl::Status TaskSet::Begin(const std::vector<TopicPartition>& assigned, Consumer* consumer, Transaction* transaction) {
   std::vector<std::pair<int, int32_t>> wanted;
   std::vector<TopicPartition> inputs;
   const std::set<TopicPartition> mine(assigned.begin(), assigned.end());

@@ -17,7 +17,7 @@ class Resolver {
  public:
   Resolver(const Plan& plan, Admin& admin) : plan_(plan), admin_(admin) {}
 
-  absl::StatusOr<TopicPartitions> Resolve(bool create) {
+  absl::StatusOr<PartitionCounts> Resolve(bool create) {
     TM_RETURN_IF_ERROR(Describe());
     CheckInputs();
     CheckSinks();
@@ -164,11 +164,10 @@ class Resolver {
   }
 
   static std::string Contradiction(const Stage& stage, const Edge& edge, const Count& count) {
-    return absl::StrCat(
-        "step ", edge.step, " is moved to ", edge.partitions, " partitions (", edge.reason, "), but stage ", stage.name,
-        " reads it together with others, and ", count.because,
-        ": all inputs of a stage have equal partition counts. State ", count.partitions,
-        " for it, or put a repartition step with ", edge.partitions, " partitions behind the source");
+    return absl::StrCat("step ", edge.step, " is moved to ", edge.partitions, " partitions (", edge.reason,
+                        "), but stage ", stage.name, " reads it together with others, and ", count.because,
+                        ": all inputs of a stage have equal partition counts. State ", count.partitions,
+                        " for it, or put a repartition step with ", edge.partitions, " partitions behind the source");
   }
 
   void Internal(const std::string& topic, const Count& count, const std::string& owner) {
@@ -217,7 +216,7 @@ class Resolver {
 
   const Plan& plan_;
   Admin& admin_;
-  TopicPartitions existing_, counts_;
+  PartitionCounts existing_, counts_;
   int32_t largest_input_ = 1;
   std::vector<TopicToCreate> to_create_;
   std::vector<std::string> wrong_;
@@ -238,7 +237,7 @@ std::set<std::string> SideTopics(const Plan& plan) {
   return topics;
 }
 
-absl::StatusOr<TopicPartitions> ResolveTopics(const Plan& plan, Admin& admin, bool create) {
+absl::StatusOr<PartitionCounts> ResolveTopics(const Plan& plan, Admin& admin, bool create) {
   return Resolver(plan, admin).Resolve(create);
 }
 

@@ -16,9 +16,9 @@ namespace tidemark {
 
 // Describes all topics of the plan, creates those that may be created, and checks that what exists fits together: the
 // inputs of a stage have equal partition counts, as have internal topics and their changelogs, and a count that the
-// user states is the one that is there. InvalidArgument names everything that is wrong, a line each: topics, both counts
-// and what to do. `create` false: checks only (validate --online); what would be created counts as there.
-absl::StatusOr<TopicPartitions> ResolveTopics(const Plan& plan, Admin& admin, bool create);
+// user states is the one that is there. InvalidArgument names everything that is wrong, a line each: topics, both
+// counts and what to do. `create` false: checks only (validate --online); what would be created counts as there.
+absl::StatusOr<PartitionCounts> ResolveTopics(const Plan& plan, Admin& admin, bool create);
 
 // Where joins and windows send unmatched and late rows.
 std::set<std::string> SideTopics(const Plan& plan);

@@ -258,14 +258,14 @@ class Worker {
     return false;
   }
 
-  // Where nothing was left to do, the end is reached before the tasks are open, whose ledger is to be told. A group that
-  // doesn't come to rest isn't waited for: everything is done.
+  // Where nothing was left to do, the end is reached before the tasks are open, whose ledger is to be told. A group
+  // that doesn't come to rest isn't waited for: everything is done.
   bool AllOpened() {
     const int64_t now = runtime_.clock->MonotonicUs();
     if (done_since_us_ == 0) done_since_us_ = now;
-    return now - done_since_us_ > kOpeningPatienceUs || std::all_of(streams_.begin(), streams_.end(), [](const auto& s) {
-             return s->status().state == ThreadStatus::State::kRunning;
-           });
+    return now - done_since_us_ > kOpeningPatienceUs ||
+           std::all_of(streams_.begin(), streams_.end(),
+                       [](const auto& s) { return s->status().state == ThreadStatus::State::kRunning; });
   }
 
   void InterruptSinks() {

@@ -9,7 +9,7 @@ namespace {
 
 struct Counter {
   std::string_view name;
-  int64_t StepLedger::*value;
+  int64_t StepLedger::* value;
 };
 
 constexpr Counter kCounters[] = {

@@ -1,6 +1,6 @@
-// A library for LD_PRELOAD that fails a process's calls on files below one folder: a disk that is full, gone, read-only or
-// broken, without a file system of its own. tests/e2e/lib/faulty.py says, while the process runs, which calls fail, how,
-// how many, and whether before or after they have done their work.
+// A library for LD_PRELOAD that fails a process's calls on files below one folder: a disk that is full, gone, read-only
+// or broken, without a file system of its own. tests/e2e/lib/faulty.py says, while the process runs, which calls fail,
+// how, how many, and whether before or after they have done their work.
 //
 //   FAULTY_ROOT     the folder
 //   FAULTY_CONTROL  a file of 64 bytes and more that both map: struct Control below
@@ -27,19 +27,19 @@ namespace {
 
 // The kinds of calls, as bits.
 enum Kind : uint32_t {
-  kOpen = 1,    // to write
+  kOpen = 1,  // to write
   kWrite = 2,
-  kSync = 4,    // of files and of folders
+  kSync = 4,  // of files and of folders
   kRename = 8,
   kUnlink = 16,
   kMkdir = 32,
-  kRead = 64,   // opening to read, listing, looking whether it is there
+  kRead = 64,  // opening to read, listing, looking whether it is there
 };
 
 struct Control {
-  uint32_t kinds;           // of the calls that fail; 0: none
-  int32_t error;            // errno
-  uint32_t after;           // 1: the call does its work, then says that it failed
+  uint32_t kinds;             // of the calls that fail; 0: none
+  int32_t error;              // errno
+  uint32_t after;             // 1: the call does its work, then says that it failed
   std::atomic<int32_t> left;  // so many more fail; negative: all
   std::atomic<uint32_t> hits;
   char part[108];  // only where the path has this in it

@@ -21,7 +21,8 @@ class Kit {
   explicit Kit(const ConformanceWorld& world) : world_(world) {}
 
   template <typename... Args>
-  requires(!(std::is_same_v<Args, absl::Status> || ...)) void Line(const Args&... args) {
+    requires(!(std::is_same_v<Args, absl::Status> || ...))
+  void Line(const Args&... args) {
     absl::StrAppend(&trace_, args..., "\n");
   }
   // A call's result: its code alone, as texts differ.

@@ -159,8 +159,9 @@ std::unique_ptr<SinkThread> Deployment::MakeSink(Process* process, size_t s) {
   } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
     SimLake* const lake = lakes_.at(sink.name).get();
     feed_sink = std::make_unique<ParquetFeedSink>(
-        runtime, index,
-        [lake, dead = process->dead]() -> absl::StatusOr<std::unique_ptr<Lake>> { return lake->NewSession(dead); });
+        runtime, index, [lake, dead = process->dead]() -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
+          return lake->NewSession(dead);
+        });
   } else {
     return nullptr;
   }

@@ -16,12 +16,12 @@
 #include <gtest/gtest.h>
 #include <parquet/arrow/reader.h>
 
-#include "operators/lake_memory.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/topics.h"
+#include "src/storage/memory_store.h"
 #include "tests/sim/sink_world.h"
 
 namespace tidemark::sim {
@@ -29,12 +29,12 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-using Call = MemoryLake::Call;
+using Call = MemoryObjectStore::Call;
 
 // A process's own handle on a lake that outlives it.
-class SharedLake final : public Lake {
+class SharedLake final : public ObjectStore {
  public:
-  explicit SharedLake(MemoryLake* lake) : lake_(lake) {}
+  explicit SharedLake(MemoryObjectStore* lake) : lake_(lake) {}
   std::string_view path() const override { return lake_->path(); }
   size_t max_open_files() const override { return lake_->max_open_files(); }
   absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override {
@@ -49,7 +49,7 @@ class SharedLake final : public Lake {
   absl::Status Delete(const std::string& name) override { return lake_->Delete(name); }
 
  private:
-  MemoryLake* const lake_;
+  MemoryObjectStore* const lake_;
 };
 
 // The world of a sink thread with a lake that outlives its processes.
@@ -57,9 +57,10 @@ class World : public SinkWorld {
  public:
   explicit World(const std::string& sink = "parquet: { path: /simulated, max_age: 1s }")
       : SinkWorld(sink, [this](const Runtime& runtime) {
-          return std::make_unique<ParquetFeedSink>(runtime, 0, [this]() -> absl::StatusOr<std::unique_ptr<Lake>> {
-            return std::make_unique<SharedLake>(&lake_);
-          });
+          return std::make_unique<ParquetFeedSink>(runtime, 0,
+                                                   [this]() -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
+                                                     return std::make_unique<SharedLake>(&lake_);
+                                                   });
         }) {
     EXPECT_TRUE(Boot().ok());
   }
@@ -92,7 +93,7 @@ class World : public SinkWorld {
   }
   TopicPartition manifests(int32_t partition) const { return {ManifestTopic(plan(), plan().sinks[0]), partition}; }
 
-  MemoryLake lake_;
+  MemoryObjectStore lake_;
 };
 
 // Of files of one partition only: "out-<identity>-<partition>-...".

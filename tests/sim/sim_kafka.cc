@@ -37,9 +37,9 @@ class SimKafkaClient : public KafkaClient {
 
 const char* SimCallName(SimCall call) {
   static constexpr const char* kNames[] = {
-      "Subscribe",     "Poll",          "Assign",      "Unassign",         "Seek",         "Pause",    "Resume",
-      "Committed",     "CommitOffsets", "Close",       "InitTransactions", "Begin",        "Produce",  "Flush",
-      "SendOffsets",   "Commit",        "Abort",       "Describe",         "CreateTopics", "LogStart", "LogEnd",
+      "Subscribe",     "Poll",          "Assign",       "Unassign",         "Seek",         "Pause",    "Resume",
+      "Committed",     "CommitOffsets", "Close",        "InitTransactions", "Begin",        "Produce",  "Flush",
+      "SendOffsets",   "Commit",        "Abort",        "Describe",         "CreateTopics", "LogStart", "LogEnd",
       "OffsetForTime", "DeleteRecords", "GroupOffsets", "GroupAssignments"};
   return kNames[static_cast<size_t>(call)];
 }

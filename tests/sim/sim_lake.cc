@@ -58,7 +58,7 @@ class SimLake::Stream final : public arrow::io::OutputStream {
   const std::shared_ptr<arrow::io::OutputStream> inner_;
 };
 
-class SimLake::Session final : public Lake {
+class SimLake::Session final : public ObjectStore {
  public:
   Session(SimLake* lake, std::shared_ptr<const bool> dead) : lake_(lake), dead_(std::move(dead)) {}
 
@@ -111,7 +111,7 @@ class SimLake::Session final : public Lake {
   const std::shared_ptr<const bool> dead_;
 };
 
-std::unique_ptr<Lake> SimLake::NewSession(std::shared_ptr<const bool> dead) {
+std::unique_ptr<ObjectStore> SimLake::NewSession(std::shared_ptr<const bool> dead) {
   return std::make_unique<Session>(this, std::move(dead));
 }
 

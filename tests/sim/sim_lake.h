@@ -1,6 +1,6 @@
-// A simulated lake that many processes share: MemoryLake with calls, and writes and closes of its streams, that fail
-// before or after their effect. It looks over the writers' shoulders: what a plain listing of final names has shown
-// once never vanishes and never changes, and only a move makes such a name. One thread.
+// A simulated lake that many processes share: MemoryObjectStore with calls, and writes and closes of its streams, that
+// fail before or after their effect. It looks over the writers' shoulders: what a plain listing of final names has
+// shown once never vanishes and never changes, and only a move makes such a name. One thread.
 #pragma once
 
 #include <map>
@@ -11,9 +11,9 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "operators/lake.h"
-#include "operators/lake_memory.h"
 #include "src/base/schema.h"
+#include "src/storage/memory_store.h"
+#include "src/storage/object_store.h"
 #include "tests/sim/sim_outside.h"
 
 namespace tidemark::sim {
@@ -24,7 +24,7 @@ class SimLake {
 
   // The lake of a process; once `*dead`, nothing that it still does reaches the files. A write that fails says that the
   // storage is away or, of some, that it is full.
-  std::unique_ptr<Lake> NewSession(std::shared_ptr<const bool> dead);
+  std::unique_ptr<ObjectStore> NewSession(std::shared_ptr<const bool> dead);
   SimOutside& outside() { return outside_; }
   // The machine that holds the files loses power: nothing that wasn't synced is left.
   void Crash() { files_.Crash(); }
@@ -41,7 +41,7 @@ class SimLake {
   static bool IsFinal(const std::string& name);
   void Forbid(const std::string& what, const std::string& name);
 
-  MemoryLake files_;
+  MemoryObjectStore files_;
   SimOutside outside_;
   absl::Status verdict_;
 };

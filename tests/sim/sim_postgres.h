@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "operators/sink_postgres_session.h"
+#include "operators/sinks/postgres/session.h"
 #include "src/base/schema.h"
 #include "src/plan/plan.h"
 #include "tests/sim/sim_outside.h"

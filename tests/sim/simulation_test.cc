@@ -98,20 +98,19 @@ TEST_P(Mutations, AreFoundWithinAThousandSeeds) {
   if (found != GetParam().likely_seed) std::cout << "found by seed " << found << "\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Mutations,
-                         testing::Values(Defect{"ApplyBeforeCommit", Mutation::kApplyBeforeCommit, 4},
-                                         Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 1},
-                                         Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 1},
-                                         Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction,
-                                                1},
-                                         Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
-                                         Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 5},
-                                         Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
-                                         Defect{"CutAfterFailedWrite", Mutation::kCutAfterFailedWrite, 1},
-                                         Defect{"ManifestDroppedAfterOneFailure",
-                                                Mutation::kManifestDroppedAfterOneFailure, 5},
-                                         Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
-                         [](const auto& defect) { return defect.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, Mutations,
+    testing::Values(Defect{"ApplyBeforeCommit", Mutation::kApplyBeforeCommit, 4},
+                    Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 1},
+                    Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 1},
+                    Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction, 1},
+                    Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
+                    Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 5},
+                    Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
+                    Defect{"CutAfterFailedWrite", Mutation::kCutAfterFailedWrite, 1},
+                    Defect{"ManifestDroppedAfterOneFailure", Mutation::kManifestDroppedAfterOneFailure, 5},
+                    Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
+    [](const auto& defect) { return defect.param.name; });
 
 // Takes so many seeds that only scripts/test --long looks for it.
 std::vector<Defect> HardDefects() {

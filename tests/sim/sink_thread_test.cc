@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "operators/sink_postgres_memory.h"
+#include "operators/sinks/postgres/memory.h"
 #include "src/base/status.h"
 #include "src/runtime/postgres_feed_sink.h"
 #include "tests/sim/sink_world.h"

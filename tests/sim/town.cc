@@ -76,10 +76,9 @@ absl::StatusOr<Plan> Town::MakePlan() {
 }
 
 absl::StatusOr<Plan> Town::MakeNextPlan() {
-  const std::string yaml = absl::StrReplaceAll(
-      kTopology, {{"sources:\n", absl::StrCat("sources:\n", kMoreSource)},
-                  {"steps:\n", absl::StrCat("steps:\n", kMoreStep)},
-                  {"sinks:\n", absl::StrCat("sinks:\n", kMoreSink)}});
+  const std::string yaml = absl::StrReplaceAll(kTopology, {{"sources:\n", absl::StrCat("sources:\n", kMoreSource)},
+                                                           {"steps:\n", absl::StrCat("steps:\n", kMoreStep)},
+                                                           {"sinks:\n", absl::StrCat("sinks:\n", kMoreSink)}});
   return PlanFromYaml(yaml, "sim.yaml", [](std::string_view) { return std::nullopt; });
 }
 

@@ -96,9 +96,8 @@ class World {
       TM_RETURN_IF_ERROR(AnyTurn(deployment));
       if (while_running > 0 && at_start >= 10 * options_.workers) return absl::OkStatus();
     }
-    return absl::InternalError(
-        absl::StrCat("partitions were added to a source, and only ", while_running, " workers ended because of it, ",
-                     at_start, " starts were refused"));
+    return absl::InternalError(absl::StrCat("partitions were added to a source, and only ", while_running,
+                                            " workers ended because of it, ", at_start, " starts were refused"));
   }
 
   // Worker by worker, at some moment while things go wrong.

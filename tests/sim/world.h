@@ -29,7 +29,7 @@ struct WorldOptions {
   int turns = 360;                   // while things go wrong
   std::optional<FaultKinds> faults;  // nothing: what the seed says
   Change change = Change::kNothing;
-  bool print = false;                // a line for everything that happens to a worker
+  bool print = false;  // a line for everything that happens to a worker
 };
 
 struct WorldResult {

@@ -99,9 +99,9 @@ TEST(GenerateData, AnOidThatIsRefusedIsLeftOut) {
 
 TEST(GenerateData, AShapeOutOfRangeIsTheUsersMistake) {
   EXPECT_TRUE(HtxShape{}.Check().ok());
-  for (const HtxShape& shape : {HtxShape{.duplicates = 1.5}, HtxShape{.late = -0.1}, HtxShape{.locations = 0},
-                                HtxShape{.items = 0}, HtxShape{.events_per_second = 0},
-                                HtxShape{.out_of_orderness_ms = -1}}) {
+  for (const HtxShape& shape :
+       {HtxShape{.duplicates = 1.5}, HtxShape{.late = -0.1}, HtxShape{.locations = 0}, HtxShape{.items = 0},
+        HtxShape{.events_per_second = 0}, HtxShape{.out_of_orderness_ms = -1}}) {
     EXPECT_TRUE(absl::IsInvalidArgument(shape.Check()));
   }
 }

@@ -157,8 +157,10 @@ TEST(JsonEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
 TEST(JsonEncoder, AnUpdateThatMovesARowToAnotherKeyBuriesTheOldOne) {
   const SourcePlan plan = PlanOf({"k int64", "v int64", "w int64"});
   const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0, 1}, KeyFormat::kJson, true};
-  const Batch moved = WithOps(Decode(plan, {{R"({"k":1,"v":1,"w":1})"}, {R"({"k":1,"v":2,"w":1})"},
-                                            {R"({"k":2,"v":1,"w":1})"}, {R"({"k":2,"v":1,"w":2})"}}),
+  const Batch moved = WithOps(Decode(plan, {{R"({"k":1,"v":1,"w":1})"},
+                                            {R"({"k":1,"v":2,"w":1})"},
+                                            {R"({"k":2,"v":1,"w":1})"},
+                                            {R"({"k":2,"v":1,"w":2})"}}),
                               {1, 2, 1, 2});
   EXPECT_THAT(Encode(options, moved, 1),
               ElementsAre(R"({"k":1,"v":1} -> NULL @ 0)", R"({"k":1,"v":2} -> {"k":1,"v":2,"w":1} @ 0)",

@@ -161,8 +161,8 @@ TEST(HttpServerStart, WithoutAnAddressTwoServersRunSideBySide) {
 }
 
 TEST(HttpServerStart, AMalformedAddressIsTheUsersMistake) {
-  for (const std::string address : {"9464", "localhost:", ":9464", "localhost:http", "localhost:70000", "::1:9464",
-                                    "localhost:-1"}) {
+  for (const std::string address :
+       {"9464", "localhost:", ":9464", "localhost:http", "localhost:70000", "::1:9464", "localhost:-1"}) {
     const auto server = HttpServer::Start(address, Hello());
     EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(server.status().message()), AllOf(HasSubstr("'" + address + "'"), HasSubstr("host:port")));

@@ -20,10 +20,10 @@ TEST(GroupProtocol, ASubscriptionIsItsTopics) {
 }
 
 TEST(GroupProtocol, AnAssignmentIsPartitionsByTopic) {
-  const std::string bytes = Raw({0, 0, 0, 0, 0, 2, 0, 1, 'a', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 0,  // a-0, a-256
-                                   0, 1, 'b', 0, 0, 0, 1, 0, 0, 0, 7});                              // b-7
-  EXPECT_THAT(*ParseAssignment(bytes), ElementsAre(TopicPartition{"a", 0}, TopicPartition{"a", 256},
-                                                   TopicPartition{"b", 7}));
+  const std::string bytes = Raw({0, 0, 0,   0, 0, 2, 0, 1, 'a', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 0,  // a-0, a-256
+                                 0, 1, 'b', 0, 0, 0, 1, 0, 0,   0, 7});                              // b-7
+  EXPECT_THAT(*ParseAssignment(bytes),
+              ElementsAre(TopicPartition{"a", 0}, TopicPartition{"a", 256}, TopicPartition{"b", 7}));
   EXPECT_TRUE(ParseAssignment("")->empty());
 }
 

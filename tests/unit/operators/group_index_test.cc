@@ -1,4 +1,4 @@
-#include "operators/group_index.h"
+#include "operators/window/group_index.h"
 
 #include <map>
 #include <random>

@@ -1,4 +1,4 @@
-#include "operators/group_set.h"
+#include "operators/window/group_set.h"
 
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>

@@ -11,8 +11,8 @@
 #include <arrow/compute/initialize.h>
 #include <gtest/gtest.h>
 
-#include "operators/cells.h"
-#include "operators/table.h"
+#include "operators/join/table_snapshot.h"
+#include "src/codec/cells.h"
 
 namespace tidemark {
 namespace {

@@ -14,7 +14,7 @@
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/plan/plan.h"
-#include "tests/unit/operators/fake_store.h"
+#include "tests/unit/state/fake_store.h"
 
 namespace tidemark {
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "operators/table.h"
+#include "operators/join/table_snapshot.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {

@@ -1,4 +1,4 @@
-#include "operators/row_codec.h"
+#include "src/codec/row_codec.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "operators/slot_array.h"
+#include "operators/window/slot_array.h"
 
 #include <cstdint>
 #include <vector>

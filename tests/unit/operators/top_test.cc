@@ -219,9 +219,9 @@ TEST(TopRunning, EmitsHowTheListChangesAndOfEqualRowsEachHasAPlace) {
   h.Process({Row("p", "d", int64_t{2}, 6), Row("p", "x", int64_t{9}, 7), Row("p", "y", int64_t{8}, 8)});
   h.Commit();
   const Op before = Op::kUpdateBefore, after = Op::kUpdateAfter;
-  EXPECT_THAT(h.out().rows, ElementsAre(listed("b", 2, 1, 2, before), listed("x", 9, 1, 7, after),
-                                        listed("b", 2, 2, 3, before), listed("y", 8, 2, 8, after),
-                                        listed("a", 1, 3, 1, before), listed("b", 2, 3, 2, after)));
+  EXPECT_THAT(h.out().rows,
+              ElementsAre(listed("b", 2, 1, 2, before), listed("x", 9, 1, 7, after), listed("b", 2, 2, 3, before),
+                          listed("y", 8, 2, 8, after), listed("a", 1, 3, 1, before), listed("b", 2, 3, 2, after)));
   EXPECT_EQ(h.ledger().in, 8);
   EXPECT_EQ(h.ledger().absorbed, 8);
   EXPECT_EQ(h.ledger().out, 9);

@@ -4,9 +4,9 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
-#include "operators/state_log.h"
-#include "operators/zero_packing.h"
 #include "src/base/varint.h"
+#include "src/codec/zero_packing.h"
+#include "state/state_log.h"
 #include "tests/unit/operators/window_fixture.h"
 
 namespace tidemark {

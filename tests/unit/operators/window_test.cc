@@ -113,8 +113,8 @@ TEST(Window, ASumBeyondInt64IsADeadLetterOfTheResultRow) {
 TEST(Window, ADoubleSumBeyondItsRangeIsADeadLetterAndAnInfiniteValueIsNot) {
   static constexpr double kHuge = 1e308, kInf = std::numeric_limits<double>::infinity();
   const std::map<std::string, std::vector<double>> groups = {
-      {"beyond", {kHuge, kHuge, 1}},     {"below", {-kHuge, -kHuge}}, {"fits", {kHuge, -kHuge, kHuge}},
-      {"infinite", {kHuge, kInf, kHuge}}, {"both", {kInf, 1, -kInf}},   {"late", {kHuge, kHuge, kInf}}};
+      {"beyond", {kHuge, kHuge, 1}},      {"below", {-kHuge, -kHuge}}, {"fits", {kHuge, -kHuge, kHuge}},
+      {"infinite", {kHuge, kInf, kHuge}}, {"both", {kInf, 1, -kInf}},  {"late", {kHuge, kHuge, kInf}}};
   std::vector<TestRow> rows;
   for (const auto& [place, values] : groups) {
     for (const double x : values) rows.push_back({.cells = {place, Cell(), x}, .time = 1});

@@ -10,7 +10,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
-#include "operators/sink_postgres_connection.h"
+#include "operators/sinks/postgres/connection.h"
 
 namespace tidemark {
 namespace {

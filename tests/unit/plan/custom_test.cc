@@ -43,7 +43,8 @@ TEST_F(CustomTest, ARegisteredNameIsAnOperatorAndByBringsEqualRowsTogether) {
 TEST_F(CustomTest, RowsThatAreKeptTogetherNeedNoSecondRepartition) {
   const auto plan =
       PlanOf(Clicks("  a: { from: clicks, custom: { operator: sessions, by: [guid], with: { gap: 30m } } }\n"
-                    "  b: { from: a, dedup: { by: [guid], within: 1h } }\n", "b"));
+                    "  b: { from: a, dedup: { by: [guid], within: 1h } }\n",
+                    "b"));
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->edges.size(), 1u);
 }

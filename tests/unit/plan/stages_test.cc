@@ -172,9 +172,10 @@ TEST(StagesTest, UpdatingStepsCarryTheirOperationAndKey) {
 }
 
 TEST(StagesTest, AListOfRowsThatStandUpdatesByGroupAndPlace) {
-  const Plan plan = Planned(Two("  z: { from: [left, right], top: { k: 3, by: [k], order: [\"v desc\"], rank: place }, "
-                                "emit: on_update }\n",
-                                "  out: { from: z, topic: out, key: [k, place], key_format: json }\n"));
+  const Plan plan =
+      Planned(Two("  z: { from: [left, right], top: { k: 3, by: [k], order: [\"v desc\"], rank: place }, "
+                  "emit: on_update }\n",
+                  "  out: { from: z, topic: out, key: [k, place], key_format: json }\n"));
   const Node& z = NodeOf(plan, "z");
   const auto& top = std::get<TopSpec>(z.spec);
   EXPECT_TRUE(top.on_update);
@@ -242,13 +243,15 @@ TEST(StagesTest, ThePlaceOfASourceRowTravelsOnlyWhereAnExpressionCanFailOnIt) {
   EXPECT_EQ(place(summed.sources[0].hidden), offset);
   EXPECT_EQ(place(summed.edges[0].hidden), none);
   const Plan behind = Planned(Two(kAll + "  y: { from: left, dedup: { by: [k], within: 1h } }\n"
-                                         "  z: { from: y, filter: \"1 / v > 1\" }\n", out));
+                                         "  z: { from: y, filter: \"1 / v > 1\" }\n",
+                                  out));
   EXPECT_EQ(place(behind.sources[0].hidden), none);
   EXPECT_EQ(place(behind.edges[0].hidden), none);
   // Results of a window came from no record.
   const Plan results = Planned(
       Two("  y: { from: [left, right], window: { tumbling: 1m }, group_by: [k], aggregates: { n: \"count(*)\" } }\n"
-          "  z: { from: y, filter: \"1 / n > 1\" }\n", kOut, kPromise));
+          "  z: { from: y, filter: \"1 / n > 1\" }\n",
+          kOut, kPromise));
   EXPECT_EQ(place(results.sources[0].hidden), none);
   EXPECT_EQ(NodeOf(results, "y").hidden, none);
 }

@@ -220,9 +220,8 @@ TEST_F(CommitTest, RowsOfTheNextCommitGoIntoTheOtherTransactionWhileThisOneIsDec
   EXPECT_EQ(disks_[0]->inputs(0).offset(), 101) << "the rows of the next commit are not part of this one";
   ASSERT_TRUE(Commit({task.get()}).ok());
   EXPECT_THAT(calls_, ElementsAre("other: begin", "other: produce out", "send_offsets generation 7", "commit",
-                                  "apply commit 1 at [0, 1)", "encode", "other: produce " + changelog(),
-                                  "other: flush", "other: send_offsets generation 7", "other: commit",
-                                  "apply commit 2 at [0, 1)"));
+                                  "apply commit 1 at [0, 1)", "encode", "other: produce " + changelog(), "other: flush",
+                                  "other: send_offsets generation 7", "other: commit", "apply commit 2 at [0, 1)"));
 }
 
 TEST_F(CommitTest, AnAnnouncementIsWrittenOnceACommitIntoItsTransaction) {

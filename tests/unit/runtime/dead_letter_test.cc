@@ -115,8 +115,8 @@ TEST_F(DeadLettersTest, ARowThatCarriesItsSourceNamesThatTopicWhateverTheTaskRea
   sources[0].topic = "left";
   sources[1].topic = "right";
   const Schema schema = PlaceSchema();
-  const Batch rows = WithHidden(PlaceRows({{"a", 1}}),
-                                {{Hidden::kSource, 1}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
+  const Batch rows =
+      WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 1}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
   ASSERT_TRUE(
       dead_letters_.Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, sources).ok());
   EXPECT_EQ(Written().Header("tidemark.source.topic"), "right");

@@ -11,8 +11,8 @@ namespace tidemark {
 namespace {
 
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -54,8 +54,7 @@ TEST(ProgressLineTest, ComesOnceASecond) {
 TEST(FinalReportTest, ClosedWindowsAreClaimedOnlyByARunThatReachedTheEnd) {
   EXPECT_THAT(Final(Open(0), true, true), Contains(HasSubstr("all windows are closed")));
   EXPECT_THAT(Final(Open(0), true, false), Each(Not(HasSubstr("windows"))));
-  EXPECT_THAT(Final(Open(0), false, true),
-              ElementsAre("ledger counts in=5", HasSubstr("stopped before the end")));
+  EXPECT_THAT(Final(Open(0), false, true), ElementsAre("ledger counts in=5", HasSubstr("stopped before the end")));
 }
 
 TEST(FinalReportTest, CloseWindowsIsAdvisedOnlyWhereItWasNotGiven) {

@@ -65,8 +65,8 @@ class FakeKafka final : public KafkaClient, public Admin {
   }
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
   absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
-      const std::string&, const std::vector<TopicPartition>&) override {
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
+                                                                         const std::vector<TopicPartition>&) override {
     return Unused();
   }
 
@@ -154,8 +154,8 @@ TEST_F(GlobalTablesTest, AreReadToTheirEndAndFollowedTogetherByOneConsumer) {
   const absl::Status loaded = tables_.Load(partitions_, [] { return false; });
   ASSERT_TRUE(loaded.ok()) << loaded;
   EXPECT_EQ(kafka_.consumers, 1);
-  EXPECT_THAT(kafka_.assigned, ElementsAre(Pair(TopicPartition{"items-topic", 0}, 0),
-                                           Pair(TopicPartition{"places-topic", 0}, 0)));
+  EXPECT_THAT(kafka_.assigned,
+              ElementsAre(Pair(TopicPartition{"items-topic", 0}, 0), Pair(TopicPartition{"places-topic", 0}, 0)));
   EXPECT_THAT(Sizes(), UnorderedElementsAre(Pair("places", 2), Pair("items", 1)));
 
   const auto before = tables_.Get("places");

@@ -44,8 +44,8 @@ class FakeKafka final : public KafkaClient, public Admin {
     trims.push_back(before);
     return answer;
   }
-  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(
-      const std::string&, const std::vector<TopicPartition>&) override {
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
+                                                                         const std::vector<TopicPartition>&) override {
     return Never();
   }
 

@@ -144,8 +144,8 @@ TEST_F(OwnershipTest, AFeedThatNobodyReadsConcernsTheSinksGroup) {
 }
 
 TEST_F(OwnershipTest, WhatIsReadTogetherMustLieOnOneMember) {
-  admin().groups["app"] = Group({{"0000-w1", {"a", "b"}, {{"a", 0}, {"b", 0}, {"b", 1}}},
-                                 {"0000-w2", {"a", "b"}, {{"a", 1}}}});
+  admin().groups["app"] =
+      Group({{"0000-w1", {"a", "b"}, {{"a", 0}, {"b", 0}, {"b", 1}}}, {"0000-w2", {"a", "b"}, {{"a", 1}}}});
   Pass(4);
   EXPECT_THAT(Unread(), ElementsAre("b-1"));
   EXPECT_THAT(rejoined_, ElementsAre("app"));
@@ -153,8 +153,8 @@ TEST_F(OwnershipTest, WhatIsReadTogetherMustLieOnOneMember) {
 
 // Between two topologies: w2 is yet to be started with the new one, and another assignment would look the same.
 TEST_F(OwnershipTest, AMemberThatDoesNotKnowTheNewTopicYetIsWaitedFor) {
-  admin().groups["app"] = Group({{"0000-w1", {"a", "b"}, {{"a", 0}, {"b", 0}, {"b", 1}}},
-                                 {"0000-w2", {"a"}, {{"a", 1}}}});
+  admin().groups["app"] =
+      Group({{"0000-w1", {"a", "b"}, {{"a", 0}, {"b", 0}, {"b", 1}}}, {"0000-w2", {"a"}, {{"a", 1}}}});
   Pass(60);
   const OwnershipStatus status = watch_->status();
   ASSERT_EQ(status.unread.at("app").size(), 1u);
@@ -165,9 +165,8 @@ TEST_F(OwnershipTest, AMemberThatDoesNotKnowTheNewTopicYetIsWaitedFor) {
 
 TEST_F(OwnershipTest, OneWorkerActsAndTheNextOnlyWhereThatDidNotHelp) {
   runtime_.options.instance_id = "w2";
-  admin().groups["app"] = Group({{"0000-w0", {"a"}, {}},
-                                 {"0000-w1", {"a", "b"}, {{"a", 0}}},
-                                 {"0000-w2", {"a", "b"}, {{"a", 1}}}});
+  admin().groups["app"] =
+      Group({{"0000-w0", {"a"}, {}}, {"0000-w1", {"a", "b"}, {{"a", 0}}}, {"0000-w2", {"a", "b"}, {{"a", 1}}}});
   Pass(8);
   EXPECT_THAT(rejoined_, IsEmpty()) << "w1 is the first of those that know b";
   Pass(8);

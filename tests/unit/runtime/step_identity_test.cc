@@ -287,10 +287,20 @@ TEST(LedgerNames, EveryEndOfAStepHasItsOwn) {
 
 // Every counter its own value, so that two swapped ones show.
 StepLedger Numbered(int64_t factor) {
-  return {.in = 1 * factor,        .passed = 2 * factor,     .duplicate = 3 * factor,     .late = 4 * factor,
-          .filtered = 5 * factor,  .unmatched = 6 * factor,  .dead_lettered = 7 * factor, .absorbed = 8 * factor,
-          .pairs = 9 * factor,     .late_pairs = 10 * factor, .late_after_idle = 11 * factor, .closed = 12 * factor,
-          .open = 13 * factor,     .out = 14 * factor};
+  return {.in = 1 * factor,
+          .passed = 2 * factor,
+          .duplicate = 3 * factor,
+          .late = 4 * factor,
+          .filtered = 5 * factor,
+          .unmatched = 6 * factor,
+          .dead_lettered = 7 * factor,
+          .absorbed = 8 * factor,
+          .pairs = 9 * factor,
+          .late_pairs = 10 * factor,
+          .late_after_idle = 11 * factor,
+          .closed = 12 * factor,
+          .open = 13 * factor,
+          .out = 14 * factor};
 }
 
 constexpr char kNumbered[] =

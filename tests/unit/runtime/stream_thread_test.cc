@@ -109,7 +109,7 @@ class FakeKafka final : public KafkaClient {
   Admin& admin() override { return logs; }
 
   FakeAdmin logs;
-  Polls restore_polls;  // of those that read a changelog
+  Polls restore_polls;                                  // of those that read a changelog
   std::map<TopicPartition, CommittedOffset> committed;  // as the group has it
 
  private:
@@ -479,8 +479,7 @@ TEST_F(StreamThreadTest, TheStartOfASourceThatAStageHasGotIsCommittedBeforeItsFi
   LogsEndAt(100);
   RunWithBothSources();
   EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 0), Pair(TopicPartition{"in", 1}, 0),
-                                           Pair(TopicPartition{"more", 0}, 100),
-                                           Pair(TopicPartition{"more", 1}, 100)));
+                                           Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
 }
 
 // A topology that is rolled back, and forth again.
@@ -502,8 +501,7 @@ TEST_F(StreamThreadTest, ASourceThatWasTakenOutGoesOnWhereItWasLeft) {
   LogsEndAt(200);
   RunWithBothSources();
   EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 1), Pair(TopicPartition{"in", 1}, 0),
-                                           Pair(TopicPartition{"more", 0}, 100),
-                                           Pair(TopicPartition{"more", 1}, 100)));
+                                           Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
 }
 
 TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {

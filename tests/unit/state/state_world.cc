@@ -141,8 +141,8 @@ absl::Status StateWorld::CheckGet(const std::string& step, const std::string& ke
   std::optional<std::string> shown;
   TM_RETURN_IF_ERROR(state_->Store(step)->Read(key, [&](std::string_view there) { shown = there; }).status());
   if (seen == value && shown == value) return absl::OkStatus();
-  return Difference(absl::StrCat(seen == value ? "Read(" : "Get(", step, ", ", Shown(key), "): ",
-                                 Shown(seen == value ? shown : seen), ", expected ", Shown(value)));
+  return Difference(absl::StrCat(seen == value ? "Read(" : "Get(", step, ", ", Shown(key),
+                                 "): ", Shown(seen == value ? shown : seen), ", expected ", Shown(value)));
 }
 
 absl::Status StateWorld::CheckScan(const std::string& step, const std::string& begin, const std::string& end) {

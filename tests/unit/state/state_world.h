@@ -85,12 +85,12 @@ class StateWorld {
 
   Model committed_, current_;
   std::string standing_;
-  uint64_t commit_ = 0;            // number of the last committed one
-  uint64_t applied_ = 0;           // and of the last that the state knows of
-  std::optional<bool> deciding_;   // between BeginCommit and FinishCommit: whether it is committed
-  packed::CommitRecord encoded_;   // of the last BeginCommit
+  uint64_t commit_ = 0;                 // number of the last committed one
+  uint64_t applied_ = 0;                // and of the last that the state knows of
+  std::optional<bool> deciding_;        // between BeginCommit and FinishCommit: whether it is committed
+  packed::CommitRecord encoded_;        // of the last BeginCommit
   std::vector<std::string> announced_;  // by the commit that comes next
-  Offset first_ = 0, behind_ = 0;  // its records
+  Offset first_ = 0, behind_ = 0;       // its records
 };
 
 // `steps` random operations on a new world; the first difference found, with the step it was found at.

@@ -1,0 +1,28 @@
+// The session of a PostgreSQL sink with a real database: see session.h for the contract.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <absl/status/statusor.h>
+
+#include "operators/sinks/postgres/session.h"
+#include "src/base/schema.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// Not connected yet. `interrupted` may be null; see PgConnection.
+absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const PostgresSinkSpec& spec,
+                                                                  std::string_view application, std::string_view sink,
+                                                                  const Schema& schema, const StepMode& mode,
+                                                                  const std::atomic<bool>* interrupted);
+
+// What a sink would find, without changing anything: that its table is there and fits, or the statement that would
+// create it. InvalidArgument as from Connect, and for rights that are missing.
+absl::StatusOr<std::string> InspectPostgres(const PostgresSinkSpec& spec, std::string_view sink, const Schema& schema,
+                                            const StepMode& mode);
+
+}  // namespace tidemark

@@ -1,0 +1,62 @@
+// Counts, and which accumulator an aggregate has.
+#include "operators/window/accumulator.h"
+
+#include "operators/window/accumulator_parts.h"
+
+namespace tidemark {
+namespace {
+
+using namespace accumulators;
+
+class CountAccumulator final : public Accumulator {
+ public:
+  void Resize(size_t slots) override { counts_.resize(slots); }
+  void Clear(uint32_t slot) override { counts_[slot] = 0; }
+  void Copy(uint32_t from, uint32_t to) override { counts_[to] = counts_[from]; }
+  void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
+    if (argument == nullptr || argument->null_count() == 0) {
+      for (const uint32_t slot : slots) ++counts_[slot];
+      return;
+    }
+    for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += argument->IsValid(rows[p]);
+  }
+  void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+    const Cells<int64_t> counts(Data(partials, column));
+    for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += counts[rows[p]];
+  }
+  absl::Status Partial(Slots slots, Columns* out) const override {
+    return AppendColumn<int64_t>(slots, arrow::int64(), out,
+                                 [&](auto* w, size_t, uint32_t slot) { w->Append(counts_[slot]); });
+  }
+  absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>*) const override {
+    return Partial(slots, out);
+  }
+  void Save(uint32_t slot, std::string* out) const override { SaveValue(counts_[slot], out); }
+  bool Load(uint32_t slot, std::string_view* from) override { return LoadValue(from, &counts_[slot]); }
+  int64_t MemoryBytes() const override { return VectorBytes(counts_); }
+
+ private:
+  std::vector<int64_t> counts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate) {
+  switch (aggregate.function) {
+    case AggregateFunction::kCountStar:
+    case AggregateFunction::kCount:
+      return std::make_unique<CountAccumulator>();
+    case AggregateFunction::kSum:
+    case AggregateFunction::kAvg:
+      return MakeSumAccumulator(aggregate);
+    case AggregateFunction::kMin:
+    case AggregateFunction::kMax:
+      return MakeExtremeAccumulator(aggregate);
+    case AggregateFunction::kFirst:
+    case AggregateFunction::kLast:
+      return MakeOrderedAccumulator(aggregate);
+  }
+  return nullptr;
+}
+
+}  // namespace tidemark

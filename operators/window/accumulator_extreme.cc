@@ -1,0 +1,95 @@
+// Smallest and largest values.
+#include <cmath>
+
+#include "operators/window/accumulator_parts.h"
+
+namespace tidemark {
+namespace {
+
+using namespace accumulators;
+
+template <typename T>
+bool Less(const T& a, const T& b) {
+  if constexpr (std::is_same_v<T, double>) {
+    if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);  // callers exclude that both are
+  }
+  return a < b;
+}
+
+template <typename T>
+class ExtremeAccumulator final : public Accumulator {
+ public:
+  explicit ExtremeAccumulator(const Aggregate& aggregate)
+      : max_(aggregate.function == AggregateFunction::kMax), type_(ArrowType(aggregate.argument->type())) {}
+
+  void Resize(size_t slots) override {
+    values_.resize(slots);
+    valid_.resize(slots);
+  }
+  void Clear(uint32_t slot) override {
+    values_[slot] = Kept<T>();
+    valid_[slot] = 0;
+  }
+  void Copy(uint32_t from, uint32_t to) override {
+    values_[to] = values_[from];
+    valid_[to] = valid_[from];
+  }
+  void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
+    Add(*argument->data(), rows, slots);
+  }
+  void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+    Add(Data(partials, column), rows, slots);
+  }
+  absl::Status Partial(Slots slots, Columns* out) const override {
+    return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
+      valid_[slot] ? w->Append(T(values_[slot])) : w->AppendNull();
+    });
+  }
+  absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>*) const override {
+    return Partial(slots, out);
+  }
+  void Save(uint32_t slot, std::string* out) const override {
+    SaveValue(valid_[slot], out);
+    SaveValue(values_[slot], out);
+  }
+  bool Load(uint32_t slot, std::string_view* from) override {
+    return LoadValue(from, &valid_[slot]) && LoadValue(from, &values_[slot]);
+  }
+  int64_t MemoryBytes() const override { return VectorBytes(values_) + VectorBytes(valid_); }
+
+ private:
+  void Add(const arrow::ArrayData& data, Rows rows, Slots slots) {
+    const Cells<T> cells(data);
+    for (size_t p = 0; p < rows.size(); ++p) {
+      if (cells.IsNull(rows[p])) continue;
+      const T value = cells[rows[p]];
+      const uint32_t slot = slots[p];
+      if (valid_[slot] && !Better(value, T(values_[slot]))) continue;
+      values_[slot] = Kept<T>(value);
+      valid_[slot] = 1;
+    }
+  }
+  // Equal values keep the smaller bit pattern where they have several (-0 and 0), so that order doesn't matter.
+  bool Better(T value, T than) const {
+    if constexpr (std::is_same_v<T, double>) {
+      if (std::isnan(value) && std::isnan(than)) return false;
+      if (value == 0 && than == 0) return std::signbit(value) && !std::signbit(than);
+    }
+    return max_ ? Less(than, value) : Less(value, than);
+  }
+
+  const bool max_;
+  const std::shared_ptr<arrow::DataType> type_;
+  std::vector<Kept<T>> values_;
+  std::vector<uint8_t> valid_;
+};
+
+}  // namespace
+
+std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate) {
+  return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
+    return std::make_unique<ExtremeAccumulator<decltype(tag)>>(aggregate);
+  });
+}
+
+}  // namespace tidemark

@@ -1,0 +1,152 @@
+#include "operators/window/partial.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include <arrow/array.h>
+#include <arrow/type.h>
+
+#include "operators/step.h"
+#include "operators/window/rows.h"
+#include "src/base/status.h"
+#include "src/codec/cells.h"
+#include "src/plan/partial_schema.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kEmitRows = 4096;
+// Where a commit's pairs make more groups than this share of them, adding them up costs more than it saves downstream,
+// and the commits that follow don't, unless they are much larger. Fewer pairs tell nothing.
+constexpr double kTooManyGroups = 0.8;
+constexpr size_t kTellingPairs = 64;
+constexpr int kDirectCommits = 31;  // until the share is looked at again
+constexpr size_t kMuchLarger = 2;
+
+// What a partial row has beside its key and its aggregates.
+struct PartialRows {
+  explicit PartialRows(size_t n) : starts(static_cast<int64_t>(n)), rows(static_cast<int64_t>(n)) {
+    hidden.times.reserve(n);
+  }
+  void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t time) {
+    starts.Append(start);
+    rows.Append(count);
+    hidden.times.push_back(spec.size_us > 0 ? ResultTime(spec, start).us : time);
+  }
+
+  CellWriter<int64_t> starts, rows;
+  HiddenValues hidden;
+};
+
+class WindowPartial final : public Operator {
+ public:
+  WindowPartial(const Node& node, const WindowSpec& spec, WindowRows rows)
+      : shape_(node),
+        spec_(spec),
+        rows_(std::move(rows)),
+        groups_(rows_.aggregates(), RowCodec::Key(spec.rows, spec.group_by)) {}
+
+  std::string_view name() const override { return shape_.name; }
+
+  absl::Status Open(const OperatorContext& context) override {
+    ledger_ = context.ledger;
+    return absl::OkStatus();
+  }
+
+  absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
+    if (batch->num_rows() == 0) return absl::OkStatus();
+    TM_RETURN_IF_ERROR(rows_.Pair(batch, kMinTime, ledger_, emitter, &pairs_));
+    paired_ += pairs_.rows.size();
+    if (direct_commits_ > 0) return EmitRows(*batch, emitter);
+    TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+    rows_.Add(batch, pairs_, &groups_);
+    return absl::OkStatus();
+  }
+
+  absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& emitter) override {
+    for (const auto& [start, window] : groups_.windows()) {
+      const absl::Span<const uint32_t> all(window.slots);
+      for (size_t at = 0; at < all.size(); at += kEmitRows) {
+        TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
+      }
+    }
+    if (direct_commits_ > 0) {
+      direct_commits_ = paired_ >= kMuchLarger * told_ ? 0 : direct_commits_ - 1;
+    } else if (paired_ >= kTellingPairs && static_cast<double>(groups_.slots()) > kTooManyGroups * paired_) {
+      direct_commits_ = kDirectCommits;
+      told_ = paired_;
+    }
+    paired_ = 0;
+    groups_.Clear();
+    return absl::OkStatus();
+  }
+
+  int64_t MemoryBytes() const override { return groups_.MemoryBytes(); }
+
+ private:
+  absl::Status EmitPartials(int64_t start, absl::Span<const uint32_t> slots, Emitter& emitter) {
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
+    PartialRows partials(slots.size());
+    for (const uint32_t slot : slots) partials.Add(spec_, start, groups_.rows(slot), groups_.time(slot));
+    return EmitPartials(std::move(columns), std::move(partials), slots, emitter);
+  }
+
+  // Every pair as a partial of its own.
+  absl::Status EmitRows(const arrow::RecordBatch& batch, Emitter& emitter) {
+    if (pairs_.rows.empty()) return absl::OkStatus();
+    // Rows ascend: as many as the batch has, and none twice, are all of it.
+    const bool all = std::cmp_equal(pairs_.rows.size(), batch.num_rows()) &&
+                     std::adjacent_find(pairs_.rows.begin(), pairs_.rows.end()) == pairs_.rows.end();
+    TM_ASSIGN_OR_RETURN(Batch keys, FromArrow(batch.SelectColumns({spec_.group_by.begin(), spec_.group_by.end()}),
+                                              "the columns of groups"));
+    if (!all) keys = TakeRows(keys, pairs_.rows);
+    const int64_t* times = HiddenInt64(batch, Hidden::kTime);
+    PartialRows partials(pairs_.rows.size());
+    pairs_.slots.resize(pairs_.rows.size());
+    std::iota(pairs_.slots.begin(), pairs_.slots.end(), 0);
+    for (size_t p = 0; p < pairs_.rows.size(); ++p) partials.Add(spec_, pairs_.starts[p], 1, times[pairs_.rows[p]]);
+    for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(pairs_.slots.size());
+    rows_.AddValues(batch, pairs_, &groups_);
+    TM_RETURN_IF_ERROR(EmitPartials(keys->columns(), std::move(partials), pairs_.slots, emitter));
+    for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(0);
+    return absl::OkStatus();
+  }
+
+  absl::Status EmitPartials(std::vector<std::shared_ptr<arrow::Array>> columns, PartialRows partials,
+                            absl::Span<const uint32_t> slots, Emitter& emitter) {
+    if (spec_.size_us > 0) {
+      TM_ASSIGN_OR_RETURN(auto column, partials.starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
+      columns.push_back(std::move(column));
+    }
+    TM_ASSIGN_OR_RETURN(auto column, partials.rows.Finish(arrow::int64()));
+    columns.push_back(std::move(column));
+    for (const auto& accumulator : groups_.accumulators()) TM_RETURN_IF_ERROR(accumulator->Partial(slots, &columns));
+    ledger_->out += static_cast<int64_t>(slots.size());
+    return emitter.Emit(MakeBatch(shape_, std::move(columns), partials.hidden));
+  }
+
+  const StepShape shape_;
+  const WindowSpec spec_;
+  WindowRows rows_;
+  StepLedger* ledger_ = nullptr;
+  GroupSet groups_;         // of this commit
+  size_t paired_ = 0;       // pairs of this commit
+  size_t told_ = 0;         // of the commit that had too many groups
+  int direct_commits_ = 0;  // to go in which pairs aren't added up
+  WindowPairs pairs_;       // scratch
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Operator>> MakeWindowPartial(const Node& node, const WindowSpec& spec) {
+  TM_ASSIGN_OR_RETURN(WindowRows rows, WindowRows::Make(spec));
+  const PartialLayout layout = MakePartialLayout(spec, rows.aggregates());
+  if (layout.schema.size() != node.output.size()) {
+    return absl::InternalError(absl::StrCat("step ", node.step, ": the plan's columns aren't those of its partials"));
+  }
+  return std::make_unique<WindowPartial>(node, spec, std::move(rows));
+}
+
+}  // namespace tidemark

@@ -1,0 +1,328 @@
+#include "operators/window/results.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "operators/step.h"
+#include "operators/window/rows.h"
+#include "operators/window/state.h"
+#include "src/base/status.h"
+#include "src/codec/cells.h"
+#include "src/plan/partial_schema.h"
+#include "state/stored_watermark.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kEmitRows = 2048;
+
+RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
+  if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
+  std::vector<size_t> columns(spec.group_by.size());
+  std::iota(columns.begin(), columns.end(), 0);
+  return RowCodec::Key(layout.schema, columns);
+}
+
+class WindowResults final : public Operator {
+ public:
+  WindowResults(const Node& node, const WindowSpec& spec, WindowRows rows, PartialLayout layout)
+      : shape_(node),
+        spec_(spec),
+        layout_(std::move(layout)),
+        rows_(std::move(rows)),
+        groups_(rows_.aggregates(), GroupCodec(spec, layout_)) {}
+
+  std::string_view name() const override { return shape_.name; }
+  absl::Status Open(const OperatorContext& context) override;
+  absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
+  absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
+  absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
+  int64_t MemoryBytes() const override {
+    return groups_.MemoryBytes() + static_cast<int64_t>(before_.capacity() * sizeof(uint32_t));
+  }
+
+ private:
+  using Window = GroupSet::Window;
+  // In before_: the slot hasn't changed since the last commit; it has, but there is no row to replace. Else the slot
+  // with its values as of the last commit.
+  static constexpr uint32_t kUnchanged = ~uint32_t{0}, kNothing = ~uint32_t{0} - 1;
+
+  absl::Status AddRows(const Batch& batch, Emitter& emitter);
+  absl::Status AddPartials(const Batch& batch);
+  void MarkChanged();
+  absl::Status CloseWindow(Window* window, Emitter& emitter);
+  absl::Status EmitUpdates(Window* window, Emitter& emitter);
+  absl::Status EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter);
+  absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
+                            const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
+                            Emitter& emitter) const;
+  void DropWindow(Window* window);
+  EventTime OutputWatermark() const;
+
+  const StepShape shape_;
+  const WindowSpec spec_;
+  const PartialLayout layout_;
+  WindowRows rows_;
+  GroupSet groups_;
+  StateStore* store_ = nullptr;
+  std::optional<WindowState> state_;  // of groups_
+  StepLedger* ledger_ = nullptr;
+  EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
+  std::vector<uint32_t> before_;  // by slot
+  std::vector<int64_t> touched_;  // starts of the windows with something to save
+  WindowPairs pairs_;             // scratch
+};
+
+absl::Status WindowResults::Open(const OperatorContext& context) {
+  store_ = context.state;
+  ledger_ = context.ledger;
+  TM_ASSIGN_OR_RETURN(watermark_, LoadWatermark(store_));
+  stored_watermark_ = watermark_;
+  state_.emplace(store_, &groups_);
+  TM_RETURN_IF_ERROR(state_->Load());
+  before_.assign(groups_.slots(), kUnchanged);
+  return absl::OkStatus();
+}
+
+absl::Status WindowResults::ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) {
+  if (batch->num_rows() == 0) return absl::OkStatus();
+  return spec_.phase == WindowSpec::Phase::kSingle ? AddRows(batch, emitter) : AddPartials(batch);
+}
+
+absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
+  TM_RETURN_IF_ERROR(rows_.Pair(batch, watermark_, ledger_, emitter, &pairs_));
+  ledger_->open += static_cast<int64_t>(pairs_.rows.size());
+  TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+  MarkChanged();
+  rows_.Add(batch, pairs_, &groups_);
+  return absl::OkStatus();
+}
+
+absl::Status WindowResults::AddPartials(const Batch& batch) {
+  const int64_t n = batch->num_rows();
+  const Cells<int64_t> counts(*batch->column_data(static_cast<int>(layout_.rows)));
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  pairs_.rows.clear();
+  pairs_.starts.clear();
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t start =
+        layout_.window_start ? Cells<int64_t>(*batch->column_data(static_cast<int>(*layout_.window_start)))[i] : 0;
+    if (WindowClosed(spec_, start, watermark_)) {
+      ledger_->late_after_idle += counts[i];
+      continue;
+    }
+    ledger_->open += counts[i];
+    pairs_.rows.push_back(static_cast<int32_t>(i));
+    pairs_.starts.push_back(start);
+  }
+  TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+  MarkChanged();
+  for (size_t p = 0; p < pairs_.rows.size(); ++p) {
+    const uint32_t slot = pairs_.slots[p];
+    groups_.rows(slot) += counts[pairs_.rows[p]];
+    if (spec_.size_us == 0) groups_.time(slot) = std::max(groups_.time(slot), times[pairs_.rows[p]]);
+  }
+  for (size_t a = 0; a < layout_.aggregates.size(); ++a) {
+    groups_.accumulators()[a]->Merge(*batch, static_cast<int>(layout_.aggregates[a]), pairs_.rows, pairs_.slots);
+  }
+  return absl::OkStatus();
+}
+
+// Notes the groups that the pairs are about to change, with the values that their last emitted row was made from.
+void WindowResults::MarkChanged() {
+  if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kUnchanged);
+  for (const uint32_t slot : pairs_.slots) {
+    if (before_[slot] != kUnchanged) continue;
+    const bool is_new = groups_.rows(slot) == 0;
+    before_[slot] = kNothing;
+    if (spec_.on_update && !is_new) {
+      const uint32_t copy = groups_.CopyOf(slot);
+      if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kUnchanged);
+      before_[slot] = copy;
+    }
+    Window& window = groups_.window(slot);
+    if (window.changed.empty() && window.erased.empty()) touched_.push_back(window.start_us);
+    window.changed.push_back(slot);
+  }
+}
+
+absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
+  watermark_ = std::max(watermark_, time);
+  auto& windows = groups_.windows();
+  while (!spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_) &&
+         !emitter.Full()) {
+    Window& window = windows.begin()->second;
+    TM_RETURN_IF_ERROR(CloseWindow(&window, emitter));
+    if (window.live == 0) DropWindow(&window);
+  }
+  output_watermark_ = std::max(output_watermark_, OutputWatermark());
+  return output_watermark_;
+}
+
+EventTime WindowResults::OutputWatermark() const {
+  if (spec_.size_us == 0) return watermark_;
+  EventTime hold = watermark_;
+  const EventTime closed_ends = watermark_ - spec_.grace_us;  // windows that end until then take no more rows
+  if (closed_ends == kMinTime) return kMinTime;
+  if (closed_ends != kMaxTime) {
+    const EventTime start = FloorTo(closed_ends - spec_.size_us, spec_.every_us) + spec_.every_us;
+    hold = std::min(hold, ResultTime(spec_, start.us) - 1);
+  }
+  const auto& windows = groups_.windows();
+  if (!windows.empty()) hold = std::min(hold, ResultTime(spec_, windows.begin()->first) - 1);
+  return hold;
+}
+
+// Emits groups of the window until all are out or the commit is full.
+absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
+  if (window->closing.empty()) {
+    for (const uint32_t slot : window->slots) {
+      if (slot != GroupSet::kNoSlot) window->closing.push_back(slot);
+    }
+    groups_.SortByHead(&window->closing);
+    groups_.Close(window);
+  }
+  if (window->changed.empty() && window->erased.empty()) touched_.push_back(window->start_us);
+  std::vector<uint32_t> slots;
+  while (!window->closing.empty() && !emitter.Full()) {
+    slots.clear();
+    for (; slots.size() < kEmitRows && !window->closing.empty(); window->closing.pop_back()) {
+      slots.push_back(window->closing.back());
+    }
+    TM_RETURN_IF_ERROR(EmitResults(slots, {}, emitter));
+    for (const uint32_t slot : slots) {
+      ledger_->closed += groups_.rows(slot);
+      ledger_->open -= groups_.rows(slot);
+      window->erased.push_back(groups_.number(slot));
+      if (slot < before_.size()) before_[slot] = kUnchanged;
+      groups_.Free(slot);
+    }
+  }
+  // What had changed before it closed: some of it is gone.
+  std::erase_if(window->changed, [&](uint32_t slot) { return slot >= before_.size() || before_[slot] == kUnchanged; });
+  return absl::OkStatus();
+}
+
+// The window has no groups any more.
+void WindowResults::DropWindow(Window* window) {
+  WindowState::Drop(window);
+  std::erase(touched_, window->start_us);
+  groups_.Drop(window);
+}
+
+absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
+  StoreWatermark(watermark_, &stored_watermark_, store_);
+  std::vector<int64_t> touched = std::exchange(touched_, {});
+  std::sort(touched.begin(), touched.end());
+  for (const int64_t start : touched) {
+    Window& window = groups_.windows().at(start);
+    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
+    for (const uint32_t slot : window.changed) before_[slot] = kUnchanged;
+    TM_RETURN_IF_ERROR(state_->Save(commit, &window));
+  }
+  auto& windows = groups_.windows();
+  while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
+    Window& window = windows.begin()->second;
+    groups_.Close(&window);
+    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
+      if (slot == GroupSet::kNoSlot) continue;
+      ledger_->closed += groups_.rows(slot);
+      ledger_->open -= groups_.rows(slot);
+      groups_.Free(slot);
+    }
+    DropWindow(&window);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
+  for (size_t at = 0; at < window->changed.size(); at += kEmitRows) {
+    const auto some = absl::Span<const uint32_t>(window->changed).subspan(at, kEmitRows);
+    std::vector<uint32_t> slots;
+    std::vector<int8_t> ops;
+    const auto add = [&](uint32_t slot, Op op) {
+      slots.push_back(slot);
+      ops.push_back(static_cast<int8_t>(op));
+    };
+    for (const uint32_t slot : some) {
+      const bool replaces = before_[slot] != kNothing;
+      if (replaces) add(before_[slot], Op::kUpdateBefore);
+      add(slot, replaces ? Op::kUpdateAfter : Op::kInsert);
+    }
+    TM_RETURN_IF_ERROR(EmitResults(slots, std::move(ops), emitter));
+    for (const uint32_t slot : some) {
+      if (before_[slot] != kNothing) groups_.FreeCopy(before_[slot]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WindowResults::EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter) {
+  const auto n = static_cast<int64_t>(slots.size());
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
+  HiddenValues hidden;
+  if (spec_.size_us > 0) {
+    CellWriter<int64_t> starts(n), ends(n);
+    for (const uint32_t slot : slots) {
+      const int64_t start = groups_.window(slot).start_us;
+      starts.Append(start);
+      ends.Append(WindowEnd(spec_, start).us);
+      hidden.times.push_back(ResultTime(spec_, start).us);
+    }
+    for (CellWriter<int64_t>* column : {&starts, &ends}) {
+      TM_ASSIGN_OR_RETURN(auto array, column->Finish(ArrowType({.kind = Kind::kTimestamp})));
+      columns.push_back(std::move(array));
+    }
+  } else {
+    for (const uint32_t slot : slots) hidden.times.push_back(groups_.time(slot));
+  }
+  std::vector<std::vector<ResultError>> errors(groups_.accumulators().size());
+  bool failed = false;
+  for (size_t a = 0; a < errors.size(); ++a) {
+    TM_RETURN_IF_ERROR(groups_.accumulators()[a]->Result(slots, &columns, &errors[a]));
+    failed |= !errors[a].empty();
+  }
+  hidden.ops = ops;
+  Batch results = MakeBatch(shape_, std::move(columns), hidden);
+  if (failed) {
+    std::vector<uint8_t> keep(n, 1);
+    TM_RETURN_IF_ERROR(ReportErrors(results, ops, errors, &keep, emitter));
+    results = Selection(keep, ops.empty() ? nullptr : ops.data()).Apply(results);
+  }
+  ledger_->out += results->num_rows();
+  if (results->num_rows() == 0) return absl::OkStatus();
+  return emitter.Emit(std::move(results));
+}
+
+// A row before that has no result was never emitted: nothing to report.
+absl::Status WindowResults::ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
+                                         const std::vector<std::vector<ResultError>>& errors,
+                                         std::vector<uint8_t>* keep, Emitter& emitter) const {
+  for (size_t a = 0; a < errors.size(); ++a) {
+    for (const ResultError& error : errors[a]) {
+      if (!std::exchange((*keep)[error.position], 0)) continue;
+      if (IsRetraction(ops.empty() ? nullptr : ops.data(), static_cast<int64_t>(error.position))) continue;
+      TM_RETURN_IF_ERROR(emitter.DeadLetter({results, static_cast<int64_t>(error.position), &shape_.output,
+                                             spec_.aggregates[a].expression, error.reason}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Operator>> MakeWindowResults(const Node& node, const WindowSpec& spec) {
+  TM_ASSIGN_OR_RETURN(WindowRows rows, WindowRows::Make(spec));
+  PartialLayout layout = MakePartialLayout(spec, rows.aggregates());
+  return std::make_unique<WindowResults>(node, spec, std::move(rows), std::move(layout));
+}
+
+}  // namespace tidemark

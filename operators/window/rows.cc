@@ -1,0 +1,121 @@
+#include "operators/window/rows.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+
+#include "operators/step.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+
+absl::StatusOr<WindowRows> WindowRows::Make(const WindowSpec& spec) {
+  std::vector<Aggregate> aggregates;
+  for (const AggregateItem& item : spec.aggregates) {
+    TM_ASSIGN_OR_RETURN(Aggregate aggregate, Aggregate::Compile(item.expression, spec.rows));
+    aggregates.push_back(std::move(aggregate));
+  }
+  return WindowRows(spec, std::move(aggregates));
+}
+
+absl::Status WindowRows::Evaluate(const Batch& batch) {
+  arguments_.assign(aggregates_.size(), nullptr);
+  errors_.assign(aggregates_.size(), {});
+  for (size_t a = 0; a < aggregates_.size(); ++a) {
+    if (!aggregates_[a].argument) continue;
+    TM_ASSIGN_OR_RETURN(arguments_[a], aggregates_[a].argument->Evaluate(*batch, &errors_[a]));
+  }
+  return absl::OkStatus();
+}
+
+// Adds the row's pairs with the windows that take it.
+WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
+                                      WindowPairs* pairs) const {
+  Taken count;
+  // The newest window that contains the time, then those before it.
+  const EventTime newest = FloorTo(EventTime{time}, spec_.every_us);
+  for (EventTime start = newest; WindowEnd(spec_, start.us).us > time; start = start - spec_.every_us) {
+    if (WindowClosed(spec_, start.us, watermark)) {
+      ++count.late;
+    } else if (WindowClosed(spec_, start.us, closed_until)) {
+      ++count.after_idle;
+    } else {
+      pairs->rows.push_back(row);
+      pairs->starts.push_back(start.us);
+      ++count.taken;
+    }
+    if (start == kMinTime) break;
+  }
+  return count;
+}
+
+absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
+                              WindowPairs* pairs) {
+  const int64_t n = batch->num_rows();
+  TM_RETURN_IF_ERROR(Evaluate(batch));
+  std::vector<uint8_t> failed(n), keep(n, 1);
+  for (const auto& errors : errors_) {
+    for (const RowError& error : errors) failed[error.row] = 1;
+  }
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
+  std::vector<int32_t> late_rows;
+  pairs->rows.clear();
+  pairs->starts.clear();
+  pairs->rows.reserve(n);
+  pairs->starts.reserve(n);
+  for (int64_t i = 0; i < n; ++i) {
+    Taken count;
+    const size_t mark = pairs->rows.size();
+    if (spec_.size_us == 0) {
+      pairs->rows.push_back(static_cast<int32_t>(i));
+      pairs->starts.push_back(0);
+      count.taken = 1;
+    } else {
+      count = PairRow(static_cast<int32_t>(i), times[i], EventTime{watermarks ? watermarks[i] : kMinTime.us},
+                      closed_until, pairs);
+    }
+    // A window of which rows are only sampled (every > size) may leave a row without any.
+    const int64_t all = count.taken + count.late + count.after_idle;
+    if (failed[i] && (count.taken > 0 || all == 0)) {
+      pairs->rows.resize(mark);
+      pairs->starts.resize(mark);
+      continue;
+    }
+    keep[i] = 0;  // the expressions' failures don't matter
+    ledger->pairs += all;
+    ledger->late_pairs += count.late;
+    ledger->late_after_idle += count.after_idle;
+    const bool is_late = count.taken == 0 && all > 0;
+    ledger->late += is_late;
+    ledger->absorbed += !is_late;
+    if (count.late + count.after_idle > 0) late_rows.push_back(static_cast<int32_t>(i));
+  }
+  ledger->in += n;
+  for (size_t a = 0; a < aggregates_.size(); ++a) {
+    TM_RETURN_IF_ERROR(
+        RefuseRows(batch, spec_.rows, spec_.aggregates[a].expression, errors_[a], &keep, ledger, emitter));
+  }
+  if (!spec_.late_topic || late_rows.empty()) return absl::OkStatus();
+  return emitter.EmitSide(Emitter::Side::kLate, TakeRows(batch, late_rows));
+}
+
+void WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  for (const uint32_t slot : pairs.slots) ++groups->rows(slot);
+  // A window's results have its own time.
+  for (size_t p = 0; spec_.size_us == 0 && p < pairs.rows.size(); ++p) {
+    int64_t& time = groups->time(pairs.slots[p]);
+    if (times[pairs.rows[p]] > time) time = times[pairs.rows[p]];
+  }
+  AddValues(*batch, pairs, groups);
+}
+
+void WindowRows::AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const {
+  const OrderColumns order{HiddenInt64(batch, Hidden::kTime), HiddenInt32(batch, Hidden::kSource),
+                           HiddenInt32(batch, Hidden::kPartition), HiddenInt64(batch, Hidden::kOffset)};
+  for (size_t a = 0; a < aggregates_.size(); ++a) {
+    groups->accumulators()[a]->Update(arguments_[a].get(), order, pairs.rows, pairs.slots);
+  }
+}
+
+}  // namespace tidemark

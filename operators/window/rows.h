@@ -1,0 +1,63 @@
+// Rows into the windows they belong to: the input side of an aggregation over rows (phases single and partial). Decides
+// what is late, evaluates the aggregates' arguments and keeps the ledger's lines of the rows. Touched only by the
+// stream thread.
+//
+// A row is late for a window iff window_end + grace <= the row's own watermark. A row that at least one of its windows
+// takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
+// one window, once. A row on which an argument's expression fails goes to the dead letters and into no window.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "operators/operator.h"
+#include "operators/window/group_set.h"
+#include "src/expr/expression.h"
+
+namespace tidemark {
+
+class WindowRows {
+ public:
+  // InvalidArgument where an aggregate doesn't compile.
+  static absl::StatusOr<WindowRows> Make(const WindowSpec& spec);
+
+  const std::vector<Aggregate>& aggregates() const { return aggregates_; }
+
+  // The (row, window) pairs of a batch that are neither late nor refused, rows ascending; windows at or before
+  // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments.
+  absl::Status Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
+                    WindowPairs* pairs);
+  // Adds the pairs of the last batch to their groups.
+  void Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const;
+  // The same, but for the groups' numbers of rows and times.
+  void AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const;
+
+ private:
+  WindowRows(const WindowSpec& spec, std::vector<Aggregate> aggregates)
+      : spec_(spec), aggregates_(std::move(aggregates)) {}
+
+  absl::Status Evaluate(const Batch& batch);
+  struct Taken {
+    int64_t taken = 0, late = 0, after_idle = 0;
+  };
+  Taken PairRow(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
+
+  WindowSpec spec_;
+  std::vector<Aggregate> aggregates_;
+  std::vector<std::shared_ptr<arrow::Array>> arguments_;  // of the last batch, by aggregate
+  std::vector<std::vector<RowError>> errors_;             // of the last batch, by aggregate
+};
+
+// The end of the window that starts there, and whether it takes no more rows at a watermark.
+inline EventTime WindowEnd(const WindowSpec& spec, int64_t start_us) { return EventTime{start_us} + spec.size_us; }
+inline bool WindowClosed(const WindowSpec& spec, int64_t start_us, EventTime watermark) {
+  return spec.size_us > 0 && WindowEnd(spec, start_us) + spec.grace_us <= watermark;
+}
+// The event time of a window's results.
+inline EventTime ResultTime(const WindowSpec& spec, int64_t start_us) {
+  return WindowEnd(spec, start_us) - kMillisecond;
+}
+
+}  // namespace tidemark

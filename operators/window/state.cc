@@ -1,0 +1,116 @@
+#include "operators/window/state.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/base/big_endian.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+constexpr char kKeys = 'k', kValues = 'v', kWhole = 'g';
+constexpr int kPrefixBytes = 9;  // of a log's keys: the letter and the window's start
+constexpr size_t kAhead = 16;    // groups whose memory is asked for before they are saved
+
+absl::Status Damaged() { return absl::DataLossError("a window in the state can't be read"); }
+
+}  // namespace
+
+std::unique_ptr<StateLog> WindowState::MakeLog(char letter, int64_t start) const {
+  std::string prefix(1, letter);
+  AppendOrdered(start, &prefix);
+  return std::make_unique<StateLog>(store_, std::move(prefix));
+}
+
+// Loads the logs under a letter, of all windows in one pass.
+absl::Status WindowState::LoadLogs(char letter, Log log, LoadRecord load) {
+  Window* window = nullptr;
+  const auto visit = [&](uint32_t number, const std::string_view* record) { return load(window, number, record); };
+  const std::string begin(1, letter), end(1, static_cast<char>(letter + 1));
+  const std::unique_ptr<StateIterator> it = store_->Scan(begin, end);
+  for (; it->Valid(); it->Next()) {
+    if (it->key().size() < kPrefixBytes) return Damaged();
+    const int64_t start = ReadOrdered(it->key().substr(1, 8));
+    if (window == nullptr || window->start_us != start) {
+      if (window != nullptr) TM_RETURN_IF_ERROR((window->*log)->FinishLoad(visit));
+      window = groups_->MakeWindow(start);
+      window->*log = MakeLog(letter, start);
+    }
+    TM_RETURN_IF_ERROR((window->*log)->LoadEntry(it->key(), it->value(), visit));
+  }
+  TM_RETURN_IF_ERROR(it->status());
+  return window == nullptr ? absl::OkStatus() : (window->*log)->FinishLoad(visit);
+}
+
+absl::Status WindowState::Load() {
+  const auto slot_of = [](const Window* window, uint32_t number) {
+    return number < window->slots.size() ? window->slots[number] : GroupSet::kNoSlot;
+  };
+  TM_RETURN_IF_ERROR(LoadLogs(kKeys, &Window::key_log, [&](Window* window, uint32_t number, const auto* key) {
+    return key != nullptr ? groups_->LoadKey(window, number, *key) : Damaged();
+  }));
+  for (auto& [start, window] : groups_->windows()) window.keyed = window.slots.size();
+  TM_RETURN_IF_ERROR(LoadLogs(kValues, &Window::value_log, [&](Window* window, uint32_t number, const auto* values) {
+    const uint32_t slot = slot_of(window, number);
+    if (values != nullptr) return slot == GroupSet::kNoSlot ? Damaged() : groups_->LoadValues(slot, *values);
+    if (slot != GroupSet::kNoSlot) groups_->Free(slot);
+    return absl::OkStatus();
+  }));
+  TM_RETURN_IF_ERROR(LoadLogs(kWhole, &Window::whole_log, [&](Window* window, uint32_t number, const auto* group) {
+    if (group != nullptr) return groups_->LoadWhole(window, number, *group);
+    if (const uint32_t slot = slot_of(window, number); slot != GroupSet::kNoSlot) groups_->Free(slot);
+    return absl::OkStatus();
+  }));
+  // Keys whose groups are gone: the log of values may have dropped even the marks of that.
+  for (auto& [start, window] : groups_->windows()) {
+    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
+      if (slot != GroupSet::kNoSlot && groups_->rows(slot) == 0) groups_->Free(slot);
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What earlier versions wrote of the window is written anew, once it changes.
+void WindowState::ReplaceWhole(Window* window) {
+  window->whole_log->Drop();
+  window->whole_log = nullptr;
+  window->changed.clear();
+  for (const uint32_t slot : window->slots) {
+    if (slot != GroupSet::kNoSlot) window->changed.push_back(slot);
+  }
+}
+
+absl::Status WindowState::Save(uint64_t commit, Window* window) {
+  if (window->whole_log) ReplaceWhole(window);
+  if (!window->key_log) window->key_log = MakeLog(kKeys, window->start_us);
+  if (!window->value_log) window->value_log = MakeLog(kValues, window->start_us);
+  window->key_log->Begin(commit);
+  for (; window->keyed < window->slots.size(); ++window->keyed) {
+    const uint32_t slot = window->slots[window->keyed];
+    if (slot != GroupSet::kNoSlot) window->key_log->Put(static_cast<uint32_t>(window->keyed), groups_->key(slot));
+  }
+  window->value_log->Begin(commit);
+  for (const uint32_t number : std::exchange(window->erased, {})) window->value_log->Erase(number);
+  std::string record;
+  const std::vector<uint32_t>& changed = window->changed;
+  for (size_t i = 0; i < changed.size(); ++i) {
+    if (i + kAhead < changed.size()) groups_->PrefetchGroup(changed[i + kAhead]);
+    const uint32_t slot = changed[i];
+    record.clear();
+    groups_->SaveValues(slot, &record);
+    window->value_log->Put(groups_->number(slot), record);
+  }
+  window->changed.clear();
+  TM_RETURN_IF_ERROR(window->key_log->Commit());
+  return window->value_log->Commit();
+}
+
+void WindowState::Drop(Window* window) {
+  for (const auto* log : {&window->key_log, &window->value_log, &window->whole_log}) {
+    if (*log) (*log)->Drop();
+  }
+}
+
+}  // namespace tidemark
