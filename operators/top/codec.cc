@@ -49,6 +49,19 @@ absl::StatusOr<Batch> TopCodec::DecodeInput(const std::vector<std::string_view>&
                                   std::move(columns));
 }
 
+absl::Status TopCodec::Load(absl::Span<const std::string_view> records, std::vector<int64_t>* times,
+                            TopKeys* out) const {
+  std::vector<std::string_view> rows;
+  times->resize(records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (records[i].size() < sizeof(int64_t)) return absl::DataLossError("a row of top in the state can't be read");
+    std::memcpy(&(*times)[i], records[i].data(), sizeof(int64_t));
+    rows.push_back(records[i].substr(sizeof(int64_t)));
+  }
+  TM_ASSIGN_OR_RETURN(const Batch batch, DecodeInput(rows));
+  return Encode(*batch, out);
+}
+
 absl::StatusOr<Batch> TopCodec::Ranked(const std::vector<std::string_view>& rows, const std::vector<int64_t>& ranks,
                                        const HiddenValues& hidden) const {
   std::vector<std::shared_ptr<arrow::Array>> columns;
@@ -66,13 +79,6 @@ std::string TopRecord(int64_t time, std::string_view row) {
   std::string record(reinterpret_cast<const char*>(&time), sizeof(time));
   record.append(row);
   return record;
-}
-
-bool ReadTopRecord(std::string_view record, int64_t* time, std::string_view* row) {
-  if (record.size() < sizeof(*time)) return false;
-  std::memcpy(time, record.data(), sizeof(*time));
-  *row = record.substr(sizeof(*time));
-  return true;
 }
 
 void TopChanges::Add(Op op, const Listed& row, size_t position) {

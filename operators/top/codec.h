@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <absl/status/statusor.h>
+#include <absl/types/span.h>
 
 #include "operators/step.h"
 #include "src/codec/row_codec.h"
@@ -28,6 +29,8 @@ class TopCodec {
   absl::Status Encode(const arrow::RecordBatch& batch, TopKeys* out) const;
   // Rows as a batch of the input's visible columns.
   absl::StatusOr<Batch> DecodeInput(const std::vector<std::string_view>& rows) const;
+  // Records of rows (TopRecord) as the state holds them. DataLoss: they aren't.
+  absl::Status Load(absl::Span<const std::string_view> records, std::vector<int64_t>* times, TopKeys* out) const;
   // Rows and their ranks as a batch of the output.
   absl::StatusOr<Batch> Ranked(const std::vector<std::string_view>& rows, const std::vector<int64_t>& ranks,
                                const HiddenValues& hidden) const;
@@ -38,9 +41,8 @@ class TopCodec {
   RowCodec group_, rank_, row_, key_;
 };
 
-// A row in state, where a list changes: its time and its bytes. Reading: false where it isn't one.
+// A row in state, where a list changes: its time and its bytes.
 std::string TopRecord(int64_t time, std::string_view row);
-bool ReadTopRecord(std::string_view record, int64_t* time, std::string_view* row);
 
 // How lists have changed, gathered from list to list. Points to the rows until the next Flush.
 class TopChanges {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,9 +11,9 @@
 #include <absl/container/flat_hash_map.h>
 
 #include "operators/top/codec.h"
+#include "operators/top/numbered_rows.h"
 #include "src/base/status.h"
 #include "src/base/varint.h"
-#include "state/state_log.h"
 
 namespace tidemark {
 namespace {
@@ -29,7 +30,7 @@ class TopRows final : public Operator {
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
-  int64_t MemoryBytes() const override { return bytes_ + (log_ ? log_->MemoryBytes() : 0); }
+  int64_t MemoryBytes() const override { return bytes_ + (numbers_ ? numbers_->MemoryBytes() : 0); }
 
  private:
   struct Row {  // both in one piece: there are many
@@ -45,12 +46,12 @@ class TopRows final : public Operator {
     std::string key;
     int64_t time = kMinTime.us;
     std::vector<Row> rows;  // a heap, the worst in front
-    bool used = false, changed = false;
   };
 
   uint32_t FindGroup(std::string_view key);
   void SetTime(uint32_t number, int64_t time);
-  void Add(uint32_t number, std::string_view rank, std::string_view row);
+  // False: it isn't among the best.
+  bool Keep(uint32_t number, std::string_view rank, std::string_view row);
   void Forget(uint32_t number);
   absl::Status LoadGroup(uint32_t number, std::string_view record);
   absl::Status EmitSome(EventTime time, Emitter& emitter);
@@ -59,11 +60,10 @@ class TopRows final : public Operator {
   const size_t k_;
   const TopCodec codec_;
   StepLedger* ledger_ = nullptr;
-  std::unique_ptr<StateLog> log_;
+  std::optional<NumberedRows> numbers_;  // of groups
   std::vector<Group> groups_;  // by number
   absl::flat_hash_map<std::string, uint32_t> by_key_;
   std::set<std::pair<int64_t, std::string>> waiting_;  // (time, key)
-  std::vector<uint32_t> free_, changed_, erased_;
   int64_t bytes_ = 0;
   EventTime output_watermark_ = kMinTime;
   TopKeys keys_;  // scratch
@@ -71,18 +71,14 @@ class TopRows final : public Operator {
 
 absl::Status TopRows::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  log_ = std::make_unique<StateLog>(context.state, "t");
-  TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
-    if (number >= groups_.size()) groups_.resize(number + 1);
-    if (groups_[number].used) Forget(number);
-    return record != nullptr ? LoadGroup(number, *record) : absl::OkStatus();
-  }));
-  erased_.clear();
-  free_.clear();
-  for (uint32_t number = 0; number < groups_.size(); ++number) {
-    if (!groups_[number].used) free_.push_back(number);
-  }
-  return absl::OkStatus();
+  numbers_.emplace(context.state, "t");
+  return numbers_->Load([&](size_t size) { groups_.resize(size); },
+                        [&](absl::Span<const uint32_t> numbers, absl::Span<const std::string_view> records) {
+                          for (size_t i = 0; i < numbers.size(); ++i) {
+                            TM_RETURN_IF_ERROR(LoadGroup(numbers[i], records[i]));
+                          }
+                          return absl::OkStatus();
+                        });
 }
 
 absl::Status TopRows::LoadGroup(uint32_t number, std::string_view record) {
@@ -98,25 +94,18 @@ absl::Status TopRows::LoadGroup(uint32_t number, std::string_view record) {
   TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(rows));
   TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
   Group& group = groups_[number];
-  group.used = true;
   group.key.assign(keys_.groups[0]);
   by_key_[group.key] = number;
   SetTime(number, time);
-  for (size_t i = 0; i < rows.size(); ++i) Add(number, keys_.ranks[i], keys_.rows[i]);
+  for (size_t i = 0; i < rows.size(); ++i) Keep(number, keys_.ranks[i], keys_.rows[i]);
   return absl::OkStatus();
 }
 
 uint32_t TopRows::FindGroup(std::string_view key) {
   const auto it = by_key_.find(absl::string_view(key.data(), key.size()));
   if (it != by_key_.end()) return it->second;
-  auto number = static_cast<uint32_t>(groups_.size());
-  if (free_.empty()) {
-    groups_.emplace_back();
-  } else {
-    number = free_.back();
-    free_.pop_back();
-  }
-  groups_[number].used = true;
+  const uint32_t number = numbers_->Add();
+  if (number == groups_.size()) groups_.emplace_back();
   groups_[number].key.assign(key);
   by_key_.emplace(groups_[number].key, number);
   return number;
@@ -132,10 +121,10 @@ void TopRows::SetTime(uint32_t number, int64_t time) {
   waiting_.emplace(time, group.key);
 }
 
-void TopRows::Add(uint32_t number, std::string_view rank, std::string_view row) {
+bool TopRows::Keep(uint32_t number, std::string_view rank, std::string_view row) {
   Group& group = groups_[number];
   if (group.rows.size() == k_) {
-    if (rank >= group.rows.front().rank()) return;
+    if (rank >= group.rows.front().rank()) return false;
     std::pop_heap(group.rows.begin(), group.rows.end());
     bytes_ -= group.rows.back().Bytes();
   } else {
@@ -148,7 +137,7 @@ void TopRows::Add(uint32_t number, std::string_view rank, std::string_view row) 
   kept.rank_size = rank.size();
   bytes_ += kept.Bytes();
   std::push_heap(group.rows.begin(), group.rows.end());
-  if (!std::exchange(group.changed, true)) changed_.push_back(number);
+  return true;
 }
 
 void TopRows::Forget(uint32_t number) {
@@ -158,9 +147,7 @@ void TopRows::Forget(uint32_t number) {
   by_key_.erase(group.key);
   group.key.clear();
   group.rows = {};
-  group.used = false;
-  free_.push_back(number);
-  erased_.push_back(number);
+  numbers_->Remove(number);
 }
 
 absl::Status TopRows::ProcessBatch(int /*input*/, const Batch& batch, Emitter& /*emitter*/) {
@@ -175,7 +162,7 @@ absl::Status TopRows::ProcessBatch(int /*input*/, const Batch& batch, Emitter& /
     // Windows put out the rows of one group together, more often than not.
     if (i == 0 || keys_.groups[i] != keys_.groups[i - 1]) number = FindGroup(keys_.groups[i]);
     SetTime(number, times[i]);
-    Add(number, keys_.ranks[i], keys_.rows[i]);
+    if (Keep(number, keys_.ranks[i], keys_.rows[i])) numbers_->Change(number);
   }
   return absl::OkStatus();
 }
@@ -215,21 +202,14 @@ absl::Status TopRows::EmitSome(EventTime time, Emitter& emitter) {
 }
 
 absl::Status TopRows::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
-  log_->Begin(commit);
-  for (const uint32_t number : std::exchange(erased_, {})) log_->Erase(number);
-  std::string record;
-  for (const uint32_t number : std::exchange(changed_, {})) {
-    Group& group = groups_[number];
-    group.changed = false;
-    if (!group.used) continue;
-    record.assign(reinterpret_cast<const char*>(&group.time), sizeof(group.time));
+  return numbers_->Commit(commit, [&](uint32_t number, std::string* record) {
+    const Group& group = groups_[number];
+    record->assign(reinterpret_cast<const char*>(&group.time), sizeof(group.time));
     for (const Row& row : group.rows) {
-      AppendVarint(row.row().size(), &record);
-      record.append(row.row());
+      AppendVarint(row.row().size(), record);
+      record->append(row.row());
     }
-    log_->Put(number, record);
-  }
-  return log_->Commit();
+  });
 }
 
 }  // namespace

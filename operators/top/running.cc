@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,13 +12,11 @@
 #include <absl/types/span.h>
 
 #include "operators/top/codec.h"
+#include "operators/top/numbered_rows.h"
 #include "src/base/status.h"
-#include "state/state_log.h"
 
 namespace tidemark {
 namespace {
-
-constexpr size_t kLoadRows = 4096;
 
 class TopRunning final : public Operator {
  public:
@@ -31,16 +30,13 @@ class TopRunning final : public Operator {
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
   int64_t MemoryBytes() const override {
-    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row)) + (log_ ? log_->MemoryBytes() : 0);
+    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row)) + (numbers_ ? numbers_->MemoryBytes() : 0);
   }
 
  private:
   struct Row {
     std::string row;
     int64_t time = 0;
-    bool stored = false;   // as of the last commit
-    bool changed = false;  // to be written
-    bool listed = false;   // in a list
   };
   struct Group {
     absl::btree_multimap<std::string, uint32_t> rows;  // by rank: numbers. Rows of equal ranks are equal.
@@ -57,7 +53,6 @@ class TopRunning final : public Operator {
   std::string_view RankOf(const TopKeys& keys, int64_t i);
   Groups::pointer FindGroup(std::string_view key);
   void Offer(Groups::pointer group, const TopKeys& keys, int64_t i, int64_t time);
-  uint32_t NewNumber();
   void Set(uint32_t number, Group* group, std::string_view rank, std::string_view row, int64_t time);
   void DropLast(Group* group);
   absl::Status EmitChanges(Emitter& emitter);
@@ -70,10 +65,9 @@ class TopRunning final : public Operator {
   const TopCodec codec_;
   bool ties_differ_ = false;  // -0 and 0 rank the same, and so do all NaNs
   StepLedger* ledger_ = nullptr;
-  std::unique_ptr<StateLog> log_;
+  std::optional<NumberedRows> numbers_;
   Groups groups_;
-  std::vector<Row> rows_;  // by number
-  std::vector<uint32_t> free_, changed_rows_;
+  std::vector<Row> rows_;       // by number
   std::vector<uint32_t> left_;  // stood as of the last commit and don't any more
   std::vector<Change> changed_groups_;
   int64_t bytes_ = 0;
@@ -83,36 +77,17 @@ class TopRunning final : public Operator {
 
 absl::Status TopRunning::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  log_ = std::make_unique<StateLog>(context.state, "n");
-  TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
-    if (number >= rows_.size()) rows_.resize(number + 1);
-    Row& row = rows_[number];
-    row.stored = record != nullptr;
-    row.row.clear();
-    if (record == nullptr) return absl::OkStatus();
-    std::string_view bytes;
-    if (!ReadTopRecord(*record, &row.time, &bytes)) {
-      return absl::DataLossError("a row of top in the state can't be read");
-    }
-    row.row.assign(bytes);
-    return absl::OkStatus();
-  }));
-  std::vector<uint32_t> numbers;
-  for (uint32_t number = 0; number < rows_.size(); ++number) {
-    (rows_[number].stored ? numbers : free_).push_back(number);
-  }
-  for (size_t at = 0; at < numbers.size(); at += kLoadRows) {
-    const auto some = absl::Span<const uint32_t>(numbers).subspan(at, kLoadRows);
-    std::vector<std::string_view> bytes;
-    for (const uint32_t number : some) bytes.push_back(rows_[number].row);
-    TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(bytes));
-    TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
-    for (size_t i = 0; i < some.size(); ++i) {
+  numbers_.emplace(context.state, "n");
+  const auto load = [&](absl::Span<const uint32_t> numbers, absl::Span<const std::string_view> records) {
+    std::vector<int64_t> times;
+    TM_RETURN_IF_ERROR(codec_.Load(records, &times, &keys_));
+    for (size_t i = 0; i < numbers.size(); ++i) {
       const auto row = static_cast<int64_t>(i);
-      Set(some[i], &FindGroup(keys_.groups[row])->second, RankOf(keys_, row), keys_.rows[row], rows_[some[i]].time);
+      Set(numbers[i], &FindGroup(keys_.groups[row])->second, RankOf(keys_, row), keys_.rows[row], times[i]);
     }
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  };
+  return numbers_->Load([&](size_t size) { rows_.resize(size); }, load);
 }
 
 // The list is in the order of these bytes, which are the same for no two rows that differ.
@@ -154,26 +129,16 @@ void TopRunning::Offer(Groups::pointer entry, const TopKeys& keys, int64_t i, in
   if (full && rank >= std::string_view(std::prev(group.rows.end())->first)) return;
   if (!std::exchange(group.changed, true)) changed_groups_.push_back({entry, Numbers(group)});
   if (full) DropLast(&group);
-  const uint32_t number = NewNumber();
+  const uint32_t number = numbers_->Add();
+  if (number == rows_.size()) rows_.emplace_back();
   Set(number, &group, rank, keys.rows[i], time);
-  if (!std::exchange(rows_[number].changed, true)) changed_rows_.push_back(number);
-}
-
-uint32_t TopRunning::NewNumber() {
-  if (free_.empty()) {
-    rows_.emplace_back();
-    return static_cast<uint32_t>(rows_.size() - 1);
-  }
-  const uint32_t number = free_.back();
-  free_.pop_back();
-  return number;
+  numbers_->Change(number);
 }
 
 void TopRunning::Set(uint32_t number, Group* group, std::string_view rank, std::string_view row, int64_t time) {
   group->rows.emplace(rank, number);
   rows_[number].row.assign(row);
   rows_[number].time = time;
-  rows_[number].listed = true;
   bytes_ += Bytes(rank.size(), row.size());
 }
 
@@ -182,27 +147,23 @@ void TopRunning::DropLast(Group* group) {
   const uint32_t number = last->second;
   bytes_ -= Bytes(last->first.size(), rows_[number].row.size());
   group->rows.erase(last);
-  rows_[number].listed = false;
   // What was emitted must be taken back as it was.
-  (rows_[number].stored ? left_ : free_).push_back(number);
+  if (numbers_->Stored(number)) {
+    left_.push_back(number);
+  } else {
+    numbers_->Remove(number);
+  }
 }
 
 absl::Status TopRunning::PrepareCommit(uint64_t commit, Emitter& emitter) {
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
-  log_->Begin(commit);
-  for (const uint32_t number : std::exchange(changed_rows_, {})) {
-    Row& row = rows_[number];
-    row.changed = false;
-    if (!row.listed) continue;
-    log_->Put(number, TopRecord(row.time, row.row));
-    row.stored = true;
-  }
   for (const uint32_t number : std::exchange(left_, {})) {
-    log_->Erase(number);
     rows_[number] = Row();
-    free_.push_back(number);
+    numbers_->Remove(number);
   }
-  return log_->Commit();
+  return numbers_->Commit(commit, [&](uint32_t number, std::string* record) {
+    *record = TopRecord(rows_[number].time, rows_[number].row);
+  });
 }
 
 absl::Status TopRunning::EmitChanges(Emitter& emitter) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,13 +10,11 @@
 #include <absl/container/flat_hash_map.h>
 
 #include "operators/top/codec.h"
+#include "operators/top/numbered_rows.h"
 #include "src/base/status.h"
-#include "state/state_log.h"
 
 namespace tidemark {
 namespace {
-
-constexpr size_t kLoadRows = 4096;
 
 class TopUpdates final : public Operator {
  public:
@@ -27,7 +26,7 @@ class TopUpdates final : public Operator {
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
   int64_t MemoryBytes() const override {
-    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row)) + (log_ ? log_->MemoryBytes() : 0);
+    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row)) + (numbers_ ? numbers_->MemoryBytes() : 0);
   }
 
  private:
@@ -46,7 +45,6 @@ class TopUpdates final : public Operator {
     std::string key, rank, row;
     int64_t time = 0;
     Group* group = nullptr;  // null: the number is free
-    bool changed = false;
   };
   using Groups = std::map<std::string, Group, std::less<>>;  // ordered: changes come out in the order of the group keys
 
@@ -62,11 +60,10 @@ class TopUpdates final : public Operator {
   const bool has_rank_;
   const TopCodec codec_;
   StepLedger* ledger_ = nullptr;
-  std::unique_ptr<StateLog> log_;
+  std::optional<NumberedRows> numbers_;
   Groups groups_;
   std::vector<Row> rows_;  // by number
   absl::flat_hash_map<std::string, uint32_t> by_key_;
-  std::vector<uint32_t> free_, changed_rows_, erased_rows_;
   std::vector<Groups::iterator> changed_groups_;
   int64_t bytes_ = 0;
   TopKeys keys_;  // scratch
@@ -74,34 +71,16 @@ class TopUpdates final : public Operator {
 
 absl::Status TopUpdates::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  log_ = std::make_unique<StateLog>(context.state, "r");
-  std::vector<std::pair<bool, std::string>> records;  // by number
-  TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
-    if (number >= records.size()) records.resize(number + 1);
-    records[number] = {record != nullptr, record ? std::string(*record) : std::string()};
+  numbers_.emplace(context.state, "r");
+  const auto load = [&](absl::Span<const uint32_t> numbers, absl::Span<const std::string_view> records) {
+    std::vector<int64_t> times;
+    TM_RETURN_IF_ERROR(codec_.Load(records, &times, &keys_));
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      Insert(numbers[i], keys_, static_cast<int64_t>(i), times[i], &groups_[std::string(keys_.groups[i])]);
+    }
     return absl::OkStatus();
-  }));
-  rows_.resize(records.size());
-  std::vector<uint32_t> numbers;
-  for (uint32_t number = 0; number < records.size(); ++number) {
-    (records[number].first ? numbers : free_).push_back(number);
-  }
-  for (size_t at = 0; at < numbers.size(); at += kLoadRows) {
-    const auto some = absl::Span<const uint32_t>(numbers).subspan(at, kLoadRows);
-    std::vector<std::string_view> bytes(some.size());
-    std::vector<int64_t> times(some.size());
-    for (size_t i = 0; i < some.size(); ++i) {
-      if (!ReadTopRecord(records[some[i]].second, &times[i], &bytes[i])) {
-        return absl::DataLossError("a row of top in the state can't be read");
-      }
-    }
-    TM_ASSIGN_OR_RETURN(const Batch batch, codec_.DecodeInput(bytes));
-    TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
-    for (size_t i = 0; i < some.size(); ++i) {
-      Insert(some[i], keys_, static_cast<int64_t>(i), times[i], &groups_[std::string(keys_.groups[i])]);
-    }
-  }
-  return absl::OkStatus();
+  };
+  return numbers_->Load([&](size_t size) { rows_.resize(size); }, load);
 }
 
 std::vector<TopUpdates::Ranked> TopUpdates::FirstK(const Group& group) const {
@@ -140,8 +119,7 @@ void TopUpdates::Remove(uint32_t number) {
   by_key_.erase(row.key);
   row.key = row.rank = row.row = std::string();
   row.group = nullptr;
-  free_.push_back(number);
-  erased_rows_.push_back(number);
+  numbers_->Remove(number);
 }
 
 absl::Status TopUpdates::ProcessBatch(int /*input*/, const Batch& batch, Emitter& /*emitter*/) {
@@ -162,29 +140,19 @@ absl::Status TopUpdates::ProcessBatch(int /*input*/, const Batch& batch, Emitter
       Remove(number);
     }
     if (IsRetraction(ops, i)) continue;
-    auto number = static_cast<uint32_t>(rows_.size());
-    if (free_.empty()) {
-      rows_.emplace_back();
-    } else {
-      number = free_.back();
-      free_.pop_back();
-    }
+    const uint32_t number = numbers_->Add();
+    if (number == rows_.size()) rows_.emplace_back();
     Insert(number, keys_, i, times[i], &group->second);
-    if (!std::exchange(rows_[number].changed, true)) changed_rows_.push_back(number);
+    numbers_->Change(number);
   }
   return absl::OkStatus();
 }
 
 absl::Status TopUpdates::PrepareCommit(uint64_t commit, Emitter& emitter) {
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
-  log_->Begin(commit);
-  for (const uint32_t number : std::exchange(erased_rows_, {})) log_->Erase(number);
-  for (const uint32_t number : std::exchange(changed_rows_, {})) {
-    Row& row = rows_[number];
-    row.changed = false;
-    if (row.group != nullptr) log_->Put(number, TopRecord(row.time, row.row));
-  }
-  return log_->Commit();
+  return numbers_->Commit(commit, [&](uint32_t number, std::string* record) {
+    *record = TopRecord(rows_[number].time, rows_[number].row);
+  });
 }
 
 absl::Status TopUpdates::EmitChanges(Emitter& emitter) {
