@@ -29,7 +29,7 @@ const char* Shape(Node::Kind kind) {
 }  // namespace
 
 std::string DescribeAsDot(const Plan& plan) {
-  std::string out = absl::StrCat("digraph ", Quote(plan.name), " {\n  rankdir=LR;\n");
+  std::string out = absl::StrCat("digraph ", Quote(plan.application.name), " {\n  rankdir=LR;\n");
   std::string arrows;
   for (size_t s = 0; s < plan.stages.size(); ++s) {
     const Stage& stage = plan.stages[s];

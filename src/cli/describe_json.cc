@@ -103,7 +103,7 @@ std::string DescribeAsJson(const Plan& plan) {
     std::vector<std::string> nodes;
     for (const Node& node : stage.nodes) nodes.push_back(NodeJson(plan, node));
     stages.push_back(absl::StrCat("    {\"name\": ", Quote(stage.name),
-                                  ", \"changelog\": ", Quote(ChangelogTopic(plan, stage)),
+                                  ", \"changelog\": ", Quote(plan.application.ChangelogTopic(stage.name)),
                                   ", \"stateful\": ", stage.stateful ? "true" : "false", ",\n      \"nodes\": [\n",
                                   absl::StrJoin(nodes, ",\n"), "\n      ]}"));
   }
@@ -116,7 +116,7 @@ std::string DescribeAsJson(const Plan& plan) {
     return items.empty() ? std::string("[]") : absl::StrCat("[\n", absl::StrJoin(items, ",\n"), "\n  ]");
   };
   return absl::StrCat(
-      "{\n  \"name\": ", Quote(plan.name), ",\n  \"dead_letter_topic\": ", Quote(plan.dead_letter_topic),
+      "{\n  \"name\": ", Quote(plan.application.name), ",\n  \"dead_letter_topic\": ", Quote(plan.dead_letter_topic),
       ",\n  \"sources\": ", list(sources), ",\n  \"tables\": ", list(tables), ",\n  \"stages\": ", list(stages),
       ",\n  \"edges\": ", list(edges), ",\n  \"sinks\": ", list(sinks), "\n}\n");
 }

@@ -39,7 +39,7 @@ void AddTopics(const Plan& plan, std::string* out) {
       "# Topics. Sources must exist. A stage's changelog and repartition topics have the partition count of "
       "its inputs.\n");
   for (const Stage& stage : plan.stages)
-    absl::StrAppend(out, Create(ChangelogTopic(plan, stage), plan.internal_topics, internal));
+    absl::StrAppend(out, Create(plan.application.ChangelogTopic(stage.name), plan.internal_topics, internal));
   for (const Edge& edge : plan.edges) {
     TopicCreation creation = plan.internal_topics;
     if (edge.partitions > 0) creation.partitions = edge.partitions;
@@ -49,7 +49,7 @@ void AddTopics(const Plan& plan, std::string* out) {
     if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
       absl::StrAppend(out, Create(kafka->topic, kafka->create.value_or(TopicCreation{}), {}));
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-      absl::StrAppend(out, Create(ManifestTopic(plan, sink), plan.internal_topics, internal));
+      absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.name), plan.internal_topics, internal));
     }
   }
   for (const std::string& topic : SideTopics(plan)) absl::StrAppend(out, Create(topic, {}, {}));
@@ -69,7 +69,7 @@ void AddRights(const Plan& plan, std::string* out) {
   absl::StrAppend(out,
                   Allow("--operation Read --operation Write --operation Describe --operation Create --operation Delete "
                         "--operation DescribeConfigs",
-                        absl::StrCat("--topic ", plan.name, ".", prefixed)));
+                        absl::StrCat("--topic ", plan.application.TopicPrefix(), prefixed)));
   std::set<std::string> written = SideTopics(plan);
   written.insert(plan.dead_letter_topic);
   for (const SinkPlan& sink : plan.sinks) {
@@ -78,9 +78,10 @@ void AddRights(const Plan& plan, std::string* out) {
   for (const std::string& topic : written) {
     absl::StrAppend(out, Allow("--operation Write --operation Describe --operation Create", "--topic " + topic));
   }
-  absl::StrAppend(out, Allow("--operation Read --operation Describe", absl::StrCat("--group ", plan.name, prefixed)));
-  absl::StrAppend(
-      out, Allow("--operation Write --operation Describe", absl::StrCat("--transactional-id ", plan.name, prefixed)));
+  absl::StrAppend(out, Allow("--operation Read --operation Describe",
+                             absl::StrCat("--group ", plan.application.Group(), prefixed)));
+  absl::StrAppend(out, Allow("--operation Write --operation Describe",
+                             absl::StrCat("--transactional-id ", plan.application.Key(), prefixed)));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ void AddStage(const Plan& plan, size_t index, std::string* out) {
   absl::StrAppend(out, "\nstage ", index + 1, ": ", stage.name, "\n  tasks: one for each partition of ",
                   StageInputs(plan, stage),
                   "\n  state: ", stage.stateful ? "RocksDB, changelog " : "offsets only, changelog ",
-                  ChangelogTopic(plan, stage), "\n");
+                  plan.application.ChangelogTopic(stage.name), "\n");
   for (const Node& node : stage.nodes) {
     std::vector<std::string> inputs;
     for (const int input : node.inputs) inputs.push_back(stage.nodes[static_cast<size_t>(input)].step);
@@ -49,7 +49,7 @@ void AddStage(const Plan& plan, size_t index, std::string* out) {
 }  // namespace
 
 std::string DescribeAsText(const Plan& plan) {
-  std::string out = absl::StrCat("topology ", plan.name, "\n  group: ", plan.name,
+  std::string out = absl::StrCat("topology ", plan.application.name, "\n  group: ", plan.application.Group(),
                                  "\n  dead letters: ", plan.dead_letter_topic, "\n");
   for (const TablePlan& table : plan.tables) {
     absl::StrAppend(&out, "  table ", table.name, ": ",

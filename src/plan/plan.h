@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/base/application.h"
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/base/time.h"
@@ -249,7 +250,7 @@ struct Node {
 
 // An internal topic between two stages, or between a stage and an external sink.
 struct Edge {
-  std::string topic;  // "<name>.<step>.repartition" or "<name>.<sink>.feed"
+  std::string topic;  // of the application, RepartitionTopic or FeedTopic
   std::string step;
   int from_stage = -1;
   int to_stage = -1;  // -1: an external sink
@@ -263,7 +264,7 @@ struct Edge {
 };
 
 struct Stage {
-  std::string name;         // unique; names the changelog topic "<app>.<name>.changelog"
+  std::string name;         // unique; names the changelog topic
   std::vector<Node> nodes;  // in topological order
   bool stateful = false;
 };
@@ -278,7 +279,7 @@ struct SinkPlan {
 };
 
 struct Plan {
-  std::string name;
+  ApplicationId application;
   KafkaSettings kafka;
   int64_t commit_interval_us = 100 * kMillisecond;
   int64_t memory_bytes = int64_t{2} << 30;
@@ -292,7 +293,5 @@ struct Plan {
   std::vector<Edge> edges;
   std::vector<SinkPlan> sinks;
 };
-
-std::string ChangelogTopic(const Plan& plan, const Stage& stage);
 
 }  // namespace tidemark

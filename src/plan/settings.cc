@@ -26,9 +26,7 @@ bool CheckTopicName(const std::string& topic, const std::string& path, Diagnosti
 }
 
 bool CheckName(const std::string& name, const std::string& path, std::string_view what, Diagnostics* diagnostics) {
-  const bool legal = !name.empty() && name.size() <= 100 && !absl::StartsWith(name, "__") &&
-                     std::all_of(name.begin(), name.end(),
-                                 [](unsigned char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
+  const bool legal = IsName(name);
   if (!legal) {
     diagnostics->Error(path, absl::StrCat(std::string(what), " name '", name,
                                           "': letters, digits, '_' and '-', 1 to "
@@ -95,7 +93,7 @@ std::string QuoteIdentifier(std::string_view name) {
 }
 
 void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Plan* plan) {
-  plan->name = yaml.name();
+  plan->application.name = yaml.name();
   if (!yaml.name().empty() || diagnostics->Present("name")) CheckName(yaml.name(), "name", "topology", diagnostics);
   plan->kafka.brokers = yaml.kafka().has_brokers() ? yaml.kafka().brokers() : "localhost:9092";
   if (plan->kafka.brokers.empty())
@@ -139,10 +137,6 @@ void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Pla
         absl::StrCat("expected a number of bytes, 1048576 or more: internal records are of half of that, "
                      "and a row that is larger has one of its own"));
   }
-}
-
-std::string ChangelogTopic(const Plan& plan, const Stage& stage) {
-  return absl::StrCat(plan.name, ".", stage.name, ".changelog");
 }
 
 }  // namespace tidemark

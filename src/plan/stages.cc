@@ -103,7 +103,7 @@ int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, const std::v
 int Cutter::AddEdge(const std::string& step, const std::vector<int>& inputs, const Schema& schema, const StepMode& mode,
                     const Columns& key, int32_t partitions, std::string reason) {
   Edge edge;
-  edge.topic = absl::StrCat(plan_.name, ".", step, ".repartition");
+  edge.topic = plan_.application.RepartitionTopic(step);
   edge.step = step;
   edge.key = key;
   edge.schema = schema;
@@ -309,7 +309,7 @@ void Cutter::PlaceSink(size_t i) {
     return;
   }
   Edge edge;
-  edge.topic = absl::StrCat(plan_.name, ".", sink.name, ".feed");
+  edge.topic = plan_.application.FeedTopic(sink.name);
   edge.step = sink.name;
   edge.to_sink = static_cast<int>(i);
   edge.schema = sink.schema;

@@ -42,15 +42,15 @@ absl::Status Apply(const std::vector<Task*>& tasks, const Producer& producer) {
 
 }  // namespace
 
-CommitPipeline::CommitPipeline(const Runtime& runtime, std::string transactional_id)
-    : runtime_(runtime), transactional_id_(std::move(transactional_id)), decider_(runtime.new_decider()) {}
+CommitPipeline::CommitPipeline(const Runtime& runtime, std::string thread_id)
+    : runtime_(runtime), thread_id_(std::move(thread_id)), decider_(runtime.new_decider()) {}
 
 CommitPipeline::~CommitPipeline() { Close(); }
 
 absl::Status CommitPipeline::Open() {
   Close();
   ProducerOptions options;
-  options.client_id = transactional_id_;
+  options.client_id = thread_id_;
   // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
   // The first record of each partition and transaction takes the brokers longest.
   options.linger_us = std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);
@@ -60,13 +60,13 @@ absl::Status CommitPipeline::Open() {
   }
   for (const Edge& edge : runtime_.plan->edges) options.compression[edge.topic] = "none";  // packed rows are small
   for (const Stage& stage : runtime_.plan->stages) {
-    options.written_topics.push_back(ChangelogTopic(*runtime_.plan, stage));
+    options.written_topics.push_back(runtime_.plan->application.ChangelogTopic(stage.name));
   }
   if (runtime_.limits != nullptr) limits_version_ = runtime_.limits->version();
   options.batch_bytes = ProducerBatchBytes(runtime_);
   std::unique_ptr<Producer> producers[2];
   for (int i = 0; i < 2; ++i) {
-    options.transactional_id = absl::StrCat(transactional_id_, "-", i);
+    options.transactional_id = ApplicationId::ProducerId(thread_id_, i);
     TM_ASSIGN_OR_RETURN(producers[i], runtime_.kafka->NewProducer(options));
     TM_RETURN_IF_ERROR(producers[i]->InitTransactions());
   }

@@ -53,7 +53,7 @@ namespace tidemark {
 
 class CommitPipeline {
  public:
-  CommitPipeline(const Runtime& runtime, std::string transactional_id);
+  CommitPipeline(const Runtime& runtime, std::string thread_id);
   ~CommitPipeline();
 
   // Makes both producers and runs their init_transactions. Old ones are closed first; no task may hold the transaction.
@@ -95,7 +95,7 @@ class CommitPipeline {
   InFlightCommit TakeDecided();
 
   const Runtime& runtime_;
-  const std::string transactional_id_;
+  const std::string thread_id_;
   std::unique_ptr<Producer> producers_[2];
   int64_t limits_version_ = 0;  // that the producers, and the tasks opened since, keep to
   std::optional<Transaction> transaction_;

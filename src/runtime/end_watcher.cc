@@ -100,7 +100,7 @@ int64_t EndWatcher::WindowHorizonUs() const {
 }
 
 absl::StatusOr<bool> EndWatcher::Check() {
-  const std::string& group = runtime_.plan->name;
+  const std::string group = runtime_.plan->application.Group();
   if (phase_ == Phase::kSources) {
     TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
     if (total_ < 0) total_ = positions.missing;

@@ -42,7 +42,7 @@ absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions
     }
   }
   if (topic_tables_.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(reader_, kafka_->NewConsumer({.client_id = plan_.name + "-tables"}));
+  TM_ASSIGN_OR_RETURN(reader_, kafka_->NewConsumer({.client_id = plan_.application.name + "-tables"}));
   TM_RETURN_IF_ERROR(reader_->Assign({starts_.begin(), starts_.end()}));
   TM_RETURN_IF_ERROR(ReadToEnd(stopped));
   for (const std::unique_ptr<TopicTable>& table : topic_tables_) {

@@ -33,7 +33,7 @@ double Seconds(int64_t us) { return static_cast<double>(us) / static_cast<double
 class Family {
  public:
   Family(const WorkerStatus& status, std::string name, MetricType type, std::string help)
-      : application_(status.application), family_{std::move(name), std::move(help), type, {}} {}
+      : application_(status.application.name), family_{std::move(name), std::move(help), type, {}} {}
 
   void Add(Labels labels, double value) {
     ClientMetric& metric = AddMetric(std::move(labels));

@@ -59,10 +59,10 @@ std::vector<std::string> StreamTopics(const Plan& plan) {
 std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts& partitions) {
   std::vector<GroupInputs> all;
   GroupInputs& streams = all.emplace_back();
-  streams.group = plan.name;
+  streams.group = plan.application.Group();
   streams.topics = StreamTopics(plan);
   for (const Stage& stage : plan.stages) {
-    for (int32_t p = 0; p < partitions.at(ChangelogTopic(plan, stage)); ++p) {
+    for (int32_t p = 0; p < partitions.at(plan.application.ChangelogTopic(stage.name)); ++p) {
       std::vector<TopicPartition>& task = streams.tasks.emplace_back();
       for (const std::string& topic : InputTopics(plan, stage)) task.push_back({topic, p});
     }
@@ -70,7 +70,7 @@ std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts&
   for (const Edge& edge : plan.edges) {
     if (edge.to_sink < 0) continue;
     GroupInputs& sink = all.emplace_back();
-    sink.group = SinkGroup(plan, plan.sinks[static_cast<size_t>(edge.to_sink)]);
+    sink.group = plan.application.SinkGroup(plan.sinks[static_cast<size_t>(edge.to_sink)].name);
     sink.topics = {edge.topic};
     for (int32_t p = 0; p < partitions.at(edge.topic); ++p) sink.tasks.push_back({{edge.topic, p}});
   }
@@ -210,7 +210,7 @@ void OwnershipWatch::Cure(Watched* group, int64_t now) {
       std::any_of(group->unread->begin(), group->unread->end(), [](const UnreadInput& input) { return input.curable; });
   if (!curable || now < group->rejoin_not_before_us) return;
   // The workers whose members know what is missing, in the order of their names: this one waits for those before it.
-  const bool streams = group->inputs.group == runtime_.plan->name;
+  const bool streams = group->inputs.group == runtime_.plan->application.Group();
   std::vector<std::string_view> workers;
   for (const GroupMembers::Member& member : group->members.members) {
     if (Subscribes(member, group->inputs.topics)) workers.push_back(WorkerOf(member.name, streams));

@@ -47,7 +47,7 @@ ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener op
     : runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
-      manifest_topic_(ManifestTopic(*runtime.plan, plan_)),
+      manifest_topic_(runtime.plan->application.ManifestTopic(plan_.name)),
       buffer_bytes_(std::clamp<int64_t>(runtime.plan->memory_bytes / 32, int64_t{8} << 20, int64_t{64} << 20)),
       open_lake_(std::move(open_lake)) {}
 
@@ -67,7 +67,7 @@ absl::Status ParquetFeedSink::Open() {
 absl::Status ParquetFeedSink::NewProducer() {
   producer_.reset();
   ProducerOptions options;
-  options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
+  options.transactional_id = runtime_.plan->application.SinkTransactionalId(plan_.name, runtime_.options.instance_id);
   options.client_id = options.transactional_id;
   limits_version_ = LimitsVersion(runtime_);
   options.batch_bytes = ProducerBatchBytes(runtime_);
@@ -173,8 +173,8 @@ absl::Status ParquetFeedSink::CheckAgainstGroup(int32_t partition, const packed:
   if (fits) return absl::OkStatus();
   const TopicPartition feed{edge_.topic, partition}, log{manifest_topic_, partition};
   return absl::FailedPreconditionError(absl::StrCat(
-      "the consumer group ", runtime_.plan->name, ".", plan_.name, " stands at offset ", committed.offset, " of ",
-      ToString(feed), " with metadata '", committed.metadata, "', but ",
+      "the consumer group ", runtime_.plan->application.SinkGroup(plan_.name), " stands at offset ", committed.offset,
+      " of ", ToString(feed), " with metadata '", committed.metadata, "', but ",
       manifest == nullptr
           ? absl::StrCat(ToString(log), " has no manifest")
           : absl::StrCat("the newest manifest in ", ToString(log), " is number ", number, ", up to offset ", next),

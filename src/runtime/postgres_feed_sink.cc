@@ -17,8 +17,8 @@ constexpr int64_t kTakenBytes = 8 << 20;
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink)
     : PostgresFeedSink(runtime, sink, [this] {
-        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan_.spec), runtime_.plan->name, plan_.name, plan_.schema,
-                                  plan_.mode, &interrupted_);
+        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan_.spec), runtime_.plan->application.Key(), plan_.name,
+                                  plan_.schema, plan_.mode, &interrupted_);
       }) {}
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector connect)
@@ -115,7 +115,8 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
   const auto send = [&]() -> absl::Status {
     if (producer_ == nullptr) {
       ProducerOptions options;
-      options.transactional_id = absl::StrCat(runtime_.plan->name, ".", plan_.name, "-", runtime_.options.instance_id);
+      options.transactional_id =
+          runtime_.plan->application.SinkTransactionalId(plan_.name, runtime_.options.instance_id);
       options.client_id = options.transactional_id;
       limits_version_ = LimitsVersion(runtime_);
       options.batch_bytes = ProducerBatchBytes(runtime_);

@@ -38,7 +38,7 @@ SinkThread::SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSin
 absl::Status SinkThread::Start() {
   TM_RETURN_IF_ERROR(ActOn(Outside([&] { return feed_sink_->Open(); })));
   ConsumerOptions options;
-  options.group = absl::StrCat(runtime_.plan->name, ".", plan_.name);
+  options.group = runtime_.plan->application.SinkGroup(plan_.name);
   options.instance_id = runtime_.options.instance_id;
   options.client_id = absl::StrCat(options.group, "-", runtime_.options.instance_id);
   options.queue_bytes = kReadAheadBytes;

@@ -9,10 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
-#include <absl/strings/strip.h>
 
 #include "src/base/status.h"
 #include "src/base/time.h"
@@ -23,7 +21,6 @@
 namespace tidemark {
 namespace {
 
-constexpr char kSuffix[] = ".changelog";
 // A commit is an announcement, a record or a few, and a marker: this much of a log's end mostly holds a whole one.
 constexpr Offset kFirstLook = 8;
 constexpr int kMostEmptyPolls = 300;  // of a tenth of a second
@@ -73,7 +70,7 @@ class StartCheck {
   StartCheck(const Plan& plan, KafkaClient& kafka) : plan_(plan), kafka_(kafka) {}
 
   absl::Status Run() {
-    TM_ASSIGN_OR_RETURN(topics_, kafka_.admin().List(plan_.name + "."));
+    TM_ASSIGN_OR_RETURN(topics_, kafka_.admin().List(plan_.application.TopicPrefix()));
     TM_RETURN_IF_ERROR(ReadNewest());
     TM_RETURN_IF_ERROR(ReadStanding());
     for (const auto& [partition, record] : newest_) TM_RETURN_IF_ERROR(CheckSteps(partition, record));
@@ -82,13 +79,6 @@ class StartCheck {
   }
 
  private:
-  // The stage that a topic is the changelog of; empty: it is no changelog of this application.
-  std::string StageOf(const std::string& topic) const {
-    absl::string_view name = topic;
-    if (!absl::ConsumePrefix(&name, plan_.name + ".") || !absl::ConsumeSuffix(&name, kSuffix)) return "";
-    return absl::StrContains(name, '.') ? "" : std::string(name);  // another application's, whose name has a dot
-  }
-
   absl::StatusOr<std::pair<Offset, Offset>> RangeOf(const TopicPartition& partition) const {
     TM_ASSIGN_OR_RETURN(const Offset start, kafka_.admin().LogStart(partition));
     TM_ASSIGN_OR_RETURN(const Offset end, kafka_.admin().LogEnd(partition, Isolation::kReadCommitted));
@@ -100,7 +90,7 @@ class StartCheck {
   absl::Status ReadNewest() {
     Ranges whole;
     for (const auto& [topic, info] : topics_) {
-      if (StageOf(topic).empty()) continue;
+      if (!plan_.application.StageOfChangelog(topic)) continue;
       for (int32_t p = 0; p < info.partitions; ++p) {
         TM_ASSIGN_OR_RETURN((whole[{topic, p}]), RangeOf({topic, p}));
       }
@@ -144,7 +134,7 @@ class StartCheck {
   }
 
   absl::Status CheckSteps(const TopicPartition& partition, const packed::CommitRecord& record) const {
-    const std::string name = StageOf(partition.topic);
+    const std::string name = *plan_.application.StageOfChangelog(partition.topic);
     for (size_t s = 0; s < plan_.stages.size(); ++s) {
       if (plan_.stages[s].name == name) {
         return Annotate(CheckStepIdentities(plan_, static_cast<int>(s), record), "stage " + name);
@@ -152,7 +142,8 @@ class StartCheck {
     }
     const bool former = !record.has_standing();
     const auto& steps = former ? record.steps() : record.standing().steps();
-    if (steps.empty() || (!former && record.standing().application() != plan_.name)) return absl::OkStatus();
+    if (steps.empty() || (!former && record.standing().application() != plan_.application.Key()))
+      return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat(
         "the topology has no stage ", name, " any more, which has kept the state of ",
         absl::StrJoin(steps, ", ",
@@ -188,9 +179,7 @@ class StartCheck {
     }
     const auto reads = [](const auto& schema) { return schema.second.empty(); };
     if (!unnamed && std::all_of(known.begin(), known.end(), reads)) return absl::OkStatus();
-    const std::string group = edge.to_sink < 0
-                                  ? plan_.name
-                                  : absl::StrCat(plan_.name, ".", plan_.sinks[static_cast<size_t>(edge.to_sink)].name);
+    const std::string group = edge.to_sink < 0 ? plan_.application.Group() : plan_.application.SinkGroup(edge.step);
     TM_ASSIGN_OR_RETURN(const Ranges unread, UnreadOf(edge.topic, topic->second.partitions, group));
     std::string found;
     TM_RETURN_IF_ERROR(ReadRanges(kafka_, unread, [&](const TopicPartition& partition, const RecordView& record) {

@@ -28,12 +28,11 @@ constexpr int64_t kFencedWaitUs = 4 * kSecond;
 
 StreamThread::StreamThread(const Runtime& runtime, int index)
     : runtime_(runtime),
-      // No name of an application has a slash: another one and its instance can't make the same id.
-      transactional_id_(absl::StrCat(runtime.plan->name, "/", runtime.options.instance_id, "-", index)),
+      thread_id_(runtime.plan->application.StreamThreadId(runtime.options.instance_id, index)),
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
       group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
-      pipeline_(runtime, transactional_id_),
+      pipeline_(runtime, thread_id_),
       tasks_(runtime),
       pace_(runtime.plan->commit_interval_us) {
   const absl::MutexLock lock(&mutex_);
@@ -49,9 +48,9 @@ absl::Status StreamThread::Start() {
 
 absl::Status StreamThread::Join() {
   ConsumerOptions options;
-  options.group = runtime_.plan->name;
+  options.group = runtime_.plan->application.Group();
   options.instance_id = group_instance_id_;
-  options.client_id = transactional_id_;
+  options.client_id = thread_id_;
   options.queue_bytes = runtime_.options.prefetch_bytes;
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Consumer> consumer, runtime_.kafka->NewConsumer(options));
   TM_RETURN_IF_ERROR(consumer->Subscribe(StreamTopics(*runtime_.plan)));
@@ -68,7 +67,7 @@ absl::Status StreamThread::GatherWhileDeciding() {
 }
 
 absl::Status StreamThread::Step(int64_t max_wait_us) {
-  if (state_ == State::kFailed) return absl::InternalError(transactional_id_ + " has failed before");
+  if (state_ == State::kFailed) return absl::InternalError(thread_id_ + " has failed before");
   if (rejoin_.exchange(false, std::memory_order_relaxed)) {
     if (const absl::Status joined = Rejoin(); !joined.ok()) return Fail(joined);
   }
@@ -82,7 +81,7 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
     if (polled.ok()) {
       status = OnPolled(*std::move(polled));
     } else if (ActionFor(polled.status()) == Action::kRetry) {
-      LOG_EVERY_N(WARNING, 100) << transactional_id_ << ": " << polled.status().message();
+      LOG_EVERY_N(WARNING, 100) << thread_id_ << ": " << polled.status().message();
       Publish(false);
       return absl::OkStatus();
     } else if (absl::IsOutOfRange(polled.status())) {
@@ -231,7 +230,7 @@ void StreamThread::EndTransaction(const absl::Status& cause) {
       ++status_.aborts;
     }
     if (aborted.ok()) return;
-    LOG(WARNING) << transactional_id_ << ": abort failed, the producers are replaced: " << aborted.status();
+    LOG(WARNING) << thread_id_ << ": abort failed, the producers are replaced: " << aborted.status();
     action = ActionFor(aborted.status());
   }
   pipeline_.Close();
@@ -240,7 +239,7 @@ void StreamThread::EndTransaction(const absl::Status& cause) {
   } else if (Recoverable(cause)) {
     // At once: what is undecided holds up every reader until init_transactions ends it.
     const absl::Status opened = pipeline_.Open();
-    if (!opened.ok()) LOG(WARNING) << transactional_id_ << ": new producers: " << opened;
+    if (!opened.ok()) LOG(WARNING) << thread_id_ << ": new producers: " << opened;
   }
 }
 
@@ -253,8 +252,8 @@ absl::Status StreamThread::Recover(const absl::Status& cause) {
     disk_was_damaged_ = true;
     tasks_.DistrustDisks();
   }
-  LOG(WARNING) << transactional_id_ << ": back to the last commit" << (damaged ? ", restored from the changelogs" : "")
-               << ": " << cause;
+  LOG(WARNING) << thread_id_ << ": back to the last commit" << (damaged ? ", restored from the changelogs" : "") << ": "
+               << cause;
   if (MutationActive(Mutation::kOverlayKeptAfterAbort)) tasks_.KeepStates();
   EndTransaction(cause);
   ++failures_;

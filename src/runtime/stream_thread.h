@@ -113,7 +113,7 @@ class StreamThread {
   void Publish(bool with_tasks);
 
   const Runtime& runtime_;
-  const std::string transactional_id_, group_instance_id_;
+  const std::string thread_id_, group_instance_id_;
 
   State state_ = State::kUnassigned;
   std::unique_ptr<Consumer> consumer_;

@@ -18,7 +18,7 @@ constexpr int64_t kOpeningSliceUs = kSecond / 20;
 }  // namespace
 
 absl::Status StreamThread::OnRebalance(const Rebalance& rebalance) {
-  LOG(INFO) << transactional_id_ << ": "
+  LOG(INFO) << thread_id_ << ": "
             << (rebalance.kind == Rebalance::Kind::kAssigned  ? "assigned "
                 : rebalance.kind == Rebalance::Kind::kRevoked ? "revoked "
                                                               : "lost ")
@@ -41,7 +41,7 @@ absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partiti
   }
   group_ = consumer_->Group();
   if (!group_->valid()) {
-    LOG(WARNING) << transactional_id_ << ": an assignment without a valid group generation is ignored";
+    LOG(WARNING) << thread_id_ << ": an assignment without a valid group generation is ignored";
     state_ = State::kUnassigned;
     return consumer_->Unassign();
   }
@@ -54,13 +54,13 @@ absl::Status StreamThread::OnAssigned(const std::vector<TopicPartition>& partiti
 
 // Gives the membership up and takes another: the group assigns anew, by what its members subscribe to now.
 absl::Status StreamThread::Rejoin() {
-  LOG(INFO) << transactional_id_ << ": leaves the group to join it again";
+  LOG(INFO) << thread_id_ << ": leaves the group to join it again";
   TM_RETURN_IF_ERROR(LeaveTasks(true));
   state_ = State::kUnassigned;
   assigned_.clear();
   group_.reset();
   const absl::Status closed = std::exchange(consumer_, nullptr)->Close(/*leave_group=*/true);
-  if (!closed.ok()) LOG(WARNING) << transactional_id_ << ": leaving the group: " << closed;
+  if (!closed.ok()) LOG(WARNING) << thread_id_ << ": leaving the group: " << closed;
   return Join();
 }
 
@@ -71,7 +71,7 @@ absl::Status StreamThread::LeaveTasks(bool commit) {
   if (commit && state_ == State::kRunning) {
     status = BeginCommit();
     if (status.ok()) status = FinishCommit(Decider::kForever).status();
-    if (!status.ok()) LOG(WARNING) << transactional_id_ << ": the commit before the rebalance failed: " << status;
+    if (!status.ok()) LOG(WARNING) << thread_id_ << ": the commit before the rebalance failed: " << status;
   }
   status = pipeline_.Explain(status);
   EndTransaction(status);

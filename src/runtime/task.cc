@@ -53,13 +53,13 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
     : runtime_(runtime),
       stage_(stage),
       partition_(partition),
-      id_{runtime.plan->name, runtime.plan->stages[static_cast<size_t>(stage)].name, partition},
+      id_{runtime.plan->application.Key(), runtime.plan->stages[static_cast<size_t>(stage)].name, partition},
       transaction_(transaction),
       state_(std::move(state)),
       dead_letters_(runtime.plan->dead_letter_topic, runtime.partitions.at(runtime.plan->dead_letter_topic), partition,
                     transaction, DeadLetterBytes(runtime)) {
   const Stage& plan_stage = plan().stages[static_cast<size_t>(stage)];
-  task_count_ = runtime.partitions.at(ChangelogTopic(plan(), plan_stage));
+  task_count_ = runtime.partitions.at(plan().application.ChangelogTopic(plan_stage.name));
   for (const Node& node : plan_stage.nodes) {
     const int index = static_cast<int>(nodes_.size());
     auto node_state = std::make_unique<NodeState>();

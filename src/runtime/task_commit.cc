@@ -14,7 +14,9 @@
 
 namespace tidemark {
 
-std::string Task::Changelog() const { return ChangelogTopic(plan(), plan().stages[static_cast<size_t>(stage_)]); }
+std::string Task::Changelog() const {
+  return plan().application.ChangelogTopic(plan().stages[static_cast<size_t>(stage_)].name);
+}
 
 // Rows, results and announcements of one commit stand in one transaction. Where that has ended otherwise, by an abort,
 // this task must not have outlived it: its positions would be committed without what it wrote.
@@ -102,7 +104,7 @@ packed::CommitRecord Task::MakeRecord() const {
 
 // What edges that the plan no longer has have in the record stays there: should one come back, it goes on counting.
 void Task::BeginStanding(const packed::CommitRecord* record) {
-  standing_.set_application(plan().name);
+  standing_.set_application(plan().application.Key());
   for (packed::StepIdentity& identity : StepIdentities(plan(), stage_)) *standing_.add_steps() = std::move(identity);
   std::set<std::string> topics;
   for (const auto& state : nodes_) {

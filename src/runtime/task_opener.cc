@@ -36,11 +36,12 @@ TaskOpener::TaskOpener(const Runtime& runtime, int stage, int32_t partition,
       transaction_(transaction) {}
 
 TaskId TaskOpener::id() const {
-  return {runtime_.plan->name, runtime_.plan->stages[static_cast<size_t>(stage_)].name, partition_};
+  return {runtime_.plan->application.Key(), runtime_.plan->stages[static_cast<size_t>(stage_)].name, partition_};
 }
 
 TopicPartition TaskOpener::changelog() const {
-  return {ChangelogTopic(*runtime_.plan, runtime_.plan->stages[static_cast<size_t>(stage_)]), partition_};
+  return {runtime_.plan->application.ChangelogTopic(runtime_.plan->stages[static_cast<size_t>(stage_)].name),
+          partition_};
 }
 
 absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Step() {
@@ -271,8 +272,8 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
     if (WasLeft(input)) continue;
     if (record == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "the consumer group ", runtime_.plan->name, " has read ", ToString(input), " up to offset ", committed.offset,
-          ", but the changelog ", ToString(changelog()), " of stage ", id().stage,
+          "the consumer group ", runtime_.plan->application.Group(), " has read ", ToString(input), " up to offset ",
+          committed.offset, ", but the changelog ", ToString(changelog()), " of stage ", id().stage,
           " has no commit. State lies under the names of sources and steps: if '", id().stage,
           "' had another name before, put that back. If the changelog was deleted, or the "
           "group was used by something else, give the topology a new name, or delete both the group and its internal "
@@ -281,8 +282,9 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
     const std::string in_log = absl::StrCat("commit ", record->commit(), " of state ",
                                             absl::BytesToHexString(record->identity()).substr(0, 8));
     return absl::FailedPreconditionError(absl::StrCat(
-        "the consumer group ", runtime_.plan->name, " stands at offset ", committed.offset, " of ", ToString(input),
-        " with metadata '", committed.metadata, "', but the changelog ", ToString(changelog()), " ends with ", in_log,
+        "the consumer group ", runtime_.plan->application.Group(), " stands at offset ", committed.offset, " of ",
+        ToString(input), " with metadata '", committed.metadata, "', but the changelog ", ToString(changelog()),
+        " ends with ", in_log,
         ". Offsets and state must come from the same commit: was the group reset by hand, or the changelog deleted? ",
         "To start over, give the topology a new name, or delete both the group and its internal topics"));
   }

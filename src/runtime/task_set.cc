@@ -16,7 +16,7 @@ absl::Status TaskSet::Begin(const std::vector<TopicPartition>& assigned, Consume
   const Plan& plan = *runtime_.plan;
   for (size_t stage = 0; stage < plan.stages.size(); ++stage) {
     const std::vector<std::string> topics = InputTopics(plan, plan.stages[stage]);
-    const int32_t count = runtime_.partitions.at(ChangelogTopic(plan, plan.stages[stage]));
+    const int32_t count = runtime_.partitions.at(plan.application.ChangelogTopic(plan.stages[stage].name));
     for (int32_t p = 0; p < count; ++p) {
       if (!std::all_of(topics.begin(), topics.end(), [&](const auto& topic) { return mine.contains({topic, p}); })) {
         continue;

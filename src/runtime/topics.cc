@@ -18,6 +18,8 @@ class Resolver {
   Resolver(const Plan& plan, Admin& admin) : plan_(plan), admin_(admin) {}
 
   absl::StatusOr<PartitionCounts> Resolve(bool create) {
+    CheckNames();
+    if (!wrong_.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong_, "\n"));
     TM_RETURN_IF_ERROR(Describe());
     CheckInputs();
     CheckSinks();
@@ -34,17 +36,53 @@ class Resolver {
   }
 
  private:
+  // What keeps the names that are derived from a plan apart (src/base/application.h). YAML can't break the first half
+  // of it; a plan that a program has built can.
+  void CheckNames() {
+    const auto check = [&](const std::string& what, const std::string& name) {
+      if (IsName(name)) return;
+      wrong_.push_back(absl::StrCat(what, " '", name,
+                                    "': a name has letters, digits, '_' and '-', 1 to 100 of them, and doesn't start "
+                                    "with __"));
+    };
+    check("application", plan_.application.name);
+    for (const Stage& stage : plan_.stages) check("stage", stage.name);
+    for (const SinkPlan& sink : plan_.sinks) check("sink", sink.name);
+    const std::set<std::string> internal = InternalTopics();
+    const auto foreign = [&](const std::string& what, const std::string& topic) {
+      if (internal.contains(topic)) {
+        wrong_.push_back(absl::StrCat(what, ": topic '", topic, "' is an internal one of this topology: name another"));
+      }
+    };
+    for (const SourcePlan& source : plan_.sources) foreign("source " + source.name, source.topic);
+    for (const TablePlan& table : plan_.tables) foreign("table " + table.name, table.topic);
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) foreign("sink " + sink.name, kafka->topic);
+    }
+    for (const std::string& side : SideTopics(plan_)) foreign("late or unmatched rows", side);
+    foreign("dead letters", plan_.dead_letter_topic);
+  }
+
+  std::set<std::string> InternalTopics() const {
+    std::set<std::string> topics;
+    for (const Edge& edge : plan_.edges) topics.insert(edge.topic);
+    for (const Stage& stage : plan_.stages) topics.insert(plan_.application.ChangelogTopic(stage.name));
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
+        topics.insert(plan_.application.ManifestTopic(sink.name));
+      }
+    }
+    return topics;
+  }
+
   absl::Status Describe() {
-    std::set<std::string> names;
+    std::set<std::string> names = InternalTopics();
     for (const SourcePlan& source : plan_.sources) names.insert(source.topic);
     for (const TablePlan& table : plan_.tables) {
       if (!table.topic.empty()) names.insert(table.topic);
     }
-    for (const Edge& edge : plan_.edges) names.insert(edge.topic);
-    for (const Stage& stage : plan_.stages) names.insert(ChangelogTopic(plan_, stage));
     for (const SinkPlan& sink : plan_.sinks) {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) names.insert(kafka->topic);
-      if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) names.insert(ManifestTopic(plan_, sink));
     }
     for (const std::string& side : SideTopics(plan_)) names.insert(side);
     names.insert(plan_.dead_letter_topic);
@@ -82,13 +120,7 @@ class Resolver {
   }
 
   void CheckInternal() {
-    std::set<std::string> topics;
-    for (const Edge& edge : plan_.edges) topics.insert(edge.topic);
-    for (const Stage& stage : plan_.stages) topics.insert(ChangelogTopic(plan_, stage));
-    for (const SinkPlan& sink : plan_.sinks) {
-      if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.insert(ManifestTopic(plan_, sink));
-    }
-    for (const std::string& topic : topics) {
+    for (const std::string& topic : InternalTopics()) {
       if (existing_.count(topic) == 0) wrong_.push_back(DoesNotExist(topic));
     }
   }
@@ -126,7 +158,7 @@ class Resolver {
         }
         count = {edge.partitions, absl::StrCat("step ", edge.step, " asks for ", edge.partitions)};
       }
-      topics.push_back(ChangelogTopic(plan_, stage));
+      topics.push_back(plan_.application.ChangelogTopic(stage.name));
       if (count.partitions == 0) count = CountOf(topics);
       for (const std::string& topic : topics) Internal(topic, count, stage.name);
     }
@@ -205,7 +237,8 @@ class Resolver {
       for (const Edge& edge : plan_.edges) {
         if (edge.to_sink < 0 || &plan_.sinks[static_cast<size_t>(edge.to_sink)] != &sink) continue;
         std::vector<std::string> topics = {edge.topic};
-        if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.push_back(ManifestTopic(plan_, sink));
+        if (std::holds_alternative<ParquetSinkSpec>(sink.spec))
+          topics.push_back(plan_.application.ManifestTopic(sink.name));
         const Count count = CountOf(topics);
         for (const std::string& topic : topics) Internal(topic, count, "sink " + sink.name);
       }
@@ -259,12 +292,6 @@ std::vector<std::string> InputTopics(const Plan& plan, const Stage& stage) {
     if (node.kind == Node::Kind::kInternal) topics.push_back(plan.edges[static_cast<size_t>(node.edge)].topic);
   }
   return topics;
-}
-
-std::string SinkGroup(const Plan& plan, const SinkPlan& sink) { return absl::StrCat(plan.name, ".", sink.name); }
-
-std::string ManifestTopic(const Plan& plan, const SinkPlan& sink) {
-  return absl::StrCat(plan.name, ".", sink.name, ".changelog");
 }
 
 }  // namespace tidemark

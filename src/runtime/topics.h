@@ -30,10 +30,4 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan);
 // The topics that a task of the stage reads, each in the task's own partition.
 std::vector<std::string> InputTopics(const Plan& plan, const Stage& stage);
 
-// The consumer group in which a sink reads its feed.
-std::string SinkGroup(const Plan& plan, const SinkPlan& sink);
-
-// The topic of a Parquet sink's manifests.
-std::string ManifestTopic(const Plan& plan, const SinkPlan& sink);
-
 }  // namespace tidemark

@@ -148,7 +148,7 @@ class Worker {
 
   absl::Status OpenState() {
     StateOptions state;
-    state.application = plan_.name;
+    state.application = plan_.application.Key();
     // docs/topology.md, `memory`, says what the rest is for.
     state.memory_bytes = plan_.memory_bytes / 8;
     state.flush_bytes = std::min(state.flush_bytes, plan_.memory_bytes / 64);
@@ -188,7 +188,7 @@ class Worker {
   int ThreadCount() const {
     int32_t largest = 1;
     for (const Stage& stage : plan_.stages)
-      largest = std::max(largest, runtime_.partitions.at(ChangelogTopic(plan_, stage)));
+      largest = std::max(largest, runtime_.partitions.at(plan_.application.ChangelogTopic(stage.name)));
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     return options_.threads > 0 ? options_.threads : std::min<int>(cores, largest);
   }
@@ -231,9 +231,9 @@ class Worker {
 
   // One member is enough for the group to assign anew.
   void Rejoin(const std::string& group) {
-    if (group == plan_.name) return streams_.front()->RequestRejoin();
+    if (group == plan_.application.Group()) return streams_.front()->RequestRejoin();
     for (const auto& sink : sinks_) {
-      if (absl::StrCat(plan_.name, ".", sink->status().sink) == group) sink->RequestRejoin();
+      if (plan_.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
     }
   }
 
@@ -280,7 +280,7 @@ class Worker {
   // Any thread.
   WorkerStatus status() const {
     WorkerStatus status;
-    status.application = plan_.name;
+    status.application = plan_.application;
     status.instance_id = options_.instance_id;
     status.monotonic_us = SystemClock()->MonotonicUs();
     status.wall_us = SystemClock()->WallUs();

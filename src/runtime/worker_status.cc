@@ -49,7 +49,7 @@ std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status) {
   std::vector<TaskId> in_use;
   for (const ThreadStatus& thread : status.threads) {
     if (thread.state != ThreadStatus::State::kRunning) return std::nullopt;
-    for (const TaskStatus& task : thread.tasks) in_use.push_back({status.application, task.name, task.partition});
+    for (const TaskStatus& task : thread.tasks) in_use.push_back({status.application.Key(), task.name, task.partition});
   }
   return in_use;
 }

@@ -18,7 +18,7 @@
 namespace tidemark {
 
 struct WorkerStatus {
-  std::string application;
+  ApplicationId application;
   std::string instance_id;
   int64_t monotonic_us = 0, wall_us = 0;  // when this was taken
   std::string starting;                   // what the worker does before its threads run; "" once they do

@@ -121,8 +121,8 @@ class CaseRun {
         schedule.trimmable.push_back({source.topic, p});
       }
     }
-    TM_RETURN_IF_ERROR(
-        RunChaos(&deployment, &cluster_, &clock_, &random_, plan.name, FaultsOf(case_.faults), schedule));
+    TM_RETURN_IF_ERROR(RunChaos(&deployment, &cluster_, &clock_, &random_, plan.application.Group(),
+                                FaultsOf(case_.faults), schedule));
     while (next_ < case_.records.size()) Append(case_.records[next_++]);
     TM_RETURN_IF_ERROR(deployment.RunToEnd());
     return Print(plan, &deployment, out);

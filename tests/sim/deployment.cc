@@ -52,9 +52,9 @@ namespace {
 template <typename Process>
 void Rejoin(Process* process, const std::string& group) {
   const Plan& plan = *process->runtime.plan;
-  if (group == plan.name) return process->threads.front()->RequestRejoin();
+  if (group == plan.application.Group()) return process->threads.front()->RequestRejoin();
   for (const auto& sink : process->sinks) {
-    if (absl::StrCat(plan.name, ".", sink->status().sink) == group) sink->RequestRejoin();
+    if (plan.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
   }
 }
 
@@ -117,7 +117,7 @@ absl::Status Deployment::Start(int w) {
   runtime.options.gather_us = static_cast<int64_t>(random_->Below(2)) * kMillisecond;
   runtime.options.commit_bytes = random_->Below(4) == 0 ? 500 : 1 << 20;
   StateOptions state;
-  state.application = runtime.plan->name;
+  state.application = runtime.plan->application.Key();
   state.memory_bytes = 64 << 20;
   state.flush_bytes = 512;
   state.rewrite_min_bytes = 2'000;
@@ -369,7 +369,7 @@ absl::Status Deployment::RunToEnd() {
                       task.watermark.us);
       for (const auto& [partition, position] : task.positions) {
         const CommittedOffset committed =
-            cluster_->CommittedOffsets(process->runtime.plan->name, {partition}).at(partition);
+            cluster_->CommittedOffsets(process->runtime.plan->application.Group(), {partition}).at(partition);
         absl::StrAppend(&standing, ", ", ToString(partition), " at ", position, " (committed ", committed.offset,
                         " with '", committed.metadata, "') of ", cluster_->log().Find(partition)->end);
       }

@@ -91,7 +91,9 @@ class World : public SinkWorld {
     for (int i = 0; i < 20 && Ids() != fed(); ++i) TM_RETURN_IF_ERROR(Turns(20));
     return absl::OkStatus();
   }
-  TopicPartition manifests(int32_t partition) const { return {ManifestTopic(plan(), plan().sinks[0]), partition}; }
+  TopicPartition manifests(int32_t partition) const {
+    return {plan().application.ManifestTopic(plan().sinks[0].name), partition};
+  }
 
   MemoryObjectStore lake_;
 };

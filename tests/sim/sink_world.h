@@ -41,7 +41,7 @@ class SinkWorld {
   KafkaClient& kafka() { return *kafka_; }
   SimCluster& cluster() { return cluster_; }
   const Plan& plan() const { return plan_; }
-  std::string group() const { return absl::StrCat(plan_.name, ".out"); }
+  std::string group() const { return plan_.application.SinkGroup("out"); }
   TopicPartition feed(int32_t partition) const { return {FeedOf(plan_, 0).topic, partition}; }
   // The ids that were fed so far: 0, 1, 2, ...
   std::vector<int64_t> fed() const;

@@ -51,11 +51,13 @@ class World {
     schedule.feed = [&] { town.Append(random_.Below(2 * step + 1)); };
     for (int32_t p = 0; p < Town::kPartitions; ++p) schedule.trimmable.push_back({Town::kSource, p});
     const absl::Status verdict = [&]() -> absl::Status {
-      TM_RETURN_IF_ERROR(RunChaos(&deployment, &cluster_, &clock_, &random_, plan.name, faults, schedule));
+      TM_RETURN_IF_ERROR(
+          RunChaos(&deployment, &cluster_, &clock_, &random_, plan.application.Group(), faults, schedule));
       if (options_.change == Change::kPartitions) return AddPartitions(&deployment);
       if (options_.change == Change::kTopology) {
         RollOut(next, &deployment, &schedule);
-        TM_RETURN_IF_ERROR(RunChaos(&deployment, &cluster_, &clock_, &random_, plan.name, faults, schedule));
+        TM_RETURN_IF_ERROR(
+            RunChaos(&deployment, &cluster_, &clock_, &random_, plan.application.Group(), faults, schedule));
       }
       town.AppendAll();
       if (options_.change == Change::kTopology) TM_RETURN_IF_ERROR(ComeToRest(next, &deployment));
@@ -132,7 +134,7 @@ class World {
     for (const SourcePlan& source : plan.sources) {
       for (int32_t p = 0; p < cluster_.log().PartitionCount(source.topic); ++p) {
         const TopicPartition partition{source.topic, p};
-        const Offset committed = cluster_.CommittedOffsets(plan.name, {partition}).at(partition).offset;
+        const Offset committed = cluster_.CommittedOffsets(plan.application.Group(), {partition}).at(partition).offset;
         const Offset end = cluster_.log().Find(partition)->end;
         if (committed < end) absl::StrAppend(&behind, " ", ToString(partition), " at ", committed, " of ", end);
       }

@@ -56,7 +56,7 @@ TEST_F(HtxTest, HasTwoStagesCutAtTheWindow) {
                           "kafka item_counts <1", "kafka top_items <2", "feed top_items_table <2"));
   EXPECT_TRUE(plan_.stages[0].stateful);
   EXPECT_TRUE(plan_.stages[1].stateful);
-  EXPECT_EQ(ChangelogTopic(plan_, plan_.stages[1]), "htx.items_per_minute.changelog");
+  EXPECT_EQ(plan_.application.ChangelogTopic(plan_.stages[1].name), "htx.items_per_minute.changelog");
 }
 
 TEST_F(HtxTest, TheSourceKeepsItsPromiseCheckable) {

@@ -65,7 +65,7 @@ TEST(SubstituteTest, AVariableNeverChangesTheStructureOfTheFile) {
   const std::string brokers = "kafka: { brokers: \"${B}\" }\n" + Clicks("");
   const auto tricky = PlanOf(brokers, {{"B", "x:1 }\nname: stolen # [\"'"}});
   ASSERT_TRUE(tricky.ok()) << tricky.status();
-  EXPECT_EQ(tricky->name, "web");
+  EXPECT_EQ(tricky->application.name, "web");
   EXPECT_EQ(tricky->kafka.brokers, "x:1 }\nname: stolen # [\"'");
 }
 

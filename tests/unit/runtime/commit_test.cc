@@ -85,7 +85,7 @@ class LazyDecider final : public Decider {
 class CommitTest : public ::testing::Test {
  protected:
   CommitTest() {
-    plan_.name = "app";
+    plan_.application.name = "app";
     plan_.dead_letter_topic = "dead";
     SourcePlan& source = plan_.sources.emplace_back();
     source.name = source.topic = "in";
@@ -123,7 +123,7 @@ class CommitTest : public ::testing::Test {
     calls_.clear();
   }
 
-  std::string changelog() const { return ChangelogTopic(plan_, plan_.stages[0]); }
+  std::string changelog() const { return plan_.application.ChangelogTopic(plan_.stages[0].name); }
 
   std::unique_ptr<Task> Open(int32_t partition) {
     auto task = std::make_unique<Task>(runtime_, 0, partition,

@@ -49,7 +49,7 @@ TaskStatus SomeTask() {
 // A worker in which every metric has a sample.
 WorkerStatus FullStatus() {
   WorkerStatus status;
-  status.application = "town";
+  status.application.name = "town";
   status.instance_id = "worker-1";
   status.monotonic_us = kNow;
   status.wall_us = kWall;
@@ -178,7 +178,7 @@ TEST(Metrics, LabelValuesAreEscaped) {
 
 TEST(Metrics, AWorkerThatHasJustBegunShowsNoAges) {
   WorkerStatus status;
-  status.application = "town";
+  status.application.name = "town";
   status.monotonic_us = kNow;
   status.threads.emplace_back().commit_histogram.assign(std::size(kCommitBucketsMs) + 1, 0);
   const std::string text = RenderMetrics(status);

@@ -65,7 +65,7 @@ class GroupsKafka final : public KafkaClient {
 class OwnershipTest : public ::testing::Test {
  protected:
   OwnershipTest() {
-    plan_.name = "app";
+    plan_.application.name = "app";
     plan_.stages.resize(1);
     plan_.stages[0].name = "both";
     for (const char* topic : {"a", "b"}) {
@@ -80,7 +80,8 @@ class OwnershipTest : public ::testing::Test {
     feed.to_stage = -1;
     feed.to_sink = 0;
     runtime_.plan = &plan_;
-    runtime_.partitions = {{"a", 2}, {"b", 2}, {"feed", 2}, {ChangelogTopic(plan_, plan_.stages[0]), 2}};
+    runtime_.partitions = {
+        {"a", 2}, {"b", 2}, {"feed", 2}, {plan_.application.ChangelogTopic(plan_.stages[0].name), 2}};
     runtime_.clock = &clock_;
     runtime_.kafka = &kafka_;
     runtime_.options.instance_id = "w1";

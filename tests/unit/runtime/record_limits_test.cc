@@ -62,7 +62,7 @@ class LimitsAdmin final : public Admin {
 class RecordLimitsTest : public ::testing::Test {
  protected:
   RecordLimitsTest() {
-    plan_.name = "app";
+    plan_.application.name = "app";
     plan_.dead_letter_topic = "dead";
     plan_.sinks.resize(1);
     KafkaSinkSpec sink;

@@ -39,7 +39,7 @@ WindowSpec Window(WindowSpec::Phase phase) {
 
 Plan PlanOf(std::vector<Node> nodes) {
   Plan plan;
-  plan.name = "app";
+  plan.application.name = "app";
   plan.stages.resize(1);
   plan.stages[0].name = "main";
   plan.stages[0].nodes = std::move(nodes);

@@ -130,7 +130,7 @@ class PromptDecider final : public Decider {
 class StreamThreadTest : public ::testing::Test {
  protected:
   StreamThreadTest() {
-    plan_.name = "app";
+    plan_.application.name = "app";
     plan_.dead_letter_topic = "dead";
     SourcePlan& source = plan_.sources.emplace_back();
     source.name = source.topic = "in";
@@ -156,7 +156,8 @@ class StreamThreadTest : public ::testing::Test {
     kafka.topic = "out";
     sink.spec = kafka;
     runtime_.plan = &plan_;
-    runtime_.partitions = {{"in", 2}, {"out", 2}, {"dead", 1}, {ChangelogTopic(plan_, plan_.stages[0]), 2}};
+    runtime_.partitions = {
+        {"in", 2}, {"out", 2}, {"dead", 1}, {plan_.application.ChangelogTopic(plan_.stages[0].name), 2}};
     runtime_.clock = &clock_;
     runtime_.control = &control_;
     runtime_.new_identity = [] { return std::string(16, 'i'); };
@@ -222,7 +223,8 @@ class StreamThreadTest : public ::testing::Test {
     for (const int32_t partition : {1, 0}) {
       kafka_.restore_polls.push_back([this, partition, end] {
         PollResult result;
-        result.ends.emplace_back(TopicPartition{ChangelogTopic(plan_, plan_.stages[0]), partition}, end);
+        result.ends.emplace_back(TopicPartition{plan_.application.ChangelogTopic(plan_.stages[0].name), partition},
+                                 end);
         return result;
       });
     }
@@ -411,7 +413,7 @@ TEST_F(StreamThreadTest, ADamagedStoreIsDeletedAndRestoredOnce) {
 // Its former owner was about to trim it when it lost the task.
 TEST_F(StreamThreadTest, ARestoreThatTheLogWasTrimmedUnderStartsOver) {
   kafka_.logs.end = 5;
-  const TopicPartition changelog{ChangelogTopic(plan_, plan_.stages[0]), 0};
+  const TopicPartition changelog{plan_.application.ChangelogTopic(plan_.stages[0].name), 0};
   const auto at_end = [=](int32_t partition) -> std::function<absl::StatusOr<PollResult>()> {
     return [=] {
       PollResult result;

@@ -55,7 +55,7 @@ class FakeAdmin final : public Admin {
 class TopicsTest : public ::testing::Test {
  protected:
   TopicsTest() {
-    plan_.name = "app";
+    plan_.application.name = "app";
     plan_.kafka.brokers = "broker:9092";
     plan_.dead_letter_topic = "app-dead-letter";
     plan_.sources.resize(1);
@@ -90,7 +90,7 @@ class TopicsTest : public ::testing::Test {
     node.source = source;
     return node;
   }
-  std::string changelog(size_t stage) const { return ChangelogTopic(plan_, plan_.stages[stage]); }
+  std::string changelog(size_t stage) const { return plan_.application.ChangelogTopic(plan_.stages[stage].name); }
 
   void ExpectRefused(std::initializer_list<const char*> parts) {
     const auto counts = ResolveTopics(plan_, admin_, true);
@@ -112,6 +112,21 @@ TEST_F(TopicsTest, MissingInternalTopicsAreMadeWithTheCountOfTheLargestInput) {
   EXPECT_EQ(counts->at("detections"), 6);
   EXPECT_EQ(counts->at("results"), 3);
   EXPECT_EQ(counts->at(changelog(1)), 6);
+}
+
+TEST_F(TopicsTest, NamesThatCouldRunIntoAnotherApplicationsAreRefused) {
+  plan_.application.name = "a.b";
+  plan_.stages[0].name = "c.d";
+  plan_.sinks[0].name = "__2";
+  ExpectRefused({"application 'a.b'", "stage 'c.d'", "sink '__2'"});
+}
+
+TEST_F(TopicsTest, AnInternalTopicIsNobodyElses) {
+  plan_.sources[0].topic = "app.pg.feed";
+  std::get<KafkaSinkSpec>(plan_.sinks[0].spec).topic = "app.counts.changelog";
+  plan_.dead_letter_topic = "app.counts.repartition";
+  ExpectRefused({"source detections: topic 'app.pg.feed' is an internal one", "sink out: topic 'app.counts.changelog'",
+                 "dead letters: topic 'app.counts.repartition'"});
 }
 
 TEST_F(TopicsTest, NothingButTrimmingEverRemovesFromInternalTopics) {
@@ -277,7 +292,7 @@ TEST_F(TopicsTest, WithCreateFalseAMissingInternalTopicIsNamedWithItsCount) {
 TEST_F(TopicsTest, AParquetSinkHasATopicForItsManifests) {
   plan_.sinks[1].spec = ParquetSinkSpec();
   ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());
-  EXPECT_EQ(admin_.created[ManifestTopic(plan_, plan_.sinks[1])], 6);
+  EXPECT_EQ(admin_.created[plan_.application.ManifestTopic(plan_.sinks[1].name)], 6);
 }
 
 TEST_F(TopicsTest, SideTopicsAreMade) {

@@ -20,7 +20,7 @@ ThreadStatus Running(const std::string& stage, int32_t partition) {
 
 TEST(StoresInUseTest, AreThoseOfAllThreadsTasks) {
   WorkerStatus status;
-  status.application = "town";
+  status.application.name = "town";
   status.threads = {Running("detections", 0), Running("counts", 3)};
   EXPECT_THAT(StoresInUse(status), Optional(ElementsAre(TaskId{"town", "detections", 0}, TaskId{"town", "counts", 3})));
 }
