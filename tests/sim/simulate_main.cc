@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include <absl/strings/str_cat.h>
@@ -33,6 +34,14 @@ constexpr const char* kMutationNames[kMutationCount] = {
     "cut_after_failed_write",       "manifest_dropped_after_one_failure",
     "reader_skips_a_record"};
 
+const std::map<std::string, Change>& Changes() {
+  static const auto& changes = *new std::map<std::string, Change>{
+      {"partitions", Change::kPartitions}, {"topology", Change::kTopology},
+      {"trimmed", Change::kTrimmed},       {"trimmed_skipped", Change::kTrimmedSkipped},
+      {"remade", Change::kRemade},         {"remade_skipped", Change::kRemadeSkipped}};
+  return changes;
+}
+
 bool SwitchOn([[maybe_unused]] const std::string& name) {
 #ifdef TIDEMARK_WITH_MUTATIONS
   for (int m = 0; m < kMutationCount; ++m) {
@@ -46,12 +55,14 @@ bool SwitchOn([[maybe_unused]] const std::string& name) {
 
 int Usage() {
   std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...]\n"
-               "                [--change partitions|topology] [--twice] [--verbose]\n"
+               "                [--change WHAT] [--twice] [--verbose]\n"
                "       simulate --cases FILE [--verbose]\n"
                "mutations:";
   for (const char* name : kMutationNames) std::cerr << " " << name;
   std::cerr << " (in builds with TIDEMARK_MUTATIONS)\nkinds of faults:";
   for (const std::string& kind : AllFaultKinds()) std::cerr << " " << kind;
+  std::cerr << "\nchanges:";
+  for (const auto& [name, change] : Changes()) std::cerr << " " << name;
   std::cerr << "\n";
   return 2;
 }
@@ -80,8 +91,9 @@ int Main(int argc, char** argv) {
       options.faults = absl::StrSplit(argv[++i], ',');
     } else if (flag == "--change") {
       const std::string change = argv[++i];
-      if (change != "partitions" && change != "topology") return Usage();
-      options.change = change == "partitions" ? Change::kPartitions : Change::kTopology;
+      const auto known = Changes().find(change);
+      if (known == Changes().end()) return Usage();
+      options.change = known->second;
     } else if (flag == "--cases") {
       cases = argv[++i];
     } else {

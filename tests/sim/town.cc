@@ -71,8 +71,10 @@ std::string Town::Event::Json() const {
   return absl::StrCat("{\"id\":", id, ",\"place\":", place, ",\"at\":", at, "}");
 }
 
-absl::StatusOr<Plan> Town::MakePlan() {
-  return PlanFromYaml(kTopology, "sim.yaml", [](std::string_view) { return std::nullopt; });
+absl::StatusOr<Plan> Town::MakePlan(const std::string& on_data_loss) {
+  const std::string yaml = absl::StrReplaceAll(
+      kTopology, {{"    topic: events\n", absl::StrCat("    topic: events\n    on_data_loss: ", on_data_loss, "\n")}});
+  return PlanFromYaml(yaml, "sim.yaml", [](std::string_view) { return std::nullopt; });
 }
 
 absl::StatusOr<Plan> Town::MakeNextPlan() {
@@ -100,17 +102,28 @@ Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(clust
 void Town::Append(size_t count) {
   for (; count > 0 && appended_ < input_.size(); --count, ++appended_) {
     const Event& event = input_[appended_];
-    cluster_->AppendInput({kSource, static_cast<int32_t>(event.id % kPartitions)}, absl::StrCat(event.id), event.Json(),
-                          event.at);
+    offsets_.push_back(cluster_->AppendInput({kSource, static_cast<int32_t>(event.id % kPartitions)},
+                                             absl::StrCat(event.id), event.Json(), event.at));
     cluster_->AppendInput({kMore, static_cast<int32_t>(event.id % kMorePartitions)}, absl::StrCat(event.id),
                           event.Json(), event.at);
+  }
+}
+
+void Town::Lose(size_t from, int32_t partition, Offset before) {
+  for (size_t i = from; i < appended_; ++i) {
+    if (input_[i].id % kPartitions == partition && offsets_[i] < before) lost_.insert(i);
   }
 }
 
 absl::Status Town::Compare(const Plan& plan, Deployment* deployment) const {
   Rows unique, counts;
   std::map<std::pair<int64_t, int64_t>, int> groups;
+  std::set<int64_t> readable;
+  for (size_t i = 0; i < input_.size(); ++i) {
+    if (!lost_.contains(i)) readable.insert(input_[i].id);
+  }
   for (const Event& event : events_) {
+    if (!readable.contains(event.id)) continue;
     unique[event.Json()] = 1;
     ++groups[{event.place, event.at / 60'000 * 60'000}];
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ class Town {
   static constexpr int32_t kMorePartitions = 3;
   static constexpr char kMore[] = "more";
 
-  static absl::StatusOr<Plan> MakePlan();
+  // `on_data_loss` of the source: stop or skip.
+  static absl::StatusOr<Plan> MakePlan(const std::string& on_data_loss = "stop");
   // The next version: reads another source beside the first, through a dedup of its own into a topic of its own.
   static absl::StatusOr<Plan> MakeNextPlan();
 
@@ -38,8 +40,12 @@ class Town {
   void Append(size_t count);
   void AppendAll() { Append(input_.size()); }
   size_t size() const { return input_.size(); }
+  size_t appended() const { return appended_; }
+  // Of the records of the source from number `from` on nobody will ever read those of that partition whose offsets lie
+  // before `before`.
+  void Lose(size_t from, int32_t partition, Offset before);
 
-  // Every row stands in every sink exactly once; DataLoss says which don't.
+  // Every row of which a record can be read stands in every sink exactly once; DataLoss says which don't.
   absl::Status Compare(const Plan& plan, Deployment* deployment) const;
 
  private:
@@ -52,6 +58,8 @@ class Town {
   std::vector<Event> events_;  // each once
   std::vector<Event> input_;   // with duplicates
   size_t appended_ = 0;
+  std::vector<Offset> offsets_;  // in the source, of those appended
+  std::set<size_t> lost_;        // by number
 };
 
 }  // namespace tidemark::sim

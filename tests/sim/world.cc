@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <limits>
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
@@ -38,7 +39,7 @@ class World {
   }
 
   absl::Status RunAll() {
-    TM_ASSIGN_OR_RETURN(const Plan plan, Town::MakePlan());
+    TM_ASSIGN_OR_RETURN(const Plan plan, Town::MakePlan(Skips() ? "skip" : "stop"));
     TM_ASSIGN_OR_RETURN(const Plan next, Town::MakeNextPlan());
     Town town(options_.records, &random_, &cluster_);
     Deployment deployment(&plan, {options_.seed, options_.workers, options_.print}, &random_, &clock_, &cluster_);
@@ -48,7 +49,10 @@ class World {
     Schedule schedule;
     schedule.turns = options_.turns;
     const size_t step = std::max<size_t>(1, 2 * town.size() / static_cast<size_t>(options_.turns));
-    schedule.feed = [&] { town.Append(random_.Below(2 * step + 1)); };
+    schedule.feed = [&] {
+      if (Loses() && town.appended() >= town.size() * 3 / 4) return;  // the rest is for what is lost
+      town.Append(random_.Below(2 * step + 1));
+    };
     for (int32_t p = 0; p < Town::kPartitions; ++p) schedule.trimmable.push_back({Town::kSource, p});
     const absl::Status verdict = [&]() -> absl::Status {
       TM_RETURN_IF_ERROR(
@@ -59,6 +63,13 @@ class World {
         TM_RETURN_IF_ERROR(
             RunChaos(&deployment, &cluster_, &clock_, &random_, plan.application.Group(), faults, schedule));
       }
+      if (Loses()) {
+        TM_RETURN_IF_ERROR(Rest(plan, &deployment));
+        const TopicPartition lost{Town::kSource, static_cast<int32_t>(random_.Below(Town::kPartitions))};
+        const Offset read = cluster_.log().Find(lost)->end;
+        LoseRecords(lost, &town);
+        if (!Skips()) return EndsForGood(plan, lost, read, &deployment);
+      }
       town.AppendAll();
       if (options_.change == Change::kTopology) TM_RETURN_IF_ERROR(ComeToRest(next, &deployment));
       TM_RETURN_IF_ERROR(deployment.RunToEnd());
@@ -67,6 +78,10 @@ class World {
     result_.counts = deployment.counts();
     return verdict;
   }
+
+  bool Remakes() const { return options_.change == Change::kRemade || options_.change == Change::kRemadeSkipped; }
+  bool Skips() const { return options_.change == Change::kTrimmedSkipped || options_.change == Change::kRemadeSkipped; }
+  bool Loses() const { return Remakes() || Skips() || options_.change == Change::kTrimmed; }
 
   absl::Status AnyTurn(Deployment* deployment) {
     clock_.Advance(static_cast<int64_t>(random_.Below(100'000)));
@@ -121,12 +136,60 @@ class World {
   absl::Status ComeToRest(const Plan& next, Deployment* deployment) {
     deployment->Heal();
     for (int w = 0; w < options_.workers; ++w) Replace(next, w, deployment);
+    return Rest(next, deployment);
+  }
+
+  // Nothing fails any more: all of every source is read and committed.
+  absl::Status Rest(const Plan& plan, Deployment* deployment) {
+    deployment->Heal();
     std::string behind;
     for (int turn = 0; turn < 8'000; ++turn) {
       TM_RETURN_IF_ERROR(AnyTurn(deployment));
-      if (turn % 16 == 0 && (behind = Behind(next)).empty()) return absl::OkStatus();
+      if (turn % 16 == 0 && (behind = Behind(plan)).empty()) return absl::OkStatus();
     }
-    return absl::InternalError(absl::StrCat("a rolling change doesn't come to rest, unread remain", behind));
+    return absl::InternalError(absl::StrCat("doesn't come to rest, unread remain", behind));
+  }
+
+  // All that is there has been read. Adds records to the source, takes some of this partition away again before anybody
+  // has seen them, or all with the topic itself.
+  void LoseRecords(const TopicPartition& lost, Town* town) {
+    const size_t from = town->appended();
+    const Offset begin = cluster_.log().Find(lost)->end;
+    while (cluster_.log().Find(lost)->end == begin && town->appended() < town->size()) town->Append(1);
+    town->Append(random_.Below(20));
+    if (Remakes()) {
+      cluster_.RemakeTopic(Town::kSource, Town::kPartitions);
+      for (int32_t p = 0; p < Town::kPartitions; ++p) town->Lose(from, p, std::numeric_limits<Offset>::max());
+      town->Append(random_.Below(40));
+    } else {
+      const Offset end = cluster_.log().Find(lost)->end;
+      const Offset before = begin + 1 + static_cast<Offset>(random_.Below(static_cast<uint64_t>(end - begin)));
+      cluster_.Trim(lost, before);
+      town->Lose(from, lost.partition, before);
+    }
+  }
+
+  // Every process ends because of what was lost, however often it is started again, and nothing of it is committed.
+  absl::Status EndsForGood(const Plan& plan, const TopicPartition& lost, Offset read, Deployment* deployment) {
+    int ends = 0;
+    deployment->set_expected([&](const absl::Status& status) {
+      const bool told = Remakes() ? absl::IsFailedPrecondition(status) : absl::IsOutOfRange(status);
+      if (!told || !absl::StrContains(status.message(), Town::kSource)) return OrdinaryEnding(status);
+      ++ends;
+      return true;
+    });
+    for (int turn = 0; turn < 8'000 && ends < 5 * options_.workers; ++turn) {
+      TM_RETURN_IF_ERROR(AnyTurn(deployment));
+    }
+    // Offsets are deleted with their topic.
+    const Offset committed = cluster_.CommittedOffsets(plan.application.Group(), {lost}).at(lost).offset;
+    if (committed != read && (!Remakes() || committed != -1)) {
+      return absl::DataLossError(absl::StrCat(ToString(lost), " was read up to ", read,
+                                              ", lost records that nobody had read, and is at ", committed, " now"));
+    }
+    if (ends >= 5 * options_.workers) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat(ToString(lost), " lost records that nobody had read, and only ", ends,
+                                            " processes ended because of it"));
   }
 
   std::string Behind(const Plan& plan) {

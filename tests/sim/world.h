@@ -20,6 +20,12 @@ enum class Change {
   kNothing,
   kPartitions,  // its source gets more of them: every worker ends, saying so, and none starts again
   kTopology,    // worker by worker the next version, which reads another source too: comes to rest by itself
+  // Its source loses records that nobody has read, by retention or because the topic is deleted and made again. Workers
+  // end, saying so, each time they start, or with on_data_loss: skip read what is left.
+  kTrimmed,
+  kTrimmedSkipped,
+  kRemade,
+  kRemadeSkipped,
 };
 
 struct WorldOptions {
