@@ -6,15 +6,11 @@
 // Five rows in a hundred repeat an id drawn from all before (--recent N: from the last N). `cpu_ns_row` is of the rows
 // since the line before, RocksDB's threads included and the making of the rows left out; `wrong` is the number of rows
 // that passed beyond one an id, and must be 0.
-#include <time.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -23,7 +19,7 @@
 #include <arrow/api.h>
 #include <arrow/compute/initialize.h>
 
-#include "operators/operator.h"
+#include "bench/operator_task.h"
 #include "src/base/batch.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
@@ -39,50 +35,6 @@ namespace {
 constexpr int64_t kBatchRows = 8192;
 constexpr int64_t kRowUs = 10;  // of event time
 
-struct Arguments {
-  std::map<std::string, std::string> given;
-  int64_t Int(const std::string& name, int64_t otherwise) const {
-    const auto it = given.find(name);
-    return it == given.end() ? otherwise : std::atoll(it->second.c_str());
-  }
-};
-
-[[noreturn]] void Fail(const absl::Status& status) {
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
-void Check(const absl::Status& status) {
-  if (!status.ok()) Fail(status);
-}
-template <typename T>
-T Check(absl::StatusOr<T> value) {
-  if (!value.ok()) Fail(value.status());
-  return std::move(value).value();
-}
-
-int64_t CpuNs(clockid_t clock) {
-  timespec t{};
-  clock_gettime(clock, &t);
-  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
-}
-
-// A number of a file under /proc/self with lines "name: number".
-int64_t Proc(const char* file, const std::string& name) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with(name + ":")) return std::atoll(line.c_str() + name.size() + 1);
-  }
-  return -1;
-}
-
-class NullEmitter final : public Emitter {
- public:
-  absl::Status Emit(Batch) override { return absl::OkStatus(); }
-  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
-  absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
-  bool Full() const override { return false; }
-};
-
 Node MakeNode(int64_t within_us) {
   Node node;
   node.step = "unique";
@@ -92,48 +44,6 @@ Node MakeNode(int64_t within_us) {
   node.input_hidden = node.hidden = HiddenSet().With(Hidden::kWatermark);
   return node;
 }
-
-class Task {
- public:
-  Task(StateDir* dir, const Node& node, MemoryBudget* memory, int32_t partition)
-      : state_(Check(dir->Take({"bench", "stage", partition}))), op_(Check(MakeOperator(Plan(), node))) {
-    OperatorContext context;
-    context.state = state_->Store(node.step);
-    context.ledger = &ledger_;
-    context.memory = memory;
-    if (state_->committed() != nullptr) record_ = *state_->committed();
-    next_ = state_->changelog_next();
-    Check(op_->Open(context));
-  }
-  ~Task() { op_.reset(); }
-
-  void Process(const Batch& batch, EventTime watermark) {
-    Check(op_->ProcessBatch(0, batch, emitter_));
-    Check(op_->AdvanceWatermark(watermark, emitter_).status());
-  }
-  void Commit() {
-    record_.set_commit(record_.commit() + 1);
-    Check(op_->PrepareCommit(record_.commit(), emitter_));
-    const auto values = Check(state_->EncodeCommit(&record_));
-    for (const std::string& value : values) changelog_bytes_ += static_cast<int64_t>(value.size());
-    const Offset first = next_;
-    next_ += static_cast<Offset>(values.size());
-    Check(state_->Apply(record_, first, next_++));
-  }
-  const StepLedger& ledger() const { return ledger_; }
-  int64_t memory_bytes() const { return op_->MemoryBytes(); }
-  int64_t live_bytes() const { return state_->live_bytes(); }
-  int64_t changelog_bytes() const { return changelog_bytes_; }
-
- private:
-  std::unique_ptr<TaskState> state_;
-  std::unique_ptr<Operator> op_;
-  NullEmitter emitter_;
-  StepLedger ledger_;
-  packed::CommitRecord record_;
-  Offset next_ = 0;
-  int64_t changelog_bytes_ = 0;
-};
 
 // Rows in the order of time; ids are numbers in the order of their first row.
 class Rows {
@@ -182,10 +92,10 @@ int Run(const Arguments& arguments) {
   auto dir = Check(StateDir::Open(folder, options));
   MemoryBudget memory(memory_bytes / 2);
   const Node node = MakeNode(lifetime_ids / tasks_wanted * kRowUs);
-  std::vector<std::unique_ptr<Task>> tasks;
+  std::vector<std::unique_ptr<OperatorTask>> tasks;
   std::vector<Rows> rows;
   for (int32_t t = 0; t < tasks_wanted; ++t) {
-    tasks.push_back(std::make_unique<Task>(dir.get(), node, &memory, t));
+    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, &memory, t));
     rows.emplace_back(arguments.Int("recent", 0) / tasks_wanted, BatchSchema(node.input, node.input_hidden));
   }
 
@@ -210,7 +120,7 @@ int Run(const Arguments& arguments) {
     if (made < next_line) continue;
     next_line += ids / 10;
     const int64_t cpu = CpuNs(CLOCK_PROCESS_CPUTIME_ID) - making_ns;
-    const int64_t wrong = total([](const Task& task) { return task.ledger().passed; }) - made;
+    const int64_t wrong = total([](const OperatorTask& task) { return task.ledger().passed; }) - made;
     std::printf(
         "{\"ids\": %lld, \"cpu_ns_row\": %.0f, \"vm_rss_mib\": %lld, \"vm_hwm_mib\": %lld, \"operators_mib\": %lld, "
         "\"state_mib\": %lld, \"changelog_bytes_id\": %.1f, \"read_calls\": %lld, \"disk_read_mib\": %lld, "
@@ -218,9 +128,10 @@ int Run(const Arguments& arguments) {
         static_cast<long long>(made), static_cast<double>(cpu - last_cpu) / static_cast<double>(fed - last_rows),
         static_cast<long long>(Proc("/proc/self/status", "VmRSS") >> 10),
         static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10),
-        static_cast<long long>(total([](const Task& task) { return task.memory_bytes(); }) >> 20),
-        static_cast<long long>(total([](const Task& task) { return task.live_bytes(); }) >> 20),
-        static_cast<double>(total([](const Task& task) { return task.changelog_bytes(); })) / static_cast<double>(made),
+        static_cast<long long>(total([](const OperatorTask& task) { return task.memory_bytes(); }) >> 20),
+        static_cast<long long>(total([](const OperatorTask& task) { return task.live_bytes(); }) >> 20),
+        static_cast<double>(total([](const OperatorTask& task) { return task.changelog_bytes(); })) /
+            static_cast<double>(made),
         static_cast<long long>(Proc("/proc/self/io", "syscr")),
         static_cast<long long>(Proc("/proc/self/io", "read_bytes") >> 20),
         static_cast<long long>(Proc("/proc/self/io", "write_bytes") >> 20), static_cast<long long>(wrong));
@@ -232,12 +143,12 @@ int Run(const Arguments& arguments) {
   tasks.clear();
   const int64_t opening = CpuNs(CLOCK_MONOTONIC), opening_cpu = CpuNs(CLOCK_THREAD_CPUTIME_ID);
   for (int32_t t = 0; t < tasks_wanted; ++t) {
-    tasks.push_back(std::make_unique<Task>(dir.get(), node, &memory, t));
+    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, &memory, t));
   }
   std::printf("{\"open_s\": %.2f, \"open_cpu_s\": %.2f, \"operators_mib\": %lld, \"vm_hwm_mib\": %lld}\n",
               static_cast<double>(CpuNs(CLOCK_MONOTONIC) - opening) / 1e9,
               static_cast<double>(CpuNs(CLOCK_THREAD_CPUTIME_ID) - opening_cpu) / 1e9,
-              static_cast<long long>(total([](const Task& task) { return task.memory_bytes(); }) >> 20),
+              static_cast<long long>(total([](const OperatorTask& task) { return task.memory_bytes(); }) >> 20),
               static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10));
   tasks.clear();
   dir.reset();
@@ -248,12 +159,4 @@ int Run(const Arguments& arguments) {
 }  // namespace
 }  // namespace tidemark
 
-int main(int argc, char** argv) {
-  tidemark::Arguments arguments;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
-    if (!name.starts_with("--")) return 2;
-    arguments.given[name.substr(2)] = argv[i + 1];
-  }
-  return tidemark::Run(arguments);
-}
+int main(int argc, char** argv) { return tidemark::Run(tidemark::Arguments(argc, argv)); }

@@ -192,10 +192,12 @@ if(TIDEMARK_BENCH)
   endforeach()
   target_link_libraries(bench_by_hand PRIVATE dep::rocksdb)
 
-  # Dedup over the state layer without Kafka: memory, CPU and disk reads for as many ids as one likes.
-  add_executable(bench_dedup_memory bench/dedup_memory.cc)
-  target_link_libraries(bench_dedup_memory PRIVATE tidemark_operators dep::malloc)
-  tidemark_reuse_pch(bench_dedup_memory)
+  # Operators over the state layer without Kafka: memory, CPU and disk reads for as many ids or groups as one likes.
+  foreach(name IN ITEMS dedup_memory group_memory)
+    add_executable(bench_${name} bench/${name}.cc)
+    target_link_libraries(bench_${name} PRIVATE tidemark_operators dep::malloc)
+    tidemark_reuse_pch(bench_${name})
+  endforeach()
 
   find_package(benchmark CONFIG QUIET)
   file(GLOB benches CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/bench/micro/*_bench.cc")

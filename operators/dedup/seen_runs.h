@@ -27,7 +27,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "operators/dedup/key_filter.h"
+#include "state/key_filter.h"
 #include "operators/dedup/seen_key.h"
 #include "state/store.h"
 

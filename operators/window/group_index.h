@@ -1,14 +1,11 @@
-// The hash index of the groups of one window, and the memory of their keys. What an aggregation asks for every row, so
-// it is built for batches of questions: Prefetch and Candidate let the caller have the cache misses of many rows at
-// once. Touched only by the stream thread.
+// The hash index of the groups of one window. What an aggregation asks for every row, so it is built for batches of
+// questions: Prefetch and Candidate let the caller have the cache misses of many rows at once. Touched only by the
+// stream thread.
 #pragma once
 
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <cstring>
-#include <memory>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,34 +87,6 @@ class GroupIndex {
   std::vector<Entry> entries_;  // a power of two of them
   size_t size_ = 0;
   uint32_t mask_ = 0;
-};
-
-// Keeps bytes where they are until it ends.
-class ByteArena {
- public:
-  const char* Add(std::string_view bytes) {
-    if (bytes.size() > left_ || chunks_.empty()) NewChunk(bytes.size());
-    char* const to = at_;
-    std::memcpy(to, bytes.data(), bytes.size());
-    at_ += bytes.size();
-    left_ -= bytes.size();
-    return to;
-  }
-  size_t MemoryBytes() const { return bytes_; }
-
- private:
-  static constexpr size_t kFirstChunk = 256, kLargestChunk = 64 << 10;
-
-  void NewChunk(size_t least) {
-    left_ = std::max(least, std::clamp(bytes_, kFirstChunk, kLargestChunk));
-    chunks_.push_back(std::make_unique_for_overwrite<char[]>(left_));
-    at_ = chunks_.back().get();
-    bytes_ += left_;
-  }
-
-  std::vector<std::unique_ptr<char[]>> chunks_;
-  char* at_ = nullptr;
-  size_t left_ = 0, bytes_ = 0;
 };
 
 }  // namespace tidemark

@@ -20,6 +20,7 @@ constexpr size_t kBlock = 32;
 
 absl::Status Damaged() { return absl::DataLossError("a group in the state can't be read"); }
 
+// KeyedRuns::Hash, in line.
 uint64_t HashGroup(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
 }  // namespace
@@ -32,6 +33,7 @@ absl::Status GroupSet::Locate(const arrow::RecordBatch& batch, WindowPairs* pair
   TM_RETURN_IF_ERROR(codec_.Encode(batch, &encoded_));
   const size_t n = pairs->rows.size();
   pairs->slots.resize(n);
+  missing_.clear();
   std::array<Window*, 16> recent{};  // by start: a row's windows come again with the next row
   std::array<Window*, kBlock> windows;
   std::array<uint64_t, kBlock> hashes;
@@ -59,11 +61,31 @@ absl::Status GroupSet::Locate(const arrow::RecordBatch& batch, WindowPairs* pair
       const std::string_view key = encoded_[rows[i]];
       uint32_t slot = window->index.Find(
           hashes[i], [&](uint32_t s) { return groups_[s].hash == hashes[i] && this->key(s) == key; });
-      if (slot == kNoSlot) slot = MakeGroup(hashes[i], key, window, static_cast<uint32_t>(window->slots.size()));
+      if (slot == kNoSlot) {
+        if (window->cold != nullptr && window->cold->runs->MayHold(key, hashes[i])) [[unlikely]] {
+          missing_.push_back(static_cast<uint32_t>(begin + i));
+        } else {
+          slot = MakeGroup(hashes[i], key, window, NextNumber(window));
+        }
+      }
       pairs->slots[begin + i] = slot;
     }
   }
   return absl::OkStatus();
+}
+
+uint32_t GroupSet::FindOrMake(Window* window, std::string_view key, uint64_t hash) {
+  const auto same = [&](uint32_t s) { return groups_[s].hash == hash && this->key(s) == key; };
+  const uint32_t slot = window->index.Find(hash, same);
+  return slot != kNoSlot ? slot : MakeGroup(hash, key, window, NextNumber(window));
+}
+
+uint32_t GroupSet::NextNumber(Window* window) {
+  if (window->free_numbers.empty()) return static_cast<uint32_t>(window->slots.size());
+  const uint32_t number = window->free_numbers.back();
+  window->free_numbers.pop_back();
+  window->rekeyed.push_back(number);
+  return number;
 }
 
 GroupSet::Window* GroupSet::MakeWindow(int64_t start_us) {
@@ -92,6 +114,7 @@ uint32_t GroupSet::MakeGroup(uint64_t hash, std::string_view key, Window* window
   if (number >= window->slots.size()) window->slots.resize(number + 1, kNoSlot);
   window->slots[number] = slot;
   ++window->live;
+  ++made_;
   window->index.Insert(hash, slot);
   return slot;
 }
@@ -103,8 +126,16 @@ uint32_t GroupSet::CopyOf(uint32_t slot) {
   return copy;
 }
 
+absl::StatusOr<uint32_t> GroupSet::Borrow(Window* window, std::string_view key, std::string_view values) {
+  const uint32_t slot = NewSlot();
+  groups_[slot] = {0, window, key.data(), static_cast<uint32_t>(key.size()), kNoSlot};
+  TM_RETURN_IF_ERROR(LoadValues(slot, values));
+  return slot;
+}
+
 void GroupSet::FreeCopy(uint32_t slot) {
   Reset(slot);
+  groups_[slot].window = nullptr;
   free_.push_back(slot);
 }
 
@@ -119,7 +150,9 @@ void GroupSet::Free(uint32_t slot) {
   window.slots[groups_[slot].number] = kNoSlot;
   --window.live;
   Reset(slot);
+  groups_[slot].window = nullptr;
   if (window.closed) return;
+  window.dead_key_bytes += groups_[slot].key_size;
   window.index.Erase(groups_[slot].hash, slot);
   free_.push_back(slot);
 }
@@ -138,7 +171,18 @@ void GroupSet::Drop(Window* window) {
   windows_.erase(window->start_us);
 }
 
-void GroupSet::SortByHead(std::vector<uint32_t>* slots) const {
+void GroupSet::CompactKeys(Window* window) {
+  constexpr size_t kFew = 64 << 10;
+  if (window->dead_key_bytes < std::max(kFew, window->keys.MemoryBytes() / 2)) return;
+  ByteArena keys;
+  for (const uint32_t slot : window->slots) {
+    if (slot != kNoSlot) groups_[slot].key = keys.Add(key(slot));
+  }
+  window->keys = std::move(keys);
+  window->dead_key_bytes = 0;
+}
+
+void GroupSet::SortByKey(std::vector<uint32_t>* slots) const {
   struct Item {
     uint64_t head, next;
     uint32_t slot;
@@ -151,9 +195,9 @@ void GroupSet::SortByHead(std::vector<uint32_t>* slots) const {
     std::memcpy(head.data(), bytes.data(), std::min(bytes.size(), head.size()));
     items.push_back({ReadBigEndian({head.data(), 8}), ReadBigEndian({head.data() + 8, 8}), slot});
   }
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+  std::sort(items.begin(), items.end(), [&](const Item& a, const Item& b) {
     if (a.head != b.head) return a.head > b.head;
-    return a.next != b.next ? a.next > b.next : a.slot > b.slot;
+    return a.next != b.next ? a.next > b.next : key(a.slot) > key(b.slot);
   });
   for (size_t i = 0; i < items.size(); ++i) (*slots)[i] = items[i].slot;
 }
@@ -182,10 +226,9 @@ void GroupSet::SaveValues(uint32_t slot, std::string* out) {
   PackZeros(unpacked_, out);
 }
 
-absl::Status GroupSet::LoadKey(Window* window, uint32_t number, std::string_view key) {
-  if (number < window->slots.size() && window->slots[number] != kNoSlot) return Damaged();
+void GroupSet::LoadKey(Window* window, uint32_t number, std::string_view key) {
+  if (number < window->slots.size() && window->slots[number] != kNoSlot) Free(window->slots[number]);
   MakeGroup(HashGroup(key), key, window, number);
-  return absl::OkStatus();
 }
 
 absl::Status GroupSet::LoadValues(uint32_t slot, std::string_view record) {
@@ -217,8 +260,10 @@ int64_t GroupSet::MemoryBytes() const {
   int64_t bytes = static_cast<int64_t>(groups_.MemoryBytes() + free_.capacity() * sizeof(uint32_t));
   for (const auto& accumulator : accumulators_) bytes += accumulator->MemoryBytes();
   for (const auto& [start, window] : windows_) {
-    bytes += static_cast<int64_t>(sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +
-                                  (window.slots.capacity() + window.retired.capacity()) * sizeof(uint32_t));
+    bytes += static_cast<int64_t>(
+        sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +
+        (window.slots.capacity() + window.retired.capacity() + window.free_numbers.capacity()) * sizeof(uint32_t));
+    if (window.cold) bytes += window.cold->runs->MemoryBytes() + window.cold->ahead.bytes.MemoryBytes();
     for (const auto* log : {&window.key_log, &window.value_log, &window.whole_log}) {
       if (*log) bytes += (*log)->MemoryBytes();
     }

@@ -6,19 +6,24 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <arrow/type_fwd.h>
 
 #include "operators/window/accumulator.h"
 #include "operators/window/group_index.h"
 #include "operators/window/slot_array.h"
+#include "src/base/byte_arena.h"
 #include "src/base/time.h"
 #include "src/codec/row_codec.h"
 #include "src/plan/plan.h"
+#include "state/keyed_runs.h"
 #include "state/state_log.h"
 
 namespace tidemark {
@@ -34,17 +39,36 @@ class GroupSet {
  public:
   static constexpr uint32_t kNoSlot = GroupIndex::kNoSlot;
 
+  // The groups of a window that have left memory: see cold_groups.h.
+  struct Cold {
+    std::unique_ptr<KeyedRuns> runs;
+    int64_t groups = 0, rows = 0;        // those that count, and their pairs
+    std::optional<std::string> emitted;  // the window is being emitted: the last key passed in the runs
+    bool changed = false;                // any of these, since the last commit
+    // What of the runs is emitted next.
+    KeyedRuns::Entries ahead;
+    size_t at = 0;
+    bool reading = false;
+    std::optional<std::string> next;
+  };
+
   struct Window {
     int64_t start_us = 0;  // 0 for all time
     ByteArena keys;
+    size_t dead_key_bytes = 0;  // in it, of groups that left memory
     GroupIndex index;
-    std::vector<uint32_t> slots;    // by number of the group within the window; kNoSlot: gone
-    int64_t live = 0;               // groups
-    bool closed = false;            // takes no rows any more
-    std::vector<uint32_t> retired;  // its slots, to be used again once it is dropped
+    std::vector<uint32_t> slots;         // by number of the group within the window; kNoSlot: gone
+    int64_t live = 0;                    // groups
+    bool closed = false;                 // takes no rows any more
+    std::vector<uint32_t> retired;       // its slots, to be used again once it is dropped
+    std::vector<uint32_t> free_numbers;  // below slots.size(), to be used again
+    std::unique_ptr<Cold> cold;          // null: no group has left memory
     // For the owner:
+    bool touched = false;           // there is something to save
     std::vector<uint32_t> changed;  // slots, since the last commit
     std::vector<uint32_t> erased;   // group numbers, since the last commit
+    std::vector<uint32_t> evicted;  // likewise: those are free afterwards
+    std::vector<uint32_t> rekeyed;  // numbers that have a new group, since the last commit
     std::vector<uint32_t> closing;  // slots still to be emitted, last first
     std::unique_ptr<StateLog> key_log, value_log;
     size_t keyed = 0;                     // groups, by number, whose keys are in the log
@@ -56,8 +80,13 @@ class GroupSet {
   GroupSet(const GroupSet&) = delete;  // groups point at its windows
   GroupSet& operator=(const GroupSet&) = delete;
 
-  // The slot of every pair; new groups get empty ones.
+  // The slot of every pair; new groups get empty ones. A pair whose group may have left memory gets kNoSlot and stands
+  // in missing(), until ColdGroups::Warm finds it a slot.
   absl::Status Locate(const arrow::RecordBatch& batch, WindowPairs* pairs);
+  std::vector<uint32_t>& missing() { return missing_; }  // positions in pairs
+  std::string_view located_key(int32_t row) const { return encoded_[row]; }
+  // A new group in that window, or the one there is.
+  uint32_t FindOrMake(Window* window, std::string_view key, uint64_t hash);
 
   std::map<int64_t, Window>& windows() { return windows_; }  // by start
   const std::map<int64_t, Window>& windows() const { return windows_; }
@@ -76,14 +105,24 @@ class GroupSet {
   void Close(Window* window);
   // Forgets a window without groups.
   void Drop(Window* window);
-  // In descending order of their keys' first 16 bytes: what has much of its key in common stands together.
-  void SortByHead(std::vector<uint32_t>* slots) const;
+  // In descending order of their keys.
+  void SortByKey(std::vector<uint32_t>* slots) const;
   // Asks for the memory that Save will look at, first for the group, a few groups later for its key.
   void PrefetchGroup(uint32_t slot) const { __builtin_prefetch(&groups_[slot]); }
   void PrefetchKey(uint32_t slot) const { __builtin_prefetch(groups_[slot].key); }
   // A copy of a group, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
+  // A group of the window that has left memory, in such a slot; its number is kNoSlot. The key must outlive it.
+  absl::StatusOr<uint32_t> Borrow(Window* window, std::string_view key, std::string_view values);
+  // Whether the slot is a group's that Locate finds.
+  bool IsFound(uint32_t slot) const {
+    const Group& group = groups_[slot];
+    return group.window != nullptr && !group.window->closed && group.number < group.window->slots.size() &&
+           group.window->slots[group.number] == slot;
+  }
+  // Gives back what keys take that are gone, once it is half of their memory.
+  void CompactKeys(Window* window);
   // Forgets all groups and windows, but keeps the room for as many slots.
   void Clear();
 
@@ -93,13 +132,18 @@ class GroupSet {
   // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes.
   void SaveValues(uint32_t slot, std::string* out);
   // A group without values yet. DataLoss, as the others: not what was saved.
-  absl::Status LoadKey(Window* window, uint32_t number, std::string_view key);
+  void LoadKey(Window* window, uint32_t number, std::string_view key);
+  void ForgetValues(uint32_t slot) { Reset(slot); }
   absl::Status LoadValues(uint32_t slot, std::string_view record);
   // Key and values together, as earlier versions saved them.
   absl::Status LoadWhole(Window* window, uint32_t number, std::string_view record);
   Window* MakeWindow(int64_t start_us);
 
   size_t slots() const { return groups_.size(); }
+  // Groups that find room before there must be more memory for them.
+  size_t free_slots() const { return free_.size() + capacity_ - groups_.size(); }
+  // Groups that were made since this was asked last.
+  size_t TakeMade() { return std::exchange(made_, 0); }
   int64_t MemoryBytes() const;
 
  private:
@@ -113,6 +157,7 @@ class GroupSet {
     int64_t time = kMinTime.us;
   };
   uint32_t NewSlot();
+  static uint32_t NextNumber(Window* window);
   void Reset(uint32_t slot);
   bool LoadAccumulators(uint32_t slot, std::string_view bytes);
   uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
@@ -123,7 +168,9 @@ class GroupSet {
   SlotArray<Group> groups_;  // by slot
   size_t capacity_ = 0;      // slots the accumulators have
   std::vector<uint32_t> free_;
-  EncodedKeys encoded_;   // scratch
+  size_t made_ = 0;
+  std::vector<uint32_t> missing_;
+  EncodedKeys encoded_;   // of the batch that was located last
   std::string unpacked_;  // scratch
 };
 

@@ -11,6 +11,7 @@
 #include <arrow/type.h>
 
 #include "operators/step.h"
+#include "operators/window/cold_groups.h"
 #include "operators/window/rows.h"
 #include "operators/window/state.h"
 #include "src/base/status.h"
@@ -44,20 +45,24 @@ class WindowResults final : public Operator {
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
-  int64_t MemoryBytes() const override {
-    return groups_.MemoryBytes() + static_cast<int64_t>(before_.capacity() * sizeof(uint32_t));
-  }
+  int64_t MemoryBytes() const override { return groups_.MemoryBytes() + BeforeBytes(); }
 
  private:
   using Window = GroupSet::Window;
-  // In before_: the slot hasn't changed since the last commit; it has, but there is no row to replace. Else the slot
-  // with its values as of the last commit.
-  static constexpr uint32_t kUnchanged = ~uint32_t{0}, kNothing = ~uint32_t{0} - 1;
+  // In before_: the slot hasn't changed since the last commit, nor since the clock's hand passed it (kIdle) or only
+  // since then (kRecent); it has, but there is no row to replace (kNothing). Else the slot with its values as of the
+  // last commit.
+  static constexpr uint32_t kIdle = ~uint32_t{0}, kRecent = kIdle - 1, kNothing = kIdle - 2;
 
   absl::Status AddRows(const Batch& batch, Emitter& emitter);
   absl::Status AddPartials(const Batch& batch);
   void MarkChanged();
+  void Touch(Window* window);
+  bool Changed(uint32_t slot) const { return slot < before_.size() && before_[slot] < kRecent; }
+  bool IsIdle(uint32_t slot);
+  int64_t BeforeBytes() const { return static_cast<int64_t>(before_.capacity() * sizeof(uint32_t)); }
   absl::Status CloseWindow(Window* window, Emitter& emitter);
+  absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
   absl::Status EmitUpdates(Window* window, Emitter& emitter);
   absl::Status EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter);
   absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
@@ -73,6 +78,7 @@ class WindowResults final : public Operator {
   GroupSet groups_;
   StateStore* store_ = nullptr;
   std::optional<WindowState> state_;  // of groups_
+  std::optional<ColdGroups> cold_;    // likewise
   StepLedger* ledger_ = nullptr;
   EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
   std::vector<uint32_t> before_;  // by slot
@@ -87,7 +93,9 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   stored_watermark_ = watermark_;
   state_.emplace(store_, &groups_);
   TM_RETURN_IF_ERROR(state_->Load());
-  before_.assign(groups_.slots(), kUnchanged);
+  cold_.emplace(store_, &groups_, context.memory);
+  TM_RETURN_IF_ERROR(cold_->Load());
+  before_.assign(groups_.slots(), kIdle);
   return absl::OkStatus();
 }
 
@@ -100,6 +108,7 @@ absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
   TM_RETURN_IF_ERROR(rows_.Pair(batch, watermark_, ledger_, emitter, &pairs_));
   ledger_->open += static_cast<int64_t>(pairs_.rows.size());
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+  TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
   MarkChanged();
   rows_.Add(batch, pairs_, &groups_);
   return absl::OkStatus();
@@ -123,6 +132,7 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
     pairs_.starts.push_back(start);
   }
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+  TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
   MarkChanged();
   for (size_t p = 0; p < pairs_.rows.size(); ++p) {
     const uint32_t slot = pairs_.slots[p];
@@ -137,20 +147,30 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
 
 // Notes the groups that the pairs are about to change, with the values that their last emitted row was made from.
 void WindowResults::MarkChanged() {
-  if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kUnchanged);
+  if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kIdle);
   for (const uint32_t slot : pairs_.slots) {
-    if (before_[slot] != kUnchanged) continue;
+    if (before_[slot] < kRecent) continue;
     const bool is_new = groups_.rows(slot) == 0;
     before_[slot] = kNothing;
     if (spec_.on_update && !is_new) {
       const uint32_t copy = groups_.CopyOf(slot);
-      if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kUnchanged);
+      if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kIdle);
       before_[slot] = copy;
     }
     Window& window = groups_.window(slot);
-    if (window.changed.empty() && window.erased.empty()) touched_.push_back(window.start_us);
+    Touch(&window);
     window.changed.push_back(slot);
   }
+}
+
+void WindowResults::Touch(Window* window) {
+  if (!std::exchange(window->touched, true)) touched_.push_back(window->start_us);
+}
+
+bool WindowResults::IsIdle(uint32_t slot) {
+  if (slot >= before_.size() || before_[slot] == kIdle) return true;
+  if (before_[slot] == kRecent) before_[slot] = kIdle;
+  return false;
 }
 
 absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
@@ -160,7 +180,7 @@ absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitte
          !emitter.Full()) {
     Window& window = windows.begin()->second;
     TM_RETURN_IF_ERROR(CloseWindow(&window, emitter));
-    if (window.live == 0) DropWindow(&window);
+    if (window.live == 0 && ColdGroups::Groups(window) == 0) DropWindow(&window);
   }
   output_watermark_ = std::max(output_watermark_, OutputWatermark());
   return output_watermark_;
@@ -182,55 +202,92 @@ EventTime WindowResults::OutputWatermark() const {
 
 // Emits groups of the window until all are out or the commit is full.
 absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
-  if (window->closing.empty()) {
+  if (!window->closed) {
     for (const uint32_t slot : window->slots) {
       if (slot != GroupSet::kNoSlot) window->closing.push_back(slot);
     }
-    groups_.SortByHead(&window->closing);
+    groups_.SortByKey(&window->closing);
     groups_.Close(window);
   }
-  if (window->changed.empty() && window->erased.empty()) touched_.push_back(window->start_us);
+  Touch(window);
   std::vector<uint32_t> slots;
-  while (!window->closing.empty() && !emitter.Full()) {
-    slots.clear();
-    for (; slots.size() < kEmitRows && !window->closing.empty(); window->closing.pop_back()) {
-      slots.push_back(window->closing.back());
-    }
+  while (!emitter.Full()) {
+    ByteArena borrowed;
+    TM_RETURN_IF_ERROR(NextClosing(window, &slots, &borrowed));
+    if (slots.empty()) break;
     TM_RETURN_IF_ERROR(EmitResults(slots, {}, emitter));
+    int64_t cold = 0, cold_rows = 0;
     for (const uint32_t slot : slots) {
-      ledger_->closed += groups_.rows(slot);
-      ledger_->open -= groups_.rows(slot);
+      const int64_t rows = groups_.rows(slot);
+      ledger_->closed += rows;
+      ledger_->open -= rows;
+      if (groups_.number(slot) == GroupSet::kNoSlot) {
+        ++cold;
+        cold_rows += rows;
+        groups_.FreeCopy(slot);
+        continue;
+      }
       window->erased.push_back(groups_.number(slot));
-      if (slot < before_.size()) before_[slot] = kUnchanged;
+      if (slot < before_.size()) before_[slot] = kIdle;
       groups_.Free(slot);
     }
+    if (window->cold) ColdGroups::Emitted(window, cold, cold_rows);
   }
   // What had changed before it closed: some of it is gone.
-  std::erase_if(window->changed, [&](uint32_t slot) { return slot >= before_.size() || before_[slot] == kUnchanged; });
+  std::erase_if(window->changed, [&](uint32_t slot) { return !Changed(slot); });
+  return absl::OkStatus();
+}
+
+// The slots of the closing window's next groups in the order of keys: their own, or borrowed ones, whose keys lie in
+// `borrowed`.
+absl::Status WindowResults::NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed) {
+  for (slots->clear(); slots->size() < kEmitRows;) {
+    TM_ASSIGN_OR_RETURN(const KeyedRuns::Entry* const cold, cold_->Next(window));
+    const bool hot = !window->closing.empty();
+    if (!hot && cold == nullptr) break;
+    const int order = cold == nullptr ? -1 : hot ? groups_.key(window->closing.back()).compare(cold->key) : 1;
+    if (order <= 0) {
+      slots->push_back(window->closing.back());
+      window->closing.pop_back();
+    } else {
+      const std::string_view key(borrowed->Add(cold->key), cold->key.size());
+      TM_ASSIGN_OR_RETURN(const uint32_t slot, groups_.Borrow(window, key, cold->value));
+      slots->push_back(slot);
+    }
+    if (order >= 0) ColdGroups::Pass(window);
+  }
   return absl::OkStatus();
 }
 
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
   WindowState::Drop(window);
+  cold_->Drop(window);
   std::erase(touched_, window->start_us);
   groups_.Drop(window);
 }
 
 absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   StoreWatermark(watermark_, &stored_watermark_, store_);
-  std::vector<int64_t> touched = std::exchange(touched_, {});
-  std::sort(touched.begin(), touched.end());
-  for (const int64_t start : touched) {
-    Window& window = groups_.windows().at(start);
-    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
-    for (const uint32_t slot : window.changed) before_[slot] = kUnchanged;
-    TM_RETURN_IF_ERROR(state_->Save(commit, &window));
+  std::sort(touched_.begin(), touched_.end());
+  for (const int64_t start : touched_) {
+    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&groups_.windows().at(start), emitter));
   }
+  TM_RETURN_IF_ERROR(cold_->Evict([this](uint32_t slot) { return IsIdle(slot); }, BeforeBytes(), &touched_));
+  for (const int64_t start : std::exchange(touched_, {})) {
+    Window& window = groups_.windows().at(start);
+    window.touched = false;
+    for (const uint32_t slot : window.changed) before_[slot] = kRecent;
+    TM_RETURN_IF_ERROR(state_->Save(commit, &window));
+    cold_->Save(&window);
+  }
+  cold_->DropSome();
   auto& windows = groups_.windows();
   while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
     Window& window = windows.begin()->second;
     groups_.Close(&window);
+    ledger_->closed += ColdGroups::Rows(window);
+    ledger_->open -= ColdGroups::Rows(window);
     for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
       if (slot == GroupSet::kNoSlot) continue;
       ledger_->closed += groups_.rows(slot);

@@ -1,10 +1,9 @@
 // The phase of an aggregation that has results: over rows (single) or over partials after a shuffle (final). Groups
-// live in memory; what changed in a commit is written to a log a window (state_log.h), from which the next Open
-// rebuilds them.
+// live in memory; what changed in a commit is written to logs of the window (state.h), from which the next Open
+// rebuilds them. Where memory is short those that haven't changed for long leave it (cold_groups.h).
 //
 // emit: on_close   a window is emitted once the watermark reaches window_end + grace, windows in the order of their
-// end,
-//                  groups in the order of their key; with its groups it leaves the state.
+//                  end, groups in the order of their key; with its groups it leaves the state.
 // emit: on_update  a commit emits every group that changed in it, with the row it replaces; a closed window leaves the
 //                  state silently after that.
 //

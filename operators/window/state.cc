@@ -49,13 +49,20 @@ absl::Status WindowState::Load() {
     return number < window->slots.size() ? window->slots[number] : GroupSet::kNoSlot;
   };
   TM_RETURN_IF_ERROR(LoadLogs(kKeys, &Window::key_log, [&](Window* window, uint32_t number, const auto* key) {
-    return key != nullptr ? groups_->LoadKey(window, number, *key) : Damaged();
+    if (key != nullptr) {
+      groups_->LoadKey(window, number, *key);
+    } else if (const uint32_t slot = slot_of(window, number); slot != GroupSet::kNoSlot) {
+      groups_->Free(slot);
+    }
+    return absl::OkStatus();
   }));
   for (auto& [start, window] : groups_->windows()) window.keyed = window.slots.size();
+  // A number may have had several groups; the values of the last are the last in the log.
   TM_RETURN_IF_ERROR(LoadLogs(kValues, &Window::value_log, [&](Window* window, uint32_t number, const auto* values) {
     const uint32_t slot = slot_of(window, number);
-    if (values != nullptr) return slot == GroupSet::kNoSlot ? Damaged() : groups_->LoadValues(slot, *values);
-    if (slot != GroupSet::kNoSlot) groups_->Free(slot);
+    if (slot == GroupSet::kNoSlot) return absl::OkStatus();
+    if (values != nullptr) return groups_->LoadValues(slot, *values);
+    groups_->ForgetValues(slot);
     return absl::OkStatus();
   }));
   TM_RETURN_IF_ERROR(LoadLogs(kWhole, &Window::whole_log, [&](Window* window, uint32_t number, const auto* group) {
@@ -65,8 +72,10 @@ absl::Status WindowState::Load() {
   }));
   // Keys whose groups are gone: the log of values may have dropped even the marks of that.
   for (auto& [start, window] : groups_->windows()) {
-    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
+    for (uint32_t number = 0; number < window.slots.size(); ++number) {
+      const uint32_t slot = window.slots[number];
       if (slot != GroupSet::kNoSlot && groups_->rows(slot) == 0) groups_->Free(slot);
+      if (window.slots[number] == GroupSet::kNoSlot) window.free_numbers.push_back(number);
     }
   }
   return absl::OkStatus();
@@ -87,11 +96,21 @@ absl::Status WindowState::Save(uint64_t commit, Window* window) {
   if (!window->key_log) window->key_log = MakeLog(kKeys, window->start_us);
   if (!window->value_log) window->value_log = MakeLog(kValues, window->start_us);
   window->key_log->Begin(commit);
+  window->value_log->Begin(commit);
+  std::vector<uint32_t> evicted = std::exchange(window->evicted, {});
+  for (const uint32_t number : evicted) {
+    window->key_log->Erase(number);
+    window->value_log->Erase(number);
+  }
+  for (const uint32_t number : std::exchange(window->rekeyed, {})) {
+    const uint32_t slot = window->slots[number];
+    if (slot != GroupSet::kNoSlot && number < window->keyed) window->key_log->Put(number, groups_->key(slot));
+  }
+  window->free_numbers.insert(window->free_numbers.end(), evicted.begin(), evicted.end());
   for (; window->keyed < window->slots.size(); ++window->keyed) {
     const uint32_t slot = window->slots[window->keyed];
     if (slot != GroupSet::kNoSlot) window->key_log->Put(static_cast<uint32_t>(window->keyed), groups_->key(slot));
   }
-  window->value_log->Begin(commit);
   for (const uint32_t number : std::exchange(window->erased, {})) window->value_log->Erase(number);
   std::string record;
   const std::vector<uint32_t>& changed = window->changed;

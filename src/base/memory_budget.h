@@ -41,6 +41,13 @@ class MemoryBudget {
       if (budget_ == nullptr || budget_->used_ <= budget_->bytes_) return std::numeric_limits<int64_t>::max();
       return std::max(budget_->bytes_ / budget_->holders_, budget_->least_bytes_);
     }
+    // What it should give back if it is to take `more`: what is beyond the budget then, as far as it is the holder's
+    // own to give.
+    int64_t Excess(int64_t more) const {
+      if (budget_ == nullptr) return 0;
+      const int64_t part = std::max(budget_->bytes_ / budget_->holders_, budget_->least_bytes_);
+      return std::max<int64_t>(0, std::min(budget_->used_ + more - budget_->bytes_, used_ + more - part));
+    }
     int64_t least_bytes() const { return budget_ == nullptr ? 0 : budget_->least_bytes_; }
 
    private:

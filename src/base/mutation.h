@@ -19,8 +19,9 @@ enum class Mutation : uint8_t {
   // One partition's cut fails, and the others' positions are committed without their files.
   kManifestDroppedAfterOneFailure,
   kReaderSkipsARecord,  // a reader of an internal topic leaves out a record now and then
+  kOldRecordBeatsNew,   // of a key's entries in several runs of keyed records the oldest answers
 };
-inline constexpr int kMutationCount = 11;
+inline constexpr int kMutationCount = 12;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -32,7 +32,7 @@ constexpr const char* kMutationNames[kMutationCount] = {
     "group_metadata_fetched_fresh", "postgres_without_fence",
     "resume_without_seek",          "stop_commits_after_abort",
     "cut_after_failed_write",       "manifest_dropped_after_one_failure",
-    "reader_skips_a_record"};
+    "reader_skips_a_record",        "old_record_beats_new"};
 
 const std::map<std::string, Change>& Changes() {
   static const auto& changes = *new std::map<std::string, Change>{

@@ -130,7 +130,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
                     Defect{"CutAfterFailedWrite", Mutation::kCutAfterFailedWrite, 1},
                     Defect{"ManifestDroppedAfterOneFailure", Mutation::kManifestDroppedAfterOneFailure, 5},
-                    Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1}),
+                    Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1},
+                    Defect{"OldRecordBeatsNew", Mutation::kOldRecordBeatsNew, 2}),
     [](const auto& defect) { return defect.param.name; });
 
 // Takes so many seeds that only scripts/test --long looks for it.

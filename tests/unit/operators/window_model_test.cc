@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include "src/base/memory_budget.h"
 #include "tests/unit/operators/window_fixture.h"
 
 namespace tidemark {
@@ -142,16 +143,61 @@ TEST(WindowModel, TheFinalRowsOnUpdateAgreeWithTheModelAndEachChangeReplacesWhat
   }
 }
 
+// Groups that leave memory as soon as they may, against groups that stay: the same rows in the same order, whatever the
+// commits and crashes.
+TEST(WindowModel, WhatLeavesMemoryDoesNotShow) {
+  int with_cold = 0;
+  for (const auto& [size, every, on_update] :
+       {std::tuple<int64_t, int64_t, bool>{3000, 3000, false}, {3000, 1000, false}, {3000, 3000, true}, {0, 0, true}}) {
+    for (uint64_t seed = 0; seed < 2; ++seed) {
+      const WindowSpec spec = FullSpec(size, every, 20, on_update);
+      auto rows = RandomRows(seed, 1500);
+      for (TestRow& row : rows) {
+        if (row.cells[0].index() != 0) row.cells[0] = absl::StrCat("place-of-the-group-", row.offset * 7919 % 61 * 31);
+      }
+      for (const size_t batch_size : {1, 7}) {
+        MemoryBudget none(0, 0);
+        Harness cold(SingleNode(spec, kAllAggregates), {}, &none), hot(SingleNode(spec, kAllAggregates));
+        for (Harness* h : {&cold, &hot}) h->FeedWithCrashes(rows, batch_size, seed, 15, 150);
+        with_cold += cold.store().Count("r") > 0;
+        EXPECT_EQ(hot.store().Count("r"), 0);
+        for (Harness* h : {&cold, &hot}) {
+          h->Advance(1'000'000);
+          h->Commit();
+          h->CheckLedger();
+        }
+        EXPECT_EQ(cold.out().rows, hot.out().rows) << size << " " << every << " " << seed << " " << batch_size;
+        EXPECT_EQ(cold.ledger().open, hot.ledger().open);
+        EXPECT_EQ(cold.ledger().closed, hot.ledger().closed);
+        std::set<std::string> found;
+        if (on_update) {
+          const std::vector<size_t> key = size > 0 ? std::vector<size_t>{0, 1, 2} : std::vector<size_t>{0};
+          for (const auto& [name, row] : Fold(cold.out().rows, key)) found.insert(row);
+        } else {
+          found = AsSet(CellsText(cold.out().rows));
+        }
+        EXPECT_EQ(found, Model(rows, spec));
+        if (size == 0) continue;
+        cold.Commit();  // what is left of the windows
+        for (const char* letter : {"k", "v", "c", "r"}) EXPECT_EQ(cold.store().Count(letter), 0) << letter;
+      }
+    }
+  }
+  EXPECT_GT(with_cold, 10) << "hardly any group has left memory";
+}
+
 TEST(WindowModel, TwoPhasesGiveWhatOneGives) {
   for (const int64_t size : {0, 300}) {
-    for (const bool on_update : {false, true}) {
+    for (const int what : {0, 1, 2, 3}) {
+      const bool on_update = what & 1, cold = what & 2;
       if (size == 0 && !on_update) continue;
+      MemoryBudget none(0, 0);
       const WindowSpec spec = FullSpec(size, size, 20, on_update);
       const auto rows = RandomRows(11, 2000);
       std::set<std::string> found;
       // Two upstream tasks; each sends its partials at a commit, then its watermark.
       Harness up[2] = {Harness(PartialNode(spec)), Harness(PartialNode(spec))};
-      Harness final(FinalNode(spec, kAllAggregates));
+      Harness final(FinalNode(spec, kAllAggregates), {}, cold ? &none : nullptr);
       size_t sent[2] = {0, 0};
       int64_t watermarks[2] = {kMinTime.us, kMinTime.us}, reported[2] = {kMinTime.us, kMinTime.us};
       for (size_t i = 0; i < rows.size(); ++i) {

@@ -1,0 +1,233 @@
+// What many groups cost in memory, CPU and disk: feeds rows straight into count(*) and sum(v) by a bigint, over all
+// time, as several tasks of one process would, and prints a JSON line every tenth of the way.
+//
+//     bench_group_memory --groups 30000000 --tasks 4 --memory_mib 512 --folder DIR
+//
+// Five rows in a hundred are of a group drawn from all before (--repeats N: N in a hundred; --recent N: from the last
+// N). --memory_mib 0: no budget, all groups stay in memory. `cpu_ns_row` is of the rows since the line before,
+// RocksDB's threads included and the making of the rows and the check of the results left out.
+//
+// The results are checked: every row emitted is hashed, what is taken back is subtracted, and the sum must be that of a
+// table which the program adds up itself at the end, from the same rows by plain arrays: `right`.
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <random>
+#include <vector>
+
+#include <arrow/api.h>
+#include <arrow/compute/initialize.h>
+
+#include "bench/operator_task.h"
+#include "operators/step.h"
+
+extern "C" {
+const char* malloc_conf = "thp:always,dirty_decay_ms:1000,muzzy_decay_ms:0";  // as in src/main.cc
+}
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kBatchRows = 8192;
+
+uint64_t HashRow(int64_t key, int64_t count, int64_t sum) {
+  const std::array<int64_t, 3> row = {key, count, sum};
+  return XXH3_64bits(row.data(), sizeof(row));
+}
+
+// Adds up the hashes of the rows that stand.
+class HashingEmitter final : public Emitter {
+ public:
+  absl::Status Emit(Batch batch) override {
+    const int64_t before = CpuNs(CLOCK_THREAD_CPUTIME_ID);
+    const auto column = [&](int c) { return batch->column_data(c)->GetValues<int64_t>(1); };
+    const int64_t *keys = column(0), *counts = column(1), *sums = column(2);
+    const int8_t* const ops = HiddenOps(*batch);
+    for (int64_t i = 0; i < batch->num_rows(); ++i) {
+      const uint64_t hash = HashRow(keys[i], counts[i], sums[i]);
+      stands += IsRetraction(ops, i) ? -hash : hash;
+    }
+    ns += CpuNs(CLOCK_THREAD_CPUTIME_ID) - before;
+    return absl::OkStatus();
+  }
+  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
+  absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
+  bool Full() const override { return false; }
+
+  uint64_t stands = 0;
+  int64_t ns = 0;
+};
+
+Node MakeNode() {
+  WindowSpec spec;
+  spec.on_update = true;
+  spec.group_by = {0};
+  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}};
+  spec.rows = Schema({{"key", {.kind = Kind::kInt64}, false}, {"v", {.kind = Kind::kInt64}, false}});
+  spec.rows_hidden = HiddenSet().With(Hidden::kWatermark);
+  Node node;
+  node.step = "sums";
+  node.input = spec.rows;
+  node.input_hidden = spec.rows_hidden;
+  node.output = Schema({{"key", {.kind = Kind::kInt64}, false},
+                        {"n", {.kind = Kind::kInt64}, false},
+                        {"s", {.kind = Kind::kInt64}, true}});
+  node.hidden = HiddenSet().With(Hidden::kOp);
+  node.mode.update = true;
+  node.spec = std::move(spec);
+  return node;
+}
+
+// Groups are numbered in the order of their first row; keys are scattered over all bigints.
+class Rows {
+ public:
+  Rows(int32_t task, int64_t repeats, int64_t recent) : repeats_(repeats), recent_(recent), random_(task + 1) {}
+  // Replaces `groups` and `values`.
+  void Next(std::vector<int64_t>* groups, std::vector<int64_t>* values) {
+    groups->resize(kBatchRows);
+    values->resize(kBatchRows);
+    for (int64_t i = 0; i < kBatchRows; ++i) {
+      const int64_t range = recent_ > 0 && recent_ < next_ ? recent_ : next_;
+      const bool repeats = range > 0 && static_cast<int64_t>(random_() % 100) < repeats_;
+      (*groups)[i] = repeats ? next_ - 1 - static_cast<int64_t>(random_() % static_cast<uint64_t>(range)) : next_++;
+      (*values)[i] = static_cast<int64_t>(random_() % 2000) - 1000;
+    }
+  }
+  static int64_t Key(int64_t group) { return static_cast<int64_t>(static_cast<uint64_t>(group) * 0x9E3779B97F4A7C15); }
+  int64_t groups() const { return next_; }
+
+ private:
+  const int64_t repeats_, recent_;
+  std::mt19937_64 random_;
+  int64_t next_ = 0;
+};
+
+Batch ToBatch(const std::shared_ptr<arrow::Schema>& schema, const std::vector<int64_t>& groups,
+              const std::vector<int64_t>& values, int64_t time) {
+  std::vector<int64_t> keys(groups.size()), times(groups.size(), time);
+  std::transform(groups.begin(), groups.end(), keys.begin(), Rows::Key);
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  for (std::vector<int64_t>* column : {&keys, const_cast<std::vector<int64_t>*>(&values), &times, &times}) {
+    columns.push_back(std::make_shared<arrow::Int64Array>(kBatchRows, arrow::Buffer::FromVector(std::vector(*column))));
+  }
+  return arrow::RecordBatch::Make(schema, kBatchRows, std::move(columns));
+}
+
+// The same rows again, added up by group number.
+uint64_t Expected(Rows rows, int64_t batches) {
+  std::vector<int64_t> groups, values, counts, sums;
+  for (int64_t batch = 0; batch < batches; ++batch) {
+    rows.Next(&groups, &values);
+    counts.resize(rows.groups());
+    sums.resize(rows.groups());
+    for (int64_t i = 0; i < kBatchRows; ++i) {
+      ++counts[groups[i]];
+      sums[groups[i]] += values[i];
+    }
+  }
+  uint64_t stands = 0;
+  for (size_t g = 0; g < counts.size(); ++g) {
+    stands += HashRow(Rows::Key(static_cast<int64_t>(g)), counts[g], sums[g]);
+  }
+  return stands;
+}
+
+int Run(const Arguments& arguments) {
+  Check(FromArrow(arrow::compute::Initialize(), "arrow"));
+  const int64_t groups_wanted = arguments.Int("groups", 30'000'000);
+  const int64_t memory_bytes = arguments.Int("memory_mib", 512) << 20;
+  const auto tasks_wanted = static_cast<int32_t>(arguments.Int("tasks", 4));
+  const int64_t commit_batches = arguments.Int("commit_batches", 4);
+  std::string folder = arguments.given.contains("folder") ? arguments.given.at("folder") : "";
+  std::string scratch;
+  if (folder.empty()) {
+    scratch = (std::filesystem::temp_directory_path() / "group-memory-XXXXXX").string();
+    folder = mkdtemp(scratch.data());
+  }
+  const int64_t state_bytes = memory_bytes > 0 ? memory_bytes : int64_t{512} << 20;
+  StateOptions options;
+  options.application = "bench";
+  options.memory_bytes = state_bytes / 8;  // as in src/runtime/worker.cc
+  options.flush_bytes = std::min(options.flush_bytes, state_bytes / 64);
+  auto dir = Check(StateDir::Open(folder, options));
+  MemoryBudget budget(memory_bytes / 8 * 3);
+  MemoryBudget* const memory = memory_bytes > 0 ? &budget : nullptr;
+  const Node node = MakeNode();
+  const auto schema = BatchSchema(node.input, node.input_hidden);
+  HashingEmitter emitter;
+  std::vector<std::unique_ptr<OperatorTask>> tasks;
+  std::vector<Rows> rows;
+  for (int32_t t = 0; t < tasks_wanted; ++t) {
+    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, memory, t, &emitter));
+    rows.emplace_back(t, arguments.Int("repeats", 5), arguments.Int("recent", 0) / tasks_wanted);
+  }
+  const std::vector<Rows> first = rows;
+
+  int64_t making_ns = 0, last_cpu = 0, last_rows = 0, fed = 0, batches = 0, next_line = groups_wanted / 10;
+  const auto total = [&](auto of) {
+    int64_t sum = 0;
+    for (const auto& task : tasks) sum += of(*task);
+    return sum;
+  };
+  const auto mib = [](int64_t bytes) { return static_cast<long long>(bytes >> 20); };
+  std::vector<int64_t> groups, values;
+  for (int64_t made = 0; made < groups_wanted;) {
+    ++batches;
+    made = 0;
+    for (int32_t t = 0; t < tasks_wanted; ++t) {
+      const int64_t before = CpuNs(CLOCK_THREAD_CPUTIME_ID);
+      rows[t].Next(&groups, &values);
+      const Batch batch = ToBatch(schema, groups, values, batches * kSecond);
+      making_ns += CpuNs(CLOCK_THREAD_CPUTIME_ID) - before;
+      tasks[t]->Process(batch, EventTime{batches * kSecond});
+      if (batches % commit_batches == 0) tasks[t]->Commit();
+      fed += kBatchRows;
+      made += rows[t].groups();
+    }
+    if (made < next_line) continue;
+    next_line += groups_wanted / 10;
+    const int64_t cpu = CpuNs(CLOCK_PROCESS_CPUTIME_ID) - making_ns - emitter.ns;
+    std::printf(
+        "{\"groups\": %lld, \"cpu_ns_row\": %.0f, \"vm_rss_mib\": %lld, \"vm_hwm_mib\": %lld, \"operators_mib\": %lld, "
+        "\"state_mib\": %lld, \"changelog_bytes_group\": %.1f, \"read_calls\": %lld, \"disk_read_mib\": %lld, "
+        "\"disk_written_mib\": %lld}\n",
+        static_cast<long long>(made), static_cast<double>(cpu - last_cpu) / static_cast<double>(fed - last_rows),
+        static_cast<long long>(Proc("/proc/self/status", "VmRSS") >> 10),
+        static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10),
+        mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
+        mib(total([](const OperatorTask& task) { return task.live_bytes(); })),
+        static_cast<double>(total([](const OperatorTask& task) { return task.changelog_bytes(); })) /
+            static_cast<double>(made),
+        static_cast<long long>(Proc("/proc/self/io", "syscr")), mib(Proc("/proc/self/io", "read_bytes")),
+        mib(Proc("/proc/self/io", "write_bytes")));
+    std::fflush(stdout);
+    last_cpu = cpu;
+    last_rows = fed;
+  }
+  for (auto& task : tasks) task->Commit();
+  tasks.clear();
+  const int64_t opening = CpuNs(CLOCK_MONOTONIC), opening_cpu = CpuNs(CLOCK_THREAD_CPUTIME_ID);
+  for (int32_t t = 0; t < tasks_wanted; ++t) {
+    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, memory, t, &emitter));
+  }
+  std::printf("{\"open_s\": %.2f, \"open_cpu_s\": %.2f, \"operators_mib\": %lld, \"vm_hwm_mib\": %lld}\n",
+              static_cast<double>(CpuNs(CLOCK_MONOTONIC) - opening) / 1e9,
+              static_cast<double>(CpuNs(CLOCK_THREAD_CPUTIME_ID) - opening_cpu) / 1e9,
+              mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
+              static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10));
+  tasks.clear();
+  dir.reset();
+  if (!scratch.empty()) std::filesystem::remove_all(scratch);
+  uint64_t expected = 0;
+  for (const Rows& of : first) expected += Expected(of, batches);
+  std::printf("{\"rows\": %lld, \"right\": %s}\n", static_cast<long long>(fed),
+              expected == emitter.stands ? "true" : "false");
+  return expected == emitter.stands ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace tidemark
+
+int main(int argc, char** argv) { return tidemark::Run(tidemark::Arguments(argc, argv)); }

@@ -1,0 +1,157 @@
+// Keyed records that needn't be in memory: keys and values of any length in packed sorted runs in a StateStore, with a
+// filter and a sparse index each in memory, about 1.6 bytes a record. What an operator keeps in memory is newer than
+// what it has here: it asks here only for what it doesn't have, many keys at a time, and puts here what it no longer
+// needs at hand, many records at a time. Touched only by the stream thread.
+//
+// Order and ranges: runs are sorted by the bytes of their keys. The keys are cut into ranges of a few MiB; a run
+// belongs to one range. A range that outgrows its bound is merged into one run and cut in two, in one commit. So no
+// merge is larger than a range, however many records there are, and all records of a range can be read, or dropped,
+// together.
+//
+// What counts: in a range the newest run that has the key, even where it says that the record is erased. A merge takes
+// the newest runs of a range, never one from the middle, and its result is newer than all that stay, so the newest
+// entry of a key stays the newest. An erased record is left out of a merge only where no older run is left that it
+// could have hidden. A merge, a cut and a drop each are part of one commit; nothing is under way between commits, and
+// an object made anew from the store is as this one.
+//
+// Where four runs of a size have gathered in a range they become one. Looking a key up costs one read of a block for
+// each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
+//
+// State key: the prefix, 'f', run (4 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
+//            key of the run's range and the first keys of its blocks, each with its length, then the filter.
+// State key: the prefix, 'r', run (4), block (4), part (2). Value: a byte, 1 where another part follows, else 0; then
+//            the block: 4 bytes of the XXH3 hash of what follows, entries in the order of their keys: how many bytes of
+//            the key are those of the key before, the others (with their length), the value (with its length + 1; 0:
+//            erased).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/types/span.h>
+
+#include "src/base/byte_arena.h"
+#include "state/key_filter.h"
+#include "state/store.h"
+
+namespace tidemark {
+
+class KeyedRuns {
+ public:
+  struct Entry {
+    std::string_view key, value;
+    bool erased = false;
+  };
+  // Entries and what they point at.
+  struct Entries {
+    ByteArena bytes;
+    std::vector<Entry> list;
+  };
+  struct Question {
+    std::string_view key;
+    uint64_t hash = 0;
+    // The answer. Not found: no run has the key, or the newest that has it says that it is erased.
+    bool found = false, erased = false;
+    std::string value;
+  };
+
+  KeyedRuns(StateStore* store, std::string prefix) : store_(store), prefix_(std::move(prefix)) {}
+  KeyedRuns(const KeyedRuns&) = delete;
+  KeyedRuns& operator=(const KeyedRuns&) = delete;
+
+  static uint64_t Hash(std::string_view key);
+
+  // Reads headers, indexes and filters; no records.
+  absl::Status Load();
+
+  bool empty() const { return ranges_.empty(); }
+  // False: no run has the key.
+  bool MayHold(std::string_view key, uint64_t hash) const;
+  // Answers questions in the ascending order of their keys; each block is read once.
+  absl::Status Find(absl::Span<Question> questions);
+
+  // Adds entries, newer than those there are, in the ascending order of their keys, each key once.
+  absl::Status Add(absl::Span<const Entry> entries);
+
+  // Appends the records that count, with key >= `from`, up to the end of a range, in order; and says from which key to
+  // go on, or that nothing follows. What is appended may be nothing.
+  absl::Status Read(std::string_view from, Entries* out, std::optional<std::string>* next);
+  // Deletes the ranges that end at this key or before.
+  void DropBefore(std::string_view key);
+  // Deletes runs of about so many blocks at most; true once none is left.
+  bool DropSome(int64_t blocks);
+  void Drop();
+
+  const std::string& prefix() const { return prefix_; }
+  // All that was given to the store since it was asked last.
+  int64_t TakeWrittenBytes();
+  int64_t MemoryBytes() const { return bytes_ + static_cast<int64_t>(sizeof(*this)); }
+  size_t ranges() const { return ranges_.size(); }
+  // Since the object was made: blocks read to answer questions.
+  int64_t reads() const { return reads_; }
+
+ private:
+  struct Run {
+    uint32_t number = 0;  // ascending from older to newer
+    uint16_t parts = 1;   // of the block that has most
+    int64_t entries = 0, bytes = 0;
+    std::string low;                  // of the range
+    std::string firsts;               // of every block a key that is greater than all before it, and not than its own
+    std::vector<uint32_t> first_end;  // where they end in `firsts`, by block
+    KeyFilter filter;
+
+    uint32_t blocks() const { return static_cast<uint32_t>(first_end.size()); }
+    std::string_view first(uint32_t block) const {
+      const uint32_t begin = block == 0 ? 0 : first_end[block - 1];
+      return std::string_view(firsts).substr(begin, first_end[block] - begin);
+    }
+    uint32_t BlockOf(std::string_view key) const;
+    int64_t MemoryBytes() const;
+  };
+  struct Range {
+    std::string low;        // its first key; its end is the next one's
+    std::vector<Run> runs;  // older before newer
+    int64_t bytes() const;
+  };
+  using Visitor = absl::FunctionRef<void(std::string_view entries)>;
+
+  size_t RangeOf(std::string_view key) const;  // kNone: before the first
+  void RangesChanged();
+  absl::Status FindIn(const Range& range, absl::Span<Question> questions);
+  absl::Status Answer(const Run& run, absl::Span<Question* const> asked);
+  absl::Status ReadBlock(const Run& run, uint32_t block, Visitor visit);
+  absl::Status ReadRun(const Run& run, Entries* out);
+  // The runs from number `from` on, newest first; of equal keys the newest entry.
+  absl::Status ReadRuns(const Range& range, size_t from, Entries* out);
+
+  // Merges what is to be merged in the range.
+  absl::Status Settle(size_t range);
+  absl::Status Merge(size_t range, size_t from);
+  void Write(Range* range, absl::Span<const Entry> entries);
+  void WriteBlock(Run* run, std::string_view first, std::string_view entries);
+  void WriteHeader(const Run& run);
+  static absl::StatusOr<Run> ParseHeader(uint32_t number, std::string_view bytes);
+  void DropRun(const Run& run);
+  void DropRange(size_t range);
+  std::string HeaderKey(uint32_t run, uint16_t part) const;
+  std::string BlockKey(uint32_t run, uint32_t block, uint16_t part) const;
+  void Put(const std::string& key, std::string_view value);
+
+  static constexpr size_t kNone = ~size_t{0};
+
+  StateStore* const store_;
+  const std::string prefix_;
+  std::vector<Range> ranges_;    // by their first keys
+  std::vector<uint64_t> heads_;  // the first bytes of these
+  uint32_t next_number_ = 0;
+  int64_t bytes_ = 0, written_bytes_ = 0, reads_ = 0;
+  std::string joined_;  // scratch: a block of several parts
+};
+
+}  // namespace tidemark

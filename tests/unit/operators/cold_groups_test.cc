@@ -1,0 +1,127 @@
+// Groups that have left memory: what they leave in memory and state, and how they come back.
+#include "operators/window/cold_groups.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <gtest/gtest.h>
+
+#include "src/base/memory_budget.h"
+#include "tests/unit/operators/window_fixture.h"
+
+namespace tidemark {
+namespace {
+
+std::string Place(int64_t number) { return absl::StrCat("the place of number ", 1'000'000 + number); }
+
+std::vector<TestRow> PlaceRows(int64_t begin, int64_t end) {
+  std::vector<TestRow> rows;
+  for (int64_t i = begin; i < end; ++i) rows.push_back(Row(Place(i).c_str(), i, 1000));
+  return rows;
+}
+
+TEST(ColdGroups, AWindowIsEmittedFromMemoryAndRunsInOrderOverManyCommitsAndCrashes) {
+  MemoryBudget none(0, 0);
+  Harness h(SingleNode(Spec(kMinute, kMinute, 0)), {}, &none);
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t at = 0; at < 9000; at += 1000) {
+      h.Feed(PlaceRows(at, at + 1000), 1000);
+      h.Commit();
+    }
+  }
+  h.Process(PlaceRows(3000, 3010));  // some come back
+  h.Process(PlaceRows(9000, 9500));  // and some never left
+  h.Commit();
+  ASSERT_GT(h.store().Count("r"), 0);
+  h.out().set_full_after(1);
+  int calls = 0;
+  for (; h.out().rows.size() < 9500u && calls < 100; ++calls) {
+    ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{kMinute}, h.out()).ok());
+    if (calls % 2 == 1) {
+      h.Crash(/*advance=*/false);
+      ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{kMinute}, h.out()).ok());
+    }
+    h.Commit();
+  }
+  EXPECT_GE(calls, 4);
+  std::vector<std::string> expected;
+  for (int64_t i = 0; i < 9500; ++i) {
+    const int rows = i >= 9000 ? 1 : i >= 3000 && i < 3010 ? 3 : 2;
+    expected.push_back(absl::StrCat(Place(i), "|0|60000000|", rows));
+  }
+  EXPECT_EQ(CellsText(h.out().rows), expected);
+  h.Commit();
+  for (const char* letter : {"k", "v", "c", "r"}) EXPECT_EQ(h.store().Count(letter), 0) << letter;
+  EXPECT_EQ(h.ledger().open, 0);
+  h.CheckLedger();
+}
+
+TEST(ColdGroups, MemoryKeepsToTheBudgetHoweverManyGroupsThereAre) {
+  MemoryBudget budget(2 << 20, 1 << 20);
+  Harness h(SingleNode(Spec(0, 0, 0, true)), {}, &budget);
+  int64_t most = 0;
+  for (int64_t at = 0; at < 60'000; at += 500) {
+    h.Feed(PlaceRows(at, at + 500), 500);
+    h.Commit();
+    most = std::max(most, h.op().MemoryBytes());
+  }
+  EXPECT_LT(most, 3 << 20);
+  h.Crash();
+  EXPECT_LT(h.op().MemoryBytes(), 3 << 20) << "a restart reads what was in memory, not all groups";
+  EXPECT_EQ(h.ledger().open, 60'000);
+  const size_t before = h.out().rows.size();
+  for (int64_t at = 0; at < 60'000; at += 500) {
+    h.Feed(PlaceRows(at, at + 500), 500);
+    h.Commit();
+  }
+  const std::vector<TestRow>& rows = h.out().rows;
+  ASSERT_EQ(rows.size() - before, 2 * 60'000u);
+  for (size_t i = before; i < rows.size(); i += 2) {
+    ASSERT_EQ(CellsText(rows[i]), absl::StrCat(std::get<std::string>(rows[i].cells[0]), "|1"));
+    ASSERT_EQ(rows[i].op, Op::kUpdateBefore);
+    ASSERT_EQ(CellsText(rows[i + 1]), absl::StrCat(std::get<std::string>(rows[i].cells[0]), "|2"));
+  }
+}
+
+TEST(ColdGroups, AClosedWindowThatIsNotEmittedGoesSomeBlocksACommit) {
+  MemoryBudget none(0, 0);
+  WindowSpec spec = Spec(kMinute, kMinute, 0, true);
+  Harness h(SingleNode(spec), {}, &none);
+  for (int64_t at = 0; at < 20'000; at += 2000) {
+    h.Feed(PlaceRows(at, at + 2000), 2000);
+    h.Commit();
+  }
+  EXPECT_EQ(h.ledger().open, 20'000);
+  h.Advance(kMinute);
+  h.Commit();
+  EXPECT_EQ(h.ledger().open, 0);
+  EXPECT_EQ(h.ledger().closed, 20'000);
+  EXPECT_EQ(h.store().Count("c"), 0);
+  EXPECT_GT(h.store().Count("r"), 0) << "the runs go with the next commit";
+  h.Crash();
+  h.Commit();
+  EXPECT_EQ(h.store().Count("r"), 0);
+  h.CheckLedger();
+}
+
+TEST(ColdGroups, TheOneGroupOfNoColumnsLeavesAndComesBack) {
+  MemoryBudget none(0, 0);
+  WindowSpec spec = Spec(kMinute, kMinute, 0);
+  spec.group_by = {};
+  Node node = SingleNode(spec);
+  node.output = Columns("window_start timestamp, window_end timestamp, n int64");
+  Harness h(node, {}, &none);
+  for (int i = 0; i < 4; ++i) {
+    h.Process({Row("p", 1, 1)});
+    for (int commit = 0; commit < 4; ++commit) h.Commit();
+    EXPECT_GT(h.store().Count("r"), 0);
+    h.Crash();
+  }
+  h.Advance(kMinute);
+  EXPECT_EQ(CellsText(h.out().rows), std::vector<std::string>{"0|60000000|4"});
+}
+
+}  // namespace
+}  // namespace tidemark
