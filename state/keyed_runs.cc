@@ -339,7 +339,7 @@ absl::Status KeyedRuns::Read(std::string_view from, Entries* out, std::optional<
   return absl::OkStatus();
 }
 
-absl::Status KeyedRuns::Add(absl::Span<const Entry> entries) {
+void KeyedRuns::Add(absl::Span<const Entry> entries) {
   while (!entries.empty()) {
     size_t at = RangeOf(entries.front().key);
     if (at == kNone) {
@@ -355,23 +355,31 @@ absl::Status KeyedRuns::Add(absl::Span<const Entry> entries) {
     const auto count = static_cast<size_t>(end - entries.begin());
     Write(&ranges_[at], entries.first(count));
     entries.remove_prefix(count);
-    TM_RETURN_IF_ERROR(Settle(at));
+  }
+}
+
+absl::Status KeyedRuns::MergeSome(int64_t bytes) {
+  const int64_t until = written_bytes_ + bytes;
+  for (size_t looked = 0; looked < ranges_.size() && written_bytes_ < until; ++looked, ++next_merged_) {
+    if (next_merged_ >= ranges_.size()) next_merged_ = 0;
+    const size_t from = MergeFrom(ranges_[next_merged_]);
+    if (from != kNone) TM_RETURN_IF_ERROR(Merge(next_merged_, from));
   }
   return absl::OkStatus();
 }
 
-absl::Status KeyedRuns::Settle(size_t range) {
-  const std::vector<Run>& runs = ranges_[range].runs;
-  if (runs.size() > 1 && ranges_[range].bytes() > kRangeBytes) return Merge(range, 0);
+size_t KeyedRuns::MergeFrom(const Range& range) {
+  const std::vector<Run>& runs = range.runs;
+  // Not all ranges at the same size, since they grow at the same pace.
+  const int64_t most = kRangeBytes - static_cast<int64_t>(Hash(range.low) % (kRangeBytes / 4));
+  if (runs.size() > 1 && range.bytes() > most) return 0;
   // Four runs of a size, with nothing larger behind the oldest of them: they and what is smaller become one.
-  for (int tier = 0; tier < 32; ++tier) {
+  for (int tier = 31; tier >= 0; --tier) {
     size_t from = runs.size(), of_tier = 0;
     for (; from > 0 && Tier(runs[from - 1].bytes) <= tier; --from) of_tier += Tier(runs[from - 1].bytes) == tier;
-    if (of_tier < kFanIn) continue;
-    TM_RETURN_IF_ERROR(Merge(range, from));
-    return range < ranges_.size() ? Settle(range) : absl::OkStatus();
+    if (of_tier >= kFanIn) return from;
   }
-  return absl::OkStatus();
+  return kNone;
 }
 
 // Makes one run of those from number `from` on; cuts the range where all of them are too large together.

@@ -14,8 +14,8 @@
 // could have hidden. A merge, a cut and a drop each are part of one commit; nothing is under way between commits, and
 // an object made anew from the store is as this one.
 //
-// Where four runs of a size have gathered in a range they become one. Looking a key up costs one read of a block for
-// each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
+// Where four runs of a size have gathered in a range they become one, or are waiting for that. Looking a key up costs
+// one read of a block for each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
 //
 // State key: the prefix, 'f', run (4 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
 //            key of the run's range and the first keys of its blocks, each with its length, then the filter.
@@ -77,7 +77,10 @@ class KeyedRuns {
   absl::Status Find(absl::Span<Question> questions);
 
   // Adds entries, newer than those there are, in the ascending order of their keys, each key once.
-  absl::Status Add(absl::Span<const Entry> entries);
+  void Add(absl::Span<const Entry> entries);
+  // Merges what has gathered, until about so many bytes are written, and the rest of the last merge: to be called with
+  // every Add, with a few times its bytes, which is what merging costs on average.
+  absl::Status MergeSome(int64_t bytes);
 
   // Appends the records that count, with key >= `from`, up to the end of a range, in order; and says from which key to
   // go on, or that nothing follows. What is appended may be nothing.
@@ -130,8 +133,8 @@ class KeyedRuns {
   // The runs from number `from` on, newest first; of equal keys the newest entry.
   absl::Status ReadRuns(const Range& range, size_t from, Entries* out);
 
-  // Merges what is to be merged in the range.
-  absl::Status Settle(size_t range);
+  // The first of the newest runs that are to become one; kNone where none are.
+  static size_t MergeFrom(const Range& range);
   absl::Status Merge(size_t range, size_t from);
   void Write(Range* range, absl::Span<const Entry> entries);
   void WriteBlock(Run* run, std::string_view first, std::string_view entries);
@@ -150,6 +153,7 @@ class KeyedRuns {
   std::vector<Range> ranges_;    // by their first keys
   std::vector<uint64_t> heads_;  // the first bytes of these
   uint32_t next_number_ = 0;
+  size_t next_merged_ = 0;  // the range that is looked at next
   int64_t bytes_ = 0, written_bytes_ = 0, reads_ = 0;
   std::string joined_;  // scratch: a block of several parts
 };

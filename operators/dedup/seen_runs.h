@@ -27,8 +27,8 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "state/key_filter.h"
 #include "operators/dedup/seen_key.h"
+#include "state/key_filter.h"
 #include "state/store.h"
 
 namespace tidemark {

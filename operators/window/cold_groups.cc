@@ -16,6 +16,8 @@ constexpr size_t kStartBytes = 8;
 constexpr size_t kEvictAtOnce = 4096;               // groups
 constexpr int64_t kEvictBytes = int64_t{1} << 20;   // what a commit may write of runs, and the rest of the last merge
 constexpr size_t kLargestKey = kMaxValueBytes / 2;  // of a group that may leave: its window's record may hold the key
+constexpr size_t kFewSlots = 64;                    // not worth giving back
+constexpr int64_t kMergeShare = 5;                  // bytes merged for a byte that is added: more than it takes
 constexpr int64_t kDropBlocks = 4096;               // a commit, of dropped windows
 
 absl::Status Damaged() { return absl::DataLossError("a window's record in the state can't be read"); }
@@ -157,6 +159,7 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
   size_t evicted = 0;
   for (int64_t written = 0; evicted < wanted && (evicted < 2 * made || written < kEvictBytes);) {
     if (idle_.empty()) FindIdle(idle, std::max(wanted - evicted, slots / 4));
+    if (idle_.empty()) FindIdle(idle, std::max(wanted - evicted, slots / 4));  // what had changed lately
     if (idle_.empty()) break;
     std::vector<uint32_t> some;
     for (; !idle_.empty() && some.size() < std::min(kEvictAtOnce, wanted - evicted); idle_.pop_back()) {
@@ -170,12 +173,26 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
       Window& window = groups_->window(some[at]);
       size_t end = at + 1;
       while (end < some.size() && &groups_->window(some[end]) == &window) ++end;
-      TM_RETURN_IF_ERROR(EvictSome(absl::MakeSpan(some).subspan(at, end - at), touched));
-      written += window.cold->runs->TakeWrittenBytes();
+      EvictSome(absl::MakeSpan(some).subspan(at, end - at), touched);
+      const int64_t added = window.cold->runs->TakeWrittenBytes();
+      TM_RETURN_IF_ERROR(window.cold->runs->MergeSome(kMergeShare * added));
+      written += added + window.cold->runs->TakeWrittenBytes();
       at = end;
     }
   }
   return absl::OkStatus();
+}
+
+bool ColdGroups::WantsCompaction(int64_t more_bytes) {
+  const size_t slots = groups_->slots(), free = groups_->free_slots();
+  if (free < kFewSlots || free < slots / 4) return false;
+  memory_.Update(groups_->MemoryBytes() + more_bytes);
+  if (memory_.Excess(0) == 0) return false;
+  const auto closed = [](const auto& window) { return window.second.closed; };
+  if (std::any_of(groups_->windows().begin(), groups_->windows().end(), closed)) return false;
+  idle_.clear();
+  hand_ = 0;
+  return true;
 }
 
 // Looks at every slot once at most.
@@ -189,7 +206,7 @@ void ColdGroups::FindIdle(IsIdle idle, size_t most) {
 }
 
 // Of one window, in the order of keys.
-absl::Status ColdGroups::EvictSome(absl::Span<const uint32_t> slots, std::vector<int64_t>* touched) {
+void ColdGroups::EvictSome(absl::Span<const uint32_t> slots, std::vector<int64_t>* touched) {
   Window& window = groups_->window(slots.front());
   GroupSet::Cold& cold = window.cold ? *window.cold : *MakeCold(&window);
   KeyedRuns::Entries entries;
@@ -199,7 +216,7 @@ absl::Status ColdGroups::EvictSome(absl::Span<const uint32_t> slots, std::vector
     groups_->SaveValues(slot, &values);
     entries.list.push_back({groups_->key(slot), {entries.bytes.Add(values), values.size()}});
   }
-  TM_RETURN_IF_ERROR(cold.runs->Add(entries.list));
+  cold.runs->Add(entries.list);
   for (const uint32_t slot : slots) {
     ++cold.groups;
     cold.rows += groups_->rows(slot);
@@ -209,7 +226,6 @@ absl::Status ColdGroups::EvictSome(absl::Span<const uint32_t> slots, std::vector
   groups_->CompactKeys(&window);
   cold.changed = true;
   if (!std::exchange(window.touched, true)) touched->push_back(window.start_us);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<const KeyedRuns::Entry*> ColdGroups::Next(Window* window) {

@@ -54,6 +54,9 @@ class ColdGroups {
   // and more as long as that writes little. Appends the starts of windows that were untouched. Once a commit, before
   // WindowState::Save. `more_bytes`: what the owner holds beside the groups.
   absl::Status Evict(IsIdle idle, int64_t more_bytes, std::vector<int64_t>* touched);
+  // Whether groups have left so much room that it is to be given back, by GroupSet::Compact: what is needed elsewhere.
+  // After WindowState::Save.
+  bool WantsCompaction(int64_t more_bytes);
   // The window's record, where it has changed.
   void Save(Window* window);
 
@@ -79,7 +82,7 @@ class ColdGroups {
   absl::Status WarmMissing(WindowPairs* pairs);
   absl::Status WarmWindow(Window* window, absl::Span<const uint32_t> missing, WindowPairs* pairs);
   void FindIdle(IsIdle idle, size_t most);
-  absl::Status EvictSome(absl::Span<const uint32_t> slots, std::vector<int64_t>* touched);
+  void EvictSome(absl::Span<const uint32_t> slots, std::vector<int64_t>* touched);
   // Whether the groups' order is that of their windows, then of their keys.
   bool Before(uint32_t a, uint32_t b) const;
 

@@ -25,7 +25,8 @@ uint64_t HashGroup(std::string_view key) { return XXH3_64bits(key.data(), key.si
 
 }  // namespace
 
-GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys) : codec_(std::move(keys)) {
+GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys)
+    : aggregates_(aggregates), codec_(std::move(keys)) {
   for (const Aggregate& aggregate : aggregates) accumulators_.push_back(MakeAccumulator(aggregate));
 }
 
@@ -180,6 +181,38 @@ void GroupSet::CompactKeys(Window* window) {
   }
   window->keys = std::move(keys);
   window->dead_key_bytes = 0;
+}
+
+absl::StatusOr<std::vector<uint32_t>> GroupSet::Compact(size_t spare) {
+  std::vector<uint32_t> old;
+  for (uint32_t slot = 0; slot < groups_.size(); ++slot) {
+    if (IsFound(slot)) old.push_back(slot);
+  }
+  const size_t capacity = old.size() + spare;
+  std::string bytes;
+  for (size_t a = 0; a < accumulators_.size(); ++a) {
+    std::unique_ptr<Accumulator> fresh = MakeAccumulator(aggregates_[a]);
+    fresh->Resize(capacity);
+    for (uint32_t slot = 0; slot < old.size(); ++slot) {
+      bytes.clear();
+      accumulators_[a]->Save(old[slot], &bytes);
+      std::string_view from = bytes;
+      if (!fresh->Load(slot, &from)) return Damaged();
+    }
+    accumulators_[a] = std::move(fresh);
+  }
+  SlotArray<Group> groups;
+  for (const uint32_t slot : old) groups[groups.Grow()] = groups_[slot];
+  groups_ = std::move(groups);
+  capacity_ = capacity;
+  free_ = std::vector<uint32_t>();
+  for (auto& [start, window] : windows_) window.index.Clear();
+  for (uint32_t slot = 0; slot < groups_.size(); ++slot) {
+    Window& window = *groups_[slot].window;
+    window.slots[groups_[slot].number] = slot;
+    window.index.Insert(groups_[slot].hash, slot);
+  }
+  return old;
 }
 
 void GroupSet::SortByKey(std::vector<uint32_t>* slots) const {

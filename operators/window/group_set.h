@@ -123,6 +123,9 @@ class GroupSet {
   }
   // Gives back what keys take that are gone, once it is half of their memory.
   void CompactKeys(Window* window);
+  // Gives back the memory of free slots, but for so many. Groups get other slots: returns the old ones in the order of
+  // the new. No window may be closed, and no slot be noted anywhere but in Window::slots.
+  absl::StatusOr<std::vector<uint32_t>> Compact(size_t spare);
   // Forgets all groups and windows, but keeps the room for as many slots.
   void Clear();
 
@@ -162,6 +165,7 @@ class GroupSet {
   bool LoadAccumulators(uint32_t slot, std::string_view bytes);
   uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
 
+  const std::vector<Aggregate> aggregates_;
   RowCodec codec_;
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
   std::map<int64_t, Window> windows_;

@@ -64,6 +64,7 @@ class WindowResults final : public Operator {
   absl::Status CloseWindow(Window* window, Emitter& emitter);
   absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
   absl::Status EmitUpdates(Window* window, Emitter& emitter);
+  absl::Status GiveBack();
   absl::Status EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter);
   absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
                             const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
@@ -282,6 +283,7 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
     cold_->Save(&window);
   }
   cold_->DropSome();
+  TM_RETURN_IF_ERROR(GiveBack());
   auto& windows = groups_.windows();
   while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
     Window& window = windows.begin()->second;
@@ -296,6 +298,17 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
     }
     DropWindow(&window);
   }
+  return absl::OkStatus();
+}
+
+// Memory that the groups have left, where it is needed elsewhere. Nothing is noted of any slot but its age.
+absl::Status WindowResults::GiveBack() {
+  if (!cold_->WantsCompaction(BeforeBytes())) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const std::vector<uint32_t> old, groups_.Compact(groups_.slots() / 8));
+  std::vector<uint32_t> before;
+  before.reserve(old.size());
+  for (const uint32_t slot : old) before.push_back(slot < before_.size() ? before_[slot] : kIdle);
+  before_ = std::move(before);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #include "operators/window/cold_groups.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,33 @@ TEST(ColdGroups, MemoryKeepsToTheBudgetHoweverManyGroupsThereAre) {
     ASSERT_EQ(rows[i].op, Op::kUpdateBefore);
     ASSERT_EQ(CellsText(rows[i + 1]), absl::StrCat(std::get<std::string>(rows[i].cells[0]), "|2"));
   }
+}
+
+TEST(ColdGroups, WhatAnotherTaskNeedsIsGivenBack) {
+  MemoryBudget budget(4 << 20, 1 << 19);
+  Harness h(SingleNode(Spec(0, 0, 0, true)), {}, &budget);
+  for (int64_t at = 0; at < 20'000; at += 500) {
+    h.Feed(PlaceRows(at, at + 500), 500);
+    h.Commit();
+  }
+  EXPECT_EQ(h.store().Count("r"), 0) << "there is room for all";
+  const int64_t before = h.op().MemoryBytes();
+  EXPECT_GT(before, 2 << 20);
+  MemoryBudget::Share others[] = {MemoryBudget::Share(&budget), MemoryBudget::Share(&budget),
+                                  MemoryBudget::Share(&budget)};
+  for (MemoryBudget::Share& other : others) other.Update(1 << 20);
+  for (int64_t i = 0; i < 40; ++i) {
+    h.Feed(PlaceRows(i, i + 1), 1);
+    h.Commit();
+  }
+  EXPECT_LT(h.op().MemoryBytes(), before * 3 / 4);
+  EXPECT_LE(budget.used(), 9 << 19);
+  h.Feed(PlaceRows(0, 20'000), 500);
+  h.Commit();
+  std::map<std::string, std::string> stands = Fold(h.out().rows, {0});
+  EXPECT_EQ(stands.size(), 20'000u);
+  EXPECT_EQ(stands[Place(12'345)], Place(12'345) + "|2");
+  EXPECT_EQ(stands[Place(39)], Place(39) + "|3");
 }
 
 TEST(ColdGroups, AClosedWindowThatIsNotEmittedGoesSomeBlocksACommit) {

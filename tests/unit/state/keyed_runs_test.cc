@@ -21,7 +21,8 @@ using Changes = std::map<std::string, std::optional<std::string>>;  // nothing: 
 void Add(KeyedRuns* runs, const Changes& changes) {
   std::vector<KeyedRuns::Entry> entries;
   for (const auto& [key, value] : changes) entries.push_back({key, value ? std::string_view(*value) : "", !value});
-  const absl::Status status = runs->Add(entries);
+  runs->Add(entries);
+  const absl::Status status = runs->MergeSome(5 * runs->TakeWrittenBytes() + (1 << 20));
   ASSERT_TRUE(status.ok()) << status;
 }
 
@@ -157,9 +158,13 @@ TEST(KeyedRuns, NoAddWritesMoreThanARangeHoweverManyRecordsThereAre) {
     for (const auto& [key, value] : changes) {
       piece[key] = value;
       if (piece.size() < 300) continue;
-      Add(runs.get(), piece);
+      std::vector<KeyedRuns::Entry> entries;
+      for (const auto& [k, v] : piece) entries.push_back({k, *v});
+      runs->Add(entries);
+      const int64_t added = runs->TakeWrittenBytes();
+      ASSERT_TRUE(runs->MergeSome(4 * added).ok());
       piece.clear();
-      const int64_t written = runs->TakeWrittenBytes();
+      const int64_t written = added + runs->TakeWrittenBytes();
       most = std::max(most, written);
       all += written;
     }
