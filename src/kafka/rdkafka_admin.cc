@@ -68,6 +68,12 @@ absl::StatusOr<Described> DescribeOne(rd_kafka_t* rk, const std::string& topic) 
   return described;
 }
 
+// Whoever was asked isn't the leader any more, or not by the epoch that was named.
+bool IsOfAnotherLeader(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RdAdmin>> RdAdmin::New(const KafkaSettings& settings, KafkaLog log) {
@@ -235,12 +241,6 @@ absl::StatusOr<Offset> RdAdmin::LogStart(const TopicPartition& partition) {
 absl::StatusOr<Offset> RdAdmin::LogEnd(const TopicPartition& partition, Isolation isolation) {
   TM_ASSIGN_OR_RETURN(const auto range, Range(partition, isolation));
   return range.second;
-}
-
-// Whoever was asked isn't the leader any more, or not by the epoch that was named.
-static bool IsOfAnotherLeader(rd_kafka_resp_err_t code) {
-  return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
-         code == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH;
 }
 
 absl::StatusOr<std::map<TopicPartition, Offset>> RdAdmin::ListOffsets(const std::vector<TopicPartition>& partitions,

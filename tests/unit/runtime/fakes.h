@@ -126,6 +126,58 @@ class ForwardingProducer final : public Producer {
   Producer* const to_;
 };
 
+// A Kafka of which nothing is asked: what a test's own fakes don't override fails, so an unexpected call shows.
+inline absl::Status NotAskedFor() { return absl::UnimplementedError("not asked for"); }
+
+class SilentAdmin : public Admin {
+ public:
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
+    return NotAskedFor();
+  }
+  absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return NotAskedFor(); }
+  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return NotAskedFor(); }
+  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return NotAskedFor(); }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
+    return NotAskedFor();
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
+    return NotAskedFor();
+  }
+  absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return NotAskedFor(); }
+  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return NotAskedFor(); }
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
+                                                                         const std::vector<TopicPartition>&) override {
+    return NotAskedFor();
+  }
+  absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return NotAskedFor(); }
+};
+
+class SilentConsumer : public Consumer {
+ public:
+  absl::Status Subscribe(const std::vector<std::string>&) override { return NotAskedFor(); }
+  absl::StatusOr<PollResult> Poll(int64_t, size_t) override { return NotAskedFor(); }
+  void Wake() override {}
+  absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>&) override { return NotAskedFor(); }
+  absl::Status AssignPaused(const std::vector<TopicPartition>&) override { return NotAskedFor(); }
+  absl::Status Unassign() override { return NotAskedFor(); }
+  absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>&) override { return NotAskedFor(); }
+  absl::Status Pause(const std::vector<TopicPartition>&) override { return NotAskedFor(); }
+  absl::Status Resume(const std::vector<TopicPartition>&) override { return NotAskedFor(); }
+  std::shared_ptr<const GroupMetadata> Group() override { return nullptr; }
+  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(const std::vector<TopicPartition>&) override {
+    return NotAskedFor();
+  }
+  Offset KnownEnd(const TopicPartition&) const override { return -1; }
+  absl::Status CommitOffsets(const std::vector<OffsetToCommit>&) override { return NotAskedFor(); }
+  absl::Status Close(bool) override { return absl::OkStatus(); }
+};
+
+class SilentKafka : public KafkaClient {
+ public:
+  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override { return NotAskedFor(); }
+  absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override { return NotAskedFor(); }
+};
+
 class FakeFetch final : public Fetch {
  public:
   FakeFetch(TopicPartition source, Offset first, const std::vector<std::string>& values)

@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 using Members = std::vector<GroupMembers::Member>;
 
-class GroupsAdmin final : public Admin {
+class GroupsAdmin final : public SilentAdmin {
  public:
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& asked) override {
     ++asked_times;
@@ -24,39 +24,15 @@ class GroupsAdmin final : public Admin {
     }
     return found;
   }
-  absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return Unused(); }
-  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Unused(); }
-  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
-    return Unused();
-  }
-  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
-    return Unused();
-  }
-  absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
-  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
-                                                                         const std::vector<TopicPartition>&) override {
-    return Unused();
-  }
   absl::StatusOr<GroupMembers> GroupAssignments(const std::string& group) override { return groups[group]; }
 
   std::map<std::string, int32_t> topics;
   std::map<std::string, absl::StatusOr<GroupMembers>> groups;
   int asked_times = 0;
-
- private:
-  static absl::Status Unused() { return absl::UnimplementedError("not asked for"); }
 };
 
-class GroupsKafka final : public KafkaClient {
+class GroupsKafka final : public SilentKafka {
  public:
-  absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override {
-    return absl::UnimplementedError("no consumer");
-  }
-  absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override {
-    return absl::UnimplementedError("no producer");
-  }
   Admin& admin() override { return groups; }
   GroupsAdmin groups;
 };

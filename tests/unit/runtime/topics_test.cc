@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/runtime/fakes.h"
+
 namespace tidemark {
 namespace {
 
@@ -11,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class FakeAdmin final : public Admin {
+class FakeAdmin final : public SilentAdmin {
  public:
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& asked) override {
     std::map<std::string, TopicInfo> found;
@@ -27,28 +29,10 @@ class FakeAdmin final : public Admin {
     }
     return absl::OkStatus();
   }
-  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Unused(); }
-  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>&) override {
-    return Unused();
-  }
-  absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>&, Isolation) override {
-    return Unused();
-  }
-  absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
-  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
-                                                                         const std::vector<TopicPartition>&) override {
-    return Unused();
-  }
-  absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return Unused(); }
 
   std::map<std::string, int32_t> topics;  // that exist
   std::map<std::string, int32_t> created;
   std::map<std::string, std::map<std::string, std::string>> configs;
-
- private:
-  static absl::Status Unused() { return absl::UnimplementedError("not asked for"); }
 };
 
 // detections -> stage "detections" -> repartition -> stage "counts" -> Kafka sink "out", PostgreSQL sink "pg".
