@@ -7,11 +7,11 @@
 #include <arrow/record_batch.h>
 #include <benchmark/benchmark.h>
 
-#include "src/codec/json_decoder.h"
-#include "src/codec/json_encoder.h"
 #include "src/codec/key_encoder.h"
 #include "src/codec/packed_rows.h"
+#include "src/codec/row_encoder.h"
 #include "src/codec/rows_reader.h"
+#include "src/codec/source_decoder.h"
 
 namespace tidemark {
 namespace {
@@ -68,9 +68,8 @@ constexpr int kRows = 4096;
 
 Batch DecodedRows() {
   SourceTime time;
-  std::vector<DecodeError> errors;
   const Detections fetch(kRows);
-  return MakeSourceDecoder(DetectionsPlan())->Decode(fetch, 1, &time, &errors).value();
+  return SourceDecoder::Make(DetectionsPlan()).value()->Decode(fetch, 0, 1, &time).value().rows;
 }
 
 Schema VisibleSchema() {
@@ -87,12 +86,11 @@ void CountRecords(benchmark::State& state, int64_t rows) {
 
 void BM_Decode(benchmark::State& state) {
   const Detections fetch(static_cast<int>(state.range(0)));
-  const auto decoder = MakeSourceDecoder(DetectionsPlan());
+  const auto decoder = SourceDecoder::Make(DetectionsPlan()).value();
   SourceTime time;
   for (auto _ : state) {
-    std::vector<DecodeError> errors;
-    auto batch = decoder->Decode(fetch, 1, &time, &errors);
-    if (!batch.ok() || !errors.empty()) state.SkipWithError("decode failed");
+    auto batch = decoder->Decode(fetch, 0, 1, &time);
+    if (!batch.ok() || !batch->errors.empty()) state.SkipWithError("decode failed");
     benchmark::DoNotOptimize(batch);
   }
   CountRecords(state, state.range(0));
@@ -101,7 +99,7 @@ BENCHMARK(BM_Decode)->Arg(1)->Arg(100)->Arg(kRows)->Arg(16 * kRows);
 
 void BM_Encode(benchmark::State& state) {
   const Batch rows = DecodedRows();
-  const auto encoder = MakeRowEncoder({VisibleSchema(), {2}, KeyFormat::kText, false});
+  const auto encoder = RowEncoder::Make({.schema = VisibleSchema(), .key = {2}}).value();
   EncodedRecords out;
   for (auto _ : state) {
     if (!encoder->Encode(*rows, 8, 0, &out).ok()) state.SkipWithError("encode failed");

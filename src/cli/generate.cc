@@ -12,7 +12,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/status.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/murmur2.h"
 #include "src/kafka/bulk_producer.h"
 #include "src/kafka/client.h"
 

@@ -66,6 +66,14 @@ void ColumnBuilder::Start(int64_t rows) {
   if (nullable_) valid_.resize(static_cast<size_t>(rows));
 }
 
+void ColumnBuilder::Grow(int64_t rows) {
+  const std::shared_ptr<arrow::Buffer> before = std::move(fixed_);
+  fixed_ = Allocate(width_ > 0 ? rows * width_ : (rows + 1) * 4);
+  values_ = fixed_->mutable_data();
+  if (before->size() > 0) std::memcpy(values_, before->data(), static_cast<size_t>(before->size()));
+  if (nullable_) valid_.resize(static_cast<size_t>(rows));
+}
+
 Fit ColumnBuilder::SetAny(int64_t row, const ScalarText& value) {
   switch (value.kind) {
     case ScalarText::Kind::kNumber:

@@ -19,8 +19,11 @@ class ColumnBuilder {
  public:
   ColumnBuilder(const Type& type, bool nullable);
 
-  // Makes room for `rows` rows, dropping what was there. Rows are then set in ascending order, repeats allowed.
+  // Makes room for `rows` rows, dropping what was there. Rows are then set in ascending order; going back to a row
+  // drops it and those behind it.
   void Start(int64_t rows);
+  // Makes room for more, keeping what is there.
+  void Grow(int64_t rows);
 
   // The value in its JSON form: bytes are base64, timestamps in the declared form.
   Fit Set(int64_t row, const ScalarText& value) {

@@ -23,6 +23,10 @@ void ColumnSet::Start(int64_t rows) {
   for (ColumnBuilder& builder : builders_) builder.Start(rows);
 }
 
+void ColumnSet::Grow(int64_t rows) {
+  for (ColumnBuilder& builder : builders_) builder.Grow(rows);
+}
+
 std::optional<std::string> ColumnSet::EndRow() {
   for (size_t c = 0; c < columns_.size(); ++c) {
     if (seen_[c] == stamp_) [[likely]]

@@ -23,6 +23,8 @@ class ColumnSet {
 
   // Makes room for `rows` rows, dropping what was there.
   void Start(int64_t rows);
+  // Makes room for more, keeping what is there.
+  void Grow(int64_t rows);
   // A row begins; row numbers ascend, a number given again drops the row that had it.
   void BeginRow(int64_t row) {
     row_ = row;

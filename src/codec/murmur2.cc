@@ -1,7 +1,6 @@
-// The hash by which Kafka's Java client spreads keys over partitions (32-bit MurmurHash2 with the client's seed).
-#include <cstring>
+#include "src/codec/murmur2.h"
 
-#include "src/codec/json_encoder.h"
+#include <cstring>
 
 namespace tidemark {
 

@@ -15,8 +15,7 @@
 
 #include "src/base/status.h"
 #include "src/base/suggest.h"
-#include "src/codec/json_decoder.h"
-#include "src/codec/json_reader.h"
+#include "src/codec/json/object_reader.h"
 
 namespace tidemark {
 namespace {
@@ -122,7 +121,7 @@ absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const s
 
 absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
   TM_ASSIGN_OR_RETURN(const std::string content, ReadWholeFile(plan.file));
-  std::vector<JsonReader::Target> targets;
+  std::vector<ReadTarget> targets;
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     const SourceColumn& column = plan.columns[c];
     if (column.from != SourceColumn::From::kValue) {
@@ -131,7 +130,7 @@ absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
     }
     targets.push_back({column.path.empty() ? std::vector<std::string>{column.column.name} : column.path, c});
   }
-  JsonReader reader(targets);
+  JsonObjectReader reader(targets);
   ColumnSet columns(plan.columns);
   columns.Start(std::count(content.begin(), content.end(), '\n') + 1);
   int64_t rows = 0, line = 0;

@@ -1,4 +1,4 @@
-// The readers under ReadTableFile, one a format. Any thread.
+// Table files: all rows at once. Any thread.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,12 @@
 #include "src/plan/plan.h"
 
 namespace tidemark {
+
+// All rows of a table file (Parquet, CSV with a header line, JSON Lines), as TablePlan::schema. InvalidArgument with
+// file, line or row, and column for what doesn't fit.
+absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan);
+
+// ---- The readers under it, one a format.
 
 absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan);
 absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan);

@@ -7,7 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 
 namespace tidemark {
 namespace {

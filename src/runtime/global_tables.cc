@@ -1,20 +1,25 @@
 #include "src/runtime/global_tables.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 #include <arrow/record_batch.h>
 #include <glog/logging.h>
 
 #include "src/base/action.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
-#include "src/codec/json_decoder.h"
+#include "src/codec/table_decoder.h"
+#include "src/codec/table_file.h"
 
 namespace tidemark {
 
 // Making a version takes this share of the time at most.
 constexpr int64_t kPublishShare = 10;
+// A record that has to wait for something is tried again this often.
+constexpr int64_t kRetryUs = 20 * kMillisecond;
 
 // A table that lives in a topic, with all rows read so far.
 struct GlobalTables::TopicTable {
@@ -24,9 +29,12 @@ struct GlobalTables::TopicTable {
   bool changed = false;
   int64_t publish_at_us = 0;  // monotonic; the next version is made then at the earliest
   int64_t bad = 0;
+  std::unique_ptr<TableDecoder> decoder;
+  std::string waits_for;
 };
 
-GlobalTables::GlobalTables(const Plan& plan, KafkaClient* kafka) : plan_(plan), kafka_(kafka) {}
+GlobalTables::GlobalTables(const Plan& plan, KafkaClient* kafka, const Formats& formats)
+    : plan_(plan), kafka_(kafka), formats_(formats) {}
 GlobalTables::~GlobalTables() = default;
 
 absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions,
@@ -55,6 +63,7 @@ absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions
 absl::Status GlobalTables::Begin(const TablePlan& plan, int32_t partitions) {
   topic_tables_.push_back(std::make_unique<TopicTable>());
   topic_tables_.back()->plan = &plan;
+  TM_ASSIGN_OR_RETURN(topic_tables_.back()->decoder, TableDecoder::Make(plan, formats_));
   std::vector<TopicPartition> all;
   for (int32_t p = 0; p < partitions; ++p) all.push_back({plan.topic, p});
   TM_ASSIGN_OR_RETURN(const auto ends, kafka_->admin().LogEnds(all, Isolation::kReadCommitted));
@@ -73,6 +82,11 @@ absl::Status GlobalTables::Begin(const TablePlan& plan, int32_t partitions) {
 absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
   while (!target_.empty()) {
     if (stopped()) return absl::CancelledError("told to stop while loading tables");
+    if (!kept_.empty()) {
+      TM_ASSIGN_OR_RETURN(const bool all, TakeKept());
+      if (!all) absl::SleepFor(absl::Microseconds(kRetryUs));
+      continue;
+    }
     absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 10, 50'000);
     // A log that was trimmed meanwhile has another beginning.
     if (absl::IsOutOfRange(polled.status())) return absl::UnavailableError(polled.status().message());
@@ -83,37 +97,56 @@ absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
 }
 
 absl::Status GlobalTables::Take(PollResult polled) {
-  const auto reached = [&](const TopicPartition& partition, Offset position) {
-    const auto it = target_.find(partition);
-    if (it != target_.end() && position >= it->second) target_.erase(it);
-  };
-  for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
-    if (fetch->records().empty()) continue;
-    for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
-      if (table->plan->topic != fetch->source().topic) continue;
-      TM_RETURN_IF_ERROR(Annotate(TakeRows(*table, *fetch), "table " + table->plan->name));
-    }
-    reached(fetch->source(), fetch->records().back().offset + 1);
+  for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
+    if (!fetch->records().empty()) kept_.push_back({std::move(fetch)});
   }
-  for (const auto& [partition, end] : polled.ends) reached(partition, end);
-  return absl::OkStatus();
+  kept_ends_ = std::move(polled.ends);
+  return TakeKept().status();
 }
 
-absl::Status GlobalTables::TakeRows(TopicTable& table, const Fetch& fetch) {
-  std::vector<uint8_t> deleted;
-  std::vector<DecodeError> errors;
-  TM_ASSIGN_OR_RETURN(Batch rows, DecodeTableRecords(*table.plan, fetch, &deleted, &errors));
-  for (const DecodeError& error : errors) {
+// False: a record has to wait, with all behind it.
+absl::StatusOr<bool> GlobalTables::TakeKept() {
+  for (; !kept_.empty(); kept_.pop_front()) {
+    Kept& kept = kept_.front();
+    const Fetch& fetch = *kept.fetch;
+    for (; kept.table < topic_tables_.size(); ++kept.table, kept.next = 0) {
+      TopicTable& table = *topic_tables_[kept.table];
+      if (table.plan->topic != fetch.source().topic) continue;
+      absl::StatusOr<size_t> next = TakeRows(table, fetch, kept.next);
+      TM_RETURN_IF_ERROR(Annotate(next.status(), "table " + table.plan->name));
+      kept.next = *next;
+      if (kept.next < fetch.records().size()) return false;
+    }
+    Reached(fetch.source(), fetch.records().back().offset + 1);
+  }
+  for (const auto& [partition, end] : kept_ends_) Reached(partition, end);
+  kept_ends_.clear();
+  return true;
+}
+
+void GlobalTables::Reached(const TopicPartition& partition, Offset position) {
+  const auto it = target_.find(partition);
+  if (it != target_.end() && position >= it->second) target_.erase(it);
+}
+
+absl::StatusOr<size_t> GlobalTables::TakeRows(TopicTable& table, const Fetch& fetch, size_t first) {
+  TM_ASSIGN_OR_RETURN(DecodedTableRows decoded, table.decoder->Decode(fetch, first));
+  for (const DecodeError& error : decoded.errors) {
     if (table.bad++ < 10) {
       LOG(WARNING) << "table " << table.plan->name << ": record " << ToString(fetch.source()) << "@"
                    << fetch.records()[error.record].offset << " is skipped: " << error.reason;
     }
   }
-  if (rows->num_rows() == 0) return absl::OkStatus();
-  table.deleted.insert(table.deleted.end(), deleted.begin(), deleted.end());
-  table.rows.push_back(std::move(rows));
+  if (decoded.waits_for != table.waits_for) {
+    table.waits_for = decoded.waits_for;
+    const absl::MutexLock lock(&mutex_);
+    waits_for_[table.plan->name] = decoded.waits_for;
+  }
+  if (decoded.rows->num_rows() == 0) return decoded.next;
+  table.deleted.insert(table.deleted.end(), decoded.deleted.begin(), decoded.deleted.end());
+  table.rows.push_back(std::move(decoded.rows));
   table.changed = true;
-  return absl::OkStatus();
+  return decoded.next;
 }
 
 absl::Status GlobalTables::Publish(TopicTable& table) {
@@ -140,6 +173,11 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
 }
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
+  TM_ASSIGN_OR_RETURN(const bool all, TakeKept());
+  if (!all) {
+    absl::SleepFor(absl::Microseconds(std::min(kRetryUs, max_wait_us)));
+    return absl::OkStatus();
+  }
   absl::StatusOr<PollResult> polled = reader_->Poll(max_wait_us, 50'000);
   if (ActionFor(polled.status()) == Action::kRetry) {
     LOG_EVERY_N(WARNING, 100) << "following tables, which stand as they are: " << polled.status().message();
@@ -173,7 +211,9 @@ std::vector<GlobalTables::Status> GlobalTables::Describe() const {
   std::vector<Status> all;
   for (const auto& [name, snapshot] : current_) {
     const auto bad = bad_records_.find(name);
-    all.push_back({name, snapshot->size(), bad == bad_records_.end() ? 0 : bad->second});
+    const auto waits = waits_for_.find(name);
+    all.push_back({name, snapshot->size(), bad == bad_records_.end() ? 0 : bad->second,
+                   waits == waits_for_.end() ? "" : waits->second});
   }
   return all;
 }

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/base/thread_annotations.h>
@@ -16,6 +18,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "operators/join/table_snapshot.h"
+#include "src/codec/formats.h"
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
 
@@ -23,7 +26,7 @@ namespace tidemark {
 
 class GlobalTables {
  public:
-  GlobalTables(const Plan& plan, KafkaClient* kafka);
+  GlobalTables(const Plan& plan, KafkaClient* kafka, const Formats& formats = OwnFormats());
   ~GlobalTables();
 
   // Reads every table to the end it has now. InvalidArgument: a file or a record that doesn't fit its columns.
@@ -43,6 +46,7 @@ class GlobalTables {
     std::string name;
     int64_t rows = 0;
     int64_t bad_records = 0;
+    std::string waits_for;  // its next record can't be read before that is here; "": nothing
   };
   std::vector<Status> Describe() const;
 
@@ -52,20 +56,32 @@ class GlobalTables {
   absl::Status Begin(const TablePlan& plan, int32_t partitions);
   absl::Status ReadToEnd(const std::function<bool()>& stopped);
   absl::Status Take(PollResult polled);
-  absl::Status TakeRows(TopicTable& table, const Fetch& fetch);
+  absl::StatusOr<bool> TakeKept();
+  absl::StatusOr<size_t> TakeRows(TopicTable& table, const Fetch& fetch, size_t first);
+  void Reached(const TopicPartition& partition, Offset position);
   absl::Status Publish(TopicTable& table);
   void Set(const std::string& name, std::shared_ptr<const TableSnapshot> snapshot);
 
   const Plan& plan_;
   KafkaClient* const kafka_;
+  const Formats& formats_;
   // Touched by the loading, then the following thread.
   std::vector<std::unique_ptr<TopicTable>> topic_tables_;
   std::unique_ptr<Consumer> reader_;                  // of all their topics
   std::map<TopicPartition, Offset> starts_, target_;  // where reading begins; what is still to be read at start
+  // Polled, not taken: a record of the first of them has to wait for something. Nothing is polled meanwhile, so all
+  // tables stand as they are.
+  struct Kept {
+    std::unique_ptr<Fetch> fetch;
+    size_t table = 0, next = 0;  // the table, of those that are made of this topic, that waits, and its record
+  };
+  std::deque<Kept> kept_;
+  std::vector<std::pair<TopicPartition, Offset>> kept_ends_;  // reached behind them
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const TableSnapshot>, std::less<>> current_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int64_t> bad_records_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> waits_for_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidemark

@@ -8,7 +8,7 @@
 
 #include "proto/packed.pb.h"
 #include "src/base/time.h"
-#include "src/codec/json_decoder.h"
+#include "src/codec/source_time.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {

@@ -281,6 +281,13 @@ Health CheckReadiness(const WorkerStatus& status) {
     const ThreadStatus& thread = status.threads[i];
     const std::string name = "stream thread " + ThreadName(i);
     if (!thread.trouble.empty()) Find(&health, false, name + ": " + thread.trouble);
+    for (const TaskStatus& task : thread.tasks) {
+      for (const TaskStatus::Wait& wait : task.waits) {
+        Find(&health, false,
+             absl::StrFormat("%s: %s has waited for %s for %.0f seconds", name, ToString(wait.partition), wait.what,
+                             Seconds(status.monotonic_us - wait.since_us)));
+      }
+    }
     if (thread.state == ThreadStatus::State::kUnassigned) {
       Find(&health, false, name + ": waits for its assignment");
     } else if (thread.state == ThreadStatus::State::kOpening) {
@@ -305,6 +312,11 @@ Health CheckReadiness(const WorkerStatus& status) {
       absl::StrAppendFormat(&finding, "; waits for an answer from outside for %.0f seconds", Seconds(inside_us));
     }
     Find(&health, sink.assigned, std::move(finding));
+  }
+  for (const GlobalTables::Status& table : status.tables) {
+    if (!table.waits_for.empty()) {
+      Find(&health, false, absl::StrCat("table ", table.name, ": waits for ", table.waits_for));
+    }
   }
   if (!status.ownership.known) Find(&health, false, "inputs: whether all are read isn't known yet");
   for (const auto& [group, unread] : status.ownership.unread) {

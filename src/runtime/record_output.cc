@@ -7,14 +7,13 @@
 namespace tidemark {
 
 RecordOutput::RecordOutput(std::string topic, int32_t partitions, int32_t task_partition,
-                           const RowEncoderOptions& options,
+                           std::unique_ptr<RowEncoder> encoder,
                            const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction,
                            Refusals refusals)
     : topic_(std::move(topic)),
       partitions_(partitions),
       fallback_partition_(task_partition % partitions),
-      upsert_(options.upsert),
-      encoder_(MakeRowEncoder(options)),
+      encoder_(std::move(encoder)),
       transaction_(transaction),
       refusals_(std::move(refusals)) {
   for (const auto& [name, value] : headers) headers_.emplace_back(name, value);
@@ -43,7 +42,7 @@ absl::Status RecordOutput::TakeOutTooLarge(const Batch& rows) {
       *kept++ = *it;
       continue;
     }
-    TM_RETURN_IF_ERROR(refusals_.send({*it, *why, upsert_ ? nullptr : rows, it - records.begin()}));
+    TM_RETURN_IF_ERROR(refusals_.send({*it, *why, encoder_->upsert() ? nullptr : rows, it - records.begin()}));
   }
   records.erase(kept, records.end());
   return absl::OkStatus();

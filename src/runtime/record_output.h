@@ -1,4 +1,4 @@
-// Rows as JSON records of a topic: a sink's, or that of late or unmatched rows. They are encoded and produced as they
+// Rows as records of a topic: a sink's, or that of late or unmatched rows. They are encoded and produced as they
 // come. What the topic doesn't take for its size is refused to the dead letters, each record for itself, and the rest
 // of the transaction stands.
 #pragma once
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/codec/json_encoder.h"
+#include "src/codec/row_encoder.h"
 #include "src/runtime/output.h"
 #include "src/runtime/record_limits.h"
 
@@ -33,7 +33,7 @@ struct Refusals {
 
 class RecordOutput final : public Output {
  public:
-  RecordOutput(std::string topic, int32_t partitions, int32_t task_partition, const RowEncoderOptions& options,
+  RecordOutput(std::string topic, int32_t partitions, int32_t task_partition, std::unique_ptr<RowEncoder> encoder,
                const std::vector<std::pair<std::string, std::string>>& headers, Transaction* transaction,
                Refusals refusals = {});
 
@@ -45,7 +45,6 @@ class RecordOutput final : public Output {
 
   const std::string topic_;
   const int32_t partitions_, fallback_partition_;
-  const bool upsert_;
   const std::unique_ptr<RowEncoder> encoder_;
   HeaderList headers_;
   int64_t header_bytes_ = 0;

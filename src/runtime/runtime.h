@@ -11,6 +11,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/time.h"
+#include "src/codec/formats.h"
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
 #include "src/runtime/decider.h"
@@ -59,6 +60,7 @@ struct Runtime {
   SourceLosses* losses = nullptr;           // thread-safe; null: nobody counts
   Clock* clock = nullptr;                   // thread-safe
   RunControl* control = nullptr;
+  const Formats* formats = &OwnFormats();     // immutable
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
   std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;
 };

@@ -1,6 +1,7 @@
 #include "src/runtime/stream_thread.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 #include <absl/strings/str_cat.h>
@@ -20,6 +21,8 @@ constexpr int64_t kPositionCommitUs = kSecond;
 // What tasks say of themselves is gathered at most this often while commits come fast.
 constexpr int64_t kPublishUs = 50 * kMillisecond;
 constexpr int64_t kMaxBackoffUs = 2 * kSecond;
+// Records that wait for something are tried again this often, which costs next to nothing.
+constexpr int64_t kRetryUs = 20 * kMillisecond;
 // After the producer was fenced: longer than a heartbeat, so that a membership that a newer process has taken over is
 // known to be lost before a new producer fences that process in turn.
 constexpr int64_t kFencedWaitUs = 4 * kSecond;
@@ -107,6 +110,7 @@ absl::Status StreamThread::OnPolled(PollResult polled) {
 
 int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
   const int64_t now = runtime_.clock->MonotonicUs();
+  if (!paused_.empty()) max_wait_us = std::min(max_wait_us, kRetryUs);
   if (state_ == State::kOpening) return std::clamp<int64_t>(retry_at_us_ - now, 0, max_wait_us);
   // The decision of a commit in flight wakes the consumer, and the next commit can't begin before.
   if (pipeline_.InFlight() || dirty_since_us_ < 0) return max_wait_us;
@@ -114,20 +118,49 @@ int64_t StreamThread::WaitUs(int64_t max_wait_us) const {
 }
 
 absl::Status StreamThread::ProcessPolled(PollResult polled) {
+  if (!paused_.empty()) TM_RETURN_IF_ERROR(RetryWaiting());
   for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
     Task* const task = tasks_.Reading(fetch->source());
     if (task == nullptr) continue;  // of a stage that lacks another of its partitions
-    TM_RETURN_IF_ERROR(task->Process(*fetch));
-    fetch.reset();
-    if (pipeline_.transaction()->Full()) {
-      TM_RETURN_IF_ERROR(AdvanceAll());
-      TM_RETURN_IF_ERROR(BeginCommit());
-    }
+    TM_RETURN_IF_ERROR(task->Process(std::move(fetch)));
+    TM_RETURN_IF_ERROR(CommitIfFull());
   }
   for (const auto& [partition, end] : polled.ends) {
     if (Task* const task = tasks_.Reading(partition)) task->ReachedEnd(partition.topic, end);
   }
+  TM_RETURN_IF_ERROR(PauseWaiting());
   return AdvanceAll();
+}
+
+absl::Status StreamThread::CommitIfFull() {
+  if (!pipeline_.transaction()->Full()) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(AdvanceAll());
+  return BeginCommit();
+}
+
+// Records that had to wait for something come before whatever the poll has brought.
+absl::Status StreamThread::RetryWaiting() {
+  for (const auto& task : tasks_.tasks()) {
+    for (bool more = true; more;) {
+      TM_ASSIGN_OR_RETURN(more, task->Retry());
+      TM_RETURN_IF_ERROR(CommitIfFull());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A partition whose next record has to wait is read no further; the others go on.
+absl::Status StreamThread::PauseWaiting() {
+  std::set<TopicPartition> waiting;
+  for (const auto& task : tasks_.tasks()) task->AppendWaiting(&waiting);
+  if (waiting == paused_) return absl::OkStatus();
+  std::vector<TopicPartition> pause, resume;
+  std::set_difference(waiting.begin(), waiting.end(), paused_.begin(), paused_.end(), std::back_inserter(pause));
+  std::set_difference(paused_.begin(), paused_.end(), waiting.begin(), waiting.end(), std::back_inserter(resume));
+  paused_ = std::move(waiting);
+  unpublished_ = true;
+  if (!pause.empty()) TM_RETURN_IF_ERROR(consumer_->Pause(pause));
+  return resume.empty() ? absl::OkStatus() : consumer_->Resume(resume);
 }
 
 // Time moves through all tasks. Where that fills a commit it is made, and time goes on before anything else comes.
@@ -220,6 +253,7 @@ absl::StatusOr<bool> StreamThread::FinishCommit(int64_t max_wait_us) {
 // with them).
 void StreamThread::EndTransaction(const absl::Status& cause) {
   tasks_.Drop();
+  paused_.clear();
   pace_.Reset();
   dirty_since_us_ = moved_since_us_ = -1;
   Action action = ActionFor(cause);

@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,9 @@ class StreamThread {
   absl::Status BeginRunning();
   absl::Status GatherWhileDeciding();
   absl::Status ProcessPolled(PollResult polled);
+  absl::Status RetryWaiting();
+  absl::Status PauseWaiting();
+  absl::Status CommitIfFull();
   absl::Status AdvanceAll();
   absl::Status CommitIfDue();
   absl::Status BeginCommit();
@@ -123,6 +127,7 @@ class StreamThread {
   // The assignment, and the member's identity, copied when it arrived.
   std::vector<TopicPartition> assigned_;
   std::shared_ptr<const GroupMetadata> group_;
+  std::set<TopicPartition> paused_;  // of a running thread: those whose next record has to wait for something
 
   // When to commit. Monotonic; -1: nothing to commit, or only positions over control records have moved.
   CommitPace pace_;

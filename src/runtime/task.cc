@@ -32,7 +32,8 @@ class Task::NodeEmitter final : public Emitter {
       topic = join->unmatched_topic;
     }
     if (!topic) return absl::InternalError(absl::StrCat("step ", node.step, " has no side topic"));
-    return task_->SideOutput(*topic, node)->Write(batch);
+    TM_ASSIGN_OR_RETURN(Output* const output, task_->SideOutput(*topic, node));
+    return output->Write(batch);
   }
 
   absl::Status DeadLetter(RowFailure failure) override {
@@ -69,17 +70,14 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
       nodes_[static_cast<size_t>(node.inputs[i])]->readers.emplace_back(index, static_cast<int>(i));
     }
     if (node.kind == Node::Kind::kSource || node.kind == Node::Kind::kInternal) {
-      auto input = std::make_unique<Input>();
-      input->node = index;
+      std::unique_ptr<TaskInput> input;
       if (node.kind == Node::Kind::kSource) {
-        input->source = &plan().sources[static_cast<size_t>(node.source)];
-        input->source_time.emplace(input->source->event_time);
-        input->decoder = MakeSourceDecoder(*input->source);
-        input->partition = {input->source->topic, partition};
+        const SourcePlan& source = plan().sources[static_cast<size_t>(node.source)];
+        input = std::make_unique<TaskInput>(index, TopicPartition{source.topic, partition}, SourceInput(&source));
       } else {
-        input->edge = &plan().edges[static_cast<size_t>(node.edge)];
-        input->partition = {input->edge->topic, partition};
-        input->reader.emplace(input->partition, BatchSchema(input->edge->schema, input->edge->hidden));
+        const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
+        const TopicPartition from{edge.topic, partition};
+        input = std::make_unique<TaskInput>(index, from, InternalInput(&edge, from));
       }
       node_state->input = input.get();
       inputs_.push_back(std::move(input));
@@ -99,6 +97,11 @@ std::unique_ptr<TaskState> Task::ReleaseState() {
 }
 
 absl::Status Task::Open() {
+  for (const auto& input : inputs_) {
+    if (SourceInput* source = input->source()) {
+      TM_ASSIGN_OR_RETURN(source->decoder, SourceDecoder::Make(*source->plan, *runtime_.formats));
+    }
+  }
   const packed::CommitRecord* record = state_->committed();
   if (record != nullptr) {
     TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record), id_.ToString()));
@@ -112,10 +115,11 @@ absl::Status Task::Open() {
       }
       for (const packed::InputTime& saved : record->times()) {
         if (saved.topic() != input->partition.topic) continue;
-        if (input->source != nullptr) input->source_time->Restore(saved);
-        if (input->edge == nullptr) continue;
-        input->internal_time.Restore(saved);
-        input->reader->Restore(*record);
+        if (SourceInput* source = input->source()) source->time.Restore(saved);
+        if (InternalInput* internal = input->internal()) {
+          internal->time.Restore(saved);
+          internal->reader.Restore(*record);
+        }
       }
     }
   } else {
@@ -137,9 +141,10 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     }
     if (node.kind == Node::Kind::kKafkaSink) {
       const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
+      TM_ASSIGN_OR_RETURN(auto encoder,
+                          RowEncoder::Make({node.input, spec.key, spec.key_format, spec.upsert}, *runtime_.formats));
       state.output =
-          std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_,
-                                         RowEncoderOptions{node.input, spec.key, spec.key_format, spec.upsert},
+          std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_, std::move(encoder),
                                          spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));
     } else if (node.kind == Node::Kind::kRepartition || node.kind == Node::Kind::kFeed) {
       const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
@@ -203,45 +208,91 @@ void Task::SetTopicId(const std::string& topic, const std::string& topic_id) {
   }
 }
 
-absl::Status Task::Process(const Fetch& fetch) {
-  if (fetch.records().empty()) return absl::OkStatus();
+absl::Status Task::Process(std::unique_ptr<Fetch> fetch) {
+  if (fetch->records().empty()) return absl::OkStatus();
   for (const auto& input : inputs_) {
-    if (input->partition != fetch.source()) continue;
-    const Offset first = fetch.records().front().offset;
+    if (input->partition != fetch->source()) continue;
+    const Offset first = fetch->records().front().offset;
     if (first < input->position) {
       return absl::InternalError(absl::StrCat(ToString(input->partition), ": offset ", first,
                                               " was delivered twice, the position is ", input->position));
     }
-    TM_RETURN_IF_ERROR(JoinTransaction());
-    dirty_ = time_waits_ = true;
     input->at_end = false;
-    TM_RETURN_IF_ERROR(input->source != nullptr ? ProcessSource(*input, fetch) : ProcessInternal(*input, fetch));
-    input->position = fetch.records().back().offset + 1;
+    SourceInput* const source = input->source();
+    if (source == nullptr) return ProcessInternal(*input, *fetch);
+    if (source->waits()) {
+      source->kept.push_back(std::move(fetch));
+      return absl::OkStatus();
+    }
+    TM_ASSIGN_OR_RETURN(const size_t next, ProcessSource(*input, *fetch, 0));
+    if (next == fetch->records().size()) return absl::OkStatus();
+    source->next = next;
+    source->waits_since_us = runtime_.clock->MonotonicUs();
+    source->kept.push_back(std::move(fetch));
     return absl::OkStatus();
   }
-  return absl::InternalError(absl::StrCat(id_.ToString(), " doesn't read ", ToString(fetch.source())));
+  return absl::InternalError(absl::StrCat(id_.ToString(), " doesn't read ", ToString(fetch->source())));
 }
 
-absl::Status Task::ProcessSource(Input& input, const Fetch& fetch) {
-  input.source_time->Busy(runtime_.clock->MonotonicUs());
-  std::vector<DecodeError> errors;
-  TM_ASSIGN_OR_RETURN(const Batch rows, input.decoder->Decode(fetch, runtime_.partitions.at(input.partition.topic),
-                                                              input.source_time->progress(), &errors));
+absl::StatusOr<bool> Task::Retry() {
+  for (const auto& input : inputs_) {
+    SourceInput* const source = input->source();
+    if (source == nullptr || !source->waits()) continue;
+    const Fetch& fetch = *source->kept.front();
+    const size_t before = source->next;
+    TM_ASSIGN_OR_RETURN(source->next, ProcessSource(*input, fetch, before));
+    if (source->next > before) source->waits_since_us = runtime_.clock->MonotonicUs();
+    if (source->next < fetch.records().size()) continue;
+    source->kept.pop_front();
+    source->next = 0;
+    if (source->waits()) return true;
+    if (const auto end = std::exchange(source->end_behind, std::nullopt)) SetEnd(*input, *end);
+  }
+  return false;
+}
+
+void Task::AppendWaiting(std::set<TopicPartition>* inputs) const {
+  for (const auto& input : inputs_) {
+    const SourceInput* const source = std::as_const(*input).source();
+    if (source != nullptr && source->waits()) inputs->insert(input->partition);
+  }
+}
+
+absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch, size_t first) {
+  SourceInput& source = *input.source();
+  source.time.Busy(runtime_.clock->MonotonicUs());
+  TM_ASSIGN_OR_RETURN(
+      DecodedRows decoded,
+      source.decoder->Decode(fetch, first, runtime_.partitions.at(input.partition.topic), source.time.progress()));
+  source.waits_for = std::move(decoded.waits_for);
+  if (decoded.next == first) return first;
+  TM_RETURN_IF_ERROR(JoinTransaction());
+  dirty_ = time_waits_ = true;
+  const int64_t rows = decoded.rows->num_rows();
+  const auto errors = static_cast<int64_t>(decoded.errors.size());
   StepLedger& ledger = nodes_[static_cast<size_t>(input.node)]->ledger;
-  ledger.in += static_cast<int64_t>(fetch.records().size());
-  ledger.dead_lettered += static_cast<int64_t>(errors.size());
-  ledger.passed += rows->num_rows();
-  ledger.out += rows->num_rows();
-  for (const DecodeError& error : errors) {
-    TM_RETURN_IF_ERROR(dead_letters_.Record(input.source->name, fetch.source(), fetch.records()[error.record],
+  // Of a record of several rows each is counted; one that gives none counts as itself.
+  ledger.in += rows + errors + decoded.empty_records;
+  ledger.dead_lettered += errors;
+  ledger.absorbed += decoded.empty_records;
+  ledger.passed += rows;
+  ledger.out += rows;
+  for (const DecodeError& error : decoded.errors) {
+    TM_RETURN_IF_ERROR(dead_letters_.Record(source.plan->name, fetch.source(), fetch.records()[error.record],
                                             fetch.Headers(error.record), error.reason));
   }
-  return Deliver(input.node, rows);
+  TM_RETURN_IF_ERROR(Deliver(input.node, decoded.rows));
+  const std::span<const RecordView> records = fetch.records();
+  input.position = decoded.next < records.size() ? records[decoded.next].offset : records.back().offset + 1;
+  return decoded.next;
 }
 
-absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
+absl::Status Task::ProcessInternal(TaskInput& input, const Fetch& fetch) {
+  TM_RETURN_IF_ERROR(JoinTransaction());
+  dirty_ = time_waits_ = true;
+  InternalInput& internal = *input.internal();
   for (const RecordView& record : fetch.records()) {
-    absl::StatusOr<UnpackedRows> read = input.reader->Read(record);
+    absl::StatusOr<UnpackedRows> read = internal.reader.Read(record);
     // DataLoss would be of this task's state, which another restore mends.
     if (absl::IsDataLoss(read.status())) return absl::FailedPreconditionError(read.status().message());
     TM_ASSIGN_OR_RETURN(const UnpackedRows unpacked, std::move(read));
@@ -253,8 +304,9 @@ absl::Status Task::ProcessInternal(Input& input, const Fetch& fetch) {
     }
     if (unpacked.header.has_schema()) NoteSchemas();
     TM_RETURN_IF_ERROR(Deliver(input.node, unpacked.rows));
-    input.internal_time.Update(unpacked.header);
+    internal.time.Update(unpacked.header);
   }
+  input.position = fetch.records().back().offset + 1;
   return absl::OkStatus();
 }
 
@@ -289,12 +341,11 @@ Refusals Task::RefusalsOf(const std::string& topic, const std::string& step, Ste
 }
 
 // Its rows are counted as late or unmatched, also those that the topic doesn't take.
-Output* Task::SideOutput(const std::string& topic, const Node& node) {
+absl::StatusOr<Output*> Task::SideOutput(const std::string& topic, const Node& node) {
   std::unique_ptr<Output>& output = side_outputs_[topic];
   if (output == nullptr) {
-    RowEncoderOptions options;
-    options.schema = node.input;
-    output = std::make_unique<RecordOutput>(topic, runtime_.partitions.at(topic), partition_, options,
+    TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make({.schema = node.input}, *runtime_.formats));
+    output = std::make_unique<RecordOutput>(topic, runtime_.partitions.at(topic), partition_, std::move(encoder),
                                             std::vector<std::pair<std::string, std::string>>(), transaction_,
                                             RefusalsOf(topic, node.step, nullptr));
   }
@@ -304,12 +355,19 @@ Output* Task::SideOutput(const std::string& topic, const Node& node) {
 void Task::ReachedEnd(const std::string& topic, Offset end) {
   for (const auto& input : inputs_) {
     if (input->partition.topic != topic) continue;
-    input->at_end = true;
-    if (input->position >= 0 && end > input->position) {
-      input->position = end;
-      position_moved_ = true;
+    if (SourceInput* source = input->source(); source != nullptr && source->waits()) {
+      source->end_behind = end;
+    } else {
+      SetEnd(*input, end);
     }
   }
+}
+
+void Task::SetEnd(TaskInput& input, Offset end) {
+  input.at_end = true;
+  if (input.position < 0 || end <= input.position) return;
+  input.position = end;
+  position_moved_ = true;
 }
 
 Mark Task::InputMark(const Node& node) const {
@@ -323,9 +381,9 @@ absl::Status Task::Advance() {
   const EventTime close_to{runtime_.control->close_to.load(std::memory_order_relaxed)};
   for (const auto& input : inputs_) {
     NodeState& state = *nodes_[static_cast<size_t>(input->node)];
-    if (input->source != nullptr) {
-      dirty_ |= input->source_time->Tick(input->at_end, now, runtime_.clock->WallUs());
-      dirty_ |= input->source_time->RaiseFloor(close_to);
+    if (SourceInput* source = input->source()) {
+      dirty_ |= source->time.Tick(input->at_end, now, runtime_.clock->WallUs());
+      dirty_ |= source->time.RaiseFloor(close_to);
     }
     const Mark mark = input->mark();
     state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,6 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
-#include "src/codec/json_decoder.h"
 #include "src/runtime/dead_letter.h"
 #include "src/runtime/input_time.h"
 #include "src/runtime/output.h"
@@ -44,7 +44,16 @@ struct TaskStatus {
   int64_t memory_bytes = 0;
   std::vector<std::pair<TopicPartition, Offset>> positions;
   std::vector<std::pair<std::string, StepLedger>> ledger;
+  // A partition whose next record can't be read yet.
+  struct Wait {
+    TopicPartition partition;
+    std::string what;      // it waits for
+    int64_t since_us = 0;  // monotonic
+  };
+  std::vector<Wait> waits;
 };
+
+struct TaskInput;  // src/runtime/task_input.h
 
 class Task {
  public:
@@ -76,7 +85,12 @@ class Task {
   bool StartIsNew() const { return start_is_new_; }
 
   // ---- The data path.
-  absl::Status Process(const Fetch& fetch);
+  // Where a record has to wait for something (task_input.h), its fetch is kept, as is all that comes behind it.
+  absl::Status Process(std::unique_ptr<Fetch> fetch);
+  // Tries to go on with what was kept, at most one fetch. True: there is more that can be tried now.
+  absl::StatusOr<bool> Retry();
+  // Adds the inputs whose records are kept: nothing more of them should come.
+  void AppendWaiting(std::set<TopicPartition>* inputs) const;
   // The position of an input is the end of its partition, past control records.
   void ReachedEnd(const std::string& topic, Offset end);
   // Lets time do its work: idleness, --close_windows, watermarks through all operators. Cheap when nothing has changed.
@@ -109,22 +123,23 @@ class Task {
   std::unique_ptr<TaskState> ReleaseState();
 
  private:
-  struct Input;
   struct NodeState;
   class NodeEmitter;
 
   absl::Status JoinTransaction();
   absl::Status OpenOperators(const packed::CommitRecord* record);
   absl::Status Deliver(int from, const Batch& rows);
-  absl::Status ProcessSource(Input& input, const Fetch& fetch);
-  absl::Status ProcessInternal(Input& input, const Fetch& fetch);
+  // The record to go on with; the fetch's size: all were read.
+  absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first);
+  absl::Status ProcessInternal(TaskInput& input, const Fetch& fetch);
+  void SetEnd(TaskInput& input, Offset end);
   absl::Status AdvanceOperator(int node, Mark mark);
   Mark InputMark(const Node& node) const;
   // Where dead letters say their row came from, unless it tells itself.
   TopicPartition Origin() const;
   // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.
   Refusals RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger);
-  Output* SideOutput(const std::string& topic, const Node& node);
+  absl::StatusOr<Output*> SideOutput(const std::string& topic, const Node& node);
   packed::CommitRecord MakeRecord() const;
   void BeginStanding(const packed::CommitRecord* record);
   void NoteSchemas();
@@ -146,7 +161,7 @@ class Task {
   std::vector<packed::OutputSequences> gone_outputs_;  // of edges that the plan no longer has
   int32_t task_count_ = 1;
 
-  std::vector<std::unique_ptr<Input>> inputs_;
+  std::vector<std::unique_ptr<TaskInput>> inputs_;
   std::vector<std::unique_ptr<NodeState>> nodes_;
   std::map<std::string, std::unique_ptr<Output>> side_outputs_;
   DeadLetters dead_letters_;

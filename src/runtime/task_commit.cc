@@ -85,10 +85,11 @@ packed::CommitRecord Task::MakeRecord() const {
     offset->set_topic_id(input->topic_id);
     packed::InputTime* time = record.add_times();
     time->set_topic(input->partition.topic);
-    if (input->source != nullptr) input->source_time->Save(time);
-    if (input->edge == nullptr) continue;
-    input->internal_time.Save(time);
-    input->reader->SaveHeard(time->mutable_heard());
+    if (const SourceInput* source = input->source()) source->time.Save(time);
+    if (InternalInput* internal = input->internal()) {
+      internal->time.Save(time);
+      internal->reader.SaveHeard(time->mutable_heard());
+    }
   }
   for (const auto& state : nodes_) {
     const std::string name = LedgerName(*state->node);
@@ -125,7 +126,7 @@ void Task::BeginStanding(const packed::CommitRecord* record) {
 void Task::NoteSchemas() {
   standing_.clear_inputs();
   for (const auto& input : inputs_) {
-    if (input->edge != nullptr) input->reader->SaveSchemas(&standing_);
+    if (InternalInput* internal = input->internal()) internal->reader.SaveSchemas(&standing_);
   }
   standing_hash_ = StandingHash(standing_);
 }
@@ -140,8 +141,8 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
                     return state->output != nullptr && state->output->Untold(state->mark);
                   });
   for (const auto& input : inputs_) {
-    if (input->source != nullptr) {
-      const SourceTime& time = *std::as_const(*input->source_time).progress();
+    if (const SourceInput* source = std::as_const(*input).source()) {
+      const SourceTime& time = *source->time.progress();
       metadata.max_time = time.max_time;
       metadata.floor = time.floor;
     }
@@ -183,6 +184,9 @@ TaskStatus Task::status() const {
   for (const auto& input : inputs_) {
     minimum.Add(input->mark());
     status.positions.emplace_back(input->partition, input->position);
+    if (const SourceInput* source = input->source(); source != nullptr && source->waits()) {
+      status.waits.push_back({input->partition, source->waits_for, source->waits_since_us});
+    }
   }
   status.watermark = minimum.Get().watermark;
   status.idle = minimum.Get().idle;

@@ -16,6 +16,7 @@
 #include "src/runtime/topics.h"
 #include "src/runtime/worker_status.h"
 #include "state/memory_disk.h"
+#include "tests/sim/patient_format.h"
 #include "tests/sim/sim_decider.h"
 
 namespace tidemark::sim {
@@ -113,6 +114,8 @@ absl::Status Deployment::Start(int w) {
   runtime.options.instance_id = absl::StrCat("w", w);
   // Every other world has no memory for what its operators could keep on disk.
   if (options_.seed % 2 == 0) runtime.operator_memory = &process->no_memory;
+  // In every third some records can't be read at once.
+  if (options_.seed % 3 == 1) runtime.formats = &PatientFormats();
   runtime.options.poll_records = 1 + random_->Below(40);
   runtime.options.gather_us = static_cast<int64_t>(random_->Below(2)) * kMillisecond;
   runtime.options.commit_bytes = random_->Below(4) == 0 ? 500 : 1 << 20;

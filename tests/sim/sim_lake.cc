@@ -13,7 +13,7 @@
 #include <parquet/arrow/reader.h>
 
 #include "src/base/status.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 
 namespace tidemark::sim {
 

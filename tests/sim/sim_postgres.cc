@@ -4,7 +4,7 @@
 
 #include <arrow/record_batch.h>
 
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 
 namespace tidemark::sim {
 

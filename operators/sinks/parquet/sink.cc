@@ -21,7 +21,7 @@
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 #include "src/storage/backends.h"
 
 namespace tidemark {

@@ -5,7 +5,7 @@
 #include <arrow/record_batch.h>
 
 #include "src/base/status.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 #include "src/codec/key_encoder.h"
 
 namespace tidemark {

@@ -15,7 +15,7 @@
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 #include "src/codec/key_encoder.h"
 
 namespace tidemark {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "src/base/record.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/json/value_writer.h"
 #include "src/plan/plan.h"
 
 namespace tidemark::codec_test {

@@ -6,7 +6,7 @@
 #include <arrow/record_batch.h>
 #include <gtest/gtest.h>
 
-#include "src/codec/json_decoder.h"
+#include "src/codec/source_decoder.h"
 #include "tests/unit/codec/codec_fixture.h"
 
 namespace tidemark {
@@ -91,16 +91,16 @@ TEST(DecoderFuzz, NoBytesCrashTheDecoder) {
   size_t rows = 0, errors_seen = 0;
   for (const KeyFormat format : {KeyFormat::kText, KeyFormat::kJson, KeyFormat::kBytes}) {
     plan.key_format = format;
-    const auto decoder = MakeSourceDecoder(plan);
+    const auto decoder = SourceDecoder::Make(plan).value();
     for (int i = 0; i < 20'000; ++i) {
       const TightFetch fetch(Mutate(seeds[static_cast<size_t>(i) % seeds.size()], seeds, &random));
-      std::vector<DecodeError> errors;
-      const absl::StatusOr<Batch> batch = decoder->Decode(fetch, 1, &time, &errors);
-      ASSERT_TRUE(batch.ok()) << batch.status();
-      ASSERT_EQ((*batch)->num_rows() + static_cast<int64_t>(errors.size()), 1);
-      ASSERT_TRUE((*batch)->ValidateFull().ok()) << (*batch)->ValidateFull();
-      rows += static_cast<size_t>((*batch)->num_rows());
-      errors_seen += errors.size();
+      const absl::StatusOr<DecodedRows> decoded = decoder->Decode(fetch, 0, 1, &time);
+      ASSERT_TRUE(decoded.ok()) << decoded.status();
+      const Batch& batch = decoded->rows;
+      ASSERT_EQ(batch->num_rows() + static_cast<int64_t>(decoded->errors.size()), 1);
+      ASSERT_TRUE(batch->ValidateFull().ok()) << batch->ValidateFull();
+      rows += static_cast<size_t>(batch->num_rows());
+      errors_seen += decoded->errors.size();
     }
   }
   // The damage is neither always fatal nor never.

@@ -8,8 +8,8 @@
 #include <arrow/array/diff.h>
 #include <gtest/gtest.h>
 
-#include "src/codec/json_decoder.h"
-#include "src/codec/json_encoder.h"
+#include "src/codec/row_encoder.h"
+#include "src/codec/source_decoder.h"
 #include "tests/unit/codec/codec_fixture.h"
 
 namespace tidemark {
@@ -116,17 +116,17 @@ TEST(RoundTrip, WhatASinkWritesASourceReadsAsTheSame) {
     EncodedRecords encoded;
     RowEncoderOptions options;
     options.schema = schema;
-    ASSERT_TRUE(MakeRowEncoder(options)->Encode(*rows, 1, 0, &encoded).ok());
+    ASSERT_TRUE(RowEncoder::Make(options).value()->Encode(*rows, 1, 0, &encoded).ok());
     std::vector<Rec> records;
     for (const OutRecord& record : encoded.records) records.push_back({std::string(*record.value)});
     SourceTime time;
-    std::vector<DecodeError> errors;
-    const auto read = MakeSourceDecoder(codec_test::PlanOf({column}))->Decode(FakeFetch(records), 1, &time, &errors);
+    const FakeFetch fetch(records);
+    const auto read = SourceDecoder::Make(codec_test::PlanOf({column})).value()->Decode(fetch, 0, 1, &time);
     ASSERT_TRUE(read.ok()) << name;
-    for (const DecodeError& error : errors) {
+    for (const DecodeError& error : read->errors) {
       FAIL() << name << ": " << *records[error.record].value << ": " << error.reason;
     }
-    const auto& back = (*read)->column(0);
+    const auto& back = read->rows->column(0);
     ASSERT_TRUE(back->Equals(drawn, arrow::EqualOptions::Defaults().nans_equal(true).signed_zeros_equal(false)))
         << name << ": " << arrow::Diff(*drawn, *back).ValueOrDie()->ToString();
   }

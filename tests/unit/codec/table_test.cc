@@ -9,7 +9,8 @@
 #include <gtest/gtest.h>
 #include <parquet/arrow/writer.h>
 
-#include "src/codec/json_decoder.h"
+#include "src/codec/table_decoder.h"
+#include "src/codec/table_file.h"
 #include "tests/unit/codec/codec_fixture.h"
 
 namespace tidemark {
@@ -192,15 +193,14 @@ TEST(TableRecords, ANullValueDeletesByTheRecordKey) {
   TablePlan plan;
   plan.columns = {Col("k int64"), Col("s string"), Col("n int64 null")};
   plan.key = {0};
-  std::vector<uint8_t> deleted = {9, 9};
-  std::vector<DecodeError> errors;
   const FakeFetch fetch({{R"({"k":1,"s":"a","n":5})", "1"},
                          {std::nullopt, "1"},
                          {std::nullopt, "x"},
                          {std::nullopt},
                          {"{}", "1"},
                          {R"({"k":2,"s":"b"})", "2"}});
-  const Batch batch = DecodeTableRecords(plan, fetch, &deleted, &errors).value();
+  const auto [batch, deleted, errors, next, waits_for] = TableDecoder::Make(plan).value()->Decode(fetch, 0).value();
+  EXPECT_EQ(next, fetch.records().size());
   EXPECT_THAT(codec_test::Rows(plan.columns, batch),
               ElementsAre(R"({"k":1,"s":"a","n":5})", R"({"k":1,"s":"","n":null})", R"({"k":2,"s":"b","n":null})"));
   EXPECT_THAT(deleted, ElementsAre(0, 1, 0));
@@ -216,10 +216,9 @@ TEST(TableRecords, AKeyOfSeveralColumnsIsAnObject) {
   TablePlan plan;
   plan.columns = {Col("v string"), Col("a int64"), Col("b string")};
   plan.key = {2, 1};
-  std::vector<uint8_t> deleted;
-  std::vector<DecodeError> errors;
   const FakeFetch fetch({{std::nullopt, R"({"b":"x","a":4})"}, {std::nullopt, R"({"b":"x"})"}});
-  const Batch batch = DecodeTableRecords(plan, fetch, &deleted, &errors).value();
+  const auto [batch, deleted, errors, next, waits_for] = TableDecoder::Make(plan).value()->Decode(fetch, 0).value();
+  EXPECT_EQ(next, fetch.records().size());
   EXPECT_THAT(codec_test::Rows(plan.columns, batch), ElementsAre(R"({"v":"","a":4,"b":"x"})"));
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_THAT(errors[0].reason, HasSubstr("lacks column a"));

@@ -135,8 +135,11 @@ class CommitTest : public ::testing::Test {
     return task;
   }
 
+  static std::unique_ptr<Fetch> Records(TopicPartition source, Offset first, const std::vector<std::string>& values) {
+    return std::make_unique<FakeFetch>(std::move(source), first, values);
+  }
   void Process(Task* task, Offset first, const std::vector<std::string>& values) {
-    const absl::Status status = task->Process(FakeFetch({"in", task->partition()}, first, values));
+    const absl::Status status = task->Process(Records({"in", task->partition()}, first, values));
     ASSERT_TRUE(status.ok()) << status;
     ASSERT_TRUE(task->Advance().ok());
   }
@@ -323,7 +326,7 @@ TEST_F(CommitTest, ATaskThatOutlivesItsTransactionCommitsNothing) {
   calls_.clear();
   EXPECT_TRUE(absl::IsInternal(Begin({task.get()}))) << "its rows are gone with the transaction, its position isn't";
   EXPECT_TRUE(absl::IsInternal(task->Announce()));
-  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"in", 0}, 101, {R"({"n":2})"}))));
+  EXPECT_TRUE(absl::IsInternal(task->Process(Records({"in", 0}, 101, {R"({"n":2})"}))));
   EXPECT_THAT(calls_, ElementsAre());
   Process(fresh.get(), 100, {R"({"n":3})"});
   EXPECT_TRUE(Commit({fresh.get()}).ok()) << "who has written nothing yet is free to join";
@@ -332,7 +335,7 @@ TEST_F(CommitTest, ATaskThatOutlivesItsTransactionCommitsNothing) {
 TEST_F(CommitTest, ATransactionThatHasFailedTakesNothingMore) {
   const auto task = Open(0);
   producer_.fail = {{"produce out", absl::UnavailableError("told to")}};
-  EXPECT_TRUE(absl::IsUnavailable(task->Process(FakeFetch({"in", 0}, 100, {R"({"n":1})"}))));
+  EXPECT_TRUE(absl::IsUnavailable(task->Process(Records({"in", 0}, 100, {R"({"n":1})"}))));
   producer_.fail.clear();
   EXPECT_TRUE(absl::IsUnavailable(pipeline_->transaction()->Produce("out", {{0, std::nullopt, "more", nullptr}})));
   ASSERT_TRUE(*pipeline_->Abort());
@@ -342,8 +345,8 @@ TEST_F(CommitTest, ATransactionThatHasFailedTakesNothingMore) {
 TEST_F(CommitTest, ARecordDeliveredTwiceIsADefectAndNotProcessed) {
   const auto task = Open(0);
   Process(task.get(), 100, {R"({"n":1})"});
-  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"in", 0}, 100, {R"({"n":1})"}))));
-  EXPECT_TRUE(absl::IsInternal(task->Process(FakeFetch({"other", 0}, 101, {R"({"n":1})"}))));
+  EXPECT_TRUE(absl::IsInternal(task->Process(Records({"in", 0}, 100, {R"({"n":1})"}))));
+  EXPECT_TRUE(absl::IsInternal(task->Process(Records({"other", 0}, 101, {R"({"n":1})"}))));
 }
 
 }  // namespace

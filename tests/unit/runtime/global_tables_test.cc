@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "src/base/action.h"
+#include "tests/unit/codec/test_format.h"
+#include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
 namespace {
@@ -18,56 +20,21 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-class TextFetch final : public Fetch {
- public:
-  TextFetch(std::string topic, Offset first, std::vector<std::string> values)
-      : source_{std::move(topic), 0}, values_(std::move(values)) {
-    for (const std::string& value : values_) {
-      RecordView record;
-      record.offset = first++;
-      record.value = value;
-      records_.push_back(record);
-    }
-  }
-  const TopicPartition& source() const override { return source_; }
-  std::span<const RecordView> records() const override { return records_; }
-  HeaderList Headers(size_t) const override { return {}; }
-
- private:
-  const TopicPartition source_;
-  const std::vector<std::string> values_;
-  std::vector<RecordView> records_;
-};
-
 // One consumer, which gives what lies ready; every topic has a partition with two records at start.
-class FakeKafka final : public KafkaClient, public Admin {
+class FakeKafka final : public SilentKafka, public SilentAdmin {
  public:
   absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions&) override {
     ++consumers;
     return std::make_unique<Reader>(this);
   }
-  absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override { return Unused(); }
   Admin& admin() override { return *this; }
 
-  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
-    return Unused();
-  }
-  absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return Unused(); }
-  absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return Unused(); }
-  absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Unused(); }
-  absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return Unused(); }
   absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& asked) override {
     return Everywhere(asked, 0);
   }
   absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>& asked,
                                                            Isolation) override {
     return Everywhere(asked, 2);
-  }
-  absl::StatusOr<Offset> OffsetForTime(const TopicPartition&, int64_t) override { return Unused(); }
-  absl::Status DeleteRecords(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
-  absl::StatusOr<std::map<TopicPartition, CommittedOffset>> GroupOffsets(const std::string&,
-                                                                         const std::vector<TopicPartition>&) override {
-    return Unused();
   }
 
   int consumers = 0;
@@ -76,10 +43,9 @@ class FakeKafka final : public KafkaClient, public Admin {
   absl::Status fails;  // the next poll
 
  private:
-  class Reader final : public Consumer {
+  class Reader final : public SilentConsumer {
    public:
     explicit Reader(FakeKafka* kafka) : kafka_(*kafka) {}
-    absl::Status Subscribe(const std::vector<std::string>&) override { return Unused(); }
     absl::StatusOr<PollResult> Poll(int64_t, size_t) override {
       if (!kafka_.fails.ok()) return std::exchange(kafka_.fails, absl::OkStatus());
       PollResult result;
@@ -88,29 +54,15 @@ class FakeKafka final : public KafkaClient, public Admin {
       kafka_.ready.pop_front();
       return result;
     }
-    void Wake() override {}
     absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override {
       kafka_.assigned = positions;
       return absl::OkStatus();
     }
-    absl::Status AssignPaused(const std::vector<TopicPartition>&) override { return Unused(); }
-    absl::Status Unassign() override { return Unused(); }
-    absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>&) override { return Unused(); }
-    absl::Status Pause(const std::vector<TopicPartition>&) override { return Unused(); }
-    absl::Status Resume(const std::vector<TopicPartition>&) override { return Unused(); }
-    std::shared_ptr<const GroupMetadata> Group() override { return nullptr; }
-    absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(const std::vector<TopicPartition>&) override {
-      return Unused();
-    }
-    Offset KnownEnd(const TopicPartition&) const override { return -1; }
-    absl::Status CommitOffsets(const std::vector<OffsetToCommit>&) override { return Unused(); }
-    absl::Status Close(bool) override { return absl::OkStatus(); }
 
    private:
     FakeKafka& kafka_;
   };
 
-  static absl::Status Unused() { return absl::UnimplementedError("tables don't ask for this"); }
   static std::map<TopicPartition, Offset> Everywhere(const std::vector<TopicPartition>& partitions, Offset offset) {
     std::map<TopicPartition, Offset> offsets;
     for (const TopicPartition& partition : partitions) offsets[partition] = offset;
@@ -134,13 +86,14 @@ class GlobalTablesTest : public ::testing::Test {
   }
 
   void Comes(const std::string& topic, Offset first, std::vector<std::string> values) {
-    kafka_.ready.push_back(std::make_unique<TextFetch>(topic, first, std::move(values)));
+    kafka_.ready.push_back(std::make_unique<FakeFetch>(TopicPartition{topic, 0}, first, values));
   }
-  std::map<std::string, int64_t> Sizes() const {
+  static std::map<std::string, int64_t> SizesOf(const GlobalTables& tables) {
     std::map<std::string, int64_t> sizes;
-    for (const GlobalTables::Status& table : tables_.Describe()) sizes[table.name] = table.rows;
+    for (const GlobalTables::Status& table : tables.Describe()) sizes[table.name] = table.rows;
     return sizes;
   }
+  std::map<std::string, int64_t> Sizes() const { return SizesOf(tables_); }
 
   Plan plan_;
   FakeKafka kafka_;
@@ -163,6 +116,32 @@ TEST_F(GlobalTablesTest, AreReadToTheirEndAndFollowedTogetherByOneConsumer) {
   while (Sizes()["items"] == 1) ASSERT_TRUE(tables_.Follow(0).ok());
   EXPECT_EQ(Sizes()["items"], 2);
   EXPECT_EQ(tables_.Get("places"), before) << "a table that hasn't changed keeps its version";
+}
+
+TEST_F(GlobalTablesTest, ARecordThatCantBeReadYetHoldsThemAllAndNothingIsLost) {
+  const Formats words = codec_test::Words();
+  GlobalTables tables(plan_, &kafka_, words);
+  Comes("places-topic", 0, {"1 2", "?schema 3"});
+  Comes("items-topic", 0, {"1", "2"});
+  int turns = 0;
+  const absl::Status loaded = tables.Load(partitions_, [&] {
+    if (++turns == 10) codec_test::WordReader::here().insert("schema");
+    return turns > 1000;
+  });
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  EXPECT_GE(turns, 10);
+  EXPECT_THAT(SizesOf(tables), UnorderedElementsAre(Pair("places", 3), Pair("items", 2)));
+
+  Comes("places-topic", 2, {"4 ?more"});
+  Comes("items-topic", 2, {"3"});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(tables.Follow(0).ok());
+  EXPECT_THAT(SizesOf(tables), UnorderedElementsAre(Pair("places", 3), Pair("items", 2)));
+  for (const GlobalTables::Status& table : tables.Describe()) {
+    EXPECT_EQ(table.waits_for, table.name == "places" ? "more" : "");
+  }
+  codec_test::WordReader::here().insert("more");
+  while (SizesOf(tables)["items"] == 2 || SizesOf(tables)["places"] == 3) ASSERT_TRUE(tables.Follow(0).ok());
+  EXPECT_THAT(SizesOf(tables), UnorderedElementsAre(Pair("places", 4), Pair("items", 3)));
 }
 
 TEST_F(GlobalTablesTest, AStopIsSeenWhileTheyAreRead) {

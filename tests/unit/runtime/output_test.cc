@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/codec/murmur2.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/rows_reader.h"
 #include "src/runtime/heard.h"
@@ -229,7 +230,8 @@ TEST_F(EdgeOutputTest, AFailureToProduceIsReturned) {
 TEST(RecordOutputTest, RowsBecomeJsonRecordsAtOnceWithKeyAndHeaders) {
   FakeProducer producer;
   Transaction transaction(&producer, 1 << 20);
-  RecordOutput output("out", 8, 3, {PlaceSchema(), {0}, KeyFormat::kText, false}, {{"team", "blue"}}, &transaction);
+  RecordOutput output("out", 8, 3, RowEncoder::Make({.schema = PlaceSchema(), .key = {0}}).value(), {{"team", "blue"}},
+                      &transaction);
   ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}, {"b", 2}})).ok());
   ASSERT_EQ(producer.records.size(), 2u);
   EXPECT_EQ(producer.records[0].key, "a");
@@ -243,7 +245,7 @@ TEST(RecordOutputTest, RowsBecomeJsonRecordsAtOnceWithKeyAndHeaders) {
 TEST(RecordOutputTest, RowsWithoutKeyStayOnThePartitionOfTheTask) {
   FakeProducer producer;
   Transaction transaction(&producer, 1 << 20);
-  RecordOutput output("out", 2, 3, {PlaceSchema(), {}, KeyFormat::kText, false}, {}, &transaction);
+  RecordOutput output("out", 2, 3, RowEncoder::Make({.schema = PlaceSchema(), .key = {}}).value(), {}, &transaction);
   ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
   EXPECT_EQ(producer.records[0].partition, 1);
   EXPECT_EQ(producer.records[0].key, std::nullopt);
@@ -259,7 +261,8 @@ TEST(RecordOutputTest, WhatTheTopicDoesntTakeIsRefusedAndTheRestGoesOut) {
     refused.emplace_back(r.reason, r.row);
     return absl::OkStatus();
   };
-  RecordOutput output("out", 8, 3, {PlaceSchema(), {0}, KeyFormat::kText, false}, {}, &transaction, refusals);
+  RecordOutput output("out", 8, 3, RowEncoder::Make({.schema = PlaceSchema(), .key = {0}}).value(), {}, &transaction,
+                      refusals);
   const std::string large(2'000, 'x');
   ASSERT_TRUE(output.Write(PlaceRows({{large, 1}, {"b", 2}, {large, 3}, {"d", 4}})).ok());
   ASSERT_EQ(producer.records.size(), 2u);

@@ -1,4 +1,4 @@
-#include "src/codec/value_writer.h"
+#include "src/codec/column_text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,6 +7,7 @@
 
 #include <absl/strings/escaping.h>
 #include <arrow/array/data.h>
+#include <arrow/record_batch.h>
 
 #include "src/base/digits.h"
 
@@ -289,6 +290,15 @@ void WriteJsonString(std::string_view s, TextBuffer* out) {
 std::string TimestampText(int64_t us, TimestampForm form) {
   char text[kMaxPlainValue];
   return std::string(text, WriteTimestamp(text, us, form));
+}
+
+std::vector<ColumnView> ViewColumns(const Schema& schema, const arrow::RecordBatch& rows) {
+  std::vector<ColumnView> views;
+  views.reserve(schema.size());
+  for (size_t c = 0; c < schema.size(); ++c) {
+    views.push_back(ViewColumn(schema[c].type, *rows.column_data(static_cast<int>(c))));
+  }
+  return views;
 }
 
 }  // namespace tidemark

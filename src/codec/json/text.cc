@@ -1,4 +1,4 @@
-#include "src/codec/json_text.h"
+#include "src/codec/json/text.h"
 
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>

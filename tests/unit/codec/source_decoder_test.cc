@@ -1,4 +1,4 @@
-#include "src/codec/json_decoder.h"
+#include "src/codec/source_decoder.h"
 
 #include <arrow/array.h>
 #include <gmock/gmock.h>
@@ -26,17 +26,17 @@ struct Decoded {
 };
 
 Decoded DecodeAll(const SourcePlan& plan, std::vector<Rec> records, int32_t partition = 0) {
-  const auto decoder = MakeSourceDecoder(plan);
+  const auto decoder = SourceDecoder::Make(plan).value();
   Decoded decoded;
-  std::vector<DecodeError> errors;
   const FakeFetch fetch(std::move(records), partition);
-  absl::StatusOr<Batch> batch = decoder->Decode(fetch, 4, &decoded.time, &errors);
-  EXPECT_TRUE(batch.ok()) << batch.status();
-  if (!batch.ok()) return decoded;
-  EXPECT_TRUE((*batch)->ValidateFull().ok()) << (*batch)->ValidateFull();
-  decoded.batch = *batch;
-  decoded.rows = codec_test::Rows(plan.columns, *batch);
-  for (const DecodeError& error : errors) {
+  const absl::StatusOr<DecodedRows> read = decoder->Decode(fetch, 0, 4, &decoded.time);
+  EXPECT_TRUE(read.ok()) << read.status();
+  if (!read.ok()) return decoded;
+  EXPECT_TRUE(read->rows->ValidateFull().ok()) << read->rows->ValidateFull();
+  EXPECT_EQ(read->next, fetch.records().size());
+  decoded.batch = read->rows;
+  decoded.rows = codec_test::Rows(plan.columns, read->rows);
+  for (const DecodeError& error : read->errors) {
     decoded.reasons.push_back(error.reason);
     decoded.bad.push_back(error.record);
   }
@@ -54,7 +54,7 @@ std::string Accepted(const SourcePlan& plan, std::string value) {
   return decoded.rows.empty() ? "refused: " + decoded.reasons[0] : decoded.rows[0];
 }
 
-TEST(JsonDecoder, ReadsEveryType) {
+TEST(SourceDecoder, ReadsEveryType) {
   const SourcePlan plan =
       PlanOf({"b bool", "i int32", "l int64", "f double", "s string", "y bytes", "d date", "m decimal(10,2)",
               "t timestamp", "ts timestamp_s", "tm timestamp_ms", "tu timestamp_us"});
@@ -73,7 +73,7 @@ TEST(JsonDecoder, ReadsEveryType) {
   EXPECT_EQ(time.Value(0), 1'767'225'600'123'000);
 }
 
-TEST(JsonDecoder, IntegersOfEveryLengthAreReadExactly) {
+TEST(SourceDecoder, IntegersOfEveryLengthAreReadExactly) {
   const SourcePlan plan = PlanOf({"x int64"});
   for (const char* x : {"0", "7", "-7", "12345678", "123456789", "999999999999999999", "-999999999999999999",
                         "1000000000000000000", "9223372036854775807", "-9223372036854775808"}) {
@@ -86,7 +86,7 @@ TEST(JsonDecoder, IntegersOfEveryLengthAreReadExactly) {
             R"({"m":123456789012345678.00,"f":123456789012345680})");
 }
 
-TEST(JsonDecoder, SaysWhatItExpectedAndFound) {
+TEST(SourceDecoder, SaysWhatItExpectedAndFound) {
   const SourcePlan plan = PlanOf({"x int64"});
   EXPECT_EQ(Refusal(plan, R"({"x":"5"})"), "column x: expected int64, found string");
   EXPECT_EQ(Refusal(plan, R"({"x":1.0})"), "column x: expected int64, found 1.0");
@@ -112,7 +112,7 @@ TEST(JsonDecoder, SaysWhatItExpectedAndFound) {
   EXPECT_THAT(Refusal(PlanOf({"m decimal(4,2)"}), R"({"m":"1.234"})"), HasSubstr("more than 2 fractional digits"));
 }
 
-TEST(JsonDecoder, SaysWhereTheJsonIsMalformed) {
+TEST(SourceDecoder, SaysWhereTheJsonIsMalformed) {
   const SourcePlan plan = PlanOf({"x int64"});
   EXPECT_EQ(Refusal(plan, ""), "value is empty");
   EXPECT_EQ(Refusal(plan, " \n\t"), "value is empty");
@@ -142,20 +142,20 @@ TEST(JsonDecoder, SaysWhereTheJsonIsMalformed) {
   EXPECT_EQ(Accepted(plan, " \n{ \"x\" : 1 , \"y\" : [ { } ] } \r\n"), R"({"x":1})");
 }
 
-TEST(JsonDecoder, ANullValueIsATombstoneUnlessNoColumnNeedsIt) {
+TEST(SourceDecoder, ANullValueIsATombstoneUnlessNoColumnNeedsIt) {
   EXPECT_THAT(DecodeAll(PlanOf({"x int64"}), {{std::nullopt}}).reasons, ElementsAre("value is null (tombstone)"));
   SourceColumn offset = Col("o int64");
   offset.from = SourceColumn::From::kOffset;
   EXPECT_THAT(DecodeAll(PlanOf({offset}), {{std::nullopt}}).rows, ElementsAre(R"({"o":100})"));
 }
 
-TEST(JsonDecoder, OfSeveralFieldsWithOneNameTheLastStands) {
+TEST(SourceDecoder, OfSeveralFieldsWithOneNameTheLastStands) {
   const SourcePlan plan = PlanOf({"x int64 null", "s string null"});
   EXPECT_EQ(Accepted(plan, R"({"s":"long one","x":1,"s":"b","x":2})"), R"({"x":2,"s":"b"})");
   EXPECT_EQ(Accepted(plan, R"({"x":1,"x":null})"), R"({"x":null,"s":null})");
 }
 
-TEST(JsonDecoder, FieldsMayComeInAnyOrderAndWithEscapedNames) {
+TEST(SourceDecoder, FieldsMayComeInAnyOrderAndWithEscapedNames) {
   const SourcePlan plan = PlanOf({"a int64", "b string null", "c int64"});
   const Decoded decoded = DecodeAll(plan, {{R"({"a":1,"b":"x","c":3})"},
                                            {R"({"c":6,"b":"y","a":4})"},
@@ -167,19 +167,19 @@ TEST(JsonDecoder, FieldsMayComeInAnyOrderAndWithEscapedNames) {
                           R"({"a":10,"b":null,"c":12})", R"({"a":13,"b":"z","c":15})"));
 }
 
-TEST(JsonDecoder, ANameThatBeginsLikeAnotherIsAnother) {
+TEST(SourceDecoder, ANameThatBeginsLikeAnotherIsAnother) {
   const SourcePlan plan = PlanOf({"ab int64", "a int64", "abc int64"});
   EXPECT_EQ(Accepted(plan, R"({"abc":3,"ab":2,"a":1})"), R"({"ab":2,"a":1,"abc":3})");
 }
 
-TEST(JsonDecoder, ThousandsOfUnknownNamesDoNoHarm) {
+TEST(SourceDecoder, ThousandsOfUnknownNamesDoNoHarm) {
   const SourcePlan plan = PlanOf({"x int64"});
   std::string text = "{";
   for (int i = 0; i < 5000; ++i) text += "\"field_" + std::to_string(i) + "\":" + std::to_string(i) + ",";
   EXPECT_EQ(Accepted(plan, text + "\"" + std::string(5000, 'n') + "\":1,\"x\":7}"), R"({"x":7})");
 }
 
-TEST(JsonDecoder, PathsLeadIntoObjects) {
+TEST(SourceDecoder, PathsLeadIntoObjects) {
   SourceColumn item = Col("item string");
   item.path = {"payload", "item"};
   SourceColumn deep = Col("deep int64 null");
@@ -194,7 +194,7 @@ TEST(JsonDecoder, PathsLeadIntoObjects) {
   EXPECT_EQ(Refusal(plan, R"({"top":1,"payload":[]})"), "column item: expected an object on its path, found array");
 }
 
-TEST(JsonDecoder, TwoColumnsMayReadOneField) {
+TEST(SourceDecoder, TwoColumnsMayReadOneField) {
   SourceColumn number = Col("exact decimal(20,3)");
   number.path = {"x"};
   SourceColumn text = Col("t string");
@@ -205,7 +205,7 @@ TEST(JsonDecoder, TwoColumnsMayReadOneField) {
             R"({"x":1.25,"exact":1.250,"t":"a\tb","u":"a\tb"})");
 }
 
-TEST(JsonDecoder, DefaultsStandForMissingAndNull) {
+TEST(SourceDecoder, DefaultsStandForMissingAndNull) {
   SourceColumn s = Col("s string");
   s.default_value = "none";
   SourceColumn t = Col("t timestamp_ms null");
@@ -217,7 +217,7 @@ TEST(JsonDecoder, DefaultsStandForMissingAndNull) {
   EXPECT_EQ(Refusal(plan, R"({"s":1})"), "column s: expected string, found 1");
 }
 
-TEST(JsonDecoder, OnErrorNullForgivesTheValueButNotTheDocument) {
+TEST(SourceDecoder, OnErrorNullForgivesTheValueButNotTheDocument) {
   SourceColumn x = Col("x int64 null");
   x.on_error = SourceColumn::OnError::kNull;
   const SourcePlan plan = PlanOf({x});
@@ -226,7 +226,7 @@ TEST(JsonDecoder, OnErrorNullForgivesTheValueButNotTheDocument) {
   EXPECT_THAT(Refusal(plan, R"({"x":"abc")"), HasSubstr("malformed"));
 }
 
-TEST(JsonDecoder, BadRecordsLeaveNoTraceInTheBatch) {
+TEST(SourceDecoder, BadRecordsLeaveNoTraceInTheBatch) {
   const SourcePlan plan = PlanOf({"s string null", "x int64"});
   const Decoded decoded = DecodeAll(plan, {{R"({"s":"first","x":1})"},
                                            {R"({"s":"a very long text that is thrown away","x":"no"})"},
@@ -237,7 +237,7 @@ TEST(JsonDecoder, BadRecordsLeaveNoTraceInTheBatch) {
   EXPECT_THAT(decoded.bad, ElementsAre(1, 3));
 }
 
-TEST(JsonDecoder, KeysHeadersAndPositionsBecomeColumns) {
+TEST(SourceDecoder, KeysHeadersAndPositionsBecomeColumns) {
   SourceColumn key = Col("k int64");
   key.from = SourceColumn::From::kKey;
   SourceColumn header = Col("h string null");
@@ -266,7 +266,7 @@ TEST(JsonDecoder, KeysHeadersAndPositionsBecomeColumns) {
                           "record key: column k: invalid UTF-8", "missing required column t"));
 }
 
-TEST(JsonDecoder, KeysInJsonAndBytesForm) {
+TEST(SourceDecoder, KeysInJsonAndBytesForm) {
   SourceColumn a = Col("a int64"), b = Col("b string");
   a.from = b.from = SourceColumn::From::kKey;
   SourcePlan json = PlanOf({a, b});
@@ -300,7 +300,7 @@ std::vector<Rec> TimedRecords() {
   return records;
 }
 
-TEST(JsonDecoder, TheWatermarkRunsRowByRow) {
+TEST(SourceDecoder, TheWatermarkRunsRowByRow) {
   const Decoded decoded = DecodeAll(TimedPlan(), TimedRecords(), 2);
   ASSERT_EQ(decoded.rows.size(), 5u);
   EXPECT_THAT(decoded.bad, ElementsAre(3, 5));
@@ -322,28 +322,26 @@ TEST(JsonDecoder, TheWatermarkRunsRowByRow) {
       decoded.batch->schema()->Equals(*BatchSchema(codec_test::SchemaFor(TimedPlan().columns), TimedPlan().hidden)));
 }
 
-TEST(JsonDecoder, TheFloorHoldsTheWatermarkUp) {
-  const auto decoder = MakeSourceDecoder(TimedPlan());
+TEST(SourceDecoder, TheFloorHoldsTheWatermarkUp) {
+  const auto decoder = SourceDecoder::Make(TimedPlan()).value();
   SourceTime time;
   time.floor = EventTime{2000 * kSecond};
-  std::vector<DecodeError> errors;
   const FakeFetch fetch(TimedRecords());
-  const Batch batch = decoder->Decode(fetch, 4, &time, &errors).value();
+  const Batch batch = decoder->Decode(fetch, 0, 4, &time).value().rows;
   EXPECT_EQ(HiddenInt64(*batch, Hidden::kWatermark)[0], 2000 * kSecond);
 }
 
-TEST(JsonDecoder, OneFetchOrManyMakeEqualRowsAndTime) {
+TEST(SourceDecoder, OneFetchOrManyMakeEqualRowsAndTime) {
   const Decoded whole = DecodeAll(TimedPlan(), TimedRecords());
-  const auto decoder = MakeSourceDecoder(TimedPlan());
+  const auto decoder = SourceDecoder::Make(TimedPlan()).value();
   SourceTime time;
   std::vector<Batch> pieces;
   Offset offset = 100;
   for (const Rec& record : TimedRecords()) {
-    std::vector<DecodeError> errors;
     const FakeFetch fetch({record}, 0, offset++);
-    const Batch piece = decoder->Decode(fetch, 4, &time, &errors).value();
-    EXPECT_EQ(piece->num_rows() + static_cast<int64_t>(errors.size()), 1);
-    pieces.push_back(piece);
+    const DecodedRows piece = decoder->Decode(fetch, 0, 4, &time).value();
+    EXPECT_EQ(piece.rows->num_rows() + static_cast<int64_t>(piece.errors.size()), 1);
+    pieces.push_back(piece.rows);
   }
   EXPECT_EQ(time.max_time, whole.time.max_time);
   int64_t row = 0;
@@ -354,7 +352,7 @@ TEST(JsonDecoder, OneFetchOrManyMakeEqualRowsAndTime) {
   EXPECT_EQ(row, whole.batch->num_rows());
 }
 
-TEST(JsonDecoder, EventTimeIsTheRecordsWhereNoColumnSaysIt) {
+TEST(SourceDecoder, EventTimeIsTheRecordsWhereNoColumnSaysIt) {
   const Decoded decoded =
       DecodeAll(PlanOf({"x int64"}), {{R"({"x":1})", std::nullopt, 12}, {R"({"x":2})", std::nullopt, -1}});
   EXPECT_THAT(decoded.rows, ElementsAre(R"({"x":1})"));
@@ -362,7 +360,7 @@ TEST(JsonDecoder, EventTimeIsTheRecordsWhereNoColumnSaysIt) {
   EXPECT_THAT(decoded.reasons, ElementsAre(HasSubstr("no timestamp")));
 }
 
-TEST(JsonDecoder, AnEventTimeThatIsNullOrInfiniteIsAnError) {
+TEST(SourceDecoder, AnEventTimeThatIsNullOrInfiniteIsAnError) {
   SourcePlan plan = PlanOf({"t timestamp_us null"});
   plan.event_time.column = 0;
   EXPECT_THAT(Refusal(plan, R"({"t":null})"), HasSubstr("event time is null"));
@@ -371,7 +369,7 @@ TEST(JsonDecoder, AnEventTimeThatIsNullOrInfiniteIsAnError) {
   EXPECT_EQ(Accepted(plan, R"({"t":-9223372036854775807})"), R"({"t":-9223372036854775807})");
 }
 
-TEST(JsonDecoder, AKeyInTheWrongPartitionStopsTheRun) {
+TEST(SourceDecoder, AKeyInTheWrongPartitionStopsTheRun) {
   SourceColumn id = Col("id string");
   id.from = SourceColumn::From::kKey;
   SourcePlan plan = PlanOf({id});
@@ -381,9 +379,8 @@ TEST(JsonDecoder, AKeyInTheWrongPartitionStopsTheRun) {
   // murmur2("21") = -973932308; without its sign 1173551340, which is divisible by 4.
   EXPECT_THAT(DecodeAll(plan, {{std::nullopt, "21"}}, 0).rows, ElementsAre(R"({"id":"21"})"));
   SourceTime time;
-  std::vector<DecodeError> errors;
   const FakeFetch wrong({{std::nullopt, "21"}}, 3);
-  const absl::StatusOr<Batch> batch = MakeSourceDecoder(plan)->Decode(wrong, 4, &time, &errors);
+  const absl::StatusOr<DecodedRows> batch = SourceDecoder::Make(plan).value()->Decode(wrong, 0, 4, &time);
   ASSERT_EQ(batch.status().code(), absl::StatusCode::kFailedPrecondition);
   const std::string message(batch.status().message());
   for (const char* part : {"detections-3 offset 100", "key \"21\"", "stands in partition 3", "into partition 0 of 4",
@@ -393,12 +390,12 @@ TEST(JsonDecoder, AKeyInTheWrongPartitionStopsTheRun) {
   EXPECT_THAT(DecodeAll(plan, {{std::nullopt, std::nullopt}}, 0).reasons.size(), 1u);
 }
 
-TEST(JsonDecoder, AnEmptyFetchIsAnEmptyBatch) {
+TEST(SourceDecoder, AnEmptyFetchIsAnEmptyBatch) {
   EXPECT_EQ(DecodeAll(TimedPlan(), {}).batch->num_rows(), 0);
   EXPECT_EQ(DecodeAll(PlanOf({"s string null", "b bool null"}), {{"x"}}).batch->num_rows(), 0);
 }
 
-TEST(JsonDecoder, LargeAndDeepValuesAreHarmless) {
+TEST(SourceDecoder, LargeAndDeepValuesAreHarmless) {
   const SourcePlan plan = PlanOf({"s string"});
   const std::string big(10 << 20, 'x');
   const Decoded decoded = DecodeAll(plan, {{"{\"s\":\"" + big + "\"}"}, {R"({"s":"small"})"}});
@@ -416,7 +413,7 @@ TEST(JsonDecoder, LargeAndDeepValuesAreHarmless) {
   EXPECT_EQ(Accepted(plan, "{\"deep\":" + level511 + ",\"s\":\"a\"}"), R"({"s":"a"})");
 }
 
-TEST(JsonDecoder, WhatNoColumnReadsIsCheckedToo) {
+TEST(SourceDecoder, WhatNoColumnReadsIsCheckedToo) {
   const SourcePlan plan = PlanOf({"x int64"});
   for (const char* bad :
        {"[1,,2]", "{\"a\" 1}", "[1}", "{\"a\":1]", "[\"\\q\"]", "[01]", "{1:2}", "[tru]", "[\"\\ud800\"]", "[1,]"}) {

@@ -1,4 +1,4 @@
-#include "src/codec/json_encoder.h"
+#include "src/codec/row_encoder.h"
 
 #include <limits>
 
@@ -7,8 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "src/codec/json_decoder.h"
-#include "src/codec/value_writer.h"
+#include "src/codec/column_text.h"
+#include "src/codec/json/value_writer.h"
+#include "src/codec/murmur2.h"
+#include "src/codec/source_decoder.h"
 #include "tests/unit/codec/codec_fixture.h"
 
 namespace tidemark {
@@ -23,11 +25,10 @@ using ::testing::ElementsAre;
 // Decoding is tested by hand-made values elsewhere, so it may supply rows here.
 Batch Decode(const SourcePlan& plan, std::vector<Rec> records) {
   SourceTime time;
-  std::vector<DecodeError> errors;
   const FakeFetch fetch(std::move(records));
-  Batch batch = MakeSourceDecoder(plan)->Decode(fetch, 1, &time, &errors).value();
-  EXPECT_TRUE(errors.empty()) << errors[0].reason;
-  return batch;
+  const DecodedRows decoded = SourceDecoder::Make(plan).value()->Decode(fetch, 0, 1, &time).value();
+  EXPECT_TRUE(decoded.errors.empty()) << decoded.errors[0].reason;
+  return decoded.rows;
 }
 
 Batch WithOps(const Batch& batch, const std::vector<int8_t>& ops) {
@@ -39,7 +40,7 @@ Batch WithOps(const Batch& batch, const std::vector<int8_t>& ops) {
 // "key -> value @ partition" with null written as NULL.
 std::vector<std::string> Encode(const RowEncoderOptions& options, const Batch& batch, int32_t partitions = 4) {
   EncodedRecords out;
-  EXPECT_TRUE(MakeRowEncoder(options)->Encode(*batch, partitions, 3, &out).ok());
+  EXPECT_TRUE(RowEncoder::Make(options).value()->Encode(*batch, partitions, 3, &out).ok());
   std::vector<std::string> records;
   for (const OutRecord& r : out.records) {
     records.push_back(std::string(r.key.value_or("NULL")) + " -> " + std::string(r.value.value_or("NULL")) + " @ " +
@@ -59,7 +60,7 @@ TEST(Murmur2, IsTheJavaClients) {
   EXPECT_EQ(JavaPartition("21", 7), static_cast<int32_t>((-973932308 & 0x7fffffff) % 7));
 }
 
-TEST(JsonEncoder, EscapesWhatJsonDemandsAndNothingElse) {
+TEST(RowEncoder, EscapesWhatJsonDemandsAndNothingElse) {
   const auto json = [](std::string_view s) {
     std::string text;
     TextBuffer buffer(&text);
@@ -75,7 +76,7 @@ TEST(JsonEncoder, EscapesWhatJsonDemandsAndNothingElse) {
   EXPECT_EQ(json(std::string(100, '"')).size(), 202u);
 }
 
-TEST(JsonEncoder, TimestampsShowNoneThreeOrSixDigits) {
+TEST(RowEncoder, TimestampsShowNoneThreeOrSixDigits) {
   const auto text = [](int64_t us) { return TimestampText(us, TimestampForm::kRfc3339); };
   EXPECT_EQ(text(0), "1970-01-01T00:00:00Z");
   EXPECT_EQ(text(-1), "1969-12-31T23:59:59.999999Z");
@@ -90,7 +91,7 @@ TEST(JsonEncoder, TimestampsShowNoneThreeOrSixDigits) {
   EXPECT_EQ(TimestampText(1'234'567, TimestampForm::kMicros), "1234567");
 }
 
-TEST(JsonEncoder, EveryKindOfNumberIsExact) {
+TEST(RowEncoder, EveryKindOfNumberIsExact) {
   const SourcePlan plan = PlanOf({"f double", "m decimal(38,10)", "n decimal(5,5)", "z decimal(3,0)", "d date"});
   const Batch batch = Decode(
       plan,
@@ -103,7 +104,7 @@ TEST(JsonEncoder, EveryKindOfNumberIsExact) {
           R"({"f":1e+300,"m":0.0000000000,"n":0.50000,"z":-999,"d":"9999-12-31"})"));
 }
 
-TEST(JsonEncoder, NumbersThatJsonLacksAreStrings) {
+TEST(RowEncoder, NumbersThatJsonLacksAreStrings) {
   arrow::DoubleBuilder builder;
   const double inf = std::numeric_limits<double>::infinity();
   ASSERT_TRUE(builder.AppendValues({std::numeric_limits<double>::quiet_NaN(), inf, -inf, -0.0}).ok());
@@ -116,7 +117,7 @@ TEST(JsonEncoder, NumbersThatJsonLacksAreStrings) {
   EXPECT_EQ(RowToJson(schema, *batch, 3), R"({"f":-0})");
 }
 
-TEST(JsonEncoder, ASliceShowsItsOwnRows) {
+TEST(RowEncoder, ASliceShowsItsOwnRows) {
   const SourcePlan plan = PlanOf({"b bool null", "s string null", "i int32", "m decimal(4,1)"});
   const Batch batch = Decode(plan, {{R"({"b":true,"s":"x","i":1,"m":1})"},
                                     {R"({"b":null,"s":null,"i":2,"m":2})"},
@@ -125,7 +126,7 @@ TEST(JsonEncoder, ASliceShowsItsOwnRows) {
               ElementsAre(R"({"b":null,"s":null,"i":2,"m":2.0})", R"({"b":false,"s":"z","i":3,"m":3.0})"));
 }
 
-TEST(JsonEncoder, TextKeysAndTheirPartitions) {
+TEST(RowEncoder, TextKeysAndTheirPartitions) {
   const SourcePlan plan = PlanOf({"k string null", "v int64"});
   const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0}, KeyFormat::kText, false};
   // murmur2("abc") = 479470107 = 4 * 119867526 + 3; of "foobar" without its sign 1357151166 = 4 * 339287791 + 2.
@@ -135,7 +136,7 @@ TEST(JsonEncoder, TextKeysAndTheirPartitions) {
                   R"(NULL -> {"k":null,"v":3} @ 3)"));
 }
 
-TEST(JsonEncoder, JsonKeysKeepTheStatedOrder) {
+TEST(RowEncoder, JsonKeysKeepTheStatedOrder) {
   const SourcePlan plan = PlanOf({"a int64 null", "b string", "t timestamp_ms"});
   const Schema schema = codec_test::SchemaFor(plan.columns);
   const Batch batch = Decode(plan, {{R"({"a":null,"b":"x","t":5})"}});
@@ -145,7 +146,7 @@ TEST(JsonEncoder, JsonKeysKeepTheStatedOrder) {
               ElementsAre(R"(NULL -> {"a":null,"b":"x","t":5} @ 3)"));
 }
 
-TEST(JsonEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
+TEST(RowEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
   const SourcePlan plan = PlanOf({"k int64", "v int64"});
   const Batch batch =
       WithOps(Decode(plan, {{R"({"k":1,"v":1})"}, {R"({"k":1,"v":1})"}, {R"({"k":1,"v":2})"}, {R"({"k":1,"v":2})"}}),
@@ -154,7 +155,7 @@ TEST(JsonEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
               ElementsAre(R"(1 -> {"k":1,"v":1} @ 0)", R"(1 -> {"k":1,"v":2} @ 0)", "1 -> NULL @ 0"));
 }
 
-TEST(JsonEncoder, AnUpdateThatMovesARowToAnotherKeyBuriesTheOldOne) {
+TEST(RowEncoder, AnUpdateThatMovesARowToAnotherKeyBuriesTheOldOne) {
   const SourcePlan plan = PlanOf({"k int64", "v int64", "w int64"});
   const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0, 1}, KeyFormat::kJson, true};
   const Batch moved = WithOps(Decode(plan, {{R"({"k":1,"v":1,"w":1})"},
@@ -170,9 +171,9 @@ TEST(JsonEncoder, AnUpdateThatMovesARowToAnotherKeyBuriesTheOldOne) {
   EXPECT_THAT(Encode(options, moved->Slice(1, 1), 1), ElementsAre(R"({"k":1,"v":2} -> {"k":1,"v":2,"w":1} @ 0)"));
 }
 
-TEST(JsonEncoder, TheArenaMayBeUsedAgain) {
+TEST(RowEncoder, TheArenaMayBeUsedAgain) {
   const SourcePlan plan = PlanOf({"s string"});
-  const auto encoder = MakeRowEncoder({codec_test::SchemaFor(plan.columns), {0}, KeyFormat::kText, false});
+  const auto encoder = RowEncoder::Make({.schema = codec_test::SchemaFor(plan.columns), .key = {0}}).value();
   EncodedRecords out;
   for (const size_t size : {3u, 100'000u, 1u}) {
     const std::string s(size, 'y');

@@ -11,19 +11,15 @@
 #include <vector>
 
 #include "src/codec/column_set.h"
+#include "src/codec/value_reader.h"
 
 namespace tidemark {
 
-class JsonReader {
+class JsonObjectReader {
  public:
-  struct Target {
-    std::vector<std::string> path;  // keys from the root
-    size_t column = 0;              // in the ColumnSet
-  };
-
-  explicit JsonReader(const std::vector<Target>& targets);
-  JsonReader(JsonReader&&) noexcept;
-  ~JsonReader();
+  explicit JsonObjectReader(const std::vector<ReadTarget>& targets);
+  JsonObjectReader(JsonObjectReader&&) noexcept;
+  ~JsonObjectReader();
 
   // Sets the targets in the current row of `columns`; those that don't occur stay without a value. The reason, where
   // the text isn't a JSON object or a value doesn't fit.

@@ -1,10 +1,10 @@
-#include "src/codec/json_reader.h"
+#include "src/codec/json/object_reader.h"
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
 
-#include "src/codec/json_text.h"
+#include "src/codec/json/text.h"
 
 namespace tidemark {
 namespace {
@@ -50,7 +50,7 @@ std::string_view KindOf(char first) {
 }  // namespace
 
 // The functions return false where reading ends; `refused` says why, or else `text` does.
-struct JsonReader::Impl {
+struct JsonObjectReader::Impl {
   std::optional<std::string> Read(std::string_view json);
   bool ReadObject(ObjectShape* shape, int depth);
   bool FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out);
@@ -67,9 +67,9 @@ struct JsonReader::Impl {
   std::string name_scratch, value_scratch;  // unescaped
 };
 
-JsonReader::JsonReader(const std::vector<Target>& targets) : impl_(std::make_unique<Impl>()) {
+JsonObjectReader::JsonObjectReader(const std::vector<ReadTarget>& targets) : impl_(std::make_unique<Impl>()) {
   arrow::util::InitializeUTF8();
-  for (const Target& target : targets) {
+  for (const ReadTarget& target : targets) {
     ObjectShape* shape = &impl_->root;
     for (size_t i = 0; i < target.path.size(); ++i) {
       shape->all_columns.push_back(target.column);
@@ -85,15 +85,15 @@ JsonReader::JsonReader(const std::vector<Target>& targets) : impl_(std::make_uni
   }
 }
 
-JsonReader::JsonReader(JsonReader&&) noexcept = default;
-JsonReader::~JsonReader() = default;
+JsonObjectReader::JsonObjectReader(JsonObjectReader&&) noexcept = default;
+JsonObjectReader::~JsonObjectReader() = default;
 
-std::optional<std::string> JsonReader::Read(std::string_view json, ColumnSet* columns) {
+std::optional<std::string> JsonObjectReader::Read(std::string_view json, ColumnSet* columns) {
   impl_->columns = columns;
   return impl_->Read(json);
 }
 
-std::optional<std::string> JsonReader::Impl::Read(std::string_view json) {
+std::optional<std::string> JsonObjectReader::Impl::Read(std::string_view json) {
   text = JsonText(json);
   refused.reset();
   const char first = text.Peek();
@@ -114,7 +114,7 @@ std::optional<std::string> JsonReader::Impl::Read(std::string_view json) {
   return refused ? std::move(refused) : text.Reason();
 }
 
-bool JsonReader::Impl::ReadObject(ObjectShape* shape, int depth) {
+bool JsonObjectReader::Impl::ReadObject(ObjectShape* shape, int depth) {
   text.Take('{');
   if (text.Take('}')) return true;
   size_t cursor = 0;
@@ -130,7 +130,7 @@ bool JsonReader::Impl::ReadObject(ObjectShape* shape, int depth) {
   return text.Fail(text.Peek() == '\0' ? "the object isn't closed" : "expected a comma or the end of the object");
 }
 
-bool JsonReader::Impl::FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
+bool JsonObjectReader::Impl::FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
   if (text.Peek() != '"') return text.Fail("expected a name in quotes");
   const std::vector<ObjectShape::Learned>& learned = shape->learned;
   if (*cursor < learned.size() && text.TakeName(learned[*cursor].quoted)) [[likely]] {
@@ -147,7 +147,7 @@ bool JsonReader::Impl::FindField(ObjectShape* shape, size_t* cursor, ObjectShape
   return LookUpField(shape, cursor, out);
 }
 
-bool JsonReader::Impl::LookUpField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
+bool JsonObjectReader::Impl::LookUpField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out) {
   const char* const quote = text.position();
   ScalarText name;
   if (!text.ReadPlain(&name, &name_scratch)) return false;
@@ -160,7 +160,7 @@ bool JsonReader::Impl::LookUpField(ObjectShape* shape, size_t* cursor, ObjectSha
   return true;
 }
 
-bool JsonReader::Impl::ReadValue(const ObjectShape::Field& field, int depth) {
+bool JsonObjectReader::Impl::ReadValue(const ObjectShape::Field& field, int depth) {
   const char first = text.Peek();
   if (first == '{' || first == '[') return ReadContainer(field, first, depth);
   ScalarText value;
@@ -173,7 +173,7 @@ bool JsonReader::Impl::ReadValue(const ObjectShape::Field& field, int depth) {
   return RejectMembers(*field.members, KindOf(first));
 }
 
-bool JsonReader::Impl::ReadContainer(const ObjectShape::Field& field, char first, int depth) {
+bool JsonObjectReader::Impl::ReadContainer(const ObjectShape::Field& field, char first, int depth) {
   const bool object = first == '{';
   // Well-formed first: a document that isn't has no value to forgive.
   const JsonText before = text;
@@ -187,7 +187,7 @@ bool JsonReader::Impl::ReadContainer(const ObjectShape::Field& field, char first
   return ReadObject(field.members.get(), depth);
 }
 
-bool JsonReader::Impl::SetColumns(const ObjectShape::Field& field, const ScalarText& value) {
+bool JsonObjectReader::Impl::SetColumns(const ObjectShape::Field& field, const ScalarText& value) {
   for (const size_t c : field.columns) {
     if (std::optional<std::string> reason = columns->Set(c, value)) [[unlikely]] {
       refused = std::move(reason);
@@ -197,7 +197,7 @@ bool JsonReader::Impl::SetColumns(const ObjectShape::Field& field, const ScalarT
   return true;
 }
 
-bool JsonReader::Impl::RejectMembers(const ObjectShape& members, std::string_view found) {
+bool JsonObjectReader::Impl::RejectMembers(const ObjectShape& members, std::string_view found) {
   for (const size_t c : members.all_columns) {
     refused = columns->Reject(c, absl::StrCat("expected an object on its path, found ", std::string(found)));
     if (refused) return false;

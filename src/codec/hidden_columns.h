@@ -1,0 +1,94 @@
+// The hidden columns of a source's rows under construction: event time, the running watermark, the row's place, and
+// what a row of a changing table does. Knows of records and columns, of no format. Used by one thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <arrow/buffer.h>
+#include <arrow/type_fwd.h>
+
+#include "src/base/batch.h"
+#include "src/base/record.h"
+#include "src/codec/column_set.h"
+#include "src/codec/source_time.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// One of them: a plain buffer, never null, set by row number.
+template <typename T>
+class HiddenBuilder {
+ public:
+  void Start(int64_t rows);
+  void Grow(int64_t rows);
+  void Set(int64_t row, T value) { values_[row] = value; }
+  void Fill(int64_t rows, T value) { std::fill(values_, values_ + rows, value); }
+  std::shared_ptr<arrow::Array> Finish(int64_t rows, std::shared_ptr<arrow::DataType> type);
+
+ private:
+  std::shared_ptr<arrow::Buffer> buffer_;
+  T* values_ = nullptr;
+};
+
+class HiddenColumns {
+ public:
+  explicit HiddenColumns(const SourcePlan& plan);
+
+  // Makes room for `rows` rows, dropping what was there. `time` runs forward with every row.
+  void Start(int64_t rows, SourceTime* time);
+  void Grow(int64_t rows);
+
+  // A row whose visible columns stand in `columns`: the reason, where it has no event time or lies too far ahead; time
+  // hasn't moved then. The row's watermark includes the row.
+  std::optional<std::string> Set(int64_t row, const RecordView& record, const ColumnSet& columns, Op op) {
+    EventTime row_time;
+    if (!IsOrdinary(row, record, columns, &row_time)) [[unlikely]] {
+      if (std::optional<std::string> reason = FindTime(row, record, columns, &row_time)) return reason;
+    }
+    time_->max_time = std::max(time_->max_time, row_time);
+    times_.Set(row, row_time.us);
+    watermarks_.Set(row, time_->Watermark(event_time_.max_out_of_orderness_us).us);
+    offsets_.Set(row, record.offset);
+    if (hidden_.Has(Hidden::kOp)) ops_.Set(row, static_cast<int8_t>(op));
+    return std::nullopt;
+  }
+  // Rows are taken back together with what they did to time.
+  EventTime max_time() const { return time_->max_time; }
+  void TakeBack(EventTime max_time) { time_->max_time = max_time; }
+  // Rows may be other than inserts.
+  bool has_op() const { return hidden_.Has(Hidden::kOp); }
+
+  // Appends those that the source has, in their order.
+  void Finish(int64_t rows, int32_t partition, std::vector<std::shared_ptr<arrow::Array>>* out);
+
+ private:
+  // What nearly every record is, and quickly told: its time is a column's, and not too far ahead of the record's own.
+  bool IsOrdinary(int64_t row, const RecordView& record, const ColumnSet& columns, EventTime* out) const {
+    if (!event_time_.column || record.timestamp_ms < 0 || record.timestamp_ms > kMaxTime.us / 2000) return false;
+    const ColumnBuilder& column = columns.builder(*event_time_.column);
+    if (column.IsNull(row)) return false;
+    out->us = column.Int64At(row);
+    return *out != kMinTime && *out != kMaxTime &&
+           *out <= EventTime{record.timestamp_ms * 1000} + event_time_.max_ahead_us;
+  }
+  // Of any record: the reason, where it has none.
+  std::optional<std::string> FindTime(int64_t row, const RecordView& record, const ColumnSet& columns,
+                                      EventTime* out) const;
+
+  const EventTimeSpec event_time_;
+  const std::string time_column_;  // its name
+  const int32_t order_;
+  const HiddenSet hidden_;
+  SourceTime* time_ = nullptr;
+  HiddenBuilder<int64_t> times_, watermarks_, offsets_;
+  HiddenBuilder<int32_t> sources_, partitions_;
+  HiddenBuilder<int8_t> ops_;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,214 @@
+#include "src/codec/record_rows.h"
+
+#include <algorithm>
+
+#include <absl/strings/str_cat.h>
+
+namespace tidemark {
+namespace {
+
+using From = SourceColumn::From;
+
+std::vector<std::string> PathOf(const SourceColumn& column) {
+  return column.path.empty() ? std::vector<std::string>{column.column.name} : column.path;
+}
+
+std::vector<ReadTarget> TargetsFrom(const std::vector<SourceColumn>& columns, From from) {
+  std::vector<ReadTarget> targets;
+  for (size_t c = 0; c < columns.size(); ++c) {
+    if (columns[c].from == from) targets.push_back({PathOf(columns[c]), c});
+  }
+  return targets;
+}
+
+// A deletion names its row by the record key. Columns that the table reads from the key are read the same way;
+// otherwise the key is the table's key: one column as text, several as a JSON object of their names, unless key_format
+// says more.
+KeyReader TombstoneKey(const TablePlan& plan) {
+  std::vector<ReadTarget> targets;
+  for (const size_t c : plan.key) {
+    const SourceColumn& column = plan.columns[c];
+    const bool own_path = column.from == From::kKey && !column.path.empty();
+    targets.push_back({own_path ? column.path : std::vector<std::string>{column.column.name}, c});
+  }
+  KeyFormat format = plan.key_format;
+  if (format == KeyFormat::kNone) format = plan.key.size() == 1 ? KeyFormat::kText : KeyFormat::kJson;
+  return KeyReader(format, std::move(targets));
+}
+
+}  // namespace
+
+RecordRows::RecordRows(const std::vector<SourceColumn>& columns, KeyFormat key_format)
+    : columns_(columns),
+      value_targets_(TargetsFrom(columns, From::kValue)),
+      key_(key_format, TargetsFrom(columns, From::kKey)) {
+  for (size_t c = 0; c < columns.size(); ++c) {
+    const From from = columns[c].from;
+    if (from == From::kHeader) header_columns_.push_back(c);
+    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp) place_columns_.push_back(c);
+  }
+}
+
+// The Java client spreads null keys at will, so nothing holds such a row to the promise.
+RecordRows::RecordRows(const SourcePlan& plan) : RecordRows(plan.columns, plan.key_format) {
+  needs_key_ = plan.verify_partitioning;
+  hidden_.emplace(plan);
+}
+
+RecordRows::RecordRows(const TablePlan& plan) : RecordRows(plan.columns, plan.key_format) {
+  tombstone_key_.emplace(TombstoneKey(plan));
+  key_columns_ = plan.key;
+}
+
+void RecordRows::Start(const Fetch& fetch, size_t first, SourceTime* time, std::vector<DecodeError>* errors) {
+  fetch_ = &fetch;
+  records_ = fetch.records();
+  errors_ = errors;
+  row_ = 0;
+  capacity_ = static_cast<int64_t>(records_.size() - first);
+  record_ = kNone;
+  rejected_ = false;
+  next_ = records_.size();
+  waits_for_.clear();
+  empty_records_ = 0;
+  ops_.clear();
+  columns_.Start(capacity_);
+  if (hidden_) hidden_->Start(capacity_, time);
+}
+
+int64_t RecordRows::Finish(std::vector<std::shared_ptr<arrow::Array>>* out) {
+  if (record_has_no_rows()) ++empty_records_;
+  record_ = kNone;
+  columns_.Finish(row_, out);
+  if (hidden_) hidden_->Finish(row_, fetch_->source().partition, out);
+  return row_;
+}
+
+// Records of many rows: there was room for one each.
+void RecordRows::Grow() {
+  capacity_ = std::max<int64_t>(capacity_ * 2, 16);
+  columns_.Grow(capacity_);
+  if (hidden_) hidden_->Grow(capacity_);
+}
+
+bool RecordRows::EndRow(Op op) {
+  if (rejected_) [[unlikely]]
+    return false;
+  if (std::optional<std::string> reason = FinishRow(op)) [[unlikely]] {
+    Reject(*std::move(reason));
+    return false;
+  }
+  ++row_;
+  return true;
+}
+
+std::optional<std::string> RecordRows::FinishRow(Op op) {
+  const RecordView& record = records_[record_];
+  if (!key_.empty()) {
+    std::optional<std::string> reason = key_.Read(record.key, &columns_);
+    if (reason) return reason;
+  }
+  if (!header_columns_.empty()) {
+    std::optional<std::string> reason = ReadHeaders();
+    if (reason) return reason;
+  }
+  if (!place_columns_.empty()) {
+    std::optional<std::string> reason = ReadPlace();
+    if (reason) return reason;
+  }
+  if (std::optional<std::string> reason = columns_.EndRow()) [[unlikely]]
+    return reason;
+  if (needs_key_ && !record.key) return "record key is null, against partitioned_by";
+  if (!hidden_) {
+    ops_.push_back(op);
+    return std::nullopt;
+  }
+  if (op != Op::kInsert && !hidden_->has_op()) return "a change of a row, where rows are only ever added";
+  return hidden_->Set(row_, record, columns_, op);
+}
+
+void RecordRows::Tombstone() {
+  if (!tombstone_key_) return Reject("value is null (tombstone)");
+  const RecordView& record = records_[record_];
+  if (!record.key) return Reject("value is null (deletion), and so is the record key: which row to delete isn't known");
+  if (std::optional<std::string> reason = tombstone_key_->Read(record.key, &BeginRow())) {
+    return Reject(*std::move(reason));
+  }
+  for (const size_t c : key_columns_) {
+    if (columns_.HasValue(c)) continue;
+    return Reject("value is null (deletion), but the record key lacks column " + columns_.column(c).column.name);
+  }
+  columns_.EndTombstone();
+  ops_.push_back(Op::kDelete);
+  ++row_;
+}
+
+void RecordRows::TakeBack() {
+  row_ = first_row_;
+  if (hidden_) {
+    hidden_->TakeBack(time_before_);
+  } else {
+    ops_.resize(static_cast<size_t>(row_));
+  }
+}
+
+void RecordRows::Reject(std::string reason) {
+  if (rejected_) return;
+  TakeBack();
+  rejected_ = true;
+  errors_->push_back({record_, std::move(reason)});
+}
+
+void RecordRows::Later(std::string what) {
+  TakeBack();
+  next_ = record_;
+  waits_for_ = std::move(what);
+  record_ = kNone;
+}
+
+// Of several headers of one name the last one counts, as in Kafka's own lastHeader.
+std::optional<std::string> RecordRows::ReadHeaders() {
+  const HeaderList headers = fetch_->Headers(record_);
+  for (const size_t c : header_columns_) {
+    const std::string* text = nullptr;
+    for (const auto& [name, value] : headers) {
+      if (name == columns_.column(c).header) text = value ? &*value : nullptr;
+    }
+    if (text == nullptr) continue;
+    const bool raw = columns_.column(c).column.type.kind == Kind::kBytes;
+    std::optional<std::string> reason = raw ? columns_.SetRaw(c, *text) : SetPlainText(c, *text, &columns_);
+    if (reason) return absl::StrCat("header ", columns_.column(c).header, ": ", *reason);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> RecordRows::ReadPlace() {
+  const RecordView& record = records_[record_];
+  for (const size_t c : place_columns_) {
+    int64_t value = 0;
+    switch (columns_.column(c).from) {
+      case From::kPartition:
+        value = fetch_->source().partition;
+        break;
+      case From::kOffset:
+        value = record.offset;
+        break;
+      default:
+        if (record.timestamp_ms == -1) continue;
+        // An integer column gets what Kafka says: milliseconds.
+        value = record.timestamp_ms;
+        if (columns_.column(c).column.type.kind == Kind::kTimestamp &&
+            ScaleTimestamp(value, TimestampForm::kMillis, &value) != Fit::kOk) {
+          std::optional<std::string> reason =
+              columns_.Reject(c, absl::StrCat("the record's timestamp ", record.timestamp_ms, " ms is out of range"));
+          if (reason) return reason;
+          continue;
+        }
+    }
+    std::optional<std::string> reason = columns_.SetInt64(c, value);
+    if (reason) return reason;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,118 @@
+// The rows that a fetch's records become, under construction: what a ValueReader writes into. Adds to each row what
+// doesn't come from the value (columns from keys, headers and places, hidden columns), and keeps the rule that a record
+// counts as a whole: where one of its rows is bad, it has none. Used by one thread.
+//
+// A reader's calls for each record it is given, in order (src/codec/value_reader.h):
+//
+//     BeginRecord --+--> BeginRow, set columns, EndRow: any number of times
+//                   +--> Tombstone: its value is null
+//                   +--> Reject or Later, at any time: the record has no rows. After Later, nothing more.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "src/base/batch.h"
+#include "src/base/record.h"
+#include "src/codec/column_set.h"
+#include "src/codec/hidden_columns.h"
+#include "src/codec/key_reader.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// A record that can't become a row.
+struct DecodeError {
+  size_t record = 0;   // position in the fetch
+  std::string reason;  // "column detection_oid: expected int64, found string" ...
+};
+
+class RecordRows {
+ public:
+  // Of a source: with hidden columns. A key is missed where the source's rows are promised to lie by it.
+  explicit RecordRows(const SourcePlan& plan);
+  // Of a table: a null value is a deletion, whose row is found by the record key.
+  explicit RecordRows(const TablePlan& plan);
+
+  // ---- For the reader.
+  void BeginRecord(size_t record) {
+    if (record_has_no_rows()) ++empty_records_;
+    record_ = record;
+    first_row_ = row_;
+    rejected_ = false;
+    if (hidden_) time_before_ = hidden_->max_time();
+  }
+  // A row whose columns are to be set now.
+  ColumnSet& BeginRow() {
+    if (row_ == capacity_) [[unlikely]]
+      Grow();
+    columns_.BeginRow(row_);
+    return columns_;
+  }
+  // False: the row is bad, and with it the record, which is rejected; no more rows of it are looked at.
+  bool EndRow(Op op = Op::kInsert);
+  // What a null value means is not a matter of format.
+  void Tombstone();
+  void Reject(std::string reason);
+  // `what` is missing, for people: "schema 7 of http://registry:8081".
+  void Later(std::string what);
+
+  // ---- For whoever has the fetch.
+  // Records from `first` on are going to be read. `time` (sources) runs forward row by row.
+  void Start(const Fetch& fetch, size_t first, SourceTime* time, std::vector<DecodeError>* errors);
+  // Appends the columns of all rows, the hidden ones behind the others.
+  int64_t Finish(std::vector<std::shared_ptr<arrow::Array>>* out);
+  // The record that is to be read next time: one that has to wait, or the one behind the last.
+  size_t next() const { return next_; }
+  // What that waits for; "": nothing.
+  const std::string& waits_for() const { return waits_for_; }
+  // Records before `next` that are good and gave no row.
+  int64_t empty_records() const { return empty_records_; }
+  // The operations of all rows. Tables only.
+  const std::vector<Op>& ops() const { return ops_; }
+
+  // Columns come from values; without any, values aren't looked at.
+  bool reads_values() const { return !value_targets_.empty(); }
+  const std::vector<ReadTarget>& value_targets() const { return value_targets_; }
+
+ private:
+  explicit RecordRows(const std::vector<SourceColumn>& columns, KeyFormat key_format);
+
+  bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
+  void Grow();
+  void TakeBack();
+  std::optional<std::string> FinishRow(Op op);
+  std::optional<std::string> ReadHeaders();
+  std::optional<std::string> ReadPlace();
+
+  static constexpr size_t kNone = ~size_t{0};
+
+  ColumnSet columns_;
+  std::vector<ReadTarget> value_targets_;
+  KeyReader key_;
+  std::vector<size_t> header_columns_, place_columns_;
+  bool needs_key_ = false;
+  std::optional<HiddenColumns> hidden_;     // sources
+  std::optional<KeyReader> tombstone_key_;  // tables
+  std::vector<size_t> key_columns_;         // tables
+
+  // Of the present fetch.
+  const Fetch* fetch_ = nullptr;
+  std::span<const RecordView> records_;
+  std::vector<DecodeError>* errors_ = nullptr;
+  int64_t row_ = 0, capacity_ = 0;  // rows that stand, and for which there is room
+  size_t record_ = kNone;           // the present one
+  int64_t first_row_ = 0;           // its
+  bool rejected_ = false;           // it is
+  EventTime time_before_ = kMinTime;
+  size_t next_ = 0;
+  std::string waits_for_;
+  int64_t empty_records_ = 0;
+  std::vector<Op> ops_;
+};
+
+}  // namespace tidemark
