@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/intake_names.h"
+
 namespace tidemark {
 namespace {
 
@@ -70,6 +72,33 @@ TEST(ApplicationId, NoTwoApplicationsSinksOrWorkersShareATransactionalId) {
       }
     }
   }
+}
+
+// A source shares its name with no step and no sink of its application (the planner sees to that), but it may with
+// those of others.
+TEST(ApplicationId, AnIntakeSharesNoTopicAndNoTransactionalIdWithAnybody) {
+  std::set<std::string> topics, ids;
+  for (const std::string& name : kNames) {
+    for (const int32_t generation : {1, 2}) {
+      const ApplicationId id{name, generation};
+      for (const std::string& step : kNames) {
+        for (const std::string& topic : Topics(id, step)) topics.insert(topic);
+        const IntakeNames intake{id, "source-" + step};
+        EXPECT_TRUE(topics.insert(intake.Topic()).second) << intake.Topic();
+        EXPECT_TRUE(topics.insert(intake.PositionsTopic()).second) << intake.PositionsTopic();
+        for (const char* worker : {"0", "1", "0-0-0", "source-a/0"}) {
+          ids.insert(id.SinkTransactionalId(step, worker));
+          ids.insert(ApplicationId::ProducerId(id.StreamThreadId(worker, 0), 0));
+        }
+        for (int split = 0; split < 3; ++split) {
+          EXPECT_TRUE(ids.insert(intake.TransactionalId(split)).second) << intake.TransactionalId(split);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(IntakeNames({{"town"}, "files"}).Topic(), "town.files.intake");
+  EXPECT_EQ(IntakeNames({{"town"}, "files"}).PositionsTopic(), "town.files.positions");
+  EXPECT_EQ(IntakeNames({{"town"}, "files"}).TransactionalId(3), "town.files/3");
 }
 
 TEST(ApplicationId, TwoGenerationsShareNothing) {
