@@ -142,6 +142,7 @@ bool ColdGroups::Before(uint32_t a, uint32_t b) const {
 }
 
 absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int64_t>* touched) {
+  if (!memory_.limited()) return absl::OkStatus();
   const size_t made = groups_->TakeMade(), slots = groups_->slots();
   const int64_t bytes = groups_->MemoryBytes() + more_bytes;
   memory_.Update(bytes);
@@ -184,6 +185,7 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
 }
 
 bool ColdGroups::WantsCompaction(int64_t more_bytes) {
+  if (!memory_.limited()) return false;
   const size_t slots = groups_->slots(), free = groups_->free_slots();
   if (free < kFewSlots || free < slots / 4) return false;
   memory_.Update(groups_->MemoryBytes() + more_bytes);
@@ -229,7 +231,6 @@ void ColdGroups::EvictSome(absl::Span<const uint32_t> slots, std::vector<int64_t
 }
 
 absl::StatusOr<const KeyedRuns::Entry*> ColdGroups::Next(Window* window) {
-  if (window->cold == nullptr) return nullptr;
   GroupSet::Cold& cold = *window->cold;
   if (!std::exchange(cold.reading, true)) cold.next = cold.emitted ? *cold.emitted + '\0' : "";
   while (cold.at == cold.ahead.list.size()) {

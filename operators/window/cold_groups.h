@@ -60,7 +60,7 @@ class ColdGroups {
   // The window's record, where it has changed.
   void Save(Window* window);
 
-  // ---- A closed window is emitted.
+  // ---- A closed window is emitted, and has groups that aren't in memory.
   // The next group that isn't in memory, in the order of keys; null: none is left.
   absl::StatusOr<const KeyedRuns::Entry*> Next(Window* window);
   // That one has been seen to: emitted, or void.

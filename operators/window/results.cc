@@ -242,7 +242,14 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
 // The slots of the closing window's next groups in the order of keys: their own, or borrowed ones, whose keys lie in
 // `borrowed`.
 absl::Status WindowResults::NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed) {
-  for (slots->clear(); slots->size() < kEmitRows;) {
+  slots->clear();
+  if (window->cold == nullptr) {
+    const size_t count = std::min(kEmitRows, window->closing.size());
+    slots->assign(window->closing.rbegin(), window->closing.rbegin() + static_cast<int64_t>(count));
+    window->closing.resize(window->closing.size() - count);
+    return absl::OkStatus();
+  }
+  while (slots->size() < kEmitRows) {
     TM_ASSIGN_OR_RETURN(const KeyedRuns::Entry* const cold, cold_->Next(window));
     const bool hot = !window->closing.empty();
     if (!hot && cold == nullptr) break;

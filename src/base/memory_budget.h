@@ -48,6 +48,7 @@ class MemoryBudget {
       const int64_t part = std::max(budget_->bytes_ / budget_->holders_, budget_->least_bytes_);
       return std::max<int64_t>(0, std::min(budget_->used_ + more - budget_->bytes_, used_ + more - part));
     }
+    bool limited() const { return budget_ != nullptr; }
     int64_t least_bytes() const { return budget_ == nullptr ? 0 : budget_->least_bytes_; }
 
    private:
