@@ -20,6 +20,7 @@
 #include <arrow/compute/initialize.h>
 
 #include "bench/operator_task.h"
+#include "operators/dedup/spec.h"
 #include "src/base/batch.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
@@ -39,9 +40,9 @@ Node MakeNode(int64_t within_us) {
   Node node;
   node.step = "unique";
   node.spec = DedupSpec{.by = {0}, .within_us = within_us, .grace_us = 10 * kSecond};
-  node.input = Schema({{"id", {.kind = Kind::kInt64}, false}});
-  node.output = node.input;
-  node.input_hidden = node.hidden = HiddenSet().With(Hidden::kWatermark);
+  node.output = Schema({{"id", {.kind = Kind::kInt64}, false}});
+  node.hidden = HiddenSet().With(Hidden::kWatermark);
+  node.inputs = {{.schema = node.output, .hidden = node.hidden}};
   return node;
 }
 
@@ -96,7 +97,7 @@ int Run(const Arguments& arguments) {
   std::vector<Rows> rows;
   for (int32_t t = 0; t < tasks_wanted; ++t) {
     tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, &memory, t));
-    rows.emplace_back(arguments.Int("recent", 0) / tasks_wanted, BatchSchema(node.input, node.input_hidden));
+    rows.emplace_back(arguments.Int("recent", 0) / tasks_wanted, BatchSchema(node.in().schema, node.in().hidden));
   }
 
   int64_t making_ns = 0, last_cpu = 0, last_rows = 0, fed = 0, batches = 0, next_line = ids / 10;

@@ -22,6 +22,7 @@
 
 #include "bench/operator_task.h"
 #include "operators/step.h"
+#include "operators/window/spec.h"
 
 extern "C" {
 const char* malloc_conf = "thp:always,dirty_decay_ms:1000,muzzy_decay_ms:0";  // as in src/main.cc
@@ -52,7 +53,7 @@ class HashingEmitter final : public Emitter {
     ns += CpuNs(CLOCK_THREAD_CPUTIME_ID) - before;
     return absl::OkStatus();
   }
-  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
+  absl::Status EmitSide(std::string_view, Batch) override { return absl::OkStatus(); }
   absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
   bool Full() const override { return false; }
 
@@ -66,11 +67,9 @@ Node MakeNode() {
   spec.group_by = {0};
   spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}};
   spec.rows = Schema({{"key", {.kind = Kind::kInt64}, false}, {"v", {.kind = Kind::kInt64}, false}});
-  spec.rows_hidden = HiddenSet().With(Hidden::kWatermark);
   Node node;
   node.step = "sums";
-  node.input = spec.rows;
-  node.input_hidden = spec.rows_hidden;
+  node.inputs = {{.schema = spec.rows, .hidden = HiddenSet().With(Hidden::kWatermark)}};
   node.output = Schema({{"key", {.kind = Kind::kInt64}, false},
                         {"n", {.kind = Kind::kInt64}, false},
                         {"s", {.kind = Kind::kInt64}, true}});
@@ -155,7 +154,7 @@ int Run(const Arguments& arguments) {
   MemoryBudget budget(memory_bytes / 8 * 3);
   MemoryBudget* const memory = memory_bytes > 0 ? &budget : nullptr;
   const Node node = MakeNode();
-  const auto schema = BatchSchema(node.input, node.input_hidden);
+  const auto schema = BatchSchema(node.in().schema, node.in().hidden);
   HashingEmitter emitter;
   std::vector<std::unique_ptr<OperatorTask>> tasks;
   std::vector<Rows> rows;

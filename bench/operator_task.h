@@ -11,12 +11,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "operators/operator.h"
 #include "src/base/batch.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
+#include "src/plan/operator_kind.h"
 #include "state/task_state.h"
 
 namespace tidemark {
@@ -68,7 +70,7 @@ inline int64_t Proc(const char* file, const std::string& name) {
 class NullEmitter final : public Emitter {
  public:
   absl::Status Emit(Batch) override { return absl::OkStatus(); }
-  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
+  absl::Status EmitSide(std::string_view, Batch) override { return absl::OkStatus(); }
   absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
   bool Full() const override { return false; }
 };
@@ -79,7 +81,7 @@ class OperatorTask {
   OperatorTask(StateDir* dir, const Node& node, MemoryBudget* memory, int32_t partition, Emitter* emitter = nullptr)
       : emitter_(emitter != nullptr ? emitter : &nowhere_),
         state_(Check(dir->Take({"bench", "stage", partition}))),
-        op_(Check(MakeOperator(Plan(), node))) {
+        op_(Check(node.spec.kind().Make(node))) {
     OperatorContext context;
     context.state = state_->Store(node.step);
     context.ledger = &ledger_;

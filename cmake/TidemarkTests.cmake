@@ -85,6 +85,9 @@ if(TIDEMARK_UNIT_TESTS)
     if(TARGET tidemark_${layer})
       set(library tidemark_${layer})
     endif()
+    if(layer STREQUAL plan)
+      set(library tidemark_operators)  # what steps a topology can have is handed in from there
+    endif()
     tidemark_gtest(unit_${layer} unit SOURCES ${members} LIBS ${library})
   endforeach()
 

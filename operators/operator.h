@@ -51,14 +51,12 @@ struct RowFailure {
 // Where an operator's output goes. Called by the stream thread, inside the operator's calls only.
 class Emitter {
  public:
-  enum class Side { kLate, kUnmatched };
-
   virtual ~Emitter() = default;
 
   // Rows in the shape of Node::output and Node::hidden. Empty batches are allowed and dropped.
   virtual absl::Status Emit(Batch batch) = 0;
-  // Rows in the shape of the operator's input, for the `late` or `unmatched` topic; only where the spec names a topic.
-  virtual absl::Status EmitSide(Side side, Batch batch) = 0;
+  // Rows in the shape of an input, for the topic of that name among Node::side_topics; only where it has one.
+  virtual absl::Status EmitSide(std::string_view side, Batch batch) = 0;
   virtual absl::Status DeadLetter(RowFailure failure) = 0;
   // The commit's byte bound is reached: AdvanceWatermark should return what it has completed.
   virtual bool Full() const = 0;
@@ -86,8 +84,8 @@ class Operator {
   // Loads what is kept in memory from `context.state`. Called once, first.
   virtual absl::Status Open(const OperatorContext& context) = 0;
 
-  // Takes the rows of one batch (shape: Node::input, Node::input_hidden) from input number `input`. In a batch, rows
-  // stand in the order of their offsets.
+  // Takes the rows of one batch from input number `input` of Node::inputs (in that port's shape; several nodes may feed
+  // it). In a batch, rows stand in the order of their offsets.
   virtual absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) = 0;
 
   // The input's watermark has reached `time` (never less than before). Emits what is complete, and returns the
@@ -103,8 +101,5 @@ class Operator {
   // An estimate of the memory held outside the StateStore, bytes.
   virtual int64_t MemoryBytes() const { return 0; }
 };
-
-// The operator of a node (kind kOperator). InvalidArgument where its expressions don't compile.
-absl::StatusOr<std::unique_ptr<Operator>> MakeOperator(const Plan& plan, const Node& node);
 
 }  // namespace tidemark

@@ -19,24 +19,24 @@ std::shared_ptr<arrow::Array> Wrap(const std::vector<T>& values, const std::shar
       arrow::ArrayData::Make(type, static_cast<int64_t>(values.size()), {nullptr, std::move(buffer)}, 0));
 }
 
-std::vector<size_t> Passed(const Node& node) {
-  if (node.passed) return *node.passed;
-  std::vector<size_t> all(node.input.size());
+std::vector<size_t> Passed(const Port& port) {
+  if (port.passed) return *port.passed;
+  std::vector<size_t> all(port.schema.size());
   std::iota(all.begin(), all.end(), size_t{0});
   return all;
 }
 
 }  // namespace
 
-StepShape::StepShape(const Node& node)
+StepShape::StepShape(const Node& node, size_t port)
     : name(node.step),
-      input(node.input),
+      input(node.in(port).schema),
       output(node.output),
-      input_hidden(node.input_hidden),
+      input_hidden(node.in(port).hidden),
       hidden(node.hidden),
       batch_schema(BatchSchema(node.output, node.hidden)),
-      passed(Passed(node)),
-      passed_schema(BatchSchema(node.input.Select(passed), node.hidden)) {}
+      passed(Passed(node.in(port))),
+      passed_schema(BatchSchema(input.Select(passed), node.hidden)) {}
 
 void StepShape::AppendHidden(const arrow::RecordBatch& from,
                              std::vector<std::shared_ptr<arrow::Array>>* columns) const {

@@ -18,9 +18,9 @@
 
 namespace tidemark {
 
-// The shapes of a node's rows, taken from the plan.
+// The shapes of a node's rows, taken from the plan: those of one of its inputs, and those of its output.
 struct StepShape {
-  explicit StepShape(const Node& node);
+  explicit StepShape(const Node& node, size_t port = 0);
 
   // A batch of the output's shape: these visible columns and, of the hidden ones, those of `from` (a batch of the
   // input's shape, with the same rows).

@@ -15,8 +15,12 @@
 #include <arrow/compute/initialize.h>
 #include <benchmark/benchmark.h>
 
+#include "operators/dedup/spec.h"
+#include "operators/join/spec.h"
 #include "operators/join/table_snapshot.h"
 #include "operators/operator.h"
+#include "operators/top/spec.h"
+#include "operators/window/spec.h"
 #include "src/base/batch.h"
 #include "src/codec/row_codec.h"
 
@@ -62,7 +66,7 @@ class NullEmitter final : public Emitter {
     rows += batch->num_rows();
     return absl::OkStatus();
   }
-  absl::Status EmitSide(Side, Batch) override { return absl::OkStatus(); }
+  absl::Status EmitSide(std::string_view, Batch) override { return absl::OkStatus(); }
   absl::Status DeadLetter(RowFailure) override { return absl::OkStatus(); }
   bool Full() const override { return false; }
   int64_t rows = 0;
@@ -120,8 +124,7 @@ Node MakeNode(OperatorSpec spec, const Schema& output) {
   Node node;
   node.step = "step";
   node.spec = std::move(spec);
-  node.input = Detections();
-  node.input_hidden = SourceHidden();
+  node.inputs = {{.schema = Detections(), .hidden = SourceHidden()}};
   node.output = output;
   node.hidden = SourceHidden();
   return node;
@@ -140,7 +143,7 @@ void Run(benchmark::State& state, const Node& node, const OperatorContext& base,
   OperatorContext context = base;
   context.state = &store;
   context.ledger = &ledger;
-  auto op = MakeOperator(Plan(), node).value();
+  auto op = node.spec.kind().Make(node).value();
   if (!op->Open(context).ok()) return state.SkipWithError("open");
   NullEmitter emitter;
   Generator generator;
@@ -217,7 +220,6 @@ void BM_Window(benchmark::State& state) {
   spec.group_by = {1, 2};
   spec.aggregates = {{"n", "count(*)"}, {"top_id", "max(detection_oid)"}};
   spec.rows = Detections();
-  spec.rows_hidden = SourceHidden();
   Node node = MakeNode(spec, Schema({Detections()[1],
                                      Detections()[2],
                                      {"window_start", {.kind = Kind::kTimestamp}, false},
@@ -239,7 +241,8 @@ void BM_Top(benchmark::State& state) {
   Node node;
   node.step = "step";
   node.spec = TopSpec{.k = 10, .by = {0}, .order = {{3, true}, {2}, {0}, {1}}, .rank = "place"};
-  node.input = node.output = counts;
+  node.output = counts;
+  node.inputs = {{.schema = counts}};
   node.output.Add({"place", {.kind = Kind::kInt64}, false});
   constexpr int kLocations = 136, kItems = 15;
   std::mt19937_64 random(1);
@@ -265,7 +268,7 @@ void BM_Top(benchmark::State& state) {
   OperatorContext context;
   context.state = &store;
   context.ledger = &ledger;
-  auto op = MakeOperator(Plan(), node).value();
+  auto op = node.spec.kind().Make(node).value();
   if (!op->Open(context).ok()) return state.SkipWithError("open");
   NullEmitter emitter;
   uint64_t commit = 0;

@@ -8,11 +8,11 @@
 
 #include <arrow/array.h>
 
+#include "operators/custom/custom_operator.h"
 #include "operators/operator.h"
 #include "operators/step.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
-#include "src/plan/custom_operator.h"
 
 namespace {
 

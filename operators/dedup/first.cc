@@ -14,7 +14,7 @@ constexpr int64_t kPrefetchRows = 16;
 template <typename Key>
 class DedupFirst final : public Operator {
  public:
-  DedupFirst(const Node& node, const DedupSpec& spec) : shape_(node), seen_(spec, node.input) {}
+  DedupFirst(const Node& node, const DedupSpec& spec) : shape_(node), seen_(spec, node.in().schema) {}
 
   std::string_view name() const override { return shape_.name; }
 
@@ -78,7 +78,7 @@ class DedupFirst final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> MakeDedupFirst(const Node& node, const DedupSpec& spec) {
-  if (HasIntKey(spec, node.input)) return std::make_unique<DedupFirst<IntKey>>(node, spec);
+  if (HasIntKey(spec, node.in().schema)) return std::make_unique<DedupFirst<IntKey>>(node, spec);
   return std::make_unique<DedupFirst<HashedKey>>(node, spec);
 }
 

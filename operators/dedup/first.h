@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "operators/dedup/spec.h"
 #include "operators/operator.h"
 
 namespace tidemark {

@@ -42,7 +42,7 @@ template <typename Key>
 class DedupLast final : public Operator {
  public:
   DedupLast(const Node& node, const DedupSpec& spec)
-      : shape_(node), spec_(spec), seen_(spec, node.input), codec_(RowCodec::Rows(node.input)) {}
+      : shape_(node), spec_(spec), seen_(spec, node.in().schema), codec_(RowCodec::Rows(node.in().schema)) {}
 
   std::string_view name() const override { return shape_.name; }
   absl::Status Open(const OperatorContext& context) override;
@@ -278,7 +278,7 @@ int64_t DedupLast<Key>::MemoryBytes() const {
 }  // namespace
 
 std::unique_ptr<Operator> MakeDedupLast(const Node& node, const DedupSpec& spec) {
-  if (HasIntKey(spec, node.input)) return std::make_unique<DedupLast<IntKey>>(node, spec);
+  if (HasIntKey(spec, node.in().schema)) return std::make_unique<DedupLast<IntKey>>(node, spec);
   return std::make_unique<DedupLast<HashedKey>>(node, spec);
 }
 

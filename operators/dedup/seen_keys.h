@@ -25,11 +25,11 @@
 #include "operators/dedup/seen_log.h"
 #include "operators/dedup/seen_runs.h"
 #include "operators/dedup/seen_table.h"
+#include "operators/dedup/spec.h"
 #include "src/base/batch.h"
 #include "src/base/memory_budget.h"
 #include "src/base/time.h"
 #include "src/codec/key_encoder.h"
-#include "src/plan/plan.h"
 #include "state/store.h"
 
 namespace tidemark {

@@ -61,7 +61,7 @@ absl::Status JoinOperator::EmitUnmatched(const Batch& batch, const std::vector<i
     if (matches[i] < 0 && !IsRetraction(ops, static_cast<int64_t>(i))) rows.push_back(static_cast<int32_t>(i));
   }
   if (rows.empty()) return absl::OkStatus();
-  return emitter.EmitSide(Emitter::Side::kUnmatched, TakeRows(batch, rows));
+  return emitter.EmitSide("unmatched", TakeRows(batch, rows));
 }
 
 }  // namespace tidemark

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "operators/join/spec.h"
 #include "operators/operator.h"
 #include "operators/step.h"
 

@@ -10,7 +10,7 @@
 namespace tidemark {
 
 absl::StatusOr<std::unique_ptr<Operator>> FilterOperator::Make(const Node& node, const FilterSpec& spec) {
-  TM_ASSIGN_OR_RETURN(Expression condition, Expression::Compile(spec.expression, node.input));
+  TM_ASSIGN_OR_RETURN(Expression condition, Expression::Compile(spec.expression, node.in().schema));
   if (condition.type().kind != Kind::kBool) {
     return absl::InvalidArgumentError(
         absl::StrCat("filter of step ", node.step, ": expected a bool expression, found ", TypeName(condition.type())));

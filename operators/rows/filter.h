@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
+#include "operators/rows/spec.h"
 #include "operators/step.h"
 #include "src/expr/expression.h"
 

@@ -9,7 +9,7 @@ namespace tidemark {
 absl::StatusOr<std::unique_ptr<Operator>> ProjectOperator::Make(const Node& node, const ProjectSpec& spec) {
   std::vector<Item> items;
   for (const ProjectSpec::Item& item : spec.items) {
-    TM_ASSIGN_OR_RETURN(Expression expression, Expression::Compile(item.expression, node.input));
+    TM_ASSIGN_OR_RETURN(Expression expression, Expression::Compile(item.expression, node.in().schema));
     items.push_back({item.expression, std::move(expression)});
   }
   return std::unique_ptr<Operator>(new ProjectOperator(node, std::move(items)));

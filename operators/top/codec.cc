@@ -26,10 +26,10 @@ RowCodec RankCodec(const Schema& schema, const TopSpec& spec) {
 TopCodec::TopCodec(const Node& node, const TopSpec& spec)
     : shape_(node),
       has_rank_(!spec.rank.empty()),
-      group_(RowCodec::Key(node.input, spec.by)),
-      rank_(RankCodec(node.input, spec)),
-      row_(RowCodec::Rows(node.input)),
-      key_(RowCodec::Key(node.input, spec.input_key)) {}
+      group_(RowCodec::Key(node.in().schema, spec.by)),
+      rank_(RankCodec(node.in().schema, spec)),
+      row_(RowCodec::Rows(node.in().schema)),
+      key_(RowCodec::Key(node.in().schema, spec.input_key)) {}
 
 absl::Status TopCodec::Encode(const arrow::RecordBatch& batch, TopKeys* out) const {
   TM_RETURN_IF_ERROR(group_.Encode(batch, &out->groups));

@@ -11,8 +11,8 @@
 #include <absl/types/span.h>
 
 #include "operators/step.h"
+#include "operators/top/spec.h"
 #include "src/codec/row_codec.h"
-#include "src/plan/plan.h"
 
 namespace tidemark {
 

@@ -22,7 +22,7 @@ class TopRunning final : public Operator {
  public:
   TopRunning(const Node& node, const TopSpec& spec)
       : name_(node.step), k_(static_cast<size_t>(spec.k)), codec_(node, spec) {
-    for (const Column& column : node.input.columns()) ties_differ_ |= column.type.kind == Kind::kDouble;
+    for (const Column& column : node.in().schema.columns()) ties_differ_ |= column.type.kind == Kind::kDouble;
   }
 
   std::string_view name() const override { return name_; }

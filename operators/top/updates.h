@@ -11,6 +11,7 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
+#include "operators/top/spec.h"
 
 namespace tidemark {
 

@@ -43,7 +43,7 @@ class Accumulator {
   // Adds row rows[p] to slots[p], for every p. `argument` is null for count(*).
   virtual void Update(const arrow::Array* argument, const OrderColumns& order, absl::Span<const int32_t> rows,
                       absl::Span<const uint32_t> slots) = 0;
-  // The same for partials, whose columns of this aggregate begin at `column` (src/plan/partial_schema.h).
+  // The same for partials, whose columns of this aggregate begin at `column` (operators/window/partial_schema.h).
   virtual void Merge(const arrow::RecordBatch& partials, int column, absl::Span<const int32_t> rows,
                      absl::Span<const uint32_t> slots) = 0;
 

@@ -19,10 +19,10 @@
 #include "operators/window/accumulator.h"
 #include "operators/window/group_index.h"
 #include "operators/window/slot_array.h"
+#include "operators/window/spec.h"
 #include "src/base/byte_arena.h"
 #include "src/base/time.h"
 #include "src/codec/row_codec.h"
-#include "src/plan/plan.h"
 #include "state/keyed_runs.h"
 #include "state/state_log.h"
 

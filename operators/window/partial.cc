@@ -8,10 +8,10 @@
 #include <arrow/type.h>
 
 #include "operators/step.h"
+#include "operators/window/partial_schema.h"
 #include "operators/window/rows.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
-#include "src/plan/partial_schema.h"
 
 namespace tidemark {
 namespace {

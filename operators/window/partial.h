@@ -1,6 +1,6 @@
 // The first phase of an aggregation across a repartition: adds up the rows of a commit and emits one partial a (group,
-// window) at the commit's end (columns: src/plan/partial_schema.h). Keeps nothing between commits, so it holds no state
-// and lets the watermark through: what it emits precedes the commit's watermark in the internal topic.
+// window) at the commit's end (columns: operators/window/partial_schema.h). Keeps nothing between commits, so it holds
+// no state and lets the watermark through: what it emits precedes the commit's watermark in the internal topic.
 //
 // Where most rows have a group of their own, adding up is a detour: such commits emit a partial a row at once. Which it
 // is is looked at again every 32 commits, or where they grow (Trino's adaptive partial aggregation does the same).
@@ -12,6 +12,7 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
+#include "operators/window/spec.h"
 
 namespace tidemark {
 

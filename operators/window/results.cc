@@ -12,11 +12,11 @@
 
 #include "operators/step.h"
 #include "operators/window/cold_groups.h"
+#include "operators/window/partial_schema.h"
 #include "operators/window/rows.h"
 #include "operators/window/state.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
-#include "src/plan/partial_schema.h"
 #include "state/stored_watermark.h"
 
 namespace tidemark {

@@ -16,6 +16,7 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
+#include "operators/window/spec.h"
 
 namespace tidemark {
 

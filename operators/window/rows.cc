@@ -96,7 +96,7 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
         RefuseRows(batch, spec_.rows, spec_.aggregates[a].expression, errors_[a], &keep, ledger, emitter));
   }
   if (!spec_.late_topic || late_rows.empty()) return absl::OkStatus();
-  return emitter.EmitSide(Emitter::Side::kLate, TakeRows(batch, late_rows));
+  return emitter.EmitSide("late", TakeRows(batch, late_rows));
 }
 
 void WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {

@@ -14,6 +14,7 @@
 
 #include "operators/operator.h"
 #include "operators/window/group_set.h"
+#include "operators/window/spec.h"
 #include "src/expr/expression.h"
 
 namespace tidemark {

@@ -19,8 +19,10 @@ std::string ApplicationId::TopicPrefix() const { return Key() + "."; }
 
 std::string ApplicationId::SinkGroup(std::string_view sink) const { return TopicPrefix().append(sink); }
 
-std::string ApplicationId::RepartitionTopic(std::string_view step) const {
-  return TopicPrefix().append(step).append(".repartition");
+std::string ApplicationId::RepartitionTopic(std::string_view step, std::string_view input) const {
+  std::string topic = TopicPrefix().append(step);
+  if (!input.empty()) topic.append(".").append(input);
+  return topic.append(".repartition");
 }
 
 std::string ApplicationId::FeedTopic(std::string_view sink) const { return TopicPrefix().append(sink).append(".feed"); }

@@ -25,8 +25,6 @@ std::string DescribeAsKafka(const Plan& plan);  // describe_kafka.cc
 std::string Summary(const Plan& plan, const Node& node);
 // "append", or "update by (a, b)".
 std::string ModeText(const Schema& schema, const StepMode& mode);
-// "a, b"
-std::string Names(const Schema& schema, const std::vector<size_t>& columns);
 // "detections, htx.x.repartition": the topics whose partitions a stage's tasks read.
 std::string StageInputs(const Plan& plan, const Stage& stage);
 

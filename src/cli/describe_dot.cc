@@ -38,7 +38,7 @@ std::string DescribeAsDot(const Plan& plan) {
       const Node& node = stage.nodes[n];
       absl::StrAppend(&out, "    ", Id(s, n), " [shape=", Shape(node.kind),
                       ", label=", Quote(absl::StrCat(node.step, "\n", Summary(plan, node))), "];\n");
-      for (const int input : node.inputs) {
+      for (const int input : node.upstream()) {
         absl::StrAppend(&arrows, "  ", Id(s, static_cast<size_t>(input)), " -> ", Id(s, n), ";\n");
       }
       if (node.kind != Node::Kind::kRepartition) continue;

@@ -4,6 +4,7 @@
 #include <absl/strings/str_join.h>
 
 #include "src/cli/describe.h"
+#include "src/plan/operator_kind.h"
 
 namespace tidemark {
 namespace {
@@ -44,7 +45,7 @@ std::string Columns(const Schema& schema) {
                       "]");
 }
 
-const char* KindName(const Node& node) {
+std::string_view KindName(const Node& node) {
   switch (node.kind) {
     case Node::Kind::kSource:
       return "source";
@@ -59,15 +60,13 @@ const char* KindName(const Node& node) {
     case Node::Kind::kOperator:
       break;
   }
-  constexpr const char* kOperators[] = {"pass", "filter", "project", "dedup", "join", "window", "top", "custom"};
-  static_assert(std::variant_size_v<OperatorSpec> == std::size(kOperators));
-  return kOperators[node.spec.index()];
+  return node.spec.kind().name();
 }
 
 std::string NodeJson(const Plan& plan, const Node& node) {
   std::string out =
       absl::StrCat("        {\"name\": ", Quote(node.step), ", \"kind\": ", Quote(KindName(node)), ", \"inputs\": [",
-                   absl::StrJoin(node.inputs, ", "), "], \"summary\": ", Quote(Summary(plan, node)),
+                   absl::StrJoin(node.upstream(), ", "), "], \"summary\": ", Quote(Summary(plan, node)),
                    ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
                    ", \"key\": ", Key(node.output, node.mode.key));
   if (node.edge >= 0) absl::StrAppend(&out, ", \"topic\": ", Quote(plan.edges[static_cast<size_t>(node.edge)].topic));

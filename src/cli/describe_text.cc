@@ -3,6 +3,7 @@
 #include <absl/strings/str_join.h>
 
 #include "src/cli/describe.h"
+#include "src/plan/operator_kind.h"
 
 namespace tidemark {
 namespace {
@@ -32,15 +33,15 @@ void AddStage(const Plan& plan, size_t index, std::string* out) {
                   plan.application.ChangelogTopic(stage.name), "\n");
   for (const Node& node : stage.nodes) {
     std::vector<std::string> inputs;
-    for (const int input : node.inputs) inputs.push_back(stage.nodes[static_cast<size_t>(input)].step);
+    for (const int input : node.upstream()) inputs.push_back(stage.nodes[static_cast<size_t>(input)].step);
     absl::StrAppend(out, "  ", KindText(node.kind), " ", node.step,
                     inputs.empty() ? "" : absl::StrCat(" <- ", absl::StrJoin(inputs, ", ")), "\n      ",
                     Summary(plan, node), "\n");
     if (node.kind == Node::Kind::kRepartition) {
       absl::StrAppend(out, "      why: ", plan.edges[static_cast<size_t>(node.edge)].reason, "\n");
     } else if (node.kind == Node::Kind::kSource || node.kind == Node::Kind::kOperator) {
-      const auto* window = std::get_if<WindowSpec>(&node.spec);
-      if (window != nullptr && window->phase == WindowSpec::Phase::kPartial) continue;
+      const bool step = node.kind == Node::Kind::kOperator;
+      if (step && node.spec.kind().phase(node) == OperatorPhase::kPartial) continue;
       absl::StrAppend(out, "      ", ModeText(node.output, node.mode), ": ", node.output.ToString(), "\n");
     }
   }
@@ -54,7 +55,7 @@ std::string DescribeAsText(const Plan& plan) {
   for (const TablePlan& table : plan.tables) {
     absl::StrAppend(&out, "  table ", table.name, ": ",
                     table.topic.empty() ? "file " + table.file : "topic " + table.topic, ", key (",
-                    Names(table.schema(), table.key), "), whole in every worker\n");
+                    ColumnNames(table.schema(), table.key), "), whole in every worker\n");
   }
   for (size_t i = 0; i < plan.stages.size(); ++i) AddStage(plan, i, &out);
   return out;

@@ -19,6 +19,7 @@
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
+#include "operators/operators.h"
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
@@ -127,7 +128,7 @@ absl::Status Run() {
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
   const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
   if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
   HandleSignals();
   WorkerOptions options;
   options.state_dir = FLAGS_state_dir;
@@ -148,7 +149,7 @@ absl::Status Run() {
 
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan);
   if (!FLAGS_online) return absl::OkStatus();
@@ -159,7 +160,7 @@ absl::Status Validate() {
 
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
   TM_ASSIGN_OR_RETURN(const std::string text, DescribePlan(plan, FLAGS_format));
   std::cout << text;
   return absl::OkStatus();

@@ -1,53 +1,79 @@
 // The topology with every name resolved and every type known, before it is cut into stages: one entry a source or step,
-// in topological order. Internal to src/plan.
+// in topological order. For src/plan and the checks of operators (step_check.h).
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "proto/topology.pb.h"
 #include "src/plan/diagnostics.h"
+#include "src/plan/operator_kind.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
 
-struct LogicalStep {
-  std::string name;
-  std::string path;         // in the file: "sources/x" or "steps/x"
-  int source = -1;          // index in Plan::sources; -1: a step
-  std::vector<int> inputs;  // indices in Logical::steps, all smaller; several = union
-  bool usable = false;      // no error in it or above it
+class OperatorSyntax;  // src/plan/step_check.h
+using OperatorList = std::vector<const OperatorSyntax*>;
 
-  OperatorSpec spec;
-  // An explicit repartition (spec is PassSpec): its key, and the partitions asked for.
-  std::optional<std::vector<size_t>> repartition;
-  int32_t partitions = 0;
-
-  Schema input;
-  Schema output;
+// One of a step's inputs.
+struct LogicalPort {
+  std::string name;        // empty where the step has one
+  std::vector<int> steps;  // indices in Logical::steps, all smaller; several = union
+  Schema schema;
   StepMode mode;
-  StepMode input_mode;
-  // Rows update, or the input's do, because of this step, and with emit: on_close it would give each of them once.
-  std::string closes, input_closes;
-  // For each output column, the input column whose value it always holds.
-  std::vector<std::optional<size_t>> origin;
-  // Input columns: rows equal in all of them must meet in one task. Nothing: rows may lie anywhere.
-  std::optional<std::vector<size_t>> together;
-
+  std::string closes;  // rows update because of that step, and with emit: on_close it would give each of them once
   TimestampForm time_form = TimestampForm::kMillis;  // of the event-time column(s) of the sources above
   // Rows are results of a time window; positions of window_start and window_end, if they are still there.
   std::optional<std::pair<size_t, size_t>> window_columns;
-  bool ordered = true;    // rows are source rows, so they have an order
-  HiddenSet needs;        // hidden columns that it reads
+  bool ordered = true;  // rows are source rows, so they have an order
+
+  // What the operator asks of it.
+  // Rows equal in all of these columns must meet in one task. Nothing: rows may lie anywhere. Of several ports rows
+  // meet by the columns at equal positions, whose types are equal then.
+  std::optional<std::vector<size_t>> together;
+  HiddenSet needs;  // hidden columns that it reads
+};
+
+struct LogicalStep {
+  std::string name;
+  std::string path;                // in the file: "sources/x" or "steps/x"
+  int source = -1;                 // index in Plan::sources; -1: a step
+  std::vector<LogicalPort> ports;  // of a source: none
+  bool usable = false;             // no error in it or above it
+
+  OperatorSpec spec;
+  // An explicit repartition: its key, and the partitions asked for.
+  std::optional<std::vector<size_t>> repartition;
+  int32_t partitions = 0;
+
+  Schema output;
+  StepMode mode;
+  std::string closes;
+  // For each output column, the input column whose value it always holds.
+  std::vector<std::optional<PortColumn>> origin;
+  TimestampForm time_form = TimestampForm::kMillis;
+  std::optional<std::pair<size_t, size_t>> window_columns;
+  bool ordered = true;
   bool may_fail = false;  // an expression of it can fail on a row
+
+  struct Side {
+    SideTopic topic;
+    std::string path;  // of its name in the file
+  };
+  std::vector<Side> sides;
+
+  const LogicalPort& in(size_t port = 0) const { return ports[port]; }
+  LogicalPort& in(size_t port = 0) { return ports[port]; }
 };
 
 struct Logical {
   std::vector<LogicalStep> steps;
   std::map<std::string, int, std::less<>> by_name;
+  std::set<std::string> read, joined;  // the sources and steps, and the tables, that any step names
 };
 
 // "kafka", "dead_letter" and the like, the sources and the tables, into `plan`.
@@ -56,12 +82,8 @@ void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, 
 void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
 
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.
-Logical CheckSteps(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics);
-
-// Fills in spec, output and the rest of a step whose inputs are known (`input`); of others it checks what they say by
-// themselves, so that a mistake above doesn't hide one here. False where the step isn't usable.
-bool CheckOperator(const topology::Step& yaml, const Plan& plan, bool input, Diagnostics* diagnostics,
-                   LogicalStep* step);
+Logical CheckSteps(const topology::Topology& topology, const OperatorList& operators, const Plan& plan,
+                   Diagnostics* diagnostics);
 
 // Resolves the sinks into `plan`; then refuses steps, sources and tables that nothing reads.
 void CheckSinks(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);
@@ -81,9 +103,6 @@ std::optional<std::vector<size_t>> FindColumns(const google::protobuf::RepeatedP
 
 // ", or emit: on_close in step x": what else would help against rows that update because of that step; "" without one.
 std::string OrOnClose(const std::string& closes);
-
-// "a, b": the names of these columns.
-std::string ColumnNames(const Schema& schema, const std::vector<size_t>& columns);
 
 // A column as an expression: its name, quoted.
 std::string QuoteIdentifier(std::string_view name);

@@ -19,6 +19,7 @@
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/base/time.h"
+#include "src/plan/operator_spec.h"
 
 namespace tidemark {
 
@@ -99,89 +100,6 @@ struct TablePlan {
   Schema schema() const;
 };
 
-// ---- Operators -----------------------------------------------------------------------------------------------------
-
-// Each spec refers to columns of its input by position, and to expressions by text (compiled again by the operator
-// against `Node::input`; the planner has already checked them).
-
-struct FilterSpec {
-  std::string expression;
-};
-
-struct ProjectSpec {
-  struct Item {
-    std::string name;
-    std::string expression;
-  };
-  std::vector<Item> items;  // "*" is already spelled out
-};
-
-struct DedupSpec {
-  std::vector<size_t> by;
-  int64_t within_us = 0;
-  int64_t grace_us = 0;
-  bool keep_last = false;
-};
-
-struct JoinSpec {
-  std::string table;
-  std::vector<std::pair<size_t, size_t>> on;  // (stream column, table column), the latter are the table's key in order
-  bool left = false;
-  std::vector<size_t> columns;  // of the table, appended to the row (their output names: Node::output)
-  std::optional<std::string> unmatched_topic;
-};
-
-struct AggregateItem {
-  std::string name;
-  std::string expression;  // one aggregate call, see Aggregate::Compile
-};
-
-// Windowed and all-time aggregation. Output columns: the group_by columns, window_start and window_end (timestamps, not
-// for all-time), the aggregates.
-struct WindowSpec {
-  // kSingle: rows in, results out. kPartial: rows in, partials out, one batch a commit, nothing kept between commits.
-  // kFinal: partials in, results out.
-  enum class Phase { kSingle, kPartial, kFinal };
-
-  Phase phase = Phase::kSingle;
-  int64_t size_us = 0;   // 0: all time
-  int64_t every_us = 0;  // == size_us for tumbling
-  int64_t grace_us = 0;
-  bool on_update = false;
-  std::optional<std::string> late_topic;
-  std::vector<size_t> group_by;  // positions in `rows`
-  std::vector<AggregateItem> aggregates;
-  Schema rows;  // the schema of the rows aggregated (== Node::input except for kFinal)
-  HiddenSet rows_hidden;
-};
-
-struct TopSpec {
-  struct Order {
-    size_t column = 0;
-    bool descending = false;
-  };
-  int64_t k = 0;
-  std::vector<size_t> by;      // group; over on_close rows window_start and window_end are part of it
-  std::vector<Order> order;    // ties already spelled out: the remaining visible columns, ascending, are appended
-  std::string rank;            // name of the int64 rank column (1..k), appended last; empty: none
-  bool on_update = false;      // each commit puts out how the lists have changed; else a list once, when it is complete
-  bool input_updates = false;  // rows of the input replace each other, by
-  std::vector<size_t> input_key;
-};
-
-struct PassSpec {};  // union, or a repartition's reading end
-
-// An operator of the user's: src/plan/custom_operator.h.
-struct CustomSpec {
-  std::string name;        // under which it is registered
-  std::vector<size_t> by;  // rows equal in these columns meet in one task; empty: they lie anywhere
-  std::map<std::string, std::string> parameters;  // as the topology writes them
-  bool passes_rows = false;                       // its rows are rows of its input
-};
-
-using OperatorSpec =
-    std::variant<PassSpec, FilterSpec, ProjectSpec, DedupSpec, JoinSpec, WindowSpec, TopSpec, CustomSpec>;
-
 // ---- Sinks ---------------------------------------------------------------------------------------------------------
 
 struct KafkaSinkSpec {
@@ -222,6 +140,34 @@ struct StepMode {
   std::vector<size_t> key;  // update steps: positions among the output columns
 };
 
+// One of a node's inputs. Rows of all its nodes have one shape.
+struct Port {
+  std::vector<int> nodes;  // of this stage, all before this one; several = union
+  Schema schema;
+  HiddenSet hidden;
+  StepMode mode;
+  // The columns of `schema` that stand in the output, ascending, where the operator leaves some out
+  // (OperatorKind::LeavesOut); nothing: it leaves out none.
+  std::optional<std::vector<size_t>> passed;
+};
+
+// A column of a node's inputs.
+struct PortColumn {
+  PortColumn(size_t of_column, size_t of_port = 0) : port(of_port), column(of_column) {}
+
+  size_t port;
+  size_t column;
+
+  friend bool operator==(const PortColumn&, const PortColumn&) = default;
+};
+
+// Rows that an operator sends elsewhere than to its output, as they came in ("late", "unmatched").
+struct SideTopic {
+  std::string name;
+  std::string topic;
+  size_t port = 0;  // whose rows they are
+};
+
 struct Node {
   enum class Kind {
     kSource,       // `source`: decoded rows of a source topic
@@ -233,25 +179,28 @@ struct Node {
   };
 
   Kind kind = Kind::kOperator;
-  std::string step;         // the user's name of the source, step or sink; names state, metrics and the ledger
-  OperatorSpec spec;        // kOperator
-  int source = -1;          // kSource: index in Plan::sources
-  int edge = -1;            // kInternal, kRepartition, kFeed: index in Plan::edges
-  int sink = -1;            // kKafkaSink, kFeed: index in Plan::sinks
-  std::vector<int> inputs;  // nodes of this stage, all before this one; several = union
-  Schema input;             // of every one of `inputs`; for kSource and kInternal the same as output
-  HiddenSet input_hidden;
+  std::string step;          // the user's name of the source, step or sink; names state, metrics and the ledger
+  std::string port;          // kRepartition, kInternal: of which port of the step; empty where it has one
+  OperatorSpec spec;         // kOperator; columns by position in `inputs`, expressions by text, compiled again by it
+  int source = -1;           // kSource: index in Plan::sources
+  int edge = -1;             // kInternal, kRepartition, kFeed: index in Plan::edges
+  int sink = -1;             // kKafkaSink, kFeed: index in Plan::sinks
+  std::vector<Port> inputs;  // kSource, kInternal: none; all but operators: one
   Schema output;
   HiddenSet hidden;
   StepMode mode;
-  // Filters, joins and dedups that keep the first row: the columns of `input` that `output` begins with, ascending.
-  std::optional<std::vector<size_t>> passed;
+  std::vector<SideTopic> side_topics;
+
+  const Port& in(size_t input = 0) const { return inputs[input]; }
+  // The nodes of all inputs, port by port.
+  std::vector<int> upstream() const;
 };
 
 // An internal topic between two stages, or between a stage and an external sink.
 struct Edge {
   std::string topic;  // of the application, RepartitionTopic or FeedTopic
   std::string step;
+  std::string port;  // of the step that reads it; empty where it has one
   int from_stage = -1;
   int to_stage = -1;  // -1: an external sink
   int to_sink = -1;

@@ -14,7 +14,8 @@
 
 namespace tidemark {
 
-absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const EnvLookup& env) {
+absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
+                                  const EnvLookup& env) {
   Diagnostics diagnostics(filename, text);
   const topology::Topology topology = ReadTopology(text, env, &diagnostics);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
@@ -22,7 +23,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckSettings(topology, &diagnostics, &plan);
   CheckSources(topology, &diagnostics, &plan);
   CheckTables(topology, &diagnostics, &plan);
-  const Logical logical = CheckSteps(topology, plan, &diagnostics);
+  const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
   CheckSinks(topology, logical, &diagnostics, &plan);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
@@ -30,12 +31,12 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   return plan;
 }
 
-absl::StatusOr<Plan> LoadPlan(const std::string& path) {
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();
   if (!file) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::strerror(errno)));
-  return PlanFromYaml(text.str(), path, ProcessEnvironment());
+  return PlanFromYaml(text.str(), path, operators, ProcessEnvironment());
 }
 
 }  // namespace tidemark

@@ -1,5 +1,6 @@
 // topology.yaml to a checked Plan: the front door of this layer. Reads (yaml_reader.h), resolves names and types
-// (logical.h), then cuts the graph into stages (stages.h).
+// (logical.h), then cuts the graph into stages (stages.h). Which operators a step may have is handed in: all that there
+// are is Operators() of operators/operators.h.
 //
 // Offline and deterministic: the same file gives the same plan wherever its entries stand, except that columns keep the
 // order they are written in. Any thread may call.
@@ -7,6 +8,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -15,11 +17,15 @@
 
 namespace tidemark {
 
+class OperatorSyntax;  // src/plan/step_check.h
+using OperatorList = std::vector<const OperatorSyntax*>;
+
 // InvalidArgument for anything wrong with the file. The message lists every error on a line of its own, as
 // "file:line:column: what was expected (did you mean ...)".
-absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const EnvLookup& env);
+absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
+                                  const EnvLookup& env);
 
 // The same for a file, with the environment of this process.
-absl::StatusOr<Plan> LoadPlan(const std::string& path);
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators);
 
 }  // namespace tidemark

@@ -5,7 +5,6 @@
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 
 #include "src/base/suggest.h"
 #include "src/plan/kafka_properties.h"
@@ -76,10 +75,6 @@ std::optional<std::vector<size_t>> FindColumns(const google::protobuf::RepeatedP
   }
   if (!good) return std::nullopt;
   return out;
-}
-
-std::string ColumnNames(const Schema& schema, const std::vector<size_t>& columns) {
-  return absl::StrJoin(columns, ", ", [&](std::string* out, size_t c) { absl::StrAppend(out, schema[c].name); });
 }
 
 std::string OrOnClose(const std::string& closes) {

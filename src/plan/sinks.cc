@@ -283,15 +283,10 @@ bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
 }
 
 // Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.
-void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+void RefuseUnread(const topology::Topology& topology, const Logical& logical, const Plan& plan,
+                  Diagnostics* diagnostics) {
   if (diagnostics->Lost("steps") || diagnostics->Lost("sinks")) return;
-  std::set<std::string> read, joined;
-  for (const topology::Step& step : topology.steps()) {
-    for (const std::string& from : step.from()) {
-      if (from != step.name()) read.insert(from);
-    }
-    joined.insert(step.join().table());
-  }
+  std::set<std::string> read = logical.read;
   for (const topology::Sink& sink : topology.sinks()) {
     if (sink.from().empty()) return;  // that is reported, and what it would have read isn't known
     read.insert(sink.from());
@@ -307,7 +302,7 @@ void RefuseUnread(const topology::Topology& topology, const Plan& plan, Diagnost
     }
   }
   for (const TablePlan& table : plan.tables) {
-    if (!joined.contains(table.name)) {
+    if (!logical.joined.contains(table.name)) {
       diagnostics->Error("tables/" + table.name, absl::StrCat("no step joins table '", table.name, "'"));
     }
   }
@@ -358,20 +353,16 @@ void CheckSharedTopics(const Logical& logical, const Plan& plan, Diagnostics* di
   }
   for (const LogicalStep& step : logical.steps) {
     if (!step.usable) continue;
-    const auto* window = std::get_if<WindowSpec>(&step.spec);
-    if (window != nullptr && window->late_topic) {
-      add(*window->late_topic, {step.path + "/window/late/topic", "late of step " + step.name, &step.input, nullptr});
-    }
-    const auto* join = std::get_if<JoinSpec>(&step.spec);
-    if (join != nullptr && join->unmatched_topic) {
-      add(*join->unmatched_topic,
-          {step.path + "/join/unmatched/topic", "unmatched of step " + step.name, &step.input, nullptr});
+    for (const LogicalStep::Side& side : step.sides) {
+      add(side.topic.topic, {side.path, absl::StrCat(side.topic.name, " of step ", step.name),
+                             &step.in(side.topic.port).schema, nullptr});
     }
   }
 }
 
 // Output that would come back as input, or mix with dead letters.
-void CheckTopics(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+void CheckTopics(const topology::Topology& topology, const Logical& logical, const Plan& plan,
+                 Diagnostics* diagnostics) {
   const auto check = [&](const std::string& topic, const std::string& path) {
     for (const SourcePlan& source : plan.sources) {
       if (source.topic == topic && !topic.empty()) {
@@ -393,10 +384,8 @@ void CheckTopics(const topology::Topology& topology, const Plan& plan, Diagnosti
       diagnostics->Error(path, absl::StrCat("topic ", sink.topic(), " holds the dead letters; see dead_letter.topic"));
     }
   }
-  for (const topology::Step& step : topology.steps()) {
-    if (step.window().has_late()) check(step.window().late().topic(), "steps/" + step.name() + "/window/late/topic");
-    if (step.join().has_unmatched())
-      check(step.join().unmatched().topic(), "steps/" + step.name() + "/join/unmatched/topic");
+  for (const LogicalStep& step : logical.steps) {
+    for (const LogicalStep::Side& side : step.sides) check(side.topic.topic, side.path);
   }
   check(plan.dead_letter_topic, "dead_letter/topic");
 }
@@ -431,8 +420,8 @@ void CheckSinks(const topology::Topology& topology, const Logical& logical, Diag
             [](const SinkPlan& a, const SinkPlan& b) { return a.name < b.name; });
   if (topology.sinks().empty() && diagnostics->Present("sinks"))
     diagnostics->Error("sinks", "at least one sink is needed");
-  RefuseUnread(topology, *plan, diagnostics);
-  CheckTopics(topology, *plan, diagnostics);
+  RefuseUnread(topology, logical, *plan, diagnostics);
+  CheckTopics(topology, logical, *plan, diagnostics);
   CheckSharedTopics(logical, *plan, diagnostics);
 }
 

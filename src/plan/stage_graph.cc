@@ -6,17 +6,14 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/plan/operator_kind.h"
 #include "src/plan/stages.h"
 
 namespace tidemark {
 namespace {
 
 bool IsStateful(const Node& node) {
-  if (node.kind != Node::Kind::kOperator) return false;
-  const auto* window = std::get_if<WindowSpec>(&node.spec);
-  return std::holds_alternative<DedupSpec>(node.spec) || std::holds_alternative<CustomSpec>(node.spec) ||
-         std::holds_alternative<TopSpec>(node.spec) ||
-         (window != nullptr && window->phase != WindowSpec::Phase::kPartial);
+  return node.kind == Node::Kind::kOperator && !node.spec.kind().Fingerprint(node).empty();
 }
 
 // A source stage is named by its first source, another by the first step behind the topics that it reads.
@@ -40,7 +37,7 @@ std::vector<int> Components(const std::vector<Node>& nodes) {
     return i;
   };
   for (size_t i = 0; i < nodes.size(); ++i) {
-    for (const int input : nodes[i].inputs) {
+    for (const int input : nodes[i].upstream()) {
       const int a = root(static_cast<int>(i)), b = root(input);
       parent[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
     }
@@ -48,6 +45,33 @@ std::vector<int> Components(const std::vector<Node>& nodes) {
   std::vector<int> out;
   for (size_t i = 0; i < nodes.size(); ++i) out.push_back(root(static_cast<int>(i)));
   return out;
+}
+
+bool WouldReadItself(const std::vector<Node>& nodes, const std::vector<int>& stay, const std::vector<int>& moved) {
+  const std::vector<int> component = Components(nodes);
+  std::set<int> stage;
+  for (const int node : stay) stage.insert(component[static_cast<size_t>(node)]);
+  std::vector<std::pair<int, bool>> open;  // (node, an internal topic lies between it and the stage)
+  for (const int node : moved) open.emplace_back(node, true);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (stage.contains(component[i])) open.emplace_back(static_cast<int>(i), false);
+  }
+  std::set<std::pair<int, bool>> seen(open.begin(), open.end());
+  const auto go_on = [&](int node, bool behind) {
+    if (seen.emplace(node, behind).second) open.emplace_back(node, behind);
+  };
+  while (!open.empty()) {
+    const auto [at, behind] = open.back();
+    open.pop_back();
+    const Node& node = nodes[static_cast<size_t>(at)];
+    if (behind && stage.contains(component[static_cast<size_t>(at)])) return true;
+    for (const int up : node.upstream()) go_on(up, behind);
+    if (node.kind != Node::Kind::kInternal) continue;
+    for (size_t w = 0; w < nodes.size(); ++w) {
+      if (nodes[w].kind == Node::Kind::kRepartition && nodes[w].edge == node.edge) go_on(static_cast<int>(w), true);
+    }
+  }
+  return false;
 }
 
 void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* plan) {
@@ -89,7 +113,9 @@ void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* 
       if (component[i] != root) continue;
       position[static_cast<int>(i)] = static_cast<int>(stage.nodes.size());
       Node node = nodes[i];
-      for (int& input : node.inputs) input = position.at(input);
+      for (Port& port : node.inputs) {
+        for (int& input : port.nodes) input = position.at(input);
+      }
       if (node.edge >= 0) {
         Edge& edge = plan->edges[static_cast<size_t>(node.edge)];
         (node.kind == Node::Kind::kInternal ? edge.to_stage : edge.from_stage) = index[root];

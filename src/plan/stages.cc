@@ -1,36 +1,50 @@
 #include "src/plan/stages.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
-
-#include "src/plan/partial_schema.h"
 
 namespace tidemark {
 namespace {
 
-using Columns = std::vector<size_t>;
-
 // How a step's rows lie over the partitions of its stage: rows equal in `columns` lie in one partition. No columns: all
 // rows lie in one.
 struct Partitioning {
-  Columns columns;
+  ColumnList columns;
   std::string scheme;  // by which function; only equal schemes put equal keys of two inputs into one partition
 
   friend bool operator==(const Partitioning&, const Partitioning&) = default;
 };
 
-bool IsSubset(const Columns& a, const Columns& b) {
+bool IsSubset(const ColumnList& a, const ColumnList& b) {
   return std::all_of(a.begin(), a.end(), [&](size_t c) { return std::find(b.begin(), b.end(), c) != b.end(); });
 }
 
-Columns Intersect(const Columns& a, const Columns& b) {
-  Columns out;
+ColumnList Intersect(const ColumnList& a, const ColumnList& b) {
+  ColumnList out;
   std::copy_if(a.begin(), a.end(), std::back_inserter(out),
                [&](size_t c) { return std::find(b.begin(), b.end(), c) != b.end(); });
   return out;
 }
+
+// Where in `together` these columns stand, ascending.
+ColumnList PositionsOf(const ColumnList& columns, const ColumnList& together) {
+  ColumnList out;
+  for (size_t i = 0; i < together.size(); ++i) {
+    if (std::find(columns.begin(), columns.end(), together[i]) != columns.end()) out.push_back(i);
+  }
+  return out;
+}
+
+ColumnList At(const ColumnList& together, const ColumnList& positions) {
+  ColumnList out;
+  for (const size_t i : positions) out.push_back(together[i]);
+  return out;
+}
+
+// The function that internal topics are partitioned by.
+constexpr char kHash[] = "hash";
 
 class Cutter {
  public:
@@ -47,81 +61,99 @@ class Cutter {
  private:
   const LogicalStep& Step(int i) const { return logical_.steps[static_cast<size_t>(i)]; }
 
+  // Which ports of a step are moved, and by which of their columns that must lie together: positions in `together`,
+  // which mean the same for all ports.
+  struct Moves {
+    std::vector<bool> port;
+    ColumnList key;
+    bool any() const { return std::find(port.begin(), port.end(), true) != port.end(); }
+  };
+
+  void PlaceSource(int s);
   void PlaceStep(int s);
-  void PlaceWindow(int s, const std::vector<int>& inputs, const Columns& key, bool single);
+  void PlacePhases(int s, const TwoPhases& phases, const std::vector<Port>& ports, const ColumnList& key);
   void PlaceSink(size_t i);
   std::optional<Partitioning> PartitioningOfSource(const SourcePlan& source) const;
-  std::optional<Partitioning> PartitioningOfInputs(const LogicalStep& step) const;
-  // Where the input's partitioning lies among the step's output columns.
-  std::optional<Partitioning> Carry(const LogicalStep& step, const std::optional<Partitioning>& input) const;
+  std::optional<Partitioning> PartitioningOf(const LogicalPort& port) const;
+  // Where the partitioning of the ports lies among the step's output columns.
+  std::optional<Partitioning> Carry(int s, const std::vector<std::optional<Partitioning>>& ports);
+  Moves FindMoves(int s, const std::vector<std::optional<Partitioning>>& lie);
+  // The same for ports whose rows must meet each other; `keyed` are those.
+  Moves FindMeeting(int s, const std::vector<size_t>& keyed, const std::vector<std::optional<Partitioning>>& lie);
+  bool Loops(const LogicalStep& step, const Moves& moves) const;
   // Sets of columns of the step's output by which later steps want equal rows together, the nearest first.
-  const std::vector<Columns>& Demands(int s);
-  std::vector<Columns> FindDemands(int s);
-  // The columns of `step.together` to shuffle by: those that serve the next steps too, if there are such.
-  Columns ShuffleKey(int s);
+  const std::vector<ColumnList>& Demands(int s);
+  std::vector<ColumnList> FindDemands(int s);
+  // The positions in `together` to shuffle these ports by: those that serve the next steps too, if there are such.
+  ColumnList ShuffleKey(int s, const std::vector<size_t>& ports);
 
-  int Add(Node node, HiddenSet needs, bool may_fail = false);
-  int AddOperator(const LogicalStep& step, OperatorSpec spec, const std::vector<int>& inputs, const Schema& input,
-                  const Schema& output, const StepMode& mode, HiddenSet needs);
-  // A repartition node behind `inputs` and its reading end in front of another stage, which is returned.
-  int AddEdge(const std::string& step, const std::vector<int>& inputs, const Schema& schema, const StepMode& mode,
-              const Columns& key, int32_t partitions, std::string reason);
+  int Add(Node node, std::vector<HiddenSet> needs, bool may_fail = false);
+  int AddOperator(const LogicalStep& step, OperatorSpec spec, std::vector<Port> ports, const Schema& output,
+                  const StepMode& mode, std::vector<HiddenSet> needs);
+  // A repartition node behind the port's nodes and its reading end in front of another stage, which is returned.
+  int AddEdge(const std::string& step, const std::string& port_name, const Port& port, const ColumnList& key,
+              int32_t partitions, std::string reason);
+  void MovePort(const LogicalStep& step, size_t p, const ColumnList& key, std::optional<Partitioning>* lies,
+                Port* port);
 
-  std::string Why(const LogicalStep& step, const std::optional<Partitioning>& input, const Columns& key) const;
+  std::string Why(const LogicalStep& step, const LogicalPort& port, const std::optional<Partitioning>& lies,
+                  const ColumnList& key) const;
 
   const Logical& logical_;
   Diagnostics& diagnostics_;
   Plan& plan_;
   std::vector<Node> nodes_;  // drafts: inputs are positions in here
-  std::vector<HiddenSet> needs_;
+  Needs needs_;
   std::vector<bool> may_fail_;
-  std::vector<int> node_of_;                                  // by step: the node with its output
-  std::vector<std::optional<Partitioning>> partitioning_;     // by step, of its output
-  std::vector<std::optional<std::vector<Columns>>> demands_;  // by step, once asked for
+  std::vector<int> node_of_;                                     // by step: the node with its output
+  std::vector<std::optional<Partitioning>> partitioning_;        // by step, of its output
+  std::vector<std::optional<std::vector<ColumnList>>> demands_;  // by step, once asked for
 };
 
-int Cutter::Add(Node node, HiddenSet needs, bool may_fail) {
+int Cutter::Add(Node node, std::vector<HiddenSet> needs, bool may_fail) {
+  needs.resize(node.inputs.size());
   nodes_.push_back(std::move(node));
-  needs_.push_back(needs);
+  needs_.push_back(std::move(needs));
   may_fail_.push_back(may_fail);
   return static_cast<int>(nodes_.size()) - 1;
 }
 
-int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, const std::vector<int>& inputs, const Schema& input,
-                        const Schema& output, const StepMode& mode, HiddenSet needs) {
+int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, std::vector<Port> ports, const Schema& output,
+                        const StepMode& mode, std::vector<HiddenSet> needs) {
   Node node;
   node.kind = Node::Kind::kOperator;
   node.step = step.name;
   node.spec = std::move(spec);
-  node.inputs = inputs;
-  node.input = input;
+  node.inputs = std::move(ports);
   node.output = output;
   node.mode = mode;
-  return Add(std::move(node), needs, step.may_fail);
+  for (const LogicalStep::Side& side : step.sides) node.side_topics.push_back(side.topic);
+  return Add(std::move(node), std::move(needs), step.may_fail);
 }
 
-int Cutter::AddEdge(const std::string& step, const std::vector<int>& inputs, const Schema& schema, const StepMode& mode,
-                    const Columns& key, int32_t partitions, std::string reason) {
+int Cutter::AddEdge(const std::string& step, const std::string& port_name, const Port& port, const ColumnList& key,
+                    int32_t partitions, std::string reason) {
   Edge edge;
-  edge.topic = plan_.application.RepartitionTopic(step);
+  edge.topic = plan_.application.RepartitionTopic(step, port_name);
   edge.step = step;
+  edge.port = port_name;
   edge.key = key;
-  edge.schema = schema;
-  edge.update = mode.update;
+  edge.schema = port.schema;
+  edge.update = port.mode.update;
   edge.partitions = partitions;
   edge.reason = std::move(reason);
   plan_.edges.push_back(std::move(edge));
   Node node;
   node.kind = Node::Kind::kRepartition;
   node.step = step;
+  node.port = port_name;
   node.edge = static_cast<int>(plan_.edges.size()) - 1;
-  node.input = node.output = schema;
-  node.mode = mode;
-  node.inputs = inputs;
+  node.output = port.schema;
+  node.mode = port.mode;
   Node reader = node;
-  Add(std::move(node), {});
   reader.kind = Node::Kind::kInternal;
-  reader.inputs.clear();
+  node.inputs = {port};
+  Add(std::move(node), {});
   return Add(std::move(reader), {});
 }
 
@@ -130,47 +162,61 @@ std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& sourc
   return Partitioning{source.partitioned_by, absl::StrCat("promise ", static_cast<int>(source.key_format))};
 }
 
-std::optional<Partitioning> Cutter::PartitioningOfInputs(const LogicalStep& step) const {
-  const auto& first = partitioning_[static_cast<size_t>(step.inputs[0])];
-  for (const int input : step.inputs) {
+std::optional<Partitioning> Cutter::PartitioningOf(const LogicalPort& port) const {
+  const auto& first = partitioning_[static_cast<size_t>(port.steps[0])];
+  for (const int input : port.steps) {
     if (partitioning_[static_cast<size_t>(input)] != first) return std::nullopt;
   }
   return first;
 }
 
-std::optional<Partitioning> Cutter::Carry(const LogicalStep& step, const std::optional<Partitioning>& input) const {
-  if (!input) return std::nullopt;
-  Partitioning out{{}, input->scheme};
-  for (const size_t c : input->columns) {
-    const auto it = std::find(step.origin.begin(), step.origin.end(), std::optional<size_t>(c));
-    if (it == step.origin.end()) return std::nullopt;
-    out.columns.push_back(static_cast<size_t>(it - step.origin.begin()));
+// Ports that meet are partitioned alike, so that any of them that keeps its columns will do: best one whose columns a
+// later step asks for.
+std::optional<Partitioning> Cutter::Carry(int s, const std::vector<std::optional<Partitioning>>& ports) {
+  const LogicalStep& step = Step(s);
+  std::optional<Partitioning> carried;
+  for (size_t p = 0; p < ports.size(); ++p) {
+    if (!ports[p] || (ports.size() > 1 && !step.in(p).together)) continue;
+    Partitioning out{{}, ports[p]->scheme};
+    for (const size_t c : ports[p]->columns) {
+      const auto it = std::find(step.origin.begin(), step.origin.end(), std::make_optional<PortColumn>(c, p));
+      if (it != step.origin.end()) out.columns.push_back(static_cast<size_t>(it - step.origin.begin()));
+    }
+    if (out.columns.size() < ports[p]->columns.size()) continue;
+    const bool wanted = carried && std::any_of(Demands(s).begin(), Demands(s).end(), [&](const ColumnList& demand) {
+                          return IsSubset(out.columns, demand) && !IsSubset(carried->columns, demand);
+                        });
+    if (!carried || wanted) carried = std::move(out);
   }
-  return out;
+  return carried;
 }
 
-const std::vector<Columns>& Cutter::Demands(int s) {
-  std::optional<std::vector<Columns>>& known = demands_[static_cast<size_t>(s)];
+const std::vector<ColumnList>& Cutter::Demands(int s) {
+  std::optional<std::vector<ColumnList>>& known = demands_[static_cast<size_t>(s)];
   if (!known) known = FindDemands(s);
   return *known;
 }
 
-std::vector<Columns> Cutter::FindDemands(int s) {
-  std::vector<Columns> all;
+std::vector<ColumnList> Cutter::FindDemands(int s) {
+  std::vector<ColumnList> all;
   // What is wanted by several ways is wanted once, or a row of diamonds would double it at each.
-  const auto want = [&all](Columns columns) {
+  const auto want = [&all](ColumnList columns) {
     if (std::find(all.begin(), all.end(), columns) == all.end()) all.push_back(std::move(columns));
   };
   for (size_t r = 0; r < logical_.steps.size(); ++r) {
     const LogicalStep& reader = logical_.steps[r];
-    if (reader.repartition || std::find(reader.inputs.begin(), reader.inputs.end(), s) == reader.inputs.end()) continue;
-    if (reader.together) want(*reader.together);
-    for (const Columns& demand : Demands(static_cast<int>(r))) {
-      Columns mapped;
-      for (const size_t c : demand) {
-        if (reader.origin[c]) mapped.push_back(*reader.origin[c]);
+    if (reader.repartition) continue;
+    for (size_t p = 0; p < reader.ports.size(); ++p) {
+      const LogicalPort& port = reader.in(p);
+      if (std::find(port.steps.begin(), port.steps.end(), s) == port.steps.end()) continue;
+      if (port.together) want(*port.together);
+      for (const ColumnList& demand : Demands(static_cast<int>(r))) {
+        ColumnList mapped;
+        for (const size_t c : demand) {
+          if (reader.origin[c] && reader.origin[c]->port == p) mapped.push_back(reader.origin[c]->column);
+        }
+        want(std::move(mapped));
       }
-      want(std::move(mapped));
     }
   }
   for (const SinkPlan& sink : plan_.sinks) {
@@ -180,109 +226,186 @@ std::vector<Columns> Cutter::FindDemands(int s) {
   return all;
 }
 
-Columns Cutter::ShuffleKey(int s) {
+ColumnList Cutter::ShuffleKey(int s, const std::vector<size_t>& ports) {
   const LogicalStep& step = Step(s);
-  Columns key = *step.together;
+  ColumnList key(step.in(ports[0]).together->size());
+  std::iota(key.begin(), key.end(), size_t{0});
   // Rows that replace each other must not part: only columns of their key keep them together.
-  if (step.input_mode.update) key = Intersect(key, step.input_mode.key);
-  for (const Columns& demand : Demands(s)) {
-    Columns wanted;
+  for (const size_t p : ports) {
+    const LogicalPort& port = step.in(p);
+    if (port.mode.update) key = Intersect(key, PositionsOf(port.mode.key, *port.together));
+  }
+  for (const ColumnList& demand : Demands(s)) {
+    ColumnList wanted;
     for (const size_t c : demand) {
-      if (step.origin[c]) wanted.push_back(*step.origin[c]);
+      for (const size_t p : ports) {
+        if (!step.origin[c] || step.origin[c]->port != p) continue;
+        for (const size_t position : PositionsOf({step.origin[c]->column}, *step.in(p).together)) {
+          wanted.push_back(position);
+        }
+      }
     }
-    Columns both = Intersect(key, wanted);
+    ColumnList both = Intersect(key, wanted);
     if (!both.empty()) key = std::move(both);
   }
   return key;
 }
 
-std::string Cutter::Why(const LogicalStep& step, const std::optional<Partitioning>& input, const Columns& key) const {
-  const auto names = [&](const Columns& columns) { return ColumnNames(step.input, columns); };
-  std::string why = absl::StrCat(step.name, " needs equal (", names(*step.together), ") together, its input is ",
-                                 input ? absl::StrCat("partitioned by (", names(input->columns), ")")
-                                       : std::string("not partitioned by any of them"));
-  if (key.size() < step.together->size()) absl::StrAppend(&why, "; moved by (", names(key), "), which suffices");
+std::string Cutter::Why(const LogicalStep& step, const LogicalPort& port, const std::optional<Partitioning>& lies,
+                        const ColumnList& key) const {
+  const auto names = [&](const ColumnList& columns) { return ColumnNames(port.schema, columns); };
+  std::string why = absl::StrCat(step.name, " needs equal (", names(*port.together), ") together, its input ",
+                                 port.name.empty() ? "" : absl::StrCat(port.name, " "), "is ",
+                                 lies ? absl::StrCat("partitioned by (", names(lies->columns), ")")
+                                      : std::string("not partitioned by any of them"));
+  if (key.size() < port.together->size()) absl::StrAppend(&why, "; moved by (", names(key), "), which suffices");
   return why;
 }
 
-void Cutter::PlaceWindow(int s, const std::vector<int>& inputs, const Columns& key, bool single) {
+Cutter::Moves Cutter::FindMoves(int s, const std::vector<std::optional<Partitioning>>& lie) {
   const LogicalStep& step = Step(s);
-  WindowSpec spec = std::get<WindowSpec>(step.spec);
-  if (single) {
-    node_of_[static_cast<size_t>(s)] =
-        AddOperator(step, std::move(spec), inputs, step.input, step.output, step.mode, step.needs);
-    return;
+  std::vector<size_t> keyed;
+  for (size_t p = 0; p < step.ports.size(); ++p) {
+    if (step.in(p).together) keyed.push_back(p);
   }
-  const PartialLayout layout = MakePartialLayout(spec);
-  spec.phase = WindowSpec::Phase::kPartial;
-  const int partial = AddOperator(step, spec, inputs, step.input, layout.schema, {}, step.needs);
-  Columns partial_key;
+  if (keyed.size() > 1) return FindMeeting(s, keyed, lie);
+  Moves moves{std::vector<bool>(step.ports.size()), {}};
+  for (const size_t p : keyed) moves.port[p] = !(lie[p] && IsSubset(lie[p]->columns, *step.in(p).together));
+  if (moves.any()) moves.key = ShuffleKey(s, keyed);
+  return moves;
+}
+
+// Rows of several ports meet where all are partitioned by the same positions of their keys, by the same function. What
+// lies so already stays; a port that was moved before gives the others its key. (A promise of the user's isn't our
+// hash: nothing can be moved to where it lies.)
+Cutter::Moves Cutter::FindMeeting(int s, const std::vector<size_t>& keyed,
+                                  const std::vector<std::optional<Partitioning>>& lie) {
+  const LogicalStep& step = Step(s);
+  // By which positions of its key a port lies partitioned already.
+  std::vector<std::optional<Partitioning>> lies_by(step.ports.size());
+  for (const size_t p : keyed) {
+    const ColumnList& together = *step.in(p).together;
+    if (!lie[p] || !IsSubset(lie[p]->columns, together)) continue;
+    lies_by[p] = Partitioning{{}, lie[p]->scheme};
+    for (const size_t c : lie[p]->columns) {
+      lies_by[p]->columns.push_back(
+          static_cast<size_t>(std::find(together.begin(), together.end(), c) - together.begin()));
+    }
+  }
+  const auto meeting_at = [&](const Partitioning& place) {
+    Moves moves{std::vector<bool>(step.ports.size()), place.columns};
+    for (const size_t p : keyed) moves.port[p] = lies_by[p] != place;
+    return moves;
+  };
+  for (const size_t p : keyed) {
+    if (!lies_by[p]) continue;
+    const Moves moves = meeting_at(*lies_by[p]);
+    if (moves.any() && lies_by[p]->scheme != kHash) continue;
+    const bool keeps_updates = std::all_of(keyed.begin(), keyed.end(), [&](size_t other) {
+      const LogicalPort& port = step.in(other);
+      return !moves.port[other] || !port.mode.update || IsSubset(moves.key, PositionsOf(port.mode.key, *port.together));
+    });
+    if (keeps_updates && !Loops(step, moves)) return moves;
+  }
+  Moves all{std::vector<bool>(step.ports.size()), ShuffleKey(s, keyed)};
+  for (const size_t p : keyed) all.port[p] = true;
+  return all;
+}
+
+bool Cutter::Loops(const LogicalStep& step, const Moves& moves) const {
+  std::vector<int> stay, moved;
+  for (size_t p = 0; p < step.ports.size(); ++p) {
+    for (const int from : step.in(p).steps) {
+      (moves.port[p] ? moved : stay).push_back(node_of_[static_cast<size_t>(from)]);
+    }
+  }
+  return WouldReadItself(nodes_, stay, moved);
+}
+
+// Groups stand first in partials and in results, so that positions in `together` are positions there.
+void Cutter::PlacePhases(int s, const TwoPhases& phases, const std::vector<Port>& ports, const ColumnList& key) {
+  const LogicalStep& step = Step(s);
+  const LogicalPort& input = step.in();
+  const int partial = AddOperator(step, phases.partial, ports, phases.between, {}, {input.needs});
+  Port between{.nodes = {partial}, .schema = phases.between, .hidden = {}, .mode = {}, .passed = {}};
+  ColumnList moved_by = key;
   int32_t partitions = 0;
-  for (const size_t c : key) {
-    const auto at = std::find(spec.group_by.begin(), spec.group_by.end(), c);
-    partial_key.push_back(static_cast<size_t>(at - spec.group_by.begin()));
-  }
-  Partitioning after{partial_key, "hash"};  // groups stand first in partials and in results
-  if (key.empty() && layout.window_start) {
-    partial_key = {*layout.window_start};
-    after.columns = {step.window_columns->first};
-  } else if (key.empty()) {  // one group for everything
-    partial_key = {layout.rows};
+  Partitioning after{key, kHash};
+  if (key.empty() && phases.spread) {
+    moved_by = {phases.spread->first};
+    after.columns = {phases.spread->second};
+  } else if (key.empty()) {  // one group for everything: one partition, whatever the key
+    moved_by = {0};
     partitions = 1;
   }
-  const int reader = AddEdge(step.name, {partial}, layout.schema, {}, partial_key, partitions,
-                             absl::StrCat(Why(step, PartitioningOfInputs(step), key), "; as partial aggregates"));
-  spec.phase = WindowSpec::Phase::kFinal;
-  node_of_[static_cast<size_t>(s)] =
-      AddOperator(step, std::move(spec), {reader}, layout.schema, step.output, step.mode, {});
+  between.nodes = {AddEdge(
+      step.name, "", between, moved_by, partitions,
+      absl::StrCat(Why(step, input, PartitioningOf(input), At(*input.together, key)), "; as partial aggregates"))};
+  node_of_[static_cast<size_t>(s)] = AddOperator(step, phases.final, {std::move(between)}, step.output, step.mode, {});
   partitioning_[static_cast<size_t>(s)] = after;
+}
+
+void Cutter::PlaceSource(int s) {
+  const LogicalStep& step = Step(s);
+  Node node;
+  node.kind = Node::Kind::kSource;
+  node.step = step.name;
+  node.source = step.source;
+  node.output = step.output;
+  node_of_[static_cast<size_t>(s)] = Add(std::move(node), {});
+  partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(plan_.sources[static_cast<size_t>(step.source)]);
+}
+
+void Cutter::MovePort(const LogicalStep& step, size_t p, const ColumnList& key, std::optional<Partitioning>* lies,
+                      Port* port) {
+  const LogicalPort& logical = step.in(p);
+  const ColumnList columns = At(*logical.together, key);
+  if (columns.empty() && !logical.together->empty()) {
+    diagnostics_.Error(step.path, absl::StrCat("equal (", ColumnNames(logical.schema, *logical.together),
+                                               ") lie in several partitions, and rows of the input replace "
+                                               "each other by (",
+                                               ColumnNames(logical.schema, logical.mode.key),
+                                               "), so they can't be moved by another key: "
+                                               "add one of these columns to the group",
+                                               OrOnClose(logical.closes)));
+    return;
+  }
+  const bool all = columns.empty();  // one group for everything: one partition, whatever the key
+  port->nodes = {AddEdge(step.name, logical.name, *port, all ? ColumnList{0} : columns, all ? 1 : 0,
+                         Why(step, logical, *lies, columns))};
+  *lies = Partitioning{columns, kHash};
 }
 
 void Cutter::PlaceStep(int s) {
   const LogicalStep& step = Step(s);
-  if (step.source >= 0) {
-    Node node;
-    node.kind = Node::Kind::kSource;
-    node.step = step.name;
-    node.source = step.source;
-    node.input = node.output = step.output;
-    node_of_[static_cast<size_t>(s)] = Add(std::move(node), {});
-    partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(plan_.sources[static_cast<size_t>(step.source)]);
-    return;
+  if (step.source >= 0) return PlaceSource(s);
+  std::vector<Port> ports;
+  std::vector<HiddenSet> needs;
+  std::vector<std::optional<Partitioning>> lie;  // by port
+  for (const LogicalPort& logical : step.ports) {
+    Port& port = ports.emplace_back();
+    for (const int i : logical.steps) port.nodes.push_back(node_of_[static_cast<size_t>(i)]);
+    port.schema = logical.schema;
+    port.mode = logical.mode;
+    needs.push_back(logical.needs);
+    lie.push_back(PartitioningOf(logical));
   }
-  std::vector<int> inputs;
-  for (const int i : step.inputs) inputs.push_back(node_of_[static_cast<size_t>(i)]);
-  std::optional<Partitioning> partitioning = PartitioningOfInputs(step);
   if (step.repartition) {
-    partitioning = Partitioning{step.partitions == 1 ? Columns{} : *step.repartition, "hash"};
-    inputs = {AddEdge(step.name, inputs, step.input, step.input_mode, *step.repartition, step.partitions,
-                      absl::StrCat("the step says so: by (", ColumnNames(step.input, *step.repartition), ")"))};
+    lie[0] = Partitioning{step.partitions == 1 ? ColumnList{} : *step.repartition, kHash};
+    ports[0].nodes = {
+        AddEdge(step.name, "", ports[0], *step.repartition, step.partitions,
+                absl::StrCat("the step says so: by (", ColumnNames(step.in().schema, *step.repartition), ")"))};
   }
-  const bool move = step.together && !(partitioning && IsSubset(partitioning->columns, *step.together));
-  const Columns key = move ? ShuffleKey(s) : Columns{};
-  if (std::holds_alternative<WindowSpec>(step.spec)) {
-    partitioning_[static_cast<size_t>(s)] = Carry(step, partitioning);
-    return PlaceWindow(s, inputs, key, !move);
+  const Moves moves = FindMoves(s, lie);
+  if (moves.any()) {
+    if (const auto phases = step.spec.kind().Split(step.spec)) return PlacePhases(s, *phases, ports, moves.key);
   }
-  if (move && key.empty() && !step.together->empty()) {
-    diagnostics_.Error(step.path, absl::StrCat("equal (", ColumnNames(step.input, *step.together),
-                                               ") lie in several partitions, and rows of the input replace "
-                                               "each other by (",
-                                               ColumnNames(step.input, step.input_mode.key),
-                                               "), so they can't be moved by another key: "
-                                               "add one of these columns to the group",
-                                               OrOnClose(step.input_closes)));
-    return;
+  for (size_t p = 0; p < ports.size(); ++p) {
+    if (moves.port[p]) MovePort(step, p, moves.key, &lie[p], &ports[p]);
   }
-  if (move) {
-    const bool all = key.empty();  // one group for everything: one partition, whatever the key
-    inputs = {AddEdge(step.name, inputs, step.input, step.input_mode, all ? Columns{0} : key, all ? 1 : 0,
-                      Why(step, partitioning, key))};
-    partitioning = Partitioning{key, "hash"};
-  }
-  partitioning_[static_cast<size_t>(s)] = Carry(step, partitioning);
+  partitioning_[static_cast<size_t>(s)] = Carry(s, lie);
   node_of_[static_cast<size_t>(s)] =
-      AddOperator(step, step.spec, inputs, step.input, step.output, step.mode, step.needs);
+      AddOperator(step, step.spec, std::move(ports), step.output, step.mode, std::move(needs));
 }
 
 void Cutter::PlaceSink(size_t i) {
@@ -292,18 +415,20 @@ void Cutter::PlaceSink(size_t i) {
   Node node;
   node.step = sink.name;
   node.sink = static_cast<int>(i);
-  node.inputs = {node_of_[static_cast<size_t>(s)]};
-  node.input = node.output = sink.schema;
-  node.mode = sink.mode;
+  Port port;
+  port.nodes = {node_of_[static_cast<size_t>(s)]};
+  port.schema = node.output = sink.schema;
+  port.mode = node.mode = sink.mode;
   if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
     const auto& partitioning = partitioning_[static_cast<size_t>(s)];
     if (kafka->upsert && !(partitioning && IsSubset(partitioning->columns, kafka->key))) {
       // Rows that replace each other stay together; they share the step's key, which the sink's key contains.
-      const Columns& key = sink.mode.update ? sink.mode.key : kafka->key;
-      node.inputs = {AddEdge(sink.name, node.inputs, sink.schema, sink.mode, key, 0,
-                             absl::StrCat("rows of one key (", ColumnNames(sink.schema, kafka->key),
-                                          ") come from several tasks of ", step.name, ", and the last must win"))};
+      const ColumnList& key = sink.mode.update ? sink.mode.key : kafka->key;
+      port.nodes = {AddEdge(sink.name, "", port, key, 0,
+                            absl::StrCat("rows of one key (", ColumnNames(sink.schema, kafka->key),
+                                         ") come from several tasks of ", step.name, ", and the last must win"))};
     }
+    node.inputs = {std::move(port)};
     node.kind = Node::Kind::kKafkaSink;
     Add(std::move(node), {});
     return;
@@ -320,6 +445,7 @@ void Cutter::PlaceSink(size_t i) {
   edge.reason = absl::StrCat(sink.name, " follows at its own pace");
   plan_.edges.push_back(std::move(edge));
   node.kind = Node::Kind::kFeed;
+  node.inputs = {std::move(port)};
   node.edge = static_cast<int>(plan_.edges.size()) - 1;
   Add(std::move(node), {});
 }
@@ -331,17 +457,6 @@ void Cutter::Run() {
   NeedPlaces(may_fail_, nodes_, &needs_);
   DropUnreadColumns(may_fail_, &nodes_);
   InferHidden(needs_, &nodes_, &plan_);
-  for (Node& node : nodes_) {
-    // The final phase knows the rows that the partial phase has seen.
-    auto* window = std::get_if<WindowSpec>(&node.spec);
-    if (window == nullptr || window->phase != WindowSpec::Phase::kFinal) continue;
-    for (const Node& other : nodes_) {
-      const auto* partial = std::get_if<WindowSpec>(&other.spec);
-      if (other.step == node.step && partial != nullptr && partial->phase == WindowSpec::Phase::kPartial) {
-        window->rows_hidden = partial->rows_hidden;
-      }
-    }
-  }
   MakeStages(nodes_, &diagnostics_, &plan_);
   AgreeOnPartitions(&diagnostics_, &plan_);
 }

@@ -17,14 +17,21 @@ void CutStages(const Logical& logical, Diagnostics* diagnostics, Plan* plan);
 // For each node, the smallest node that it is connected with: nodes of one stage have the same.
 std::vector<int> Components(const std::vector<Node>& nodes);
 
+// Whether the stage that `stay` would make, read together and with what is moved to it of `moved`, would read its own
+// output.
+bool WouldReadItself(const std::vector<Node>& nodes, const std::vector<int>& stay, const std::vector<int>& moved);
+
+// By node and port: hidden columns that the node's own work reads.
+using Needs = std::vector<std::vector<HiddenSet>>;
+
 // Adds to `needs` what tells where a source row stands, for the nodes whose expressions can fail on one (`may_fail`),
 // so that its dead letter names the place. Rows behind a shuffle and results of windows stand nowhere: that isn't
 // carried along for them.
-void NeedPlaces(const std::vector<bool>& may_fail, const std::vector<Node>& nodes, std::vector<HiddenSet>* needs);
+void NeedPlaces(const std::vector<bool>& may_fail, const std::vector<Node>& nodes, Needs* needs);
 
 // Input and output hidden columns of all nodes, edges, sources and sinks of the draft `nodes`, whose inputs are
-// positions among themselves. `needs` holds, for each node, what its own work reads.
-void InferHidden(const std::vector<HiddenSet>& needs, std::vector<Node>* nodes, Plan* plan);
+// positions among themselves.
+void InferHidden(const Needs& needs, std::vector<Node>* nodes, Plan* plan);
 
 // Takes columns that nothing reads out of the inputs and outputs of the draft `nodes`, and renumbers what refers to
 // them.

@@ -1,4 +1,5 @@
-// Sources and steps as a graph: names, references, cycles, unions. What each operator means is in operators.cc.
+// Sources and steps as a graph: names, references, cycles, unions. What each operator means stands in its room under
+// operators/.
 #include <algorithm>
 #include <set>
 
@@ -6,28 +7,36 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/suggest.h"
-#include "src/plan/logical.h"
+#include "src/plan/step_check.h"
 
 namespace tidemark {
 namespace {
 
 class Graph {
  public:
-  Graph(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics)
-      : topology_(topology), plan_(plan), diagnostics_(*diagnostics) {}
+  Graph(const topology::Topology& topology, const OperatorList& operators, const Plan& plan, Diagnostics* diagnostics)
+      : topology_(topology), operators_(operators), plan_(plan), diagnostics_(*diagnostics) {}
 
   Logical Build();
 
  private:
   void CollectNames();
   // What the step reads, by name; unknown and repeated ones are reported and left out.
-  std::vector<std::string> References(const topology::Step& step, bool* complete);
+  struct References {
+    std::vector<PortNames> ports;
+    bool complete = true;
+  };
+  References ReferencesOf(const topology::Step& step);
+  void CheckNames(const std::string& step_path, PortNames* port, bool* complete);
   void AddSource(const std::string& name);
-  void AddStep(const topology::Step& step, const std::vector<std::string>& references, bool complete);
-  bool MakeInput(LogicalStep* step);
+  void AddStep(const topology::Step& step, const References& references);
+  bool MakePorts(LogicalStep* step);
+  // The rows that a port reads: those of its input, or of several with equal columns.
+  bool MakePort(const LogicalStep& step, LogicalPort* port);
   void ReportCycles(const std::map<std::string, std::vector<std::string>>& waiting);
 
   const topology::Topology& topology_;
+  const OperatorList& operators_;
   const Plan& plan_;
   Diagnostics& diagnostics_;
   std::vector<std::string> names_;  // of sources and steps
@@ -52,26 +61,47 @@ void Graph::CollectNames() {
   }
 }
 
-std::vector<std::string> Graph::References(const topology::Step& step, bool* complete) {
-  std::vector<std::string> out;
-  const std::string path = "steps/" + step.name() + "/from";
-  *complete = !diagnostics_.Broken(path) && step.from_size() > 0;
-  for (int i = 0; i < step.from_size(); ++i) {
-    const std::string& from = step.from(i);
-    const std::string at = absl::StrCat(path, "/", i);
+void Graph::CheckNames(const std::string& step_path, PortNames* port, bool* complete) {
+  const std::string path = absl::StrCat(step_path, "/", port->field);
+  if (port->from.empty() && diagnostics_.Present(path)) {
+    diagnostics_.Error(path, "expected at least one source or step");
+  }
+  *complete = *complete && !diagnostics_.Broken(path) && !port->from.empty();
+  std::vector<std::string> known;
+  for (size_t i = 0; i < port->from.size(); ++i) {
+    const std::string& from = port->from[i];
+    const std::string at = port->list ? absl::StrCat(path, "/", i) : path;
     if (!sources_.contains(from) && !yaml_.contains(from)) {
       if (!diagnostics_.Lost("sources") && !diagnostics_.Lost("steps"))
         diagnostics_.Error(at, absl::StrCat("unknown source or step '", from, "'", DidYouMean(from, names_)));
       *complete = false;
-    } else if (std::find(out.begin(), out.end(), from) != out.end()) {
+    } else if (std::find(known.begin(), known.end(), from) != known.end()) {
       diagnostics_.Error(at, absl::StrCat("'", from, "' stands here twice"));
       *complete = false;
     } else {
-      out.push_back(from);
+      known.push_back(from);
     }
   }
-  if (step.from_size() == 0 && diagnostics_.Present(path))
-    diagnostics_.Error(path, "expected at least one source or step");
+  port->from = std::move(known);
+}
+
+Graph::References Graph::ReferencesOf(const topology::Step& step) {
+  const std::string path = "steps/" + step.name();
+  References out;
+  if (const OperatorSyntax* syntax = OperatorOf(operators_, diagnostics_, path)) {
+    out.ports = syntax->Ports(step);
+  } else {
+    out.ports = {{"", "from", true, {step.from().begin(), step.from().end()}}};
+  }
+  for (PortNames& port : out.ports) {
+    for (const std::string& from : port.from) {
+      if (from != step.name()) out_.read.insert(from);
+    }
+    CheckNames(path, &port, &out.complete);
+  }
+  for (const OperatorSyntax* syntax : operators_) {
+    for (std::string& table : syntax->Tables(step)) out_.joined.insert(std::move(table));
+  }
   return out;
 }
 
@@ -83,55 +113,70 @@ void Graph::AddSource(const std::string& name) {
       std::find_if(plan_.sources.begin(), plan_.sources.end(), [&](const SourcePlan& s) { return s.name == name; });
   step.source = static_cast<int>(it - plan_.sources.begin());
   step.output = it->schema();
-  step.input = step.output;
   step.usable = !diagnostics_.Broken(step.path + "/columns");
   if (it->event_time.column) step.time_form = step.output[*it->event_time.column].type.form;
   out_.by_name[name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }
 
-// The rows that the step reads: those of its input, or of several with equal columns.
-bool Graph::MakeInput(LogicalStep* step) {
-  for (const int i : step->inputs) {
+bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {
+  for (const int i : port->steps) {
     if (!out_.steps[static_cast<size_t>(i)].usable) return false;
   }
-  const LogicalStep& first = out_.steps[static_cast<size_t>(step->inputs[0])];
-  step->input = first.output;
-  step->input_mode = first.mode;
-  step->closes = step->input_closes = first.closes;
-  step->time_form = first.time_form;
-  step->window_columns = first.window_columns;
-  step->ordered = first.ordered;
-  for (const int i : step->inputs) {
+  const LogicalStep& first = out_.steps[static_cast<size_t>(port->steps[0])];
+  port->schema = first.output;
+  port->mode = first.mode;
+  port->closes = first.closes;
+  port->time_form = first.time_form;
+  port->window_columns = first.window_columns;
+  port->ordered = first.ordered;
+  for (const int i : port->steps) {
     const LogicalStep& input = out_.steps[static_cast<size_t>(i)];
-    if (input.output != step->input) {
-      diagnostics_.Error(step->path + "/from",
+    if (input.output != port->schema) {
+      diagnostics_.Error(step.path + "/from",
                          absl::StrCat("a union needs equal columns: ", first.name, " has (", first.output.ToString(),
                                       "), ", input.name, " has (", input.output.ToString(), ")"));
       return false;
     }
-    if (step->inputs.size() > 1 && input.mode.update) {
-      diagnostics_.Error(step->path + "/from",
+    if (port->steps.size() > 1 && input.mode.update) {
+      diagnostics_.Error(step.path + "/from",
                          absl::StrCat("a union of updating steps isn't implemented: rows of '", input.name,
                                       "' replace each other: give each a sink of its own", OrOnClose(input.closes)));
       return false;
     }
-    if (input.window_columns != step->window_columns) step->window_columns.reset();
-    step->ordered = step->ordered && input.ordered;
+    if (input.window_columns != port->window_columns) port->window_columns.reset();
+    port->ordered = port->ordered && input.ordered;
   }
   return true;
 }
 
-void Graph::AddStep(const topology::Step& yaml, const std::vector<std::string>& references, bool complete) {
+// What the operator changes nothing of, the step has of its first port.
+bool Graph::MakePorts(LogicalStep* step) {
+  for (LogicalPort& port : step->ports) {
+    if (!MakePort(*step, &port)) return false;
+  }
+  step->closes = step->in().closes;
+  step->time_form = step->in().time_form;
+  step->window_columns = step->in().window_columns;
+  step->ordered = step->in().ordered;
+  return true;
+}
+
+void Graph::AddStep(const topology::Step& yaml, const References& references) {
   LogicalStep step;
   step.name = yaml.name();
   step.path = "steps/" + yaml.name();
-  for (const std::string& reference : references) step.inputs.push_back(out_.by_name.at(reference));
-  // By name, so that the order in the list doesn't matter.
-  std::sort(step.inputs.begin(), step.inputs.end(), [&](int a, int b) {
-    return out_.steps[static_cast<size_t>(a)].name < out_.steps[static_cast<size_t>(b)].name;
-  });
-  step.usable = CheckOperator(yaml, plan_, complete && MakeInput(&step), &diagnostics_, &step);
+  for (const PortNames& names : references.ports) {
+    LogicalPort& port = step.ports.emplace_back();
+    port.name = names.name;
+    for (const std::string& from : names.from) port.steps.push_back(out_.by_name.at(from));
+    // By name, so that the order in the list doesn't matter.
+    std::sort(port.steps.begin(), port.steps.end(), [&](int a, int b) {
+      return out_.steps[static_cast<size_t>(a)].name < out_.steps[static_cast<size_t>(b)].name;
+    });
+  }
+  const bool input = references.complete && MakePorts(&step);
+  step.usable = CheckOperator(yaml, operators_, plan_, input, &diagnostics_, &step);
   out_.by_name[step.name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }
@@ -165,8 +210,12 @@ Logical Graph::Build() {
   CollectNames();
   for (const std::string& name : sources_) AddSource(name);
   std::map<std::string, std::vector<std::string>> waiting;
-  std::map<std::string, bool> complete;
-  for (const auto& [name, step] : yaml_) waiting[name] = References(*step, &complete[name]);
+  std::map<std::string, References> references;
+  for (const auto& [name, step] : yaml_) {
+    for (const PortNames& port : (references[name] = ReferencesOf(*step)).ports) {
+      waiting[name].insert(waiting[name].end(), port.from.begin(), port.from.end());
+    }
+  }
   // The first by name of those whose inputs are there, so that the order in the file doesn't matter.
   while (true) {
     const auto ready = std::find_if(waiting.begin(), waiting.end(), [&](const auto& entry) {
@@ -174,7 +223,7 @@ Logical Graph::Build() {
                          [&](const std::string& r) { return out_.by_name.contains(r); });
     });
     if (ready == waiting.end()) break;
-    AddStep(*yaml_.at(ready->first), ready->second, complete.at(ready->first));
+    AddStep(*yaml_.at(ready->first), references.at(ready->first));
     waiting.erase(ready);
   }
   ReportCycles(waiting);
@@ -183,8 +232,9 @@ Logical Graph::Build() {
 
 }  // namespace
 
-Logical CheckSteps(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
-  return Graph(topology, plan, diagnostics).Build();
+Logical CheckSteps(const topology::Topology& topology, const OperatorList& operators, const Plan& plan,
+                   Diagnostics* diagnostics) {
+  return Graph(topology, operators, plan, diagnostics).Build();
 }
 
 }  // namespace tidemark

@@ -9,7 +9,7 @@
 
 #include "src/base/action.h"
 #include "src/base/status.h"
-#include "src/plan/custom_operator.h"
+#include "src/plan/operator_kind.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/topics.h"
 
@@ -82,18 +82,12 @@ std::vector<std::string> EndWatcher::OutputTopics() const {
   return topics;
 }
 
-// How far past the last event time stages hold windows open, one behind the other.
+// How far past the last event time stages hold windows and the like open, one behind the other.
 int64_t EndWatcher::WindowHorizonUs() const {
   int64_t horizon = kSecond;
   for (const Stage& stage : runtime_.plan->stages) {
     for (const Node& node : stage.nodes) {
-      const auto* window = std::get_if<WindowSpec>(&node.spec);
-      if (window != nullptr && node.kind == Node::Kind::kOperator) horizon += window->size_us + window->grace_us;
-      const auto* dedup = std::get_if<DedupSpec>(&node.spec);
-      if (dedup != nullptr && node.kind == Node::Kind::kOperator) horizon += dedup->within_us + dedup->grace_us;
-      const auto* custom = std::get_if<CustomSpec>(&node.spec);
-      const CustomOperator* registered = custom == nullptr ? nullptr : FindCustomOperator(custom->name);
-      if (registered != nullptr && registered->holds_us) horizon += registered->holds_us(*custom);
+      if (node.kind == Node::Kind::kOperator) horizon += node.spec.kind().HoldsUs(node);
     }
   }
   return horizon;

@@ -8,65 +8,19 @@
 #include <absl/strings/str_split.h>
 #include <xxhash.h>
 
+#include "src/plan/operator_kind.h"
 #include "src/plan/units.h"
 #include "src/runtime/step_origins.h"
 
 namespace tidemark {
 namespace {
 
-std::string Columns(const Schema& schema, const std::vector<size_t>& positions) {
-  std::string text = "[";
-  for (const size_t i : positions) {
-    absl::StrAppend(&text, text.size() == 1 ? "" : ", ", schema[i].name, " ", TypeName(schema[i].type),
-                    schema[i].nullable ? " null" : "");
-  }
-  return text + "]";
-}
-
-struct Fingerprint {
-  const Node& node;
-
-  std::string operator()(const DedupSpec& spec) const {
-    if (spec.keep_last)
-      return absl::StrCat("dedup keep last by ", Columns(node.input, spec.by), " of ", node.input.ToString());
-    return absl::StrCat("dedup by ", Columns(node.input, spec.by));
-  }
-  std::string operator()(const WindowSpec& spec) const {
-    if (spec.phase == WindowSpec::Phase::kPartial) return "";
-    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us by ",
-                                    Columns(spec.rows, spec.group_by), ":");
-    for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
-    return text;
-  }
-  std::string operator()(const TopSpec& spec) const {
-    std::string text =
-        absl::StrCat("top ", spec.k, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
-    if (!spec.on_update || spec.input_updates) return text;
-    // What is kept of a group is what is first in this order.
-    absl::StrAppend(&text, " as it stands, by");
-    for (const TopSpec::Order& order : spec.order) {
-      absl::StrAppend(&text, " ", node.input[order.column].name, order.descending ? " desc" : "", ";");
-    }
-    return text;
-  }
-  std::string operator()(const CustomSpec& spec) const {
-    std::string text =
-        absl::StrCat("custom ", spec.name, " by ", Columns(node.input, spec.by), " of ", node.input.ToString());
-    for (const auto& [name, value] : spec.parameters) absl::StrAppend(&text, ", ", name, " ", value);
-    return text;
-  }
-  template <typename Stateless>
-  std::string operator()(const Stateless&) const {
-    return "";
-  }
-};
-
 // What a step has given of what its state holds depends on it: a window's groups, at once or when the window is over.
 std::string RowKinds(const Stage& stage, const Node& node) {
   const auto kind = [](bool update) { return update ? "update" : "append"; };
-  const bool takes_updates = std::any_of(node.inputs.begin(), node.inputs.end(), [&](int input) {
-    return stage.nodes[static_cast<size_t>(input)].mode.update;
-  });
+  const std::vector<int> upstream = node.upstream();
+  const bool takes_updates = std::any_of(
+      upstream.begin(), upstream.end(), [&](int input) { return stage.nodes[static_cast<size_t>(input)].mode.update; });
   return absl::StrCat(kind(takes_updates), " to ", kind(node.mode.update));
 }
 
@@ -78,19 +32,20 @@ std::string LedgerName(const Node& node) {
     case Node::Kind::kFeed:
       return absl::StrCat("sink ", node.step);
     case Node::Kind::kRepartition:
-      return absl::StrCat(node.step, " repartition out");
+      return absl::StrCat(node.step, node.port.empty() ? "" : " ", node.port, " repartition out");
     case Node::Kind::kInternal:
-      return absl::StrCat(node.step, " repartition in");
-    default:
+      return absl::StrCat(node.step, node.port.empty() ? "" : " ", node.port, " repartition in");
+    case Node::Kind::kOperator:
+      if (node.spec.kind().phase(node) == OperatorPhase::kPartial) return absl::StrCat(node.step, " partial");
+      break;
+    case Node::Kind::kSource:
       break;
   }
-  const auto* window = std::get_if<WindowSpec>(&node.spec);
-  if (window != nullptr && window->phase == WindowSpec::Phase::kPartial) return absl::StrCat(node.step, " partial");
   return node.step;
 }
 
 std::string StepFingerprint(const Node& node) {
-  return node.kind == Node::Kind::kOperator ? std::visit(Fingerprint{node}, node.spec) : "";
+  return node.kind == Node::Kind::kOperator ? node.spec.kind().Fingerprint(node) : "";
 }
 
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
@@ -104,7 +59,7 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
     identity.set_step(node.step);
     identity.set_fingerprint(std::move(fingerprint));
     identity.set_rows(RowKinds(at, node));
-    identity.set_columns(AggregatedColumns(node));
+    identity.set_columns(node.spec.kind().Aggregated(node));
     const NodePlace place{stage, static_cast<int>(n)};
     identity.set_meeting(Meeting(plan, place));
     for (const std::string& origin : StepOrigins(plan, place)) identity.add_origins(origin);

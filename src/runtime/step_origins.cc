@@ -1,18 +1,22 @@
 #include "src/runtime/step_origins.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
 #include "src/expr/expression.h"
+#include "src/plan/operator_kind.h"
 
 namespace tidemark {
 namespace {
 
-using Columns = std::vector<size_t>;
 // What each of the columns asked for comes from, along one way.
 using Way = std::vector<std::string>;
+using PortAndColumn = std::pair<size_t, size_t>;
 
 // In place of a column: event time.
 constexpr size_t kEventTime = static_cast<size_t>(-1);
@@ -40,17 +44,6 @@ std::string OfSource(const SourcePlan& source, size_t column) {
   return source.topic;
 }
 
-// Positions in `rows`, ascending, none twice.
-Columns ArgumentsOf(const WindowSpec& spec) {
-  std::set<size_t> columns;
-  for (const AggregateItem& item : spec.aggregates) {
-    const auto aggregate = Aggregate::Compile(item.expression, spec.rows);
-    if (!aggregate.ok() || !aggregate->argument) continue;
-    columns.insert(aggregate->argument->columns().begin(), aggregate->argument->columns().end());
-  }
-  return {columns.begin(), columns.end()};
-}
-
 class Tracer {
  public:
   explicit Tracer(const Plan& plan) : plan_(plan) {}
@@ -59,11 +52,13 @@ class Tracer {
     return plan_.stages[static_cast<size_t>(place.stage)].nodes[static_cast<size_t>(place.node)];
   }
 
-  // The nodes whose rows a node takes: its inputs, or what other stages write to the edge that it reads.
-  std::vector<NodePlace> Above(NodePlace place) const {
+  // The nodes whose rows a port of a node takes; of a node that reads an edge, those that write it.
+  std::vector<NodePlace> Above(NodePlace place, size_t port) const {
     const Node& node = At(place);
     std::vector<NodePlace> above;
-    for (const int input : node.inputs) above.push_back({place.stage, input});
+    if (port < node.inputs.size()) {
+      for (const int input : node.in(port).nodes) above.push_back({place.stage, input});
+    }
     if (node.kind != Node::Kind::kInternal) return above;
     const int from = plan_.edges[static_cast<size_t>(node.edge)].from_stage;
     const Stage& stage = plan_.stages[static_cast<size_t>(from)];
@@ -76,128 +71,92 @@ class Tracer {
     return above;
   }
 
-  std::set<Way> OfInput(NodePlace place, const Columns& columns) const {
+  std::set<Way> OfInput(NodePlace place, size_t port, const ColumnList& columns) const {
     std::set<Way> ways;
-    for (const NodePlace above : Above(place)) ways.merge(OfOutput(above, columns));
+    for (const NodePlace above : Above(place, port)) ways.merge(OfOutput(above, columns));
     return ways;
   }
 
-  std::set<Way> OfOutput(NodePlace place, const Columns& columns) const {
-    const Node& node = At(place);
-    if (node.kind == Node::Kind::kSource) {
-      Way way;
-      for (const size_t c : columns) way.push_back(OfSource(plan_.sources[static_cast<size_t>(node.source)], c));
-      return {way};
-    }
-    if (const auto* project = std::get_if<ProjectSpec>(&node.spec)) return OfProject(place, *project, columns);
-    // What passes is traced on; what the step makes comes from the step.
-    Columns asked;
-    for (const size_t c : columns) {
-      const std::optional<size_t> passed = Passed(node, c);
-      if (passed) asked.push_back(*passed);
-    }
-    std::set<Way> ways;
-    for (const Way& above : OfInput(place, asked)) {
-      Way way;
-      size_t next = 0;
-      for (const size_t c : columns) way.push_back(Passed(node, c) ? above[next++] : Made(node, c));
-      ways.insert(std::move(way));
-    }
-    return ways;
-  }
+  std::set<Way> OfOutput(NodePlace place, const ColumnList& columns) const;
 
  private:
-  // The column of the input that stands in this column of the output, unchanged.
-  static std::optional<size_t> Passed(const Node& node, size_t c) {
-    if (node.kind != Node::Kind::kOperator) return c;
-    if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
-      if (c == kEventTime || c >= window->group_by.size()) return std::nullopt;
-      return window->phase == WindowSpec::Phase::kFinal ? c : window->group_by[c];
-    }
-    if (c == kEventTime) return c;
-    if (const auto* custom = std::get_if<CustomSpec>(&node.spec); custom != nullptr && !custom->passes_rows) {
-      return std::nullopt;
-    }
-    if (node.passed) {
-      if (c < node.passed->size()) return (*node.passed)[c];
-      return std::nullopt;
-    }
-    if (c < node.input.size()) return c;
-    return std::nullopt;
-  }
-
-  static std::string Made(const Node& node, size_t c) {
-    if (const auto* join = std::get_if<JoinSpec>(&node.spec))
-      return absl::StrCat("table ", join->table, " ", node.output[c].name);
-    if (c == kEventTime) return absl::StrCat("step ", node.step);
-    return absl::StrCat("step ", node.step, " ", node.output[c].name);
-  }
-
-  std::set<Way> OfProject(NodePlace place, const ProjectSpec& spec, const Columns& columns) const {
-    const Node& node = At(place);
-    std::vector<std::optional<Expression>> expressions;  // by column asked for; none: event time
-    std::set<size_t> read;
-    for (const size_t c : columns) {
-      expressions.emplace_back();
-      if (c == kEventTime) {
-        read.insert(c);
-        continue;
-      }
-      absl::StatusOr<Expression> expression = Expression::Compile(spec.items[c].expression, node.input);
-      if (!expression.ok()) continue;  // was compiled before
-      read.insert(expression->columns().begin(), expression->columns().end());
-      expressions.back() = *std::move(expression);
-    }
-    const Columns asked(read.begin(), read.end());
-    std::set<Way> ways;
-    for (const Way& above : OfInput(place, asked)) {
-      const auto from = [&](size_t c) {
-        return above[static_cast<size_t>(std::lower_bound(asked.begin(), asked.end(), c) - asked.begin())];
-      };
-      Way way;
-      for (size_t i = 0; i < columns.size(); ++i) {
-        if (!expressions[i]) {
-          way.push_back(columns[i] == kEventTime ? from(kEventTime) : "");
-        } else if (const auto column = expressions[i]->AsColumn()) {
-          way.push_back(from(*column));
-        } else {
-          std::vector<std::string> parts;
-          for (const size_t c : expressions[i]->columns()) {
-            parts.push_back(absl::StrCat(node.input[c].name, " from ", from(c)));
-          }
-          way.push_back(absl::StrCat("(", spec.items[columns[i]].expression, ")",
-                                     parts.empty() ? "" : absl::StrCat(" of (", absl::StrJoin(parts, ", "), ")")));
-        }
-      }
-      ways.insert(std::move(way));
-    }
-    return ways;
-  }
+  // How a column of a node's output comes about: from the columns `reads` of its inputs, and what is said of it where
+  // it is known what is said of those.
+  struct Column {
+    std::vector<PortColumn> reads;
+    std::function<std::string(const std::vector<std::string>&)> say;
+  };
+  static Column ColumnOf(const Node& node, size_t c);
 
   const Plan& plan_;
 };
 
-// What a step keeps its state by and of, as columns of its input.
-struct KeptColumns {
-  const Node& node;
+std::string First(const std::vector<std::string>& from) { return from[0]; }
 
-  Columns operator()(const DedupSpec& spec) const { return spec.by; }
-  Columns operator()(const WindowSpec& spec) const {
-    Columns columns = spec.group_by;
-    for (const size_t c : ArgumentsOf(spec)) columns.push_back(c);
-    return columns;
+Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) {
+  if (node.kind != Node::Kind::kOperator) return {{c}, First};
+  const OperatorKind& kind = node.spec.kind();
+  if (c == kEventTime) {
+    if (kind.KeepsTime(node)) return {{c}, First};
+    return {{}, [&node](const auto&) { return absl::StrCat("step ", node.step); }};
   }
-  Columns operator()(const TopSpec& spec) const {
-    Columns columns = spec.by;
-    for (const TopSpec::Order& order : spec.order) columns.push_back(order.column);
-    return columns;
+  if (const std::string* text = kind.ExpressionOf(node, c)) {
+    const absl::StatusOr<Expression> expression = Expression::Compile(*text, node.in().schema);
+    if (!expression.ok()) return {{}, [](const auto&) { return std::string(); }};  // was compiled before
+    if (const auto column = expression->AsColumn()) return {{*column}, First};
+    Column of{{expression->columns().begin(), expression->columns().end()}, nullptr};
+    of.say = [&node, text, columns = expression->columns()](const std::vector<std::string>& from) {
+      std::vector<std::string> parts;
+      for (size_t i = 0; i < from.size(); ++i) {
+        parts.push_back(absl::StrCat(node.in().schema[columns[i]].name, " from ", from[i]));
+      }
+      return absl::StrCat("(", *text, ")", parts.empty() ? "" : absl::StrCat(" of (", absl::StrJoin(parts, ", "), ")"));
+    };
+    return of;
   }
-  Columns operator()(const CustomSpec& spec) const { return spec.by; }
-  template <typename Stateless>
-  Columns operator()(const Stateless&) const {
-    return {};
+  if (const auto origin = kind.Origin(node, c)) return {{*origin}, First};
+  return {{}, [&node, &kind, c](const auto&) { return kind.Made(node, c); }};
+}
+
+std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const {
+  const Node& node = At(place);
+  if (node.kind == Node::Kind::kSource) {
+    Way way;
+    for (const size_t c : columns) way.push_back(OfSource(plan_.sources[static_cast<size_t>(node.source)], c));
+    return {way};
   }
-};
+  std::vector<Column> made;
+  const size_t ports = std::max<size_t>(1, node.inputs.size());
+  std::vector<std::set<size_t>> asked(ports);  // by port
+  for (const size_t c : columns) {
+    made.push_back(ColumnOf(node, c));
+    for (const PortColumn& read : made.back().reads) asked[read.port].insert(read.column);
+  }
+  // What is said of the columns asked for, along each way through each port.
+  std::vector<std::map<PortAndColumn, std::string>> through(1);
+  for (size_t p = 0; p < ports; ++p) {
+    std::vector<std::map<PortAndColumn, std::string>> longer;
+    for (const Way& above : OfInput(place, p, {asked[p].begin(), asked[p].end()})) {
+      for (auto said : through) {
+        size_t next = 0;
+        for (const size_t c : asked[p]) said[{p, c}] = above[next++];
+        longer.push_back(std::move(said));
+      }
+    }
+    through = std::move(longer);
+  }
+  std::set<Way> ways;
+  for (const auto& said : through) {
+    Way way;
+    for (const Column& column : made) {
+      std::vector<std::string> from;
+      for (const PortColumn& read : column.reads) from.push_back(said.at({read.port, read.column}));
+      way.push_back(column.say(from));
+    }
+    ways.insert(std::move(way));
+  }
+  return ways;
+}
 
 }  // namespace
 
@@ -205,41 +164,34 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place) {
   const Tracer tracer(plan);
   // The final phase of an aggregation keeps what the partial one has made of its input.
   std::vector<NodePlace> places = {place};
-  const auto* window = std::get_if<WindowSpec>(&tracer.At(place).spec);
-  if (window != nullptr && window->phase == WindowSpec::Phase::kFinal) {
+  const Node& step = tracer.At(place);
+  if (step.spec.kind().phase(step) == OperatorPhase::kFinal) {
     places.clear();
-    for (const NodePlace reader : tracer.Above(place)) {
-      for (const NodePlace writer : tracer.Above(reader)) {
-        for (const NodePlace partial : tracer.Above(writer)) places.push_back(partial);
+    for (const NodePlace reader : tracer.Above(place, 0)) {
+      for (const NodePlace writer : tracer.Above(reader, 0)) {
+        for (const NodePlace partial : tracer.Above(writer, 0)) places.push_back(partial);
       }
     }
   }
   std::set<std::string> origins;
   for (const NodePlace at : places) {
     const Node& node = tracer.At(at);
-    const auto* partial = std::get_if<WindowSpec>(&node.spec);
-    Columns columns = std::visit(KeptColumns{node}, node.spec);
-    columns.push_back(kEventTime);
-    const Schema& schema = partial != nullptr ? partial->rows : node.input;
-    for (const Way& way : tracer.OfInput(at, columns)) {
-      std::vector<std::string> parts;
-      for (size_t i = 0; i < columns.size(); ++i) {
-        parts.push_back(absl::StrCat(columns[i] == kEventTime ? "time" : schema[columns[i]].name, " from ", way[i]));
+    for (size_t p = 0; p < node.inputs.size(); ++p) {
+      ColumnList columns = node.spec.kind().Keeps(node, p);
+      columns.push_back(kEventTime);
+      for (const Way& way : tracer.OfInput(at, p, columns)) {
+        std::vector<std::string> parts;
+        for (size_t i = 0; i < columns.size(); ++i) {
+          const std::string name = columns[i] == kEventTime ? "time" : node.in(p).schema[columns[i]].name;
+          parts.push_back(absl::StrCat(name, " from ", way[i]));
+        }
+        // Of several inputs each says its own.
+        const std::string input = node.inputs.size() > 1 ? absl::StrCat("input ", p + 1, ": ") : "";
+        origins.insert(absl::StrCat(input, absl::StrJoin(parts, "; ")));
       }
-      origins.insert(absl::StrJoin(parts, "; "));
     }
   }
   return origins;
-}
-
-std::string AggregatedColumns(const Node& node) {
-  const auto* window = std::get_if<WindowSpec>(&node.spec);
-  if (window == nullptr) return "";
-  std::vector<std::string> columns;
-  for (const size_t c : ArgumentsOf(*window)) {
-    columns.push_back(absl::StrCat(window->rows[c].name, " ", TypeName(window->rows[c].type)));
-  }
-  return absl::StrJoin(columns, ", ");
 }
 
 std::string Meeting(const Plan& plan, NodePlace place) {
@@ -259,7 +211,7 @@ std::string Meeting(const Plan& plan, NodePlace place) {
       for (const size_t c : edge.key) names.push_back(edge.schema[c].name);
       ways.insert(absl::StrCat("moved by [", absl::StrJoin(names, ", "), "]"));
     }
-    for (const int input : node.inputs) {
+    for (const int input : node.upstream()) {
       if (seen.insert(input).second) open.push_back({at.stage, input});
     }
   }

@@ -22,9 +22,6 @@ struct NodePlace {
 // what they mean.
 std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 
-// The columns of the input that are aggregated, with their types: "price decimal(12,2)".
-std::string AggregatedColumns(const Node& node);
-
 // Which rows meet in one task of the step: "moved by [route]", "as they lie in prices".
 std::string Meeting(const Plan& plan, NodePlace place);
 

@@ -7,6 +7,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
+#include "src/plan/operator_kind.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/record_output.h"
@@ -22,18 +23,15 @@ class Task::NodeEmitter final : public Emitter {
 
   absl::Status Emit(Batch batch) override { return task_->Deliver(node_, batch); }
 
-  absl::Status EmitSide(Side side, Batch batch) override {
+  absl::Status EmitSide(std::string_view side, Batch batch) override {
     if (batch == nullptr || batch->num_rows() == 0) return absl::OkStatus();
     const Node& node = *state().node;
-    std::optional<std::string> topic;
-    if (const auto* window = std::get_if<WindowSpec>(&node.spec); side == Side::kLate && window != nullptr) {
-      topic = window->late_topic;
-    } else if (const auto* join = std::get_if<JoinSpec>(&node.spec); side != Side::kLate && join != nullptr) {
-      topic = join->unmatched_topic;
+    for (const SideTopic& topic : node.side_topics) {
+      if (topic.name != side) continue;
+      TM_ASSIGN_OR_RETURN(Output* const output, task_->SideOutput(topic, node));
+      return output->Write(batch);
     }
-    if (!topic) return absl::InternalError(absl::StrCat("step ", node.step, " has no side topic"));
-    TM_ASSIGN_OR_RETURN(Output* const output, task_->SideOutput(*topic, node));
-    return output->Write(batch);
+    return absl::InternalError(absl::StrCat("step ", node.step, " has no topic '", std::string(side), "'"));
   }
 
   absl::Status DeadLetter(RowFailure failure) override {
@@ -66,8 +64,10 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
     auto node_state = std::make_unique<NodeState>();
     node_state->node = &node;
     node_state->emitter = std::make_unique<NodeEmitter>(this, index);
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      nodes_[static_cast<size_t>(node.inputs[i])]->readers.emplace_back(index, static_cast<int>(i));
+    for (size_t p = 0; p < node.inputs.size(); ++p) {
+      for (const int from : node.in(p).nodes) {
+        nodes_[static_cast<size_t>(from)]->readers.emplace_back(index, static_cast<int>(p));
+      }
     }
     if (node.kind == Node::Kind::kSource || node.kind == Node::Kind::kInternal) {
       std::unique_ptr<TaskInput> input;
@@ -141,8 +141,8 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     }
     if (node.kind == Node::Kind::kKafkaSink) {
       const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
-      TM_ASSIGN_OR_RETURN(auto encoder,
-                          RowEncoder::Make({node.input, spec.key, spec.key_format, spec.upsert}, *runtime_.formats));
+      TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make({node.in().schema, spec.key, spec.key_format, spec.upsert},
+                                                         *runtime_.formats));
       state.output =
           std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_, std::move(encoder),
                                          spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));
@@ -157,7 +157,7 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
           });
       if (record != nullptr) state.output->Restore(*record);
     } else if (node.kind == Node::Kind::kOperator) {
-      TM_ASSIGN_OR_RETURN(state.op, MakeOperator(plan(), node));
+      TM_ASSIGN_OR_RETURN(state.op, node.spec.kind().Make(node));
       OperatorContext context;
       context.state = state_->Store(node.step);
       context.ledger = &state.ledger;
@@ -341,10 +341,11 @@ Refusals Task::RefusalsOf(const std::string& topic, const std::string& step, Ste
 }
 
 // Its rows are counted as late or unmatched, also those that the topic doesn't take.
-absl::StatusOr<Output*> Task::SideOutput(const std::string& topic, const Node& node) {
+absl::StatusOr<Output*> Task::SideOutput(const SideTopic& side, const Node& node) {
+  const std::string& topic = side.topic;
   std::unique_ptr<Output>& output = side_outputs_[topic];
   if (output == nullptr) {
-    TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make({.schema = node.input}, *runtime_.formats));
+    TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make({.schema = node.in(side.port).schema}, *runtime_.formats));
     output = std::make_unique<RecordOutput>(topic, runtime_.partitions.at(topic), partition_, std::move(encoder),
                                             std::vector<std::pair<std::string, std::string>>(), transaction_,
                                             RefusalsOf(topic, node.step, nullptr));
@@ -372,7 +373,7 @@ void Task::SetEnd(TaskInput& input, Offset end) {
 
 Mark Task::InputMark(const Node& node) const {
   MarkMinimum minimum;
-  for (const int input : node.inputs) minimum.Add(nodes_[static_cast<size_t>(input)]->mark);
+  for (const int input : node.upstream()) minimum.Add(nodes_[static_cast<size_t>(input)]->mark);
   return minimum.Get();
 }
 

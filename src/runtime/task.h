@@ -139,7 +139,7 @@ class Task {
   TopicPartition Origin() const;
   // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.
   Refusals RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger);
-  absl::StatusOr<Output*> SideOutput(const std::string& topic, const Node& node);
+  absl::StatusOr<Output*> SideOutput(const SideTopic& side, const Node& node);
   packed::CommitRecord MakeRecord() const;
   void BeginStanding(const packed::CommitRecord* record);
   void NoteSchemas();

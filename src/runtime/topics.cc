@@ -261,10 +261,7 @@ std::set<std::string> SideTopics(const Plan& plan) {
   std::set<std::string> topics;
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
-      const auto* join = std::get_if<JoinSpec>(&node.spec);
-      if (join != nullptr && join->unmatched_topic) topics.insert(*join->unmatched_topic);
-      const auto* window = std::get_if<WindowSpec>(&node.spec);
-      if (window != nullptr && window->late_topic) topics.insert(*window->late_topic);
+      for (const SideTopic& side : node.side_topics) topics.insert(side.topic);
     }
   }
   return topics;

@@ -11,6 +11,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include "operators/operators.h"
 #include "src/base/status.h"
 #include "src/plan/planner.h"
 #include "src/runtime/topics.h"
@@ -103,7 +104,7 @@ class CaseRun {
   }
 
   absl::Status RunAll(std::ostream& out) {
-    TM_ASSIGN_OR_RETURN(const Plan plan, PlanFromYaml(case_.yaml, absl::StrCat(case_.id, ".yaml"),
+    TM_ASSIGN_OR_RETURN(const Plan plan, PlanFromYaml(case_.yaml, absl::StrCat(case_.id, ".yaml"), Operators(),
                                                       [](std::string_view) { return std::nullopt; }));
     for (const auto& [topic, partitions] : case_.topics) cluster_.CreateTopic(topic, partitions);
     for (const Case::Record& record : case_.first) Append(record);

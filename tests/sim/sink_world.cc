@@ -5,6 +5,7 @@
 #include <arrow/api.h>
 #include <glog/logging.h>
 
+#include "operators/operators.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/planner.h"
@@ -18,7 +19,8 @@ Plan PlanWith(const std::string& sink) {
       "name: app\nkafka: { brokers: simulated }\nsources:\n  events: { topic: events, format: json, "
       "columns: { id: int64 } }\nsinks:\n  out: { from: events, ",
       sink, " }\n");
-  absl::StatusOr<Plan> plan = PlanFromYaml(yaml, "sim.yaml", [](std::string_view) { return std::nullopt; });
+  absl::StatusOr<Plan> plan =
+      PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
   CHECK(plan.ok()) << plan.status();
   return *std::move(plan);
 }

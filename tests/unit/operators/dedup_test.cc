@@ -37,7 +37,7 @@ TEST(DedupFirst, ADuplicateInsideWithinIsDroppedAndOneAtItsEndIsNot) {
 
 TEST(DedupFirst, LeavesOutColumnsThatArentPassed) {
   Node node = DedupNode(kById, 100, 1000);
-  node.passed = {1};
+  node.inputs[0].passed = {1};
   node.output = Schema({kById[1]});
   Harness h(node);
   h.Process({Row(1, 1, 1000), Row(1, 2, 1001), Row(2, 3, 1000)});

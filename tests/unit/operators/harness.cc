@@ -145,8 +145,7 @@ Node MakeNode(OperatorSpec spec, Schema input, HiddenSet input_hidden, Schema ou
   Node node;
   node.step = "step";
   node.spec = std::move(spec);
-  node.input = std::move(input);
-  node.input_hidden = input_hidden;
+  node.inputs = {{.schema = std::move(input), .hidden = input_hidden}};
   node.output = std::move(output);
   node.hidden = input_hidden;
   return node;
@@ -164,9 +163,9 @@ absl::Status CollectingEmitter::Emit(Batch batch) {
   return absl::OkStatus();
 }
 
-absl::Status CollectingEmitter::EmitSide(Side side, Batch batch) {
-  std::vector<TestRow>& to = side == Side::kLate ? late : unmatched;
-  std::vector<TestRow> more = ToRows(node_.input, node_.input_hidden, *batch);
+absl::Status CollectingEmitter::EmitSide(std::string_view side, Batch batch) {
+  std::vector<TestRow>& to = side == "late" ? late : unmatched;
+  std::vector<TestRow> more = ToRows(node_.in().schema, node_.in().hidden, *batch);
   to.insert(to.end(), more.begin(), more.end());
   return absl::OkStatus();
 }
@@ -174,8 +173,8 @@ absl::Status CollectingEmitter::EmitSide(Side side, Batch batch) {
 absl::Status CollectingEmitter::DeadLetter(RowFailure failure) {
   const Batch one = failure.batch->Slice(failure.row, 1);
   const bool of_input =
-      failure.batch->schema()->field_names() == BatchSchema(node_.input, node_.input_hidden)->field_names();
-  const TestRow row = ToRows(*failure.schema, of_input ? node_.input_hidden : node_.hidden, *one).at(0);
+      failure.batch->schema()->field_names() == BatchSchema(node_.in().schema, node_.in().hidden)->field_names();
+  const TestRow row = ToRows(*failure.schema, of_input ? node_.in().hidden : node_.hidden, *one).at(0);
   failures.push_back(absl::StrCat(failure.expression, ": ", failure.reason, ": ", CellsText(row)));
   return absl::OkStatus();
 }
@@ -186,7 +185,7 @@ Harness::Harness(Node node, std::map<std::string, std::shared_ptr<const TableSna
 }
 
 void Harness::Open() {
-  auto made = MakeOperator(Plan(), node_);
+  auto made = node_.spec.kind().Make(node_);
   ASSERT_TRUE(made.ok()) << made.status();
   operator_ = std::move(made).value();
   OperatorContext context;
@@ -202,7 +201,7 @@ void Harness::Open() {
 }
 
 void Harness::Process(const std::vector<TestRow>& rows) {
-  const absl::Status status = operator_->ProcessBatch(0, ToBatch(node_.input, node_.input_hidden, rows), emitter_);
+  const absl::Status status = operator_->ProcessBatch(0, ToBatch(node_.in().schema, node_.in().hidden, rows), emitter_);
   ASSERT_TRUE(status.ok()) << status;
 }
 

@@ -10,7 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include "operators/dedup/spec.h"
+#include "operators/join/spec.h"
 #include "operators/operator.h"
+#include "operators/rows/spec.h"
+#include "operators/top/spec.h"
+#include "operators/window/spec.h"
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/plan/plan.h"
@@ -52,7 +57,7 @@ class CollectingEmitter final : public Emitter {
   explicit CollectingEmitter(const Node& node) : node_(node) {}
 
   absl::Status Emit(Batch batch) override;
-  absl::Status EmitSide(Side side, Batch batch) override;
+  absl::Status EmitSide(std::string_view side, Batch batch) override;
   absl::Status DeadLetter(RowFailure failure) override;
   bool Full() const override { return full_after_ >= 0 && emitted_since_commit >= full_after_; }
 

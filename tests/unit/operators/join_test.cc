@@ -106,7 +106,7 @@ TEST(Join, LeftKeepsThemWithNulls) {
 TEST(Join, LeavesOutColumnsThatArentPassedButNotOfRowsWithoutAMatch) {
   for (const bool left : {false, true}) {
     Node node = JoinNode(left);
-    node.passed = {1};
+    node.inputs[0].passed = {1};
     node.output = Columns("v int64, name string null");
     Harness h(node, {{"locations", Locations()}});
     h.Process(Rows());

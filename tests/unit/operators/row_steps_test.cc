@@ -32,7 +32,7 @@ TEST(Filter, ARowWhoseConditionIsFalseOrNullIsFiltered) {
 
 TEST(Filter, LeavesOutColumnsThatArentPassed) {
   Node node = MakeNode(FilterSpec{"a > 1"}, kSchema, AllHidden(), Columns("b int64"));
-  node.passed = {1};
+  node.inputs[0].passed = {1};
   Harness h(node);
   h.Process({{{int64_t{1}, int64_t{5}}}, {.cells = {int64_t{2}, int64_t{6}}, .time = 7}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("6"));
@@ -41,7 +41,7 @@ TEST(Filter, LeavesOutColumnsThatArentPassed) {
 
 TEST(Filter, RowsWithoutAnyColumnAreStillCounted) {
   Node node = MakeNode(FilterSpec{"a > 1"}, kSchema, AllHidden(), Schema());
-  node.passed.emplace();
+  node.inputs[0].passed.emplace();
   Harness h(node);
   h.Process({{{int64_t{1}, int64_t{5}}}, {{int64_t{2}, int64_t{6}}}, {{int64_t{3}, int64_t{6}}}});
   EXPECT_EQ(h.out().rows.size(), 2u);
@@ -84,8 +84,8 @@ TEST(Filter, ACommitOfNoRowsEmitsNothing) {
 }
 
 TEST(Filter, AConditionThatIsNotBoolIsRefused) {
-  EXPECT_EQ(MakeOperator(Plan(), MakeNode(FilterSpec{"a + 1"}, kSchema, AllHidden(), kSchema)).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  const Node node = MakeNode(FilterSpec{"a + 1"}, kSchema, AllHidden(), kSchema);
+  EXPECT_EQ(node.spec.kind().Make(node).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Project, ComputesColumnsAndKeepsTimeAndOrder) {

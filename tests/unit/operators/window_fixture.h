@@ -7,7 +7,7 @@
 
 #include <absl/strings/str_cat.h>
 
-#include "src/plan/partial_schema.h"
+#include "operators/window/partial_schema.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {
@@ -25,7 +25,6 @@ inline WindowSpec Spec(int64_t size, int64_t every, int64_t grace, bool on_updat
   spec.group_by = {0};
   spec.aggregates = {{"n", "count(*)"}};
   spec.rows = kRows;
-  spec.rows_hidden = AllHidden();
   return spec;
 }
 
@@ -47,8 +46,7 @@ inline Node PartialNode(WindowSpec spec) {
 inline Node FinalNode(WindowSpec spec, std::string_view aggregates = "n int64") {
   spec.phase = WindowSpec::Phase::kFinal;
   Node node = SingleNode(spec, aggregates);
-  node.input = PartialSchema(spec);
-  node.input_hidden = HiddenSet();
+  node.inputs = {{.schema = PartialSchema(spec)}};
   return node;
 }
 

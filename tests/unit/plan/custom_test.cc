@@ -1,5 +1,5 @@
 // Steps whose operator the program has registered.
-#include "src/plan/custom_operator.h"
+#include "operators/custom/custom_operator.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ TEST_F(CustomTest, ARegisteredNameIsAnOperatorAndByBringsEqualRowsTogether) {
   EXPECT_EQ(IntegerParameter(spec, "least"), std::nullopt);
   const Node& node = NodeOf(*plan, "a");
   EXPECT_EQ(node.output.ToString(), "guid int64, ended timestamp_ms");
-  EXPECT_TRUE(node.input_hidden.Has(Hidden::kWatermark)) << "it has asked for it";
+  EXPECT_TRUE(node.in().hidden.Has(Hidden::kWatermark)) << "it has asked for it";
   EXPECT_FALSE(node.hidden.Has(Hidden::kWatermark)) << "its rows are its own";
   ASSERT_EQ(plan->edges.size(), 1u);
   EXPECT_EQ(plan->edges[0].topic, "web.a.repartition");

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "src/plan/partial_schema.h"
+#include "operators/window/partial_schema.h"
 #include "tests/unit/plan/plan_text.h"
 
 namespace tidemark {
@@ -32,7 +32,7 @@ class HtxTest : public ::testing::Test {
     for (const Node& node : stage.nodes) {
       constexpr const char* kKinds[] = {"source", "internal", "operator", "kafka", "repartition", "feed"};
       out.push_back(absl::StrCat(kKinds[static_cast<int>(node.kind)], " ", node.step));
-      for (const int input : node.inputs) absl::StrAppend(&out.back(), " <", input);
+      for (const int input : node.upstream()) absl::StrAppend(&out.back(), " <", input);
     }
     return out;
   }
@@ -83,19 +83,19 @@ TEST_F(HtxTest, TheTablesTombstonesAreReadByTextKey) {
 
 TEST_F(HtxTest, DedupNeedsNoShuffleAndItsGraceIsTheSmallerOfWithinAndAnHour) {
   const Node& node = NodeOf(plan_, "unique_detections");
-  const auto& spec = std::get<DedupSpec>(node.spec);
+  const auto& spec = node.spec.As<DedupSpec>();
   EXPECT_THAT(spec.by, ElementsAre(2u));
   EXPECT_EQ(spec.within_us, 3600 * kSecond);
   EXPECT_EQ(spec.grace_us, 3600 * kSecond);
   EXPECT_FALSE(spec.keep_last);
-  EXPECT_EQ(node.input_hidden, kWithWatermark);
+  EXPECT_EQ(node.in().hidden, kWithWatermark);
   EXPECT_EQ(node.hidden, kWithWatermark);  // the window decides lateness by it
   EXPECT_FALSE(node.mode.update);
 }
 
 TEST_F(HtxTest, TheJoinAppendsWhatIsNotTheKey) {
   const Node& node = NodeOf(plan_, "located_detections");
-  const auto& spec = std::get<JoinSpec>(node.spec);
+  const auto& spec = node.spec.As<JoinSpec>();
   EXPECT_THAT(spec.on, ElementsAre(std::pair<size_t, size_t>(0, 0)));
   EXPECT_THAT(spec.columns, ElementsAre(1u));
   EXPECT_FALSE(spec.left);
@@ -117,19 +117,18 @@ TEST_F(HtxTest, TheWindowHasTwoPhasesAroundAShuffleThatAlsoServesTheTop) {
   EXPECT_FALSE(edge.update);
 
   const Node& partial = plan_.stages[0].nodes[3];
-  const auto& partial_spec = std::get<WindowSpec>(partial.spec);
+  const auto& partial_spec = partial.spec.As<WindowSpec>();
   EXPECT_EQ(partial_spec.phase, WindowSpec::Phase::kPartial);
-  EXPECT_EQ(partial.input_hidden, kWithWatermark);
+  EXPECT_EQ(partial.in().hidden, kWithWatermark);
   EXPECT_EQ(partial.hidden, kTimeOnly);
   EXPECT_EQ(partial.output, edge.schema);
 
   const Node& final = plan_.stages[1].nodes[1];
-  const auto& spec = std::get<WindowSpec>(final.spec);
+  const auto& spec = final.spec.As<WindowSpec>();
   EXPECT_EQ(spec.phase, WindowSpec::Phase::kFinal);
-  EXPECT_EQ(final.input, edge.schema);
-  EXPECT_EQ(final.input_hidden, kTimeOnly);
-  EXPECT_EQ(spec.rows, partial.input);
-  EXPECT_EQ(spec.rows_hidden, kWithWatermark);
+  EXPECT_EQ(final.in().schema, edge.schema);
+  EXPECT_EQ(final.in().hidden, kTimeOnly);
+  EXPECT_EQ(spec.rows, partial.in().schema);
   EXPECT_EQ(PartialSchema(spec), edge.schema);
   EXPECT_EQ(spec.size_us, 60 * kSecond);
   EXPECT_EQ(spec.every_us, 60 * kSecond);
@@ -144,7 +143,7 @@ TEST_F(HtxTest, TheWindowHasTwoPhasesAroundAShuffleThatAlsoServesTheTop) {
 
 TEST_F(HtxTest, TheTopRanksWithinTheWindowAndSpellsOutTies) {
   const Node& node = NodeOf(plan_, "ranked_items");
-  const auto& spec = std::get<TopSpec>(node.spec);
+  const auto& spec = node.spec.As<TopSpec>();
   EXPECT_EQ(spec.k, 10);
   EXPECT_THAT(spec.by, ElementsAre(1u, 3u, 4u));
   ASSERT_EQ(spec.order.size(), 3u);
@@ -168,7 +167,7 @@ TEST_F(HtxTest, ExternalSinksFollowTheirFeeds) {
   EXPECT_EQ(lake.from_stage, 0);
   EXPECT_TRUE(lake.key.empty());  // the task's own partition
   EXPECT_EQ(lake.hidden, kTimeOnly);
-  EXPECT_EQ(NodeOf(plan_, "lake", Node::Kind::kFeed).input_hidden, kWithWatermark);
+  EXPECT_EQ(NodeOf(plan_, "lake", Node::Kind::kFeed).in().hidden, kWithWatermark);
 }
 
 TEST_F(HtxTest, SinksHaveTheirDefaults) {

@@ -7,12 +7,11 @@
 #include <gtest/gtest.h>
 
 #include "operators/operator.h"
-#include "src/plan/custom_operator.h"
 
 namespace tidemark {
 
 absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
-  return PlanFromYaml(yaml, "t.yaml", [&](const std::string& name) -> std::optional<std::string> {
+  return PlanFromYaml(yaml, "t.yaml", Operators(), [&](const std::string& name) -> std::optional<std::string> {
     const auto it = env.find(name);
     if (it == env.end()) return std::nullopt;
     return it->second;

@@ -6,6 +6,13 @@
 
 #include <absl/status/statusor.h>
 
+#include "operators/custom/custom_operator.h"
+#include "operators/dedup/spec.h"
+#include "operators/join/spec.h"
+#include "operators/operators.h"
+#include "operators/rows/spec.h"
+#include "operators/top/spec.h"
+#include "operators/window/spec.h"
 #include "src/plan/planner.h"
 
 namespace tidemark {
@@ -32,7 +39,7 @@ const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind = 
 
 template <typename Spec>
 const Spec& SpecOf(const Plan& plan, const std::string& step) {
-  return std::get<Spec>(NodeOf(plan, step).spec);
+  return NodeOf(plan, step).spec.As<Spec>();
 }
 
 }  // namespace tidemark

@@ -61,7 +61,7 @@ TEST(StagesTest, AnEqualPromiseOfAllInputsCarriesThroughAUnion) {
   const Plan plan = Planned(Two(z, kOut, kPromise));
   EXPECT_THAT(Edges(plan), IsEmpty());
   ASSERT_THAT(StageNames(plan), ElementsAre("left"));
-  EXPECT_EQ(plan.stages[0].nodes[2].inputs.size(), 2u);
+  EXPECT_EQ(plan.stages[0].nodes[2].upstream().size(), 2u);
 }
 
 TEST(StagesTest, APartitioningSurvivesRenamingAndIsLostWithItsColumn) {
@@ -82,7 +82,7 @@ TEST(StagesTest, AWindowOnThePromisedKeyNeedsOnePhaseOnly) {
           kOut, kPromise));
   EXPECT_THAT(Edges(plan), IsEmpty());
   EXPECT_EQ(SpecOf<WindowSpec>(plan, "z").phase, WindowSpec::Phase::kSingle);
-  EXPECT_EQ(SpecOf<WindowSpec>(plan, "z").rows_hidden, HiddenSet().With(Hidden::kWatermark));
+  EXPECT_EQ(NodeOf(plan, "z").in().hidden, HiddenSet().With(Hidden::kWatermark));
 }
 
 TEST(StagesTest, AShuffleServesTheStepsBehindItToo) {
@@ -113,7 +113,7 @@ TEST(StagesTest, ARepartitionStepIsTakenAtItsWord) {
   EXPECT_THAT(Edges(plan), ElementsAre("two.y.repartition(w) 0>1"));
   EXPECT_EQ(plan.edges[0].partitions, 8);
   EXPECT_THAT(StageNames(plan), ElementsAre("left", "y"));
-  EXPECT_TRUE(std::holds_alternative<PassSpec>(NodeOf(plan, "y").spec));
+  EXPECT_TRUE(NodeOf(plan, "y").spec.Is<PassSpec>());
 }
 
 TEST(StagesTest, RepartitionsThatMeetMustAgreeOnTheirPartitions) {
@@ -161,7 +161,7 @@ TEST(StagesTest, UpdatingStepsCarryTheirOperationAndKey) {
   const Node& x = NodeOf(plan, "x");
   EXPECT_TRUE(x.mode.update && x.hidden.Has(Hidden::kOp));
   const Node& z = NodeOf(plan, "z");
-  const auto& top = std::get<TopSpec>(z.spec);
+  const auto& top = z.spec.As<TopSpec>();
   EXPECT_TRUE(top.on_update);
   EXPECT_THAT(top.by, ElementsAre(0u));  // over updates the window is part of the group only where the guid says so
   EXPECT_THAT(top.input_key, ElementsAre(0u, 1u, 2u, 3u));
@@ -177,7 +177,7 @@ TEST(StagesTest, AListOfRowsThatStandUpdatesByGroupAndPlace) {
                   "emit: on_update }\n",
                   "  out: { from: z, topic: out, key: [k, place], key_format: json }\n"));
   const Node& z = NodeOf(plan, "z");
-  const auto& top = std::get<TopSpec>(z.spec);
+  const auto& top = z.spec.As<TopSpec>();
   EXPECT_TRUE(top.on_update);
   EXPECT_FALSE(top.input_updates);
   EXPECT_TRUE(z.mode.update && z.hidden.Has(Hidden::kOp));
@@ -192,10 +192,10 @@ TEST(StagesTest, AListOfWindowsThatAreOverMayRunAcrossThem) {
   const std::string out = "  out: { from: z, topic: out, key: [k, place], key_format: json, mode: upsert }\n";
   const std::string list = "  z: { from: y, top: { k: 3, by: [k], order: [\"n desc\"], rank: place }, emit: ";
   const Plan running = Planned(Two(windows + list + "on_update }\n", out));
-  EXPECT_THAT(std::get<TopSpec>(NodeOf(running, "z").spec).by, ElementsAre(0u));
+  EXPECT_THAT(SpecOf<TopSpec>(running, "z").by, ElementsAre(0u));
   EXPECT_TRUE(NodeOf(running, "z").mode.update);
   const Plan closed = Planned(Two(windows + list + "on_close }\n", out));
-  EXPECT_EQ(std::get<TopSpec>(NodeOf(closed, "z").spec).by.size(), 3u);
+  EXPECT_EQ(SpecOf<TopSpec>(closed, "z").by.size(), 3u);
   EXPECT_FALSE(NodeOf(closed, "z").mode.update);
 }
 
@@ -263,7 +263,7 @@ TEST(StagesTest, AWindowOverWindowsDecidesLatenessOfItsOwnInput) {
           "  z: { from: x, window: { tumbling: 1h }, group_by: [k], aggregates: { peak: \"max(n)\" } }\n",
           kOut));
   EXPECT_TRUE(NodeOf(plan, "y").hidden.Has(Hidden::kWatermark));
-  EXPECT_TRUE(NodeOf(plan, "z").input_hidden.Has(Hidden::kWatermark));
+  EXPECT_TRUE(NodeOf(plan, "z").in().hidden.Has(Hidden::kWatermark));
 }
 
 TEST(StagesTest, FirstAndLastOverResultsOfWindowsAreRefused) {
@@ -323,7 +323,7 @@ TEST(StagesTest, ThePlanDoesNotDependOnTheOrderOfTheFile) {
     for (size_t n = 0; n < one.stages[s].nodes.size(); ++n) {
       const Node &p = one.stages[s].nodes[n], &q = other.stages[s].nodes[n];
       EXPECT_EQ(p.step, q.step);
-      EXPECT_EQ(p.inputs, q.inputs);
+      EXPECT_EQ(p.upstream(), q.upstream());
       EXPECT_EQ(p.kind, q.kind);
       EXPECT_EQ(p.output, q.output);
       EXPECT_EQ(p.hidden, q.hidden);

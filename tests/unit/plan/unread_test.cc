@@ -27,14 +27,16 @@ Plan Planned(const std::string& steps, const std::string& sinks = "  out: { from
 }
 
 std::vector<std::string> Out(const Plan& plan, const std::string& step) { return NodeOf(plan, step).output.Names(); }
-std::vector<std::string> In(const Plan& plan, const std::string& step) { return NodeOf(plan, step).input.Names(); }
+std::vector<std::string> In(const Plan& plan, const std::string& step) {
+  return NodeOf(plan, step).in().schema.Names();
+}
 
 TEST(UnreadColumns, ADedupLeavesOutWhatOnlyItReads) {
   const Plan plan =
       Planned(std::string("  y: { from: s, dedup: { by: [b, c], within: 1h } }\n  z: { from: y") + kCount);
   EXPECT_THAT(In(plan, "y"), ElementsAre("a", "b", "c", "d"));
   EXPECT_THAT(Out(plan, "y"), ElementsAre("b"));
-  EXPECT_THAT(*NodeOf(plan, "y").passed, ElementsAre(1));
+  EXPECT_THAT(*NodeOf(plan, "y").in().passed, ElementsAre(1));
   EXPECT_THAT(SpecOf<WindowSpec>(plan, "z").group_by, ElementsAre(0)) << "renumbered";
   EXPECT_THAT(SpecOf<WindowSpec>(plan, "z").rows.Names(), ElementsAre("b"));
   EXPECT_THAT(Out(plan, "z"), ElementsAre("b", "window_start", "window_end", "n"));
@@ -46,9 +48,9 @@ TEST(UnreadColumns, AJoinLeavesOutColumnsOfBothSides) {
       "  y: { from: w, join: { table: t, on: [a] } }\n"
       "  z: { from: y, project: { b: b, upper: \"upper(y)\" } }\n");
   EXPECT_THAT(Out(plan, "w"), ElementsAre("a", "b"));
-  EXPECT_THAT(*NodeOf(plan, "w").passed, ElementsAre(0, 1));
+  EXPECT_THAT(*NodeOf(plan, "w").in().passed, ElementsAre(0, 1));
   EXPECT_THAT(Out(plan, "y"), ElementsAre("b", "y"));
-  EXPECT_THAT(*NodeOf(plan, "y").passed, ElementsAre(1));
+  EXPECT_THAT(*NodeOf(plan, "y").in().passed, ElementsAre(1));
   EXPECT_THAT(SpecOf<JoinSpec>(plan, "y").on, ElementsAre(Pair(0, 0)));
   EXPECT_EQ(SpecOf<JoinSpec>(plan, "y").columns.size(), 1u);
   const size_t y = SpecOf<JoinSpec>(plan, "y").columns[0];

@@ -98,13 +98,13 @@ class CommitTest : public ::testing::Test {
     top.kind = Node::Kind::kSource;
     top.step = "in";
     top.source = 0;
-    top.input = top.output = source.schema();
+    top.output = source.schema();
     Node& bottom = stage.nodes.emplace_back();
     bottom.kind = Node::Kind::kKafkaSink;
     bottom.step = "out";
     bottom.sink = 0;
-    bottom.inputs = {0};
-    bottom.input = bottom.output = source.schema();
+    bottom.output = source.schema();
+    bottom.inputs = {{.nodes = {0}, .schema = source.schema()}};
     SinkPlan& sink = plan_.sinks.emplace_back();
     sink.name = "out";
     KafkaSinkSpec kafka;

@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/dedup/spec.h"
+#include "operators/operators.h"
+#include "operators/rows/spec.h"
+#include "operators/top/spec.h"
+#include "operators/window/spec.h"
 #include "src/plan/planner.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/task.h"
@@ -21,7 +26,7 @@ Node OperatorNode(std::string step, OperatorSpec spec) {
   Node node;
   node.step = std::move(step);
   node.spec = std::move(spec);
-  node.input = PlaceSchema();
+  node.inputs = {{.schema = PlaceSchema()}};
   return node;
 }
 
@@ -80,7 +85,7 @@ Plan Topology(const std::string& steps,
   const std::string yaml = absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n",
                                         "    columns: { ", columns, " }\n    ", source, "\nsteps:\n", steps,
                                         "\nsinks:\n  out: { from: last, topic: out, create: {} }\n");
-  absl::StatusOr<Plan> plan = PlanFromYaml(yaml, "t.yaml", [](std::string_view) { return std::nullopt; });
+  absl::StatusOr<Plan> plan = PlanFromYaml(yaml, "t.yaml", Operators(), [](std::string_view) { return std::nullopt; });
   EXPECT_TRUE(plan.ok()) << plan.status();
   return *std::move(plan);
 }
@@ -123,7 +128,7 @@ TEST(StepIdentity, AnotherOperatorOrTypeUnderTheSameNameIsRefused) {
   Node window = OperatorNode("once", Window(WindowSpec::Phase::kSingle));
   EXPECT_THAT(Message(Check(PlanOf({window}), record)), HasSubstr("now says 'window 1m every 1m by [place"));
   Node retyped = Dedup({0});
-  retyped.input = Schema({{"place", {Kind::kInt64}, false}});
+  retyped.inputs[0].schema = Schema({{"place", {Kind::kInt64}, false}});
   EXPECT_FALSE(Check(PlanOf({retyped}), record).ok());
 }
 
@@ -213,7 +218,7 @@ TEST(StepIdentity, StateOfEarlierVersionsIsTakenWhereTheirRuleHolds) {
 
 TEST(StepIdentity, TimesThatOnlyDecideHowLongStateLivesDoNotChangeIt) {
   Node longer = Dedup({0});
-  std::get<DedupSpec>(longer.spec).within_us *= 2;
+  longer.spec.As<DedupSpec>().within_us *= 2;
   EXPECT_EQ(StepFingerprint(longer), StepFingerprint(Dedup({0})));
 }
 
@@ -246,7 +251,7 @@ TEST(StepIdentity, WhetherRowsOrChangesComeInIsToldByTheInputsThemselves) {
   const auto list_of = [&](bool updates) {
     Node counts = OperatorNode("counts", FilterSpec{"n > 1"}), list = OperatorNode("list", spec);
     counts.mode.update = updates;
-    list.inputs = {0};
+    list.inputs[0].nodes = {0};
     return PlanOf({counts, list});
   };
   EXPECT_THAT(RecordOf(list_of(true)).standing().steps(0).rows(), "update to append");
@@ -256,7 +261,8 @@ TEST(StepIdentity, WhetherRowsOrChangesComeInIsToldByTheInputsThemselves) {
   EXPECT_THAT(std::string(Check(renamed, RecordOf(list_of(false))).message()), HasSubstr("step list"));
   // A column of changes that comes along for another reader is no change of the step.
   Plan beside = list_of(false);
-  beside.stages[0].nodes[1].input_hidden = beside.stages[0].nodes[1].input_hidden.With(Hidden::kOp);
+  HiddenSet& hidden = beside.stages[0].nodes[1].inputs[0].hidden;
+  hidden = hidden.With(Hidden::kOp);
   EXPECT_TRUE(Check(beside, RecordOf(list_of(false))).ok());
 }
 

@@ -145,13 +145,13 @@ class StreamThreadTest : public ::testing::Test {
     top.kind = Node::Kind::kSource;
     top.step = "in";
     top.source = 0;
-    top.input = top.output = source.schema();
+    top.output = source.schema();
     Node& bottom = stage.nodes.emplace_back();
     bottom.kind = Node::Kind::kKafkaSink;
     bottom.step = "out";
     bottom.sink = 0;
-    bottom.inputs = {0};
-    bottom.input = bottom.output = source.schema();
+    bottom.output = source.schema();
+    bottom.inputs = {{.nodes = {0}, .schema = source.schema()}};
     SinkPlan& sink = plan_.sinks.emplace_back();
     sink.name = "out";
     KafkaSinkSpec kafka;
@@ -216,7 +216,7 @@ class StreamThreadTest : public ::testing::Test {
     node.step = "more";
     node.source = 1;
     plan_.stages[0].nodes.insert(plan_.stages[0].nodes.begin() + 1, node);
-    plan_.stages[0].nodes[2].inputs = {0, 1};
+    plan_.stages[0].nodes[2].inputs[0].nodes = {0, 1};
     runtime_.partitions["more"] = 2;
   }
   // Both tasks find that on their next restore.
@@ -590,7 +590,10 @@ TEST_F(WordsTest, ARecordOfManyRowsOrNoneIsCountedAndCommittedAsOne) {
 
 TEST_F(WordsTest, AChangeOfARowIsAPairThatAnUpsertSinkShows) {
   plan_.sources[0].hidden = plan_.sources[0].hidden.With(Hidden::kOp);
-  for (Node& node : plan_.stages[0].nodes) node.hidden = node.input_hidden = plan_.sources[0].hidden;
+  for (Node& node : plan_.stages[0].nodes) {
+    node.hidden = plan_.sources[0].hidden;
+    for (Port& port : node.inputs) port.hidden = node.hidden;
+  }
   auto& sink = std::get<KafkaSinkSpec>(plan_.sinks[0].spec);
   sink.upsert = true;
   sink.key = {0};

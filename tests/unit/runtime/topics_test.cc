@@ -281,7 +281,7 @@ TEST_F(TopicsTest, AParquetSinkHasATopicForItsManifests) {
 
 TEST_F(TopicsTest, SideTopicsAreMade) {
   Node join;
-  join.spec = JoinSpec{.table = "t", .on = {}, .left = false, .columns = {}, .unmatched_topic = "nobody"};
+  join.side_topics = {{"unmatched", "nobody"}};
   plan_.stages[0].nodes.push_back(join);
   ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());
   EXPECT_EQ(admin_.created["nobody"], 6);

@@ -1,4 +1,4 @@
-#include "src/plan/custom_operator.h"
+#include "operators/custom/custom_operator.h"
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>

@@ -19,8 +19,8 @@
 #include <optional>
 #include <vector>
 
+#include "operators/window/spec.h"
 #include "src/base/schema.h"
-#include "src/plan/plan.h"
 
 namespace tidemark {
 

@@ -22,11 +22,23 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "src/plan/plan.h"
+#include "src/plan/operator_kind.h"
 
 namespace tidemark {
 
-class Operator;  // operators/operator.h
+class OperatorSyntax;  // src/plan/step_check.h
+
+// A step `custom`, as the plan holds it.
+struct CustomSpec {
+  static const OperatorKind& Kind();
+
+  std::string name;        // under which the operator is registered
+  std::vector<size_t> by;  // rows equal in these columns meet in one task; empty: they lie anywhere
+  std::map<std::string, std::string> parameters;  // as the topology writes them
+  bool passes_rows = false;                       // its rows are rows of its input
+};
+
+const OperatorSyntax& CustomSyntax();
 
 // A name that `with` takes. Values are checked to be of their kind when the topology is read.
 struct CustomParameter {

@@ -1,4 +1,4 @@
-#include "src/plan/partial_schema.h"
+#include "operators/window/partial_schema.h"
 
 #include <string>
 

@@ -1,0 +1,27 @@
+#include "operators/operators.h"
+
+#include "operators/custom/custom_operator.h"
+#include "operators/dedup/spec.h"
+#include "operators/join/spec.h"
+#include "operators/rows/spec.h"
+#include "operators/top/spec.h"
+#include "operators/window/spec.h"
+
+namespace tidemark {
+
+const OperatorList& Operators() {
+  static const auto& operators = *new OperatorList{
+      &FilterSyntax(),       // operators/rows
+      &ProjectSyntax(),      // operators/rows
+      &DedupSyntax(),        // operators/dedup
+      &JoinSyntax(),         // operators/join
+      &WindowSyntax(),       // operators/window
+      &GroupBySyntax(),      // operators/window
+      &TopSyntax(),          // operators/top
+      &RepartitionSyntax(),  // operators/rows
+      &CustomSyntax(),       // operators/custom
+  };
+  return operators;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,151 @@
+// The check of aggregates over windows and over all time.
+#include <numeric>
+
+#include <absl/strings/str_cat.h>
+
+#include "operators/window/spec.h"
+#include "src/plan/step_check.h"
+#include "src/plan/units.h"
+
+namespace tidemark {
+namespace {
+
+// More windows than this a row is a mistyped duration.
+constexpr int64_t kMaxWindowsARow = 10'000;
+
+void ReadWindow(const topology::Window& yaml, WindowSpec* spec) {
+  spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
+  spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
+  spec->grace_us = yaml.grace();
+  if (yaml.has_late()) spec->late_topic = yaml.late().topic();
+}
+
+bool CheckWindow(StepCheck& check) {
+  const topology::Window& yaml = check.yaml().window();
+  if (yaml.has_late()) check.AddSide({"late", yaml.late().topic()}, "window/late/topic");
+  if (yaml.has_tumbling() == yaml.has_hopping())
+    return check.Error("window", "a window is either tumbling: or hopping:, every:");
+  const char* field = yaml.has_tumbling() ? "window/tumbling" : "window/hopping";
+  WindowSpec spec;
+  ReadWindow(yaml, &spec);
+  if (spec.size_us <= 0) return check.Error(field, "a window must be longer than nothing");
+  if (yaml.has_tumbling() && yaml.has_every())
+    return check.Error("window/every", "`every` goes with hopping; a tumbling window starts where the last ends");
+  if (yaml.has_hopping() && !yaml.has_every()) return check.Error("window", "a hopping window needs `every`");
+  if (spec.every_us <= 0 || spec.size_us % spec.every_us != 0) {
+    return check.Error("window/every",
+                       absl::StrCat("`every` must divide the length of the window, ", FormatDuration(spec.size_us)));
+  }
+  if (spec.size_us / spec.every_us > kMaxWindowsARow) {
+    return check.Error("window/every", absl::StrCat("each row would lie in ", spec.size_us / spec.every_us,
+                                                    " windows; at most ", kMaxWindowsARow));
+  }
+  return !check.Broken();
+}
+
+bool AddAggregates(StepCheck& check, WindowSpec* spec) {
+  LogicalStep& step = check.step();
+  LogicalPort& input = check.in();
+  bool needs_order = false;
+  for (const topology::Entry& item : check.yaml().aggregates()) {
+    const std::string field = "aggregates/" + item.name();
+    const auto aggregate = check.Compile<Aggregate>(item.value(), field);
+    if (!aggregate) continue;
+    step.may_fail = step.may_fail || (aggregate->argument && aggregate->argument->fallible());
+    const bool by_order =
+        aggregate->function == AggregateFunction::kFirst || aggregate->function == AggregateFunction::kLast;
+    if (by_order && !input.ordered) {
+      check.Error(field,
+                  "first and last follow the order of source rows, which results of windows and tops don't have; use "
+                  "min or max");
+    }
+    needs_order = needs_order || by_order;
+    check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);
+    spec->aggregates.push_back({item.name(), item.value()});
+  }
+  if (needs_order) {
+    input.needs = input.needs.With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);
+  }
+  return !check.Broken();
+}
+
+// `window`, or `group_by` alone.
+class Aggregation final : public OperatorSyntax {
+ public:
+  explicit Aggregation(bool windowed) : windowed_(windowed) {}
+
+  std::string_view field() const override { return windowed_ ? "window" : "group_by"; }
+  std::vector<std::string_view> beside() const override { return {"group_by", "aggregates", "emit"}; }
+  bool Has(const Diagnostics& diagnostics, const std::string& path) const override {
+    const bool window = diagnostics.Present(path + "/window");
+    return windowed_
+               ? window
+               : !window && (diagnostics.Present(path + "/group_by") || diagnostics.Present(path + "/aggregates"));
+  }
+  bool CheckAlone(StepCheck& check) const override;
+  bool Check(StepCheck& check) const override;
+
+ private:
+  const bool windowed_;
+};
+
+bool Aggregation::CheckAlone(StepCheck& check) const {
+  if (check.Broken(field())) return false;
+  const topology::Step& yaml = check.yaml();
+  if (!windowed_ && yaml.has_emit() && yaml.emit() != "on_update")
+    check.Error("emit", "without a window nothing ever closes: use emit: on_update");
+  if (yaml.aggregates().empty() && !check.Lost("aggregates"))
+    check.Error(check.Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
+  if (!check.Present("group_by")) check.Error("", "'group_by' is missing; `group_by: []` is one group of everything");
+  return windowed_ ? CheckWindow(check) : !check.Broken();
+}
+
+bool Aggregation::Check(StepCheck& check) const {
+  const topology::Step& yaml = check.yaml();
+  LogicalStep& step = check.step();
+  LogicalPort& input = check.in();
+  WindowSpec spec;
+  if (windowed_) ReadWindow(yaml.window(), &spec);
+  if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.every_us % kSecond != 0) {
+    return check.Error(yaml.window().has_tumbling() ? "window/tumbling" : "window/hopping",
+                       "event time is timestamp_s, so windows must start at whole seconds");
+  }
+  spec.on_update = yaml.has_emit() ? yaml.emit() == "on_update" : !windowed_;
+  const auto group_by = check.Find(yaml.group_by(), "group_by");
+  if (!group_by) return false;
+  spec.group_by = *group_by;
+  spec.rows = input.schema;
+  for (const size_t c : *group_by) check.AddOutput(input.schema[c], c, "group_by");
+  step.window_columns.reset();
+  if (windowed_) {
+    const Type time{.kind = Kind::kTimestamp, .form = step.time_form};
+    step.window_columns.emplace(step.output.size(), step.output.size() + 1);
+    check.AddOutput({"window_start", time, false}, std::nullopt, "group_by");
+    check.AddOutput({"window_end", time, false}, std::nullopt, "group_by");
+    input.needs = input.needs.With(Hidden::kWatermark);
+  }
+  if (!AddAggregates(check, &spec) || !check.NeedsAppend(field())) return false;
+  step.mode = {.update = spec.on_update, .key = {}};
+  step.closes = spec.on_update && windowed_ ? step.name : "";
+  if (spec.on_update) {
+    step.mode.key.resize(group_by->size() + (windowed_ ? 2 : 0));
+    std::iota(step.mode.key.begin(), step.mode.key.end(), size_t{0});
+  }
+  input.together = *group_by;
+  step.ordered = false;
+  step.spec = std::move(spec);
+  return true;
+}
+
+}  // namespace
+
+const OperatorSyntax& WindowSyntax() {
+  static const Aggregation syntax(/*windowed=*/true);
+  return syntax;
+}
+const OperatorSyntax& GroupBySyntax() {
+  static const Aggregation syntax(/*windowed=*/false);
+  return syntax;
+}
+
+}  // namespace tidemark

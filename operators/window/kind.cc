@@ -1,0 +1,131 @@
+// Windows and group_by, as others than the planner's check see them.
+#include <algorithm>
+#include <set>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "operators/window/partial.h"
+#include "operators/window/partial_schema.h"
+#include "operators/window/results.h"
+#include "operators/window/spec.h"
+#include "src/expr/expression.h"
+#include "src/plan/units.h"
+
+namespace tidemark {
+namespace {
+
+// Positions in `rows` of the aggregates' arguments, ascending, none twice.
+ColumnList ArgumentsOf(const WindowSpec& spec) {
+  std::set<size_t> columns;
+  for (const AggregateItem& item : spec.aggregates) {
+    const auto aggregate = Aggregate::Compile(item.expression, spec.rows);
+    if (!aggregate.ok() || !aggregate->argument) continue;
+    columns.insert(aggregate->argument->columns().begin(), aggregate->argument->columns().end());
+  }
+  return {columns.begin(), columns.end()};
+}
+
+class WindowKind final : public OperatorKind {
+ public:
+  std::string_view name() const override { return "window"; }
+  std::string Describe(const Node& node) const override;
+
+  absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    return spec.phase == OperatorPhase::kPartial ? MakeWindowPartial(node, spec) : MakeWindowResults(node, spec);
+  }
+
+  OperatorPhase phase(const Node& node) const override { return node.spec.As<WindowSpec>().phase; }
+  std::optional<TwoPhases> Split(const OperatorSpec& spec) const override;
+  int64_t HoldsUs(const Node& node) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    return spec.size_us + spec.grace_us;
+  }
+
+  bool PassesRows(const Node& /*node*/, size_t /*port*/) const override { return false; }
+  bool Reads(const Node& node, const ColumnFlags& /*wanted*/, std::vector<ColumnFlags>* read) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    if (spec.phase == OperatorPhase::kFinal || spec.late_topic) return false;
+    for (const size_t c : spec.group_by) (*read)[0][c] = true;
+    for (const size_t c : ArgumentsOf(spec)) (*read)[0][c] = true;
+    return true;
+  }
+  void Renumber(size_t /*port*/, const ColumnList& position, Node* node) const override {
+    auto& spec = node->spec.As<WindowSpec>();
+    for (size_t& c : spec.group_by) c = position[c];
+    spec.rows = node->in().schema;
+  }
+
+  std::string Fingerprint(const Node& node) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    if (spec.phase == OperatorPhase::kPartial) return "";
+    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us by ",
+                                    ColumnTypes(spec.rows, spec.group_by), ":");
+    for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
+    return text;
+  }
+  ColumnList Keeps(const Node& node, size_t /*port*/) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    ColumnList columns = spec.group_by;
+    for (const size_t c : ArgumentsOf(spec)) columns.push_back(c);
+    return columns;
+  }
+  std::string Aggregated(const Node& node) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    return absl::StrJoin(ArgumentsOf(spec), ", ", [&](std::string* out, size_t c) {
+      absl::StrAppend(out, spec.rows[c].name, " ", TypeName(spec.rows[c].type));
+    });
+  }
+  std::optional<PortColumn> Origin(const Node& node, size_t column) const override {
+    const auto& spec = node.spec.As<WindowSpec>();
+    if (column >= spec.group_by.size()) return std::nullopt;
+    return spec.phase == OperatorPhase::kFinal ? column : spec.group_by[column];
+  }
+  bool KeepsTime(const Node& /*node*/) const override { return false; }
+};
+
+std::string WindowKind::Describe(const Node& node) const {
+  const auto& spec = node.spec.As<WindowSpec>();
+  std::string out;
+  if (spec.size_us == 0) {
+    out = "aggregate over all time";
+  } else if (spec.every_us == spec.size_us) {
+    out = absl::StrCat("tumbling window ", FormatDuration(spec.size_us), ", grace ", FormatDuration(spec.grace_us));
+  } else {
+    out = absl::StrCat("hopping window ", FormatDuration(spec.size_us), " every ", FormatDuration(spec.every_us),
+                       ", grace ", FormatDuration(spec.grace_us));
+  }
+  absl::StrAppend(&out, ", group by (", ColumnNames(spec.rows, spec.group_by),
+                  "): ", absl::StrJoin(spec.aggregates, ", ", [](std::string* s, const AggregateItem& item) {
+                    absl::StrAppend(s, item.name, " = ", item.expression);
+                  }));
+  absl::StrAppend(&out, spec.on_update ? ", on update" : ", on close",
+                  spec.late_topic ? ", late to " + *spec.late_topic : "");
+  if (spec.phase == OperatorPhase::kPartial) return "partial phase of: " + out;
+  if (spec.phase == OperatorPhase::kFinal) return "final phase of: " + out;
+  return out;
+}
+
+// Groups stand first in partials and in results. One group for everything is spread by its windows.
+std::optional<TwoPhases> WindowKind::Split(const OperatorSpec& spec) const {
+  auto phase = spec.As<WindowSpec>();
+  const PartialLayout layout = MakePartialLayout(phase);
+  TwoPhases out;
+  out.between = layout.schema;
+  if (layout.window_start) out.spread.emplace(*layout.window_start, phase.group_by.size());
+  phase.phase = OperatorPhase::kPartial;
+  out.partial = phase;
+  phase.phase = OperatorPhase::kFinal;
+  out.final = std::move(phase);
+  return out;
+}
+
+}  // namespace
+
+const OperatorKind& WindowSpec::Kind() {
+  static const WindowKind kind;
+  return kind;
+}
+
+}  // namespace tidemark

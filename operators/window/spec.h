@@ -1,0 +1,39 @@
+// Windowed and all-time aggregation, as the plan holds it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/plan/operator_kind.h"
+
+namespace tidemark {
+
+class OperatorSyntax;  // src/plan/step_check.h
+
+struct AggregateItem {
+  std::string name;
+  std::string expression;  // one aggregate call, see Aggregate::Compile
+};
+
+// Output columns: the group_by columns, window_start and window_end (timestamps, not for all-time), the aggregates.
+struct WindowSpec {
+  static const OperatorKind& Kind();
+  using Phase = OperatorPhase;
+
+  Phase phase = Phase::kSingle;
+  int64_t size_us = 0;   // 0: all time
+  int64_t every_us = 0;  // == size_us for tumbling
+  int64_t grace_us = 0;
+  bool on_update = false;
+  std::optional<std::string> late_topic;
+  std::vector<size_t> group_by;  // positions in `rows`
+  std::vector<AggregateItem> aggregates;
+  Schema rows;  // the schema of the rows aggregated: that of the input, except for kFinal
+};
+
+const OperatorSyntax& WindowSyntax();
+const OperatorSyntax& GroupBySyntax();
+
+}  // namespace tidemark

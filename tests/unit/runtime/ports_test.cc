@@ -1,0 +1,140 @@
+// A task with a step of two inputs: which rows come to which, and what time it is there.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operators/step.h"
+#include "src/plan/planner.h"
+#include "src/runtime/step_identity.h"
+#include "src/runtime/task.h"
+#include "tests/unit/plan/pair.h"
+#include "tests/unit/runtime/fakes.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::ElementsAre;
+
+class EmptyState final : public TaskState {
+ public:
+  StateStore* Store(std::string_view) override { return nullptr; }
+  const packed::CommitRecord* committed() const override { return nullptr; }
+  Offset changelog_next() const override { return 0; }
+  absl::Status Clear() override { return absl::OkStatus(); }
+  absl::Status Replay(Offset, std::string_view) override { return absl::OkStatus(); }
+  absl::Status FinishReplay(Offset) override { return absl::OkStatus(); }
+  std::string Announce(uint64_t) override { return "announcement"; }
+  absl::StatusOr<std::vector<std::string>> EncodeCommit(packed::CommitRecord*) override {
+    return std::vector<std::string>();
+  }
+  absl::Status Apply(const packed::CommitRecord&, Offset, Offset) override { return absl::OkStatus(); }
+  void DropUncommitted() override {}
+  Offset trim_before() const override { return 0; }
+  int64_t overlay_bytes() const override { return 0; }
+  int64_t live_bytes() const override { return 0; }
+};
+
+// Writes down what it is told.
+class Pairs final : public Operator {
+ public:
+  Pairs(const Node& node, std::vector<std::string>* told) : left_(node, 0), right_(node, 1), told_(told) {}
+
+  std::string_view name() const override { return left_.name; }
+  absl::Status Open(const OperatorContext&) override { return absl::OkStatus(); }
+  absl::Status ProcessBatch(int input, const Batch& batch, Emitter&) override {
+    const StepShape& shape = input == 0 ? left_ : right_;
+    EXPECT_TRUE(batch->schema()->Equals(BatchSchema(shape.input, shape.input_hidden)));
+    told_->push_back(absl::StrCat(input == 0 ? "left " : "right ", batch->num_rows()));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter&) override {
+    told_->push_back(absl::StrCat("time ", time.us / kMillisecond));
+    return time;
+  }
+
+ private:
+  const StepShape left_, right_;
+  std::vector<std::string>* const told_;
+};
+
+class PortsTest : public ::testing::Test {
+ protected:
+  PortsTest() {
+    auto plan = PlanFromYaml(R"(
+name: app
+sources:
+  left: { topic: left, columns: { k: int64, at: timestamp_ms }, event_time: { column: at },
+          partitioned_by: [k] }
+  right: { topic: right, columns: { at: timestamp_ms, j: int64 }, event_time: { column: at },
+           partitioned_by: [j] }
+steps:
+  z: { from: left, custom: { operator: pair, by: [k], with: { right: right, right_by: j } } }
+sinks:
+  out: { from: z, topic: out }
+)",
+                             "t.yaml", OperatorsWithPair(), [](std::string_view) { return std::nullopt; });
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    plan_ = *std::move(plan);
+    for (Node& node : plan_.stages.at(0).nodes) {
+      if (node.step != "z") continue;
+      node.spec.As<PairSpec>().make = [this](const Node& made) { return std::make_unique<Pairs>(made, &told_); };
+    }
+    runtime_.plan = &plan_;
+    runtime_.partitions = {{"left", 1},
+                           {"right", 1},
+                           {"out", 1},
+                           {plan_.dead_letter_topic, 1},
+                           {plan_.application.ChangelogTopic("left"), 1}};
+    runtime_.clock = &clock_;
+    runtime_.control = &control_;
+    runtime_.new_identity = [] { return std::string(16, 'i'); };
+  }
+
+  void Process(Task* task, const std::string& topic, Offset first, const std::vector<std::string>& values) {
+    ASSERT_TRUE(task->Process(std::make_unique<FakeFetch>(TopicPartition{topic, 0}, first, values)).ok());
+    ASSERT_TRUE(task->Advance().ok());
+  }
+
+  Plan plan_;
+  FakeClock clock_;
+  RunControl control_;
+  Runtime runtime_;
+  FakeProducer producer_;
+  std::vector<std::string> told_;
+};
+
+TEST_F(PortsTest, RowsComeToTheirInputAndTimeIsTheSmallestOfAll) {
+  Transaction transaction(&producer_, 1 << 20);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "left", 0, {R"({"k": 1, "at": 5000})", R"({"k": 2, "at": 9000})"});
+  EXPECT_THAT(told_, ElementsAre("left 2")) << "of the right nothing is known yet";
+  Process(&task, "right", 0, {R"({"j": 1, "at": 7000})"});
+  EXPECT_THAT(told_, ElementsAre("left 2", "right 1", "time 7000"));
+  told_.clear();
+  Process(&task, "left", 2, {R"({"k": 1, "at": 12000})"});
+  EXPECT_THAT(told_, ElementsAre("left 1"));
+  Process(&task, "right", 1, {R"({"j": 2, "at": 30000})"});
+  EXPECT_THAT(told_, ElementsAre("left 1", "right 1", "time 12000"));
+}
+
+TEST_F(PortsTest, StateIsTiedToWhereTheKeysOfEachInputComeFrom) {
+  const std::vector<packed::StepIdentity> identities = StepIdentities(plan_, 0);
+  ASSERT_EQ(identities.size(), 1u);
+  EXPECT_EQ(identities[0].fingerprint(), "pair by [k int64] and [j int64]");
+  EXPECT_THAT(identities[0].origins(), ElementsAre("input 1: k from left value.k; time from left value.at",
+                                                   "input 2: j from right value.j; time from right value.at"));
+}
+
+TEST(PortLedgerTest, TheInternalTopicsOfOneStepCountEachForItself) {
+  Node node;
+  node.step = "z";
+  node.port = "left";
+  node.kind = Node::Kind::kRepartition;
+  EXPECT_EQ(LedgerName(node), "z left repartition out");
+  node.kind = Node::Kind::kInternal;
+  EXPECT_EQ(LedgerName(node), "z left repartition in");
+}
+
+}  // namespace
+}  // namespace tidemark
