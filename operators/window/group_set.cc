@@ -216,21 +216,24 @@ absl::StatusOr<std::vector<uint32_t>> GroupSet::Compact(size_t spare) {
 }
 
 void GroupSet::SortByKey(std::vector<uint32_t>* slots) const {
+  // Most keys differ in so many bytes; to look at more costs a cache miss.
   struct Item {
-    uint64_t head, next;
+    uint64_t head, next, third;
     uint32_t slot;
   };
   std::vector<Item> items;
   items.reserve(slots->size());
   for (const uint32_t slot : *slots) {
-    std::array<char, 16> head{};
+    std::array<char, 24> head{};
     const std::string_view bytes = key(slot);
     std::memcpy(head.data(), bytes.data(), std::min(bytes.size(), head.size()));
-    items.push_back({ReadBigEndian({head.data(), 8}), ReadBigEndian({head.data() + 8, 8}), slot});
+    items.push_back({ReadBigEndian({head.data(), 8}), ReadBigEndian({head.data() + 8, 8}),
+                     ReadBigEndian({head.data() + 16, 8}), slot});
   }
   std::sort(items.begin(), items.end(), [&](const Item& a, const Item& b) {
     if (a.head != b.head) return a.head > b.head;
-    return a.next != b.next ? a.next > b.next : key(a.slot) > key(b.slot);
+    if (a.next != b.next) return a.next > b.next;
+    return a.third != b.third ? a.third > b.third : key(a.slot) > key(b.slot);
   });
   for (size_t i = 0; i < items.size(); ++i) (*slots)[i] = items[i].slot;
 }
