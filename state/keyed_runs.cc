@@ -116,16 +116,16 @@ int64_t KeyedRuns::Range::bytes() const {
   return sum;
 }
 
-std::string KeyedRuns::HeaderKey(uint32_t run, uint16_t part) const {
+std::string KeyedRuns::HeaderKey(uint64_t run, uint16_t part) const {
   std::string key = prefix_ + 'f';
-  AppendBigEndian(run, 4, &key);
+  AppendBigEndian(run, 8, &key);
   AppendBigEndian(part, 2, &key);
   return key;
 }
 
-std::string KeyedRuns::BlockKey(uint32_t run, uint32_t block, uint16_t part) const {
+std::string KeyedRuns::BlockKey(uint64_t run, uint32_t block, uint16_t part) const {
   std::string key = prefix_ + 'r';
-  AppendBigEndian(run, 4, &key);
+  AppendBigEndian(run, 8, &key);
   AppendBigEndian(block, 4, &key);
   AppendBigEndian(part, 2, &key);
   return key;
@@ -145,8 +145,8 @@ absl::Status KeyedRuns::Load() {
   while (it->Valid()) {
     const std::string_view key = it->key().substr(prefix_.size() + 1);
     RunHeader header;
-    if (key.size() != 6 || it->value().size() < sizeof(header)) return Damaged();
-    const auto number = static_cast<uint32_t>(ReadBigEndian(key.substr(0, 4)));
+    if (key.size() != 10 || it->value().size() < sizeof(header)) return Damaged();
+    const auto number = ReadBigEndian(key.substr(0, 8));
     std::memcpy(&header, it->value().data(), sizeof(header));
     bytes.clear();
     for (uint32_t part = 0; part < header.header_parts; ++part, it->Next()) {
@@ -168,7 +168,7 @@ absl::Status KeyedRuns::Load() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<KeyedRuns::Run> KeyedRuns::ParseHeader(uint32_t number, std::string_view bytes) {
+absl::StatusOr<KeyedRuns::Run> KeyedRuns::ParseHeader(uint64_t number, std::string_view bytes) {
   RunHeader header;
   if (bytes.size() < sizeof(header)) return Damaged();
   std::memcpy(&header, bytes.data(), sizeof(header));

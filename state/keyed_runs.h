@@ -17,9 +17,9 @@
 // Where four runs of a size have gathered in a range they become one, or are waiting for that. Looking a key up costs
 // one read of a block for each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
 //
-// State key: the prefix, 'f', run (4 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
+// State key: the prefix, 'f', run (8 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
 //            key of the run's range and the first keys of its blocks, each with its length, then the filter.
-// State key: the prefix, 'r', run (4), block (4), part (2). Value: a byte, 1 where another part follows, else 0; then
+// State key: the prefix, 'r', run (8), block (4), part (2). Value: a byte, 1 where another part follows, else 0; then
 //            the block: 4 bytes of the XXH3 hash of what follows, entries in the order of their keys: how many bytes of
 //            the key are those of the key before, the others (with their length), the value (with its length + 1; 0:
 //            erased).
@@ -101,7 +101,7 @@ class KeyedRuns {
 
  private:
   struct Run {
-    uint32_t number = 0;  // ascending from older to newer
+    uint64_t number = 0;  // ascending from older to newer
     uint16_t parts = 1;   // of the block that has most
     int64_t entries = 0, bytes = 0;
     std::string low;                  // of the range
@@ -139,11 +139,11 @@ class KeyedRuns {
   void Write(Range* range, absl::Span<const Entry> entries);
   void WriteBlock(Run* run, std::string_view first, std::string_view entries);
   void WriteHeader(const Run& run);
-  static absl::StatusOr<Run> ParseHeader(uint32_t number, std::string_view bytes);
+  static absl::StatusOr<Run> ParseHeader(uint64_t number, std::string_view bytes);
   void DropRun(const Run& run);
   void DropRange(size_t range);
-  std::string HeaderKey(uint32_t run, uint16_t part) const;
-  std::string BlockKey(uint32_t run, uint32_t block, uint16_t part) const;
+  std::string HeaderKey(uint64_t run, uint16_t part) const;
+  std::string BlockKey(uint64_t run, uint32_t block, uint16_t part) const;
   void Put(const std::string& key, std::string_view value);
 
   static constexpr size_t kNone = ~size_t{0};
@@ -152,7 +152,7 @@ class KeyedRuns {
   const std::string prefix_;
   std::vector<Range> ranges_;    // by their first keys
   std::vector<uint64_t> heads_;  // the first bytes of these
-  uint32_t next_number_ = 0;
+  uint64_t next_number_ = 0;
   size_t next_merged_ = 0;  // the range that is looked at next
   int64_t bytes_ = 0, written_bytes_ = 0, reads_ = 0;
   std::string joined_;  // scratch: a block of several parts

@@ -7,7 +7,6 @@
 #include "operators/dedup/last.h"
 #include "operators/dedup/spec.h"
 #include "src/plan/units.h"
-
 #include "src/plan/step_check.h"
 
 namespace tidemark {

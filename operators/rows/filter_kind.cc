@@ -3,7 +3,6 @@
 
 #include "operators/rows/filter.h"
 #include "operators/rows/spec.h"
-
 #include "src/plan/step_check.h"
 
 namespace tidemark {

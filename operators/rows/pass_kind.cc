@@ -5,7 +5,6 @@
 
 #include "operators/rows/pass.h"
 #include "operators/rows/spec.h"
-
 #include "src/plan/step_check.h"
 
 namespace tidemark {

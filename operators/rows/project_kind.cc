@@ -7,7 +7,6 @@
 
 #include "operators/rows/project.h"
 #include "operators/rows/spec.h"
-
 #include "src/plan/step_check.h"
 
 namespace tidemark {

@@ -13,8 +13,9 @@ namespace {
 
 constexpr char kRecord = 'c', kRuns = 'r';
 constexpr size_t kStartBytes = 8;
-constexpr size_t kEvictAtOnce = 4096;               // groups
-constexpr int64_t kEvictBytes = int64_t{1} << 20;   // what a commit may write of runs, and the rest of the last merge
+constexpr size_t kEvictAtOnce = 4096;              // groups
+constexpr int64_t kEvictBytes = int64_t{1} << 20;  // what a commit may write of runs, and the rest of the last merge
+constexpr int64_t kMostEvictBytes = int64_t{32} << 20;  // ... even where more groups have come
 constexpr size_t kLargestKey = kMaxValueBytes / 2;  // of a group that may leave: its window's record may hold the key
 constexpr size_t kFewSlots = 64;                    // not worth giving back
 constexpr int64_t kMergeShare = 5;                  // bytes merged for a byte that is added: more than it takes
@@ -60,7 +61,10 @@ absl::Status ColdGroups::Load() {
   std::string from(1, kRuns);
   for (;;) {
     const std::unique_ptr<StateIterator> first = store_->Scan(from, std::string(1, kRuns + 1));
-    if (!first->Valid()) return first->status();
+    if (!first->Valid()) {
+      groups_->TakeMade();  // what was loaded hasn't come since the last commit
+      return first->status();
+    }
     if (first->key().size() < 1 + kStartBytes) return Damaged();
     const int64_t start = ReadOrdered(first->key().substr(1, kStartBytes));
     const auto window = groups_->windows().find(start);
@@ -158,7 +162,8 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
   const int64_t beyond = (memory_.Excess(0) + bytes_a_slot - 1) / bytes_a_slot;  // in groups
   const size_t wanted = static_cast<size_t>(beyond) + (free < room ? room - free : 0);
   size_t evicted = 0;
-  for (int64_t written = 0; evicted < wanted && (evicted < 2 * made || written < kEvictBytes);) {
+  for (int64_t written = 0;
+       evicted < wanted && (written < kEvictBytes || (evicted < 2 * made && written < kMostEvictBytes));) {
     if (idle_.empty()) FindIdle(idle, std::max(wanted - evicted, slots / 4));
     if (idle_.empty()) FindIdle(idle, std::max(wanted - evicted, slots / 4));  // what had changed lately
     if (idle_.empty()) break;

@@ -96,6 +96,11 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   TM_RETURN_IF_ERROR(state_->Load());
   cold_.emplace(store_, &groups_, context.memory);
   TM_RETURN_IF_ERROR(cold_->Load());
+  // What has begun to be emitted stays closed, also where the topology says a longer grace now.
+  for (const auto& [start, window] : groups_.windows()) {
+    if (window.cold && window.cold->emitted)
+      watermark_ = std::max(watermark_, WindowEnd(spec_, start) + spec_.grace_us);
+  }
   before_.assign(groups_.slots(), kIdle);
   return absl::OkStatus();
 }
@@ -181,7 +186,11 @@ absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitte
          !emitter.Full()) {
     Window& window = windows.begin()->second;
     TM_RETURN_IF_ERROR(CloseWindow(&window, emitter));
-    if (window.live == 0 && ColdGroups::Groups(window) == 0) DropWindow(&window);
+    if (window.live == 0 && ColdGroups::Groups(window) == 0) {
+      DropWindow(&window);
+    } else if (!emitter.Full()) {
+      return absl::DataLossError("a window in the state counts groups that aren't there");
+    }
   }
   output_watermark_ = std::max(output_watermark_, OutputWatermark());
   return output_watermark_;

@@ -12,14 +12,13 @@
 //      position as a record of "<application>.<source>.positions", in the split's own partition. Both are there or
 //      neither. Its number counts the split's commits, so that one that is missing shows.
 //   3. One transactional id a split, whoever runs it. Taking over is, in this order: init_transactions, which fences
-//   the
-//      former owner and ends what it left open; then the newest position is read, up to the end that the log has then;
+//      the former owner and ends what it left open; then the newest position is read, up to the end that the log has
+//      then;
 //      then the source is opened there. What the former owner had in flight is decided before the position is read, and
 //      it can't begin anything afterwards. Who owns a split is settled elsewhere and may be wrong: of two owners, the
 //      one that came last goes on, the other fails, and no row is doubled meanwhile.
 //   4. Only then is the outside told (Committed): it may forget what lies before, confirm it, move it away. That is
-//   told
-//      again after each takeover, for a process may die between the two.
+//      told again after each takeover, for a process may die between the two.
 //   5. Any failure between the first row of a transaction and its decision, and a decision that isn't known, drop what
 //      was read, source and producer, and take over anew: the log tells what became of it. Nothing that has failed is
 //      used again.

@@ -21,7 +21,13 @@ from stack import wait_for
 
 RATE = 2_500
 ROUNDS = 3
+# A commit may come between the look at a transaction and what is done to its owner: such a round doesn't count.
+MOST_ROUNDS = 4 * ROUNDS
 GROUP_SESSION_SECONDS = 10
+
+
+def enough(hits):
+    return sum(rows > 0 for rows in hits) >= ROUNDS or len(hits) >= MOST_ROUNDS
 
 
 class Membership(SystemTest):
@@ -90,16 +96,16 @@ class Membership(SystemTest):
         with self.flow.needed():
             keeper = self.start("a")
             self.wait_for_commits("a")
-            for number in range(1, ROUNDS + 1):
+            while not enough(hits):
                 wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 30, self.stack.logs)
                 hits.append(self.rows_until("a", keeper, revoked, lambda: guests.append(self.start("b", "--leave_on_stop"))))
-                print(f"  moved {number}/{ROUNDS}: half of the tasks go with {hits[-1]} rows in the overlay", flush=True)
+                print(f"  moved {len(hits)}: half of the tasks go with {hits[-1]} rows in the overlay", flush=True)
                 self.wait_for_commits("a", "b")
                 self.flow.check_flows()
                 # All come back.
                 self.rows_until("a", keeper, revoked, lambda: self.assertEqual(guests[-1].stop(), 0, guests[-1].seen()))
                 self.wait_for_commits("a")
-        self.assertGreater(min(hits), 0, "a rebalance that met no open transaction")
+        self.assertGreaterEqual(sum(rows > 0 for rows in hits), ROUNDS, "rebalances that met no open transaction")
         self.complete([keeper])
 
     def test_a_member_that_is_expelled_in_the_middle_of_a_transaction(self):
@@ -109,14 +115,14 @@ class Membership(SystemTest):
         with self.flow.needed():
             workers = {w: self.start(w) for w in "ab"}
             self.wait_for_commits("a", "b")
-            for number in range(1, ROUNDS + 1):
+            while not enough(hits):
                 wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 30, self.stack.logs)
                 hits.append(self.rows_until("a", workers["a"], noticed, lambda: topics.expel(
                     self.stack.brokers, self.name, f"0000-{self.name}-a")))
-                print(f"  expelled {number}/{ROUNDS}: with {hits[-1]} rows in the overlay", flush=True)
+                print(f"  expelled {len(hits)}: with {hits[-1]} rows in the overlay", flush=True)
                 self.wait_for_commits("a", "b")
                 self.flow.check_flows()
-        self.assertGreater(min(hits), 0, "an assignment lost without an open transaction")
+        self.assertGreaterEqual(sum(rows > 0 for rows in hits), ROUNDS, "assignments lost without an open transaction")
         self.assertGreaterEqual(self.transactions.count("prepare abort"), ROUNDS)
         self.complete(workers.values())
 

@@ -72,6 +72,9 @@ TEST(ColdGroups, MemoryKeepsToTheBudgetHoweverManyGroupsThereAre) {
   h.Crash();
   EXPECT_LT(h.op().MemoryBytes(), 3 << 20) << "a restart reads what was in memory, not all groups";
   EXPECT_EQ(h.ledger().open, 60'000);
+  const int64_t written = h.store().written_bytes();
+  h.Commit();
+  EXPECT_LT(h.store().written_bytes() - written, 200 << 10) << "what was in memory stays there";
   const size_t before = h.out().rows.size();
   for (int64_t at = 0; at < 60'000; at += 500) {
     h.Feed(PlaceRows(at, at + 500), 500);
