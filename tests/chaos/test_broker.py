@@ -14,6 +14,7 @@ import topology
 from case import LONG, SystemTest, main
 from flow import Flow
 from stack import wait_for
+from watch import Watch
 
 SEED = 20260101
 RATE = 2_500
@@ -51,7 +52,7 @@ class Broker(SystemTest):
             return self.stack.run(config, *args, name=f"{name}-{w}", threads=1)
 
         hits = 0
-        with self.flow.needed():
+        with self.flow.needed(), Watch(self.stack, name):
             workers = {w: start(w) for w in WORKERS}
             wait_for_commits()
             for number in range(1, ROUNDS + 1):

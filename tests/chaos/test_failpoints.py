@@ -7,6 +7,7 @@ and each of its crashes is a power failure too, which takes away what it had wri
 synced. With --long each point also has a run of its own, which tells the guilty one.
 """
 
+import contextlib
 import pathlib
 import random
 import signal
@@ -23,6 +24,7 @@ from case import LONG, SystemTest, main
 from flow import Flow
 from power import Power
 from stack import wait_for
+from watch import Watch
 
 SEED = 20260101
 RATE = 1_500
@@ -71,7 +73,8 @@ class Failpoints(SystemTest):
             print(f"  {name}: crashed {where}{lost}", flush=True)
             self.flow.check_flows()
 
-        with self.flow.needed():
+        # What a power failure takes away, a reader may have seen.
+        with self.flow.needed(), contextlib.nullcontext() if power else Watch(self.stack, name, lake=folder / "lake"):
             for number in passes:
                 for point in POINTS:
                     worker = self.stack.run(config, failpoints=f"{point}=kill@{number}", **options)

@@ -21,6 +21,7 @@ from case import SystemTest, main
 from flow import Flow
 from s3 import S3
 from stack import wait_for
+from watch import Watch
 
 SEED = 20260101
 RATE = 2_500
@@ -45,7 +46,7 @@ class Kill(SystemTest):
         self.transactions = segments.Transactions(kafka, name)
         self.uncommitted = segments.UncommittedRows(kafka, f"{name}-enriched")
         rng, hits = random.Random(f"{SEED}-{name}"), []
-        with self.flow.needed():
+        with self.flow.needed(), Watch(self.stack, name, lake=False if lake else None):
             workers = {w: self.start(w) for w in WORKERS}
             self.wait_for_commits(workers, dict.fromkeys(WORKERS, 0))
             for number in range(1, KILLS + 1):

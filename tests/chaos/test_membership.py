@@ -18,6 +18,7 @@ import topology
 from case import SystemTest, main
 from flow import Flow
 from stack import wait_for
+from watch import Watch
 
 RATE = 2_500
 ROUNDS = 3
@@ -93,7 +94,7 @@ class Membership(SystemTest):
         # Transactions as long as they may be: a rebalance always meets one.
         self.application("moved", commit_interval="1s")
         revoked, hits, guests = r"moved-a-0: revoked [1-9]\d* partitions", [], []
-        with self.flow.needed():
+        with self.flow.needed(), Watch(self.stack, self.name):
             keeper = self.start("a")
             self.wait_for_commits("a")
             while not enough(hits):
@@ -112,7 +113,7 @@ class Membership(SystemTest):
         self.application("expelled", commit_interval="1s")
         # Who hears of it first: the consumer by a heartbeat, or the producer when it sends offsets.
         noticed, hits = r"expelled-a-0: (?:lost [1-9]\d* partitions|back to the last commit: .*Unknown member)", []
-        with self.flow.needed():
+        with self.flow.needed(), Watch(self.stack, self.name):
             workers = {w: self.start(w) for w in "ab"}
             self.wait_for_commits("a", "b")
             while not enough(hits):
@@ -144,7 +145,7 @@ class Membership(SystemTest):
 
     def test_a_frozen_worker_that_wakes_up_doubles_nothing(self):
         self.application("zombie")
-        with self.flow.needed():
+        with self.flow.needed(), Watch(self.stack, self.name):
             frozen, successor = self.start("a"), self.start("b")
             wait_for("both workers ready", lambda: frozen.ready() and successor.ready(), 60, self.stack.logs)
             wait_for("all partitions to move", lambda: len(self.committed()) == 4, 30, self.stack.logs)

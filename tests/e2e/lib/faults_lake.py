@@ -4,7 +4,7 @@ import contextlib
 import errno
 
 import faulty
-import witness
+import views
 from faulty import CHANGES, EVERYTHING, MKDIR, OPEN, READ, RENAME, SYNC, UNLINK, WRITE
 from matrix import Fault, Party, and_killed
 
@@ -22,7 +22,7 @@ class Disk(Party):
                                                         "max_age": "500ms"}}}
 
     def views(self):
-        return [witness.LakeRows(self.folder)]
+        return [views.LakeRows(self.folder)]
 
 
 def failing(*what, **how):

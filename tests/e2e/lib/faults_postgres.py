@@ -11,7 +11,7 @@ import threading
 import psycopg
 
 import wire
-import witness
+import views
 from matrix import Fault, Party, and_killed, by_rule, once, refused, slowed
 from proxy import CUT, HALF, LOST, TORN, Proxy
 from stack import script, wait_for
@@ -41,8 +41,8 @@ class Database(Party):
         return {"rows": sink("numbers", "rows"), "standing": sink("totals", "standing", key=["k"])}
 
     def views(self):
-        return [witness.TableRows(lambda: self.url, f'{self.name}"."rows'),
-                witness.TableTotals(lambda: self.url, f'{self.name}"."standing')]
+        return [views.TableRows(lambda: self.url, f'{self.name}"."rows'),
+                views.TableTotals(lambda: self.url, f'{self.name}"."standing')]
 
     def admin(self, *statements):
         """Past the proxy, by a superuser whom no limit holds."""

@@ -1,7 +1,7 @@
 """What an S3 service, or what lies between, does to a lake."""
 
 import wire
-import witness
+import views
 from matrix import Fault, Party, and_killed, by_rule, refused, slowed
 from proxy import CUT, HALF, LOST, TORN, Proxy
 
@@ -20,7 +20,7 @@ class Bucket(Party):
                                                         "max_age": "1s"}}}
 
     def views(self):
-        return [witness.BucketRows(self.s3, self.name)]
+        return [views.BucketRows(self.s3, self.name)]
 
     def close(self):
         self.proxy.close()

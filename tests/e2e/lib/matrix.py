@@ -15,6 +15,7 @@ import typing
 import results
 import topics
 import topology
+import views
 import witness
 from case import LONG, SystemTest
 from stack import Failure, wait_for
@@ -169,8 +170,8 @@ def _run(party, fault):
         fault.topology(described)
     party.config = topology.write(party.stack.folder / f"{party.name}.yaml", described)
     # What no fault of an outside party may disturb; of Kafka's own, everything may be.
-    kept = [witness.TopicRows(party.stack.brokers, f"{party.name}-copy"),
-            witness.TopicTotals(party.stack.brokers, f"{party.name}-sums")]
+    kept = [views.TopicRows(party.stack.brokers, f"{party.name}-copy"),
+            views.TopicTotals(party.stack.brokers, f"{party.name}-sums")]
     seen = witness.Witness(party.source, *kept, *party.views())
     try:
         _rounds(party, fault, seen, kept)
