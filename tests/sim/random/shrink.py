@@ -4,12 +4,25 @@ import copy
 
 import simulator
 from check import check
+from oracle import Oracle
 from topology import Invalid, shapes
 
 
 def _kind(lines):
-    """Failures of one kind count as the same: a difference, or an error of some code."""
-    return "difference" if ":" not in lines[0] or not lines[0].split(":")[0].isupper() else lines[0].split(":")[0]
+    """Failures of one kind count as the same: a difference in one sink or topic, or an error of some code."""
+    return lines[0].split(":")[0]
+
+
+def _stands_by_key(case):
+    """Of two rows of one key only one stands in a table: a cut that left both would differ for that reason alone."""
+    oracle = Oracle(case)
+    for sink in case.sinks:
+        if sink.kind == "postgres":
+            names = [c.name for c in oracle.columns(sink.input)]
+            keys = [tuple(row[names.index(k)] for k in sink.key) for row in oracle.rows(sink.input)]
+            if len(set(keys)) < len(keys):
+                return False
+    return True
 
 
 def _without_unread(case):
@@ -64,7 +77,7 @@ def _smaller(case):
 
 
 def shrink(binary, case, lines, rounds=40):
-    """The smallest failing case found, and what it fails with."""
+    """The smallest failing case found, and what it fails with. binary: as in simulator.run."""
     wanted = _kind(lines)
     for _ in range(rounds):
         candidates = []
@@ -82,7 +95,7 @@ def shrink(binary, case, lines, rounds=40):
                     said = check(candidate, result)
                 except Exception:  # the cut left something that SQL refuses
                     continue
-                if said and _kind(said) == wanted:
+                if said and _kind(said) == wanted and _stands_by_key(candidate):
                     found = candidate, said
                     break
             if found:

@@ -90,7 +90,7 @@ def _run_some(binary, cases):
         for i, case in enumerate(cases):
             file.write(_text(case, str(i)))
         file.flush()
-        run = subprocess.run([binary, "--cases", file.name], capture_output=True, check=False)
+        run = subprocess.run([*binary, "--cases", file.name], capture_output=True, check=False)
     found = _parse(run.stdout)
     results = [found.get(str(i), Result()) for i in range(len(cases))]
     if run.returncode != 0:
@@ -104,7 +104,7 @@ def _run_some(binary, cases):
 
 
 def run(binary, cases, chunk=10):
-    """The results in the order of the cases, as they come."""
+    """The results in the order of the cases, as they come. binary: the simulator and its arguments."""
     chunks = [cases[i:i + chunk] for i in range(0, len(cases), chunk)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for results in pool.map(lambda c: _run_some(binary, c), chunks):
