@@ -3,6 +3,8 @@
 //
 //     bench_dedup_memory --ids 100000000 --tasks 4 --memory_mib 512 --folder DIR
 //
+// --last 1: keep the last row instead, so that every row waits until its key's time is over.
+//
 // Five rows in a hundred repeat an id drawn from all before (--recent N: from the last N). `cpu_ns_row` is of the rows
 // since the line before, RocksDB's threads included and the making of the rows left out; `wrong` is the number of rows
 // that passed beyond one an id, and must be 0.
@@ -36,10 +38,10 @@ namespace {
 constexpr int64_t kBatchRows = 8192;
 constexpr int64_t kRowUs = 10;  // of event time
 
-Node MakeNode(int64_t within_us) {
+Node MakeNode(int64_t within_us, bool keep_last) {
   Node node;
   node.step = "unique";
-  node.spec = DedupSpec{.by = {0}, .within_us = within_us, .grace_us = 10 * kSecond};
+  node.spec = DedupSpec{.by = {0}, .within_us = within_us, .grace_us = 10 * kSecond, .keep_last = keep_last};
   node.output = Schema({{"id", {.kind = Kind::kInt64}, false}});
   node.hidden = HiddenSet().With(Hidden::kWatermark);
   node.inputs = {{.schema = node.output, .hidden = node.hidden}};
@@ -92,7 +94,7 @@ int Run(const Arguments& arguments) {
   options.flush_bytes = std::min(options.flush_bytes, memory_bytes / 64);
   auto dir = Check(StateDir::Open(folder, options));
   MemoryBudget memory(memory_bytes / 2);
-  const Node node = MakeNode(lifetime_ids / tasks_wanted * kRowUs);
+  const Node node = MakeNode(lifetime_ids / tasks_wanted * kRowUs, arguments.Int("last", 0) != 0);
   std::vector<std::unique_ptr<OperatorTask>> tasks;
   std::vector<Rows> rows;
   for (int32_t t = 0; t < tasks_wanted; ++t) {

@@ -2,23 +2,23 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-
 #include "operators/dedup/seen_keys.h"
 #include "operators/step.h"
+#include "src/base/big_endian.h"
 #include "src/base/status.h"
 #include "src/codec/row_codec.h"
-#include "state/state_log.h"
+#include "state/keyed_rows.h"
 
 namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 1024;
+constexpr size_t kRecallRows = 8192;  // looked at for emission at once
+constexpr char kRows[] = "k", kSerial[] = "n", kFormerRows[] = "e";
 
 // The order of rows.
 struct RowOrder {
@@ -28,15 +28,43 @@ struct RowOrder {
   friend auto operator<=>(const RowOrder&, const RowOrder&) = default;
 };
 
-// An accepted key whose row is still to be emitted. Fixed part of the record in state, followed by the row.
-template <typename Key>
+// An accepted key's row that is still to be emitted, found by the time it was accepted at and the key (WaitingKey). In
+// state this stands in front of the row.
 struct Waiting {
-  Key key;
-  int64_t accepted_us = 0;
   int64_t due_us = 0;  // when it could be emitted first: equal entries come out in this order, then as they were opened
   int64_t serial = 0;  // counts entries
   RowOrder order;      // of the row
 };
+
+// What earlier versions wrote in front of the row, in a log of its own.
+template <typename Key>
+struct FormerWaiting {
+  Key key;
+  int64_t accepted_us = 0;
+  Waiting waiting;
+};
+
+// Keys sort by the accepted time, and so by the deadline.
+template <typename Key>
+void WaitingKey(const Key& key, int64_t accepted_us, std::string* out) {
+  out->clear();
+  AppendOrdered(accepted_us, out);
+  out->append(reinterpret_cast<const char*>(&key), sizeof(key));
+}
+
+uint64_t HeadOf(int64_t accepted_us) { return static_cast<uint64_t>(accepted_us) ^ (uint64_t{1} << 63); }
+EventTime AcceptedAt(uint64_t head) { return EventTime{static_cast<int64_t>(head ^ (uint64_t{1} << 63))}; }
+
+void WaitingRow(const Waiting& waiting, std::string_view row, std::string* out) {
+  out->assign(reinterpret_cast<const char*>(&waiting), sizeof(waiting));
+  out->append(row);
+}
+
+Waiting ReadWaiting(std::string_view stored) {
+  Waiting waiting;
+  std::memcpy(&waiting, stored.data(), sizeof(waiting));
+  return waiting;
+}
 
 template <typename Key>
 class DedupLast final : public Operator {
@@ -52,69 +80,58 @@ class DedupLast final : public Operator {
   int64_t MemoryBytes() const override;
 
  private:
-  struct Entry {
-    Waiting<Key> waiting;
-    std::string row;
-    bool used = false, dirty = false;
+  // A row that is due. The views are into `rows_`.
+  struct Due {
+    Waiting waiting;
+    std::string_view key, row;
   };
-  struct KeyHash {
-    size_t operator()(const Key& key) const { return key.top(); }
-  };
+  enum class Verdict : uint8_t { kLate, kAccepted, kDuplicate };
 
-  EventTime Deadline(const Waiting<Key>& w) const { return EventTime{w.accepted_us} + spec_.within_us; }
-  void OpenEntry(const Waiting<Key>& waiting, std::string_view row);
-  void AddEntry(uint32_t number, const Waiting<Key>& waiting, std::string_view row);
-  void CloseEntry(uint32_t number);
-  void MarkDirty(uint32_t number);
-  // The numbers of the entries that are due at `time`, in the order in which they are emitted.
-  std::vector<uint32_t> Due(EventTime time) const;
-  absl::Status EmitEntries(const std::vector<uint32_t>& numbers, Emitter& emitter);
+  EventTime Deadline(int64_t accepted_us) const { return EventTime{accepted_us} + spec_.within_us; }
+  absl::Status OpenRows(const OperatorContext& context);
+  void Judge(int64_t rows, const int64_t* times, const int64_t* watermarks);
+  absl::Status FetchDuplicates();
+  absl::Status EmitDue(uint64_t end, Emitter& emitter);
+  absl::Status EmitRows(absl::Span<const Due> due, Emitter& emitter);
 
   const StepShape shape_;
   const DedupSpec spec_;
   SeenKeys<Key> seen_;
   const RowCodec codec_;
   StepLedger* ledger_ = nullptr;
-  std::unique_ptr<StateLog> log_;
-  std::vector<Entry> entries_;  // by number
-  std::vector<uint32_t> free_, dirty_, erased_;
-  absl::flat_hash_map<Key, uint32_t, KeyHash> newest_;  // the entry that duplicates of a key are compared with
-  std::set<std::pair<EventTime, uint32_t>> by_deadline_;
-  int64_t next_serial_ = 0, row_bytes_ = 0;
+  StateStore* store_ = nullptr;
+  std::unique_ptr<KeyedRows> rows_;
+  int64_t next_serial_ = 0, stored_serial_ = 0;
   EventTime output_watermark_ = kMinTime;
-  std::vector<Key> keys_;  // scratch
+  // Scratch, by row of the batch.
+  std::vector<Key> keys_;
+  std::vector<Verdict> verdicts_;
+  std::vector<int64_t> accepted_;
 };
 
 template <typename Key>
 absl::Status DedupLast<Key>::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
+  store_ = context.state;
   TM_RETURN_IF_ERROR(seen_.Open(context.state, context.memory));
-  log_ = std::make_unique<StateLog>(context.state, "e");
-  TM_RETURN_IF_ERROR(log_->Load([&](uint32_t number, const std::string_view* record) {
-    if (number >= entries_.size()) entries_.resize(number + 1);
-    if (entries_[number].used) CloseEntry(number);
-    if (record == nullptr) return absl::OkStatus();
-    Waiting<Key> waiting;
-    if (record->size() < sizeof(waiting)) return absl::DataLossError("a waiting row in the state can't be read");
-    std::memcpy(&waiting, record->data(), sizeof(waiting));
-    AddEntry(number, waiting, record->substr(sizeof(waiting)));
-    next_serial_ = std::max(next_serial_, waiting.serial + 1);
+  return OpenRows(context);
+}
+
+template <typename Key>
+absl::Status DedupLast<Key>::OpenRows(const OperatorContext& context) {
+  rows_ = std::make_unique<KeyedRows>(context.state, kRows, context.memory, KeyedRows::Options{.ordered = true});
+  TM_RETURN_IF_ERROR(rows_->Load());
+  TM_ASSIGN_OR_RETURN(const std::optional<std::string> serial, store_->Get(kSerial));
+  if (serial) next_serial_ = stored_serial_ = static_cast<int64_t>(ReadBigEndian(*serial));
+  return rows_->LoadFormer(kFormerRows, [&](std::string_view record, std::string* key, std::string* row) {
+    FormerWaiting<Key> former;
+    if (record.size() < sizeof(former)) return absl::DataLossError("a waiting row in the state can't be read");
+    std::memcpy(&former, record.data(), sizeof(former));
+    WaitingKey(former.key, former.accepted_us, key);
+    WaitingRow(former.waiting, record.substr(sizeof(former)), row);
+    next_serial_ = std::max(next_serial_, former.waiting.serial + 1);
     return absl::OkStatus();
-  }));
-  erased_.clear();
-  free_.clear();
-  newest_.clear();
-  for (uint32_t number = 0; number < entries_.size(); ++number) {
-    entries_[number].dirty = false;
-    if (!entries_[number].used) {
-      free_.push_back(number);
-      continue;
-    }
-    const Waiting<Key>& waiting = entries_[number].waiting;
-    const auto [it, inserted] = newest_.try_emplace(waiting.key, number);
-    if (!inserted && entries_[it->second].waiting.accepted_us < waiting.accepted_us) it->second = number;
-  }
-  return absl::OkStatus();
+  });
 }
 
 template <typename Key>
@@ -130,123 +147,120 @@ absl::Status DedupLast<Key>::ProcessBatch(int /*input*/, const Batch& batch, Emi
   const int32_t* partitions = HiddenInt32(*batch, Hidden::kPartition);
   const int64_t* offsets = HiddenInt64(*batch, Hidden::kOffset);
   ledger_->in += n;
+  Judge(n, times, watermarks);
+  TM_RETURN_IF_ERROR(seen_.status());
+  if (!rows_->all_in_memory()) TM_RETURN_IF_ERROR(FetchDuplicates());
+  std::string key, stored;
   for (int64_t i = 0; i < n; ++i) {
+    if (verdicts_[i] == Verdict::kLate) continue;
     const EventTime watermark{watermarks ? watermarks[i] : kMinTime.us};
-    if (seen_.IsLate(times[i], watermark.us)) {
-      ++ledger_->late;
-      continue;
-    }
     const RowOrder order{times[i], sources ? sources[i] : 0, partitions ? partitions[i] : 0, offsets ? offsets[i] : 0};
-    int64_t accepted_us = 0;
-    if (!seen_.IsDuplicate(keys_[i], times[i], &accepted_us)) {
-      ++ledger_->passed;
-      const EventTime deadline = EventTime{times[i]} + spec_.within_us;
-      OpenEntry({keys_[i], std::max(times[i], SeenTable<Key>::kFree + 1), std::max(deadline, watermark).us,
-                 next_serial_++, order},
-                rows[i]);
-      continue;
+    const EventTime deadline = Deadline(accepted_[i]);
+    WaitingKey(keys_[i], accepted_[i], &key);
+    Waiting waiting{std::max(deadline, watermark).us, next_serial_, order};
+    if (verdicts_[i] == Verdict::kAccepted) {
+      ++next_serial_;
+    } else {
+      const std::optional<std::string_view> before = rows_->Get(key);
+      if (!before) continue;  // emitted already
+      waiting = ReadWaiting(*before);
+      if (watermark >= deadline || order <= waiting.order) continue;
+      waiting.order = order;
     }
-    ++ledger_->duplicate;
-    const auto newest = newest_.find(keys_[i]);
-    if (newest == newest_.end()) continue;  // emitted already
-    Entry& entry = entries_[newest->second];
-    if (entry.waiting.accepted_us != accepted_us) continue;  // emitted already, an older one still waits
-    if (watermark >= Deadline(entry.waiting) || order <= entry.waiting.order) continue;
-    entry.waiting.order = order;
-    row_bytes_ += static_cast<int64_t>(rows[i].size()) - static_cast<int64_t>(entry.row.size());
-    entry.row.assign(rows[i]);
-    MarkDirty(newest->second);
+    WaitingRow(waiting, rows[i], &stored);
+    rows_->Put(key, stored);
   }
-  return seen_.status();
+  return absl::OkStatus();
 }
 
+// Row by row, in their order: what becomes of each, and the accepted time of its entry.
 template <typename Key>
-void DedupLast<Key>::OpenEntry(const Waiting<Key>& waiting, std::string_view row) {
-  uint32_t number = static_cast<uint32_t>(entries_.size());
-  if (free_.empty()) {
-    entries_.emplace_back();
-  } else {
-    number = free_.back();
-    free_.pop_back();
+void DedupLast<Key>::Judge(int64_t rows, const int64_t* times, const int64_t* watermarks) {
+  verdicts_.resize(rows);
+  accepted_.resize(rows);
+  for (int64_t i = 0; i < rows; ++i) {
+    if (seen_.IsLate(times[i], watermarks ? watermarks[i] : kMinTime.us)) {
+      verdicts_[i] = Verdict::kLate;
+      ++ledger_->late;
+    } else if (seen_.IsDuplicate(keys_[i], times[i], &accepted_[i])) {
+      verdicts_[i] = Verdict::kDuplicate;
+      ++ledger_->duplicate;
+    } else {
+      verdicts_[i] = Verdict::kAccepted;
+      accepted_[i] = std::max(times[i], SeenTable<Key>::kFree + 1);
+      ++ledger_->passed;
+    }
   }
-  AddEntry(number, waiting, row);
-  newest_[waiting.key] = number;
-  MarkDirty(number);
 }
 
 template <typename Key>
-void DedupLast<Key>::AddEntry(uint32_t number, const Waiting<Key>& waiting, std::string_view row) {
-  Entry& entry = entries_[number];
-  entry.waiting = waiting;
-  entry.row.assign(row);
-  entry.used = true;
-  row_bytes_ += static_cast<int64_t>(row.size());
-  by_deadline_.emplace(Deadline(waiting), number);
+absl::Status DedupLast<Key>::FetchDuplicates() {
+  constexpr size_t kKeyBytes = sizeof(int64_t) + sizeof(Key);
+  std::string bytes, key;
+  for (size_t i = 0; i < verdicts_.size(); ++i) {
+    if (verdicts_[i] != Verdict::kDuplicate) continue;
+    WaitingKey(keys_[i], accepted_[i], &key);
+    bytes.append(key);
+  }
+  std::vector<std::string_view> keys;
+  for (size_t at = 0; at < bytes.size(); at += kKeyBytes) keys.push_back(std::string_view(bytes).substr(at, kKeyBytes));
+  return rows_->Fetch(keys);
+}
+
+// Rows that were accepted below the head `end` are due. They are looked at a part at a time, in the order of that time:
+// of a part, those are emitted that nothing behind it can come before, as whatever is accepted later is due later.
+template <typename Key>
+absl::Status DedupLast<Key>::EmitDue(uint64_t end, Emitter& emitter) {
+  size_t most = kRecallRows;
+  while (!emitter.Full() && rows_->FirstHead() < end) {
+    TM_ASSIGN_OR_RETURN(const uint64_t recalled, rows_->Recall(end, most));
+    std::vector<Due> due;
+    const uint64_t seen = rows_->VisitBelow(recalled, most, [&](std::string_view key, std::string_view stored) {
+      due.push_back({ReadWaiting(stored), key, stored.substr(sizeof(Waiting))});
+    });
+    if (seen < end) {
+      const int64_t before = Deadline(AcceptedAt(seen).us).us;
+      std::erase_if(due, [&](const Due& d) { return d.waiting.due_us >= before; });
+    }
+    std::sort(due.begin(), due.end(), [](const Due& a, const Due& b) {
+      return std::tie(a.waiting.due_us, a.waiting.serial) < std::tie(b.waiting.due_us, b.waiting.serial);
+    });
+    for (size_t at = 0; at < due.size() && !emitter.Full(); at += kEmitRows) {
+      TM_RETURN_IF_ERROR(EmitRows(absl::MakeConstSpan(due).subspan(at, kEmitRows), emitter));
+    }
+    if (due.empty()) most *= 2;  // rows that came when they were due already wait for their turn
+  }
+  return absl::OkStatus();
 }
 
 template <typename Key>
-void DedupLast<Key>::CloseEntry(uint32_t number) {
-  Entry& entry = entries_[number];
-  by_deadline_.erase({Deadline(entry.waiting), number});
-  const auto newest = newest_.find(entry.waiting.key);
-  if (newest != newest_.end() && newest->second == number) newest_.erase(newest);
-  row_bytes_ -= static_cast<int64_t>(entry.row.size());
-  entry.row = std::string();
-  entry.used = false;
-  free_.push_back(number);
-  erased_.push_back(number);
-}
-
-template <typename Key>
-void DedupLast<Key>::MarkDirty(uint32_t number) {
-  if (std::exchange(entries_[number].dirty, true)) return;
-  dirty_.push_back(number);
-}
-
-template <typename Key>
-std::vector<uint32_t> DedupLast<Key>::Due(EventTime time) const {
-  std::vector<uint32_t> due;
-  for (auto it = by_deadline_.begin(); it != by_deadline_.end() && it->first <= time; ++it) due.push_back(it->second);
-  std::sort(due.begin(), due.end(), [&](uint32_t a, uint32_t b) {
-    const Waiting<Key>&x = entries_[a].waiting, &y = entries_[b].waiting;
-    return std::tie(x.due_us, x.serial) < std::tie(y.due_us, y.serial);
-  });
-  return due;
-}
-
-template <typename Key>
-absl::Status DedupLast<Key>::EmitEntries(const std::vector<uint32_t>& numbers, Emitter& emitter) {
+absl::Status DedupLast<Key>::EmitRows(absl::Span<const Due> due, Emitter& emitter) {
   std::vector<std::string_view> rows;
   HiddenValues hidden;
-  for (const uint32_t number : numbers) {
-    const Entry& entry = entries_[number];
-    rows.push_back(entry.row);
-    hidden.times.push_back(entry.waiting.order.time);
-    hidden.sources.push_back(entry.waiting.order.source);
-    hidden.partitions.push_back(entry.waiting.order.partition);
-    hidden.offsets.push_back(entry.waiting.order.offset);
+  for (const Due& d : due) {
+    rows.push_back(d.row);
+    hidden.times.push_back(d.waiting.order.time);
+    hidden.sources.push_back(d.waiting.order.source);
+    hidden.partitions.push_back(d.waiting.order.partition);
+    hidden.offsets.push_back(d.waiting.order.offset);
   }
   std::vector<std::shared_ptr<arrow::Array>> columns;
   TM_RETURN_IF_ERROR(codec_.Decode(rows, &columns));
-  ledger_->out += static_cast<int64_t>(numbers.size());
+  ledger_->out += static_cast<int64_t>(due.size());
   TM_RETURN_IF_ERROR(emitter.Emit(MakeBatch(shape_, std::move(columns), hidden)));
-  for (const uint32_t number : numbers) CloseEntry(number);
+  for (const Due& d : due) rows_->Delete(d.key);
   return absl::OkStatus();
 }
 
 template <typename Key>
 absl::StatusOr<EventTime> DedupLast<Key>::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  const std::vector<uint32_t> due = Due(time);
-  for (size_t at = 0; at < due.size() && !emitter.Full(); at += kEmitRows) {
-    const auto begin = due.begin() + static_cast<int64_t>(at);
-    const auto end = due.begin() + static_cast<int64_t>(std::min(at + kEmitRows, due.size()));
-    TM_RETURN_IF_ERROR(EmitEntries(std::vector<uint32_t>(begin, end), emitter));
-  }
+  const uint64_t end = time == kMaxTime ? KeyedRows::kNoHead : HeadOf((time - spec_.within_us).us) + 1;
+  TM_RETURN_IF_ERROR(EmitDue(end, emitter));
   TM_RETURN_IF_ERROR(seen_.Advance(time));
   // A row waiting isn't older than the accepted one.
   EventTime hold = time - spec_.grace_us - 1;
-  if (!by_deadline_.empty()) {
-    hold = std::min(hold, EventTime{entries_[by_deadline_.begin()->second].waiting.accepted_us} - 1);
+  if (const uint64_t first = rows_->FirstHead(); first != KeyedRows::kNoHead) {
+    hold = std::min(hold, AcceptedAt(first) - 1);
   }
   output_watermark_ = std::max(output_watermark_, hold);
   return output_watermark_;
@@ -255,24 +269,18 @@ absl::StatusOr<EventTime> DedupLast<Key>::AdvanceWatermark(EventTime time, Emitt
 template <typename Key>
 absl::Status DedupLast<Key>::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
   TM_RETURN_IF_ERROR(seen_.Commit(commit));
-  log_->Begin(commit);
-  for (const uint32_t number : std::exchange(erased_, {})) log_->Erase(number);
-  std::string record;
-  for (const uint32_t number : std::exchange(dirty_, {})) {
-    Entry& entry = entries_[number];
-    entry.dirty = false;
-    if (!entry.used) continue;
-    record.assign(reinterpret_cast<const char*>(&entry.waiting), sizeof(entry.waiting));
-    record.append(entry.row);
-    log_->Put(number, record);
+  if (next_serial_ != stored_serial_) {
+    std::string serial;
+    AppendBigEndian(static_cast<uint64_t>(next_serial_), 8, &serial);
+    store_->Put(kSerial, serial);
+    stored_serial_ = next_serial_;
   }
-  return log_->Commit();
+  return rows_->Commit(commit);
 }
 
 template <typename Key>
 int64_t DedupLast<Key>::MemoryBytes() const {
-  return seen_.MemoryBytes() + row_bytes_ + (log_ ? log_->MemoryBytes() : 0) +
-         static_cast<int64_t>(entries_.capacity() * sizeof(Entry) + by_deadline_.size() * 64 + newest_.capacity() * 33);
+  return seen_.MemoryBytes() + (rows_ ? rows_->MemoryBytes() : 0);
 }
 
 }  // namespace

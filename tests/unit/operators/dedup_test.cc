@@ -7,6 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/big_endian.h"
+#include "src/base/memory_budget.h"
+#include "state/keyed_rows.h"
+#include "state/state_log.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {
@@ -257,6 +261,85 @@ TEST(DedupLast, AgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
       h.CheckLedger();
     }
   }
+}
+
+// Rows that leave memory as soon as they may: the same rows in the same order as from memory, and the same watermark.
+TEST(DedupLast, RowsThatLeaveMemoryAreEmittedAsThoseThatStay) {
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    const auto rows = RandomRows(seed, 4000, 400, 400 * kMillisecond, 10 * kMillisecond);
+    const int64_t within = 2000 * kMillisecond, grace = 150 * kMillisecond, end = 100 * kSecond;
+    for (const auto& node : {DedupNode(kById, within, grace, true), DedupNode(kByName, within, grace, true)}) {
+      const auto fed = node.in().schema == kById ? rows : Named(rows);
+      Harness warm(node);
+      MemoryBudget nothing(0, 0);
+      Harness cold(node, {}, &nothing);
+      if (seed == 2) cold.out().set_full_after(3);
+      int64_t most_cold = 0;
+      for (size_t at = 0; at < fed.size(); at += 100) {
+        const std::vector<TestRow> some(fed.begin() + static_cast<int64_t>(at),
+                                        fed.begin() + static_cast<int64_t>(std::min(at + 100, fed.size())));
+        warm.Feed(some, 100);
+        cold.Feed(some, 7);
+        cold.Commit();
+        if (at % 500 == 0) cold.Crash();
+        most_cold = std::max(most_cold, cold.store().Count("kf"));
+        if (seed != 2) {
+          EXPECT_EQ(warm.Advance(some.back().watermark), cold.Advance(some.back().watermark));
+        }
+      }
+      EXPECT_GT(most_cold, 0) << "no row has left memory";
+      for (Harness* h : {&warm, &cold}) {
+        for (int i = 0; i < 400; ++i) {
+          h->Advance(end);
+          h->Commit();
+        }
+      }
+      EXPECT_EQ(warm.out().rows, cold.out().rows) << seed;
+      EXPECT_GT(warm.out().rows.size(), 500u);
+      EXPECT_EQ(cold.store().Count("k"), 1) << "only how far rows were recalled is left";
+      cold.CheckLedger();
+    }
+  }
+}
+
+// As version 1 wrote it: key, accepted time, due time, serial, order and row under a number.
+TEST(DedupLast, WaitingRowsOfAnEarlierVersionAreEmitted) {
+  Harness h(DedupNode(kById, 100, 50, true));
+  h.Process({Row(1, 1, 1000, 1000), Row(2, 2, 1010, 1010)});
+  h.Commit();
+  std::vector<std::pair<std::string, std::string>> now;  // key, waiting and row
+  {
+    KeyedRows rows(&h.store(), "k", nullptr, {.ordered = true});
+    ASSERT_TRUE(rows.Load().ok());
+    rows.VisitBelow(KeyedRows::kNoHead, 100,
+                    [&](std::string_view key, std::string_view row) { now.emplace_back(key, row); });
+    ASSERT_EQ(now.size(), 2u);
+  }
+  for (const char* key : {"k", "n"}) {
+    std::vector<std::string> keys;
+    for (const auto& [stored, value] : h.store().live()) {
+      if (stored.starts_with(key)) keys.push_back(stored);
+    }
+    for (const std::string& stored : keys) h.store().Delete(stored);
+  }
+  StateLog former(&h.store(), "e");
+  former.Begin(1);
+  for (size_t i = 0; i < now.size(); ++i) {
+    const auto& [key, row] = now[i];
+    const int64_t accepted = ReadOrdered(std::string_view(key).substr(0, 8));
+    std::string record = key.substr(8);
+    record.append(reinterpret_cast<const char*>(&accepted), sizeof(accepted));
+    former.Put(static_cast<uint32_t>(i), record + row);
+  }
+  ASSERT_TRUE(former.Commit().ok());
+  h.store().Commit();
+  h.Crash();
+  h.Process({Row(1, 3, 1050, 1050)});
+  h.Commit();
+  h.Crash();
+  EXPECT_EQ(h.store().Count("e"), 0);
+  h.Advance(1110);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("1|3", "2|2"));
 }
 
 TEST(DedupLast, NothingIsEmittedBehindTheWatermarkLetThrough) {
