@@ -9,6 +9,7 @@ find_package(absl CONFIG REQUIRED)
 find_package(gflags CONFIG REQUIRED)
 find_package(glog CONFIG REQUIRED)
 find_package(yaml-cpp CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 find_package(TidemarkArrow REQUIRED)
 find_package(TidemarkRdKafka REQUIRED)
@@ -39,9 +40,17 @@ tidemark_dep(rdkafka tidemark::rdkafka)
 tidemark_dep(glog glog::glog)
 tidemark_dep(gflags gflags)
 tidemark_dep(yaml yaml-cpp)
+tidemark_dep(crypto OpenSSL::Crypto)
 tidemark_dep(prometheus prometheus-cpp::core)
 tidemark_plain_dep(rocksdb rocksdb rocksdb/db.h)
 tidemark_plain_dep(pg_query pg_query pg_query.h)
+# RE2, as an archive of which all is taken and nothing is exported: pyarrow's libarrow_compute exports another version of
+# it under the same names, which the linker would take parts from, or the loader would mix with ours.
+find_library(TIDEMARK_re2_LIBRARY libre2.a REQUIRED)
+find_path(TIDEMARK_re2_INCLUDE re2/re2.h REQUIRED)
+mark_as_advanced(TIDEMARK_re2_LIBRARY TIDEMARK_re2_INCLUDE)
+tidemark_dep(re2 "-Wl,--whole-archive,${TIDEMARK_re2_LIBRARY},--no-whole-archive,--exclude-libs,libre2.a" Threads::Threads)
+target_include_directories(dep_re2 SYSTEM INTERFACE "${TIDEMARK_re2_INCLUDE}")
 # Header only: libpg_query exports XXH* symbols of its own, which must not be mixed with libxxhash's.
 find_path(TIDEMARK_xxhash_INCLUDE xxhash.h REQUIRED)
 mark_as_advanced(TIDEMARK_xxhash_INCLUDE)
@@ -55,7 +64,6 @@ tidemark_dep(postgres PkgConfig::TIDEMARK_LIBPQ)
 
 # Debian builds cpp-httplib as a library; its macros must equal those that the library was compiled with.
 pkg_check_modules(TIDEMARK_HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
-find_package(OpenSSL REQUIRED)
 tidemark_dep(httplib PkgConfig::TIDEMARK_HTTPLIB OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 
 # jemalloc returns the memory of RocksDB and Arrow buffers to the system better than glibc; sanitizers bring their own.

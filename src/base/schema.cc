@@ -62,7 +62,7 @@ std::string TypeName(const Type& type) {
   for (const SimpleType& simple : kSimpleTypes) {
     if (simple.type == type) return std::string(simple.name);
   }
-  return "?";
+  return type.kind == Kind::kTimestamp ? "timestamp" : "?";
 }
 
 std::optional<Type> ParseType(std::string_view name) {

@@ -169,11 +169,16 @@ absl::StatusOr<BoundPtr> Binder::Function(const Node& node) {
   if (name == "in") return In(node);
   if (name == "like" || name == "ilike") return Like(node);
   if (name == "nullif") return NullIf(node);
-  if (name == "concat") return Concat(node);
+  if (name == "concat" || name == "concat_ws") return Concat(node);
   if (name == "extract" || name == "date_part") return Extract(node);
   if (name == "date_trunc") return DateTrunc(node);
   if (name == "try_cast") return TryCast(node);
-  if (name == "timezone") return ErrorAt(node.position, "AT TIME ZONE isn't supported: all times are UTC");
+  if (name == "timezone") return AtTimeZone(node);
+  if (name == "date_bin") return DateBin(node);
+  if (name == "regexp_match") {
+    return ErrorAt(node.position,
+                   "regexp_match makes an array; take one of it, as in (regexp_match(text, pattern))[1]");
+  }
   if (name == "coalesce" || name == "greatest" || name == "least") {
     TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
     TM_ASSIGN_OR_RETURN(Type type, CommonType(name, node.position, args));
@@ -225,7 +230,11 @@ absl::StatusOr<BoundPtr> Binder::TryCast(const Node& node) {
 }
 
 absl::StatusOr<BoundPtr> Binder::Concat(const Node& node) {
-  if (node.args.empty()) return ErrorAt(node.position, "concat takes at least one argument");
+  const bool with_separator = node.text == "concat_ws";
+  if (node.args.size() < (with_separator ? 2 : 1)) {
+    return ErrorAt(node.position,
+                   absl::StrCat(node.text, " takes at least ", with_separator ? "two arguments" : "one argument"));
+  }
   TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i]->type().kind == Kind::kBool) {
@@ -234,7 +243,9 @@ absl::StatusOr<BoundPtr> Binder::Concat(const Node& node) {
       TM_ASSIGN_OR_RETURN(args[i], Coerce(args[i], Type{Kind::kString}, node.args[i].position));
     }
   }
-  return internal::Call(ConcatKernel(), Type{Kind::kString}, /*nullable=*/false, /*fallible=*/false, std::move(args));
+  const bool nullable = with_separator && args[0]->nullable();
+  return internal::Call(with_separator ? ConcatWithKernel() : ConcatKernel(), Type{Kind::kString}, nullable,
+                        /*fallible=*/false, std::move(args));
 }
 
 absl::StatusOr<BoundPtr> Binder::Extract(const Node& node) {
@@ -247,6 +258,9 @@ absl::StatusOr<BoundPtr> Binder::Extract(const Node& node) {
     TM_ASSIGN_OR_RETURN(from, CoerceToKind(from, Kind::kTimestamp, node.args[1].position));
   }
   Kind kind = from->type().kind;
+  if (IsTimeDifference(node.args[1]) && UnitName(node.args[0].text) == "epoch") {
+    return node.text == "extract" ? from : CoerceToKind(from, Kind::kDouble, node.position);
+  }
   if (kind != Kind::kTimestamp && kind != Kind::kDate) {
     return ErrorAt(node.args[1].position,
                    absl::StrCat(node.text, " takes a date or timestamp, not ", TypeName(from->type())));
@@ -263,7 +277,7 @@ absl::StatusOr<BoundPtr> Binder::Extract(const Node& node) {
 }
 
 absl::StatusOr<BoundPtr> Binder::DateTrunc(const Node& node) {
-  TM_RETURN_IF_ERROR(TakesArguments(node, 2, 2));
+  TM_RETURN_IF_ERROR(TakesArguments(node, 2, 3));
   std::string unit = UnitName(node.args[0].text);
   if (node.args[0].kind != Node::Kind::kString || !FindTruncUnit(unit)) {
     return ErrorAt(node.args[0].position,
@@ -276,8 +290,85 @@ absl::StatusOr<BoundPtr> Binder::DateTrunc(const Node& node) {
   }
   TM_ASSIGN_OR_RETURN(time, CoerceToKind(time, Kind::kTimestamp, node.args[1].position));
   Type type = time->type();
+  if (node.args.size() == 3) {
+    if (IsLocal(type)) return ErrorAt(node.args[1].position, "date_trunc with a time zone takes a point in time");
+    PreparedPtr prepared;
+    TM_ASSIGN_OR_RETURN(BoundPtr zone, TimeZoneOf(node.args[2], &prepared));
+    return StrictCall(DateTruncZoneKernel(), type, /*fallible=*/true,
+                      {std::move(zone), TextLiteral(unit, /*untyped=*/false), std::move(time)}, std::move(prepared));
+  }
   return StrictCall(DateTruncKernel(), type, /*fallible=*/true,
                     {TextLiteral(unit, /*untyped=*/false), std::move(time)});
+}
+
+// date_bin(interval '15 minutes', time, origin).
+absl::StatusOr<BoundPtr> Binder::DateBin(const Node& node) {
+  TM_RETURN_IF_ERROR(TakesArguments(node, 3, 3));
+  Node stride = node.args[0];
+  if (stride.kind == Node::Kind::kString) {  // '15 minutes' alone is an interval here
+    Node cast;
+    cast.kind = Node::Kind::kCast;
+    cast.position = stride.position;
+    cast.type.name = "interval";
+    cast.args.push_back(std::move(stride));
+    stride = std::move(cast);
+  }
+  TM_ASSIGN_OR_RETURN(auto term, AsInterval(stride));
+  if (!term || term->factor != nullptr) {
+    return ErrorAt(node.args[0].position, "date_bin takes a constant interval, as in interval '15 minutes'");
+  }
+  if (term->interval.months != 0) {
+    return ErrorAt(node.args[0].position, "timestamps cannot be binned into intervals containing months or years");
+  }
+  if (term->interval.us <= 0) return ErrorAt(node.args[0].position, "stride must be greater than zero");
+  Args times;
+  for (size_t i : {1u, 2u}) {
+    TM_ASSIGN_OR_RETURN(BoundPtr time, Bind(node.args[i]));
+    Kind kind = time->type().kind;
+    if (!time->untyped() && kind != Kind::kTimestamp && kind != Kind::kDate) {
+      return ErrorAt(node.args[i].position,
+                     absl::StrCat("date_bin takes a date or timestamp, not ", TypeName(time->type())));
+    }
+    TM_ASSIGN_OR_RETURN(time, CoerceToKind(time, Kind::kTimestamp, node.args[i].position));
+    times.push_back(std::move(time));
+  }
+  Type type = times[0]->type();
+  return StrictCall(DateBinKernel(), type, /*fallible=*/true,
+                    {Int64Literal(term->interval.us), std::move(times[0]), std::move(times[1])});
+}
+
+absl::StatusOr<BoundPtr> Binder::TimeZoneOf(const Node& node, PreparedPtr* prepared) {
+  TM_ASSIGN_OR_RETURN(auto interval, AsInterval(node));
+  if (interval) return ErrorAt(node.position, "an interval as a time zone isn't supported; name a zone");
+  TM_ASSIGN_OR_RETURN(BoundPtr zone, Bind(node));
+  if (zone->type().kind != Kind::kString) {
+    return ErrorAt(node.position, absl::StrCat("a time zone is a string, not ", TypeName(zone->type())));
+  }
+  if (auto name = ConstantText(*zone)) {
+    auto found = PrepareZone(*name);
+    if (!found.ok()) return ErrorAt(node.position, std::string(found.status().message()));
+    *prepared = *std::move(found);
+  }
+  return CoerceToKind(zone, Kind::kString, node.position);
+}
+
+// A point in time becomes what a clock there shows; what a clock there shows, a cast to timestamp or the result of
+// another AT TIME ZONE, becomes the point in time.
+absl::StatusOr<BoundPtr> Binder::AtTimeZone(const Node& node) {
+  TM_RETURN_IF_ERROR(TakesArguments(node, 2, 2));
+  PreparedPtr prepared;
+  TM_ASSIGN_OR_RETURN(BoundPtr zone, TimeZoneOf(node.args[0], &prepared));
+  TM_ASSIGN_OR_RETURN(BoundPtr time, Bind(node.args[1]));
+  Kind kind = time->type().kind;
+  if (!time->untyped() && kind != Kind::kTimestamp && kind != Kind::kDate) {
+    return ErrorAt(node.args[1].position,
+                   absl::StrCat("AT TIME ZONE takes a date or timestamp, not ", TypeName(time->type())));
+  }
+  TM_ASSIGN_OR_RETURN(time, CoerceToKind(time, Kind::kTimestamp, node.args[1].position));
+  const bool to_local = !IsLocal(time->type());
+  const Type type{Kind::kTimestamp, to_local ? kLocalForm : TimestampForm::kRfc3339};
+  return StrictCall(AtZoneKernel(to_local), type, /*fallible=*/true, {std::move(zone), std::move(time)},
+                    std::move(prepared));
 }
 
 absl::StatusOr<BoundPtr> Binder::NullIf(const Node& node) {

@@ -18,7 +18,7 @@ const char* InSql(std::string_view other) {
   if (other == "==") return "; equal is written =";
   if (other == "&&") return "; and is written AND";
   if (other == "unary !" || other == "unary !!") return "; not is written NOT";
-  if (other == "~" || other == "=~") return "; text is matched with LIKE";
+  if (other == "=~" || other == "unary ~") return "; text is matched with ~ or LIKE";
   if (other == "||") return "; or is written OR, and || joins texts";
   return "";
 }
@@ -30,6 +30,9 @@ absl::Status DoesNotApply(const Node& node, const BoundExpr& left, const BoundEx
                                              joins ? "; || joins texts" : InSql(node.text)));
 }
 
+// What a difference of timestamps is: a decimal of seconds, exact to the microsecond.
+Type SecondsType() { return Type{.kind = Kind::kDecimal, .precision = 20, .scale = 6}; }
+
 bool IsTime(Kind kind) { return kind == Kind::kDate || kind == Kind::kTimestamp; }
 
 }  // namespace
@@ -39,21 +42,49 @@ absl::StatusOr<BoundPtr> Binder::Operator(const Node& node) {
   static constexpr std::string_view kComparisons[] = {
       "=", "<>", "<", "<=", ">", ">=", "is distinct from", "is not distinct from"};
   if (std::find(std::begin(kComparisons), std::end(kComparisons), op) != std::end(kComparisons)) {
+    TM_ASSIGN_OR_RETURN(BoundPtr of_interval, CompareWithInterval(node));
+    if (of_interval != nullptr) return of_interval;
     TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
     return Compare(node, std::move(args[0]), std::move(args[1]));
   }
   if (op == "+" || op == "-" || op == "*" || op == "/" || op == "%") return Arithmetic(node);
   if (op == "||") return Join(node);
-  if (op == "^") {
+  static constexpr std::string_view kNamed[] = {"^", "~", "!~", "~*", "!~*"};
+  if (std::find(std::begin(kNamed), std::end(kNamed), op) != std::end(kNamed)) {
     TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
     return CallByName(op, std::move(args), node.position);
   }
   if (op == "unary -" || op == "unary +") return Negate(node);
-  // What is left of PostgreSQL's operators: ~ for regular expressions, bits, JSON.
+  // What is left of PostgreSQL's operators: bits, JSON.
   bool symbol = !op.empty() && !absl::ascii_isalnum(op[0]) && op[0] != '_' && (op[0] & 0x80) == 0;
   if (symbol || op.starts_with("unary ")) {
     return ErrorAt(node.position, absl::StrCat("operator ", op.starts_with("unary ") ? op.substr(6) : op,
                                                " isn't supported", InSql(op)));
+  }
+  return BoundPtr();
+}
+
+bool Binder::IsTimeDifference(const Node& node) {
+  if (node.kind != Node::Kind::kCall || node.text != "-") return false;
+  auto left = Bind(node.args[0]), difference = Bind(node);
+  return left.ok() && IsTime((*left)->type().kind) && difference.ok() && (*difference)->type() == SecondsType();
+}
+
+absl::StatusOr<BoundPtr> Binder::CompareWithInterval(const Node& node) {
+  for (size_t side : {0u, 1u}) {
+    TM_ASSIGN_OR_RETURN(auto term, AsInterval(node.args[side]));
+    if (!term) continue;
+    const Node& other = node.args[1 - side];
+    if (!IsTimeDifference(other) || term->factor != nullptr) {
+      return ErrorAt(node.position, "an interval can only be compared with a difference of timestamps");
+    }
+    if (term->interval.months != 0) {
+      return ErrorAt(node.position, "a difference of timestamps can't be compared with months or years");
+    }
+    TM_ASSIGN_OR_RETURN(BoundPtr difference, Bind(other));
+    BoundPtr seconds = DecimalLiteral(term->interval.us, SecondsType().precision, SecondsType().scale);
+    return side == 0 ? Compare(node, std::move(seconds), std::move(difference))
+                     : Compare(node, std::move(difference), std::move(seconds));
   }
   return BoundPtr();
 }
@@ -132,8 +163,12 @@ absl::StatusOr<BoundPtr> Binder::DateArithmetic(const Node& node, BoundPtr left,
     if (a == Kind::kDate && b == Kind::kDate) {
       return StrictCall(DateDifferenceKernel(), Type{Kind::kInt32}, /*fallible=*/true, {left, right});
     }
-    return ErrorAt(node.position,
-                   "the difference of timestamps (an interval) isn't supported; subtract extract(epoch from ...)");
+    Args times;
+    for (const BoundPtr& time : {left, right}) {
+      TM_ASSIGN_OR_RETURN(BoundPtr timestamp, CoerceToKind(time, Kind::kTimestamp, node.position));
+      times.push_back(std::move(timestamp));
+    }
+    return StrictCall(TimeDifferenceKernel(), SecondsType(), /*fallible=*/false, std::move(times));
   }
   if (op == '+' && a == Kind::kInt32 && b == Kind::kDate) {
     std::swap(left, right);

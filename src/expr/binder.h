@@ -32,9 +32,13 @@ class Binder {
   absl::StatusOr<BoundPtr> Call(const Node& node);
   absl::StatusOr<BoundPtr> Function(const Node& node);
   absl::StatusOr<BoundPtr> TryCast(const Node& node);
+  // concat, or concat_ws.
   absl::StatusOr<BoundPtr> Concat(const Node& node);
   absl::StatusOr<BoundPtr> Extract(const Node& node);
   absl::StatusOr<BoundPtr> DateTrunc(const Node& node);
+  absl::StatusOr<BoundPtr> DateBin(const Node& node);
+  absl::StatusOr<BoundPtr> AtTimeZone(const Node& node);
+  absl::StatusOr<BoundPtr> TimeZoneOf(const Node& node, PreparedPtr* prepared);
   absl::StatusOr<BoundPtr> NullIf(const Node& node);
   absl::StatusOr<BoundPtr> In(const Node& node);
   absl::StatusOr<BoundPtr> Like(const Node& node);
@@ -47,6 +51,9 @@ class Binder {
   absl::StatusOr<BoundPtr> DateArithmetic(const Node& node, BoundPtr left, BoundPtr right);
   absl::StatusOr<BoundPtr> Negate(const Node& node);
   absl::StatusOr<BoundPtr> Join(const Node& node);
+  // A difference of times against an interval; null where it isn't one.
+  absl::StatusOr<BoundPtr> CompareWithInterval(const Node& node);
+  bool IsTimeDifference(const Node& node);
   // Nothing where the node isn't an interval.
   absl::StatusOr<std::optional<IntervalTerm>> AsInterval(const Node& node);
   absl::StatusOr<BoundPtr> AddInterval(const Node& node, const Node& time, const IntervalTerm& term, int sign);

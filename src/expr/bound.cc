@@ -36,8 +36,13 @@ class LiteralExpr final : public BoundExpr {
 
 class CallExpr final : public BoundExpr {
  public:
-  CallExpr(Kernel kernel, Type type, bool nullable, bool fallible, bool quiet, std::vector<BoundPtr> args)
-      : BoundExpr(type, nullable, fallible), kernel_(kernel), quiet_(quiet), args_(std::move(args)) {
+  CallExpr(Kernel kernel, Type type, bool nullable, bool fallible, bool quiet, std::vector<BoundPtr> args,
+           PreparedPtr prepared)
+      : BoundExpr(type, nullable, fallible),
+        kernel_(kernel),
+        quiet_(quiet),
+        args_(std::move(args)),
+        prepared_(std::move(prepared)) {
     for (const BoundPtr& arg : args_) types_.push_back(arg->type());
   }
 
@@ -50,10 +55,10 @@ class CallExpr final : public BoundExpr {
     }
     if (quiet_) {
       Frame quiet = frame.Quiet();
-      KernelCall call{quiet, type(), types_, values};
+      KernelCall call{quiet, type(), types_, values, prepared_.get()};
       return kernel_(call);
     }
-    KernelCall call{frame, type(), types_, values};
+    KernelCall call{frame, type(), types_, values, prepared_.get()};
     return kernel_(call);
   }
   std::vector<BoundPtr> children() const override { return args_; }
@@ -63,6 +68,7 @@ class CallExpr final : public BoundExpr {
   bool quiet_;
   std::vector<BoundPtr> args_;
   std::vector<Type> types_;
+  PreparedPtr prepared_;
 };
 
 bool AnyFallible(const std::vector<BoundPtr>& args) {
@@ -127,14 +133,17 @@ BoundPtr MakeNull(Type type, bool untyped) {
   return MakeLiteral(type, arrow::MakeArrayOfNull(ArrowType(type), 1).ValueOrDie(), untyped);
 }
 
-BoundPtr MakeCall(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args) {
+BoundPtr MakeCall(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args,
+                  PreparedPtr prepared) {
   fallible = fallible || AnyFallible(args);
-  return std::make_shared<CallExpr>(kernel, type, nullable, fallible, /*quiet=*/false, std::move(args));
+  return std::make_shared<CallExpr>(kernel, type, nullable, fallible, /*quiet=*/false, std::move(args),
+                                    std::move(prepared));
 }
 
 BoundPtr MakeQuietCall(Kernel kernel, Type type, std::vector<BoundPtr> args) {
   bool fallible = AnyFallible(args);
-  return std::make_shared<CallExpr>(kernel, type, /*nullable=*/true, fallible, /*quiet=*/true, std::move(args));
+  return std::make_shared<CallExpr>(kernel, type, /*nullable=*/true, fallible, /*quiet=*/true, std::move(args),
+                                    nullptr);
 }
 
 }  // namespace tidemark::internal

@@ -80,6 +80,13 @@ class BoundExpr {
 
 using BoundPtr = std::shared_ptr<const BoundExpr>;
 
+// What a call has made of its constant arguments once, when it was compiled: a pattern, a format, a time zone. Each
+// kernel that takes one knows its type.
+struct Prepared {
+  virtual ~Prepared() = default;
+};
+using PreparedPtr = std::shared_ptr<const Prepared>;
+
 // A function over the values of its arguments: null where an argument is null unless it says otherwise. It reports rows
 // that fail to the frame. `type` is the type of the result, `types` those of the arguments.
 struct KernelCall {
@@ -87,6 +94,7 @@ struct KernelCall {
   const Type& type;
   absl::Span<const Type> types;
   absl::Span<const Values> args;
+  const Prepared* prepared = nullptr;
 };
 using Kernel = absl::StatusOr<Values> (*)(KernelCall& call);
 
@@ -94,7 +102,8 @@ BoundPtr MakeColumn(size_t position, const Column& column);
 // `array` holds the one value.
 BoundPtr MakeLiteral(Type type, std::shared_ptr<arrow::Array> array, bool untyped);
 BoundPtr MakeNull(Type type, bool untyped);
-BoundPtr MakeCall(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args);
+BoundPtr MakeCall(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args,
+                  PreparedPtr prepared = nullptr);
 // As MakeCall, but a failing row is NULL.
 BoundPtr MakeQuietCall(Kernel kernel, Type type, std::vector<BoundPtr> args);
 

@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -18,7 +19,8 @@ namespace {
 const std::vector<Function>& Catalogue() {
   static const std::vector<Function> all = [] {
     std::vector<Function> functions;
-    for (auto family : {MathFunctions(), TextFunctions(), TimeFunctions()}) {
+    for (auto family : {MathFunctions(), TextFunctions(), MadeTextFunctions(), BytesFunctions(), RegexFunctions(),
+                        TimeFunctions(), FormatFunctions()}) {
       functions.insert(functions.end(), family.begin(), family.end());
     }
     return functions;
@@ -82,14 +84,19 @@ const char* InsteadOf(std::string_view name) {
   if (name == "if" || name == "iif") return "CASE WHEN condition THEN value ELSE other END";
   if (name == "ifnull" || name == "nvl" || name == "isnull") return "coalesce(value, other)";
   if (name == "len") return "length(text)";
+  if (name == "age") return "the difference in seconds, a - b";
+  if (name == "to_number") return "a cast, as in text::decimal(18,2)";
+  if (name == "regexp_matches" || name == "regexp_split_to_array") return "(regexp_match(text, pattern))[1]";
+  if (name == "string_to_array") return "split_part(text, delimiter, 1)";
   return "";
 }
 
 std::vector<std::string> FunctionNames() {
-  std::vector<std::string> names = {"coalesce", "nullif",    "greatest",   "least",   "concat",
-                                    "extract",  "date_part", "date_trunc", "try_cast"};
+  std::vector<std::string> names = {"coalesce", "nullif",    "greatest",   "least",    "concat",       "concat_ws",
+                                    "extract",  "date_part", "date_trunc", "date_bin", "regexp_match", "try_cast"};
   for (const Function& function : Catalogue()) {
-    if (names.back() != function.name) names.emplace_back(function.name);
+    const bool word = absl::ascii_islower(function.name[0]) && function.name.back() != ']';
+    if (word && names.back() != function.name) names.emplace_back(function.name);
   }
   return names;
 }
@@ -114,7 +121,18 @@ absl::StatusOr<BoundPtr> CallByName(std::string_view name, std::vector<BoundPtr>
     types.push_back(args[i]->type());
   }
   Type type = best->result_of != nullptr ? best->result_of(types) : best->result;
-  return StrictCall(best->kernel, type, best->fallible, std::move(args));
+  PreparedPtr prepared;
+  if (best->prepare != nullptr) {
+    for (const BoundPtr& arg : args) {
+      if (IsNullLiteral(*arg)) return MakeNull(type, /*untyped=*/false);
+    }
+    auto made = best->prepare(args);
+    if (!made.ok()) return ErrorAt(position, std::string(made.status().message()));
+    prepared = *std::move(made);
+  }
+  bool nullable =
+      best->may_be_null || std::any_of(args.begin(), args.end(), [](const BoundPtr& arg) { return arg->nullable(); });
+  return Call(best->kernel, type, nullable, best->fallible, std::move(args), std::move(prepared));
 }
 
 }  // namespace tidemark::internal

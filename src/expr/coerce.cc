@@ -73,6 +73,7 @@ absl::StatusOr<Type> TypeOf(const TypeRef& ref, int position) {
     return ErrorAt(position, absl::StrCat("unknown type '", ref.name, "'", DidYouMean(ref.name, kNames)));
   }
   Type type = *found;
+  if (ref.name == "timestamp") type.form = kLocalForm;
   if (ref.modifiers.empty()) return type;
   if (type.kind != Kind::kDecimal) {
     return ErrorAt(position, absl::StrCat("a length or precision of ", ref.name, " isn't supported",
@@ -85,8 +86,6 @@ absl::StatusOr<Type> TypeOf(const TypeRef& ref, int position) {
   }
   return type;
 }
-
-bool IsNullLiteral(const BoundExpr& expr) { return expr.literal() != nullptr && expr.literal()->null_count() > 0; }
 
 std::string_view LiteralText(const BoundExpr& expr) { return Reader<std::string_view>({expr.literal(), true})[0]; }
 
@@ -130,13 +129,21 @@ bool IsNumeric(Kind kind) {
   return kind == Kind::kInt32 || kind == Kind::kInt64 || kind == Kind::kDouble || kind == Kind::kDecimal;
 }
 
-BoundPtr Call(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args) {
-  return Fold(MakeCall(kernel, type, nullable, fallible, std::move(args)), nullptr);
+BoundPtr Call(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args,
+              PreparedPtr prepared) {
+  return Fold(MakeCall(kernel, type, nullable, fallible, std::move(args), std::move(prepared)), nullptr);
 }
 
-BoundPtr StrictCall(Kernel kernel, Type type, bool fallible, std::vector<BoundPtr> args) {
+BoundPtr StrictCall(Kernel kernel, Type type, bool fallible, std::vector<BoundPtr> args, PreparedPtr prepared) {
   bool nullable = std::any_of(args.begin(), args.end(), [](const BoundPtr& arg) { return arg->nullable(); });
-  return Call(kernel, type, nullable, fallible, std::move(args));
+  return Call(kernel, type, nullable, fallible, std::move(args), std::move(prepared));
+}
+
+bool IsNullLiteral(const BoundExpr& expr) { return expr.literal() != nullptr && expr.literal()->null_count() > 0; }
+
+std::optional<std::string_view> ConstantText(const BoundExpr& expr) {
+  if (expr.type().kind != Kind::kString || expr.literal() == nullptr || IsNullLiteral(expr)) return std::nullopt;
+  return Reader<std::string_view>({expr.literal(), true})[0];
 }
 
 BoundPtr Int32Literal(int32_t value) { return LiteralOf(Type{Kind::kInt32}, value); }
@@ -177,7 +184,8 @@ absl::StatusOr<Type> CommonType(std::string_view what, int position, const std::
     } else if (common->kind == Kind::kDate && type.kind == Kind::kTimestamp) {
       common = type;
     } else if (common->kind == type.kind || (common->kind == Kind::kTimestamp && type.kind == Kind::kDate)) {
-      // Timestamps of several forms: the first one's.
+      // Timestamps of several forms: the first one's; of points in time and local ones: points.
+      if (IsLocal(*common) && type.kind == Kind::kTimestamp) common = type;
     } else {
       return ErrorAt(position, absl::StrCat(std::string(what), " mixes ", TypeName(*common), " and ", TypeName(type),
                                             "; cast one of them"));

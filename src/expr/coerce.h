@@ -18,9 +18,14 @@ namespace tidemark::internal {
 bool IsNumeric(Kind kind);
 
 // A call of a kernel, computed right away if all its arguments are literals and it doesn't fail on them.
-BoundPtr Call(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args);
+BoundPtr Call(Kernel kernel, Type type, bool nullable, bool fallible, std::vector<BoundPtr> args,
+              PreparedPtr prepared = nullptr);
 // NULL where an argument is.
-BoundPtr StrictCall(Kernel kernel, Type type, bool fallible, std::vector<BoundPtr> args);
+BoundPtr StrictCall(Kernel kernel, Type type, bool fallible, std::vector<BoundPtr> args,
+                    PreparedPtr prepared = nullptr);
+// The text of a string literal; nothing for any other expression, and for NULL.
+std::optional<std::string_view> ConstantText(const BoundExpr& expr);
+bool IsNullLiteral(const BoundExpr& expr);
 
 // Literals of the types that the binder itself makes.
 BoundPtr Int32Literal(int32_t value);

@@ -1,4 +1,5 @@
 // Functions of numbers. Where PostgreSQL has a function for double precision and for numeric, integers take the former.
+#include <algorithm>
 #include <cmath>
 
 #include "src/expr/decimal.h"
@@ -92,6 +93,109 @@ absl::StatusOr<Values> ToPlaces(KernelCall& call) {
   });
 }
 
+// A function of the C library whose argument may lie anywhere.
+template <double (*kFunction)(double)>
+absl::StatusOr<Values> Libm(KernelCall& call) {
+  return Map<double, double>(call, [](Row&, double a) { return kFunction(a); });
+}
+
+absl::StatusOr<Values> Exp(KernelCall& call) {
+  return Map<double, double>(call, [](Row& row, double a) {
+    const double value = std::exp(a);
+    if (std::isinf(value) && !std::isinf(a)) row.Fail("value out of range: overflow");
+    if (value == 0 && !std::isinf(a)) row.Fail("value out of range: underflow");
+    return value;
+  });
+}
+
+template <double (*kFunction)(double)>
+absl::StatusOr<Values> Logarithm(KernelCall& call) {
+  return Map<double, double>(call, [](Row& row, double a) {
+    if (a == 0) return row.Fail("cannot take logarithm of zero"), a;
+    if (a < 0) return row.Fail("cannot take logarithm of a negative number"), a;
+    return kFunction(a);
+  });
+}
+
+// Sines of infinity don't exist.
+template <double (*kFunction)(double)>
+absl::StatusOr<Values> OfFinite(KernelCall& call) {
+  return Map<double, double>(call, [](Row& row, double a) {
+    if (std::isinf(a)) return row.Fail("input is out of range"), a;
+    return kFunction(a);
+  });
+}
+
+template <double (*kFunction)(double)>
+absl::StatusOr<Values> OfSine(KernelCall& call) {
+  return Map<double, double>(call, [](Row& row, double a) {
+    if (a < -1 || a > 1) return row.Fail("input is out of range"), a;
+    return kFunction(a);
+  });
+}
+
+absl::StatusOr<Values> Atan2(KernelCall& call) {
+  return Map<double, double, double>(call, [](Row&, double a, double b) { return std::atan2(a, b); });
+}
+
+constexpr double kDegree = 0.0174532925199432957692;
+absl::StatusOr<Values> Degrees(KernelCall& call) {
+  return Map<double, double>(call, [](Row& row, double a) {
+    const double value = a / kDegree;
+    if (std::isinf(value) && !std::isinf(a)) row.Fail("value out of range: overflow");
+    return value;
+  });
+}
+absl::StatusOr<Values> Radians(KernelCall& call) {
+  return Map<double, double>(call, [](Row&, double a) { return a * kDegree; });
+}
+
+// The bucket, from 1, of `count` equal ones between two bounds, of which the first may be the greater; 0 and count + 1
+// lie outside.
+int32_t Outside(Row& row, bool above, int32_t count) {
+  if (above && count == INT32_MAX) row.Fail("integer out of range");
+  return above && count < INT32_MAX ? count + 1 : 0;
+}
+
+absl::StatusOr<Values> BucketOfDouble(KernelCall& call) {
+  return Map<int32_t, double, double, double, int32_t>(
+      call, [](Row& row, double a, double low, double high, int32_t count) -> int32_t {
+        if (count <= 0) return row.Fail("count must be greater than zero"), 0;
+        if (std::isnan(a) || std::isnan(low) || std::isnan(high)) {
+          return row.Fail("operand, lower bound, and upper bound cannot be NaN"), 0;
+        }
+        if (std::isinf(low) || std::isinf(high)) return row.Fail("lower and upper bounds must be finite"), 0;
+        if (low == high) return row.Fail("lower bound cannot equal upper bound"), 0;
+        const bool rising = low < high;
+        if (rising ? a < low : a > low) return 0;
+        if (rising ? a >= high : a <= high) return Outside(row, /*above=*/true, count);
+        // Halves, where the whole would be infinite.
+        const double part =
+            std::isinf(high - low) ? (a / 2 - low / 2) / (high / 2 - low / 2) : (a - low) / (high - low);
+        return std::min(static_cast<int32_t>(count * part), count - 1) + 1;
+      });
+}
+
+absl::StatusOr<Values> BucketOfDecimal(KernelCall& call) {
+  const int scale = std::max({call.types[0].scale, call.types[1].scale, call.types[2].scale});
+  const int scales[] = {call.types[0].scale, call.types[1].scale, call.types[2].scale};
+  return Map<int32_t, Int128, Int128, Int128, int32_t>(
+      call, [=](Row& row, Int128 operand, Int128 from, Int128 to, int32_t count) -> int32_t {
+        if (count <= 0) return row.Fail("count must be greater than zero"), 0;
+        auto a = Rescale(operand, scales[0], scale), low = Rescale(from, scales[1], scale);
+        auto high = Rescale(to, scales[2], scale);
+        if (!a || !low || !high) return row.Fail("numeric field overflow"), 0;
+        if (*low == *high) return row.Fail("lower bound cannot equal upper bound"), 0;
+        const bool rising = *low < *high;
+        if (rising ? *a < *low : *a > *low) return 0;
+        if (rising ? *a >= *high : *a <= *high) return Outside(row, /*above=*/true, count);
+        const Int128 behind = rising ? *a - *low : *low - *a, width = rising ? *high - *low : *low - *high;
+        Int128 scaled = 0;
+        if (__builtin_mul_overflow(behind, Int128{count}, &scaled)) return row.Fail("numeric field overflow"), 0;
+        return static_cast<int32_t>(scaled / width) + 1;
+      });
+}
+
 Type SameType(absl::Span<const Type> args) { return args[0]; }
 Type OneMoreDigit(absl::Span<const Type> args) {
   Type type = args[0];
@@ -133,6 +237,22 @@ std::vector<Function> MathFunctions() {
       {"sign", {f}, number, SignDouble},
       {"sign", {d}, decimal, SignDecimal, false, OneDigit},
       {"sqrt", {f}, number, Sqrt, true},
+      {"cbrt", {f}, number, Libm<std::cbrt>},
+      {"exp", {f}, number, Exp, true},
+      {"ln", {f}, number, Logarithm<std::log>, true},
+      {"log", {f}, number, Logarithm<std::log10>, true},
+      {"log10", {f}, number, Logarithm<std::log10>, true},
+      {"sin", {f}, number, OfFinite<std::sin>, true},
+      {"cos", {f}, number, OfFinite<std::cos>, true},
+      {"tan", {f}, number, OfFinite<std::tan>, true},
+      {"asin", {f}, number, OfSine<std::asin>, true},
+      {"acos", {f}, number, OfSine<std::acos>, true},
+      {"atan", {f}, number, Libm<std::atan>},
+      {"atan2", {f, f}, number, Atan2},
+      {"degrees", {f}, number, Degrees, true},
+      {"radians", {f}, number, Radians},
+      {"width_bucket", {f, f, f, i4}, Type{i4}, BucketOfDouble, true},
+      {"width_bucket", {d, d, d, i4}, Type{i4}, BucketOfDecimal, true},
       {"power", {f, f}, number, Power, true},
       {"pow", {f, f}, number, Power, true},
       {"^", {f, f}, number, Power, true},

@@ -5,6 +5,7 @@
 #include <arrow/compute/exec.h>
 #include <arrow/datum.h>
 
+#include "src/expr/characters.h"
 #include "src/expr/kernel.h"
 #include "src/expr/kernels.h"
 
@@ -12,26 +13,6 @@ namespace tidemark::internal {
 namespace {
 
 using View = std::string_view;
-
-constexpr bool Continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
-
-int64_t CountCharacters(View text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return !Continues(c); });
-}
-
-// The byte position of a character, or the end.
-size_t ByteOf(View text, int64_t character) {
-  size_t at = 0;
-  for (; at < text.size(); ++at) {
-    if (!Continues(text[at]) && character-- <= 0) break;
-  }
-  return at;
-}
-
-View Characters(View text, int64_t from, int64_t to) {
-  size_t begin = ByteOf(text, from);
-  return text.substr(begin, ByteOf(text.substr(begin), to - from));
-}
 
 absl::StatusOr<Values> Length(KernelCall& call) {
   return Map<int32_t, View>(call, [](Row&, View a) { return static_cast<int32_t>(CountCharacters(a)); });

@@ -1,6 +1,8 @@
 // Dates and timestamps. All of it happens in UTC, where a day has 24 hours.
 #include <cmath>
 
+#include <absl/strings/str_format.h>
+
 #include "src/expr/calendar.h"
 #include "src/expr/decimal.h"
 #include "src/expr/kernel.h"
@@ -113,6 +115,37 @@ absl::StatusOr<Values> DateDifference(KernelCall& call) {
   });
 }
 
+absl::StatusOr<Values> TimeDifference(KernelCall& call) {
+  return Map<Int128, int64_t, int64_t>(call, [](Row&, int64_t a, int64_t b) { return Int128{a} - b; });
+}
+
+// The start of the stretch that a time lies in, of stretches that are counted from the origin.
+absl::StatusOr<Values> DateBin(KernelCall& call) {
+  return Map<int64_t, int64_t, int64_t, int64_t>(call, [](Row& row, int64_t stride, int64_t us, int64_t origin) {
+    int64_t behind = 0, start = 0;
+    if (__builtin_sub_overflow(us, origin, &behind) || __builtin_sub_overflow(us, FloorMod(behind, stride), &start)) {
+      row.Fail("timestamp out of range");
+    }
+    return start;
+  });
+}
+
+absl::StatusOr<Values> MakeDate(KernelCall& call) {
+  return Map<int32_t, int32_t, int32_t, int32_t>(call, [](Row& row, int32_t year, int32_t month, int32_t day) {
+    // There is no year 0; -1 is 1 BC.
+    const int64_t astronomic = year < 0 ? int64_t{year} + 1 : year;
+    const bool exists = year != 0 && year != INT32_MIN && month >= 1 && month <= 12 && day >= 1 &&
+                        day <= DaysInMonth(astronomic, month);
+    const int64_t days = exists ? FromCivil({astronomic, month, day}) : 0;
+    if (!exists) {
+      row.Fail(absl::StrFormat("date field value out of range: %d-%02d-%02d", year, month, day));
+    } else if (days < kFirstDay || days >= kDaysEnd) {
+      row.Fail(absl::StrFormat("date out of range: %d-%02d-%02d", year, month, day));
+    }
+    return static_cast<int32_t>(days);
+  });
+}
+
 absl::StatusOr<Values> ToTimestamp(KernelCall& call) {
   return Map<int64_t, double>(call, [](Row& row, double seconds) -> int64_t {
     double us = std::rint(seconds * 1e6);
@@ -132,6 +165,8 @@ Kernel DateTruncKernel() { return DateTrunc; }
 Kernel ExtractKernel(Kind kind) { return kind == Kind::kDate ? ExtractDate : ExtractTimestamp; }
 Kernel DateShiftKernel(char op) { return op == '+' ? ShiftDate<1> : ShiftDate<-1>; }
 Kernel DateDifferenceKernel() { return DateDifference; }
+Kernel TimeDifferenceKernel() { return TimeDifference; }
+Kernel DateBinKernel() { return DateBin; }
 
 std::optional<Type> ExtractType(std::string_view name, Kind kind) {
   const Field* field = FindField(name);
@@ -146,6 +181,7 @@ std::vector<Function> TimeFunctions() {
   return {
       {"to_timestamp", {Kind::kDouble}, Type{Kind::kTimestamp}, ToTimestamp, true},
       {"date", {Kind::kTimestamp}, Type{Kind::kDate}, ToDate},
+      {"make_date", {Kind::kInt32, Kind::kInt32, Kind::kInt32}, Type{Kind::kDate}, MakeDate, true},
   };
 }
 

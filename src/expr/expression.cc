@@ -14,6 +14,7 @@
 #include "src/base/status.h"
 #include "src/expr/bind.h"
 #include "src/expr/bound.h"
+#include "src/expr/coerce.h"
 #include "src/expr/parse.h"
 
 namespace tidemark {
@@ -67,6 +68,12 @@ absl::StatusOr<Expression> Expression::FromNode(const internal::Node& node, cons
   TM_RETURN_IF_ERROR(FromArrow(kernels, "loading Arrow's compute kernels"));
   Expression expression;
   TM_ASSIGN_OR_RETURN(expression.root_, internal::Bind(node, input));
+  if (internal::IsLocal(expression.root_->type())) {
+    // A cast to timestamp of what is one leaves it as it is, a column too.
+    const auto parts = expression.root_->children();
+    if (parts.size() == 1 && parts[0]->type() == Type{Kind::kTimestamp}) expression.root_ = parts[0];
+    TM_ASSIGN_OR_RETURN(expression.root_, internal::Coerce(expression.root_, Type{Kind::kTimestamp}, node.position));
+  }
   std::set<size_t> columns;
   CollectColumns(*expression.root_, &columns);
   expression.columns_.assign(columns.begin(), columns.end());

@@ -10,6 +10,11 @@
 
 namespace tidemark::internal {
 
+// The form of a local timestamp: what a clock shows in some time zone, held as if it were UTC. It exists inside of
+// expressions only, as the result of AT TIME ZONE and of a cast to timestamp; a column is always a point in time.
+inline constexpr TimestampForm kLocalForm{-1};
+inline bool IsLocal(const Type& type) { return type.form == kLocalForm; }
+
 // eval_arithmetic.cc. `op` is one of + - * / %; both arguments are of kind `kind`: int32, int64, double or decimal.
 // Null where the operator doesn't exist (% of doubles).
 Kernel ArithmeticKernel(char op, Kind kind);
@@ -31,6 +36,7 @@ bool CastMayFail(const Type& from, const Type& to);
 
 // eval_text.cc.
 Kernel ConcatKernel();                // concat(): any number of strings, NULLs are passed over
+Kernel ConcatWithKernel();            // concat_ws(), likewise, NULL where the first is (eval_made_text.cc)
 Kernel LikeKernel(bool with_escape);  // text, pattern[, escape]
 Kernel BoolLetterKernel();            // 't' and 'f', which concat() writes for booleans
 
@@ -40,8 +46,16 @@ Kernel DateTruncKernel();         // (unit, timestamp)
 Kernel ExtractKernel(Kind kind);  // (field, timestamp or date) -> decimal
 Kernel DateShiftKernel(char op);  // (date, int32) -> date
 Kernel DateDifferenceKernel();    // (date, date) -> int32
+Kernel TimeDifferenceKernel();    // (timestamp, timestamp) -> decimal(20,6), seconds
+Kernel DateBinKernel();           // (stride int64, timestamp, origin timestamp)
 // The type that extract(field from ...) yields; nothing where there is no such field for the kind.
 std::optional<Type> ExtractType(std::string_view field, Kind kind);
+
+// eval_zone.cc. (zone, timestamp) -> timestamp; a constant zone is prepared.
+Kernel AtZoneKernel(bool to_local);
+Kernel DateTruncZoneKernel();  // (zone, unit, timestamp)
+// InvalidArgument where there is no zone of that name.
+absl::StatusOr<PreparedPtr> PrepareZone(std::string_view name);
 
 // A function found by name and the kinds of its arguments.
 struct Function {
@@ -51,9 +65,17 @@ struct Function {
   Kernel kernel = nullptr;
   bool fallible = false;
   Type (*result_of)(absl::Span<const Type>) = nullptr;  // where the type follows from the arguments'
+  // Makes of the arguments that must be constants what the kernel needs; none of these is NULL.
+  absl::StatusOr<PreparedPtr> (*prepare)(absl::Span<const BoundPtr> args) = nullptr;
+  // Where the value may be NULL though no argument is.
+  bool may_be_null = false;
 };
-std::vector<Function> MathFunctions();  // eval_math.cc
-std::vector<Function> TextFunctions();  // eval_text.cc
-std::vector<Function> TimeFunctions();  // eval_time.cc
+std::vector<Function> MathFunctions();      // eval_math.cc
+std::vector<Function> TextFunctions();      // eval_text.cc
+std::vector<Function> MadeTextFunctions();  // eval_made_text.cc
+std::vector<Function> BytesFunctions();     // eval_bytes.cc
+std::vector<Function> RegexFunctions();     // eval_regex.cc
+std::vector<Function> TimeFunctions();      // eval_time.cc
+std::vector<Function> FormatFunctions();    // eval_format.cc
 
 }  // namespace tidemark::internal

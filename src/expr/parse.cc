@@ -95,6 +95,7 @@ class Converter {
   absl::StatusOr<Node> Cast(const pg::TypeCast& in);
   absl::StatusOr<Node> Case(const pg::CaseExpr& in);
   absl::StatusOr<Node> Function(const pg::FuncCall& in);
+  absl::StatusOr<Node> Element(const pg::Subscript& in);
   template <typename List>
   absl::Status AddAll(const List& in, Node* out);
 
@@ -298,6 +299,19 @@ absl::StatusOr<Node> Converter::Function(const pg::FuncCall& in) {
   return call;
 }
 
+// (regexp_match(text, pattern))[n]: the only arrays are those that it would make.
+absl::StatusOr<Node> Converter::Element(const pg::Subscript& in) {
+  TM_ASSIGN_OR_RETURN(Node array, Convert(in.arg()));
+  const bool one = in.indirection_size() == 1 && in.indirection(0).has_index() && !in.indirection(0).index().is_slice();
+  if (!one || array.kind != Node::Kind::kCall || array.text != "regexp_match") {
+    return Refuse("subscript of anything but (regexp_match(text, pattern))[n]");
+  }
+  TM_ASSIGN_OR_RETURN(Node index, Convert(in.indirection(0).index().upper()));
+  array.text = "regexp_match[]";
+  array.args.push_back(std::move(index));
+  return array;
+}
+
 absl::StatusOr<Node> Converter::Convert(const pg::Node& in) {
   switch (in.node_case()) {
     case pg::Node::kAConst:
@@ -338,6 +352,8 @@ absl::StatusOr<Node> Converter::Convert(const pg::Node& in) {
       TM_RETURN_IF_ERROR(AddAll(expr.args(), &call));
       return call;
     }
+    case pg::Node::kSubscript:
+      return Element(in.subscript());
     case pg::Node::kCurrentTimeOrUser:
       return ErrorAt(last_, absl::StrCat("the current time or user", kInputAlone));
     case pg::Node::NODE_NOT_SET:

@@ -246,13 +246,140 @@ def expressions():
     yield from ["interval '1 hour' + z", "z + 2 * interval '1 hour'", "z + least(i, 100) * interval '1 second'",
                 "z - interval '1 minute' * 1.5", "z > w + interval '1 day'", "date_trunc('hour', z) + interval '30 minutes'",
                 "z + j * interval '1 month'", "z + interval '1 hour' * -2", "d - interval '1 day'", "z + (- interval '1 hour')"]
+    yield from regular_expressions()
+    yield from made_text()
+    yield from bytes_and_digests()
+    yield from zones_and_formats()
+    yield from more_numbers()
+
+
+def regular_expressions():
+    patterns = ["^a", "b$", "l+", "[a-c]", "[^a-z ]", "^$", "", "(?:a|b)c", "o.*o", "\\d+", "\\w+", "\\s", "\\S\\S", "^\\D+$",
+                "\\W", "[[:alpha:]]+", "[[:digit:]]{2,3}", "[[:space:]]", "[[:upper:]]", "[[:punct:]]", "日", "[Ä-Ü]", "ß|日本",
+                "h(.)llo", "x*", "(a)(b)(c)", "[]a]", "[^]a]", "a{0,1}b", "\\.", "\\\\", "%", "[\\w]+ [\\d\\s]", "\\u0061",
+                "\\x62", "\\AHello\\Z", "[-a]", "[a\\]]", "(a|bc)?", "a{2}", "\\{", "{", "(?i)HELLO", "(?c)hello", "^.{3}$",
+                "\\Yb\\Y", "[_%]", "$", "^", "a.c", "((a)|(b))c"]
+    for pattern in patterns:
+        quoted = "'" + pattern + "'"
+        yield f"s ~ {quoted}"
+        yield f"s !~* {quoted}"
+        yield f"regexp_replace(s, {quoted}, '<\\&>')"
+        yield f"regexp_replace(s, {quoted}, '-', 'g')"
+        yield f"regexp_count(s, {quoted})"
+        yield f"regexp_substr(s, {quoted})"
+        yield f"substring(s from {quoted})"
+        yield f"(regexp_match(s, {quoted}))[1]"
+        yield f"regexp_instr(s, {quoted})"
+    yield from ["s ~* 'HELLO'", "s !~ 'o'", "s ~ null", "t ~ 'b' and s ~ 'a'", "regexp_like(s, 'H', 'i')", "regexp_like(s, '^a.c')",
+                "regexp_replace(s, '(.)(.)', '\\2\\1', 'g')", "regexp_replace(s, 'L', '_', 'gi')", "regexp_replace(s, 'a', t)",
+                "regexp_replace(s, '(a)|(b)', '[\\1\\2]', 'g')", "regexp_replace(s, 'o', '\\\\')", "regexp_replace(s, 'o', '\\x')",
+                "regexp_replace(s, 'o', '\\')", "regexp_replace(s, 'o', '\\9')", "regexp_count(s, 'l', 4)", "regexp_count(s, 'L', 1, 'i')",
+                "regexp_count(s, 'l', j)", "regexp_substr(s, 'o.', 1, 2)", "regexp_substr(s, '(.)o', 1, 1, 'i', 1)",
+                "regexp_substr(s, '.', i)", "regexp_substr(s, '(l)(o)?', 1, 2, '', 2)", "regexp_substr(s, 'a', 100)",
+                "regexp_instr(s, 'o', 1, 2)", "(regexp_match(s, '(.)(.)'))[2]", "(regexp_match(s, '(x)|(.)'))[1]",
+                "(regexp_match(s, 'H(.)', 'i'))[1]", "(regexp_match(s, '(.)'))[2]", "(regexp_match(s, '(.)'))[0]",
+                "substring(s from '(.)b')", "substring(s from 'x|(y)')",
+                # Lazy quantifiers.
+                "regexp_replace(s, 'l.*?o', '_')", "regexp_substr(s, '.+? ')", "(regexp_match(s, '(.*?)o'))[1]",
+                "regexp_replace(s, '.??', '_', 'g')", "regexp_substr(s, '[a-z]*?[lc]')",
+                # The longest alternative, as POSIX has it.
+                "regexp_substr(s, 'a|ab|abc')", "regexp_replace(s, 'l|ll|llo', '_')",
+                # Lines.
+                "(s || chr(10) || 'x') ~ '^x'", "regexp_like(s || chr(10) || 'x', '^x', 'n')",
+                "regexp_replace(s || chr(10) || 'x', '.', '_', 'g')", "regexp_replace(s || chr(10) || 'x', '.', '_', 'gn')",
+                "regexp_replace(s || chr(10) || 'x', '[^a]', '_', 'gn')", "regexp_count(s || chr(10) || 'x', '$', 1, 'n')"]
+
+
+def made_text():
+    for n in ["-1", "0", "2", "8", "i"]:
+        yield f"lpad(s, least({n}, 50))"
+        yield f"rpad(s, least({n}, 50), 'xy日')"
+        yield f"lpad(s, least({n}, 50), t)"
+        yield f"repeat(s, least({n}, 20))"
+        yield f"split_part(s, 'l', {n})"
+        yield f"split_part(s, t, {n})"
+    yield from ["split_part(s, '', 1)", "split_part(s, '', 2)", "split_part(s, '日', -1)", "reverse(s)", "reverse(t)", "initcap(s)",
+                "initcap('hELLO wORLD-foo_bar 1st x2y ' || s)", "translate(s, 'abc', 'xy')", "translate(s, 'lo日', 'L')",
+                "translate(s, '', 'x')", "ascii(s)", "ascii(t)", "chr(65)", "chr(26085)", "chr(i)", "to_hex(i)", "to_hex(k)",
+                "concat_ws('-', s, t)", "concat_ws(t, s, i, null, d)", "concat_ws(', ', i, b, n)", "bit_length(s)", "bit_length(y)",
+                "to_hex(255)"]
+
+
+def bytes_and_digests():
+    yield from ["md5(s)", "md5(y)", "sha224(y)", "sha256(y)", "sha384(y)", "sha512(y)", "md5('')", "sha256('abc')",
+                "sha256(convert_to(s, 'UTF8'))", "convert_to(s, 'utf-8')", "convert_from(y, 'UTF8')"]
+    for encoding in ["hex", "base64", "escape"]:
+        yield f"encode(y, '{encoding}')"
+        yield f"encode(convert_to(repeat(s, 12), 'UTF8'), '{encoding}')"
+        yield f"decode(s, '{encoding}')"
+        for text in ["YWJj", "YQ==", "YWI=", "YQ=", "=", "Y W J j", "YWJj=", "00ff", "0F 0f", "0", "\\001", "\\\\", "zz", "日", "YQ==YQ=="]:
+            yield f"decode('{text}' || left(s, 0), '{encoding}')"
+
+
+def zones_and_formats():
+    zones = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC", "Australia/Lord_Howe", "Etc/GMT+5"]
+    for zone in zones:
+        yield f"z at time zone '{zone}'"
+        yield f"z::timestamp at time zone '{zone}'"
+        yield f"d at time zone '{zone}'"
+        yield f"date_trunc('day', z at time zone '{zone}') at time zone '{zone}'"
+        for unit in ["day", "month", "hour", "week", "minute"]:
+            yield f"date_trunc('{unit}', z, '{zone}')"
+        for local in ["2024-03-31 02:30", "2024-10-27 02:30", "2024-03-10 02:30", "2024-11-03 01:30", "1850-01-01 00:00", "2500-07-01 12:00"]:
+            yield f"timestamp '{local}' at time zone '{zone}'"
+            yield f"timestamptz '{local} +00' at time zone '{zone}'"
+    yield from ["z at time zone (case when i > 0 then 'Europe/Berlin' else 'Asia/Tokyo' end)", "z at time zone ('no/where' || left(s, 0))",
+                "timezone('Asia/Tokyo', z)", "extract(hour from z at time zone 'Asia/Tokyo')", "(z at time zone 'Asia/Tokyo')::date",
+                "to_char(z at time zone 'Asia/Tokyo', 'HH24:MI TZ|')", "(z at time zone 'Asia/Tokyo') + interval '1 day'",
+                "coalesce(z at time zone 'UTC', w)", "z at time zone 'Asia/Tokyo' > w"]
+    yield from ["extract(epoch from z - w)", "extract(epoch from z - d)", "date_part('epoch', z - w)", "z - w > interval '1 day'",
+                "interval '90 seconds' <= z - w", "z - w = interval '0 seconds'"]
+    for stride in ["15 minutes", "1 day", "7 seconds", "1.5 hours"]:
+        yield f"date_bin('{stride}', z, timestamptz '2001-01-01')"
+        yield f"date_bin('{stride}', z, w)" if stride != "1 day" else f"date_bin(interval '1 day', z, '2020-01-01 05:00+00')"
+    yield from ["make_date(2024, 2, 29)", "make_date(i, 1, 1)", "make_date(2023, 2, j)", "make_date(-44, 3, 15)"]
+    for text in ["YYYY-MM-DD HH24:MI:SS", "YYYYMMDD", "YY/MM/DD", "DD Mon YYYY", "FMDay, FMDDth", "Day|DAY|day|Dy|DY|dy", "Month|MONTH|month|",
+                 "FMMonth FMDD, FMYYYY", "HH12:MI AM", "hh:mi:ss pm", "MS US", "SSSS SSSSS", "Q D ID DDD WW IW W", "IYYY-IW-ID",
+                 "YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"", "TZ tz OF TZH:TZM", "yyyy-mm-dd", "FMHH24:FMMI", "日YYYY", "\\\"YYYY\\\"", "FMDDD FMYY"]:
+        if "th" not in text.replace("Month", "").replace("month", ""):
+            yield f"to_char(z, '{text}')"
+            yield f"to_char(w, '{text}')"
+            yield f"to_char(d, '{text}')"
+    for text, form in [("2024-02-29", "YYYY-MM-DD"), ("2023-02-29", "YYYY-MM-DD"), ("20240229", "YYYYMMDD"), ("29.02.2024", "DD.MM.YYYY"),
+                       ("29/2/24", "DD/MM/YY"), ("Feb 29 2024", "Mon DD YYYY"), ("february 29, 2024", "Month DD, YYYY"), ("xyz", "Mon"),
+                       ("2024", "YYYY-MM-DD"), ("2024-13-01", "YYYY-MM-DD"), ("2024-00-00", "YYYY-MM-DD"), ("2024-060", "YYYY-DDD"),
+                       ("2023-366", "YYYY-DDD"), ("", "YYYY"), ("abcd", "YYYY"), ("2024-02-29 13:45:59.5", "YYYY-MM-DD HH24:MI:SS.MS"),
+                       ("2024-02-29 13:45:59.123456", "YYYY-MM-DD HH24:MI:SS.US"), ("2024-02-29 01:45 PM", "YYYY-MM-DD HH12:MI AM"),
+                       ("2024-02-29 13:45 PM", "YYYY-MM-DD HH12:MI AM"), ("2024-02-29 24:00", "YYYY-MM-DD HH24:MI"),
+                       ("2024-02-29T10:11:12Z", "YYYY-MM-DD\"T\"HH24:MI:SS\"Z\""), ("2024 -02-  29", "YYYY-MM-DD"), ("  2024-02-29", "YYYY-MM-DD"),
+                       ("2024/02/29", "YYYY-MM-DD"), ("2024--02-29", "YYYY-MM-DD"), ("Thursday 29 Feb 2024", "Day DD Mon YYYY"), ("12 am", "HH am"),
+                       ("99999999999", "YYYY"), ("2024-2-9", "YYYY-MM-DD"), ("2024-02-29 10:61", "YYYY-MM-DD HH24:MI"), ("70", "YY"), ("69", "YY"),
+                       ("2024-02-29garbage", "YYYY-MM-DD"), ("1 2 2024", "MMDDYYYY"), ("01022024", "MMDDYYYY"), ("2024-02-29 7", "YYYY-MM-DD MS")]:
+        value = f"left(coalesce(s, ''), 0) || '{text}'"
+        yield f"to_date({value}, '{form}')"
+        yield f"to_timestamp({value}, '{form}')"
+    yield from ["to_date(s, 'YYYY-MM-DD')", "to_timestamp(s, 'YYYY-MM-DD')", "to_char(z, null)", "to_date(null, 'YYYY')"]
+    for form in ["999", "999.99", "FM999.99", "000", "FM000", "9,999,999", "FM9,999,999.00", "0999.9", "990.99", "FM990.90", "9.9", ".99",
+                 "FM.99", "9999999999999999999", "FM9999999999.0000", "\"n=\"FM999", "9G999D99", "00,000.00", "FM0.099", "999.", "9 9 9",
+                 "FM9990.9", "FM990.00%"]:
+        for column in ["i", "k", "n", "m", "nullif(nullif(nullif(nullif(f, 'NaN'), 'inf'), '1e308'), '1e15')", "0", "-0.5", "0.126", "12345.678"]:
+            yield f"to_char({column}, '{form}')"
+
+
+def more_numbers():
+    for function in ["exp", "ln", "log", "log10", "cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "degrees", "radians"]:
+        for column in ["f", "g", "i"]:
+            yield f"{function}({column})"
+    yield from ["atan2(f, g)", "width_bucket(f, 0, 10, 5)", "width_bucket(g, 10, -10, 4)", "width_bucket(i, -10, 10, 7)",
+                "width_bucket(f, g, 3, 5)", "width_bucket(n, 0, 1000, 9)", "width_bucket(m, 1.5, 2.5, j)", "width_bucket(n, 5, -5, 3)",
+                "width_bucket(i, 1, 1, 1)", "width_bucket(n, 1, 2, 2147483647)"]
 
 
 REFUSED_BY_BOTH = [
     "i +", "nope", "i + s", "s + 1", "b + b", "lower(i)", "nofunc(i)", "i like 'a'", "case when i then 1 end", "i and b", "not i",
     "case when b then i else s end", "coalesce(i, s)", "i in ('a')", "i = 'abc'", "'abc'::int", "z = 'nonsense'", "d::int",
     "k::bool", "i::date", "f % g", "round(f, 2)", "sum(i) + 1 over", "i i", "(i", "i)", "substr(i, 1)", "f::bytea", "s > 1",
-    "d + z", "b > 1", "-s", "i || k",
+    "d + z", "b > 1", "-s", "i || k", "i ~ 'a'", "s at time zone 'UTC'", "z at time zone 5", "lpad(s)",
 ]
 
 

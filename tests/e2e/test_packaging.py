@@ -45,6 +45,9 @@ class Packaging(unittest.TestCase):
             outside = [path for path in paths if path not in inside]
             self.assertTrue(all(path.startswith(("/lib", "/usr/lib")) for path in outside), outside)
             self.check_packages(binary, outside)
+            # Arrow exports another version of RE2: nothing of ours may be mixed with it.
+            symbols = subprocess.run(["nm", "-D", f"{build}/tidemark"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertNotIn("3re2", symbols)
 
     def check_packages(self, binary, outside):
         """Debian packages of what the binary itself needs are those that the image's last stage installs."""
