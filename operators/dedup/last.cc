@@ -164,7 +164,8 @@ absl::Status DedupLast<Key>::ProcessBatch(int /*input*/, const Batch& batch, Emi
       const std::optional<std::string_view> before = rows_->Get(key);
       if (!before) continue;  // emitted already
       waiting = ReadWaiting(*before);
-      if (watermark >= deadline || order <= waiting.order) continue;
+      // Rows of one record have one order: of those the last one counts.
+      if (watermark >= deadline || order < waiting.order) continue;
       waiting.order = order;
     }
     WaitingRow(waiting, rows[i], &stored);

@@ -85,7 +85,8 @@ class OrderedAccumulator final : public Accumulator {
 
   void Add(uint32_t slot, const Cells<T>& cells, int32_t row, const Order& order) {
     State& state = states_[slot];
-    if (state.any && !(last_ ? order > state.order : order < state.order)) return;
+    // Rows of one record have one order: the first of them is first, the last is last.
+    if (state.any && !(last_ ? order >= state.order : order < state.order)) return;
     state = {order, true, !cells.IsNull(row)};
     values_[slot] = state.valid ? Kept<T>(cells[row]) : Kept<T>();
   }

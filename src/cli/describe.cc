@@ -9,9 +9,18 @@
 namespace tidemark {
 namespace {
 
+// What isn't JSON is told.
+std::string FormatText(const FormatSpec& format) {
+  return format == FormatSpec(kJsonFormat) ? "" : ", format " + format.ToString();
+}
+
 std::string Describe(const KafkaSinkSpec& spec, const Schema& schema) {
   return absl::StrCat(spec.upsert ? "upsert" : "append", " to topic ", spec.topic,
-                      spec.key.empty() ? ", no key" : absl::StrCat(", key (", ColumnNames(schema, spec.key), ")"));
+                      spec.key.empty() ? ", no key" : absl::StrCat(", key (", ColumnNames(schema, spec.key), ")"),
+                      spec.key.empty() || spec.key_format == FormatSpec(kTextFormat)
+                          ? ""
+                          : absl::StrCat(" as ", spec.key_format.ToString()),
+                      FormatText(spec.format));
 }
 std::string Describe(const PostgresSinkSpec& spec, const Schema& schema) {
   return absl::StrCat(spec.upsert ? "upsert" : "insert", " into PostgreSQL table ", spec.schema, ".", spec.table,
@@ -33,8 +42,11 @@ std::string ModeText(const Schema& schema, const StepMode& mode) {
 std::string Summary(const Plan& plan, const Node& node) {
   const auto edge = [&]() -> const Edge& { return plan.edges[static_cast<size_t>(node.edge)]; };
   switch (node.kind) {
-    case Node::Kind::kSource:
-      return absl::StrCat("topic ", plan.sources[static_cast<size_t>(node.source)].topic);
+    case Node::Kind::kSource: {
+      const SourcePlan& source = plan.sources[static_cast<size_t>(node.source)];
+      return absl::StrCat("topic ", source.topic, FormatText(source.format),
+                          source.key_format.none() ? "" : ", key " + source.key_format.ToString());
+    }
     case Node::Kind::kInternal:
       return absl::StrCat("topic ", edge().topic);
     case Node::Kind::kRepartition:

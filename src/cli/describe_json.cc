@@ -91,6 +91,8 @@ std::string DescribeAsJson(const Plan& plan) {
   std::vector<std::string> sources, tables, stages, edges, sinks;
   for (const SourcePlan& source : plan.sources) {
     sources.push_back(absl::StrCat("    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
+                                   ", \"format\": ", Quote(source.format.ToString()),
+                                   ", \"key_format\": ", Quote(source.key_format.ToString()),
                                    ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by), "}"));
   }
   for (const TablePlan& table : plan.tables) {

@@ -30,6 +30,7 @@
 #include "src/cli/init.h"
 #include "src/cli/logging.h"
 #include "src/cli/validate.h"
+#include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/plan/planner.h"
 #include "src/runtime/online_check.h"
@@ -128,7 +129,7 @@ absl::Status Run() {
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
   const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
   if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
   HandleSignals();
   WorkerOptions options;
   options.state_dir = FLAGS_state_dir;
@@ -149,7 +150,7 @@ absl::Status Run() {
 
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan);
   if (!FLAGS_online) return absl::OkStatus();
@@ -160,7 +161,7 @@ absl::Status Validate() {
 
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators()));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
   TM_ASSIGN_OR_RETURN(const std::string text, DescribePlan(plan, FLAGS_format));
   std::cout << text;
   return absl::OkStatus();

@@ -1,48 +1,43 @@
-// The formats that values of records may have, by name: how each is read and written. Which names a topology may say,
-// the planner knows (proto/topology.proto); until it knows a second one, plans don't carry any. Immutable once built;
-// any thread.
+// The formats that there are, by name: what the planner checks topologies with, and where readers and writers of a
+// plan's specs are made. Immutable once built; any thread.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include <absl/status/statusor.h>
 
-#include "src/base/schema.h"
-#include "src/codec/value_reader.h"
-#include "src/codec/value_writer.h"
+#include "src/codec/format.h"
 
 namespace tidemark {
-
-inline constexpr char kJsonFormat[] = "json";
-
-struct ValueFormat {
-  // `targets`: where the columns stand in a value. Null: the format isn't read.
-  std::function<std::unique_ptr<ValueReader>(const std::vector<ReadTarget>& targets)> reader;
-  // `schema`: the columns that make a value. Null: the format isn't written.
-  std::function<std::unique_ptr<ValueWriter>(const Schema& schema)> writer;
-};
 
 class Formats {
  public:
   // Those that Tidemark has.
   Formats();
-  // One more, or another one under a name that is there.
-  void Set(const std::string& name, ValueFormat format) { formats_[name] = std::move(format); }
+  // One more, or another one in place of that of its name. It lives as long as this does.
+  void Set(const Format* format);
+
+  // For PlanFromYaml; in the order in which messages name them.
+  FormatList list() const { return {formats_.begin(), formats_.end()}; }
 
   // InvalidArgument: there is no such format, or it isn't read, or written.
-  absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(std::string_view name,
+  absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
                                                           const std::vector<ReadTarget>& targets) const;
-  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(std::string_view name, const Schema& schema) const;
+  // Null: no column comes from the key.
+  absl::StatusOr<std::unique_ptr<KeyReader>> MakeKeyReader(const FormatSpec& spec,
+                                                           const std::vector<ReadTarget>& targets) const;
+  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
+                                                          const std::vector<size_t>& columns) const;
+  // Of no columns: records without keys.
+  absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
+                                                           const std::vector<size_t>& columns) const;
 
  private:
-  absl::Status Unknown(std::string_view name, std::string_view use) const;
+  absl::StatusOr<const Format*> Find(std::string_view name) const;
 
-  std::map<std::string, ValueFormat, std::less<>> formats_;
+  std::vector<const Format*> formats_;
 };
 
 // Those that Tidemark has.

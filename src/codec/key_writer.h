@@ -1,16 +1,12 @@
-// The keys of records on their way out, by the key's format. One per output; used by one thread.
+// The seam between rows and the format of their keys on the way out: a KeyWriter makes the keys of records. A batch a
+// call. One per output; used by one thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include <absl/status/status.h>
-
-#include "src/base/schema.h"
 #include "src/codec/column_text.h"
-#include "src/plan/plan.h"
 
 namespace tidemark {
 
@@ -29,8 +25,12 @@ class KeyWriter {
                      std::vector<KeyEnd>* keys) = 0;
 };
 
-// Of these columns: several make a JSON object, one stands for itself unless the format is JSON. A single column that
-// is NULL makes no key, and neither do no columns.
-std::unique_ptr<KeyWriter> MakeKeyWriter(KeyFormat format, const Schema& schema, const std::vector<size_t>& key);
+// Records without keys.
+class NoKeys final : public KeyWriter {
+ public:
+  void Write(const std::vector<ColumnView>&, int64_t rows, TextBuffer*, std::vector<KeyEnd>* keys) override {
+    keys->assign(static_cast<size_t>(rows), KeyEnd());
+  }
+};
 
 }  // namespace tidemark

@@ -16,32 +16,31 @@ std::vector<std::string> PathOf(const SourceColumn& column) {
 std::vector<ReadTarget> TargetsFrom(const std::vector<SourceColumn>& columns, From from) {
   std::vector<ReadTarget> targets;
   for (size_t c = 0; c < columns.size(); ++c) {
-    if (columns[c].from == from) targets.push_back({PathOf(columns[c]), c});
+    if (columns[c].from == from) targets.push_back({PathOf(columns[c]), c, columns[c].column.type});
   }
   return targets;
 }
 
-// A deletion names its row by the record key. Columns that the table reads from the key are read the same way;
-// otherwise the key is the table's key: one column as text, several as a JSON object of their names, unless key_format
-// says more.
-KeyReader TombstoneKey(const TablePlan& plan) {
+}  // namespace
+
+std::vector<ReadTarget> KeyTargets(const std::vector<SourceColumn>& columns) {
+  return TargetsFrom(columns, From::kKey);
+}
+
+// Columns that the table reads from the key are read the same way; otherwise the key is the table's key, by the names
+// of its columns.
+std::vector<ReadTarget> TombstoneTargets(const TablePlan& plan) {
   std::vector<ReadTarget> targets;
   for (const size_t c : plan.key) {
     const SourceColumn& column = plan.columns[c];
     const bool own_path = column.from == From::kKey && !column.path.empty();
-    targets.push_back({own_path ? column.path : std::vector<std::string>{column.column.name}, c});
+    targets.push_back({own_path ? column.path : std::vector<std::string>{column.column.name}, c, column.column.type});
   }
-  KeyFormat format = plan.key_format;
-  if (format == KeyFormat::kNone) format = plan.key.size() == 1 ? KeyFormat::kText : KeyFormat::kJson;
-  return KeyReader(format, std::move(targets));
+  return targets;
 }
 
-}  // namespace
-
-RecordRows::RecordRows(const std::vector<SourceColumn>& columns, KeyFormat key_format)
-    : columns_(columns),
-      value_targets_(TargetsFrom(columns, From::kValue)),
-      key_(key_format, TargetsFrom(columns, From::kKey)) {
+RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr<KeyReader> key)
+    : columns_(columns), value_targets_(TargetsFrom(columns, From::kValue)), key_(std::move(key)) {
   for (size_t c = 0; c < columns.size(); ++c) {
     const From from = columns[c].from;
     if (from == From::kHeader) header_columns_.push_back(c);
@@ -50,13 +49,15 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, KeyFormat key_f
 }
 
 // The Java client spreads null keys at will, so nothing holds such a row to the promise.
-RecordRows::RecordRows(const SourcePlan& plan) : RecordRows(plan.columns, plan.key_format) {
+RecordRows::RecordRows(const SourcePlan& plan, std::unique_ptr<KeyReader> key)
+    : RecordRows(plan.columns, std::move(key)) {
   needs_key_ = plan.verify_partitioning;
   hidden_.emplace(plan);
 }
 
-RecordRows::RecordRows(const TablePlan& plan) : RecordRows(plan.columns, plan.key_format) {
-  tombstone_key_.emplace(TombstoneKey(plan));
+RecordRows::RecordRows(const TablePlan& plan, std::unique_ptr<KeyReader> key, std::unique_ptr<KeyReader> tombstone_key)
+    : RecordRows(plan.columns, std::move(key)) {
+  tombstone_key_ = std::move(tombstone_key);
   key_columns_ = plan.key;
 }
 
@@ -66,6 +67,8 @@ void RecordRows::Start(const Fetch& fetch, size_t first, SourceTime* time, std::
   errors_ = errors;
   row_ = 0;
   capacity_ = static_cast<int64_t>(records_.size() - first);
+  first_ = first;
+  begun_ = 0;
   record_ = kNone;
   rejected_ = false;
   next_ = records_.size();
@@ -76,8 +79,13 @@ void RecordRows::Start(const Fetch& fetch, size_t first, SourceTime* time, std::
   if (hidden_) hidden_->Start(capacity_, time);
 }
 
-int64_t RecordRows::Finish(std::vector<std::shared_ptr<arrow::Array>>* out) {
+absl::StatusOr<int64_t> RecordRows::Finish(std::vector<std::shared_ptr<arrow::Array>>* out) {
   if (record_has_no_rows()) ++empty_records_;
+  const size_t due = next_ - first_ + (waits_for_.empty() ? 0 : 1);
+  if (begun_ != due) {
+    return absl::InternalError(
+        absl::StrCat("a reader of values was given ", due, " records and has spoken of ", begun_, " of them"));
+  }
   record_ = kNone;
   columns_.Finish(row_, out);
   if (hidden_) hidden_->Finish(row_, fetch_->source().partition, out);
@@ -104,9 +112,9 @@ bool RecordRows::EndRow(Op op) {
 
 std::optional<std::string> RecordRows::FinishRow(Op op) {
   const RecordView& record = records_[record_];
-  if (!key_.empty()) {
-    std::optional<std::string> reason = key_.Read(record.key, &columns_);
-    if (reason) return reason;
+  if (key_ != nullptr && record.key) {
+    std::optional<std::string> reason = key_->Read(*record.key, &columns_);
+    if (reason) return absl::StrCat("record key: ", *reason);
   }
   if (!header_columns_.empty()) {
     std::optional<std::string> reason = ReadHeaders();
@@ -131,8 +139,8 @@ void RecordRows::Tombstone() {
   if (!tombstone_key_) return Reject("value is null (tombstone)");
   const RecordView& record = records_[record_];
   if (!record.key) return Reject("value is null (deletion), and so is the record key: which row to delete isn't known");
-  if (std::optional<std::string> reason = tombstone_key_->Read(record.key, &BeginRow())) {
-    return Reject(*std::move(reason));
+  if (std::optional<std::string> reason = tombstone_key_->Read(*record.key, &BeginRow())) {
+    return Reject(absl::StrCat("record key: ", *reason));
   }
   for (const size_t c : key_columns_) {
     if (columns_.HasValue(c)) continue;
@@ -161,6 +169,8 @@ void RecordRows::Reject(std::string reason) {
 
 void RecordRows::Later(std::string what) {
   TakeBack();
+  // What was wrong with it is found again.
+  if (rejected_) errors_->pop_back();
   next_ = record_;
   waits_for_ = std::move(what);
   record_ = kNone;

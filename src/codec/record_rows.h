@@ -16,11 +16,14 @@
 #include <utility>
 #include <vector>
 
+#include <absl/status/statusor.h>
+
 #include "src/base/batch.h"
 #include "src/base/record.h"
 #include "src/codec/column_set.h"
 #include "src/codec/hidden_columns.h"
 #include "src/codec/key_reader.h"
+#include "src/codec/value_reader.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
@@ -31,17 +34,23 @@ struct DecodeError {
   std::string reason;  // "column detection_oid: expected int64, found string" ...
 };
 
+// The columns that come from keys; and the key columns of a table, as a deletion's key has them.
+std::vector<ReadTarget> KeyTargets(const std::vector<SourceColumn>& columns);
+std::vector<ReadTarget> TombstoneTargets(const TablePlan& plan);
+
 class RecordRows {
  public:
+  // `key` reads the columns that come from keys (KeyTargets); null where there are none.
   // Of a source: with hidden columns. A key is missed where the source's rows are promised to lie by it.
-  explicit RecordRows(const SourcePlan& plan);
-  // Of a table: a null value is a deletion, whose row is found by the record key.
-  explicit RecordRows(const TablePlan& plan);
+  RecordRows(const SourcePlan& plan, std::unique_ptr<KeyReader> key);
+  // Of a table: a null value is a deletion, whose row is found by the record key, read by `tombstone_key`.
+  RecordRows(const TablePlan& plan, std::unique_ptr<KeyReader> key, std::unique_ptr<KeyReader> tombstone_key);
 
   // ---- For the reader.
   void BeginRecord(size_t record) {
     if (record_has_no_rows()) ++empty_records_;
     record_ = record;
+    ++begun_;
     first_row_ = row_;
     rejected_ = false;
     if (hidden_) time_before_ = hidden_->max_time();
@@ -64,8 +73,9 @@ class RecordRows {
   // ---- For whoever has the fetch.
   // Records from `first` on are going to be read. `time` (sources) runs forward row by row.
   void Start(const Fetch& fetch, size_t first, SourceTime* time, std::vector<DecodeError>* errors);
-  // Appends the columns of all rows, the hidden ones behind the others.
-  int64_t Finish(std::vector<std::shared_ptr<arrow::Array>>* out);
+  // Appends the columns of all rows, the hidden ones behind the others; how many rows. Internal: the reader has passed
+  // over records without a word.
+  absl::StatusOr<int64_t> Finish(std::vector<std::shared_ptr<arrow::Array>>* out);
   // The record that is to be read next time: one that has to wait, or the one behind the last.
   size_t next() const { return next_; }
   // What that waits for; "": nothing.
@@ -80,7 +90,7 @@ class RecordRows {
   const std::vector<ReadTarget>& value_targets() const { return value_targets_; }
 
  private:
-  explicit RecordRows(const std::vector<SourceColumn>& columns, KeyFormat key_format);
+  RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr<KeyReader> key);
 
   bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
   void Grow();
@@ -93,18 +103,19 @@ class RecordRows {
 
   ColumnSet columns_;
   std::vector<ReadTarget> value_targets_;
-  KeyReader key_;
+  std::unique_ptr<KeyReader> key_;
   std::vector<size_t> header_columns_, place_columns_;
   bool needs_key_ = false;
-  std::optional<HiddenColumns> hidden_;     // sources
-  std::optional<KeyReader> tombstone_key_;  // tables
-  std::vector<size_t> key_columns_;         // tables
+  std::optional<HiddenColumns> hidden_;       // sources
+  std::unique_ptr<KeyReader> tombstone_key_;  // tables
+  std::vector<size_t> key_columns_;           // tables
 
   // Of the present fetch.
   const Fetch* fetch_ = nullptr;
   std::span<const RecordView> records_;
   std::vector<DecodeError>* errors_ = nullptr;
   int64_t row_ = 0, capacity_ = 0;  // rows that stand, and for which there is room
+  size_t first_ = 0, begun_ = 0;    // the first record that is to be read; how many were
   size_t record_ = kNone;           // the present one
   int64_t first_row_ = 0;           // its
   bool rejected_ = false;           // it is

@@ -12,14 +12,23 @@
 namespace tidemark {
 
 absl::StatusOr<std::unique_ptr<RowEncoder>> RowEncoder::Make(const RowEncoderOptions& options, const Formats& formats) {
-  TM_ASSIGN_OR_RETURN(std::unique_ptr<ValueWriter> values, formats.MakeWriter(kJsonFormat, options.schema));
-  return std::unique_ptr<RowEncoder>(new RowEncoder(options, std::move(values)));
+  std::vector<size_t> columns = options.value;
+  if (columns.empty()) {
+    columns.resize(options.schema.size());
+    std::iota(columns.begin(), columns.end(), size_t{0});
+  }
+  TM_ASSIGN_OR_RETURN(auto keys, formats.MakeKeyWriter(options.key_format, options.schema, options.key));
+  TM_ASSIGN_OR_RETURN(auto values, formats.MakeWriter(options.format, options.schema, columns));
+  return std::unique_ptr<RowEncoder>(new RowEncoder(options, std::move(keys), std::move(values)));
 }
 
-RowEncoder::RowEncoder(const RowEncoderOptions& options, std::unique_ptr<ValueWriter> values)
-    : options_(options),
-      key_writer_(MakeKeyWriter(options.key_format, options.schema, options.key)),
-      value_writer_(std::move(values)) {}
+RowEncoderOptions EncoderOptions(const Schema& schema, const KafkaSinkSpec& spec) {
+  return {schema, spec.key, spec.key_format, spec.upsert, spec.format, spec.value};
+}
+
+RowEncoder::RowEncoder(const RowEncoderOptions& options, std::unique_ptr<KeyWriter> keys,
+                       std::unique_ptr<ValueWriter> values)
+    : options_(options), key_writer_(std::move(keys)), value_writer_(std::move(values)) {}
 
 absl::Status RowEncoder::Encode(const arrow::RecordBatch& rows, int32_t partition_count, int32_t fallback_partition,
                                 EncodedRecords* out) {

@@ -28,9 +28,14 @@ struct EncodedRecords {
 struct RowEncoderOptions {
   Schema schema;
   std::vector<size_t> key;
-  KeyFormat key_format = KeyFormat::kText;
+  FormatSpec key_format = kTextFormat;
   bool upsert = false;
+  FormatSpec format = kJsonFormat;
+  std::vector<size_t> value;  // the columns of values; empty: all
 };
+
+// Of a Kafka sink whose step has this schema.
+RowEncoderOptions EncoderOptions(const Schema& schema, const KafkaSinkSpec& spec);
 
 class RowEncoder {
  public:
@@ -46,7 +51,7 @@ class RowEncoder {
   bool upsert() const { return options_.upsert; }
 
  private:
-  RowEncoder(const RowEncoderOptions& options, std::unique_ptr<ValueWriter> values);
+  RowEncoder(const RowEncoderOptions& options, std::unique_ptr<KeyWriter> keys, std::unique_ptr<ValueWriter> values);
 
   void Choose(const int8_t* ops, int64_t rows, const TextBuffer& text);
   void ChooseAll(int64_t rows);

@@ -27,10 +27,12 @@ void ReadWithoutValues(size_t first, size_t last, RecordRows* rows) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SourceDecoder>> SourceDecoder::Make(const SourcePlan& plan, const Formats& formats) {
-  RecordRows rows(plan);
+  absl::StatusOr<std::unique_ptr<KeyReader>> key = formats.MakeKeyReader(plan.key_format, KeyTargets(plan.columns));
+  TM_RETURN_IF_ERROR(Annotate(key.status(), "source " + plan.name));
+  RecordRows rows(plan, *std::move(key));
   std::unique_ptr<ValueReader> reader;
   if (rows.reads_values()) {
-    absl::StatusOr<std::unique_ptr<ValueReader>> made = formats.MakeReader(kJsonFormat, rows.value_targets());
+    absl::StatusOr<std::unique_ptr<ValueReader>> made = formats.MakeReader(plan.format, rows.value_targets());
     TM_RETURN_IF_ERROR(Annotate(made.status(), "source " + plan.name));
     reader = *std::move(made);
   }
@@ -56,7 +58,7 @@ absl::StatusOr<DecodedRows> SourceDecoder::Decode(const Fetch& fetch, size_t fir
   }
   std::vector<std::shared_ptr<arrow::Array>> arrays;
   arrays.reserve(plan_.columns.size() + kHiddenCount);
-  const int64_t count = rows_.Finish(&arrays);
+  TM_ASSIGN_OR_RETURN(const int64_t count, rows_.Finish(&arrays));
   decoded.rows = arrow::RecordBatch::Make(schema_, count, std::move(arrays));
   decoded.next = rows_.next();
   decoded.waits_for = rows_.waits_for();

@@ -26,10 +26,18 @@ void ReadDeletions(const Fetch& fetch, size_t first, RecordRows* rows) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TableDecoder>> TableDecoder::Make(const TablePlan& plan, const Formats& formats) {
-  RecordRows rows(plan);
+  // A deletion names its row by the record key, which is the table's: one column as text, several as a JSON object,
+  // unless key_format says more.
+  FormatSpec key_format = plan.key_format;
+  if (key_format.none()) key_format = plan.key.size() == 1 ? kTextFormat : kJsonFormat;
+  absl::StatusOr<std::unique_ptr<KeyReader>> key = formats.MakeKeyReader(key_format, KeyTargets(plan.columns));
+  TM_RETURN_IF_ERROR(Annotate(key.status(), "table " + plan.name));
+  absl::StatusOr<std::unique_ptr<KeyReader>> deleted = formats.MakeKeyReader(key_format, TombstoneTargets(plan));
+  TM_RETURN_IF_ERROR(Annotate(deleted.status(), "table " + plan.name));
+  RecordRows rows(plan, *std::move(key), *std::move(deleted));
   std::unique_ptr<ValueReader> reader;
   if (rows.reads_values()) {
-    absl::StatusOr<std::unique_ptr<ValueReader>> made = formats.MakeReader(kJsonFormat, rows.value_targets());
+    absl::StatusOr<std::unique_ptr<ValueReader>> made = formats.MakeReader(plan.format, rows.value_targets());
     TM_RETURN_IF_ERROR(Annotate(made.status(), "table " + plan.name));
     reader = *std::move(made);
   }
@@ -48,7 +56,7 @@ absl::StatusOr<DecodedTableRows> TableDecoder::Decode(const Fetch& fetch, size_t
     ReadDeletions(fetch, first, &rows_);
   }
   std::vector<std::shared_ptr<arrow::Array>> arrays;
-  const int64_t count = rows_.Finish(&arrays);
+  TM_ASSIGN_OR_RETURN(const int64_t count, rows_.Finish(&arrays));
   decoded.rows = arrow::RecordBatch::Make(schema_, count, std::move(arrays));
   for (const Op op : rows_.ops()) {
     decoded.deleted.push_back(op == Op::kDelete || op == Op::kUpdateBefore ? 1 : 0);

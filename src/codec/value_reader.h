@@ -11,6 +11,8 @@
 //            position stays before the record, and the other partitions go on. The reader sees to it, on a thread that
 //            isn't this one, that what it waits for comes; it must answer at once.
 //
+// It speaks of every record that it is given, up to the last or one that waits: to pass over one ends the application.
+//
 // One reader per source and task, or per table; used by one thread. One call reads a whole fetch: the loop over records
 // is the reader's own, so that nothing is called through a pointer for each of them.
 #pragma once
@@ -22,6 +24,7 @@
 #include <absl/status/status.h>
 
 #include "src/base/record.h"
+#include "src/base/schema.h"
 
 namespace tidemark {
 
@@ -31,6 +34,7 @@ class RecordRows;
 struct ReadTarget {
   std::vector<std::string> path;  // names from the root
   size_t column = 0;              // in the ColumnSet
+  Type type;                      // of the column
 };
 
 class ValueReader {

@@ -25,22 +25,10 @@ const std::vector<std::string>& TypeNames() {
   return names;
 }
 
-KeyFormat ParseKeyFormat(const std::string& name) {
-  return name == "text"    ? KeyFormat::kText
-         : name == "json"  ? KeyFormat::kJson
-         : name == "bytes" ? KeyFormat::kBytes
-                           : KeyFormat::kNone;
-}
-
 std::optional<std::vector<std::string>> ParsePath(const std::string& path) {
   std::vector<std::string> parts = absl::StrSplit(path, '.');
   if (std::any_of(parts.begin(), parts.end(), [](const std::string& p) { return p.empty(); })) return std::nullopt;
   return parts;
-}
-
-// Types that the text form of a record key holds: one value, decimal or UTF-8.
-bool FitsTextKey(const Type& type) {
-  return type.kind == Kind::kInt32 || type.kind == Kind::kInt64 || type.kind == Kind::kString;
 }
 
 // Where a column comes from, if not from the value.
@@ -166,32 +154,62 @@ Schema SchemaOf(const std::vector<SourceColumn>& columns) {
   return schema;
 }
 
-// The record key's form: as stated, else what the columns that come from it suggest.
-KeyFormat CheckKeyFormat(const std::string& stated, const std::vector<SourceColumn>& columns, const std::string& path,
-                         Diagnostics* diagnostics) {
-  std::vector<const SourceColumn*> from_key;
+// The columns that are read from values, or from keys, as a format holds them.
+std::vector<FormatColumn> ColumnsOf(const std::vector<SourceColumn>& columns, SourceColumn::From from,
+                                    const std::string& path) {
+  std::vector<FormatColumn> out;
   for (const SourceColumn& c : columns) {
-    if (c.from == SourceColumn::From::kKey) from_key.push_back(&c);
+    if (c.from == from) out.push_back({c.column, c.path, absl::StrCat(path, "/columns/", c.column.name)});
   }
-  KeyFormat format = ParseKeyFormat(stated);
-  if (format == KeyFormat::kNone && !from_key.empty()) {
-    format = from_key.size() > 1                             ? KeyFormat::kJson
-             : from_key[0]->column.type.kind == Kind::kBytes ? KeyFormat::kBytes
-                                                             : KeyFormat::kText;
+  return out;
+}
+
+// Of a format that is one column as a whole, that column has no name in it.
+void ForgetPaths(const FormatSpec& format, const FormatList& formats, SourceColumn::From from,
+                 std::vector<SourceColumn>* columns) {
+  const FormatSyntax* syntax = FindFormat(formats, format.name);
+  if (syntax == nullptr || syntax->holds_names()) return;
+  for (SourceColumn& c : *columns) {
+    if (c.from == from) c.path.clear();
   }
-  if (format != KeyFormat::kJson && from_key.size() > 1) {
-    diagnostics->Error(path + "/key_format", absl::StrCat("a ", stated, " key holds one column, but ", from_key.size(),
-                                                          " come `from: key`; use key_format: json"));
-  } else if (from_key.size() == 1) {
-    const Column& column = from_key[0]->column;
-    const std::string at = absl::StrCat(path, "/columns/", column.name);
-    if (format == KeyFormat::kText && !FitsTextKey(column.type)) {
-      diagnostics->Error(at, absl::StrCat("a text key holds int32, int64 or string, not ", TypeName(column.type)));
-    } else if (format == KeyFormat::kBytes && column.type.kind != Kind::kBytes) {
-      diagnostics->Error(at, absl::StrCat("a bytes key is a column of type bytes, not ", TypeName(column.type)));
-    }
+}
+
+// The values' form, and whether their columns can stand in it.
+template <typename Yaml>
+FormatSpec CheckValueFormat(const Yaml& yaml, const FormatList& formats, const std::string& path,
+                            Diagnostics* diagnostics, std::vector<SourceColumn>* columns) {
+  std::optional<FormatSpec> format = kJsonFormat;
+  if (yaml.has_format())
+    format = ReadFormat(yaml.format(), formats, FormatUse::kReadValue, path + "/format", diagnostics);
+  if (!format) return kJsonFormat;  // reported
+  const auto from_value = ColumnsOf(*columns, SourceColumn::From::kValue, path);
+  if (!from_value.empty()) {
+    CheckFormat(*format, formats, FormatUse::kReadValue, path + "/format", from_value, diagnostics);
+  } else if (*format != FormatSpec(kJsonFormat)) {
+    diagnostics->Error(path + "/format", "format has no use here: no column comes from the value");
   }
-  return format;
+  ForgetPaths(*format, formats, SourceColumn::From::kValue, columns);
+  return *format;
+}
+
+// The record key's form: as stated, else what the columns that come from it suggest.
+template <typename Yaml>
+FormatSpec CheckKeyFormat(const Yaml& yaml, const FormatList& formats, const std::string& path,
+                          Diagnostics* diagnostics, std::vector<SourceColumn>* columns) {
+  const auto from_key = ColumnsOf(*columns, SourceColumn::From::kKey, path);
+  std::optional<FormatSpec> format = FormatSpec();
+  if (yaml.has_key_format()) {
+    format = ReadFormat(yaml.key_format(), formats, FormatUse::kReadKey, path + "/key_format", diagnostics);
+    if (!format) return {};  // reported
+  } else if (!from_key.empty()) {
+    format = from_key.size() > 1                            ? kJsonFormat
+             : from_key[0].column.type.kind == Kind::kBytes ? kBytesFormat
+                                                            : kTextFormat;
+  }
+  if (from_key.empty()) return *format;
+  CheckFormat(*format, formats, FormatUse::kReadKey, path + "/key_format", from_key, diagnostics);
+  ForgetPaths(*format, formats, SourceColumn::From::kKey, columns);
+  return *format;
 }
 
 void CheckStart(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, StartPosition* start) {
@@ -238,7 +256,8 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
 }
 
 // The promise of `partitioned_by`, and whether the record key can prove it.
-void CheckPromise(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
+void CheckPromise(const topology::Source& yaml, const FormatList& formats, const std::string& path,
+                  Diagnostics* diagnostics, SourcePlan* source) {
   const auto columns = FindColumns(yaml.partitioned_by(), source->schema(), path + "/partitioned_by",
                                    "source " + yaml.name(), diagnostics);
   if (!columns || columns->empty()) return;
@@ -249,17 +268,19 @@ void CheckPromise(const topology::Source& yaml, const std::string& path, Diagnos
                                         [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
   // Where the key is read into other columns, the promised ones are not the key.
   source->verify_partitioning = all_from_key || (yaml.has_key_format() && !any_from_key);
-  if (!source->verify_partitioning || source->key_format == KeyFormat::kJson) return;
-  if (columns->size() > 1) {
-    diagnostics->Error(path + "/partitioned_by", "a text or bytes key holds one column; use key_format: json");
-  } else if (source->key_format == KeyFormat::kText && !FitsTextKey(source->columns[columns->front()].column.type)) {
-    diagnostics->Error(path + "/partitioned_by", "a text key holds int32, int64 or string");
+  if (!source->verify_partitioning || any_from_key || source->key_format.none()) return;
+  // Nobody reads the key, but it is said to be these columns.
+  std::vector<FormatColumn> key;
+  for (const size_t c : *columns) {
+    const Column& column = source->columns[c].column;
+    key.push_back({column, {column.name}, path + "/partitioned_by"});
   }
+  CheckFormat(source->key_format, formats, FormatUse::kReadKey, path + "/partitioned_by", key, diagnostics);
 }
 
 }  // namespace
 
-void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan) {
+void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan) {
   for (const topology::Source& yaml : topology.sources()) {
     const std::string path = "sources/" + yaml.name();
     SourcePlan source;
@@ -270,9 +291,10 @@ void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, 
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
     source.columns = CheckColumns(yaml.columns(), path + "/columns", false, diagnostics);
-    source.key_format = CheckKeyFormat(yaml.key_format(), source.columns, path, diagnostics);
+    source.format = CheckValueFormat(yaml, formats, path, diagnostics, &source.columns);
+    source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
-    CheckPromise(yaml, path, diagnostics, &source);
+    CheckPromise(yaml, formats, path, diagnostics, &source);
     // A key format that nothing looks at would do nothing.
     const bool from_key = std::any_of(source.columns.begin(), source.columns.end(),
                                       [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
@@ -297,7 +319,7 @@ void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, 
   }
 }
 
-void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan) {
+void CheckTables(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan) {
   for (const topology::Table& yaml : topology.tables()) {
     const std::string path = "tables/" + yaml.name();
     TablePlan table;
@@ -308,7 +330,8 @@ void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, P
     if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     table.columns = CheckColumns(yaml.columns(), path + "/columns", true, diagnostics);
-    table.key_format = CheckKeyFormat(yaml.key_format(), table.columns, path, diagnostics);
+    table.format = CheckValueFormat(yaml, formats, path, diagnostics, &table.columns);
+    table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {
       diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");
     }
@@ -344,9 +367,9 @@ void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, P
           diagnostics->Error(at + "/path", "a nested path works in JSON only");
         }
       }
-    } else if (table.key_format == KeyFormat::kNone && !table.key.empty()) {
+    } else if (table.key_format.none() && !table.key.empty()) {
       // Tombstones have no value: their key columns come from the record key.
-      table.key_format = table.key.size() > 1 ? KeyFormat::kJson : KeyFormat::kText;
+      table.key_format = table.key.size() > 1 ? kJsonFormat : kTextFormat;
     }
     plan->tables.push_back(std::move(table));
   }

@@ -11,6 +11,7 @@
 
 #include "proto/topology.pb.h"
 #include "src/plan/diagnostics.h"
+#include "src/plan/format_syntax.h"
 #include "src/plan/operator_kind.h"
 #include "src/plan/plan.h"
 
@@ -78,15 +79,16 @@ struct Logical {
 
 // "kafka", "dead_letter" and the like, the sources and the tables, into `plan`.
 void CheckSettings(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
-void CheckSources(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
-void CheckTables(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
+void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
+void CheckTables(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
 
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.
 Logical CheckSteps(const topology::Topology& topology, const OperatorList& operators, const Plan& plan,
                    Diagnostics* diagnostics);
 
 // Resolves the sinks into `plan`; then refuses steps, sources and tables that nothing reads.
-void CheckSinks(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);
+void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,
+                Diagnostics* diagnostics, Plan* plan);
 
 // ---- Shared by the checks
 

@@ -19,6 +19,7 @@
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/base/time.h"
+#include "src/plan/format_spec.h"
 #include "src/plan/operator_spec.h"
 
 namespace tidemark {
@@ -39,16 +40,15 @@ struct TopicCreation {
 
 // ---- Sources and tables --------------------------------------------------------------------------------------------
 
-enum class KeyFormat { kNone, kText, kJson, kBytes };
-
 struct SourceColumn {
   enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp };
   enum class OnError { kDeadLetter, kNull };
 
   Column column;
   From from = From::kValue;
-  std::vector<std::string> path;  // kValue: keys from the root of the JSON object; default {name}
-  std::string header;             // kHeader: its name
+  // kValue, kKey: names from the root of what is read; empty: it as a whole
+  std::vector<std::string> path;
+  std::string header;  // kHeader: its name
   std::optional<std::string>
       default_value;  // as text in the JSON form of the type; used where the value is missing or null
   OnError on_error = OnError::kDeadLetter;
@@ -75,7 +75,8 @@ struct SourcePlan {
   int32_t order = 0;  // position among the sources sorted by name; the value of Hidden::kSource
   std::string topic;
   StartPosition start;
-  KeyFormat key_format = KeyFormat::kNone;
+  FormatSpec format = kJsonFormat;
+  FormatSpec key_format;  // none: the key isn't read
   std::vector<SourceColumn> columns;
   EventTimeSpec event_time;
   std::vector<size_t> partitioned_by;  // positions among the columns; empty: no promise
@@ -90,10 +91,11 @@ struct TablePlan {
   enum class FileFormat { kParquet, kCsv, kJsonLines };
 
   std::string name;
-  std::string topic;  // either a topic (value format JSON, compacted, null value = row deleted)
+  std::string topic;  // either a topic (compacted, null value = row deleted)
   std::string file;   // or a file
   FileFormat file_format = FileFormat::kJsonLines;
-  KeyFormat key_format = KeyFormat::kNone;  // as for sources; needed where a column comes `from: key`
+  FormatSpec format = kJsonFormat;  // of a topic
+  FormatSpec key_format;            // as for sources; needed where a column comes `from: key`
   std::vector<SourceColumn> columns;
   std::vector<size_t> key;  // positions among the columns
 
@@ -105,8 +107,10 @@ struct TablePlan {
 struct KafkaSinkSpec {
   std::string topic;
   std::vector<size_t> key;  // positions among the step's columns; empty: no record key
-  KeyFormat key_format = KeyFormat::kText;
-  bool upsert = false;  // deletes become tombstones, update-before rows are skipped
+  FormatSpec format = kJsonFormat;
+  FormatSpec key_format = kTextFormat;
+  std::vector<size_t> value;  // positions of the columns that a value holds; empty: all
+  bool upsert = false;        // deletes become tombstones, update-before rows are skipped
   std::vector<std::pair<std::string, std::string>> headers;
   std::string compression;  // librdkafka's compression.codec; empty: lz4
   std::optional<TopicCreation> create;

@@ -1,6 +1,6 @@
 // topology.yaml to a checked Plan: the front door of this layer. Reads (yaml_reader.h), resolves names and types
-// (logical.h), then cuts the graph into stages (stages.h). Which operators a step may have is handed in: all that there
-// are is Operators() of operators/operators.h.
+// (logical.h), then cuts the graph into stages (stages.h). Which operators a step may have, and which formats records,
+// is handed in: all that there are is Operators() of operators/operators.h and OwnFormats() of src/codec/formats.h.
 //
 // Offline and deterministic: the same file gives the same plan wherever its entries stand, except that columns keep the
 // order they are written in. Any thread may call.
@@ -19,13 +19,15 @@ namespace tidemark {
 
 class OperatorSyntax;  // src/plan/step_check.h
 using OperatorList = std::vector<const OperatorSyntax*>;
+class FormatSyntax;  // src/plan/format_syntax.h
+using FormatList = std::vector<const FormatSyntax*>;
 
 // InvalidArgument for anything wrong with the file. The message lists every error on a line of its own, as
 // "file:line:column: what was expected (did you mean ...)".
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
-                                  const EnvLookup& env);
+                                  const FormatList& formats, const EnvLookup& env);
 
 // The same for a file, with the environment of this process.
-absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators);
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats);
 
 }  // namespace tidemark

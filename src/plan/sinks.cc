@@ -21,8 +21,8 @@ constexpr size_t kPostgresColumns = 1'600;
 class SinkCheck {
  public:
   // `step` is null where the step it reads has an error: then only what the sink says by itself is checked.
-  SinkCheck(const topology::Sink& yaml, const LogicalStep* step, Diagnostics* diagnostics)
-      : yaml_(yaml), step_(step), diagnostics_(*diagnostics), path_("sinks/" + yaml.name()) {}
+  SinkCheck(const topology::Sink& yaml, const FormatList& formats, const LogicalStep* step, Diagnostics* diagnostics)
+      : yaml_(yaml), formats_(formats), step_(step), diagnostics_(*diagnostics), path_("sinks/" + yaml.name()) {}
 
   std::optional<SinkPlan> Run();
 
@@ -35,7 +35,9 @@ class SinkCheck {
   bool PostgresTable(PostgresSinkSpec* spec);
   bool ParquetLake(ParquetSinkSpec* spec);
   bool PartitionBy(ParquetSinkSpec* spec);
-  bool CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert);
+  bool CheckValue(const KafkaSinkSpec& spec);
+  bool CheckKey(const KafkaSinkSpec& spec);
+  std::vector<size_t> ValueColumns(const KafkaSinkSpec& spec, const Schema& schema) const;
   // An upsert key must contain the step's key, or rows of different keys would overwrite each other.
   bool CheckUpsertKey(const std::vector<size_t>& key, const std::string& field);
   bool Error(const std::string& field, std::string_view message) {
@@ -46,6 +48,7 @@ class SinkCheck {
   std::string StepKey() const { return ColumnNames(step_->output, step_->mode.key); }
 
   const topology::Sink& yaml_;
+  const FormatList& formats_;
   const LogicalStep* const step_;
   Diagnostics& diagnostics_;
   const std::string path_;
@@ -102,22 +105,26 @@ bool SinkCheck::CheckUpsertKey(const std::vector<size_t>& key, const std::string
   return true;
 }
 
-bool SinkCheck::CheckKey(const std::vector<size_t>& key, KeyFormat format, bool upsert) {
-  if (key.empty()) return Present("key_format") ? Error("key_format", "key_format goes with key") : true;
-  const Column& first = step_->output[key[0]];
-  if (format != KeyFormat::kJson && key.size() > 1) {
-    return Error("key", absl::StrCat("a key of several columns (", ColumnNames(step_->output, key),
-                                     ") has key_format: json; text and bytes hold one column"));
+bool SinkCheck::CheckValue(const KafkaSinkSpec& spec) {
+  std::vector<FormatColumn> columns;
+  for (const size_t c : spec.value) {
+    columns.push_back({step_->output[c], {step_->output[c].name}, path_ + (Present("format") ? "/format" : "")});
   }
-  const Kind kind = first.type.kind;
-  if (format == KeyFormat::kText && (kind == Kind::kBytes || kind == Kind::kDouble || kind == Kind::kBool)) {
-    return Error("key", absl::StrCat("key_format: text can't hold ", TypeName(first.type), "; use ",
-                                     kind == Kind::kBytes ? "bytes" : "json"));
+  return CheckFormat(spec.format, formats_, FormatUse::kWriteValue, path_ + "/format", columns, &diagnostics_);
+}
+
+bool SinkCheck::CheckKey(const KafkaSinkSpec& spec) {
+  if (spec.key.empty()) return Present("key_format") ? Error("key_format", "key_format goes with key") : true;
+  std::vector<FormatColumn> columns;
+  for (const size_t c : spec.key) {
+    columns.push_back({step_->output[c], {step_->output[c].name}, path_ + "/key"});
   }
-  if (format == KeyFormat::kBytes && kind != Kind::kBytes) {
-    return Error("key", absl::StrCat("key_format: bytes holds a column of type bytes, not ", TypeName(first.type)));
+  if (!CheckFormat(spec.key_format, formats_, FormatUse::kWriteKey, path_ + "/key", columns, &diagnostics_)) {
+    return false;
   }
-  if (upsert && format != KeyFormat::kJson && first.nullable) {
+  const FormatSyntax* format = FindFormat(formats_, spec.key_format.name);
+  const Column& first = step_->output[spec.key[0]];
+  if (spec.upsert && !format->holds_names() && first.nullable) {
     return Error("key", absl::StrCat("column ", first.name,
                                      " can be null, and a record without key can't replace another; "
                                      "use key_format: json, or coalesce it in a project step"));
@@ -125,12 +132,27 @@ bool SinkCheck::CheckKey(const std::vector<size_t>& key, KeyFormat format, bool 
   return true;
 }
 
+// What a value holds: of a format that is one column as a whole, the one that isn't in the key.
+std::vector<size_t> SinkCheck::ValueColumns(const KafkaSinkSpec& spec, const Schema& schema) const {
+  const FormatSyntax* format = FindFormat(formats_, spec.format.name);
+  const bool one = format != nullptr && !format->holds_names();
+  std::vector<size_t> columns;
+  for (size_t c = 0; c < schema.size(); ++c) {
+    if (one && schema.size() > 1 && std::find(spec.key.begin(), spec.key.end(), c) != spec.key.end()) continue;
+    columns.push_back(c);
+  }
+  return columns;
+}
+
 void SinkCheck::KafkaAlone(KafkaSinkSpec* spec) {
   spec->topic = yaml_.topic();
   CheckTopicName(spec->topic, path_ + "/topic", &diagnostics_);
-  spec->key_format = yaml_.key_format() == "json"    ? KeyFormat::kJson
-                     : yaml_.key_format() == "bytes" ? KeyFormat::kBytes
-                                                     : KeyFormat::kText;
+  const auto read = [&](const topology::Format& yaml, FormatUse use, const char* field, FormatSpec* format) {
+    const std::string at = absl::StrCat(path_, "/", field);
+    if (auto stated = ReadFormat(yaml, formats_, use, at, &diagnostics_)) *format = *std::move(stated);
+  };
+  if (yaml_.has_format()) read(yaml_.format(), FormatUse::kWriteValue, "format", &spec->format);
+  if (yaml_.has_key_format()) read(yaml_.key_format(), FormatUse::kWriteKey, "key_format", &spec->key_format);
   for (const topology::Entry& header : yaml_.headers()) spec->headers.emplace_back(header.name(), header.value());
   spec->compression = yaml_.has_compression() ? yaml_.compression() : "lz4";
   if (yaml_.has_create()) spec->create = ReadTopicCreation(yaml_.create(), path_ + "/create", &diagnostics_);
@@ -147,7 +169,9 @@ bool SinkCheck::Kafka(KafkaSinkSpec* spec) {
                                       OrOnClose(step_->closes)));
   }
   if (spec->upsert && !CheckUpsertKey(spec->key, "key")) return false;
-  return CheckKey(spec->key, spec->key_format, spec->upsert);
+  if (diagnostics_.Broken(path_ + "/format") || diagnostics_.Broken(path_ + "/key_format")) return false;
+  spec->value = ValueColumns(*spec, step_->output);
+  return CheckKey(*spec) && CheckValue(*spec);
 }
 
 void SinkCheck::PostgresAlone(PostgresSinkSpec* spec) {
@@ -323,9 +347,10 @@ struct Writer {
   }
   std::string Key() const {
     if (sink == nullptr || sink->key.empty()) return "no key";
-    static constexpr const char* kFormats[] = {"none", "text", "json", "bytes"};
-    return absl::StrCat("key (", ColumnNames(*schema, sink->key),
-                        ") in key_format: ", kFormats[static_cast<size_t>(sink->key_format)]);
+    return absl::StrCat("key (", ColumnNames(*schema, sink->key), ") in key_format: ", sink->key_format.ToString());
+  }
+  std::string Format() const {
+    return absl::StrCat("format: ", sink == nullptr ? std::string(kJsonFormat) : sink->format.ToString());
   }
   std::string Mode() const { return sink != nullptr && sink->upsert ? "mode: upsert" : "mode: append"; }
   std::string Compression() const { return "compression: " + (sink == nullptr ? "lz4" : sink->compression); }
@@ -337,7 +362,7 @@ void CheckSharedTopics(const Logical& logical, const Plan& plan, Diagnostics* di
   const auto add = [&](const std::string& topic, const Writer& writer) {
     const auto [at, is_first] = first.emplace(topic, writer);
     if (is_first) return;
-    for (const auto say : {&Writer::Columns, &Writer::Key, &Writer::Mode, &Writer::Compression}) {
+    for (const auto say : {&Writer::Columns, &Writer::Format, &Writer::Key, &Writer::Mode, &Writer::Compression}) {
       const std::string ours = (writer.*say)(), theirs = (at->second.*say)();
       if (ours == theirs) continue;
       diagnostics->Error(writer.path,
@@ -392,7 +417,8 @@ void CheckTopics(const topology::Topology& topology, const Logical& logical, con
 
 }  // namespace
 
-void CheckSinks(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan) {
+void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,
+                Diagnostics* diagnostics, Plan* plan) {
   std::vector<std::string> names;
   for (const SourcePlan& source : plan->sources) names.push_back(source.name);
   for (const topology::Step& step : topology.steps()) names.push_back(step.name());
@@ -408,12 +434,13 @@ void CheckSinks(const topology::Topology& topology, const Logical& logical, Diag
       if (all_known)
         diagnostics->Error(path + "/from",
                            absl::StrCat("unknown source or step '", yaml.from(), "'", DidYouMean(yaml.from(), names)));
+      SinkCheck(yaml, formats, nullptr, diagnostics).Run();
       continue;
     }
     const auto step = logical.by_name.find(yaml.from());  // missing: part of a cycle
     const LogicalStep* from = nullptr;
     if (step != logical.by_name.end()) from = &logical.steps[static_cast<size_t>(step->second)];
-    auto sink = SinkCheck(yaml, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
+    auto sink = SinkCheck(yaml, formats, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
     if (sink) plan->sinks.push_back(*std::move(sink));
   }
   std::sort(plan->sinks.begin(), plan->sinks.end(),

@@ -159,7 +159,7 @@ int Cutter::AddEdge(const std::string& step, const std::string& port_name, const
 
 std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& source) const {
   if (source.partitioned_by.empty()) return std::nullopt;
-  return Partitioning{source.partitioned_by, absl::StrCat("promise ", static_cast<int>(source.key_format))};
+  return Partitioning{source.partitioned_by, absl::StrCat("promise ", source.key_format.ToString())};
 }
 
 std::optional<Partitioning> Cutter::PartitioningOf(const LogicalPort& port) const {

@@ -92,7 +92,7 @@ bool Reader::NewKey(const YAML::Node& key, std::map<std::string, Position>* seen
 void Reader::ReadMessage(const YAML::Node& node, const std::string& path, bool keyed, Message* out) {
   const Descriptor* type = out->GetDescriptor();
   const std::string short_form = type->options().GetExtension(topology::short_form);
-  const bool only_short = !short_form.empty() && type->field_count() == 2;
+  const bool only_short = !short_form.empty() && keyed && type->field_count() == 2;
   if (!short_form.empty() && (node.IsScalar() || only_short)) {
     ReadField(node, path, type->FindFieldByName(short_form), out);
     return;

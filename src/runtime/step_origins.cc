@@ -29,7 +29,7 @@ std::string OfSource(const SourcePlan& source, size_t column) {
   const SourceColumn& c = source.columns[column];
   switch (c.from) {
     case SourceColumn::From::kValue:
-      return absl::StrCat(source.topic, " value.", absl::StrJoin(c.path, "."));
+      return absl::StrCat(source.topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."));
     case SourceColumn::From::kKey:
       return absl::StrCat(source.topic, " key");
     case SourceColumn::From::kHeader:

@@ -141,8 +141,7 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     }
     if (node.kind == Node::Kind::kKafkaSink) {
       const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
-      TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make({node.in().schema, spec.key, spec.key_format, spec.upsert},
-                                                         *runtime_.formats));
+      TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make(EncoderOptions(node.in().schema, spec), *runtime_.formats));
       state.output =
           std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_, std::move(encoder),
                                          spec.headers, transaction_, RefusalsOf(spec.topic, node.step, &state.ledger));

@@ -13,6 +13,7 @@
 
 #include "operators/operators.h"
 #include "src/base/status.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/topics.h"
 #include "tests/sim/chaos.h"
@@ -104,8 +105,9 @@ class CaseRun {
   }
 
   absl::Status RunAll(std::ostream& out) {
-    TM_ASSIGN_OR_RETURN(const Plan plan, PlanFromYaml(case_.yaml, absl::StrCat(case_.id, ".yaml"), Operators(),
-                                                      [](std::string_view) { return std::nullopt; }));
+    TM_ASSIGN_OR_RETURN(const Plan plan,
+                        PlanFromYaml(case_.yaml, absl::StrCat(case_.id, ".yaml"), Operators(), OwnFormats().list(),
+                                     [](std::string_view) { return std::nullopt; }));
     for (const auto& [topic, partitions] : case_.topics) cluster_.CreateTopic(topic, partitions);
     for (const Case::Record& record : case_.first) Append(record);
     Deployment deployment(&plan, {case_.seed, case_.workers, print_}, &random_, &clock_, &cluster_);

@@ -16,6 +16,7 @@
 
 #include "operators/operators.h"
 #include "src/base/status.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/edge_reader.h"
 #include "src/runtime/intake_thread.h"
@@ -90,7 +91,8 @@ class IntakeWorld {
     const std::string yaml =
         "name: app\nkafka: { brokers: simulated }\nsources:\n  events: { topic: events, format: json, "
         "columns: { id: int64 } }\nsinks:\n  out: { from: events, topic: out, create: {} }\n";
-    plan_ = *PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+    plan_ = *PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
+                          [](std::string_view) { return std::nullopt; });
     plan_.commit_interval_us = 20 * kMillisecond;
     edge_.topic = names_.Topic();
     edge_.schema = Schema({{"id", {Kind::kInt64}, false}});

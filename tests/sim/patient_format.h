@@ -38,14 +38,35 @@ class PatientJsonReader final : public ValueReader {
   std::map<Offset, int> asked_;
 };
 
+class PatientJson final : public Format {
+ public:
+  std::string_view name() const override { return kJsonFormat; }
+  bool holds_names() const override { return true; }
+  std::string Types(FormatUse) const override { return "any type"; }
+  bool Holds(const Type&, FormatUse) const override { return true; }
+  absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
+                                                          const std::vector<ReadTarget>& targets) const override {
+    TM_ASSIGN_OR_RETURN(auto json, OwnFormats().MakeReader(spec, targets));
+    return std::make_unique<PatientJsonReader>(std::move(json));
+  }
+  absl::StatusOr<std::unique_ptr<KeyReader>> MakeKeyReader(const FormatSpec& spec,
+                                                           const std::vector<ReadTarget>& targets) const override {
+    return OwnFormats().MakeKeyReader(spec, targets);
+  }
+  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
+                                                          const std::vector<size_t>& columns) const override {
+    return OwnFormats().MakeWriter(spec, schema, columns);
+  }
+  absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
+                                                           const std::vector<size_t>& columns) const override {
+    return OwnFormats().MakeKeyWriter(spec, schema, columns);
+  }
+};
+
 inline const Formats& PatientFormats() {
   static const auto& formats = *[] {
     auto* patient = new Formats();
-    patient->Set(kJsonFormat,
-                 {[](const std::vector<ReadTarget>& targets) {
-                    return std::make_unique<PatientJsonReader>(OwnFormats().MakeReader(kJsonFormat, targets).value());
-                  },
-                  [](const Schema& schema) { return OwnFormats().MakeWriter(kJsonFormat, schema).value(); }});
+    patient->Set(new PatientJson());
     return patient;
   }();
   return formats;

@@ -7,6 +7,7 @@
 
 #include "operators/operators.h"
 #include "src/base/status.h"
+#include "src/codec/formats.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/planner.h"
 #include "src/runtime/topics.h"
@@ -20,7 +21,7 @@ Plan PlanWith(const std::string& sink) {
       "columns: { id: int64 } }\nsinks:\n  out: { from: events, ",
       sink, " }\n");
   absl::StatusOr<Plan> plan =
-      PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+      PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   CHECK(plan.ok()) << plan.status();
   return *std::move(plan);
 }

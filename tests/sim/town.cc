@@ -8,6 +8,7 @@
 
 #include "operators/operators.h"
 #include "src/base/status.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 
 namespace tidemark::sim {
@@ -75,14 +76,16 @@ std::string Town::Event::Json() const {
 absl::StatusOr<Plan> Town::MakePlan(const std::string& on_data_loss) {
   const std::string yaml = absl::StrReplaceAll(
       kTopology, {{"    topic: events\n", absl::StrCat("    topic: events\n    on_data_loss: ", on_data_loss, "\n")}});
-  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
+                      [](std::string_view) { return std::nullopt; });
 }
 
 absl::StatusOr<Plan> Town::MakeNextPlan() {
   const std::string yaml = absl::StrReplaceAll(kTopology, {{"sources:\n", absl::StrCat("sources:\n", kMoreSource)},
                                                            {"steps:\n", absl::StrCat("steps:\n", kMoreStep)},
                                                            {"sinks:\n", absl::StrCat("sinks:\n", kMoreSink)}});
-  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
+                      [](std::string_view) { return std::nullopt; });
 }
 
 Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(cluster) {

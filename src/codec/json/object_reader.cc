@@ -5,6 +5,7 @@
 #include <arrow/util/utf8.h>
 
 #include "src/codec/json/text.h"
+#include "src/codec/record_rows.h"
 
 namespace tidemark {
 namespace {
@@ -52,6 +53,8 @@ std::string_view KindOf(char first) {
 // The functions return false where reading ends; `refused` says why, or else `text` does.
 struct JsonObjectReader::Impl {
   std::optional<std::string> Read(std::string_view json);
+  std::optional<std::string> ReadArray(std::string_view json, RecordRows* rows);
+  std::optional<std::string> Why() { return refused ? std::move(refused) : text.Reason(); }
   bool ReadObject(ObjectShape* shape, int depth);
   bool FindField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out);
   bool LookUpField(ObjectShape* shape, size_t* cursor, ObjectShape::Field** out);
@@ -93,6 +96,10 @@ std::optional<std::string> JsonObjectReader::Read(std::string_view json, ColumnS
   return impl_->Read(json);
 }
 
+std::optional<std::string> JsonObjectReader::ReadArray(std::string_view json, RecordRows* rows) {
+  return impl_->ReadArray(json, rows);
+}
+
 std::optional<std::string> JsonObjectReader::Impl::Read(std::string_view json) {
   text = JsonText(json);
   refused.reset();
@@ -111,7 +118,45 @@ std::optional<std::string> JsonObjectReader::Impl::Read(std::string_view json) {
   }
   if (good) [[likely]]
     return std::nullopt;
-  return refused ? std::move(refused) : text.Reason();
+  return Why();
+}
+
+std::optional<std::string> JsonObjectReader::Impl::ReadArray(std::string_view json, RecordRows* rows) {
+  text = JsonText(json);
+  refused.reset();
+  const char first = text.Peek();
+  if (text.position() == json.data() + json.size()) return "value is empty";
+  if (first != '[') {
+    const std::string_view kind = KindOf(first);
+    if (!kind.empty()) return absl::StrCat("expected a JSON array of objects, found ", std::string(kind));
+    text.Fail("expected an array");
+    return text.Reason();
+  }
+  text.Take('[');
+  if (!text.Take(']')) {
+    int number = 0;
+    do {
+      ++number;
+      const auto where = [&](const std::string& reason) {
+        return absl::StrCat("object ", number, " of the array: ", reason);
+      };
+      const char begin = text.Peek();
+      if (begin != '{' && !KindOf(begin).empty()) {
+        return where("expected an object, found " + std::string(KindOf(begin)));
+      }
+      columns = &rows->BeginRow();
+      if (begin != '{' ? !text.Fail("expected an object") : !ReadObject(&root, 1)) return where(*Why());
+      if (!rows->EndRow()) return std::nullopt;
+    } while (text.Take(','));
+    if (!text.Take(']')) {
+      text.Fail(text.Peek() == '\0' ? "the array isn't closed" : "expected a comma or the end of the array");
+      return text.Reason();
+    }
+  }
+  text.Peek();
+  if (text.position() == json.data() + json.size()) return std::nullopt;
+  text.Fail("content after the array");
+  return text.Reason();
 }
 
 bool JsonObjectReader::Impl::ReadObject(ObjectShape* shape, int depth) {

@@ -15,6 +15,8 @@
 
 namespace tidemark {
 
+class RecordRows;
+
 class JsonObjectReader {
  public:
   explicit JsonObjectReader(const std::vector<ReadTarget>& targets);
@@ -24,6 +26,9 @@ class JsonObjectReader {
   // Sets the targets in the current row of `columns`; those that don't occur stay without a value. The reason, where
   // the text isn't a JSON object or a value doesn't fit.
   std::optional<std::string> Read(std::string_view json, ColumnSet* columns);
+  // The objects of an array, each as a row of the present record; stops where the record is rejected. The reason, where
+  // the text isn't an array of objects or a value doesn't fit.
+  std::optional<std::string> ReadArray(std::string_view json, RecordRows* rows);
 
  private:
   struct Impl;

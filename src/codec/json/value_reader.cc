@@ -21,7 +21,15 @@ void Prefetch(const RecordView& record) {
 }  // namespace
 
 absl::Status JsonValueReader::Read(const Fetch& fetch, size_t first, size_t last, RecordRows* rows) {
-  const std::span<const RecordView> records = fetch.records();
+  if (array_) {
+    ReadArrays(fetch.records(), first, last, rows);
+  } else {
+    ReadObjects(fetch.records(), first, last, rows);
+  }
+  return absl::OkStatus();
+}
+
+void JsonValueReader::ReadObjects(std::span<const RecordView> records, size_t first, size_t last, RecordRows* rows) {
   for (size_t i = first; i < last; ++i) {
     if (i + kAhead < last) Prefetch(records[i + kAhead]);
     rows->BeginRecord(i);
@@ -36,7 +44,17 @@ absl::Status JsonValueReader::Read(const Fetch& fetch, size_t first, size_t last
       rows->EndRow();
     }
   }
-  return absl::OkStatus();
+}
+
+void JsonValueReader::ReadArrays(std::span<const RecordView> records, size_t first, size_t last, RecordRows* rows) {
+  for (size_t i = first; i < last; ++i) {
+    rows->BeginRecord(i);
+    if (!records[i].value) {
+      rows->Tombstone();
+    } else if (std::optional<std::string> reason = object_.ReadArray(*records[i].value, rows)) {
+      rows->Reject(*std::move(reason));
+    }
+  }
 }
 
 }  // namespace tidemark

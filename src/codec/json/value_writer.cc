@@ -37,8 +37,6 @@ void JsonObjectWriter::Write(const std::vector<ColumnView>& columns, int64_t row
   out->Append("}");
 }
 
-JsonValueWriter::JsonValueWriter(const Schema& schema) : object_(schema, AllColumns(schema)) {}
-
 absl::Status JsonValueWriter::Write(const std::vector<ColumnView>& columns, absl::Span<const int32_t> rows,
                                     TextBuffer* out, std::vector<size_t>* ends) {
   ends->resize(rows.size());

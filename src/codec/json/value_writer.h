@@ -32,7 +32,7 @@ class JsonObjectWriter {
 
 class JsonValueWriter final : public ValueWriter {
  public:
-  explicit JsonValueWriter(const Schema& schema);
+  JsonValueWriter(const Schema& schema, const std::vector<size_t>& columns) : object_(schema, columns) {}
 
   absl::Status Write(const std::vector<ColumnView>& columns, absl::Span<const int32_t> rows, TextBuffer* out,
                      std::vector<size_t>* ends) override;

@@ -9,6 +9,7 @@
 #include "operators/operators.h"
 #include "src/cli/init.h"
 #include "src/cli/validate.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 
 namespace tidemark {
@@ -25,7 +26,7 @@ Plan Htx() {
   std::ifstream file("examples/htx/topology.yaml");
   std::ostringstream text;
   text << file.rdbuf();
-  auto plan = PlanFromYaml(text.str(), "topology.yaml", Operators(), NoVariables);
+  auto plan = PlanFromYaml(text.str(), "topology.yaml", Operators(), OwnFormats().list(), NoVariables);
   EXPECT_TRUE(plan.ok()) << plan.status();
   return plan.ok() ? *std::move(plan) : Plan();
 }
@@ -49,7 +50,7 @@ TEST(DescribeTest, UpdateStepsNameTheirKey) {
       "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
       "steps: { n: { from: a, group_by: [k], aggregates: { n: \"count(*)\" } } }\n"
       "sinks: { s: { from: n, topic: s, key: [k] } }\n",
-      "u.yaml", Operators(), NoVariables);
+      "u.yaml", Operators(), OwnFormats().list(), NoVariables);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(DescribePlan(*plan, "text").value(),
               AllOf(HasSubstr("update by (k): k int64, n int64"), HasSubstr("upsert to topic s")));
@@ -89,7 +90,7 @@ TEST(DescribeTest, APasswordIsNeverShown) {
       "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
       "sinks: { s: { from: a, postgres: { url: \"postgresql://me:hunter2@h/d\", table: t } } }\n"
       "kafka: { properties: { sasl.password: hunter2 } }\n",
-      "u.yaml", Operators(), NoVariables);
+      "u.yaml", Operators(), OwnFormats().list(), NoVariables);
   ASSERT_TRUE(plan.ok()) << plan.status();
   for (const char* format : {"text", "dot", "json", "kafka"})
     EXPECT_THAT(DescribePlan(*plan, format).value(), Not(HasSubstr("hunter2")));
@@ -107,13 +108,13 @@ TEST(ValidateTest, AnUncheckedPromiseIsNoted) {
   const auto plan = PlanFromYaml(
       "name: u\nsources: { a: { topic: a, columns: { k: int64 }, partitioned_by: [k] } }\nsinks: { s: { from: a, "
       "topic: s } }\n",
-      "u.yaml", Operators(), NoVariables);
+      "u.yaml", Operators(), OwnFormats().list(), NoVariables);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(ValidationReport(*plan), HasSubstr("partitioned_by of source a is taken on trust"));
 }
 
 TEST(InitTest, TheStarterIsAPlanAsItStands) {
-  const auto plan = PlanFromYaml(StarterTopology(), "topology.yaml", Operators(), NoVariables);
+  const auto plan = PlanFromYaml(StarterTopology(), "topology.yaml", Operators(), OwnFormats().list(), NoVariables);
   EXPECT_TRUE(plan.ok()) << plan.status();
 }
 

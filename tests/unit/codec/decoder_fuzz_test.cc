@@ -89,8 +89,9 @@ TEST(DecoderFuzz, NoBytesCrashTheDecoder) {
   std::mt19937_64 random(20260101);
   SourceTime time;
   size_t rows = 0, errors_seen = 0;
-  for (const KeyFormat format : {KeyFormat::kText, KeyFormat::kJson, KeyFormat::kBytes}) {
+  for (const char* format : {kTextFormat, kJsonFormat, kBytesFormat}) {
     plan.key_format = format;
+    if (plan.key_format == FormatSpec(kBytesFormat)) plan.columns.back().column.type.kind = Kind::kBytes;
     const auto decoder = SourceDecoder::Make(plan).value();
     for (int i = 0; i < 20'000; ++i) {
       const TightFetch fetch(Mutate(seeds[static_cast<size_t>(i) % seeds.size()], seeds, &random));

@@ -26,7 +26,7 @@ class FormatsTest : public ::testing::Test {
   FormatsTest() {
     plan_ = codec_test::PlanOf({"n int64", "s string null"});
     plan_.columns[1].from = SourceColumn::From::kKey;
-    plan_.key_format = KeyFormat::kText;
+    plan_.key_format = kTextFormat;
     plan_.hidden = HiddenSet().With(Hidden::kOffset).With(Hidden::kWatermark);
   }
 
@@ -135,12 +135,52 @@ TEST_F(FormatsTest, TablesAreReadByTheSameReaders) {
 TEST_F(FormatsTest, AFormatThatIsntThereIsRefusedByName) {
   const absl::Status read = words_.MakeReader("morse", {}).status();
   EXPECT_EQ(read.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(read.message(), "format 'morse' isn't one that can be read; there are: json");
-  Formats only_read;
-  only_read.Set(kJsonFormat, {});
-  const absl::Status written = RowEncoder::Make({.schema = plan_.schema()}, only_read).status();
+  EXPECT_THAT(std::string(read.message()), HasSubstr("there is no format 'morse'; there are: json, text, bytes"));
+  RowEncoderOptions keyed{plan_.schema(), {0}, kJsonFormat};
+  const absl::Status written = RowEncoder::Make(keyed, words_).status();
   EXPECT_EQ(written.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(written.message()), HasSubstr("isn't one that can be written"));
+  EXPECT_EQ(written.message(), "format 'json' isn't one that keys are written in");
+}
+
+TEST_F(FormatsTest, AReaderThatPassesOverRecordsEndsTheApplication) {
+  class Lazy final : public ValueReader {
+    absl::Status Read(const Fetch&, size_t first, size_t, RecordRows* rows) override {
+      rows->BeginRecord(first);
+      rows->Reject("no");
+      return absl::OkStatus();
+    }
+  };
+  class LazyFormat final : public Format {
+    std::string_view name() const override { return "lazy"; }
+    bool holds_names() const override { return true; }
+    std::string Types(FormatUse) const override { return "any type"; }
+    bool Holds(const Type&, FormatUse) const override { return true; }
+    absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec&,
+                                                            const std::vector<ReadTarget>&) const override {
+      return std::make_unique<Lazy>();
+    }
+  };
+  const LazyFormat lazy;
+  Formats formats;
+  formats.Set(&lazy);
+  plan_.format = "lazy";
+  const FakeFetch fetch({{"1"}, {"2"}});
+  const absl::Status decoded = SourceDecoder::Make(plan_, formats).value()->Decode(fetch, 0, 1, &time_).status();
+  EXPECT_EQ(decoded.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(decoded.message()), HasSubstr("was given 2 records and has spoken of 1 of them"));
+}
+
+TEST_F(FormatsTest, ABadRecordThatHasToWaitIsJudgedOnce) {
+  const std::vector<Rec> records = {{"1"}, {"bad ?schema"}, {"4"}};
+  WordReader::goes_on_after_bad() = true;
+  const DecodedRows before = Decode(records);
+  EXPECT_THAT(before.errors, IsEmpty());
+  EXPECT_EQ(before.next, 1u);
+  WordReader::here().insert("schema");
+  const DecodedRows after = Decode(records, before.next);
+  WordReader::goes_on_after_bad() = false;
+  EXPECT_EQ(after.errors.size(), 1u);
+  EXPECT_THAT(Numbers(after), ElementsAre(4));
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ TEST(RowEncoder, ASliceShowsItsOwnRows) {
 
 TEST(RowEncoder, TextKeysAndTheirPartitions) {
   const SourcePlan plan = PlanOf({"k string null", "v int64"});
-  const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0}, KeyFormat::kText, false};
+  const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0}, kTextFormat, false};
   // murmur2("abc") = 479470107 = 4 * 119867526 + 3; of "foobar" without its sign 1357151166 = 4 * 339287791 + 2.
   EXPECT_THAT(
       Encode(options, Decode(plan, {{R"({"k":"abc","v":1})"}, {R"({"k":"foobar","v":2})"}, {R"({"k":null,"v":3})"}})),
@@ -140,10 +140,9 @@ TEST(RowEncoder, JsonKeysKeepTheStatedOrder) {
   const SourcePlan plan = PlanOf({"a int64 null", "b string", "t timestamp_ms"});
   const Schema schema = codec_test::SchemaFor(plan.columns);
   const Batch batch = Decode(plan, {{R"({"a":null,"b":"x","t":5})"}});
-  EXPECT_THAT(Encode({schema, {2, 0}, KeyFormat::kJson, false}, batch, 1),
+  EXPECT_THAT(Encode({schema, {2, 0}, kJsonFormat, false}, batch, 1),
               ElementsAre(R"({"t":5,"a":null} -> {"a":null,"b":"x","t":5} @ 0)"));
-  EXPECT_THAT(Encode({schema, {}, KeyFormat::kText, false}, batch),
-              ElementsAre(R"(NULL -> {"a":null,"b":"x","t":5} @ 3)"));
+  EXPECT_THAT(Encode({schema, {}, kTextFormat, false}, batch), ElementsAre(R"(NULL -> {"a":null,"b":"x","t":5} @ 3)"));
 }
 
 TEST(RowEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
@@ -151,13 +150,13 @@ TEST(RowEncoder, AnUpsertSkipsBeforeRowsAndBuriesDeletedOnes) {
   const Batch batch =
       WithOps(Decode(plan, {{R"({"k":1,"v":1})"}, {R"({"k":1,"v":1})"}, {R"({"k":1,"v":2})"}, {R"({"k":1,"v":2})"}}),
               {0, 1, 2, 3});
-  EXPECT_THAT(Encode({codec_test::SchemaFor(plan.columns), {0}, KeyFormat::kText, true}, batch, 1),
+  EXPECT_THAT(Encode({codec_test::SchemaFor(plan.columns), {0}, kTextFormat, true}, batch, 1),
               ElementsAre(R"(1 -> {"k":1,"v":1} @ 0)", R"(1 -> {"k":1,"v":2} @ 0)", "1 -> NULL @ 0"));
 }
 
 TEST(RowEncoder, AnUpdateThatMovesARowToAnotherKeyBuriesTheOldOne) {
   const SourcePlan plan = PlanOf({"k int64", "v int64", "w int64"});
-  const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0, 1}, KeyFormat::kJson, true};
+  const RowEncoderOptions options{codec_test::SchemaFor(plan.columns), {0, 1}, kJsonFormat, true};
   const Batch moved = WithOps(Decode(plan, {{R"({"k":1,"v":1,"w":1})"},
                                             {R"({"k":1,"v":2,"w":1})"},
                                             {R"({"k":2,"v":1,"w":1})"},

@@ -250,7 +250,7 @@ TEST(SourceDecoder, KeysHeadersAndPositionsBecomeColumns) {
   SourceColumn time = Col("t timestamp");
   time.from = SourceColumn::From::kTimestamp;
   SourcePlan plan = PlanOf({key, header, partition, offset, time});
-  plan.key_format = KeyFormat::kText;
+  plan.key_format = kTextFormat;
   const Decoded decoded = DecodeAll(plan,
                                     {{std::nullopt, "17", 1500, {{"trace", "old"}, {"x", "y"}, {"trace", "new"}}},
                                      {"ignored", "18", 1500, {}},
@@ -270,13 +270,13 @@ TEST(SourceDecoder, KeysInJsonAndBytesForm) {
   SourceColumn a = Col("a int64"), b = Col("b string");
   a.from = b.from = SourceColumn::From::kKey;
   SourcePlan json = PlanOf({a, b});
-  json.key_format = KeyFormat::kJson;
+  json.key_format = kJsonFormat;
   EXPECT_THAT(DecodeAll(json, {{std::nullopt, R"({"b":"x","a":1})"}, {std::nullopt, "{"}}).rows,
               ElementsAre(R"({"a":1,"b":"x"})"));
   SourceColumn raw = Col("k bytes");
   raw.from = SourceColumn::From::kKey;
   SourcePlan bytes = PlanOf({raw});
-  bytes.key_format = KeyFormat::kBytes;
+  bytes.key_format = kBytesFormat;
   EXPECT_THAT(DecodeAll(bytes, {{std::nullopt, std::string("\xff\x00", 2)}}).rows, ElementsAre(R"({"k":"/wA="})"));
 }
 
@@ -373,7 +373,7 @@ TEST(SourceDecoder, AKeyInTheWrongPartitionStopsTheRun) {
   SourceColumn id = Col("id string");
   id.from = SourceColumn::From::kKey;
   SourcePlan plan = PlanOf({id});
-  plan.key_format = KeyFormat::kText;
+  plan.key_format = kTextFormat;
   plan.partitioned_by = {0};
   plan.verify_partitioning = true;
   // murmur2("21") = -973932308; without its sign 1173551340, which is divisible by 4.

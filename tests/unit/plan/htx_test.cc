@@ -65,7 +65,7 @@ TEST_F(HtxTest, TheSourceKeepsItsPromiseCheckable) {
   EXPECT_EQ(source.schema().ToString(),
             "geographical_location_oid int64, video_camera_oid int64, detection_oid int64, item_name string, "
             "timestamp_detected timestamp_ms");
-  EXPECT_EQ(source.key_format, KeyFormat::kText);
+  EXPECT_EQ(source.key_format, kTextFormat);
   EXPECT_THAT(source.partitioned_by, ElementsAre(2u));
   EXPECT_TRUE(source.verify_partitioning);
   EXPECT_EQ(source.event_time.column, 4u);
@@ -78,7 +78,7 @@ TEST_F(HtxTest, TheTablesTombstonesAreReadByTextKey) {
   const TablePlan& table = plan_.tables.at(0);
   EXPECT_EQ(table.topic, "locations");
   EXPECT_THAT(table.key, ElementsAre(0u));
-  EXPECT_EQ(table.key_format, KeyFormat::kText);
+  EXPECT_EQ(table.key_format, kTextFormat);
 }
 
 TEST_F(HtxTest, DedupNeedsNoShuffleAndItsGraceIsTheSmallerOfWithinAndAnHour) {
@@ -175,7 +175,7 @@ TEST_F(HtxTest, SinksHaveTheirDefaults) {
   for (const SinkPlan& sink : plan_.sinks) sinks[sink.name] = &sink;
   const auto& enriched = std::get<KafkaSinkSpec>(sinks.at("enriched")->spec);
   EXPECT_FALSE(enriched.upsert);
-  EXPECT_EQ(enriched.key_format, KeyFormat::kText);
+  EXPECT_EQ(enriched.key_format, kTextFormat);
   EXPECT_EQ(enriched.compression, "lz4");
   ASSERT_TRUE(enriched.create.has_value());
   EXPECT_EQ(enriched.create->partitions, 0);

@@ -11,11 +11,12 @@
 namespace tidemark {
 
 absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
-  return PlanFromYaml(yaml, "t.yaml", Operators(), [&](const std::string& name) -> std::optional<std::string> {
-    const auto it = env.find(name);
-    if (it == env.end()) return std::nullopt;
-    return it->second;
-  });
+  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(),
+                      [&](const std::string& name) -> std::optional<std::string> {
+                        const auto it = env.find(name);
+                        if (it == env.end()) return std::nullopt;
+                        return it->second;
+                      });
 }
 
 std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env) {

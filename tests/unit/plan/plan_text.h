@@ -13,6 +13,7 @@
 #include "operators/rows/spec.h"
 #include "operators/top/spec.h"
 #include "operators/window/spec.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 
 namespace tidemark {

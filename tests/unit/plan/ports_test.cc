@@ -13,7 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 absl::StatusOr<Plan> PairPlanOf(const std::string& yaml) {
-  return PlanFromYaml(yaml, "t.yaml", OperatorsWithPair(), [](std::string_view) { return std::nullopt; });
+  return PlanFromYaml(yaml, "t.yaml", OperatorsWithPair(), OwnFormats().list(),
+                      [](std::string_view) { return std::nullopt; });
 }
 
 Plan Planned(const std::string& yaml) {

@@ -26,6 +26,11 @@ bool IsEntry(const FieldDescriptor* field) {
   return field->message_type() != nullptr && field->message_type() == topology::Entry::descriptor();
 }
 
+// Wherever it stands it is the same, and told once, under `format`.
+bool IsFormat(const FieldDescriptor* field) {
+  return field->message_type() != nullptr && field->message_type() == topology::Format::descriptor();
+}
+
 // "sources.NAME.columns.NAME.type" of every field that takes a value.
 void CollectFields(const Descriptor* type, const std::string& prefix, bool keyed, std::set<std::string>* out) {
   for (int i = 0; i < type->field_count(); ++i) {
@@ -34,6 +39,9 @@ void CollectFields(const Descriptor* type, const std::string& prefix, bool keyed
     const std::string path = prefix + field->name();
     if (field->message_type() == nullptr || IsEntry(field)) {
       out->insert(path);
+    } else if (IsFormat(field)) {
+      out->insert(path);
+      CollectFields(field->message_type(), "format.", false, out);
     } else {
       CollectFields(field->message_type(), path + (field->is_repeated() ? ".NAME." : "."), field->is_repeated(), out);
     }
@@ -48,6 +56,9 @@ void CollectUsed(const Message& message, const std::string& prefix, std::set<std
     const std::string path = prefix + field->name();
     if (field->message_type() == nullptr || IsEntry(field)) {
       out->insert(path);
+    } else if (IsFormat(field)) {
+      out->insert(path);
+      CollectUsed(message.GetReflection()->GetMessage(message, field), "format.", out);
     } else if (!field->is_repeated()) {
       CollectUsed(message.GetReflection()->GetMessage(message, field), path + ".", out);
     } else {

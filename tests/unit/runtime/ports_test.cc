@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "operators/step.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task.h"
@@ -71,7 +72,8 @@ steps:
 sinks:
   out: { from: z, topic: out }
 )",
-                             "t.yaml", OperatorsWithPair(), [](std::string_view) { return std::nullopt; });
+                             "t.yaml", OperatorsWithPair(), OwnFormats().list(),
+                             [](std::string_view) { return std::nullopt; });
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
     for (Node& node : plan_.stages.at(0).nodes) {

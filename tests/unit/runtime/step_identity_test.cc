@@ -1,4 +1,5 @@
 #include "src/runtime/step_identity.h"
+#include "src/codec/formats.h"
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -85,7 +86,8 @@ Plan Topology(const std::string& steps,
   const std::string yaml = absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n",
                                         "    columns: { ", columns, " }\n    ", source, "\nsteps:\n", steps,
                                         "\nsinks:\n  out: { from: last, topic: out, create: {} }\n");
-  absl::StatusOr<Plan> plan = PlanFromYaml(yaml, "t.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+  absl::StatusOr<Plan> plan =
+      PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   EXPECT_TRUE(plan.ok()) << plan.status();
   return *std::move(plan);
 }

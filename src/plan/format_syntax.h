@@ -1,0 +1,96 @@
+// How a format of values and keys is written in a topology and checked. Each format is a FormatSyntax of its own folder
+// (src/codec/<format>/, by way of src/codec/format.h); the planner is given the list of them and knows none by name,
+// but for what the defaults are.
+//
+// Most is asked here and said by the planner, so that all formats refuse in the same words: what the format is for,
+// which options it takes, whether it holds columns by name or is one column as a whole, and of which types. What else
+// there is to check of options and columns, Check does. Stateless objects that live for ever; any thread may ask.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/topology.pb.h"
+#include "src/base/schema.h"
+#include "src/plan/diagnostics.h"
+#include "src/plan/format_spec.h"
+
+namespace tidemark {
+
+enum class FormatUse { kReadValue, kReadKey, kWriteValue, kWriteKey };
+
+inline bool IsKey(FormatUse use) { return use == FormatUse::kReadKey || use == FormatUse::kWriteKey; }
+
+// A column that a format is to hold.
+struct FormatColumn {
+  Column column;
+  std::vector<std::string> path;  // where it stands in what is read; by its name alone in what is written
+  std::string at;                 // where an error of it is reported
+};
+
+// What the check of one use of a format is given, and how it reports.
+class FormatCheck {
+ public:
+  FormatCheck(const FormatSpec& spec, FormatUse use, std::string path, const std::vector<FormatColumn>& columns,
+              Diagnostics* diagnostics)
+      : spec_(spec), use_(use), path_(std::move(path)), columns_(columns), diagnostics_(*diagnostics) {}
+
+  const FormatSpec& spec() const { return spec_; }
+  FormatUse use() const { return use_; }
+  const std::vector<FormatColumn>& columns() const { return columns_; }
+
+  // Always false, so that a check can end with it.
+  bool Error(std::string_view message) {
+    diagnostics_.Error(path_, message);
+    return false;
+  }
+  bool OptionError(std::string_view option, std::string_view message);
+  bool ColumnError(const FormatColumn& column, std::string_view message) {
+    diagnostics_.Error(column.at, message);
+    return false;
+  }
+
+ private:
+  const FormatSpec& spec_;
+  const FormatUse use_;
+  const std::string path_;
+  const std::vector<FormatColumn>& columns_;
+  Diagnostics& diagnostics_;
+};
+
+class FormatSyntax {
+ public:
+  virtual ~FormatSyntax() = default;
+
+  virtual std::string_view name() const = 0;
+  // The fields of topology.Format that it takes besides `type`.
+  virtual std::vector<std::string_view> options() const { return {}; }
+  virtual bool Serves(FormatUse /*use*/) const { return true; }
+  // It holds any number of columns by name, also NULLs; else it is one column as a whole, which can't be NULL.
+  virtual bool holds_names() const = 0;
+  // The types it holds, for people: "int32, int64 or string"; and whether this is one of them.
+  virtual std::string Types(FormatUse use) const = 0;
+  virtual bool Holds(const Type& type, FormatUse use) const = 0;
+  // What else there is to say of its options and columns. False: something was reported.
+  virtual bool Check(FormatCheck& /*check*/) const { return true; }
+};
+
+using FormatList = std::vector<const FormatSyntax*>;
+
+// ---- For the planner
+
+const FormatSyntax* FindFormat(const FormatList& formats, std::string_view name);
+
+// The format that stands at `path`, with its options; reports one that isn't there, isn't for this, or doesn't take an
+// option, and then is nothing.
+std::optional<FormatSpec> ReadFormat(const topology::Format& yaml, const FormatList& formats, FormatUse use,
+                                     const std::string& path, Diagnostics* diagnostics);
+
+// Whether the format, stated at `path` or taken there by default, can hold these columns; reports why not.
+bool CheckFormat(const FormatSpec& spec, const FormatList& formats, FormatUse use, const std::string& path,
+                 const std::vector<FormatColumn>& columns, Diagnostics* diagnostics);
+
+}  // namespace tidemark

@@ -1,0 +1,76 @@
+// How a topology says formats, and what is refused of them, with its place.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/plan/plan_text.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string Source(const std::string& fields) {
+  return "name: x\nsources: { a: { topic: a, " + fields + " } }\nsinks: { s: { from: a, topic: b } }\n";
+}
+
+std::string Sink(const std::string& fields, const std::string& columns = "k: int64, v: string") {
+  return "name: x\nsources: { a: { topic: a, columns: { " + columns + " } } }\nsinks: { s: { from: a, topic: b, " +
+         fields + " } }\n";
+}
+
+TEST(FormatsInTopologies, AFormatIsANameOrAMapping) {
+  const auto plain = PlanOf(Source("format: text, columns: { line: string, k: { type: int64, from: key } }"));
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->sources[0].format, FormatSpec("text"));
+  EXPECT_EQ(plain->sources[0].key_format, FormatSpec("text"));
+  EXPECT_THAT(plain->sources[0].columns[0].path, ElementsAre());
+  const auto mapping = PlanOf(Source("format: { type: json, array: true }, columns: { n: int64 }"));
+  ASSERT_TRUE(mapping.ok()) << mapping.status();
+  EXPECT_TRUE(mapping->sources[0].format.Is("array"));
+  EXPECT_EQ(mapping->sources[0].format.ToString(), "json (array 'true')");
+}
+
+TEST(FormatsInTopologies, WhatAFormatCantDoIsRefusedWithItsPlace) {
+  EXPECT_THAT(ErrorsOf(Source("format: jsn, columns: { n: int64 }")),
+              HasSubstr("t.yaml:2:35: unknown format 'jsn' (did you mean 'json'?)"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: text, array: true }, columns: { n: int64 }")),
+              HasSubstr("format text has no option 'array'; it has none"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: json, aray: true }, columns: { n: int64 }")),
+              HasSubstr("unknown field 'aray' (did you mean 'array'?)"));
+  EXPECT_THAT(ErrorsOf(Source("format: { array: true }, columns: { n: int64 }")), HasSubstr("missing field 'type'"));
+  EXPECT_THAT(ErrorsOf(Source("format: text, columns: { a: string, b: string }")),
+              HasSubstr("a text value holds one column, not 2 (a, b)"));
+  EXPECT_THAT(ErrorsOf(Source("format: text, columns: { a: { type: string, path: x.y } }")),
+              HasSubstr("it has no paths"));
+  EXPECT_THAT(ErrorsOf(Source("format: bytes, columns: { a: string }")),
+              HasSubstr("a bytes value holds a column of type bytes, not string"));
+  EXPECT_THAT(ErrorsOf(Source("format: text, columns: { a: { type: string, from: key } }")),
+              HasSubstr("format has no use here"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: { type: json, array: true }, columns: { a: { type: string, from: key } }")),
+              HasSubstr("array is for values that are read"));
+}
+
+TEST(FormatsInTopologies, ASinkOfOneColumnWritesTheOneBesideTheKey) {
+  const auto plan = PlanOf(Sink("format: text, key: [k]"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& spec = std::get<KafkaSinkSpec>(plan->sinks[0].spec);
+  EXPECT_THAT(spec.value, ElementsAre(1u));
+  EXPECT_EQ(spec.format, FormatSpec("text"));
+  EXPECT_THAT(ErrorsOf(Sink("format: text")),
+              HasSubstr("a text value holds one column, not 2 (k, v); leave the others out in a project step"));
+  EXPECT_THAT(ErrorsOf(Sink("format: text, key: [k, v], key_format: json")),
+              HasSubstr("a text value holds one column, and all are in `key`"));
+  EXPECT_THAT(ErrorsOf(Sink("format: text, key: [k]", "k: int64, v: { type: string, nullable: true }")),
+              HasSubstr("column v can be null, which a text value can't say"));
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: json, array: false }")), HasSubstr("array is for values that are read"));
+}
+
+TEST(FormatsInTopologies, WritersOfOneTopicAgreeInFormat) {
+  const std::string two = Sink("format: text, key: [k] }, t: { from: a, topic: b, key: [k]");
+  EXPECT_THAT(ErrorsOf(two), HasSubstr("with format: json, sink s with format: text"));
+}
+
+}  // namespace
+}  // namespace tidemark
