@@ -83,7 +83,15 @@ class Dedup final : public OperatorSyntax {
       check.Error("dedup/keep",
                   "keep: last follows the order of source rows, which results of windows and tops don't have");
     }
-    if (!check.NeedsAppend("dedup") || check.Broken()) return false;
+    // Of rows that are taken back, the next duplicate would have to come up: that is a top, which keeps them all.
+    if (input.mode.update) {
+      check.Error("from", absl::StrCat("dedup over an updating step isn't implemented: rows of its input replace each "
+                                       "other (key ",
+                                       ColumnNames(input.schema, input.mode.key),
+                                       "): put it before the updating step, use top with k: 1 by these columns",
+                                       OrOnClose(input.closes)));
+    }
+    if (check.Broken()) return false;
     input.needs = input.needs.With(Hidden::kWatermark);
     if (spec.keep_last) {
       input.needs = input.needs.With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);

@@ -35,19 +35,16 @@ class Repartition final : public OperatorSyntax {
 
   bool Check(StepCheck& check) const override {
     LogicalStep& step = check.step();
-    const LogicalPort& input = check.in();
     check.SameColumns();
     const auto by = check.Find(check.yaml().repartition().by(), "repartition/by");
     if (!by) return false;
     step.partitions = check.yaml().repartition().partitions();
+    // A row that is replaced by one with other values here is deleted at its place and inserted at another, in two
+    // partitions whose order to each other nobody knows. So from here on these columns are part of what tells rows
+    // apart.
     for (const size_t c : *by) {
-      if (!input.mode.update) break;
-      if (std::find(input.mode.key.begin(), input.mode.key.end(), c) != input.mode.key.end()) continue;
-      return check.Error("repartition/by",
-                         absl::StrCat("rows of the input replace each other by (",
-                                      ColumnNames(input.schema, input.mode.key), "), which ", input.schema[c].name,
-                                      " isn't part of: a row could change its partition. "
-                                      "Repartition before the updating step"));
+      ColumnList& key = step.mode.key;
+      if (step.mode.update && std::find(key.begin(), key.end(), c) == key.end()) key.push_back(c);
     }
     step.repartition = *by;
     step.spec = PassSpec{};

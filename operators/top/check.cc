@@ -108,6 +108,7 @@ bool Top::Check(StepCheck& check) const {
     return false;
   // A rank is held by one row of its group at a time; without ranks, rows stay told apart as they were.
   step.mode.update = spec.on_update;
+  step.timely = input.timely && !spec.on_update;
   step.closes = spec.on_update && !spec.input_updates && input.window_columns ? step.name : input.closes;
   if (spec.on_update && !spec.rank.empty()) {
     step.mode.key = spec.by;

@@ -20,10 +20,16 @@ class CountAccumulator final : public Accumulator {
     }
     for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += argument->IsValid(rows[p]);
   }
-  void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+  absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     const Cells<int64_t> counts(Data(partials, column));
     for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += counts[rows[p]];
+    return absl::OkStatus();
   }
+  absl::Status Retract(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
+    for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] -= argument == nullptr || argument->IsValid(rows[p]);
+    return absl::OkStatus();
+  }
+  void MergeSlot(uint32_t from, uint32_t to) override { counts_[to] += counts_[from]; }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<int64_t>(slots, arrow::int64(), out,
                                  [&](auto* w, size_t, uint32_t slot) { w->Append(counts_[slot]); });
@@ -41,7 +47,14 @@ class CountAccumulator final : public Accumulator {
 
 }  // namespace
 
-std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate) {
+absl::Status Accumulator::Retract(const arrow::Array*, const OrderColumns&, Rows, Slots) {
+  return absl::InternalError("a row was taken back from an aggregate of rows that stand");
+}
+
+std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
+  const bool count =
+      aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
+  if (rows == InputRows::kChange && !count) return MakeRetractingAccumulator(aggregate);
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
     case AggregateFunction::kCount:

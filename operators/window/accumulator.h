@@ -1,6 +1,11 @@
 // One aggregate function over many groups at once: columns of running values, indexed by slot. Works a batch at a time;
 // what a group's value is after all rows doesn't depend on how they were cut into batches or partials (double sums: but
 // for rounding). Touched only by the stream thread.
+//
+// Which values are kept depends on the rows of the input. Of rows that stand, one value a group: of rows that are taken
+// back, whatever it takes to make the result that of the rows that remain, exactly. For counts that is the count; for
+// sums and averages of integers and decimals a sum of 192 bits, of doubles a sum that loses nothing (exact_double.h);
+// for min, max, first and last every value the group has, with how often.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +36,9 @@ struct ResultError {
   std::string reason;
 };
 
+// Whether rows stand, or change: are taken back or replaced.
+enum class InputRows { kStand, kChange };
+
 class Accumulator {
  public:
   virtual ~Accumulator() = default;
@@ -38,14 +46,22 @@ class Accumulator {
   // New slots are empty.
   virtual void Resize(size_t slots) = 0;
   virtual void Clear(uint32_t slot) = 0;
+  // `to`, which is empty, gives the result that `from` gives now. Nothing else is asked of it.
   virtual void Copy(uint32_t from, uint32_t to) = 0;
 
   // Adds row rows[p] to slots[p], for every p. `argument` is null for count(*).
   virtual void Update(const arrow::Array* argument, const OrderColumns& order, absl::Span<const int32_t> rows,
                       absl::Span<const uint32_t> slots) = 0;
-  // The same for partials, whose columns of this aggregate begin at `column` (operators/window/partial_schema.h).
-  virtual void Merge(const arrow::RecordBatch& partials, int column, absl::Span<const int32_t> rows,
-                     absl::Span<const uint32_t> slots) = 0;
+  // Takes such rows back: equal in the argument and in their order to rows that were added. It may happen before that,
+  // as long as both have happened when a result is asked for. Only for inputs that change (Internal: for others).
+  virtual absl::Status Retract(const arrow::Array* argument, const OrderColumns& order, absl::Span<const int32_t> rows,
+                               absl::Span<const uint32_t> slots);
+  // Adds partials, whose columns of this aggregate begin at `column` (operators/window/partial_schema.h). DataLoss: it
+  // isn't one.
+  virtual absl::Status Merge(const arrow::RecordBatch& partials, int column, absl::Span<const int32_t> rows,
+                             absl::Span<const uint32_t> slots) = 0;
+  // Adds what `from` holds to `to`, as if the rows of both had been added to it. `from` is left as it is.
+  virtual void MergeSlot(uint32_t from, uint32_t to) = 0;
 
   // Appends the partial's columns, or the result column, of these slots.
   virtual absl::Status Partial(absl::Span<const uint32_t> slots,
@@ -60,6 +76,6 @@ class Accumulator {
   virtual int64_t MemoryBytes() const = 0;
 };
 
-std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate);
+std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows = InputRows::kStand);
 
 }  // namespace tidemark

@@ -1,20 +1,10 @@
-// Smallest and largest values.
-#include <cmath>
-
+// Smallest and largest values of rows that stand.
 #include "operators/window/accumulator_parts.h"
 
 namespace tidemark {
 namespace {
 
 using namespace accumulators;
-
-template <typename T>
-bool Less(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, double>) {
-    if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);  // callers exclude that both are
-  }
-  return a < b;
-}
 
 template <typename T>
 class ExtremeAccumulator final : public Accumulator {
@@ -37,8 +27,13 @@ class ExtremeAccumulator final : public Accumulator {
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
     Add(*argument->data(), rows, slots);
   }
-  void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+  absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     Add(Data(partials, column), rows, slots);
+    return absl::OkStatus();
+  }
+  void MergeSlot(uint32_t from, uint32_t to) override {
+    if (!valid_[from] || (valid_[to] && !Better(T(values_[from]), T(values_[to])))) return;
+    Copy(from, to);
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
@@ -69,14 +64,7 @@ class ExtremeAccumulator final : public Accumulator {
       valid_[slot] = 1;
     }
   }
-  // Equal values keep the smaller bit pattern where they have several (-0 and 0), so that order doesn't matter.
-  bool Better(T value, T than) const {
-    if constexpr (std::is_same_v<T, double>) {
-      if (std::isnan(value) && std::isnan(than)) return false;
-      if (value == 0 && than == 0) return std::signbit(value) && !std::signbit(than);
-    }
-    return max_ ? Less(than, value) : Less(value, than);
-  }
+  bool Better(const T& value, const T& than) const { return IsBetter(max_, value, than); }
 
   const bool max_;
   const std::shared_ptr<arrow::DataType> type_;

@@ -1,6 +1,4 @@
-// First and last values, by the order of rows.
-#include <compare>
-
+// First and last values of rows that stand, by the order of rows.
 #include "operators/window/accumulator_parts.h"
 
 namespace tidemark {
@@ -30,12 +28,10 @@ class OrderedAccumulator final : public Accumulator {
     const Cells<T> cells(*argument->data());
     for (size_t p = 0; p < rows.size(); ++p) {
       const int32_t row = rows[p];
-      Add(slots[p], cells, row,
-          {order.times ? order.times[row] : 0, order.sources ? order.sources[row] : 0,
-           order.partitions ? order.partitions[row] : 0, order.offsets ? order.offsets[row] : 0});
+      Add(slots[p], cells, row, RowOrder::At(order, row));
     }
   }
-  void Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+  absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     const Cells<T> cells(Data(partials, column));
     const Cells<int64_t> times(Data(partials, column + 1)), offsets(Data(partials, column + 4));
     const Cells<int32_t> sources(Data(partials, column + 2)), partitions(Data(partials, column + 3));
@@ -44,6 +40,12 @@ class OrderedAccumulator final : public Accumulator {
       if (times.IsNull(row)) continue;
       Add(slots[p], cells, row, {times[row], sources[row], partitions[row], offsets[row]});
     }
+    return absl::OkStatus();
+  }
+  void MergeSlot(uint32_t from, uint32_t to) override {
+    const State &state = states_[from], &old = states_[to];
+    if (!state.any || (old.any && !(last_ ? state.order > old.order : state.order < old.order))) return;
+    Copy(from, to);
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
     TM_RETURN_IF_ERROR(AppendValues(slots, out));
@@ -72,12 +74,7 @@ class OrderedAccumulator final : public Accumulator {
   int64_t MemoryBytes() const override { return VectorBytes(values_) + VectorBytes(states_); }
 
  private:
-  struct Order {
-    int64_t time = 0;
-    int32_t source = 0, partition = 0;
-    int64_t offset = 0;
-    friend auto operator<=>(const Order&, const Order&) = default;
-  };
+  using Order = RowOrder;
   struct State {
     Order order;
     bool any = false, valid = false;

@@ -2,6 +2,8 @@
 // accumulator*.cc include this.
 #pragma once
 
+#include <cmath>
+#include <compare>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -20,10 +22,11 @@
 
 namespace tidemark {
 
-// sum and avg; min and max; first and last.
+// Of rows that stand: sum and avg; min and max; first and last. Of rows that are taken back: all of these.
 std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeOrderedAccumulator(const Aggregate& aggregate);
+std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate);
 
 namespace accumulators {
 
@@ -77,6 +80,32 @@ absl::Status AppendColumn(Slots slots, const std::shared_ptr<arrow::DataType>& t
   TM_ASSIGN_OR_RETURN(auto column, writer.Finish(type));
   out->push_back(std::move(column));
   return absl::OkStatus();
+}
+
+// Where a row stands in the order of rows.
+struct RowOrder {
+  int64_t time = 0;
+  int32_t source = 0, partition = 0;
+  int64_t offset = 0;
+
+  static RowOrder At(const OrderColumns& order, int32_t row) {
+    return {order.times ? order.times[row] : 0, order.sources ? order.sources[row] : 0,
+            order.partitions ? order.partitions[row] : 0, order.offsets ? order.offsets[row] : 0};
+  }
+  friend auto operator<=>(const RowOrder&, const RowOrder&) = default;
+};
+
+// Whether min (max) takes `value` before `than`. NaN is above all numbers; of equal values the smaller bit pattern
+// counts where they have several (-0 and 0), so that order doesn't matter.
+template <typename T>
+bool IsBetter(bool max, const T& value, const T& than) {
+  if constexpr (std::is_same_v<T, double>) {
+    if (std::isnan(value) || std::isnan(than)) {
+      return std::isnan(value) != std::isnan(than) && std::isnan(value) == max;
+    }
+    if (value == 0 && than == 0) return std::signbit(value) && !std::signbit(than);
+  }
+  return max ? than < value : value < than;
 }
 
 inline const arrow::ArrayData& Data(const arrow::RecordBatch& batch, int column) { return *batch.column_data(column); }

@@ -69,6 +69,24 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
   return !check.Broken();
 }
 
+// What a window asks of rows that replace each other.
+bool CheckUpdates(StepCheck& check) {
+  const LogicalPort& input = check.in();
+  if (!input.mode.update) return true;
+  const std::string key = ColumnNames(input.schema, input.mode.key);
+  if (check.yaml().window().has_late()) {
+    check.Error("window/late",
+                absl::StrCat("rows of the input replace each other (key ", key, "): no topic can hold them"));
+  }
+  if (!input.timely) {
+    check.Error("from", absl::StrCat("a window over this step isn't implemented: its rows (key ", key,
+                                     ") are replaced long after their time, when the windows they lie in are over. "
+                                     "Put the window before it, or aggregate without one",
+                                     OrOnClose(input.closes)));
+  }
+  return !check.Broken();
+}
+
 // `window`, or `group_by` alone.
 class Aggregation final : public OperatorSyntax {
  public:
@@ -124,7 +142,9 @@ bool Aggregation::Check(StepCheck& check) const {
     check.AddOutput({"window_end", time, false}, std::nullopt, "group_by");
     input.needs = input.needs.With(Hidden::kWatermark);
   }
-  if (!AddAggregates(check, &spec) || !check.NeedsAppend(field())) return false;
+  spec.input_updates = input.mode.update;
+  if (!AddAggregates(check, &spec) || (windowed_ && !CheckUpdates(check))) return false;
+  step.timely = input.timely && (windowed_ || !spec.on_update);
   step.mode = {.update = spec.on_update, .key = {}};
   step.closes = spec.on_update && windowed_ ? step.name : "";
   if (spec.on_update) {

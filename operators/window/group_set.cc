@@ -25,9 +25,9 @@ uint64_t HashGroup(std::string_view key) { return XXH3_64bits(key.data(), key.si
 
 }  // namespace
 
-GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys)
-    : aggregates_(aggregates), codec_(std::move(keys)) {
-  for (const Aggregate& aggregate : aggregates) accumulators_.push_back(MakeAccumulator(aggregate));
+GroupSet::GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys, InputRows rows)
+    : aggregates_(aggregates), input_rows_(rows), codec_(std::move(keys)) {
+  for (const Aggregate& aggregate : aggregates) accumulators_.push_back(MakeAccumulator(aggregate, rows));
 }
 
 absl::Status GroupSet::Locate(const arrow::RecordBatch& batch, WindowPairs* pairs) {
@@ -191,7 +191,7 @@ absl::StatusOr<std::vector<uint32_t>> GroupSet::Compact(size_t spare) {
   const size_t capacity = old.size() + spare;
   std::string bytes;
   for (size_t a = 0; a < accumulators_.size(); ++a) {
-    std::unique_ptr<Accumulator> fresh = MakeAccumulator(aggregates_[a]);
+    std::unique_ptr<Accumulator> fresh = MakeAccumulator(aggregates_[a], input_rows_);
     fresh->Resize(capacity);
     for (uint32_t slot = 0; slot < old.size(); ++slot) {
       bytes.clear();

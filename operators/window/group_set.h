@@ -76,7 +76,7 @@ class GroupSet {
   };
 
   // `keys` encodes the group columns of the batches that come.
-  GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys);
+  GroupSet(const std::vector<Aggregate>& aggregates, RowCodec keys, InputRows rows = InputRows::kStand);
   GroupSet(const GroupSet&) = delete;  // groups point at its windows
   GroupSet& operator=(const GroupSet&) = delete;
 
@@ -94,8 +94,8 @@ class GroupSet {
   Window& window(uint32_t slot) { return *groups_[slot].window; }
   uint32_t number(uint32_t slot) const { return groups_[slot].number; }
   std::string_view key(uint32_t slot) const { return {groups_[slot].key, groups_[slot].key_size}; }
-  // (row, window) pairs in the slot, and the largest event time of its rows where the owner needs that: kept by the
-  // owner.
+  // (row, window) pairs in the slot, those taken back not among them, and the largest event time of its rows where the
+  // owner needs that: kept by the owner.
   int64_t& rows(uint32_t slot) { return groups_[slot].rows; }
   int64_t& time(uint32_t slot) { return groups_[slot].time; }
 
@@ -110,7 +110,7 @@ class GroupSet {
   // Asks for the memory that Save will look at, first for the group, a few groups later for its key.
   void PrefetchGroup(uint32_t slot) const { __builtin_prefetch(&groups_[slot]); }
   void PrefetchKey(uint32_t slot) const { __builtin_prefetch(groups_[slot].key); }
-  // A copy of a group, in a slot that Locate never finds.
+  // A copy of a group's results, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
   // A group of the window that has left memory, in such a slot; its number is kNoSlot. The key must outlive it.
@@ -166,6 +166,7 @@ class GroupSet {
   uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
 
   const std::vector<Aggregate> aggregates_;
+  const InputRows input_rows_;
   RowCodec codec_;
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
   std::map<int64_t, Window> windows_;

@@ -63,6 +63,8 @@ class WindowKind final : public OperatorKind {
     std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us by ",
                                     ColumnTypes(spec.rows, spec.group_by), ":");
     for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
+    // Other values are kept where rows are taken back, and partials don't tell.
+    if (spec.input_updates) absl::StrAppend(&text, " of changes");
     return text;
   }
   ColumnList Keeps(const Node& node, size_t /*port*/) const override {

@@ -23,19 +23,24 @@ constexpr double kTooManyGroups = 0.8;
 constexpr size_t kTellingPairs = 64;
 constexpr int kDirectCommits = 31;  // until the share is looked at again
 constexpr size_t kMuchLarger = 2;
+// Kept values of rows that are taken back: a partial is a row of an internal topic, which has a largest size.
+constexpr int64_t kFlushBytes = 4 << 20;
 
 // What a partial row has beside its key and its aggregates.
 struct PartialRows {
-  explicit PartialRows(size_t n) : starts(static_cast<int64_t>(n)), rows(static_cast<int64_t>(n)) {
+  explicit PartialRows(size_t n)
+      : starts(static_cast<int64_t>(n)), rows(static_cast<int64_t>(n)), taken(static_cast<int64_t>(n)) {
     hidden.times.reserve(n);
   }
-  void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t time) {
+  // `count`: the rows added less those taken back.
+  void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t taken_back, int64_t time) {
     starts.Append(start);
     rows.Append(count);
+    taken.Append(taken_back);
     hidden.times.push_back(spec.size_us > 0 ? ResultTime(spec, start).us : time);
   }
 
-  CellWriter<int64_t> starts, rows;
+  CellWriter<int64_t> starts, rows, taken;
   HiddenValues hidden;
 };
 
@@ -45,7 +50,8 @@ class WindowPartial final : public Operator {
       : shape_(node),
         spec_(spec),
         rows_(std::move(rows)),
-        groups_(rows_.aggregates(), RowCodec::Key(spec.rows, spec.group_by)) {}
+        groups_(rows_.aggregates(), RowCodec::Key(spec.rows, spec.group_by),
+                spec.input_updates ? InputRows::kChange : InputRows::kStand) {}
 
   std::string_view name() const override { return shape_.name; }
 
@@ -60,36 +66,49 @@ class WindowPartial final : public Operator {
     paired_ += pairs_.rows.size();
     if (direct_commits_ > 0) return EmitRows(*batch, emitter);
     TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
-    rows_.Add(batch, pairs_, &groups_);
-    return absl::OkStatus();
+    TM_RETURN_IF_ERROR(rows_.Add(batch, pairs_, &groups_));
+    if (!spec_.input_updates) return absl::OkStatus();
+    taken_.resize(groups_.slots());
+    const int8_t* ops = HiddenOps(*batch);
+    for (size_t p = 0; p < pairs_.rows.size(); ++p) taken_[pairs_.slots[p]] += IsRetraction(ops, pairs_.rows[p]);
+    return groups_.MemoryBytes() > kFlushBytes ? EmitAll(emitter) : absl::OkStatus();
   }
 
   absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& emitter) override {
-    for (const auto& [start, window] : groups_.windows()) {
-      const absl::Span<const uint32_t> all(window.slots);
-      for (size_t at = 0; at < all.size(); at += kEmitRows) {
-        TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
-      }
-    }
+    const size_t groups = groups_.slots();
+    TM_RETURN_IF_ERROR(EmitAll(emitter));
     if (direct_commits_ > 0) {
       direct_commits_ = paired_ >= kMuchLarger * told_ ? 0 : direct_commits_ - 1;
-    } else if (paired_ >= kTellingPairs && static_cast<double>(groups_.slots()) > kTooManyGroups * paired_) {
+    } else if (paired_ >= kTellingPairs && static_cast<double>(groups) > kTooManyGroups * paired_) {
       direct_commits_ = kDirectCommits;
       told_ = paired_;
     }
     paired_ = 0;
-    groups_.Clear();
     return absl::OkStatus();
   }
 
   int64_t MemoryBytes() const override { return groups_.MemoryBytes(); }
 
  private:
+  absl::Status EmitAll(Emitter& emitter) {
+    for (const auto& [start, window] : groups_.windows()) {
+      const absl::Span<const uint32_t> all(window.slots);
+      for (size_t at = 0; at < all.size(); at += kEmitRows) {
+        TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
+      }
+    }
+    groups_.Clear();
+    taken_.clear();
+    return absl::OkStatus();
+  }
+
   absl::Status EmitPartials(int64_t start, absl::Span<const uint32_t> slots, Emitter& emitter) {
     std::vector<std::shared_ptr<arrow::Array>> columns;
     TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
     PartialRows partials(slots.size());
-    for (const uint32_t slot : slots) partials.Add(spec_, start, groups_.rows(slot), groups_.time(slot));
+    for (const uint32_t slot : slots) {
+      partials.Add(spec_, start, groups_.rows(slot), spec_.input_updates ? taken_[slot] : 0, groups_.time(slot));
+    }
     return EmitPartials(std::move(columns), std::move(partials), slots, emitter);
   }
 
@@ -106,9 +125,13 @@ class WindowPartial final : public Operator {
     PartialRows partials(pairs_.rows.size());
     pairs_.slots.resize(pairs_.rows.size());
     std::iota(pairs_.slots.begin(), pairs_.slots.end(), 0);
-    for (size_t p = 0; p < pairs_.rows.size(); ++p) partials.Add(spec_, pairs_.starts[p], 1, times[pairs_.rows[p]]);
+    const int8_t* ops = spec_.input_updates ? HiddenOps(batch) : nullptr;
+    for (size_t p = 0; p < pairs_.rows.size(); ++p) {
+      const int taken = IsRetraction(ops, pairs_.rows[p]) ? 1 : 0;
+      partials.Add(spec_, pairs_.starts[p], 1 - 2 * taken, taken, times[pairs_.rows[p]]);
+    }
     for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(pairs_.slots.size());
-    rows_.AddValues(batch, pairs_, &groups_);
+    TM_RETURN_IF_ERROR(rows_.AddValues(batch, pairs_, &groups_));
     TM_RETURN_IF_ERROR(EmitPartials(keys->columns(), std::move(partials), pairs_.slots, emitter));
     for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(0);
     return absl::OkStatus();
@@ -122,6 +145,10 @@ class WindowPartial final : public Operator {
     }
     TM_ASSIGN_OR_RETURN(auto column, partials.rows.Finish(arrow::int64()));
     columns.push_back(std::move(column));
+    if (spec_.input_updates) {
+      TM_ASSIGN_OR_RETURN(auto taken, partials.taken.Finish(arrow::int64()));
+      columns.push_back(std::move(taken));
+    }
     for (const auto& accumulator : groups_.accumulators()) TM_RETURN_IF_ERROR(accumulator->Partial(slots, &columns));
     ledger_->out += static_cast<int64_t>(slots.size());
     return emitter.Emit(MakeBatch(shape_, std::move(columns), partials.hidden));
@@ -131,11 +158,12 @@ class WindowPartial final : public Operator {
   const WindowSpec spec_;
   WindowRows rows_;
   StepLedger* ledger_ = nullptr;
-  GroupSet groups_;         // of this commit
-  size_t paired_ = 0;       // pairs of this commit
-  size_t told_ = 0;         // of the commit that had too many groups
-  int direct_commits_ = 0;  // to go in which pairs aren't added up
-  WindowPairs pairs_;       // scratch
+  GroupSet groups_;             // of this commit
+  std::vector<int64_t> taken_;  // by slot: pairs that took rows back
+  size_t paired_ = 0;           // pairs of this commit
+  size_t told_ = 0;             // of the commit that had too many groups
+  int direct_commits_ = 0;      // to go in which pairs aren't added up
+  WindowPairs pairs_;           // scratch
 };
 
 }  // namespace

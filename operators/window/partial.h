@@ -5,6 +5,9 @@
 // Where most rows have a group of their own, adding up is a detour: such commits emit a partial a row at once. Which it
 // is is looked at again every 32 commits, or where they grow (Trino's adaptive partial aggregation does the same).
 // Results don't depend on it.
+//
+// Of an input that updates, a partial holds what its commit added less what it took back, be that from an earlier
+// commit. Where min, max, first or last make such partials large, they are emitted before the commit's end.
 #pragma once
 
 #include <memory>

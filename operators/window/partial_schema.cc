@@ -25,10 +25,13 @@ Type SumType(const Type& argument) {
   }
 }
 
-void AddAggregate(const Aggregate& aggregate, size_t number, Schema* schema) {
+void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schema* schema) {
   const auto add = [&](const char* part, Type type, bool nullable) {
     schema->Add({absl::StrCat("__partial_", number, "_", part), type, nullable});
   };
+  const bool count =
+      aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
+  if (changes && !count) return add("change", {.kind = Kind::kBytes}, false);
   const Type argument = aggregate.argument ? aggregate.argument->type() : kInt64Type;
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
@@ -68,9 +71,13 @@ PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggreg
   }
   layout.rows = layout.schema.size();
   layout.schema.Add({"__partial_rows", kInt64Type, false});
+  if (spec.input_updates) {
+    layout.taken = layout.schema.size();
+    layout.schema.Add({"__partial_taken", kInt64Type, false});
+  }
   for (size_t i = 0; i < aggregates.size(); ++i) {
     layout.aggregates.push_back(layout.schema.size());
-    AddAggregate(aggregates[i], i, &layout.schema);
+    AddAggregate(aggregates[i], i, spec.input_updates, &layout.schema);
   }
   return layout;
 }

@@ -2,7 +2,8 @@
 //
 //   group_by columns, as in the rows aggregated
 //   __partial_window_start   timestamp (absent for all-time aggregates)
-//   __partial_rows           int64, rows behind this partial
+//   __partial_rows           int64, rows behind this partial: those added less those taken back
+//   __partial_taken          int64, those taken back (absent where rows stand)
 //   for aggregate i:
 //     count(*), count(x)     __partial_i_count   int64
 //     sum                    __partial_i_sum     decimal(38,0) over integers, decimal(38,s), double; null: no value yet
@@ -11,6 +12,10 @@
 //     min, max               __partial_i_value   null: no value yet
 //     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
 //                            __partial_i_offset  the row's order; time is null: no row yet
+//
+// Where rows are taken back, every aggregate but count has one column instead, __partial_i_change: bytes, what its
+// accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of values may be negative there: what a
+// commit takes back may have been added by an earlier one.
 //
 // Users' columns never start with "__", so nothing clashes. The only hidden column of partials is kTime.
 #pragma once
@@ -30,6 +35,7 @@ struct PartialLayout {
   Schema schema;
   std::optional<size_t> window_start;  // position; nothing for all-time aggregates
   size_t rows = 0;                     // position
+  std::optional<size_t> taken;         // position; nothing where rows stand
   std::vector<size_t> aggregates;      // position of the first column of each aggregate
 };
 

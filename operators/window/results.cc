@@ -38,7 +38,8 @@ class WindowResults final : public Operator {
         spec_(spec),
         layout_(std::move(layout)),
         rows_(std::move(rows)),
-        groups_(rows_.aggregates(), GroupCodec(spec, layout_)) {}
+        groups_(rows_.aggregates(), GroupCodec(spec, layout_),
+                spec.input_updates ? InputRows::kChange : InputRows::kStand) {}
 
   std::string_view name() const override { return shape_.name; }
   absl::Status Open(const OperatorContext& context) override;
@@ -61,7 +62,10 @@ class WindowResults final : public Operator {
   bool Changed(uint32_t slot) const { return slot < before_.size() && before_[slot] < kRecent; }
   bool IsIdle(uint32_t slot);
   int64_t BeforeBytes() const { return static_cast<int64_t>(before_.capacity() * sizeof(uint32_t)); }
+  void CountPairs(int64_t rows, int64_t taken);
+  void FreeEmpty(Window* window);
   absl::Status CloseWindow(Window* window, Emitter& emitter);
+  absl::Status CloseUpdated(Window* window, Emitter& emitter);
   absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
   absl::Status EmitUpdates(Window* window, Emitter& emitter);
   absl::Status GiveBack();
@@ -94,7 +98,8 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   stored_watermark_ = watermark_;
   state_.emplace(store_, &groups_);
   TM_RETURN_IF_ERROR(state_->Load());
-  cold_.emplace(store_, &groups_, context.memory);
+  // Groups that can be gone stay: runs don't say that a record of theirs is void.
+  cold_.emplace(store_, &groups_, spec_.input_updates ? nullptr : context.memory);
   TM_RETURN_IF_ERROR(cold_->Load());
   // What has begun to be emitted stays closed, also where the topology says a longer grace now.
   for (const auto& [start, window] : groups_.windows()) {
@@ -112,28 +117,37 @@ absl::Status WindowResults::ProcessBatch(int /*input*/, const Batch& batch, Emit
 
 absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
   TM_RETURN_IF_ERROR(rows_.Pair(batch, watermark_, ledger_, emitter, &pairs_));
-  ledger_->open += static_cast<int64_t>(pairs_.rows.size());
+  const int64_t taken = rows_.Retractions(*batch, pairs_);
+  CountPairs(static_cast<int64_t>(pairs_.rows.size()) - 2 * taken, taken);
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
   TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
   MarkChanged();
-  rows_.Add(batch, pairs_, &groups_);
-  return absl::OkStatus();
+  return rows_.Add(batch, pairs_, &groups_);
+}
+
+// A pair that takes a row back is done with, and so is the pair of that row: neither is open any more.
+void WindowResults::CountPairs(int64_t rows, int64_t taken) {
+  ledger_->open += rows;
+  ledger_->closed += 2 * taken;
 }
 
 absl::Status WindowResults::AddPartials(const Batch& batch) {
   const int64_t n = batch->num_rows();
   const Cells<int64_t> counts(*batch->column_data(static_cast<int>(layout_.rows)));
   const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  const int64_t* taken_column = nullptr;
+  if (layout_.taken) taken_column = batch->column_data(static_cast<int>(*layout_.taken))->GetValues<int64_t>(1);
   pairs_.rows.clear();
   pairs_.starts.clear();
   for (int64_t i = 0; i < n; ++i) {
     const int64_t start =
         layout_.window_start ? Cells<int64_t>(*batch->column_data(static_cast<int>(*layout_.window_start)))[i] : 0;
+    const int64_t taken = taken_column != nullptr ? taken_column[i] : 0;
     if (WindowClosed(spec_, start, watermark_)) {
-      ledger_->late_after_idle += counts[i];
+      ledger_->late_after_idle += counts[i] + 2 * taken;
       continue;
     }
-    ledger_->open += counts[i];
+    CountPairs(counts[i], taken);
     pairs_.rows.push_back(static_cast<int32_t>(i));
     pairs_.starts.push_back(start);
   }
@@ -146,7 +160,8 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
     if (spec_.size_us == 0) groups_.time(slot) = std::max(groups_.time(slot), times[pairs_.rows[p]]);
   }
   for (size_t a = 0; a < layout_.aggregates.size(); ++a) {
-    groups_.accumulators()[a]->Merge(*batch, static_cast<int>(layout_.aggregates[a]), pairs_.rows, pairs_.slots);
+    TM_RETURN_IF_ERROR(
+        groups_.accumulators()[a]->Merge(*batch, static_cast<int>(layout_.aggregates[a]), pairs_.rows, pairs_.slots));
   }
   return absl::OkStatus();
 }
@@ -182,10 +197,9 @@ bool WindowResults::IsIdle(uint32_t slot) {
 absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
   watermark_ = std::max(watermark_, time);
   auto& windows = groups_.windows();
-  while (!spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_) &&
-         !emitter.Full()) {
+  while (!windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_) && !emitter.Full()) {
     Window& window = windows.begin()->second;
-    TM_RETURN_IF_ERROR(CloseWindow(&window, emitter));
+    TM_RETURN_IF_ERROR(spec_.on_update ? CloseUpdated(&window, emitter) : CloseWindow(&window, emitter));
     if (window.live == 0 && ColdGroups::Groups(window) == 0) {
       DropWindow(&window);
     } else if (!emitter.Full()) {
@@ -225,7 +239,9 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
     ByteArena borrowed;
     TM_RETURN_IF_ERROR(NextClosing(window, &slots, &borrowed));
     if (slots.empty()) break;
-    TM_RETURN_IF_ERROR(EmitResults(slots, {}, emitter));
+    std::vector<uint32_t> results = slots;
+    if (spec_.input_updates) std::erase_if(results, [&](uint32_t slot) { return groups_.rows(slot) == 0; });
+    TM_RETURN_IF_ERROR(EmitResults(results, {}, emitter));
     int64_t cold = 0, cold_rows = 0;
     for (const uint32_t slot : slots) {
       const int64_t rows = groups_.rows(slot);
@@ -276,6 +292,24 @@ absl::Status WindowResults::NextClosing(Window* window, std::vector<uint32_t>* s
   return absl::OkStatus();
 }
 
+// Emits what has changed of the window since the last commit, at once, since steps behind this one may wait for its
+// time to pass; the rest of it goes without a word.
+absl::Status WindowResults::CloseUpdated(Window* window, Emitter& emitter) {
+  TM_RETURN_IF_ERROR(EmitUpdates(window, emitter));
+  for (const uint32_t slot : window->changed) before_[slot] = kIdle;
+  groups_.Close(window);
+  ledger_->closed += ColdGroups::Rows(*window);
+  ledger_->open -= ColdGroups::Rows(*window);
+  for (const uint32_t slot : std::vector<uint32_t>(window->slots)) {
+    if (slot == GroupSet::kNoSlot) continue;
+    ledger_->closed += groups_.rows(slot);
+    ledger_->open -= groups_.rows(slot);
+    groups_.Free(slot);
+  }
+  if (window->cold) window->cold->groups = window->cold->rows = 0;
+  return absl::OkStatus();
+}
+
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
   WindowState::Drop(window);
@@ -288,7 +322,9 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   StoreWatermark(watermark_, &stored_watermark_, store_);
   std::sort(touched_.begin(), touched_.end());
   for (const int64_t start : touched_) {
-    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&groups_.windows().at(start), emitter));
+    Window& window = groups_.windows().at(start);
+    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
+    if (spec_.input_updates) FreeEmpty(&window);
   }
   TM_RETURN_IF_ERROR(cold_->Evict([this](uint32_t slot) { return IsIdle(slot); }, BeforeBytes(), &touched_));
   for (const int64_t start : std::exchange(touched_, {})) {
@@ -299,22 +335,7 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
     cold_->Save(&window);
   }
   cold_->DropSome();
-  TM_RETURN_IF_ERROR(GiveBack());
-  auto& windows = groups_.windows();
-  while (spec_.on_update && !windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_)) {
-    Window& window = windows.begin()->second;
-    groups_.Close(&window);
-    ledger_->closed += ColdGroups::Rows(window);
-    ledger_->open -= ColdGroups::Rows(window);
-    for (const uint32_t slot : std::vector<uint32_t>(window.slots)) {
-      if (slot == GroupSet::kNoSlot) continue;
-      ledger_->closed += groups_.rows(slot);
-      ledger_->open -= groups_.rows(slot);
-      groups_.Free(slot);
-    }
-    DropWindow(&window);
-  }
-  return absl::OkStatus();
+  return GiveBack();
 }
 
 // Memory that the groups have left, where it is needed elsewhere. Nothing is noted of any slot but its age.
@@ -328,6 +349,19 @@ absl::Status WindowResults::GiveBack() {
   return absl::OkStatus();
 }
 
+// Groups of which no row is left; their numbers are given again.
+void WindowResults::FreeEmpty(Window* window) {
+  if (window->closed) return;  // erased as it is emitted
+  std::erase_if(window->changed, [&](uint32_t slot) {
+    if (groups_.rows(slot) != 0) return false;
+    before_[slot] = kIdle;
+    window->evicted.push_back(groups_.number(slot));
+    groups_.Free(slot);
+    return true;
+  });
+  groups_.CompactKeys(window);
+}
+
 absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
   for (size_t at = 0; at < window->changed.size(); at += kEmitRows) {
     const auto some = absl::Span<const uint32_t>(window->changed).subspan(at, kEmitRows);
@@ -338,9 +372,9 @@ absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
       ops.push_back(static_cast<int8_t>(op));
     };
     for (const uint32_t slot : some) {
-      const bool replaces = before_[slot] != kNothing;
-      if (replaces) add(before_[slot], Op::kUpdateBefore);
-      add(slot, replaces ? Op::kUpdateAfter : Op::kInsert);
+      const bool replaces = before_[slot] != kNothing, stands = groups_.rows(slot) != 0;
+      if (replaces) add(before_[slot], stands ? Op::kUpdateBefore : Op::kDelete);
+      if (stands) add(slot, replaces ? Op::kUpdateAfter : Op::kInsert);
     }
     TM_RETURN_IF_ERROR(EmitResults(slots, std::move(ops), emitter));
     for (const uint32_t slot : some) {
@@ -352,6 +386,7 @@ absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
 
 absl::Status WindowResults::EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter) {
   const auto n = static_cast<int64_t>(slots.size());
+  if (n == 0) return absl::OkStatus();
   std::vector<std::shared_ptr<arrow::Array>> columns;
   TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
   HiddenValues hidden;

@@ -4,8 +4,11 @@
 //
 // emit: on_close   a window is emitted once the watermark reaches window_end + grace, windows in the order of their
 //                  end, groups in the order of their key; with its groups it leaves the state.
-// emit: on_update  a commit emits every group that changed in it, with the row it replaces; a closed window leaves the
-//                  state silently after that.
+// emit: on_update  a commit emits every group that changed in it, with the row it replaces: at its end, or when the
+//                  window is over, which then leaves the state silently.
+//
+// Where rows of the input are taken back, a group of which none is left at a commit leaves memory and state, with a
+// delete of what was emitted of it; it has no result when its window closes.
 //
 // The output's watermark stays before the results (time window_end - 1 ms) of every window that is, or may yet be,
 // open.

@@ -1,5 +1,7 @@
 #include "operators/window/rows.h"
 
+#include <algorithm>
+
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
@@ -99,23 +101,51 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
   return emitter.EmitSide("late", TakeRows(batch, late_rows));
 }
 
-void WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {
+int64_t WindowRows::Retractions(const arrow::RecordBatch& batch, const WindowPairs& pairs) const {
+  const int8_t* ops = Ops(batch);
+  if (ops == nullptr) return 0;
+  return std::count_if(pairs.rows.begin(), pairs.rows.end(), [&](int32_t row) { return IsRetraction(ops, row); });
+}
+
+absl::Status WindowRows::Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const {
   const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
-  for (const uint32_t slot : pairs.slots) ++groups->rows(slot);
+  if (const int8_t* ops = Ops(*batch); ops != nullptr) {
+    for (size_t p = 0; p < pairs.rows.size(); ++p) {
+      groups->rows(pairs.slots[p]) += IsRetraction(ops, pairs.rows[p]) ? -1 : 1;
+    }
+  } else {
+    for (const uint32_t slot : pairs.slots) ++groups->rows(slot);
+  }
   // A window's results have its own time.
   for (size_t p = 0; spec_.size_us == 0 && p < pairs.rows.size(); ++p) {
     int64_t& time = groups->time(pairs.slots[p]);
     if (times[pairs.rows[p]] > time) time = times[pairs.rows[p]];
   }
-  AddValues(*batch, pairs, groups);
+  return AddValues(*batch, pairs, groups);
 }
 
-void WindowRows::AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const {
+absl::Status WindowRows::AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const {
   const OrderColumns order{HiddenInt64(batch, Hidden::kTime), HiddenInt32(batch, Hidden::kSource),
                            HiddenInt32(batch, Hidden::kPartition), HiddenInt64(batch, Hidden::kOffset)};
-  for (size_t a = 0; a < aggregates_.size(); ++a) {
-    groups->accumulators()[a]->Update(arguments_[a].get(), order, pairs.rows, pairs.slots);
+  const int8_t* ops = Ops(batch);
+  if (ops == nullptr) {
+    for (size_t a = 0; a < aggregates_.size(); ++a) {
+      groups->accumulators()[a]->Update(arguments_[a].get(), order, pairs.rows, pairs.slots);
+    }
+    return absl::OkStatus();
   }
+  WindowPairs added, taken;
+  for (size_t p = 0; p < pairs.rows.size(); ++p) {
+    WindowPairs& to = IsRetraction(ops, pairs.rows[p]) ? taken : added;
+    to.rows.push_back(pairs.rows[p]);
+    to.slots.push_back(pairs.slots[p]);
+  }
+  for (size_t a = 0; a < aggregates_.size(); ++a) {
+    Accumulator& accumulator = *groups->accumulators()[a];
+    accumulator.Update(arguments_[a].get(), order, added.rows, added.slots);
+    TM_RETURN_IF_ERROR(accumulator.Retract(arguments_[a].get(), order, taken.rows, taken.slots));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace tidemark

@@ -5,6 +5,12 @@
 // A row is late for a window iff window_end + grace <= the row's own watermark. A row that at least one of its windows
 // takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
 // one window, once. A row on which an argument's expression fails goes to the dead letters and into no window.
+//
+// What takes a row back has the hidden columns of that row, its time and its own watermark among them. So it belongs to
+// the same windows and is late for the same ones: both are taken by a window or neither is. And it comes before the
+// watermark that closes these windows at the operator, because the steps whose rows may go into windows hold time back
+// until they have taken back what they will (the planner refuses others); what comes behind that all the same, from a
+// partition that was idle, finds the window closed and its results given, and counts as late_after_idle.
 #pragma once
 
 #include <string>
@@ -30,16 +36,19 @@ class WindowRows {
   // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments.
   absl::Status Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
                     WindowPairs* pairs);
-  // Adds the pairs of the last batch to their groups.
-  void Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const;
+  // How many of the pairs take rows back.
+  int64_t Retractions(const arrow::RecordBatch& batch, const WindowPairs& pairs) const;
+  // Adds the pairs of the last batch to their groups, or takes them back.
+  absl::Status Add(const Batch& batch, const WindowPairs& pairs, GroupSet* groups) const;
   // The same, but for the groups' numbers of rows and times.
-  void AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const;
+  absl::Status AddValues(const arrow::RecordBatch& batch, const WindowPairs& pairs, GroupSet* groups) const;
 
  private:
   WindowRows(const WindowSpec& spec, std::vector<Aggregate> aggregates)
       : spec_(spec), aggregates_(std::move(aggregates)) {}
 
   absl::Status Evaluate(const Batch& batch);
+  const int8_t* Ops(const arrow::RecordBatch& batch) const { return spec_.input_updates ? HiddenOps(batch) : nullptr; }
   struct Taken {
     int64_t taken = 0, late = 0, after_idle = 0;
   };

@@ -30,7 +30,8 @@ struct WindowSpec {
   std::optional<std::string> late_topic;
   std::vector<size_t> group_by;  // positions in `rows`
   std::vector<AggregateItem> aggregates;
-  Schema rows;  // the schema of the rows aggregated: that of the input, except for kFinal
+  bool input_updates = false;  // rows of the input are taken back and replaced
+  Schema rows;                 // the schema of the rows aggregated: that of the input, except for kFinal
 };
 
 const OperatorSyntax& WindowSyntax();

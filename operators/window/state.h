@@ -3,7 +3,7 @@
 // thread.
 //
 // State key: 'k' (keys) or 'v' (values), the window's start (8 bytes, in the order of time), then what StateLog
-// appends. A group's number is its number within the window; those of groups that left memory (cold_groups.h) are
+// appends. A group's number is its number within the window; those of groups that are gone while their window isn't are
 // erased from both logs and used again. What earlier versions wrote stands under 'g', key and values of a group in one
 // record; it is read, and replaced when its window changes next.
 #pragma once

@@ -31,6 +31,9 @@ struct LogicalPort {
   // Rows are results of a time window; positions of window_start and window_end, if they are still there.
   std::optional<std::pair<size_t, size_t>> window_columns;
   bool ordered = true;  // rows are source rows, so they have an order
+  // No row, and nothing that takes one back, comes behind the watermark that the steps let through. Not so where rows
+  // stay for longer than their time: in lists and in groups of no window.
+  bool timely = true;
 
   // What the operator asks of it.
   // Rows equal in all of these columns must meet in one task. Nothing: rows may lie anywhere. Of several ports rows
@@ -59,6 +62,7 @@ struct LogicalStep {
   TimestampForm time_form = TimestampForm::kMillis;
   std::optional<std::pair<size_t, size_t>> window_columns;
   bool ordered = true;
+  bool timely = true;
   bool may_fail = false;  // an expression of it can fail on a row
 
   struct Side {

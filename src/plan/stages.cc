@@ -230,10 +230,13 @@ ColumnList Cutter::ShuffleKey(int s, const std::vector<size_t>& ports) {
   const LogicalStep& step = Step(s);
   ColumnList key(step.in(ports[0]).together->size());
   std::iota(key.begin(), key.end(), size_t{0});
-  // Rows that replace each other must not part: only columns of their key keep them together.
+  // Rows that replace each other stay in one task where columns of their key suffice. Otherwise they part, which only
+  // steps bear whose rows are told apart by these columns, as those of ranks are. Partials don't care.
   for (const size_t p : ports) {
     const LogicalPort& port = step.in(p);
-    if (port.mode.update) key = Intersect(key, PositionsOf(port.mode.key, *port.together));
+    if (!port.mode.update || step.spec.kind().Split(step.spec)) continue;
+    const ColumnList stay = Intersect(key, PositionsOf(port.mode.key, *port.together));
+    if (!stay.empty() || !IsSubset(*port.together, step.mode.key)) key = stay;
   }
   for (const ColumnList& demand : Demands(s)) {
     ColumnList wanted;
@@ -366,7 +369,8 @@ void Cutter::MovePort(const LogicalStep& step, size_t p, const ColumnList& key, 
                                                "each other by (",
                                                ColumnNames(logical.schema, logical.mode.key),
                                                "), so they can't be moved by another key: "
-                                               "add one of these columns to the group",
+                                               "add one of these columns to the group, or a rank by which rows then "
+                                               "replace each other",
                                                OrOnClose(logical.closes)));
     return;
   }

@@ -130,6 +130,7 @@ bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {
   port->time_form = first.time_form;
   port->window_columns = first.window_columns;
   port->ordered = first.ordered;
+  port->timely = first.timely;
   for (const int i : port->steps) {
     const LogicalStep& input = out_.steps[static_cast<size_t>(i)];
     if (input.output != port->schema) {
@@ -146,6 +147,7 @@ bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {
     }
     if (input.window_columns != port->window_columns) port->window_columns.reset();
     port->ordered = port->ordered && input.ordered;
+    port->timely = port->timely && input.timely;
   }
   return true;
 }
@@ -159,6 +161,7 @@ bool Graph::MakePorts(LogicalStep* step) {
   step->time_form = step->in().time_form;
   step->window_columns = step->in().window_columns;
   step->ordered = step->in().ordered;
+  step->timely = step->in().timely;
   return true;
 }
 

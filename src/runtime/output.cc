@@ -4,6 +4,10 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <arrow/array/data.h>
+#include <arrow/array/util.h>
+#include <arrow/buffer.h>
+#include <arrow/type.h>
 
 #include "src/base/status.h"
 #include "src/codec/key_encoder.h"
@@ -91,13 +95,38 @@ absl::Status EdgeOutput::Write(const Batch& all) {
   return next < rows->num_rows() ? Pack(rows->Slice(next)) : absl::OkStatus();
 }
 
-absl::Status EdgeOutput::Pack(const Batch& rows) {
+// The rows with other operations where the halves of an update differ in the edge's key (hashes_).
+absl::StatusOr<Batch> EdgeOutput::PartPairs(const Batch& rows) {
+  const int8_t* ops = edge_.update ? HiddenOps(*rows) : nullptr;
+  const size_t n = ops != nullptr ? hashes_.size() : 0;
+  std::vector<int8_t> parted;
+  const auto is = [&](size_t i, Op op) { return static_cast<Op>(ops[i]) == op; };
+  for (size_t i = 0; i < n; ++i) {
+    const bool alone =
+        (is(i, Op::kUpdateBefore) && !(i + 1 < n && is(i + 1, Op::kUpdateAfter) && hashes_[i + 1] == hashes_[i])) ||
+        (is(i, Op::kUpdateAfter) && !(i > 0 && is(i - 1, Op::kUpdateBefore) && hashes_[i - 1] == hashes_[i]));
+    if (!alone) continue;
+    if (parted.empty()) parted.assign(ops, ops + n);
+    parted[i] = static_cast<int8_t>(is(i, Op::kUpdateBefore) ? Op::kDelete : Op::kInsert);
+  }
+  if (parted.empty()) return rows;
+  auto column = arrow::MakeArray(arrow::ArrayData::Make(arrow::int8(), static_cast<int64_t>(n),
+                                                        {nullptr, arrow::Buffer::FromVector(std::move(parted))}, 0));
+  const int at = rows->schema()->GetFieldIndex(std::string(HiddenName(Hidden::kOp)));
+  return FromArrow(rows->SetColumn(at, HiddenField(Hidden::kOp), std::move(column)), "the operations of moved rows");
+}
+
+absl::Status EdgeOutput::Pack(const Batch& all) {
+  Batch rows = all;
   rows_ += rows->num_rows();
   transaction_->AddPending(BatchBytes(*rows));
+  if (!edge_.key.empty() && (partitions_ > 1 || edge_.update)) {
+    TM_RETURN_IF_ERROR(HashKeys(*rows, edge_.key, &hashes_));
+    TM_ASSIGN_OR_RETURN(rows, PartPairs(rows));
+  }
   if (edge_.key.empty() || partitions_ == 1) {
     targets_.assign(static_cast<size_t>(rows->num_rows()), task_partition_ % partitions_);
   } else {
-    TM_RETURN_IF_ERROR(HashKeys(*rows, edge_.key, &hashes_));
     targets_.resize(hashes_.size());
     for (size_t i = 0; i < hashes_.size(); ++i) {
       targets_[i] = static_cast<int32_t>(hashes_[i] % static_cast<uint64_t>(partitions_));

@@ -42,10 +42,12 @@ class Output {
   virtual int64_t rows_written() const = 0;
 };
 
-// Rows as packed records of an internal topic, with the task's time. Every target partition gets its share of the rows;
-// targets without rows get a record with the watermark alone, at most every watermark interval. The records of each
-// target are numbered (heard.h), and the first under a schema names it (rows_reader.h); both are part of the commit
-// record, so an abort takes them back.
+// Rows as packed records of an internal topic, with the task's time. Of an update whose halves differ in the edge's
+// key, and so may go to different targets, each becomes what it is there: a delete and an insert. Both become visible
+// with the same commit, and each target has its rows in order; between two targets there is none. Every target
+// partition gets its share of the rows; targets without rows get a record with the watermark alone, at most every
+// watermark interval. The records of each target are numbered (heard.h), and the first under a schema names it
+// (rows_reader.h); both are part of the commit record, so an abort takes them back.
 class EdgeOutput final : public Output {
  public:
   // The task that writes: `partition` of `count` of this stage.
@@ -71,6 +73,7 @@ class EdgeOutput final : public Output {
  private:
   absl::StatusOr<Batch> Project(const Batch& rows);
   absl::Status Pack(const Batch& rows);
+  absl::StatusOr<Batch> PartPairs(const Batch& rows);
   bool IntervalPassed(int64_t monotonic_us) const { return monotonic_us - last_marks_us_ >= watermark_interval_us_; }
 
   const Edge& edge_;

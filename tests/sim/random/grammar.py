@@ -191,7 +191,7 @@ class Generator:
     def _operator(self, case, name, inputs, shape):
         random = self.random
         update = shape.update_key is not None
-        kinds = ["filter", "project", "top", "repartition"] if update else \
+        kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window"] if update else \
             ["filter", "project", "dedup", "dedup", "join", "join", "window", "window", "window", "group_by", "top",
              "top", "repartition"]
         kind = random.choice(kinds)
@@ -252,11 +252,13 @@ class Generator:
 
     def _window(self, case, shape, update):
         random = self.random
+        if update and not shape.timely:
+            return None
         every = random.choice([1, 5, 10, 60])
         size = every * random.choice([1, 1, 1, 2, 5])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
         return {"every": every, "size": size, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
-                "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4,
+                "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4 and not update,
                 "emit": random.choice(["on_close", "on_close", "on_update"])}
 
     def _group_by(self, case, shape, update):
@@ -266,10 +268,9 @@ class Generator:
     def _top(self, case, shape, update):
         random = self.random
         if update:
-            # Groups whose rows come and go; without a rank they keep their key. By columns of the key: rows that
-            # replace each other can't be moved by another.
+            # Groups whose rows come and go; without a rank they keep their key, and are moved by columns of it alone.
             emit, rank = "on_update", random.random() < 0.6
-            by = self._columns(shape, 1, 1, lambda c: c.name in shape.update_key)
+            by = self._columns(shape, 1, 1, lambda c: rank or c.name in shape.update_key)
         elif shape.windowed and random.random() < 0.7:
             emit, rank, by = "on_close", random.random() < 0.7, \
                 self._columns(shape, 0, 1, lambda c: c.name not in ("window_start", "window_end"))
@@ -280,7 +281,7 @@ class Generator:
                 "rank": f"r{len(case.steps)}" if rank else None}
 
     def _repartition(self, case, shape, update):
-        by = self._columns(shape, 1, 1, lambda c: not update or c.name in shape.update_key)
+        by = self._columns(shape, 1, 1)
         return by and {"by": by, "partitions": self.random.choice([0, 1, 2, 3])}
 
     # ---- Sinks

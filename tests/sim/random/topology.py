@@ -83,6 +83,7 @@ class Shape:
     windowed: bool = False    # window_start and window_end are those of closed windows
     ordered: bool = True      # (time, source, partition, offset) tells all rows apart
     sequenced: bool = True    # rows of one id come in one order, whatever else happens: dedup's outcome is determined
+    timely: bool = True       # windows may take its rows: none comes, or is taken back, behind its watermark
     moved: bool = False       # behind a shuffle, or what may be one
     sources: frozenset = frozenset()
 
@@ -141,8 +142,11 @@ def _shape(case, step, inputs, window_type):
     if step.operator == "repartition":
         for column in args["by"]:
             first.column(column)
+        key = first.update_key
+        if key is not None:  # rows whose column changes part from those they replace
+            key = key + [c for c in args["by"] if c not in key]
         # By another column, rows of one id go several ways.
-        return dataclasses.replace(first, moved=True, sequenced=first.sequenced and args["by"] == ["id"])
+        return dataclasses.replace(first, update_key=key, moved=True, sequenced=first.sequenced and args["by"] == ["id"])
     if step.operator == "project":
         columns = []
         for name, expression in args["columns"].items():
@@ -176,9 +180,12 @@ def _shape(case, step, inputs, window_type):
     if step.operator == "window":
         columns = _aggregated(first, args, window_type)
         key = args["group_by"] + ["window_start", "window_end"] if args["emit"] == "on_update" else None
-        return Shape(columns, key, key is None, False, False, True, first.sources)
+        if first.update_key is not None and (not first.timely or args["late"]):
+            raise Invalid("a window over rows that replace each other")
+        return Shape(columns, key, key is None, False, False, True, True, first.sources)
     if step.operator == "group_by":
-        return Shape(_aggregated(first, args, None), list(args["group_by"]), False, False, False, True, first.sources)
+        return Shape(_aggregated(first, args, None), list(args["group_by"]), False, False, False, False, True,
+                     first.sources)
     if step.operator == "top":
         columns = list(first.columns)
         for column in args["by"] + [c for c, _ in args["order"]]:
@@ -190,11 +197,11 @@ def _shape(case, step, inputs, window_type):
         if args["emit"] == "on_close":
             if not first.windowed or first.update_key is not None:
                 raise Invalid("top over rows of no closed window")
-            return Shape(columns, None, True, False, False, True, first.sources)
+            return Shape(columns, None, True, False, False, True, True, first.sources)
         key = args["by"] + [args["rank"]] if args["rank"] else first.update_key
         if key is None:
             raise Invalid("a running top without rank")
-        return Shape(columns, key, False, False, False, True, first.sources)
+        return Shape(columns, key, False, False, False, False, True, first.sources)
     raise Invalid(step.operator)
 
 

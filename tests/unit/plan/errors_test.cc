@@ -209,29 +209,49 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
               HasSubstr("a row in a Parquet file can't be changed"));
   EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, postgres: { url: x, table: t } }\n")),
               HasSubstr("mode: insert can't show"));
-  for (const char* body : {"dedup: { by: [guid], within: 1h }",
-                           "window: { tumbling: 1m }, group_by: [guid], aggregates: { m: \"count(*)\" }",
-                           "group_by: [guid], aggregates: { m: \"count(*)\" }"}) {
-    EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, " + body + " }\n", "v")),
-                AllOf(HasSubstr("over an updating step isn't implemented"),
-                      HasSubstr("put it before the updating step"), ::testing::Not(HasSubstr("on_close"))))
-        << body << ": without a window nothing ever closes";
-    const std::string windowed =
-        "  w: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: "
-        "\"count(*)\" }, emit: on_update }\n  u: { from: w, filter: \"n > 1\" }\n";
-    EXPECT_THAT(ErrorsOf(Clicks(windowed + "  v: { from: u, " + body + " }\n", "v")),
-                HasSubstr("or emit: on_close in step w"))
-        << body;
-  }
+  const std::string windowed =
+      "  w: { from: clicks, window: { tumbling: 1m }, group_by: [guid], aggregates: { n: \"count(*)\" }, "
+      "emit: on_update }\n  u: { from: w, filter: \"n > 1\" }\n";
+  const std::string dedup = "  v: { from: u, dedup: { by: [guid], within: 1h } }\n";
+  EXPECT_THAT(ErrorsOf(Clicks(updating + dedup, "v")),
+              AllOf(HasSubstr("dedup over an updating step isn't implemented"), HasSubstr("top with k: 1"),
+                    ::testing::Not(HasSubstr("on_close"))))
+      << "without a window nothing ever closes";
+  EXPECT_THAT(ErrorsOf(Clicks(windowed + dedup, "v")), HasSubstr("or emit: on_close in step w"));
+  const std::string window =
+      "  v: { from: u, window: { tumbling: 1h }, group_by: [n], aggregates: { m: \"count(*)\" } }\n";
+  EXPECT_EQ(ErrorsOf(Clicks(windowed + window, "v")), "");
+  EXPECT_THAT(ErrorsOf(Clicks(updating + window, "v")),
+              AllOf(HasSubstr("a window over this step isn't implemented"), HasSubstr("key guid")));
+  const std::string list =
+      "  t: { from: clicks, top: { k: 1, by: [guid], order: [guid], rank: r }, emit: on_update }\n"
+      "  u: { from: t, project: { n: r, r: r, guid: guid } }\n";
+  EXPECT_THAT(ErrorsOf(Clicks(list + window, "v")), HasSubstr("a window over this step isn't implemented"));
+  EXPECT_THAT(ErrorsOf(Clicks(windowed + "  v: { from: u, window: { tumbling: 1h, late: { topic: l } }, group_by: [n], "
+                                         "aggregates: { m: \"count(*)\" } }\n",
+                              "v")),
+              HasSubstr("no topic can hold them"));
+  EXPECT_THAT(ErrorsOf(Clicks(windowed + "  v: { from: u, group_by: [n], aggregates: { m: \"first(guid)\" } }\n", "",
+                              "  s: { from: v, topic: s, key: [n] }\n")),
+              HasSubstr("first and last follow the order of source rows"));
+  EXPECT_EQ(ErrorsOf(Clicks(updating + "  v: { from: u, group_by: [n], aggregates: { m: \"count(*)\" } }\n", "",
+                            "  s: { from: v, topic: s, key: [n] }\n")),
+            "");
   EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, repartition: { by: [n] } }\n", "",
                               "  s: { from: v, topic: s, key: [guid] }\n")),
-              HasSubstr("a row could change its partition"));
+              AllOf(HasSubstr("rows of v replace each other by (guid, n)"), HasSubstr("the key must contain n")));
+  EXPECT_EQ(ErrorsOf(Clicks(updating + "  v: { from: u, repartition: { by: [n] } }\n", "",
+                            "  s: { from: v, topic: s, key: [n, guid], key_format: json }\n")),
+            "");
   EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, project: { n: n } }\n", "",
                               "  s: { from: v, topic: s, key: [n] }\n")),
               HasSubstr("keep column guid"));
   EXPECT_THAT(ErrorsOf(Clicks(updating + "  v: { from: u, top: { k: 1, by: [n], order: [guid] } }\n", "",
                               "  s: { from: v, topic: s, key: [guid] }\n")),
               HasSubstr("can't be moved by another key"));
+  EXPECT_EQ(ErrorsOf(Clicks(updating + "  v: { from: u, top: { k: 1, by: [n], order: [guid], rank: r } }\n", "",
+                            "  s: { from: v, topic: s, key: [n, r], key_format: json }\n")),
+            "");
 }
 
 TEST(ErrorsTest, RowsThatAreTakenBackCantBeJoinedWithATableThatChanges) {

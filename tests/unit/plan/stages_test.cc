@@ -85,6 +85,27 @@ TEST(StagesTest, AWindowOnThePromisedKeyNeedsOnePhaseOnly) {
   EXPECT_EQ(NodeOf(plan, "z").in().hidden, HiddenSet().With(Hidden::kWatermark));
 }
 
+// Partials say what was taken back; a list takes the rows, whose halves then go two ways.
+TEST(StagesTest, RowsThatReplaceEachOtherAreMovedByOtherColumns) {
+  const std::string counts =
+      "  y: { from: [left, right], group_by: [k], aggregates: { n: \"count(*)\", lo: \"min(v)\" } }\n";
+  const Plan grouped = Planned(Two(counts + "  z: { from: y, group_by: [n], aggregates: { m: \"max(lo)\" } }\n",
+                                   "  out: { from: z, topic: out, key: [n] }\n"));
+  EXPECT_THAT(Edges(grouped), ElementsAre("two.y.repartition(k) 0>1", "two.z.repartition(n) 1>2"));
+  EXPECT_FALSE(grouped.edges[1].update);
+  EXPECT_TRUE(grouped.edges[1].schema.Find("__partial_taken"));
+  EXPECT_TRUE(SpecOf<WindowSpec>(grouped, "z").input_updates);
+  EXPECT_FALSE(SpecOf<WindowSpec>(grouped, "y").input_updates);
+  const Plan listed = Planned(Two(counts + "  z: { from: y, top: { k: 2, by: [n], order: [k], rank: r } }\n",
+                                  "  out: { from: z, topic: out, key: [n, r], key_format: json }\n"));
+  EXPECT_THAT(Edges(listed), ElementsAre("two.y.repartition(k) 0>1", "two.z.repartition(n) 1>2"));
+  EXPECT_TRUE(listed.edges[1].update);
+  // As far as columns of their key suffice, they stay together.
+  const Plan kept = Planned(Two(counts + "  z: { from: y, top: { k: 2, by: [n, k], order: [lo], rank: r } }\n",
+                                "  out: { from: z, topic: out, key: [n, k, r], key_format: json }\n"));
+  EXPECT_THAT(Edges(kept), ElementsAre("two.y.repartition(k) 0>1"));
+}
+
 TEST(StagesTest, AShuffleServesTheStepsBehindItToo) {
   // By k, not by (k, v): then the window needs no second one.
   const Plan plan =

@@ -1,10 +1,12 @@
 #include "src/runtime/output.h"
 
 #include <set>
+#include <tuple>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/codec/key_encoder.h"
 #include "src/codec/murmur2.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/rows_reader.h"
@@ -72,6 +74,56 @@ TEST_F(EdgeOutputTest, RowsWaitForTheCommitAndAreCountedAsPending) {
   std::vector<std::pair<std::string, int64_t>> many(100'000, {"place", 1});
   ASSERT_TRUE(output.Write(PlaceRows(many)).ok());
   EXPECT_TRUE(transaction_.Full()) << "waiting rows are bounded like produced ones";
+}
+
+// Wherever they go: behind the edge they have keys of their own.
+TEST_F(EdgeOutputTest, AnUpdateWhoseHalvesDifferInTheKeyBecomesADeleteAndAnInsert) {
+  edge_.update = true;
+  edge_.hidden = edge_.hidden.With(Hidden::kOp);
+  EdgeOutput output = Make(5, 2);
+  const auto target_of = [&](const std::string& place) {
+    std::vector<uint64_t> hashes;
+    EXPECT_TRUE(HashKeys(*PlaceRows({{place, 0}}), edge_.key, &hashes).ok());
+    return static_cast<int32_t>(hashes[0] % 2);
+  };
+  std::string here = "a", there = "b", beside = "c";
+  while (target_of(there) == target_of(here)) there += "b";
+  while (target_of(beside) != target_of(here)) beside += "c";
+  const auto write = [&](const std::vector<std::tuple<std::string, int64_t, Op>>& changes) {
+    std::vector<std::pair<std::string, int64_t>> rows;
+    std::vector<int8_t> ops;
+    for (const auto& [place, n, op] : changes) {
+      rows.emplace_back(place, n);
+      ops.push_back(static_cast<int8_t>(op));
+    }
+    const Batch batch = PlaceRows(rows);
+    auto column = arrow::MakeArray(arrow::ArrayData::Make(arrow::int8(), static_cast<int64_t>(ops.size()),
+                                                          {nullptr, arrow::Buffer::FromVector(ops)}, 0));
+    const auto changed = batch->AddColumn(batch->num_columns(), HiddenField(Hidden::kOp), column);
+    ASSERT_TRUE(output.Write(changed.ValueOrDie()).ok());
+  };
+  write({{here, 1, Op::kUpdateBefore},
+         {there, 2, Op::kUpdateAfter},
+         {here, 3, Op::kUpdateBefore},
+         {here, 4, Op::kUpdateAfter},
+         {there, 5, Op::kDelete},
+         {here, 6, Op::kUpdateBefore}});
+  write({{here, 7, Op::kUpdateAfter},  // its other half was in the batch before
+         {here, 8, Op::kUpdateBefore},
+         {beside, 9, Op::kUpdateAfter}});
+  ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+  std::map<int32_t, std::vector<std::string>> found;
+  for (const ProducedRecord& record : producer_.records) {
+    const Batch batch = Unpack(record).rows;
+    for (int64_t i = 0; batch != nullptr && i < batch->num_rows(); ++i) {
+      found[record.partition].push_back(
+          absl::StrCat(std::static_pointer_cast<arrow::Int64Array>(batch->column(1))->Value(i), " op ",
+                       static_cast<int>(HiddenOps(*batch)[i])));
+    }
+  }
+  EXPECT_THAT(found[target_of(here)],
+              ElementsAre("1 op 3", "3 op 1", "4 op 2", "6 op 3", "7 op 0", "8 op 3", "9 op 0"));
+  EXPECT_THAT(found[target_of(there)], ElementsAre("2 op 0", "5 op 3"));
 }
 
 TEST_F(EdgeOutputTest, ARowThatNoInternalTopicTakesGoesElsewhereAndTheOthersStand) {

@@ -268,6 +268,14 @@ TEST(StepIdentity, WhetherRowsOrChangesComeInIsToldByTheInputsThemselves) {
   EXPECT_TRUE(Check(beside, RecordOf(list_of(false))).ok());
 }
 
+// The input of the final phase are partials either way.
+TEST(StepIdentity, WhatIsKeptOfRowsThatAreTakenBackIsAnotherState) {
+  WindowSpec changes = Window(WindowSpec::Phase::kFinal);
+  const std::string standing = StepFingerprint(OperatorNode("w", changes));
+  changes.input_updates = true;
+  EXPECT_EQ(StepFingerprint(OperatorNode("w", changes)), standing + " of changes");
+}
+
 TEST(StepIdentity, StateOfVersionsThatDidNotNoteTheKindOfRowsIsTaken) {
   const Node counts = OperatorNode("counts", Window(WindowSpec::Phase::kSingle));
   packed::CommitRecord record = FormerRecordOf(PlanOf({counts}));

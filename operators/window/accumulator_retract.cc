@@ -1,0 +1,265 @@
+// Aggregates over rows that change: what is taken back is gone exactly. Sums and averages add up in numbers that lose
+// nothing; min, max, first and last keep every value with how often it is there.
+//
+// A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
+// negative numbers.
+#include <utility>
+
+#include <absl/container/btree_map.h>
+
+#include "operators/window/sums.h"
+
+namespace tidemark {
+namespace {
+
+using namespace accumulators;
+
+// ---- What is kept of a group. `times` is 1 for a row that is added, -1 for one that is taken back. ------------------
+
+// T: how the argument is held. N: what it is added up in.
+template <typename T, typename N>
+class Sum {
+ public:
+  using Cell = T;
+
+  explicit Sum(const Aggregate&) {}
+
+  void Count(const Cells<T>& cells, const OrderColumns&, int32_t row, int times) {
+    if (cells.IsNull(row)) return;
+    times > 0 ? sum.Add(cells[row]) : sum.Take(cells[row]);
+    count += times;
+  }
+  void Merge(const Sum& other) {
+    sum.Merge(other.sum);
+    count += other.count;
+  }
+  void CopyResult(const Sum& from) { *this = from; }
+  void Save(std::string* out) const {
+    sum.Save(out);
+    AppendSigned(count, out);
+  }
+  bool Load(std::string_view* from) { return sum.Load(from) && TakeSigned(from, &count); }
+  int64_t Bytes() const { return 0; }
+
+  static absl::Status AppendResults(const std::vector<Sum>& sums, const Aggregate& aggregate, Slots slots, Columns* out,
+                                    std::vector<ResultError>* errors) {
+    return AppendSums(sums, aggregate.function == AggregateFunction::kAvg, aggregate.type, slots, out, errors);
+  }
+
+  N sum;
+  int64_t count = 0;  // of values that aren't null
+};
+
+// min and max: what can be the result. NULL can't.
+template <typename T>
+struct ByValue {
+  using Key = Kept<T>;
+
+  explicit ByValue(const Aggregate& aggregate) : max(aggregate.function == AggregateFunction::kMax) {}
+  static bool Counts(const Cells<T>& cells, int32_t row) { return !cells.IsNull(row); }
+  static Key Of(const Cells<T>& cells, const OrderColumns&, int32_t row) { return Key(cells[row]); }
+  bool operator()(const Key& a, const Key& b) const { return IsBetter(max, a, b); }
+  static const Key* Value(const Key& key) { return &key; }
+  static void Save(const Key& key, std::string* out) { SaveValue(key, out); }
+  static bool Load(std::string_view* from, Key* key) { return LoadValue(from, key); }
+
+  bool max;
+};
+
+// first and last: the row that comes first, with its value, which may be NULL.
+template <typename T>
+struct ByOrder {
+  struct Key {
+    RowOrder order;
+    uint8_t valid = 0;
+    Kept<T> value{};
+  };
+
+  explicit ByOrder(const Aggregate& aggregate) : last(aggregate.function == AggregateFunction::kLast) {}
+  static bool Counts(const Cells<T>&, int32_t) { return true; }
+  static Key Of(const Cells<T>& cells, const OrderColumns& order, int32_t row) {
+    if (cells.IsNull(row)) return {RowOrder::At(order, row), 0, {}};
+    return {RowOrder::At(order, row), 1, Kept<T>(cells[row])};
+  }
+  bool operator()(const Key& a, const Key& b) const {
+    if (a.order != b.order) return last ? b.order < a.order : a.order < b.order;
+    return a.valid != b.valid ? a.valid < b.valid : IsBetter(false, a.value, b.value);
+  }
+  static const Kept<T>* Value(const Key& key) { return key.valid ? &key.value : nullptr; }
+  static void Save(const Key& key, std::string* out) {
+    SaveValue(key.order, out);
+    SaveValue(key.valid, out);
+    SaveValue(key.value, out);
+  }
+  static bool Load(std::string_view* from, Key* key) {
+    return LoadValue(from, &key->order) && LoadValue(from, &key->valid) && LoadValue(from, &key->value);
+  }
+
+  bool last;
+};
+
+// All values of a group, the one that is the result in front.
+template <typename T, typename By>
+class Values {
+ public:
+  using Cell = T;
+  using Key = typename By::Key;
+
+  explicit Values(const Aggregate& aggregate) : times_(By(aggregate)) {}
+
+  void Count(const Cells<T>& cells, const OrderColumns& order, int32_t row, int times) {
+    if (By::Counts(cells, row)) Count(By::Of(cells, order, row), times);
+  }
+  void Merge(const Values& other) {
+    for (const auto& [key, times] : other.times_) Count(key, times);
+  }
+  void CopyResult(const Values& from) {
+    times_.clear();
+    if (!from.times_.empty()) times_.insert(*from.times_.begin());
+  }
+  void Save(std::string* out) const {
+    AppendVarint(times_.size(), out);
+    for (const auto& [key, times] : times_) {
+      By::Save(key, out);
+      AppendSigned(times, out);
+    }
+  }
+  bool Load(std::string_view* from) {
+    times_.clear();
+    uint64_t size = 0;
+    if (!TakeVarint(from, &size)) return false;
+    for (uint64_t i = 0; i < size; ++i) {
+      Key key{};
+      int64_t times = 0;
+      if (!By::Load(from, &key) || !TakeSigned(from, &times)) return false;
+      times_.emplace_hint(times_.end(), std::move(key), times);
+    }
+    return true;
+  }
+  // Outside of the object; texts longer than a string holds in itself aren't counted.
+  int64_t Bytes() const { return static_cast<int64_t>(times_.size() * (sizeof(Key) + sizeof(int64_t))); }
+
+  static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,
+                                    Columns* out, std::vector<ResultError>*) {
+    return AppendColumn<T>(slots, ArrowType(aggregate.argument->type()), out, [&](auto* w, size_t, uint32_t slot) {
+      const auto& times = groups[slot].times_;
+      const Kept<T>* value = times.empty() ? nullptr : By::Value(times.begin()->first);
+      value != nullptr ? w->Append(T(*value)) : w->AppendNull();
+    });
+  }
+
+ private:
+  void Count(Key key, int64_t times) {
+    const auto at = times_.try_emplace(std::move(key), 0).first;
+    at->second += times;
+    if (at->second == 0) times_.erase(at);
+  }
+
+  absl::btree_map<Key, int64_t, By> times_;  // how often each is there
+};
+
+// ---- Of all groups -------------------------------------------------------------------------------------------------
+
+template <typename Group>
+class RetractingAccumulator final : public Accumulator {
+ public:
+  explicit RetractingAccumulator(const Aggregate& aggregate) : aggregate_(aggregate), empty_(aggregate) {}
+
+  void Resize(size_t slots) override {
+    if (slots == 0) outside_bytes_ = 0;
+    groups_.resize(slots, empty_);
+  }
+  void Clear(uint32_t slot) override {
+    Change(slot, [&](Group* group) { *group = empty_; });
+  }
+  void Copy(uint32_t from, uint32_t to) override {
+    Change(to, [&](Group* group) { group->CopyResult(groups_[from]); });
+  }
+  void Update(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
+    Count(*argument, order, rows, slots, 1);
+  }
+  absl::Status Retract(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
+    Count(*argument, order, rows, slots, -1);
+    return absl::OkStatus();
+  }
+  absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
+    const Cells<std::string_view> cells(Data(partials, column));
+    Group partial = empty_;
+    for (size_t p = 0; p < rows.size(); ++p) {
+      std::string_view bytes = cells[rows[p]];
+      if (!partial.Load(&bytes) || !bytes.empty()) return absl::DataLossError("a partial aggregate can't be read");
+      Change(slots[p], [&](Group* group) { group->Merge(partial); });
+    }
+    return absl::OkStatus();
+  }
+  void MergeSlot(uint32_t from, uint32_t to) override {
+    Change(to, [&](Group* group) { group->Merge(groups_[from]); });
+  }
+  absl::Status Partial(Slots slots, Columns* out) const override {
+    std::string bytes;
+    return AppendColumn<std::string_view>(slots, arrow::binary(), out, [&](auto* w, size_t, uint32_t slot) {
+      bytes.clear();
+      groups_[slot].Save(&bytes);
+      w->Append(bytes);
+    });
+  }
+  absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>* errors) const override {
+    return Group::AppendResults(groups_, aggregate_, slots, out, errors);
+  }
+  void Save(uint32_t slot, std::string* out) const override { groups_[slot].Save(out); }
+  bool Load(uint32_t slot, std::string_view* from) override {
+    bool ok = false;
+    Change(slot, [&](Group* group) { ok = group->Load(from); });
+    return ok;
+  }
+  int64_t MemoryBytes() const override { return VectorBytes(groups_) + outside_bytes_; }
+
+ private:
+  template <typename F>
+  void Change(uint32_t slot, F&& change) {
+    outside_bytes_ -= groups_[slot].Bytes();
+    change(&groups_[slot]);
+    outside_bytes_ += groups_[slot].Bytes();
+  }
+  void Count(const arrow::Array& argument, const OrderColumns& order, Rows rows, Slots slots, int times) {
+    const Cells<typename Group::Cell> cells(*argument.data());
+    for (size_t p = 0; p < rows.size(); ++p) {
+      Change(slots[p], [&](Group* group) { group->Count(cells, order, rows[p], times); });
+    }
+  }
+
+  const Aggregate aggregate_;
+  const Group empty_;
+  std::vector<Group> groups_;  // by slot
+  int64_t outside_bytes_ = 0;  // what the groups hold outside of themselves
+};
+
+std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate) {
+  switch (aggregate.argument->type().kind) {
+    case Kind::kInt32:
+      return std::make_unique<RetractingAccumulator<Sum<int32_t, WideSum>>>(aggregate);
+    case Kind::kInt64:
+      return std::make_unique<RetractingAccumulator<Sum<int64_t, WideSum>>>(aggregate);
+    case Kind::kDecimal:
+      return std::make_unique<RetractingAccumulator<Sum<Int128, WideSum>>>(aggregate);
+    default:
+      return std::make_unique<RetractingAccumulator<Sum<double, ExactDouble>>>(aggregate);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate) {
+  if (aggregate.function == AggregateFunction::kSum || aggregate.function == AggregateFunction::kAvg) {
+    return MakeSum(aggregate);
+  }
+  const bool by_order =
+      aggregate.function == AggregateFunction::kFirst || aggregate.function == AggregateFunction::kLast;
+  return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
+    using T = decltype(tag);
+    if (by_order) return std::make_unique<RetractingAccumulator<Values<T, ByOrder<T>>>>(aggregate);
+    return std::make_unique<RetractingAccumulator<Values<T, ByValue<T>>>>(aggregate);
+  });
+}
+
+}  // namespace tidemark

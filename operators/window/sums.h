@@ -1,0 +1,160 @@
+// The numbers that sums and averages are added up in, and what becomes of them: exact for integers and decimals,
+// compensated for doubles where rows stand, exact (exact_double.h) where they are taken back. Only accumulator*.cc
+// include this.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <type_traits>
+
+#include "operators/window/accumulator_parts.h"
+#include "operators/window/exact_double.h"
+
+namespace tidemark::accumulators {
+
+// A sum of integers or of decimals' digits. Decimals may leave even 128 bits; from then on the sum is kOverflow.
+struct ExactSum {
+  static constexpr Int128 kOverflow = static_cast<Int128>(static_cast<unsigned __int128>(1) << 127);
+  Int128 sum = 0;
+
+  void Add(Int128 value) {
+    if (sum == kOverflow || value == kOverflow || __builtin_add_overflow(sum, value, &sum)) sum = kOverflow;
+  }
+  void Merge(ExactSum other) { Add(other.sum); }
+  Int128 Total() const { return sum; }
+};
+
+// The same in 192 bits, for values that are taken back: a sum that has left 128 bits can come back.
+struct WideSum {
+  unsigned __int128 low = 0;
+  int64_t high = 0;
+
+  void Add(Int128 value) { Add(static_cast<unsigned __int128>(value), value < 0 ? -1 : 0); }
+  void Take(Int128 value) { Add(-value); }  // digits of at most 38 places have a counterpart
+  void Merge(WideSum other) { Add(other.low, other.high); }
+  Int128 Total() const {
+    const auto total = static_cast<Int128>(low);
+    return high == (total < 0 ? -1 : 0) ? total : ExactSum::kOverflow;
+  }
+  void Save(std::string* out) const {
+    SaveValue(low, out);
+    SaveValue(high, out);
+  }
+  bool Load(std::string_view* from) { return LoadValue(from, &low) && LoadValue(from, &high); }
+
+ private:
+  void Add(unsigned __int128 more_low, int64_t more_high) {
+    low += more_low;
+    high += more_high + (low < more_low ? 1 : 0);
+  }
+};
+
+// Neumaier's compensated sum: what rounding loses is kept aside, so that the order of rows hardly matters.
+// Where `sum` isn't finite, `lost` says why: NaN, because a value wasn't; infinite, because finite ones went beyond the
+// range of a double, which is an error as it is in PostgreSQL.
+struct DoubleSum {
+  double sum = 0, lost = 0;
+
+  void Add(double value) {
+    const double next = sum + value;
+    if (!std::isfinite(next)) [[unlikely]]
+      return AddBeyond(value, next);
+    lost += std::abs(sum) >= std::abs(value) ? (sum - next) + value : (value - next) + sum;
+    sum = next;
+  }
+  void Merge(DoubleSum other) {
+    if (other.Overflowed()) {
+      if (std::isfinite(sum)) *this = other;
+      return;
+    }
+    Add(other.sum);
+    if (std::isfinite(sum)) lost += other.lost;
+  }
+  bool Overflowed() const { return std::isinf(sum) && std::isinf(lost); }
+  double Total() const { return std::isfinite(sum) ? sum + lost : sum; }
+  // Whether that total is infinite because finite values went out of range.
+  bool Beyond(double total) const { return Overflowed() || (std::isinf(total) && std::isfinite(sum)); }
+
+ private:
+  void AddBeyond(double value, double next) {
+    if (!std::isfinite(value)) {
+      sum = Overflowed() ? value : next;
+      lost = std::numeric_limits<double>::quiet_NaN();
+    } else if (std::isfinite(sum)) {
+      sum = lost = next;
+    }
+  }
+};
+
+// sum / count, rounded half away from zero.
+inline Int128 DivideRounded(Int128 sum, int64_t count) {
+  const Int128 quotient = sum / count, rest = sum % count;
+  const Int128 twice = (rest < 0 ? -rest : rest) * 2;
+  return twice >= count ? quotient + (sum < 0 ? -1 : 1) : quotient;
+}
+
+constexpr Int128 PowerOfTen(int exponent) {
+  Int128 power = 1;
+  for (int i = 0; i < exponent; ++i) power *= 10;
+  return power;
+}
+
+// The result of a sum or average over `count` values. Returns the reason why there is none, or null.
+template <typename Sum>
+const char* FinishSum(const Sum& sum, int64_t count, bool average, double* result) {
+  const auto total = static_cast<double>(sum.Total());
+  if constexpr (std::is_same_v<decltype(sum.Total()), double>) {
+    if (sum.Beyond(total)) return "value out of range: overflow";
+  }
+  *result = total / (average ? static_cast<double>(count) : 1.0);
+  return nullptr;
+}
+template <typename Sum>
+const char* FinishSum(const Sum& sum, int64_t, bool, int64_t* result) {
+  const auto total = sum.Total();
+  if constexpr (std::is_same_v<decltype(sum.Total()), Int128>) {
+    if (total < std::numeric_limits<int64_t>::min() || total > std::numeric_limits<int64_t>::max()) {
+      return "bigint out of range";
+    }
+  }
+  *result = static_cast<int64_t>(total);
+  return nullptr;
+}
+template <typename Sum>
+const char* FinishSum(const Sum& sum, int64_t count, bool average, Int128* result) {
+  if constexpr (std::is_same_v<decltype(sum.Total()), Int128>) {
+    static constexpr Int128 kLimit = PowerOfTen(38);
+    const Int128 total = sum.Total();
+    if (total == ExactSum::kOverflow) return "numeric field overflow";
+    *result = average ? DivideRounded(total, count) : total;
+    if (*result <= -kLimit || *result >= kLimit) return "numeric field overflow";
+  }
+  return nullptr;
+}
+
+// The result column of sums (`sum`, and `count` of values that aren't null) in slots.
+template <typename R, typename Value>
+absl::Status AppendSums(const std::vector<Value>& values, bool average, const Type& type, Slots slots, Columns* out,
+                        std::vector<ResultError>* errors) {
+  return AppendColumn<R>(slots, ArrowType(type), out, [&](auto* w, size_t position, uint32_t slot) {
+    const Value& value = values[slot];
+    R result{};
+    if (value.count == 0) return w->AppendNull();
+    if (const char* reason = FinishSum(value.sum, value.count, average, &result)) {
+      errors->push_back({position, reason});
+      return w->AppendNull();
+    }
+    w->Append(result);
+  });
+}
+template <typename Value>
+absl::Status AppendSums(const std::vector<Value>& values, bool average, const Type& type, Slots slots, Columns* out,
+                        std::vector<ResultError>* errors) {
+  if (type.kind == Kind::kInt64) return AppendSums<int64_t>(values, average, type, slots, out, errors);
+  if (type.kind == Kind::kDouble) return AppendSums<double>(values, average, type, slots, out, errors);
+  return AppendSums<Int128>(values, average, type, slots, out, errors);
+}
+
+}  // namespace tidemark::accumulators

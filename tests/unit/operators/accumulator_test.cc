@@ -1,0 +1,307 @@
+// Accumulators against a model that keeps all rows: what is added, taken back, saved, loaded, merged as partials and
+// merged slot to slot, in whatever cuts.
+#include "operators/window/accumulator.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <tuple>
+
+#include <absl/strings/str_cat.h>
+#include <gtest/gtest.h>
+
+#include "operators/window/partial_schema.h"
+#include "src/codec/cells.h"
+#include "tests/unit/operators/harness.h"
+
+namespace tidemark {
+namespace {
+
+const Schema kRows = Columns("v int64 null, x double null, d decimal(20,2) null, s string null");
+constexpr const char* kCalls[] = {"count(*)", "count(v)", "sum(v)",  "avg(v)",   "min(v)", "max(v)", "sum(x)",
+                                  "avg(x)",   "min(x)",   "max(x)",  "sum(d)",   "avg(d)", "min(s)", "max(s)",
+                                  "max(d)",   "first(s)", "last(s)", "first(v)", "last(x)"};
+
+TestRow RandomRow(std::mt19937_64& random, int64_t offset) {
+  TestRow row{.cells = {static_cast<int64_t>(random() % 9) - 4, static_cast<double>(random() % 64) / 4 - 7,
+                        static_cast<int64_t>(random() % 1000) - 500, absl::StrCat("text ", random() % 5)},
+              .time = static_cast<int64_t>(random() % 20),
+              .source = static_cast<int32_t>(random() % 2),
+              .partition = static_cast<int32_t>(random() % 3),
+              .offset = offset};
+  for (Cell& cell : row.cells) {
+    if (random() % 7 == 0) cell = Cell();
+  }
+  return row;
+}
+
+// What the call gives for these rows, in plain arithmetic.
+std::string Model(std::string_view call, const std::vector<TestRow>& rows) {
+  const std::string function(call.substr(0, call.find('(')));
+  const std::string argument(call.substr(function.size() + 1, call.size() - function.size() - 2));
+  if (argument == "*") return absl::StrCat(rows.size());
+  const size_t column = *kRows.Find(argument);
+  const auto text = [&](const Cell& cell) { return CellsText(TestRow{.cells = {cell}}); };
+  const auto order = [](const TestRow& r) { return std::tie(r.time, r.source, r.partition, r.offset); };
+  if (rows.empty()) return function == "count" ? "0" : "NULL";
+  if (function == "first" || function == "last") {
+    const auto before = [&](const TestRow& a, const TestRow& b) { return order(a) < order(b); };
+    const auto [first, last] = std::minmax_element(rows.begin(), rows.end(), before);
+    return text((function == "first" ? *first : *last).cells[column]);
+  }
+  std::vector<Cell> cells;
+  for (const TestRow& row : rows) {
+    if (row.cells[column].index() != 0) cells.push_back(row.cells[column]);
+  }
+  if (function == "count") return absl::StrCat(cells.size());
+  if (cells.empty()) return "NULL";
+  if (function == "min") return text(*std::min_element(cells.begin(), cells.end()));
+  if (function == "max") return text(*std::max_element(cells.begin(), cells.end()));
+  if (argument == "x") {
+    double sum = 0;  // quarters: exact
+    for (const Cell& cell : cells) sum += std::get<double>(cell);
+    return absl::StrCat(function == "sum" ? sum : sum / static_cast<double>(cells.size()));
+  }
+  int64_t sum = 0;
+  for (const Cell& cell : cells) sum += std::get<int64_t>(cell);
+  const auto n = static_cast<int64_t>(cells.size());
+  if (function == "sum") return absl::StrCat(sum);
+  if (argument == "v") return absl::StrCat(static_cast<double>(sum) / static_cast<double>(n));
+  const int64_t rest = std::abs(sum % n) * 2 >= n ? (sum < 0 ? -1 : 1) : 0;
+  return absl::StrCat(sum / n + rest);
+}
+
+struct Aggregated {
+  explicit Aggregated(std::string_view call, InputRows rows)
+      : call(call), kind(rows), aggregate(Aggregate::Compile(call, kRows).value()) {
+    Make();
+  }
+  void Make() {
+    accumulator = MakeAccumulator(aggregate, kind);
+    accumulator->Resize(kSlots);
+  }
+
+  static constexpr size_t kSlots = 6;
+  std::string_view call;
+  InputRows kind;
+  Aggregate aggregate;
+  std::unique_ptr<Accumulator> accumulator;
+
+  // Adds or takes back row i of slots[i].
+  void Apply(const std::vector<TestRow>& rows, const std::vector<uint32_t>& slots, bool add) {
+    const Batch batch = ToBatch(kRows, AllHidden(), rows);
+    std::vector<RowError> errors;
+    std::shared_ptr<arrow::Array> argument;
+    if (aggregate.argument) argument = aggregate.argument->Evaluate(*batch, &errors).value();
+    const OrderColumns order{HiddenInt64(*batch, Hidden::kTime), HiddenInt32(*batch, Hidden::kSource),
+                             HiddenInt32(*batch, Hidden::kPartition), HiddenInt64(*batch, Hidden::kOffset)};
+    std::vector<int32_t> all(rows.size());
+    std::iota(all.begin(), all.end(), 0);
+    if (add) {
+      accumulator->Update(argument.get(), order, all, slots);
+    } else {
+      ASSERT_TRUE(accumulator->Retract(argument.get(), order, all, slots).ok());
+    }
+  }
+  // The slots of `from` as partials, into these slots.
+  void MergePartials(const Aggregated& from, const std::vector<uint32_t>& slots) {
+    WindowSpec spec;
+    spec.aggregates = {{"a", std::string(call)}};
+    spec.rows = kRows;
+    spec.input_updates = kind == InputRows::kChange;
+    const PartialLayout layout = MakePartialLayout(spec);
+    std::vector<uint32_t> all(kSlots);
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    ASSERT_TRUE(from.accumulator->Partial(all, &columns).ok());
+    std::vector<std::shared_ptr<arrow::Field>> fields;
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const Column& column = layout.schema[layout.aggregates[0] + c];
+      EXPECT_TRUE(columns[c]->type()->Equals(ArrowType(column.type))) << call << " " << column.name;
+      fields.push_back(arrow::field(column.name, ArrowType(column.type)));
+    }
+    EXPECT_EQ(layout.aggregates[0] + columns.size(), layout.schema.size()) << call;
+    const auto partials = arrow::RecordBatch::Make(arrow::schema(fields), kSlots, columns);
+    std::vector<int32_t> rows(all.begin(), all.end());
+    ASSERT_TRUE(accumulator->Merge(*partials, 0, rows, slots).ok());
+  }
+  void SaveAndLoad() {
+    std::vector<std::string> saved(kSlots);
+    for (uint32_t slot = 0; slot < kSlots; ++slot) accumulator->Save(slot, &saved[slot]);
+    Make();
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      std::string_view bytes = saved[slot];
+      EXPECT_TRUE(accumulator->Load(slot, &bytes) && bytes.empty()) << call;
+    }
+  }
+  std::string Result(uint32_t slot) const {
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    std::vector<ResultError> errors;
+    EXPECT_TRUE(accumulator->Result(std::vector<uint32_t>{slot}, &columns, &errors).ok());
+    const auto batch =
+        arrow::RecordBatch::Make(arrow::schema({arrow::field("r", columns[0]->type()), HiddenField(Hidden::kTime)}), 1,
+                                 {columns[0], arrow::MakeArrayFromScalar(arrow::Int64Scalar(0), 1).ValueOrDie()});
+    Schema schema;
+    schema.Add({"r", aggregate.type, true});
+    std::string text;
+    VisitKind(aggregate.type.kind, [&](auto tag) {
+      const Cells<decltype(tag)> cells(*columns[0]->data());
+      if (cells.IsNull(0)) {
+        text = "NULL";
+      } else if constexpr (std::is_same_v<decltype(tag), Int128>) {
+        text = absl::StrCat(static_cast<int64_t>(cells[0]));
+      } else if constexpr (std::is_same_v<decltype(tag), std::string_view>) {
+        text = std::string(cells[0]);
+      } else {
+        text = absl::StrCat(cells[0]);
+      }
+    });
+    return errors.empty() ? text : errors[0].reason;
+  }
+};
+
+TEST(Accumulators, WhatRemainsIsTheResultWhateverCameAndWent) {
+  for (const char* call : kCalls) {
+    for (uint64_t seed = 0; seed < 6; ++seed) {
+      std::mt19937_64 random(seed);
+      Aggregated a(call, InputRows::kChange);
+      std::vector<std::vector<TestRow>> standing(Aggregated::kSlots);
+      for (int64_t step = 0; step < 60; ++step) {
+        std::vector<TestRow> added, taken;
+        std::vector<uint32_t> to, from;
+        for (uint64_t i = random() % 20; i > 0; --i) {
+          const auto slot = static_cast<uint32_t>(random() % Aggregated::kSlots);
+          std::vector<TestRow>& rows = standing[slot];
+          if (random() % 2 == 0 || rows.empty()) {
+            rows.push_back(RandomRow(random, step * 20 + static_cast<int64_t>(i)));
+            added.push_back(rows.back());
+            to.push_back(slot);
+          } else {
+            std::swap(rows[random() % rows.size()], rows.back());
+            taken.push_back(rows.back());
+            rows.pop_back();
+            from.push_back(slot);
+          }
+        }
+        const bool adds_first = random() % 2 == 0;  // what is taken back may have come in the same batch
+        a.Apply(adds_first ? added : taken, adds_first ? to : from, adds_first);
+        a.Apply(adds_first ? taken : added, adds_first ? from : to, !adds_first);
+        if (random() % 5 == 0) a.SaveAndLoad();
+        if (random() % 9 == 0) {  // sessions that meet
+          a.accumulator->MergeSlot(1, 0);
+          a.accumulator->Clear(1);
+          standing[0].insert(standing[0].end(), standing[1].begin(), standing[1].end());
+          standing[1].clear();
+        }
+        for (uint32_t slot = 0; slot < Aggregated::kSlots; ++slot) {
+          ASSERT_EQ(a.Result(slot), Model(call, standing[slot])) << call << " seed " << seed << " step " << step;
+        }
+      }
+    }
+  }
+}
+
+// Each partial holds what one of two tasks saw between two commits: rows may be taken back that an earlier one added.
+TEST(Accumulators, PartialsCarryWhatIsTakenBack) {
+  for (const InputRows kind : {InputRows::kStand, InputRows::kChange}) {
+    for (const char* call : kCalls) {
+      std::mt19937_64 random(3);
+      Aggregated final(call, kind);
+      std::vector<std::vector<TestRow>> standing(Aggregated::kSlots);
+      for (int64_t commit = 0; commit < 40; ++commit) {
+        Aggregated partial(call, kind);
+        std::vector<TestRow> added, taken;
+        std::vector<uint32_t> to, from;
+        for (uint64_t i = random() % 8; i > 0; --i) {
+          const auto slot = static_cast<uint32_t>(random() % Aggregated::kSlots);
+          std::vector<TestRow>& rows = standing[slot];
+          if (kind == InputRows::kChange && !rows.empty() && random() % 2 == 0) {
+            taken.push_back(rows.front());
+            rows.erase(rows.begin());
+            from.push_back(slot);
+          } else {
+            rows.push_back(RandomRow(random, commit * 20 + static_cast<int64_t>(i)));
+            added.push_back(rows.back());
+            to.push_back(slot);
+          }
+        }
+        partial.Apply(added, to, true);
+        if (!taken.empty()) partial.Apply(taken, from, false);
+        std::vector<uint32_t> slots(Aggregated::kSlots);
+        std::iota(slots.begin(), slots.end(), 0);
+        final.MergePartials(partial, slots);
+        for (const uint32_t slot : slots) ASSERT_EQ(final.Result(slot), Model(call, standing[slot])) << call;
+      }
+    }
+  }
+}
+
+TEST(Accumulators, SlotsMergeAlsoWhereRowsStand) {
+  for (const char* call : kCalls) {
+    std::mt19937_64 random(5);
+    Aggregated a(call, InputRows::kStand);
+    std::vector<std::vector<TestRow>> standing(Aggregated::kSlots);
+    for (int64_t i = 0; i < 100; ++i) {
+      const auto slot = static_cast<uint32_t>(random() % 3);
+      standing[slot].push_back(RandomRow(random, i));
+      a.Apply({standing[slot].back()}, {slot}, true);
+    }
+    for (const uint32_t from : {1, 2, 3}) {
+      a.accumulator->MergeSlot(from, 0);
+      standing[0].insert(standing[0].end(), standing[from].begin(), standing[from].end());
+      EXPECT_EQ(a.Result(0), Model(call, standing[0])) << call;
+      EXPECT_EQ(a.Result(from), Model(call, standing[from])) << call;
+    }
+  }
+}
+
+TEST(Accumulators, ACopyGivesTheResultAsOfThen) {
+  for (const char* call : kCalls) {
+    std::mt19937_64 random(7);
+    Aggregated a(call, InputRows::kChange);
+    std::vector<TestRow> rows;
+    for (int64_t i = 0; i < 10; ++i) rows.push_back(RandomRow(random, i));
+    a.Apply(rows, std::vector<uint32_t>(rows.size(), 0), true);
+    a.accumulator->Copy(0, 1);
+    a.Apply({rows[0], rows[1]}, {0, 0}, false);
+    EXPECT_EQ(a.Result(1), Model(call, rows)) << call;
+  }
+}
+
+TEST(Accumulators, ADecimalSumThatLeft128BitsComesBack) {
+  const Schema wide = Columns("d decimal(38,0) null");
+  const auto accumulator = MakeAccumulator(Aggregate::Compile("sum(d)", wide).value(), InputRows::kChange);
+  accumulator->Resize(1);
+  CellWriter<Int128> writer(3);
+  Int128 most = 1;
+  for (int i = 0; i < 38; ++i) most *= 10;
+  for (int i = 0; i < 3; ++i) writer.Append(most - 1 - i);
+  const auto column = writer.Finish(ArrowType(wide[0].type)).value();
+  const std::vector<int32_t> all{0, 1, 2}, two{0, 2};
+  ASSERT_TRUE(accumulator->Retract(column.get(), {}, two, std::vector<uint32_t>(2)).ok());
+  ASSERT_TRUE(accumulator->Retract(column.get(), {}, two, std::vector<uint32_t>(2)).ok());
+  const auto result = [&](std::vector<ResultError>* errors) {
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    EXPECT_TRUE(accumulator->Result(std::vector<uint32_t>{0}, &columns, errors).ok());
+    return Cells<Int128>(*columns[0]->data())[0];
+  };
+  accumulator->Update(column.get(), {}, all, std::vector<uint32_t>(3));
+  accumulator->Update(column.get(), {}, two, std::vector<uint32_t>(2));
+  std::vector<ResultError> errors;
+  EXPECT_TRUE(result(&errors) == most - 2);
+  EXPECT_TRUE(errors.empty());
+  accumulator->Update(column.get(), {}, all, std::vector<uint32_t>(3));
+  result(&errors);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].reason, "numeric field overflow");
+}
+
+TEST(Accumulators, RowsThatStandAreNeverTakenBack) {
+  Aggregated a("min(v)", InputRows::kStand);
+  EXPECT_EQ(a.accumulator->Retract(nullptr, {}, {}, {}).code(), absl::StatusCode::kInternal);
+}
+
+}  // namespace
+}  // namespace tidemark
