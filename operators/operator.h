@@ -31,9 +31,8 @@ class TableSnapshot;  // operators/join/table_snapshot.h
 // record and so survive crashes and moves. `in = passed + duplicate + late + filtered + unmatched + dead_lettered +
 // absorbed` for every step; for window steps also `pairs = late_pairs + late_after_idle + closed + open` in (row,
 // window) pairs. In a two-phase aggregation the partial phase counts in, late, dead_lettered, absorbed, pairs and
-// late_pairs; the final phase late_after_idle, closed and open. `open` is a level, not a counter: it is stored like the
-// others. Rows that take others back are rows as all others. Their pairs are `closed` at once, and with each goes from
-// open to closed the pair that it takes back.
+// late_pairs; the final phase late_after_idle, closed and open. `open` is a level, no counter, stored like the others.
+// A pair that takes another back is `closed` at once, and that other one goes from open to closed with it.
 struct StepLedger {
   int64_t in = 0, passed = 0, duplicate = 0, late = 0, filtered = 0, unmatched = 0, dead_lettered = 0, absorbed = 0;
   int64_t pairs = 0, late_pairs = 0, late_after_idle = 0, closed = 0, open = 0;

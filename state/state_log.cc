@@ -16,6 +16,8 @@ constexpr size_t kChunkBytes = 128 << 10;  // a chunk is closed at this size; on
 constexpr int64_t kSmallChunk = 16;        // entries that a small chunk counts for
 constexpr int64_t kFreeCost = 1024;        // a log this small isn't cleaned
 constexpr int64_t kCleanAtLeast = 256;     // entries a commit may clean whatever it writes
+constexpr size_t kLargeRecord = 1024;      // a record of so many bytes counts for more than one,
+constexpr size_t kRecordBytes = 64;        // one for so many of them
 
 absl::Status Damaged() { return absl::DataLossError("a log in the state can't be read"); }
 
@@ -29,7 +31,21 @@ std::string StateLog::Key(const Chunk& chunk, uint32_t part) const {
   return key;
 }
 
-int64_t StateLog::Cost(const Chunk& chunk) { return std::max<int64_t>(chunk.entries, kSmallChunk); }
+int64_t StateLog::Cost(const Chunk& chunk) { return std::max<int64_t>(chunk.entries, kSmallChunk) + chunk.more; }
+
+// For how many more than one a record of that size counts, which is the number's current one from now on.
+int64_t StateLog::Weigh(uint32_t number, size_t bytes) {
+  if (bytes < kLargeRecord && large_.empty()) return 0;
+  if (const auto before = large_.find(number); before != large_.end()) {
+    large_live_ -= before->second;
+    large_.erase(before);
+  }
+  if (bytes < kLargeRecord) return 0;
+  const auto more = static_cast<int64_t>(bytes / kRecordBytes);
+  large_[number] = more;
+  large_live_ += more;
+  return more;
+}
 
 absl::Status StateLog::Load(Visitor visit) {
   std::string end = prefix_;
@@ -47,7 +63,7 @@ absl::Status StateLog::LoadEntry(std::string_view key, std::string_view value, V
   const auto number = static_cast<uint32_t>(ReadBigEndian(key.substr(8, 4)));
   if (chunks_.empty() || chunks_.back().commit != commit || chunks_.back().number != number) {
     TM_RETURN_IF_ERROR(FinishLoad(visit));
-    chunks_.push_back({commit, number, 0, 0});
+    chunks_.push_back({commit, number, 0, 0, 0});
   }
   if (ReadBigEndian(key.substr(12, 4)) != chunks_.back().parts) return Damaged();
   ++chunks_.back().parts;
@@ -65,6 +81,7 @@ absl::Status StateLog::FinishLoad(Visitor visit) {
     live_ += (record != nullptr) - (chunk_of_[id] != kNone);
     chunk_of_[id] = record ? serial : kNone;
     ++chunks_.back().entries;
+    chunks_.back().more += Weigh(id, record ? record->size() : 0);
     return visit(id, record);
   }));
   cost_ += Cost(chunks_.back());
@@ -96,6 +113,7 @@ void StateLog::Put(uint32_t number, std::string_view record) {
   AppendVarint(record.size(), &building_);
   building_.append(record);
   ++building_entries_;
+  building_more_ += Weigh(number, record.size());
   if (building_.size() >= kChunkBytes) FlushChunk();
 }
 
@@ -103,6 +121,7 @@ void StateLog::Erase(uint32_t number) {
   if (number >= chunk_of_.size() || chunk_of_[number] == kNone) return;  // never written
   --live_;
   chunk_of_[number] = kNone;
+  Weigh(number, 0);
   AppendVarint(uint64_t{number} << 1 | 1, &building_);
   ++building_entries_;
   if (building_.size() >= kChunkBytes) FlushChunk();
@@ -110,12 +129,12 @@ void StateLog::Erase(uint32_t number) {
 
 void StateLog::FlushChunk() {
   if (building_entries_ == 0) return;
-  Chunk chunk{commit_, next_chunk_++, 0, building_entries_};
+  Chunk chunk{commit_, next_chunk_++, 0, building_entries_, std::exchange(building_more_, 0)};
   for (size_t at = 0; at < building_.size(); at += kMaxValueBytes) {
     store_->Put(Key(chunk, chunk.parts++), std::string_view(building_).substr(at, kMaxValueBytes));
   }
   cost_ += Cost(chunk);
-  written_ += chunk.entries;
+  written_ += chunk.entries + chunk.more;
   chunks_.push_back(chunk);
   building_.clear();
   building_entries_ = 0;
@@ -158,7 +177,7 @@ absl::Status StateLog::Commit() {
   }
   FlushChunk();
   int64_t budget = 2 * written_ + kCleanAtLeast;
-  while (budget > 0 && cost_ > 2 * live_ + kFreeCost && chunks_.front().commit != commit_) {
+  while (budget > 0 && cost_ > 2 * (live_ + large_live_) + kFreeCost && chunks_.front().commit != commit_) {
     budget -= Cost(chunks_.front());
     TM_RETURN_IF_ERROR(CleanOldest());
   }
@@ -173,12 +192,14 @@ void StateLog::Drop() {
   chunk_of_.clear();
   building_.clear();
   building_entries_ = 0;
-  live_ = cost_ = 0;
+  building_more_ = 0;
+  large_.clear();
+  live_ = large_live_ = cost_ = 0;
 }
 
 int64_t StateLog::MemoryBytes() const {
   return static_cast<int64_t>(chunks_.size() * sizeof(Chunk) + chunk_of_.capacity() * sizeof(uint32_t) +
-                              building_.capacity());
+                              large_.capacity() * (sizeof(std::pair<uint32_t, int64_t>) + 1) + building_.capacity());
 }
 
 }  // namespace tidemark

@@ -151,6 +151,8 @@ bool Custom::Check(StepCheck& check) const {
   input.needs = input.needs.Union(shape->reads);
   step.may_fail = shape->may_fail;
   step.ordered = step.ordered && spec.passes_rows;
+  // When it takes a row back nobody knows.
+  step.timely = step.timely && !step.mode.update;
   step.window_columns.reset();
   step.spec = std::move(spec);
   return true;

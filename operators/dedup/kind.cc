@@ -6,8 +6,8 @@
 #include "operators/dedup/first.h"
 #include "operators/dedup/last.h"
 #include "operators/dedup/spec.h"
-#include "src/plan/units.h"
 #include "src/plan/step_check.h"
+#include "src/plan/units.h"
 
 namespace tidemark {
 namespace {

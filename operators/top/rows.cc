@@ -61,7 +61,7 @@ class TopRows final : public Operator {
   const TopCodec codec_;
   StepLedger* ledger_ = nullptr;
   std::optional<NumberedRows> numbers_;  // of groups
-  std::vector<Group> groups_;  // by number
+  std::vector<Group> groups_;            // by number
   absl::flat_hash_map<std::string, uint32_t> by_key_;
   std::set<std::pair<int64_t, std::string>> waiting_;  // (time, key)
   int64_t bytes_ = 0;

@@ -51,6 +51,11 @@ absl::Status Accumulator::Retract(const arrow::Array*, const OrderColumns&, Rows
   return absl::InternalError("a row was taken back from an aggregate of rows that stand");
 }
 
+void Accumulator::MovePart(uint32_t from, uint32_t to, int64_t /*bytes*/) {
+  MergeSlot(from, to);
+  Clear(from);
+}
+
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;

@@ -62,6 +62,9 @@ class Accumulator {
                              absl::Span<const uint32_t> slots) = 0;
   // Adds what `from` holds to `to`, as if the rows of both had been added to it. `from` is left as it is.
   virtual void MergeSlot(uint32_t from, uint32_t to) = 0;
+  // Moves of what OutsideBytes counts about so many bytes, all where it is one thing, to `to`, which is empty; merging
+  // the two gives what `from` was.
+  virtual void MovePart(uint32_t from, uint32_t to, int64_t bytes);
 
   // Appends the partial's columns, or the result column, of these slots.
   virtual absl::Status Partial(absl::Span<const uint32_t> slots,
@@ -74,6 +77,10 @@ class Accumulator {
   virtual bool Load(uint32_t slot, std::string_view* from) = 0;
 
   virtual int64_t MemoryBytes() const = 0;
+  // Of that, what a slot, or all, hold outside of their place: long texts, and values that are kept one by one. Nothing
+  // else makes partials and state of a group large.
+  virtual int64_t OutsideBytes(uint32_t /*slot*/) const { return 0; }
+  virtual int64_t OutsideBytes() const { return 0; }
 };
 
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows = InputRows::kStand);

@@ -13,15 +13,15 @@ class ExtremeAccumulator final : public Accumulator {
       : max_(aggregate.function == AggregateFunction::kMax), type_(ArrowType(aggregate.argument->type())) {}
 
   void Resize(size_t slots) override {
-    values_.resize(slots);
+    values_.Resize(slots);
     valid_.resize(slots);
   }
   void Clear(uint32_t slot) override {
-    values_[slot] = Kept<T>();
+    values_.Clear(slot);
     valid_[slot] = 0;
   }
   void Copy(uint32_t from, uint32_t to) override {
-    values_[to] = values_[from];
+    values_.Copy(from, to);
     valid_[to] = valid_[from];
   }
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
@@ -32,12 +32,12 @@ class ExtremeAccumulator final : public Accumulator {
     return absl::OkStatus();
   }
   void MergeSlot(uint32_t from, uint32_t to) override {
-    if (!valid_[from] || (valid_[to] && !Better(T(values_[from]), T(values_[to])))) return;
+    if (!valid_[from] || (valid_[to] && !Better(values_.at(from), values_.at(to)))) return;
     Copy(from, to);
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
-      valid_[slot] ? w->Append(T(values_[slot])) : w->AppendNull();
+      valid_[slot] ? w->Append(values_.at(slot)) : w->AppendNull();
     });
   }
   absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>*) const override {
@@ -45,12 +45,14 @@ class ExtremeAccumulator final : public Accumulator {
   }
   void Save(uint32_t slot, std::string* out) const override {
     SaveValue(valid_[slot], out);
-    SaveValue(values_[slot], out);
+    values_.Save(slot, out);
   }
   bool Load(uint32_t slot, std::string_view* from) override {
-    return LoadValue(from, &valid_[slot]) && LoadValue(from, &values_[slot]);
+    return LoadValue(from, &valid_[slot]) && values_.Load(slot, from);
   }
-  int64_t MemoryBytes() const override { return VectorBytes(values_) + VectorBytes(valid_); }
+  int64_t MemoryBytes() const override { return values_.MemoryBytes() + VectorBytes(valid_); }
+  int64_t OutsideBytes(uint32_t slot) const override { return values_.OutsideBytes(slot); }
+  int64_t OutsideBytes() const override { return values_.OutsideBytes(); }
 
  private:
   void Add(const arrow::ArrayData& data, Rows rows, Slots slots) {
@@ -59,8 +61,8 @@ class ExtremeAccumulator final : public Accumulator {
       if (cells.IsNull(rows[p])) continue;
       const T value = cells[rows[p]];
       const uint32_t slot = slots[p];
-      if (valid_[slot] && !Better(value, T(values_[slot]))) continue;
-      values_[slot] = Kept<T>(value);
+      if (valid_[slot] && !Better(value, values_.at(slot))) continue;
+      values_.Set(slot, value);
       valid_[slot] = 1;
     }
   }
@@ -68,7 +70,7 @@ class ExtremeAccumulator final : public Accumulator {
 
   const bool max_;
   const std::shared_ptr<arrow::DataType> type_;
-  std::vector<Kept<T>> values_;
+  KeptValues<T> values_;
   std::vector<uint8_t> valid_;
 };
 

@@ -13,15 +13,15 @@ class OrderedAccumulator final : public Accumulator {
       : last_(aggregate.function == AggregateFunction::kLast), type_(ArrowType(aggregate.argument->type())) {}
 
   void Resize(size_t slots) override {
-    values_.resize(slots);
+    values_.Resize(slots);
     states_.resize(slots);
   }
   void Clear(uint32_t slot) override {
-    values_[slot] = Kept<T>();
+    values_.Clear(slot);
     states_[slot] = State();
   }
   void Copy(uint32_t from, uint32_t to) override {
-    values_[to] = values_[from];
+    values_.Copy(from, to);
     states_[to] = states_[from];
   }
   void Update(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
@@ -61,17 +61,19 @@ class OrderedAccumulator final : public Accumulator {
     const State& state = states_[slot];
     out->push_back(static_cast<char>(state.any | state.valid << 1));
     SaveValue(state.order, out);
-    SaveValue(values_[slot], out);
+    values_.Save(slot, out);
   }
   bool Load(uint32_t slot, std::string_view* from) override {
     uint8_t flags = 0;
     State& state = states_[slot];
-    if (!LoadValue(from, &flags) || !LoadValue(from, &state.order) || !LoadValue(from, &values_[slot])) return false;
+    if (!LoadValue(from, &flags) || !LoadValue(from, &state.order) || !values_.Load(slot, from)) return false;
     state.any = flags & 1;
     state.valid = flags >> 1 & 1;
     return true;
   }
-  int64_t MemoryBytes() const override { return VectorBytes(values_) + VectorBytes(states_); }
+  int64_t MemoryBytes() const override { return values_.MemoryBytes() + VectorBytes(states_); }
+  int64_t OutsideBytes(uint32_t slot) const override { return values_.OutsideBytes(slot); }
+  int64_t OutsideBytes() const override { return values_.OutsideBytes(); }
 
  private:
   using Order = RowOrder;
@@ -85,11 +87,11 @@ class OrderedAccumulator final : public Accumulator {
     // Rows of one record have one order: the first of them is first, the last is last.
     if (state.any && !(last_ ? order >= state.order : order < state.order)) return;
     state = {order, true, !cells.IsNull(row)};
-    values_[slot] = state.valid ? Kept<T>(cells[row]) : Kept<T>();
+    state.valid ? values_.Set(slot, cells[row]) : values_.Clear(slot);
   }
   absl::Status AppendValues(Slots slots, Columns* out) const {
     return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
-      states_[slot].valid ? w->Append(T(values_[slot])) : w->AppendNull();
+      states_[slot].valid ? w->Append(values_.at(slot)) : w->AppendNull();
     });
   }
   template <typename N>
@@ -102,7 +104,7 @@ class OrderedAccumulator final : public Accumulator {
 
   const bool last_;
   const std::shared_ptr<arrow::DataType> type_;
-  std::vector<Kept<T>> values_;
+  KeptValues<T> values_;
   std::vector<State> states_;
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <arrow/array.h>
@@ -67,11 +68,58 @@ template <typename T>
 int64_t VectorBytes(const std::vector<T>& v) {
   return static_cast<int64_t>(v.capacity() * sizeof(T));
 }
-inline int64_t VectorBytes(const std::vector<std::string>& v) {
-  int64_t bytes = static_cast<int64_t>(v.capacity() * sizeof(std::string));
-  if (!v.empty()) bytes += static_cast<int64_t>(v.size() * (v.front().capacity() > 15 ? v.front().capacity() : 0));
-  return bytes;
+
+// What a value holds outside of itself.
+template <typename T>
+int64_t HeapBytes(const T& value) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    static const size_t inside = std::string().capacity();
+    return value.capacity() > inside ? static_cast<int64_t>(value.capacity()) + 1 : 0;
+  } else {
+    return 0;
+  }
 }
+
+// A value a slot. Of texts it knows what they hold outside of the slots, and gives that back at once.
+template <typename T>
+class KeptValues {
+ public:
+  void Resize(size_t slots) {
+    if constexpr (kTexts) {
+      for (size_t slot = slots; slot < values_.size(); ++slot) outside_bytes_ -= HeapBytes(values_[slot]);
+    }
+    values_.resize(slots);
+  }
+  T at(uint32_t slot) const { return T(values_[slot]); }
+  void Clear(uint32_t slot) { Change(slot, Kept<T>()); }
+  void Set(uint32_t slot, const T& value) { Change(slot, Kept<T>(value)); }
+  void Copy(uint32_t from, uint32_t to) { Change(to, Kept<T>(values_[from])); }
+  void Save(uint32_t slot, std::string* out) const { SaveValue(values_[slot], out); }
+  bool Load(uint32_t slot, std::string_view* from) {
+    Kept<T> value{};
+    const bool ok = LoadValue(from, &value);
+    Change(slot, std::move(value));
+    return ok;
+  }
+  int64_t MemoryBytes() const { return VectorBytes(values_) + outside_bytes_; }
+  int64_t OutsideBytes(uint32_t slot) const { return HeapBytes(values_[slot]); }
+  int64_t OutsideBytes() const { return outside_bytes_; }
+
+ private:
+  static constexpr bool kTexts = std::is_same_v<T, std::string_view>;
+
+  void Change(uint32_t slot, Kept<T> value) {
+    if constexpr (kTexts) {
+      outside_bytes_ += HeapBytes(value) - HeapBytes(values_[slot]);
+      values_[slot].swap(value);
+    } else {
+      values_[slot] = value;
+    }
+  }
+
+  std::vector<Kept<T>> values_;
+  int64_t outside_bytes_ = 0;
+};
 
 template <typename T, typename F>
 absl::Status AppendColumn(Slots slots, const std::shared_ptr<arrow::DataType>& type, Columns* out, F&& put) {

@@ -8,6 +8,7 @@
 #include <absl/container/btree_map.h>
 
 #include "operators/window/sums.h"
+#include "src/base/signed_varint.h"
 
 namespace tidemark {
 namespace {
@@ -40,6 +41,11 @@ class Sum {
   }
   bool Load(std::string_view* from) { return sum.Load(from) && TakeSigned(from, &count); }
   int64_t Bytes() const { return 0; }
+  void MovePart(Sum* to, int64_t /*bytes*/) {
+    to->Merge(*this);
+    sum.Clear();
+    count = 0;
+  }
 
   static absl::Status AppendResults(const std::vector<Sum>& sums, const Aggregate& aggregate, Slots slots, Columns* out,
                                     std::vector<ResultError>* errors) {
@@ -60,6 +66,7 @@ struct ByValue {
   static Key Of(const Cells<T>& cells, const OrderColumns&, int32_t row) { return Key(cells[row]); }
   bool operator()(const Key& a, const Key& b) const { return IsBetter(max, a, b); }
   static const Key* Value(const Key& key) { return &key; }
+  static int64_t TextBytes(const Key& key) { return HeapBytes(key); }
   static void Save(const Key& key, std::string* out) { SaveValue(key, out); }
   static bool Load(std::string_view* from, Key* key) { return LoadValue(from, key); }
 
@@ -86,6 +93,7 @@ struct ByOrder {
     return a.valid != b.valid ? a.valid < b.valid : IsBetter(false, a.value, b.value);
   }
   static const Kept<T>* Value(const Key& key) { return key.valid ? &key.value : nullptr; }
+  static int64_t TextBytes(const Key& key) { return HeapBytes(key.value); }
   static void Save(const Key& key, std::string* out) {
     SaveValue(key.order, out);
     SaveValue(key.valid, out);
@@ -114,8 +122,16 @@ class Values {
     for (const auto& [key, times] : other.times_) Count(key, times);
   }
   void CopyResult(const Values& from) {
-    times_.clear();
-    if (!from.times_.empty()) times_.insert(*from.times_.begin());
+    Clear();
+    if (!from.times_.empty()) Count(from.times_.begin()->first, from.times_.begin()->second);
+  }
+  // The first of them, at least one.
+  void MovePart(Values* to, int64_t bytes) {
+    while (!times_.empty() && (to->times_.empty() || to->Bytes() + EntryBytes(times_.begin()->first) <= bytes)) {
+      text_bytes_ -= By::TextBytes(times_.begin()->first);
+      const int64_t times = times_.begin()->second;
+      to->Count(std::move(times_.extract(times_.begin()).key()), times);
+    }
   }
   void Save(std::string* out) const {
     AppendVarint(times_.size(), out);
@@ -125,19 +141,19 @@ class Values {
     }
   }
   bool Load(std::string_view* from) {
-    times_.clear();
+    Clear();
     uint64_t size = 0;
     if (!TakeVarint(from, &size)) return false;
     for (uint64_t i = 0; i < size; ++i) {
       Key key{};
       int64_t times = 0;
       if (!By::Load(from, &key) || !TakeSigned(from, &times)) return false;
-      times_.emplace_hint(times_.end(), std::move(key), times);
+      text_bytes_ += By::TextBytes(times_.emplace_hint(times_.end(), std::move(key), times)->first);
     }
     return true;
   }
-  // Outside of the object; texts longer than a string holds in itself aren't counted.
-  int64_t Bytes() const { return static_cast<int64_t>(times_.size() * (sizeof(Key) + sizeof(int64_t))); }
+  // Outside of the object.
+  int64_t Bytes() const { return static_cast<int64_t>(times_.size() * kEntryBytes) + text_bytes_; }
 
   static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,
                                     Columns* out, std::vector<ResultError>*) {
@@ -149,13 +165,24 @@ class Values {
   }
 
  private:
+  static constexpr size_t kEntryBytes = sizeof(Key) + sizeof(int64_t);
+  static int64_t EntryBytes(const Key& key) { return static_cast<int64_t>(kEntryBytes) + By::TextBytes(key); }
+
   void Count(Key key, int64_t times) {
-    const auto at = times_.try_emplace(std::move(key), 0).first;
+    const auto [at, is_new] = times_.try_emplace(std::move(key), 0);
+    if (is_new) text_bytes_ += By::TextBytes(at->first);
     at->second += times;
-    if (at->second == 0) times_.erase(at);
+    if (at->second != 0) return;
+    text_bytes_ -= By::TextBytes(at->first);
+    times_.erase(at);
+  }
+  void Clear() {
+    times_.clear();
+    text_bytes_ = 0;
   }
 
   absl::btree_map<Key, int64_t, By> times_;  // how often each is there
+  int64_t text_bytes_ = 0;                   // what their texts hold outside of the map
 };
 
 // ---- Of all groups -------------------------------------------------------------------------------------------------
@@ -166,7 +193,7 @@ class RetractingAccumulator final : public Accumulator {
   explicit RetractingAccumulator(const Aggregate& aggregate) : aggregate_(aggregate), empty_(aggregate) {}
 
   void Resize(size_t slots) override {
-    if (slots == 0) outside_bytes_ = 0;
+    for (size_t slot = slots; slot < groups_.size(); ++slot) outside_bytes_ -= groups_[slot].Bytes();
     groups_.resize(slots, empty_);
   }
   void Clear(uint32_t slot) override {
@@ -212,7 +239,12 @@ class RetractingAccumulator final : public Accumulator {
     Change(slot, [&](Group* group) { ok = group->Load(from); });
     return ok;
   }
+  void MovePart(uint32_t from, uint32_t to, int64_t bytes) override {
+    Change(from, [&](Group* group) { Change(to, [&](Group* part) { group->MovePart(part, bytes); }); });
+  }
   int64_t MemoryBytes() const override { return VectorBytes(groups_) + outside_bytes_; }
+  int64_t OutsideBytes(uint32_t slot) const override { return groups_[slot].Bytes(); }
+  int64_t OutsideBytes() const override { return outside_bytes_; }
 
  private:
   template <typename F>

@@ -80,7 +80,7 @@ bool CheckUpdates(StepCheck& check) {
   }
   if (!input.timely) {
     check.Error("from", absl::StrCat("a window over this step isn't implemented: its rows (key ", key,
-                                     ") are replaced long after their time, when the windows they lie in are over. "
+                                     ") may be replaced long after their time, when the windows they lie in are over. "
                                      "Put the window before it, or aggregate without one",
                                      OrOnClose(input.closes)));
   }

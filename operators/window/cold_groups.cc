@@ -140,6 +140,19 @@ absl::Status ColdGroups::WarmWindow(Window* window, absl::Span<const uint32_t> m
   return absl::OkStatus();
 }
 
+absl::Status ColdGroups::Void(Window* window, std::vector<std::string> keys) {
+  std::erase_if(keys, [&](const std::string& key) { return !window->cold->runs->MayHold(key, KeyedRuns::Hash(key)); });
+  if (keys.empty()) return absl::OkStatus();
+  std::sort(keys.begin(), keys.end());
+  std::vector<KeyedRuns::Entry> entries;
+  for (const std::string& key : keys) entries.push_back({.key = key, .value = {}, .erased = true});
+  KeyedRuns& runs = *window->cold->runs;
+  runs.Add(entries);
+  TM_RETURN_IF_ERROR(runs.MergeSome(kMergeShare * runs.TakeWrittenBytes()));
+  runs.TakeWrittenBytes();
+  return absl::OkStatus();
+}
+
 bool ColdGroups::Before(uint32_t a, uint32_t b) const {
   const int64_t start_a = groups_->window(a).start_us, start_b = groups_->window(b).start_us;
   return start_a != start_b ? start_a < start_b : groups_->key(a) < groups_->key(b);
@@ -161,6 +174,9 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
   }
   const int64_t beyond = (memory_.Excess(0) + bytes_a_slot - 1) / bytes_a_slot;  // in groups
   const size_t wanted = static_cast<size_t>(beyond) + (free < room ? room - free : 0);
+  // Groups with many values, or long texts, count for more.
+  const size_t at_once =
+      std::min(kEvictAtOnce, static_cast<size_t>(std::max<int64_t>(1, 2 * kEvictBytes / bytes_a_slot)));
   size_t evicted = 0;
   for (int64_t written = 0;
        evicted < wanted && (written < kEvictBytes || (evicted < 2 * made && written < kMostEvictBytes));) {
@@ -168,7 +184,7 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
     if (idle_.empty()) FindIdle(idle, std::max(wanted - evicted, slots / 4));  // what had changed lately
     if (idle_.empty()) break;
     std::vector<uint32_t> some;
-    for (; !idle_.empty() && some.size() < std::min(kEvictAtOnce, wanted - evicted); idle_.pop_back()) {
+    for (; !idle_.empty() && some.size() < std::min(at_once, wanted - evicted); idle_.pop_back()) {
       // It may have changed, left with its window, and another one come into the slot.
       if (groups_->IsFound(idle_.back()) && idle(idle_.back())) some.push_back(idle_.back());
     }

@@ -8,8 +8,9 @@
 //
 // What counts of a group is in memory, and in the logs, or else in the runs: never both. A group that comes back leaves
 // its record in the runs; that is void as long as the group is in memory, is replaced by a newer one when it leaves
-// again, and goes with its window. That holds after every commit, so it holds for whoever opens the state, and results
-// don't depend on what was where: what comes back is what had left, byte by byte.
+// again, and goes with its window. A group that is gone while its window isn't, as all of its rows were taken back, is
+// erased in the runs with the same commit. That holds after every commit, so it holds for whoever opens the state, and
+// results don't depend on what was where: what comes back is what had left, byte by byte.
 //
 // A closed window is emitted in the order of keys, from memory and runs together, perhaps over many commits. Those from
 // memory are erased one by one; of the runs counts what is beyond the last key that was emitted or found void.
@@ -22,6 +23,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <absl/functional/function_ref.h>
@@ -50,6 +52,8 @@ class ColdGroups {
   // Finds slots for the pairs that Locate found none for.
   absl::Status Warm(WindowPairs* pairs) { return groups_->missing().empty() ? absl::OkStatus() : WarmMissing(pairs); }
 
+  // Groups of an open window that are gone: what the runs may have of them doesn't count any more.
+  absl::Status Void(Window* window, std::vector<std::string> keys);
   // Where the process has too little memory, lets idle groups leave: as many as came since the last commit at least,
   // and more as long as that writes little. Appends the starts of windows that were untouched. Once a commit, before
   // WindowState::Save. `more_bytes`: what the owner holds beside the groups.

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "src/base/varint.h"
+#include "src/base/signed_varint.h"
 
 namespace tidemark {
 namespace {
@@ -77,6 +77,13 @@ void ExactDouble::Merge(ExactDouble other) {
   if (++unsettled_ == kSettleAfter) Settle();
 }
 
+void ExactDouble::Clear() {
+  digits_.clear();
+  first_ = 0;
+  unsettled_ = 0;
+  nans_ = above_ = below_ = 0;
+}
+
 double ExactDouble::Total() const {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (nans_ != 0 || (above_ != 0 && below_ != 0)) return std::numeric_limits<double>::quiet_NaN();
@@ -129,7 +136,7 @@ void ExactDouble::Save(std::string* out) const {
 }
 
 bool ExactDouble::Load(std::string_view* from) {
-  *this = ExactDouble();
+  Clear();
   uint64_t digits = 0, first = 0;
   for (int64_t* count : {&nans_, &above_, &below_}) {
     if (!TakeSigned(from, count)) return false;

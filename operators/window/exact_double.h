@@ -20,6 +20,7 @@ class ExactDouble {
   void Add(double value) { Count(value, 1); }
   void Take(double value) { Count(value, -1); }
   void Merge(ExactDouble other);
+  void Clear();
 
   // The double nearest to the sum, ties to even; infinite where it is out of range. NaN and infinities among the
   // values make the sum what IEEE makes of them.

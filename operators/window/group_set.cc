@@ -120,6 +120,33 @@ uint32_t GroupSet::MakeGroup(uint64_t hash, std::string_view key, Window* window
   return slot;
 }
 
+int64_t GroupSet::OutsideBytes(uint32_t slot) const {
+  int64_t bytes = 0;
+  for (const auto& accumulator : accumulators_) bytes += accumulator->OutsideBytes(slot);
+  return bytes;
+}
+
+int64_t GroupSet::OutsideBytes() const {
+  int64_t bytes = 0;
+  for (const auto& accumulator : accumulators_) bytes += accumulator->OutsideBytes();
+  return bytes;
+}
+
+uint32_t GroupSet::SplitOff(uint32_t slot, int64_t bytes) {
+  const uint32_t part = NewSlot();
+  groups_[part] = groups_[slot];
+  groups_[part].rows = 0;
+  int64_t moved = 0;
+  for (const auto& accumulator : accumulators_) {
+    const int64_t has = accumulator->OutsideBytes(slot);
+    if (has == 0) continue;
+    if (moved > 0 && moved + has > bytes) break;
+    accumulator->MovePart(slot, part, bytes - moved);
+    moved += accumulator->OutsideBytes(part);
+  }
+  return part;
+}
+
 uint32_t GroupSet::CopyOf(uint32_t slot) {
   const uint32_t copy = NewSlot();
   groups_[copy] = groups_[slot];

@@ -97,6 +97,7 @@ class GroupSet {
   // (row, window) pairs in the slot, those taken back not among them, and the largest event time of its rows where the
   // owner needs that: kept by the owner.
   int64_t& rows(uint32_t slot) { return groups_[slot].rows; }
+  int64_t rows(uint32_t slot) const { return groups_[slot].rows; }
   int64_t& time(uint32_t slot) { return groups_[slot].time; }
 
   // Forgets the group, but not the window that it was the last of.
@@ -110,6 +111,11 @@ class GroupSet {
   // Asks for the memory that Save will look at, first for the group, a few groups later for its key.
   void PrefetchGroup(uint32_t slot) const { __builtin_prefetch(&groups_[slot]); }
   void PrefetchKey(uint32_t slot) const { __builtin_prefetch(groups_[slot].key); }
+  // What groups hold in long texts and in values that are kept one by one (Accumulator::OutsideBytes).
+  int64_t OutsideBytes(uint32_t slot) const;
+  int64_t OutsideBytes() const;
+  // Moves about so many of these bytes to such a slot as CopyOf gives, which has no rows.
+  uint32_t SplitOff(uint32_t slot, int64_t bytes);
   // A copy of a group's results, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);

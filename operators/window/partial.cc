@@ -23,8 +23,9 @@ constexpr double kTooManyGroups = 0.8;
 constexpr size_t kTellingPairs = 64;
 constexpr int kDirectCommits = 31;  // until the share is looked at again
 constexpr size_t kMuchLarger = 2;
-// Kept values of rows that are taken back: a partial is a row of an internal topic, which has a largest size.
+// What groups hold in long texts and kept values: all before they are emitted, and of a part.
 constexpr int64_t kFlushBytes = 4 << 20;
+constexpr int64_t kPartBytes = 256 << 10;
 
 // What a partial row has beside its key and its aggregates.
 struct PartialRows {
@@ -64,14 +65,9 @@ class WindowPartial final : public Operator {
     if (batch->num_rows() == 0) return absl::OkStatus();
     TM_RETURN_IF_ERROR(rows_.Pair(batch, kMinTime, ledger_, emitter, &pairs_));
     paired_ += pairs_.rows.size();
-    if (direct_commits_ > 0) return EmitRows(*batch, emitter);
-    TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
-    TM_RETURN_IF_ERROR(rows_.Add(batch, pairs_, &groups_));
-    if (!spec_.input_updates) return absl::OkStatus();
-    taken_.resize(groups_.slots());
-    const int8_t* ops = HiddenOps(*batch);
-    for (size_t p = 0; p < pairs_.rows.size(); ++p) taken_[pairs_.slots[p]] += IsRetraction(ops, pairs_.rows[p]);
-    return groups_.MemoryBytes() > kFlushBytes ? EmitAll(emitter) : absl::OkStatus();
+    if (direct_commits_ > 0) return EmitRows(batch, emitter);
+    TM_RETURN_IF_ERROR(AddUp(batch));
+    return groups_.OutsideBytes() > kFlushBytes ? EmitAll(emitter) : absl::OkStatus();
   }
 
   absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& emitter) override {
@@ -90,11 +86,31 @@ class WindowPartial final : public Operator {
   int64_t MemoryBytes() const override { return groups_.MemoryBytes(); }
 
  private:
+  absl::Status AddUp(const Batch& batch) {
+    TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+    TM_RETURN_IF_ERROR(rows_.Add(batch, pairs_, &groups_));
+    if (!spec_.input_updates) return absl::OkStatus();
+    if (taken_.size() < groups_.slots()) taken_.resize(groups_.slots());
+    const int8_t* ops = HiddenOps(*batch);
+    for (size_t p = 0; p < pairs_.rows.size(); ++p) taken_[pairs_.slots[p]] += IsRetraction(ops, pairs_.rows[p]);
+    return absl::OkStatus();
+  }
+
   absl::Status EmitAll(Emitter& emitter) {
+    const bool some_large = groups_.OutsideBytes() > kPartBytes;
+    std::vector<uint32_t> small, large;
     for (const auto& [start, window] : groups_.windows()) {
       const absl::Span<const uint32_t> all(window.slots);
       for (size_t at = 0; at < all.size(); at += kEmitRows) {
-        TM_RETURN_IF_ERROR(EmitPartials(start, all.subspan(at, kEmitRows), emitter));
+        absl::Span<const uint32_t> slots = all.subspan(at, kEmitRows);
+        if (some_large) {
+          small.clear();
+          large.clear();
+          for (const uint32_t slot : slots) (groups_.OutsideBytes(slot) > kPartBytes ? large : small).push_back(slot);
+          slots = small;
+          for (const uint32_t slot : large) TM_RETURN_IF_ERROR(EmitInParts(start, slot, emitter));
+        }
+        TM_RETURN_IF_ERROR(EmitPartials(start, slots, emitter));
       }
     }
     groups_.Clear();
@@ -102,7 +118,24 @@ class WindowPartial final : public Operator {
     return absl::OkStatus();
   }
 
+  absl::Status EmitInParts(int64_t start, uint32_t slot, Emitter& emitter) {
+    const bool rows_first = groups_.rows(slot) > 0;
+    while (groups_.OutsideBytes(slot) > kPartBytes) {
+      const uint32_t part = groups_.SplitOff(slot, kPartBytes);
+      if (spec_.input_updates && taken_.size() < groups_.slots()) taken_.resize(groups_.slots());
+      if (rows_first) {
+        groups_.rows(part) = std::exchange(groups_.rows(slot), 0);
+        if (spec_.input_updates) taken_[part] = std::exchange(taken_[slot], 0);
+      }
+      TM_RETURN_IF_ERROR(EmitPartials(start, {part}, emitter));
+      groups_.FreeCopy(part);
+      if (spec_.input_updates) taken_[part] = 0;
+    }
+    return EmitPartials(start, {slot}, emitter);
+  }
+
   absl::Status EmitPartials(int64_t start, absl::Span<const uint32_t> slots, Emitter& emitter) {
+    if (slots.empty()) return absl::OkStatus();
     std::vector<std::shared_ptr<arrow::Array>> columns;
     TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
     PartialRows partials(slots.size());
@@ -112,9 +145,17 @@ class WindowPartial final : public Operator {
     return EmitPartials(std::move(columns), std::move(partials), slots, emitter);
   }
 
+  bool AnyLarge(size_t slots) const {
+    for (uint32_t slot = 0; groups_.OutsideBytes() > kPartBytes && slot < slots; ++slot) {
+      if (groups_.OutsideBytes(slot) > kPartBytes) return true;
+    }
+    return false;
+  }
+
   // Every pair as a partial of its own.
-  absl::Status EmitRows(const arrow::RecordBatch& batch, Emitter& emitter) {
+  absl::Status EmitRows(const Batch& rows, Emitter& emitter) {
     if (pairs_.rows.empty()) return absl::OkStatus();
+    const arrow::RecordBatch& batch = *rows;
     // Rows ascend: as many as the batch has, and none twice, are all of it.
     const bool all = std::cmp_equal(pairs_.rows.size(), batch.num_rows()) &&
                      std::adjacent_find(pairs_.rows.begin(), pairs_.rows.end()) == pairs_.rows.end();
@@ -132,6 +173,11 @@ class WindowPartial final : public Operator {
     }
     for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(pairs_.slots.size());
     TM_RETURN_IF_ERROR(rows_.AddValues(batch, pairs_, &groups_));
+    if (AnyLarge(pairs_.slots.size())) {
+      for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(0);
+      TM_RETURN_IF_ERROR(AddUp(rows));
+      return EmitAll(emitter);
+    }
     TM_RETURN_IF_ERROR(EmitPartials(keys->columns(), std::move(partials), pairs_.slots, emitter));
     for (const auto& accumulator : groups_.accumulators()) accumulator->Resize(0);
     return absl::OkStatus();

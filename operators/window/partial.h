@@ -7,7 +7,12 @@
 // Results don't depend on it.
 //
 // Of an input that updates, a partial holds what its commit added less what it took back, be that from an earlier
-// commit. Where min, max, first or last make such partials large, they are emitted before the commit's end.
+// commit.
+//
+// A partial is a row of an internal topic, which has a largest size. So one that long texts, or many kept values, make
+// large is cut into several, each with some of the values; and where all of them together get large, they are emitted
+// before the commit's end. One of the parts has the numbers of rows: the first where rows have come, the last where
+// rows have gone, so that no group lacks rows of which values are still to come or to go.
 #pragma once
 
 #include <memory>

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -15,6 +18,7 @@
 #include "operators/window/partial_schema.h"
 #include "operators/window/rows.h"
 #include "operators/window/state.h"
+#include "src/base/big_endian.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
 #include "state/stored_watermark.h"
@@ -23,6 +27,8 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 2048;
+// State key: the grace under which the watermark was stored, 8 bytes. Versions before wrote none.
+constexpr std::string_view kGrace = "e";
 
 RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
   if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
@@ -57,13 +63,15 @@ class WindowResults final : public Operator {
 
   absl::Status AddRows(const Batch& batch, Emitter& emitter);
   absl::Status AddPartials(const Batch& batch);
+  absl::Status CheckRows() const;
   void MarkChanged();
   void Touch(Window* window);
   bool Changed(uint32_t slot) const { return slot < before_.size() && before_[slot] < kRecent; }
   bool IsIdle(uint32_t slot);
   int64_t BeforeBytes() const { return static_cast<int64_t>(before_.capacity() * sizeof(uint32_t)); }
   void CountPairs(int64_t rows, int64_t taken);
-  void FreeEmpty(Window* window);
+  absl::Status FreeEmpty(Window* window);
+  absl::Status LoadGrace();
   absl::Status CloseWindow(Window* window, Emitter& emitter);
   absl::Status CloseUpdated(Window* window, Emitter& emitter);
   absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
@@ -86,6 +94,7 @@ class WindowResults final : public Operator {
   std::optional<ColdGroups> cold_;    // likewise
   StepLedger* ledger_ = nullptr;
   EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
+  int64_t stored_grace_us_ = -1;  // under which watermark_ stands in the state; -1: under none that is known
   std::vector<uint32_t> before_;  // by slot
   std::vector<int64_t> touched_;  // starts of the windows with something to save
   WindowPairs pairs_;             // scratch
@@ -98,15 +107,21 @@ absl::Status WindowResults::Open(const OperatorContext& context) {
   stored_watermark_ = watermark_;
   state_.emplace(store_, &groups_);
   TM_RETURN_IF_ERROR(state_->Load());
-  // Groups that can be gone stay: runs don't say that a record of theirs is void.
-  cold_.emplace(store_, &groups_, spec_.input_updates ? nullptr : context.memory);
+  cold_.emplace(store_, &groups_, context.memory);
   TM_RETURN_IF_ERROR(cold_->Load());
-  // What has begun to be emitted stays closed, also where the topology says a longer grace now.
-  for (const auto& [start, window] : groups_.windows()) {
-    if (window.cold && window.cold->emitted)
-      watermark_ = std::max(watermark_, WindowEnd(spec_, start) + spec_.grace_us);
-  }
   before_.assign(groups_.slots(), kIdle);
+  return LoadGrace();
+}
+
+// Windows that were over stay so: they have been emitted, as a whole or in part, and what was in them is gone.
+absl::Status WindowResults::LoadGrace() {
+  TM_ASSIGN_OR_RETURN(const std::optional<std::string> value, store_->Get(kGrace));
+  if (!value || spec_.size_us == 0) return absl::OkStatus();
+  if (value->size() != 8) return absl::DataLossError("the grace of windows in the state can't be read");
+  stored_grace_us_ = ReadOrdered(*value);
+  if (watermark_ != kMinTime && watermark_ != kMaxTime && spec_.grace_us > stored_grace_us_) {
+    watermark_ = watermark_ + (spec_.grace_us - stored_grace_us_);
+  }
   return absl::OkStatus();
 }
 
@@ -122,7 +137,8 @@ absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
   TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
   MarkChanged();
-  return rows_.Add(batch, pairs_, &groups_);
+  TM_RETURN_IF_ERROR(rows_.Add(batch, pairs_, &groups_));
+  return CheckRows();
 }
 
 // A pair that takes a row back is done with, and so is the pair of that row: neither is open any more.
@@ -162,6 +178,20 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
   for (size_t a = 0; a < layout_.aggregates.size(); ++a) {
     TM_RETURN_IF_ERROR(
         groups_.accumulators()[a]->Merge(*batch, static_cast<int>(layout_.aggregates[a]), pairs_.rows, pairs_.slots));
+  }
+  return CheckRows();
+}
+
+// What takes a row back comes behind that row, on the same way. So a group never lacks rows, unless it hasn't heard all
+// of its input, and then its values are wrong.
+absl::Status WindowResults::CheckRows() const {
+  if (!spec_.input_updates) return absl::OkStatus();
+  for (const uint32_t slot : pairs_.slots) {
+    if (groups_.rows(slot) >= 0) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "step ", shape_.name, ": more rows of a group are taken back than it has ever got (", -groups_.rows(slot),
+        "), so its aggregates can't be right: it hasn't had all changes of its input from the first. To compute "
+        "everything anew give the topology a new name"));
   }
   return absl::OkStatus();
 }
@@ -320,11 +350,16 @@ void WindowResults::DropWindow(Window* window) {
 
 absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   StoreWatermark(watermark_, &stored_watermark_, store_);
+  if (spec_.size_us > 0 && std::exchange(stored_grace_us_, spec_.grace_us) != spec_.grace_us) {
+    std::string grace;
+    AppendOrdered(spec_.grace_us, &grace);
+    store_->Put(kGrace, grace);
+  }
   std::sort(touched_.begin(), touched_.end());
   for (const int64_t start : touched_) {
     Window& window = groups_.windows().at(start);
     if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
-    if (spec_.input_updates) FreeEmpty(&window);
+    if (spec_.input_updates) TM_RETURN_IF_ERROR(FreeEmpty(&window));
   }
   TM_RETURN_IF_ERROR(cold_->Evict([this](uint32_t slot) { return IsIdle(slot); }, BeforeBytes(), &touched_));
   for (const int64_t start : std::exchange(touched_, {})) {
@@ -350,16 +385,19 @@ absl::Status WindowResults::GiveBack() {
 }
 
 // Groups of which no row is left; their numbers are given again.
-void WindowResults::FreeEmpty(Window* window) {
-  if (window->closed) return;  // erased as it is emitted
+absl::Status WindowResults::FreeEmpty(Window* window) {
+  if (window->closed) return absl::OkStatus();  // erased as it is emitted
+  std::vector<std::string> gone;
   std::erase_if(window->changed, [&](uint32_t slot) {
     if (groups_.rows(slot) != 0) return false;
     before_[slot] = kIdle;
+    if (window->cold) gone.emplace_back(groups_.key(slot));
     window->evicted.push_back(groups_.number(slot));
     groups_.Free(slot);
     return true;
   });
   groups_.CompactKeys(window);
+  return cold_->Void(window, std::move(gone));
 }
 
 absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {

@@ -8,7 +8,10 @@
 //                  window is over, which then leaves the state silently.
 //
 // Where rows of the input are taken back, a group of which none is left at a commit leaves memory and state, with a
-// delete of what was emitted of it; it has no result when its window closes.
+// delete of what was emitted of it; it has no result when its window closes. FailedPrecondition where more is taken
+// back than was there.
+//
+// A window that is over stays over, also where a topology with more grace goes on with its state.
 //
 // The output's watermark stays before the results (time window_end - 1 ms) of every window that is, or may yet be,
 // open.

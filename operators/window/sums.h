@@ -34,6 +34,10 @@ struct WideSum {
   void Add(Int128 value) { Add(static_cast<unsigned __int128>(value), value < 0 ? -1 : 0); }
   void Take(Int128 value) { Add(-value); }  // digits of at most 38 places have a counterpart
   void Merge(WideSum other) { Add(other.low, other.high); }
+  void Clear() {
+    low = 0;
+    high = 0;
+  }
   Int128 Total() const {
     const auto total = static_cast<Int128>(low);
     return high == (total < 0 ? -1 : 0) ? total : ExactSum::kOverflow;

@@ -24,17 +24,6 @@ inline bool TakeVarint(std::string_view* from, uint64_t* value) {
   return false;
 }
 
-// Signed numbers, small where they are near 0.
-inline void AppendSigned(int64_t value, std::string* out) {
-  AppendVarint(static_cast<uint64_t>(value) << 1 ^ static_cast<uint64_t>(value >> 63), out);
-}
-inline bool TakeSigned(std::string_view* from, int64_t* value) {
-  uint64_t zigzag = 0;
-  if (!TakeVarint(from, &zigzag)) return false;
-  *value = static_cast<int64_t>(zigzag >> 1) ^ -static_cast<int64_t>(zigzag & 1);
-  return true;
-}
-
 // Takes a byte string with its size in front.
 inline bool TakeBytes(std::string_view* from, std::string_view* bytes) {
   uint64_t size = 0;

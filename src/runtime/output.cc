@@ -9,6 +9,7 @@
 #include <arrow/buffer.h>
 #include <arrow/type.h>
 
+#include "operators/step.h"
 #include "src/base/status.h"
 #include "src/codec/key_encoder.h"
 #include "src/codec/packed_schema.h"
@@ -79,11 +80,13 @@ absl::StatusOr<Batch> EdgeOutput::Project(const Batch& rows) {
 
 absl::Status EdgeOutput::Write(const Batch& all) {
   TM_ASSIGN_OR_RETURN(const Batch rows, Project(all));
-  int64_t next = 0;
-  for (const auto& [row, bytes] : packers_.front().TooLarge(*rows)) {
-    if (refuse_ == nullptr) break;
-    if (row > next) TM_RETURN_IF_ERROR(Pack(rows->Slice(next, row - next)));
-    next = row + 1;
+  const auto too_large = packers_.front().TooLarge(*rows);
+  if (too_large.empty() || refuse_ == nullptr) return Pack(rows);
+  const int8_t* ops = edge_.update ? HiddenOps(*rows) : nullptr;
+  std::vector<uint8_t> keep(static_cast<size_t>(rows->num_rows()), 1);
+  for (const auto& [row, bytes] : too_large) {
+    keep[static_cast<size_t>(row)] = 0;
+    if (IsRetraction(ops, row)) continue;  // that row was refused when it came
     TM_RETURN_IF_ERROR(refuse_({.batch = rows,
                                 .row = row,
                                 .schema = &edge_.schema,
@@ -91,8 +94,8 @@ absl::Status EdgeOutput::Write(const Batch& all) {
                                 .reason = absl::StrCat("a row of ", bytes, " bytes is larger than internal topic ",
                                                        edge_.topic, " takes: ", kMaxPackedRow, " with its header")}));
   }
-  if (next == 0) return Pack(rows);
-  return next < rows->num_rows() ? Pack(rows->Slice(next)) : absl::OkStatus();
+  const Selection rest(keep, ops);
+  return rest.size() > 0 ? Pack(rest.Apply(rows)) : absl::OkStatus();
 }
 
 // The rows with other operations where the halves of an update differ in the edge's key (hashes_).

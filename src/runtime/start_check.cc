@@ -16,6 +16,7 @@
 #include "src/base/time.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/packed_schema.h"
+#include "src/runtime/first_changes.h"
 #include "src/runtime/step_identity.h"
 
 namespace tidemark {
@@ -74,6 +75,7 @@ class StartCheck {
     TM_RETURN_IF_ERROR(ReadNewest());
     TM_RETURN_IF_ERROR(ReadStanding());
     for (const auto& [partition, record] : newest_) TM_RETURN_IF_ERROR(CheckSteps(partition, record));
+    TM_RETURN_IF_ERROR(CheckFirstChanges(plan_, [this](int stage) { return RecordsOf(stage); }));
     for (const Edge& edge : plan_.edges) TM_RETURN_IF_ERROR(CheckEdge(edge));
     return absl::OkStatus();
   }
@@ -131,6 +133,15 @@ class StartCheck {
       *newest_[partition].mutable_standing() = std::move(*part.mutable_record()->mutable_standing());
       return false;
     });
+  }
+
+  std::vector<const packed::CommitRecord*> RecordsOf(int stage) const {
+    std::vector<const packed::CommitRecord*> records;
+    for (const auto& [partition, record] : newest_) {
+      const std::string name = *plan_.application.StageOfChangelog(partition.topic);
+      if (name == plan_.stages[static_cast<size_t>(stage)].name) records.push_back(&record);
+    }
+    return records;
   }
 
   absl::Status CheckSteps(const TopicPartition& partition, const packed::CommitRecord& record) const {

@@ -3,7 +3,8 @@
 // tasks:
 //
 //   - the newest commit record of every changelog partition of the application: a step with state whose identity
-//     differs (step_identity.h), or that is gone, be it with its whole stage;
+//     differs (step_identity.h), or that is gone, be it with its whole stage; one that is new, and would take changes
+//     whose beginning it can't hear (first_changes.h);
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
 //     whose schema is another and was never named, which an earlier version didn't do.
 //

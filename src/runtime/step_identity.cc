@@ -8,8 +8,10 @@
 #include <absl/strings/str_split.h>
 #include <xxhash.h>
 
+#include "src/base/status.h"
 #include "src/plan/operator_kind.h"
 #include "src/plan/units.h"
+#include "src/runtime/first_changes.h"
 #include "src/runtime/step_origins.h"
 
 namespace tidemark {
@@ -63,6 +65,7 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
     const NodePlace place{stage, static_cast<int>(n)};
     identity.set_meeting(Meeting(plan, place));
     for (const std::string& origin : StepOrigins(plan, place)) identity.add_origins(origin);
+    for (const std::string& origin : ChangeOrigins(plan, place)) identity.add_origins(origin);
   }
   return identities;
 }
@@ -120,6 +123,9 @@ std::string StageOf(const Plan& plan, const std::string& step) {
 
 absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
   const std::vector<packed::StepIdentity> now = StepIdentities(plan, stage);
+  TM_RETURN_IF_ERROR(CheckFirstChanges(plan, [&](int s) {
+    return s == stage ? std::vector<const packed::CommitRecord*>{&record} : std::vector<const packed::CommitRecord*>();
+  }));
   for (const packed::StepIdentity& saved : record.has_standing() ? record.standing().steps() : record.steps()) {
     const auto same =
         std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });

@@ -4,8 +4,8 @@
 // keeps other state, or that has no such step any more, is refused rather than fed with bytes it would misread or left
 // without what it had counted.
 //
-// Not part of it is what only decides how long state lives (within, grace) or which rows come (filters), and a step
-// whose input gains a further source stays what it is.
+// Not part of it is what only decides how long state lives (within, grace) or which rows come (filters, unless rows are
+// taken back on the same way), and a step whose input gains a further source stays what it is.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ std::string StepFingerprint(const Node& node);
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
 // Also reads records of earlier versions, which say less of a step. FailedPrecondition: a step's state was written by
-// another operator, under other keys or types, or from other inputs, or the step is gone; says what it was, what it is,
-// and what to do.
+// another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
+// changes whose beginning it hasn't heard (first_changes.h); says what it was, what it is, and what to do.
 absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record);
 
 // Never 0.

@@ -1,13 +1,20 @@
 #include "src/runtime/step_origins.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/synchronization/mutex.h>
+#include <xxhash.h>
 
+#include "operators/join/spec.h"
+#include "operators/rows/spec.h"
 #include "src/expr/expression.h"
 #include "src/plan/operator_kind.h"
 
@@ -158,23 +165,120 @@ std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const
   return ways;
 }
 
+// A hash of a file's content, or why there is none. Read once as long as the file's size and time are the same.
+std::string FileContent(const std::string& path) {
+  static absl::Mutex mutex;
+  static auto& known = *new std::map<std::string, std::pair<std::string, std::string>>;  // never destroyed
+  struct stat about{};
+  if (stat(path.c_str(), &about) != 0) return "that isn't there";
+  const std::string state = absl::StrCat(about.st_size, " ", about.st_mtim.tv_sec, " ", about.st_mtim.tv_nsec);
+  const absl::MutexLock lock(&mutex);
+  auto& [seen, content] = known[path];
+  if (seen == state) return content;
+  std::ifstream file(path, std::ios::binary);
+  XXH3_state_t hash;
+  XXH3_128bits_reset(&hash);
+  std::string buffer(size_t{1} << 20, '\0');
+  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount() > 0) {
+    XXH3_128bits_update(&hash, buffer.data(), static_cast<size_t>(file.gcount()));
+  }
+  if (file.bad()) return "that can't be read";
+  const XXH128_hash_t digest = XXH3_128bits_digest(&hash);
+  seen = state;
+  content = absl::StrCat(absl::Hex(digest.high64, absl::kZeroPad16), absl::Hex(digest.low64, absl::kZeroPad16));
+  return content;
+}
+
+// What decides which rows come through a node without state.
+std::string LetsThrough(const Plan& plan, const Node& node) {
+  if (node.kind != Node::Kind::kOperator) return "";
+  const OperatorKind* const kind = &node.spec.kind();
+  if (kind == &FilterSpec::Kind()) return absl::StrCat("filter (", node.spec.As<FilterSpec>().expression, ")");
+  if (kind == &ProjectSpec::Kind()) {  // a row on which an expression fails doesn't come through
+    std::vector<std::string> fallible;
+    for (const ProjectSpec::Item& item : node.spec.As<ProjectSpec>().items) {
+      const absl::StatusOr<Expression> expression = Expression::Compile(item.expression, node.in().schema);
+      if (expression.ok() && expression->fallible()) fallible.push_back(absl::StrCat("(", item.expression, ")"));
+    }
+    return fallible.empty() ? "" : "project " + absl::StrJoin(fallible, ", ");
+  }
+  if (kind != &JoinSpec::Kind()) return "";
+  const auto& spec = node.spec.As<JoinSpec>();
+  std::vector<std::string> on;
+  for (const auto& [stream, table] : spec.on) on.push_back(absl::StrCat(node.in().schema[stream].name, ": ", table));
+  std::string text = absl::StrCat(spec.left ? "left" : "inner", " join with table ", spec.table, " on (",
+                                  absl::StrJoin(on, ", "), ")");
+  for (const TablePlan& table : plan.tables) {
+    if (table.name != spec.table || table.file.empty()) continue;
+    absl::StrAppend(&text, " from a file of content ", FileContent(table.file));
+  }
+  return text;
+}
+
+// From the node of a way of changes up; `below`: what they come through below of it.
+void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
+  const Node& node = Tracer(plan).At(at);
+  if (MakesChanges(node)) {
+    ways->insert(absl::StrCat("changes of step ", node.step, below.empty() ? "" : " through ", below));
+    return;
+  }
+  const std::string here = LetsThrough(plan, node);
+  const std::string through = absl::StrCat(here, here.empty() || below.empty() ? "" : ", ", below);
+  for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
+    if (node.kind == Node::Kind::kOperator && !TakesChanges(plan, at, p)) continue;
+    for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, through, ways);
+  }
+}
+
 }  // namespace
+
+std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port) {
+  return Tracer(plan).Above(place, port);
+}
+
+// The final phase of an aggregation keeps what the partial one has made of its input.
+std::vector<NodePlace> Takers(const Plan& plan, NodePlace place) {
+  const Tracer tracer(plan);
+  const Node& step = tracer.At(place);
+  if (step.spec.kind().phase(step) != OperatorPhase::kFinal) return {place};
+  std::vector<NodePlace> places;
+  for (const NodePlace reader : tracer.Above(place, 0)) {
+    for (const NodePlace writer : tracer.Above(reader, 0)) {
+      for (const NodePlace partial : tracer.Above(writer, 0)) places.push_back(partial);
+    }
+  }
+  return places;
+}
+
+bool TakesChanges(const Plan& plan, NodePlace place, size_t port) {
+  const Stage& stage = plan.stages[static_cast<size_t>(place.stage)];
+  const Node& node = stage.nodes[static_cast<size_t>(place.node)];
+  return port < node.inputs.size() &&
+         std::any_of(
+             node.in(port).nodes.begin(), node.in(port).nodes.end(),
+             [&](int input) { return stage.nodes[static_cast<size_t>(input)].mode.update; });
+}
+
+bool MakesChanges(const Node& node) {
+  return node.kind == Node::Kind::kOperator && node.mode.update && !node.spec.kind().Fingerprint(node).empty();
+}
+
+std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place) {
+  std::set<std::string> ways;
+  for (const NodePlace at : Takers(plan, place)) {
+    const Node& node = Tracer(plan).At(at);
+    for (size_t p = 0; p < node.inputs.size(); ++p) {
+      if (!TakesChanges(plan, at, p)) continue;
+      for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, "", &ways);
+    }
+  }
+  return ways;
+}
 
 std::set<std::string> StepOrigins(const Plan& plan, NodePlace place) {
   const Tracer tracer(plan);
-  // The final phase of an aggregation keeps what the partial one has made of its input.
-  std::vector<NodePlace> places = {place};
-  const Node& step = tracer.At(place);
-  if (step.spec.kind().phase(step) == OperatorPhase::kFinal) {
-    places.clear();
-    for (const NodePlace reader : tracer.Above(place, 0)) {
-      for (const NodePlace writer : tracer.Above(reader, 0)) {
-        for (const NodePlace partial : tracer.Above(writer, 0)) places.push_back(partial);
-      }
-    }
-  }
   std::set<std::string> origins;
-  for (const NodePlace at : places) {
+  for (const NodePlace at : Takers(plan, place)) {
     const Node& node = tracer.At(at);
     for (size_t p = 0; p < node.inputs.size(); ++p) {
       ColumnList columns = node.spec.kind().Keeps(node, p);

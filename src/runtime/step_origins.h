@@ -1,5 +1,6 @@
 // Where a step's values come from: from which fields of which topics, through which expressions. Part of the identity
-// of state (step_identity.h): two columns of one name and type may mean different things. Pure functions over a plan.
+// of state (step_identity.h): two columns of one name and type may mean different things. Functions over a plan, and
+// over the files of its tables.
 #pragma once
 
 #include <set>
@@ -21,6 +22,21 @@ struct NodePlace {
 // "route from prices value.route; at from prices value.at". Filters aren't part of it: they decide which rows come, not
 // what they mean.
 std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
+
+// How changes come to a step with state that takes rows which are taken back: from which update step, and through what
+// that decides which of them come. A row is taken back on the way on which it came, as it came, or not at all, so what
+// lies on it mustn't change: filters, and the content of files that tables are read from. One line a way: "changes of
+// step counts through filter (n > 1)". None: all its rows stand.
+std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
+
+// The nodes whose rows a port of a node takes; of a node that reads an internal topic, those that write it.
+std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port);
+// Where a step with state takes its input: the place itself, or that of the partial phase of an aggregation.
+std::vector<NodePlace> Takers(const Plan& plan, NodePlace place);
+// Whether rows of a port are taken back.
+bool TakesChanges(const Plan& plan, NodePlace place, size_t port);
+// An update step with state: one that makes changes of its own.
+bool MakesChanges(const Node& node);
 
 // Which rows meet in one task of the step: "moved by [route]", "as they lie in prices".
 std::string Meeting(const Plan& plan, NodePlace place);

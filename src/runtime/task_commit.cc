@@ -7,6 +7,7 @@
 
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task.h"
@@ -117,7 +118,10 @@ void Task::BeginStanding(const packed::CommitRecord* record) {
       if (!topics.contains(saved.topic())) gone_outputs_.push_back(saved);
     }
     for (const packed::Standing::Edge& saved : record->standing().outputs()) {
-      if (!topics.contains(saved.topic())) *standing_.add_outputs() = saved;
+      if (topics.contains(saved.topic())) continue;
+      packed::Standing::Edge* gone = standing_.add_outputs();
+      *gone = saved;
+      if (!IsGone(saved)) gone->add_schemas();
     }
   }
   NoteSchemas();

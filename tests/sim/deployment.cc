@@ -13,6 +13,7 @@
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
+#include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
 #include "src/runtime/worker_status.h"
 #include "state/memory_disk.h"
@@ -127,6 +128,7 @@ absl::Status Deployment::Start(int w) {
   state.rewrite_commit_bytes = 500;
   TM_ASSIGN_OR_RETURN(process->state, StateDir::Open("/state", state, disks_[static_cast<size_t>(w)].get()));
   runtime.state = process->state.get();
+  if (options_.checks_start) TM_RETURN_IF_ERROR(CheckStart(*runtime.plan, *process->kafka));
   TM_ASSIGN_OR_RETURN(runtime.partitions, ResolveTopics(*runtime.plan, process->kafka->admin(), true));
   process->limits.emplace(*runtime.plan);
   TM_RETURN_IF_ERROR(process->limits->Read(process->kafka->admin()));

@@ -32,7 +32,8 @@ namespace tidemark::sim {
 struct DeploymentOptions {
   uint64_t seed = 1;
   int workers = 2;
-  bool print = false;  // a line for everything that happens to a worker
+  bool print = false;         // a line for everything that happens to a worker
+  bool checks_start = false;  // as a real worker does: what it may not go on with is found before it takes part
 };
 
 struct DeploymentCounts {

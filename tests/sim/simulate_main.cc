@@ -35,10 +35,13 @@ constexpr const char* kMutationNames[kMutationCount] = {
     "reader_skips_a_record",        "old_record_beats_new"};
 
 const std::map<std::string, Change>& Changes() {
-  static const auto& changes = *new std::map<std::string, Change>{
-      {"partitions", Change::kPartitions}, {"topology", Change::kTopology},
-      {"trimmed", Change::kTrimmed},       {"trimmed_skipped", Change::kTrimmedSkipped},
-      {"remade", Change::kRemade},         {"remade_skipped", Change::kRemadeSkipped}};
+  static const auto& changes = *new std::map<std::string, Change>{{"partitions", Change::kPartitions},
+                                                                  {"topology", Change::kTopology},
+                                                                  {"follower", Change::kFollower},
+                                                                  {"trimmed", Change::kTrimmed},
+                                                                  {"trimmed_skipped", Change::kTrimmedSkipped},
+                                                                  {"remade", Change::kRemade},
+                                                                  {"remade_skipped", Change::kRemadeSkipped}};
   return changes;
 }
 

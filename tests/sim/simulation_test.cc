@@ -78,6 +78,8 @@ std::string NameOf(Change change) {
       return "PartitionsAdded";
     case Change::kTopology:
       return "TopologyRolledOut";
+    case Change::kFollower:
+      return "FollowerAdded";
     case Change::kTrimmed:
       return "SourceTrimmed";
     case Change::kTrimmedSkipped:
@@ -91,7 +93,7 @@ std::string NameOf(Change change) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Changes,
-                         testing::Values(Change::kPartitions, Change::kTopology, Change::kTrimmed,
+                         testing::Values(Change::kPartitions, Change::kTopology, Change::kFollower, Change::kTrimmed,
                                          Change::kTrimmedSkipped, Change::kRemade, Change::kRemadeSkipped),
                          [](const auto& change) { return NameOf(change.param); });
 

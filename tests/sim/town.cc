@@ -45,6 +45,10 @@ constexpr char kMoreSource[] = R"yaml(  more:
 )yaml";
 constexpr char kMoreStep[] = "  more_unique: { from: more, dedup: { by: [id], within: 10h, grace: 10h } }\n";
 constexpr char kMoreSink[] = "  more_topic: { from: more_unique, topic: more_unique, key: [id], create: {} }\n";
+constexpr char kTotals[] = "  totals: { from: unique, group_by: [place], aggregates: { n: \"count(*)\" } }\n";
+constexpr char kTotalsSink[] = "  totals_topic: { from: totals, topic: totals, key: [place], create: {} }\n";
+constexpr char kFollower[] = "  follower: { from: totals, group_by: [n], aggregates: { places: \"count(*)\" } }\n";
+constexpr char kFollowerSink[] = "  follower_topic: { from: follower, topic: follower, key: [n], create: {} }\n";
 constexpr int64_t kStartMs = 1'700'000'000'000;
 
 // Rows and how often each must stand, or stands, somewhere.
@@ -88,6 +92,19 @@ absl::StatusOr<Plan> Town::MakeNextPlan() {
                       [](std::string_view) { return std::nullopt; });
 }
 
+absl::StatusOr<Plan> Town::MakePlanWithTotals() {
+  const std::string yaml = absl::StrReplaceAll(kTopology, {{"steps:\n", absl::StrCat("steps:\n", kTotals)},
+                                                           {"sinks:\n", absl::StrCat("sinks:\n", kTotalsSink)}});
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+}
+
+absl::StatusOr<Plan> Town::MakePlanWithFollower() {
+  const std::string yaml =
+      absl::StrReplaceAll(kTopology, {{"steps:\n", absl::StrCat("steps:\n", kTotals, kFollower)},
+                                      {"sinks:\n", absl::StrCat("sinks:\n", kTotalsSink, kFollowerSink)}});
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+}
+
 Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(cluster) {
   cluster_->CreateTopic(kSource, kPartitions);
   cluster_->CreateTopic(kMore, kMorePartitions);
@@ -120,7 +137,8 @@ void Town::Lose(size_t from, int32_t partition, Offset before) {
 }
 
 absl::Status Town::Compare(const Plan& plan, Deployment* deployment) const {
-  Rows unique, counts;
+  Rows unique, counts, totals;
+  std::map<int64_t, int> places;
   std::map<std::pair<int64_t, int64_t>, int> groups;
   std::set<int64_t> readable;
   for (size_t i = 0; i < input_.size(); ++i) {
@@ -130,7 +148,9 @@ absl::Status Town::Compare(const Plan& plan, Deployment* deployment) const {
     if (!readable.contains(event.id)) continue;
     unique[event.Json()] = 1;
     ++groups[{event.place, event.at / 60'000 * 60'000}];
+    ++places[event.place];
   }
+  for (const auto& [place, n] : places) totals[absl::StrCat("{\"place\":", place, ",\"n\":", n, "}")] = 1;
   for (const auto& [group, n] : groups) {
     counts[absl::StrCat("{\"place\":", group.first, ",\"window_start\":", group.second,
                         ",\"window_end\":", group.second + 60'000, ",\"n\":", n, "}")] = 1;
@@ -138,14 +158,18 @@ absl::Status Town::Compare(const Plan& plan, Deployment* deployment) const {
   for (const SinkPlan& sink : plan.sinks) {
     Rows found;
     if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      std::map<std::string, std::string> stands;  // of an updating topic
       for (const auto& [partition, record] : deployment->Records(topic->topic)) {
-        ++found[record.value.value_or("(null)")];
+        const std::string value = record.value.value_or("(null)");
+        topic->upsert ? void(stands[record.key.value_or("")] = value) : void(++found[value]);
       }
+      for (const auto& [key, value] : stands) ++found[value];
     } else {
       TM_ASSIGN_OR_RETURN(const std::vector<std::string> rows, deployment->RowsOf(sink));
       for (const std::string& row : rows) ++found[row];
     }
-    TM_RETURN_IF_ERROR(Same(sink.name, sink.name == "counts_topic" ? counts : unique, found));
+    const Rows& expected = sink.name == "counts_topic" ? counts : sink.name == "totals_topic" ? totals : unique;
+    TM_RETURN_IF_ERROR(Same(sink.name, expected, found));
   }
   return absl::OkStatus();
 }

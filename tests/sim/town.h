@@ -32,6 +32,9 @@ class Town {
   static absl::StatusOr<Plan> MakePlan(const std::string& on_data_loss = "stop");
   // The next version: reads another source beside the first, through a dedup of its own into a topic of its own.
   static absl::StatusOr<Plan> MakeNextPlan();
+  // With counts per place over all time; and with a step that follows how these change.
+  static absl::StatusOr<Plan> MakePlanWithTotals();
+  static absl::StatusOr<Plan> MakePlanWithFollower();
 
   // Makes the source topics; nothing is in them yet.
   Town(int records, SimRandom* random, SimCluster* cluster);

@@ -39,10 +39,14 @@ class World {
   }
 
   absl::Status RunAll() {
-    TM_ASSIGN_OR_RETURN(const Plan plan, Town::MakePlan(Skips() ? "skip" : "stop"));
-    TM_ASSIGN_OR_RETURN(const Plan next, Town::MakeNextPlan());
+    const bool follows = options_.change == Change::kFollower;
+    TM_ASSIGN_OR_RETURN(const Plan plan,
+                        follows ? Town::MakePlanWithTotals() : Town::MakePlan(Skips() ? "skip" : "stop"));
+    TM_ASSIGN_OR_RETURN(const Plan next, follows ? Town::MakePlanWithFollower() : Town::MakeNextPlan());
     Town town(options_.records, &random_, &cluster_);
-    Deployment deployment(&plan, {options_.seed, options_.workers, options_.print}, &random_, &clock_, &cluster_);
+    DeploymentOptions deployed{options_.seed, options_.workers, options_.print};
+    deployed.checks_start = ChecksStart();  // else tasks find out when they open
+    Deployment deployment(&plan, deployed, &random_, &clock_, &cluster_);
     const FaultKinds kinds = options_.faults.value_or(FaultKindsOf(options_.seed));
     if (options_.print) std::cout << "faults: " << absl::StrJoin(kinds, ", ") << std::endl;
     const Faults faults = FaultsOf(kinds);
@@ -50,7 +54,7 @@ class World {
     schedule.turns = options_.turns;
     const size_t step = std::max<size_t>(1, 2 * town.size() / static_cast<size_t>(options_.turns));
     schedule.feed = [&] {
-      if (Loses() && town.appended() >= town.size() * 3 / 4) return;  // the rest is for what is lost
+      if ((Loses() || follows) && town.appended() >= town.size() * 3 / 4) return;  // the rest is for what is lost
       town.Append(random_.Below(2 * step + 1));
     };
     for (int32_t p = 0; p < Town::kPartitions; ++p) schedule.trimmable.push_back({Town::kSource, p});
@@ -70,6 +74,12 @@ class World {
         LoseRecords(lost, &town);
         if (!Skips()) return EndsForGood(plan, lost, read, &deployment);
       }
+      if (follows) {
+        TM_RETURN_IF_ERROR(Rest(plan, &deployment));
+        town.Append(1 + random_.Below(20));
+        TM_RETURN_IF_ERROR(IsRefused(plan, next, &deployment));
+        for (int w = 0; w < options_.workers; ++w) Replace(plan, w, &deployment);
+      }
       town.AppendAll();
       if (options_.change == Change::kTopology) TM_RETURN_IF_ERROR(ComeToRest(next, &deployment));
       TM_RETURN_IF_ERROR(deployment.RunToEnd());
@@ -79,6 +89,7 @@ class World {
     return verdict;
   }
 
+  bool ChecksStart() const { return options_.change == Change::kFollower && options_.seed % 2 == 0; }
   bool Remakes() const { return options_.change == Change::kRemade || options_.change == Change::kRemadeSkipped; }
   bool Skips() const { return options_.change == Change::kTrimmedSkipped || options_.change == Change::kRemadeSkipped; }
   bool Loses() const { return Remakes() || Skips() || options_.change == Change::kTrimmed; }
@@ -190,6 +201,30 @@ class World {
     if (ends >= 5 * options_.workers) return absl::OkStatus();
     return absl::InternalError(absl::StrCat(ToString(lost), " lost records that nobody had read, and only ", ends,
                                             " processes ended because of it"));
+  }
+
+  // No worker runs the next version, however often it is started, and what lies there stays unread.
+  absl::Status IsRefused(const Plan& plan, const Plan& next, Deployment* deployment) {
+    const std::string unread = Behind(plan);
+    int refused = 0;
+    deployment->set_expected([&](const absl::Status& status) {
+      if (!absl::IsFailedPrecondition(status) || !absl::StrContains(status.message(), "step follower is new")) {
+        return OrdinaryEnding(status);
+      }
+      ++refused;
+      return true;
+    });
+    for (int w = 0; w < options_.workers; ++w) Replace(next, w, deployment);
+    const std::string stopped = Behind(plan);  // a stop commits what it has
+    for (int turn = 0; turn < 8'000 && refused < 5 * options_.workers; ++turn) {
+      TM_RETURN_IF_ERROR(AnyTurn(deployment));
+    }
+    deployment->set_expected(OrdinaryEnding);
+    if (unread.empty()) return absl::InternalError("nothing was there to read");
+    // Without the check at the start, those that have no task of the step go on.
+    if (ChecksStart() && Behind(plan) != stopped) return absl::DataLossError("a version that was refused has read");
+    if (refused >= 5 * options_.workers) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("a step that follows counted changes was refused ", refused, " times"));
   }
 
   std::string Behind(const Plan& plan) {

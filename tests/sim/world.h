@@ -20,6 +20,9 @@ enum class Change {
   kNothing,
   kPartitions,  // its source gets more of them: every worker ends, saying so, and none starts again
   kTopology,    // worker by worker the next version, which reads another source too: comes to rest by itself
+  // A version with a step that would follow changes of a step which has counted before: no worker runs it, and nothing
+  // is committed; the former one goes on.
+  kFollower,
   // Its source loses records that nobody has read, by retention or because the topic is deleted and made again. Workers
   // end, saying so, each time they start, or with on_data_loss: skip read what is left.
   kTrimmed,

@@ -303,5 +303,60 @@ TEST(Accumulators, RowsThatStandAreNeverTakenBack) {
   EXPECT_EQ(a.accumulator->Retract(nullptr, {}, {}, {}).code(), absl::StatusCode::kInternal);
 }
 
+TEST(Accumulators, WhatIsCutOffAndMergedAgainIsTheSame) {
+  for (const InputRows kind : {InputRows::kStand, InputRows::kChange}) {
+    for (const char* call : kCalls) {
+      std::mt19937_64 random(9);
+      Aggregated a(call, kind);
+      std::vector<TestRow> rows;
+      for (int64_t i = 0; i < 60; ++i) {
+        rows.push_back(RandomRow(random, i));
+        rows.back().cells[3] = std::string(20 + random() % 200, static_cast<char>('a' + random() % 26));
+      }
+      a.Apply(rows, std::vector<uint32_t>(rows.size(), 0), true);
+      const bool kept = a.accumulator->OutsideBytes(0) > 0;
+      std::vector<uint32_t> parts;
+      while (a.accumulator->OutsideBytes(0) > 0) {
+        const auto part = static_cast<uint32_t>(1 + parts.size() % 4);
+        if (parts.size() >= 4) a.accumulator->MergeSlot(part, 5);
+        a.accumulator->Clear(part);
+        a.accumulator->MovePart(0, part, 300);
+        EXPECT_GT(a.accumulator->OutsideBytes(part), 0) << call;
+        EXPECT_LE(a.accumulator->OutsideBytes(part), 500) << call;
+        parts.push_back(part);
+      }
+      for (uint32_t slot = 0; slot < 5; ++slot) a.accumulator->MergeSlot(slot, 5);
+      EXPECT_EQ(a.Result(5), Model(call, rows)) << call;
+      EXPECT_EQ(kept, !parts.empty()) << call;
+      for (uint32_t slot = 0; slot < Aggregated::kSlots; ++slot) a.accumulator->Clear(slot);
+      EXPECT_EQ(a.accumulator->OutsideBytes(), 0) << call;
+    }
+  }
+}
+
+// The budget sees long texts, and a slot that is cleared gives them back.
+TEST(Accumulators, TextsAreCountedAndGivenBack) {
+  for (const InputRows kind : {InputRows::kStand, InputRows::kChange}) {
+    for (const char* call : {"min(s)", "max(s)", "first(s)", "last(s)"}) {
+      Aggregated a(call, kind);
+      const int64_t before = a.accumulator->MemoryBytes();
+      std::vector<TestRow> rows;
+      for (int64_t i = 0; i < 3; ++i) {
+        rows.push_back({.cells = {i, 0.0, i, std::string(100'000, 'x')}, .offset = i});
+      }
+      a.Apply(rows, {0, 1, 5}, true);
+      EXPECT_GT(a.accumulator->MemoryBytes(), before + 300'000) << call;
+      EXPECT_GT(a.accumulator->OutsideBytes(5), 100'000) << call;
+      EXPECT_EQ(a.accumulator->OutsideBytes(2), 0) << call;
+      a.SaveAndLoad();
+      EXPECT_GT(a.accumulator->MemoryBytes(), before + 300'000) << call;
+      a.accumulator->Copy(1, 2);
+      EXPECT_GT(a.accumulator->MemoryBytes(), before + 400'000) << call;
+      for (uint32_t slot = 0; slot < Aggregated::kSlots; ++slot) a.accumulator->Clear(slot);
+      EXPECT_LT(a.accumulator->MemoryBytes(), before + 1'000) << call;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tidemark

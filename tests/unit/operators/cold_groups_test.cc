@@ -154,5 +154,44 @@ TEST(ColdGroups, TheOneGroupOfNoColumnsLeavesAndComesBack) {
   EXPECT_EQ(CellsText(h.out().rows), std::vector<std::string>{"0|60000000|4"});
 }
 
+// What has been emitted of a window can't come again, so rows for it are late whatever the topology now says.
+TEST(ColdGroups, AGraceThatIsRaisedOpensNoWindowThatIsOver) {
+  for (const bool cold : {true, false}) {
+    for (const bool on_update : {true, false}) {
+      MemoryBudget none(0, 0);
+      MemoryBudget* const memory = cold ? &none : nullptr;
+      Harness before(SingleNode(Spec(kMinute, kMinute, 0, on_update)), {}, memory);
+      for (int64_t at = 0; at < 9000; at += 1000) {
+        before.Feed(PlaceRows(at, at + 1000), 1000);
+        before.Commit();
+      }
+      if (!on_update) before.out().set_full_after(1);
+      ASSERT_TRUE(before.op().AdvanceWatermark(EventTime{kMinute}, before.out()).ok());
+      before.Commit();
+      const size_t emitted = before.out().rows.size();
+      EXPECT_TRUE(on_update ? emitted == 9000u : emitted > 0 && emitted < 9000u);
+      // The next topology has more grace.
+      Harness h(SingleNode(Spec(kMinute, kMinute, 10 * kMinute, on_update)), {}, memory);
+      h.store() = before.store();
+      h.Crash(/*advance=*/false);
+      h.Process({Row(Place(1).c_str(), 1, 1000), Row(Place(20'000).c_str(), 1, 1000)});
+      EXPECT_EQ(h.ledger().late_after_idle, 2);
+      h.Process({Row("the next window", 1, kMinute + 1)});
+      h.Advance(11 * kMinute);
+      h.Commit();
+      ASSERT_EQ(h.out().rows.size(), on_update ? 1u : 9000u - emitted) << "each once; the next window stays open";
+      h.Advance(12 * kMinute);
+      h.Commit();
+      EXPECT_EQ(h.out().rows.size(), on_update ? 1u : 9001u - emitted);
+      // And what had closed when it was raised stays so behind the next start too.
+      Harness last(SingleNode(Spec(kMinute, kMinute, 20 * kMinute, on_update)), {}, memory);
+      last.store() = h.store();
+      last.Crash(/*advance=*/false);
+      last.Process({Row("the next window", 1, kMinute + 1), Row("a later one", 1, 2 * kMinute)});
+      EXPECT_EQ(last.ledger().late_after_idle, 1);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tidemark

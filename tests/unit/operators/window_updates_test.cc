@@ -4,9 +4,11 @@
 #include <random>
 #include <set>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include "src/base/memory_budget.h"
 #include "tests/unit/operators/window_fixture.h"
 
 namespace tidemark {
@@ -37,7 +39,7 @@ struct Stream {
 
 // Rows come, are replaced and go; those behind the watermark no more. An update is a pair, or what is left of one whose
 // halves went two ways.
-Stream RandomChanges(uint64_t seed, int64_t n) {
+Stream RandomChanges(uint64_t seed, int64_t n, uint64_t places = 5) {
   std::mt19937_64 random(seed);
   Stream stream;
   std::vector<TestRow> open;
@@ -56,7 +58,7 @@ Stream RandomChanges(uint64_t seed, int64_t n) {
       stream.changes.push_back(std::move(row));
     };
     const auto v = static_cast<int64_t>(random() % 100) - 50;
-    TestRow row{.cells = {absl::StrCat("p", random() % 5), v, static_cast<double>(v) / 8},
+    TestRow row{.cells = {absl::StrCat("p", random() % places), v, static_cast<double>(v) / 8},
                 .time = watermark + static_cast<int64_t>(random() % 400)};
     if (random() % 9 == 0) row.cells[1] = Cell();
     if (random() % 9 == 0) row.cells[2] = Cell();
@@ -260,6 +262,146 @@ TEST(WindowUpdates, ARowThatComesAndGoesWithinACommitLeavesNothing) {
   EXPECT_EQ(h.out().rows[1].op, Op::kUpdateBefore);
   EXPECT_EQ(h.out().rows[2].op, Op::kUpdateAfter);
   h.CheckLedger();
+}
+
+WindowSpec TextSpec(bool changes) {
+  WindowSpec spec = ChangesSpec(0, true);
+  spec.input_updates = changes;
+  spec.rows = Columns("place string null, v int64 null, x string null");
+  spec.aggregates = {{"n", "count(*)"}, {"lo", "min(x)"}, {"hi", "max(x)"}, {"s", "sum(v)"}};
+  if (!changes) spec.aggregates.push_back({"f", "first(x)"});
+  return spec;
+}
+
+int64_t TextBytes(const TestRow& row) {
+  int64_t bytes = 0;
+  for (const Cell& cell : row.cells) {
+    if (const auto* text = std::get_if<std::string>(&cell)) bytes += static_cast<int64_t>(text->size());
+  }
+  return bytes;
+}
+
+// A partial is a row of a topic that has a largest size, and a million different texts may stand in a group.
+TEST(WindowUpdates, PartialsWithManyOrLongTextsAreCutAndNothingOfThemIsLost) {
+  for (const bool changes : {true, false}) {
+    for (const bool direct : {false, true}) {
+      const WindowSpec spec = TextSpec(changes);
+      const std::string results = changes ? "n int64, lo string null, hi string null, s int64 null"
+                                          : "n int64, lo string null, hi string null, s int64 null, f string null";
+      Node node = PartialNode(spec);
+      node.inputs[0].schema = spec.rows;
+      if (changes) node.inputs[0].hidden = UpdateHidden();
+      Harness up(node), final(FinalNode(spec, results));
+      size_t sent = 0;
+      const auto send = [&] {
+        up.Commit();
+        const auto& out = up.out().rows;
+        for (; sent < out.size(); ++sent) {
+          EXPECT_LT(TextBytes(out[sent]), 700'000);
+          final.Process({out[sent]});  // each may be the last of a commit
+          if (sent % 3 == 0) final.Commit();
+        }
+        final.Commit();
+      };
+      if (direct) {
+        std::vector<TestRow> few;
+        for (int64_t i = 0; i < 100; ++i) few.push_back({.cells = {absl::StrCat("q", i), i, std::string("t")}});
+        up.Process(few);
+        send();
+      }
+      std::vector<TestRow> rows;
+      for (int64_t i = 0; i < 60; ++i) {
+        const auto letter = static_cast<char>('a' + i % 26);
+        rows.push_back({.cells = {std::string("p"), i, std::string(100'000, letter) + absl::StrCat(i)}, .offset = i});
+      }
+      rows.push_back({.cells = {std::string("p"), int64_t{100}, std::string(400'000, 'k')}, .offset = 100});
+      up.Process(rows);
+      send();
+      auto stands = [&] { return Fold(final.out().rows, {0})["p"]; };
+      const std::string first = changes ? "" : "|" + std::get<std::string>(rows[0].cells[2]);
+      EXPECT_EQ(stands(), absl::StrCat("p|61|", std::get<std::string>(rows[0].cells[2]), "|",
+                                       std::get<std::string>(rows[51].cells[2]), "|1870", first));
+      if (!changes) continue;
+      // Half of them go, and something else comes with the same commit.
+      std::vector<TestRow> back(rows.begin(), rows.begin() + 52);
+      for (TestRow& row : back) row.op = Op::kDelete;
+      back.push_back({.cells = {std::string("p"), int64_t{7}, std::string("~")}});
+      up.Process(back);
+      send();
+      EXPECT_EQ(stands(),
+                absl::StrCat("p|10|", std::get<std::string>(rows[52].cells[2]), "|~|", 1870 - 51 * 52 / 2 + 7));
+      // All go: nothing stays, and what comes afterwards is alone.
+      std::vector<TestRow> rest(rows.begin() + 52, rows.end());
+      rest.push_back(back.back());
+      for (TestRow& row : rest) row.op = Op::kDelete;
+      up.Process(rest);
+      send();
+      EXPECT_EQ(Fold(final.out().rows, {0}).count("p"), 0u);
+      up.Process({{.cells = {std::string("p"), int64_t{1}, std::string("new")}}});
+      send();
+      EXPECT_EQ(stands(), "p|1|new|new|1");
+    }
+  }
+}
+
+// After a commit with many texts small ones are added up as before.
+TEST(WindowUpdates, ALargeCommitDoesNotMakeTheNextOnesSendEveryBatch) {
+  const WindowSpec spec = TextSpec(true);
+  Node node = PartialNode(spec);
+  node.inputs[0].schema = spec.rows;
+  node.inputs[0].hidden = UpdateHidden();
+  Harness up(node);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 200; ++i) rows.push_back({.cells = {std::string("p"), i, std::string(50'000, 'x')}});
+  for (int64_t i = 0; i < 200; ++i) std::get<std::string>(rows[i].cells[2]) += absl::StrCat(i);
+  up.Process(rows);
+  up.Commit();
+  const size_t before = up.out().rows.size();
+  for (int batch = 0; batch < 5; ++batch) {
+    up.Process({{.cells = {std::string("p"), int64_t{1}, std::string("x")}}});
+    EXPECT_EQ(up.out().rows.size(), before);
+  }
+  up.Commit();
+  EXPECT_EQ(up.out().rows.size(), before + 1);
+}
+
+// A row that is taken back and was never counted is no smaller number, it is a mistake.
+TEST(WindowUpdates, MoreThanThereIsIsNotTakenBack) {
+  TestRow taken{.cells = {std::string("p"), int64_t{1}, 1.0}, .time = 100};
+  taken.op = Op::kDelete;
+  for (const bool on_update : {true, false}) {
+    const WindowSpec spec = ChangesSpec(300, on_update);
+    Harness h(Single(spec));
+    const auto status = h.op().ProcessBatch(0, ToBatch(h.node().in().schema, h.node().in().hidden, {taken}), h.out());
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(absl::StrContains(status.message(), "taken back than it has ever got (1)")) << status;
+    Node node = PartialNode(spec);
+    node.inputs[0].hidden = UpdateHidden();
+    Harness up(node), final(FinalNode(spec, kResults));
+    up.Process({taken});
+    up.Commit();
+    const Batch partials = ToBatch(final.node().in().schema, final.node().in().hidden, up.out().rows);
+    EXPECT_EQ(final.op().ProcessBatch(0, partials, final.out()).code(), absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+// Groups that leave memory, come back, lose all their rows while their records lie in runs, and come again.
+TEST(WindowUpdates, GroupsThatLeftMemoryGiveTheSame) {
+  for (const auto& [size, on_update] : {std::pair<int64_t, bool>{0, true}, {300, true}, {300, false}}) {
+    for (uint64_t seed = 0; seed < 4; ++seed) {
+      MemoryBudget none(0, 0);
+      const WindowSpec spec = ChangesSpec(size, on_update);
+      const Stream stream = RandomChanges(seed + 40, 1200, /*places=*/300);
+      Harness h(Single(spec), {}, &none);
+      h.FeedWithCrashes(stream.changes, 3, seed, 25, 300);
+      EXPECT_TRUE(size > 0 || h.store().Count("r") > 0);
+      h.Advance(1'000'000'000);
+      h.Commit();
+      EXPECT_EQ(Found(h, spec), Model(stream.standing, size)) << size << on_update << " " << seed;
+      h.CheckLedger();
+      EXPECT_EQ(h.ledger().open, size > 0 ? 0 : static_cast<int64_t>(stream.standing.size()));
+    }
+  }
 }
 
 }  // namespace

@@ -49,6 +49,19 @@ TEST_F(CustomTest, RowsThatAreKeptTogetherNeedNoSecondRepartition) {
   EXPECT_EQ(plan->edges.size(), 1u);
 }
 
+// When it takes rows back nobody knows.
+TEST_F(CustomTest, NoWindowTakesTheChangesOfACustomOperator) {
+  const auto over = [](const std::string& by) {
+    return ErrorsOf(
+        Clicks("  a: { from: clicks, custom: { operator: latest, by: [guid] } }\n"
+               "  b: { from: a, " +
+                   by + "group_by: [guid], aggregates: { n: \"count(*)\" } }\n",
+               "b"));
+  };
+  EXPECT_THAT(over("window: { tumbling: 1m }, "), HasSubstr("a window over this step isn't implemented"));
+  EXPECT_THAT(over(""), HasSubstr("needs a key that contains guid")) << "without a window its groups change";
+}
+
 TEST_F(CustomTest, WhatIsNotRegisteredIsRefusedWithTheNearestName) {
   EXPECT_EQ(Step("operator: session, by: [guid], with: { gap: 30m }"),
             "t.yaml:20:42: no custom operator 'session' is registered (did you mean 'sessions'?)");

@@ -82,6 +82,19 @@ void RegisterTestOperators() {
     return absl::UnimplementedError("plans only");
   };
   EXPECT_TRUE(RegisterOperator(std::move(sessions)).ok());
+  CustomOperator latest;
+  latest.name = "latest";
+  latest.by = CustomOperator::By::kRequired;
+  latest.plan = [](const CustomInput& input) -> absl::StatusOr<CustomShape> {
+    CustomShape shape;
+    shape.Keep(input.columns, input.spec.by[0]);
+    shape.mode = {.update = true, .key = {0}};
+    return shape;
+  };
+  latest.make = [](const Node&, const CustomSpec&) -> absl::StatusOr<std::unique_ptr<Operator>> {
+    return absl::UnimplementedError("plans only");
+  };
+  EXPECT_TRUE(RegisterOperator(std::move(latest)).ok());
 }
 
 const Node& NodeOf(const Plan& plan, const std::string& step, Node::Kind kind) {

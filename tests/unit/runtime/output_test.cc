@@ -144,6 +144,45 @@ TEST_F(EdgeOutputTest, ARowThatNoInternalTopicTakesGoesElsewhereAndTheOthersStan
   EXPECT_EQ(Make().Write(PlaceRows({{large, 0}})).code(), absl::StatusCode::kInvalidArgument);
 }
 
+// It was refused when it came, so nobody has it; what stays of a pair is an insert or a delete.
+TEST_F(EdgeOutputTest, ARowThatIsTooLargeIsReportedOnceThoughItIsTakenBackLater) {
+  edge_.update = true;
+  edge_.hidden = edge_.hidden.With(Hidden::kOp);
+  std::vector<std::string> refused;
+  for (const bool keyed : {true, false}) {
+    if (!keyed) edge_.key.clear();  // a feed
+    producer_.records.clear();
+    refused.clear();
+    EdgeOutput output(edge_, 1, {"main", 0, 8}, kInterval, &transaction_, [&](RowFailure failure) {
+      refused.push_back(absl::StrCat(failure.row));
+      return absl::OkStatus();
+    });
+    const std::string large(kMaxPackedRow, 'x');
+    const Batch batch =
+        PlaceRows({{"a", 1}, {"a", 2}, {large, 3}, {large, 3}, {"b", 4}, {"c", 5}, {"c", 6}, {large, 7}, {large, 7}});
+    const std::vector<Op> changes = {Op::kUpdateBefore, Op::kUpdateAfter, Op::kInsert,
+                                     Op::kUpdateBefore, Op::kUpdateAfter, Op::kInsert,
+                                     Op::kUpdateBefore, Op::kUpdateAfter, Op::kDelete};
+    std::vector<int8_t> ops;
+    for (const Op op : changes) ops.push_back(static_cast<int8_t>(op));
+    auto column = arrow::MakeArray(arrow::ArrayData::Make(arrow::int8(), static_cast<int64_t>(ops.size()),
+                                                          {nullptr, arrow::Buffer::FromVector(ops)}, 0));
+    ASSERT_TRUE(
+        output.Write(batch->AddColumn(batch->num_columns(), HiddenField(Hidden::kOp), column).ValueOrDie()).ok());
+    EXPECT_THAT(refused, ElementsAre("2", "7"));
+    ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());
+    std::vector<std::string> found;
+    for (const ProducedRecord& record : producer_.records) {
+      const Batch rows = Unpack(record).rows;
+      for (int64_t i = 0; rows != nullptr && i < rows->num_rows(); ++i) {
+        found.push_back(absl::StrCat(std::static_pointer_cast<arrow::Int64Array>(rows->column(1))->Value(i), " op ",
+                                     static_cast<int>(HiddenOps(*rows)[i])));
+      }
+    }
+    EXPECT_THAT(found, ElementsAre("1 op 1", "2 op 2", "4 op 0", "5 op 0", "6 op 3")) << keyed;
+  }
+}
+
 TEST_F(EdgeOutputTest, ARowsTargetDependsOnItsKeyAloneAndOrderIsKept) {
   EdgeOutput output = Make();
   std::vector<std::pair<std::string, int64_t>> first, second;

@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include "src/base/big_endian.h"
 #include "src/base/mutation.h"
 #include "tests/unit/state/fake_store.h"
 
@@ -244,6 +245,30 @@ TEST(KeyedRuns, AMutationMakesOldRecordsAnswer) {
   SetMutation(Mutation::kOldRecordBeatsNew, false);
 }
 #endif
+
+// Newer is what has the larger number, however many runs there have been.
+TEST(KeyedRuns, RunsBehindTheFirstFourBillionAreStillTheNewest) {
+  FakeStore store;
+  auto runs = Open(&store);
+  Add(runs.get(), {{"a", "old"}, {"b", "old"}});
+  // As if there had been so many before this one.
+  const FakeStore::Map few = store.live();
+  for (const auto& [key, value] : few) {
+    std::string moved = key;  // "p", 'f' or 'r', the run's number, ...
+    uint64_t number = ReadBigEndian(std::string_view(key).substr(2, 8)) + (uint64_t{1} << 32) - 1;
+    for (size_t i = 9; i >= 2; --i, number >>= 8) moved[i] = static_cast<char>(number & 0xFF);
+    store.Delete(key);
+    store.Put(moved, value);
+  }
+  runs = Open(&store);
+  for (int i = 0; i < 3; ++i) {
+    Add(runs.get(), {{"a", absl::StrCat("new ", i)}});
+    runs = Open(&store);
+    EXPECT_EQ(Ask(runs.get(), "a"), absl::StrCat("new ", i));
+    EXPECT_EQ(Ask(runs.get(), "b"), "old");
+  }
+  EXPECT_EQ(ReadAll(runs.get()), (Model{{"a", "new 2"}, {"b", "old"}}));
+}
 
 }  // namespace
 }  // namespace tidemark

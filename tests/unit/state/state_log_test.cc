@@ -104,5 +104,35 @@ TEST(StateLog, OneCommitRewritesABoundedShareOfALargeLog) {
   EXPECT_LT(bytes, 200'000 * 25 * 5 / 2);
 }
 
+// A thousand stale copies of a small record are nothing, of a large one they are a gigabyte.
+TEST(StateLog, LargeRecordsLeaveNoMoreBehindThanTheirBytesAllow) {
+  FakeStore store;
+  auto log = std::make_unique<StateLog>(&store, "x");
+  std::map<uint32_t, std::string> model;
+  int64_t written = 0;
+  for (uint64_t commit = 1; commit <= 400; ++commit) {
+    log->Begin(commit);
+    const auto put = [&](uint32_t number, size_t size) {
+      model[number] = std::string(size, static_cast<char>('a' + commit % 26));
+      log->Put(number, model[number]);
+      written += static_cast<int64_t>(size);
+    };
+    put(0, 100'000);
+    put(static_cast<uint32_t>(1 + commit % 7), 5'000 + commit * 10);
+    put(static_cast<uint32_t>(100 + commit), 20);
+    if (commit % 50 == 0) log->Erase(static_cast<uint32_t>(1 + commit % 7)), model.erase(1 + commit % 7);
+    ASSERT_TRUE(log->Commit().ok());
+    if (commit % 60 == 0) {
+      log = std::make_unique<StateLog>(&store, "x");
+      ASSERT_EQ(Read(&store, log.get()), model) << "commit " << commit;
+    }
+    int64_t live = 0, stored = 0;
+    for (const auto& [number, record] : model) live += static_cast<int64_t>(record.size());
+    for (const auto& [key, value] : store.live()) stored += static_cast<int64_t>(value.size());
+    ASSERT_LT(stored, 2 * live + 400'000) << "commit " << commit;
+  }
+  EXPECT_LT(store.written_bytes(), 4 * written) << "cleaning costs in proportion to what is written";
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -1,0 +1,114 @@
+#include "src/runtime/first_changes.h"
+
+#include <algorithm>
+#include <string>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/plan/operator_kind.h"
+#include "src/runtime/step_origins.h"
+
+namespace tidemark {
+namespace {
+
+using Record = packed::CommitRecord;
+using Knows = absl::FunctionRef<bool(const Record&)>;
+
+bool HasState(const Record& record, const std::string& step) {
+  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
+  return std::any_of(steps.begin(), steps.end(), [&](const auto& each) { return each.step() == step; });
+}
+
+bool HasRead(const Record& record, const std::string& topic) {
+  const auto& inputs = record.inputs();
+  return std::any_of(inputs.begin(), inputs.end(), [&](const auto& each) { return each.topic() == topic; });
+}
+
+bool Writes(const Record& record, const std::string& topic) {
+  if (!record.has_standing()) {  // an earlier version's
+    const auto& outputs = record.outputs();
+    return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) { return each.topic() == topic; });
+  }
+  const auto& outputs = record.standing().outputs();
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [&](const auto& each) { return each.topic() == topic && !IsGone(each); });
+}
+
+class FirstChanges {
+ public:
+  FirstChanges(const Plan& plan, const std::string& step, RecordsOfStage records)
+      : plan_(plan), step_(step), records_(records) {}
+
+  // From a node on the way up to who makes the changes. A task of the node's stage that `knows` has sent on whatever
+  // came.
+  absl::Status Look(NodePlace at, Knows knows) const {
+    const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
+    if (MakesChanges(node)) {
+      return Any(at.stage, knows, [&](const Record& record) { return HasState(record, node.step); })
+                 ? Missed(absl::StrCat("step ", node.step, ", which has counted rows before"))
+                 : absl::OkStatus();
+    }
+    if (node.kind == Node::Kind::kInternal) {
+      const std::string& topic = plan_.edges[static_cast<size_t>(node.edge)].topic;
+      if (Any(at.stage, knows, [&](const Record& record) { return HasRead(record, topic); })) {
+        return Missed(absl::StrCat(topic, ", of which rows have been read before"));
+      }
+      return LookAbove(at, [&](const Record& record) { return Writes(record, topic); });
+    }
+    return LookAbove(at, knows);
+  }
+
+  absl::Status LookAbove(NodePlace at, Knows knows) const {
+    const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
+    for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
+      const bool operates = node.kind == Node::Kind::kOperator;
+      const bool merges = operates && node.spec.kind().phase(node) == OperatorPhase::kFinal;
+      if (operates && !merges && !TakesChanges(plan_, at, p)) continue;
+      for (const NodePlace above : NodesAbove(plan_, at, p)) TM_RETURN_IF_ERROR(Look(above, knows));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  bool Any(int stage, Knows knows, Knows wanted) const {
+    const std::vector<const Record*> records = records_(stage);
+    return std::any_of(records.begin(), records.end(),
+                       [&](const Record* record) { return !knows(*record) && wanted(*record); });
+  }
+
+  absl::Status Missed(const std::string& what) const {
+    return absl::FailedPreconditionError(
+        absl::StrCat("step ", step_, " is new, and would take the changes of ", what,
+                     ": it would hear that rows are taken back which it never got. Leave it out, or give the topology "
+                     "a new name, which computes everything anew"));
+  }
+
+  const Plan& plan_;
+  const std::string& step_;
+  const RecordsOfStage records_;
+};
+
+}  // namespace
+
+bool IsGone(const packed::Standing::Edge& output) {
+  const auto& schemas = output.schemas();
+  return !schemas.empty() && schemas[schemas.size() - 1].columns().empty();
+}
+
+absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records) {
+  for (int s = 0; s < static_cast<int>(plan.stages.size()); ++s) {
+    const Stage& stage = plan.stages[static_cast<size_t>(s)];
+    for (int n = 0; n < static_cast<int>(stage.nodes.size()); ++n) {
+      const Node& node = stage.nodes[static_cast<size_t>(n)];
+      if (node.kind != Node::Kind::kOperator || node.spec.kind().Fingerprint(node).empty()) continue;
+      if (ChangeOrigins(plan, {s, n}).empty()) continue;
+      TM_RETURN_IF_ERROR(FirstChanges(plan, node.step, records).LookAbove({s, n}, [&](const Record& record) {
+        return HasState(record, node.step);
+      }));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tidemark

@@ -1,0 +1,32 @@
+// A step that takes changes must hear all of them from the first: of a row that it never counted, it would hear that it
+// is taken back. So a step with state that is new over an update step which has state already is refused, in whichever
+// stages the two are, and so is one that was taken out for a while and put back. Asked by the start check and by tasks
+// (step_identity.h); a pure function over a plan and what commit records say.
+//
+// What a record tells: which steps of its stage had state, which internal topics the task had read, and which it has
+// written all the time since it began. A step that a record of its stage doesn't name is new to that task; it has
+// missed changes if the task had read the topic they come by, or if their maker has state, in the same task or behind a
+// topic that the maker's task doesn't name.
+#pragma once
+
+#include <vector>
+
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
+
+#include "proto/packed.pb.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// The newest commit records of a stage's tasks, as far as they are known.
+using RecordsOfStage = absl::FunctionRef<std::vector<const packed::CommitRecord*>(int stage)>;
+
+// Of an output in a standing: the topology no longer has it, so rows of the meantime aren't there. Such a one has a
+// schema without columns behind that of its rows.
+bool IsGone(const packed::Standing::Edge& output);
+
+// FailedPrecondition: a step would miss changes; says which, of what, and what to do.
+absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records);
+
+}  // namespace tidemark
