@@ -13,6 +13,7 @@ const OperatorList& Operators() {
   static const auto& operators = *new OperatorList{
       &FilterSyntax(),       // operators/rows
       &ProjectSyntax(),      // operators/rows
+      &UnnestSyntax(),       // operators/rows
       &DedupSyntax(),        // operators/dedup
       &JoinSyntax(),         // operators/join
       &WindowSyntax(),       // operators/window

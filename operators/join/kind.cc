@@ -86,6 +86,8 @@ bool Join::CheckOn(const TablePlan& table, StepCheck& check, JoinSpec* spec) {
     if (!right || std::find(table.key.begin(), table.key.end(), *right) == table.key.end()) {
       check.Error(field, absl::StrCat("'", table_name, "' isn't a key column of table ", table.name,
                                       DidYouMean(table_name, key_names)));
+    } else if (left && input[*left].type.kind == Kind::kJson) {
+      check.Error(field, absl::StrCat("column ", on.name(), kJsonIsNoKey));
     } else if (left && ArrowType(input[*left].type)->ToString() != ArrowType(columns[*right].type)->ToString()) {
       check.Error(
           field, absl::StrCat("'", on.name(), "' is ", TypeName(input[*left].type), ", but '", table_name,

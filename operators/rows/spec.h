@@ -1,4 +1,5 @@
-// The steps that look at one row at a time, as the plan holds them: filter, project, and the step that changes nothing.
+// The steps that look at one row at a time, as the plan holds them: filter, project, unnest, and the step that changes
+// nothing.
 #pragma once
 
 #include <string>
@@ -26,12 +27,22 @@ struct ProjectSpec {
   std::vector<Item> items;  // "*" is already spelled out
 };
 
+struct UnnestSpec {
+  static const OperatorKind& Kind();
+
+  size_t column = 0;        // of the input: the arrays, which the output doesn't have
+  bool ordinality = false;  // a column of the elements' places, the last one
+  bool outer = false;       // a row without elements comes once
+  std::string element;      // an expression that stands for the element in the identity of what is made of it
+};
+
 struct PassSpec {  // a repartition's reading end
   static const OperatorKind& Kind();
 };
 
 const OperatorSyntax& FilterSyntax();
 const OperatorSyntax& ProjectSyntax();
+const OperatorSyntax& UnnestSyntax();
 const OperatorSyntax& RepartitionSyntax();
 
 // What an expression reads of a port, for OperatorKind::Reads. It has been compiled before, so it compiles again.

@@ -29,6 +29,8 @@ bool CheckOrder(StepCheck& check, TopSpec* spec) {
       check.Error(field, absl::StrCat("expected 'column', 'column asc' or 'column desc', found '", item, "'"));
     } else if (!column) {
       check.Error(field, absl::StrCat("unknown column '", name, "' of the input", DidYouMean(name, input.Names())));
+    } else if (input[*column].type.kind == Kind::kJson) {
+      check.Error(field, absl::StrCat("column ", name, kJsonIsNoKey));
     } else if (std::find_if(spec->order.begin(), spec->order.end(),
                             [&](const TopSpec::Order& o) { return o.column == *column; }) != spec->order.end()) {
       check.Error(field, absl::StrCat("column '", name, "' stands here twice"));

@@ -4,9 +4,12 @@
 
 #include <arrow/type.h>
 #include <arrow/util/byte_size.h>
+#include <arrow/util/key_value_metadata.h>
 
 namespace tidemark {
 namespace {
+
+constexpr char kTypeMetadata[] = "tidemark:type";
 
 // The raw values of a fixed-width column, offset applied; null where there is no such column.
 template <typename T>
@@ -49,11 +52,21 @@ std::shared_ptr<arrow::Field> HiddenField(Hidden h) {
   }
 }
 
+std::shared_ptr<arrow::Field> ColumnField(const Column& column) {
+  auto field = arrow::field(column.name, ArrowType(column.type), column.nullable);
+  if (column.type.kind != Kind::kJson) return field;
+  return field->WithMetadata(arrow::key_value_metadata({kTypeMetadata}, {"json"}));
+}
+
+bool IsJsonField(const arrow::Field& field) {
+  return field.metadata() != nullptr && field.metadata()->Contains(kTypeMetadata);
+}
+
 std::shared_ptr<arrow::Schema> BatchSchema(const Schema& visible, HiddenSet hidden) {
   arrow::FieldVector fields;
   fields.reserve(visible.size() + kHiddenCount);
   for (const Column& column : visible.columns()) {
-    fields.push_back(arrow::field(column.name, ArrowType(column.type), column.nullable));
+    fields.push_back(ColumnField(column));
   }
   for (int h = 0; h < kHiddenCount; ++h) {
     if (hidden.Has(static_cast<Hidden>(h))) fields.push_back(HiddenField(static_cast<Hidden>(h)));

@@ -56,6 +56,11 @@ enum class Op : int8_t { kInsert = 0, kUpdateBefore = 1, kUpdateAfter = 2, kDele
 std::string_view HiddenName(Hidden h);
 std::shared_ptr<arrow::Field> HiddenField(Hidden h);
 
+// A column's field. json is held as utf8 as strings are, so its field says so in its metadata: text under way that was
+// written as a string must not be read as JSON.
+std::shared_ptr<arrow::Field> ColumnField(const Column& column);
+bool IsJsonField(const arrow::Field& field);
+
 // The Arrow schema of a batch: the visible columns, then the hidden ones.
 std::shared_ptr<arrow::Schema> BatchSchema(const Schema& visible, HiddenSet hidden);
 

@@ -21,6 +21,7 @@ constexpr std::array kSimpleTypes = {
     SimpleType{"double", {Kind::kDouble, TimestampForm::kRfc3339, 0, 0}},
     SimpleType{"string", {Kind::kString, TimestampForm::kRfc3339, 0, 0}},
     SimpleType{"bytes", {Kind::kBytes, TimestampForm::kRfc3339, 0, 0}},
+    SimpleType{"json", {Kind::kJson, TimestampForm::kRfc3339, 0, 0}},
     SimpleType{"date", {Kind::kDate, TimestampForm::kRfc3339, 0, 0}},
     SimpleType{"timestamp", {Kind::kTimestamp, TimestampForm::kRfc3339, 0, 0}},
     SimpleType{"timestamp_s", {Kind::kTimestamp, TimestampForm::kSeconds, 0, 0}},
@@ -85,6 +86,7 @@ std::shared_ptr<arrow::DataType> ArrowType(const Type& type) {
     case Kind::kDouble:
       return arrow::float64();
     case Kind::kString:
+    case Kind::kJson:
       return arrow::utf8();
     case Kind::kBytes:
       return arrow::binary();

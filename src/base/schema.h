@@ -15,7 +15,8 @@
 
 namespace tidemark {
 
-enum class Kind { kBool, kInt32, kInt64, kDouble, kString, kBytes, kDate, kDecimal, kTimestamp };
+// kJson: text that is one valid JSON value, kept as it was written. It has no equality.
+enum class Kind { kBool, kInt32, kInt64, kDouble, kString, kBytes, kDate, kDecimal, kTimestamp, kJson };
 
 // The written form of a timestamp: RFC 3339 text, or a number of seconds, milliseconds or microseconds.
 enum class TimestampForm { kRfc3339, kSeconds, kMillis, kMicros };
@@ -33,7 +34,7 @@ std::string TypeName(const Type& type);
 // The type of that name; nothing where there is none.
 std::optional<Type> ParseType(std::string_view name);
 // The Arrow type a column of this type is held in: boolean, int32, int64, float64, utf8, binary, date32,
-// decimal128(p, s), timestamp(us, "UTC").
+// decimal128(p, s), timestamp(us, "UTC"); json as utf8.
 std::shared_ptr<arrow::DataType> ArrowType(const Type& type);
 
 struct Column {

@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/digits.h"
+#include "src/base/json_text.h"
 
 namespace tidemark {
 namespace {
@@ -171,6 +172,8 @@ std::string_view KindName(ScalarText::Kind kind) {
       return "object";
     case ScalarText::Kind::kArray:
       return "array";
+    case ScalarText::Kind::kJson:
+      return "text";
   }
   return "";
 }
@@ -295,6 +298,8 @@ ScalarText FromPlainText(const Type& type, std::string_view text) {
     case Kind::kDate:
     case Kind::kDecimal:
       return {kString, text};
+    case Kind::kJson:
+      return {kJson, text};
   }
   return {kString, text};
 }
@@ -320,6 +325,8 @@ Fit FitsPlainText(const Type& type, std::string_view text) {
     case Kind::kTimestamp:
       if (type.form == TimestampForm::kRfc3339) return ParseRfc3339(text, &integer);
       break;
+    case Kind::kJson:
+      return IsJson(text) ? Fit::kOk : Fit::kBadText;
     case Kind::kDouble:
       if (ParseNonFinite(text)) return Fit::kOk;
       break;

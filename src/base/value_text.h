@@ -13,10 +13,12 @@ namespace tidemark {
 
 // A value as it stands in its source, before it is known which column it goes to.
 struct ScalarText {
-  enum class Kind { kNull, kTrue, kFalse, kNumber, kString, kObject, kArray };
+  enum class Kind { kNull, kTrue, kFalse, kNumber, kString, kObject, kArray, kJson };
 
   Kind kind = Kind::kNull;
-  std::string_view text;           // kNumber: as written; kString: without quotes and escapes, valid UTF-8
+  // kNumber: as written; kString: without quotes and escapes, valid UTF-8; kObject, kArray: as written, valid JSON;
+  // kJson: what has yet to be seen to be JSON, valid UTF-8.
+  std::string_view text;
   std::optional<int64_t> integer;  // kNumber: its value, where whoever read it has met it as an integer
 };
 

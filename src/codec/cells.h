@@ -41,6 +41,7 @@ auto VisitKind(Kind kind, F&& f) {
       return f(Int128{});
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kJson:
       return f(std::string_view{});
   }
   __builtin_unreachable();

@@ -11,6 +11,8 @@
 #include <arrow/type.h>
 #include <arrow/util/bit_util.h>
 
+#include "src/base/json_text.h"
+
 namespace tidemark {
 namespace {
 
@@ -29,6 +31,7 @@ int Width(Kind kind) {
       return 16;
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kJson:
       return 0;
   }
   return 0;
@@ -75,6 +78,7 @@ void ColumnBuilder::Grow(int64_t rows) {
 }
 
 Fit ColumnBuilder::SetAny(int64_t row, const ScalarText& value) {
+  if (type_.kind == Kind::kJson) return SetJson(row, value);
   switch (value.kind) {
     case ScalarText::Kind::kNumber:
       return SetNumber(row, value);
@@ -87,6 +91,28 @@ Fit ColumnBuilder::SetAny(int64_t row, const ScalarText& value) {
     default:
       return Fit::kWrongType;
   }
+}
+
+Fit ColumnBuilder::SetJson(int64_t row, const ScalarText& value) {
+  switch (value.kind) {
+    case ScalarText::Kind::kTrue:
+      return SetRaw(row, "true");
+    case ScalarText::Kind::kFalse:
+      return SetRaw(row, "false");
+    case ScalarText::Kind::kNumber:
+    case ScalarText::Kind::kObject:
+    case ScalarText::Kind::kArray:
+      return SetRaw(row, value.text);
+    case ScalarText::Kind::kJson:
+      return IsJson(value.text) ? SetRaw(row, value.text) : Fit::kBadText;
+    case ScalarText::Kind::kString:
+      scratch_.clear();
+      AppendJsonString(value.text, &scratch_);
+      return SetRaw(row, scratch_);
+    case ScalarText::Kind::kNull:
+      break;
+  }
+  return Fit::kWrongType;
 }
 
 Fit ColumnBuilder::SetNumber(int64_t row, const ScalarText& number) {

@@ -55,6 +55,7 @@ class ColumnBuilder {
 
  private:
   Fit SetAny(int64_t row, const ScalarText& value);
+  Fit SetJson(int64_t row, const ScalarText& value);
   Fit SetNumber(int64_t row, const ScalarText& number);
   Fit SetString(int64_t row, std::string_view text);
   template <typename T>
@@ -76,7 +77,7 @@ class ColumnBuilder {
   int64_t text_capacity_ = 0;
   int64_t last_text_bytes_ = 0;  // of the batch before: a guess for the next
   std::vector<uint8_t> valid_;   // a byte a row; nullable columns only
-  std::string scratch_;          // decoded base64
+  std::string scratch_;          // decoded base64, a JSON string
 };
 
 }  // namespace tidemark

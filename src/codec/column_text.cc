@@ -156,6 +156,7 @@ char* WriteFixed(const ColumnView& column, int64_t row, bool quoted, char* p) {
     }
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kJson:
       break;
   }
   return p;
@@ -240,6 +241,7 @@ ColumnView ViewColumn(const Type& type, const arrow::ArrayData& data) {
       break;
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kJson:
       view.text_offsets = data.GetValues<int32_t>(1);
       view.text = data.GetValues<char>(2, 0);
   }
@@ -250,11 +252,12 @@ void WriteJsonValue(const ColumnView& column, int64_t row, TextBuffer* out) {
   if (column.IsNull(row)) return out->Append("null");
   if (column.type.kind == Kind::kString) return WriteJsonString(column.Text(row), out);
   if (column.type.kind == Kind::kBytes) return WriteJsonString(Base64(column.Text(row)), out);
+  if (column.type.kind == Kind::kJson) return out->Append(column.Text(row));
   out->SetEnd(WriteFixed(column, row, true, out->Reserve(kMaxPlainValue)));
 }
 
 void WritePlainText(const ColumnView& column, int64_t row, TextBuffer* out) {
-  if (column.type.kind == Kind::kString) return out->Append(column.Text(row));
+  if (column.type.kind == Kind::kString || column.type.kind == Kind::kJson) return out->Append(column.Text(row));
   if (column.type.kind == Kind::kBytes) return out->Append(Base64(column.Text(row)));
   out->SetEnd(WriteFixed(column, row, false, out->Reserve(kMaxPlainValue)));
 }

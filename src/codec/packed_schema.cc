@@ -25,11 +25,15 @@ std::shared_ptr<arrow::DataType> ParseArrowType(const std::string& text) {
   return decimal.ok() && (*decimal)->ToString() == text ? *decimal : nullptr;
 }
 
+constexpr char kJson[] = "json";
+
+std::string TypeText(const arrow::Field& field) { return IsJsonField(field) ? kJson : field.type()->ToString(); }
+
 }  // namespace
 
 uint64_t SchemaHash(const arrow::Schema& schema) {
   std::string text;
-  for (const auto& field : schema.fields()) absl::StrAppend(&text, field->name(), " ", field->type()->ToString(), "\n");
+  for (const auto& field : schema.fields()) absl::StrAppend(&text, field->name(), " ", TypeText(*field), "\n");
   return XXH3_64bits(text.data(), text.size());
 }
 
@@ -38,7 +42,7 @@ packed::PackedSchema PackSchema(const arrow::Schema& schema) {
   for (const auto& field : schema.fields()) {
     packed::PackedSchema::Column* column = packed.add_columns();
     column->set_name(field->name());
-    column->set_type(field->type()->ToString());
+    column->set_type(TypeText(*field));
     column->set_nullable(field->nullable());
   }
   return packed;
@@ -47,6 +51,10 @@ packed::PackedSchema PackSchema(const arrow::Schema& schema) {
 absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::PackedSchema& packed) {
   arrow::FieldVector fields;
   for (const packed::PackedSchema::Column& column : packed.columns()) {
+    if (column.type() == kJson) {
+      fields.push_back(ColumnField({column.name(), Type{Kind::kJson}, column.nullable()}));
+      continue;
+    }
     std::shared_ptr<arrow::DataType> type = ParseArrowType(column.type());
     if (type == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat("column ", column.name(), " is ", column.type(),
@@ -68,10 +76,9 @@ absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::
                        " was added and isn't nullable, so rows written before have nothing "
                        "for it (declare it nullable: they get NULL)"));
     }
-    if (at >= 0 && !from.field(at)->type()->Equals(*field->type())) {
-      return absl::FailedPreconditionError(absl::StrCat("column ", field->name(), " was ",
-                                                        from.field(at)->type()->ToString(), " and is now ",
-                                                        field->type()->ToString()));
+    if (at >= 0 && TypeText(*from.field(at)) != TypeText(*field)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("column ", field->name(), " was ", TypeText(*from.field(at)), " and is now ", TypeText(*field)));
     }
     if (at >= 0 && from.field(at)->nullable() && !field->nullable()) {
       return absl::FailedPreconditionError(absl::StrCat(

@@ -36,6 +36,8 @@ std::shared_ptr<arrow::DataType> ReadAs(const Type& type, const arrow::DataType&
       return integer ? arrow::int64() : nullptr;
     case Kind::kDouble:
       return integer || arrow::is_floating(id) ? arrow::float64() : nullptr;
+    case Kind::kJson:
+      return text ? arrow::binary() : nullptr;
     case Kind::kString:
     case Kind::kBytes:
       return text || id == arrow::Type::FIXED_SIZE_BINARY ? arrow::binary() : nullptr;
@@ -72,7 +74,7 @@ Reason SetText(size_t c, std::string_view text, ColumnSet* columns) {
   const Type& type = columns->column(c).column.type;
   if (type.kind == Kind::kBytes) return columns->SetRaw(c, text);
   if (!arrow::util::ValidateUTF8(text)) return columns->Reject(c, Describe(Fit::kNotUtf8, type, {}));
-  return columns->Set(c, {ScalarText::Kind::kString, text});
+  return columns->Set(c, {type.kind == Kind::kJson ? ScalarText::Kind::kJson : ScalarText::Kind::kString, text});
 }
 
 // A number in the notation of JSON, which integers of every width and both kinds of timestamps share.

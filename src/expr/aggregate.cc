@@ -88,7 +88,7 @@ absl::StatusOr<Type> ResultType(AggregateFunction function, const Node& node, co
     }
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
-      if (argument.kind == Kind::kBool || argument.kind == Kind::kBytes) {
+      if (argument.kind == Kind::kBool || argument.kind == Kind::kBytes || argument.kind == Kind::kJson) {
         return ErrorAt(node.args[0].position, absl::StrCat(node.text, " doesn't take ", TypeName(argument)));
       }
       return argument;

@@ -144,7 +144,9 @@ absl::StatusOr<BoundPtr> Binder::Call(const Node& node) {
   if (!node.refused.empty()) {
     return ErrorAt(node.position, absl::StrCat(node.refused, " isn't supported in a call of ", node.text));
   }
-  TM_ASSIGN_OR_RETURN(BoundPtr result, Operator(node));
+  TM_ASSIGN_OR_RETURN(BoundPtr result, Json(node));
+  if (result != nullptr) return result;
+  TM_ASSIGN_OR_RETURN(result, Operator(node));
   if (result != nullptr) return result;
   if (node.text == "and" || node.text == "or") {
     Args args;
@@ -182,6 +184,7 @@ absl::StatusOr<BoundPtr> Binder::Function(const Node& node) {
   if (name == "coalesce" || name == "greatest" || name == "least") {
     TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
     TM_ASSIGN_OR_RETURN(Type type, CommonType(name, node.position, args));
+    if (name != "coalesce" && type.kind == Kind::kJson) return ErrorAt(node.position, kJsonIsNotCompared);
     bool nullable = true;
     for (size_t i = 0; i < args.size(); ++i) {
       TM_ASSIGN_OR_RETURN(args[i], Coerce(args[i], type, node.args[i].position));
@@ -389,6 +392,7 @@ absl::StatusOr<BoundPtr> Binder::NullIf(const Node& node) {
 absl::StatusOr<BoundPtr> Binder::In(const Node& node) {
   TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
   TM_ASSIGN_OR_RETURN(Type type, CommonType("IN", node.position, args));
+  if (type.kind == Kind::kJson) return ErrorAt(node.position, kJsonIsNotCompared);
   for (size_t i = 0; i < args.size(); ++i) {
     TM_ASSIGN_OR_RETURN(args[i], Coerce(args[i], type, node.args[i].position));
   }

@@ -49,13 +49,13 @@ absl::StatusOr<BoundPtr> Binder::Operator(const Node& node) {
   }
   if (op == "+" || op == "-" || op == "*" || op == "/" || op == "%") return Arithmetic(node);
   if (op == "||") return Join(node);
-  static constexpr std::string_view kNamed[] = {"^", "~", "!~", "~*", "!~*"};
+  static constexpr std::string_view kNamed[] = {"^", "~", "!~", "~*", "!~*", "?"};
   if (std::find(std::begin(kNamed), std::end(kNamed), op) != std::end(kNamed)) {
     TM_ASSIGN_OR_RETURN(Args args, BindAll(node.args));
     return CallByName(op, std::move(args), node.position);
   }
   if (op == "unary -" || op == "unary +") return Negate(node);
-  // What is left of PostgreSQL's operators: bits, JSON.
+  // What is left of PostgreSQL's operators: bits, containment.
   bool symbol = !op.empty() && !absl::ascii_isalnum(op[0]) && op[0] != '_' && (op[0] & 0x80) == 0;
   if (symbol || op.starts_with("unary ")) {
     return ErrorAt(node.position, absl::StrCat("operator ", op.starts_with("unary ") ? op.substr(6) : op,
@@ -105,6 +105,7 @@ absl::StatusOr<BoundPtr> Binder::Compare(const Node& node, BoundPtr left, BoundP
                    absl::StrCat("operator ", absl::AsciiStrToUpper(node.text), " doesn't compare ",
                                 TypeName(left->type()), " with ", TypeName(right->type()), "; cast one of them"));
   }
+  if (kind == Kind::kJson) return ErrorAt(node.position, kJsonIsNotCompared);
   TM_ASSIGN_OR_RETURN(left, CoerceToKind(left, kind, node.args[0].position));
   TM_ASSIGN_OR_RETURN(right, CoerceToKind(right, kind, node.args[1].position));
   Kernel kernel = CompareKernel(node.text, kind);

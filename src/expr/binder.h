@@ -12,6 +12,9 @@
 
 namespace tidemark::internal {
 
+inline constexpr char kJsonIsNotCompared[] =
+    "json has no equality and no order: its text is kept as it was written; compare a field, as in j ->> 'field'";
+
 class Binder {
  public:
   explicit Binder(const Schema& input) : input_(input) {}
@@ -38,6 +41,12 @@ class Binder {
   absl::StatusOr<BoundPtr> DateTrunc(const Node& node);
   absl::StatusOr<BoundPtr> DateBin(const Node& node);
   absl::StatusOr<BoundPtr> AtTimeZone(const Node& node);
+  // bind_json.cc. Null where the node is none of JSON's operators and functions.
+  absl::StatusOr<BoundPtr> Json(const Node& node);
+  absl::StatusOr<BoundPtr> JsonArgument(const Node& node);
+  absl::StatusOr<BoundPtr> JsonPath(const Node& node, bool as_text);
+  absl::StatusOr<BoundPtr> JsonPathText(const Node& node, bool as_text);
+  absl::StatusOr<BoundPtr> JsonBuild(const Node& node, bool object);
   absl::StatusOr<BoundPtr> TimeZoneOf(const Node& node, PreparedPtr* prepared);
   absl::StatusOr<BoundPtr> NullIf(const Node& node);
   absl::StatusOr<BoundPtr> In(const Node& node);

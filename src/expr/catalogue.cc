@@ -20,7 +20,7 @@ const std::vector<Function>& Catalogue() {
   static const std::vector<Function> all = [] {
     std::vector<Function> functions;
     for (auto family : {MathFunctions(), TextFunctions(), MadeTextFunctions(), BytesFunctions(), RegexFunctions(),
-                        TimeFunctions(), FormatFunctions()}) {
+                        TimeFunctions(), FormatFunctions(), JsonFunctions()}) {
       functions.insert(functions.end(), family.begin(), family.end());
     }
     return functions;
@@ -45,8 +45,8 @@ int Distance(const BoundExpr& arg, Kind to) {
 }
 
 std::string_view KindName(Kind kind) {
-  static constexpr std::string_view kNames[] = {"bool",  "int32", "int64",   "double",   "string",
-                                                "bytes", "date",  "decimal", "timestamp"};
+  static constexpr std::string_view kNames[] = {"bool",  "int32", "int64",   "double",    "string",
+                                                "bytes", "date",  "decimal", "timestamp", "json"};
   return kNames[static_cast<size_t>(kind)];
 }
 

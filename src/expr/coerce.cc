@@ -48,11 +48,11 @@ std::optional<Type> TypeByName(std::string_view name) {
     Kind kind;
   };
   static constexpr Alias kAliases[] = {
-      {"boolean", Kind::kBool},    {"int4", Kind::kInt32},     {"int", Kind::kInt32},
-      {"integer", Kind::kInt32},   {"int8", Kind::kInt64},     {"bigint", Kind::kInt64},
-      {"float8", Kind::kDouble},   {"float", Kind::kDouble},   {"text", Kind::kString},
-      {"varchar", Kind::kString},  {"bytea", Kind::kBytes},    {"timestamptz", Kind::kTimestamp},
-      {"numeric", Kind::kDecimal}, {"decimal", Kind::kDecimal}};
+      {"boolean", Kind::kBool},    {"int4", Kind::kInt32},      {"int", Kind::kInt32},
+      {"integer", Kind::kInt32},   {"int8", Kind::kInt64},      {"bigint", Kind::kInt64},
+      {"float8", Kind::kDouble},   {"float", Kind::kDouble},    {"text", Kind::kString},
+      {"varchar", Kind::kString},  {"bytea", Kind::kBytes},     {"timestamptz", Kind::kTimestamp},
+      {"numeric", Kind::kDecimal}, {"decimal", Kind::kDecimal}, {"jsonb", Kind::kJson}};
   for (const Alias& alias : kAliases) {
     if (alias.name == name) return Type{alias.kind};
   }
@@ -67,9 +67,9 @@ absl::StatusOr<Type> TypeOf(const TypeRef& ref, int position) {
     if (ref.name == "float4") return ErrorAt(position, "real isn't supported; use double");
     if (ref.name == "bpchar" || ref.name == "char") return ErrorAt(position, "char isn't supported; use string");
     static const std::vector<std::string> kNames = {
-        "bool",    "int32",     "int64",       "double",       "string",       "bytes",       "date",
-        "decimal", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us", "boolean",     "integer",
-        "bigint",  "text",      "varchar",     "numeric",      "bytea",        "timestamptz", "float8"};
+        "bool",      "int32",       "int64",        "double",       "string",  "bytes",   "date",   "decimal",
+        "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us", "boolean", "integer", "bigint", "text",
+        "varchar",   "numeric",     "bytea",        "timestamptz",  "float8",  "json"};
     return ErrorAt(position, absl::StrCat("unknown type '", ref.name, "'", DidYouMean(ref.name, kNames)));
   }
   Type type = *found;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "src/base/json_text.h"
 #include "src/expr/calendar.h"
 #include "src/expr/decimal.h"
 #include "src/expr/kernel.h"
@@ -133,6 +134,13 @@ absl::StatusOr<Values> TextToBytes(KernelCall& call) {
   });
 }
 
+absl::StatusOr<Values> TextToJson(KernelCall& call) {
+  return Map<std::string_view, std::string_view>(call, [](Row& row, std::string_view text) {
+    if (!IsJson(text)) row.Fail("invalid input syntax for type json");
+    return text;
+  });
+}
+
 template <typename T, auto kAppend>
 absl::StatusOr<Values> ToText(KernelCall& call) {
   std::string text;
@@ -174,6 +182,8 @@ Kernel FromTextKernel(Kind to) {
       return FromText<int64_t, ReadTimestamp>;
     case Kind::kBytes:
       return TextToBytes;
+    case Kind::kJson:
+      return TextToJson;
     case Kind::kString:
       return Same;
   }
@@ -199,6 +209,7 @@ Kernel ToTextKernel(Kind from) {
     case Kind::kBytes:
       return ToText<std::string_view, AppendBytes>;
     case Kind::kString:
+    case Kind::kJson:
       return Same;
   }
   return nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +52,14 @@ Kernel DateBinKernel();           // (stride int64, timestamp, origin timestamp)
 // The type that extract(field from ...) yields; nothing where there is no such field for the kind.
 std::optional<Type> ExtractType(std::string_view field, Kind kind);
 
+// eval_json.cc. The value of a kind as JSON: what to_json makes.
+Kernel ToJsonKernel(Kind kind);
+// (json, step, ...): each step a string or, of -> and ->>, whose names are members' only, an int32.
+Kernel JsonPathKernel(bool as_text, bool one_step);
+Kernel JsonBuildKernel(bool object);  // any number of JSON values; of an object, names (strings) and values in turn
+// The steps of a path that is written as an array, '{a,0,b}'; nothing where it isn't one.
+std::optional<std::vector<std::string>> ParseJsonPath(std::string_view text);
+
 // eval_zone.cc. (zone, timestamp) -> timestamp; a constant zone is prepared.
 Kernel AtZoneKernel(bool to_local);
 Kernel DateTruncZoneKernel();  // (zone, unit, timestamp)
@@ -77,5 +86,6 @@ std::vector<Function> BytesFunctions();     // eval_bytes.cc
 std::vector<Function> RegexFunctions();     // eval_regex.cc
 std::vector<Function> TimeFunctions();      // eval_time.cc
 std::vector<Function> FormatFunctions();    // eval_format.cc
+std::vector<Function> JsonFunctions();      // eval_json.cc
 
 }  // namespace tidemark::internal

@@ -19,9 +19,9 @@ namespace tidemark {
 namespace {
 
 const std::vector<std::string>& TypeNames() {
-  static const auto& names = *new std::vector<std::string>{"bool",      "int32",       "int64",        "double",
-                                                           "string",    "bytes",       "date",         "decimal(10,2)",
-                                                           "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us"};
+  static const auto& names = *new std::vector<std::string>{
+      "bool",          "int32",     "int64",       "double",       "string",       "bytes", "date",
+      "decimal(10,2)", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_us", "json"};
   return names;
 }
 
@@ -77,7 +77,7 @@ std::string TypeMeant(const std::string& name) {
       {"boolean", "bool"},        {"text", "string"},
       {"varchar", "string"},      {"char", "string"},
       {"str", "string"},          {"uuid", "string"},
-      {"json", "string"},         {"bytea", "bytes"},
+      {"jsonb", "json"},          {"bytea", "bytes"},
       {"binary", "bytes"},        {"blob", "bytes"},
       {"datetime", "timestamp"},  {"timestamptz", "timestamp"},
       {"time", "timestamp"},      {"numeric", "decimal(18,2)"},
@@ -258,8 +258,8 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
 // The promise of `partitioned_by`, and whether the record key can prove it.
 void CheckPromise(const topology::Source& yaml, const FormatList& formats, const std::string& path,
                   Diagnostics* diagnostics, SourcePlan* source) {
-  const auto columns = FindColumns(yaml.partitioned_by(), source->schema(), path + "/partitioned_by",
-                                   "source " + yaml.name(), diagnostics);
+  const auto columns = FindKeyColumns(yaml.partitioned_by(), source->schema(), path + "/partitioned_by",
+                                      "source " + yaml.name(), diagnostics);
   if (!columns || columns->empty()) return;
   source->partitioned_by = *columns;
   const auto from_key = [&](size_t c) { return source->columns[c].from == SourceColumn::From::kKey; };
@@ -335,7 +335,7 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     if (yaml.has_global() && !yaml.global()) {
       diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");
     }
-    const auto key = FindColumns(yaml.key(), table.schema(), path + "/key", "table " + yaml.name(), diagnostics);
+    const auto key = FindKeyColumns(yaml.key(), table.schema(), path + "/key", "table " + yaml.name(), diagnostics);
     if (key) table.key = *key;
     if (key && key->empty() && diagnostics->Present(path + "/key")) {
       diagnostics->Error(path + "/key", "a table needs at least one key column");

@@ -107,6 +107,14 @@ std::optional<std::vector<size_t>> FindColumns(const google::protobuf::RepeatedP
                                                const Schema& schema, const std::string& path, std::string_view of,
                                                Diagnostics* diagnostics);
 
+// The same of columns whose values are compared: keys, groups, what is deduplicated by. json has no equality.
+std::optional<std::vector<size_t>> FindKeyColumns(const google::protobuf::RepeatedPtrField<std::string>& names,
+                                                  const Schema& schema, const std::string& path, std::string_view of,
+                                                  Diagnostics* diagnostics);
+inline constexpr char kJsonIsNoKey[] =
+    " is json, which has no equality: its text is kept as it was written; take a field of it in a project step, "
+    "(column ->> 'field')";
+
 // ", or emit: on_close in step x": what else would help against rows that update because of that step; "" without one.
 std::string OrOnClose(const std::string& closes);
 

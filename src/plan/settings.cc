@@ -77,6 +77,20 @@ std::optional<std::vector<size_t>> FindColumns(const google::protobuf::RepeatedP
   return out;
 }
 
+std::optional<std::vector<size_t>> FindKeyColumns(const google::protobuf::RepeatedPtrField<std::string>& names,
+                                                  const Schema& schema, const std::string& path, std::string_view of,
+                                                  Diagnostics* diagnostics) {
+  auto found = FindColumns(names, schema, path, of, diagnostics);
+  bool good = found.has_value();
+  for (size_t i = 0; found && i < found->size(); ++i) {
+    const Column& column = schema[(*found)[i]];
+    if (column.type.kind != Kind::kJson) continue;
+    diagnostics->Error(absl::StrCat(path, "/", i), absl::StrCat("column ", column.name, kJsonIsNoKey));
+    good = false;
+  }
+  return good ? found : std::nullopt;
+}
+
 std::string OrOnClose(const std::string& closes) {
   return closes.empty() ? "" : absl::StrCat(", or emit: on_close in step ", closes);
 }

@@ -159,7 +159,7 @@ void SinkCheck::KafkaAlone(KafkaSinkSpec* spec) {
 }
 
 bool SinkCheck::Kafka(KafkaSinkSpec* spec) {
-  const auto key = FindColumns(yaml_.key(), step_->output, path_ + "/key", "step " + step_->name, &diagnostics_);
+  const auto key = FindKeyColumns(yaml_.key(), step_->output, path_ + "/key", "step " + step_->name, &diagnostics_);
   if (!key) return false;
   spec->key = *key;
   spec->upsert = yaml_.has_mode() ? yaml_.mode() == "upsert" : step_->mode.update;
@@ -212,7 +212,7 @@ bool SinkCheck::PostgresTable(PostgresSinkSpec* spec) {
   if (!PostgresColumns()) return false;
   const topology::Postgres& yaml = yaml_.postgres();
   const auto key =
-      FindColumns(yaml.key(), step_->output, path_ + "/postgres/key", "step " + step_->name, &diagnostics_);
+      FindKeyColumns(yaml.key(), step_->output, path_ + "/postgres/key", "step " + step_->name, &diagnostics_);
   if (!key) return false;
   spec->key = *key;
   spec->upsert = yaml.has_mode() ? yaml.mode() == "upsert" : !spec->key.empty();
@@ -258,7 +258,8 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
       continue;
     }
     const Kind kind = expression->type().kind;
-    if (kind == Kind::kDouble || kind == Kind::kBytes || kind == Kind::kTimestamp || kind == Kind::kDecimal) {
+    if (kind == Kind::kDouble || kind == Kind::kBytes || kind == Kind::kTimestamp || kind == Kind::kDecimal ||
+        kind == Kind::kJson) {
       Error(field, absl::StrCat("a folder can't be named by ", TypeName(expression->type()),
                                 "; use date(), date_trunc or a cast"));
     } else if (partition.name.find_first_of("/=()\" ") != std::string::npos || absl::StartsWith(partition.name, "__")) {

@@ -70,7 +70,8 @@ const OperatorSyntax* Which(const OperatorList& operators, const Diagnostics& di
 
 std::optional<ColumnList> StepCheck::Find(const google::protobuf::RepeatedPtrField<std::string>& names,
                                           std::string_view field, size_t port) {
-  return Find(names, field, in(port).schema, in(port).name.empty() ? "the input" : "input " + in(port).name);
+  const std::string of = in(port).name.empty() ? "the input" : "input " + in(port).name;
+  return FindKeyColumns(names, in(port).schema, PathOf(field), of, &diagnostics_);
 }
 
 void StepCheck::SameColumns() {

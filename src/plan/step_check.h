@@ -39,7 +39,8 @@ class StepCheck {
   bool Lost(std::string_view field) const { return diagnostics_.Lost(PathOf(field)); }
   bool TableBroken(const std::string& table) const { return diagnostics_.Broken("tables/" + table); }
 
-  // Positions of the columns that a list of names at `field` names; reports what isn't there.
+  // Positions of the columns that a list of names at `field` names, to compare rows by; reports what isn't there, and
+  // what can't be compared. Then the same of columns that are only taken.
   std::optional<ColumnList> Find(const google::protobuf::RepeatedPtrField<std::string>& names, std::string_view field,
                                  size_t port = 0);
   std::optional<ColumnList> Find(const google::protobuf::RepeatedPtrField<std::string>& names, std::string_view field,

@@ -202,6 +202,10 @@ std::string LetsThrough(const Plan& plan, const Node& node) {
     }
     return fallible.empty() ? "" : "project " + absl::StrJoin(fallible, ", ");
   }
+  if (kind == &UnnestSpec::Kind()) {
+    const auto& spec = node.spec.As<UnnestSpec>();
+    return absl::StrCat("unnest (", spec.element, spec.outer ? ") outer" : ")");
+  }
   if (kind != &JoinSpec::Kind()) return "";
   const auto& spec = node.spec.As<JoinSpec>();
   std::vector<std::string> on;

@@ -28,7 +28,7 @@ decimal.getcontext().prec = 100
 TYPES = {
     "boolean": "bool", "integer": "int32", "bigint": "int64", "double precision": "double", "text": "string",
     "bytea": "bytes", "date": "date", "numeric": "decimal", "timestamp with time zone": "timestamp",
-    "timestamp without time zone": "timestamp", "character varying": "string",
+    "timestamp without time zone": "timestamp", "character varying": "string", "json": "json", "jsonb": "json",
 }
 
 COLUMNS = [
@@ -251,6 +251,32 @@ def expressions():
     yield from bytes_and_digests()
     yield from zones_and_formats()
     yield from more_numbers()
+    yield from json_values()
+
+
+def json_values():
+    """Our json is PostgreSQL's json: the text as it is written."""
+    docs = ['{"a": 1, "b": {"c": [10, "x", null, {"d": 2.50}]}, "a": "last", "": 0}', '[1, "two", [3, 4], {"k": true}, null]', '"text \\\\u20ac \\\\" \\\\n"',
+            '12.50', 'true', 'null', '{}', '[]', ' { "a" : [ ] } ', '{"a\\\\tb": 1, "q\\\\"": 2}', '{"日": "本"}']
+    for doc in docs:
+        value = "(left(s, 0) || '" + doc.replace("\\\\", "\\") + "')::json"
+        yield from [f"{value}::text", f"json_typeof({value})", f"json_array_length({value})"]
+        for step in ["'a'", "'b'", "0", "1", "-1", "-2", "5", "''", "'日'", "t", "j"]:
+            yield f"{value} -> {step}"
+            yield f"{value} ->> {step}"
+        for path in ["{a}", "{b,c}", "{b,c,3,d}", "{b,c,-1}", "{0}", "{2,1}", "{}", "{b,c,x}", '{"a"}', "{ b , c }"]:
+            yield f"{value} #> '{path}'"
+            yield f"{value} #>> '{path}'"
+        yield f"json_extract_path_text({value}, 'b', 'c', '1')"
+        yield f"json_extract_path({value}, t)"
+        yield f"{value}::jsonb ? 'a'"
+        yield f"({value} ->> 'a') = 'last'"
+    for value in ["i", "k", "n", "b", "s", "d", "z", "y", "f", "m"]:
+        yield f"to_json({value})"
+    yield "to_json(z at time zone 'Asia/Tokyo')"
+    yield from ["json_build_object('i', i, 's', s, 'n', null, 'j', to_json(b))", "json_build_array(i, t, z, null)", "json_build_object()",
+                "s::json", "t::json", "(s::json)::text", "'x' || '[1]'::json", "coalesce(null, '1'::json)",
+                "case when b then '1'::json else '[2]' end", "'{\"a\":1}'::json is null"]
 
 
 def regular_expressions():

@@ -65,6 +65,7 @@ std::string ValueText(const Type& type, const arrow::Array& values, int64_t row)
       return static_cast<const arrow::Decimal128Array&>(values).FormatValue(row);
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kJson:
       return std::string(static_cast<const arrow::BinaryArray&>(values).GetView(row));
   }
   return "";
@@ -91,8 +92,9 @@ absl::StatusOr<HiveFolders> HiveFolders::Compile(const std::vector<ParquetSinkSp
   for (const ParquetSinkSpec::PartitionColumn& column : columns) {
     auto expression = Expression::Compile(column.expression, schema);
     if (!expression.ok()) return Annotate(expression.status(), absl::StrCat("partition_by ", column.name));
-    if (expression->type().kind == Kind::kBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("partition_by ", column.name, ": bytes can't name a folder"));
+    if (expression->type().kind == Kind::kBytes || expression->type().kind == Kind::kJson) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("partition_by ", column.name, ": ", TypeName(expression->type()), " can't name a folder"));
     }
     // A reader takes the folder's value for the column of that name: it must be the same.
     const auto same_name = schema.Find(column.name);

@@ -106,6 +106,18 @@ void AppendText(const arrow::Array& column, std::string* out) {
   });
 }
 
+// jsonb travels as its text behind the number of this form.
+void AppendJsonb(const arrow::Array& column, std::string* out) {
+  constexpr uint8_t kForm = 1;
+  const auto& values = static_cast<const arrow::StringArray&>(column);
+  AppendElements(column, out, [&](int64_t i) {
+    const std::string_view value = values.GetView(i);
+    Append<int32_t>(out, static_cast<int32_t>(value.size() + 1));
+    Append(out, kForm);
+    out->append(value);
+  });
+}
+
 }  // namespace
 
 std::string PostgresTypeName(const Type& type) {
@@ -128,6 +140,8 @@ std::string PostgresTypeName(const Type& type) {
       return absl::StrCat("numeric(", type.precision, ",", type.scale, ")");
     case Kind::kTimestamp:
       return "timestamp with time zone";
+    case Kind::kJson:
+      return "jsonb";
   }
   return "";
 }
@@ -152,6 +166,8 @@ PostgresOids PostgresArrayOids(const Type& type) {
       return {1231, 1700};
     case Kind::kTimestamp:
       return {1185, 1184};
+    case Kind::kJson:
+      return {3807, 3802};
   }
   return {};
 }
@@ -190,6 +206,9 @@ absl::Status EncodePostgresArray(const Type& type, const arrow::Array& column, s
       break;
     case Kind::kBytes:
       AppendText<arrow::BinaryArray>(column, out);
+      break;
+    case Kind::kJson:
+      AppendJsonb(column, out);
       break;
     case Kind::kDecimal: {
       const auto& values = static_cast<const arrow::Decimal128Array&>(column);

@@ -82,6 +82,8 @@ bool Holds(const Type& expected, const FoundColumn& found) {
   switch (expected.kind) {
     case Kind::kString:
       return found.base_type == "text" || found.base_type == "character varying" || found.base_type == "bpchar";
+    case Kind::kJson:
+      return found.base_type == "jsonb" || found.base_type == "json";
     case Kind::kInt32:
       return found.base_type == "integer" || found.base_type == "bigint" || found.type == "numeric";
     case Kind::kInt64:

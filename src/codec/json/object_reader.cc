@@ -4,7 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
 
-#include "src/codec/json/text.h"
+#include "src/base/json_text.h"
 #include "src/codec/record_rows.h"
 
 namespace tidemark {
@@ -225,7 +225,9 @@ bool JsonObjectReader::Impl::ReadContainer(const ObjectShape::Field& field, char
   if (!object || !field.members || !field.columns.empty()) {
     if (!text.SkipValue(depth)) return false;
   }
-  if (!SetColumns(field, {object ? ScalarText::Kind::kObject : ScalarText::Kind::kArray, {}})) return false;
+  const auto kind = object ? ScalarText::Kind::kObject : ScalarText::Kind::kArray;
+  const auto size = static_cast<size_t>(text.position() - before.position());
+  if (!SetColumns(field, {kind, {before.position(), size}})) return false;
   if (!field.members) return true;
   if (!object) return RejectMembers(*field.members, "array");
   text = before;

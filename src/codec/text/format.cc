@@ -34,6 +34,7 @@ struct TextCodec {
         return use != FormatUse::kReadKey;
       case Kind::kBool:
       case Kind::kDouble:
+      case Kind::kJson:
         return !IsKey(use);
       case Kind::kBytes:
         return false;

@@ -95,6 +95,12 @@ std::shared_ptr<arrow::Array> Draw(const Type& type, std::mt19937_64* random) {
         for (uint64_t n = (*random)() % 20; n > 0; --n) text += static_cast<char>((*random)());
         return text;
       });
+    case Kind::kJson:
+      return Drawn(arrow::StringBuilder(), random, [&]() -> std::string {
+        static constexpr const char* kValues[] = {"{}",  "[1, [true, null]]", "{\"a\": {\"b\": \"\\u20ac \\\"\"}}",
+                                                  "1e3", "\"text\"",          "false"};
+        return kValues[(*random)() % std::size(kValues)];
+      });
     case Kind::kBool:
       return Drawn(arrow::BooleanBuilder(), random, [&] { return (*random)() % 2 == 0; });
     case Kind::kDecimal:
@@ -107,7 +113,7 @@ std::shared_ptr<arrow::Array> Draw(const Type& type, std::mt19937_64* random) {
 TEST(RoundTrip, WhatASinkWritesASourceReadsAsTheSame) {
   std::mt19937_64 random(20);
   for (const char* name : {"int32", "int64", "double", "bool", "string", "bytes", "date", "decimal(12,3)", "timestamp",
-                           "timestamp_s", "timestamp_ms", "timestamp_us"}) {
+                           "timestamp_s", "timestamp_ms", "timestamp_us", "json"}) {
     const SourceColumn column = Col(std::string("v ") + name + " null");
     const Schema schema({column.column});
     const auto drawn = Draw(column.column.type, &random);

@@ -114,12 +114,21 @@ TEST(PackedSchemaTest, EveryTypeOfAColumnSurvives) {
         Type{Kind::kDecimal, TimestampForm::kRfc3339, 12, 2}, Type{Kind::kDecimal, TimestampForm::kRfc3339, 38, 0}}) {
     fields.push_back(arrow::field("c" + std::to_string(fields.size()), ArrowType(type), fields.size() % 2 == 0));
   }
+  fields.push_back(ColumnField({"j", Type{Kind::kJson}, true}));
   for (int h = 0; h < kHiddenCount; ++h) fields.push_back(HiddenField(static_cast<Hidden>(h)));
   const auto schema = arrow::schema(fields);
   const auto unpacked = UnpackSchema(PackSchema(*schema));
   ASSERT_TRUE(unpacked.ok()) << unpacked.status();
   EXPECT_TRUE((*unpacked)->Equals(*schema)) << (*unpacked)->ToString();
   EXPECT_EQ(SchemaHash(**unpacked), SchemaHash(*schema));
+}
+
+TEST(PackedSchemaTest, TextThatWasAStringIsNotReadAsJson) {
+  const auto of = [](Kind kind) { return arrow::schema({ColumnField({"c", Type{kind}, true})}); };
+  EXPECT_NE(SchemaHash(*of(Kind::kString)), SchemaHash(*of(Kind::kJson)));
+  EXPECT_EQ(SchemaChange::Make(**UnpackSchema(PackSchema(*of(Kind::kString))), of(Kind::kJson)).status().message(),
+            "column c was string and is now json");
+  EXPECT_TRUE(SchemaChange::Make(**UnpackSchema(PackSchema(*of(Kind::kJson))), of(Kind::kJson)).ok());
 }
 
 TEST(PackedSchemaTest, ATypeOfALaterVersionIsRefused) {

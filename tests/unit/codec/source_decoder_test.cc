@@ -73,6 +73,36 @@ TEST(SourceDecoder, ReadsEveryType) {
   EXPECT_EQ(time.Value(0), 1'767'225'600'123'000);
 }
 
+TEST(SourceDecoder, AJsonColumnTakesAnyValueAsItIsWritten) {
+  const SourcePlan plan = PlanOf({"j json null"});
+  for (const char* value : {R"({"a": [1, 2.50, {"b" : null}], "a":1})", "[ ]", "-0.10e+3", "true",
+                            "12345678901234567890123", R"("plain")", R"({"u":"\u20ac\n"})"}) {
+    EXPECT_EQ(Accepted(plan, absl::StrCat(R"({"j":)", value, "}")), absl::StrCat(R"({"j":)", value, "}"));
+  }
+  // A text alone is written anew, with the escapes that it needs.
+  EXPECT_EQ(Accepted(plan, R"({"j":"\u20ac\u000a\/"})"), "{\"j\":\"\u20ac\\n/\"}");
+  EXPECT_EQ(Accepted(plan, R"({"j":null})"), R"({"j":null})");
+  EXPECT_EQ(DecodeAll(plan, {{R"({"j":null})"}}).batch->column(0)->null_count(), 1);
+  EXPECT_EQ(Refusal(plan, R"({"j":{"a":}})"), "malformed JSON at byte 10: not a JSON value");
+}
+
+TEST(SourceDecoder, AJsonColumnAndColumnsOfItsFieldsReadTheSame) {
+  SourceColumn inner = Col("x int64 null");
+  inner.path = {"j", "x"};
+  EXPECT_EQ(Accepted(PlanOf({Col("j json"), inner}), R"({"j":{"x":7,"y":[]}})"), R"({"j":{"x":7,"y":[]},"x":7})");
+}
+
+TEST(SourceDecoder, HeadersAndDefaultsOfTypeJsonAreJson) {
+  SourceColumn header = Col("h json");
+  header.from = SourceColumn::From::kHeader;
+  header.header = "meta";
+  header.default_value = R"({"none":true})";
+  EXPECT_THAT(DecodeAll(PlanOf({header}), {{"{}", std::nullopt, 0, {{"meta", R"([1,"a"])"}}}, {"{}"}}).rows,
+              ElementsAre(R"({"h":[1,"a"]})", R"({"h":{"none":true}})"));
+  EXPECT_THAT(DecodeAll(PlanOf({header}), {{"{}", std::nullopt, 0, {{"meta", "nope"}}}}).reasons,
+              ElementsAre("header meta: column h: \"nope\" is not a json"));
+}
+
 TEST(SourceDecoder, IntegersOfEveryLengthAreReadExactly) {
   const SourcePlan plan = PlanOf({"x int64"});
   for (const char* x : {"0", "7", "-7", "12345678", "123456789", "999999999999999999", "-999999999999999999",

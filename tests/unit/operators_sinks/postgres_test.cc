@@ -107,6 +107,18 @@ TEST_F(PostgresSinkTest, EveryTypeArrivesAsItWas) {
   EXPECT_THAT(refused_, IsEmpty());
 }
 
+TEST_F(PostgresSinkTest, JsonBecomesJsonbAndWhatThatRefusesIsRefusedByItself) {
+  schema_ = Schema({Col("id", "int64"), Col("j", "json?")});
+  auto sink = MustOpen();
+  ASSERT_TRUE(sink->Acquire(0).ok());
+  ASSERT_TRUE(Write(*sink, -1, 5, {Rows(schema_, R"([[1, "{\"b\":1.50, \"a\":[true,null], \"b\":2}"], [2, null],
+      [3, "\"\\u0000\""], [4, "\"x\""], [5, "1e999999"]])")})
+                  .ok());
+  EXPECT_THAT(server_->Query("SELECT id, j, pg_typeof(j) FROM out ORDER BY id"),
+              ElementsAre(R"(1|{"a": [true, null], "b": 2}|jsonb)", "2|~|jsonb", R"(4|"x"|jsonb)"));
+  EXPECT_EQ(refused_.size(), 2u);
+}
+
 TEST_F(PostgresSinkTest, InfinityAndNanAreDoublesToo) {
   schema_ = Schema({Col("id", "int64"), Col("f", "double")});
   auto sink = MustOpen();

@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // A step line of the topology Clicks() stands in line 20, and its sink reads it.
@@ -40,6 +41,35 @@ TEST(ErrorsTest, AWrongTypeSaysWhatWasExpected) {
   EXPECT_THAT(ErrorsOf("memory: lots\n" + Clicks("")), StartsWith("t.yaml:1:9: expected a size such as"));
   EXPECT_THAT(StepError("top: { k: many, order: [guid] }"), HasSubstr("expected a whole number, found 'many'"));
   EXPECT_THAT(StepError("filter:"), HasSubstr("expected a string, found nothing"));
+}
+
+TEST(ErrorsTest, UnnestTakesAJsonArray) {
+  const auto after = [](const std::string& step) {
+    return ErrorsOf(
+        Clicks("  j: { from: clicks, project: { guid: guid, docs: \"jsonb_build_array(guid)\" } }\n  a: { from: j, " +
+                   step + " }\n",
+               "a"));
+  };
+  EXPECT_EQ(after("unnest: { column: docs }"), "");
+  EXPECT_EQ(after("unnest: { column: docs, as: doc, ordinality: place, outer: true }"), "");
+  EXPECT_THAT(after("unnest: { column: guid }"), HasSubstr("column guid is int64; unnest makes rows of a json array"));
+  EXPECT_THAT(after("unnest: { column: doc }"), HasSubstr("unknown column 'doc' of the input (did you mean 'docs'?)"));
+  EXPECT_THAT(after("unnest: { column: docs, as: guid }"), HasSubstr("column 'guid' is there twice"));
+}
+
+TEST(ErrorsTest, JsonIsNoKey) {
+  const auto after = [](const std::string& step, const std::string& sink = "") {
+    return ErrorsOf(Clicks(
+        "  j: { from: clicks, project: { guid: guid, doc: \"to_json(guid)\" } }\n  a: { from: j, " + step + " }\n", "a",
+        sink));
+  };
+  for (const char* step : {"group_by: [doc], aggregates: { n: \"count(*)\" }", "dedup: { by: [doc], within: 1h }",
+                           "repartition: { by: [doc] }"}) {
+    EXPECT_THAT(after(step), HasSubstr("column doc is json, which has no equality")) << step;
+  }
+  EXPECT_THAT(after("filter: \"doc = doc\""), HasSubstr("json has no equality and no order"));
+  EXPECT_THAT(after("group_by: [guid], aggregates: { n: \"max(doc)\" }"), HasSubstr("max doesn't take json"));
+  EXPECT_THAT(after("group_by: [guid], aggregates: { n: \"last(doc)\" }"), Not(HasSubstr("json")));
 }
 
 TEST(ErrorsTest, WhatIsMissingIsNamed) {

@@ -29,7 +29,7 @@ TEST(MistakesTest, OperatorsOfOtherLanguagesGetSqls) {
   EXPECT_THAT(Filter("price > 1 || guid > 1"), HasSubstr("or is written OR"));
   EXPECT_THAT(Filter("(price > 1) || (guid > 1)"), HasSubstr("or is written OR"));
   EXPECT_THAT(Filter("!(price > 1)"), HasSubstr("not is written NOT"));
-  EXPECT_THAT(Filter("url ~ ''x''"), HasSubstr("text is matched with LIKE"));
+  EXPECT_THAT(Filter("url =~ ''x''"), HasSubstr("text is matched with ~ or LIKE"));
   EXPECT_THAT(Step("project: { x: guid + url }"), HasSubstr("doesn't apply to int64 and string; || joins texts"));
   EXPECT_EQ(Filter("url = ''&&'' and"), "t.yaml:20:30: syntax error at end of expression") << "that && is a text";
 }
@@ -80,7 +80,7 @@ TEST(MistakesTest, AStepSaysHowItIsWritten) {
   EXPECT_THAT(Step("join: { table: users, on: [url] }"), HasSubstr("isn't a key column of table users (one of: guid)"));
   EXPECT_THAT(Step("top: { n: 3, by: [guid], order: [price] }"), HasSubstr("unknown field 'n' (did you mean 'k'?)"));
   EXPECT_THAT(Step("top: { k: 3, by: [guid], order: [price DESC] }"), HasSubstr("when a group is complete"));
-  EXPECT_THAT(Step("map: { x: guid }"), HasSubstr("a step has an operator: filter, project, dedup"));
+  EXPECT_THAT(Step("map: { x: guid }"), HasSubstr("a step has an operator: filter, project, unnest, dedup"));
   EXPECT_EQ(Step("project: { x: \"price::integer\" }"), "");
 }
 
@@ -90,6 +90,7 @@ TEST(MistakesTest, ASourceSaysHowItIsWritten) {
   EXPECT_THAT(Whole("{ topic: s, columns: { t: varchar(20) } }"),
               HasSubstr("unknown type 'varchar(20)'; write string"));
   EXPECT_THAT(Whole("{ topic: s, columns: { t: decimal } }"), HasSubstr("write decimal(18,2)"));
+  EXPECT_THAT(Whole("{ topic: s, columns: { t: jsonb } }"), HasSubstr("unknown type 'jsonb'; write json"));
   EXPECT_THAT(Whole("{ topic: s, columns: { t: object } }"), HasSubstr("unknown type 'object' (one of: bool, int32"));
   EXPECT_EQ(Whole("{ topic: s, columns: [id] }"),
             "t.yaml:2:27: expected a mapping, found a list; write { NAME: ... }, a name for each");

@@ -1,4 +1,4 @@
-#include "src/codec/json/text.h"
+#include "src/base/json_text.h"
 
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
@@ -63,6 +63,43 @@ const char* SkipDigits(const char* p, const char* end) {
 }
 
 }  // namespace
+
+bool IsJson(std::string_view text) {
+  JsonText json(text);
+  return json.SkipValue(0) && json.AtEnd();
+}
+
+bool JsonElements(std::string_view json, std::vector<std::string_view>* out) {
+  out->clear();
+  JsonText text(json);
+  text.Peek();
+  if (!text.Take('[')) return false;
+  if (text.Take(']')) return true;
+  do {
+    text.Peek();
+    const char* const begin = text.position();
+    text.SkipValue(0);
+    out->emplace_back(begin, static_cast<size_t>(text.position() - begin));
+  } while (text.Take(','));
+  return true;
+}
+
+void AppendJsonString(std::string_view text, std::string* out) {
+  static constexpr std::string_view kHex = "0123456789abcdef", kLetters = "btn_fr";
+  out->push_back('"');
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20) {
+      if (c == '"' || c == '\\') out->push_back('\\');
+      out->push_back(c);
+    } else if (c >= '\b' && c <= '\r' && c != '\v') {
+      out->append({'\\', kLetters[static_cast<size_t>(c - '\b')]});
+    } else {
+      out->append({'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]});
+    }
+  }
+  out->push_back('"');
+}
 
 bool JsonText::ReadString(std::string_view* raw, bool* escaped) {
   const char* const first = p_ + 1;
