@@ -95,14 +95,16 @@ absl::StatusOr<Plan> Town::MakeNextPlan() {
 absl::StatusOr<Plan> Town::MakePlanWithTotals() {
   const std::string yaml = absl::StrReplaceAll(kTopology, {{"steps:\n", absl::StrCat("steps:\n", kTotals)},
                                                            {"sinks:\n", absl::StrCat("sinks:\n", kTotalsSink)}});
-  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
+                      [](std::string_view) { return std::nullopt; });
 }
 
 absl::StatusOr<Plan> Town::MakePlanWithFollower() {
   const std::string yaml =
       absl::StrReplaceAll(kTopology, {{"steps:\n", absl::StrCat("steps:\n", kTotals, kFollower)},
                                       {"sinks:\n", absl::StrCat("sinks:\n", kTotalsSink, kFollowerSink)}});
-  return PlanFromYaml(yaml, "sim.yaml", Operators(), [](std::string_view) { return std::nullopt; });
+  return PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
+                      [](std::string_view) { return std::nullopt; });
 }
 
 Town::Town(int records, SimRandom* random, SimCluster* cluster) : cluster_(cluster) {

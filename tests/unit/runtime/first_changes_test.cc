@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/topics.h"
@@ -30,7 +31,7 @@ Plan Topology(const std::string& steps, const std::string& tables = "") {
   // The sink's key is the step's, whatever that is.
   for (const char* key : {"route", "id", "route, id", "n", "place", "route, place"}) {
     absl::StatusOr<Plan> plan = PlanFromYaml(absl::StrReplaceAll(yaml, {{"KEY", key}}), "t.yaml", Operators(),
-                                             [](std::string_view) { return std::nullopt; });
+                                             OwnFormats().list(), [](std::string_view) { return std::nullopt; });
     if (plan.ok()) return *std::move(plan);
   }
   ADD_FAILURE() << yaml;
