@@ -5,10 +5,18 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/base/application.h"
 
 namespace tidemark {
+
+// Headers of the records of an intake's topic. Its split and its number among all that the split has written to the
+// partition: "0:17". And of those from files: the file, below the landing folder, and the line that the record begins
+// in (or its row, of files without lines).
+inline constexpr char kIntakeNumberHeader[] = "tidemark.number";
+inline constexpr char kIntakeFileHeader[] = "tidemark.file";
+inline constexpr char kIntakeLineHeader[] = "tidemark.line";
 
 struct IntakeNames {
   ApplicationId application;
@@ -16,6 +24,10 @@ struct IntakeNames {
 
   std::string Topic() const { return application.TopicPrefix() + source + ".intake"; }
   std::string PositionsTopic() const { return application.TopicPrefix() + source + ".positions"; }
+  std::string NotesTopic() const { return application.TopicPrefix() + source + ".notes"; }
+  std::vector<std::string> Topics() const { return {Topic(), PositionsTopic(), NotesTopic()}; }
+  // Of those who may run a split: each partition of the positions is one.
+  std::string Group() const { return application.SinkGroup(source); }
   // Of whoever runs the split.
   std::string TransactionalId(int32_t split) const {
     return application.SinkTransactionalId(source, std::to_string(split));

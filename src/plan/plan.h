@@ -70,6 +70,22 @@ struct StartPosition {
   int64_t timestamp_ms = 0;
 };
 
+// Files that land in a folder; Tidemark brings their rows into a topic of its own, which the source reads.
+struct FilesSpec {
+  enum class Format { kCsv, kJsonLines, kJson, kParquet };
+  enum class Whole { kRenamed, kDoneMark, kUnchanged };  // how a file shows that nothing more of it comes
+
+  std::string path;              // as stated: a folder, and below it names with '*', '?' and '**'
+  std::optional<Format> format;  // none: by the file's name
+  Whole whole = Whole::kRenamed;
+  bool ordered = false;             // files of one folder are read in the order of their names
+  bool reject_file = false;         // on_error: a file with a bad row is rejected as a whole
+  std::string processed, rejected;  // folders that files go to; empty: they stay
+  int64_t look_every_us = kSecond;
+  char delimiter = ',';    // csv
+  int32_t partitions = 1;  // of the topic
+};
+
 struct SourcePlan {
   std::string name;
   int32_t order = 0;  // position among the sources sorted by name; the value of Hidden::kSource
@@ -83,7 +99,10 @@ struct SourcePlan {
   bool skip_lost = false;              // on_data_loss: skip: go on where records are gone that were never read
   bool verify_partitioning = false;    // the columns are the record key, so murmur2 can be checked
   HiddenSet hidden;
+  std::optional<FilesSpec> files;
 
+  // Its topic is Tidemark's own, filled by an intake (src/runtime/intake.h).
+  bool intake() const { return files.has_value(); }
   Schema schema() const;  // the columns as a Schema
 };
 

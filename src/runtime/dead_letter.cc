@@ -95,6 +95,13 @@ absl::Status DeadLetters::Refused(std::string_view step, TopicPartition input, c
                  WhereOfRow(step, std::move(input), refused.reason, refused.rows.get(), refused.row, sources));
 }
 
+absl::Status DeadLetters::Outside(std::string_view source, std::string_view value, const HeaderList& place,
+                                  std::string_view reason) {
+  HeaderList headers = {{"tidemark.reason", Shortened(reason)}, {"tidemark.step", std::string(source)}};
+  for (const auto& [name, text] : place) headers.emplace_back(name, text ? Shortened(*text) : std::string());
+  return Produce(std::nullopt, value, std::move(headers));
+}
+
 absl::Status DeadLetters::Text(std::string_view step, const TopicPartition& input, std::string_view value,
                                std::string_view reason) {
   return Produce(std::nullopt, value, Where(step, input, reason));

@@ -42,6 +42,9 @@ class DeadLetters {
   // A record that was not written, its topic being one for smaller ones; its place as that of a row.
   absl::Status Refused(std::string_view step, TopicPartition input, const RefusedRecord& refused,
                        const std::vector<SourcePlan>& sources);
+  // What an intake (intake.h) could not make a record of. `place`: where it stood, as headers.
+  absl::Status Outside(std::string_view source, std::string_view value, const HeaderList& place,
+                       std::string_view reason);
   // Something already in text form (an external sink's row).
   absl::Status Text(std::string_view step, const TopicPartition& input, std::string_view value,
                     std::string_view reason);

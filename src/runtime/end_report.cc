@@ -30,6 +30,9 @@ void EndReport::Progress(const EndProgress& progress, const std::function<Worker
 void EndReport::Final(const WorkerStatus& status, bool done) const {
   if (!say_) return;
   int64_t open = 0;
+  for (const IntakeMemberStatus& intake : status.intakes) {
+    for (const IntakeStatus& split : intake.splits) say_(IntakeLine(split));
+  }
   for (const auto& [step, ledger] : SumLedger(status)) {
     say_(LedgerLine(step, ledger));
     open += ledger.open;

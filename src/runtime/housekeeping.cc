@@ -40,6 +40,11 @@ void Housekeeping::Trim(const WorkerStatus& now) {
   std::map<TopicPartition, Offset> trims;
   for (const ThreadStatus& thread : now.threads) trims.insert(thread.trims.begin(), thread.trims.end());
   for (const SinkStatus& sink : now.sinks) trims.insert(sink.trims.begin(), sink.trims.end());
+  for (const IntakeMemberStatus& intake : now.intakes) {
+    for (const IntakeStatus& split : intake.splits) {
+      if (split.trim_before > 0) trims[split.positions] = split.trim_before;
+    }
+  }
   std::vector<std::pair<TopicPartition, Offset>> fresh;
   for (const auto& [partition, offset] : trims) {
     if (trimmed_[partition] < offset) fresh.emplace_back(partition, offset);

@@ -200,6 +200,33 @@ void RenderSinks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
     out->push_back(family->Take());
 }
 
+void RenderIntakes(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family assigned(status, "tidemark_intake_assigned", kGauge,
+                  "1 once the group has told this worker which splits of the source from outside Kafka are its own");
+  Family running(status, "tidemark_intake_running", kGauge, "1 while this worker brings the split's rows in");
+  Family rows(status, "tidemark_intake_rows_total", kCounter, "Rows that came into the source's topic, ever");
+  Family refused(status, "tidemark_intake_refused_total", kCounter, "Dead letters of the intake, ever");
+  Family counts(status, "tidemark_intake_events_total", kCounter, "What else the source counts, ever");
+  Family error(status, "tidemark_intake_error", kGauge,
+               "1 from a failed attempt until the next success; /readyz has the text");
+  for (const IntakeMemberStatus& intake : status.intakes) {
+    assigned.Add({{"source", intake.source}}, intake.assigned);
+    for (const IntakeStatus& split : intake.splits) {
+      const Labels labels = {{"source", split.source}, {"split", absl::StrCat(split.split)}};
+      running.Add(labels, split.state == IntakeStatus::State::kRunning);
+      rows.Add(labels, split.rows);
+      refused.Add(labels, split.refused);
+      error.Add(labels, !split.last_error.empty());
+      for (const auto& [name, count] : split.counts) {
+        Labels with_name = labels;
+        with_name.push_back({"event", name});
+        counts.Add(std::move(with_name), count);
+      }
+    }
+  }
+  for (Family* family : {&assigned, &running, &rows, &refused, &counts, &error}) out->push_back(family->Take());
+}
+
 void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
   Family bad(status, "tidemark_table_bad_records_total", kCounter,
@@ -255,6 +282,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderTasks(status, &families);
   RenderLedger(status, &families);
   RenderSinks(status, &families);
+  RenderIntakes(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
   RenderLosses(status, &families);
@@ -269,6 +297,9 @@ Health CheckHealth(const WorkerStatus& status) {
   for (const SinkStatus& sink : status.sinks) {
     const bool waits = sink.outside_since_us > 0 && status.monotonic_us - sink.outside_since_us <= kOutsideUs;
     if (!waits) FindSilence(&health, status, "sink " + sink.sink, sink.last_step_us);
+  }
+  for (const IntakeMemberStatus& intake : status.intakes) {
+    FindSilence(&health, status, "source " + intake.source, intake.last_step_us);
   }
   if (health.ok) Find(&health, true, "ok");
   return health;
@@ -312,6 +343,19 @@ Health CheckReadiness(const WorkerStatus& status) {
       absl::StrAppendFormat(&finding, "; waits for an answer from outside for %.0f seconds", Seconds(inside_us));
     }
     Find(&health, sink.assigned, std::move(finding));
+  }
+  for (const IntakeMemberStatus& intake : status.intakes) {
+    std::string finding = absl::StrCat("source ", intake.source,
+                                       !intake.assigned        ? ": waits for its splits"
+                                       : intake.splits.empty() ? ": another worker reads it"
+                                                               : ": runs");
+    if (!intake.trouble.empty()) absl::StrAppend(&finding, "; ", intake.trouble);
+    for (const IntakeStatus& split : intake.splits) {
+      if (split.last_error.empty()) continue;
+      absl::StrAppendFormat(&finding, "; failing for %.0f seconds, last error: %s",
+                            Seconds(status.monotonic_us - split.failing_since_us), split.last_error);
+    }
+    Find(&health, intake.assigned, std::move(finding));
   }
   for (const GlobalTables::Status& table : status.tables) {
     if (!table.waits_for.empty()) {

@@ -8,6 +8,7 @@
 #include <absl/strings/str_join.h>
 #include <glog/logging.h>
 
+#include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/runtime/topics.h"
 
@@ -73,6 +74,16 @@ std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts&
     sink.group = plan.application.SinkGroup(plan.sinks[static_cast<size_t>(edge.to_sink)].name);
     sink.topics = {edge.topic};
     for (int32_t p = 0; p < partitions.at(edge.topic); ++p) sink.tasks.push_back({{edge.topic, p}});
+  }
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.intake()) continue;
+    const IntakeNames names{plan.application, source.name};
+    GroupInputs& intake = all.emplace_back();
+    intake.group = names.Group();
+    intake.topics = {names.PositionsTopic()};
+    for (int32_t p = 0; p < partitions.at(names.PositionsTopic()); ++p) {
+      intake.tasks.push_back({{names.PositionsTopic(), p}});
+    }
   }
   return all;
 }

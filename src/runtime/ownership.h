@@ -37,7 +37,7 @@ struct GroupInputs {
 
 // The topics that stream threads subscribe to, sorted: sources, and internal topics between stages.
 std::vector<std::string> StreamTopics(const Plan& plan);
-// Of the stream threads (the group carries the application's name) and of each sink with a feed.
+// Of the stream threads (the group carries the application's name), of each sink with a feed and of each intake.
 std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts& partitions);
 
 struct UnreadInput {

@@ -118,6 +118,9 @@ RecordLimits::RecordLimits(const Plan& plan) : plan_(plan) {
     topics.insert(kafka->topic);
     codecs[kafka->topic] = kafka->compression;
   }
+  for (const SourcePlan& source : plan.sources) {
+    if (source.intake()) topics.insert(source.topic);
+  }
   for (const std::string& topic : topics) {
     RecordLimit& limit = limits_[topic];
     limit.client_bytes = client_bytes;

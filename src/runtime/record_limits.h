@@ -1,4 +1,5 @@
-// How large a record each topic takes that rows leave by: sinks, late and unmatched rows, dead letters. Brokers measure
+// How large a record each topic takes that rows leave by: sinks, late and unmatched rows, dead letters; and those that
+// intakes fill. Brokers measure
 // a batch as it comes, compressed (max.message.bytes), so a record that is too large by its plain size is compressed
 // for the answer, as the client would; that is rare, and the only honest way.
 //

@@ -333,7 +333,9 @@ void StreamThread::Publish(bool with_tasks) {
       for (const auto& [input, position] : task->CommittedPositions()) {
         // An internal topic has one reader, and this is where it has committed to.
         const bool internal = std::any_of(runtime_.plan->edges.begin(), runtime_.plan->edges.end(),
-                                          [&](const Edge& edge) { return edge.topic == input.topic; });
+                                          [&](const Edge& edge) { return edge.topic == input.topic; }) ||
+                              std::any_of(runtime_.plan->sources.begin(), runtime_.plan->sources.end(),
+                                          [&](const auto& s) { return s.intake() && s.topic == input.topic; });
         if (internal) next.trims[input] = position;
       }
     }

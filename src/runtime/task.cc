@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 
+#include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/operator_kind.h"
@@ -115,7 +118,10 @@ absl::Status Task::Open() {
       }
       for (const packed::InputTime& saved : record->times()) {
         if (saved.topic() != input->partition.topic) continue;
-        if (SourceInput* source = input->source()) source->time.Restore(saved);
+        if (SourceInput* source = input->source()) {
+          source->time.Restore(saved);
+          if (source->heard && saved.has_heard()) source->heard = Heard(saved.heard());
+        }
         if (InternalInput* internal = input->internal()) {
           internal->time.Restore(saved);
           internal->reader.Restore(*record);
@@ -198,6 +204,10 @@ void Task::SetStart(const std::string& topic, Offset offset, const std::string& 
     input->position = offset;
     input->topic_id = topic_id;
     dirty_ = start_is_new_ = true;
+    // What stands before was read by others, or skipped.
+    if (SourceInput* source = input->source(); source != nullptr && source->heard && offset > 0) {
+      source->heard = Heard::Unknown();
+    }
   }
 }
 
@@ -221,6 +231,7 @@ absl::Status Task::Process(std::unique_ptr<Fetch> fetch) {
     if (source == nullptr) return ProcessInternal(*input, *fetch);
     if (source->waits()) {
       source->kept.push_back(std::move(fetch));
+      source->end_behind.reset();  // it isn't the end any more
       return absl::OkStatus();
     }
     TM_ASSIGN_OR_RETURN(const size_t next, ProcessSource(*input, *fetch, 0));
@@ -265,6 +276,7 @@ absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch,
       source.decoder->Decode(fetch, first, runtime_.partitions.at(input.partition.topic), source.time.progress()));
   source.waits_for = std::move(decoded.waits_for);
   if (decoded.next == first) return first;
+  if (source.heard) TM_RETURN_IF_ERROR(CheckNumbers(source, fetch, first, decoded.next));
   TM_RETURN_IF_ERROR(JoinTransaction());
   dirty_ = time_waits_ = true;
   const int64_t rows = decoded.rows->num_rows();
@@ -284,6 +296,29 @@ absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch,
   const std::span<const RecordView> records = fetch.records();
   input.position = decoded.next < records.size() ? records[decoded.next].offset : records.back().offset + 1;
   return decoded.next;
+}
+
+// intake.h, rule 6.
+absl::Status Task::CheckNumbers(SourceInput& source, const Fetch& fetch, size_t first, size_t last) {
+  packed::RowsHeader header;
+  header.set_writer_stage(WriterStage(source.plan->name));
+  for (size_t i = first; i < last; ++i) {
+    const std::string place = absl::StrCat(ToString(fetch.source()), "@", fetch.records()[i].offset);
+    std::pair<std::string, std::string> number;
+    for (const auto& [name, value] : fetch.Headers(i)) {
+      if (name == kIntakeNumberHeader) number = absl::StrSplit(value.value_or(""), absl::MaxSplits(':', 1));
+    }
+    int32_t split = 0;
+    uint64_t sequence = 0;
+    if (!absl::SimpleAtoi(number.first, &split) || !absl::SimpleAtoi(number.second, &sequence) || sequence == 0) {
+      return absl::FailedPreconditionError(
+          place + ": a record without a number: this topic is Tidemark's own, and nobody else may write to it");
+    }
+    header.set_upstream_partition(split);
+    header.set_sequence(sequence);
+    TM_RETURN_IF_ERROR(Annotate(source.heard->Check(header), place));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Task::ProcessInternal(TaskInput& input, const Fetch& fetch) {

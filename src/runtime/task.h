@@ -53,7 +53,8 @@ struct TaskStatus {
   std::vector<Wait> waits;
 };
 
-struct TaskInput;  // src/runtime/task_input.h
+struct TaskInput;    // src/runtime/task_input.h
+struct SourceInput;  // likewise
 
 class Task {
  public:
@@ -131,6 +132,7 @@ class Task {
   absl::Status Deliver(int from, const Batch& rows);
   // The record to go on with; the fetch's size: all were read.
   absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first);
+  absl::Status CheckNumbers(SourceInput& source, const Fetch& fetch, size_t first, size_t last);
   absl::Status ProcessInternal(TaskInput& input, const Fetch& fetch);
   void SetEnd(TaskInput& input, Offset end);
   absl::Status AdvanceOperator(int node, Mark mark);

@@ -86,7 +86,10 @@ packed::CommitRecord Task::MakeRecord() const {
     offset->set_topic_id(input->topic_id);
     packed::InputTime* time = record.add_times();
     time->set_topic(input->partition.topic);
-    if (const SourceInput* source = input->source()) source->time.Save(time);
+    if (const SourceInput* source = std::as_const(*input).source()) {
+      source->time.Save(time);
+      if (source->heard) source->heard->Save(time->mutable_heard());
+    }
     if (InternalInput* internal = input->internal()) {
       internal->time.Save(time);
       internal->reader.SaveHeard(time->mutable_heard());

@@ -14,6 +14,7 @@
 #include "src/codec/source_decoder.h"
 #include "src/plan/plan.h"
 #include "src/runtime/edge_reader.h"
+#include "src/runtime/heard.h"
 #include "src/runtime/input_time.h"
 
 namespace tidemark {
@@ -23,13 +24,16 @@ namespace tidemark {
 // next reads it again. A partition that waits is neither idle nor at its end, so its watermark holds the others' rows
 // as if it were slow.
 struct SourceInput {
-  explicit SourceInput(const SourcePlan* source) : plan(source), time(source->event_time) {}
+  explicit SourceInput(const SourcePlan* source) : plan(source), time(source->event_time) {
+    if (source->intake()) heard.emplace();
+  }
 
   bool waits() const { return !kept.empty(); }
 
   const SourcePlan* plan;
   std::unique_ptr<SourceDecoder> decoder;  // since the task was opened
   SourceInputTime time;
+  std::optional<Heard> heard;  // of a topic that an intake fills: its records are numbered (intake.h, rule 6)
 
   std::deque<std::unique_ptr<Fetch>> kept;
   size_t next = 0;  // the record of the first of them that waits

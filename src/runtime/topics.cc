@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 
@@ -25,6 +26,7 @@ class Resolver {
     CheckSinks();
     // Without all inputs nothing is known of counts; what is missing can be told all the same.
     if (wrong_.empty()) {
+      PlaceIntakes();
       PlaceStages();
       PlaceOutputs();
     } else if (!plan_.create_internal_topics) {
@@ -54,7 +56,9 @@ class Resolver {
         wrong_.push_back(absl::StrCat(what, ": topic '", topic, "' is an internal one of this topology: name another"));
       }
     };
-    for (const SourcePlan& source : plan_.sources) foreign("source " + source.name, source.topic);
+    for (const SourcePlan& source : plan_.sources) {
+      if (!source.intake()) foreign("source " + source.name, source.topic);
+    }
     for (const TablePlan& table : plan_.tables) foreign("table " + table.name, table.topic);
     for (const SinkPlan& sink : plan_.sinks) {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) foreign("sink " + sink.name, kafka->topic);
@@ -71,6 +75,10 @@ class Resolver {
       if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
         topics.insert(plan_.application.ManifestTopic(sink.name));
       }
+    }
+    for (const SourcePlan& source : plan_.sources) {
+      if (!source.intake()) continue;
+      for (const std::string& topic : IntakeNames{plan_.application, source.name}.Topics()) topics.insert(topic);
     }
     return topics;
   }
@@ -102,6 +110,10 @@ class Resolver {
       }
     };
     for (const SourcePlan& source : plan_.sources) {
+      if (source.intake()) {
+        largest_input_ = std::max(largest_input_, source.files->partitions);
+        continue;
+      }
       must_exist("source " + source.name, source.topic);
       if (counts_.count(source.topic) > 0) largest_input_ = std::max(largest_input_, counts_[source.topic]);
     }
@@ -134,6 +146,21 @@ class Resolver {
     int32_t partitions = 0;  // 0: undecided
     std::string because;     // "its source topic 'x' has 4"
   };
+
+  // A source from outside Kafka says itself how many partitions its topic has; it is one split, with a log of positions
+  // and one of notes.
+  void PlaceIntakes() {
+    for (const SourcePlan& source : plan_.sources) {
+      if (!source.intake()) continue;
+      const IntakeNames names{plan_.application, source.name};
+      const std::string owner = "source " + source.name;
+      const int32_t count = source.files->partitions;
+      Internal(names.Topic(), {count, absl::StrCat("its partitions are ", count)}, owner);
+      const Count one{1, "it is read as one"};
+      Internal(names.PositionsTopic(), one, owner);
+      Internal(names.NotesTopic(), one, owner, NotesTopicConfig(plan_));
+    }
+  }
 
   // Every stage runs on one number of partitions: that of its source topics; else what is stated for a repartition it
   // reads; else `internal_topics.partitions`; else that of its internal topics where they exist; else that of the
@@ -203,6 +230,10 @@ class Resolver {
   }
 
   void Internal(const std::string& topic, const Count& count, const std::string& owner) {
+    Internal(topic, count, owner, InternalTopicConfig(plan_));
+  }
+  void Internal(const std::string& topic, const Count& count, const std::string& owner,
+                std::map<std::string, std::string> config) {
     const auto it = existing_.find(topic);
     if (it == existing_.end() && !plan_.create_internal_topics) {
       wrong_.push_back(absl::StrCat(DoesNotExist(topic), ": create it with ", count.partitions,
@@ -215,7 +246,7 @@ class Resolver {
                        it->second, " partitions, or start the topology under a new name"));
     } else if (it == existing_.end()) {
       const TopicCreation& creation = plan_.internal_topics;
-      to_create_.push_back({topic, count.partitions, creation.replication_factor, InternalTopicConfig(plan_)});
+      to_create_.push_back({topic, count.partitions, creation.replication_factor, std::move(config)});
     }
     counts_[topic] = count.partitions;
   }
@@ -279,6 +310,13 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan) {
   config["message.timestamp.type"] = "LogAppendTime";
   // The user's where stated, for brokers with a lower bound.
   config.emplace("max.message.bytes", absl::StrCat(kMaxPackedRow + (1 << 20)));
+  return config;
+}
+
+// Of the notes of one key the last stands, and it is to be kept; what is no note any more may go.
+std::map<std::string, std::string> NotesTopicConfig(const Plan& plan) {
+  std::map<std::string, std::string> config = InternalTopicConfig(plan);
+  config["cleanup.policy"] = "compact";
   return config;
 }
 

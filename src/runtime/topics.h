@@ -27,6 +27,9 @@ std::set<std::string> SideTopics(const Plan& plan);
 // time, so that a broker's retention never judges them by event time.
 std::map<std::string, std::string> InternalTopicConfig(const Plan& plan);
 
+// Of the topics in which intakes keep their notes: compacted, as of the notes of one key the last stands.
+std::map<std::string, std::string> NotesTopicConfig(const Plan& plan);
+
 // The topics that a task of the stage reads, each in the task's own partition.
 std::vector<std::string> InputTopics(const Plan& plan, const Stage& stage);
 

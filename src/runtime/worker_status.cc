@@ -64,4 +64,12 @@ std::string LedgerLine(const std::string& step, const StepLedger& ledger) {
   return line;
 }
 
+std::string IntakeLine(const IntakeStatus& intake) {
+  std::string line = absl::StrCat("intake ", intake.source, intake.split > 0 ? absl::StrCat("-", intake.split) : "",
+                                  " rows=", intake.rows);
+  if (intake.refused > 0) absl::StrAppend(&line, " dead_lettered=", intake.refused);
+  for (const auto& [name, count] : intake.counts) absl::StrAppend(&line, " ", name, "=", count);
+  return line;
+}
+
 }  // namespace tidemark

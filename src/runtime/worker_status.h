@@ -11,6 +11,7 @@
 #include "src/base/record.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/input_log.h"
+#include "src/runtime/intake_thread.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
@@ -24,6 +25,7 @@ struct WorkerStatus {
   std::string starting;                   // what the worker does before its threads run; "" once they do
   std::vector<ThreadStatus> threads;
   std::vector<SinkStatus> sinks;
+  std::vector<IntakeMemberStatus> intakes;
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process
@@ -36,6 +38,9 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
 
 // "ledger <step> in=1 passed=1 ..." with the counters that are not 0.
 std::string LedgerLine(const std::string& step, const StepLedger& ledger);
+
+// "intake surveys rows=1000 dead_lettered=3 files_read=2": what has come into the split's topic and what hasn't, ever.
+std::string IntakeLine(const IntakeStatus& intake);
 
 // The tasks whose stores this process needs; nothing while a rebalance is under way, when any store may be wanted by
 // another thread in a moment.

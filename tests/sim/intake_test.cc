@@ -10,7 +10,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <arrow/api.h>
+#include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,6 @@
 #include "src/base/status.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
-#include "src/runtime/edge_reader.h"
 #include "src/runtime/intake_thread.h"
 #include "src/runtime/topics.h"
 #include "tests/sim/sim_kafka.h"
@@ -27,8 +26,10 @@ namespace tidemark::sim {
 namespace {
 
 using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
 
 constexpr int kSplits = 2;
+constexpr int kPartitions = 3;
 
 // Split s has the rows s * 1,000,000, + 1, + 2, ..., as many as there are so far.
 struct Outside {
@@ -36,15 +37,21 @@ struct Outside {
   bool away = false;
   std::map<int32_t, int64_t> forgotten;  // by split: rows before it are gone
   int opened = 0;
+  std::string of = "numbers";
+  int64_t too_large = -1;  // this row is
 };
 
 class CountingSource final : public IntakeSource {
  public:
-  CountingSource(Outside* outside, int32_t split, SimRandom* random, std::shared_ptr<arrow::Schema> schema)
-      : outside_(*outside), split_(split), random_(*random), schema_(std::move(schema)) {}
+  CountingSource(Outside* outside, int32_t split, SimRandom* random)
+      : outside_(*outside), split_(split), random_(*random) {}
 
-  absl::Status Open(const std::string& position) override {
+  std::string Of() const override { return outside_.of; }
+  absl::Status Open(const std::string& position, IntakeNotes notes) override {
     ++outside_.opened;
+    // Notes and position are one fact.
+    const std::string noted = notes.contains("next") ? notes["next"] : "";
+    if (noted != position) return absl::InternalError(absl::StrCat("position ", position, ", noted ", noted));
     if (outside_.away) return absl::UnavailableError("the outside is away");
     if (!position.empty() && !absl::SimpleAtoi(position, &next_)) return absl::InternalError("a strange position");
     if (next_ < outside_.forgotten[split_]) return absl::FailedPreconditionError("rows that were forgotten");
@@ -55,16 +62,20 @@ class CountingSource final : public IntakeSource {
     if (next_ == outside_.rows[split_]) return std::nullopt;
     const int64_t count = 1 + static_cast<int64_t>(random_.Below(5));
     const int64_t end = std::min(outside_.rows[split_], next_ + count);
-    arrow::Int64Builder ids, times;
-    for (int64_t i = next_; i < end; ++i) {
-      EXPECT_TRUE(ids.Append(split_ * 1'000'000 + i).ok());
-      EXPECT_TRUE(times.Append(i).ok());
-    }
     IntakeRows rows;
-    rows.batches.push_back(
-        arrow::RecordBatch::Make(schema_, end - next_, {ids.Finish().ValueOrDie(), times.Finish().ValueOrDie()}));
+    for (int64_t i = next_; i < end; ++i) {
+      IntakeRecord record;
+      record.partition = static_cast<int32_t>(i % kPartitions);
+      record.value = absl::StrCat(split_ * 1'000'000 + i);
+      if (i == outside_.too_large) {  // however well it is compressed
+        for (int n = 0; n < 2 << 20; ++n) record.value += static_cast<char>('0' + random_.Below(64));
+      }
+      rows.records.push_back(std::move(record));
+    }
     rows.next = absl::StrCat(end);
-    rows.mark = {EventTime{end - 1}, false};
+    rows.notes.push_back({"next", rows.next});
+    rows.notes.push_back({"gone", i_am_gone_++ % 2 == 0 ? std::optional<std::string>("x") : std::nullopt});
+    rows.counts["polls"] = 1;
     next_ = end;
     return rows;
   }
@@ -81,8 +92,8 @@ class CountingSource final : public IntakeSource {
   Outside& outside_;
   const int32_t split_;
   SimRandom& random_;
-  const std::shared_ptr<arrow::Schema> schema_;
   int64_t next_ = 0;
+  int i_am_gone_ = 0;
 };
 
 class IntakeWorld {
@@ -94,11 +105,10 @@ class IntakeWorld {
     plan_ = *PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(),
                           [](std::string_view) { return std::nullopt; });
     plan_.commit_interval_us = 20 * kMillisecond;
-    edge_.topic = names_.Topic();
-    edge_.schema = Schema({{"id", {Kind::kInt64}, false}});
     cluster_.CreateTopic("events", 1);
-    cluster_.CreateTopic(edge_.topic, kSplits);
+    cluster_.CreateTopic(names_.Topic(), kPartitions);
     cluster_.CreateTopic(names_.PositionsTopic(), kSplits);
+    cluster_.CreateTopic(names_.NotesTopic(), kSplits);
     cluster_.CreateTopic(plan_.dead_letter_topic, 1);
   }
 
@@ -114,12 +124,12 @@ class IntakeWorld {
     process.runtime.clock = &clock_;
     process.runtime.control = &control_;
     process.runtime.options.instance_id = absl::StrCat("w", worker);
-    process.runtime.partitions = {{edge_.topic, kSplits}, {plan_.dead_letter_topic, 1}};
-    process.thread = std::make_unique<IntakeThread>(
-        process.runtime, edge_, IntakeThread::Split{"files", split, kSplits},
-        [this, split] {
-          return std::make_unique<CountingSource>(&outside_, split, &random_, BatchSchema(edge_.schema, edge_.hidden));
-        },
+    process.runtime.limits = limits_ ? &*limits_ : nullptr;
+    process.runtime.partitions = {
+        {names_.Topic(), kPartitions}, {names_.PositionsTopic(), kSplits}, {plan_.dead_letter_topic, 1}};
+    process.thread = std::make_unique<SplitIntake>(
+        process.runtime, SplitIntake::Split{"files", split, splits_},
+        [this](int32_t number) { return std::make_unique<CountingSource>(&outside_, number, &random_); },
         [](int64_t) {});
   }
   bool Booted(int worker) const { return processes_.contains(worker) && processes_.at(worker).thread != nullptr; }
@@ -136,22 +146,20 @@ class IntakeWorld {
     return false;
   }
 
-  // The ids in a partition of the topic, and whether a reader of it finds its records whole.
-  std::vector<int64_t> Ids(int32_t partition) {
+  // The ids of a split in the topic, in their order; and whether a reader finds their numbers whole.
+  std::vector<int64_t> Ids(int32_t split) {
     std::vector<int64_t> ids;
-    EdgeReader reader({edge_.topic, partition}, BatchSchema(edge_.schema, edge_.hidden));
-    for (const SimRecord& record : cluster_.CommittedRecords({edge_.topic, partition})) {
-      RecordView view;
-      view.offset = record.offset;
-      view.value = *record.value;
-      const absl::StatusOr<UnpackedRows> unpacked = reader.Read(view);
-      EXPECT_TRUE(unpacked.ok()) << unpacked.status();
-      if (!unpacked.ok()) break;
-      watermark_[partition] = std::max(watermark_[partition], unpacked->header.watermark_us());
-      if (unpacked->rows == nullptr) continue;
-      const int64_t* values = unpacked->rows->column_data(0)->GetValues<int64_t>(1);
-      ids.insert(ids.end(), values, values + unpacked->rows->num_rows());
+    for (int32_t partition = 0; partition < kPartitions; ++partition) {
+      std::map<std::string, int64_t> last;
+      for (const SimRecord& record : cluster_.CommittedRecords({names_.Topic(), partition})) {
+        const std::pair<std::string, std::string> number =
+            absl::StrSplit(record.headers.back().second.value_or(""), ':');
+        EXPECT_EQ(number.second, absl::StrCat(++last[number.first]));
+        if (number.first != absl::StrCat(split)) continue;
+        EXPECT_TRUE(absl::SimpleAtoi(*record.value, &ids.emplace_back()));
+      }
     }
+    std::sort(ids.begin(), ids.end());
     return ids;
   }
   std::vector<int64_t> All(int32_t split) const {
@@ -160,13 +168,41 @@ class IntakeWorld {
     return ids;
   }
 
-  IntakeThread& thread(int worker) { return *processes_[worker].thread; }
+  // A worker's member of the group, in place of a split that it is told to run.
+  void Join(int worker) {
+    Boot(worker, 0);
+    Process& process = processes_[worker];
+    process.thread.reset();
+    process.member = std::make_unique<IntakeThread>(
+        process.runtime, "files",
+        [this](int32_t number) { return std::make_unique<CountingSource>(&outside_, number, &random_); },
+        [](int64_t) {});
+    ASSERT_TRUE(process.member->Start().ok());
+  }
+  void StepMember(int worker) {
+    clock_.Advance(5 * kMillisecond);
+    const absl::Status status = processes_[worker].member->Step(10 * kMillisecond);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void Leave(int worker) { processes_[worker].member.reset(); }
+  int Splits(int worker) const { return static_cast<int>(processes_.at(worker).member->status().splits.size()); }
+  // Workers that are booted from now on know of limits, though not those of the topic: the brokers' refusal tells.
+  void KnowLimits() {
+    SourcePlan source;
+    source.name = names_.source;
+    source.topic = names_.Topic();
+    source.files.emplace();
+    plan_.sources.push_back(source);
+    limits_.emplace(plan_);
+  }
+
+  SplitIntake& thread(int worker) { return *processes_[worker].thread; }
   SimCluster& cluster() { return cluster_; }
   SimClock& clock() { return clock_; }
   SimRandom& random() { return random_; }
   Outside& outside() { return outside_; }
   absl::Status last_end() const { return last_end_; }
-  int64_t watermark(int32_t partition) { return watermark_[partition]; }
+  void SetSplits(int32_t count) { splits_ = count; }
   const IntakeNames& names() const { return names_; }
 
  private:
@@ -174,7 +210,8 @@ class IntakeWorld {
     std::unique_ptr<KafkaClient> kafka;
     Runtime runtime;
     int32_t split = 0;
-    std::unique_ptr<IntakeThread> thread;
+    std::unique_ptr<SplitIntake> thread;
+    std::unique_ptr<IntakeThread> member;
   };
 
   static SimCluster::Options Options(uint64_t seed) {
@@ -189,12 +226,12 @@ class IntakeWorld {
   SimCluster cluster_;
   Plan plan_;
   const IntakeNames names_{{"app"}, "files"};
-  Edge edge_;
   RunControl control_;
+  std::optional<RecordLimits> limits_;
+  int32_t splits_ = kSplits;
   Outside outside_;
   std::map<int, Process> processes_;
   absl::Status last_end_;
-  std::map<int32_t, int64_t> watermark_;
 };
 
 TEST(Intake, RowsAndPositionsGoTogether) {
@@ -203,7 +240,6 @@ TEST(Intake, RowsAndPositionsGoTogether) {
   world.Boot(0, 0);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(world.Step(0));
   EXPECT_THAT(world.Ids(0), ElementsAreArray(world.All(0)));
-  EXPECT_EQ(world.watermark(0), 99);
   EXPECT_EQ(world.outside().forgotten[0], 100);
   EXPECT_EQ(world.thread(0).status().rows, 100);
   world.outside().rows[0] = 130;
@@ -275,6 +311,97 @@ TEST(Intake, APositionThatIsMissingIsAnError) {
   world.Boot(0, 0);
   EXPECT_FALSE(world.Step(0));
   EXPECT_EQ(world.last_end().code(), absl::StatusCode::kFailedPrecondition) << world.last_end();
+}
+
+// What ends a takeover, and with which words.
+void ExpectRefused(IntakeWorld& world, const std::string& words) {
+  world.Boot(0, 0);
+  EXPECT_FALSE(world.Step(0));
+  EXPECT_EQ(world.last_end().code(), absl::StatusCode::kFailedPrecondition) << world.last_end();
+  EXPECT_THAT(std::string(world.last_end().message()), HasSubstr(words));
+}
+
+TEST(Intake, ALogOfPositionsThatWasEmptiedIsNoBeginning) {
+  IntakeWorld world(6);
+  world.outside().rows[0] = 5;
+  world.Boot(0, 0);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(world.Step(0));
+  const TopicPartition log{world.names().PositionsTopic(), 0};
+  world.cluster().Trim(log, world.cluster().CommittedRecords(log).back().offset + 2);
+  ExpectRefused(world, "was read before");
+}
+
+TEST(Intake, APositionIsOfOneOutsideAndOneNumberOfSplits) {
+  IntakeWorld world(7);
+  world.outside().rows[0] = 5;
+  world.Boot(0, 0);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(world.Step(0));
+  world.outside().of = "letters";
+  ExpectRefused(world, "holds a position in numbers, and the source reads letters now");
+  world.outside().of = "numbers";
+  world.SetSplits(3);
+  ExpectRefused(world, "one of 2 splits, and there are 3 now");
+}
+
+TEST(Intake, ATopicThatWasMadeAgainHasLostWhatThePositionSaysWasRead) {
+  IntakeWorld world(8);
+  world.outside().rows[0] = 5;
+  world.Boot(0, 0);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(world.Step(0));
+  world.cluster().RemakeTopic(world.names().Topic(), kPartitions);
+  ExpectRefused(world, "was deleted and made again");
+}
+
+TEST(Intake, TheNewestPositionIsFoundBehindManyOthers) {
+  IntakeWorld world(9);
+  world.Boot(0, 0);
+  for (int i = 0; i < 2000; ++i) {
+    world.outside().rows[0] += 1;
+    ASSERT_TRUE(world.Step(0));
+  }
+  const int64_t commits = world.thread(0).status().commits;
+  EXPECT_GT(commits, 200);
+  world.Boot(0, 0);
+  ASSERT_TRUE(world.Step(0));
+  EXPECT_GE(world.thread(0).status().commits, commits);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(world.Step(0));
+  EXPECT_THAT(world.Ids(0), ElementsAreArray(world.All(0)));
+}
+
+TEST(Intake, ARowThatNoTopicTakesIsADeadLetterAndHasNoNumber) {
+  IntakeWorld world(10);
+  world.KnowLimits();
+  world.outside().rows[0] = 10;
+  world.outside().too_large = 4;
+  world.Boot(0, 0);
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(world.Step(0)) << world.last_end();
+  std::vector<int64_t> all = world.All(0);
+  all.erase(all.begin() + 4);
+  EXPECT_THAT(world.Ids(0), ElementsAreArray(all));
+  EXPECT_EQ(world.thread(0).status().rows, 9);
+  EXPECT_EQ(world.thread(0).status().refused, 1);
+}
+
+TEST(Intake, ANewOwnerIsGivenTheSplitByTheGroupAndTheFormerOneLeavesItAlone) {
+  IntakeWorld world(11);
+  world.outside().rows[0] = 40;
+  world.outside().rows[1] = 40;
+  world.Join(0);
+  world.Join(1);
+  for (int i = 0; i < 400; ++i) {
+    world.StepMember(i % 2);
+    if (i % 40 == 0) world.outside().rows[i % kSplits] += 3;
+  }
+  EXPECT_EQ(world.Splits(0) + world.Splits(1), kSplits);
+  EXPECT_EQ(world.Splits(0), 1);
+  world.cluster().Kill(0);
+  world.Leave(0);
+  for (int i = 0; i < 4000; ++i) {
+    world.StepMember(1);
+    if (i % 100 == 0) world.outside().rows[i % kSplits] += 3;
+  }
+  EXPECT_EQ(world.Splits(1), kSplits) << "the other's split came here when its session was over";
+  for (int32_t split = 0; split < kSplits; ++split) EXPECT_THAT(world.Ids(split), ElementsAreArray(world.All(split)));
 }
 
 // Two splits, three workers that may all believe they own a split, and everything that can fail.

@@ -186,7 +186,9 @@ class FakeFetch final : public Fetch {
   }
   const TopicPartition& source() const override { return source_; }
   std::span<const RecordView> records() const override { return records_; }
-  HeaderList Headers(size_t) const override { return {}; }
+  HeaderList Headers(size_t i) const override { return i < headers.size() ? headers[i] : HeaderList(); }
+
+  std::vector<HeaderList> headers;  // of the first records
 
  private:
   const TopicPartition source_;

@@ -70,6 +70,14 @@ WorkerStatus FullStatus() {
   sink.last_success_us = kNow - 3 * kSecond;
   sink.last_step_us = kNow;
   sink.positions = {{{"town.top_items.feed", 0}, 8}};
+  IntakeMemberStatus& intake = status.intakes.emplace_back();
+  intake.source = "surveys";
+  intake.assigned = true;
+  intake.last_step_us = kNow;
+  IntakeStatus& split = intake.splits.emplace_back();
+  split.source = "surveys";
+  split.rows = 1000;
+  split.counts = {{"files_read", 2}};
   status.tables = {{"locations", 100, 1}};
   status.losses = {{"detections", {50, 1}}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};
@@ -207,7 +215,8 @@ TEST(HealthCheck, AThreadThatWaitsForKafkaAtItsStartIsNotDead) {
 
 TEST(ReadinessCheck, AllThreadsRunAndAllSinksHaveTheirPartitions) {
   EXPECT_TRUE(CheckReadiness(FullStatus()).ok);
-  EXPECT_EQ(CheckReadiness(FullStatus()).text, "stream thread 0: runs 1 tasks\nsink top_items: runs\n");
+  EXPECT_EQ(CheckReadiness(FullStatus()).text,
+            "stream thread 0: runs 1 tasks\nsink top_items: runs\nsource surveys: runs\n");
 }
 
 TEST(ReadinessCheck, ARestoreShowsHowMuchIsLeft) {

@@ -526,6 +526,47 @@ TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {
   EXPECT_EQ(state(), ThreadStatus::State::kRunning);
 }
 
+// ---- A topic that an intake fills.
+
+class IntakeTopicTest : public StreamThreadTest {
+ protected:
+  IntakeTopicTest() { plan_.sources[0].files.emplace(); }
+  void ThenNumbered(Offset offset, const std::vector<std::string>& numbers) {
+    Then([=] {
+      auto fetch = std::make_unique<FakeFetch>(TopicPartition{"in", 0}, offset,
+                                               std::vector<std::string>(numbers.size(), "{\"n\":1}"));
+      for (const std::string& number : numbers) fetch->headers.push_back({{"tidemark.number", number}});
+      PollResult result;
+      result.fetches.push_back(std::move(fetch));
+      return result;
+    });
+  }
+  // Behind number 1.
+  void ExpectRefused(const std::string& number, const std::string& words) {
+    Run();
+    ThenNumbered(0, {"0:1", number});
+    absl::Status status;
+    for (int i = 0; i < 3 && status.ok(); ++i) status = thread_->Step(0);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(words));
+  }
+};
+
+TEST_F(IntakeTopicTest, NumbersThatFollowEachOtherArePartOfThePosition) {
+  Run();
+  ThenNumbered(0, {"0:1", "0:2", "1:1"});
+  ThenNumbered(3, {"1:2", "0:3"});
+  for (int i = 0; i < 4; ++i) {
+    clock_.monotonic_us += kSecond;
+    ASSERT_TRUE(thread_->Step(0).ok());
+  }
+  EXPECT_EQ(Sent().at({"in", 0}), 5);
+}
+
+TEST_F(IntakeTopicTest, ARecordThatIsMissingStopsTheTask) { ExpectRefused("0:3", "1 records are missing"); }
+TEST_F(IntakeTopicTest, ARecordThatComesAgainStopsTheTask) { ExpectRefused("0:1", "has been read before"); }
+TEST_F(IntakeTopicTest, ARecordOfSomebodyElseStopsTheTask) { ExpectRefused("", "without a number"); }
+
 // ---- Records that aren't one row each, and at once.
 
 class WordsTest : public StreamThreadTest {
@@ -651,6 +692,26 @@ TEST_F(WordsTest, AnEndThatIsReachedBehindARecordThatWaitsIsReachedWithIt) {
   Step();
   Step();
   EXPECT_EQ(Sent().at({"in", 0}), 7);
+}
+
+TEST_F(WordsTest, AnEndBehindWhichMoreHasComeIsNoneThatMakesIdle) {
+  Run();
+  Then([] {
+    PollResult result;
+    result.fetches.push_back(
+        std::make_unique<FakeFetch>(TopicPartition{"in", 0}, 0, std::vector<std::string>{"1 ?schema"}));
+    result.ends.emplace_back(TopicPartition{"in", 0}, 1);
+    return result;
+  });
+  ThenWords(0, 1, {"2"});  // polled before the partition was paused
+  Step();
+  Step();
+  codec_test::WordReader::here().insert("schema");
+  for (int i = 0; i < 20; ++i) Step();
+  EXPECT_EQ(Sent().at({"in", 0}), 2);
+  for (const TaskStatus& task : thread_->status().tasks) {
+    EXPECT_FALSE(task.partition == 0 && task.idle) << "whether it is at its end isn't known";
+  }
 }
 
 TEST_F(WordsTest, WhatWaitsIsReadAgainBehindAnAbort) {

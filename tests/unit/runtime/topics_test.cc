@@ -124,6 +124,23 @@ TEST_F(TopicsTest, NothingButTrimmingEverRemovesFromInternalTopics) {
   EXPECT_EQ(config.at("min.insync.replicas"), "2");
 }
 
+TEST_F(TopicsTest, TheTopicsOfFilesAreMadeWithTheCountTheyStateAndKeepTheirNotes) {
+  plan_.sources[0].files.emplace().partitions = 4;
+  plan_.sources[0].topic = "app.detections.intake";
+  admin_.topics.erase("detections");
+  const auto counts = ResolveTopics(plan_, admin_, true);
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  EXPECT_EQ(admin_.created["app.detections.intake"], 4);
+  EXPECT_EQ(admin_.created["app.detections.positions"], 1);
+  EXPECT_EQ(admin_.created["app.detections.notes"], 1);
+  EXPECT_EQ(admin_.created[changelog(0)], 4) << "as many as its source";
+  EXPECT_EQ(admin_.configs["app.detections.notes"].at("cleanup.policy"), "compact");
+  EXPECT_EQ(admin_.configs["app.detections.positions"].at("cleanup.policy"), "delete");
+  admin_.created.clear();
+  admin_.topics["app.detections.intake"] = 2;
+  ExpectRefused({"'app.detections.intake' has 2 partitions where source detections needs 4"});
+}
+
 TEST_F(TopicsTest, AStatedPartitionCountOfARepartitionHoldsForItsStage) {
   plan_.edges[0].partitions = 12;
   ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());
