@@ -44,6 +44,10 @@ std::string Summary(const Plan& plan, const Node& node) {
   switch (node.kind) {
     case Node::Kind::kSource: {
       const SourcePlan& source = plan.sources[static_cast<size_t>(node.source)];
+      if (source.files) {
+        return absl::StrCat("files ", source.files->path, ", ", source.files->ordered ? "by name" : "unordered",
+                            ", through topic ", source.topic);
+      }
       return absl::StrCat("topic ", source.topic, FormatText(source.format),
                           source.key_format.none() ? "" : ", key " + source.key_format.ToString());
     }

@@ -93,6 +93,7 @@ std::string DescribeAsJson(const Plan& plan) {
     sources.push_back(absl::StrCat("    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
                                    ", \"format\": ", Quote(source.format.ToString()),
                                    ", \"key_format\": ", Quote(source.key_format.ToString()),
+                                   ", \"files\": ", Quote(source.files ? source.files->path : ""),
                                    ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by), "}"));
   }
   for (const TablePlan& table : plan.tables) {

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "src/base/intake_names.h"
 #include "src/cli/describe.h"
 #include "src/runtime/topics.h"
 
@@ -28,8 +29,11 @@ std::string Allow(const char* operations, const std::string& resource) {
 }
 
 std::string SourceTopics(const Plan& plan) {
-  return absl::StrJoin(plan.sources, ", ",
-                       [](std::string* s, const SourcePlan& source) { absl::StrAppend(s, source.topic); });
+  std::vector<std::string> topics;
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.intake()) topics.push_back(source.topic);
+  }
+  return absl::StrJoin(topics, ", ");
 }
 
 void AddTopics(const Plan& plan, std::string* out) {
@@ -38,6 +42,16 @@ void AddTopics(const Plan& plan, std::string* out) {
       out,
       "# Topics. Sources must exist. A stage's changelog and repartition topics have the partition count of "
       "its inputs.\n");
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.intake()) continue;
+    const IntakeNames names{plan.application, source.name};
+    TopicCreation creation = plan.internal_topics;
+    creation.partitions = source.files->partitions;
+    absl::StrAppend(out, Create(names.Topic(), creation, internal));
+    creation.partitions = 1;
+    absl::StrAppend(out, Create(names.PositionsTopic(), creation, internal));
+    absl::StrAppend(out, Create(names.NotesTopic(), creation, NotesTopicConfig(plan)));
+  }
   for (const Stage& stage : plan.stages)
     absl::StrAppend(out, Create(plan.application.ChangelogTopic(stage.name), plan.internal_topics, internal));
   for (const Edge& edge : plan.edges) {
@@ -60,6 +74,7 @@ void AddRights(const Plan& plan, std::string* out) {
   absl::StrAppend(out, "\n# Rights\n");
   const std::string prefixed = " --resource-pattern-type prefixed";
   for (const SourcePlan& source : plan.sources) {
+    if (source.intake()) continue;  // Tidemark's own
     absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
   }
   for (const TablePlan& table : plan.tables) {

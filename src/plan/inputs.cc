@@ -10,6 +10,7 @@
 #include <absl/strings/str_split.h>
 #include <absl/time/time.h>
 
+#include "src/base/intake_names.h"
 #include "src/base/suggest.h"
 #include "src/base/value_text.h"
 #include "src/plan/logical.h"
@@ -286,8 +287,11 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     SourcePlan source;
     source.name = yaml.name();
     CheckName(yaml.name(), path, "source", diagnostics);
-    source.topic = yaml.topic();
-    if (diagnostics->Present(path + "/topic")) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
+    source.topic = yaml.has_files() ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
+    if (!yaml.has_topic() && !yaml.has_files() && !diagnostics->Broken(path)) {
+      diagnostics->Error(path, "a source has either 'topic' or 'files'");
+    }
+    if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
     source.columns = CheckColumns(yaml.columns(), path + "/columns", false, diagnostics);
@@ -295,6 +299,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
     CheckPromise(yaml, formats, path, diagnostics, &source);
+    if (yaml.has_files()) CheckOutside(yaml, path, diagnostics, &source);
     // A key format that nothing looks at would do nothing.
     const bool from_key = std::any_of(source.columns.begin(), source.columns.end(),
                                       [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });

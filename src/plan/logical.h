@@ -84,6 +84,8 @@ struct Logical {
 // "kafka", "dead_letter" and the like, the sources and the tables, into `plan`.
 void CheckSettings(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
 void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
+// Of CheckSources: what a source from outside Kafka says of it, into `source`, whose columns are known.
+void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source);
 void CheckTables(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
 
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.

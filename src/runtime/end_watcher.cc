@@ -37,9 +37,31 @@ absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::v
 
 absl::Status EndWatcher::TakeEnds() {
   std::vector<std::string> topics;
-  for (const SourcePlan& source : runtime_.plan->sources) topics.push_back(source.topic);
+  outside_.clear();
+  for (const SourcePlan& source : runtime_.plan->sources) {
+    topics.push_back(source.topic);
+    if (!source.intake()) continue;
+    outside_.push_back(std::make_unique<FilesEnd>(runtime_, source));
+    TM_RETURN_IF_ERROR(outside_.back()->Take());
+  }
   TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));
   return absl::OkStatus();
+}
+
+// Their topics are internal ones: what was committed counts, though its markers may not show yet.
+absl::StatusOr<bool> EndWatcher::OutsideIsIn() {
+  for (const std::unique_ptr<FilesEnd>& outside : outside_) {
+    TM_ASSIGN_OR_RETURN(const size_t missing, outside->Missing());
+    if (missing > 0) return WaitFor(absl::StrCat("source ", outside->source(), ": ", missing, " files"));
+  }
+  std::vector<std::string> topics;
+  for (const SourcePlan& source : runtime_.plan->sources) {
+    if (source.intake()) topics.push_back(source.topic);
+  }
+  if (topics.empty()) return true;
+  TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(topics, Isolation::kReadUncommitted));
+  for (const auto& [partition, end] : ends) source_ends_[partition] = end;
+  return true;
 }
 
 absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group,
@@ -95,6 +117,11 @@ int64_t EndWatcher::WindowHorizonUs() const {
 
 absl::StatusOr<bool> EndWatcher::Check() {
   const std::string group = runtime_.plan->application.Group();
+  if (phase_ == Phase::kOutside) {
+    TM_ASSIGN_OR_RETURN(const bool in, OutsideIsIn());
+    if (!in) return false;
+    phase_ = Phase::kSources;
+  }
   if (phase_ == Phase::kSources) {
     TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
     if (total_ < 0) total_ = positions.missing;

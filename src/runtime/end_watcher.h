@@ -1,6 +1,9 @@
 // Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they
 // are in Kafka, so it doesn't matter which worker owns what.
 //
+//   kOutside   what was there at start of the sources from outside Kafka is in their topics (files_end.h), whose ends
+//   are
+//              taken then
 //   kSources   every source partition is committed up to the end it had at start
 //   kClosing   (--close_windows) every source partition's watermark has been raised to beyond the last window
 //   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
@@ -20,6 +23,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +32,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/base/time.h"
+#include "src/runtime/files_end.h"
 #include "src/runtime/runtime.h"
 
 namespace tidemark {
@@ -55,7 +60,7 @@ class EndWatcher {
   EndProgress progress() const;
 
  private:
-  enum class Phase { kSources, kClosing, kStages, kSinks, kVisible, kDone };
+  enum class Phase { kOutside, kSources, kClosing, kStages, kSinks, kVisible, kDone };
   struct Positions {
     bool complete = true;  // every position has reached its end and no task is busy
     EventTime max_time = kMinTime;
@@ -63,6 +68,8 @@ class EndWatcher {
     Offset missing = 0;
   };
 
+  // True: all of it is in.
+  absl::StatusOr<bool> OutsideIsIn();
   absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
   absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics,
                                                           Isolation isolation) const;
@@ -74,7 +81,8 @@ class EndWatcher {
 
   const Runtime& runtime_;
   const bool close_windows_;
-  Phase phase_ = Phase::kSources;
+  Phase phase_ = Phase::kOutside;
+  std::vector<std::unique_ptr<FilesEnd>> outside_;
   std::map<TopicPartition, Offset> source_ends_;
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;

@@ -22,7 +22,9 @@
 #include "src/kafka/rdkafka_client.h"
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
+#include "src/runtime/file_source.h"
 #include "src/runtime/housekeeping.h"
+#include "src/runtime/intake_thread.h"
 #include "src/runtime/metrics.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
@@ -87,7 +89,7 @@ class Worker {
     absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
-    status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptSinks(); });
+    status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptOutside(); });
     if (!status.ok()) return status;
     report_.Final(last, done);
     return Ended(done);
@@ -208,6 +210,10 @@ class Worker {
       }
       sinks_.push_back(std::make_unique<SinkThread>(runtime_, sink, std::move(feed_sink)));
     }
+    for (const SourcePlan& source : plan_.sources) {
+      if (!source.intake()) continue;
+      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, source.name, FileSourceMaker(runtime_, source)));
+    }
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });
     Phase("");
@@ -221,6 +227,9 @@ class Worker {
                       [stream] { return stream->deciding_since_us(); });
     }
     for (const auto& sink : sinks_) supervisor_.Run(LoopOf("sink " + sink->status().sink, sink.get()), Work::kCommits);
+    for (const auto& intake : intakes_) {
+      supervisor_.Run(LoopOf("source " + intake->status().source, intake.get()), Work::kCommits);
+    }
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
     }
@@ -234,6 +243,9 @@ class Worker {
     if (group == plan_.application.Group()) return streams_.front()->RequestRejoin();
     for (const auto& sink : sinks_) {
       if (plan_.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
+    }
+    for (const auto& intake : intakes_) {
+      if (IntakeNames{plan_.application, intake->status().source}.Group() == group) intake->RequestRejoin();
     }
   }
 
@@ -258,18 +270,20 @@ class Worker {
     return false;
   }
 
-  // Where nothing was left to do, the end is reached before the tasks are open, whose ledger is to be told. A group
-  // that doesn't come to rest isn't waited for: everything is done.
+  // Where nothing was left to do, the end is reached before tasks and intakes are open, whose ledger is to be told. A
+  // group that doesn't come to rest isn't waited for: everything is done.
   bool AllOpened() {
     const int64_t now = runtime_.clock->MonotonicUs();
     if (done_since_us_ == 0) done_since_us_ = now;
-    return now - done_since_us_ > kOpeningPatienceUs ||
-           std::all_of(streams_.begin(), streams_.end(),
-                       [](const auto& s) { return s->status().state == ThreadStatus::State::kRunning; });
+    if (now - done_since_us_ > kOpeningPatienceUs) return true;
+    return std::all_of(streams_.begin(), streams_.end(),
+                       [](const auto& s) { return s->status().state == ThreadStatus::State::kRunning; }) &&
+           std::all_of(intakes_.begin(), intakes_.end(), [](const auto& i) { return i->status().TakenOver(); });
   }
 
-  void InterruptSinks() {
+  void InterruptOutside() {
     for (const auto& sink : sinks_) sink->Interrupt();
+    for (const auto& intake : intakes_) intake->Interrupt();
   }
 
   void Phase(std::string phase) {
@@ -291,6 +305,7 @@ class Worker {
     if (!status.starting.empty()) return status;  // the lists are being made
     for (const auto& stream : streams_) status.threads.push_back(stream->status());
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
+    for (const auto& intake : intakes_) status.intakes.push_back(intake->status());
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
     status.losses = losses_.Get();
@@ -316,6 +331,7 @@ class Worker {
   int64_t done_since_us_ = 0;  // monotonic; the watcher said so; main thread
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
+  std::vector<std::unique_ptr<IntakeThread>> intakes_;
   std::optional<OwnershipWatch> ownership_;
   std::optional<Housekeeping> housekeeping_;
   Supervisor supervisor_;

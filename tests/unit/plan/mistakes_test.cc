@@ -131,5 +131,30 @@ TEST(MistakesTest, TheFileSaysHowItIsWritten) {
               HasSubstr("'clicks' is the name of a source already"));
 }
 
+TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
+  const auto files = [](const std::string& more, const std::string& columns = "{ id: int64 }") {
+    return Whole("{ files: { path: in/*, whole: renamed, order: unordered" + more + " }, columns: " + columns + " }");
+  };
+  EXPECT_EQ(files(""), "");
+  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has either 'topic' or 'files'"));
+  EXPECT_THAT(Whole("{ files: { path: in/* }, columns: { id: int64 } }"), HasSubstr("whole"));
+  EXPECT_THAT(files(", format: xml"), HasSubstr("files of format 'xml' aren't read yet"));
+  EXPECT_THAT(files(", format: cvs"), HasSubstr("unknown format 'cvs' (one of: csv"));
+  EXPECT_THAT(files(", processed: \"s3://lake/done\""), HasSubstr("files are read from local folders"));
+  EXPECT_THAT(files(", delimiter: \";;\""), HasSubstr("one character is expected"));
+  EXPECT_THAT(files(", format: json, delimiter: \";\""), HasSubstr("only csv has delimiters"));
+  EXPECT_THAT(files(", partitions: 0"), HasSubstr("1 to 1000"));
+  EXPECT_THAT(files("", "{ id: { type: int64, from: key } }"), HasSubstr("rows of files have no key"));
+  EXPECT_THAT(files("", "{ id: { type: int64, path: a.b } }"), HasSubstr("in files of format jsonl and json only"));
+  EXPECT_THAT(files("", "{ id: int64, more: json }"),
+              HasSubstr("a column of type json works in files of format jsonl"));
+  EXPECT_EQ(files(", format: jsonl", "{ id: { type: int64, path: a.b } }"), "");
+  EXPECT_THAT(Whole("{ topic: t, files: { path: in/*, whole: renamed, order: unordered }, columns: { id: int64 } }"),
+              HasSubstr("either 'topic' or 'files'"));
+  EXPECT_THAT(
+      Whole("{ files: { path: in/*, whole: renamed, order: unordered }, start: latest, columns: { id: int64 } }"),
+      HasSubstr("files are read from the first one on"));
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -1,0 +1,56 @@
+// What stands in a file that landed, record by record, whatever its form: each as the JSON object that a record of a
+// topic would have held, so that everything behind (types, paths, defaults, event time) is as for a topic. Used by one
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <arrow/io/type_fwd.h>
+
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+struct FileRecord {
+  int64_t line = 0;    // where it begins, from 1; of forms without lines its number
+  std::string value;   // the object; of a bad record what stands there
+  std::string reason;  // why it can't be an object; "": it can
+};
+
+class FileRecords {
+ public:
+  virtual ~FileRecords() = default;
+
+  // By the source's format or, where it states none, by the file's name. InvalidArgument: the file can't be read as
+  // what it is meant to be, with the line.
+  static absl::StatusOr<std::unique_ptr<FileRecords>> Open(const SourcePlan& source, const std::string& name,
+                                                           std::shared_ptr<arrow::io::RandomAccessFile> file);
+
+  // Appends records of about `bytes` to `out`; false behind the last one. InvalidArgument: from here on the file can't
+  // be read, with the line. Unavailable: it can't be read now.
+  virtual absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) = 0;
+  // Of the whole file, as it was read; once it was.
+  virtual std::string hash() const = 0;
+};
+
+// A file may have a record of so many bytes; one that seems larger lacks a quote or a line's end.
+inline constexpr size_t kMaxFileRecord = 16 << 20;
+
+// The format by a name: "rates.csv.gz" is csv. InvalidArgument: none that is known.
+absl::StatusOr<FilesSpec::Format> FormatOfName(const std::string& name);
+
+// For Open. `content` is decompressed.
+class FileContent;
+absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source,
+                                                           std::unique_ptr<FileContent> content);
+std::unique_ptr<FileRecords> NewJsonLineRecords(std::unique_ptr<FileContent> content);
+absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content);
+absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(const SourcePlan& source,
+                                                               std::shared_ptr<arrow::io::RandomAccessFile> file);
+
+}  // namespace tidemark

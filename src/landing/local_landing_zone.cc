@@ -1,0 +1,239 @@
+// Files that land in a local folder.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <arrow/io/file.h>
+
+#include "src/base/status.h"
+#include "src/landing/landing_zone.h"
+#include "src/landing/name_pattern.h"
+
+namespace tidemark {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kDoneMark[] = ".done";
+
+absl::Status Away(const std::string& what, int error) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(error)));
+}
+
+// Of the folder that has the name, so that a name that was given or taken survives a power failure.
+absl::Status SyncFolder(const fs::path& folder) {
+  const int file = open(folder.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+  if (file < 0) return Away(absl::StrCat("opening ", folder.string()), errno);
+  const bool synced = fsync(file) == 0;
+  const int error = errno;
+  close(file);
+  return synced ? absl::OkStatus() : Away(absl::StrCat("syncing ", folder.string()), error);
+}
+
+absl::Status WriteSynced(const fs::path& path, std::string_view text) {
+  const std::string part = path.string() + ".part";
+  const int file = open(part.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
+  if (file < 0) return Away("writing " + part, errno);
+  bool written = true;
+  for (size_t at = 0; written && at < text.size();) {
+    const ssize_t done = write(file, text.data() + at, text.size() - at);
+    written = done > 0;
+    if (written) at += static_cast<size_t>(done);
+  }
+  written = written && fsync(file) == 0;
+  const int error = errno;
+  close(file);
+  if (!written) return Away("writing " + part, error);
+  return rename(part.c_str(), path.c_str()) == 0 ? absl::OkStatus() : Away("renaming " + part, errno);
+}
+
+bool SameContent(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (fs::file_size(a, error) != fs::file_size(b, error) || error) return false;
+  const auto left = arrow::io::ReadableFile::Open(a.string());
+  const auto right = arrow::io::ReadableFile::Open(b.string());
+  if (!left.ok() || !right.ok()) return false;
+  while (true) {
+    const auto x = (*left)->Read(1 << 20), y = (*right)->Read(1 << 20);
+    if (!x.ok() || !y.ok() || !(*x)->Equals(**y)) return false;
+    if ((*x)->size() == 0) return true;
+  }
+}
+
+// "a/rates.csv.gz" of the version 1f3c becomes "a/rates~1f3c.csv.gz".
+std::string WithVersion(const std::string& name, const std::string& version) {
+  const size_t slash = name.rfind('/');
+  const size_t dot = name.find('.', slash == std::string::npos ? 1 : slash + 2);
+  const std::string stem = name.substr(0, dot);
+  return absl::StrCat(stem, "~", version, dot == std::string::npos ? "" : name.substr(dot));
+}
+
+class LocalLandingZone final : public LandingZone {
+ public:
+  explicit LocalLandingZone(const FilesSpec& spec)
+      : spec_(spec), pattern_(NamePattern::Parse(spec.path)), folder_(pattern_.folder) {
+    for (const std::string& other : {spec.processed, spec.rejected}) {
+      if (!other.empty()) others_.push_back(Absolute(other));
+    }
+  }
+
+  absl::StatusOr<std::vector<LandedFile>> List() override {
+    std::vector<LandedFile> found;
+    std::error_code error, ignored;  // a file may go while it is looked at
+    fs::recursive_directory_iterator at(folder_, error);
+    if (error) return Away("looking into " + folder_.string(), error.value());
+    const fs::recursive_directory_iterator end;
+    for (; at != end; at.increment(error)) {
+      if (error) return Away("looking into " + folder_.string(), error.value());
+      const std::string last = at->path().filename().string();
+      if (at->is_directory(ignored)) {
+        // What was moved away within the folder isn't landing again.
+        const bool skip = absl::StartsWith(last, ".") ||
+                          std::find(others_.begin(), others_.end(), Absolute(at->path())) != others_.end();
+        if (skip) at.disable_recursion_pending();
+        continue;
+      }
+      if (absl::StartsWith(last, ".")) continue;
+      const std::string name = at->path().lexically_relative(folder_).string();
+      if (spec_.whole == FilesSpec::Whole::kDoneMark && absl::EndsWith(name, kDoneMark)) {
+        RemoveLeftMark(at->path());
+        continue;
+      }
+      if (!MatchesNames(pattern_.names, name)) continue;
+      if (spec_.whole == FilesSpec::Whole::kDoneMark) {
+        if (!fs::exists(at->path().string() + kDoneMark, ignored)) continue;
+      }
+      const absl::StatusOr<LandedFile> file = Stat(name);
+      if (absl::IsNotFound(file.status())) continue;  // gone in this moment, or no file
+      TM_RETURN_IF_ERROR(file.status());
+      found.push_back(*file);
+    }
+    if (error) return Away("looking into " + folder_.string(), error.value());
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return found;
+  }
+
+  absl::StatusOr<LandedFile> Stat(const std::string& name) override { return StatOf(name, (folder_ / name).string()); }
+
+  absl::StatusOr<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& name) override {
+    TM_RETURN_IF_ERROR(Stat(name).status());
+    auto file = arrow::io::ReadableFile::Open((folder_ / name).string());
+    if (!file.ok()) return absl::UnavailableError(file.status().message());
+    return std::shared_ptr<arrow::io::RandomAccessFile>(*std::move(file));
+  }
+
+  absl::Status MoveToProcessed(const LandedFile& file, const std::string& version) override {
+    if (spec_.processed.empty() || !IsThere(file)) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const std::string to, TargetIn(spec_.processed, file.name, version));
+    return Move(file, to);
+  }
+
+  absl::Status MoveToRejected(const LandedFile& file, const std::string& version, const std::string& reason) override {
+    if (spec_.rejected.empty() || !IsThere(file)) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const std::string to, TargetIn(spec_.rejected, file.name, version));
+    TM_RETURN_IF_ERROR(WriteSynced(to + ".reason.json", reason));
+    return Move(file, to);
+  }
+
+ private:
+  static absl::StatusOr<LandedFile> StatOf(const std::string& name, const std::string& path) {
+    struct stat info = {};
+    if (stat(path.c_str(), &info) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return absl::NotFoundError(path);
+      return Away("looking at " + path, errno);
+    }
+    if (!S_ISREG(info.st_mode)) return absl::NotFoundError(path + " is no file");
+    return LandedFile{name, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+  }
+
+  bool IsThere(const LandedFile& file) {
+    const absl::StatusOr<LandedFile> now = Stat(file.name);
+    return !now.ok() ? !absl::IsNotFound(now.status()) : *now == file;
+  }
+
+  static fs::path Absolute(const fs::path& path) {
+    std::error_code error;
+    return fs::weakly_canonical(path, error);
+  }
+
+  // Its folders are made. A name that another content has already gets the version.
+  absl::StatusOr<std::string> TargetIn(const std::string& root, const std::string& name, const std::string& version) {
+    fs::path to = fs::path(root) / name;
+    std::error_code error;
+    fs::create_directories(to.parent_path(), error);
+    if (error) return Away("making " + to.parent_path().string(), error.value());
+    if (fs::exists(to, error) && !SameContent(folder_ / name, to)) to = fs::path(root) / WithVersion(name, version);
+    return to.string();
+  }
+
+  absl::Status Move(const LandedFile& file, const std::string& to) {
+    const fs::path from = folder_ / file.name;
+    if (rename(from.c_str(), to.c_str()) != 0) {
+      if (errno == ENOENT) return RemoveMark(file.name);
+      if (errno != EXDEV) return Away(absl::StrCat("moving ", from.string(), " to ", to), errno);
+      TM_RETURN_IF_ERROR(Copy(from, to));
+    } else if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && *moved != file) {
+      // Another one took its place in this very moment, and nobody has read that.
+      std::error_code error;
+      fs::rename(to, from, error);
+      return absl::UnavailableError(absl::StrCat(from.string(), " was replaced while it was moved away"));
+    }
+    TM_RETURN_IF_ERROR(SyncFolder(fs::path(to).parent_path()));
+    return RemoveMark(file.name);
+  }
+
+  // To another file system: whole under a name that nobody takes for the file, then renamed.
+  static absl::Status Copy(const fs::path& from, const std::string& to) {
+    const std::string part = to + ".part";
+    std::error_code error;
+    fs::copy_file(from, part, fs::copy_options::overwrite_existing, error);
+    if (error) return Away(absl::StrCat("copying ", from.string(), " to ", part), error.value());
+    const int file = open(part.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool synced = file >= 0 && fsync(file) == 0;
+    const int failed = errno;
+    if (file >= 0) close(file);
+    if (!synced) return Away("syncing " + part, failed);
+    fs::rename(part, to, error);
+    if (!error) fs::remove(from, error);
+    return error ? Away(absl::StrCat("moving ", from.string(), " to ", to), error.value()) : absl::OkStatus();
+  }
+
+  // A mark whose file is gone, as after a crash between moving the two: the next file of its name isn't whole because
+  // of it. Not a new one, whose file may just be coming.
+  static void RemoveLeftMark(const fs::path& mark) {
+    std::error_code ignored;
+    const fs::path file = mark.parent_path() / mark.stem();
+    if (fs::exists(file, ignored)) return;
+    const auto written = fs::last_write_time(mark, ignored);
+    if (!ignored && fs::file_time_type::clock::now() - written > std::chrono::minutes(1)) fs::remove(mark, ignored);
+  }
+
+  absl::Status RemoveMark(const std::string& name) {
+    if (spec_.whole != FilesSpec::Whole::kDoneMark) return absl::OkStatus();
+    std::error_code error;
+    fs::remove((folder_ / name).string() + kDoneMark, error);
+    return error ? Away("removing the mark of " + name, error.value()) : absl::OkStatus();
+  }
+
+  const FilesSpec spec_;
+  const NamePattern pattern_;
+  const fs::path folder_;
+  std::vector<fs::path> others_;  // folders that files are moved to
+};
+
+}  // namespace
+
+std::unique_ptr<LandingZone> NewLocalLandingZone(const FilesSpec& spec) {
+  return std::make_unique<LocalLandingZone>(spec);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,433 @@
+#include "src/runtime/file_source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/time.h>
+#include <glog/logging.h>
+#include <xxhash.h>
+
+#include "src/base/intake_names.h"
+#include "src/base/status.h"
+#include "src/codec/column_text.h"
+#include "src/landing/name_pattern.h"
+#include "src/runtime/runtime.h"
+
+namespace tidemark {
+namespace {
+
+using packed::FileNote;
+using packed::FilePosition;
+
+// Records of a file as if they had come from a topic, for the decoder.
+class RecordsOfFile final : public Fetch {
+ public:
+  RecordsOfFile(const LandedFile& file, const std::vector<FileRecord>& records, bool with_time)
+      : place_{file.name, 0}, file_(records) {
+    const int64_t timestamp_ms = with_time ? file.modified_ns / 1'000'000 : -1;
+    for (const FileRecord& record : records) {
+      views_.push_back({record.line, timestamp_ms, std::nullopt, record.value});
+    }
+  }
+
+  const TopicPartition& source() const override { return place_; }
+  std::span<const RecordView> records() const override { return views_; }
+  HeaderList Headers(size_t i) const override {
+    return {{kIntakeFileHeader, place_.topic}, {kIntakeLineHeader, absl::StrCat(file_[i].line)}};
+  }
+
+ private:
+  const TopicPartition place_;
+  const std::vector<FileRecord>& file_;
+  std::vector<RecordView> views_;
+};
+
+// Some content has been read under the name.
+bool WasRead(const FileNote* note) { return note != nullptr && note->version() > 0; }
+
+bool IsAsNoted(const LandedFile& file, const FileNote& note) {
+  return file.size == note.size() && file.modified_ns == note.modified_ns();
+}
+
+std::string JsonText(std::string_view text) {
+  std::string out;
+  TextBuffer buffer(&out);
+  WriteJsonString(text, &buffer);
+  out.resize(buffer.size());
+  return out;
+}
+
+}  // namespace
+
+FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* clock, std::unique_ptr<LandingZone> zone,
+                       Wait wait)
+    : plan_(plan),
+      formats_(formats),
+      clock_(clock),
+      zone_(std::move(zone)),
+      wait_(wait != nullptr ? std::move(wait) : [this](int64_t us) {
+        const absl::MutexLock lock(&mutex_);
+        mutex_.AwaitWithTimeout(absl::Condition(&interrupted_), absl::Microseconds(us));
+      }),
+      with_time_(!plan.event_time.column ||
+                 std::any_of(plan.columns.begin(), plan.columns.end(),
+                             [](const auto& c) { return c.from == SourceColumn::From::kTimestamp; })) {}
+
+FileSource::~FileSource() = default;
+
+std::string FileSource::Of() const { return absl::StrCat("files of ", NamePattern::Parse(plan_.files->path).folder); }
+
+absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
+  TM_ASSIGN_OR_RETURN(decoder_, SourceDecoder::Make(plan_, formats_));
+  for (const auto& [name, value] : notes) {
+    FileNote& note = known_[name];
+    if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);
+    if (!WasRead(&note)) continue;
+    std::string& last = last_read_[FolderOf(name)];
+    last = std::max(last, name);
+  }
+  FilePosition at;
+  if (!at.ParseFromString(position)) return absl::FailedPreconditionError("a strange position in files");
+  if (at.name().empty()) return absl::OkStatus();
+  Work& work = reading_.emplace();
+  work.file = {at.name(), at.size(), at.modified_ns()};
+  work.hash = at.hash();
+  work.line = at.line();
+  work.rows = at.rows();
+  work.refused = at.refused();
+  work.committed = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, int64_t max_bytes) {
+  const int64_t until = clock_->MonotonicUs() + max_wait_us;
+  do {
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (interrupted_) return absl::UnavailableError("the worker stops");
+    }
+    if (reading_) return Read(max_bytes);
+    if (checking_) {
+      TM_ASSIGN_OR_RETURN(std::optional<IntakeRows> rows, Check(max_bytes));
+      if (rows) return rows;
+    } else if (!queue_.empty()) {
+      if (!queue_.front().too_late.empty()) {
+        checking_.emplace().file = queue_.front().file;
+        const std::string reason = queue_.front().too_late;
+        queue_.pop_front();
+        return Reject(reason);
+      }
+      TM_RETURN_IF_ERROR(Begin());
+    } else if (clock_->MonotonicUs() >= next_look_us_) {
+      TM_RETURN_IF_ERROR(Look());
+    } else {
+      wait_(std::min(next_look_us_, until) - clock_->MonotonicUs());
+    }
+  } while (clock_->MonotonicUs() < until);
+  return std::nullopt;
+}
+
+absl::Status FileSource::Look() {
+  next_look_us_ = clock_->MonotonicUs() + plan_.files->look_every_us;
+  TM_ASSIGN_OR_RETURN(const std::vector<LandedFile> files, zone_->List());
+  std::map<std::string, LandedFile> seen;
+  for (const LandedFile& file : files) {
+    const auto before = seen_.find(file.name);
+    const bool unchanged = before != seen_.end() && before->second == file;
+    seen[file.name] = file;
+    if (plan_.files->whole == FilesSpec::Whole::kUnchanged && !unchanged) continue;
+    const auto known = known_.find(file.name);
+    if (known != known_.end() && IsAsNoted(file, known->second)) {
+      TM_RETURN_IF_ERROR(Settle(file.name, known->second));
+      continue;
+    }
+    const auto reported = reported_.find(file.name);
+    if (reported != reported_.end() && IsAsNoted(file, reported->second)) continue;
+    queue_.push_back({file, WhyTooLate(file.name)});
+  }
+  seen_ = std::move(seen);
+  return absl::OkStatus();
+}
+
+// Names of one folder are an order only if it is kept to: what comes too late isn't slipped in behind.
+std::string FileSource::WhyTooLate(const std::string& name) const {
+  if (!plan_.files->ordered || WasRead(Known(name))) return "";
+  const auto last = last_read_.find(FolderOf(name));
+  if (last == last_read_.end() || last->second < name) return "";
+  return absl::StrCat("out of order: ", last->second,
+                      " was read before, and files of a folder are read in the order of their names");
+}
+
+absl::Status FileSource::Begin() {
+  const LandedFile file = queue_.front().file;
+  const absl::StatusOr<LandedFile> now = zone_->Stat(file.name);
+  const bool gone = absl::IsNotFound(now.status()) || (now.ok() && *now != file);
+  if (!gone) TM_RETURN_IF_ERROR(now.status());
+  queue_.pop_front();
+  if (!gone) checking_.emplace().file = file;  // else the next look sees what it is now
+  return absl::OkStatus();
+}
+
+// Some more of the file that is being checked; what becomes of it, once that is known.
+absl::StatusOr<std::optional<IntakeRows>> FileSource::Check(int64_t max_bytes) {
+  Work& work = *checking_;
+  std::vector<FileRecord> records;
+  absl::StatusOr<bool> more = true;
+  if (work.records == nullptr) {
+    auto file = zone_->Open(work.file.name);
+    if (absl::IsNotFound(file.status())) {
+      checking_.reset();
+      return std::nullopt;
+    }
+    TM_RETURN_IF_ERROR(file.status());
+    absl::StatusOr<std::unique_ptr<FileRecords>> opened = FileRecords::Open(plan_, work.file.name, *std::move(file));
+    if (opened.ok()) work.records = *std::move(opened);
+    more = opened.status().ok() ? absl::StatusOr<bool>(true) : opened.status();
+  } else {
+    more = work.records->Read(max_bytes, &records);
+  }
+  if (absl::IsInvalidArgument(more.status())) return Reject(std::string(more.status().message()));
+  std::vector<std::string> reasons;
+  if (const absl::Status decoded = more.ok() ? Decode(records, &reasons) : more.status(); !decoded.ok()) {
+    const LandedFile file = work.file;
+    checking_.emplace().file = file;  // from its beginning
+    return decoded;
+  }
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (reasons[i].empty()) {
+      ++work.rows;
+      continue;
+    }
+    ++work.refused;
+    if (work.first_refusal.empty()) work.first_refusal = absl::StrCat("line ", records[i].line, ": ", reasons[i]);
+  }
+  if (*more) return std::nullopt;
+  TM_ASSIGN_OR_RETURN(IntakeRows rows, Checked());
+  if (reading_) return std::nullopt;
+  return rows;
+}
+
+// The file can be read. Without a row yet, and maybe without any: either it is to be read now, or it is noted.
+absl::StatusOr<IntakeRows> FileSource::Checked() {
+  Work& work = *checking_;
+  work.hash = work.records->hash();
+  const FileNote* const before = Known(work.file.name);
+  if (WasRead(before) && before->hash() == work.hash) {
+    LOG(INFO) << "source " << plan_.name << ": the file " << work.file.name
+              << " has come again with the same content, and is skipped";
+    FileNote note = *before;
+    note.set_outcome(FileNote::SAME);
+    return Note(std::move(note));
+  }
+  if (plan_.files->reject_file && work.refused > 0) {
+    return Reject(absl::StrCat(work.first_refusal, "; ", work.refused, " of ", work.rows + work.refused,
+                               " records can't be rows"));
+  }
+  if (WasRead(before)) {
+    LOG(WARNING) << "source " << plan_.name << ": the file " << work.file.name
+                 << " has come again with another content: version " << before->version() + 1 << " of it";
+  }
+  Work& reading = reading_.emplace();
+  reading.file = work.file;
+  reading.hash = work.hash;
+  checking_.reset();
+  return IntakeRows();
+}
+
+absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
+  Work& work = *reading_;
+  if (work.records == nullptr) {
+    const absl::StatusOr<LandedFile> now = zone_->Stat(work.file.name);
+    if (absl::IsNotFound(now.status())) return Broke("is gone");
+    TM_RETURN_IF_ERROR(now.status());
+    if (*now != work.file) return Broke("was changed");
+    auto file = zone_->Open(work.file.name);
+    if (absl::IsNotFound(file.status())) return Broke("is gone");
+    TM_RETURN_IF_ERROR(file.status());
+    absl::StatusOr<std::unique_ptr<FileRecords>> opened = FileRecords::Open(plan_, work.file.name, *std::move(file));
+    if (absl::IsInvalidArgument(opened.status())) return Broke("was changed");
+    TM_RETURN_IF_ERROR(opened.status());
+    work.records = *std::move(opened);
+    work.skip = work.rows + work.refused;
+  }
+  std::vector<FileRecord> records;
+  const absl::StatusOr<bool> more = work.records->Read(max_bytes, &records);
+  if (absl::IsInvalidArgument(more.status())) return Broke("was changed");
+  const int64_t skipped = std::min<int64_t>(work.skip, static_cast<int64_t>(records.size()));
+  records.erase(records.begin(), records.begin() + skipped);
+  work.skip -= skipped;
+  std::vector<std::string> reasons;
+  if (const absl::Status decoded = more.ok() ? Decode(records, &reasons) : more.status(); !decoded.ok()) {
+    work.records.reset();  // opened again, and read on behind what was given
+    return decoded;
+  }
+  IntakeRows rows;
+  const int32_t partition = PartitionOf(work.file.name);
+  for (size_t i = 0; i < records.size(); ++i) {
+    FileRecord& record = records[i];
+    HeaderList place = {{kIntakeFileHeader, work.file.name}, {kIntakeLineHeader, absl::StrCat(record.line)}};
+    work.line = record.line;
+    if (reasons[i].empty()) {
+      ++work.rows;
+      rows.records.push_back({partition, std::nullopt, std::move(record.value), std::move(place)});
+    } else {
+      ++work.refused;
+      rows.letters.push_back({std::move(record.value),
+                              absl::StrCat(work.file.name, ": line ", record.line, ": ", reasons[i]),
+                              std::move(place)});
+    }
+  }
+  if (!*more) return ReadToEnd(std::move(rows));
+  work.given = true;
+  FilePosition next;
+  next.set_name(work.file.name);
+  next.set_size(work.file.size);
+  next.set_modified_ns(work.file.modified_ns);
+  next.set_hash(work.hash);
+  next.set_line(work.line);
+  next.set_rows(work.rows);
+  next.set_refused(work.refused);
+  rows.next = next.SerializeAsString();
+  return rows;
+}
+
+absl::StatusOr<std::optional<IntakeRows>> FileSource::ReadToEnd(IntakeRows rows) {
+  Work& work = *reading_;
+  if (work.records->hash() != work.hash || work.skip > 0) return Broke("was changed");
+  const FileNote* const before = Known(work.file.name);
+  FileNote note;
+  note.set_version((before == nullptr ? 0 : before->version()) + 1);
+  note.set_hash(work.hash);
+  IntakeRows end = Note(std::move(note));
+  rows.notes = std::move(end.notes);
+  rows.counts = std::move(end.counts);
+  return rows;
+}
+
+// Rows that aren't committed are dropped, with all that the intake has in hand. What is committed stands.
+absl::StatusOr<std::optional<IntakeRows>> FileSource::Broke(const std::string& why) {
+  const std::string what = absl::StrCat("the file ", reading_->file.name, " ", why, " while it was read");
+  if (!reading_->committed) return absl::AbortedError(what);
+  const std::string standing =
+      absl::StrCat(what, ", and ", reading_->rows, " rows of it, up to line ", reading_->line, ", may be in already");
+  if (!plan_.skip_lost) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(standing, ": put it back as it was, or state on_data_loss: skip to go on with what there is"));
+  }
+  LOG(ERROR) << "source " << plan_.name << ": " << standing << "; goes on, as on_data_loss says";
+  FileNote note;
+  note.set_outcome(FileNote::BROKEN);
+  note.set_reason(what);
+  const FileNote* const before = Known(reading_->file.name);
+  note.set_version((before == nullptr ? 0 : before->version()) + 1);
+  return Note(std::move(note));
+}
+
+IntakeRows FileSource::Reject(const std::string& reason) {
+  LOG(WARNING) << "source " << plan_.name << ": the file " << checking_->file.name << " is rejected: " << reason;
+  FileNote note;
+  note.set_outcome(FileNote::REJECTED);
+  note.set_reason(reason);
+  if (const FileNote* const before = Known(checking_->file.name)) {
+    note.set_version(before->version());
+    note.set_hash(before->hash());
+  }
+  return Note(std::move(note));
+}
+
+// What became of the present file: nothing more is to be read of it.
+IntakeRows FileSource::Note(FileNote note) {
+  Work& work = checking_ ? *checking_ : *reading_;
+  note.set_size(work.file.size);
+  note.set_modified_ns(work.file.modified_ns);
+  note.set_rows(work.rows);
+  note.set_refused(work.refused);
+  note.set_noted_us(clock_->WallUs());
+  static constexpr const char* kCounts[] = {"files_read", "files_rejected", "files_skipped", "files_broken"};
+  IntakeRows rows;
+  rows.counts[kCounts[note.outcome()]] = 1;
+  if (note.outcome() == FileNote::READ && note.version() > 1) rows.counts["files_of_new_versions"] = 1;
+  if (note.outcome() == FileNote::REJECTED) rows.counts["records_of_rejected_files"] = work.rows + work.refused;
+  rows.notes.push_back({work.file.name, note.SerializeAsString()});
+  if (WasRead(&note)) {
+    std::string& last = last_read_[FolderOf(work.file.name)];
+    last = std::max(last, work.file.name);
+  }
+  reported_[work.file.name] = std::move(note);
+  checking_.reset();
+  reading_.reset();
+  return rows;
+}
+
+absl::Status FileSource::Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons) {
+  reasons->assign(records.size(), "");
+  const LandedFile& file = checking_ ? checking_->file : reading_->file;
+  const RecordsOfFile fetch(file, records, with_time_);
+  for (size_t first = 0; first < records.size();) {
+    SourceTime time;
+    TM_ASSIGN_OR_RETURN(const DecodedRows decoded, decoder_->Decode(fetch, first, 0, &time));
+    if (decoded.next == first) return absl::UnavailableError(absl::StrCat("waits for ", decoded.waits_for));
+    for (const DecodeError& error : decoded.errors) (*reasons)[error.record] = error.reason;
+    first = decoded.next;
+  }
+  for (size_t i = 0; i < records.size(); ++i) {
+    if (!records[i].reason.empty()) (*reasons)[i] = records[i].reason;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileSource::Committed(const std::string&) {
+  if (reading_) reading_->committed = reading_->committed || reading_->given;
+  while (!reported_.empty()) {
+    const auto first = reported_.begin();
+    TM_RETURN_IF_ERROR(Settle(first->first, first->second));
+    known_[first->first] = std::move(first->second);
+    reported_.erase(first);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FileSource::Settle(const std::string& name, const FileNote& note) {
+  const LandedFile file{name, note.size(), note.modified_ns()};
+  if (note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME) {
+    return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
+  }
+  return zone_->MoveToRejected(
+      file, absl::StrCat(note.modified_ns()),
+      absl::StrCat("{\"source\":", JsonText(plan_.name), ",\"file\":", JsonText(name),
+                   ",\"reason\":", JsonText(note.reason()), ",\"rows\":", note.rows(), ",\"refused\":", note.refused(),
+                   ",\"at\":", JsonText(TimestampText(note.noted_us(), TimestampForm::kRfc3339)), "}\n"));
+}
+
+const FileNote* FileSource::Known(const std::string& name) const {
+  for (const auto* notes : {&reported_, &known_}) {
+    const auto found = notes->find(name);
+    if (found != notes->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+std::string FileSource::FolderOf(const std::string& name) const {
+  const size_t slash = name.rfind('/');
+  return slash == std::string::npos ? "" : name.substr(0, slash);
+}
+
+// What has an order stays in one partition.
+int32_t FileSource::PartitionOf(const std::string& name) const {
+  const std::string key = plan_.files->ordered ? FolderOf(name) : name;
+  return static_cast<int32_t>(XXH3_64bits(key.data(), key.size()) % static_cast<uint64_t>(plan_.files->partitions));
+}
+
+void FileSource::Interrupt() {
+  const absl::MutexLock lock(&mutex_);
+  interrupted_ = true;
+}
+
+SplitIntake::SourceMaker FileSourceMaker(const Runtime& runtime, const SourcePlan& plan) {
+  return [&runtime, &plan](int32_t) {
+    return std::make_unique<FileSource>(plan, *runtime.formats, runtime.clock, NewLocalLandingZone(*plan.files));
+  };
+}
+
+}  // namespace tidemark

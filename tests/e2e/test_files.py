@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Files that land in a folder are read once each, exactly once, while workers are killed: every row of every version of
+every file, against DuckDB's reading of the same files."""
+
+import bz2
+import gzip
+import json
+import pathlib
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import duckdb
+
+import topics
+import topology
+from case import SystemTest, main
+from stack import wait_for
+
+PACKED = {"": lambda b: b, ".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+def application(name, folder, **options):
+    return {
+        "name": name,
+        "kafka": {"brokers": "${KAFKA_BROKERS}"},
+        "commit_interval": "20ms",
+        "sources": {"surveys": {
+            "files": {"path": f"{folder}/landing/**/*.*", "whole": "renamed", "order": "unordered", "look_every": "100ms",
+                      "processed": f"{folder}/processed", "rejected": f"{folder}/rejected", **options},
+            "columns": {"id": "int64", "who": {"type": "string", "nullable": True},
+                        "score": {"type": "double", "nullable": True}, "at": "timestamp_ms",
+                        "file": {"type": "string", "from": "header:tidemark.file"}},
+            "event_time": {"column": "at", "max_out_of_orderness": "1d", "max_ahead": "3650d"}}},
+        "steps": {"per_file": {"from": "surveys", "group_by": ["file"], "emit": "on_update",
+                               "aggregates": {"rows": "count(*)", "ids": "sum(id)"}}},
+        "sinks": {"out": {"from": "surveys", "topic": f"{name}-out", "create": {"partitions": 2}},
+                  "files": {"from": "per_file", "topic": f"{name}-files", "key": ["file"], "create": {}}},
+    }
+
+
+class Lander:
+    """Puts files into the folder as a careful writer does, and keeps a copy of every version for the oracle."""
+
+    def __init__(self, folder, seed):
+        self.folder, self.random, self.next_id = folder, random.Random(seed), 0
+        self.landing, self.raw, self.hidden = folder / "landing", folder / "raw", folder / "hidden"
+        for path in (self.landing, self.raw, self.hidden):
+            path.mkdir(parents=True)
+        self.versions, self.bad, self.again = {}, 0, 0
+
+    def rows(self, count):
+        for _ in range(count):
+            self.next_id += 1
+            yield {"id": self.next_id, "who": self.random.choice([None, "Ann", "B,o", 'C"y', "D\r\ne", "\u00e9\u4e2d"]),
+                   "score": self.random.choice([None, 0.5, -1e-7, 3.0]), "at": 1_700_000_000_000 + self.next_id}
+
+    def csv(self, rows):
+        columns = ["id", "who", "score", "at", "unknown"]
+        self.random.shuffle(columns)
+        end = self.random.choice(["\n", "\r\n"])
+
+        def cell(value):
+            text = "" if value is None else str(value)
+            return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+        lines = [columns] + [[row.get(c) for c in columns] for row in rows]
+        text = "".join(",".join(map(cell, line)) + end for line in lines)
+        return self.random.choice(["", "\ufeff"]) + text
+
+    def land(self, count):
+        kind = self.random.choice(["csv", "jsonl", "json"])
+        name = f"d{self.random.randrange(3)}/f{self.random.randrange(60)}.{kind}{self.random.choice(list(PACKED))}"
+        target = self.landing / name
+        if target.exists():
+            return
+        rows = list(self.rows(count))
+        bad = 0
+        if kind == "csv":
+            text = self.csv(rows)
+            if self.random.random() < 0.3:
+                text, bad = text + "not,a row\n", 1
+        elif kind == "jsonl":
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            if self.random.random() < 0.3:
+                text, bad = text + '{"id": "seven"}\n', 1
+        else:
+            text = json.dumps(rows, indent=1)
+        packed = PACKED["." + name.rpartition(".")[2] if name.endswith((".gz", ".bz2")) else ""](text.encode())
+        if name in self.versions and self.random.random() < 0.3:
+            packed, rows, bad = self.versions[name], [], 0  # the same again
+            self.again += 1
+        self.versions[name] = packed
+        self.bad += bad
+        if rows:
+            (self.raw / f"{len(list(self.raw.iterdir()))}.json").write_text(
+                json.dumps([{**row, "file": name} for row in rows]))
+        part = self.hidden / "part"
+        part.write_bytes(packed)
+        target.parent.mkdir(exist_ok=True)
+        part.rename(target)
+
+
+class Files(SystemTest):
+    def values(self, topic):
+        if topics.partitions(self.stack.brokers, topic) == 0:
+            return []
+        return [json.loads(value) for value in topics.read(self.stack.brokers, topic)["value"].to_pylist()
+                if value is not None]
+
+    def expect_all(self, name, lander):
+        raw = (f"read_json('{lander.raw}/*.json', columns={{'id': 'BIGINT', 'who': 'VARCHAR', 'score': 'DOUBLE', "
+               "'at': 'BIGINT', 'file': 'VARCHAR'})")
+        expected = duckdb.sql(f'SELECT id, who, score, "at", file FROM {raw} ORDER BY id').fetchall()
+        found = sorted((v["id"], v.get("who"), v.get("score"), v["at"], v["file"]) for v in self.values(f"{name}-out"))
+        self.assertEqual(found, expected)
+        sums = duckdb.sql(f"SELECT file, count(*), sum(id)::BIGINT FROM {raw} GROUP BY file ORDER BY file").fetchall()
+        newest = {v["file"]: (v["file"], v["rows"], v["ids"]) for v in self.values(f"{name}-files")}
+        self.assertEqual(sorted(newest.values()), sums)
+        self.assertEqual(len(topics.read(self.stack.brokers, f"{name}-dead-letter")), lander.bad)
+        self.assertEqual([p for p in lander.landing.rglob("*") if p.is_file()], [])
+
+    def test_workers_are_killed_while_files_land(self):
+        folder = self.stack.folder / "kills"
+        lander = Lander(folder, 1)
+        config = topology.write(self.stack.folder / "kills.yaml", application("kills", folder, partitions=2))
+        stop = threading.Event()
+
+        def land():
+            while not stop.is_set():
+                lander.land(lander.random.randrange(1, 3000))
+                time.sleep(0.05)
+
+        landing = threading.Thread(target=land)
+        landing.start()
+        try:
+            # Whoever is stopped at the end leaves what it had to the run to the end.
+            run = lambda name: self.stack.run(config, "--leave_on_stop", name=name, threads=1)
+            workers = {name: run(name) for name in ("a", "b")}
+            wait_for("the first rows", lambda: self.values("kills-out"), 90, self.stack.logs)
+            moments = random.Random(7)
+            for kill in range(8):
+                time.sleep(moments.uniform(0.5, 4))
+                victim = moments.choice(list(workers))
+                workers[victim].kill()
+                workers[victim] = run(victim)
+        finally:
+            stop.set()
+            landing.join()
+        for worker in workers.values():
+            self.assertEqual(worker.stop(), 0, worker.seen())
+        last = self.stack.run(config, "--until_end", name="a", threads=2)
+        output = last.finish(120)
+        self.expect_all("kills", lander)
+        self.assertGreater(lander.again, 0)
+        rows = len(self.values("kills-out"))
+        self.assertRegex(output, rf"intake surveys rows={rows} dead_lettered={lander.bad} ")
+        self.assertRegex(output, rf"files_skipped={lander.again}\b")
+
+    def test_the_other_worker_takes_over(self):
+        folder = self.stack.folder / "two"
+        lander = Lander(folder, 2)
+        config = topology.write(self.stack.folder / "two.yaml", application("two", folder))
+        workers = [self.stack.run(config, name=f"two-{i}", threads=1) for i in range(2)]
+        for worker in workers:
+            wait_for("both to be ready", worker.ready, 90, worker.seen)
+        lander.land(100)
+        wait_for("the first file", lambda: len(self.values("two-out")) == 100, 60, self.stack.logs)
+        owner = next(w for w in workers if w.metric("tidemark_intake_running"))
+        other = next(w for w in workers if w is not owner)
+        self.assertIsNone(other.metric("tidemark_intake_running"))
+        owner.kill()
+        lander.land(100)
+        wait_for("the other worker to read", lambda: len(self.values("two-out")) == 200, 60, other.seen)
+        self.assertEqual(other.stop(), 0, other.seen())
+        self.expect_all("two", lander)
+
+    def test_a_run_to_the_end_ends_and_what_is_wrong_is_rejected(self):
+        folder = self.stack.folder / "end"
+        lander = Lander(folder, 3)
+        for _ in range(5):
+            lander.land(200)
+        (lander.landing / "cut.csv.gz").write_bytes(gzip.compress(b"id,at\n1,2\n")[:-5])
+        (lander.landing / "bad.jsonl").write_text('{"id": 1, "at": 1}\n{"id": "x", "at": 1}\n')
+        (lander.landing / "no.zip").write_bytes(b"PK\x03\x04")
+        lander.bad = 0
+        config = topology.write(self.stack.folder / "end.yaml",
+                                application("end", folder, on_error="reject_file"))
+        output = self.stack.run(config, "--until_end", "--leave_on_stop", name="end").finish(90)
+        reasons = {p.name: json.loads(p.read_text())["reason"] for p in (folder / "rejected").rglob("*.reason.json")}
+        self.assertIn("gzip", reasons["cut.csv.gz.reason.json"])
+        self.assertIn("line 2: column id", reasons["bad.jsonl.reason.json"])
+        self.assertIn("zip", reasons["no.zip.reason.json"])
+        self.assertIn("files_rejected=", output)
+        self.assertEqual(topics.partitions(self.stack.brokers, "end-dead-letter") and
+                         len(topics.read(self.stack.brokers, "end-dead-letter")), 0)
+        again = self.stack.run(config, "--until_end", name="end").finish(60)
+        self.assertRegex(again, r"intake surveys rows=\d+")
+
+    def test_another_folder_is_not_read_on_from_where_the_first_was(self):
+        folder = self.stack.folder / "moved"
+        lander = Lander(folder, 4)
+        lander.land(10)
+        config = topology.write(self.stack.folder / "moved.yaml", application("moved", folder))
+        self.stack.run(config, "--until_end", name="moved").finish(90)
+        (folder / "elsewhere" / "landing").mkdir(parents=True)
+        other = topology.write(self.stack.folder / "moved2.yaml", application("moved", folder / "elsewhere"))
+        worker = self.stack.run(other, "--until_end", name="moved")
+        self.assertEqual(worker.wait(90), 2, worker.seen())
+        self.assertIn("holds a position in files of", worker.output())
+
+
+if __name__ == "__main__":
+    main(at_once=True)

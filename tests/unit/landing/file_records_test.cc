@@ -1,0 +1,220 @@
+// Files as records: CSV, JSON and Parquet, and what they are compressed with.
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/api.h>
+#include <arrow/io/memory.h>
+#include <arrow/util/compression.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <parquet/arrow/writer.h>
+
+#include "src/landing/file_records.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+SourceColumn Value(const std::string& name, Type type, bool nullable = true) {
+  SourceColumn column;
+  column.column = {name, type, nullable};
+  column.path = {name};
+  return column;
+}
+
+SourcePlan Plan(char delimiter = ',') {
+  SourcePlan plan;
+  plan.name = "surveys";
+  plan.columns = {Value("id", {Kind::kInt64}, false), Value("name", {Kind::kString}),
+                  Value("score", {Kind::kDouble}),    Value("paid", {Kind::kDecimal, {}, 10, 2}),
+                  Value("good", {Kind::kBool}),       Value("at", {Kind::kTimestamp, TimestampForm::kMillis})};
+  plan.files.emplace().delimiter = delimiter;
+  return plan;
+}
+
+struct Found {
+  std::vector<std::string> values;  // bad ones: "line: reason"
+  std::vector<int64_t> lines;
+  std::string error;  // of the file
+  std::string hash;
+};
+
+Found ReadAll(const SourcePlan& plan, const std::string& name, const std::string& bytes, int64_t at_once = 1 << 20) {
+  Found found;
+  auto file = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(bytes));
+  auto records = FileRecords::Open(plan, name, file);
+  std::vector<FileRecord> all;
+  absl::StatusOr<bool> more = records.ok() ? absl::StatusOr<bool>(true) : records.status();
+  while (more.ok() && *more) more = (*records)->Read(at_once, &all);
+  if (!more.ok()) {
+    EXPECT_EQ(more.status().code(), absl::StatusCode::kInvalidArgument) << more.status();
+    found.error = std::string(more.status().message());
+  } else {
+    found.hash = (*records)->hash();
+  }
+  for (const FileRecord& record : all) {
+    found.lines.push_back(record.line);
+    found.values.push_back(record.reason.empty() ? record.value : absl::StrCat(record.line, ": ", record.reason));
+  }
+  return found;
+}
+
+std::vector<std::string> Csv(const std::string& text) { return ReadAll(Plan(), "x.csv", text).values; }
+std::string CsvError(const std::string& text) { return ReadAll(Plan(), "x.csv", text).error; }
+
+std::string Compressed(arrow::Compression::type type, const std::string& text) {
+  auto codec = arrow::util::Codec::Create(type).ValueOrDie();
+  auto compressor = codec->MakeCompressor().ValueOrDie();
+  std::string out(text.size() + (1 << 20), '\0');  // lz4 wants room for more than it writes
+  auto* const to = reinterpret_cast<uint8_t*>(out.data());
+  const auto size = static_cast<int64_t>(out.size());
+  const auto step =
+      compressor->Compress(static_cast<int64_t>(text.size()), reinterpret_cast<const uint8_t*>(text.data()), size, to)
+          .ValueOrDie();
+  const auto end = compressor->End(size - step.bytes_written, to + step.bytes_written).ValueOrDie();
+  out.resize(static_cast<size_t>(step.bytes_written + end.bytes_written));
+  return out;
+}
+
+TEST(CsvFile, ColumnsAreFoundByTheHeadersNames) {
+  EXPECT_THAT(Csv("name,id\nAnn,1\n"), ElementsAre(R"({"id":1,"name":"Ann"})"));
+  EXPECT_THAT(Csv("other,id\nx,1\n"), ElementsAre(R"({"id":1})"))
+      << "others are left out, nullable ones may be missing";
+  EXPECT_THAT(CsvError("name\nAnn\n"), HasSubstr("line 1: the header has no column 'id'"));
+  EXPECT_THAT(CsvError("id,id\n1,2\n"), HasSubstr("twice"));
+  EXPECT_THAT(CsvError(""), HasSubstr("the file is empty"));
+}
+
+TEST(CsvFile, CellsMayHoldWhateverIsQuoted) {
+  EXPECT_THAT(Csv("id,name\n1,\"a,b\"\n2,\"say \"\"hi\"\"\"\n3,\"two\r\nlines\"\n4,x"),
+              ElementsAre(R"({"id":1,"name":"a,b"})", R"({"id":2,"name":"say \"hi\""})",
+                          R"({"id":3,"name":"two\r\nlines"})", R"({"id":4,"name":"x"})"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", "id,name\n1,\"a\nb\"\n2,c\n").lines, ElementsAre(2, 4));
+}
+
+TEST(CsvFile, MarksAndLineEndsOfOtherSystemsAreNoPartOfIt) {
+  EXPECT_THAT(Csv("\xef\xbb\xbfid,name\r\n1,x\r\n\r\n2,\r\n"), ElementsAre(R"({"id":1,"name":"x"})", R"({"id":2})"));
+  EXPECT_THAT(ReadAll(Plan(';'), "x.csv", "name;id\n\"a;b\";1\n").values, ElementsAre(R"({"id":1,"name":"a;b"})"));
+}
+
+TEST(CsvFile, AnEmptyCellIsNoValueUnlessItIsQuotedText) {
+  EXPECT_THAT(Csv("id,name,score\n1,,\n2,\"\",\"\"\n"), ElementsAre(R"({"id":1})", R"({"id":2,"name":""})"));
+}
+
+TEST(CsvFile, WhatACellSaysDependsOnItsColumn) {
+  EXPECT_THAT(Csv("id,name,score,paid,good,at\n+007,007,.5,1.10,TRUE,1700000000000\n-0,1e3,5.,-.10,false,0\n"),
+              ElementsAre(R"({"id":7,"name":"007","score":0.5,"paid":1.10,"good":true,"at":1700000000000})",
+                          R"({"id":-0,"name":"1e3","score":5,"paid":-0.10,"good":false,"at":0})"));
+  EXPECT_THAT(Csv("id,score,good\nx,1e,yes\n"), ElementsAre(R"({"id":"x","score":"1e","good":"yes"})"))
+      << "the decoder says what is wrong";
+}
+
+TEST(CsvFile, ARecordThatIsWrongIsOneRecord) {
+  EXPECT_THAT(Csv("id,name\n1\n2,a\"b\n3,\"a\"b\n4,x,y\n5,z\n"),
+              ElementsAre("2: 1 cell where the header has 2", "3: a quote in a cell that isn't quoted",
+                          "4: text behind the end of a quoted cell", "5: 3 cells where the header has 2",
+                          R"({"id":5,"name":"z"})"));
+  EXPECT_THAT(CsvError("id\n1\n\"2\n"), HasSubstr("line 3: a quoted cell of the record that begins here has no end"));
+}
+
+TEST(CsvFile, PiecesOfAnySizeGiveTheSame) {
+  std::string text = "id,name\n";
+  for (int i = 0; i < 60'000; ++i) absl::StrAppend(&text, i, i % 7 == 0 ? ",\"a\r\n\"\"b\"\r\n" : ",x\r\n");
+  const Found whole = ReadAll(Plan(), "x.csv", text);
+  ASSERT_EQ(whole.values.size(), 60'000u);
+  EXPECT_EQ(whole.values[7], R"({"id":7,"name":"a\r\n\"b"})");
+  EXPECT_EQ(ReadAll(Plan(), "x.csv", text, 1000).values, whole.values);
+}
+
+TEST(JsonFile, LinesAreRecordsAsTheyStand) {
+  const Found found = ReadAll(Plan(), "x.jsonl", "\xef\xbb\xbf{\"id\": 1}\r\n\n  \n{\"id\": 2, \"more\": []}");
+  EXPECT_THAT(found.values, ElementsAre("{\"id\": 1}", "{\"id\": 2, \"more\": []}"));
+  EXPECT_THAT(found.lines, ElementsAre(1, 4));
+}
+
+TEST(JsonFile, ElementsOfAnArrayAreRecords) {
+  const auto values = [](const std::string& text) { return ReadAll(Plan(), "x.json", text).values; };
+  const auto error = [](const std::string& text) { return ReadAll(Plan(), "x.json", text).error; };
+  EXPECT_THAT(values("[]"), IsEmpty());
+  EXPECT_THAT(values(" [ {\"a\": \"]},{\\\"\"} ,\n{\"b\":[1,{}]}, 7 ]\n"),
+              ElementsAre("{\"a\": \"]},{\\\"\"}", "{\"b\":[1,{}]}", "7"));
+  EXPECT_THAT(error("{\"a\":1}"), HasSubstr("one object a line is format jsonl"));
+  EXPECT_THAT(error("[{\"a\":1}"), HasSubstr("the array has no end"));
+  EXPECT_THAT(error("[{\"a\":1},\n{\"b\":"), HasSubstr("line 2: an element that begins here has no end"));
+  EXPECT_THAT(error("[{\"a\":1} {\"b\":1}]"), HasSubstr("',' or ']' is expected"));
+  EXPECT_THAT(error("[1] x"), HasSubstr("something stands behind the array"));
+  EXPECT_THAT(error("[1,,2]"), HasSubstr("a value is expected"));
+  EXPECT_THAT(error("[1,]"), HasSubstr("value is expected"));
+  EXPECT_THAT(error(""), HasSubstr("an array of objects is expected"));
+}
+
+TEST(Content, CompressionIsFoundByLooking) {
+  const std::string text = "id,name\n1,x\n";
+  for (const auto type :
+       {arrow::Compression::GZIP, arrow::Compression::ZSTD, arrow::Compression::BZ2, arrow::Compression::LZ4_FRAME}) {
+    const std::string packed = Compressed(type, text);
+    EXPECT_THAT(ReadAll(Plan(), "x.csv", packed).values, ElementsAre(R"({"id":1,"name":"x"})"));
+    const std::string cut = packed.substr(0, packed.size() - 3);
+    EXPECT_THAT(ReadAll(Plan(), "x.csv", cut).error, HasSubstr("damaged or cut off")) << type;
+  }
+  const std::string twice = Compressed(arrow::Compression::GZIP, text) + Compressed(arrow::Compression::GZIP, "2,y\n");
+  EXPECT_THAT(ReadAll(Plan(), "x.csv.gz", twice).values,
+              ElementsAre(R"({"id":1,"name":"x"})", R"({"id":2,"name":"y"})"))
+      << "members one behind the other";
+  EXPECT_NE(ReadAll(Plan(), "x.csv.gz", Compressed(arrow::Compression::GZIP, text) + "more").error, "");
+}
+
+TEST(Content, WhatIsNotReadYetIsRefusedByName) {
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("PK\x03\x04", 4)).error, HasSubstr("zip"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("\xfd\x37zXZ\x00", 6)).error, HasSubstr("xz"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", "-----BEGIN PGP MESSAGE-----\n").error, HasSubstr("OpenPGP"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("\xff\xfei\0d\0", 6)).error, HasSubstr("UTF-16"));
+  EXPECT_THAT(ReadAll(Plan(), "x.txt", "id\n1\n").error, HasSubstr("the name doesn't tell it"));
+}
+
+TEST(Content, TheHashIsOfTheBytesAsTheyLieThere) {
+  const std::string text = "id\n1\n";
+  EXPECT_EQ(ReadAll(Plan(), "x.csv", text).hash, ReadAll(Plan(), "y.csv", text).hash);
+  EXPECT_NE(ReadAll(Plan(), "x.csv", text).hash, ReadAll(Plan(), "x.csv", "id\n2\n").hash);
+  EXPECT_NE(ReadAll(Plan(), "x.csv", text).hash,
+            ReadAll(Plan(), "x.csv", Compressed(arrow::Compression::GZIP, text)).hash);
+}
+
+std::string ParquetFile(const std::shared_ptr<arrow::Table>& table) {
+  auto sink = arrow::io::BufferOutputStream::Create().ValueOrDie();
+  EXPECT_TRUE(parquet::arrow::WriteTable(*table, arrow::default_memory_pool(), sink, 2).ok());
+  return sink->Finish().ValueOrDie()->ToString();
+}
+
+TEST(ParquetFileRecords, RowsAreTheObjectsThatSayTheSame) {
+  arrow::Int32Builder ids;
+  arrow::StringBuilder names;
+  arrow::Decimal128Builder paid(arrow::decimal128(8, 3));
+  arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::NANO), arrow::default_memory_pool());
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(ids.Append(i).ok());
+    ASSERT_TRUE((i == 2 ? names.AppendNull() : names.Append("n\"")).ok());
+    ASSERT_TRUE(paid.Append(arrow::Decimal128(1500 * i)).ok());
+    ASSERT_TRUE(at.Append(1'700'000'000'123'456'789).ok());
+  }
+  const auto table =
+      arrow::Table::Make(arrow::schema({arrow::field("name", arrow::utf8()), arrow::field("id", arrow::int32()),
+                                        arrow::field("paid", arrow::decimal128(8, 3)),
+                                        arrow::field("at", arrow::timestamp(arrow::TimeUnit::NANO))}),
+                         {*names.Finish(), *ids.Finish(), *paid.Finish(), *at.Finish()});
+  const Found found = ReadAll(Plan(), "x.parquet", ParquetFile(table));
+  EXPECT_EQ(found.error, "");
+  EXPECT_THAT(found.values, ElementsAre(R"({"id":1,"name":"n\"","paid":1.500,"at":1700000000123})",
+                                        R"({"id":2,"paid":3.000,"at":1700000000123})",
+                                        R"({"id":3,"name":"n\"","paid":4.500,"at":1700000000123})"));
+  EXPECT_THAT(found.lines, ElementsAre(1, 2, 3));
+  EXPECT_NE(ReadAll(Plan(), "x.parquet", "PAR1 no").error, "");
+}
+
+}  // namespace
+}  // namespace tidemark

@@ -1,0 +1,120 @@
+// A local folder in which files land: which are meant, and moving them away.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/landing/landing_zone.h"
+#include "src/landing/name_pattern.h"
+
+namespace tidemark {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class LocalLanding : public ::testing::Test {
+ protected:
+  LocalLanding()
+      : root_(fs::temp_directory_path() /
+              absl::StrCat("landing-", ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    fs::remove_all(root_);
+    fs::create_directories(root_ / "in");
+    spec_.path = (root_ / "in/**/*.csv*").string();
+    spec_.processed = (root_ / "in/done").string();
+    spec_.rejected = (root_ / "bad").string();
+  }
+  ~LocalLanding() override { fs::remove_all(root_); }
+
+  void Write(const std::string& name, const std::string& text) {
+    fs::create_directories((root_ / name).parent_path());
+    std::ofstream(root_ / name) << text;
+  }
+  std::string Text(const std::string& name) {
+    std::stringstream text;
+    text << std::ifstream(root_ / name).rdbuf();
+    return text.str();
+  }
+  LandedFile Landed(const std::string& name) { return *NewLocalLandingZone(spec_)->Stat(name); }
+  std::vector<std::string> Names() {
+    std::vector<std::string> names;
+    const absl::StatusOr<std::vector<LandedFile>> files = NewLocalLandingZone(spec_)->List();
+    for (const LandedFile& file : *files) names.push_back(file.name);
+    return names;
+  }
+
+  const fs::path root_;
+  FilesSpec spec_;
+};
+
+TEST(NamePattern, StarsAndFolders) {
+  EXPECT_TRUE(MatchesNames("**/*.csv*", "a.csv"));
+  EXPECT_TRUE(MatchesNames("**/*.csv*", "x/y/a.csv.gz"));
+  EXPECT_FALSE(MatchesNames("*.csv", "x/a.csv"));
+  EXPECT_TRUE(MatchesNames("20?6/*", "2026/a"));
+  EXPECT_FALSE(MatchesNames("20?6/*", "2026/a/b"));
+  EXPECT_TRUE(MatchesNames("**", "a/b"));
+  EXPECT_EQ(NamePattern::Parse("in/a*/b").folder, "in");
+  EXPECT_EQ(NamePattern::Parse("in/").folder, "in");
+  EXPECT_EQ(NamePattern::Parse("*.csv").folder, ".");
+  EXPECT_EQ(NamePattern::Parse("/*.csv").folder, "/");
+}
+
+TEST_F(LocalLanding, ListsWhatIsMeantAndNothingThatWasMovedAway) {
+  for (const char* name :
+       {"in/b.csv", "in/x/a.csv.gz", "in/no.txt", "in/.part.csv", "in/.hidden/c.csv", "in/done/d.csv"})
+    Write(name, "x");
+  EXPECT_THAT(Names(), ElementsAre("b.csv", "x/a.csv.gz"));
+}
+
+TEST_F(LocalLanding, AMarkSaysThatAFileIsWhole) {
+  spec_.whole = FilesSpec::Whole::kDoneMark;
+  Write("in/a.csv", "x");
+  EXPECT_THAT(Names(), IsEmpty());
+  Write("in/a.csv.done", "");
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
+  ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("a.csv"), "1").ok());
+  EXPECT_FALSE(fs::exists(root_ / "in/a.csv.done"));
+  EXPECT_EQ(Text("in/done/a.csv"), "x");
+}
+
+TEST_F(LocalLanding, MovingAgainIsHarmlessAndOtherContentIsKept) {
+  const auto zone = NewLocalLandingZone(spec_);
+  Write("in/x/a.csv.gz", "1");
+  const LandedFile first = Landed("x/a.csv.gz");
+  ASSERT_TRUE(zone->MoveToProcessed(first, "v1").ok());
+  ASSERT_TRUE(zone->MoveToProcessed(first, "v1").ok());
+  Write("in/x/a.csv.gz", "1");
+  ASSERT_TRUE(zone->MoveToProcessed(Landed("x/a.csv.gz"), "v1").ok());
+  Write("in/x/a.csv.gz", "22");
+  ASSERT_TRUE(zone->MoveToProcessed(first, "v1").ok());
+  EXPECT_THAT(Names(), ElementsAre("x/a.csv.gz")) << "it isn't the one that is to be moved";
+  ASSERT_TRUE(zone->MoveToProcessed(Landed("x/a.csv.gz"), "v2").ok());
+  EXPECT_EQ(Text("in/done/x/a.csv.gz"), "1");
+  EXPECT_EQ(Text("in/done/x/a~v2.csv.gz"), "22");
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(LocalLanding, ARejectedFileHasItsReasonBesideIt) {
+  const auto zone = NewLocalLandingZone(spec_);
+  Write("in/a.csv", "1");
+  const LandedFile file = Landed("a.csv");
+  ASSERT_TRUE(zone->MoveToRejected(file, "v1", "why").ok());
+  ASSERT_TRUE(zone->MoveToRejected(file, "v1", "why").ok());
+  EXPECT_EQ(Text("bad/a.csv"), "1");
+  EXPECT_EQ(Text("bad/a.csv.reason.json"), "why");
+}
+
+TEST_F(LocalLanding, AFolderThatIsNotThereIsWaitedFor) {
+  fs::remove_all(root_ / "in");
+  EXPECT_EQ(NewLocalLandingZone(spec_)->List().status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace tidemark
