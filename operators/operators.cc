@@ -1,5 +1,6 @@
 #include "operators/operators.h"
 
+#include "operators/changes/spec.h"
 #include "operators/custom/custom_operator.h"
 #include "operators/dedup/spec.h"
 #include "operators/join/spec.h"
@@ -21,6 +22,7 @@ const OperatorList& Operators() {
       &TopSyntax(),          // operators/top
       &RepartitionSyntax(),  // operators/rows
       &CustomSyntax(),       // operators/custom
+      &ChangesSyntax(),      // operators/changes, behind sources of changes
   };
   return operators;
 }

@@ -25,6 +25,11 @@ std::string ValidationReport(const Plan& plan) {
                                  Count(plan.stages.size(), "stage"), ", ", Count(repartitions, "repartition"), "\n");
   for (const SourcePlan& source : plan.sources) {
     if (source.partitioned_by.empty() || source.verify_partitioning) continue;
+    if (!source.key.empty()) {
+      absl::StrAppend(&out, "note: that source ", source.name,
+                      " keeps the changes of a key in one partition is taken on trust (partitioner: any)\n");
+      continue;
+    }
     absl::StrAppend(&out, "note: partitioned_by of source ", source.name,
                     " is taken on trust; with key_format it is checked against the record keys\n");
   }

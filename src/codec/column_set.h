@@ -52,6 +52,11 @@ class ColumnSet {
   std::optional<std::string> SetRaw(size_t c, std::string_view bytes);
   std::optional<std::string> SetInt64(size_t c, int64_t value);
   std::optional<std::string> SetDouble(size_t c, double value);
+  // The value doesn't matter, but there is one.
+  void SetAny(size_t c) {
+    seen_[c] = stamp_;
+    builders_[c].SetEmpty(row_);
+  }
   // The value is of no use, for this reason: NULL where the column is `on_error: null`, else the reason, in its words.
   std::optional<std::string> Reject(size_t c, std::string_view reason);
 

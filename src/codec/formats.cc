@@ -7,6 +7,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/bytes/format.h"
+#include "src/codec/debezium/format.h"
 #include "src/codec/json/format.h"
 #include "src/codec/text/format.h"
 
@@ -14,9 +15,10 @@ namespace tidemark {
 
 Formats::Formats()
     : formats_{
-          &JsonFormat(),   // src/codec/json
-          &TextFormat(),   // src/codec/text
-          &BytesFormat(),  // src/codec/bytes
+          &JsonFormat(),      // src/codec/json
+          &TextFormat(),      // src/codec/text
+          &BytesFormat(),     // src/codec/bytes
+          &DebeziumFormat(),  // src/codec/debezium
       } {}
 
 void Formats::Set(const Format* format) {

@@ -61,17 +61,17 @@ void HiddenColumns::Grow(int64_t rows) {
   if (hidden_.Has(Hidden::kOp)) ops_.Grow(rows);
 }
 
-std::optional<std::string> HiddenColumns::FindTime(int64_t row, const RecordView& record, const ColumnSet& columns,
+std::optional<std::string> HiddenColumns::FindTime(int64_t row, const RecordView& record, const ColumnSet* columns,
                                                    EventTime* out) const {
   int64_t record_us = 0;
   const bool has_record_time =
       record.timestamp_ms != -1 && ScaleTimestamp(record.timestamp_ms, TimestampForm::kMillis, &record_us) == Fit::kOk;
-  if (!event_time_.column) {
+  if (!event_time_.column || columns == nullptr) {
     if (!has_record_time) return "the record has no timestamp, and event time is taken from it";
     out->us = record_us;
     return std::nullopt;
   }
-  const ColumnBuilder& column = columns.builder(*event_time_.column);
+  const ColumnBuilder& column = columns->builder(*event_time_.column);
   if (column.IsNull(row)) return absl::StrCat("column ", time_column_, ": event time is null");
   out->us = column.Int64At(row);
   if (*out == kMinTime || *out == kMaxTime) {

@@ -46,10 +46,17 @@ class HiddenColumns {
 
   // A row whose visible columns stand in `columns`: the reason, where it has no event time or lies too far ahead; time
   // hasn't moved then. The row's watermark includes the row.
-  std::optional<std::string> Set(int64_t row, const RecordView& record, const ColumnSet& columns, Op op) {
+  // `deletion`: the row may lack its event time; then it is as late as time has come, and doesn't move it.
+  std::optional<std::string> Set(int64_t row, const RecordView& record, const ColumnSet& columns, Op op,
+                                 bool deletion = false) {
     EventTime row_time;
-    if (!IsOrdinary(row, record, columns, &row_time)) [[unlikely]] {
-      if (std::optional<std::string> reason = FindTime(row, record, columns, &row_time)) return reason;
+    const bool timeless = deletion && event_time_.column && !columns.HasValue(*event_time_.column);
+    if (timeless && time_->max_time > kMinTime) [[unlikely]] {
+      row_time = time_->max_time;
+    } else if (timeless || !IsOrdinary(row, record, columns, &row_time)) [[unlikely]] {
+      if (std::optional<std::string> reason = FindTime(row, record, timeless ? nullptr : &columns, &row_time)) {
+        return reason;
+      }
     }
     time_->max_time = std::max(time_->max_time, row_time);
     times_.Set(row, row_time.us);
@@ -77,8 +84,8 @@ class HiddenColumns {
     return *out != kMinTime && *out != kMaxTime &&
            *out <= EventTime{record.timestamp_ms * 1000} + event_time_.max_ahead_us;
   }
-  // Of any record: the reason, where it has none.
-  std::optional<std::string> FindTime(int64_t row, const RecordView& record, const ColumnSet& columns,
+  // Of any record: the reason, where it has none. Without columns it is the record's timestamp.
+  std::optional<std::string> FindTime(int64_t row, const RecordView& record, const ColumnSet* columns,
                                       EventTime* out) const;
 
   const EventTimeSpec event_time_;

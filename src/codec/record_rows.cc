@@ -16,7 +16,12 @@ std::vector<std::string> PathOf(const SourceColumn& column) {
 std::vector<ReadTarget> TargetsFrom(const std::vector<SourceColumn>& columns, From from) {
   std::vector<ReadTarget> targets;
   for (size_t c = 0; c < columns.size(); ++c) {
-    if (columns[c].from == from) targets.push_back({PathOf(columns[c]), c, columns[c].column.type});
+    if (columns[c].from != from) continue;
+    targets.push_back({.path = PathOf(columns[c]),
+                       .column = c,
+                       .type = columns[c].column.type,
+                       .beside = from == From::kBeside,
+                       .as = columns[c].as});
   }
   return targets;
 }
@@ -51,6 +56,11 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr
 // The Java client spreads null keys at will, so nothing holds such a row to the promise.
 RecordRows::RecordRows(const SourcePlan& plan, std::unique_ptr<KeyReader> key)
     : RecordRows(plan.columns, std::move(key)) {
+  key_columns_ = plan.key;
+  for (ReadTarget& target : value_targets_) {
+    target.key = std::find(plan.key.begin(), plan.key.end(), target.column) != plan.key.end();
+  }
+  for (ReadTarget& target : TargetsFrom(plan.columns, From::kBeside)) value_targets_.push_back(std::move(target));
   needs_key_ = plan.verify_partitioning;
   hidden_.emplace(plan);
 }
@@ -102,7 +112,7 @@ void RecordRows::Grow() {
 bool RecordRows::EndRow(Op op) {
   if (rejected_) [[unlikely]]
     return false;
-  if (std::optional<std::string> reason = FinishRow(op)) [[unlikely]] {
+  if (std::optional<std::string> reason = FinishRow(op, false)) [[unlikely]] {
     Reject(*std::move(reason));
     return false;
   }
@@ -110,7 +120,30 @@ bool RecordRows::EndRow(Op op) {
   return true;
 }
 
-std::optional<std::string> RecordRows::FinishRow(Op op) {
+bool RecordRows::EndDeletion() {
+  if (rejected_) return false;
+  if (std::optional<std::string> reason = FinishRow(Op::kInsert, true)) {
+    Reject(*std::move(reason));
+    return false;
+  }
+  ++row_;
+  return true;
+}
+
+std::optional<std::string> RecordRows::FinishColumns(bool deletion) {
+  if (!deletion) [[likely]] {
+    std::optional<std::string> reason = columns_.EndRow();
+    if (reason && hidden_ && !key_columns_.empty()) absl::StrAppend(&*reason, " (has the table changed?)");
+    return reason;
+  }
+  for (const size_t c : key_columns_) {
+    if (!columns_.HasValue(c)) return absl::StrCat("a deletion without key column ", columns_.column(c).column.name);
+  }
+  columns_.EndTombstone();
+  return std::nullopt;
+}
+
+std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
   const RecordView& record = records_[record_];
   if (key_ != nullptr && record.key) {
     std::optional<std::string> reason = key_->Read(*record.key, &columns_);
@@ -124,15 +157,18 @@ std::optional<std::string> RecordRows::FinishRow(Op op) {
     std::optional<std::string> reason = ReadPlace();
     if (reason) return reason;
   }
-  if (std::optional<std::string> reason = columns_.EndRow()) [[unlikely]]
+  if (std::optional<std::string> reason = FinishColumns(deletion)) [[unlikely]]
     return reason;
-  if (needs_key_ && !record.key) return "record key is null, against partitioned_by";
+  if (needs_key_ && !record.key) {
+    return key_columns_.empty() ? "record key is null, against partitioned_by"
+                                : "record key is null, so changes of one row lie in any partition and have no order";
+  }
   if (!hidden_) {
     ops_.push_back(op);
     return std::nullopt;
   }
   if (op != Op::kInsert && !hidden_->has_op()) return "a change of a row, where rows are only ever added";
-  return hidden_->Set(row_, record, columns_, op);
+  return hidden_->Set(row_, record, columns_, op, deletion);
 }
 
 void RecordRows::Tombstone() {

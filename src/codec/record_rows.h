@@ -64,6 +64,10 @@ class RecordRows {
   }
   // False: the row is bad, and with it the record, which is rejected; no more rows of it are looked at.
   bool EndRow(Op op = Op::kInsert);
+  // A row of a changing source is deleted: its key must have values, its other columns don't matter.
+  bool EndDeletion();
+  // A column of the records that nobody has asked for, told once by a reader.
+  void Unnamed(std::string column) { unnamed_.push_back(std::move(column)); }
   // What a null value means is not a matter of format.
   void Tombstone();
   void Reject(std::string reason);
@@ -82,6 +86,8 @@ class RecordRows {
   const std::string& waits_for() const { return waits_for_; }
   // Records before `next` that are good and gave no row.
   int64_t empty_records() const { return empty_records_; }
+  // Those that were told since this was asked.
+  std::vector<std::string> TakeUnnamed() { return std::exchange(unnamed_, {}); }
   // The operations of all rows. Tables only.
   const std::vector<Op>& ops() const { return ops_; }
 
@@ -95,7 +101,8 @@ class RecordRows {
   bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
   void Grow();
   void TakeBack();
-  std::optional<std::string> FinishRow(Op op);
+  std::optional<std::string> FinishRow(Op op, bool deletion);
+  std::optional<std::string> FinishColumns(bool deletion);
   std::optional<std::string> ReadHeaders();
   std::optional<std::string> ReadPlace();
 
@@ -108,7 +115,8 @@ class RecordRows {
   bool needs_key_ = false;
   std::optional<HiddenColumns> hidden_;       // sources
   std::unique_ptr<KeyReader> tombstone_key_;  // tables
-  std::vector<size_t> key_columns_;           // tables
+  std::vector<size_t> key_columns_;           // tables, and sources of a changing one
+  std::vector<std::string> unnamed_;
 
   // Of the present fetch.
   const Fetch* fetch_ = nullptr;

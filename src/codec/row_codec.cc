@@ -218,6 +218,27 @@ absl::Status RowCodec::Encode(const arrow::RecordBatch& rows, EncodedKeys* out) 
   return absl::OkStatus();
 }
 
+bool RowCodec::Split(std::string_view row, std::vector<std::string_view>* cells) const {
+  cells->clear();
+  for (const Field& field : fields_) {
+    const size_t size = VisitKind(field.type.kind, [&](auto tag) -> size_t {
+      using T = decltype(tag);
+      if constexpr (std::is_same_v<T, std::string_view>) {
+        size_t end = row.find('\0', 1);
+        while (end != std::string_view::npos && end + 1 < row.size() && row[end + 1] != 0)
+          end = row.find('\0', end + 2);
+        return end == std::string_view::npos ? row.size() + 1 : end + 2;
+      } else {
+        return 1 + kWidth<T>;
+      }
+    });
+    if (size > row.size()) return false;
+    cells->push_back(row.substr(0, size));
+    row.remove_prefix(size);
+  }
+  return row.empty();
+}
+
 absl::Status RowCodec::Decode(const std::vector<std::string_view>& rows,
                               std::vector<std::shared_ptr<arrow::Array>>* out) const {
   std::vector<size_t> cursors(rows.size());

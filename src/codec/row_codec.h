@@ -40,6 +40,10 @@ class RowCodec {
   // The columns again, in the order of the fields; all of them must be ascending. DataLoss: not an encoding of ours.
   absl::Status Decode(const std::vector<std::string_view>& rows, std::vector<std::shared_ptr<arrow::Array>>* out) const;
 
+  // The cells of one row, in the order of the fields; joined again they are the row. All must be ascending. False: not
+  // an encoding of ours.
+  bool Split(std::string_view row, std::vector<std::string_view>* cells) const;
+
  private:
   RowCodec(std::vector<Field> fields, bool canonical) : fields_(std::move(fields)), canonical_(canonical) {}
 

@@ -24,6 +24,16 @@ void ReadWithoutValues(size_t first, size_t last, RecordRows* rows) {
   }
 }
 
+std::string Contradicts(const std::string& columns) {
+  return absl::StrCat("So the topic isn't partitioned by [", columns,
+                      "] as partitioned_by promises. Either remove partitioned_by (rows are then repartitioned where a "
+                      "step needs it), or write the topic again, keyed by these columns, with the default partitioner");
+}
+constexpr char kScattered[] =
+    "So changes of one row lie in several partitions, and their order is lost (were partitions added to the topic?). "
+    "Have the connector write a new topic from a new snapshot; or, where it uses a partitioner of its own that keeps a "
+    "row's changes together, state `partitioner: any` in the format";
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SourceDecoder>> SourceDecoder::Make(const SourcePlan& plan, const Formats& formats) {
@@ -63,6 +73,7 @@ absl::StatusOr<DecodedRows> SourceDecoder::Decode(const Fetch& fetch, size_t fir
   decoded.next = rows_.next();
   decoded.waits_for = rows_.waits_for();
   decoded.empty_records = rows_.empty_records();
+  decoded.unnamed = rows_.TakeUnnamed();
   return decoded;
 }
 
@@ -81,13 +92,11 @@ absl::Status SourceDecoder::CheckPartitions(const Fetch& fetch, size_t first, in
     for (const size_t c : plan_.partitioned_by) {
       absl::StrAppend(&columns, columns.empty() ? "" : ", ", plan_.columns[c].column.name);
     }
-    return absl::FailedPreconditionError(absl::StrCat(
-        "source ", plan_.name, ": the record at ", ToString(source), " offset ", record.offset, " with key ",
-        Excerpt(*record.key), " stands in partition ", source.partition,
-        ", but the default partitioner (murmur2) puts that key into partition ", expected, " of ", partition_count,
-        ". So the topic isn't partitioned by [", columns,
-        "] as partitioned_by promises. Either remove partitioned_by (rows are then repartitioned where a step needs "
-        "it), or write the topic again, keyed by these columns, with the default partitioner"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("source ", plan_.name, ": the record at ", ToString(source), " offset ", record.offset,
+                     " with key ", Excerpt(*record.key), " stands in partition ", source.partition,
+                     ", but the default partitioner (murmur2) puts that key into partition ", expected, " of ",
+                     partition_count, ". ", plan_.key.empty() ? Contradicts(columns) : std::string(kScattered)));
   }
   return absl::OkStatus();
 }

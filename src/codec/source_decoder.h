@@ -21,11 +21,12 @@ namespace tidemark {
 
 // What records of a fetch have become.
 struct DecodedRows {
-  Batch rows;                       // SourcePlan::schema and ::hidden, in offset order
-  std::vector<DecodeError> errors;  // of records that can't be rows, ascending
-  size_t next = 0;                  // the record to go on with; the fetch's size: all were read
-  std::string waits_for;            // what record `next` waits for; "": nothing
-  int64_t empty_records = 0;        // good ones that gave no row
+  Batch rows;                        // SourcePlan::schema and ::hidden, in offset order
+  std::vector<DecodeError> errors;   // of records that can't be rows, ascending
+  size_t next = 0;                   // the record to go on with; the fetch's size: all were read
+  std::string waits_for;             // what record `next` waits for; "": nothing
+  int64_t empty_records = 0;         // good ones that gave no row
+  std::vector<std::string> unnamed;  // columns that records have and nobody has asked for, when met first
 };
 
 class SourceDecoder {

@@ -35,6 +35,9 @@ struct ReadTarget {
   std::vector<std::string> path;  // names from the root
   size_t column = 0;              // in the ColumnSet
   Type type;                      // of the column
+  bool beside = false;            // it stands beside the row, from the root of what the record says of it
+  bool key = false;               // of a changing table: a column of its key
+  std::string as;                 // how it is written, as the topology says
 };
 
 class ValueReader {

@@ -28,6 +28,7 @@ inline bool IsKey(FormatUse use) { return use == FormatUse::kReadKey || use == F
 struct FormatColumn {
   Column column;
   std::vector<std::string> path;  // where it stands in what is read; by its name alone in what is written
+  std::string as;                 // how it is written, as the topology says
   std::string at;                 // where an error of it is reported
 };
 
@@ -74,6 +75,13 @@ class FormatSyntax {
   // The types it holds, for people: "int32, int64 or string"; and whether this is one of them.
   virtual std::string Types(FormatUse use) const = 0;
   virtual bool Holds(const Type& type, FormatUse use) const = 0;
+  // Values are changes of a table's rows: the source has a key, and its rows replace each other by it.
+  virtual bool tells_changes() const { return false; }
+  // What records have beside a row, for columns `from: NAME`: whether there is this, and for people ("": nothing).
+  virtual bool HasBeside(const std::vector<std::string>& /*path*/) const { return false; }
+  virtual std::string Beside() const { return ""; }
+  // Columns may say how they are written (`as`); which words there are, Check knows.
+  virtual bool takes_as() const { return false; }
   // What else there is to say of its options and columns. False: something was reported.
   virtual bool Check(FormatCheck& /*check*/) const { return true; }
 };

@@ -33,8 +33,8 @@ std::optional<std::vector<std::string>> ParsePath(const std::string& path) {
 }
 
 // Where a column comes from, if not from the value.
-void CheckFrom(const topology::Column& yaml, const std::string& path, bool table, Diagnostics* diagnostics,
-               SourceColumn* column) {
+void CheckFrom(const topology::Column& yaml, const FormatSyntax* format, const std::string& path, bool table,
+               Diagnostics* diagnostics, SourceColumn* column) {
   const std::string& from = yaml.from();
   const std::string at = path + "/from";
   const Kind kind = column->column.type.kind;
@@ -45,8 +45,14 @@ void CheckFrom(const topology::Column& yaml, const std::string& path, bool table
     }
   };
   if (yaml.has_path()) diagnostics->Error(path + "/path", "a column has either 'path' or 'from'");
-  if (from == "key") {
+  const std::string beside = format != nullptr && !table ? format->Beside() : "";
+  if (from == "key" && format != nullptr && format->tells_changes() && !table) {
+    diagnostics->Error(at, "the key's columns stand in the row: they are named in the source's `key`");
+  } else if (from == "key") {
     column->from = SourceColumn::From::kKey;
+  } else if (const auto names = ParsePath(from); !beside.empty() && names && format->HasBeside(*names)) {
+    column->from = SourceColumn::From::kBeside;
+    column->path = *names;
   } else if (table) {
     diagnostics->Error(at, absl::StrCat("a table's columns come from the value or `from: key`, not '", from, "'"));
   } else if (absl::StartsWith(from, "header:") && from.size() > 7) {
@@ -62,8 +68,9 @@ void CheckFrom(const topology::Column& yaml, const std::string& path, bool table
     column->from = SourceColumn::From::kTimestamp;
     expect(kind == Kind::kTimestamp, "a timestamp");
   } else {
-    diagnostics->Error(at, absl::StrCat("unknown origin '", from, "'",
-                                        DidYouMean(from, {"key", "header:NAME", "partition", "offset", "timestamp"})));
+    std::string meant = DidYouMean(from, {"key", "header:NAME", "partition", "offset", "timestamp"});
+    if (!beside.empty()) absl::StrAppend(&meant, "; format ", std::string(format->name()), " has also ", beside);
+    diagnostics->Error(at, absl::StrCat("unknown origin '", from, "'", meant));
   }
 }
 
@@ -97,7 +104,8 @@ const char* AsTimestamp(Kind kind) {
   return kind == Kind::kString ? "; RFC 3339 text is of type timestamp" : "";
 }
 
-SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, bool table, Diagnostics* diagnostics) {
+SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* format, const std::string& path, bool table,
+                         Diagnostics* diagnostics) {
   SourceColumn column;
   column.column.name = yaml.name();
   column.column.nullable = yaml.nullable();
@@ -135,15 +143,26 @@ SourceColumn CheckColumn(const topology::Column& yaml, const std::string& path, 
     column.on_error = SourceColumn::OnError::kNull;
     if (!yaml.nullable()) diagnostics->Error(path + "/on_error", "`on_error: null` needs `nullable: true`");
   }
-  if (yaml.has_from()) CheckFrom(yaml, path, table, diagnostics, &column);
+  if (yaml.has_from()) CheckFrom(yaml, format, path, table, diagnostics, &column);
+  column.as = yaml.as();
+  if (yaml.has_as() && (format == nullptr || !format->takes_as() || column.from != SourceColumn::From::kValue)) {
+    diagnostics->Error(path + "/as",
+                       "`as` says how a format writes a value of a row, and this one isn't in need of that");
+  }
   return column;
 }
 
+template <typename Yaml>
+const FormatSyntax* FormatOf(const Yaml& yaml, const FormatList& formats) {
+  return FindFormat(formats, yaml.has_format() ? yaml.format().type() : kJsonFormat);
+}
+
 std::vector<SourceColumn> CheckColumns(const google::protobuf::RepeatedPtrField<topology::Column>& yaml,
-                                       const std::string& path, bool table, Diagnostics* diagnostics) {
+                                       const FormatSyntax* format, const std::string& path, bool table,
+                                       Diagnostics* diagnostics) {
   std::vector<SourceColumn> columns;
   for (const topology::Column& c : yaml) {
-    columns.push_back(CheckColumn(c, absl::StrCat(path, "/", c.name()), table, diagnostics));
+    columns.push_back(CheckColumn(c, format, absl::StrCat(path, "/", c.name()), table, diagnostics));
   }
   if (columns.empty() && !diagnostics->Broken(path)) diagnostics->Error(path, "at least one column is needed");
   return columns;
@@ -160,7 +179,7 @@ std::vector<FormatColumn> ColumnsOf(const std::vector<SourceColumn>& columns, So
                                     const std::string& path) {
   std::vector<FormatColumn> out;
   for (const SourceColumn& c : columns) {
-    if (c.from == from) out.push_back({c.column, c.path, absl::StrCat(path, "/columns/", c.column.name)});
+    if (c.from == from) out.push_back({c.column, c.path, c.as, absl::StrCat(path, "/columns/", c.column.name)});
   }
   return out;
 }
@@ -274,9 +293,45 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
   std::vector<FormatColumn> key;
   for (const size_t c : *columns) {
     const Column& column = source->columns[c].column;
-    key.push_back({column, {column.name}, path + "/partitioned_by"});
+    key.push_back({column, {column.name}, "", path + "/partitioned_by"});
   }
   CheckFormat(source->key_format, formats, FormatUse::kReadKey, path + "/partitioned_by", key, diagnostics);
+}
+
+// A table that changes: its key, by which its rows lie in the topic, and the decoder's column.
+void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, const std::string& path,
+                  Diagnostics* diagnostics, SourcePlan* source) {
+  if (format == nullptr || !format->tells_changes()) {
+    if (diagnostics->Present(path + "/key")) {
+      diagnostics->Error(path + "/key",
+                         "rows of this source don't replace each other: `key` is for formats that tell changes");
+    }
+    return;
+  }
+  for (const char* field : {"partitioned_by", "key_format"}) {
+    if (!diagnostics->Present(absl::StrCat(path, "/", field))) continue;
+    diagnostics->Error(absl::StrCat(path, "/", field), "rows lie by the record key, which is the source's `key`");
+  }
+  const auto key = FindColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
+  if (!key) return;
+  if (key->empty()) {
+    diagnostics->Error(diagnostics->Present(path + "/key") ? path + "/key" : path,
+                       "`key` is needed: the columns of the record key, by which rows replace each other");
+    return;
+  }
+  for (const size_t c : *key) {
+    const SourceColumn& column = source->columns[c];
+    const std::string at = absl::StrCat(path, "/columns/", column.column.name);
+    if (column.column.nullable) diagnostics->Error(at, "a key column can't be nullable");
+    if (column.from != SourceColumn::From::kValue) diagnostics->Error(at, "a key column stands in the row");
+  }
+  source->key = source->partitioned_by = *key;
+  source->verify_partitioning = source->format.Option("partitioner", "murmur2") == "murmur2";
+  SourceColumn change;
+  change.column = {kChangeColumn, {.kind = Kind::kBytes}, false};
+  change.from = SourceColumn::From::kBeside;
+  change.path = {kChangeColumn};
+  source->columns.push_back(std::move(change));
 }
 
 }  // namespace
@@ -294,7 +349,8 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
-    source.columns = CheckColumns(yaml.columns(), path + "/columns", false, diagnostics);
+    const FormatSyntax* const format = FormatOf(yaml, formats);
+    source.columns = CheckColumns(yaml.columns(), format, path + "/columns", false, diagnostics);
     source.format = CheckValueFormat(yaml, formats, path, diagnostics, &source.columns);
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
@@ -303,11 +359,13 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     // A key format that nothing looks at would do nothing.
     const bool from_key = std::any_of(source.columns.begin(), source.columns.end(),
                                       [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
-    if (yaml.has_key_format() && !from_key && yaml.partitioned_by().empty()) {
+    const bool changes = format != nullptr && format->tells_changes();
+    if (yaml.has_key_format() && !from_key && yaml.partitioned_by().empty() && !changes) {
       diagnostics->Error(path + "/key_format",
                          "key_format has no use here: no column comes `from: key`, and nothing is "
                          "promised by partitioned_by");
     }
+    CheckChanges(yaml, format, path, diagnostics, &source);
     plan->sources.push_back(std::move(source));
   }
   std::sort(plan->sources.begin(), plan->sources.end(),
@@ -334,7 +392,7 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     table.file = yaml.file();
     if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
-    table.columns = CheckColumns(yaml.columns(), path + "/columns", true, diagnostics);
+    table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), path + "/columns", true, diagnostics);
     table.format = CheckValueFormat(yaml, formats, path, diagnostics, &table.columns);
     table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {
@@ -383,6 +441,13 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
 }
 
 Schema SourcePlan::schema() const { return SchemaOf(columns); }
+Schema SourcePlan::rows() const {
+  Schema rows;
+  for (const SourceColumn& c : columns) {
+    if (c.column.name != kChangeColumn) rows.Add(c.column);
+  }
+  return rows;
+}
 Schema TablePlan::schema() const { return SchemaOf(columns); }
 
 }  // namespace tidemark

@@ -41,14 +41,16 @@ struct TopicCreation {
 // ---- Sources and tables --------------------------------------------------------------------------------------------
 
 struct SourceColumn {
-  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp };
+  // kBeside: what the format's records have beside the row.
+  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kBeside };
   enum class OnError { kDeadLetter, kNull };
 
   Column column;
   From from = From::kValue;
-  // kValue, kKey: names from the root of what is read; empty: it as a whole
+  // kValue, kKey, kBeside: names from the root of what is read; empty: it as a whole
   std::vector<std::string> path;
   std::string header;  // kHeader: its name
+  std::string as;      // how the format writes it, where it can't say so itself
   std::optional<std::string>
       default_value;  // as text in the JSON form of the type; used where the value is missing or null
   OnError on_error = OnError::kDeadLetter;
@@ -86,6 +88,10 @@ struct FilesSpec {
   int32_t partitions = 1;  // of the topic
 };
 
+// Of type bytes, never null: what a record of a changing table says besides the row (src/codec/debezium/change.h).
+// Users can't declare such a name.
+inline constexpr char kChangeColumn[] = "__change";
+
 struct SourcePlan {
   std::string name;
   int32_t order = 0;  // position among the sources sorted by name; the value of Hidden::kSource
@@ -96,14 +102,18 @@ struct SourcePlan {
   std::vector<SourceColumn> columns;
   EventTimeSpec event_time;
   std::vector<size_t> partitioned_by;  // positions among the columns; empty: no promise
-  bool skip_lost = false;              // on_data_loss: skip: go on where records are gone that were never read
-  bool verify_partitioning = false;    // the columns are the record key, so murmur2 can be checked
+  // Of a table that changes: rows replace each other by these columns, and the last column, kChangeColumn, is the
+  // decoder's word to the step that keeps them (OperatorSyntax::Behind). Else empty.
+  std::vector<size_t> key;
+  bool skip_lost = false;            // on_data_loss: skip: go on where records are gone that were never read
+  bool verify_partitioning = false;  // the columns are the record key, so murmur2 can be checked
   HiddenSet hidden;
   std::optional<FilesSpec> files;
 
   // Its topic is Tidemark's own, filled by an intake (src/runtime/intake.h).
   bool intake() const { return files.has_value(); }
   Schema schema() const;  // the columns as a Schema
+  Schema rows() const;    // of the rows that steps read: without kChangeColumn
 };
 
 struct TablePlan {

@@ -159,7 +159,10 @@ int Cutter::AddEdge(const std::string& step, const std::string& port_name, const
 
 std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& source) const {
   if (source.partitioned_by.empty()) return std::nullopt;
-  return Partitioning{source.partitioned_by, absl::StrCat("promise ", source.key_format.ToString())};
+  // Record keys of two changing tables are alike only where their columns have one name and their connectors one
+  // format.
+  const std::string key = source.key.empty() ? source.key_format.ToString() : "key of " + source.name;
+  return Partitioning{source.partitioned_by, absl::StrCat("promise ", key)};
 }
 
 std::optional<Partitioning> Cutter::PartitioningOf(const LogicalPort& port) const {
@@ -354,9 +357,19 @@ void Cutter::PlaceSource(int s) {
   node.kind = Node::Kind::kSource;
   node.step = step.name;
   node.source = step.source;
-  node.output = step.output;
-  node_of_[static_cast<size_t>(s)] = Add(std::move(node), {});
-  partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(plan_.sources[static_cast<size_t>(step.source)]);
+  const SourcePlan& source = plan_.sources[static_cast<size_t>(step.source)];
+  node.output = source.schema();
+  int at = Add(std::move(node), {});
+  if (!source.key.empty()) {
+    Port port;
+    port.nodes = {at};
+    port.schema = source.schema();
+    at = AddOperator(step, step.spec, {std::move(port)}, step.output, step.mode, {});
+    // No step can have this name, so the state is this one's alone.
+    nodes_.back().step = absl::StrCat(step.name, " changes");
+  }
+  node_of_[static_cast<size_t>(s)] = at;
+  partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(source);
 }
 
 void Cutter::MovePort(const LogicalStep& step, size_t p, const ColumnList& key, std::optional<Partitioning>* lies,

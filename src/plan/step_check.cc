@@ -54,7 +54,9 @@ const OperatorSyntax* Which(const OperatorList& operators, const Diagnostics& di
   }
   const auto names = [](const OperatorList& list) {
     std::vector<std::string> out;
-    for (const OperatorSyntax* syntax : list) out.emplace_back(syntax->field());
+    for (const OperatorSyntax* syntax : list) {
+      if (!syntax->field().empty()) out.emplace_back(syntax->field());
+    }
     return out;
   };
   if (!found.empty()) {

@@ -92,7 +92,7 @@ class OperatorSyntax {
  public:
   virtual ~OperatorSyntax() = default;
 
-  // The field of a step that says so, and the name in messages.
+  // The field of a step that says so, and the name in messages; empty: no step can say so.
   virtual std::string_view field() const = 0;
   // Other fields of the step that go with it.
   virtual std::vector<std::string_view> beside() const { return {}; }
@@ -105,6 +105,10 @@ class OperatorSyntax {
 
   // The tables that it names.
   virtual std::vector<std::string> Tables(const topology::Step& /*yaml*/) const { return {}; }
+
+  // It stands behind such a source, as a part of it, and makes of what is decoded the rows that steps read
+  // (SourcePlan::rows); nothing: it doesn't.
+  virtual std::optional<OperatorSpec> Behind(const SourcePlan& /*source*/) const { return std::nullopt; }
 
   // What the step says by itself, without its input. False: something was reported. What couldn't be read isn't
   // accused of what it may not say.

@@ -112,9 +112,17 @@ void Graph::AddSource(const std::string& name) {
   const auto it =
       std::find_if(plan_.sources.begin(), plan_.sources.end(), [&](const SourcePlan& s) { return s.name == name; });
   step.source = static_cast<int>(it - plan_.sources.begin());
-  step.output = it->schema();
+  step.output = it->rows();
   step.usable = !diagnostics_.Broken(step.path + "/columns");
   if (it->event_time.column) step.time_form = step.output[*it->event_time.column].type.form;
+  step.mode = {!it->key.empty(), it->key};
+  step.timely = it->key.empty();  // a row stands for as long as its table has it
+  for (const OperatorSyntax* syntax : operators_) {
+    if (auto spec = syntax->Behind(*it)) {
+      step.spec = *std::move(spec);
+      step.may_fail = true;
+    }
+  }
   out_.by_name[name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }

@@ -118,6 +118,8 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family idle(status, "tidemark_task_idle", kGauge, "1 while all inputs of the task are idle");
   Family state(status, "tidemark_task_state_bytes", kGauge, "Size of the task's state");
   Family memory(status, "tidemark_task_memory_bytes", kGauge, "Uncommitted state and what operators hold in memory");
+  Family unnamed(status, "tidemark_source_unnamed_columns", kGauge,
+                 "Columns of a changing table that the topology doesn't name, as far as the task has met them");
   for (const ThreadStatus& thread : status.threads) {
     for (const TaskStatus& task : thread.tasks) {
       const Labels labels = {{"stage", task.name}, {"task_partition", absl::StrCat(task.partition)}};
@@ -131,9 +133,12 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
       idle.Add(labels, task.idle);
       state.Add(labels, task.state_bytes);
       memory.Add(labels, task.memory_bytes);
+      for (const auto& [source, columns] : task.unnamed_columns) {
+        unnamed.Add({{"source", source}, {"task_partition", absl::StrCat(task.partition)}}, columns);
+      }
     }
   }
-  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory})
+  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory, &unnamed})
     out->push_back(family->Take());
 }
 

@@ -47,6 +47,8 @@ std::string OfSource(const SourcePlan& source, size_t column) {
       return absl::StrCat(source.topic, " offset");
     case SourceColumn::From::kTimestamp:
       return absl::StrCat(source.topic, " record timestamp");
+    case SourceColumn::From::kBeside:
+      return absl::StrCat(source.topic, " ", absl::StrJoin(c.path, "."));
   }
   return source.topic;
 }

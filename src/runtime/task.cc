@@ -6,6 +6,8 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
+#include <absl/synchronization/mutex.h>
+#include <glog/logging.h>
 
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
@@ -268,6 +270,20 @@ void Task::AppendWaiting(std::set<TopicPartition>* inputs) const {
   }
 }
 
+namespace {
+
+// Once a process, whichever of its tasks meets the column.
+void NoteUnnamed(const std::string& source, const std::string& column) {
+  static auto& mutex = *new absl::Mutex();
+  static auto& noted = *new std::set<std::pair<std::string, std::string>>();
+  absl::MutexLock lock(&mutex);
+  if (!noted.emplace(source, column).second) return;
+  LOG(INFO) << "source " << source << ": the table has a column '" << column
+            << "' that the topology doesn't name: it is ignored";
+}
+
+}  // namespace
+
 absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch, size_t first) {
   SourceInput& source = *input.source();
   source.time.Busy(runtime_.clock->MonotonicUs());
@@ -275,6 +291,8 @@ absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch,
       DecodedRows decoded,
       source.decoder->Decode(fetch, first, runtime_.partitions.at(input.partition.topic), source.time.progress()));
   source.waits_for = std::move(decoded.waits_for);
+  source.unnamed_columns += static_cast<int64_t>(decoded.unnamed.size());
+  for (const std::string& column : decoded.unnamed) NoteUnnamed(source.plan->name, column);
   if (decoded.next == first) return first;
   if (source.heard) TM_RETURN_IF_ERROR(CheckNumbers(source, fetch, first, decoded.next));
   TM_RETURN_IF_ERROR(JoinTransaction());

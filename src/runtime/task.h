@@ -51,6 +51,8 @@ struct TaskStatus {
     int64_t since_us = 0;  // monotonic
   };
   std::vector<Wait> waits;
+  // Of sources that tell: columns that records have had and the topology doesn't name.
+  std::vector<std::pair<std::string, int64_t>> unnamed_columns;
 };
 
 struct TaskInput;    // src/runtime/task_input.h

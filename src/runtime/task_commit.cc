@@ -194,6 +194,9 @@ TaskStatus Task::status() const {
     if (const SourceInput* source = input->source(); source != nullptr && source->waits()) {
       status.waits.push_back({input->partition, source->waits_for, source->waits_since_us});
     }
+    if (const SourceInput* source = input->source(); source != nullptr && !source->plan->key.empty()) {
+      status.unnamed_columns.emplace_back(source->plan->name, source->unnamed_columns);
+    }
   }
   status.watermark = minimum.Get().watermark;
   status.idle = minimum.Get().idle;

@@ -40,6 +40,7 @@ struct SourceInput {
   std::string waits_for;
   int64_t waits_since_us = 0;        // monotonic
   std::optional<Offset> end_behind;  // the end that was reached behind what is kept
+  int64_t unnamed_columns = 0;       // since the task was opened
 };
 
 struct InternalInput {

@@ -11,6 +11,7 @@ What isn't generated, and why:
   - json columns and unnest: of a row alone, without state or time; their tests compare with PostgreSQL and with models.
   - sources that are files: their rows come through a topic like any other; tests/sim/file_source_test.cc has the way there.
   - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
+  - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
 """
 
 import random as randoms

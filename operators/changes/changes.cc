@@ -1,0 +1,236 @@
+#include "operators/changes/changes.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/array/builder_primitive.h>
+
+#include "operators/step.h"
+#include "src/base/big_endian.h"
+#include "src/base/status.h"
+#include "src/codec/cells.h"
+#include "src/codec/debezium/change.h"
+#include "src/codec/row_codec.h"
+#include "state/keyed_rows.h"
+
+namespace tidemark {
+namespace {
+
+constexpr char kRows[] = "k";
+constexpr char kUnknownValues[] =
+    "the record leaves out values that haven't changed (TOAST), and no earlier row of the key is known: ALTER TABLE "
+    "... "
+    "REPLICA IDENTITY FULL, then they come with every change";
+
+absl::Status Damaged() { return absl::DataLossError("a row of a changing table in the state can't be read"); }
+
+// What is kept of a key. Views into state, or into the batch.
+struct Kept {
+  int64_t time = 0;  // event time
+  Change change;
+  std::string_view row;
+};
+
+void WriteKept(const Kept& kept, std::string* out) {
+  out->clear();
+  AppendOrdered(kept.time, out);
+  AppendChange(kept.change, out);
+  out->append(kept.row);
+}
+
+bool ReadKept(std::string_view stored, Kept* kept) {
+  if (stored.size() < 8) return false;
+  kept->time = ReadOrdered(stored.substr(0, 8));
+  stored.remove_prefix(8);
+  if (!TakeChange(&stored, &kept->change)) return false;
+  kept->row = stored;
+  return true;
+}
+
+class Changes final : public Operator {
+ public:
+  Changes(const Node& node, const ChangesSpec& spec)
+      : shape_(node),
+        change_column_(static_cast<int>(node.output.size())),
+        key_codec_(RowCodec::Key(node.output, spec.key)),
+        row_codec_(RowCodec::Rows(node.output)),
+        is_value_(node.output.size()) {
+    for (const size_t c : spec.values) is_value_[c] = true;
+    all_values_ = spec.values.size() == node.output.size();
+  }
+
+  std::string_view name() const override { return shape_.name; }
+  absl::Status Open(const OperatorContext& context) override;
+  absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
+  absl::Status PrepareCommit(uint64_t commit, Emitter& /*emitter*/) override { return rows_->Commit(commit); }
+  int64_t MemoryBytes() const override { return rows_ ? rows_->MemoryBytes() : 0; }
+
+ private:
+  // Rows that go out, and the rows of the batch that they are told by.
+  struct Out {
+    std::string bytes;                            // of all rows
+    std::vector<std::pair<size_t, size_t>> rows;  // where each stands in it, and its size
+    std::vector<int8_t> ops;
+    std::vector<int64_t> times;
+    std::vector<int32_t> from;
+
+    void Add(Op op, std::string_view row, int64_t time, int64_t at) {
+      rows.emplace_back(bytes.size(), row.size());
+      bytes.append(row);
+      ops.push_back(static_cast<int8_t>(op));
+      times.push_back(time);
+      from.push_back(static_cast<int32_t>(at));
+    }
+  };
+
+  void Delete(std::string_view key, const std::optional<Kept>& kept, int64_t at, Out* out);
+  absl::Status Upsert(std::string_view key, const std::optional<Kept>& kept, Kept now, const Batch& batch, int64_t at,
+                      Out* out, Emitter& emitter);
+  // The row with the values that the record left out, from the row that is kept.
+  absl::Status FillIn(const Change& change, std::string_view kept, std::string_view row);
+  absl::StatusOr<bool> SameValues(std::string_view a, std::string_view b);
+  absl::StatusOr<Batch> MakeOutput(const arrow::RecordBatch& batch, const Out& out) const;
+
+  const StepShape shape_;
+  const int change_column_;
+  const RowCodec key_codec_, row_codec_;
+  std::vector<bool> is_value_;
+  bool all_values_ = false;
+  StepLedger* ledger_ = nullptr;
+  std::unique_ptr<KeyedRows> rows_;
+  // Scratch.
+  EncodedKeys keys_, encoded_;
+  std::vector<std::string_view> cells_, other_cells_;
+  std::string filled_, stored_;
+};
+
+absl::Status Changes::Open(const OperatorContext& context) {
+  ledger_ = context.ledger;
+  rows_ = std::make_unique<KeyedRows>(context.state, kRows, context.memory);
+  return rows_->Load();
+}
+
+absl::Status Changes::ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) {
+  const int64_t n = batch->num_rows();
+  if (n == 0) return absl::OkStatus();
+  ledger_->in += n;
+  TM_RETURN_IF_ERROR(key_codec_.Encode(*batch, &keys_));
+  TM_RETURN_IF_ERROR(row_codec_.Encode(*batch, &encoded_));
+  if (!rows_->all_in_memory()) {
+    std::vector<std::string_view> keys;
+    for (int64_t i = 0; i < n; ++i) keys.push_back(keys_[i]);
+    TM_RETURN_IF_ERROR(rows_->Fetch(keys));
+  }
+  const Cells<std::string_view> changes(*batch->column_data(change_column_));
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  Out out;
+  for (int64_t i = 0; i < n; ++i) {
+    Kept now{times[i], {}, encoded_[i]};
+    std::string_view bytes = changes[i];
+    if (!TakeChange(&bytes, &now.change)) return absl::InternalError("a change that can't be read");
+    std::optional<Kept> kept;
+    if (const auto stored = rows_->Get(keys_[i])) {
+      if (!ReadKept(*stored, &kept.emplace())) return Damaged();
+    }
+    if (kept && now.change.IsBefore(kept->change)) {
+      ++ledger_->duplicate;
+    } else if (now.change.deletes) {
+      Delete(keys_[i], kept, i, &out);
+    } else {
+      TM_RETURN_IF_ERROR(Upsert(keys_[i], kept, now, batch, i, &out, emitter));
+    }
+  }
+  ledger_->out += static_cast<int64_t>(out.rows.size());
+  if (out.rows.empty()) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(Batch rows, MakeOutput(*batch, out));
+  return emitter.Emit(std::move(rows));
+}
+
+void Changes::Delete(std::string_view key, const std::optional<Kept>& kept, int64_t at, Out* out) {
+  if (!kept) {
+    ++ledger_->duplicate;
+    return;
+  }
+  ++ledger_->passed;
+  out->Add(Op::kDelete, kept->row, kept->time, at);
+  rows_->Delete(key);
+}
+
+absl::Status Changes::Upsert(std::string_view key, const std::optional<Kept>& kept, Kept now, const Batch& batch,
+                             int64_t at, Out* out, Emitter& emitter) {
+  if (!now.change.unchanged.empty()) {
+    if (!kept) {
+      ++ledger_->dead_lettered;
+      const Batch columns = batch->RemoveColumn(change_column_).ValueOrDie();
+      return emitter.DeadLetter({columns, at, &shape_.output, "", kUnknownValues});
+    }
+    TM_RETURN_IF_ERROR(FillIn(now.change, kept->row, now.row));
+    now.row = filled_;
+    now.change.unchanged = {};
+  }
+  if (kept) {
+    TM_ASSIGN_OR_RETURN(const bool same, SameValues(kept->row, now.row));
+    if (same) {
+      ++ledger_->duplicate;
+      return absl::OkStatus();
+    }
+    out->Add(Op::kUpdateBefore, kept->row, kept->time, at);
+  }
+  ++ledger_->passed;
+  out->Add(kept ? Op::kUpdateAfter : Op::kInsert, now.row, now.time, at);
+  WriteKept(now, &stored_);
+  rows_->Put(key, stored_);
+  return absl::OkStatus();
+}
+
+absl::Status Changes::FillIn(const Change& change, std::string_view kept, std::string_view row) {
+  if (!row_codec_.Split(row, &cells_) || !row_codec_.Split(kept, &other_cells_)) return Damaged();
+  filled_.clear();
+  for (size_t c = 0; c < cells_.size(); ++c) filled_.append(change.IsUnchanged(c) ? other_cells_[c] : cells_[c]);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Changes::SameValues(std::string_view a, std::string_view b) {
+  if (a == b) return true;
+  if (all_values_) return false;
+  if (!row_codec_.Split(a, &cells_) || !row_codec_.Split(b, &other_cells_)) return Damaged();
+  for (size_t c = 0; c < cells_.size(); ++c) {
+    if (is_value_[c] && cells_[c] != other_cells_[c]) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<Batch> Changes::MakeOutput(const arrow::RecordBatch& batch, const Out& out) const {
+  std::vector<std::string_view> rows;
+  for (const auto& [at, size] : out.rows) rows.push_back(std::string_view(out.bytes).substr(at, size));
+  std::vector<std::shared_ptr<arrow::Array>> columns;
+  TM_RETURN_IF_ERROR(row_codec_.Decode(rows, &columns));
+  for (int h = 0; h < kHiddenCount; ++h) {
+    const auto hidden = static_cast<Hidden>(h);
+    if (!shape_.hidden.Has(hidden)) continue;
+    if (hidden == Hidden::kTime) {
+      columns.push_back(std::make_shared<arrow::Int64Array>(static_cast<int64_t>(rows.size()),
+                                                            arrow::Buffer::FromVector(std::vector(out.times))));
+    } else if (hidden == Hidden::kOp) {
+      columns.push_back(std::make_shared<arrow::Int8Array>(static_cast<int64_t>(rows.size()),
+                                                           arrow::Buffer::FromVector(std::vector(out.ops))));
+    } else {
+      const int column = HiddenIndex(shape_.input, shape_.input_hidden, hidden);
+      TM_ASSIGN_OR_RETURN(auto cells, TakeCells(*batch.column_data(column), out.from));
+      columns.push_back(std::move(cells));
+    }
+  }
+  return arrow::RecordBatch::Make(shape_.batch_schema, static_cast<int64_t>(rows.size()), std::move(columns));
+}
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeChanges(const Node& node, const ChangesSpec& spec) {
+  return std::make_unique<Changes>(node, spec);
+}
+
+}  // namespace tidemark

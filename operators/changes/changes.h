@@ -1,0 +1,26 @@
+// Records of a table's changes to exact changes of rows: keeps the row that each key has, and says of each record what
+// it does to that row - inserts it, replaces it (the row as it was given before, then the new one), deletes it, or
+// nothing.
+//
+// So what comes out is right whatever the records hold: with the row before the change or without it, with values left
+// out because they haven't changed, and again after the producer was started anew. A record does nothing where the row
+// it has is the one that is kept, where it is older than that one (Change::IsBefore), or deletes what isn't there; it
+// is counted as a duplicate. After a deletion nothing is known of its key any more: an older record that comes again
+// then brings the row back until its deletion comes again too, as a producer goes on from where it began again.
+//
+// A row has values, by which it is compared, and columns that tell of its last change (from: op, source.lsn ...): those
+// stay as they were where the values do.
+//
+// State: rows by key (state/keyed_rows.h), beneath the row its event time and what is known of its last change.
+#pragma once
+
+#include <memory>
+
+#include "operators/changes/spec.h"
+#include "operators/operator.h"
+
+namespace tidemark {
+
+std::unique_ptr<Operator> MakeChanges(const Node& node, const ChangesSpec& spec);
+
+}  // namespace tidemark

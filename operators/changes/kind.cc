@@ -1,0 +1,67 @@
+// The step behind a source of changes, as the planner and others see it. No step of a topology says so: it belongs to
+// the source.
+#include <numeric>
+
+#include <absl/strings/str_cat.h>
+
+#include "operators/changes/changes.h"
+#include "operators/changes/spec.h"
+#include "src/plan/step_check.h"
+
+namespace tidemark {
+namespace {
+
+class ChangesKind final : public OperatorKind {
+ public:
+  std::string_view name() const override { return "changes"; }
+
+  std::string Describe(const Node& node) const override {
+    return absl::StrCat("the row of each (", ColumnNames(node.output, node.spec.As<ChangesSpec>().key),
+                        ") is kept; changes of it come out");
+  }
+  absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
+    return MakeChanges(node, node.spec.As<ChangesSpec>());
+  }
+  // What tells of the change stays behind, which stands last.
+  std::optional<PortColumn> Origin(const Node& node, size_t column) const override {
+    return column < node.output.size() ? std::make_optional<PortColumn>(column) : std::nullopt;
+  }
+  std::string Fingerprint(const Node& node) const override {
+    const auto& spec = node.spec.As<ChangesSpec>();
+    return absl::StrCat("changes by ", ColumnTypes(node.output, spec.key), " of ", node.output.ToString());
+  }
+  ColumnList Keeps(const Node& node, size_t /*port*/) const override {
+    ColumnList all(node.output.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    return all;
+  }
+};
+
+class Syntax final : public OperatorSyntax {
+ public:
+  std::string_view field() const override { return ""; }
+  bool Has(const Diagnostics& /*diagnostics*/, const std::string& /*path*/) const override { return false; }
+  std::optional<OperatorSpec> Behind(const SourcePlan& source) const override {
+    if (source.key.empty()) return std::nullopt;
+    ChangesSpec spec;
+    spec.key = source.key;
+    for (size_t c = 0; c < source.columns.size(); ++c) {
+      if (source.columns[c].from == SourceColumn::From::kValue) spec.values.push_back(c);
+    }
+    return spec;
+  }
+  bool Check(StepCheck& /*check*/) const override { return false; }
+};
+
+}  // namespace
+
+const OperatorKind& ChangesSpec::Kind() {
+  static const ChangesKind kind;
+  return kind;
+}
+const OperatorSyntax& ChangesSyntax() {
+  static const Syntax syntax;
+  return syntax;
+}
+
+}  // namespace tidemark

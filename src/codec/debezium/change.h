@@ -1,0 +1,66 @@
+// What a record of a table's changes says besides the values of its row: made by the reader of the records, in
+// kChangeColumn behind the columns of the source, and read by the step behind it that keeps the rows
+// (operators/changes). Any thread.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "src/base/big_endian.h"
+#include "src/base/varint.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+struct Change {
+  static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
+
+  bool deletes = false;   // only the key's columns mean something
+  bool snapshot = false;  // the row was read from the table, not from the log
+  // Where the change stands in the log of its database; of a snapshot, where the log stood then. The first byte says
+  // which kind of log that is; where they are equal, places compare as bytes do. Empty: not known.
+  std::string_view position;
+  int64_t committed_us = kNoTime;  // when the database committed it
+  // Columns that haven't changed and whose values the record leaves out: bit c % 8 of byte c / 8. Empty: none.
+  std::string_view unchanged;
+
+  bool IsUnchanged(size_t column) const {
+    return column / 8 < unchanged.size() && (static_cast<uint8_t>(unchanged[column / 8]) >> (column % 8) & 1) != 0;
+  }
+  // The row has had it: it comes again, after `kept`, which was made later. Changes of one row stand in the log in the
+  // order in which they were committed, as a row is locked until then; so of two that were read from there the smaller
+  // place is the older one. What a snapshot has seen is told by places of commits, which records don't give: a change
+  // may stand in front of a snapshot's place and be committed behind it. So a snapshot is older than a change behind
+  // its place, and nothing read from the log is older than a snapshot.
+  //
+  // A smaller place with a later time is another log's (a database that was restored, a new server): nothing comes
+  // again.
+  bool IsBefore(const Change& kept) const {
+    if (kept.snapshot && !snapshot) return false;
+    return !position.empty() && !kept.position.empty() && position.front() == kept.position.front() &&
+           position < kept.position && committed_us <= kept.committed_us;
+  }
+};
+
+inline void AppendChange(const Change& change, std::string* out) {
+  out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0)));
+  AppendOrdered(change.committed_us, out);
+  AppendVarint(change.position.size(), out);
+  out->append(change.position);
+  AppendVarint(change.unchanged.size(), out);
+  out->append(change.unchanged);
+}
+
+// Takes a change off the front. False: there is none.
+inline bool TakeChange(std::string_view* from, Change* change) {
+  if (from->size() < 9) return false;
+  change->deletes = (from->front() & 1) != 0;
+  change->snapshot = (from->front() & 2) != 0;
+  change->committed_us = ReadOrdered(from->substr(1, 8));
+  from->remove_prefix(9);
+  return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,142 @@
+// Records of a table's changes to changes of rows: what comes out is exact whatever the records hold, come again or
+// leave out, in memory and beyond it.
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operators/changes/spec.h"
+#include "src/base/big_endian.h"
+#include "src/base/memory_budget.h"
+#include "src/codec/debezium/change.h"
+#include "tests/unit/operators/harness.h"
+
+namespace tidemark {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// id, name, and the place of the last change, which isn't a value of the row.
+Node ChangesNode() {
+  Schema in = Columns("id int64, name string null, lsn int64");
+  const Schema out = in;
+  in.Add({kChangeColumn, {.kind = Kind::kBytes}, false});
+  Node node = MakeNode(ChangesSpec{.key = {0}, .values = {0, 1}}, in, AllHidden().With(Hidden::kOp), out);
+  node.mode = {true, {0}};
+  return node;
+}
+
+TestRow Row(Change change, int64_t id, const std::string& name, int64_t lsn, int64_t time = 0) {
+  std::string position = "P", bytes;
+  AppendBigEndian(static_cast<uint64_t>(lsn), 8, &position);
+  if (change.position.empty()) change.position = position;
+  if (change.committed_us == Change::kNoTime) change.committed_us = lsn * 10;
+  AppendChange(change, &bytes);
+  return {.cells = {id, name, lsn, bytes}, .time = time == 0 ? lsn : time, .offset = lsn};
+}
+TestRow Set(int64_t id, const std::string& name, int64_t lsn) { return Row({}, id, name, lsn); }
+TestRow Delete(int64_t id, int64_t lsn) { return Row({.deletes = true}, id, "", lsn); }
+
+std::vector<std::string> Texts(const std::vector<TestRow>& rows) {
+  std::vector<std::string> out;
+  for (const TestRow& row : rows) {
+    constexpr char kOps[] = {'+', '-', '>', 'x'};
+    out.push_back(absl::StrCat(std::string(1, kOps[static_cast<int>(row.op)]), CellsText(row), "@", row.time));
+  }
+  return out;
+}
+
+TEST(Changes, AreExactPairsWithTheTimesOfTheRowsThatWereGiven) {
+  Harness h(ChangesNode());
+  h.Process({Set(1, "a", 10), Set(1, "b", 11), Delete(1, 12), Set(1, "c", 13)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("+1|a|10@10", "-1|a|10@10", ">1|b|11@11", "x1|b|11@11", "+1|c|13@13"));
+  h.CheckLedger();
+}
+
+TEST(Changes, ARowEqualToTheKeptOneOrOlderGivesNothing) {
+  Harness h(ChangesNode());
+  h.Process({Set(1, "a", 10), Set(1, "a", 12), Set(1, "b", 14)});
+  h.out().rows.clear();
+  h.Process({Set(1, "x", 11), Set(1, "b", 14), Set(1, "b", 15), Delete(1, 13), Delete(2, 99)});
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  EXPECT_EQ(h.ledger().duplicate, 6);
+  // Another log: a smaller place, committed later.
+  h.Process({Row({.committed_us = 1000}, 1, "new", 3)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("-1|b|14@14", ">1|new|3@3"));
+}
+
+TEST(Changes, ASnapshotDoesNotTakeBackWhatCameAfterIt) {
+  Harness h(ChangesNode());
+  h.Process({Row({.snapshot = true}, 1, "old", 10), Set(1, "new", 20), Row({.snapshot = true}, 1, "old", 15)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("+1|old|10@10", "-1|old|10@10", ">1|new|20@20"));
+  // Read from the log: in front of the snapshot's place, but committed behind it.
+  Harness other(ChangesNode());
+  other.Process({Row({.snapshot = true}, 1, "old", 100), Row({.committed_us = 1}, 1, "new", 90)});
+  EXPECT_THAT(Texts(other.out().rows), ElementsAre("+1|old|100@100", "-1|old|100@100", ">1|new|90@90"));
+}
+
+TEST(Changes, ValuesLeftOutComeFromTheKeptRowOrElseTheRecordIsADeadLetter) {
+  Harness h(ChangesNode());
+  h.Process({Row({.unchanged = "\x02"}, 1, "", 10)});
+  ASSERT_EQ(h.out().failures.size(), 1u);
+  EXPECT_THAT(h.out().failures[0], HasSubstr("REPLICA IDENTITY FULL"));
+  EXPECT_EQ(h.ledger().dead_lettered, 1);
+  h.Process({Set(1, std::string("lo\0ng", 5), 11), Row({.unchanged = "\x02"}, 1, "", 12)});
+  ASSERT_EQ(h.out().rows.size(), 1u) << "the same values: nothing has changed";
+  Node node = ChangesNode();
+  node.spec = ChangesSpec{.key = {0}, .values = {0, 1, 2}};
+  Harness with_place(node);
+  with_place.Process({Set(1, std::string("lo\0ng", 5), 11), Row({.unchanged = "\x02"}, 1, "", 12)});
+  ASSERT_EQ(with_place.out().rows.size(), 3u);
+  EXPECT_EQ(std::get<std::string>(with_place.out().rows[2].cells[1]), std::string("lo\0ng", 5));
+  EXPECT_EQ(std::get<int64_t>(with_place.out().rows[2].cells[2]), 12);
+  with_place.CheckLedger();
+}
+
+// A table of random changes whose producer starts anew now and then and repeats what it has sent: after all of it every
+// row is the table's, in memory and beyond it, whatever the batches, commits and crashes.
+TEST(Changes, OfATableAreTheTableWhateverComesAgain) {
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    std::mt19937_64 random(seed);
+    std::vector<TestRow> log;
+    std::map<int64_t, std::string> table;
+    for (int64_t lsn = 1; lsn <= 1500; ++lsn) {
+      const auto id = static_cast<int64_t>(random() % 150);
+      if (random() % 5 == 0 && table.contains(id)) {
+        table.erase(id);
+        log.push_back(Delete(id, lsn));
+      } else {
+        table[id] = std::string(1 + random() % 90, static_cast<char>('a' + lsn % 26));
+        log.push_back(Set(id, table[id], lsn));
+      }
+    }
+    std::vector<TestRow> sent;
+    for (size_t at = 0; at < log.size(); ++at) {
+      sent.push_back(log[at]);
+      if (random() % 200 == 0) at -= std::min<size_t>(at, random() % 100);
+    }
+    MemoryBudget nothing(0, 0);
+    Harness h(ChangesNode(), {}, seed % 2 == 0 ? &nothing : nullptr);
+    h.FeedWithCrashes(sent, std::vector<size_t>{1, 7, 100, 1000}[seed], seed, 100, 700);
+    h.Commit();
+    std::map<std::string, std::string> stands;
+    for (const auto& [key, row] : Fold(h.out().rows, {0})) stands[key] = row.substr(0, row.rfind('|'));
+    std::map<std::string, std::string> expected;
+    for (const auto& [id, name] : table) expected[absl::StrCat(id)] = absl::StrCat(id, "|", name);
+    EXPECT_EQ(stands, expected) << seed;
+    if (seed % 2 == 0) {
+      EXPECT_GT(h.store().Count("kf"), 0) << "no row has left memory";
+    }
+    h.CheckLedger();
+  }
+}
+
+}  // namespace
+}  // namespace tidemark
