@@ -19,8 +19,9 @@ class Debezium final : public Format {
   }
   bool Serves(FormatUse use) const override { return use == FormatUse::kReadValue; }
   bool holds_names() const override { return true; }
-  std::string Types(FormatUse) const override { return "any type"; }
-  bool Holds(const Type&, FormatUse) const override { return true; }
+  std::string Types(FormatUse) const override { return "any type but json"; }
+  // A jsonb column is a string; arrays are refused as values.
+  bool Holds(const Type& type, FormatUse) const override { return TypeName(type) != "json"; }
   bool tells_changes() const override { return true; }
   bool takes_as() const override { return true; }
   std::string Beside() const override {
