@@ -62,9 +62,11 @@ class OperatorKind {
   // ---- Columns
   // Its rows are rows of this port, with all their hidden columns. Else it makes rows of its own.
   virtual bool PassesRows(const Node& /*node*/, size_t port) const { return port == 0; }
-  // Its output begins with the columns of this port (behind those of the ports before it), and any of them can be left
-  // out where nobody reads it: Port::passed says which have stayed.
+  // Its output begins with the columns of this port, behind all those of the ports before it, and any of them can be
+  // left out where nobody reads it: Port::passed says which have stayed.
   virtual bool LeavesOut(const Node& /*node*/, size_t /*port*/) const { return false; }
+  // The ports, from the first on, whose columns the output begins with.
+  size_t PassedPorts(const Node& node) const;
   // Sets in `read` (by port and column, all false before) what it reads of its inputs, where those of `wanted` are read
   // of its output. False: all of them, as steps do that keep rows or send them somewhere as they are.
   virtual bool Reads(const Node& /*node*/, const ColumnFlags& /*wanted*/, std::vector<ColumnFlags>* /*read*/) const {
@@ -83,13 +85,10 @@ class OperatorKind {
   virtual ColumnList Keeps(const Node& /*node*/, size_t /*port*/) const { return {}; }
   // The columns that are aggregated, with their types.
   virtual std::string Aggregated(const Node& /*node*/) const { return ""; }
-  // The column of an input that stands in this column of the output, unchanged.
-  virtual std::optional<PortColumn> Origin(const Node& node, size_t column) const {
-    const Port& port = node.in();
-    if (port.passed) return column < port.passed->size() ? std::make_optional((*port.passed)[column]) : std::nullopt;
-    return column < port.schema.size() ? std::make_optional<PortColumn>(column) : std::nullopt;
-  }
-  // Event time of its rows is that of the rows they come from.
+  // The column of an input that stands in this column of the output, unchanged: those of PassedPorts, one after the
+  // other, unless the kind says otherwise.
+  virtual std::optional<PortColumn> Origin(const Node& node, size_t column) const;
+  // Event time of its rows is that of the rows they come from; of several ports, made of the times of all.
   virtual bool KeepsTime(const Node& /*node*/) const { return true; }
   // The expression over its input that a column of the output is; null: Origin or Made says where it comes from.
   virtual const std::string* ExpressionOf(const Node& /*node*/, size_t /*column*/) const { return nullptr; }

@@ -151,4 +151,28 @@ void AgreeOnPartitions(Diagnostics* diagnostics, Plan* plan) {
   }
 }
 
+void CheckEdgeNames(const Plan& plan, Diagnostics* diagnostics) {
+  constexpr size_t kLongest = 249;
+  const auto path = [&](const Edge& edge) {
+    const std::string step = "steps/" + edge.step;
+    return diagnostics->Present(step) ? step : "sinks/" + edge.step;
+  };
+  std::map<std::string, const Edge*> by_metric;  // brokers name a topic's metrics with '_' for '.'
+  for (const Edge& edge : plan.edges) {
+    if (edge.topic.size() > kLongest) {
+      diagnostics->Error(path(edge), absl::StrCat("internal topic '", edge.topic, "' has ", edge.topic.size(),
+                                                  " characters, a topic's name has at most ", kLongest,
+                                                  ": give the topology or the step a shorter name"));
+    }
+    std::string metric = edge.topic;
+    std::replace(metric.begin(), metric.end(), '.', '_');
+    const auto [other, alone] = by_metric.emplace(std::move(metric), &edge);
+    if (alone) continue;
+    diagnostics->Error(path(edge), absl::StrCat("internal topics '", other->second->topic, "' of '",
+                                                other->second->step, "' and '", edge.topic, "' of '", edge.step,
+                                                "' differ in '.' and '_' only, which brokers refuse: rename one of "
+                                                "them"));
+  }
+}
+
 }  // namespace tidemark

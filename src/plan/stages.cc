@@ -476,6 +476,7 @@ void Cutter::Run() {
   InferHidden(needs_, &nodes_, &plan_);
   MakeStages(nodes_, &diagnostics_, &plan_);
   AgreeOnPartitions(&diagnostics_, &plan_);
+  CheckEdgeNames(plan_, &diagnostics_);
 }
 
 }  // namespace

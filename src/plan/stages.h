@@ -43,4 +43,8 @@ void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* 
 // All inputs of a stage have one partition count: what one repartition asks for counts for the others.
 void AgreeOnPartitions(Diagnostics* diagnostics, Plan* plan);
 
+// Refuses names of internal topics that brokers refuse: too long ones, and two that differ in '.' and '_' only, as only
+// those of a step's inputs can (src/base/application.h).
+void CheckEdgeNames(const Plan& plan, Diagnostics* diagnostics);
+
 }  // namespace tidemark

@@ -21,6 +21,20 @@ bool LeavesOut(const Node& node) {
   return false;
 }
 
+// Which of a node's output columns stay, whoever reads them: all of an operator that leaves out none, else those of the
+// ports that it passes on as they are.
+ColumnFlags Fixed(const Node& node) {
+  ColumnFlags fixed(node.output.size(), !LeavesOut(node));
+  if (!LeavesOut(node)) return fixed;
+  size_t first = 0;  // of the port's columns
+  for (size_t p = 0; p < node.spec.kind().PassedPorts(node); ++p) {
+    const size_t columns = node.in(p).schema.size();
+    if (!LeavesOut(node, p)) std::fill_n(fixed.begin() + static_cast<std::ptrdiff_t>(first), columns, true);
+    first += columns;
+  }
+  return fixed;
+}
+
 // What a node reads of its ports.
 std::vector<ColumnFlags> ReadBy(const Node& node, const ColumnFlags& wanted, bool may_fail) {
   std::vector<ColumnFlags> read;
@@ -44,8 +58,9 @@ ColumnList Positions(const ColumnFlags& wanted) {
 // Leaves of the operator's output what is wanted. `left`, by port: the columns that are left of its inputs, by their
 // position before; `before`: how many there were.
 void Narrow(const ColumnFlags& wanted, const std::vector<ColumnList>& left, const ColumnList& before, Node* node) {
-  size_t first = 0;  // of the output's columns that come from the port
-  for (size_t p = 0; p < node->inputs.size(); ++p) {
+  size_t first = 0;  // of the output's columns that are the port's
+  const size_t ports = node->spec.kind().PassedPorts(*node);
+  for (size_t p = 0; p < ports; first += before[p++]) {
     if (!LeavesOut(*node, p)) continue;
     ColumnList passed;
     for (size_t c = 0; c < before[p]; ++c) {
@@ -53,7 +68,6 @@ void Narrow(const ColumnFlags& wanted, const std::vector<ColumnList>& left, cons
       passed.push_back(static_cast<size_t>(std::lower_bound(left[p].begin(), left[p].end(), c) - left[p].begin()));
     }
     node->inputs[p].passed = std::move(passed);
-    first += before[p];
   }
   ColumnList made;
   for (size_t c = first; c < wanted.size(); ++c) {
@@ -67,7 +81,7 @@ void Narrow(const ColumnFlags& wanted, const std::vector<ColumnList>& left, cons
 
 void DropUnreadColumns(const std::vector<bool>& may_fail, std::vector<Node>* nodes) {
   std::vector<ColumnFlags> wanted;
-  for (const Node& node : *nodes) wanted.emplace_back(node.output.size(), !LeavesOut(node));
+  for (const Node& node : *nodes) wanted.push_back(Fixed(node));
   for (size_t i = nodes->size(); i-- > 0;) {
     const std::vector<ColumnFlags> read = ReadBy((*nodes)[i], wanted[i], may_fail[i]);
     for (size_t p = 0; p < read.size(); ++p) {

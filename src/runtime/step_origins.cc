@@ -23,7 +23,6 @@ namespace {
 
 // What each of the columns asked for comes from, along one way.
 using Way = std::vector<std::string>;
-using PortAndColumn = std::pair<size_t, size_t>;
 
 // In place of a column: event time.
 constexpr size_t kEventTime = static_cast<size_t>(-1);
@@ -86,6 +85,8 @@ class Tracer {
     return ways;
   }
 
+  // Ways through several ports are told each by itself, where the columns of the others are only named: every way
+  // through one goes with every way through the others, so to multiply them would tell nothing more.
   std::set<Way> OfOutput(NodePlace place, const ColumnList& columns) const;
 
  private:
@@ -106,7 +107,11 @@ Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) {
   if (node.kind != Node::Kind::kOperator) return {{c}, First};
   const OperatorKind& kind = node.spec.kind();
   if (c == kEventTime) {
-    if (kind.KeepsTime(node)) return {{c}, First};
+    if (kind.KeepsTime(node)) {
+      Column time{{}, [](const auto& from) { return absl::StrJoin(from, " and "); }};
+      for (size_t p = 0; p < node.inputs.size(); ++p) time.reads.emplace_back(c, p);
+      return time;
+    }
     return {{}, [&node](const auto&) { return absl::StrCat("step ", node.step); }};
   }
   if (const std::string* text = kind.ExpressionOf(node, c)) {
@@ -135,35 +140,35 @@ std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const
     return {way};
   }
   std::vector<Column> made;
-  const size_t ports = std::max<size_t>(1, node.inputs.size());
-  std::vector<std::set<size_t>> asked(ports);  // by port
+  std::vector<std::set<size_t>> asked(std::max<size_t>(1, node.inputs.size()));  // by port
   for (const size_t c : columns) {
     made.push_back(ColumnOf(node, c));
     for (const PortColumn& read : made.back().reads) asked[read.port].insert(read.column);
   }
-  // What is said of the columns asked for, along each way through each port.
-  std::vector<std::map<PortAndColumn, std::string>> through(1);
-  for (size_t p = 0; p < ports; ++p) {
-    std::vector<std::map<PortAndColumn, std::string>> longer;
-    for (const Way& above : OfInput(place, p, {asked[p].begin(), asked[p].end()})) {
-      for (auto said : through) {
-        size_t next = 0;
-        for (const size_t c : asked[p]) said[{p, c}] = above[next++];
-        longer.push_back(std::move(said));
-      }
-    }
-    through = std::move(longer);
-  }
   std::set<Way> ways;
-  for (const auto& said : through) {
+  // `said` of the columns of one port, along one way through it.
+  const auto add = [&](size_t port, const std::map<size_t, std::string>& said) {
     Way way;
     for (const Column& column : made) {
       std::vector<std::string> from;
-      for (const PortColumn& read : column.reads) from.push_back(said.at({read.port, read.column}));
+      for (const PortColumn& read : column.reads) {
+        from.push_back(read.port == port ? said.at(read.column)
+                                         : absl::StrCat("input ", read.port + 1, " of step ", node.step));
+      }
       way.push_back(column.say(from));
     }
     ways.insert(std::move(way));
+  };
+  for (size_t p = 0; p < asked.size(); ++p) {
+    if (asked[p].empty()) continue;
+    for (const Way& above : OfInput(place, p, {asked[p].begin(), asked[p].end()})) {
+      std::map<size_t, std::string> said;
+      size_t next = 0;
+      for (const size_t c : asked[p]) said[c] = above[next++];
+      add(p, said);
+    }
   }
+  if (std::all_of(asked.begin(), asked.end(), [](const auto& of_port) { return of_port.empty(); })) add(0, {});
   return ways;
 }
 

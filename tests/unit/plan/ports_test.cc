@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/rows/spec.h"
+#include "src/plan/stages.h"
 #include "tests/unit/plan/pair.h"
 #include "tests/unit/plan/plan_text.h"
 
@@ -143,10 +145,84 @@ TEST(PortsTest, ColumnsThatNobodyReadsAreLeftBehindInFrontOfEachInput) {
   EXPECT_THAT(node.spec.As<PairSpec>().by, ElementsAre(ElementsAre(0), ElementsAre(0))) << "renumbered";
 }
 
+// The toy, but for that it passes on all of its left side.
+class HalfPairKind final : public OperatorKind {
+ public:
+  std::string_view name() const override { return "half"; }
+  std::string Describe(const Node&) const override { return "half"; }
+  absl::StatusOr<std::unique_ptr<Operator>> Make(const Node&) const override { return nullptr; }
+  bool LeavesOut(const Node&, size_t port) const override { return port == 1; }
+  bool Reads(const Node&, const ColumnFlags& wanted, std::vector<ColumnFlags>* read) const override {
+    size_t c = 0;
+    for (ColumnFlags& port : *read) {
+      for (size_t i = 0; i < port.size(); ++i) port[i] = wanted[c++];
+    }
+    return true;
+  }
+};
+struct HalfPairSpec {
+  static const OperatorKind& Kind() {
+    static const HalfPairKind kind;
+    return kind;
+  }
+};
+
+// A graph of: two sources, the node that joins them, and one that reads column `read` of it alone.
+std::vector<Node> Joined(OperatorSpec spec, size_t read) {
+  std::vector<Node> nodes(4);
+  for (size_t i : {0, 1}) {
+    nodes[i].kind = Node::Kind::kSource;
+    for (const char* name : {"k", "v"}) nodes[i].output.Add({name, {.kind = Kind::kInt64}, false});
+  }
+  Node& z = nodes[2];
+  z.spec = std::move(spec);
+  for (int p : {0, 1}) z.inputs.push_back({.nodes = {p}, .schema = nodes[0].output, .hidden = {}, .mode = {}, .passed = {}});
+  for (const char* name : {"k", "v", "r_k", "r_v"}) z.output.Add({name, {.kind = Kind::kInt64}, false});
+  Node& out = nodes[3];
+  ProjectSpec project;
+  project.items = {{"it", z.output[read].name}};
+  out.spec = project;
+  out.inputs.push_back({.nodes = {2}, .schema = z.output, .hidden = {}, .mode = {}, .passed = {}});
+  out.output.Add({"it", {.kind = Kind::kInt64}, false});
+  return nodes;
+}
+
+TEST(PortsTest, AnInputThatIsPassedOnWholeStandsBeforeTheOneOfWhichColumnsAreLeftOut) {
+  std::vector<Node> nodes = Joined(HalfPairSpec(), 3);
+  DropUnreadColumns(std::vector<bool>(4), &nodes);
+  const Node& z = nodes[2];
+  EXPECT_THAT(z.output.Names(), ElementsAre("k", "v", "r_v"));
+  EXPECT_FALSE(z.in(0).passed);
+  EXPECT_THAT(*z.in(1).passed, ElementsAre(1));
+  const OperatorKind& kind = z.spec.kind();
+  EXPECT_EQ(kind.Origin(z, 1), PortColumn(1, 0));
+  EXPECT_EQ(kind.Origin(z, 2), PortColumn(1, 1));
+  EXPECT_EQ(kind.Origin(z, 3), std::nullopt);
+}
+
 TEST(PortsTest, AnUnknownInputIsReportedWhereItStands) {
   const auto plan = PairPlanOf(Two(Pair("left", "rigth") + kAll));
   ASSERT_FALSE(plan.ok());
   EXPECT_THAT(std::string(plan.status().message()), HasSubstr("t.yaml:6:70: unknown source or step 'rigth'"));
+}
+
+// What is wrong with a plan whose toy step is called `step`, beside one called z_left that is moved too.
+std::string NamesRefused(const std::string& step, const std::string& other) {
+  const auto plan = PairPlanOf(absl::StrCat(
+      "name: two\nsources:\n  left: { topic: left, columns: { k: int64 } }\n  right: { topic: right, columns: { j: int64 "
+      "} }\nsteps:\n  ",
+      step, ": { from: left, custom: { operator: pair, by: [k], with: { right: right, right_by: j } } }\n  ", other,
+      ": { from: left, dedup: { by: [k], within: 1h } }\nsinks:\n  a: { from: ", step, ", topic: a }\n  b: { from: ",
+      other, ", topic: b }\n"));
+  return plan.ok() ? "" : std::string(plan.status().message());
+}
+
+TEST(PortsTest, InternalTopicsThatBrokersWouldTakeForOneAreRefused) {
+  EXPECT_THAT(NamesRefused("z", "z_left"),
+              HasSubstr("'two.z.left.repartition' of 'z' and 'two.z_left.repartition' of 'z_left' differ in '.' and '_' "
+                        "only"));
+  EXPECT_EQ(NamesRefused("z", "z-left"), "");
+  EXPECT_EQ(NamesRefused(std::string(100, 'z'), std::string(100, 'y')), "");
 }
 
 TEST(PortsTest, ARowOfDiamondsIsPlannedInNoTime) {

@@ -128,6 +128,34 @@ TEST_F(PortsTest, StateIsTiedToWhereTheKeysOfEachInputComeFrom) {
                                                    "input 2: j from right value.j; time from right value.at"));
 }
 
+// `left` and `right` are read by z, whose rows w groups by what came from either.
+TEST(PortOriginsTest, AStepBehindOneOfTwoInputsSaysWhereTheColumnsOfEachComeFromOnce) {
+  const auto plan = PlanFromYaml(R"(
+name: app
+sources:
+  a: { topic: a, columns: { k: int64, at: timestamp_ms }, event_time: { column: at }, partitioned_by: [k] }
+  b: { topic: b, columns: { k: int64, at: timestamp_ms }, event_time: { column: at }, partitioned_by: [k] }
+  c: { topic: c, columns: { j: int64, u: int64, at: timestamp_ms }, event_time: { column: at }, partitioned_by: [j] }
+  d: { topic: d, columns: { j: int64, u: int64, at: timestamp_ms }, event_time: { column: at }, partitioned_by: [j] }
+steps:
+  cd: { from: [c, d], filter: "u > 0" }
+  z: { from: [a, b], custom: { operator: pair, by: [k], with: { right: cd, right_by: j } } }
+  w: { from: z, dedup: { by: [k, r_u], within: 1h } }
+sinks:
+  out: { from: w, topic: out }
+)",
+                                 "t.yaml", OperatorsWithPair(), [](std::string_view) { return std::nullopt; });
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::vector<packed::StepIdentity> identities = StepIdentities(*plan, 0);
+  ASSERT_EQ(identities.size(), 2u);
+  EXPECT_EQ(identities[1].step(), "w");
+  EXPECT_THAT(identities[1].origins(),
+              ElementsAre("k from a value.k; r_u from input 2 of step z; time from a value.at and input 2 of step z",
+                          "k from b value.k; r_u from input 2 of step z; time from b value.at and input 2 of step z",
+                          "k from input 1 of step z; r_u from c value.u; time from input 1 of step z and c value.at",
+                          "k from input 1 of step z; r_u from d value.u; time from input 1 of step z and d value.at"));
+}
+
 TEST(PortLedgerTest, TheInternalTopicsOfOneStepCountEachForItself) {
   Node node;
   node.step = "z";
