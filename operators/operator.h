@@ -98,6 +98,10 @@ class Operator {
   // `commit` is the number of the commit, growing by at least 1.
   virtual absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& /*emitter*/) { return absl::OkStatus(); }
 
+  // Of several inputs: the rows of this one have come so far ahead of the others' that they only pile up here, and meet
+  // nothing that is known. The task may leave them unread for a while.
+  virtual bool Ahead(size_t /*input*/) const { return false; }
+
   // An estimate of the memory held outside the StateStore, bytes.
   virtual int64_t MemoryBytes() const { return 0; }
 };

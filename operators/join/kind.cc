@@ -1,4 +1,5 @@
-// Joins with global tables, as the planner and others see them.
+// `join` in a step: with a global table, which stands here, or with another stream (streams_kind.cc); and joins with
+// tables as the planner and others see them.
 #include <algorithm>
 #include <map>
 
@@ -8,6 +9,7 @@
 
 #include "operators/join/join.h"
 #include "operators/join/spec.h"
+#include "operators/join/streams_spec.h"
 #include "src/base/suggest.h"
 #include "src/plan/step_check.h"
 
@@ -58,7 +60,10 @@ class JoinKind final : public OperatorKind {
 class Join final : public OperatorSyntax {
  public:
   std::string_view field() const override { return "join"; }
-  std::vector<std::string> Tables(const topology::Step& yaml) const override { return {yaml.join().table()}; }
+  std::vector<PortNames> Ports(const topology::Step& yaml) const override;
+  std::vector<std::string> Tables(const topology::Step& yaml) const override {
+    return yaml.join().has_table() ? std::vector<std::string>{yaml.join().table()} : std::vector<std::string>();
+  }
   bool CheckAlone(StepCheck& check) const override;
   bool Check(StepCheck& check) const override;
 
@@ -67,6 +72,12 @@ class Join final : public OperatorSyntax {
   static bool CheckOn(const TablePlan& table, StepCheck& check, JoinSpec* spec);
   static bool AddColumns(const TablePlan& table, StepCheck& check, JoinSpec* spec);
 };
+
+std::vector<PortNames> Join::Ports(const topology::Step& yaml) const {
+  if (yaml.join().stream().empty()) return OperatorSyntax::Ports(yaml);
+  return {{"left", "from", true, {yaml.from().begin(), yaml.from().end()}},
+          {"right", "join/stream", true, {yaml.join().stream().begin(), yaml.join().stream().end()}}};
+}
 
 bool Join::CheckOn(const TablePlan& table, StepCheck& check, JoinSpec* spec) {
   const Schema& input = check.in().schema;
@@ -140,6 +151,20 @@ const TablePlan* Join::Table(const StepCheck& check) {
 
 bool Join::CheckAlone(StepCheck& check) const {
   const topology::Join& yaml = check.yaml().join();
+  if (!yaml.stream().empty() || check.Broken("join/stream")) {
+    if (yaml.has_table()) return check.Error("join", "a join is with a `table` or with a `stream`, not with both");
+    return CheckStreamJoinAlone(check);
+  }
+  if (!yaml.has_table() && !check.Broken("join/table")) {
+    return check.Error("join", "a join is with a `table` or with a `stream`: name one");
+  }
+  for (const char* field : {"within", "grace", "late"}) {
+    const std::string path = absl::StrCat("join/", field);
+    if (check.Present(path)) check.Error(path, absl::StrCat("'", field, "' goes with `stream`, not with `table`"));
+  }
+  if (yaml.type() == "right" || yaml.type() == "full") {
+    check.Error("join/type", "a table's rows come with none of the stream's: `right` and `full` go with `stream`");
+  }
   // Whatever else is wrong with the step; a table that couldn't be read has been reported.
   if (Table(check) == nullptr && !yaml.table().empty()) {
     std::vector<std::string> names;
@@ -157,6 +182,7 @@ bool Join::CheckAlone(StepCheck& check) const {
 }
 
 bool Join::Check(StepCheck& check) const {
+  if (!check.yaml().join().stream().empty()) return CheckStreamJoin(check);
   const topology::Join& yaml = check.yaml().join();
   const TablePlan* table = Table(check);
   if (check.TableBroken(table->name)) return false;

@@ -11,8 +11,7 @@
 //     application's begins with its key and a separator.
 //   - Topics are KEY.STEP.KIND, or KEY.STEP.INPUT.KIND in front of a step with several inputs. Sources, steps and sinks
 //     of a topology share their names (two of one name are refused), and a sink has either a step's changelog or
-//     manifests, never both. In the names of their metrics brokers write '.' as '_', and refuse a topic that could be
-//     mistaken for another there, as KEY.a.b.KIND could for that of a step `a_b`: the planner refuses the two.
+//     manifests, never both.
 //   - Groups are KEY and KEY.SINK. Group members are told apart by the worker's name, which is their own affair: groups
 //     are separate.
 //   - Transactional ids are KEY/WORKER-THREAD-TURN and KEY.SINK/WORKER. A worker may have any name: it stands behind

@@ -268,6 +268,7 @@ void Task::AppendWaiting(std::set<TopicPartition>* inputs) const {
     const SourceInput* const source = std::as_const(*input).source();
     if (source != nullptr && source->waits()) inputs->insert(input->partition);
   }
+  AppendAhead(inputs);
 }
 
 namespace {
@@ -441,6 +442,7 @@ absl::Status Task::Advance() {
     const Mark mark = input->mark();
     state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};
   }
+  NoteSlowest(now);
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i]->input == nullptr)
       TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));

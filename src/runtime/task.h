@@ -92,7 +92,8 @@ class Task {
   absl::Status Process(std::unique_ptr<Fetch> fetch);
   // Tries to go on with what was kept, at most one fetch. True: there is more that can be tried now.
   absl::StatusOr<bool> Retry();
-  // Adds the inputs whose records are kept: nothing more of them should come.
+  // Adds the inputs of which nothing more should come for now: those whose records are kept, and those that are far
+  // ahead of what they are to meet (task_ahead.cc).
   void AppendWaiting(std::set<TopicPartition>* inputs) const;
   // The position of an input is the end of its partition, past control records.
   void ReachedEnd(const std::string& topic, Offset end);
@@ -139,6 +140,9 @@ class Task {
   void SetEnd(TaskInput& input, Offset end);
   absl::Status AdvanceOperator(int node, Mark mark);
   Mark InputMark(const Node& node) const;
+  void NoteSlowest(int64_t now_us);
+  void AppendAhead(std::set<TopicPartition>* inputs) const;
+  std::set<const TaskInput*> InputsAbove(size_t node, size_t port) const;
   // Where dead letters say their row came from, unless it tells itself.
   TopicPartition Origin() const;
   // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.
@@ -169,6 +173,10 @@ class Task {
   std::vector<std::unique_ptr<NodeState>> nodes_;
   std::map<std::string, std::unique_ptr<Output>> side_outputs_;
   DeadLetters dead_letters_;
+
+  // The smallest watermark of all inputs that aren't idle, and when it moved last (monotonic).
+  EventTime slowest_ = kMinTime;
+  int64_t slowest_moved_us_ = -1;
 
   bool dirty_ = false;
   bool start_is_new_ = false;

@@ -5,7 +5,8 @@ What isn't generated, and why:
     emits when time passes: which of two duplicates comes first isn't determined there (docs/topology.md).
   - first and last over rows of no order: results of windows, tops, keep: last, and unions of a source with itself.
   - partitions that fall idle, and tables that change: results then depend on when something was looked at.
-  - joins of update steps, which a changing table makes wrong.
+  - joins of update steps with tables, which a changing table makes wrong.
+  - joins of streams by columns of doubles (DuckDB's NaN) and of time.
   - avg of decimals (DuckDB's is a double), decimal arithmetic, division, and anything that overflows: the tests of
     expressions against PostgreSQL have these.
   - json columns and unnest: of a row alone, without state or time; their tests compare with PostgreSQL and with models.
@@ -171,7 +172,7 @@ class Generator:
                 continue
             case.steps.append(step)
             try:
-                if self._partitions_fit(case, inputs):
+                if self._partitions_fit(case, step.reads()):
                     shapes(case)
                     return
             except Invalid:
@@ -195,11 +196,11 @@ class Generator:
         random = self.random
         update = shape.update_key is not None
         kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window"] if update else \
-            ["filter", "project", "dedup", "dedup", "join", "join", "window", "window", "window", "group_by", "top",
-             "top", "repartition"]
+            ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "window", "window", "window",
+             "group_by", "top", "top", "repartition"]
         kind = random.choice(kinds)
         args = getattr(self, "_" + kind)(case, shape, update)
-        return None if args is None else Step(name, inputs, kind, args)
+        return None if args is None else Step(name, inputs, kind, args, args.pop("stream", None))
 
     def _filter(self, case, shape, update):
         return {"condition": condition(self.random, shape.columns)}
@@ -233,6 +234,20 @@ class Generator:
         inner = random.random() < 0.5
         return {"table": table.name, "key": table.key, "on": on[0], "type": "inner" if inner else "left",
                 "prefix": f"t{len(case.steps)}_", "unmatched": inner and random.random() < 0.5}
+
+    def _match(self, case, shape, update):
+        random = self.random
+        appends = [(n, s) for n, s in shapes(case).items() if s.update_key is None]
+        stream, right = random.choice(appends)
+        fits = [(a.name, b.name) for a in shape.columns for b in right.columns
+                if a.type == b.type and a.type not in ("double",) and not is_time(a.type)]
+        if not fits or len(shape.columns) + len(right.columns) > 30:
+            return None
+        on, stream_on = ("id", "id") if ("id", "id") in fits and random.random() < 0.6 else random.choice(fits)
+        return {"stream": stream, "on": on, "stream_on": stream_on, "type": random.choice(["inner", "left", "right", "full"]),
+                "before": random.choice([0, 1, 5, 30]), "after": random.choice([0, 0, 2, 10]),
+                "grace": random.choice([0, 0, 3, 60]), "prefix": f"m{len(case.steps)}_",
+                "late": [side for side in ("left", "right") if random.random() < 0.3]}
 
     def _aggregates(self, case, shape):
         random = self.random
@@ -292,7 +307,7 @@ class Generator:
     def _sinks(self, case):
         random = self.random
         shape_of = shapes(case)
-        read = {i for s in case.steps for i in s.inputs}
+        read = {i for s in case.steps for i in s.reads()}
         for name, shape in shape_of.items():
             if name in read and random.random() < 0.75:
                 continue

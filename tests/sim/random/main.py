@@ -1,12 +1,15 @@
 """Random topologies under random faults, compared with DuckDB's SQL.
 
-    main.py --simulate BINARY [--random N] [--seed FIRST] [--mutation NAME] [--no-shrink] [--print]
+    main.py --simulate BINARY [--random N] [--seed FIRST] [--with OPERATOR] [--mutation NAME] [--no-shrink]
+            [--print]
 
 Exit 1 where one differs: it is made as small as possible, and printed with its topology and its records. With --mutation a
-deliberate defect is switched on, and exit 0 means that one differs.
+deliberate defect is switched on, and exit 0 means that one differs. With --with only topologies count that have such a
+step.
 """
 
 import argparse
+import itertools
 import sys
 import time
 
@@ -34,13 +37,16 @@ def main():
     parser.add_argument("--simulate", required=True)
     parser.add_argument("--random", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--with", dest="operator")
     parser.add_argument("--mutation")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--print", action="store_true")
     args = parser.parse_args()
     binary = [args.simulate] + (["--mutation", args.mutation] if args.mutation else [])
     began = time.monotonic()
-    cases = [Generator(seed).case() for seed in range(args.seed, args.seed + args.random)]
+    cases = itertools.islice((c for c in (Generator(seed).case() for seed in itertools.count(args.seed))
+                              if args.operator in [None] + [s.operator for s in c.steps]), args.random)
+    cases = list(cases)
     failed, operators, kinds, records = [], {}, {}, 0
     for case, result in zip(cases, simulator.run(binary, cases)):
         if args.print:

@@ -8,7 +8,7 @@ Every step is a table of its visible columns and
     __source, __partition, __offset
 
 Update steps are tables of the rows that stand in the end. Side topics are tables of their own: "STEP-late",
-"STEP-unmatched".
+"STEP-late-left", "STEP-late-right", "STEP-unmatched".
 """
 
 import duckdb
@@ -100,6 +100,8 @@ class Oracle:
         # Update steps have rows of no order, and no hidden columns that anybody reads.
         input_ = " UNION ALL ".join(f"SELECT {columns} FROM {quoted(i)}" for i in step.inputs)
         self.sql.execute(f"CREATE OR REPLACE TEMP TABLE input AS {input_}")
+        if step.stream:
+            self.sql.execute(f"CREATE OR REPLACE TEMP TABLE stream AS SELECT * FROM {quoted(step.stream)}")
         getattr(self, "_" + step.operator)(step, shape, step.args)
 
     def _make(self, name, query):
@@ -157,6 +159,41 @@ class Oracle:
             known = f"SELECT 1 FROM {quoted(table.name)} t WHERE {on}"
             self._make(side, f"SELECT * FROM input i WHERE NOT EXISTS ({known})")
             self.side[side] = shape
+
+    # A join of SQL over the rows that aren't late.
+    def _match(self, step, shape, args):
+        right = self.shapes[step.stream]
+        grace = args["grace"] * 1_000_000
+        late = f"coalesce(__time + {grace} < __watermark, false)"
+        for name, rows in (("l", "input"), ("r", "stream")):
+            self.sql.execute(f"""CREATE OR REPLACE TEMP TABLE {name} AS
+                SELECT *, row_number() OVER () AS __n FROM {rows} WHERE NOT {late}""")
+        on, stream_on = quoted(args["on"]), quoted(args["stream_on"])
+        self.sql.execute(f"""CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT l.__n AS a, r.__n AS b FROM l JOIN r ON l.{on} = r.{stream_on} AND r.__time BETWEEN
+                l.__time - {args['before'] * 1_000_000} AND l.__time + {args['after'] * 1_000_000}""")
+        types = {c.name: sql_type(c.type) for c in right.columns}
+        own = ", ".join("l." + quoted(c) for c in shape.names())
+        added = [c for c in right.names() if c != args["stream_on"]]
+        other = "".join(f", r.{quoted(c)} AS {quoted(args['prefix'] + c)}" for c in added)
+        missing = "".join(f", NULL::{types[c]} AS {quoted(args['prefix'] + c)}" for c in added)
+        hidden = "NULL::BIGINT AS __watermark, 0 AS __source, 0 AS __partition, -1 AS __offset"
+        query = f"""SELECT {own}{other}, greatest(l.__time, r.__time) AS __time, {hidden}
+                    FROM pairs JOIN l ON l.__n = a JOIN r ON r.__n = b"""
+        if args["type"] in ("left", "full"):
+            query += f""" UNION ALL SELECT {own}{missing}, l.__time, {hidden} FROM l
+                          WHERE l.__n NOT IN (SELECT a FROM pairs)"""
+        if args["type"] in ("right", "full"):
+            alone = ", ".join(f"r.{stream_on}" if c.name == args["on"] else f"NULL::{sql_type(c.type)}"
+                              for c in shape.columns)
+            query += f""" UNION ALL SELECT {alone}{other}, r.__time, {hidden} FROM r
+                          WHERE r.__n NOT IN (SELECT b FROM pairs)"""
+        self._make(step.name, query)
+        for side, rows, of in (("left", "input", shape), ("right", "stream", right)):
+            if side in args["late"]:
+                name = f"{step.name}-late-{side}"
+                self._make(name, f"SELECT * FROM {rows} WHERE {late}")
+                self.side[name] = of
 
     @staticmethod
     def _calls(args):

@@ -28,7 +28,7 @@ def _stands_by_key(case):
 def _without_unread(case):
     changed = True
     while changed:
-        read = {i for s in case.steps for i in s.inputs} | {s.input for s in case.sinks}
+        read = {i for s in case.steps for i in s.reads()} | {s.input for s in case.sinks}
         kept = [s for s in case.steps if s.name in read]
         changed, case.steps = len(kept) < len(case.steps), kept
     case.sources = [s for s in case.sources if s.name in read] or case.sources[:1]
@@ -54,6 +54,7 @@ def _smaller(case):
             gone = c.steps.pop(i)
             for reader in c.steps:
                 reader.inputs = list(dict.fromkeys(gone.inputs[0] if x == gone.name else x for x in reader.inputs))
+                reader.stream = gone.inputs[0] if reader.stream == gone.name else reader.stream
             for sink in c.sinks:
                 sink.input = gone.inputs[0] if sink.input == gone.name else sink.input
         yield changed(bypass)

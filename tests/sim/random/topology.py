@@ -50,6 +50,10 @@ class Step:
     inputs: list
     operator: str
     args: dict
+    stream: str = None  # of a join of streams, what is on its right
+
+    def reads(self):
+        return self.inputs + ([self.stream] if self.stream else [])
 
 
 @dataclasses.dataclass
@@ -126,7 +130,27 @@ def _aggregated(shape, args, window_type):
     return columns
 
 
-def _shape(case, step, inputs, window_type):
+def _matched(first, right, args):
+    """The rows of a join of streams: new ones, of no order."""
+    if first.update_key is not None or right.update_key is not None:
+        raise Invalid("a join of streams over changes")
+    left_on, right_on = first.column(args["on"]), right.column(args["stream_on"])
+    if left_on.type != right_on.type:
+        raise Invalid("keys of two types")
+    columns = []
+    for column in first.columns:
+        missing = args["type"] in ("right", "full") and (column is not left_on or right_on.nullable)
+        columns.append(dataclasses.replace(column, nullable=column.nullable or missing))
+    for column in right.columns:
+        if column is not right_on:
+            columns.append(Column(args["prefix"] + column.name, column.type,
+                                  column.nullable or args["type"] in ("left", "full")))
+    if len({c.name for c in columns}) != len(columns):
+        raise Invalid("two columns of one name")
+    return Shape(columns, None, False, False, False, True, True, first.sources | right.sources)
+
+
+def _shape(case, step, inputs, right, window_type):
     first, args = inputs[0], step.args
     if len(inputs) > 1:
         if any(i.columns != first.columns or i.update_key is not None for i in inputs):
@@ -137,6 +161,8 @@ def _shape(case, step, inputs, window_type):
         first = dataclasses.replace(
             first, sequenced=False, windowed=all(i.windowed for i in inputs),
             ordered=all(i.ordered for i in inputs) and len(seen) == len(set(seen)), sources=frozenset(seen))
+    if step.operator == "match":
+        return _matched(first, right, args)
     if step.operator == "filter":
         return first
     if step.operator == "repartition":
@@ -212,9 +238,10 @@ def window_type(case):
 def shapes(case):
     result = {s.name: Shape(list(s.columns), sources=frozenset([s.name])) for s in case.sources}
     for step in case.steps:
-        if any(i not in result for i in step.inputs):
+        if any(i not in result for i in step.reads()):
             raise Invalid(f"{step.name} reads what isn't there")
-        result[step.name] = _shape(case, step, [result[i] for i in step.inputs], window_type(case))
+        right = result[step.stream] if step.stream else None
+        result[step.name] = _shape(case, step, [result[i] for i in step.inputs], right, window_type(case))
     return result
 
 
@@ -235,6 +262,11 @@ def _operator_yaml(step):
         if args["unmatched"]:
             table["unmatched"] = {"topic": f"{step.name}-unmatched"}
         return {"join": table}
+    if step.operator == "match":
+        late = {side: f"{step.name}-late-{side}" for side in args["late"]}
+        return {"join": {"stream": step.stream, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
+                         "within": {"before": f"{args['before']}s", "after": f"{args['after']}s"},
+                         "grace": f"{args['grace']}s", "prefix": args["prefix"], **({"late": late} if late else {})}}
     if step.operator in ("window", "group_by"):
         calls = {n: f"{c}({a or '*'})" for n, (c, a) in args["aggregates"].items()}
         yaml = {"group_by": args["group_by"], "aggregates": calls, "emit": args["emit"]}

@@ -164,8 +164,12 @@ absl::Status CollectingEmitter::Emit(Batch batch) {
 }
 
 absl::Status CollectingEmitter::EmitSide(std::string_view side, Batch batch) {
-  std::vector<TestRow>& to = side == "late" ? late : unmatched;
-  std::vector<TestRow> more = ToRows(node_.in().schema, node_.in().hidden, *batch);
+  std::vector<TestRow>& to = side.starts_with("late") ? late : unmatched;
+  size_t port = 0;
+  for (const SideTopic& topic : node_.side_topics) {
+    if (topic.name == side) port = topic.port;
+  }
+  std::vector<TestRow> more = ToRows(node_.in(port).schema, node_.in(port).hidden, *batch);
   to.insert(to.end(), more.begin(), more.end());
   return absl::OkStatus();
 }
@@ -200,8 +204,10 @@ void Harness::Open() {
   ASSERT_TRUE(opened.ok()) << opened;
 }
 
-void Harness::Process(const std::vector<TestRow>& rows) {
-  const absl::Status status = operator_->ProcessBatch(0, ToBatch(node_.in().schema, node_.in().hidden, rows), emitter_);
+void Harness::Process(const std::vector<TestRow>& rows, size_t port) {
+  const Port& in = node_.in(port);
+  const absl::Status status =
+      operator_->ProcessBatch(static_cast<int>(port), ToBatch(in.schema, in.hidden, rows), emitter_);
   ASSERT_TRUE(status.ok()) << status;
 }
 

@@ -12,6 +12,7 @@
 
 #include "operators/dedup/spec.h"
 #include "operators/join/spec.h"
+#include "operators/join/streams_spec.h"
 #include "operators/operator.h"
 #include "operators/rows/spec.h"
 #include "operators/top/spec.h"
@@ -78,7 +79,7 @@ class Harness {
                    MemoryBudget* memory = nullptr);
 
   // One batch; then time runs on to `watermark`, which never goes back.
-  void Process(const std::vector<TestRow>& rows);
+  void Process(const std::vector<TestRow>& rows, size_t port = 0);
   EventTime Advance(int64_t watermark);
   // Batches of `batch_size` rows; after each, time runs on to the largest watermark of its rows.
   void Feed(const std::vector<TestRow>& rows, size_t batch_size);

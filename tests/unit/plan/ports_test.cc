@@ -176,7 +176,8 @@ std::vector<Node> Joined(OperatorSpec spec, size_t read) {
   }
   Node& z = nodes[2];
   z.spec = std::move(spec);
-  for (int p : {0, 1}) z.inputs.push_back({.nodes = {p}, .schema = nodes[0].output, .hidden = {}, .mode = {}, .passed = {}});
+  for (int p : {0, 1})
+    z.inputs.push_back({.nodes = {p}, .schema = nodes[0].output, .hidden = {}, .mode = {}, .passed = {}});
   for (const char* name : {"k", "v", "r_k", "r_v"}) z.output.Add({name, {.kind = Kind::kInt64}, false});
   Node& out = nodes[3];
   ProjectSpec project;
@@ -209,18 +210,20 @@ TEST(PortsTest, AnUnknownInputIsReportedWhereItStands) {
 // What is wrong with a plan whose toy step is called `step`, beside one called z_left that is moved too.
 std::string NamesRefused(const std::string& step, const std::string& other) {
   const auto plan = PairPlanOf(absl::StrCat(
-      "name: two\nsources:\n  left: { topic: left, columns: { k: int64 } }\n  right: { topic: right, columns: { j: int64 "
+      "name: two\nsources:\n  left: { topic: left, columns: { k: int64 } }\n  right: { topic: right, columns: { j: "
+      "int64 "
       "} }\nsteps:\n  ",
       step, ": { from: left, custom: { operator: pair, by: [k], with: { right: right, right_by: j } } }\n  ", other,
-      ": { from: left, dedup: { by: [k], within: 1h } }\nsinks:\n  a: { from: ", step, ", topic: a }\n  b: { from: ",
-      other, ", topic: b }\n"));
+      ": { from: left, dedup: { by: [k], within: 1h } }\nsinks:\n  a: { from: ", step,
+      ", topic: a }\n  b: { from: ", other, ", topic: b }\n"));
   return plan.ok() ? "" : std::string(plan.status().message());
 }
 
 TEST(PortsTest, InternalTopicsThatBrokersWouldTakeForOneAreRefused) {
-  EXPECT_THAT(NamesRefused("z", "z_left"),
-              HasSubstr("'two.z.left.repartition' of 'z' and 'two.z_left.repartition' of 'z_left' differ in '.' and '_' "
-                        "only"));
+  EXPECT_THAT(
+      NamesRefused("z", "z_left"),
+      HasSubstr("'two.z.left.repartition' of 'z' and 'two.z_left.repartition' of 'z_left' differ in '.' and '_' "
+                "only"));
   EXPECT_EQ(NamesRefused("z", "z-left"), "");
   EXPECT_EQ(NamesRefused(std::string(100, 'z'), std::string(100, 'y')), "");
 }

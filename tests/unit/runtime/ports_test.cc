@@ -1,4 +1,6 @@
 // A task with a step of two inputs: which rows come to which, and what time it is there.
+#include <set>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +39,8 @@ class EmptyState final : public TaskState {
 // Writes down what it is told.
 class Pairs final : public Operator {
  public:
-  Pairs(const Node& node, std::vector<std::string>* told) : left_(node, 0), right_(node, 1), told_(told) {}
+  Pairs(const Node& node, std::vector<std::string>* told, const bool* ahead)
+      : left_(node, 0), right_(node, 1), told_(told), ahead_(ahead) {}
 
   std::string_view name() const override { return left_.name; }
   absl::Status Open(const OperatorContext&) override { return absl::OkStatus(); }
@@ -51,10 +54,12 @@ class Pairs final : public Operator {
     told_->push_back(absl::StrCat("time ", time.us / kMillisecond));
     return time;
   }
+  bool Ahead(size_t input) const override { return ahead_[input]; }
 
  private:
   const StepShape left_, right_;
   std::vector<std::string>* const told_;
+  const bool* const ahead_;  // by input
 };
 
 class PortsTest : public ::testing::Test {
@@ -78,7 +83,7 @@ sinks:
     plan_ = *std::move(plan);
     for (Node& node : plan_.stages.at(0).nodes) {
       if (node.step != "z") continue;
-      node.spec.As<PairSpec>().make = [this](const Node& made) { return std::make_unique<Pairs>(made, &told_); };
+      node.spec.As<PairSpec>().make = [this](const Node& made) { return std::make_unique<Pairs>(made, &told_, ahead_); };
     }
     runtime_.plan = &plan_;
     runtime_.partitions = {{"left", 1},
@@ -102,7 +107,29 @@ sinks:
   Runtime runtime_;
   FakeProducer producer_;
   std::vector<std::string> told_;
+  bool ahead_[2] = {false, false};
 };
+
+TEST_F(PortsTest, AnInputThatIsAheadWaitsWhileTheOtherComesUp) {
+  Transaction transaction(&producer_, 1 << 20);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "right", 0, {R"({"j": 1, "at": 7000})"});
+  Process(&task, "left", 0, {R"({"k": 1, "at": 9000})"});
+  const auto waiting = [&] {
+    std::set<TopicPartition> inputs;
+    task.AppendWaiting(&inputs);
+    return std::vector<TopicPartition>(inputs.begin(), inputs.end());
+  };
+  EXPECT_THAT(waiting(), ElementsAre());
+  ahead_[0] = ahead_[1] = true;
+  EXPECT_THAT(waiting(), ElementsAre(TopicPartition{"left", 0})) << "of the right nothing is further behind";
+  clock_.monotonic_us += 11 * kSecond;
+  EXPECT_THAT(waiting(), ElementsAre()) << "the right says nothing any more";
+  Process(&task, "right", 1, {R"({"j": 1, "at": 8000})"});
+  EXPECT_THAT(waiting(), ElementsAre(TopicPartition{"left", 0}));
+}
 
 TEST_F(PortsTest, RowsComeToTheirInputAndTimeIsTheSmallestOfAll) {
   Transaction transaction(&producer_, 1 << 20);
@@ -144,7 +171,8 @@ steps:
 sinks:
   out: { from: w, topic: out }
 )",
-                                 "t.yaml", OperatorsWithPair(), [](std::string_view) { return std::nullopt; });
+                                 "t.yaml", OperatorsWithPair(), OwnFormats().list(),
+                                 [](std::string_view) { return std::nullopt; });
   ASSERT_TRUE(plan.ok()) << plan.status();
   const std::vector<packed::StepIdentity> identities = StepIdentities(*plan, 0);
   ASSERT_EQ(identities.size(), 2u);

@@ -1,0 +1,271 @@
+#include "operators/join/streams.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include <arrow/array/array_base.h>
+#include <arrow/array/util.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include "src/base/big_endian.h"
+#include "src/base/mutation.h"
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kEmitRows = 4096;
+constexpr char kTimes[] = "w";
+constexpr int64_t kLeastWidth = kSecond;
+constexpr int64_t kAheadBytes = int64_t{16} << 20;  // of one side, that are worth waiting for the other
+constexpr int64_t kAheadUs = 60 * kSecond;          // beyond the interval
+
+// Half the interval: a row's interval touches three buckets, and rows are kept for at most that much longer.
+int64_t BucketWidth(const StreamJoinSpec& spec) { return std::max((spec.before_us + spec.after_us) / 2, kLeastWidth); }
+
+ColumnList PositionsIn(const ColumnList& columns, const ColumnList& all) {
+  ColumnList out;
+  for (const size_t c : columns) out.push_back(static_cast<size_t>(std::find(all.begin(), all.end(), c) - all.begin()));
+  return out;
+}
+
+std::shared_ptr<arrow::Schema> VisibleSchema(const Schema& schema) {
+  const std::shared_ptr<arrow::Schema> with_time = BatchSchema(schema, HiddenSet());
+  return with_time->RemoveField(with_time->num_fields() - 1).ValueOrDie();
+}
+
+}  // namespace
+
+StreamJoin::Side::Side(const Node& node, const StreamJoinSpec& spec, size_t port)
+    : columns(spec.kept(port, node.in(0).schema.size())),
+      schema(node.in(port).schema.Select(columns)),
+      batch_schema(VisibleSchema(schema)),
+      codec(RowCodec::Rows(schema)),
+      keys(node.in(port).schema, spec.on[port]),
+      on(PositionsIn(spec.on[port], columns)),
+      kept_keys(schema, on) {}
+
+StreamJoin::StreamJoin(const Node& node, const StreamJoinSpec& spec)
+    : spec_(spec), output_(node), sides_{Side(node, spec, 0), Side(node, spec, 1)} {}
+
+absl::Status StreamJoin::Open(const OperatorContext& context) {
+  context_ = context;
+  std::array<EventTime, 2> done = {kMinTime, kMinTime}, dropped = done;
+  TM_ASSIGN_OR_RETURN(const std::optional<std::string> times, context.state->Get(kTimes));
+  if (times) {
+    if (times->size() != 40) return absl::DataLossError("the times of a join in the state can't be read");
+    stored_ = *times;
+    const auto time = [&](size_t i) { return EventTime{ReadOrdered(std::string_view(stored_).substr(8 * i, 8))}; };
+    watermark_ = time(0);
+    for (size_t s : {0, 1}) {
+      done[s] = time(1 + 2 * s);
+      dropped[s] = time(2 + 2 * s);
+    }
+  }
+  for (size_t s : {0, 1}) {
+    Side& side = sides_[s];
+    side.rows = std::make_unique<KeptRows>(context.state, "lr"[s], BucketWidth(spec_), spec_.outer[s]);
+    const auto keys_of = [&](const std::vector<std::string_view>& rows, std::vector<JoinKey>* keys) -> absl::Status {
+      Columns columns;
+      TM_RETURN_IF_ERROR(side.codec.Decode(rows, &columns));
+      const Batch batch =
+          arrow::RecordBatch::Make(side.batch_schema, static_cast<int64_t>(rows.size()), std::move(columns));
+      return side.kept_keys.Of(*batch, keys, &nulls_);
+    };
+    TM_RETURN_IF_ERROR(side.rows->Load(done[s], dropped[s], keys_of));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StreamJoin::ProcessBatch(int input, const Batch& batch, Emitter& emitter) {
+  if (batch->num_rows() == 0) return absl::OkStatus();
+  const auto side = static_cast<size_t>(input);
+  TM_RETURN_IF_ERROR(sides_[side].keys.Of(*batch, &keys_, &nulls_));
+  TM_RETURN_IF_ERROR(Judge(side, batch, emitter));
+  TM_RETURN_IF_ERROR(EmitMatches(side, batch, emitter));
+  return Keep(side, batch);
+}
+
+absl::Status StreamJoin::Judge(size_t side, const Batch& batch, Emitter& emitter) {
+  const int64_t n = batch->num_rows();
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
+  std::vector<int32_t> late, without_key;
+  rows_.clear();
+  for (int64_t i = 0; i < n; ++i) {
+    // Rows that are never late came when their time was over.
+    const int64_t reached = watermarks[i] == kMinTime.us ? times[i] : watermarks[i];
+    sides_[side].reached = std::max(sides_[side].reached, EventTime{reached});
+    const EventTime watermark{std::max(watermarks[i], watermark_.us)};
+    // The last only where the topology has more grace than before.
+    if (EventTime{times[i]} + spec_.grace_us < watermark || EventTime{times[i]} < sides_[side].rows->dropped()) {
+      late.push_back(static_cast<int32_t>(i));
+    } else {
+      (nulls_[i] ? without_key : rows_).push_back(static_cast<int32_t>(i));
+    }
+  }
+  StepLedger& ledger = *context_.ledger;
+  ledger.in += n;
+  ledger.late += static_cast<int64_t>(late.size());
+  ledger.absorbed += static_cast<int64_t>(rows_.size());
+  (spec_.outer[side] ? ledger.passed : ledger.unmatched) += static_cast<int64_t>(without_key.size());
+  if (!late.empty() && spec_.late_topic[side]) {
+    TM_RETURN_IF_ERROR(emitter.EmitSide(kLateSides[side], TakeRows(batch, late)));
+  }
+  if (without_key.empty() || !spec_.outer[side]) return absl::OkStatus();
+  HiddenValues hidden;
+  for (const int32_t row : without_key) hidden.times.push_back(times[row]);
+  TM_ASSIGN_OR_RETURN(Columns own, ColumnsOf(side, *batch, without_key));
+  return side == 0 ? Emit(std::move(own), {}, hidden, emitter) : Emit({}, std::move(own), hidden, emitter);
+}
+
+absl::Status StreamJoin::EmitMatches(size_t side, const Batch& batch, Emitter& emitter) {
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  const Side& other = sides_[1 - side];
+  const int64_t from = -spec_.reach_us(1 - side), to = spec_.reach_us(side);
+  matched_.assign(static_cast<size_t>(batch->num_rows()), 0);
+  std::vector<int32_t> rows;
+  std::vector<std::string_view> kept;
+  for (size_t at = 0; at < rows_.size();) {
+    matches_.clear();
+    at = other.rows->Find(keys_, times, rows_, at, from, to, kEmitRows, &matches_);
+    for (absl::Span<const KeptRows::Match> rest = matches_; !rest.empty();) {
+      HiddenValues hidden;
+      rows.clear();
+      kept.clear();
+      for (const KeptRows::Match& match : rest.first(std::min(rest.size(), 2 * kEmitRows))) {
+        matched_[static_cast<size_t>(match.row)] = 1;
+        rows.push_back(match.row);
+        kept.push_back(match.kept->bytes());
+        hidden.times.push_back(std::max(times[match.row], match.kept->time));
+      }
+      rest.remove_prefix(rows.size());
+      Columns found;
+      TM_ASSIGN_OR_RETURN(Columns own, ColumnsOf(side, *batch, rows));
+      TM_RETURN_IF_ERROR(other.codec.Decode(kept, &found));
+      if (side == 1) std::swap(own, found);
+      TM_RETURN_IF_ERROR(Emit(std::move(own), std::move(found), hidden, emitter));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StreamJoin::Keep(size_t side, const Batch& batch) {
+  if (rows_.empty()) return absl::OkStatus();
+  Side& own = sides_[side];
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  TM_ASSIGN_OR_RETURN(Columns columns, ColumnsOf(side, *batch, rows_));
+  const Batch kept = arrow::RecordBatch::Make(own.batch_schema, static_cast<int64_t>(rows_.size()), std::move(columns));
+  EncodedKeys encoded;
+  TM_RETURN_IF_ERROR(own.codec.Encode(*kept, &encoded));
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    const auto row = static_cast<size_t>(rows_[i]);
+    own.rows->Add(keys_[row], times[row], encoded[i], matched_[row] != 0);
+  }
+  return absl::OkStatus();
+}
+
+EventTime StreamJoin::Horizon(size_t side) const {
+  EventTime time = watermark_;
+  if (MutationActive(Mutation::kJoinSideCleanedByItsOwnTime)) time = std::max(time, sides_[side].rows->newest());
+  if (MutationActive(Mutation::kUnmatchedRowEmittedEarly) && spec_.outer[side]) {
+    time = std::max(sides_[0].rows->newest(), sides_[1].rows->newest());
+  }
+  return time - spec_.grace_us - spec_.reach_us(side);
+}
+
+absl::StatusOr<EventTime> StreamJoin::AdvanceWatermark(EventTime time, Emitter& emitter) {
+  watermark_ = std::max(watermark_, time);
+  EventTime hold = watermark_ - spec_.grace_us;
+  for (size_t s : {0, 1}) {
+    if (spec_.outer[s]) {
+      TM_RETURN_IF_ERROR(EmitUnmatched(s, emitter));
+      hold = std::min(hold, sides_[s].rows->done());
+    }
+    sides_[s].rows->Drop(spec_.outer[s] ? sides_[s].rows->done() : Horizon(s));
+  }
+  output_watermark_ = std::max(output_watermark_, hold);
+  return output_watermark_;
+}
+
+absl::Status StreamJoin::EmitUnmatched(size_t side, Emitter& emitter) {
+  Side& own = sides_[side];
+  const EventTime horizon = Horizon(side);
+  while (own.rows->done() < horizon && !emitter.Full()) {
+    std::vector<const KeptRows::Row*> rows;
+    own.rows->TakeUnmatched(horizon, kEmitRows, &rows);
+    if (rows.empty()) continue;
+    HiddenValues hidden;
+    std::vector<std::string_view> bytes;
+    for (const KeptRows::Row* const row : rows) {
+      hidden.times.push_back(row->time);
+      bytes.push_back(row->bytes());
+    }
+    Columns columns;
+    TM_RETURN_IF_ERROR(own.codec.Decode(bytes, &columns));
+    TM_RETURN_IF_ERROR(side == 0 ? Emit(std::move(columns), {}, hidden, emitter)
+                                 : Emit({}, std::move(columns), hidden, emitter));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StreamJoin::Columns> StreamJoin::ColumnsOf(size_t side, const arrow::RecordBatch& batch,
+                                                          absl::Span<const int32_t> rows) const {
+  Columns columns;
+  for (const size_t c : sides_[side].columns) {
+    TM_ASSIGN_OR_RETURN(auto column, TakeCells(*batch.column_data(static_cast<int>(c)), rows));
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+// The key's columns of the left hold the key of whichever row there is.
+absl::Status StreamJoin::Emit(Columns left, Columns right, const HiddenValues& hidden, Emitter& emitter) {
+  const auto n = static_cast<int64_t>(hidden.times.size());
+  const size_t left_columns = sides_[0].schema.size();
+  Columns visible;
+  for (size_t c = 0; c < output_.output.size(); ++c) {
+    const bool of_left = c < left_columns;
+    const Columns& from = of_left ? left : right;
+    const size_t at = of_left ? c : c - left_columns;
+    if (!from.empty()) {
+      visible.push_back(from[at]);
+      continue;
+    }
+    const auto key = std::find(sides_[0].on.begin(), sides_[0].on.end(), c);
+    if (of_left && key != sides_[0].on.end()) {
+      visible.push_back(right[sides_[1].on[static_cast<size_t>(key - sides_[0].on.begin())]]);
+      continue;
+    }
+    TM_ASSIGN_OR_RETURN(auto nulls,
+                        FromArrow(arrow::MakeArrayOfNull(ArrowType(output_.output[c].type), n), "a row without match"));
+    visible.push_back(std::move(nulls));
+  }
+  context_.ledger->out += n;
+  return emitter.Emit(MakeBatch(output_, std::move(visible), hidden));
+}
+
+absl::Status StreamJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
+  std::string times;
+  AppendOrdered(watermark_.us, &times);
+  for (const Side& side : sides_) {
+    side.rows->Commit(commit);
+    AppendOrdered(side.rows->done().us, &times);
+    AppendOrdered(side.rows->dropped().us, &times);
+  }
+  if (times != stored_) context_.state->Put(kTimes, stored_ = std::move(times));
+  return absl::OkStatus();
+}
+
+bool StreamJoin::Ahead(size_t input) const {
+  const Side& side = sides_[input];
+  if (side.rows->bytes() < kAheadBytes) return false;
+  const EventTime others = std::max(watermark_, sides_[1 - input].rows->newest());
+  return side.reached > others + (spec_.before_us + spec_.after_us + spec_.grace_us + kAheadUs);
+}
+
+int64_t StreamJoin::MemoryBytes() const { return sides_[0].rows->MemoryBytes() + sides_[1].rows->MemoryBytes(); }
+
+}  // namespace tidemark
