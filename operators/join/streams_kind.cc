@@ -94,7 +94,11 @@ bool CheckOn(StepCheck& check, StreamJoinSpec* spec) {
       check.Error(field, absl::StrCat("unknown column '", other, "' of the stream", DidYouMean(other, right.Names())));
     }
     if (!a || !b) continue;
-    if (ArrowType(left[*a].type)->ToString() != ArrowType(right[*b].type)->ToString()) {
+    if (left[*a].type.kind == Kind::kJson) {
+      check.Error(field, absl::StrCat("column ", on.name(), kJsonIsNoKey));
+    } else if (right[*b].type.kind == Kind::kJson) {
+      check.Error(field, absl::StrCat("column ", other, kJsonIsNoKey));
+    } else if (ArrowType(left[*a].type)->ToString() != ArrowType(right[*b].type)->ToString()) {
       check.Error(field, absl::StrCat("'", on.name(), "' is ", TypeName(left[*a].type), ", but '", other,
                                       "' of the stream is ", TypeName(right[*b].type), "; cast one of them"));
     }

@@ -100,6 +100,17 @@ TEST(StreamsPlanTest, MistakesSayWhatIsExpected) {
               HasSubstr("a join of streams over an updating step isn't implemented"));
 }
 
+TEST(StreamsPlanTest, JsonIsNoKeyOnEitherSide) {
+  const auto errors = [](const std::string& left, const std::string& right) {
+    return ErrorsOf("name: a\nsources:\n  s: { topic: s, columns: { k: " + left + " } }\n  t: { topic: t, columns: { k: " +
+                    right + " } }\nsteps:\n  z: { from: s, join: { stream: t, on: [k], within: { after: 1m } } }\n" +
+                    "sinks:\n  o: { from: z, topic: o }\n");
+  };
+  EXPECT_EQ(errors("string", "string"), "");
+  EXPECT_THAT(errors("json", "json"), HasSubstr("column k is json, which has no equality"));
+  EXPECT_THAT(errors("string", "json"), HasSubstr("column k is json, which has no equality"));
+}
+
 TEST(StreamsPlanTest, WhatGoesWithStreamsIsRefusedForATable) {
   const auto errors = [](const std::string& more) {
     return ErrorsOf(
