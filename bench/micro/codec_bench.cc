@@ -1,4 +1,6 @@
 // Decode, encode and pack of a record of the usual size, the time of one record beside it ("per_record").
+#include <filesystem>
+#include <fstream>
 #include <numeric>
 #include <random>
 #include <string>
@@ -7,6 +9,8 @@
 #include <arrow/record_batch.h>
 #include <benchmark/benchmark.h>
 
+#include "src/base/varint.h"
+#include "src/codec/column_set.h"
 #include "src/codec/key_encoder.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/row_encoder.h"
@@ -96,6 +100,101 @@ void BM_Decode(benchmark::State& state) {
   CountRecords(state, state.range(0));
 }
 BENCHMARK(BM_Decode)->Arg(1)->Arg(100)->Arg(kRows)->Arg(16 * kRows);
+
+// The same six fields in each format, so that they can be compared in one run.
+class Sightings : public Fetch {
+ public:
+  Sightings(int count, bool avro) {
+    std::mt19937_64 random(1);
+    const auto number = [&](int64_t limit) { return static_cast<int64_t>(random() % static_cast<uint64_t>(limit)); };
+    for (int i = 0; i < count; ++i) {
+      const int64_t numbers[] = {number(10'000), number(100'000), number(10'000'000), 1767225600123 + i};
+      const std::string item = absl::StrCat(std::string(3 + random() % 10, 'x'), "_", number(1000));
+      const double confidence = static_cast<double>(number(1000)) / 1000;
+      std::string& value = values_.emplace_back();
+      if (!avro) {
+        value = absl::StrCat(R"({"location":)", numbers[0], R"(,"camera":)", numbers[1], R"(,"id":)", numbers[2],
+                             R"(,"item":")", item, R"(","confidence":)", confidence, R"(,"seen":)", numbers[3], "}");
+        continue;
+      }
+      for (int n = 0; n < 3; ++n) AppendVarint(static_cast<uint64_t>(numbers[n]) * 2, &value);
+      AppendVarint(item.size() * 2, &value);
+      value += item;
+      value.append(reinterpret_cast<const char*>(&confidence), 8);
+      AppendVarint(static_cast<uint64_t>(numbers[3]) * 2, &value);
+    }
+    for (int i = 0; i < count; ++i)
+      views_.push_back({i, 1767225600123 + i, std::nullopt, values_[static_cast<size_t>(i)]});
+  }
+  const TopicPartition& source() const override { return source_; }
+  std::span<const RecordView> records() const override { return views_; }
+  HeaderList Headers(size_t) const override { return {}; }
+
+ private:
+  TopicPartition source_{"sightings", 0};
+  std::vector<std::string> values_;
+  std::vector<RecordView> views_;
+};
+
+SourcePlan SightingsPlan(bool avro) {
+  SourcePlan plan;
+  plan.name = "sightings";
+  const std::pair<const char*, const char*> columns[] = {{"location", "int64"},    {"camera", "int64"},
+                                                         {"id", "int64"},          {"item", "string"},
+                                                         {"confidence", "double"}, {"seen", "timestamp_ms"}};
+  for (const auto& [name, type] : columns) {
+    SourceColumn column;
+    column.column = {name, *ParseType(type), false};
+    column.path = {name};
+    plan.columns.push_back(column);
+  }
+  plan.event_time.column = 5;
+  plan.hidden = HiddenSet().With(Hidden::kWatermark);
+  if (!avro) return plan;
+  const std::string file = std::filesystem::temp_directory_path() / "tidemark-sighting.avsc";
+  std::ofstream(file) << R"({"type": "record", "name": "Sighting", "fields": [
+      {"name": "location", "type": "long"}, {"name": "camera", "type": "long"}, {"name": "id", "type": "long"},
+      {"name": "item", "type": "string"}, {"name": "confidence", "type": "double"},
+      {"name": "seen", "type": {"type": "long", "logicalType": "timestamp-millis"}}]})";
+  plan.format = FormatSpec("avro");
+  plan.format.options["schema_file"] = file;
+  return plan;
+}
+
+void DecodeSightings(benchmark::State& state, bool avro) {
+  const Sightings fetch(kRows, avro);
+  auto decoder = SourceDecoder::Make(SightingsPlan(avro));
+  if (!decoder.ok()) return state.SkipWithError(std::string(decoder.status().message()).c_str());
+  SourceTime time;
+  for (auto _ : state) {
+    auto batch = (*decoder)->Decode(fetch, 0, 1, &time);
+    if (!batch.ok() || !batch->errors.empty()) state.SkipWithError("decode failed");
+    benchmark::DoNotOptimize(batch);
+  }
+  CountRecords(state, kRows);
+}
+
+void EncodeSightings(benchmark::State& state, bool avro) {
+  SourceTime time;
+  const Sightings fetch(kRows, false);
+  const Batch rows = SourceDecoder::Make(SightingsPlan(false)).value()->Decode(fetch, 0, 1, &time).value().rows;
+  RowEncoderOptions options{.schema = ColumnsSchema(SightingsPlan(false).columns)};
+  if (avro) {
+    options.format = FormatSpec("avro");
+    options.format.options = {{"schema_id", "none"}, {"record", "Sighting"}};
+  }
+  const auto encoder = RowEncoder::Make(options).value();
+  EncodedRecords out;
+  for (auto _ : state) {
+    if (!encoder->Encode(*rows, 8, 0, &out).ok()) state.SkipWithError("encode failed");
+    benchmark::DoNotOptimize(out.records.data());
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK_CAPTURE(DecodeSightings, json, false);
+BENCHMARK_CAPTURE(DecodeSightings, avro, true);
+BENCHMARK_CAPTURE(EncodeSightings, json, false);
+BENCHMARK_CAPTURE(EncodeSightings, avro, true);
 
 void BM_Encode(benchmark::State& state) {
   const Batch rows = DecodedRows();

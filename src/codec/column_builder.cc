@@ -205,6 +205,26 @@ Fit ColumnBuilder::SetDouble(int64_t row, double value) {
   return type_.kind == Kind::kDouble ? Put(row, value) : Fit::kWrongType;
 }
 
+Fit ColumnBuilder::SetBool(int64_t row, bool value) {
+  return type_.kind == Kind::kBool ? Put<uint8_t>(row, value ? 1 : 0) : Fit::kWrongType;
+}
+
+Fit ColumnBuilder::SetDecimal(int64_t row, __int128 digits, int scale) {
+  if (type_.kind != Kind::kDecimal) return Fit::kWrongType;
+  for (; digits != 0 && scale > type_.scale; --scale, digits /= 10) {
+    if (digits % 10 != 0) return Fit::kTooPrecise;
+  }
+  for (; digits != 0 && scale < type_.scale; ++scale) {
+    if (__builtin_mul_overflow(digits, 10, &digits)) return Fit::kOutOfRange;
+  }
+  __int128 limit = 1;
+  for (int i = 0; i < type_.precision; ++i) limit *= 10;
+  if (digits >= limit || digits <= -limit) return Fit::kOutOfRange;
+  std::memcpy(values_ + row * 16, &digits, 16);
+  if (nullable_) valid_[row] = 1;
+  return Fit::kOk;
+}
+
 void ColumnBuilder::SetEmpty(int64_t row) {
   if (width_ == 0) {
     int32_t* const offsets = reinterpret_cast<int32_t*>(values_);

@@ -42,6 +42,9 @@ class ColumnBuilder {
   Fit SetRaw(int64_t row, std::string_view bytes);  // strings (valid UTF-8 by the caller's word) and bytes
   Fit SetInt64(int64_t row, int64_t value);         // int32, int64; timestamps in microseconds; dates in days
   Fit SetDouble(int64_t row, double value);
+  Fit SetBool(int64_t row, bool value);
+  // `digits` at a scale of `scale`, exactly.
+  Fit SetDecimal(int64_t row, __int128 digits, int scale);
 
   bool IsNull(int64_t row) const { return nullable_ && valid_[row] == 0; }
   // int64 and timestamp columns only.

@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/array/array_base.h>
 
+#include "src/codec/column_text.h"
+
 namespace tidemark {
 namespace {
 
@@ -69,6 +71,20 @@ std::optional<std::string> ColumnSet::SetDouble(size_t c, double value) {
   const Fit fit = builders_[c].SetDouble(row_, value);
   if (fit == Fit::kOk) return std::nullopt;
   const std::string text = absl::StrCat(value);
+  return Refuse(c, fit, {ScalarText::Kind::kNumber, text});
+}
+
+std::optional<std::string> ColumnSet::SetBool(size_t c, bool value) {
+  seen_[c] = stamp_;
+  const ScalarText::Kind kind = value ? ScalarText::Kind::kTrue : ScalarText::Kind::kFalse;
+  return Judge(c, builders_[c].SetBool(row_, value), {kind, {}});
+}
+
+std::optional<std::string> ColumnSet::SetDecimal(size_t c, __int128 digits, int scale) {
+  seen_[c] = stamp_;
+  const Fit fit = builders_[c].SetDecimal(row_, digits, scale);
+  if (fit == Fit::kOk) return std::nullopt;
+  const std::string text = DecimalText(digits, scale);
   return Refuse(c, fit, {ScalarText::Kind::kNumber, text});
 }
 

@@ -57,6 +57,9 @@ class ColumnSet {
     seen_[c] = stamp_;
     builders_[c].SetEmpty(row_);
   }
+  std::optional<std::string> SetBool(size_t c, bool value);
+  // `digits` with so many of them behind the point.
+  std::optional<std::string> SetDecimal(size_t c, __int128 digits, int scale);
   // The value is of no use, for this reason: NULL where the column is `on_error: null`, else the reason, in its words.
   std::optional<std::string> Reject(size_t c, std::string_view reason);
 

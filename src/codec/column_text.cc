@@ -290,6 +290,13 @@ void WriteJsonString(std::string_view s, TextBuffer* out) {
   out->SetEnd(p);
 }
 
+std::string DecimalText(__int128 digits, int scale) {
+  char text[kMaxPlainValue];
+  const bool plain = scale >= 0 && scale <= 38;
+  const std::string written(text, WriteDecimal(text, reinterpret_cast<const uint8_t*>(&digits), plain ? scale : 0));
+  return plain ? written : absl::StrCat(written, "E", -static_cast<int64_t>(scale));
+}
+
 std::string TimestampText(int64_t us, TimestampForm form) {
   char text[kMaxPlainValue];
   return std::string(text, WriteTimestamp(text, us, form));

@@ -66,6 +66,9 @@ void WritePlainText(const ColumnView& column, int64_t row, TextBuffer* out);
 // `s` as a JSON string.
 void WriteJsonString(std::string_view s, TextBuffer* out);
 
+// `digits` with so many of them behind the point.
+std::string DecimalText(__int128 digits, int scale);
+
 std::string TimestampText(int64_t us, TimestampForm form);
 
 }  // namespace tidemark

@@ -12,6 +12,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <absl/status/statusor.h>
@@ -19,11 +21,18 @@
 #include "src/base/schema.h"
 #include "src/codec/key_reader.h"
 #include "src/codec/key_writer.h"
+#include "src/codec/schema_lookup.h"
 #include "src/codec/value_reader.h"
 #include "src/codec/value_writer.h"
 #include "src/plan/format_syntax.h"
 
 namespace tidemark {
+
+// What a sink registers before its first record.
+struct SchemaToRegister {
+  std::string subject;
+  WrittenSchema schema;
+};
 
 class Format : public FormatSyntax {
  public:
@@ -39,6 +48,12 @@ class Format : public FormatSyntax {
   // `columns`: the key's, at least one.
   virtual absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
                                                                    const std::vector<size_t>& columns) const;
+
+  // The schema of these columns, where records name it by the number that a registry gives it.
+  virtual std::optional<SchemaToRegister> Registers(const FormatSpec& /*spec*/, const Schema& /*schema*/,
+                                                    const std::vector<size_t>& /*columns*/) const {
+    return std::nullopt;
+  }
 
  protected:
   // What a Make that isn't overridden answers.

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
+#include "src/codec/avro/format.h"
 #include "src/codec/bytes/format.h"
 #include "src/codec/debezium/format.h"
 #include "src/codec/json/format.h"
@@ -19,6 +20,7 @@ Formats::Formats()
           &TextFormat(),      // src/codec/text
           &BytesFormat(),     // src/codec/bytes
           &DebeziumFormat(),  // src/codec/debezium
+          &AvroFormat(),      // src/codec/avro
       } {}
 
 void Formats::Set(const Format* format) {
@@ -57,6 +59,12 @@ absl::StatusOr<std::unique_ptr<ValueWriter>> Formats::MakeWriter(const FormatSpe
                                                                  const std::vector<size_t>& columns) const {
   TM_ASSIGN_OR_RETURN(const Format* const format, Find(spec.name));
   return format->MakeWriter(spec, schema, columns);
+}
+
+absl::StatusOr<std::optional<SchemaToRegister>> Formats::Registers(const FormatSpec& spec, const Schema& schema,
+                                                                   const std::vector<size_t>& columns) const {
+  TM_ASSIGN_OR_RETURN(const Format* const format, Find(spec.name));
+  return format->Registers(spec, schema, columns);
 }
 
 absl::StatusOr<std::unique_ptr<KeyWriter>> Formats::MakeKeyWriter(const FormatSpec& spec, const Schema& schema,

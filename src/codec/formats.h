@@ -30,6 +30,8 @@ class Formats {
                                                            const std::vector<ReadTarget>& targets) const;
   absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
                                                           const std::vector<size_t>& columns) const;
+  absl::StatusOr<std::optional<SchemaToRegister>> Registers(const FormatSpec& spec, const Schema& schema,
+                                                            const std::vector<size_t>& columns) const;
   // Of no columns: records without keys.
   absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
                                                            const std::vector<size_t>& columns) const;

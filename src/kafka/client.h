@@ -88,6 +88,10 @@ class Consumer {
   virtual absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) = 0;
   virtual absl::Status Pause(const std::vector<TopicPartition>& partitions) = 0;
   virtual absl::Status Resume(const std::vector<TopicPartition>& partitions) = 0;
+  // Like Pause and Resume, but what is on its way may still come, as the others are read on without a break: for
+  // partitions whose reader keeps what comes until it can go on.
+  virtual absl::Status Hold(const std::vector<TopicPartition>& partitions) { return Pause(partitions); }
+  virtual absl::Status Release(const std::vector<TopicPartition>& partitions) { return Resume(partitions); }
 
   // A copy of the member's identity now.
   virtual std::shared_ptr<const GroupMetadata> Group() = 0;

@@ -425,7 +425,7 @@ void RdConsumer::LearnLeaders(const std::string& topic) {
 // Sends what the fetchers bring, and what they have brought, to the private queue.
 absl::Status RdConsumer::ForwardQueues() {
   for (const auto& [tp, part] : parts_) {
-    if (part.paused) continue;
+    if (part.paused || part.held) continue;
     const Queue queue(rd_kafka_queue_get_partition(handle_->rk(), tp.topic.c_str(), tp.partition));
     if (queue == nullptr) return absl::InternalError(absl::StrCat("no queue for ", ToString(tp)));
     rd_kafka_queue_forward(queue.get(), records_.get());
@@ -439,7 +439,8 @@ absl::Status RdConsumer::StartFetchers() {
   for (auto& [tp, part] : parts_) {
     part.reading = false;
     part.restart_at_us = -1;
-    if (part.paused) continue;
+    part.detached = part.held;
+    if (part.paused || part.held) continue;
     LearnLeaders(tp.topic);
     rd_kafka_topic_partition_list_add(list.get(), tp.topic.c_str(), tp.partition)->offset = part.position;
   }
@@ -503,6 +504,29 @@ absl::Status RdConsumer::SetPaused(const std::vector<TopicPartition>& partitions
     changed = true;
   }
   return changed ? StartFetchers() : absl::OkStatus();
+}
+
+absl::Status RdConsumer::Hold(const std::vector<TopicPartition>& partitions) {
+  for (const TopicPartition& tp : partitions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("hold of unassigned ", ToString(tp)));
+    if (std::exchange(part->second.held, true)) continue;
+    part->second.detached = part->second.paused;
+    const Queue queue(rd_kafka_queue_get_partition(handle_->rk(), tp.topic.c_str(), tp.partition));
+    if (queue != nullptr) rd_kafka_queue_forward(queue.get(), nullptr);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RdConsumer::Release(const std::vector<TopicPartition>& partitions) {
+  bool start = false;
+  for (const TopicPartition& tp : partitions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("release of unassigned ", ToString(tp)));
+    part->second.held = false;
+    start = start || (part->second.detached && !part->second.paused);
+  }
+  return start ? StartFetchers() : ForwardQueues();
 }
 
 absl::Status RdConsumer::Pause(const std::vector<TopicPartition>& partitions) { return SetPaused(partitions, true); }

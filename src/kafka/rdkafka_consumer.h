@@ -9,7 +9,9 @@
 // handed out, and it isn't the same: one too far after the end of a partition was reported, ahead of ours behind
 // control records. So nothing of librdkafka's that goes by it is used: no pause (its resume goes on from there), no
 // seek of running fetchers. A paused partition is taken out of librdkafka's assignment, and whatever starts fetchers,
-// be it an assignment, a resume or a seek, starts each with an explicit offset of ours.
+// be it an assignment, a resume or a seek, starts each with an explicit offset of ours. That starts all of them, so a
+// partition that only has to be held back for a while keeps its fetcher: its queue isn't forwarded meanwhile, and the
+// fetcher stands still when it is full.
 //
 // A static member that was cut off for longer than its session joins again as a new one, and what it sent as the old
 // one may be answered afterwards: fenced. librdkafka 2.0.2 makes that final for the instance, so Poll goes on with a
@@ -48,6 +50,8 @@ class RdConsumer : public Consumer {
   absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
   absl::Status Pause(const std::vector<TopicPartition>& partitions) override;
   absl::Status Resume(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Hold(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Release(const std::vector<TopicPartition>& partitions) override;
   std::shared_ptr<const GroupMetadata> Group() override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) override;
@@ -64,6 +68,8 @@ class RdConsumer : public Consumer {
   struct Part {
     Offset position = -1;           // of the next record wanted; -2 the log's beginning, -1 not chosen yet
     bool paused = false;            // unknown to librdkafka: nothing is fetched
+    bool held = false;              // its queue isn't forwarded ...
+    bool detached = false;          // ... and meanwhile fetchers were started without it
     bool reading = false;           // a record has come since the fetcher was started
     Offset doubted = -1;            // where the client said the log doesn't reach, though our position was another
     Offset end_told = -1;           // the end that was reported last; -1: none since the position was chosen

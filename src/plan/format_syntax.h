@@ -82,6 +82,10 @@ class FormatSyntax {
   virtual std::string Beside() const { return ""; }
   // Columns may say how they are written (`as`); which words there are, Check knows.
   virtual bool takes_as() const { return false; }
+  // Schemas are in the topology's registry.
+  virtual bool NeedsRegistry(const FormatSpec& /*spec*/, FormatUse /*use*/) const { return false; }
+  // Adds the options that follow from the topic where they aren't stated.
+  virtual void Complete(const std::string& /*topic*/, FormatUse /*use*/, FormatSpec* /*spec*/) const {}
   // What else there is to say of its options and columns. False: something was reported.
   virtual bool Check(FormatCheck& /*check*/) const { return true; }
 };

@@ -21,6 +21,7 @@
 #include "src/base/time.h"
 #include "src/plan/format_spec.h"
 #include "src/plan/operator_spec.h"
+#include "src/plan/registry_spec.h"
 
 namespace tidemark {
 
@@ -263,6 +264,7 @@ struct SinkPlan {
 struct Plan {
   ApplicationId application;
   KafkaSettings kafka;
+  RegistrySpec registry;
   int64_t commit_interval_us = 100 * kMillisecond;
   int64_t memory_bytes = int64_t{2} << 30;
   std::string dead_letter_topic;

@@ -8,11 +8,35 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/plan/diagnostics.h"
+#include "src/plan/format_syntax.h"
 #include "src/plan/logical.h"
 #include "src/plan/stages.h"
 #include "src/plan/yaml_reader.h"
 
 namespace tidemark {
+namespace {
+
+// Formats whose schemas are in a registry, where the topology has none.
+void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* diagnostics) {
+  if (!plan.registry.none()) return;
+  const auto check = [&](const std::string& path, const FormatSpec& spec, FormatUse use) {
+    const FormatSyntax* const format = FindFormat(formats, spec.name);
+    if (format == nullptr || !format->NeedsRegistry(spec, use)) return;
+    diagnostics->Error(
+        path + "/format",
+        absl::StrCat("format ", spec.name,
+                     " finds schemas in a registry, which `schema_registry: ", "http://HOST:PORT` names",
+                     use == FormatUse::kReadValue ? "; or name a schema_file" : "; or say schema_id: none"));
+  };
+  for (const SourcePlan& source : plan.sources) check("sources/" + source.name, source.format, FormatUse::kReadValue);
+  for (const TablePlan& table : plan.tables) check("tables/" + table.name, table.format, FormatUse::kReadValue);
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* const kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr) check("sinks/" + sink.name, kafka->format, FormatUse::kWriteValue);
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
                                   const FormatList& formats, const EnvLookup& env) {
@@ -25,6 +49,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckTables(topology, formats, &diagnostics, &plan);
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
   CheckSinks(topology, formats, logical, &diagnostics, &plan);
+  CheckRegistry(plan, formats, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   if (!diagnostics.ok()) return diagnostics.ToStatus();

@@ -101,6 +101,28 @@ std::string QuoteIdentifier(std::string_view name) {
   return out + "\"";
 }
 
+namespace {
+
+void CheckRegistrySpec(const topology::SchemaRegistry& yaml, Diagnostics* diagnostics, RegistrySpec* out) {
+  for (int i = 0; i < yaml.url_size(); ++i) {
+    const std::string& url = yaml.url(i);
+    const std::string at = absl::StrCat("schema_registry/url/", i);
+    if (!absl::StartsWith(url, "http://") && !absl::StartsWith(url, "https://")) {
+      diagnostics->Error(diagnostics->Present(at) ? at : "schema_registry",
+                         absl::StrCat("expected http://HOST:PORT or https://HOST:PORT, found '", url, "'"));
+    }
+    out->urls.push_back(url);
+  }
+  out->user = yaml.user();
+  out->password = yaml.password();
+  out->ca_file = yaml.ca_file();
+  if (yaml.has_password() && !yaml.has_user()) {
+    diagnostics->Error("schema_registry/password", "a password goes with user");
+  }
+}
+
+}  // namespace
+
 void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Plan* plan) {
   plan->application.name = yaml.name();
   if (!yaml.name().empty() || diagnostics->Present("name")) CheckName(yaml.name(), "name", "topology", diagnostics);
@@ -113,6 +135,7 @@ void CheckSettings(const topology::Topology& yaml, Diagnostics* diagnostics, Pla
     plan->kafka.properties.emplace_back(property.name(), property.value());
   }
   std::sort(plan->kafka.properties.begin(), plan->kafka.properties.end());
+  CheckRegistrySpec(yaml.schema_registry(), diagnostics, &plan->registry);
   if (yaml.has_commit_interval()) {
     plan->commit_interval_us = yaml.commit_interval();
     if (plan->commit_interval_us < kMillisecond || plan->commit_interval_us > 5 * kSecond) {

@@ -149,7 +149,10 @@ void SinkCheck::KafkaAlone(KafkaSinkSpec* spec) {
   CheckTopicName(spec->topic, path_ + "/topic", &diagnostics_);
   const auto read = [&](const topology::Format& yaml, FormatUse use, const char* field, FormatSpec* format) {
     const std::string at = absl::StrCat(path_, "/", field);
-    if (auto stated = ReadFormat(yaml, formats_, use, at, &diagnostics_)) *format = *std::move(stated);
+    auto stated = ReadFormat(yaml, formats_, use, at, &diagnostics_);
+    if (!stated) return;
+    *format = *std::move(stated);
+    FindFormat(formats_, format->name)->Complete(spec->topic, use, format);
   };
   if (yaml_.has_format()) read(yaml_.format(), FormatUse::kWriteValue, "format", &spec->format);
   if (yaml_.has_key_format()) read(yaml_.key_format(), FormatUse::kWriteKey, "key_format", &spec->key_format);

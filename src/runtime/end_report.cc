@@ -12,6 +12,13 @@ std::string ProgressLine(const EndProgress& progress, const WorkerStatus& status
   const double seconds = static_cast<double>(elapsed_us) / kSecond;
   std::string line = absl::StrFormat("progress %d of %d records, %.0f records/s", progress.done, progress.total,
                                      seconds > 0 ? static_cast<double>(progress.done) / seconds : 0.0);
+  for (const ThreadStatus& thread : status.threads) {
+    for (const TaskStatus& task : thread.tasks) {
+      for (const TaskStatus::Wait& wait : task.waits) {
+        absl::StrAppend(&line, "; ", ToString(wait.partition), " waits for ", wait.what);
+      }
+    }
+  }
   if (progress.waits_for.empty()) return line;
   absl::StrAppend(&line, "; waiting for ", progress.waits_for);
   for (const SinkStatus& sink : status.sinks) {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 #include <arrow/record_batch.h>
 #include <glog/logging.h>
 
@@ -30,15 +29,15 @@ struct GlobalTables::TopicTable {
   int64_t publish_at_us = 0;  // monotonic; the next version is made then at the earliest
   int64_t bad = 0;
   std::unique_ptr<TableDecoder> decoder;
-  std::string waits_for;
 };
 
 GlobalTables::GlobalTables(const Plan& plan, KafkaClient* kafka, const Formats& formats)
     : plan_(plan), kafka_(kafka), formats_(formats) {}
 GlobalTables::~GlobalTables() = default;
 
-absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions,
-                                const std::function<bool()>& stopped) {
+absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions, const std::function<bool()>& stopped,
+                                const std::function<void(std::string)>& say) {
+  say_ = say;
   for (const TablePlan& table : plan_.tables) {
     if (stopped()) return absl::CancelledError("told to stop while loading tables");
     if (table.topic.empty()) {
@@ -53,6 +52,7 @@ absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions
   TM_ASSIGN_OR_RETURN(reader_, kafka_->NewConsumer({.client_id = plan_.application.name + "-tables"}));
   TM_RETURN_IF_ERROR(reader_->Assign({starts_.begin(), starts_.end()}));
   TM_RETURN_IF_ERROR(ReadToEnd(stopped));
+  say_ = nullptr;
   for (const std::unique_ptr<TopicTable>& table : topic_tables_) {
     table->changed = true;
     TM_RETURN_IF_ERROR(Annotate(Publish(*table), "loading table " + table->plan->name));
@@ -82,12 +82,7 @@ absl::Status GlobalTables::Begin(const TablePlan& plan, int32_t partitions) {
 absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
   while (!target_.empty()) {
     if (stopped()) return absl::CancelledError("told to stop while loading tables");
-    if (!kept_.empty()) {
-      TM_ASSIGN_OR_RETURN(const bool all, TakeKept());
-      if (!all) absl::SleepFor(absl::Microseconds(kRetryUs));
-      continue;
-    }
-    absl::StatusOr<PollResult> polled = reader_->Poll(kSecond / 10, 50'000);
+    absl::StatusOr<PollResult> polled = Poll(kSecond / 10);
     // A log that was trimmed meanwhile has another beginning.
     if (absl::IsOutOfRange(polled.status())) return absl::UnavailableError(polled.status().message());
     if (!polled.ok()) return Annotate(polled.status(), "loading tables");
@@ -96,32 +91,82 @@ absl::Status GlobalTables::ReadToEnd(const std::function<bool()>& stopped) {
   return absl::OkStatus();
 }
 
-absl::Status GlobalTables::Take(PollResult polled) {
-  for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
-    if (!fetch->records().empty()) kept_.push_back({std::move(fetch)});
-  }
-  kept_ends_ = std::move(polled.ends);
-  return TakeKept().status();
+absl::StatusOr<PollResult> GlobalTables::Poll(int64_t max_wait_us) {
+  return reader_->Poll(kept_.empty() ? max_wait_us : std::min(max_wait_us, kRetryUs), 50'000);
 }
 
-// False: a record has to wait, with all behind it.
-absl::StatusOr<bool> GlobalTables::TakeKept() {
-  for (; !kept_.empty(); kept_.pop_front()) {
-    Kept& kept = kept_.front();
-    const Fetch& fetch = *kept.fetch;
+absl::Status GlobalTables::Take(PollResult polled) {
+  for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
+    if (!fetch->records().empty()) kept_[fetch->source()].fetches.push_back(std::move(fetch));
+  }
+  for (const auto& [partition, end] : polled.ends) {
+    const auto kept = kept_.find(partition);
+    if (kept == kept_.end()) {
+      Reached(partition, end);
+    } else {
+      kept->second.end = end;
+    }
+  }
+  return TakeKept();
+}
+
+absl::Status GlobalTables::TakeKept() {
+  std::vector<TopicPartition> hold, release;
+  for (auto it = kept_.begin(); it != kept_.end();) {
+    TM_ASSIGN_OR_RETURN(const bool all, TakeFrom(it->first, it->second));
+    if (!all && held_.insert(it->first).second) hold.push_back(it->first);
+    if (all && held_.erase(it->first) > 0) release.push_back(it->first);
+    it = all ? kept_.erase(it) : std::next(it);
+  }
+  NoteWaits();
+  if (!hold.empty()) TM_RETURN_IF_ERROR(reader_->Hold(hold));
+  return release.empty() ? absl::OkStatus() : reader_->Release(release);
+}
+
+absl::StatusOr<bool> GlobalTables::TakeFrom(const TopicPartition& partition, Kept& kept) {
+  for (; !kept.fetches.empty(); kept.fetches.pop_front(), kept.table = 0) {
+    const Fetch& fetch = *kept.fetches.front();
     for (; kept.table < topic_tables_.size(); ++kept.table, kept.next = 0) {
       TopicTable& table = *topic_tables_[kept.table];
-      if (table.plan->topic != fetch.source().topic) continue;
-      absl::StatusOr<size_t> next = TakeRows(table, fetch, kept.next);
-      TM_RETURN_IF_ERROR(Annotate(next.status(), "table " + table.plan->name));
-      kept.next = *next;
+      if (table.plan->topic != partition.topic) continue;
+      const size_t before = kept.next;
+      TM_RETURN_IF_ERROR(Annotate(TakeRows(table, &kept), "table " + table.plan->name));
+      SayWait(partition, table, kept.next > before, kept);
       if (kept.next < fetch.records().size()) return false;
     }
-    Reached(fetch.source(), fetch.records().back().offset + 1);
+    Reached(partition, fetch.records().back().offset + 1);
   }
-  for (const auto& [partition, end] : kept_ends_) Reached(partition, end);
-  kept_ends_.clear();
+  if (kept.end) Reached(partition, *kept.end);
   return true;
+}
+
+void GlobalTables::NoteWaits() {
+  if (kept_.empty() && !waits_noted_) return;
+  waits_noted_ = !kept_.empty();
+  const absl::MutexLock lock(&mutex_);
+  waits_for_.clear();
+  for (const auto& [partition, kept] : kept_) {
+    waits_for_[topic_tables_[kept.table]->plan->name] = absl::StrCat(kept.waits_for, ", at ", ToString(partition));
+  }
+}
+
+// Of a wait that lasts, once, and of its end.
+void GlobalTables::SayWait(const TopicPartition& partition, const TopicTable& table, bool over, Kept& kept) {
+  const int64_t now = SystemClock()->MonotonicUs();
+  if (over || kept.since_us == 0) {
+    if (std::exchange(kept.said, false)) {
+      LOG(INFO) << "table " << table.plan->name << ": " << ToString(partition) << " goes on";
+      if (say_) say_("");
+    }
+    kept.since_us = now;
+  } else if (!kept.said && now - kept.since_us > kSecond) {
+    kept.said = true;
+    const std::string what =
+        absl::StrCat("table ", table.plan->name, ": ", ToString(partition), "@",
+                     kept.fetches.front()->records()[kept.next].offset, " waits for ", kept.waits_for);
+    LOG(WARNING) << what << "; other partitions go on";
+    if (say_) say_(what);
+  }
 }
 
 void GlobalTables::Reached(const TopicPartition& partition, Offset position) {
@@ -129,24 +174,22 @@ void GlobalTables::Reached(const TopicPartition& partition, Offset position) {
   if (it != target_.end() && position >= it->second) target_.erase(it);
 }
 
-absl::StatusOr<size_t> GlobalTables::TakeRows(TopicTable& table, const Fetch& fetch, size_t first) {
-  TM_ASSIGN_OR_RETURN(DecodedTableRows decoded, table.decoder->Decode(fetch, first));
+absl::Status GlobalTables::TakeRows(TopicTable& table, Kept* kept) {
+  const Fetch& fetch = *kept->fetches.front();
+  TM_ASSIGN_OR_RETURN(DecodedTableRows decoded, table.decoder->Decode(fetch, kept->next));
   for (const DecodeError& error : decoded.errors) {
     if (table.bad++ < 10) {
       LOG(WARNING) << "table " << table.plan->name << ": record " << ToString(fetch.source()) << "@"
                    << fetch.records()[error.record].offset << " is skipped: " << error.reason;
     }
   }
-  if (decoded.waits_for != table.waits_for) {
-    table.waits_for = decoded.waits_for;
-    const absl::MutexLock lock(&mutex_);
-    waits_for_[table.plan->name] = decoded.waits_for;
-  }
-  if (decoded.rows->num_rows() == 0) return decoded.next;
+  kept->next = decoded.next;
+  kept->waits_for = std::move(decoded.waits_for);
+  if (decoded.rows->num_rows() == 0) return absl::OkStatus();
   table.deleted.insert(table.deleted.end(), decoded.deleted.begin(), decoded.deleted.end());
   table.rows.push_back(std::move(decoded.rows));
   table.changed = true;
-  return decoded.next;
+  return absl::OkStatus();
 }
 
 absl::Status GlobalTables::Publish(TopicTable& table) {
@@ -173,12 +216,7 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
 }
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
-  TM_ASSIGN_OR_RETURN(const bool all, TakeKept());
-  if (!all) {
-    absl::SleepFor(absl::Microseconds(std::min(kRetryUs, max_wait_us)));
-    return absl::OkStatus();
-  }
-  absl::StatusOr<PollResult> polled = reader_->Poll(max_wait_us, 50'000);
+  absl::StatusOr<PollResult> polled = Poll(max_wait_us);
   if (ActionFor(polled.status()) == Action::kRetry) {
     LOG_EVERY_N(WARNING, 100) << "following tables, which stand as they are: " << polled.status().message();
     return absl::OkStatus();

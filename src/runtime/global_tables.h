@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,7 +33,10 @@ class GlobalTables {
 
   // Reads every table to the end it has now. InvalidArgument: a file or a record that doesn't fit its columns.
   // Cancelled: `stopped` has become true.
-  absl::Status Load(const std::map<std::string, int32_t>& partitions, const std::function<bool()>& stopped);
+  // `say` is told of a table whose next record waits for what isn't here (docs: a schema), and "" when none does any
+  // more.
+  absl::Status Load(const std::map<std::string, int32_t>& partitions, const std::function<bool()>& stopped,
+                    const std::function<void(std::string)>& say = nullptr);
   // Reads what has come since, of all tables together, waiting at most `max_wait_us`; swaps versions. A large table's
   // versions are made less often than its changes come, so that making them takes a tenth of the time at most. Unknown:
   // a log has been trimmed under the reader, and another start reads what it has. Called by one thread.
@@ -52,12 +57,27 @@ class GlobalTables {
 
  private:
   struct TopicTable;
+  // By partition: polled, not read, as the next record waits for something. The other partitions go on.
+  struct Kept {
+    std::deque<std::unique_ptr<Fetch>> fetches;
+    size_t table = 0, next = 0;  // of the first fetch: the table, of those made of this topic, that waits, its record
+    std::string waits_for;
+    std::optional<Offset> end;  // reached behind them
+    int64_t since_us = 0;       // monotonic
+    bool said = false;
+  };
 
   absl::Status Begin(const TablePlan& plan, int32_t partitions);
   absl::Status ReadToEnd(const std::function<bool()>& stopped);
+  absl::StatusOr<PollResult> Poll(int64_t max_wait_us);
   absl::Status Take(PollResult polled);
-  absl::StatusOr<bool> TakeKept();
-  absl::StatusOr<size_t> TakeRows(TopicTable& table, const Fetch& fetch, size_t first);
+  // Reads on where a record had to wait, and holds the partitions where one does.
+  absl::Status TakeKept();
+  // What of a partition was polled and isn't read yet. True: now all is.
+  absl::StatusOr<bool> TakeFrom(const TopicPartition& partition, Kept& kept);
+  void SayWait(const TopicPartition& partition, const TopicTable& table, bool over, Kept& kept);
+  absl::Status TakeRows(TopicTable& table, Kept* kept);
+  void NoteWaits();
   void Reached(const TopicPartition& partition, Offset position);
   absl::Status Publish(TopicTable& table);
   void Set(const std::string& name, std::shared_ptr<const TableSnapshot> snapshot);
@@ -69,14 +89,10 @@ class GlobalTables {
   std::vector<std::unique_ptr<TopicTable>> topic_tables_;
   std::unique_ptr<Consumer> reader_;                  // of all their topics
   std::map<TopicPartition, Offset> starts_, target_;  // where reading begins; what is still to be read at start
-  // Polled, not taken: a record of the first of them has to wait for something. Nothing is polled meanwhile, so all
-  // tables stand as they are.
-  struct Kept {
-    std::unique_ptr<Fetch> fetch;
-    size_t table = 0, next = 0;  // the table, of those that are made of this topic, that waits, and its record
-  };
-  std::deque<Kept> kept_;
-  std::vector<std::pair<TopicPartition, Offset>> kept_ends_;  // reached behind them
+  std::map<TopicPartition, Kept> kept_;
+  std::set<TopicPartition> held_;  // of them, those that the reader holds back
+  bool waits_noted_ = false;
+  std::function<void(std::string)> say_;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const TableSnapshot>, std::less<>> current_ ABSL_GUARDED_BY(mutex_);

@@ -116,6 +116,9 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family watermark_lag(status, "tidemark_task_watermark_lag_seconds", kGauge,
                        "Wall clock minus watermark; none while idle");
   Family idle(status, "tidemark_task_idle", kGauge, "1 while all inputs of the task are idle");
+  Family waiting(
+      status, "tidemark_task_waiting_seconds", kGauge,
+      "How long a partition's next record has waited for what isn't here, as a schema; none that wait: none");
   Family state(status, "tidemark_task_state_bytes", kGauge, "Size of the task's state");
   Family memory(status, "tidemark_task_memory_bytes", kGauge, "Uncommitted state and what operators hold in memory");
   Family unnamed(status, "tidemark_source_unnamed_columns", kGauge,
@@ -131,6 +134,12 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
       if (known && !task.idle)
         watermark_lag.Add(labels, std::max(0.0, Seconds(status.wall_us) - Seconds(task.watermark.us)));
       idle.Add(labels, task.idle);
+      for (const TaskStatus::Wait& wait : task.waits) {
+        waiting.Add({{"stage", task.name},
+                     {"topic", wait.partition.topic},
+                     {"partition", absl::StrCat(wait.partition.partition)}},
+                    Seconds(status.monotonic_us - wait.since_us));
+      }
       state.Add(labels, task.state_bytes);
       memory.Add(labels, task.memory_bytes);
       for (const auto& [source, columns] : task.unnamed_columns) {
@@ -138,7 +147,7 @@ void RenderTasks(const WorkerStatus& status, std::vector<MetricFamily>* out) {
       }
     }
   }
-  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &state, &memory, &unnamed})
+  for (Family* family : {&commit, &lag, &watermark, &watermark_lag, &idle, &waiting, &state, &memory, &unnamed})
     out->push_back(family->Take());
 }
 
@@ -236,11 +245,14 @@ void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
   Family bad(status, "tidemark_table_bad_records_total", kCounter,
              "Records of the table's topic that could not be read");
+  Family waiting(status, "tidemark_table_waiting", kGauge,
+                 "1 while the table's next record waits for what isn't here, as a schema");
   for (const GlobalTables::Status& table : status.tables) {
     rows.Add({{"table", table.name}}, table.rows);
     bad.Add({{"table", table.name}}, table.bad_records);
+    waiting.Add({{"table", table.name}}, !table.waits_for.empty());
   }
-  for (Family* family : {&rows, &bad}) out->push_back(family->Take());
+  for (Family* family : {&rows, &bad, &waiting}) out->push_back(family->Take());
 }
 
 void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out) {

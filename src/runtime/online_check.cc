@@ -9,6 +9,7 @@
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/registry/formats.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
 #include "src/storage/object_store.h"
@@ -33,6 +34,11 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     } else {
       wrong.emplace_back(start.message());
     }
+  }
+  if (const auto schemas = TopologyFormats(plan.registry).CheckSchemas(plan); schemas.ok()) {
+    absl::StrAppend(&found, *schemas);
+  } else {
+    wrong.emplace_back(schemas.status().message());
   }
   for (const SinkPlan& sink : plan.sinks) {
     absl::StatusOr<std::string> seen = "";

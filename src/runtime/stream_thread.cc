@@ -143,6 +143,7 @@ absl::Status StreamThread::RetryWaiting() {
   for (const auto& task : tasks_.tasks()) {
     for (bool more = true; more;) {
       TM_ASSIGN_OR_RETURN(more, task->Retry());
+      unpublished_ = true;  // what is waited for may have another reason now
       TM_RETURN_IF_ERROR(CommitIfFull());
     }
   }
@@ -159,8 +160,8 @@ absl::Status StreamThread::PauseWaiting() {
   std::set_difference(paused_.begin(), paused_.end(), waiting.begin(), waiting.end(), std::back_inserter(resume));
   paused_ = std::move(waiting);
   unpublished_ = true;
-  if (!pause.empty()) TM_RETURN_IF_ERROR(consumer_->Pause(pause));
-  return resume.empty() ? absl::OkStatus() : consumer_->Resume(resume);
+  if (!pause.empty()) TM_RETURN_IF_ERROR(consumer_->Hold(pause));
+  return resume.empty() ? absl::OkStatus() : consumer_->Release(resume);
 }
 
 // Time moves through all tasks. Where that fills a commit it is made, and time goes on before anything else comes.

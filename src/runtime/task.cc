@@ -253,7 +253,7 @@ absl::StatusOr<bool> Task::Retry() {
     const Fetch& fetch = *source->kept.front();
     const size_t before = source->next;
     TM_ASSIGN_OR_RETURN(source->next, ProcessSource(*input, fetch, before));
-    if (source->next > before) source->waits_since_us = runtime_.clock->MonotonicUs();
+    SayWait(*input, source->next > before);
     if (source->next < fetch.records().size()) continue;
     source->kept.pop_front();
     source->next = 0;
@@ -261,6 +261,22 @@ absl::StatusOr<bool> Task::Retry() {
     if (const auto end = std::exchange(source->end_behind, std::nullopt)) SetEnd(*input, *end);
   }
   return false;
+}
+
+// Of a wait that lasts, once, and of its end. Most are over before anybody could read of them.
+void Task::SayWait(TaskInput& input, bool over) {
+  SourceInput& source = *input.source();
+  const int64_t now = runtime_.clock->MonotonicUs();
+  const double seconds = static_cast<double>(now - source.waits_since_us) / kSecond;
+  if (over) {
+    if (source.wait_said) LOG(INFO) << ToString(input.partition) << " goes on after " << seconds << " s";
+    source.wait_said = false;
+    source.waits_since_us = now;
+  } else if (!source.wait_said && now - source.waits_since_us > kSecond) {
+    source.wait_said = true;
+    LOG(WARNING) << "source " << source.plan->name << ": " << ToString(input.partition) << "@" << input.position
+                 << " waits for " << source.waits_for << "; other partitions go on";
+  }
 }
 
 void Task::AppendWaiting(std::set<TopicPartition>* inputs) const {

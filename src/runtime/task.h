@@ -136,6 +136,7 @@ class Task {
   // The record to go on with; the fetch's size: all were read.
   absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first);
   absl::Status CheckNumbers(SourceInput& source, const Fetch& fetch, size_t first, size_t last);
+  void SayWait(TaskInput& input, bool over);
   absl::Status ProcessInternal(TaskInput& input, const Fetch& fetch);
   void SetEnd(TaskInput& input, Offset end);
   absl::Status AdvanceOperator(int node, Mark mark);

@@ -39,6 +39,7 @@ struct SourceInput {
   size_t next = 0;  // the record of the first of them that waits
   std::string waits_for;
   int64_t waits_since_us = 0;        // monotonic
+  bool wait_said = false;            // in the log
   std::optional<Offset> end_behind;  // the end that was reached behind what is kept
   int64_t unnamed_columns = 0;       // since the task was opened
 };

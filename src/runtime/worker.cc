@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <absl/synchronization/mutex.h>
 #include <glog/logging.h>
 
@@ -20,6 +21,7 @@
 #include "src/base/status.h"
 #include "src/http/server.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/registry/formats.h"
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
 #include "src/runtime/file_source.h"
@@ -72,6 +74,7 @@ class Worker {
       : plan_(plan),
         options_(options),
         deadline_(options.stop_requests),
+        formats_(plan.registry),
         supervisor_(&control_, SystemClock(), options.stop_requests),
         report_(options.until_end ? options.report : nullptr, options.close_windows) {}
 
@@ -107,6 +110,7 @@ class Worker {
     runtime_.plan = &plan_;
     runtime_.clock = SystemClock();
     runtime_.control = &control_;
+    runtime_.formats = &formats_.formats();
     runtime_.new_identity = RandomIdentity;
     runtime_.options.instance_id = options_.instance_id;
     control_.leave_on_stop = options_.leave_on_stop;
@@ -124,6 +128,8 @@ class Worker {
       runtime_.limits = &*limits_;
       return limits_->Read(kafka_->admin());
     }));
+    Phase("registers schemas");
+    TM_RETURN_IF_ERROR(Patiently([this] { return RegisterSchemas(); }));
     Phase("loads tables");
     TM_RETURN_IF_ERROR(Patiently([this] { return LoadTables(); }));
     runtime_.options.prefetch_bytes =
@@ -163,9 +169,17 @@ class Worker {
     return absl::OkStatus();
   }
 
+  absl::Status RegisterSchemas() {
+    TM_ASSIGN_OR_RETURN(const std::string lines, formats_.RegisterSchemas(plan_));
+    for (const absl::string_view line : absl::StrSplit(lines, '\n', absl::SkipEmpty())) LOG(INFO) << line;
+    return absl::OkStatus();
+  }
+
   absl::Status LoadTables() {
-    tables_ = std::make_unique<GlobalTables>(plan_, kafka_.get());
-    TM_RETURN_IF_ERROR(tables_->Load(runtime_.partitions, [this] { return supervisor_.StopRequested(); }));
+    tables_ = std::make_unique<GlobalTables>(plan_, kafka_.get(), formats_.formats());
+    TM_RETURN_IF_ERROR(tables_->Load(
+        runtime_.partitions, [this] { return supervisor_.StopRequested(); },
+        [this](const std::string& wait) { Phase(absl::StrCat("loads tables", wait.empty() ? "" : "; ", wait)); }));
     for (const GlobalTables::Status& table : tables_->Describe()) {
       LOG(INFO) << "table " << table.name << ": " << table.rows << " rows";
     }
@@ -320,6 +334,7 @@ class Worker {
   mutable absl::Mutex mutex_;
   std::string phase_ ABSL_GUARDED_BY(mutex_);  // of the start; "" once the threads are made
   RunControl control_;
+  TopologyFormats formats_;
   Runtime runtime_;
   SourceLosses losses_;
   std::optional<MemoryBudget> operator_memory_;

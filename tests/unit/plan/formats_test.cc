@@ -67,6 +67,36 @@ TEST(FormatsInTopologies, ASinkOfOneColumnWritesTheOneBesideTheKey) {
   EXPECT_THAT(ErrorsOf(Sink("format: { type: json, array: false }")), HasSubstr("array is for values that are read"));
 }
 
+TEST(FormatsInTopologies, AvroNeedsARegistryOrAFileThatItsColumnsFit) {
+  const std::string file = "format: { type: avro, schema_file: examples/avro/order.avsc }, ";
+  EXPECT_EQ(ErrorsOf(Source(file + "columns: { order_id: int64, n: { type: string, path: customer.name } }")), "");
+  EXPECT_THAT(ErrorsOf(Source(file + "columns: { order: int64 }")), HasSubstr("column order: the schema has no field"));
+  EXPECT_THAT(ErrorsOf(Source(file + "columns: { lines: string }")),
+              HasSubstr("column lines: expected string, found array"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: avro, schema_file: none.avsc }, columns: { a: int64 }")),
+              HasSubstr("schema file none.avsc can't be read"));
+  EXPECT_THAT(ErrorsOf(Source("format: avro, columns: { a: int64 }")),
+              HasSubstr("format avro finds schemas in a registry, which `schema_registry: http://HOST:PORT` names"));
+  EXPECT_EQ(ErrorsOf("schema_registry: http://localhost:8081\n" + Source("format: avro, columns: { a: int64 }")), "");
+  EXPECT_THAT(ErrorsOf("schema_registry: localhost\n" + Source("format: avro, columns: { a: int64 }")),
+              HasSubstr("expected http://HOST:PORT or https://HOST:PORT, found 'localhost'"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: avro, schema_id: none }, columns: { a: int64 }")),
+              HasSubstr("records that name no schema need a schema_file"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: avro, columns: { a: { type: int64, from: key } }")),
+              HasSubstr("key_format 'avro' isn't one that keys are read in"));
+}
+
+TEST(FormatsInTopologies, AnAvroSinkHasNamesThatAvroTakes) {
+  const auto plan = PlanOf(Sink("format: { type: avro, schema_id: none }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(std::get<KafkaSinkSpec>(plan->sinks[0].spec).format.Option("record"), "b");
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: avro, schema_id: none }", "a-b: int64")),
+              HasSubstr("column 'a-b' can't be a field of Avro"));
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: avro, schema_id: none, record: 1x }")), HasSubstr("isn't a name of Avro"));
+  EXPECT_THAT(ErrorsOf(Sink("format: avro")), HasSubstr("or say schema_id: none"));
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: avro, schema_id: header }")), HasSubstr("isn't implemented for sinks"));
+}
+
 TEST(FormatsInTopologies, WritersOfOneTopicAgreeInFormat) {
   const std::string two = Sink("format: text, key: [k] }, t: { from: a, topic: b, key: [k]");
   EXPECT_THAT(ErrorsOf(two), HasSubstr("with format: json, sink s with format: text"));

@@ -1,0 +1,379 @@
+#include <algorithm>
+#include <map>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/codec/avro/scan_plan.h"
+
+namespace tidemark {
+namespace {
+
+// Types that are named once and used often make a plan larger than its schema, without end where they use each other.
+constexpr size_t kMostSteps = 50'000;
+
+// What is wanted below a name.
+struct Wanted {
+  std::vector<size_t> columns;  // that end here
+  std::map<std::string, Wanted, std::less<>> members;
+};
+
+bool Integral(Kind kind) { return kind == Kind::kInt32 || kind == Kind::kInt64; }
+
+bool IsTimestamp(AvroLogical logical) {
+  return logical == AvroLogical::kTimestampMillis || logical == AvroLogical::kTimestampMicros ||
+         logical == AvroLogical::kTimestampNanos;
+}
+
+class Compiler {
+ public:
+  Compiler(const std::vector<ReadTarget>& targets, AvroScanPlan* plan) : plan_(*plan) {
+    for (const ReadTarget& target : targets) types_[target.column] = target.type;
+  }
+
+  // The value itself. Null instead of a record is no row.
+  void Root(const AvroNode& node, const Wanted& wanted) {
+    if (node.type != AvroType::kUnion) return Value(node, wanted, "");
+    Jumps(node, [&](const AvroNode& branch) {
+      if (branch.type == AvroType::kNull) {
+        Emit({.op = AvroOp::kRefuse, .arg = Text("the value is Avro's null")});
+      } else {
+        Value(branch, wanted, "");
+      }
+    });
+  }
+
+  bool too_large() const { return visits_ > kMostSteps; }
+
+ private:
+  void Value(const AvroNode& node, const Wanted& wanted, const std::string& path) {
+    if (TooMuch()) return;
+    path_ = Text(path);
+    if (wanted.columns.empty() && wanted.members.empty()) return Skip(node);
+    switch (node.type) {
+      case AvroType::kNull:
+        return;
+      case AvroType::kUnion:
+        return Union(node, wanted, path);
+      case AvroType::kRecord:
+        return Record(node, wanted, path);
+      case AvroType::kMap:
+        return Map(node, wanted, path);
+      default:
+        Unfit(wanted, node);
+        return Scalar(node, wanted);
+    }
+  }
+
+  bool TooMuch() { return ++visits_ > kMostSteps; }
+
+  size_t Emit(AvroStep step) {
+    plan_.steps.push_back(step);
+    plan_.paths.push_back(path_);
+    plan_.least.push_back(0);
+    return plan_.steps.size() - 1;
+  }
+  uint32_t Text(std::string text) {
+    const auto [found, fresh] = texts_.emplace(std::move(text), static_cast<uint32_t>(plan_.texts.size()));
+    if (fresh) plan_.texts.push_back(found->first);
+    return found->second;
+  }
+  uint32_t here() const { return static_cast<uint32_t>(plan_.steps.size()); }
+  // The steps since `at`, itself left out, are its own.
+  void Close(size_t at) { plan_.steps[at].n = here() - static_cast<uint32_t>(at) - 1; }
+
+  // ---- What nobody wants.
+
+  void Skip(const AvroNode& node) {
+    if (TooMuch()) return;
+    switch (node.type) {
+      case AvroType::kNull:
+        return;
+      case AvroType::kBoolean:
+        Emit({.op = AvroOp::kSkipBool});
+        return;
+      case AvroType::kInt:
+        Emit({.op = AvroOp::kSkipInt});
+        return;
+      case AvroType::kLong:
+        Emit({.op = AvroOp::kSkipLong});
+        return;
+      case AvroType::kFloat:
+        return SkipFixed(4);
+      case AvroType::kDouble:
+        return SkipFixed(8);
+      case AvroType::kFixed:
+        return SkipFixed(static_cast<uint32_t>(node.size));
+      case AvroType::kBytes:
+      case AvroType::kString:
+        Emit({.op = AvroOp::kSkipText});
+        return;
+      case AvroType::kEnum:
+        Emit({.op = AvroOp::kSkipEnum, .n = static_cast<uint32_t>(node.symbols.size())});
+        return;
+      case AvroType::kRecord:
+        for (const AvroField& field : node.fields) Skip(*field.type);
+        return;
+      case AvroType::kUnion:
+        return Branches(node, [this](const AvroNode& branch) { Skip(branch); });
+      case AvroType::kArray:
+      case AvroType::kMap: {
+        const size_t at = Emit({.op = AvroOp::kSkipArray});
+        if (node.type == AvroType::kMap) Emit({.op = AvroOp::kSkipText});
+        Skip(*node.members[0]);
+        Close(at);
+        plan_.least[at] = Least(*node.members[0]) + (node.type == AvroType::kMap ? 1 : 0);
+        return;
+      }
+    }
+  }
+
+  void SkipFixed(uint32_t bytes) {
+    if (bytes > 0) Emit({.op = AvroOp::kSkipFixed, .n = bytes});
+  }
+
+  // The bytes that a value has at least, so that a count can be held against what is there.
+  uint64_t Least(const AvroNode& node) {
+    if (node.type == AvroType::kNull) return 0;
+    if (node.type == AvroType::kFixed) return static_cast<uint64_t>(node.size);
+    if (node.type != AvroType::kRecord) return 1;
+    const auto known = least_.find(&node);
+    if (known != least_.end()) return known->second;
+    uint64_t least = 0;
+    for (const AvroField& field : node.fields) least = std::min<uint64_t>(least + Least(*field.type), 1 << 20);
+    return least_[&node] = least;
+  }
+
+  // ---- Ways to what is wanted.
+
+  template <typename F>
+  void Branches(const AvroNode& node, F&& value) {
+    const size_t count = node.members.size();
+    if (count == 2 && (node.members[0]->type == AvroType::kNull) != (node.members[1]->type == AvroType::kNull)) {
+      const uint32_t null = node.members[0]->type == AvroType::kNull ? 0 : 1;
+      const size_t at = Emit({.op = AvroOp::kNullable, .arg = null});
+      value(*node.members[1 - null]);
+      return Close(at);
+    }
+    Jumps(node, value);
+  }
+
+  template <typename F>
+  void Jumps(const AvroNode& node, F&& value) {
+    const size_t count = node.members.size();
+    const auto jumps = static_cast<uint32_t>(plan_.jumps.size());
+    plan_.jumps.resize(jumps + count);
+    Emit({.op = AvroOp::kUnion, .n = static_cast<uint32_t>(count), .arg = jumps});
+    std::vector<size_t> ends;
+    const uint32_t path = path_;
+    for (size_t i = 0; i < count; ++i) {
+      plan_.jumps[jumps + i] = here();
+      path_ = path;
+      value(*node.members[i]);
+      path_ = path;
+      ends.push_back(Emit({.op = AvroOp::kJump}));
+    }
+    for (const size_t end : ends) Close(end);
+  }
+
+  void Union(const AvroNode& node, const Wanted& wanted, const std::string& path) {
+    Branches(node, [&](const AvroNode& branch) { Value(branch, wanted, path); });
+  }
+
+  void Record(const AvroNode& node, const Wanted& wanted, const std::string& path) {
+    if (node.logical == AvroLogical::kVariableDecimal && wanted.members.empty()) return Scalar(node, wanted);
+    for (const size_t c : wanted.columns) Unfit(c, node);
+    const std::map<size_t, const Wanted*> by_field = Match(node, wanted);
+    static const Wanted& nothing = *new Wanted();
+    for (size_t i = 0; i < node.fields.size(); ++i) {
+      const auto found = by_field.find(i);
+      const std::string& name = node.fields[i].name;
+      Value(*node.fields[i].type, found == by_field.end() ? nothing : *found->second,
+            path.empty() ? name : absl::StrCat(path, ".", name));
+    }
+  }
+
+  // A name means the field that has it, or else one that once had it.
+  static std::map<size_t, const Wanted*> Match(const AvroNode& node, const Wanted& wanted) {
+    std::map<size_t, const Wanted*> by_field;
+    for (const auto& [name, below] : wanted.members) {
+      const auto is = [&n = name](const AvroField& field) { return field.name == n; };
+      auto field = std::find_if(node.fields.begin(), node.fields.end(), is);
+      if (field == node.fields.end()) {
+        const auto was = [&n = name](const AvroField& f) {
+          return std::find(f.aliases.begin(), f.aliases.end(), n) != f.aliases.end();
+        };
+        field = std::find_if(node.fields.begin(), node.fields.end(), was);
+      }
+      // Of two names for one field the one that it has counts.
+      if (field == node.fields.end()) continue;
+      const auto [at, fresh] = by_field.emplace(static_cast<size_t>(field - node.fields.begin()), &below);
+      if (!fresh && is(*field)) at->second = &below;
+    }
+    return by_field;
+  }
+
+  void Map(const AvroNode& node, const Wanted& wanted, const std::string& path) {
+    for (const size_t c : wanted.columns) Unfit(c, node);
+    if (wanted.members.empty()) return Skip(node);
+    const size_t number = plan_.maps.size();
+    plan_.maps.emplace_back();
+    const size_t at = Emit({.op = AvroOp::kMap, .arg = static_cast<uint32_t>(number)});
+    AvroScanPlan::Map map;
+    map.skip_begin = here();
+    Skip(*node.members[0]);
+    map.skip_end = here();
+    for (const auto& [key, below] : wanted.members) {
+      const uint32_t begin = here();
+      Value(*node.members[0], below, path.empty() ? key : absl::StrCat(path, ".", key));
+      map.keys.push_back({key, begin, here()});
+    }
+    plan_.maps[number] = std::move(map);
+    Close(at);
+  }
+
+  // ---- Values.
+
+  void Scalar(const AvroNode& node, const Wanted& wanted) {
+    if (wanted.columns.empty()) return Skip(node);
+    for (size_t i = 0; i < wanted.columns.size(); ++i) {
+      const bool again = i + 1 < wanted.columns.size();
+      if (again) Emit({.op = AvroOp::kMark});
+      if (!Column(node, wanted.columns[i])) {
+        Unfit(wanted.columns[i], node);
+        Skip(node);
+      }
+      if (again) Emit({.op = AvroOp::kBack});
+    }
+  }
+
+  // False: nothing of this kind becomes a value of the column.
+  bool Column(const AvroNode& node, size_t c) {
+    const Type& type = types_.at(c);
+    const Kind kind = type.kind;
+    switch (node.type) {
+      case AvroType::kBoolean:
+        return kind == Kind::kBool && Read(AvroOp::kBool, c);
+      case AvroType::kInt:
+      case AvroType::kLong:
+        return Number(node, type, c);
+      case AvroType::kFloat:
+        return kind == Kind::kDouble && Read(AvroOp::kFloat, c);
+      case AvroType::kDouble:
+        return kind == Kind::kDouble && Read(AvroOp::kDouble, c);
+      case AvroType::kString:
+        if (kind == Kind::kString) return Read(AvroOp::kString, c);
+        if (kind == Kind::kBytes) return Read(AvroOp::kBytes, c);
+        if (kind == Kind::kJson) return Read(AvroOp::kJson, c);
+        return (kind == Kind::kDate || kind == Kind::kDecimal ||
+                (kind == Kind::kTimestamp && type.form == TimestampForm::kRfc3339)) &&
+               Read(AvroOp::kText, c);
+      case AvroType::kBytes:
+        if (kind == Kind::kBytes) return Read(AvroOp::kBytes, c);
+        if (node.logical == AvroLogical::kDecimal) return Decimal(node, AvroOp::kDecimal, kind, c);
+        return kind == Kind::kString && Read(AvroOp::kString, c);
+      case AvroType::kFixed:
+        if (kind == Kind::kBytes) return Read(AvroOp::kFixed, c, static_cast<uint32_t>(node.size));
+        if (node.logical == AvroLogical::kDecimal) return Decimal(node, AvroOp::kFixedDecimal, kind, c);
+        return node.logical == AvroLogical::kUuid && kind == Kind::kString && Read(AvroOp::kUuid, c);
+      case AvroType::kEnum: {
+        if (kind != Kind::kString) return false;
+        // Together, and each as often as it comes.
+        const auto first = static_cast<uint32_t>(plan_.texts.size());
+        for (const std::string& symbol : node.symbols) plan_.texts.push_back(symbol);
+        return Read(AvroOp::kEnum, c, first, static_cast<uint32_t>(node.symbols.size()));
+      }
+      case AvroType::kRecord:
+        return node.logical == AvroLogical::kVariableDecimal && (kind == Kind::kDecimal || kind == Kind::kString) &&
+               Read(AvroOp::kVariableDecimal, c);
+      default:
+        return false;
+    }
+  }
+
+  bool Number(const AvroNode& node, const Type& type, size_t c) {
+    const bool is_int = node.type == AvroType::kInt;
+    if (Integral(type.kind)) return Read(is_int ? AvroOp::kInt : AvroOp::kLong, c);
+    if (type.kind == Kind::kDate) return node.logical == AvroLogical::kDate && Read(AvroOp::kInt, c);
+    if (type.kind == Kind::kTimestamp && IsTimestamp(node.logical)) {
+      return Read(node.logical == AvroLogical::kTimestampMillis   ? AvroOp::kMillis
+                  : node.logical == AvroLogical::kTimestampMicros ? AvroOp::kMicros
+                                                                  : AvroOp::kNanos,
+                  c);
+    }
+    if (node.logical != AvroLogical::kNone) return false;
+    if (type.kind == Kind::kDouble) return Read(is_int ? AvroOp::kIntToDouble : AvroOp::kLongToDouble, c);
+    if (type.kind == Kind::kDecimal) return Read(AvroOp::kIntegerToDecimal, c);
+    return type.kind == Kind::kTimestamp && type.form != TimestampForm::kRfc3339 && Read(AvroOp::kScaled, c);
+  }
+
+  bool Decimal(const AvroNode& node, AvroOp op, Kind kind, size_t c) {
+    if (kind != Kind::kDecimal && kind != Kind::kString) return false;
+    return Read(op, c, static_cast<uint32_t>(node.size), static_cast<uint32_t>(node.scale));
+  }
+
+  bool Read(AvroOp op, size_t c, uint32_t n = 0, uint32_t arg = 0) {
+    Emit({.op = op, .column = static_cast<uint32_t>(c), .n = n, .arg = arg});
+    return true;
+  }
+
+  // Something else stands on the way to these.
+  void Unfit(const Wanted& wanted, const AvroNode& node) {
+    for (const auto& [name, below] : wanted.members) {
+      for (const size_t c : below.columns) {
+        const std::string reason = absl::StrCat("expected a record or a map on its path, found ", node.Describe());
+        Emit({.op = AvroOp::kUnfit, .column = static_cast<uint32_t>(c), .arg = Text(reason)});
+      }
+      Unfit(below, node);
+    }
+  }
+  void Unfit(size_t c, const AvroNode& node) {
+    const Type& type = types_.at(c);
+    std::string reason = absl::StrCat("expected ", TypeName(type), ", found ", node.Describe());
+    if (type.kind == Kind::kTimestamp && type.form == TimestampForm::kRfc3339 &&
+        (node.type == AvroType::kLong || node.type == AvroType::kInt)) {
+      absl::StrAppend(&reason, " without a unit, which timestamp_s, timestamp_ms and timestamp_us say");
+    }
+    Emit({.op = AvroOp::kUnfit, .column = static_cast<uint32_t>(c), .arg = Text(reason)});
+  }
+
+  std::map<size_t, Type> types_;  // of the columns
+  AvroScanPlan& plan_;
+  std::map<std::string, uint32_t> texts_;
+  std::map<const AvroNode*, uint64_t> least_;
+  uint32_t path_ = 0;
+  size_t visits_ = 0;
+};
+
+bool HasMembers(const AvroNode& root) {
+  if (root.type == AvroType::kRecord || root.type == AvroType::kMap) return true;
+  return root.type == AvroType::kUnion && std::any_of(root.members.begin(), root.members.end(),
+                                                      [](const AvroNode* branch) { return HasMembers(*branch); });
+}
+
+}  // namespace
+
+absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::vector<ReadTarget>& targets) {
+  const AvroNode& root = schema.root();
+  AvroScanPlan plan;
+  Compiler compiler(targets, &plan);
+  Wanted wanted;
+  if (HasMembers(root)) {
+    for (const ReadTarget& target : targets) {
+      Wanted* below = &wanted;
+      for (const std::string& name : target.path) below = &below->members[name];
+      below->columns.push_back(target.column);
+    }
+  } else if (targets.size() == 1) {
+    // A value that is one by itself is the one column.
+    wanted.columns.push_back(targets.front().column);
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("the schema is ", root.Describe(), ", which has no fields"));
+  }
+  compiler.Root(root, wanted);
+  if (compiler.too_large()) {
+    return absl::InvalidArgumentError("the schema is too large: its types use each other too often");
+  }
+  return plan;
+}
+
+}  // namespace tidemark

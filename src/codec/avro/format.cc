@@ -1,0 +1,170 @@
+#include "src/codec/avro/format.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+#include <arrow/util/utf8.h>
+
+#include "src/base/status.h"
+#include "src/codec/avro/scan_plan.h"
+#include "src/codec/avro/value_reader.h"
+#include "src/codec/avro/value_writer.h"
+
+namespace tidemark {
+namespace {
+
+constexpr char kSchemaFile[] = "schema_file", kSchemaId[] = "schema_id", kSubject[] = "subject", kRecord[] = "record";
+
+// Where records say their schema, unless it is stated: nowhere where one is given for all.
+SchemaPlace PlaceOf(const FormatSpec& spec) {
+  const std::string place = spec.Option(kSchemaId, spec.options.contains(kSchemaFile) ? "none" : "prefix");
+  return place == "none" ? SchemaPlace::kNowhere : place == "header" ? SchemaPlace::kHeader : SchemaPlace::kPrefix;
+}
+
+absl::StatusOr<std::unique_ptr<const AvroSchema>> ReadSchemaFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  if (!file) return absl::InvalidArgumentError(absl::StrCat("schema file ", path, " can't be read"));
+  absl::StatusOr<std::unique_ptr<const AvroSchema>> schema = AvroSchema::Parse(text.str());
+  if (!schema.ok()) return Annotate(schema.status(), "schema file " + path);
+  return schema;
+}
+
+bool Reads(AvroOp op) { return op >= AvroOp::kBool && op <= AvroOp::kVariableDecimal; }
+
+// Why nothing that this schema writes is ever a value of the column; "": something is.
+std::string WhyNever(const AvroSchema& schema, const FormatColumn& column) {
+  const std::vector<std::string> path = column.path.empty() ? std::vector{column.column.name} : column.path;
+  const absl::StatusOr<AvroScanPlan> plan = CompileAvro(schema, {{path, 0, column.column.type}});
+  if (!plan.ok()) return std::string(plan.status().message());
+  std::string why = "the schema has no field of that name, or none on its path";
+  for (const AvroStep& step : plan->steps) {
+    if (Reads(step.op)) return "";
+    if (step.op == AvroOp::kUnfit) why = plan->texts[step.arg];
+  }
+  return why;
+}
+
+class Avro final : public Format {
+ public:
+  explicit Avro(SchemaLookup* lookup) : lookup_(lookup) { arrow::util::InitializeUTF8(); }
+
+  std::string_view name() const override { return "avro"; }
+  std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kRecord}; }
+  bool Serves(FormatUse use) const override { return !IsKey(use); }
+  bool holds_names() const override { return true; }
+  std::string Types(FormatUse) const override { return "any type"; }
+  bool Holds(const Type&, FormatUse) const override { return true; }
+  bool NeedsRegistry(const FormatSpec& spec, FormatUse use) const override {
+    if (use == FormatUse::kWriteValue) return PlaceOf(spec) != SchemaPlace::kNowhere;
+    return !spec.options.contains(kSchemaFile);
+  }
+
+  void Complete(const std::string& topic, FormatUse use, FormatSpec* spec) const override {
+    if (use != FormatUse::kWriteValue) return;
+    if (PlaceOf(*spec) != SchemaPlace::kNowhere) spec->options.emplace(kSubject, topic + "-value");
+    std::string record = topic;
+    std::replace_if(record.begin(), record.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+    if (!IsAvroName(record)) record = absl::StrCat("_", record);
+    spec->options.emplace(kRecord, record);
+  }
+
+  bool Check(FormatCheck& check) const override {
+    return check.use() == FormatUse::kWriteValue ? CheckWrite(check) : CheckRead(check);
+  }
+
+  absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
+                                                          const std::vector<ReadTarget>& targets) const override {
+    AvroReaderOptions options{.place = PlaceOf(spec), .schema = nullptr, .lookup = lookup_};
+    if (spec.options.contains(kSchemaFile)) {
+      TM_ASSIGN_OR_RETURN(options.schema, ReadSchemaFile(spec.Option(kSchemaFile)));
+    } else if (lookup_ == nullptr) {
+      return absl::InvalidArgumentError("format avro has neither a registry nor a schema_file");
+    }
+    return std::make_unique<AvroValueReader>(std::move(options), targets);
+  }
+
+  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
+                                                          const std::vector<size_t>& columns) const override {
+    std::string prefix;
+    if (PlaceOf(spec) == SchemaPlace::kPrefix) {
+      if (lookup_ == nullptr) return absl::InvalidArgumentError("format avro has no registry");
+      int32_t id = 0;
+      const SchemaToRegister own = *Registers(spec, schema, columns);
+      const SchemaLookup::Answer answer = lookup_->Registered(own.subject, own.schema, &id);
+      if (!answer.what.empty()) return absl::FailedPreconditionError(answer.what);
+      prefix = SchemaIdPrefix(id);
+    }
+    return std::make_unique<AvroValueWriter>(schema, columns, std::move(prefix));
+  }
+
+  std::optional<SchemaToRegister> Registers(const FormatSpec& spec, const Schema& schema,
+                                            const std::vector<size_t>& columns) const override {
+    if (PlaceOf(spec) != SchemaPlace::kPrefix) return std::nullopt;
+    return SchemaToRegister{spec.Option(kSubject), {"AVRO", AvroSchemaOf(schema, columns, spec.Option(kRecord)), {}}};
+  }
+
+ private:
+  static bool CheckRead(FormatCheck& check) {
+    for (const char* option : {kSubject, kRecord}) {
+      if (check.spec().options.contains(option)) {
+        return check.OptionError(option, absl::StrCat(option, " is for values that are written"));
+      }
+    }
+    const bool file = check.spec().options.contains(kSchemaFile);
+    if (!file && PlaceOf(check.spec()) == SchemaPlace::kNowhere) {
+      return check.OptionError(kSchemaId, "records that name no schema need a schema_file, which they all have");
+    }
+    if (!file) return true;
+    const auto schema = ReadSchemaFile(check.spec().Option(kSchemaFile));
+    if (!schema.ok()) return check.OptionError(kSchemaFile, std::string(schema.status().message()));
+    bool good = true;
+    for (const FormatColumn& column : check.columns()) {
+      const std::string why = WhyNever(**schema, column);
+      if (!why.empty()) good = check.ColumnError(column, absl::StrCat("column ", column.column.name, ": ", why));
+    }
+    return good;
+  }
+
+  static bool CheckWrite(FormatCheck& check) {
+    if (check.spec().options.contains(kSchemaFile)) {
+      return check.OptionError(kSchemaFile,
+                               "schema_file is for values that are read: what a sink writes has a schema "
+                               "that follows from its columns");
+    }
+    if (PlaceOf(check.spec()) == SchemaPlace::kHeader) {
+      return check.OptionError(kSchemaId, "`schema_id: header` isn't implemented for sinks; prefix or none");
+    }
+    if (const std::string record = check.spec().Option(kRecord); !IsAvroName(record)) {
+      return check.OptionError(kRecord, absl::StrCat("'", record,
+                                                     "' isn't a name of Avro: letters, digits and _, with "
+                                                     "dots between those of namespaces"));
+    }
+    bool good = true;
+    for (const FormatColumn& column : check.columns()) {
+      const std::string& name = column.column.name;
+      if (IsAvroName(name) && name.find('.') == std::string::npos) continue;
+      good = check.ColumnError(column, absl::StrCat("column '", name,
+                                                    "' can't be a field of Avro, whose names are "
+                                                    "letters, digits and _: rename it in a project step"));
+    }
+    return good;
+  }
+
+  SchemaLookup* const lookup_;
+};
+
+}  // namespace
+
+const Format& AvroFormat() {
+  static const auto& format = *new Avro(nullptr);
+  return format;
+}
+
+std::unique_ptr<const Format> MakeAvroFormat(SchemaLookup* lookup) { return std::make_unique<Avro>(lookup); }
+
+}  // namespace tidemark

@@ -1,0 +1,15 @@
+// Avro: values are records, of one schema in a file or each of its own, found by its number in a registry. Columns are
+// the reader's schema, by name and path; what is written has a schema that follows from the columns.
+#pragma once
+
+#include "src/codec/format.h"
+#include "src/codec/schema_lookup.h"
+
+namespace tidemark {
+
+// Without a registry: for plans, and for what a file is the schema of.
+const Format& AvroFormat();
+// With the one that records name schemas of. `lookup` outlives the format.
+std::unique_ptr<const Format> MakeAvroFormat(SchemaLookup* lookup);
+
+}  // namespace tidemark

@@ -1,0 +1,42 @@
+// The number of a record's schema, as Confluent's serializers write it: in front of the value, behind a byte 0, in four
+// bytes, big-endian; or in a header of the record, the same five bytes. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/base/record.h"
+
+namespace tidemark {
+
+// Where the schema of a record is said.
+enum class SchemaPlace {
+  kNowhere,  // all records have one
+  kPrefix,   // in front of the value
+  kHeader,   // in the header __value_schema_id
+};
+
+inline constexpr size_t kSchemaIdBytes = 5;
+inline constexpr char kValueSchemaHeader[] = "__value_schema_id";
+
+// Those of a prefix. False: it is none.
+inline bool ReadSchemaId(std::string_view value, int32_t* id) {
+  if (value.size() < kSchemaIdBytes || value[0] != 0) return false;
+  const auto byte = [&](size_t at) { return static_cast<uint32_t>(static_cast<unsigned char>(value[at])); };
+  *id = static_cast<int32_t>(byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4));
+  return true;
+}
+
+inline std::string SchemaIdPrefix(int32_t id) {
+  const auto bits = static_cast<uint32_t>(id);
+  return {'\0', static_cast<char>(bits >> 24), static_cast<char>(bits >> 16), static_cast<char>(bits >> 8),
+          static_cast<char>(bits)};
+}
+
+// Of a record whose value is one; the reason, where there is none. `begin` becomes where the value begins.
+std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, size_t record, int32_t* id,
+                                        size_t* begin);
+
+}  // namespace tidemark

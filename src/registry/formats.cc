@@ -1,0 +1,34 @@
+#include "src/registry/formats.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/codec/avro/format.h"
+
+namespace tidemark {
+
+TopologyFormats::TopologyFormats(const RegistrySpec& spec) {
+  if (spec.none()) return;
+  registry_ = std::make_unique<RegistryClient>(spec);
+  avro_ = MakeAvroFormat(registry_.get());
+  formats_.Set(avro_.get());
+}
+
+absl::StatusOr<std::string> TopologyFormats::Schemas(const Plan& plan, bool register_them) {
+  std::string lines;
+  if (registry_ == nullptr) return lines;
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* const kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka == nullptr) continue;
+    TM_ASSIGN_OR_RETURN(const auto schema, formats_.Registers(kafka->format, sink.schema, kafka->value));
+    if (!schema) continue;
+    const absl::Status status = register_them ? registry_->Register(schema->subject, schema->schema)
+                                              : registry_->CheckCompatible(schema->subject, schema->schema);
+    TM_RETURN_IF_ERROR(Annotate(status, "sink " + sink.name));
+    absl::StrAppend(&lines, "sink ", sink.name, ": subject ", schema->subject, " of ", registry_->name(),
+                    register_them ? " has its schema\n" : " takes its schema\n");
+  }
+  return lines;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Avro over a real broker and a real registry: schemas that change within a partition, a registry that goes away and comes
+back, numbers it doesn't know, and sinks whose schemas it takes or refuses. What is written comes from fastavro, and what
+Tidemark has written is read by it."""
+
+import decimal
+import io
+import pathlib
+import struct
+import sys
+import urllib.error
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import fastavro
+
+import topics
+import topology
+from case import SystemTest, main
+from registry import Registry
+from stack import wait_for
+
+NOW_MS = 1_767_225_600_000  # 2026-01-01
+
+
+def order(*more, **changed):
+    fields = [{"name": "id", "type": "long"}, {"name": "name", "type": "string"},
+              {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}, *more]
+    return {"type": "record", "name": "Order", "namespace": "shop", "fields": [changed.get(f["name"], f) for f in fields]}
+
+
+FIRST = order()
+# An int became a long long ago; the name was renamed, and there are more fields, also in front.
+SECOND = {"type": "record", "name": "Order", "namespace": "shop", "fields": [
+    {"name": "tags", "type": {"type": "map", "values": "string"}, "default": {}},
+    {"name": "title", "type": ["null", "string"], "aliases": ["name"], "default": None},
+    {"name": "id", "type": "long"},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "amount", "type": ["null", {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}],
+     "default": None}]}
+
+
+def framed(number, schema, value):
+    out = io.BytesIO()
+    out.write(b"\0" + struct.pack(">i", number))
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
+    return out.getvalue()
+
+
+class Avro(SystemTest):
+    @classmethod
+    def prepare(cls):
+        cls.registry = Registry(cls.stack.folder / "registry").start()
+        cls.addClassCleanup(cls.registry.kill)
+        cls.first = cls.registry.register("orders-value", FIRST)
+        cls.registry.set_compatibility("orders-value", "NONE")
+        cls.second = cls.registry.register("orders-value", SECOND)
+
+    def topology(self, name, topic, **sink):
+        return topology.write(self.stack.folder / f"{name}.yaml", {
+            "name": name, "kafka": {"brokers": "${KAFKA_BROKERS}"}, "schema_registry": self.registry.url,
+            "sources": {"orders": {"topic": topic, "format": "avro", "columns": {
+                "id": "int64", "name": {"type": "string", "nullable": True}, "at": "timestamp",
+                "amount": {"type": "decimal(12,2)", "nullable": True}},
+                "event_time": {"column": "at"}}},
+            "sinks": {"out": {"from": "orders", "topic": f"{name}-out", "format": "avro", "create": {}, **sink}}})
+
+    def write(self, topic, *values, partition=0):
+        topics.produce(self.stack.brokers, topic,
+                       [{"value": value, "partition": partition, "timestamp": NOW_MS} for value in values])
+
+    def one(self, number, schema=FIRST, name="name", **more):
+        return framed(self.first if schema is FIRST else self.second, schema,
+                      {"id": number, name: f"n{number}", "at": NOW_MS + number, "tags": {"k": "v"}, **more}
+                      if schema is SECOND else {"id": number, name: f"n{number}", "at": NOW_MS + number})
+
+    def rows(self, name):
+        """What Tidemark has written, read by fastavro with the schema that each record names."""
+        found = []
+        if not topics.partitions(self.stack.brokers, f"{name}-out"):
+            return found
+        for value in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist():
+            self.assertEqual(value[0], 0)
+            number, = struct.unpack(">i", value[1:5])
+            schema = fastavro.parse_schema(self.registry.schema(number))
+            found.append(fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None))
+        return found
+
+    @staticmethod
+    def unready(worker):
+        try:
+            return f"ready: {worker.http('/readyz')}"
+        except urllib.error.HTTPError as answer:
+            return answer.read().decode()
+
+    def letters(self, name):
+        _, headers = topics.read(self.stack.brokers, f"{name}-dead-letter", headers=True)
+        return [found["tidemark.reason"].decode() for found in headers]
+
+    def test_schemas_change_within_a_partition(self):
+        topics.create(self.stack.brokers, evolving=1)
+        self.write("evolving", self.one(1), self.one(2, SECOND, "title", amount=decimal.Decimal("-12.50")), self.one(3),
+                   self.one(4, SECOND, "title", amount=None))
+        self.stack.run(self.topology("evolving", "evolving"), "--until_end", name="evolving").finish(90)
+        self.assertEqual(self.letters("evolving"), [])
+        rows = self.rows("evolving")
+        self.assertEqual([(row["id"], row["name"], row["amount"]) for row in rows],
+                         [(1, "n1", None), (2, "n2", decimal.Decimal("-12.50")), (3, "n3", None), (4, "n4", None)])
+        self.assertEqual(int(rows[0]["at"].timestamp() * 1000), NOW_MS + 1)
+
+    def test_a_number_that_the_registry_doesnt_know_is_a_dead_letter(self):
+        topics.create(self.stack.brokers, unknown=1)
+        self.write("unknown", self.one(1), framed(987_654, FIRST, {"id": 2, "name": "x", "at": NOW_MS}), b"{}", self.one(3))
+        self.stack.run(self.topology("unknown", "unknown"), "--until_end", name="unknown").finish(90)
+        self.assertEqual([row["id"] for row in self.rows("unknown")], [1, 3])
+        reasons = self.letters("unknown")
+        self.assertIn("knows no schema 987654", reasons[0])
+        self.assertIn("doesn't begin with the number of a schema", reasons[1])
+
+    def test_a_partition_waits_for_its_schema_and_loses_nothing(self):
+        topics.create(self.stack.brokers, waiting=2)
+        worker = self.stack.run(self.topology("waiting", "waiting"), name="waiting", threads=1)
+        self.write("waiting", self.one(1), partition=0)
+        self.write("waiting", self.one(2), partition=1)
+        wait_for("the first rows", lambda: len(self.rows("waiting")) == 2, 60, worker.seen)
+        self.registry.kill()
+        try:
+            self.write("waiting", self.one(3), self.one(4, SECOND, "title", amount=None), self.one(5), partition=0)
+            self.write("waiting", self.one(6), partition=1)
+            wait_for("the wait to be seen", lambda: (worker.metric("tidemark_task_waiting_seconds", topic="waiting",
+                                                                   partition="0") or 0) > 1, 60, worker.seen)
+            self.assertIn("waiting-0 has waited for schema", self.unready(worker))
+            wait_for("the log to say so", lambda: "other partitions go on" in worker.output(), 30, worker.seen)
+            # The other partition goes on, and what stood in front of the record that waits is written.
+            wait_for("the rows beside it", lambda: worker.metric("tidemark_step_out_rows_total", step="orders") == 4, 30,
+                     worker.seen)
+        finally:
+            self.registry.start()
+        wait_for("all rows", lambda: len(self.rows("waiting")) == 6, 60, worker.seen)
+        self.assertEqual(sorted(row["id"] for row in self.rows("waiting")), [1, 2, 3, 4, 5, 6])
+        self.assertEqual(self.letters("waiting"), [])
+        self.assertEqual(worker.stop(), 0)
+
+    def test_a_sink_that_the_registry_refuses_ends_the_start_with_its_words(self):
+        topics.create(self.stack.brokers, refused=1)
+        self.registry.register("refused-out-value", {"type": "record", "name": "refused_out", "fields": [
+            {"name": "id", "type": "string"}]})
+        self.registry.set_compatibility("refused-out-value", "BACKWARD")
+        config = self.topology("refused", "refused")
+        worker = self.stack.run(config, "--until_end", name="refused")
+        self.assertEqual(worker.wait(60), 2, worker.output())
+        self.assertIn("sink out: subject refused-out-value", worker.output())
+        self.assertIn("can't follow the newest one there", worker.output())
+
+
+if __name__ == "__main__":
+    main()

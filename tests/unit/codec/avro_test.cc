@@ -1,0 +1,181 @@
+// Avro on its way in and out: schemas by number, plans for each, what isn't here yet, and that what is written is read.
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/codec/avro/format.h"
+#include "src/codec/row_encoder.h"
+#include "src/codec/schema_id.h"
+#include "src/codec/source_decoder.h"
+#include "tests/unit/codec/codec_fixture.h"
+
+namespace tidemark {
+namespace {
+
+using codec_test::FakeFetch;
+using codec_test::Rec;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kFirst[] =
+    R"({"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"s","type":"string"}]})";
+// The other way round, one more, and one that was renamed.
+constexpr char kSecond[] = R"({"type":"record","name":"R","fields":[
+  {"name":"more","type":{"type":"map","values":"long"}},{"name":"text","type":["string","null"],"aliases":["s"]},{"name":"a","type":"long"}]})";
+
+// A registry that has what it is told.
+class FakeLookup final : public SchemaLookup {
+ public:
+  Answer Find(int32_t id) override {
+    ++asked;
+    if (const auto found = schemas.find(id); found != schemas.end()) {
+      return {std::make_shared<const WrittenSchema>(found->second), false, ""};
+    }
+    return {nullptr, away, away ? "the schema" : "unknown"};
+  }
+  Answer Registered(const std::string& subject, const WrittenSchema&, int32_t* id) override {
+    *id = 258;
+    return {nullptr, false, subject == "out-value" ? "" : "not registered"};
+  }
+
+  std::map<int32_t, WrittenSchema> schemas = {{1, {"AVRO", kFirst, {}}}, {2, {"AVRO", kSecond, {}}}};
+  bool away = false;
+  int asked = 0;
+};
+
+class AvroTest : public ::testing::Test {
+ protected:
+  AvroTest() : avro_(MakeAvroFormat(&lookup_)) {
+    formats_.Set(avro_.get());
+    plan_ = codec_test::PlanOf({"a int64", "s string null"});
+    plan_.format = FormatSpec("avro");
+  }
+
+  DecodedRows Decode(SourceDecoder* decoder, const std::vector<Rec>& records, size_t first = 0) {
+    auto decoded = decoder->Decode(FakeFetch(records), first, 1, &time_);
+    EXPECT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_TRUE(decoded->rows->ValidateFull().ok());
+    return *std::move(decoded);
+  }
+  std::unique_ptr<SourceDecoder> Decoder() { return SourceDecoder::Make(plan_, formats_).value(); }
+
+  static std::string Framed(int32_t id, const std::string& body) { return SchemaIdPrefix(id) + body; }
+  static std::string First(int a, const std::string& s) {
+    return std::string(1, static_cast<char>(a * 2)) + static_cast<char>(s.size() * 2) + s;
+  }
+
+  FakeLookup lookup_;
+  std::unique_ptr<const Format> avro_;
+  Formats formats_;
+  SourcePlan plan_;
+  SourceTime time_;
+};
+
+const std::string kNull("\0", 1);
+
+TEST_F(AvroTest, EachRecordIsReadWithTheSchemaThatItNames) {
+  const auto decoder = Decoder();
+  // An empty map; the branches of the second schema's union stand the other way round.
+  const DecodedRows rows = Decode(decoder.get(), {{Framed(1, First(1, "x"))},
+                                                  {Framed(2, kNull + kNull + "\x02y" + "\x04")},
+                                                  {Framed(1, First(3, "z"))},
+                                                  {Framed(2, kNull + "\x02" + "\x08")}});
+  EXPECT_THAT(rows.errors, IsEmpty());
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows),
+              ElementsAre(R"({"a":1,"s":"x"})", R"({"a":2,"s":"y"})", R"({"a":3,"s":"z"})", R"({"a":4,"s":null})"));
+  EXPECT_EQ(lookup_.asked, 2);
+}
+
+TEST_F(AvroTest, ARecordWaitsForItsSchemaAndThoseBehindItForTheRecord) {
+  const auto decoder = Decoder();
+  const std::vector<Rec> records = {{Framed(1, First(1, "x"))}, {Framed(7, First(2, "y"))}, {Framed(1, First(3, "z"))}};
+  lookup_.away = true;
+  const DecodedRows before = Decode(decoder.get(), records);
+  EXPECT_EQ(before.next, 1u);
+  EXPECT_EQ(before.waits_for, "the schema");
+  EXPECT_THAT(codec_test::Rows(plan_.columns, before.rows), ElementsAre(R"({"a":1,"s":"x"})"));
+  lookup_.schemas[7] = {"AVRO", kFirst, {}};
+  const DecodedRows after = Decode(decoder.get(), records, before.next);
+  EXPECT_THAT(codec_test::Rows(plan_.columns, after.rows), ElementsAre(R"({"a":2,"s":"y"})", R"({"a":3,"s":"z"})"));
+}
+
+TEST_F(AvroTest, WhatNamesNoSchemaThatCanBeReadIsABadRecord) {
+  const auto decoder = Decoder();
+  lookup_.schemas[8] = {"PROTOBUF", "message M {}", {}};
+  lookup_.schemas[9] = {"AVRO", R"({"type":"record","name":"R","fields":[{"name":"r","type":["null","R"]}]})", {}};
+  const DecodedRows rows = Decode(
+      decoder.get(), {{"{}"}, {std::string("\0\0\0", 3)}, {Framed(5, "")}, {Framed(8, "")}, {Framed(9, kNull)}, {""}});
+  ASSERT_EQ(rows.errors.size(), 6u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("doesn't begin with the number of a schema"));
+  EXPECT_THAT(rows.errors[1].reason, HasSubstr("doesn't begin with the number of a schema"));
+  EXPECT_EQ(rows.errors[2].reason, "unknown");
+  EXPECT_THAT(rows.errors[3].reason, HasSubstr("schema 8 is one of PROTOBUF"));
+  EXPECT_THAT(rows.errors[4].reason, HasSubstr("schema 9: record R contains itself"));
+}
+
+TEST_F(AvroTest, ANumberInAHeaderLeavesTheValueAsItIs) {
+  plan_.format.options["schema_id"] = "header";
+  const auto decoder = Decoder();
+  Rec good = {First(1, "x")};
+  good.headers = {{"__value_schema_id", SchemaIdPrefix(1)}};
+  Rec guid = good;
+  guid.headers = {{"__value_schema_id", "\1" + std::string(16, 'g')}};
+  const DecodedRows rows = Decode(decoder.get(), {good, {First(2, "y")}, guid});
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows), ElementsAre(R"({"a":1,"s":"x"})"));
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("no header __value_schema_id"));
+  EXPECT_THAT(rows.errors[1].reason, HasSubstr("GUID"));
+}
+
+TEST_F(AvroTest, WhatIsWrittenIsReadAsItWas) {
+  const std::vector<SourceColumn> columns = {codec_test::Col("b bool"),
+                                             codec_test::Col("i int32 null"),
+                                             codec_test::Col("l int64"),
+                                             codec_test::Col("d double null"),
+                                             codec_test::Col("s string null"),
+                                             codec_test::Col("y bytes"),
+                                             codec_test::Col("day date"),
+                                             codec_test::Col("dec decimal(38,3) null"),
+                                             codec_test::Col("t timestamp_ms null")};
+  SourcePlan json = codec_test::PlanOf(columns);
+  const std::string rows[] = {
+      R"({"b":true,"i":-2147483648,"l":9223372036854775807,"d":-0.5,"s":"é","y":"AP8=","day":"1969-12-31","dec":-99999999999999999999999999999999999.999,"t":-1})",
+      R"({"b":false,"i":null,"l":-9223372036854775808,"d":null,"s":"","y":"","day":"2026-01-01","dec":0.128,"t":1767225600123})",
+      R"({"b":false,"i":7,"l":64,"d":1e+300,"s":null,"y":"","day":"0001-01-01","dec":null,"t":null})"};
+  const auto decoded = Decode(SourceDecoder::Make(json, formats_).value().get(), {{rows[0]}, {rows[1]}, {rows[2]}});
+  ASSERT_THAT(decoded.errors, IsEmpty());
+  FormatSpec spec("avro");
+  spec.options = {{"subject", "out-value"}, {"record", "shop.Out"}};
+  const Schema schema = codec_test::SchemaFor(columns);
+  std::vector<size_t> all(schema.size());
+  for (size_t c = 0; c < all.size(); ++c) all[c] = c;
+  const auto encoder = RowEncoder::Make({.schema = schema, .format = spec, .value = all}, formats_);
+  ASSERT_TRUE(encoder.ok()) << encoder.status();
+  EncodedRecords encoded;
+  ASSERT_TRUE((*encoder)->Encode(*decoded.rows, 1, 0, &encoded).ok());
+  ASSERT_EQ(encoded.records.size(), 3u);
+  EXPECT_EQ(encoded.records[0].value->substr(0, 5), std::string_view("\0\0\0\1\2", 5));
+  const auto registered = formats_.Registers(spec, schema, all).value();
+  ASSERT_TRUE(registered.has_value());
+  EXPECT_EQ(registered->subject, "out-value");
+  lookup_.schemas[258] = registered->schema;
+  SourcePlan avro = codec_test::PlanOf(columns);
+  avro.format = FormatSpec("avro");
+  std::vector<Rec> records;
+  for (const OutRecord& record : encoded.records) records.push_back({std::string(*record.value)});
+  const auto again = Decode(SourceDecoder::Make(avro, formats_).value().get(), records);
+  EXPECT_THAT(again.errors, IsEmpty());
+  EXPECT_THAT(codec_test::Rows(columns, again.rows), ElementsAre(rows[0], rows[1], rows[2]));
+}
+
+TEST_F(AvroTest, ASinkWhoseSchemaIsntRegisteredIsNotMade) {
+  FormatSpec spec("avro");
+  spec.options = {{"subject", "other-value"}, {"record", "Out"}};
+  const Schema schema = codec_test::SchemaFor({codec_test::Col("a int64")});
+  EXPECT_THAT(std::string(formats_.MakeWriter(spec, schema, {0}).status().message()), HasSubstr("not registered"));
+}
+
+}  // namespace
+}  // namespace tidemark
