@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "src/codec/json/text.h"
+#include "src/base/json_text.h"
 
 namespace tidemark::debezium {
 

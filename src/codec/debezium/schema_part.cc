@@ -5,7 +5,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
-#include "src/codec/json/text.h"
+#include "src/base/json_text.h"
 
 namespace tidemark::debezium {
 namespace {

@@ -102,8 +102,9 @@ TEST(StreamsPlanTest, MistakesSayWhatIsExpected) {
 
 TEST(StreamsPlanTest, JsonIsNoKeyOnEitherSide) {
   const auto errors = [](const std::string& left, const std::string& right) {
-    return ErrorsOf("name: a\nsources:\n  s: { topic: s, columns: { k: " + left + " } }\n  t: { topic: t, columns: { k: " +
-                    right + " } }\nsteps:\n  z: { from: s, join: { stream: t, on: [k], within: { after: 1m } } }\n" +
+    return ErrorsOf("name: a\nsources:\n  s: { topic: s, columns: { k: " + left +
+                    " } }\n  t: { topic: t, columns: { k: " + right +
+                    " } }\nsteps:\n  z: { from: s, join: { stream: t, on: [k], within: { after: 1m } } }\n" +
                     "sinks:\n  o: { from: z, topic: o }\n");
   };
   EXPECT_EQ(errors("string", "string"), "");

@@ -65,7 +65,8 @@ class Pairs final : public Operator {
 class PortsTest : public ::testing::Test {
  protected:
   PortsTest() {
-    auto plan = PlanFromYaml(R"(
+    auto plan =
+        PlanFromYaml(R"(
 name: app
 sources:
   left: { topic: left, columns: { k: int64, at: timestamp_ms }, event_time: { column: at },
@@ -77,13 +78,14 @@ steps:
 sinks:
   out: { from: z, topic: out }
 )",
-                             "t.yaml", OperatorsWithPair(), OwnFormats().list(),
-                             [](std::string_view) { return std::nullopt; });
+                     "t.yaml", OperatorsWithPair(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
     for (Node& node : plan_.stages.at(0).nodes) {
       if (node.step != "z") continue;
-      node.spec.As<PairSpec>().make = [this](const Node& made) { return std::make_unique<Pairs>(made, &told_, ahead_); };
+      node.spec.As<PairSpec>().make = [this](const Node& made) {
+        return std::make_unique<Pairs>(made, &told_, ahead_);
+      };
     }
     runtime_.plan = &plan_;
     runtime_.partitions = {{"left", 1},
@@ -157,7 +159,8 @@ TEST_F(PortsTest, StateIsTiedToWhereTheKeysOfEachInputComeFrom) {
 
 // `left` and `right` are read by z, whose rows w groups by what came from either.
 TEST(PortOriginsTest, AStepBehindOneOfTwoInputsSaysWhereTheColumnsOfEachComeFromOnce) {
-  const auto plan = PlanFromYaml(R"(
+  const auto plan =
+      PlanFromYaml(R"(
 name: app
 sources:
   a: { topic: a, columns: { k: int64, at: timestamp_ms }, event_time: { column: at }, partitioned_by: [k] }
@@ -171,8 +174,7 @@ steps:
 sinks:
   out: { from: w, topic: out }
 )",
-                                 "t.yaml", OperatorsWithPair(), OwnFormats().list(),
-                                 [](std::string_view) { return std::nullopt; });
+                   "t.yaml", OperatorsWithPair(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   ASSERT_TRUE(plan.ok()) << plan.status();
   const std::vector<packed::StepIdentity> identities = StepIdentities(*plan, 0);
   ASSERT_EQ(identities.size(), 2u);
