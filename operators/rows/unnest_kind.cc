@@ -10,7 +10,7 @@ namespace tidemark {
 namespace {
 
 // Where a column of the input stands in the output.
-size_t Behind(size_t column, size_t array) { return column - (column > array ? 1 : 0); }
+size_t PlaceBehind(size_t column, size_t array) { return column - (column > array ? 1 : 0); }
 
 class UnnestKind final : public OperatorKind {
  public:
@@ -68,7 +68,7 @@ bool Unnest::Check(StepCheck& check) const {
   step.may_fail = true;  // a value that is no array
   step.mode.update = input.mode.update;
   step.mode.key.clear();
-  for (const size_t key : input.mode.key) step.mode.key.push_back(Behind(key, spec.column));
+  for (const size_t key : input.mode.key) step.mode.key.push_back(PlaceBehind(key, spec.column));
   if (step.mode.update && !spec.ordinality) {
     return check.Error("unnest",
                        "rows of the input replace each other: the rows of their elements are told apart by "
@@ -76,8 +76,8 @@ bool Unnest::Check(StepCheck& check) const {
   }
   if (step.mode.update) step.mode.key.push_back(step.output.size() - 1);
   if (input.window_columns) {
-    step.window_columns.emplace(Behind(input.window_columns->first, spec.column),
-                                Behind(input.window_columns->second, spec.column));
+    step.window_columns.emplace(PlaceBehind(input.window_columns->first, spec.column),
+                                PlaceBehind(input.window_columns->second, spec.column));
   }
   step.spec = spec;
   return !check.Broken();

@@ -64,6 +64,7 @@ void Write(const JsonTree& tree, TextBuffer* out) {
     case JsonTree::Kind::kFalse:
       return out->Append("false");
     case JsonTree::Kind::kNumber:
+    case JsonTree::Kind::kJson:
       return out->Append(tree.text);
     case JsonTree::Kind::kString:
       return WriteJsonString(tree.text, out);
