@@ -159,14 +159,14 @@ const std::vector<Reading>* Reader::ReadingsOf(std::string_view schema, std::str
     return nullptr;
   }
   // `before` and `after` are of one type.
-  if (schema == last_schema_ && last_readings_ != nullptr) return last_readings_;
+  if (last_readings_ != nullptr && schema == last_schema_) return last_readings_;
+  last_readings_ = nullptr;  // with what is cleared or erased now, `last_schema_` goes too
   if (by_schema_.size() >= kMostSchemas) by_schema_.clear();
   const auto [it, fresh] = by_schema_.try_emplace(std::string(schema));
   if (fresh) {
     if (auto why = ReadSchemaPart(schema, row, row_.columns(), &it->second)) {
       *reason = *std::move(why);
       by_schema_.erase(it);
-      last_readings_ = nullptr;
       return nullptr;
     }
   }

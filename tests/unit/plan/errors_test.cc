@@ -216,7 +216,7 @@ TEST(ErrorsTest, UnionsNeedEqualColumns) {
 TEST(ErrorsTest, WhatIsNotBuiltIsRefusedByName) {
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, format: morse, columns: { x: int64 } } }\n"
                        "sinks: { s: { from: a, topic: b } }\n"),
-              HasSubstr("unknown format 'morse' (one of: json, text, bytes, avro)"));
+              HasSubstr("unknown format 'morse' (one of: json, text, bytes, debezium, avro)"));
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, columns: { x: int64 } } }\n"
                        "tables: { t: { topic: t, key: [x], columns: { x: int64 }, global: false } }\n"
                        "steps: { j: { from: a, join: { table: t, on: [x] } } }\nsinks: { s: { from: j, topic: b } }\n"),

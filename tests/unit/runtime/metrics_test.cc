@@ -34,6 +34,7 @@ TaskStatus SomeTask() {
   task.state_bytes = 1000;
   task.memory_bytes = 2000;
   task.positions = {{{"in", 3}, 90}, {{"unknown", 3}, 5}};
+  task.unnamed_columns = {{"orders", 1}};
   StepLedger ledger;
   ledger.in = 10;
   ledger.passed = 7;
@@ -46,7 +47,7 @@ TaskStatus SomeTask() {
   return task;
 }
 
-// A worker in which every metric has a sample.
+// A worker in which every metric has a sample but those of what waits.
 WorkerStatus FullStatus() {
   WorkerStatus status;
   status.application.name = "town";
@@ -116,7 +117,9 @@ TEST(Metrics, EveryNameHasASampleWithTheApplicationAndOnlyDocumentedLabels) {
   std::ifstream file("docs/metrics.md");
   std::stringstream docs;
   docs << file.rdbuf();
-  const std::string text = RenderMetrics(FullStatus());
+  WorkerStatus status = FullStatus();
+  status.threads[0].tasks[0].waits = {{.partition = {"in", 3}, .what = "schema 7", .since_us = kNow - kSecond}};
+  const std::string text = RenderMetrics(status);
   for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     if (line[0] == '#') {
       if (line.substr(0, 7) != "# TYPE ") continue;
