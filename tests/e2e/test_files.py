@@ -73,7 +73,7 @@ class Lander:
 
     def land(self, count):
         kind = self.random.choice(["csv", "jsonl", "json"])
-        name = f"d{self.random.randrange(3)}/f{self.random.randrange(60)}.{kind}{self.random.choice(list(PACKED))}"
+        name = f"d{self.random.randrange(3)}/f{self.random.randrange(8)}.{kind}{self.random.choice(list(PACKED))}"
         target = self.landing / name
         if target.exists():
             return

@@ -22,16 +22,16 @@ OUT_OF_ORDER_MS, BEFORE_MS, AFTER_MS, GRACE_MS = 5_000, 20_000, 60_000, 2_000
 PARTITIONS = {"orders": 3, "payments": 2}
 
 JUDGED = """CREATE TABLE {name} AS SELECT *, row_number() OVER () AS n FROM (
-    SELECT *, max(at) OVER (PARTITION BY partition ORDER BY "offset") - {out_of_order} AS watermark FROM (
-        SELECT partition, "offset", CAST(v ->> 'id' AS BIGINT) AS id, CAST(v ->> '{name}_no' AS BIGINT) AS no,
-               CAST(v ->> 'at' AS BIGINT) AS at
-        FROM (SELECT partition, "offset", CAST(decode(value) AS JSON) AS v FROM dump)))"""
+    SELECT *, max("at") OVER (PARTITION BY "partition" ORDER BY "offset") - {out_of_order} AS watermark FROM (
+        SELECT "partition", "offset", CAST(v ->> 'id' AS BIGINT) AS id, CAST(v ->> '{name}_no' AS BIGINT) AS no,
+               CAST(v ->> 'at' AS BIGINT) AS "at"
+        FROM (SELECT "partition", "offset", CAST(decode(value) AS JSON) AS v FROM dump)))"""
 JOINED = """
-    WITH l AS (SELECT * FROM orders WHERE at + {grace} >= watermark), r AS (SELECT * FROM payments WHERE at + {grace} >= watermark),
-         pairs AS (SELECT l.n AS a, r.n AS b FROM l JOIN r ON l.id = r.id AND r.at BETWEEN l.at - {before} AND l.at + {after})
-    SELECT l.id, l.no, l.at, r.no, r.at FROM pairs JOIN l ON l.n = a JOIN r ON r.n = b
-    UNION ALL SELECT id, no, at, NULL, NULL FROM l WHERE n NOT IN (SELECT a FROM pairs)
-    UNION ALL SELECT id, NULL, NULL, no, at FROM r WHERE n NOT IN (SELECT b FROM pairs)"""
+    WITH l AS (SELECT * FROM orders WHERE "at" + {grace} >= watermark), r AS (SELECT * FROM payments WHERE "at" + {grace} >= watermark),
+         pairs AS (SELECT l.n AS a, r.n AS b FROM l JOIN r ON l.id = r.id AND r."at" BETWEEN l."at" - {before} AND l."at" + {after})
+    SELECT l.id, l.no, l."at", r.no, r."at" FROM pairs JOIN l ON l.n = a JOIN r ON r.n = b
+    UNION ALL SELECT id, no, "at", NULL, NULL FROM l WHERE n NOT IN (SELECT a FROM pairs)
+    UNION ALL SELECT id, NULL, NULL, no, "at" FROM r WHERE n NOT IN (SELECT b FROM pairs)"""
 
 
 def application(name):
@@ -66,7 +66,7 @@ class JoinStreams(SystemTest):
             sql.register("dump", topics.read(self.stack.brokers, name))
             sql.execute(JUDGED.format(name=name, out_of_order=OUT_OF_ORDER_MS))
             sql.unregister("dump")
-        late = {name: sql.execute(f"SELECT count(*) FROM {name} WHERE at + {GRACE_MS} < watermark").fetchall()[0][0]
+        late = {name: sql.execute(f'SELECT count(*) FROM {name} WHERE "at" + {GRACE_MS} < watermark').fetchall()[0][0]
                 for name in PARTITIONS}
         rows = sql.execute(JOINED.format(before=BEFORE_MS, after=AFTER_MS, grace=GRACE_MS)).fetchall()
         return collections.Counter(rows), late

@@ -64,6 +64,11 @@ class Connect:
             os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait(30)
 
+    def notes_changes(self):
+        """Whether it has noted a place behind the snapshot, in the database's log."""
+        offsets = self.folder / "offsets"
+        return offsets.exists() and b'"lsn_proc"' in offsets.read_bytes()
+
     def wait_for(self, what, condition, seconds=180):
         def checked():
             if not self.running():
