@@ -1,7 +1,9 @@
 #include "src/cli/describe.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 
 #include "src/base/suggest.h"
 #include "src/plan/operator_kind.h"
@@ -66,6 +68,40 @@ std::string Summary(const Plan& plan, const Node& node) {
   return node.kind == Node::Kind::kFeed ? absl::StrCat(what, ", through ", edge().topic) : what;
 }
 
+std::string PathOf(const Node& node) {
+  switch (node.kind) {
+    case Node::Kind::kSource:
+      return "sources/" + node.step;
+    case Node::Kind::kOperator:
+      return "steps/" + node.step;
+    case Node::Kind::kKafkaSink:
+    case Node::Kind::kFeed:
+      return "sinks/" + node.step;
+    case Node::Kind::kInternal:
+    case Node::Kind::kRepartition:
+      break;
+  }
+  return "";
+}
+
+const About* AboutOf(const TopologyText& text, const std::string& path) {
+  const auto about = text.about.find(path);
+  return about == text.about.end() ? nullptr : &about->second;
+}
+
+std::string AboutText(const TopologyText& text, const std::string& path) {
+  const About* about = AboutOf(text, path);
+  if (about == nullptr) return "";
+  std::vector<std::string> parts;
+  if (!about->description.empty()) {
+    parts.push_back(absl::StrReplaceAll(absl::StripAsciiWhitespace(about->description), {{"\n", " "}}));
+  }
+  if (!about->owner.empty()) parts.push_back("owner " + about->owner);
+  if (!about->tags.empty()) parts.push_back("tags " + absl::StrJoin(about->tags, ", "));
+  if (about->pii) parts.push_back(*about->pii ? "personal data" : "no personal data");
+  return absl::StrJoin(parts, "; ");
+}
+
 std::string StageInputs(const Plan& plan, const Stage& stage) {
   std::vector<std::string> topics;
   for (const Node& node : stage.nodes) {
@@ -75,13 +111,14 @@ std::string StageInputs(const Plan& plan, const Stage& stage) {
   return absl::StrJoin(topics, ", ");
 }
 
-absl::StatusOr<std::string> DescribePlan(const Plan& plan, std::string_view format) {
-  if (format == "text") return DescribeAsText(plan);
-  if (format == "dot") return DescribeAsDot(plan);
-  if (format == "json") return DescribeAsJson(plan);
-  if (format == "kafka") return DescribeAsKafka(plan);
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown format '", std::string(format), "'", DidYouMean(format, {"text", "dot", "json", "kafka"})));
+absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format) {
+  if (format == "text") return DescribeAsText(plan, text);
+  if (format == "dot") return DescribeAsDot(plan, text);
+  if (format == "json") return DescribeAsJson(plan, text);
+  if (format == "kafka") return DescribeAsKafka(plan, text);
+  if (format == "yaml") return DescribeAsYaml(text);
+  return absl::InvalidArgumentError(absl::StrCat("unknown format '", std::string(format), "'",
+                                                 DidYouMean(format, {"text", "dot", "json", "kafka", "yaml"})));
 }
 
 }  // namespace tidemark

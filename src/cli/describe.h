@@ -1,5 +1,5 @@
-// `tidemark describe`: a plan for people (text), for graphviz (dot), for programs (json), and as the commands that
-// create its topics and grant its rights (kafka).
+// `tidemark describe`: a plan for people (text), for graphviz (dot), for programs (json), as the commands that create
+// its topics and grant its rights (kafka), and as the one file that all its files come to (yaml).
 #pragma once
 
 #include <string>
@@ -8,16 +8,18 @@
 #include <absl/status/statusor.h>
 
 #include "src/plan/plan.h"
+#include "src/plan/topology_text.h"
 
 namespace tidemark {
 
-// `format`: text, dot, json or kafka; InvalidArgument for another.
-absl::StatusOr<std::string> DescribePlan(const Plan& plan, std::string_view format);
+// `format`: text, dot, json, kafka or yaml; InvalidArgument for another.
+absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format);
 
-std::string DescribeAsText(const Plan& plan);   // describe_text.cc
-std::string DescribeAsDot(const Plan& plan);    // describe_dot.cc
-std::string DescribeAsJson(const Plan& plan);   // describe_json.cc
-std::string DescribeAsKafka(const Plan& plan);  // describe_kafka.cc
+std::string DescribeAsText(const Plan& plan, const TopologyText& text);   // describe_text.cc
+std::string DescribeAsDot(const Plan& plan, const TopologyText& text);    // describe_dot.cc
+std::string DescribeAsJson(const Plan& plan, const TopologyText& text);   // describe_json.cc
+std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);  // describe_kafka.cc
+std::string DescribeAsYaml(const TopologyText& text);                     // describe_yaml.cc
 
 // ---- Shared by the formats
 
@@ -27,5 +29,10 @@ std::string Summary(const Plan& plan, const Node& node);
 std::string ModeText(const Schema& schema, const StepMode& mode);
 // "detections, htx.x.repartition": the topics whose partitions a stage's tasks read.
 std::string StageInputs(const Plan& plan, const Stage& stage);
+// Of a source, step or sink in TopologyText::about; "" for nodes that aren't the user's.
+std::string PathOf(const Node& node);
+// What was said about a part; null, and "": nothing.
+const About* AboutOf(const TopologyText& text, const std::string& path);
+std::string AboutText(const TopologyText& text, const std::string& path);
 
 }  // namespace tidemark

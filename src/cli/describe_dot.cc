@@ -28,7 +28,7 @@ const char* Shape(Node::Kind kind) {
 
 }  // namespace
 
-std::string DescribeAsDot(const Plan& plan) {
+std::string DescribeAsDot(const Plan& plan, const TopologyText& text) {
   std::string out = absl::StrCat("digraph ", Quote(plan.application.name), " {\n  rankdir=LR;\n");
   std::string arrows;
   for (size_t s = 0; s < plan.stages.size(); ++s) {
@@ -36,8 +36,10 @@ std::string DescribeAsDot(const Plan& plan) {
     absl::StrAppend(&out, "  subgraph cluster_", s, " {\n    label=", Quote("stage " + stage.name), ";\n");
     for (size_t n = 0; n < stage.nodes.size(); ++n) {
       const Node& node = stage.nodes[n];
-      absl::StrAppend(&out, "    ", Id(s, n), " [shape=", Shape(node.kind),
-                      ", label=", Quote(absl::StrCat(node.step, "\n", Summary(plan, node))), "];\n");
+      const std::string about = AboutText(text, PathOf(node));
+      absl::StrAppend(&out, "    ", Id(s, n), " [shape=", Shape(node.kind), ", label=",
+                      Quote(absl::StrCat(node.step, "\n", Summary(plan, node), about.empty() ? "" : "\n", about)),
+                      "];\n");
       for (const int input : node.upstream()) {
         absl::StrAppend(&arrows, "  ", Id(s, static_cast<size_t>(input)), " -> ", Id(s, n), ";\n");
       }

@@ -34,15 +34,28 @@ std::string Key(const Schema& schema, const std::vector<size_t>& columns) {
   return Strings(names);
 }
 
-std::string Columns(const Schema& schema) {
-  return absl::StrCat("[",
-                      absl::StrJoin(schema.columns(), ", ",
-                                    [](std::string* out, const Column& c) {
-                                      absl::StrAppend(out, "{\"name\": ", Quote(c.name),
-                                                      ", \"type\": ", Quote(TypeName(c.type)),
-                                                      ", \"nullable\": ", c.nullable ? "true" : "false", "}");
-                                    }),
-                      "]");
+// What people say about a part, as further members of its object.
+std::string AboutMembers(const TopologyText& text, const std::string& path) {
+  const About* about = AboutOf(text, path);
+  if (about == nullptr) return "";
+  std::string out;
+  if (!about->description.empty()) absl::StrAppend(&out, ", \"description\": ", Quote(about->description));
+  if (!about->owner.empty()) absl::StrAppend(&out, ", \"owner\": ", Quote(about->owner));
+  if (!about->tags.empty()) absl::StrAppend(&out, ", \"tags\": ", Strings(about->tags));
+  if (about->pii) absl::StrAppend(&out, ", \"pii\": ", *about->pii ? "true" : "false");
+  return out;
+}
+
+// `path`: of the source or table whose columns they are; "" for those of others, about which nothing can be said.
+std::string Columns(const TopologyText& text, const Schema& schema, const std::string& path = "") {
+  std::vector<std::string> columns;
+  for (const Column& c : schema.columns()) {
+    columns.push_back(absl::StrCat("{\"name\": ", Quote(c.name), ", \"type\": ", Quote(TypeName(c.type)),
+                                   ", \"nullable\": ", c.nullable ? "true" : "false",
+                                   path.empty() ? "" : AboutMembers(text, absl::StrCat(path, "/columns/", c.name)),
+                                   "}"));
+  }
+  return absl::StrCat("[", absl::StrJoin(columns, ", "), "]");
 }
 
 std::string_view KindName(const Node& node) {
@@ -63,14 +76,17 @@ std::string_view KindName(const Node& node) {
   return node.spec.kind().name();
 }
 
-std::string NodeJson(const Plan& plan, const Node& node) {
+std::string NodeJson(const Plan& plan, const TopologyText& text, const Node& node) {
   std::string out =
       absl::StrCat("        {\"name\": ", Quote(node.step), ", \"kind\": ", Quote(KindName(node)), ", \"inputs\": [",
                    absl::StrJoin(node.upstream(), ", "), "], \"summary\": ", Quote(Summary(plan, node)),
                    ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
                    ", \"key\": ", Key(node.output, node.mode.key));
   if (node.edge >= 0) absl::StrAppend(&out, ", \"topic\": ", Quote(plan.edges[static_cast<size_t>(node.edge)].topic));
-  absl::StrAppend(&out, ",\n         \"columns\": ", Columns(node.output), "}");
+  const std::string path = PathOf(node);
+  if (!path.empty()) absl::StrAppend(&out, AboutMembers(text, path));
+  absl::StrAppend(
+      &out, ",\n         \"columns\": ", Columns(text, node.output, node.kind == Node::Kind::kSource ? path : ""), "}");
   return out;
 }
 
@@ -87,23 +103,25 @@ std::string EdgeJson(const Plan& plan, const Edge& edge) {
 
 }  // namespace
 
-std::string DescribeAsJson(const Plan& plan) {
+std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   std::vector<std::string> sources, tables, stages, edges, sinks;
   for (const SourcePlan& source : plan.sources) {
     sources.push_back(absl::StrCat("    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
                                    ", \"format\": ", Quote(source.format.ToString()),
                                    ", \"key_format\": ", Quote(source.key_format.ToString()),
                                    ", \"files\": ", Quote(source.files ? source.files->path : ""),
-                                   ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by), "}"));
+                                   ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
+                                   AboutMembers(text, "sources/" + source.name), "}"));
   }
   for (const TablePlan& table : plan.tables) {
-    tables.push_back(absl::StrCat("    {\"name\": ", Quote(table.name), ", \"topic\": ", Quote(table.topic),
-                                  ", \"file\": ", Quote(table.file), ", \"key\": ", Key(table.schema(), table.key),
-                                  "}"));
+    tables.push_back(absl::StrCat(
+        "    {\"name\": ", Quote(table.name), ", \"topic\": ", Quote(table.topic), ", \"file\": ", Quote(table.file),
+        ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
+        ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
   }
   for (const Stage& stage : plan.stages) {
     std::vector<std::string> nodes;
-    for (const Node& node : stage.nodes) nodes.push_back(NodeJson(plan, node));
+    for (const Node& node : stage.nodes) nodes.push_back(NodeJson(plan, text, node));
     stages.push_back(absl::StrCat("    {\"name\": ", Quote(stage.name),
                                   ", \"changelog\": ", Quote(plan.application.ChangelogTopic(stage.name)),
                                   ", \"stateful\": ", stage.stateful ? "true" : "false", ",\n      \"nodes\": [\n",
@@ -112,7 +130,8 @@ std::string DescribeAsJson(const Plan& plan) {
   for (const Edge& edge : plan.edges) edges.push_back(EdgeJson(plan, edge));
   for (const SinkPlan& sink : plan.sinks) {
     sinks.push_back(absl::StrCat("    {\"name\": ", Quote(sink.name), ", \"from\": ", Quote(sink.from),
-                                 ", \"columns\": ", Columns(sink.schema), "}"));
+                                 AboutMembers(text, "sinks/" + sink.name),
+                                 ", \"columns\": ", Columns(text, sink.schema), "}"));
   }
   const auto list = [](const std::vector<std::string>& items) {
     return items.empty() ? std::string("[]") : absl::StrCat("[\n", absl::StrJoin(items, ",\n"), "\n  ]");

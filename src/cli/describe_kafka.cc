@@ -28,6 +28,12 @@ std::string Allow(const char* operations, const std::string& resource) {
                       operations, " ", resource, "\n");
 }
 
+// For who asks whom before granting something.
+void AddAbout(const TopologyText& text, const std::string& path, std::string* out) {
+  if (const std::string about = AboutText(text, path); !about.empty())
+    absl::StrAppend(out, "# ", path, ": ", about, "\n");
+}
+
 std::string SourceTopics(const Plan& plan) {
   std::vector<std::string> topics;
   for (const SourcePlan& source : plan.sources) {
@@ -36,7 +42,7 @@ std::string SourceTopics(const Plan& plan) {
   return absl::StrJoin(topics, ", ");
 }
 
-void AddTopics(const Plan& plan, std::string* out) {
+void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
   const std::map<std::string, std::string> internal = InternalTopicConfig(plan);
   absl::StrAppend(
       out,
@@ -61,6 +67,7 @@ void AddTopics(const Plan& plan, std::string* out) {
   }
   for (const SinkPlan& sink : plan.sinks) {
     if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      AddAbout(text, "sinks/" + sink.name, out);
       absl::StrAppend(out, Create(kafka->topic, kafka->create.value_or(TopicCreation{}), {}));
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
       absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.name), plan.internal_topics, internal));
@@ -70,11 +77,12 @@ void AddTopics(const Plan& plan, std::string* out) {
   absl::StrAppend(out, Create(plan.dead_letter_topic, plan.dead_letter_creation, {}));
 }
 
-void AddRights(const Plan& plan, std::string* out) {
+void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
   absl::StrAppend(out, "\n# Rights\n");
   const std::string prefixed = " --resource-pattern-type prefixed";
   for (const SourcePlan& source : plan.sources) {
     if (source.intake()) continue;  // Tidemark's own
+    AddAbout(text, "sources/" + source.name, out);
     absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
   }
   for (const TablePlan& table : plan.tables) {
@@ -101,12 +109,12 @@ void AddRights(const Plan& plan, std::string* out) {
 
 }  // namespace
 
-std::string DescribeAsKafka(const Plan& plan) {
+std::string DescribeAsKafka(const Plan& plan, const TopologyText& text) {
   std::string out =
       absl::StrCat("#!/bin/sh -e\n# Set BROKERS, PRINCIPAL (User:name) and PARTITIONS, the partition count of ",
                    SourceTopics(plan), ".\n\n");
-  AddTopics(plan, &out);
-  AddRights(plan, &out);
+  AddTopics(plan, text, &out);
+  AddRights(plan, text, &out);
   return out;
 }
 

@@ -1,4 +1,5 @@
 // A plan for people.
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -25,7 +26,18 @@ const char* KindText(Node::Kind kind) {
   return "";
 }
 
-void AddStage(const Plan& plan, size_t index, std::string* out) {
+// What people say about a part and its columns, a line each.
+void AddAbout(const TopologyText& text, const std::string& path, const char* indent, std::string* out) {
+  if (const std::string about = AboutText(text, path); !about.empty())
+    absl::StrAppend(out, indent, "about: ", about, "\n");
+  const std::string columns = path + "/columns/";
+  for (auto it = text.about.lower_bound(columns); it != text.about.end() && absl::StartsWith(it->first, columns);
+       ++it) {
+    absl::StrAppend(out, indent, "about ", it->first.substr(columns.size()), ": ", AboutText(text, it->first), "\n");
+  }
+}
+
+void AddStage(const Plan& plan, const TopologyText& text, size_t index, std::string* out) {
   const Stage& stage = plan.stages[index];
   absl::StrAppend(out, "\nstage ", index + 1, ": ", stage.name, "\n  tasks: one for each partition of ",
                   StageInputs(plan, stage),
@@ -44,20 +56,22 @@ void AddStage(const Plan& plan, size_t index, std::string* out) {
       if (step && node.spec.kind().phase(node) == OperatorPhase::kPartial) continue;
       absl::StrAppend(out, "      ", ModeText(node.output, node.mode), ": ", node.output.ToString(), "\n");
     }
+    if (const std::string path = PathOf(node); !path.empty()) AddAbout(text, path, "      ", out);
   }
 }
 
 }  // namespace
 
-std::string DescribeAsText(const Plan& plan) {
+std::string DescribeAsText(const Plan& plan, const TopologyText& text) {
   std::string out = absl::StrCat("topology ", plan.application.name, "\n  group: ", plan.application.Group(),
                                  "\n  dead letters: ", plan.dead_letter_topic, "\n");
   for (const TablePlan& table : plan.tables) {
     absl::StrAppend(&out, "  table ", table.name, ": ",
                     table.topic.empty() ? "file " + table.file : "topic " + table.topic, ", key (",
                     ColumnNames(table.schema(), table.key), "), whole in every worker\n");
+    AddAbout(text, "tables/" + table.name, "    ", &out);
   }
-  for (size_t i = 0; i < plan.stages.size(); ++i) AddStage(plan, i, &out);
+  for (size_t i = 0; i < plan.stages.size(); ++i) AddStage(plan, text, i, &out);
   return out;
 }
 

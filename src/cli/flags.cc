@@ -22,7 +22,8 @@ DEFINE_bool(close_windows, false, "with --until_end: close open windows; data fo
 DEFINE_string(log_format, "text", "text or json");
 DEFINE_bool(online, false,
             "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
-DEFINE_string(format, "text", "text, dot, json or kafka (commands that create the topics)");
+DEFINE_string(format, "text",
+              "text, dot, json, kafka (commands that create the topics) or yaml (one file for all that were read)");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");
 DEFINE_uint64(seed, 1, "seed of the generator: the same seed gives the same records");

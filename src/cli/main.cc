@@ -15,6 +15,7 @@
 #include <mutex>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <arrow/compute/initialize.h>
 #include <gflags/gflags.h>
 #include <glog/logging.h>
@@ -129,7 +130,9 @@ absl::Status Run() {
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
   const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
   if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
+  LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
   HandleSignals();
   WorkerOptions options;
   options.state_dir = FLAGS_state_dir;
@@ -150,9 +153,10 @@ absl::Status Run() {
 
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
-  std::cout << ValidationReport(plan);
+  std::cout << ValidationReport(plan, text);
   if (!FLAGS_online) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));
   std::cout << online;
@@ -161,9 +165,10 @@ absl::Status Validate() {
 
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list()));
-  TM_ASSIGN_OR_RETURN(const std::string text, DescribePlan(plan, FLAGS_format));
-  std::cout << text;
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const std::string description, DescribePlan(plan, text, FLAGS_format));
+  std::cout << description;
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 namespace tidemark {
 namespace {
@@ -11,7 +12,7 @@ std::string Count(size_t n, const char* what) { return absl::StrCat(n, " ", what
 
 }  // namespace
 
-std::string ValidationReport(const Plan& plan) {
+std::string ValidationReport(const Plan& plan, const TopologyText& text) {
   std::set<std::string> steps;
   size_t repartitions = 0;
   for (const Stage& stage : plan.stages) {
@@ -23,6 +24,7 @@ std::string ValidationReport(const Plan& plan) {
   std::string out = absl::StrCat("ok: ", Count(plan.sources.size(), "source"), ", ", Count(plan.tables.size(), "table"),
                                  ", ", Count(steps.size(), "step"), ", ", Count(plan.sinks.size(), "sink"), ", ",
                                  Count(plan.stages.size(), "stage"), ", ", Count(repartitions, "repartition"), "\n");
+  if (text.files.size() > 1) absl::StrAppend(&out, "note: read ", absl::StrJoin(text.files, ", "), "\n");
   for (const SourcePlan& source : plan.sources) {
     if (source.partitioned_by.empty() || source.verify_partitioning) continue;
     if (!source.key.empty()) {

@@ -1,6 +1,6 @@
-// The errors of one topology file: collected while it is read and checked, reported together. Everything is named by
-// its path in the file ("steps/unique/dedup/within"); positions of paths are kept beside, so that the checks never see
-// YAML.
+// The errors of one topology: collected while its files are read and checked, reported together. Everything is named by
+// its path in the topology ("steps/unique/dedup/within"); positions of paths are kept beside, so that the checks never
+// see YAML, nor which of the files says something.
 #pragma once
 
 #include <map>
@@ -12,17 +12,32 @@
 
 namespace tidemark {
 
-// A place in the file; both 1-based.
+// A place in one of the files, in the order in which they are reported.
 struct Position {
-  int line = 1;
+  int file = 0;  // of Diagnostics; 0 is the topology's own
+  int line = 1;  // this and the column are 1-based
   int column = 1;
+  int note = -1;  // Diagnostics::AddNote; -1: what stands here means what it says
 
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 
 class Diagnostics {
  public:
-  Diagnostics(std::string_view file, std::string_view text) : file_(file), text_(text) {}
+  // The topology's own file.
+  Diagnostics(std::string_view file, std::string_view text) { AddFile(file, text); }
+
+  // A further file that the topology consists of; its number in positions.
+  int AddFile(std::string_view file, std::string_view text);
+  // How what stands somewhere came into the topology, for the end of its errors; `outer`: another note that goes on.
+  int AddNote(std::string_view text, int outer = -1);
+  // "file:line:column", and its note.
+  std::string Place(Position position) const;
+  // The same for a message at `from`: "line 3" where it is in the same file and was written there.
+  std::string PlaceSeenFrom(Position position, Position from) const;
+  // ", at FILE:LINE:COLUMN" where what stands at `path` comes from another file than that at `from`, or from a
+  // template; else "".
+  std::string Elsewhere(const std::string& path, const std::string& from) const;
 
   void SetPosition(const std::string& path, Position position) { positions_[path] = position; }
   // Of the path, or of the nearest enclosing one that is known.
@@ -49,10 +64,12 @@ class Diagnostics {
   bool incomplete() const { return incomplete_; }
 
   bool ok() const { return errors_.empty(); }
+  size_t count() const { return errors_.size(); }
   // An error was reported at or below this path, or SetBroken.
   bool Broken(const std::string& path) const;
 
-  // OK, or InvalidArgument: one line an error, "file:line:column: message", in the order of the file.
+  // OK, or InvalidArgument: one line an error, "file:line:column: message (note)", in the order of the files. What is
+  // wrong in a template is said once, however often it is used.
   absl::Status ToStatus() const;
 
  private:
@@ -62,8 +79,12 @@ class Diagnostics {
     friend auto operator<=>(const Entry&, const Entry&) = default;
   };
 
-  std::string file_;
-  std::string text_;
+  struct File {
+    std::string name, text;
+  };
+
+  std::vector<File> files_;
+  std::vector<std::string> notes_;
   std::map<std::string, Position, std::less<>> positions_;
   std::vector<Entry> errors_;
   std::vector<std::string> broken_;

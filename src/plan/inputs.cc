@@ -375,9 +375,11 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     plan->sources[i].order = static_cast<int32_t>(i);
     const auto [it, fresh] = topics.emplace(plan->sources[i].topic, plan->sources[i].name);
     if (!fresh && !plan->sources[i].topic.empty()) {
-      diagnostics->Error(absl::StrCat("sources/", plan->sources[i].name, "/topic"),
+      const std::string path = absl::StrCat("sources/", plan->sources[i].name, "/topic");
+      const std::string other = absl::StrCat("sources/", it->second, "/topic");
+      diagnostics->Error(path,
                          absl::StrCat("topic ", plan->sources[i].topic, " is already read by source ", it->second,
-                                      "; several steps can read one source"));
+                                      diagnostics->Elsewhere(other, path), "; several steps can read one source"));
     }
   }
 }

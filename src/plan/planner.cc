@@ -1,12 +1,11 @@
 #include "src/plan/planner.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
+#include "src/plan/canonical_yaml.h"
+#include "src/plan/compose.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
 #include "src/plan/logical.h"
@@ -39,9 +38,11 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
 }  // namespace
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
-                                  const FormatList& formats, const EnvLookup& env) {
+                                  const FormatList& formats, const EnvLookup& env, const TopologyFiles& files,
+                                  TopologyText* read) {
   Diagnostics diagnostics(filename, text);
-  const topology::Topology topology = ReadTopology(text, env, &diagnostics);
+  Composed composed = Compose(filename, text, files, env, &diagnostics);
+  const topology::Topology topology = ReadTopology(*composed.root, env, &diagnostics);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;
   CheckSettings(topology, &diagnostics, &plan);
@@ -53,15 +54,17 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
+  if (read != nullptr) *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology)};
   return plan;
 }
 
-absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::strerror(errno)));
-  return PlanFromYaml(text.str(), path, operators, formats, ProcessEnvironment());
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
+                              TopologyText* read) {
+  const absl::StatusOr<std::string> text = FilesOnDisk().Read(path);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(text.status().message())));
+  }
+  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read);
 }
 
 }  // namespace tidemark

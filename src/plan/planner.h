@@ -1,6 +1,7 @@
-// topology.yaml to a checked Plan: the front door of this layer. Reads (yaml_reader.h), resolves names and types
-// (logical.h), then cuts the graph into stages (stages.h). Which operators a step may have, and which formats records,
-// is handed in: all that there are is Operators() of operators/operators.h and OwnFormats() of src/codec/formats.h.
+// topology.yaml to a checked Plan: the front door of this layer. Makes one tree of its files (compose.h), reads it
+// (yaml_reader.h), resolves names and types (logical.h), then cuts the graph into stages (stages.h). Which operators a
+// step may have, and which formats records, is handed in: all that there are is Operators() of operators/operators.h
+// and OwnFormats() of src/codec/formats.h.
 //
 // Offline and deterministic: the same file gives the same plan wherever its entries stand, except that columns keep the
 // order they are written in. Any thread may call.
@@ -14,6 +15,8 @@
 
 #include "src/plan/plan.h"
 #include "src/plan/substitute.h"
+#include "src/plan/topology_files.h"
+#include "src/plan/topology_text.h"
 
 namespace tidemark {
 
@@ -22,12 +25,15 @@ using OperatorList = std::vector<const OperatorSyntax*>;
 class FormatSyntax;  // src/plan/format_syntax.h
 using FormatList = std::vector<const FormatSyntax*>;
 
-// InvalidArgument for anything wrong with the file. The message lists every error on a line of its own, as
-// "file:line:column: what was expected (did you mean ...)".
+// InvalidArgument for anything wrong with the topology. The message lists every error on a line of its own, as
+// "file:line:column: what was expected (did you mean ...)". `files`: those that it includes. `read`, where it isn't
+// null: what it says beside the plan.
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
-                                  const FormatList& formats, const EnvLookup& env);
+                                  const FormatList& formats, const EnvLookup& env,
+                                  const TopologyFiles& files = FilesOnDisk(), TopologyText* read = nullptr);
 
 // The same for a file, with the environment of this process.
-absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats);
+absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
+                              TopologyText* read = nullptr);
 
 }  // namespace tidemark

@@ -430,7 +430,10 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
     const std::string path = "sinks/" + yaml.name();
     CheckName(yaml.name(), path, "sink", diagnostics);
     if (std::find(names.begin(), names.end(), yaml.name()) != names.end()) {
-      diagnostics->Error(path, absl::StrCat("'", yaml.name(), "' is the name of a source or step already"));
+      const std::string source = "sources/" + yaml.name(), step = "steps/" + yaml.name();
+      diagnostics->Error(path,
+                         absl::StrCat("'", yaml.name(), "' is the name of a source or step already",
+                                      diagnostics->Elsewhere(diagnostics->Present(source) ? source : step, path)));
     }
     if (yaml.from().empty()) continue;
     const bool all_known = !diagnostics->Lost("sources") && !diagnostics->Lost("steps");

@@ -53,7 +53,9 @@ void Graph::CollectNames() {
   for (const topology::Step& step : topology_.steps()) {
     CheckName(step.name(), "steps/" + step.name(), "step", &diagnostics_);
     if (sources_.contains(step.name())) {
-      diagnostics_.Error("steps/" + step.name(), absl::StrCat("'", step.name(), "' is the name of a source already"));
+      diagnostics_.Error("steps/" + step.name(),
+                         absl::StrCat("'", step.name(), "' is the name of a source already",
+                                      diagnostics_.Elsewhere("sources/" + step.name(), "steps/" + step.name())));
       continue;
     }
     names_.push_back(step.name());

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
-#include <yaml-cpp/yaml.h>
 
 #include "src/base/suggest.h"
 #include "src/plan/units.h"
@@ -24,48 +24,52 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-Position At(const YAML::Mark& mark) { return mark.is_null() ? Position{} : Position{mark.line + 1, mark.column + 1}; }
-
 topology::Shape ShapeOf(const FieldDescriptor* field) { return field->options().GetExtension(topology::shape); }
 
-std::string What(const YAML::Node& node) {
-  if (node.IsMap()) return "a mapping";
-  if (node.IsSequence()) return "a list";
-  if (node.IsNull()) return "nothing";
-  return absl::StrCat("'", node.Scalar(), "'");
+// What else to write where a field isn't implemented rather than mistyped.
+std::string NotImplemented(const Descriptor* type, const std::string& key) {
+  const bool topics = type == topology::Source::descriptor() &&
+                      (key == "topics" || key == "pattern" || key == "topic_pattern" || key == "topic_regex");
+  return topics ? absl::StrCat("'", key,
+                               "' isn't implemented, a source reads one topic: make a source of each, by a template "
+                               "where they are many, and read them with from: [a, b]")
+                : "";
 }
 
 class Reader {
  public:
-  Reader(const EnvLookup& env, Diagnostics* diagnostics) : env_(env), diagnostics_(*diagnostics) {}
+  Reader(const EnvLookup& env, Diagnostics* diagnostics)
+      : env_(env), whole_(!diagnostics->incomplete()), diagnostics_(*diagnostics) {}
 
   // `keyed`: the message's `name` is the key it stands under, not a field of the file.
-  void ReadMessage(const YAML::Node& node, const std::string& path, bool keyed, Message* out);
+  void ReadMessage(const YamlNode& node, const std::string& path, bool keyed, Message* out);
 
  private:
-  void ReadField(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out);
-  void ReadEntries(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out);
-  void ReadEntry(const YAML::Node& key, const YAML::Node* value, const std::string& path, const FieldDescriptor* field,
-                 Message* out);
-  void ReadStrings(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out);
-  void ReadScalar(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out);
+  void ReadField(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
+  void ReadEntries(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
+  // `value`: null where the name stands alone.
+  void ReadEntry(const std::string& name, Position at, const YamlNode* value, const std::string& path,
+                 const FieldDescriptor* field, Message* out);
+  void ReadStrings(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
+  void ReadScalar(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
   void CheckRequired(const Descriptor* type, const std::string& path, const std::set<std::string>& seen);
   // The text of a scalar with variables put in; reports what isn't a scalar.
-  std::optional<std::string> Text(const YAML::Node& node, const std::string& path, std::string_view expected);
-  // Reports a key that isn't a string or stands twice.
-  bool NewKey(const YAML::Node& key, std::map<std::string, Position>* seen);
+  std::optional<std::string> Text(const YamlNode& node, const std::string& path, std::string_view expected);
+  // Reports a key that stands twice.
+  bool NewKey(const std::string& key, Position at, std::map<std::string, Position>* seen);
 
   const EnvLookup& env_;
+  bool whole_;                   // no part of the topology was lost before
   std::set<std::string> unset_;  // what was said of variables
   Diagnostics& diagnostics_;
 };
 
-std::optional<std::string> Reader::Text(const YAML::Node& node, const std::string& path, std::string_view expected) {
+std::optional<std::string> Reader::Text(const YamlNode& node, const std::string& path, std::string_view expected) {
   if (!node.IsScalar()) {
     diagnostics_.Error(path, absl::StrCat("expected ", std::string(expected), ", found ", What(node)));
     return std::nullopt;
   }
-  absl::StatusOr<std::string> text = Substitute(node.Scalar(), env_);
+  absl::StatusOr<std::string> text = Substitute(node.text, env_);
   if (text.ok()) return *std::move(text);
   const std::string message(text.status().message());
   if (!unset_.insert(message).second) {  // told at its first place
@@ -77,19 +81,15 @@ std::optional<std::string> Reader::Text(const YAML::Node& node, const std::strin
   return std::nullopt;
 }
 
-bool Reader::NewKey(const YAML::Node& key, std::map<std::string, Position>* seen) {
-  if (!key.IsScalar()) {
-    diagnostics_.ErrorAt(At(key.Mark()), "expected a name before the colon");
-    return false;
-  }
-  const auto [it, inserted] = seen->emplace(key.Scalar(), At(key.Mark()));
+bool Reader::NewKey(const std::string& key, Position at, std::map<std::string, Position>* seen) {
+  const auto [it, inserted] = seen->emplace(key, at);
   if (inserted) return true;
-  diagnostics_.ErrorAt(At(key.Mark()),
-                       absl::StrCat("'", key.Scalar(), "' stands here twice (first at line ", it->second.line, ")"));
+  diagnostics_.ErrorAt(
+      at, absl::StrCat("'", key, "' stands here twice (first at ", diagnostics_.PlaceSeenFrom(it->second, at), ")"));
   return false;
 }
 
-void Reader::ReadMessage(const YAML::Node& node, const std::string& path, bool keyed, Message* out) {
+void Reader::ReadMessage(const YamlNode& node, const std::string& path, bool keyed, Message* out) {
   const Descriptor* type = out->GetDescriptor();
   const std::string short_form = type->options().GetExtension(topology::short_form);
   const bool only_short = !short_form.empty() && keyed && type->field_count() == 2;
@@ -101,37 +101,50 @@ void Reader::ReadMessage(const YAML::Node& node, const std::string& path, bool k
   for (int i = 0; i < type->field_count(); ++i) {
     if (!keyed || type->field(i)->name() != "name") names.push_back(type->field(i)->name());
   }
-  if (!node.IsMap()) {
+  std::vector<std::string> known = names;
+  if (path.empty()) known.insert(known.end(), {"include", "templates", "use"});  // compose.h has read these
+  if (!node.IsMapping()) {
     diagnostics_.Error(path, absl::StrCat("expected a mapping", short_form.empty() ? "" : " or a " + short_form,
                                           ", found ", What(node), "; its fields: ", absl::StrJoin(names, ", ")));
     return;
   }
   std::map<std::string, Position> seen;
   std::set<std::string> present;
-  for (const auto& pair : node) {
-    if (!NewKey(pair.first, &seen)) continue;
-    const std::string key = pair.first.Scalar();
+  for (const YamlEntry& entry : node.entries) {
+    const std::string& key = entry.key;
+    if (absl::StartsWith(key, "x-") || !NewKey(key, entry.at, &seen)) continue;
     const FieldDescriptor* field = type->FindFieldByName(key);
     if (field == nullptr || (keyed && key == "name")) {
-      diagnostics_.ErrorAt(At(pair.first.Mark()), absl::StrCat("unknown field '", key, "'", DidYouMean(key, names)));
+      if (const std::string instead = NotImplemented(type, key); !instead.empty()) {
+        diagnostics_.ErrorAt(entry.at, instead);
+        diagnostics_.SetBroken(path);
+        present.insert("topic");
+        continue;
+      }
+      diagnostics_.ErrorAt(entry.at, absl::StrCat("unknown field '", key, "'", DidYouMean(key, known)));
       // What was meant is not also missing, but what needs it can't be checked.
-      if (const auto meant = Nearest(key, names)) {
+      const std::optional<std::string> meant = Nearest(key, known);
+      const FieldDescriptor* of_meant = meant ? type->FindFieldByName(*meant) : nullptr;
+      if (of_meant != nullptr) {
         present.insert(*meant);
-        const bool required = type->FindFieldByName(*meant)->options().GetExtension(topology::required);
+        const bool required = of_meant->options().GetExtension(topology::required);
         diagnostics_.SetBroken(required && !path.empty() ? path : path.empty() ? *meant : path + "/" + *meant);
+      } else if (meant) {
+        whole_ = false;
+        diagnostics_.SetIncomplete();
       }
       continue;
     }
     present.insert(key);
     const std::string field_path = path.empty() ? key : absl::StrCat(path, "/", key);
-    const bool scalar = pair.second.IsScalar();
-    diagnostics_.SetPosition(field_path, At((scalar ? pair.second : pair.first).Mark()));
-    ReadField(pair.second, field_path, field, out);
+    diagnostics_.SetPosition(field_path, entry.place());
+    ReadField(*entry.value, field_path, field, out);
   }
   CheckRequired(type, path, present);
 }
 
 void Reader::CheckRequired(const Descriptor* type, const std::string& path, const std::set<std::string>& seen) {
+  if (path.empty() && !whole_) return;
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     if (field->options().GetExtension(topology::required) && !seen.contains(field->name())) {
@@ -140,7 +153,7 @@ void Reader::CheckRequired(const Descriptor* type, const std::string& path, cons
   }
 }
 
-void Reader::ReadField(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out) {
+void Reader::ReadField(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out) {
   if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
     if (field->is_repeated()) {
       ReadEntries(node, path, field, out);
@@ -154,66 +167,67 @@ void Reader::ReadField(const YAML::Node& node, const std::string& path, const Fi
   }
 }
 
-void Reader::ReadEntries(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out) {
+void Reader::ReadEntries(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out) {
   const topology::Shape shape = ShapeOf(field);
   std::map<std::string, Position> seen;
-  if (node.IsMap() && shape != topology::ITEMS) {
-    for (const auto& pair : node) {
-      if (NewKey(pair.first, &seen)) ReadEntry(pair.first, &pair.second, path, field, out);
+  if (node.IsMapping() && shape != topology::ITEMS) {
+    for (const YamlEntry& entry : node.entries) {
+      if (NewKey(entry.key, entry.at, &seen)) ReadEntry(entry.key, entry.place(), entry.value.get(), path, field, out);
     }
     return;
   }
-  if (!node.IsSequence() || shape == topology::MAPPING) {
+  if (!node.IsList() || shape == topology::MAPPING) {
     const char* expected = shape == topology::MAPPING           ? "a mapping"
                            : shape == topology::LIST_OR_MAPPING ? "a list or a mapping"
                                                                 : "a list";
     const std::string instead = shape == topology::MAPPING ? "; write { NAME: ... }, a name for each"
-                                : node.IsScalar()          ? absl::StrCat("; write [", node.Scalar(), "]")
+                                : node.IsScalar()          ? absl::StrCat("; write [", node.text, "]")
                                                            : "";
     diagnostics_.Error(path, absl::StrCat("expected ", expected, ", found ", What(node), instead));
     return;
   }
-  for (const YAML::Node& item : node) {
-    if (item.IsMap() && shape == topology::ITEMS) {
-      for (const auto& pair : item) {
-        if (NewKey(pair.first, &seen)) ReadEntry(pair.first, &pair.second, path, field, out);
+  for (const YamlPtr& item : node.items) {
+    if (item->IsMapping() && shape == topology::ITEMS) {
+      for (const YamlEntry& entry : item->entries) {
+        if (NewKey(entry.key, entry.at, &seen)) {
+          ReadEntry(entry.key, entry.place(), entry.value.get(), path, field, out);
+        }
       }
-    } else if (!item.IsScalar()) {
-      diagnostics_.SetPosition(absl::StrCat(path, "/?"), At(item.Mark()));
-      diagnostics_.Error(absl::StrCat(path, "/?"), absl::StrCat("expected a name, found ", What(item)));
-    } else if (NewKey(item, &seen)) {
-      ReadEntry(item, nullptr, path, field, out);
+    } else if (!item->IsScalar()) {
+      diagnostics_.SetPosition(absl::StrCat(path, "/?"), item->at);
+      diagnostics_.Error(absl::StrCat(path, "/?"), absl::StrCat("expected a name, found ", What(*item)));
+    } else if (NewKey(item->text, item->at, &seen)) {
+      ReadEntry(item->text, item->at, nullptr, path, field, out);
     }
   }
 }
 
-void Reader::ReadEntry(const YAML::Node& key, const YAML::Node* value, const std::string& path,
+void Reader::ReadEntry(const std::string& name, Position at, const YamlNode* value, const std::string& path,
                        const FieldDescriptor* field, Message* out) {
-  const std::string entry_path = absl::StrCat(path, "/", key.Scalar());
-  const bool scalar = value != nullptr && value->IsScalar();
-  diagnostics_.SetPosition(entry_path, At((scalar ? *value : key).Mark()));
+  const std::string entry_path = absl::StrCat(path, "/", name);
+  diagnostics_.SetPosition(entry_path, at);
   Message* entry = out->GetReflection()->AddMessage(out, field);
-  entry->GetReflection()->SetString(entry, entry->GetDescriptor()->FindFieldByName("name"), key.Scalar());
+  entry->GetReflection()->SetString(entry, entry->GetDescriptor()->FindFieldByName("name"), name);
   if (value != nullptr) ReadMessage(*value, entry_path, true, entry);
 }
 
-void Reader::ReadStrings(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out) {
-  const auto add = [&](const YAML::Node& item, size_t i) {
+void Reader::ReadStrings(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out) {
+  const auto add = [&](const YamlNode& item, size_t i) {
     const std::string item_path = absl::StrCat(path, "/", i);
-    diagnostics_.SetPosition(item_path, At(item.Mark()));
+    diagnostics_.SetPosition(item_path, item.at);
     if (const auto text = Text(item, item_path, "a name")) out->GetReflection()->AddString(out, field, *text);
   };
   if (node.IsScalar() && ShapeOf(field) == topology::ONE_OR_LIST) {
     add(node, 0);
-  } else if (!node.IsSequence()) {
+  } else if (!node.IsList()) {
     diagnostics_.Error(path, absl::StrCat("expected a list, found ", What(node),
-                                          node.IsScalar() ? absl::StrCat("; write [", node.Scalar(), "]") : ""));
+                                          node.IsScalar() ? absl::StrCat("; write [", node.text, "]") : ""));
   } else {
-    for (size_t i = 0; i < node.size(); ++i) add(node[i], i);
+    for (size_t i = 0; i < node.items.size(); ++i) add(*node.items[i], i);
   }
 }
 
-void Reader::ReadScalar(const YAML::Node& node, const std::string& path, const FieldDescriptor* field, Message* out) {
+void Reader::ReadScalar(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out) {
   const auto* reflection = out->GetReflection();
   const topology::Unit unit = field->options().GetExtension(topology::unit);
   const char* expected = unit == topology::DURATION ? "a duration such as 100ms, 5s, 10m, 1h or 1d"
@@ -226,7 +240,8 @@ void Reader::ReadScalar(const YAML::Node& node, const std::string& path, const F
     words.push_back(field->options().GetExtension(topology::values, i));
   }
   // YAML takes a bare `null` for nothing; where it is a word of ours, it is that word.
-  const bool null_word = node.IsNull() && std::find(words.begin(), words.end(), "null") != words.end();
+  const bool null_word =
+      node.kind == YamlNode::Kind::kNothing && std::find(words.begin(), words.end(), "null") != words.end();
   const std::optional<std::string> text = null_word ? "null" : Text(node, path, expected);
   if (!text) return;
   const auto refuse = [&] { diagnostics_.Error(path, absl::StrCat("expected ", expected, ", found '", *text, "'")); };
@@ -259,36 +274,11 @@ void Reader::ReadScalar(const YAML::Node& node, const std::string& path, const F
   reflection->SetString(out, field, *text);
 }
 
-// The first line that is indented with a tab, which YAML doesn't take; "" where there is none.
-std::string TabHint(std::string_view text) {
-  int line = 1;
-  bool indent = true;
-  for (const char c : text) {
-    if (c == '\t' && indent)
-      return absl::StrCat("; line ", line, " is indented with a tab, and YAML takes blanks alone");
-    indent = c == '\n' || (indent && c == ' ');
-    if (c == '\n') ++line;
-  }
-  return "";
-}
-
 }  // namespace
 
-topology::Topology ReadTopology(std::string_view text, const EnvLookup& env, Diagnostics* diagnostics) {
+topology::Topology ReadTopology(const YamlNode& root, const EnvLookup& env, Diagnostics* diagnostics) {
   topology::Topology out;
-  std::vector<YAML::Node> documents;
-  try {  // yaml-cpp throws; its exceptions end here
-    documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      diagnostics->ErrorAt(At(documents[1].Mark()), "a second YAML document; a topology file holds one");
-    } else if (documents.empty() || documents[0].IsNull()) {
-      diagnostics->ErrorAt({}, "the file is empty; `tidemark init` writes a topology to start from");
-    } else {
-      Reader(env, diagnostics).ReadMessage(documents[0], "", false, &out);
-    }
-  } catch (const YAML::Exception& e) {
-    diagnostics->ErrorAt(At(e.mark), absl::StrCat("not YAML: ", e.msg, TabHint(text)));
-  }
+  Reader(env, diagnostics).ReadMessage(root, "", false, &out);
   return out;
 }
 

@@ -106,6 +106,22 @@ class Commands(SystemTest):
                     json.loads(out)
         self.assertEqual(self.tidemark("describe", "--config", topology.EXAMPLE, "--format", "xml")[0], 2)
 
+    def test_a_topology_of_many_files_is_the_one_file_that_describe_prints(self):
+        config = topology.EXAMPLE.parent.parent / "services" / "topology.yaml"
+        files = [config, config.parent / "template.yaml", *sorted((config.parent / "services").glob("*.yaml"))]
+        code, out, err = self.tidemark("validate", "--config", config)
+        self.assertEqual(code, 0, err)
+        self.assertIn("note: read " + ", ".join(map(str, files)) + "\n", out)
+        whole = self.stack.folder / "whole.yaml"
+        whole.write_text(self.tidemark("describe", "--config", config, "--format", "yaml")[1])
+        for form in ("text", "dot", "json", "kafka", "yaml"):
+            with self.subTest(form):
+                self.assertEqual(*(self.tidemark("describe", "--config", path, "--format", form)[1] for path in (config, whole)))
+        code, _, err = self.tidemark("run", "--config", config, "--state_dir", self.stack.folder / "no-run", "--http_address",
+                                     "nowhere")
+        self.assertNotEqual(code, 0)
+        self.assertIn("topology services from " + ", ".join(map(str, files)), err, "a run's log begins with what was read")
+
     def test_init_writes_a_topology_that_validates_and_overwrites_nothing(self):
         path = self.stack.folder / "fresh.yaml"
         self.assertEqual(self.tidemark("init", "--output", path)[0], 0)

@@ -32,7 +32,7 @@ Plan Htx() {
 }
 
 TEST(DescribeTest, TextShowsStagesStateModesAndWhyARepartitionIsThere) {
-  const std::string text = DescribePlan(Htx(), "text").value();
+  const std::string text = DescribePlan(Htx(), {}, "text").value();
   EXPECT_THAT(text,
               AllOf(HasSubstr("stage 1: detections\n  tasks: one for each partition of detections\n"),
                     HasSubstr("stage 2: items_per_minute"), HasSubstr("changelog htx.detections.changelog"),
@@ -52,19 +52,19 @@ TEST(DescribeTest, UpdateStepsNameTheirKey) {
       "sinks: { s: { from: n, topic: s, key: [k] } }\n",
       "u.yaml", Operators(), OwnFormats().list(), NoVariables);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_THAT(DescribePlan(*plan, "text").value(),
+  EXPECT_THAT(DescribePlan(*plan, {}, "text").value(),
               AllOf(HasSubstr("update by (k): k int64, n int64"), HasSubstr("upsert to topic s")));
-  EXPECT_THAT(DescribePlan(*plan, "kafka").value(), HasSubstr("--topic s --partitions \"$PARTITIONS\"\n"));
+  EXPECT_THAT(DescribePlan(*plan, {}, "kafka").value(), HasSubstr("--topic s --partitions \"$PARTITIONS\"\n"));
 }
 
 TEST(DescribeTest, DotHasANodeForEachNodeAndADashedArrowForTheRepartition) {
-  const std::string dot = DescribePlan(Htx(), "dot").value();
+  const std::string dot = DescribePlan(Htx(), {}, "dot").value();
   EXPECT_THAT(dot, AllOf(StartsWith("digraph \"htx\" {"), HasSubstr("subgraph cluster_1"), HasSubstr("n0_0 -> n0_1;"),
                          HasSubstr("n0_4 -> n1_0 [style=dashed];")));
 }
 
 TEST(DescribeTest, JsonNamesStagesNodesAndEdges) {
-  const std::string json = DescribePlan(Htx(), "json").value();
+  const std::string json = DescribePlan(Htx(), {}, "json").value();
   EXPECT_THAT(json, AllOf(StartsWith("{\n  \"name\": \"htx\""), HasSubstr("\"kind\": \"dedup\""),
                           HasSubstr("\"topic\": \"htx.lake.feed\", \"from_stage\": \"detections\", \"to_stage\": null, "
                                     "\"to_sink\": \"lake\""),
@@ -72,7 +72,7 @@ TEST(DescribeTest, JsonNamesStagesNodesAndEdges) {
 }
 
 TEST(DescribeTest, KafkaPrintsEveryTopicAndRight) {
-  const std::string kafka = DescribePlan(Htx(), "kafka").value();
+  const std::string kafka = DescribePlan(Htx(), {}, "kafka").value();
   for (const char* topic : {"htx.detections.changelog", "htx.items_per_minute.changelog",
                             "htx.items_per_minute.repartition", "htx.lake.feed", "htx.lake.changelog",
                             "htx.top_items_table.feed", "enriched", "item_counts", "top_items", "htx-dead-letter"}) {
@@ -86,22 +86,45 @@ TEST(DescribeTest, KafkaPrintsEveryTopicAndRight) {
 }
 
 TEST(DescribeTest, APasswordIsNeverShown) {
+  TopologyText text;
   const auto plan = PlanFromYaml(
       "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
       "sinks: { s: { from: a, postgres: { url: \"postgresql://me:hunter2@h/d\", table: t } } }\n"
-      "kafka: { properties: { sasl.password: hunter2 } }\n",
-      "u.yaml", Operators(), OwnFormats().list(), NoVariables);
+      "kafka: { properties: { sasl.password: hunter2 } }\n"
+      "schema_registry: { url: \"http://me:hunter2@h\", user: u, password: hunter2 }\n",
+      "u.yaml", Operators(), OwnFormats().list(), NoVariables, FilesOnDisk(), &text);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  for (const char* format : {"text", "dot", "json", "kafka"})
-    EXPECT_THAT(DescribePlan(*plan, format).value(), Not(HasSubstr("hunter2")));
+  for (const char* format : {"text", "dot", "json", "kafka", "yaml"})
+    EXPECT_THAT(DescribePlan(*plan, text, format).value(), Not(HasSubstr("hunter2")));
+  EXPECT_THAT(DescribePlan(*plan, text, "yaml").value(),
+              AllOf(StartsWith("# A password is masked here: put it into a variable"),
+                    HasSubstr("    sasl.password: \"***\"\n"), HasSubstr("url: \"postgresql://me:***@h/d\"\n")));
+}
+
+TEST(DescribeTest, YamlShowsVariablesAndWhatLooksLikeAPasswordAsTheyStand) {
+  TopologyText text;
+  const auto plan = PlanFromYaml(
+      "name: u\nsources: { a: { topic: a, columns: { sasl.password: string, secret: { type: int64, nullable: true } } "
+      "} }\n"
+      "sinks: { s: { from: a, postgres: { url: \"postgresql://me:${PW}@h/d\", table: t } } }\n"
+      "kafka: { properties: { sasl.password: \"${SASL}\" } }\n",
+      "u.yaml", Operators(), OwnFormats().list(),
+      [](const std::string& name) { return std::optional<std::string>(name + "-hunter2"); }, FilesOnDisk(), &text);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(
+      DescribePlan(*plan, text, "yaml").value(),
+      "name: u\n\nkafka:\n  properties:\n    sasl.password: \"${SASL}\"\n\n"
+      "sources:\n  a:\n    topic: a\n    columns:\n      sasl.password: string\n      secret:\n        type: int64\n"
+      "        nullable: true\n\n"
+      "sinks:\n  s:\n    from: a\n    postgres:\n      url: \"postgresql://me:${PW}@h/d\"\n      table: t\n");
 }
 
 TEST(DescribeTest, AnUnknownFormatIsRefusedWithTheNearest) {
-  EXPECT_THAT(std::string(DescribePlan(Htx(), "jsn").status().message()), HasSubstr("did you mean 'json'?"));
+  EXPECT_THAT(std::string(DescribePlan(Htx(), {}, "jsn").status().message()), HasSubstr("did you mean 'json'?"));
 }
 
 TEST(ValidateTest, TheReportCountsWhatThereIs) {
-  EXPECT_EQ(ValidationReport(Htx()), "ok: 1 source, 1 table, 4 steps, 5 sinks, 2 stages, 1 repartition\n");
+  EXPECT_EQ(ValidationReport(Htx(), {}), "ok: 1 source, 1 table, 4 steps, 5 sinks, 2 stages, 1 repartition\n");
 }
 
 TEST(ValidateTest, AnUncheckedPromiseIsNoted) {
@@ -110,7 +133,7 @@ TEST(ValidateTest, AnUncheckedPromiseIsNoted) {
       "topic: s } }\n",
       "u.yaml", Operators(), OwnFormats().list(), NoVariables);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_THAT(ValidationReport(*plan), HasSubstr("partitioned_by of source a is taken on trust"));
+  EXPECT_THAT(ValidationReport(*plan, {}), HasSubstr("partitioned_by of source a is taken on trust"));
 }
 
 TEST(InitTest, TheStarterIsAPlanAsItStands) {

@@ -1,5 +1,7 @@
 #include "tests/unit/plan/plan_text.h"
 
+#include <fnmatch.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -10,20 +12,57 @@
 
 namespace tidemark {
 
-absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
-  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(),
-                      [&](const std::string& name) -> std::optional<std::string> {
-                        const auto it = env.find(name);
-                        if (it == env.end()) return std::nullopt;
-                        return it->second;
-                      });
+absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env,
+                            TopologyText* read) {
+  const auto lookup = [&](const std::string& name) -> std::optional<std::string> {
+    const auto it = env.find(name);
+    if (it == env.end()) return std::nullopt;
+    return it->second;
+  };
+  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), lookup, FilesOnDisk(), read);
 }
 
-std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
-  const auto plan = PlanOf(yaml, env);
+namespace {
+
+class FilesOfTest final : public TopologyFiles {
+ public:
+  explicit FilesOfTest(const TestFiles& files) : files_(files) {}
+
+  absl::StatusOr<std::string> Read(const std::string& path) const override {
+    const auto file = files_.find(path);
+    if (file == files_.end()) return absl::InvalidArgumentError("No such file or directory");
+    return file->second;
+  }
+  std::vector<std::string> Match(const std::string& pattern) const override {
+    std::vector<std::string> found;
+    for (const auto& [path, text] : files_) {
+      if (fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0) found.insert(found.begin(), path);
+    }
+    return found;
+  }
+
+ private:
+  const TestFiles& files_;
+};
+
+std::string MessageOf(const absl::StatusOr<Plan>& plan) {
   if (plan.ok()) return "";
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
   return std::string(plan.status().message());
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> PlanOfFiles(const TestFiles& files, TopologyText* read) {
+  const auto no_variables = [](const std::string&) { return std::optional<std::string>(); };
+  return PlanFromYaml(files.at("t.yaml"), "t.yaml", Operators(), OwnFormats().list(), no_variables, FilesOfTest(files),
+                      read);
+}
+
+std::string ErrorsOfFiles(const TestFiles& files) { return MessageOf(PlanOfFiles(files)); }
+
+std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env) {
+  return MessageOf(PlanOf(yaml, env));
 }
 
 std::string Clicks(const std::string& steps, const std::string& sunk, const std::string& more_sinks) {

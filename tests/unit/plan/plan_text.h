@@ -19,10 +19,18 @@
 namespace tidemark {
 
 // Plans `yaml` as "t.yaml", with these environment variables and no others.
-absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env = {});
+absl::StatusOr<Plan> PlanOf(const std::string& yaml, const std::map<std::string, std::string>& env = {},
+                            TopologyText* read = nullptr);
 
 // The error message for `yaml`; "" where it is a plan.
 std::string ErrorsOf(const std::string& yaml, const std::map<std::string, std::string>& env = {});
+
+// Files by path; the topology's own is "t.yaml".
+using TestFiles = std::map<std::string, std::string>;
+
+// Plans "t.yaml" and what it includes of `files`, without environment variables.
+absl::StatusOr<Plan> PlanOfFiles(const TestFiles& files, TopologyText* read = nullptr);
+std::string ErrorsOfFiles(const TestFiles& files);
 
 // A topology with source `clicks` (guid int64, url string null, price double, ms timestamp_ms; event time ms), table
 // `users` (guid int64 -> town string), and the steps and sinks given, the steps from line 20 on. A sink

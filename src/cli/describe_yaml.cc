@@ -1,0 +1,70 @@
+// All files of a topology as one (src/plan/canonical_yaml.h). Variables stand as they were written, so that it can be
+// run again and shows none of what they hold; a password that was written out instead is masked here as anywhere else.
+#include <algorithm>
+#include <iterator>
+#include <string>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+
+#include "src/cli/describe.h"
+#include "src/cli/logging.h"
+
+namespace tidemark {
+namespace {
+
+// "${NAME}": holds nothing by itself.
+bool IsVariable(std::string_view text) {
+  return text.size() > 3 && text.substr(0, 2) == "${" && text.find('}') == text.size() - 1 &&
+         text.find(":-") == std::string_view::npos;
+}
+
+// Properties of the client, and fields of the registry, that are secrets.
+bool IsSecret(const std::string& property) {
+  return absl::StrContains(property, "password") || absl::StrContains(property, "secret") ||
+         property == "ssl.key.pem" || property == "sasl.oauthbearer.config";
+}
+
+// What differs of `line` in `masked`, which has "***" instead.
+std::string Hidden(const std::string& line, const std::string& masked) {
+  const auto front = std::mismatch(line.begin(), line.end(), masked.begin(), masked.end()).first;
+  const auto back = std::mismatch(line.rbegin(), line.rend(), masked.rbegin(), masked.rend()).first.base();
+  return front < back ? std::string(front, back) : line;
+}
+
+std::string MaskUrl(const std::string& line) {
+  const std::string masked = MaskPasswords(line);
+  return masked == line || IsVariable(Hidden(line, masked)) ? line : masked;
+}
+
+// `line`: "    NAME: VALUE".
+std::string MaskProperty(const std::string& line) {
+  const size_t colon = line.find(": ");
+  if (colon == std::string::npos || !IsSecret(line.substr(0, colon).substr(line.find_first_not_of(' ')))) return line;
+  std::string_view value = std::string_view(line).substr(colon + 2);
+  if (value.size() > 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+  return IsVariable(value) ? line : line.substr(0, colon) + ": \"***\"";
+}
+
+}  // namespace
+
+std::string DescribeAsYaml(const TopologyText& text) {
+  std::string out, section, field;
+  bool hidden = false;
+  for (const absl::string_view piece : absl::StrSplit(text.yaml, '\n')) {
+    const std::string line(piece);
+    const size_t indent = line.find_first_not_of(' ');
+    if (indent == 0) section = line;
+    if (indent == 2) field = line;
+    std::string shown = absl::StrContains(line, "://") ? MaskUrl(line) : line;
+    const bool property = section == "kafka:" && field == "  properties:" && indent == 4;
+    if (property || (section == "schema_registry:" && indent == 2)) shown = MaskProperty(shown);
+    hidden = hidden || shown != line;
+    absl::StrAppend(&out, out.empty() ? "" : "\n", shown);
+  }
+  if (hidden) out.insert(0, "# A password is masked here: put it into a variable, such as ${PASSWORD}, to run this.\n");
+  return out;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,17 @@
+// What is read of a topology beside its plan: for people and for `tidemark describe`. The runtime knows nothing of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/plan/about.h"
+
+namespace tidemark {
+
+struct TopologyText {
+  std::vector<std::string> files;  // that it was read from, the topology's own first
+  std::string yaml;                // all of them as one (canonical_yaml.h), variables as they were written
+  AboutParts about;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""examples/services on a real broker: a fourth service is one small file, added while the other three run."""
+
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import sys
+from datetime import datetime, timedelta, timezone
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import pyarrow.dataset
+
+import stack
+import topics
+from case import SystemTest, main
+from stack import wait_for
+
+EXAMPLE = stack.ROOT / "examples" / "services"
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+EVENTS, PARTITIONS, SALT = 2_000, 4, "grain"
+
+# By service: its topic, the columns that it counts by, and what an event of it says beside the envelope.
+SERVICES = {
+    "orders": ("orders", ["state"], lambda n: {"order_id": n, "state": ("new", "paid", "sent")[n % 3], "total": 9.5,
+                                               "customer": {"email": f"{n % 50}@example.org"} if n % 4 else {}}),
+    "payments": ("provider-payments", ["method"], lambda n: {"payment_id": f"p{n}", "reference": {"order": n},
+                                                             "method": ("card", "bill")[n % 2], "amount": 9.5}),
+    "shipments": ("shipments", ["carrier", "place"], lambda n: {"parcel": f"b{n}", "carrier": f"c{n % 3}",
+                                                                **({"place": f"town {n % 7}"} if n % 5 else {})}),
+    "returns": ("returns", ["reason"], lambda n: {"return_id": n, "reason": ("broken", "late")[n % 2]}),
+}
+
+
+def events(service, first, count):
+    """One a second; all of them, as the service's own numbers say."""
+    return [{"event_id": f"{service}-{n}", "occurred_at": (START + timedelta(seconds=n)).isoformat(),
+             **SERVICES[service][2](n)} for n in range(first, first + count)]
+
+
+class Services(SystemTest):
+    def send(self, service, first, count):
+        """Each event, and every third once more, by another way."""
+        records = []
+        for n, event in enumerate(events(service, first, count)):
+            at = int((START + timedelta(seconds=first + n)).timestamp() * 1000)
+            record = {"value": json.dumps(event).encode(), "partition": n % PARTITIONS, "timestamp": at}
+            records += [record] + ([{**record, "partition": (n + 1) % PARTITIONS}] if n % 3 == 0 else [])
+        topics.produce(self.stack.brokers, SERVICES[service][0], records)
+
+    def start(self, config, name, *args):
+        return self.stack.run(config, *args, name=name, state_dir=self.stack.folder / "state" / name,
+                              env=self.stack.environment(SALT=SALT, LAKE=str(self.stack.folder / "lake")))
+
+    def check(self, service, count):
+        topic, by, _ = SERVICES[service]
+        expected = {}
+        for event in events(service, 0, count):
+            minute = event["occurred_at"][:16]
+            key = (minute, *(event.get(column, "unknown") for column in by))
+            expected[key] = expected.get(key, 0) + 1
+        found = [json.loads(value) for value in topics.read(self.stack.brokers, f"{topic}-per-minute")["value"].to_pylist()]
+        self.assertEqual(sorted(((row["window_start"][:16], *(row[column] for column in by)), row["events"]) for row in found),
+                         sorted(expected.items()), service)
+        lake = pyarrow.dataset.dataset(self.stack.folder / "lake" / service, format="parquet").to_table()
+        self.assertEqual(sorted(lake["event_id"].to_pylist()), sorted(e["event_id"] for e in events(service, 0, count)))
+
+    def test_a_fourth_service_is_one_file_added_while_the_others_run(self):
+        topics.create(self.stack.brokers, **{SERVICES[service][0]: PARTITIONS for service in SERVICES})
+        folder = self.stack.folder / "topology"
+        shutil.copytree(EXAMPLE, folder)
+        config = folder / "topology.yaml"
+        running = [service for service in SERVICES if service != "returns"]
+        for service in SERVICES:
+            self.send(service, 0, EVENTS)
+        workers = [self.start(config, name) for name in ("one", "two")]
+        wait_for("results", lambda: topics.partitions(self.stack.brokers, "orders-per-minute") and
+                 sum(topics.ends(self.stack.brokers, "orders-per-minute").values()) > 0, 90, workers[0].seen)
+        # The file of the README; and then worker by worker, while more comes.
+        fourth = re.search(r"```yaml\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)[1]
+        (folder / "services" / "returns.yaml").write_text(fourth)
+        for service in running:
+            self.send(service, EVENTS, EVENTS)
+        for i, worker in enumerate(workers):
+            self.assertEqual(worker.stop(), 0, worker.seen())
+            workers[i] = self.start(config, worker.name, "--leave_on_stop")
+            wait_for("the worker is back", workers[i].ready, 60, workers[i].seen)
+        for worker in workers:
+            self.assertEqual(worker.stop(), 0, worker.seen())
+        output = self.start(config, "one", "--until_end", "--close_windows").finish(180)
+        self.assertIn("sink returns_lake", output)
+        for service in running:
+            self.check(service, 2 * EVENTS)
+        self.check("returns", EVENTS)
+        masked = [json.loads(value) for value in topics.read(self.stack.brokers, "orders-masked")["value"].to_pylist()]
+        expected = {n: hashlib.sha256(f"{SALT}{n % 50}@example.org".encode()).hexdigest() if n % 4 else None
+                    for n in range(2 * EVENTS)}
+        self.assertEqual({row["order_id"]: row["customer_email"] for row in masked}, expected)
+
+
+if __name__ == "__main__":
+    main()
