@@ -196,6 +196,56 @@ BENCHMARK_CAPTURE(DecodeSightings, avro, true);
 BENCHMARK_CAPTURE(EncodeSightings, json, false);
 BENCHMARK_CAPTURE(EncodeSightings, avro, true);
 
+// The same rows in another format.
+class Encoded : public Fetch {
+ public:
+  explicit Encoded(const FormatSpec& format) {
+    EncodedRecords out;
+    const auto encoder = RowEncoder::Make({.schema = VisibleSchema(), .format = format}).value();
+    if (!encoder->Encode(*DecodedRows(), 1, 0, &out).ok()) return;
+    for (const OutRecord& record : out.records) values_.emplace_back(*record.value);
+    for (size_t i = 0; i < values_.size(); ++i) {
+      const auto number = static_cast<int64_t>(i);
+      views_.push_back({number, 1767225600123 + number, std::nullopt, values_[i]});
+    }
+  }
+  const TopicPartition& source() const override { return source_; }
+  std::span<const RecordView> records() const override { return views_; }
+  HeaderList Headers(size_t) const override { return {}; }
+
+ private:
+  TopicPartition source_{"detections", 0};
+  std::vector<std::string> values_;
+  std::vector<RecordView> views_;
+};
+
+void BM_DecodeFormat(benchmark::State& state, const FormatSpec& format) {
+  const Encoded fetch(format);
+  SourcePlan plan = DetectionsPlan();
+  plan.format = format;
+  const auto decoder = SourceDecoder::Make(plan).value();
+  SourceTime time;
+  for (auto _ : state) {
+    auto batch = decoder->Decode(fetch, 0, 1, &time);
+    if (!batch.ok() || batch->rows->num_rows() != kRows) state.SkipWithError("decode failed");
+    benchmark::DoNotOptimize(batch);
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK_CAPTURE(BM_DecodeFormat, csv, FormatSpec("csv"));
+
+void BM_EncodeFormat(benchmark::State& state, const FormatSpec& format) {
+  const Batch rows = DecodedRows();
+  const auto encoder = RowEncoder::Make({.schema = VisibleSchema(), .key = {2}, .format = format}).value();
+  EncodedRecords out;
+  for (auto _ : state) {
+    if (!encoder->Encode(*rows, 8, 0, &out).ok()) state.SkipWithError("encode failed");
+    benchmark::DoNotOptimize(out.records.data());
+  }
+  CountRecords(state, kRows);
+}
+BENCHMARK_CAPTURE(BM_EncodeFormat, csv, FormatSpec("csv"));
+
 void BM_Encode(benchmark::State& state) {
   const Batch rows = DecodedRows();
   const auto encoder = RowEncoder::Make({.schema = VisibleSchema(), .key = {2}}).value();

@@ -159,6 +159,10 @@ Fit ColumnBuilder::SetString(int64_t row, std::string_view text) {
     }
     case Kind::kTimestamp: {
       if (type_.form != TimestampForm::kRfc3339) return Fit::kWrongType;
+      if (format_ != nullptr) {
+        const std::optional<int64_t> read = format_->Parse(text);
+        return read ? Put(row, *read) : Fit::kBadText;
+      }
       int64_t us = 0;
       const Fit fit = ParseRfc3339(text, &us);
       return fit == Fit::kOk ? Put(row, us) : fit;

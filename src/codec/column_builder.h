@@ -11,6 +11,7 @@
 #include <arrow/type_fwd.h>
 
 #include "src/base/schema.h"
+#include "src/base/timestamp_format.h"
 #include "src/base/value_text.h"
 
 namespace tidemark {
@@ -18,6 +19,8 @@ namespace tidemark {
 class ColumnBuilder {
  public:
   ColumnBuilder(const Type& type, bool nullable);
+  // Texts are read into a timestamp column in this format, no longer in RFC 3339.
+  void SetFormat(std::shared_ptr<const TimestampFormat> format) { format_ = std::move(format); }
 
   // Makes room for `rows` rows, dropping what was there. Rows are then set in ascending order; going back to a row
   // drops it and those behind it.
@@ -70,6 +73,7 @@ class ColumnBuilder {
 
   Type type_;
   bool nullable_ = false;
+  std::shared_ptr<const TimestampFormat> format_;
   int width_ = 0;  // bytes a value, 0: strings and bytes
   std::shared_ptr<arrow::DataType> arrow_type_;
 

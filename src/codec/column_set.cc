@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/array/array_base.h>
 
+#include "src/codec/coerce.h"
 #include "src/codec/column_text.h"
 
 namespace tidemark {
@@ -18,7 +19,13 @@ std::string Named(const SourceColumn& column, std::string_view reason) {
 
 ColumnSet::ColumnSet(const std::vector<SourceColumn>& columns) : columns_(columns), seen_(columns.size(), 0) {
   builders_.reserve(columns.size());
-  for (const SourceColumn& column : columns) builders_.emplace_back(column.column.type, column.column.nullable);
+  for (const SourceColumn& column : columns) {
+    builders_.emplace_back(column.column.type, column.column.nullable);
+    if (column.timestamp_format.empty()) continue;
+    // The planner has made it before.
+    auto format = TimestampFormat::Make(column.timestamp_format, column.time_zone);
+    if (format.ok()) builders_.back().SetFormat(std::make_shared<const TimestampFormat>(*std::move(format)));
+  }
 }
 
 void ColumnSet::Start(int64_t rows) {
@@ -36,7 +43,7 @@ std::optional<std::string> ColumnSet::EndRow() {
     const SourceColumn& column = columns_[c];
     if (column.default_value) {
       const ScalarText value = FromPlainText(column.column.type, *column.default_value);
-      const Fit fit = builders_[c].Set(row_, value);
+      const Fit fit = SetDefault(c, value);
       if (fit != Fit::kOk) return Named(column, absl::StrCat("default: ", Describe(fit, column.column.type, value)));
     } else if (column.column.nullable) {
       builders_[c].SetNull(row_);
@@ -45,6 +52,14 @@ std::optional<std::string> ColumnSet::EndRow() {
     }
   }
   return std::nullopt;
+}
+
+// A default is in the JSON form of the type, however values are written.
+Fit ColumnSet::SetDefault(size_t c, const ScalarText& value) {
+  if (columns_[c].timestamp_format.empty()) return builders_[c].Set(row_, value);
+  int64_t us = 0;
+  const Fit fit = ParseRfc3339(value.text, &us);
+  return fit == Fit::kOk ? builders_[c].SetInt64(row_, us) : fit;
 }
 
 void ColumnSet::EndTombstone() {
@@ -103,7 +118,19 @@ std::optional<std::string> ColumnSet::Judge(size_t c, Fit fit, const ScalarText&
 }
 
 std::optional<std::string> ColumnSet::Refuse(size_t c, Fit fit, const ScalarText& value) {
-  return Reject(c, Describe(fit, columns_[c].column.type, value));
+  const SourceColumn& column = columns_[c];
+  const Type& type = column.column.type;
+  if (column.coerce) {
+    if (const std::optional<ScalarText> coerced = Coerce(type, value, &scratch_)) {
+      fit = builders_[c].Set(row_, *coerced);
+      return fit == Fit::kOk ? std::nullopt : Reject(c, Describe(fit, type, *coerced));
+    }
+  }
+  if (!column.timestamp_format.empty() && value.kind == ScalarText::Kind::kString) {
+    return Reject(
+        c, absl::StrCat("expected a timestamp written as ", column.timestamp_format, ", found ", Excerpt(value.text)));
+  }
+  return Reject(c, Describe(fit, type, value));
 }
 
 void ColumnSet::Finish(int64_t rows, std::vector<std::shared_ptr<arrow::Array>>* out) {

@@ -74,7 +74,9 @@ class ColumnSet {
   void Finish(int64_t rows, std::vector<std::shared_ptr<arrow::Array>>* out);
 
  private:
+  // The value doesn't fit: it may be coerced, else it is refused.
   std::optional<std::string> Refuse(size_t c, Fit fit, const ScalarText& value);
+  Fit SetDefault(size_t c, const ScalarText& value);
   std::optional<std::string> Judge(size_t c, Fit fit, const ScalarText& value);
 
   std::vector<SourceColumn> columns_;
@@ -82,6 +84,7 @@ class ColumnSet {
   std::vector<uint64_t> seen_;  // by column: the stamp of the row that has a value
   uint64_t stamp_ = 0;
   int64_t row_ = 0;
+  std::string scratch_;  // a coerced text
 };
 
 // The columns as a Schema.

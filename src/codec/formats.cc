@@ -8,8 +8,10 @@
 #include "src/base/status.h"
 #include "src/codec/avro/format.h"
 #include "src/codec/bytes/format.h"
+#include "src/codec/csv/format.h"
 #include "src/codec/debezium/format.h"
 #include "src/codec/json/format.h"
+#include "src/codec/primitive/format.h"
 #include "src/codec/text/format.h"
 
 namespace tidemark {
@@ -19,9 +21,12 @@ Formats::Formats()
           &JsonFormat(),      // src/codec/json
           &TextFormat(),      // src/codec/text
           &BytesFormat(),     // src/codec/bytes
+          &CsvFormat(),       // src/codec/csv
           &DebeziumFormat(),  // src/codec/debezium
           &AvroFormat(),      // src/codec/avro
-      } {}
+      } {
+  for (const Format* format : PrimitiveFormats()) formats_.push_back(format);  // src/codec/primitive
+}
 
 void Formats::Set(const Format* format) {
   const auto same = [&](const Format* other) { return other->name() == format->name(); };

@@ -7,7 +7,9 @@
 #include <arrow/array/util.h>
 #include <arrow/type.h>
 
+#include "src/base/status.h"
 #include "src/base/value_text.h"
+#include "src/codec/cells.h"
 #include "src/codec/column_text.h"
 
 namespace tidemark {
@@ -38,9 +40,14 @@ std::shared_ptr<arrow::Array> HiddenBuilder<T>::Finish(int64_t rows, std::shared
 
 HiddenColumns::HiddenColumns(const SourcePlan& plan)
     : event_time_(plan.event_time),
-      time_column_(plan.event_time.column ? plan.columns[*plan.event_time.column].column.name : ""),
+      time_name_(plan.event_time.column ? "column " + plan.columns[*plan.event_time.column].column.name
+                                        : "event_time.expression"),
       order_(plan.order),
-      hidden_(plan.hidden) {}
+      hidden_(plan.hidden) {
+  if (!event_time_.expression.empty()) {
+    expression_ = Expression::Compile(event_time_.expression, ColumnsSchema(plan.columns));
+  }
+}
 
 void HiddenColumns::Start(int64_t rows, SourceTime* time) {
   time_ = time;
@@ -63,27 +70,77 @@ void HiddenColumns::Grow(int64_t rows) {
 
 std::optional<std::string> HiddenColumns::FindTime(int64_t row, const RecordView& record, const ColumnSet* columns,
                                                    EventTime* out) const {
-  int64_t record_us = 0;
-  const bool has_record_time =
-      record.timestamp_ms != -1 && ScaleTimestamp(record.timestamp_ms, TimestampForm::kMillis, &record_us) == Fit::kOk;
+  if (asks_rows()) {
+    *out = kMinTime;
+    return std::nullopt;
+  }
   if (!event_time_.column || columns == nullptr) {
-    if (!has_record_time) return "the record has no timestamp, and event time is taken from it";
-    out->us = record_us;
+    if (record.timestamp_ms == -1 ||
+        ScaleTimestamp(record.timestamp_ms, TimestampForm::kMillis, &out->us) != Fit::kOk) {
+      return "the record has no timestamp, and event time is taken from it";
+    }
     return std::nullopt;
   }
   const ColumnBuilder& column = columns->builder(*event_time_.column);
-  if (column.IsNull(row)) return absl::StrCat("column ", time_column_, ": event time is null");
+  if (column.IsNull(row)) return absl::StrCat(time_name_, ": event time is null");
   out->us = column.Int64At(row);
-  if (*out == kMinTime || *out == kMaxTime) {
-    return absl::StrCat("column ", time_column_, ": event time is out of range");
-  }
-  if (has_record_time && *out > EventTime{record_us} + event_time_.max_ahead_us) {
-    return absl::StrCat("column ", time_column_, ": event time ", TimeText(*out), " is ",
-                        (*out - record_us).us / kSecond, " s ahead of the record's timestamp ",
-                        TimeText(EventTime{record_us}), ", more than max_ahead (", event_time_.max_ahead_us / kSecond,
-                        " s)");
+  return CheckTime(*out, record);
+}
+
+std::optional<std::string> HiddenColumns::CheckTime(EventTime time, const RecordView& record) const {
+  if (time == kMinTime || time == kMaxTime) return absl::StrCat(time_name_, ": event time is out of range");
+  int64_t record_us = 0;
+  const bool has_record_time =
+      record.timestamp_ms != -1 && ScaleTimestamp(record.timestamp_ms, TimestampForm::kMillis, &record_us) == Fit::kOk;
+  if (has_record_time && time > EventTime{record_us} + event_time_.max_ahead_us) {
+    return absl::StrCat(time_name_, ": event time ", TimeText(time), " is ", (time - record_us).us / kSecond,
+                        " s ahead of the record's timestamp ", TimeText(EventTime{record_us}),
+                        ", more than max_ahead (", event_time_.max_ahead_us / kSecond, " s)");
   }
   return std::nullopt;
+}
+
+absl::Status HiddenColumns::FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records, size_t first,
+                                      std::vector<int32_t>* kept, std::vector<DecodeError>* refused) {
+  TM_RETURN_IF_ERROR(expression_->status());
+  std::vector<RowError> failed;
+  TM_ASSIGN_OR_RETURN(const auto found, (*expression_)->Evaluate(rows, &failed));
+  const Cells<int64_t> times(*found->data());
+  size_t next_failed = 0, record = first;
+  for (int64_t row = 0; row < rows.num_rows(); ++row) {
+    const Offset offset = offsets_.At(row);
+    while (records[record].offset != offset) ++record;
+    const bool row_failed = next_failed < failed.size() && failed[next_failed].row == row;
+    const std::string why = row_failed ? failed[next_failed++].message : "";
+    if (!refused->empty() && refused->back().record == record) continue;
+    std::optional<std::string> reason;
+    if (row_failed) {
+      reason = absl::StrCat(time_name_, ": ", why);
+    } else if (times.IsNull(row)) {
+      reason = absl::StrCat(time_name_, ": event time is null");
+    } else {
+      reason = CheckTime(EventTime{times[row]}, records[record]);
+    }
+    if (reason) {
+      // Those of its rows before this one go too; time is moved below, by the rows that stay.
+      while (!kept->empty() && offsets_.At(kept->back()) == offset) kept->pop_back();
+      refused->push_back({record, *std::move(reason)});
+      continue;
+    }
+    times_.Set(row, times[row]);
+    kept->push_back(static_cast<int32_t>(row));
+  }
+  for (size_t to = 0; to < kept->size(); ++to) {
+    const int32_t row = (*kept)[to];
+    const auto at = static_cast<int64_t>(to);  // never behind the row
+    const EventTime time{times_.At(row)};
+    time_->max_time = std::max(time_->max_time, time);
+    times_.Set(at, time.us);
+    watermarks_.Set(at, time_->Watermark(event_time_.max_out_of_orderness_us).us);
+    offsets_.Set(at, offsets_.At(row));
+    if (hidden_.Has(Hidden::kOp)) ops_.Set(at, ops_.At(row));
+  }
+  return absl::OkStatus();
 }
 
 void HiddenColumns::Finish(int64_t rows, int32_t partition, std::vector<std::shared_ptr<arrow::Array>>* out) {

@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 #include <arrow/buffer.h>
 #include <arrow/type_fwd.h>
 
@@ -17,9 +20,16 @@
 #include "src/base/record.h"
 #include "src/codec/column_set.h"
 #include "src/codec/source_time.h"
+#include "src/expr/expression.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
+
+// A record that can't become a row.
+struct DecodeError {
+  size_t record = 0;   // position in the fetch
+  std::string reason;  // "column detection_oid: expected int64, found string" ...
+};
 
 // One of them: a plain buffer, never null, set by row number.
 template <typename T>
@@ -28,6 +38,7 @@ class HiddenBuilder {
   void Start(int64_t rows);
   void Grow(int64_t rows);
   void Set(int64_t row, T value) { values_[row] = value; }
+  T At(int64_t row) const { return values_[row]; }
   void Fill(int64_t rows, T value) { std::fill(values_, values_ + rows, value); }
   std::shared_ptr<arrow::Array> Finish(int64_t rows, std::shared_ptr<arrow::DataType> type);
 
@@ -68,6 +79,13 @@ class HiddenColumns {
   // Rows are taken back together with what they did to time.
   EventTime max_time() const { return time_->max_time; }
   void TakeBack(EventTime max_time) { time_->max_time = max_time; }
+  // Event time is an expression over whole batches: Set knows none yet, and FindTimes must follow, once all rows are
+  // set. `records` from `first` on are those they come from. A record counts as a whole: `kept` becomes the rows of
+  // those that have a time, `refused` the others, where there are any; the hidden columns are then of the rows kept.
+  bool asks_rows() const { return expression_.has_value(); }
+  absl::Status FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records, size_t first,
+                         std::vector<int32_t>* kept, std::vector<DecodeError>* refused);
+
   // Rows may be other than inserts.
   bool has_op() const { return hidden_.Has(Hidden::kOp); }
 
@@ -88,8 +106,11 @@ class HiddenColumns {
   std::optional<std::string> FindTime(int64_t row, const RecordView& record, const ColumnSet* columns,
                                       EventTime* out) const;
 
+  std::optional<std::string> CheckTime(EventTime time, const RecordView& record) const;
+
   const EventTimeSpec event_time_;
-  const std::string time_column_;  // its name
+  const std::string time_name_;                           // "column ms", for messages
+  std::optional<absl::StatusOr<Expression>> expression_;  // event time, where it is one
   const int32_t order_;
   const HiddenSet hidden_;
   SourceTime* time_ = nullptr;

@@ -2,6 +2,7 @@
 // is here. `Codec` has
 //
 //     static constexpr char kName[];
+//     static bool Serves(FormatUse use);
 //     static std::string Types(FormatUse use);
 //     static bool Holds(const Type& type, FormatUse use);
 //     static std::optional<std::string> Set(std::string_view bytes, size_t column, ColumnSet* columns);  // the reason
@@ -119,6 +120,7 @@ template <typename Codec>
 class OneColumnFormat final : public Format {
  public:
   std::string_view name() const override { return Codec::kName; }
+  bool Serves(FormatUse use) const override { return Codec::Serves(use); }
   bool holds_names() const override { return false; }
   std::string Types(FormatUse use) const override { return Codec::Types(use); }
   bool Holds(const Type& type, FormatUse use) const override { return Codec::Holds(type, use); }

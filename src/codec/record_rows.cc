@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include <absl/strings/str_cat.h>
+#include <arrow/record_batch.h>
+
+#include "src/base/status.h"
 
 namespace tidemark {
 namespace {
@@ -49,7 +52,9 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr
   for (size_t c = 0; c < columns.size(); ++c) {
     const From from = columns[c].from;
     if (from == From::kHeader) header_columns_.push_back(c);
-    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp) place_columns_.push_back(c);
+    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp || from == From::kRaw) {
+      place_columns_.push_back(c);
+    }
   }
 }
 
@@ -62,6 +67,7 @@ RecordRows::RecordRows(const SourcePlan& plan, std::unique_ptr<KeyReader> key)
   }
   for (ReadTarget& target : TargetsFrom(plan.columns, From::kBeside)) value_targets_.push_back(std::move(target));
   needs_key_ = plan.verify_partitioning;
+  schema_ = BatchSchema(ColumnsSchema(plan.columns), HiddenSet().Without(Hidden::kTime));
   hidden_.emplace(plan);
 }
 
@@ -98,8 +104,26 @@ absl::StatusOr<int64_t> RecordRows::Finish(std::vector<std::shared_ptr<arrow::Ar
   }
   record_ = kNone;
   columns_.Finish(row_, out);
+  if (hidden_ && hidden_->asks_rows()) TM_RETURN_IF_ERROR(FindTimes(out));
   if (hidden_) hidden_->Finish(row_, fetch_->source().partition, out);
   return row_;
+}
+
+// Event time is an expression over the rows, which stand now: those of records that have none go.
+absl::Status RecordRows::FindTimes(std::vector<std::shared_ptr<arrow::Array>>* columns) {
+  std::vector<DecodeError> refused;
+  std::vector<int32_t> kept;
+  const auto rows = arrow::RecordBatch::Make(schema_, row_, *columns);
+  TM_RETURN_IF_ERROR(hidden_->FindTimes(*rows, records_, first_, &kept, &refused));
+  if (refused.empty()) return absl::OkStatus();
+  for (std::shared_ptr<arrow::Array>& column : *columns) {
+    TM_ASSIGN_OR_RETURN(column, TakeCells(*column->data(), kept));
+  }
+  row_ = static_cast<int64_t>(kept.size());
+  errors_->insert(errors_->end(), std::make_move_iterator(refused.begin()), std::make_move_iterator(refused.end()));
+  std::stable_sort(errors_->begin(), errors_->end(),
+                   [](const DecodeError& a, const DecodeError& b) { return a.record < b.record; });
+  return absl::OkStatus();
 }
 
 // Records of many rows: there was room for one each.
@@ -239,6 +263,14 @@ std::optional<std::string> RecordRows::ReadPlace() {
       case From::kOffset:
         value = record.offset;
         break;
+      case From::kRaw: {
+        if (!record.value) continue;
+        const bool raw = columns_.column(c).column.type.kind == Kind::kBytes;
+        std::optional<std::string> reason =
+            raw ? columns_.SetRaw(c, *record.value) : SetPlainText(c, *record.value, &columns_);
+        if (reason) return reason;
+        continue;
+      }
       default:
         if (record.timestamp_ms == -1) continue;
         // An integer column gets what Kafka says: milliseconds.

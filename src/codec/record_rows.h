@@ -28,12 +28,6 @@
 
 namespace tidemark {
 
-// A record that can't become a row.
-struct DecodeError {
-  size_t record = 0;   // position in the fetch
-  std::string reason;  // "column detection_oid: expected int64, found string" ...
-};
-
 // The columns that come from keys; and the key columns of a table, as a deletion's key has them.
 std::vector<ReadTarget> KeyTargets(const std::vector<SourceColumn>& columns);
 std::vector<ReadTarget> TombstoneTargets(const TablePlan& plan);
@@ -101,6 +95,7 @@ class RecordRows {
   bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
   void Grow();
   void TakeBack();
+  absl::Status FindTimes(std::vector<std::shared_ptr<arrow::Array>>* columns);
   std::optional<std::string> FinishRow(Op op, bool deletion);
   std::optional<std::string> FinishColumns(bool deletion);
   std::optional<std::string> ReadHeaders();
@@ -114,6 +109,7 @@ class RecordRows {
   std::vector<size_t> header_columns_, place_columns_;
   bool needs_key_ = false;
   std::optional<HiddenColumns> hidden_;       // sources
+  std::shared_ptr<arrow::Schema> schema_;     // sources: of the columns
   std::unique_ptr<KeyReader> tombstone_key_;  // tables
   std::vector<size_t> key_columns_;           // tables, and sources of a changing one
   std::vector<std::string> unnamed_;

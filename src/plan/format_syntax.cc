@@ -14,6 +14,12 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 
+// "a text value", "an int64 key".
+std::string What(std::string_view format, FormatUse use) {
+  return absl::StrCat(format[0] == 'i' || format[0] == 'a' ? "an " : "a ", std::string(format),
+                      IsKey(use) ? " key" : " value");
+}
+
 // "format" or "key_format": the field that a path ends with.
 std::string FieldOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
@@ -55,8 +61,7 @@ std::vector<std::string> NamesFor(const FormatList& formats, FormatUse use) {
 
 bool CheckOne(const FormatSyntax& format, FormatUse use, const std::string& path,
               const std::vector<FormatColumn>& columns, Diagnostics* diagnostics) {
-  const std::string name(format.name());
-  const char* const what = IsKey(use) ? "key" : "value";
+  const std::string what = What(format.name(), use);
   if (columns.size() != 1) {
     std::vector<std::string> names;
     for (const FormatColumn& column : columns) names.push_back(column.column.name);
@@ -64,19 +69,19 @@ bool CheckOne(const FormatSyntax& format, FormatUse use, const std::string& path
                                 : use == FormatUse::kWriteValue ? "; leave the others out in a project step"
                                                                 : "";
     diagnostics->Error(path, columns.empty()
-                                 ? absl::StrCat("a ", name, " ", what, " holds one column, and all are in `key`")
-                                 : absl::StrCat("a ", name, " ", what, " holds one column, not ", columns.size(), " (",
+                                 ? absl::StrCat(what, " holds one column, and all are in `key`")
+                                 : absl::StrCat(what, " holds one column, not ", columns.size(), " (",
                                                 absl::StrJoin(names, ", "), ")", instead));
     return false;
   }
   const FormatColumn& column = columns[0];
   if (column.path.size() > 1 || (column.path.size() == 1 && column.path[0] != column.column.name)) {
-    diagnostics->Error(column.at, absl::StrCat("a ", name, " ", what, " is the column as a whole: it has no paths"));
+    diagnostics->Error(column.at, absl::StrCat(what, " is the column as a whole: it has no paths"));
     return false;
   }
   if (use == FormatUse::kWriteValue && column.column.nullable) {
-    diagnostics->Error(path, absl::StrCat("column ", column.column.name, " can be null, which a ", name,
-                                          " value can't say; coalesce it in a project step"));
+    diagnostics->Error(path, absl::StrCat("column ", column.column.name, " can be null, which ", what,
+                                          " can't say; coalesce it in a project step"));
     return false;
   }
   return true;
@@ -147,7 +152,7 @@ bool CheckFormat(const FormatSpec& spec, const FormatList& formats, FormatUse us
   bool good = true;
   for (const FormatColumn& column : columns) {
     if (format->Holds(column.column.type, use)) continue;
-    diagnostics->Error(column.at, absl::StrCat("a ", spec.name, IsKey(use) ? " key" : " value", " holds ",
+    diagnostics->Error(column.at, absl::StrCat(What(spec.name, use), " holds ",
                                                format->Types(use), ", not ", TypeName(column.column.type)));
     good = false;
   }

@@ -12,7 +12,9 @@
 
 #include "src/base/intake_names.h"
 #include "src/base/suggest.h"
+#include "src/base/timestamp_format.h"
 #include "src/base/value_text.h"
+#include "src/expr/expression.h"
 #include "src/plan/logical.h"
 #include "src/plan/units.h"
 
@@ -53,6 +55,9 @@ void CheckFrom(const topology::Column& yaml, const FormatSyntax* format, const s
   } else if (const auto names = ParsePath(from); !beside.empty() && names && format->HasBeside(*names)) {
     column->from = SourceColumn::From::kBeside;
     column->path = *names;
+  } else if (from == "value" && !table) {
+    column->from = SourceColumn::From::kRaw;
+    expect(kind == Kind::kString || kind == Kind::kBytes, "string or bytes: the record's value as it is");
   } else if (table) {
     diagnostics->Error(at, absl::StrCat("a table's columns come from the value or `from: key`, not '", from, "'"));
   } else if (absl::StartsWith(from, "header:") && from.size() > 7) {
@@ -68,7 +73,7 @@ void CheckFrom(const topology::Column& yaml, const FormatSyntax* format, const s
     column->from = SourceColumn::From::kTimestamp;
     expect(kind == Kind::kTimestamp, "a timestamp");
   } else {
-    std::string meant = DidYouMean(from, {"key", "header:NAME", "partition", "offset", "timestamp"});
+    std::string meant = DidYouMean(from, {"key", "value", "header:NAME", "partition", "offset", "timestamp"});
     if (!beside.empty()) absl::StrAppend(&meant, "; format ", std::string(format->name()), " has also ", beside);
     diagnostics->Error(at, absl::StrCat("unknown origin '", from, "'", meant));
   }
@@ -104,8 +109,64 @@ const char* AsTimestamp(Kind kind) {
   return kind == Kind::kString ? "; RFC 3339 text is of type timestamp" : "";
 }
 
-SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* format, const std::string& path, bool table,
-                         Diagnostics* diagnostics) {
+// How texts are read into columns, where a source says it for all of them.
+struct Reading {
+  bool coerce = false;
+  std::string timestamp_format, time_zone;
+};
+
+bool Coerces(const Type& type) {
+  return type.kind == Kind::kBool || type.kind == Kind::kInt32 || type.kind == Kind::kInt64 ||
+         type.kind == Kind::kDouble || type.kind == Kind::kDecimal || type.kind == Kind::kString ||
+         (type.kind == Kind::kTimestamp && type.form != TimestampForm::kRfc3339);
+}
+
+bool IsTextTimestamp(const Type& type) { return type.kind == Kind::kTimestamp && type.form == TimestampForm::kRfc3339; }
+
+// Whether texts are read into it at all.
+bool IsRead(const SourceColumn& column) {
+  return column.from == SourceColumn::From::kValue || column.from == SourceColumn::From::kKey ||
+         column.from == SourceColumn::From::kHeader;
+}
+
+void CheckTimestampFormat(const std::string& format, const std::string& zone, const std::string& path,
+                          Diagnostics* diagnostics) {
+  const absl::Status made = TimestampFormat::Make(format, zone).status();
+  if (made.ok()) return;
+  const bool of_zone = diagnostics->Present(path + "/time_zone") && TimestampFormat::Make(format, "").ok();
+  diagnostics->Error(path + (of_zone ? "/time_zone" : "/timestamp_format"), std::string(made.message()));
+}
+
+// What the column says of how its texts are read, and what the source says for those that don't.
+void CheckReading(const topology::Column& yaml, const Reading& source, const std::string& path,
+                  Diagnostics* diagnostics, SourceColumn* column) {
+  const Type& type = column->column.type;
+  if (yaml.coerce() && !(Coerces(type) && IsRead(*column))) {
+    diagnostics->Error(path + "/coerce",
+                       absl::StrCat("there is nothing to coerce ", IsRead(*column) ? "to " + TypeName(type) : "here",
+                                    IsTextTimestamp(type) ? "; say how it is written with timestamp_format" : ""));
+  }
+  column->coerce = (yaml.has_coerce() ? yaml.coerce() : source.coerce) && Coerces(type) && IsRead(*column);
+  if (yaml.has_timestamp_format() || yaml.has_time_zone()) {
+    if (!(IsTextTimestamp(type) && IsRead(*column))) {
+      diagnostics->Error(path + (yaml.has_timestamp_format() ? "/timestamp_format" : "/time_zone"),
+                         absl::StrCat("goes with a column of type timestamp that is read as text",
+                                      IsRead(*column) ? ", not " + TypeName(type) : ""));
+      return;
+    }
+  }
+  if (!(IsTextTimestamp(type) && IsRead(*column))) return;
+  column->timestamp_format = yaml.has_timestamp_format() ? yaml.timestamp_format() : source.timestamp_format;
+  column->time_zone = yaml.has_time_zone() ? yaml.time_zone() : source.time_zone;
+  if (column->timestamp_format.empty()) {
+    if (yaml.has_time_zone()) diagnostics->Error(path + "/time_zone", "time_zone goes with timestamp_format");
+  } else if (yaml.has_timestamp_format() || yaml.has_time_zone()) {
+    CheckTimestampFormat(column->timestamp_format, column->time_zone, path, diagnostics);
+  }
+}
+
+SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* format, const Reading& reading,
+                         const std::string& path, bool table, Diagnostics* diagnostics) {
   SourceColumn column;
   column.column.name = yaml.name();
   column.column.nullable = yaml.nullable();
@@ -149,6 +210,7 @@ SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* forma
     diagnostics->Error(path + "/as",
                        "`as` says how a format writes a value of a row, and this one isn't in need of that");
   }
+  CheckReading(yaml, reading, path, diagnostics, &column);
   return column;
 }
 
@@ -158,11 +220,11 @@ const FormatSyntax* FormatOf(const Yaml& yaml, const FormatList& formats) {
 }
 
 std::vector<SourceColumn> CheckColumns(const google::protobuf::RepeatedPtrField<topology::Column>& yaml,
-                                       const FormatSyntax* format, const std::string& path, bool table,
-                                       Diagnostics* diagnostics) {
+                                       const FormatSyntax* format, const Reading& reading, const std::string& path,
+                                       bool table, Diagnostics* diagnostics) {
   std::vector<SourceColumn> columns;
   for (const topology::Column& c : yaml) {
-    columns.push_back(CheckColumn(c, format, absl::StrCat(path, "/", c.name()), table, diagnostics));
+    columns.push_back(CheckColumn(c, format, reading, absl::StrCat(path, "/", c.name()), table, diagnostics));
   }
   if (columns.empty() && !diagnostics->Broken(path)) diagnostics->Error(path, "at least one column is needed");
   return columns;
@@ -232,6 +294,29 @@ FormatSpec CheckKeyFormat(const Yaml& yaml, const FormatList& formats, const std
   return *format;
 }
 
+// What a source says of all its columns must be of use to one of them.
+Reading CheckSourceReading(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics) {
+  Reading reading{yaml.coerce(), yaml.timestamp_format(), yaml.time_zone()};
+  if (yaml.has_time_zone() && !yaml.has_timestamp_format()) {
+    diagnostics->Error(path + "/time_zone", "time_zone goes with timestamp_format");
+  } else if (yaml.has_timestamp_format()) {
+    CheckTimestampFormat(reading.timestamp_format, reading.time_zone, path, diagnostics);
+  }
+  return reading;
+}
+
+void RefuseIdleReading(const topology::Source& yaml, const std::vector<SourceColumn>& columns, const std::string& path,
+                       Diagnostics* diagnostics) {
+  const auto any = [&](auto takes) { return std::any_of(columns.begin(), columns.end(), takes); };
+  if (yaml.coerce() && !any([](const SourceColumn& c) { return c.coerce; })) {
+    diagnostics->Error(path + "/coerce", "coerce has no use here: no column is of a type that texts are coerced to");
+  }
+  if (yaml.has_timestamp_format() && !any([](const SourceColumn& c) { return !c.timestamp_format.empty(); })) {
+    diagnostics->Error(path + "/timestamp_format",
+                       "timestamp_format has no use here: no column that is read is of type timestamp");
+  }
+}
+
 void CheckStart(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, StartPosition* start) {
   if (!yaml.has_start() || yaml.start() == "earliest") return;
   if (yaml.start() == "latest") {
@@ -257,6 +342,23 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
   if (yaml.when_all_idle() == "follow_clock") spec->when_all_idle = WhenAllIdle::kFollowClock;
   if (yaml.has_idle_after() && yaml.idle_after() == 0) {
     diagnostics->Error(path + "/idle_after", "idle_after must be longer than nothing");
+  }
+  if (yaml.has_column() && yaml.has_expression()) {
+    diagnostics->Error(path + "/expression", "event time is either a column or an expression");
+    return;
+  }
+  if (yaml.has_expression()) {
+    const auto expression = Expression::Compile(yaml.expression(), schema);
+    if (!expression.ok()) {
+      diagnostics->ErrorInside(path + "/expression", yaml.expression(), ErrorPosition(expression.status()).value_or(-1),
+                               std::string(expression.status().message()));
+    } else if (expression->type().kind != Kind::kTimestamp) {
+      diagnostics->Error(path + "/expression",
+                         absl::StrCat("event time is a timestamp, this is ", TypeName(expression->type())));
+    } else {
+      spec->expression = yaml.expression();
+    }
+    return;
   }
   if (!yaml.has_column()) return;
   const auto column = schema.Find(yaml.column());
@@ -312,6 +414,10 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
     if (!diagnostics->Present(absl::StrCat(path, "/", field))) continue;
     diagnostics->Error(absl::StrCat(path, "/", field), "rows lie by the record key, which is the source's `key`");
   }
+  if (!source->event_time.expression.empty()) {
+    diagnostics->Error(path + "/event_time/expression",
+                       "a deletion has only its key, so event time of a changing table is a column or the record's");
+  }
   const auto key = FindColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
   if (!key) return;
   if (key->empty()) {
@@ -350,7 +456,9 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
     const FormatSyntax* const format = FormatOf(yaml, formats);
-    source.columns = CheckColumns(yaml.columns(), format, path + "/columns", false, diagnostics);
+    const Reading reading = CheckSourceReading(yaml, path, diagnostics);
+    source.columns = CheckColumns(yaml.columns(), format, reading, path + "/columns", false, diagnostics);
+    RefuseIdleReading(yaml, source.columns, path, diagnostics);
     source.format = CheckValueFormat(yaml, formats, path, diagnostics, &source.columns);
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
@@ -394,7 +502,7 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     table.file = yaml.file();
     if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
-    table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), path + "/columns", true, diagnostics);
+    table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), {}, path + "/columns", true, diagnostics);
     table.format = CheckValueFormat(yaml, formats, path, diagnostics, &table.columns);
     table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {

@@ -42,8 +42,8 @@ struct TopicCreation {
 // ---- Sources and tables --------------------------------------------------------------------------------------------
 
 struct SourceColumn {
-  // kBeside: what the format's records have beside the row.
-  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kBeside };
+  // kRaw: the value as it is. kBeside: what the format's records have beside the row.
+  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kRaw, kBeside };
   enum class OnError { kDeadLetter, kNull };
 
   Column column;
@@ -55,12 +55,15 @@ struct SourceColumn {
   std::optional<std::string>
       default_value;  // as text in the JSON form of the type; used where the value is missing or null
   OnError on_error = OnError::kDeadLetter;
+  bool coerce = false;                      // src/codec/coerce.h
+  std::string timestamp_format, time_zone;  // src/base/timestamp_format.h; empty: RFC 3339
 };
 
 enum class WhenAllIdle { kHold, kFollowClock };
 
 struct EventTimeSpec {
-  std::optional<size_t> column;  // position among the columns, a timestamp; none: the record's timestamp
+  std::optional<size_t> column;  // position among the columns, a timestamp
+  std::string expression;        // over the columns. Neither: the record's timestamp
   int64_t max_out_of_orderness_us = 0;
   int64_t idle_after_us = 10 * kSecond;
   WhenAllIdle when_all_idle = WhenAllIdle::kHold;

@@ -125,6 +125,10 @@ void Graph::AddSource(const std::string& name) {
       step.may_fail = true;
     }
   }
+  if (!it->event_time.expression.empty()) {
+    const auto expression = Expression::Compile(it->event_time.expression, step.output);
+    if (expression.ok()) step.time_form = expression->type().form;
+  }
   out_.by_name[name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }

@@ -28,6 +28,16 @@ using Way = std::vector<std::string>;
 constexpr size_t kEventTime = static_cast<size_t>(-1);
 
 std::string OfSource(const SourcePlan& source, size_t column) {
+  if (column == kEventTime && !source.event_time.expression.empty()) {
+    const absl::StatusOr<Expression> expression = Expression::Compile(source.event_time.expression, source.schema());
+    std::vector<std::string> parts;
+    if (expression.ok()) {
+      for (const size_t c : expression->columns()) {
+        parts.push_back(absl::StrCat(source.columns[c].column.name, " from ", OfSource(source, c)));
+      }
+    }
+    return absl::StrCat("(", source.event_time.expression, ") of (", absl::StrJoin(parts, ", "), ")");
+  }
   if (column == kEventTime) {
     return source.event_time.column ? OfSource(source, *source.event_time.column)
                                     : absl::StrCat(source.topic, " record timestamp");
@@ -44,6 +54,8 @@ std::string OfSource(const SourcePlan& source, size_t column) {
       return absl::StrCat(source.topic, " partition");
     case SourceColumn::From::kOffset:
       return absl::StrCat(source.topic, " offset");
+    case SourceColumn::From::kRaw:
+      return absl::StrCat(source.topic, " value");
     case SourceColumn::From::kTimestamp:
       return absl::StrCat(source.topic, " record timestamp");
     case SourceColumn::From::kBeside:

@@ -7,6 +7,7 @@ namespace {
 
 struct BytesCodec {
   static constexpr char kName[] = "bytes";
+  static bool Serves(FormatUse) { return true; }
 
   static std::string Types(FormatUse) { return "a column of type bytes"; }
   static bool Holds(const Type& type, FormatUse) { return type.kind == Kind::kBytes; }

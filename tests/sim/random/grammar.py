@@ -13,6 +13,8 @@ What isn't generated, and why:
   - sources that are files: their rows come through a topic like any other; tests/sim/file_source_test.cc has the way there.
   - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
   - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
+  - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
+    knows of them.
 """
 
 import random as randoms

@@ -102,5 +102,57 @@ TEST(FormatsInTopologies, WritersOfOneTopicAgreeInFormat) {
   EXPECT_THAT(ErrorsOf(two), HasSubstr("with format: json, sink s with format: text"));
 }
 
+TEST(FormatsInTopologies, CsvAndPrimitivesSayWhatTheyHold) {
+  EXPECT_EQ(ErrorsOf(Source(
+                "format: { type: csv, delimiter: \";\" }, columns: { a: int64, b: { type: string, path: \"4\" } }")),
+            "");
+  EXPECT_THAT(ErrorsOf(Source("format: { type: csv, delimiter: \"||\" }, columns: { a: int64 }")),
+              HasSubstr("t.yaml:2:59: a delimiter is one character of ASCII"));
+  EXPECT_THAT(ErrorsOf(Source("format: csv, columns: { a: { type: int64, path: b } }")),
+              HasSubstr("without a header a path is the field's place"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: csv, header: true }, columns: { a: { type: int64, path: b.c } }")),
+              HasSubstr("a csv value has no nested paths"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: csv, columns: { a: { type: string, from: key } }")),
+              HasSubstr("key_format 'csv' isn't one that keys are read in; there are: json, text, bytes"));
+  EXPECT_THAT(ErrorsOf(Sink("format: csv", "v: { type: string, nullable: true }")), HasSubstr("null_text: NULL"));
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: csv, quote: \"\" }")), HasSubstr("a sink can't do without"));
+  EXPECT_THAT(ErrorsOf(Source("format: int64, columns: { a: int32 }")),
+              HasSubstr("an int64 value holds int64, not int32"));
+  EXPECT_THAT(ErrorsOf(Sink("format: float", "v: double")),
+              HasSubstr("format 'float' isn't one that values are written in"));
+}
+
+TEST(FormatsInTopologies, ReadingsThatWouldDoNothingAreRefused) {
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: date, coerce: true } }")),
+              HasSubstr("there is nothing to coerce to date"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: timestamp, coerce: true } }")),
+              HasSubstr("say how it is written with timestamp_format"));
+  EXPECT_THAT(ErrorsOf(Source("coerce: true, columns: { a: date }")), HasSubstr("coerce has no use here"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: timestamp_ms, timestamp_format: \"%Y\" } }")),
+              HasSubstr("goes with a column of type timestamp that is read as text, not timestamp_ms"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: timestamp, timestamp_format: \"%H:%M\" } }")),
+              HasSubstr("doesn't tell day, month and year"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: timestamp, time_zone: Asia/Damascus } }")),
+              HasSubstr("time_zone goes with timestamp_format"));
+  EXPECT_THAT(ErrorsOf(Source("timestamp_format: \"%d/%m/%Y\", time_zone: Asia/Damaskus, columns: { a: timestamp }")),
+              HasSubstr("there is no time zone 'Asia/Damaskus'"));
+  EXPECT_THAT(ErrorsOf(Source("timestamp_format: \"%d/%m/%Y\", columns: { a: int64 }")),
+              HasSubstr("timestamp_format has no use here"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: int64, from: value } }")),
+              HasSubstr("a column from: value is string or bytes"));
+}
+
+TEST(FormatsInTopologies, EventTimeIsAColumnOrAnExpression) {
+  const auto plan = PlanOf(Source("columns: { t: double }, event_time: { expression: \"to_timestamp(t)\" }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->sources[0].event_time.expression, "to_timestamp(t)");
+  EXPECT_THAT(ErrorsOf(Source("columns: { t: timestamp }, event_time: { column: t, expression: t }")),
+              HasSubstr("either a column or an expression"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { t: double }, event_time: { expression: t }")),
+              HasSubstr("event time is a timestamp, this is double"));
+  EXPECT_THAT(ErrorsOf(Source("columns: { t: double }, event_time: { expression: to_timestamp(u) }")),
+              HasSubstr("t.yaml:2:"));
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -1,0 +1,71 @@
+#include "src/base/timestamp_format.h"
+
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+
+namespace tidemark {
+namespace {
+
+// absl's %Y takes as many digits as there are, so that "%Y%m%d" couldn't be read; years have four here.
+std::string WithFourDigits(std::string_view format) {
+  std::string out;
+  for (size_t i = 0; i < format.size(); ++i) {
+    const bool letter = format[i] == '%' && i + 1 < format.size();
+    if (!letter) {
+      out += format[i];
+    } else if (format[i + 1] == 'Y') {
+      out += "%E4Y";
+      ++i;
+    } else {
+      out += format.substr(i++, 2);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TimestampFormat::TimestampFormat(std::string format, absl::TimeZone zone)
+    : format_(std::move(format)), absl_format_(WithFourDigits(format_)), zone_(zone) {
+  for (const char* offset : {"%z", "%Ez", "%E*z", "%s"}) {
+    has_offset_ = has_offset_ || format_.find(offset) != std::string::npos;
+  }
+}
+
+absl::StatusOr<TimestampFormat> TimestampFormat::Make(const std::string& format, const std::string& zone) {
+  absl::TimeZone found = absl::UTCTimeZone();
+  if (!zone.empty() && !absl::LoadTimeZone(zone, &found)) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no time zone '", zone, "' (names are such as Asia/Damascus)"));
+  }
+  TimestampFormat made(format, found);
+  // What it writes it has to read back, to the day at least; a day above 12, so that day and month can't be one.
+  const absl::Time sample = absl::FromCivil(absl::CivilSecond(2026, 3, 24, 15, 6, 7), absl::UTCTimeZone());
+  const std::optional<int64_t> back = made.Parse(absl::FormatTime(made.absl_format_, sample, found));
+  const int64_t day_us = int64_t{86'400} * 1'000'000;
+  if (!back || *back > absl::ToUnixMicros(sample) + day_us || *back < absl::ToUnixMicros(sample) - day_us) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", format, "' doesn't tell day, month and year; a format is such as '%d/%m/%Y %H:%M'"));
+  }
+  return made;
+}
+
+std::optional<int64_t> TimestampFormat::Parse(std::string_view text) const {
+  absl::Time time;
+  std::string error;
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  if (!absl::ParseTime(absl_format_, absl::string_view(text.data(), text.size()), utc, &time, &error)) return std::nullopt;
+  // absl's own words for times without end.
+  if (time == absl::InfiniteFuture() || time == absl::InfinitePast()) return std::nullopt;
+  if (!has_offset_ && zone_ != utc) {
+    const auto local = utc.At(time);
+    const auto there = zone_.At(local.cs);
+    time = (there.kind == absl::TimeZone::TimeInfo::REPEATED ? there.post : there.pre) + local.subsecond;
+  }
+  // Beyond 64 bits of microseconds.
+  const int64_t us = absl::ToUnixMicros(time);
+  if (us == INT64_MAX || us == INT64_MIN) return std::nullopt;
+  return us;
+}
+
+}  // namespace tidemark
