@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,7 +37,8 @@ class TableSnapshot;  // operators/join/table_snapshot.h
 struct StepLedger {
   int64_t in = 0, passed = 0, duplicate = 0, late = 0, filtered = 0, unmatched = 0, dead_lettered = 0, absorbed = 0;
   int64_t pairs = 0, late_pairs = 0, late_after_idle = 0, closed = 0, open = 0;
-  int64_t out = 0;  // rows emitted
+  int64_t out = 0;                          // rows emitted
+  std::map<std::string, int64_t> violated;  // by rule of an `expect` step: rows that broke it, whatever became of them
 };
 
 // A row that a step could not process: becomes one record of the dead-letter topic.
@@ -46,6 +48,7 @@ struct RowFailure {
   const Schema* schema = nullptr;  // the visible columns of `batch`
   std::string expression;          // what was being computed
   std::string reason;
+  std::string rule;  // the names of the rules that it breaks; empty: it is none's
 };
 
 // Where an operator's output goes. Called by the stream thread, inside the operator's calls only.

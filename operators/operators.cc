@@ -15,6 +15,7 @@ const OperatorList& Operators() {
       &FilterSyntax(),       // operators/rows
       &ProjectSyntax(),      // operators/rows
       &UnnestSyntax(),       // operators/rows
+      &ExpectSyntax(),       // operators/rows
       &DedupSyntax(),        // operators/dedup
       &JoinSyntax(),         // operators/join
       &WindowSyntax(),       // operators/window

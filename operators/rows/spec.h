@@ -1,5 +1,5 @@
-// The steps that look at one row at a time, as the plan holds them: filter, project, unnest, and the step that changes
-// nothing.
+// The steps that look at one row at a time, as the plan holds them: filter, project, expect, unnest, and the step that
+// changes nothing.
 #pragma once
 
 #include <string>
@@ -36,6 +36,18 @@ struct UnnestSpec {
   std::string element;      // an expression that stands for the element in the identity of what is made of it
 };
 
+struct ExpectSpec {
+  static const OperatorKind& Kind();
+
+  enum class Else { kWarn, kDrop, kDeadLetter, kStop };  // ascending in gravity
+  struct Rule {
+    std::string name;
+    std::string that;  // a condition
+    Else otherwise = Else::kDeadLetter;
+  };
+  std::vector<Rule> rules;
+};
+
 struct PassSpec {  // a repartition's reading end
   static const OperatorKind& Kind();
 };
@@ -43,6 +55,7 @@ struct PassSpec {  // a repartition's reading end
 const OperatorSyntax& FilterSyntax();
 const OperatorSyntax& ProjectSyntax();
 const OperatorSyntax& UnnestSyntax();
+const OperatorSyntax& ExpectSyntax();
 const OperatorSyntax& RepartitionSyntax();
 
 // What an expression reads of a port, for OperatorKind::Reads. It has been compiled before, so it compiles again.

@@ -84,6 +84,7 @@ absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& so
 absl::Status DeadLetters::Row(std::string_view step, TopicPartition input, const RowFailure& failure,
                               const std::vector<SourcePlan>& sources) {
   HeaderList headers = WhereOfRow(step, std::move(input), failure.reason, failure.batch.get(), failure.row, sources);
+  if (!failure.rule.empty()) headers.emplace_back("tidemark.rule", Shortened(failure.rule));
   if (!failure.expression.empty()) headers.emplace_back("tidemark.expression", Shortened(failure.expression));
   const std::string value = RowToJson(*failure.schema, *failure.batch, failure.row);
   return Produce(std::nullopt, value, std::move(headers));

@@ -157,6 +157,8 @@ void RenderLedger(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family emitted(status, "tidemark_step_out_rows_total", kCounter, "Rows that the step emitted");
   Family rows(status, "tidemark_step_rows_total", kCounter, "Rows that came into the step, by what became of them");
   Family pairs(status, "tidemark_step_window_pairs_total", kCounter, "(row, window) pairs, by what became of them");
+  Family violated(status, "tidemark_rule_violations_total", kCounter,
+                  "Rows that broke a rule of an expect step, whatever became of them");
   Family open(status, "tidemark_step_open_window_pairs", kGauge, "(row, window) pairs in windows that are still open");
   for (const ThreadStatus& thread : status.threads) {
     for (const TaskStatus& task : thread.tasks) {
@@ -176,6 +178,11 @@ void RenderLedger(const WorkerStatus& status, std::vector<MetricFamily>* out) {
         add(&rows, "unmatched", ledger.unmatched);
         add(&rows, "dead_lettered", ledger.dead_lettered);
         add(&rows, "absorbed", ledger.absorbed);
+        for (const auto& [rule, count] : ledger.violated) {
+          Labels with_rule = labels;
+          with_rule.push_back({"rule", rule});
+          violated.Add(std::move(with_rule), count);
+        }
         const bool windows = ledger.pairs != 0 || ledger.late_after_idle != 0 || ledger.closed != 0 || ledger.open != 0;
         if (!windows) continue;
         add(&pairs, "all", ledger.pairs);
@@ -186,7 +193,7 @@ void RenderLedger(const WorkerStatus& status, std::vector<MetricFamily>* out) {
       }
     }
   }
-  for (Family* family : {&in, &emitted, &rows, &pairs, &open}) out->push_back(family->Take());
+  for (Family* family : {&in, &emitted, &rows, &violated, &pairs, &open}) out->push_back(family->Take());
 }
 
 void RenderSinks(const WorkerStatus& status, std::vector<MetricFamily>* out) {

@@ -167,6 +167,7 @@ void SaveLedger(const std::string& step, const StepLedger& ledger, packed::Commi
   out->set_closed(ledger.closed);
   out->set_open(ledger.open);
   out->set_out(ledger.out);
+  for (const auto& [rule, rows] : ledger.violated) (*out->mutable_violated())[rule] = rows;
 }
 
 void RestoreLedger(const packed::CommitRecord& record, const std::string& step, StepLedger* ledger) {
@@ -186,6 +187,7 @@ void RestoreLedger(const packed::CommitRecord& record, const std::string& step, 
     ledger->closed = saved.closed();
     ledger->open = saved.open();
     ledger->out = saved.out();
+    for (const auto& [rule, rows] : saved.violated()) ledger->violated[rule] = rows;
   }
 }
 

@@ -39,6 +39,7 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
         auto it = std::find_if(sums.begin(), sums.end(), [&](const auto& sum) { return sum.first == step; });
         if (it == sums.end()) it = sums.insert(it, {step, StepLedger()});
         for (const Counter& counter : kCounters) it->second.*counter.value += ledger.*counter.value;
+        for (const auto& [rule, rows] : ledger.violated) it->second.violated[rule] += rows;
       }
     }
   }
@@ -60,6 +61,9 @@ std::string LedgerLine(const std::string& step, const StepLedger& ledger) {
     const int64_t value = ledger.*counter.value;
     if (value == 0 && counter.value != &StepLedger::in) continue;
     absl::StrAppend(&line, " ", absl::string_view(counter.name.data(), counter.name.size()), "=", value);
+  }
+  for (const auto& [rule, rows] : ledger.violated) {
+    if (rows != 0) absl::StrAppend(&line, " violated.", rule, "=", rows);
   }
   return line;
 }

@@ -99,6 +99,19 @@ class Formats(SystemTest):
         self.assertIn("object 2 of the array: column n", letters[0][1]["tidemark.reason"])
         self.assertIn("event time is null", letters[1][1]["tidemark.reason"])
 
+    def test_rules_have_consequences_and_are_counted(self):
+        out, letters = self.run_topology(
+            "rules", [{"value": json.dumps({"price": p}).encode()} for p in (5, -1, 0, 2000, None)], {},
+            {"price": {"type": "double", "nullable": True}}, {},
+            expect={"positive": {"that": "price >= 0", "else": "dead_letter"}, "paid": {"that": "price <> 0", "else": "drop"},
+                    "plausible": {"that": "price < 1000", "else": "warn"}})
+        self.assertEqual([json.loads(value)["price"] for _, value in out], [5, 2000, None])
+        (value, headers), = letters
+        self.assertEqual(json.loads(value), {"price": -1})
+        self.assertEqual(headers["tidemark.rule"], "positive")
+        self.assertEqual(headers["tidemark.expression"], "price >= 0")
+        self.assertIn("violated.paid=1 violated.plausible=1 violated.positive=1", self.log)
+
 
 if __name__ == "__main__":
     main()

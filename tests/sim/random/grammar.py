@@ -15,6 +15,7 @@ What isn't generated, and why:
   - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
     knows of them.
+  - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
 
 import random as randoms

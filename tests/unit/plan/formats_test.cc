@@ -154,5 +154,18 @@ TEST(FormatsInTopologies, EventTimeIsAColumnOrAnExpression) {
               HasSubstr("t.yaml:2:"));
 }
 
+TEST(FormatsInTopologies, ExpectHasRulesOverRowsThatStand) {
+  const auto expect = [](const std::string& rules) {
+    return ErrorsOf(Clicks("  e: { from: clicks, expect: " + rules + " }\n", "e"));
+  };
+  EXPECT_EQ(expect("{ cheap: { that: \"price < 10\" }, known: { that: url is not null, else: warn } }"), "");
+  EXPECT_THAT(expect("{ cheap: { that: \"price\" } }"), HasSubstr("expected a condition (bool), this is double"));
+  EXPECT_THAT(expect("{ cheap: { that: \"prise < 10\" } }"), HasSubstr("prise"));
+  EXPECT_THAT(expect("{ cheap: { else: drop } }"), HasSubstr("missing field 'that'"));
+  EXPECT_THAT(expect("{ cheap: { that: \"price < 10\", else: skip } }"), HasSubstr("unknown else 'skip'"));
+  EXPECT_THAT(expect("{ cheap: { that: \"price < 10\", at_most: 1% per 5m } }"), HasSubstr("unknown field 'at_most'"));
+  EXPECT_THAT(expect("{ }"), HasSubstr("at least one rule is needed"));
+}
+
 }  // namespace
 }  // namespace tidemark

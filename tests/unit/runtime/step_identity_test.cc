@@ -316,12 +316,13 @@ StepLedger Numbered(int64_t factor) {
           .late_after_idle = 11 * factor,
           .closed = 12 * factor,
           .open = 13 * factor,
-          .out = 14 * factor};
+          .out = 14 * factor,
+          .violated = {{"first", 15 * factor}, {"none", 0}, {"second", 16 * factor}}};
 }
 
 constexpr char kNumbered[] =
     "in=1 passed=2 duplicate=3 late=4 filtered=5 unmatched=6 dead_lettered=7 absorbed=8 pairs=9 late_pairs=10 "
-    "late_after_idle=11 closed=12 open=13 out=14";
+    "late_after_idle=11 closed=12 open=13 out=14 violated.first=15 violated.second=16";
 
 TEST(Ledger, AllCountersSurviveTheCommitRecord) {
   packed::CommitRecord record;

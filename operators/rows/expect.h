@@ -1,0 +1,51 @@
+// The expect step: rows pass that keep to its rules; what becomes of the others is the rules' business. A rule whose
+// condition is NULL is kept, as an SQL CHECK is; one that can't be computed for a row (a division by zero) isn't.
+//
+// Every rule counts the rows that break it, whatever becomes of them. A row that breaks several has the gravest of their
+// consequences: stop, dead_letter, drop, warn.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operators/operator.h"
+#include "operators/rows/spec.h"
+#include "operators/step.h"
+#include "src/expr/expression.h"
+
+namespace tidemark {
+
+class ExpectOperator final : public Operator {
+ public:
+  static absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node, const ExpectSpec& spec);
+
+  std::string_view name() const override { return shape_.name; }
+  absl::Status Open(const OperatorContext& context) override;
+  absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
+
+ private:
+  struct Rule {
+    ExpectSpec::Rule spec;
+    Expression condition;
+    bool warned = false;
+  };
+  // What a row that breaks rules is told.
+  struct Broken {
+    int gravest = -1;  // position of the rule
+    std::string rules, reason;
+  };
+
+  ExpectOperator(const Node& node, std::vector<Rule> rules) : shape_(node), rules_(std::move(rules)) {}
+
+  // The rows that break a rule, by row.
+  absl::Status Judge(size_t rule, const Batch& batch, std::vector<Broken>* broken);
+  absl::Status Consequence(const Batch& batch, int64_t row, const Broken& broken, uint8_t* keep, Emitter& emitter);
+
+  const StepShape shape_;
+  std::vector<Rule> rules_;
+  StepLedger* ledger_ = nullptr;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,88 @@
+// expect, as the planner and others see it.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "operators/rows/expect.h"
+#include "operators/rows/spec.h"
+#include "src/plan/step_check.h"
+
+namespace tidemark {
+namespace {
+
+const char* ElseText(ExpectSpec::Else otherwise) {
+  switch (otherwise) {
+    case ExpectSpec::Else::kWarn:
+      return "warn";
+    case ExpectSpec::Else::kDrop:
+      return "drop";
+    case ExpectSpec::Else::kDeadLetter:
+      return "dead_letter";
+    case ExpectSpec::Else::kStop:
+      return "stop";
+  }
+  return "";
+}
+
+class ExpectKind final : public OperatorKind {
+ public:
+  std::string_view name() const override { return "expect"; }
+  std::string Describe(const Node& node) const override {
+    std::vector<std::string> rules;
+    for (const ExpectSpec::Rule& rule : node.spec.As<ExpectSpec>().rules) {
+      rules.push_back(absl::StrCat(rule.name, " (", rule.that, ", else ", ElseText(rule.otherwise), ")"));
+    }
+    return absl::StrCat("expect ", absl::StrJoin(rules, ", "));
+  }
+  absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
+    return ExpectOperator::Make(node, node.spec.As<ExpectSpec>());
+  }
+  // All columns are read: they go to the dead letters, the log and the message that ends the run.
+};
+
+class Expect final : public OperatorSyntax {
+ public:
+  std::string_view field() const override { return "expect"; }
+  bool Check(StepCheck& check) const override {
+    check.SameColumns();
+    if (!check.NeedsAppend("expect")) return false;
+    ExpectSpec spec;
+    bool good = true;
+    for (const topology::Expectation& yaml : check.yaml().expect()) {
+      const std::string at = absl::StrCat("expect/", yaml.name());
+      ExpectSpec::Rule rule{yaml.name(), yaml.that()};
+      rule.otherwise = yaml.else_() == "warn"   ? ExpectSpec::Else::kWarn
+                       : yaml.else_() == "drop" ? ExpectSpec::Else::kDrop
+                       : yaml.else_() == "stop" ? ExpectSpec::Else::kStop
+                                                : ExpectSpec::Else::kDeadLetter;
+      if (!IsName(yaml.name())) {
+        good = check.Error(at, "a rule's name has letters, digits, '_' and '-', up to 100 of them");
+        continue;
+      }
+      const auto condition = check.Compile<Expression>(yaml.that(), at + "/that");
+      if (!condition) {
+        good = false;
+      } else if (condition->type().kind != Kind::kBool) {
+        good = check.Error(at + "/that",
+                           absl::StrCat("expected a condition (bool), this is ", TypeName(condition->type())));
+      }
+      spec.rules.push_back(std::move(rule));
+    }
+    if (good && spec.rules.empty()) good = check.Error("expect", "at least one rule is needed");
+    check.step().may_fail = true;
+    check.step().spec = std::move(spec);
+    return good;
+  }
+};
+
+}  // namespace
+
+const OperatorKind& ExpectSpec::Kind() {
+  static const ExpectKind kind;
+  return kind;
+}
+const OperatorSyntax& ExpectSyntax() {
+  static const Expect syntax;
+  return syntax;
+}
+
+}  // namespace tidemark
