@@ -49,6 +49,11 @@ bool CheckOrder(StepCheck& check, TopSpec* spec) {
 bool CheckEmit(StepCheck& check, TopSpec* spec) {
   const topology::Step& yaml = check.yaml();
   const LogicalPort& input = check.in();
+  if (yaml.emit() == "every_record") {
+    return check.Error("emit",
+                       "every_record is for aggregates: a list changes by rows that come and rows that go; use "
+                       "emit: on_update");
+  }
   spec->on_update = yaml.has_emit() ? yaml.emit() == "on_update" : spec->input_updates;
   if (!spec->on_update && spec->input_updates) {
     return check.Error(

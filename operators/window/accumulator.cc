@@ -56,6 +56,11 @@ void Accumulator::MovePart(uint32_t from, uint32_t to, int64_t /*bytes*/) {
   Clear(from);
 }
 
+bool IsSpread(AggregateFunction function) {
+  return function == AggregateFunction::kVarSamp || function == AggregateFunction::kVarPop ||
+         function == AggregateFunction::kStddevSamp || function == AggregateFunction::kStddevPop;
+}
+
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
@@ -69,10 +74,17 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRo
       return MakeSumAccumulator(aggregate);
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
+    case AggregateFunction::kBoolAnd:
+    case AggregateFunction::kBoolOr:
       return MakeExtremeAccumulator(aggregate);
     case AggregateFunction::kFirst:
     case AggregateFunction::kLast:
       return MakeOrderedAccumulator(aggregate);
+    case AggregateFunction::kVarSamp:
+    case AggregateFunction::kVarPop:
+    case AggregateFunction::kStddevSamp:
+    case AggregateFunction::kStddevPop:
+      return MakeSpreadAccumulator(aggregate);
   }
   return nullptr;
 }

@@ -83,6 +83,9 @@ class Accumulator {
   virtual int64_t OutsideBytes() const { return 0; }
 };
 
+// Variance and stddev: their partials are what they save, whatever the rows (operators/window/partial_schema.h).
+bool IsSpread(AggregateFunction function);
+
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows = InputRows::kStand);
 
 }  // namespace tidemark

@@ -1,4 +1,4 @@
-// Smallest and largest values of rows that stand.
+// Smallest and largest values of rows that stand; of bools, whether all or any are true.
 #include "operators/window/accumulator_parts.h"
 
 namespace tidemark {
@@ -10,7 +10,7 @@ template <typename T>
 class ExtremeAccumulator final : public Accumulator {
  public:
   explicit ExtremeAccumulator(const Aggregate& aggregate)
-      : max_(aggregate.function == AggregateFunction::kMax), type_(ArrowType(aggregate.argument->type())) {}
+      : max_(TakesLargest(aggregate.function)), type_(ArrowType(aggregate.argument->type())) {}
 
   void Resize(size_t slots) override {
     values_.Resize(slots);

@@ -28,6 +28,8 @@ std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeOrderedAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate);
+// Of either: variance and stddev.
+std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate);
 
 namespace accumulators {
 
@@ -142,6 +144,11 @@ struct RowOrder {
   }
   friend auto operator<=>(const RowOrder&, const RowOrder&) = default;
 };
+
+// False is below true: bool_and is the smallest of its values, bool_or the largest.
+inline bool TakesLargest(AggregateFunction function) {
+  return function == AggregateFunction::kMax || function == AggregateFunction::kBoolOr;
+}
 
 // Whether min (max) takes `value` before `than`. NaN is above all numbers; of equal values the smaller bit pattern
 // counts where they have several (-0 and 0), so that order doesn't matter.

@@ -1,5 +1,6 @@
 // Aggregates over rows that change: what is taken back is gone exactly. Sums and averages add up in numbers that lose
-// nothing; min, max, first and last keep every value with how often it is there.
+// nothing; min, max, first and last keep every value with how often it is there. Variance and stddev add up so for rows
+// that stand too: in floating point, small differences between large values would be lost.
 //
 // A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
 // negative numbers.
@@ -7,6 +8,7 @@
 
 #include <absl/container/btree_map.h>
 
+#include "operators/window/exact_spread.h"
 #include "operators/window/sums.h"
 #include "src/base/signed_varint.h"
 
@@ -56,12 +58,53 @@ class Sum {
   int64_t count = 0;  // of values that aren't null
 };
 
+// Variance and what follows from it: the sums of the values and of their squares, exactly.
+template <typename T>
+class Spread {
+ public:
+  using Cell = T;
+
+  explicit Spread(const Aggregate&) {}
+
+  void Count(const Cells<T>& cells, const OrderColumns&, int32_t row, int times) {
+    if (!cells.IsNull(row)) spread.Count(cells[row], times);
+  }
+  void Merge(const Spread& other) { spread.Merge(other.spread); }
+  void MovePart(Spread* to, int64_t /*bytes*/) {
+    to->Merge(*this);
+    spread.Clear();
+  }
+  void CopyResult(const Spread& from) { *this = from; }
+  void Save(std::string* out) const { spread.Save(out); }
+  bool Load(std::string_view* from) { return spread.Load(from); }
+  int64_t Bytes() const { return 0; }
+
+  static absl::Status AppendResults(const std::vector<Spread>& groups, const Aggregate& aggregate, Slots slots,
+                                    Columns* out, std::vector<ResultError>* errors) {
+    const AggregateFunction function = aggregate.function;
+    const bool sample = function == AggregateFunction::kVarSamp || function == AggregateFunction::kStddevSamp;
+    const bool root = function == AggregateFunction::kStddevSamp || function == AggregateFunction::kStddevPop;
+    return AppendColumn<double>(slots, arrow::float64(), out, [&](auto* w, size_t position, uint32_t slot) {
+      const ExactSpread& spread = groups[slot].spread;
+      if (spread.count() <= (sample ? 1 : 0)) return w->AppendNull();
+      const double variance = spread.Variance(sample);
+      if (std::isinf(variance)) {
+        errors->push_back({position, "value out of range: overflow"});
+        return w->AppendNull();
+      }
+      w->Append(root ? std::sqrt(variance) : variance);
+    });
+  }
+
+  ExactSpread spread;
+};
+
 // min and max: what can be the result. NULL can't.
 template <typename T>
 struct ByValue {
   using Key = Kept<T>;
 
-  explicit ByValue(const Aggregate& aggregate) : max(aggregate.function == AggregateFunction::kMax) {}
+  explicit ByValue(const Aggregate& aggregate) : max(TakesLargest(aggregate.function)) {}
   static bool Counts(const Cells<T>& cells, int32_t row) { return !cells.IsNull(row); }
   static Key Of(const Cells<T>& cells, const OrderColumns&, int32_t row) { return Key(cells[row]); }
   bool operator()(const Key& a, const Key& b) const { return IsBetter(max, a, b); }
@@ -281,10 +324,22 @@ std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate) {
 
 }  // namespace
 
+std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate) {
+  switch (aggregate.argument->type().kind) {
+    case Kind::kInt32:
+      return std::make_unique<RetractingAccumulator<Spread<int32_t>>>(aggregate);
+    case Kind::kInt64:
+      return std::make_unique<RetractingAccumulator<Spread<int64_t>>>(aggregate);
+    default:
+      return std::make_unique<RetractingAccumulator<Spread<double>>>(aggregate);
+  }
+}
+
 std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate) {
   if (aggregate.function == AggregateFunction::kSum || aggregate.function == AggregateFunction::kAvg) {
     return MakeSum(aggregate);
   }
+  if (IsSpread(aggregate.function)) return MakeSpreadAccumulator(aggregate);
   const bool by_order =
       aggregate.function == AggregateFunction::kFirst || aggregate.function == AggregateFunction::kLast;
   return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {

@@ -16,6 +16,7 @@ constexpr int64_t kMaxWindowsARow = 10'000;
 void ReadWindow(const topology::Window& yaml, WindowSpec* spec) {
   spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
   spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
+  spec->offset_us = yaml.offset();
   spec->grace_us = yaml.grace();
   if (yaml.has_late()) spec->late_topic = yaml.late().topic();
 }
@@ -40,6 +41,10 @@ bool CheckWindow(StepCheck& check) {
     return check.Error("window/every", absl::StrCat("each row would lie in ", spec.size_us / spec.every_us,
                                                     " windows; at most ", kMaxWindowsARow));
   }
+  if (spec.offset_us < 0 || spec.offset_us >= spec.every_us) {
+    return check.Error("window/offset", absl::StrCat("windows start every ", FormatDuration(spec.every_us),
+                                                     ": `offset` must be less than that"));
+  }
   return !check.Broken();
 }
 
@@ -51,7 +56,7 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
     const std::string field = "aggregates/" + item.name();
     const auto aggregate = check.Compile<Aggregate>(item.value(), field);
     if (!aggregate) continue;
-    step.may_fail = step.may_fail || (aggregate->argument && aggregate->argument->fallible());
+    step.may_fail = step.may_fail || aggregate->fallible();
     const bool by_order =
         aggregate->function == AggregateFunction::kFirst || aggregate->function == AggregateFunction::kLast;
     if (by_order && !input.ordered) {
@@ -110,8 +115,8 @@ class Aggregation final : public OperatorSyntax {
 bool Aggregation::CheckAlone(StepCheck& check) const {
   if (check.Broken(field())) return false;
   const topology::Step& yaml = check.yaml();
-  if (!windowed_ && yaml.has_emit() && yaml.emit() != "on_update")
-    check.Error("emit", "without a window nothing ever closes: use emit: on_update");
+  if (!windowed_ && yaml.has_emit() && yaml.emit() == "on_close")
+    check.Error("emit", "without a window nothing ever closes: use emit: on_update or every_record");
   if (yaml.aggregates().empty() && !check.Lost("aggregates"))
     check.Error(check.Present("aggregates") ? "aggregates" : "", "at least one aggregate is needed");
   if (!check.Present("group_by")) check.Error("", "'group_by' is missing; `group_by: []` is one group of everything");
@@ -128,7 +133,10 @@ bool Aggregation::Check(StepCheck& check) const {
     return check.Error(yaml.window().has_tumbling() ? "window/tumbling" : "window/hopping",
                        "event time is timestamp_s, so windows must start at whole seconds");
   }
-  spec.on_update = yaml.has_emit() ? yaml.emit() == "on_update" : !windowed_;
+  if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.offset_us % kSecond != 0)
+    return check.Error("window/offset", "event time is timestamp_s, so windows must start at whole seconds");
+  spec.every_record = yaml.emit() == "every_record";
+  spec.on_update = spec.every_record || (yaml.has_emit() ? yaml.emit() == "on_update" : !windowed_);
   const auto group_by = check.Find(yaml.group_by(), "group_by");
   if (!group_by) return false;
   spec.group_by = *group_by;

@@ -15,13 +15,13 @@
 namespace tidemark {
 namespace {
 
-// Positions in `rows` of the aggregates' arguments, ascending, none twice.
+// Positions in `rows` of what the aggregates read, ascending, none twice.
 ColumnList ArgumentsOf(const WindowSpec& spec) {
   std::set<size_t> columns;
   for (const AggregateItem& item : spec.aggregates) {
     const auto aggregate = Aggregate::Compile(item.expression, spec.rows);
-    if (!aggregate.ok() || !aggregate->argument) continue;
-    columns.insert(aggregate->argument->columns().begin(), aggregate->argument->columns().end());
+    if (!aggregate.ok()) continue;
+    for (const size_t column : aggregate->columns()) columns.insert(column);
   }
   return {columns.begin(), columns.end()};
 }
@@ -60,8 +60,9 @@ class WindowKind final : public OperatorKind {
   std::string Fingerprint(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
     if (spec.phase == OperatorPhase::kPartial) return "";
-    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us by ",
-                                    ColumnTypes(spec.rows, spec.group_by), ":");
+    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us ");
+    if (spec.offset_us != 0) absl::StrAppend(&text, "from ", spec.offset_us, "us ");
+    absl::StrAppend(&text, "by ", ColumnTypes(spec.rows, spec.group_by), ":");
     for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
     // Other values are kept where rows are taken back, and partials don't tell.
     if (spec.input_updates) absl::StrAppend(&text, " of changes");
@@ -98,11 +99,15 @@ std::string WindowKind::Describe(const Node& node) const {
     out = absl::StrCat("hopping window ", FormatDuration(spec.size_us), " every ", FormatDuration(spec.every_us),
                        ", grace ", FormatDuration(spec.grace_us));
   }
+  if (spec.offset_us != 0) absl::StrAppend(&out, ", offset ", FormatDuration(spec.offset_us));
   absl::StrAppend(&out, ", group by (", ColumnNames(spec.rows, spec.group_by),
                   "): ", absl::StrJoin(spec.aggregates, ", ", [](std::string* s, const AggregateItem& item) {
                     absl::StrAppend(s, item.name, " = ", item.expression);
                   }));
-  absl::StrAppend(&out, spec.on_update ? ", on update" : ", on close",
+  absl::StrAppend(&out,
+                  spec.every_record ? ", on every record"
+                  : spec.on_update  ? ", on update"
+                                    : ", on close",
                   spec.late_topic ? ", late to " + *spec.late_topic : "");
   if (spec.phase == OperatorPhase::kPartial) return "partial phase of: " + out;
   if (spec.phase == OperatorPhase::kFinal) return "final phase of: " + out;
@@ -112,6 +117,7 @@ std::string WindowKind::Describe(const Node& node) const {
 // Groups stand first in partials and in results. One group for everything is spread by its windows.
 std::optional<TwoPhases> WindowKind::Split(const OperatorSpec& spec) const {
   auto phase = spec.As<WindowSpec>();
+  if (phase.every_record) return std::nullopt;  // partials are of commits
   const PartialLayout layout = MakePartialLayout(phase);
   TwoPhases out;
   out.between = layout.schema;

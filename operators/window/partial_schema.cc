@@ -4,6 +4,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "operators/window/accumulator.h"
 #include "src/expr/expression.h"
 
 namespace tidemark {
@@ -31,7 +32,7 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
   };
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
-  if (changes && !count) return add("change", {.kind = Kind::kBytes}, false);
+  if ((changes && !count) || IsSpread(aggregate.function)) return add("change", {.kind = Kind::kBytes}, false);
   const Type argument = aggregate.argument ? aggregate.argument->type() : kInt64Type;
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
@@ -47,6 +48,8 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
       break;
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
+    case AggregateFunction::kBoolAnd:
+    case AggregateFunction::kBoolOr:
       add("value", argument, true);
       break;
     case AggregateFunction::kFirst:
@@ -57,6 +60,8 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
       add("partition", kInt32Type, true);
       add("offset", kInt64Type, true);
       break;
+    default:
+      break;  // as changes
   }
 }
 

@@ -9,13 +9,13 @@
 //     sum                    __partial_i_sum     decimal(38,0) over integers, decimal(38,s), double; null: no value yet
 //                            __partial_i_lost    of doubles: what rounding took from the sum, or why it isn't finite
 //     avg                    the same, __partial_i_count
-//     min, max               __partial_i_value   null: no value yet
+//     min, max, bool_and, bool_or  __partial_i_value   null: no value yet
 //     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
 //                            __partial_i_offset  the row's order; time is null: no row yet
 //
-// Where rows are taken back, every aggregate but count has one column instead, __partial_i_change: bytes, what its
-// accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of values may be negative there: what a
-// commit takes back may have been added by an earlier one.
+// Variance and stddev, and where rows are taken back every aggregate but count, have one column instead,
+// __partial_i_change: bytes, what its accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of
+// values may be negative there: what a commit takes back may have been added by an earlier one.
 //
 // Users' columns never start with "__", so nothing clashes. The only hidden column of partials is kTime.
 #pragma once

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
@@ -62,6 +63,7 @@ class WindowResults final : public Operator {
   static constexpr uint32_t kIdle = ~uint32_t{0}, kRecent = kIdle - 1, kNothing = kIdle - 2;
 
   absl::Status AddRows(const Batch& batch, Emitter& emitter);
+  absl::Status AddEach(const Batch& batch, Emitter& emitter);
   absl::Status AddPartials(const Batch& batch);
   absl::Status CheckRows() const;
   void MarkChanged();
@@ -137,8 +139,48 @@ absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
   TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
   MarkChanged();
-  TM_RETURN_IF_ERROR(rows_.Add(batch, pairs_, &groups_));
+  TM_RETURN_IF_ERROR(spec_.every_record ? AddEach(batch, emitter) : rows_.Add(batch, pairs_, &groups_));
   return CheckRows();
+}
+
+// Every pair changes its group and emits it.
+absl::Status WindowResults::AddEach(const Batch& batch, Emitter& emitter) {
+  const WindowRows::Columns columns = rows_.ColumnsOf(*batch);
+  absl::flat_hash_map<uint32_t, uint32_t> stands;  // by slot: a copy with the result that was emitted last, or kNoSlot
+  std::vector<uint32_t> results, copies;
+  std::vector<int8_t> ops;
+  const auto copy = [&](uint32_t slot) {
+    copies.push_back(groups_.CopyOf(slot));
+    return copies.back();
+  };
+  const auto add = [&](uint32_t result, Op op) {
+    results.push_back(result);
+    ops.push_back(static_cast<int8_t>(op));
+  };
+  const auto flush = [&]() -> absl::Status {
+    TM_RETURN_IF_ERROR(EmitResults(results, std::exchange(ops, {}), emitter));
+    for (const uint32_t each : copies) groups_.FreeCopy(each);
+    results.clear();
+    copies.clear();
+    stands.clear();
+    return absl::OkStatus();
+  };
+  for (size_t p = 0; p < pairs_.rows.size(); ++p) {
+    const uint32_t slot = pairs_.slots[p];
+    const auto [last, is_first] = stands.try_emplace(slot, GroupSet::kNoSlot);
+    if (is_first && groups_.rows(slot) > 0) last->second = copy(slot);
+    const uint32_t before = last->second;
+    TM_RETURN_IF_ERROR(rows_.AddOne(columns, pairs_.rows[p], slot, &groups_));
+    const uint32_t after = groups_.rows(slot) > 0 ? copy(slot) : GroupSet::kNoSlot;
+    last->second = after;
+    const bool replaces = before != GroupSet::kNoSlot, is_there = after != GroupSet::kNoSlot;
+    if (replaces) add(before, is_there ? Op::kUpdateBefore : Op::kDelete);
+    if (is_there) add(after, replaces ? Op::kUpdateAfter : Op::kInsert);
+    if (results.size() >= kEmitRows) TM_RETURN_IF_ERROR(flush());
+  }
+  TM_RETURN_IF_ERROR(flush());
+  if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kIdle);
+  return absl::OkStatus();
 }
 
 // A pair that takes a row back is done with, and so is the pair of that row: neither is open any more.
@@ -203,7 +245,7 @@ void WindowResults::MarkChanged() {
     if (before_[slot] < kRecent) continue;
     const bool is_new = groups_.rows(slot) == 0;
     before_[slot] = kNothing;
-    if (spec_.on_update && !is_new) {
+    if (spec_.on_update && !spec_.every_record && !is_new) {
       const uint32_t copy = groups_.CopyOf(slot);
       if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kIdle);
       before_[slot] = copy;
@@ -246,7 +288,7 @@ EventTime WindowResults::OutputWatermark() const {
   const EventTime closed_ends = watermark_ - spec_.grace_us;  // windows that end until then take no more rows
   if (closed_ends == kMinTime) return kMinTime;
   if (closed_ends != kMaxTime) {
-    const EventTime start = FloorTo(closed_ends - spec_.size_us, spec_.every_us) + spec_.every_us;
+    const EventTime start = NewestStart(spec_, closed_ends - spec_.size_us) + spec_.every_us;
     hold = std::min(hold, ResultTime(spec_, start.us) - 1);
   }
   const auto& windows = groups_.windows();
@@ -401,6 +443,7 @@ absl::Status WindowResults::FreeEmpty(Window* window) {
 }
 
 absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
+  if (spec_.every_record) return absl::OkStatus();  // was emitted as it changed
   for (size_t at = 0; at < window->changed.size(); at += kEmitRows) {
     const auto some = absl::Span<const uint32_t>(window->changed).subspan(at, kEmitRows);
     std::vector<uint32_t> slots;

@@ -7,6 +7,9 @@
 // emit: on_update  a commit emits every group that changed in it, with the row it replaces: at its end, or when the
 //                  window is over, which then leaves the state silently.
 //
+// emit: every_record  each row that comes in emits its group at once, in the order of the rows, with the result before
+//                  it, whether that differs or not; nothing more at the commit.
+//
 // Where rows of the input are taken back, a group of which none is left at a commit leaves memory and state, with a
 // delete of what was emitted of it; it has no result when its window closes. FailedPrecondition where more is taken
 // back than was there.

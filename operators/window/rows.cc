@@ -1,12 +1,14 @@
 #include "operators/window/rows.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 
 #include "operators/step.h"
 #include "src/base/status.h"
+#include "src/codec/cells.h"
 
 namespace tidemark {
 
@@ -21,12 +23,45 @@ absl::StatusOr<WindowRows> WindowRows::Make(const WindowSpec& spec) {
 
 absl::Status WindowRows::Evaluate(const Batch& batch) {
   arguments_.assign(aggregates_.size(), nullptr);
+  counted_.assign(aggregates_.size(), {});
   errors_.assign(aggregates_.size(), {});
   for (size_t a = 0; a < aggregates_.size(); ++a) {
-    if (!aggregates_[a].argument) continue;
-    TM_ASSIGN_OR_RETURN(arguments_[a], aggregates_[a].argument->Evaluate(*batch, &errors_[a]));
+    if (aggregates_[a].argument) {
+      TM_ASSIGN_OR_RETURN(arguments_[a], aggregates_[a].argument->Evaluate(*batch, &errors_[a]));
+    }
+    if (aggregates_[a].filter) TM_RETURN_IF_ERROR(EvaluateFilter(batch, a));
   }
   return absl::OkStatus();
+}
+
+// Which rows count; mistakes of the argument only where they do.
+absl::Status WindowRows::EvaluateFilter(const Batch& batch, size_t a) {
+  std::vector<RowError> errors;
+  TM_ASSIGN_OR_RETURN(const auto condition, aggregates_[a].filter->Evaluate(*batch, &errors));
+  const Cells<bool> cells(*condition->data());
+  std::vector<uint8_t>& counted = counted_[a];
+  counted.resize(static_cast<size_t>(batch->num_rows()));
+  for (int64_t row = 0; row < batch->num_rows(); ++row) {
+    counted[static_cast<size_t>(row)] = !cells.IsNull(row) && cells[row];
+  }
+  for (RowError& error : errors_[a]) {
+    if (counted[static_cast<size_t>(error.row)]) errors.push_back(std::move(error));
+  }
+  errors_[a] = std::move(errors);
+  return absl::OkStatus();
+}
+
+// The pairs that count for the aggregate: all of them, or those gathered in `some`.
+const WindowPairs& WindowRows::Counted(size_t a, const WindowPairs& pairs, WindowPairs* some) const {
+  if (counted_[a].empty()) return pairs;
+  some->rows.clear();
+  some->slots.clear();
+  for (size_t p = 0; p < pairs.rows.size(); ++p) {
+    if (!counted_[a][static_cast<size_t>(pairs.rows[p])]) continue;
+    some->rows.push_back(pairs.rows[p]);
+    some->slots.push_back(pairs.slots[p]);
+  }
+  return *some;
 }
 
 // Adds the row's pairs with the windows that take it.
@@ -34,7 +69,7 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
                                       WindowPairs* pairs) const {
   Taken count;
   // The newest window that contains the time, then those before it.
-  const EventTime newest = FloorTo(EventTime{time}, spec_.every_us);
+  const EventTime newest = NewestStart(spec_, EventTime{time});
   for (EventTime start = newest; WindowEnd(spec_, start.us).us > time; start = start - spec_.every_us) {
     if (WindowClosed(spec_, start.us, watermark)) {
       ++count.late;
@@ -128,9 +163,11 @@ absl::Status WindowRows::AddValues(const arrow::RecordBatch& batch, const Window
   const OrderColumns order{HiddenInt64(batch, Hidden::kTime), HiddenInt32(batch, Hidden::kSource),
                            HiddenInt32(batch, Hidden::kPartition), HiddenInt64(batch, Hidden::kOffset)};
   const int8_t* ops = Ops(batch);
+  WindowPairs some;
   if (ops == nullptr) {
     for (size_t a = 0; a < aggregates_.size(); ++a) {
-      groups->accumulators()[a]->Update(arguments_[a].get(), order, pairs.rows, pairs.slots);
+      const WindowPairs& counted = Counted(a, pairs, &some);
+      groups->accumulators()[a]->Update(arguments_[a].get(), order, counted.rows, counted.slots);
     }
     return absl::OkStatus();
   }
@@ -142,8 +179,33 @@ absl::Status WindowRows::AddValues(const arrow::RecordBatch& batch, const Window
   }
   for (size_t a = 0; a < aggregates_.size(); ++a) {
     Accumulator& accumulator = *groups->accumulators()[a];
-    accumulator.Update(arguments_[a].get(), order, added.rows, added.slots);
-    TM_RETURN_IF_ERROR(accumulator.Retract(arguments_[a].get(), order, taken.rows, taken.slots));
+    const WindowPairs& come = Counted(a, added, &some);
+    accumulator.Update(arguments_[a].get(), order, come.rows, come.slots);
+    const WindowPairs& gone = Counted(a, taken, &some);
+    TM_RETURN_IF_ERROR(accumulator.Retract(arguments_[a].get(), order, gone.rows, gone.slots));
+  }
+  return absl::OkStatus();
+}
+
+WindowRows::Columns WindowRows::ColumnsOf(const arrow::RecordBatch& batch) const {
+  return {HiddenInt64(batch, Hidden::kTime),
+          {HiddenInt64(batch, Hidden::kTime), HiddenInt32(batch, Hidden::kSource),
+           HiddenInt32(batch, Hidden::kPartition), HiddenInt64(batch, Hidden::kOffset)},
+          Ops(batch)};
+}
+
+absl::Status WindowRows::AddOne(const Columns& columns, int32_t row, uint32_t slot, GroupSet* groups) const {
+  const bool taken = IsRetraction(columns.ops, row);
+  groups->rows(slot) += taken ? -1 : 1;
+  if (spec_.size_us == 0) groups->time(slot) = std::max(groups->time(slot), columns.times[row]);
+  for (size_t a = 0; a < aggregates_.size(); ++a) {
+    if (!counted_[a].empty() && !counted_[a][static_cast<size_t>(row)]) continue;
+    Accumulator& accumulator = *groups->accumulators()[a];
+    if (taken) {
+      TM_RETURN_IF_ERROR(accumulator.Retract(arguments_[a].get(), columns.order, {&row, 1}, {&slot, 1}));
+    } else {
+      accumulator.Update(arguments_[a].get(), columns.order, {&row, 1}, {&slot, 1});
+    }
   }
   return absl::OkStatus();
 }

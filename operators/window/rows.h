@@ -4,7 +4,8 @@
 //
 // A row is late for a window iff window_end + grace <= the row's own watermark. A row that at least one of its windows
 // takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
-// one window, once. A row on which an argument's expression fails goes to the dead letters and into no window.
+// one window, once. A row on which an argument's expression or a FILTER fails goes to the dead letters and into no
+// window; of rows that a FILTER leaves out, the argument isn't looked at.
 //
 // What takes a row back has the hidden columns of that row, its time and its own watermark among them. So it belongs to
 // the same windows and is late for the same ones: both are taken by a window or neither is. And it comes before the
@@ -36,6 +37,14 @@ class WindowRows {
   // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments.
   absl::Status Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
                     WindowPairs* pairs);
+  // One row of the last batch at a time, as Add does it.
+  struct Columns {
+    const int64_t* times;
+    OrderColumns order;
+    const int8_t* ops;
+  };
+  Columns ColumnsOf(const arrow::RecordBatch& batch) const;
+  absl::Status AddOne(const Columns& columns, int32_t row, uint32_t slot, GroupSet* groups) const;
   // How many of the pairs take rows back.
   int64_t Retractions(const arrow::RecordBatch& batch, const WindowPairs& pairs) const;
   // Adds the pairs of the last batch to their groups, or takes them back.
@@ -48,6 +57,8 @@ class WindowRows {
       : spec_(spec), aggregates_(std::move(aggregates)) {}
 
   absl::Status Evaluate(const Batch& batch);
+  absl::Status EvaluateFilter(const Batch& batch, size_t a);
+  const WindowPairs& Counted(size_t a, const WindowPairs& pairs, WindowPairs* some) const;
   const int8_t* Ops(const arrow::RecordBatch& batch) const { return spec_.input_updates ? HiddenOps(batch) : nullptr; }
   struct Taken {
     int64_t taken = 0, late = 0, after_idle = 0;
@@ -57,9 +68,14 @@ class WindowRows {
   WindowSpec spec_;
   std::vector<Aggregate> aggregates_;
   std::vector<std::shared_ptr<arrow::Array>> arguments_;  // of the last batch, by aggregate
+  std::vector<std::vector<uint8_t>> counted_;             // likewise, by row: FILTER lets it count; empty: no FILTER
   std::vector<std::vector<RowError>> errors_;             // of the last batch, by aggregate
 };
 
+// The start of the newest window that has begun at a time.
+inline EventTime NewestStart(const WindowSpec& spec, EventTime time) {
+  return FloorTo(time - spec.offset_us, spec.every_us) + spec.offset_us;
+}
 // The end of the window that starts there, and whether it takes no more rows at a watermark.
 inline EventTime WindowEnd(const WindowSpec& spec, int64_t start_us) { return EventTime{start_us} + spec.size_us; }
 inline bool WindowClosed(const WindowSpec& spec, int64_t start_us, EventTime watermark) {

@@ -23,10 +23,12 @@ struct WindowSpec {
   using Phase = OperatorPhase;
 
   Phase phase = Phase::kSingle;
-  int64_t size_us = 0;   // 0: all time
-  int64_t every_us = 0;  // == size_us for tumbling
+  int64_t size_us = 0;    // 0: all time
+  int64_t every_us = 0;   // == size_us for tumbling
+  int64_t offset_us = 0;  // windows start at multiples of every_us and this behind them
   int64_t grace_us = 0;
   bool on_update = false;
+  bool every_record = false;  // on_update as well, but a result for each row at once. Of one phase
   std::optional<std::string> late_topic;
   std::vector<size_t> group_by;  // positions in `rows`
   std::vector<AggregateItem> aggregates;

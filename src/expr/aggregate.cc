@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <iterator>
+#include <set>
+
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
@@ -17,10 +21,21 @@ struct Name {
   std::string_view name;
   AggregateFunction function;
 };
-constexpr Name kNames[] = {{"count", AggregateFunction::kCount}, {"sum", AggregateFunction::kSum},
-                           {"min", AggregateFunction::kMin},     {"max", AggregateFunction::kMax},
-                           {"avg", AggregateFunction::kAvg},     {"first", AggregateFunction::kFirst},
-                           {"last", AggregateFunction::kLast}};
+constexpr Name kNames[] = {{"count", AggregateFunction::kCount},
+                           {"sum", AggregateFunction::kSum},
+                           {"min", AggregateFunction::kMin},
+                           {"max", AggregateFunction::kMax},
+                           {"avg", AggregateFunction::kAvg},
+                           {"first", AggregateFunction::kFirst},
+                           {"last", AggregateFunction::kLast},
+                           {"bool_and", AggregateFunction::kBoolAnd},
+                           {"bool_or", AggregateFunction::kBoolOr},
+                           {"variance", AggregateFunction::kVarSamp},
+                           {"var_samp", AggregateFunction::kVarSamp},
+                           {"var_pop", AggregateFunction::kVarPop},
+                           {"stddev", AggregateFunction::kStddevSamp},
+                           {"stddev_samp", AggregateFunction::kStddevSamp},
+                           {"stddev_pop", AggregateFunction::kStddevPop}};
 
 bool ContainsAggregate(const Node& node) {
   if (node.kind == Node::Kind::kCall && internal::IsAggregateName(node.text)) return true;
@@ -48,10 +63,6 @@ absl::Status CheckCall(const Node& node) {
   if (node.refused == "DISTINCT") {
     return ErrorAt(node.position, "DISTINCT in an aggregate isn't supported; put a dedup step in front");
   }
-  if (node.refused == "FILTER") {
-    return ErrorAt(node.position,
-                   absl::StrCat("FILTER isn't supported; use ", node.text, "(CASE WHEN condition THEN value END)"));
-  }
   if (node.refused == "ORDER BY") {
     return ErrorAt(node.position, "ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
   }
@@ -63,6 +74,10 @@ absl::Status CheckCall(const Node& node) {
   }
   for (const Node& arg : node.args) {
     if (ContainsAggregate(arg)) return ErrorAt(arg.position, "an aggregate of an aggregate needs a step of its own");
+  }
+  for (const Node& filter : node.filter) {
+    if (ContainsAggregate(filter))
+      return ErrorAt(filter.position, "FILTER looks at the rows, not at aggregates of them");
   }
   return absl::OkStatus();
 }
@@ -92,12 +107,50 @@ absl::StatusOr<Type> ResultType(AggregateFunction function, const Node& node, co
         return ErrorAt(node.args[0].position, absl::StrCat(node.text, " doesn't take ", TypeName(argument)));
       }
       return argument;
-    default:
+    case AggregateFunction::kBoolAnd:
+    case AggregateFunction::kBoolOr:
+      if (argument.kind != Kind::kBool) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " takes a bool, not ", TypeName(argument)));
+      }
+      return argument;
+    case AggregateFunction::kVarSamp:
+    case AggregateFunction::kVarPop:
+    case AggregateFunction::kStddevSamp:
+    case AggregateFunction::kStddevPop:
+      if (argument.kind == Kind::kDecimal) {
+        return ErrorAt(node.args[0].position,
+                       absl::StrCat(node.text, " of a decimal isn't implemented; cast it to double"));
+      }
+      if (!number) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " takes a number, not ", TypeName(argument)));
+      }
+      return Type{Kind::kDouble};
+    case AggregateFunction::kFirst:
+    case AggregateFunction::kLast:
       return argument;
   }
+  return argument;
 }
 
 }  // namespace
+
+namespace internal {
+
+bool IsAggregateName(std::string_view name) {
+  return std::any_of(std::begin(kNames), std::end(kNames), [&](const Name& entry) { return entry.name == name; });
+}
+
+}  // namespace internal
+
+std::vector<size_t> Aggregate::columns() const {
+  std::set<size_t> columns;
+  for (const auto* part : {&argument, &filter}) {
+    if (*part) columns.insert((*part)->columns().begin(), (*part)->columns().end());
+  }
+  return {columns.begin(), columns.end()};
+}
+
+bool Aggregate::fallible() const { return (argument && argument->fallible()) || (filter && filter->fallible()); }
 
 absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema& input) {
   TM_ASSIGN_OR_RETURN(Node node, internal::Parse(sql));
@@ -105,6 +158,13 @@ absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema&
   Aggregate aggregate;
   for (const Name& entry : kNames) {
     if (entry.name == node.text) aggregate.function = entry.function;
+  }
+  for (const Node& filter : node.filter) {
+    TM_ASSIGN_OR_RETURN(aggregate.filter, Expression::FromNode(filter, input));
+    if (aggregate.filter->type().kind != Kind::kBool) {
+      return ErrorAt(filter.position,
+                     absl::StrCat("FILTER takes a condition (bool), this is ", TypeName(aggregate.filter->type())));
+    }
   }
   if (node.star) {
     if (aggregate.function != AggregateFunction::kCount) {

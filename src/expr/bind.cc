@@ -57,11 +57,6 @@ absl::Status TakesArguments(const Node& node, size_t least, size_t most) {
 
 }  // namespace
 
-bool IsAggregateName(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"count", "sum", "min", "max", "avg", "first", "last"};
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
-}
-
 absl::StatusOr<BoundPtr> Bind(const Node& node, const Schema& input) { return Binder(input).Bind(node); }
 
 absl::StatusOr<BoundPtr> Binder::Bind(const Node& node) {

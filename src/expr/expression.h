@@ -61,18 +61,39 @@ class Expression {
   std::vector<size_t> columns_;
 };
 
-enum class AggregateFunction { kCountStar, kCount, kSum, kMin, kMax, kAvg, kFirst, kLast };
+enum class AggregateFunction {
+  kCountStar,
+  kCount,
+  kSum,
+  kMin,
+  kMax,
+  kAvg,
+  kFirst,
+  kLast,
+  kBoolAnd,
+  kBoolOr,
+  kVarSamp,
+  kVarPop,
+  kStddevSamp,
+  kStddevPop,
+};
 
-// "count(*)", "sum(price * quantity)": one aggregate call over an expression. Result types are PostgreSQL's, except:
-// sum of int32 and int64 is int64 (accumulated in 128 bits, out of range is an error of the result row), avg of any
-// integer or double is double, sum and avg of decimal(p,s) are decimal(38,s). first and last follow the order of rows.
+// "count(*)", "sum(price * quantity) filter (where paid)": one aggregate call over an expression. Result types are
+// PostgreSQL's, except: sum of int32 and int64 is int64 (accumulated in 128 bits, out of range is an error of the
+// result row), avg, variance and stddev of any integer or double are double, sum and avg of decimal(p,s) are
+// decimal(38,s). first and last follow the order of rows.
 struct Aggregate {
   AggregateFunction function = AggregateFunction::kCountStar;
   std::optional<Expression> argument;  // none for count(*)
+  std::optional<Expression> filter;    // a condition: other rows don't count, and the argument isn't computed for them
   Type type;
   bool nullable = false;  // everything but the counts
 
   static absl::StatusOr<Aggregate> Compile(std::string_view sql, const Schema& input);
+
+  // Of the input, those that it reads, ascending; and whether it can fail on a row.
+  std::vector<size_t> columns() const;
+  bool fallible() const;
 };
 
 }  // namespace tidemark

@@ -16,6 +16,7 @@ extern "C" {
 
 #include "proto/postgres_tree.pb.h"
 #include "src/base/status.h"
+#include "src/expr/bind.h"
 
 namespace tidemark::internal {
 namespace {
@@ -293,8 +294,12 @@ absl::StatusOr<Node> Converter::Function(const pg::FuncCall& in) {
   if (in.agg_within_group()) call.refused = "WITHIN GROUP";
   if (in.func_variadic()) call.refused = "VARIADIC";
   if (in.agg_order_size() > 0) call.refused = "ORDER BY";
-  if (in.has_agg_filter()) call.refused = "FILTER";
   if (in.agg_distinct()) call.refused = "DISTINCT";
+  if (in.has_agg_filter()) {
+    if (!IsAggregateName(call.text)) call.refused = "FILTER";
+    TM_ASSIGN_OR_RETURN(Node filter, Convert(in.agg_filter()));
+    call.filter.push_back(std::move(filter));
+  }
   TM_RETURN_IF_ERROR(AddAll(in.args(), &call));
   return call;
 }

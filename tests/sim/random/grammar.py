@@ -266,9 +266,12 @@ class Generator:
                 calls += ["min", "max"]
             if shape.ordered:
                 calls += ["first", "last"]
-            aggregates[f"a{len(case.steps)}{i}"] = (random.choice(calls), column.name)
+            if column.type == "bool":
+                calls += ["bool_and", "bool_or"]
+            some = condition(random, shape.columns) if random.random() < 0.25 else None
+            aggregates[f"a{len(case.steps)}{i}"] = (random.choice(calls), column.name, some)
         if random.random() < 0.7:
-            aggregates[f"n{len(case.steps)}"] = ("count", None)
+            aggregates[f"n{len(case.steps)}"] = ("count", None, None)
         return aggregates
 
     def _window(self, case, shape, update):
@@ -279,12 +282,14 @@ class Generator:
         size = every * random.choice([1, 1, 1, 2, 5])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
         return {"every": every, "size": size, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
+                "offset": random.choice([0, 0, every // 2, every - 1]),
                 "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4 and not update,
-                "emit": random.choice(["on_close", "on_close", "on_update"])}
+                "emit": random.choice(["on_close", "on_close", "on_update", "every_record"])}
 
     def _group_by(self, case, shape, update):
         by = self._columns(shape, 1, 2)
-        return {"group_by": by, "aggregates": self._aggregates(case, shape), "emit": "on_update"}
+        return {"group_by": by, "aggregates": self._aggregates(case, shape),
+                "emit": random.choice(["on_update", "on_update", "every_record"])}
 
     def _top(self, case, shape, update):
         random = self.random

@@ -199,7 +199,7 @@ class Oracle:
     def _calls(args):
         order = "__time, __source, __partition, __offset"
         calls = []
-        for name, (call, argument) in args["aggregates"].items():
+        for name, (call, argument, some) in args["aggregates"].items():
             if argument is None:
                 sql = "count(*)"
             elif call in ("first", "last"):
@@ -207,13 +207,15 @@ class Oracle:
                 sql = f"{call}({quoted(argument)} ORDER BY {order})"
             else:
                 sql = f"{call}({quoted(argument)})"
+            if some is not None:
+                sql += f" FILTER (WHERE {some})"
             calls.append(f", {sql} AS {quoted(name)}")
         return "".join(calls)
 
     def _window(self, step, shape, args):
-        every, size, grace = (args[n] * 1_000_000 for n in ("every", "size", "grace"))
+        every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
         # Floor division, also before 1970.
-        last = f"(__time - ((__time % {every}) + {every}) % {every})"
+        last = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every})"
         self.sql.execute(f"""
             CREATE OR REPLACE TEMP TABLE pairs AS
             SELECT *, coalesce(__start + {size + grace} <= __watermark, false) AS __late

@@ -122,7 +122,7 @@ def _aggregated(shape, args, window_type):
     columns = [shape.column(c) for c in args["group_by"]]
     if window_type:
         columns += [Column("window_start", window_type), Column("window_end", window_type)]
-    for name, (call, argument) in args["aggregates"].items():
+    for name, (call, argument, _) in args["aggregates"].items():
         column = shape.column(argument) if argument else None
         columns.append(Column(name, aggregate_type(call, column), call != "count"))
     if len({c.name for c in columns}) != len(columns):
@@ -205,7 +205,7 @@ def _shape(case, step, inputs, right, window_type):
         return dataclasses.replace(first, columns=columns)
     if step.operator == "window":
         columns = _aggregated(first, args, window_type)
-        key = args["group_by"] + ["window_start", "window_end"] if args["emit"] == "on_update" else None
+        key = args["group_by"] + ["window_start", "window_end"] if args["emit"] != "on_close" else None
         if first.update_key is not None and (not first.timely or args["late"]):
             raise Invalid("a window over rows that replace each other")
         return Shape(columns, key, key is None, False, False, True, True, first.sources)
@@ -268,7 +268,8 @@ def _operator_yaml(step):
                          "within": {"before": f"{args['before']}s", "after": f"{args['after']}s"},
                          "grace": f"{args['grace']}s", "prefix": args["prefix"], **({"late": late} if late else {})}}
     if step.operator in ("window", "group_by"):
-        calls = {n: f"{c}({a or '*'})" for n, (c, a) in args["aggregates"].items()}
+        calls = {n: f"{c}({a or '*'})" + (f" filter (where {w})" if w else "")
+                 for n, (c, a, w) in args["aggregates"].items()}
         yaml = {"group_by": args["group_by"], "aggregates": calls, "emit": args["emit"]}
         if step.operator == "window":
             yaml["window"] = {"grace": f"{args['grace']}s"}
@@ -276,6 +277,8 @@ def _operator_yaml(step):
                 yaml["window"]["tumbling"] = f"{args['size']}s"
             else:
                 yaml["window"].update({"hopping": f"{args['size']}s", "every": f"{args['every']}s"})
+            if args["offset"]:
+                yaml["window"]["offset"] = f"{args['offset']}s"
             if args["late"]:
                 yaml["window"]["late"] = {"topic": f"{step.name}-late"}
         return yaml

@@ -29,6 +29,17 @@ TEST(AggregateTest, ResultTypesFollowTheArgument) {
   EXPECT_EQ(Compiled("last(d + 1)"), "date null");
 }
 
+TEST(AggregateTest, AFilterIsAnExpressionOfItsOwn) {
+  EXPECT_EQ(Compiled("count(*) filter (where b)"), "int64");
+  EXPECT_EQ(Compiled("bool_or(b) filter (where l > 1)"), "bool null");
+  EXPECT_EQ(Compiled("stddev_samp(l)"), "double null");
+  auto sum = Aggregate::Compile("sum(l) filter (where l / i > 1)", TestSchema());
+  ASSERT_TRUE(sum.ok()) << sum.status();
+  EXPECT_EQ(sum->columns(), (std::vector<size_t>{0, 1}));
+  EXPECT_FALSE(sum->argument->fallible());
+  EXPECT_TRUE(sum->fallible());
+}
+
 TEST(AggregateTest, CountStarHasNoArgument) {
   auto star = Aggregate::Compile("count(*)", TestSchema());
   EXPECT_EQ(star->function, AggregateFunction::kCountStar);
@@ -41,15 +52,23 @@ TEST(AggregateTest, CountStarHasNoArgument) {
 TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
   EXPECT_EQ(Compiled("count(distinct i)"),
             "error at 0: DISTINCT in an aggregate isn't supported; put a dedup step in front");
-  EXPECT_EQ(Compiled("sum(l) filter (where b)"),
-            "error at 0: FILTER isn't supported; use sum(CASE WHEN condition THEN value END)");
+  EXPECT_EQ(Compiled("length(s) filter (where b)").substr(0, 26), "error at 0: expected an ag");
+  EXPECT_EQ(Compiled("sum(l) filter (where i)"), "error at 21: FILTER takes a condition (bool), this is int32");
+  EXPECT_EQ(Compiled("sum(l) filter (where max(i) > 1)"),
+            "error at 21: FILTER looks at the rows, not at aggregates of them");
+  EXPECT_EQ(Compiled("sum(l) filter (where nope)"), "error at 21: unknown column 'nope'");
+  EXPECT_EQ(Compiled("bool_and(i)"), "error at 9: bool_and takes a bool, not int32");
+  EXPECT_EQ(Compiled("stddev(n)"), "error at 7: stddev of a decimal isn't implemented; cast it to double");
+  EXPECT_EQ(Compiled("variance(s)"), "error at 9: variance takes a number, not string");
   EXPECT_EQ(Compiled("first(l order by i)"),
             "error at 0: ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
   EXPECT_EQ(Compiled("sum(l) over ()"), "error at 0: OVER isn't supported in an aggregate");
   EXPECT_EQ(Compiled("sum(l) / 2"),
             "error at 7: an aggregate stands alone; compute with its result in a project step that follows");
   EXPECT_EQ(Compiled("sum(max(l))"), "error at 4: an aggregate of an aggregate needs a step of its own");
-  EXPECT_EQ(Compiled("l"), "error at 0: expected an aggregate (one of: count, sum, min, max, avg, first, last)");
+  EXPECT_EQ(Compiled("l"),
+            "error at 0: expected an aggregate (one of: count, sum, min, max, avg, first, last, bool_and, "
+            "bool_or, variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop)");
   EXPECT_EQ(Compiled("coumt(l)"), "error at 0: expected an aggregate (did you mean 'count'?)");
   EXPECT_EQ(Compiled("sum(s)"), "error at 4: sum takes a number, not string");
   EXPECT_EQ(Compiled("sum(*)"), "error at 0: sum(*) doesn't exist; only count(*) does");

@@ -1,11 +1,13 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/memory_budget.h"
 #include "tests/unit/operators/window_fixture.h"
 
 namespace tidemark {
@@ -208,6 +210,144 @@ TEST(Window, WhereNearlyEveryRowHasItsOwnGroupAPartialIsARow) {
   ASSERT_EQ(few.out().rows.size(), 10u);
   EXPECT_EQ(CellsText(many.out().rows[0]), "place0|0|60000000|1004|501300|0");
   EXPECT_EQ(CellsText(few.out().rows[0]), "place0|0|60000000|1200|598500|0");
+}
+
+// What a running aggregate has given after each row, by the model: the rows one after the other.
+TEST(EveryRecord, EachRowGivesItsGroupsResultInTheOrderOfTheRowsWhateverTheBatches) {
+  WindowSpec spec = Spec(0, 0, 0, true);
+  spec.late_topic.reset();
+  spec.every_record = true;
+  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}, {"m", "max(v)"}};
+  std::vector<TestRow> rows;
+  std::vector<std::string> expected;
+  std::map<std::string, std::vector<int64_t>> groups;
+  std::mt19937_64 random(4);
+  for (int i = 0; i < 600; ++i) {
+    const std::string place = absl::StrCat("p", random() % 7);
+    rows.push_back(Row(place.c_str(), static_cast<int64_t>(random() % 9), 1000 + i));
+    std::vector<int64_t>& values = groups[place];
+    const auto result = [&] {
+      int64_t sum = 0, most = 0;
+      for (const int64_t v : values) sum += v, most = std::max(most, v);
+      return absl::StrCat(place, "|", values.size(), "|", sum, "|", most);
+    };
+    if (!values.empty()) expected.push_back(absl::StrCat(result(), " op 1"));
+    values.push_back(std::get<int64_t>(rows.back().cells[1]));
+    expected.push_back(absl::StrCat(result(), " op ", values.size() > 1 ? 2 : 0));
+  }
+  const auto found = [](const Harness& h) {
+    std::vector<std::string> texts;
+    for (const TestRow& row : const_cast<Harness&>(h).out().rows) {
+      texts.push_back(absl::StrCat(CellsText(row), " op ", static_cast<int>(row.op)));
+    }
+    return texts;
+  };
+  for (const size_t batch_size : {1, 2, 7, 1000}) {
+    for (const bool cold : {false, true}) {
+      MemoryBudget none(0, 0);
+      Harness h(SingleNode(spec, "n int64, s int64 null, m int64 null"), {}, cold ? &none : nullptr);
+      h.FeedWithCrashes(rows, batch_size, 8, 40, 200);
+      h.Commit();
+      EXPECT_EQ(found(h), expected) << batch_size;
+      h.CheckLedger();
+      h.Commit();
+      EXPECT_EQ(h.out().rows.size(), expected.size()) << "the commit has nothing to add";
+    }
+  }
+}
+
+TEST(EveryRecord, AWindowsResultsComeWithItsRowsAndItClosesWithoutAWord) {
+  WindowSpec spec = Spec(kMinute, kMinute, 0, true);
+  spec.every_record = true;
+  Harness h(SingleNode(spec));
+  h.Process({Row("a", 1, 1), Row("a", 1, 2), Row("b", 1, kMinute), Row("a", 1, 3)});
+  ASSERT_EQ(h.out().rows.size(), 6u);
+  EXPECT_EQ(CellsText(h.out().rows[4]), "a|0|60000000|2");
+  EXPECT_EQ(CellsText(h.out().rows[5]), "a|0|60000000|3");
+  EXPECT_EQ(h.out().rows[5].time, kMinute - 1000);
+  h.Commit();
+  h.Crash();
+  h.Process({Row("a", 1, 4)});
+  EXPECT_EQ(CellsText(h.out().rows.back()), "a|0|60000000|4");
+  h.Advance(2 * kMinute);
+  h.Commit();
+  EXPECT_EQ(h.out().rows.size(), 8u);
+  EXPECT_EQ(h.ledger().open, 0);
+  h.CheckLedger();
+}
+
+// Each half of an update is a row of its own, or what is given would depend on where batches end.
+TEST(EveryRecord, RowsThatAreTakenBackAreRowsToo) {
+  WindowSpec spec = Spec(0, 0, 0, true);
+  spec.late_topic.reset();
+  spec.every_record = true;
+  spec.input_updates = true;
+  Node node = SingleNode(spec);
+  node.inputs[0].hidden = UpdateHidden();
+  Harness h(node);
+  TestRow first = Row("a", 1, 1), gone = first, other = Row("b", 1, 1);
+  gone.op = Op::kUpdateBefore;
+  other.op = Op::kUpdateAfter;
+  h.Process({first, first, gone, other, gone});
+  std::vector<std::string> texts;
+  for (const TestRow& row : h.out().rows)
+    texts.push_back(absl::StrCat(CellsText(row), " op ", static_cast<int>(row.op)));
+  EXPECT_EQ(texts, (std::vector<std::string>{"a|1 op 0", "a|1 op 1", "a|2 op 2", "a|2 op 1", "a|1 op 2", "b|1 op 0",
+                                             "a|1 op 3"}));
+  h.Commit();
+  h.CheckLedger();
+}
+
+// Only rows that count are looked at by the argument; a group is there as soon as it has a row.
+TEST(Filter, LeavesRowsOutOfOneAggregate) {
+  for (const bool two_phases : {false, true}) {
+    WindowSpec spec = Spec(kMinute, kMinute, 0);
+    spec.aggregates = {{"n", "count(*)"},
+                       {"some", "count(*) filter (where v > 1)"},
+                       {"q", "sum(100 / v) filter (where v <> 0)"},
+                       {"top", "max(v) filter (where x < 3)"}};
+    const std::string columns = "n int64, some int64, q int64 null, top int64 null";
+    const std::vector<TestRow> rows = {Row("a", 0, 1), Row("a", 2, 1), Row("a", 5, 1), Row("b", 0, 1)};
+    Harness single(SingleNode(spec, columns)), partial(PartialNode(spec)), final(FinalNode(spec, columns));
+    Harness& first = two_phases ? partial : single;
+    first.Process(rows);
+    if (two_phases) {
+      partial.Commit();
+      final.Process(partial.out().rows);
+    }
+    Harness& last = two_phases ? final : single;
+    last.Advance(kMinute);
+    EXPECT_EQ(CellsText(last.out().rows),
+              (std::vector<std::string>{"a|0|60000000|3|2|70|2", "b|0|60000000|1|0|NULL|0"}));
+    EXPECT_TRUE(first.out().failures.empty());
+  }
+  WindowSpec spec = Spec(0, 0, 0, true);
+  spec.late_topic.reset();
+  spec.aggregates = {{"n", "count(*) filter (where 1 / v > 0)"}};
+  Harness h(SingleNode(spec));
+  h.Process({Row("a", 0, 1), Row("a", 1, 1)});
+  h.Commit();
+  EXPECT_EQ(h.out().failures.size(), 1u) << "the condition fails on a row";
+  EXPECT_EQ(CellsText(h.out().rows), std::vector<std::string>{"a|1"});
+}
+
+TEST(Offset, WindowsStartThatMuchLater) {
+  WindowSpec spec = Spec(kMinute, kMinute, 0);
+  spec.offset_us = 15 * kSecond;
+  Harness h(SingleNode(spec));
+  h.Process(
+      {Row("a", 1, -50 * kSecond), Row("a", 1, 14 * kSecond), Row("a", 1, 15 * kSecond), Row("a", 1, 74 * kSecond)});
+  EXPECT_LT(h.Advance(75 * kSecond - 1).us, 75 * kSecond - 1000);
+  EXPECT_EQ(CellsText(h.out().rows), (std::vector<std::string>{"a|-105000000|-45000000|1", "a|-45000000|15000000|1"}));
+  h.Advance(75 * kSecond);
+  EXPECT_EQ(CellsText(h.out().rows.back()), "a|15000000|75000000|2");
+  WindowSpec hopping = Spec(kMinute, 20 * kSecond, 0);
+  hopping.offset_us = 5 * kSecond;
+  Harness w(SingleNode(hopping));
+  w.Process({Row("a", 1, 4 * kSecond)});
+  w.Advance(100 * kSecond);
+  EXPECT_EQ(CellsText(w.out().rows),
+            (std::vector<std::string>{"a|-55000000|5000000|1", "a|-35000000|25000000|1", "a|-15000000|45000000|1"}));
 }
 
 }  // namespace

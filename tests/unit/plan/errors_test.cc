@@ -181,12 +181,18 @@ TEST(ErrorsTest, WindowsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(window("tumbling: 1m, hopping: 1m"), HasSubstr("either tumbling: or hopping:"));
   EXPECT_THAT(window("tumbling: 0s"), HasSubstr("longer than nothing"));
   EXPECT_THAT(window("hopping: 30d, every: 1s"), HasSubstr("windows; at most"));
+  EXPECT_EQ(window("tumbling: 1d, offset: 23h"), "");
+  EXPECT_THAT(window("tumbling: 1d, offset: 1d"), HasSubstr("windows start every 1d: `offset` must be less than that"));
+  EXPECT_THAT(window("hopping: 1h, every: 10m, offset: 10m"), HasSubstr("windows start every 10m"));
   EXPECT_THAT(window("tumbling: 1m, late: { topic: clicks }"), HasSubstr("would read its own output"));
 }
 
 TEST(ErrorsTest, AggregatesNeedGroupsNamesAndAKnownEnd) {
   EXPECT_THAT(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: on_close"),
               HasSubstr("without a window nothing ever closes"));
+  EXPECT_EQ(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: every_record"), "");
+  EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [guid], rank: place }, emit: every_record"),
+              HasSubstr("every_record is for aggregates"));
   EXPECT_THAT(StepError("aggregates: { n: \"count(*)\" }"), HasSubstr("'group_by' is missing"));
   EXPECT_THAT(StepError("window: { tumbling: 1m }, group_by: [guid]"), HasSubstr("at least one aggregate"));
   EXPECT_THAT(StepError("window: { tumbling: 1m }, group_by: [guid], aggregates: { guid: \"count(*)\" }"),
