@@ -92,8 +92,8 @@ class OperatorTask {
   }
   ~OperatorTask() { op_.reset(); }
 
-  void Process(const Batch& batch, EventTime watermark) {
-    Check(op_->ProcessBatch(0, batch, *emitter_));
+  void Process(const Batch& batch, EventTime watermark, int input = 0) {
+    Check(op_->ProcessBatch(input, batch, *emitter_));
     Check(op_->AdvanceWatermark(watermark, *emitter_).status());
   }
   void Commit() {

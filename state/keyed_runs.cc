@@ -268,6 +268,71 @@ absl::Status KeyedRuns::Answer(const Run& run, absl::Span<Question* const> asked
   return absl::OkStatus();
 }
 
+absl::Status KeyedRuns::FindAll(absl::Span<const Question> questions, FoundVisitor visit) {
+  if (ranges_.empty()) return absl::OkStatus();
+  for (size_t at = 0; at < questions.size();) {
+    // The entries of a question may go on in the ranges behind the one that it falls into.
+    size_t range = RangeOf(questions[at].key);
+    if (range == kNone) range = 0;
+    size_t end = at + 1;
+    const auto before = [&](size_t q) {
+      return range + 1 == ranges_.size() || questions[q].key < ranges_[range + 1].low;
+    };
+    while (end < questions.size() && before(end)) ++end;
+    TM_RETURN_IF_ERROR(FindAllIn(ranges_[range], questions.subspan(at, end - at), at, visit));
+    const std::string_view last = questions[end - 1].key;
+    for (++range; range < ranges_.size() && ranges_[range].low.compare(0, last.size(), last) <= 0; ++range) {
+      TM_RETURN_IF_ERROR(FindAllIn(ranges_[range], questions.subspan(end - 1, 1), end - 1, visit));
+    }
+    at = end;
+  }
+  return absl::OkStatus();
+}
+
+// `first`: the number of the first of these questions.
+absl::Status KeyedRuns::FindAllIn(const Range& range, absl::Span<const Question> questions, size_t first,
+                                  FoundVisitor visit) {
+  std::vector<size_t> asked;
+  for (const Run& run : range.runs) {
+    asked.clear();
+    for (size_t q = 0; q < questions.size(); ++q) {
+      if (run.filter.MayHold(PlaceOf(questions[q].hash), BitsOf(questions[q].hash))) asked.push_back(q);
+    }
+    if (!asked.empty()) TM_RETURN_IF_ERROR(AnswerAll(run, questions, asked, first, visit));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyedRuns::AnswerAll(const Run& run, absl::Span<const Question> questions, absl::Span<const size_t> asked,
+                                  size_t first, FoundVisitor visit) {
+  const auto key = [&](size_t at) { return questions[asked[at]].key; };
+  uint32_t block = 0;
+  for (size_t at = 0; at < asked.size(); ++block) {
+    block = std::max(block, run.BlockOf(key(at)));
+    ++reads_;
+    TM_RETURN_IF_ERROR(ReadBlock(run, block, [&](std::string_view entries) {
+      size_t q = at;
+      for (BlockReader reader(entries); reader.Next() && q < asked.size();) {
+        const std::string_view told = reader.key().substr(0, told_bytes_);
+        while (q < asked.size() && key(q) < told) ++q;
+        if (q < asked.size() && key(q) == told) visit(first + asked[q], reader.key(), reader.value());
+      }
+    }));
+    // Those that the next block has nothing more of.
+    const bool last = block + 1 == run.blocks();
+    while (at < asked.size() && (last || key(at) < run.first(block + 1).substr(0, told_bytes_))) ++at;
+  }
+  return absl::OkStatus();
+}
+
+int64_t KeyedRuns::entries() const {
+  int64_t sum = 0;
+  for (const Range& range : ranges_) {
+    for (const Run& run : range.runs) sum += run.entries;
+  }
+  return sum;
+}
+
 absl::Status KeyedRuns::ReadBlock(const Run& run, uint32_t block, Visitor visit) {
   bool whole = false, more = false;
   const auto check = [&](std::string_view bytes) {
@@ -429,7 +494,7 @@ void KeyedRuns::Write(Range* range, absl::Span<const Entry> entries) {
   std::string_view last, last_of_block;  // keys
   std::string first;
   for (const Entry& entry : entries) {
-    const uint64_t hash = Hash(entry.key);
+    const uint64_t hash = Hash(entry.key.substr(0, told_bytes_ == 0 ? entry.key.size() : told_bytes_));
     run.filter.Add(PlaceOf(hash), BitsOf(hash));
     if (block.empty()) {
       first = run.first_end.empty() ? "" : entry.key.substr(0, CommonPrefix(last_of_block, entry.key) + 1);

@@ -53,6 +53,7 @@ class KeyedRuns {
     ByteArena bytes;
     std::vector<Entry> list;
   };
+  using FoundVisitor = absl::FunctionRef<void(size_t question, std::string_view key, std::string_view value)>;
   struct Question {
     std::string_view key;
     uint64_t hash = 0;
@@ -61,7 +62,9 @@ class KeyedRuns {
     std::string value;
   };
 
-  KeyedRuns(StateStore* store, std::string prefix) : store_(store), prefix_(std::move(prefix)) {}
+  // `told_bytes`: only the first so many bytes of a key are in the filters, for FindAll; 0: all of them.
+  KeyedRuns(StateStore* store, std::string prefix, size_t told_bytes = 0)
+      : store_(store), prefix_(std::move(prefix)), told_bytes_(told_bytes) {}
   KeyedRuns(const KeyedRuns&) = delete;
   KeyedRuns& operator=(const KeyedRuns&) = delete;
 
@@ -71,10 +74,16 @@ class KeyedRuns {
   absl::Status Load();
 
   bool empty() const { return ranges_.empty(); }
+  // Of all runs.
+  int64_t entries() const;
   // False: no run has the key.
   bool MayHold(std::string_view key, uint64_t hash) const;
   // Answers questions in the ascending order of their keys; each block is read once.
   absl::Status Find(absl::Span<Question> questions);
+
+  // Of keys that are put once and never erased: calls `visit` with every entry whose key begins with that of a
+  // question, which has `told_bytes`. Questions ascend, and none stands there twice.
+  absl::Status FindAll(absl::Span<const Question> questions, FoundVisitor visit);
 
   // Adds entries, newer than those there are, in the ascending order of their keys, each key once.
   void Add(absl::Span<const Entry> entries);
@@ -128,6 +137,9 @@ class KeyedRuns {
   void RangesChanged();
   absl::Status FindIn(const Range& range, absl::Span<Question> questions);
   absl::Status Answer(const Run& run, absl::Span<Question* const> asked);
+  absl::Status FindAllIn(const Range& range, absl::Span<const Question> questions, size_t first, FoundVisitor visit);
+  absl::Status AnswerAll(const Run& run, absl::Span<const Question> questions, absl::Span<const size_t> asked,
+                         size_t first, FoundVisitor visit);
   absl::Status ReadBlock(const Run& run, uint32_t block, Visitor visit);
   absl::Status ReadRun(const Run& run, Entries* out);
   // The runs from number `from` on, newest first; of equal keys the newest entry.
@@ -150,6 +162,7 @@ class KeyedRuns {
 
   StateStore* const store_;
   const std::string prefix_;
+  const size_t told_bytes_;
   std::vector<Range> ranges_;    // by their first keys
   std::vector<uint64_t> heads_;  // the first bytes of these
   uint64_t next_number_ = 0;

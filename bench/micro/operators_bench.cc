@@ -17,6 +17,7 @@
 
 #include "operators/dedup/spec.h"
 #include "operators/join/spec.h"
+#include "operators/join/streams_spec.h"
 #include "operators/join/table_snapshot.h"
 #include "operators/operator.h"
 #include "operators/top/spec.h"
@@ -211,6 +212,58 @@ void BM_Join(benchmark::State& state) {
   Run(state, MakeNode(spec, output), context, 0, 4);
 }
 BENCHMARK(BM_Join)->Unit(benchmark::kMillisecond);
+
+// Two streams of the same ids, each of which meets about one of the other; 1 s is 50,000 rows a side. The argument:
+// seconds before and after.
+void BM_StreamJoin(benchmark::State& state) {
+  (void)arrow::compute::Initialize();
+  StreamJoinSpec spec;
+  spec.on = {ColumnList{0}, ColumnList{0}};
+  spec.before_us = spec.after_us = state.range(0) * 1'000'000;
+  spec.columns = {2};
+  Schema output = Detections();
+  output.Add({"other", {.kind = Kind::kString}, true});
+  Node node = MakeNode(spec, output);
+  node.inputs.push_back(node.inputs[0]);
+  node.hidden = HiddenSet();
+  NullStore store;
+  StepLedger ledger;
+  OperatorContext context;
+  context.state = &store;
+  context.ledger = &ledger;
+  auto op = node.spec.kind().Make(node).value();
+  if (!op->Open(context).ok()) return state.SkipWithError("open");
+  NullEmitter emitter;
+  Generator left, right;
+  uint64_t commit = 0;
+  const auto step = [&](const Batch& of_left, const Batch& of_right, int64_t watermark) {
+    benchmark::DoNotOptimize(op->ProcessBatch(0, of_left, emitter).ok());
+    benchmark::DoNotOptimize(op->ProcessBatch(1, of_right, emitter).ok());
+    benchmark::DoNotOptimize(op->AdvanceWatermark(EventTime{watermark}, emitter).ok());
+    if (++commit % 2 == 0) benchmark::DoNotOptimize(op->PrepareCommit(commit / 2, emitter).ok());
+  };
+  const int64_t warm = state.range(0) * 50'000 * 3 / kRows + 100;
+  for (int64_t i = 0; i < warm; ++i) {
+    const Batch of_left = left.Next(), of_right = right.Next();
+    step(of_left, of_right, left.watermark());
+  }
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::vector<Batch> of_left, of_right;
+    std::vector<int64_t> watermarks;
+    for (int i = 0; i < 8; ++i) {
+      of_left.push_back(left.Next());
+      of_right.push_back(right.Next());
+      watermarks.push_back(left.watermark());
+    }
+    state.ResumeTiming();
+    for (size_t i = 0; i < 8; ++i) step(of_left[i], of_right[i], watermarks[i]);
+  }
+  PerRow(state, 16 * kRows);
+  state.counters["operator_MB"] = static_cast<double>(op->MemoryBytes()) / 1e6;
+  state.counters["pairs/row"] = static_cast<double>(emitter.rows) / static_cast<double>(ledger.in);
+}
+BENCHMARK(BM_StreamJoin)->Arg(1)->Arg(60)->Unit(benchmark::kMillisecond);
 
 void BM_Window(benchmark::State& state) {
   WindowSpec spec;

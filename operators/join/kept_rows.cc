@@ -4,20 +4,17 @@
 #include <limits>
 #include <utility>
 
-#include "src/base/big_endian.h"
+#include "operators/join/kept_row_key.h"
 #include "src/base/status.h"
 #include "src/base/varint.h"
 
 namespace tidemark {
 namespace {
 
-constexpr char kRows = 'b', kMarks = 'm';
-constexpr size_t kSuffixBytes = 2 + 8 + 8 + 4;  // of a state key
 constexpr size_t kFirstSlots = 16;
 constexpr size_t kPrefetchRows = 8;
-constexpr size_t kMostNear = 64;  // buckets; a batch whose intervals touch more looks them up one by one
-
-absl::Status Damaged() { return absl::DataLossError("the rows of a join in the state can't be read"); }
+constexpr size_t kMostNear = 64;       // buckets; a batch whose intervals touch more looks them up one by one
+constexpr size_t kTakeMatches = 4096;  // at a time, about
 
 }  // namespace
 
@@ -39,13 +36,14 @@ KeptRows::Bucket* KeptRows::FindOrMake(int64_t start_us) {
   return last_ = bucket.get();
 }
 
-// Where the key's newest row stands, or could.
+// Where the key's newest row in memory stands, or could.
 uint64_t* KeptRows::Slot(Bucket* bucket, const JoinKey& key) {
   const size_t mask = bucket->index.size() - 1;
   for (size_t at = key.low & mask;; at = (at + 1) & mask) {
     uint64_t& slot = bucket->index[at];
     if (slot == 0) return &slot;
-    if (slot >> 32 == key.high >> 32 && bucket->rows[static_cast<uint32_t>(slot) - 1].key == key) return &slot;
+    const auto number = static_cast<uint32_t>(slot);
+    if (slot >> 32 == key.high >> 32 && number > bucket->cold && bucket->row(number - 1).key == key) return &slot;
   }
 }
 
@@ -53,13 +51,18 @@ void KeptRows::Prefetch(const Bucket& bucket, const JoinKey& key) {
   __builtin_prefetch(&bucket.index[key.low & (bucket.index.size() - 1)]);
 }
 
-void KeptRows::Grow(Bucket* bucket) {
-  const std::vector<uint64_t> old = std::exchange(bucket->index, std::vector<uint64_t>(bucket->index.size() * 2));
-  const size_t mask = bucket->index.size() - 1;
+// Leaves out what is void, and makes room for as many again.
+void KeptRows::Rebuild(Bucket* bucket) {
+  const std::vector<uint64_t> old = std::move(bucket->index);
+  const auto counts = [&](uint64_t slot) { return static_cast<uint32_t>(slot) > bucket->cold; };
+  bucket->slots = static_cast<uint32_t>(std::count_if(old.begin(), old.end(), counts));
+  size_t size = kFirstSlots;
+  while (size < size_t{bucket->slots} * 2) size *= 2;
+  bucket->index.assign(size, 0);
   for (const uint64_t slot : old) {
-    if (slot == 0) continue;
-    size_t at = bucket->rows[static_cast<uint32_t>(slot) - 1].key.low & mask;
-    while (bucket->index[at] != 0) at = (at + 1) & mask;
+    if (!counts(slot)) continue;
+    size_t at = bucket->row(static_cast<uint32_t>(slot) - 1).key.low & (size - 1);
+    while (bucket->index[at] != 0) at = (at + 1) & (size - 1);
     bucket->index[at] = slot;
   }
 }
@@ -71,78 +74,173 @@ void KeptRows::Touch(Bucket* bucket) {
 
 void KeptRows::Add(const JoinKey& key, int64_t time, std::string_view bytes, bool matched) {
   Bucket* const bucket = FindOrMake(StartOf(time));
-  if ((bucket->keys + 1) * 4 > bucket->index.size() * 3) Grow(bucket);
+  if ((size_t{bucket->slots} + 1) * 4 > bucket->index.size() * 3) Rebuild(bucket);
   uint64_t* const slot = Slot(bucket, key);
-  const size_t number = bucket->rows.Grow();
-  bucket->keys += *slot == 0;
-  bucket->rows[number] = {
-      key, time, bucket->bytes.Add(bytes), static_cast<uint32_t>(bytes.size()), static_cast<uint32_t>(*slot), matched};
+  const uint32_t number = bucket->size++;
+  if (number / kPiece == bucket->pieces.size()) bucket->pieces.push_back(std::make_unique<Piece>());
+  bucket->slots += *slot == 0;
+  Row& row = bucket->row(number);
+  row = {key,
+         time,
+         bucket->pieces[number / kPiece]->bytes.Add(bytes),
+         static_cast<uint32_t>(bytes.size()),
+         static_cast<uint32_t>(*slot),
+         matched};
   *slot = key.high >> 32 << 32 | (number + 1);
-  bytes_ += static_cast<int64_t>(sizeof(Row) + bytes.size());
   bucket->row_bytes += static_cast<int64_t>(bytes.size());
+  bytes_ += static_cast<int64_t>(sizeof(Row) + bytes.size());
+  ++rows_;
   newest_ = std::max(newest_, EventTime{time});
   if (outer_ && !matched) {
-    due_.push_back({time, bucket, static_cast<uint32_t>(number)});
+    due_.push_back({time, bucket, number});
     std::push_heap(due_.begin(), due_.end(), Later());
   }
   Touch(bucket);
 }
 
-size_t KeptRows::Find(absl::Span<const JoinKey> keys, const int64_t* times, absl::Span<const int32_t> rows, size_t at,
-                      int64_t from_us, int64_t to_us, size_t most, std::vector<Match>* matches) {
-  if (buckets_.empty() || rows.empty()) return rows.size();
-  const auto first_of = [&](int32_t row) { return StartOf((EventTime{times[row]} + from_us).us); };
-  // The buckets that any row's interval touches, by their distance from the first of them.
-  const auto [least, greatest] = std::minmax_element(rows.begin() + static_cast<std::ptrdiff_t>(at), rows.end(),
-                                                     [&](int32_t a, int32_t b) { return times[a] < times[b]; });
-  const int64_t low = std::max(first_of(*least), buckets_.begin()->first);
-  const int64_t high = std::min(StartOf((EventTime{times[*greatest]} + to_us).us), buckets_.rbegin()->first);
-  if (low > high) return rows.size();
+KeptRows::Near KeptRows::NearOf(const Asked& asked) const {
+  Near near;
+  if (buckets_.empty() || asked.rows.empty()) return near;
+  const auto [least, greatest] = std::minmax_element(
+      asked.rows.begin(), asked.rows.end(), [&](int32_t a, int32_t b) { return asked.times[a] < asked.times[b]; });
+  near.low = std::max(StartOf((EventTime{asked.times[*least]} + asked.from_us).us), buckets_.begin()->first);
+  near.high = std::min(StartOf((EventTime{asked.times[*greatest]} + asked.to_us).us), buckets_.rbegin()->first);
+  if (near.low > near.high) return near;
   const uint64_t distance =
-      (static_cast<uint64_t>(high) - static_cast<uint64_t>(low)) / static_cast<uint64_t>(width_us_);
-  near_.clear();
-  if (distance < kMostNear) {
-    near_.resize(distance + 1);
-    for (auto it = buckets_.lower_bound(low); it != buckets_.end() && it->first <= high; ++it) {
-      near_[static_cast<size_t>((it->first - low) / width_us_)] = it->second.get();
-    }
+      (static_cast<uint64_t>(near.high) - static_cast<uint64_t>(near.low)) / static_cast<uint64_t>(width_us_);
+  if (distance >= kMostNear) return near;
+  near.buckets.resize(distance + 1);
+  for (auto it = buckets_.lower_bound(near.low); it != buckets_.end() && it->first <= near.high; ++it) {
+    near.buckets[static_cast<size_t>((it->first - near.low) / width_us_)] = it->second.get();
   }
-  // Calls f(bucket) for those of a row's interval.
-  const auto visit = [&](int32_t row, auto&& f) {
-    int64_t start = std::max(first_of(row), low);
-    const int64_t last = std::min((EventTime{times[row]} + to_us).us, high);
-    for (; start <= last; start += width_us_) {
-      Bucket* const bucket = near_.empty() ? Find(start) : near_[static_cast<size_t>((start - low) / width_us_)];
-      if (bucket != nullptr) f(bucket);
-      if (start > std::numeric_limits<int64_t>::max() - width_us_) break;
-    }
-  };
+  return near;
+}
+
+// Calls f(bucket) for those that the row's interval touches.
+template <typename F>
+void KeptRows::VisitBuckets(const Near& near, const Asked& asked, int32_t row, F&& f) const {
+  int64_t start = std::max(StartOf((EventTime{asked.times[row]} + asked.from_us).us), near.low);
+  const int64_t last = std::min((EventTime{asked.times[row]} + asked.to_us).us, near.high);
+  for (; start <= last; start += width_us_) {
+    Bucket* const bucket =
+        near.buckets.empty() ? Find(start) : near.buckets[static_cast<size_t>((start - near.low) / width_us_)];
+    if (bucket != nullptr) f(bucket);
+    if (start > std::numeric_limits<int64_t>::max() - width_us_) break;
+  }
+}
+
+absl::Status KeptRows::Find(const Asked& asked, TakeMatches take) {
+  const Near near = NearOf(asked);
+  if (near.low > near.high) return absl::OkStatus();
+  const absl::Span<const int32_t> rows = asked.rows;
   const auto prefetch = [&](size_t i) {
-    if (i < rows.size()) visit(rows[i], [&](Bucket* bucket) { Prefetch(*bucket, keys[rows[i]]); });
+    if (i >= rows.size()) return;
+    VisitBuckets(near, asked, rows[i], [&](Bucket* bucket) { Prefetch(*bucket, asked.keys[rows[i]]); });
   };
-  for (size_t i = at; i < at + kPrefetchRows; ++i) prefetch(i);
-  for (; at < rows.size() && matches->size() < most; ++at) {
-    prefetch(at + kPrefetchRows);
-    const int32_t row = rows[at];
-    const int64_t from = (EventTime{times[row]} + from_us).us, to = (EventTime{times[row]} + to_us).us;
-    visit(row, [&](Bucket* bucket) { FindIn(bucket, keys[row], from, to, row, matches); });
+  std::vector<Match> matches;
+  for (size_t i = 0; i < kPrefetchRows; ++i) prefetch(i);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    prefetch(i + kPrefetchRows);
+    const int64_t time = asked.times[rows[i]];
+    const int64_t from = (EventTime{time} + asked.from_us).us, to = (EventTime{time} + asked.to_us).us;
+    VisitBuckets(near, asked, rows[i],
+                 [&](Bucket* bucket) { FindIn(bucket, asked.keys[rows[i]], from, to, rows[i], &matches); });
+    for (absl::Span<const Match> rest = matches; matches.size() >= kTakeMatches || i + 1 == rows.size();) {
+      const size_t some = std::min(rest.size(), 2 * kTakeMatches);
+      if (some > 0) TM_RETURN_IF_ERROR(take(rest.first(some)));
+      rest.remove_prefix(some);
+      if (!rest.empty()) continue;
+      matches.clear();
+      break;
+    }
   }
-  return at;
+  return FindOnDisk(near, asked, take);
+}
+
+void KeptRows::NoteMatch(Bucket* bucket, uint32_t number) {
+  if (number >= bucket->written) return;
+  bucket->marked.push_back(number);
+  Touch(bucket);
 }
 
 void KeptRows::FindIn(Bucket* bucket, const JoinKey& key, int64_t from, int64_t to, int32_t row,
                       std::vector<Match>* matches) {
-  for (auto number = static_cast<uint32_t>(*Slot(bucket, key)); number != 0;) {
-    Row& kept = bucket->rows[number - 1];
+  for (auto number = static_cast<uint32_t>(*Slot(bucket, key)); number > bucket->cold;) {
+    Row& kept = bucket->row(number - 1);
     if (kept.time >= from && kept.time <= to) {
       matches->push_back({row, &kept});
-      if (outer_ && !std::exchange(kept.matched, true) && number <= bucket->written) {
-        bucket->marked.push_back(number - 1);
-        Touch(bucket);
-      }
+      if (outer_ && !std::exchange(kept.matched, true)) NoteMatch(bucket, number - 1);
     }
     number = kept.next;
   }
+}
+
+// ---- Rows on disk by key
+
+absl::Status KeptRows::FindOnDisk(const Near& near, const Asked& asked, TakeMatches take) {
+  if (on_disk_ == 0) return absl::OkStatus();
+  std::map<int64_t, std::vector<int32_t>> rows;  // of the batch, by start of a bucket with rows on disk
+  for (const int32_t row : asked.rows) {
+    VisitBuckets(near, asked, row, [&](Bucket* bucket) {
+      if (bucket->cold > 0) rows[bucket->start_us].push_back(row);
+    });
+  }
+  for (auto& [start, of_bucket] : rows) {
+    TM_RETURN_IF_ERROR(FindInRuns(Find(start), absl::MakeSpan(of_bucket), asked, take));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeptRows::FindInRuns(Bucket* bucket, absl::Span<int32_t> rows, const Asked& asked, TakeMatches take) {
+  const auto order = [&](int32_t row) { return std::pair(asked.keys[row].high, asked.keys[row].low); };
+  std::sort(rows.begin(), rows.end(), [&](int32_t a, int32_t b) { return order(a) < order(b); });
+  std::deque<std::string> keys;
+  std::vector<KeyedRuns::Question> questions;
+  std::vector<size_t> first;  // of a question's rows
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (i > 0 && asked.keys[rows[i]] == asked.keys[rows[i - 1]]) continue;
+    keys.push_back(ColdKey(asked.keys[rows[i]]));
+    questions.push_back({.key = keys.back(), .hash = KeyedRuns::Hash(keys.back())});
+    first.push_back(i);
+  }
+  first.push_back(rows.size());
+  ByteArena bytes;
+  std::deque<Row> found;
+  std::vector<Match> matches;
+  absl::Status status;
+  const auto hand_over = [&] {
+    if (status.ok() && !matches.empty()) status = take(matches);
+    matches.clear();
+    found.clear();
+    bytes = ByteArena();
+  };
+  TM_RETURN_IF_ERROR(bucket->runs->FindAll(questions, [&](size_t q, std::string_view key, std::string_view value) {
+    uint64_t head = 0;
+    const uint32_t number = NumberOf(key);
+    if (!TakeVarint(&value, &head) || number >= bucket->cold) {
+      status = absl::DataLossError("a row of a join in the state can't be read");
+      return;
+    }
+    const int64_t time = bucket->start_us + static_cast<int64_t>(head >> 1);
+    const Row* kept = nullptr;
+    for (size_t i = first[q]; i < first[q + 1]; ++i) {
+      const EventTime own{asked.times[rows[i]]};
+      if (time < (own + asked.from_us).us || time > (own + asked.to_us).us) continue;
+      if (kept == nullptr) {
+        found.push_back({asked.keys[rows[i]], time, bytes.Add(value), static_cast<uint32_t>(value.size()), 0, true});
+        kept = &found.back();
+      }
+      matches.push_back({rows[i], kept});
+    }
+    if (kept == nullptr) return;
+    if (outer_ && !bucket->matched[number]) {
+      bucket->matched[number] = true;
+      NoteMatch(bucket, number);
+    }
+    if (matches.size() >= kTakeMatches) hand_over();
+  }));
+  hand_over();
+  return status;
 }
 
 // ---- Rows by time
@@ -156,10 +254,49 @@ void KeptRows::TakeUnmatched(EventTime time, size_t most, std::vector<const Row*
     }
     std::pop_heap(due_.begin(), due_.end(), Later());
     due_.pop_back();
-    const Row& row = due.bucket->rows[due.row];
+    if (due.row < due.bucket->cold) continue;  // has left memory
+    const Row& row = due.bucket->row(due.row);
     if (!row.matched) rows->push_back(&row);
   }
   done_ = std::max(done_, time);
+}
+
+EventTime KeptRows::oldest_on_disk() const {
+  for (const auto& [start, bucket] : buckets_) {
+    if (outer_ && bucket->cold > 0 && !bucket->all_given_out) return EventTime{start};
+  }
+  return kMaxTime;
+}
+
+absl::StatusOr<bool> KeptRows::TakeUnmatchedOnDisk(EventTime time, std::vector<const Row*>* rows) {
+  const EventTime oldest = oldest_on_disk();
+  if (oldest == kMaxTime || oldest + width_us_ > time) return false;
+  Bucket* const bucket = Find(oldest.us);
+  read_ = KeyedRuns::Entries();
+  rows_read_.clear();
+  std::optional<std::string> next;
+  TM_RETURN_IF_ERROR(bucket->runs->Read(bucket->given_out, &read_, &next));
+  for (const KeyedRuns::Entry& entry : read_.list) {
+    std::string_view value = entry.value;
+    uint64_t head = 0;
+    const uint32_t number = NumberOf(entry.key);
+    if (!TakeVarint(&value, &head) || number >= bucket->cold) {
+      return absl::DataLossError("a row of a join in the state can't be read");
+    }
+    if ((head & 1) != 0 || bucket->matched[number]) continue;
+    rows_read_.push_back({{},
+                          bucket->start_us + static_cast<int64_t>(head >> 1),
+                          value.data(),
+                          static_cast<uint32_t>(value.size()),
+                          0,
+                          false});
+    rows->push_back(&rows_read_.back());
+  }
+  bucket->all_given_out = !next;
+  if (next) bucket->given_out = *next;
+  bucket->given_out_changed = true;
+  Touch(bucket);
+  return true;
 }
 
 void KeptRows::Drop(EventTime time) {
@@ -172,131 +309,16 @@ void KeptRows::Drop(EventTime time) {
   }
 }
 
-void KeptRows::DropBucket(Bucket* bucket) {
-  for (const Chunk& chunk : bucket->chunks) {
-    for (uint32_t part = 0; part < chunk.parts; ++part) {
-      store_->Delete(Key(chunk.kind, bucket->start_us, chunk.commit, part));
-    }
-  }
-  if (bucket->dirty) std::erase(dirty_, bucket);
-  if (last_ == bucket) last_ = nullptr;
-  bytes_ -= static_cast<int64_t>(bucket->rows.size() * sizeof(Row)) + bucket->row_bytes;
-}
-
-// ---- State
-
-std::string KeptRows::Key(char kind, int64_t start_us, uint64_t commit, uint32_t part) const {
-  std::string key{letter_, kind};
-  AppendOrdered(start_us, &key);
-  AppendBigEndian(commit, 8, &key);
-  AppendBigEndian(part, 4, &key);
-  return key;
-}
-
-void KeptRows::Write(Bucket* bucket, char kind, uint64_t commit, std::string_view bytes) {
-  if (bytes.empty()) return;
-  Chunk chunk{kind, commit, 0};
-  for (size_t at = 0; at < bytes.size(); at += kMaxValueBytes) {
-    store_->Put(Key(kind, bucket->start_us, commit, chunk.parts++), bytes.substr(at, kMaxValueBytes));
-  }
-  bucket->chunks.push_back(chunk);
-}
-
-void KeptRows::Commit(uint64_t commit) {
-  std::string bytes;
-  for (Bucket* const bucket : std::exchange(dirty_, {})) {
-    bucket->dirty = false;
-    bytes.clear();
-    for (const uint32_t row : std::exchange(bucket->marked, {})) AppendVarint(row, &bytes);
-    Write(bucket, kMarks, commit, bytes);
-    bytes.clear();
-    for (; bucket->written < bucket->rows.size(); ++bucket->written) {
-      const Row& row = bucket->rows[bucket->written];
-      AppendVarint(static_cast<uint64_t>(row.time - bucket->start_us) << 1 | row.matched, &bytes);
-      AppendVarint(row.size, &bytes);
-      bytes.append(row.bytes());
-    }
-    Write(bucket, kRows, commit, bytes);
-  }
-}
-
-absl::Status KeptRows::Load(EventTime done, EventTime dropped, KeysOf keys_of) {
-  done_ = done;
-  dropped_ = dropped;
-  // All rows, then the marks: 'b' before 'm'.
-  std::string bytes;
-  Chunk chunk;
-  Bucket* bucket = nullptr;
-  const auto finish = [&] {
-    if (bucket == nullptr) return absl::OkStatus();
-    bucket->chunks.push_back(chunk);
-    return LoadChunk(bucket, chunk.kind, std::exchange(bytes, {}), keys_of);
-  };
-  const std::unique_ptr<StateIterator> it = store_->Scan({&letter_, 1}, std::string(1, static_cast<char>(letter_ + 1)));
-  for (; it->Valid(); it->Next()) {
-    const std::string_view key = it->key();
-    if (key.size() != kSuffixBytes) return Damaged();
-    const int64_t start = ReadOrdered(key.substr(2, 8));
-    const uint64_t commit = ReadBigEndian(key.substr(10, 8));
-    if (bucket == nullptr || chunk.kind != key[1] || bucket->start_us != start || chunk.commit != commit) {
-      TM_RETURN_IF_ERROR(finish());
-      bucket = FindOrMake(start);
-      chunk = {key[1], commit, 0};
-    }
-    if (ReadBigEndian(key.substr(18, 4)) != chunk.parts++) return Damaged();
-    bytes.append(it->value());
-  }
-  TM_RETURN_IF_ERROR(it->status());
-  TM_RETURN_IF_ERROR(finish());
-  for (const auto& [start, loaded] : buckets_) {
-    for (uint32_t number = 0; outer_ && number < loaded->rows.size(); ++number) {
-      const Row& row = loaded->rows[number];
-      if (!row.matched && EventTime{row.time} >= done) due_.push_back({row.time, loaded.get(), number});
-    }
-  }
-  std::make_heap(due_.begin(), due_.end(), Later());
-  return absl::OkStatus();
-}
-
-absl::Status KeptRows::LoadChunk(Bucket* bucket, char kind, std::string_view bytes, KeysOf keys_of) {
-  if (kind == kRows) return LoadRows(bucket, bytes, keys_of);
-  if (kind != kMarks) return Damaged();
-  while (!bytes.empty()) {
-    uint64_t row = 0;
-    if (!TakeVarint(&bytes, &row) || row >= bucket->rows.size()) return Damaged();
-    bucket->rows[row].matched = true;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status KeptRows::LoadRows(Bucket* bucket, std::string_view bytes, KeysOf keys_of) {
-  std::vector<std::string_view> rows;
-  std::vector<uint64_t> heads;
-  while (!bytes.empty()) {
-    std::string_view row;
-    uint64_t head = 0;
-    if (!TakeVarint(&bytes, &head) || !TakeBytes(&bytes, &row)) return Damaged();
-    rows.push_back(row);
-    heads.push_back(head);
-  }
-  std::vector<JoinKey> keys;
-  TM_RETURN_IF_ERROR(keys_of(rows, &keys));
-  for (size_t i = 0; i < rows.size(); ++i) {
-    Add(keys[i], bucket->start_us + static_cast<int64_t>(heads[i] >> 1), rows[i], heads[i] & 1);
-  }
-  bucket->written = static_cast<uint32_t>(bucket->rows.size());
-  dirty_.clear();
-  bucket->dirty = false;
-  due_.clear();  // made when all marks are known
-  return absl::OkStatus();
-}
-
 int64_t KeptRows::MemoryBytes() const {
   int64_t bytes = static_cast<int64_t>(due_.capacity() * sizeof(Due));
   for (const auto& [start, bucket] : buckets_) {
-    bytes +=
-        static_cast<int64_t>(sizeof(Bucket) + bucket->rows.MemoryBytes() + bucket->bytes.MemoryBytes() +
-                             bucket->index.capacity() * sizeof(uint64_t) + bucket->chunks.capacity() * sizeof(Chunk));
+    bytes += static_cast<int64_t>(sizeof(Bucket) + bucket->index.capacity() * sizeof(uint64_t) +
+                                  (bucket->chunks.size() + bucket->marks.size()) * sizeof(Chunk) +
+                                  bucket->matched.capacity() / 8 + bucket->pieces.capacity() * sizeof(void*));
+    const uint32_t first = bucket->cold / kPiece;
+    if (bucket->size > 0) bytes += static_cast<int64_t>((bucket->pieces.size() - first) * sizeof(Piece));
+    bytes += bucket->row_bytes;
+    if (bucket->runs) bytes += bucket->runs->MemoryBytes();
   }
   return bytes;
 }

@@ -19,8 +19,10 @@ namespace {
 constexpr size_t kEmitRows = 4096;
 constexpr char kTimes[] = "w";
 constexpr int64_t kLeastWidth = kSecond;
-constexpr int64_t kAheadBytes = int64_t{16} << 20;  // of one side, that are worth waiting for the other
-constexpr int64_t kAheadUs = 60 * kSecond;          // beyond the interval
+constexpr int64_t kEvictBytes = int64_t{1} << 20;       // that leave memory at once, at least
+constexpr int64_t kMostEvictBytes = int64_t{32} << 20;  // in a commit
+constexpr int64_t kAheadBytes = int64_t{16} << 20;      // of one side, that are worth waiting for the other
+constexpr int64_t kAheadUs = 60 * kSecond;              // beyond the interval
 
 // Half the interval: a row's interval touches three buckets, and rows are kept for at most that much longer.
 int64_t BucketWidth(const StreamJoinSpec& spec) { return std::max((spec.before_us + spec.after_us) / 2, kLeastWidth); }
@@ -52,6 +54,7 @@ StreamJoin::StreamJoin(const Node& node, const StreamJoinSpec& spec)
 
 absl::Status StreamJoin::Open(const OperatorContext& context) {
   context_ = context;
+  memory_ = std::make_unique<MemoryBudget::Share>(context.memory);
   std::array<EventTime, 2> done = {kMinTime, kMinTime}, dropped = done;
   TM_ASSIGN_OR_RETURN(const std::optional<std::string> times, context.state->Get(kTimes));
   if (times) {
@@ -84,7 +87,7 @@ absl::Status StreamJoin::ProcessBatch(int input, const Batch& batch, Emitter& em
   const auto side = static_cast<size_t>(input);
   TM_RETURN_IF_ERROR(sides_[side].keys.Of(*batch, &keys_, &nulls_));
   TM_RETURN_IF_ERROR(Judge(side, batch, emitter));
-  TM_RETURN_IF_ERROR(EmitMatches(side, batch, emitter));
+  TM_RETURN_IF_ERROR(FindMatches(side, batch, emitter));
   return Keep(side, batch);
 }
 
@@ -121,35 +124,37 @@ absl::Status StreamJoin::Judge(size_t side, const Batch& batch, Emitter& emitter
   return side == 0 ? Emit(std::move(own), {}, hidden, emitter) : Emit({}, std::move(own), hidden, emitter);
 }
 
-absl::Status StreamJoin::EmitMatches(size_t side, const Batch& batch, Emitter& emitter) {
-  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
-  const Side& other = sides_[1 - side];
-  const int64_t from = -spec_.reach_us(1 - side), to = spec_.reach_us(side);
+absl::Status StreamJoin::FindMatches(size_t side, const Batch& batch, Emitter& emitter) {
   matched_.assign(static_cast<size_t>(batch->num_rows()), 0);
+  const KeptRows::Asked asked{.keys = keys_,
+                              .times = HiddenInt64(*batch, Hidden::kTime),
+                              .rows = rows_,
+                              .from_us = -spec_.reach_us(1 - side),
+                              .to_us = spec_.reach_us(side)};
+  return sides_[1 - side].rows->Find(
+      asked, [&](absl::Span<const KeptRows::Match> matches) { return EmitMatches(side, batch, matches, emitter); });
+}
+
+absl::Status StreamJoin::EmitMatches(size_t side, const Batch& batch, absl::Span<const KeptRows::Match> matches,
+                                     Emitter& emitter) {
+  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
   std::vector<int32_t> rows;
   std::vector<std::string_view> kept;
-  for (size_t at = 0; at < rows_.size();) {
-    matches_.clear();
-    at = other.rows->Find(keys_, times, rows_, at, from, to, kEmitRows, &matches_);
-    for (absl::Span<const KeptRows::Match> rest = matches_; !rest.empty();) {
-      HiddenValues hidden;
-      rows.clear();
-      kept.clear();
-      for (const KeptRows::Match& match : rest.first(std::min(rest.size(), 2 * kEmitRows))) {
-        matched_[static_cast<size_t>(match.row)] = 1;
-        rows.push_back(match.row);
-        kept.push_back(match.kept->bytes());
-        hidden.times.push_back(std::max(times[match.row], match.kept->time));
-      }
-      rest.remove_prefix(rows.size());
-      Columns found;
-      TM_ASSIGN_OR_RETURN(Columns own, ColumnsOf(side, *batch, rows));
-      TM_RETURN_IF_ERROR(other.codec.Decode(kept, &found));
-      if (side == 1) std::swap(own, found);
-      TM_RETURN_IF_ERROR(Emit(std::move(own), std::move(found), hidden, emitter));
-    }
+  HiddenValues hidden;
+  rows.reserve(matches.size());
+  kept.reserve(matches.size());
+  hidden.times.reserve(matches.size());
+  for (const KeptRows::Match& match : matches) {
+    matched_[static_cast<size_t>(match.row)] = 1;
+    rows.push_back(match.row);
+    kept.push_back(match.kept->bytes());
+    hidden.times.push_back(std::max(times[match.row], match.kept->time));
   }
-  return absl::OkStatus();
+  Columns found;
+  TM_ASSIGN_OR_RETURN(Columns own, ColumnsOf(side, *batch, rows));
+  TM_RETURN_IF_ERROR(sides_[1 - side].codec.Decode(kept, &found));
+  if (side == 1) std::swap(own, found);
+  return Emit(std::move(own), std::move(found), hidden, emitter);
 }
 
 absl::Status StreamJoin::Keep(size_t side, const Batch& batch) {
@@ -182,29 +187,43 @@ absl::StatusOr<EventTime> StreamJoin::AdvanceWatermark(EventTime time, Emitter& 
   for (size_t s : {0, 1}) {
     if (spec_.outer[s]) {
       TM_RETURN_IF_ERROR(EmitUnmatched(s, emitter));
-      hold = std::min(hold, sides_[s].rows->done());
+      hold = std::min({hold, sides_[s].rows->done(), sides_[s].rows->oldest_on_disk()});
     }
-    sides_[s].rows->Drop(spec_.outer[s] ? sides_[s].rows->done() : Horizon(s));
+    KeptRows& rows = *sides_[s].rows;
+    rows.Drop(spec_.outer[s] ? std::min(rows.done(), rows.oldest_on_disk()) : Horizon(s));
   }
   output_watermark_ = std::max(output_watermark_, hold);
   return output_watermark_;
 }
 
 absl::Status StreamJoin::EmitUnmatched(size_t side, Emitter& emitter) {
-  Side& own = sides_[side];
+  KeptRows& rows = *sides_[side].rows;
   const EventTime horizon = Horizon(side);
-  while (own.rows->done() < horizon && !emitter.Full()) {
-    std::vector<const KeptRows::Row*> rows;
-    own.rows->TakeUnmatched(horizon, kEmitRows, &rows);
-    if (rows.empty()) continue;
+  std::vector<const KeptRows::Row*> alone;
+  while (rows.done() < horizon && !emitter.Full()) {
+    alone.clear();
+    rows.TakeUnmatched(horizon, kEmitRows, &alone);
+    TM_RETURN_IF_ERROR(EmitAlone(side, alone, emitter));
+  }
+  for (bool more = true; more && !emitter.Full();) {
+    alone.clear();
+    TM_ASSIGN_OR_RETURN(more, rows.TakeUnmatchedOnDisk(rows.done(), &alone));
+    TM_RETURN_IF_ERROR(EmitAlone(side, alone, emitter));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StreamJoin::EmitAlone(size_t side, const std::vector<const KeptRows::Row*>& rows, Emitter& emitter) {
+  std::vector<std::string_view> bytes;
+  for (size_t at = 0; at < rows.size(); at += bytes.size()) {
     HiddenValues hidden;
-    std::vector<std::string_view> bytes;
-    for (const KeptRows::Row* const row : rows) {
-      hidden.times.push_back(row->time);
-      bytes.push_back(row->bytes());
+    bytes.clear();
+    for (size_t i = at; i < std::min(rows.size(), at + 2 * kEmitRows); ++i) {
+      hidden.times.push_back(rows[i]->time);
+      bytes.push_back(rows[i]->bytes());
     }
     Columns columns;
-    TM_RETURN_IF_ERROR(own.codec.Decode(bytes, &columns));
+    TM_RETURN_IF_ERROR(sides_[side].codec.Decode(bytes, &columns));
     TM_RETURN_IF_ERROR(side == 0 ? Emit(std::move(columns), {}, hidden, emitter)
                                  : Emit({}, std::move(columns), hidden, emitter));
   }
@@ -256,6 +275,20 @@ absl::Status StreamJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
     AppendOrdered(side.rows->dropped().us, &times);
   }
   if (times != stored_) context_.state->Put(kTimes, stored_ = std::move(times));
+  return Evict();
+}
+
+// As much as the process has too little of, but not more than a commit should write.
+absl::Status StreamJoin::Evict() {
+  memory_->Update(MemoryBytes());
+  int64_t left = std::min(memory_->Excess(0), kMostEvictBytes);
+  while (left > 0) {
+    KeptRows& larger = *sides_[sides_[0].rows->bytes() < sides_[1].rows->bytes()].rows;
+    TM_ASSIGN_OR_RETURN(const int64_t moved, larger.Evict(std::max(left, kEvictBytes)));
+    if (moved == 0) break;
+    left -= moved;
+  }
+  memory_->Update(MemoryBytes());
   return absl::OkStatus();
 }
 

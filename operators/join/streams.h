@@ -24,8 +24,8 @@
 // too iff time + grace < W, as what it would match may be gone.
 //
 // Event time of the output: a pair that is still to come holds a row still to come, so its time is at least W - grace;
-// a row that waits for its NULLs holds the output's watermark back to its own time. Rows of the output are made here,
-// of no place, so they are never late downstream.
+// a row that waits for its NULLs holds the output's watermark back to its own time (one on disk, to its bucket's
+// start). Rows of the output are made here, of no place, so they are never late downstream.
 //
 // One side ahead. Its rows are kept until the other's time has passed them, however many they are. So where that is
 // more than a little, the task is told which input can wait: rows beyond the interval of anything that has come.
@@ -44,6 +44,7 @@
 #include "operators/join/streams_spec.h"
 #include "operators/operator.h"
 #include "operators/step.h"
+#include "src/base/memory_budget.h"
 
 namespace tidemark {
 
@@ -81,9 +82,13 @@ class StreamJoin final : public Operator {
   // Fills rows_ with those that take part and have a key; sees to the others.
   absl::Status Judge(size_t side, const Batch& batch, Emitter& emitter);
   // Finds what matches the rows of rows_, and emits it; fills matched_.
-  absl::Status EmitMatches(size_t side, const Batch& batch, Emitter& emitter);
+  absl::Status FindMatches(size_t side, const Batch& batch, Emitter& emitter);
+  absl::Status EmitMatches(size_t side, const Batch& batch, absl::Span<const KeptRows::Match> matches,
+                           Emitter& emitter);
   absl::Status Keep(size_t side, const Batch& batch);
+  absl::Status Evict();
   absl::Status EmitUnmatched(size_t side, Emitter& emitter);
+  absl::Status EmitAlone(size_t side, const std::vector<const KeptRows::Row*>& rows, Emitter& emitter);
   // Of rows of which these columns are kept of either side; none: NULLs.
   absl::Status Emit(Columns left, Columns right, const HiddenValues& hidden, Emitter& emitter);
   // The columns that are kept, of rows of a batch.
@@ -93,6 +98,7 @@ class StreamJoin final : public Operator {
   const StepShape output_;
   std::array<Side, 2> sides_;
   OperatorContext context_;
+  std::unique_ptr<MemoryBudget::Share> memory_;
   EventTime watermark_ = kMinTime, output_watermark_ = kMinTime;
   std::string stored_;  // what the state has of times
 
@@ -100,7 +106,6 @@ class StreamJoin final : public Operator {
   std::vector<JoinKey> keys_;
   std::vector<uint8_t> nulls_, matched_;
   std::vector<int32_t> rows_;
-  std::vector<KeptRows::Match> matches_;
 };
 
 }  // namespace tidemark

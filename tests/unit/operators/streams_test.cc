@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/memory_budget.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {
@@ -216,8 +217,9 @@ TEST_P(StreamsModelTest, RowsAreWhatSqlMakesOfThoseThatAreNotLateInWhateverOrder
     if (seed % 6 == 1) options.key = "string null";
     const std::vector<Partition> input = RandomInput(seed, 400, 6'000'000, seed % 6 == 1);
     const std::vector<std::string> expected = Model(input, options);
-    for (const bool crashes : {false, true}) {
-      Driver driver(input, JoinNode(options), GetParam(), seed * 2 + crashes, crashes);
+    for (const auto [crashes, spilled] : {std::pair(false, false), {true, false}, {true, true}}) {
+      MemoryBudget nothing(0, 0);
+      Driver driver(input, JoinNode(options), GetParam(), seed * 2 + crashes, crashes, spilled ? &nothing : nullptr);
       if (seed % 3 == 0) driver.harness().out().set_full_after(5);
       driver.Run();
       EXPECT_THAT(Texts(driver.harness().out().rows), UnorderedElementsAreArray(expected)) << "seed " << seed;
@@ -226,6 +228,7 @@ TEST_P(StreamsModelTest, RowsAreWhatSqlMakesOfThoseThatAreNotLateInWhateverOrder
       EXPECT_GE(ledger.late, options.grace == 0 ? 1 : 0);
       EXPECT_EQ(ledger.late, static_cast<int64_t>(driver.harness().out().late.size()));
       EXPECT_EQ(ledger.in, 400);
+      if (spilled) driver.harness().Commit();  // what dropped buckets have left on disk
       EXPECT_EQ(driver.harness().store().Count("l"), 0) << "all that is over is deleted";
       EXPECT_EQ(driver.harness().store().Count("r"), 0);
     }
@@ -333,6 +336,52 @@ TEST(StreamsTest, RowsLargerThanAValueOfStateAreKept) {
   harness.Process({Left(1, 10, 1)}, 0);
   ASSERT_EQ(harness.out().rows.size(), 2u);
   EXPECT_THAT(Rows(harness), UnorderedElementsAre("1|10|small", "1|10|" + std::string(700'000, 'x')));
+}
+
+TEST(StreamsTest, RowsThatHaveLeftMemoryAreFoundMatchedAndGivenOutAsTheOthers) {
+  MemoryBudget nothing(0, 0);
+  Harness harness(JoinNode({.before = 100 * kSecond, .after = 100 * kSecond, .left = true}), {}, &nothing);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 3000; ++i) rows.push_back(Left(i % 1500, i, i % 100));
+  harness.Process(rows, 0);
+  harness.Commit();
+  EXPECT_EQ(harness.store().Count("lb"), 0) << "all of them have left";
+  EXPECT_GT(harness.store().Count("lx"), 10);
+  harness.Crash();
+  // Two of each key that is asked for, at once.
+  std::vector<TestRow> asked;
+  for (int64_t key = 1400; key < 1600; ++key) asked.push_back(Right(key, "r", 50));
+  harness.Process(asked, 1);
+  EXPECT_EQ(harness.out().rows.size(), 200u);
+  harness.Commit();
+  harness.Crash();
+  EXPECT_EQ(harness.Advance(199 * kSecond), EventTime{0}) << "a bucket is given out when it is over";
+  EXPECT_EQ(harness.out().rows.size(), 200u);
+  harness.Advance(1000 * kSecond);
+  ASSERT_EQ(harness.out().rows.size(), 200u + 2800u);
+  harness.Commit();
+  harness.Commit();
+  EXPECT_EQ(harness.store().Count("l"), 0);
+}
+
+TEST(StreamsTest, AFullCommitStopsAmongRowsOnDiskAndTheNextGoesOnThere) {
+  MemoryBudget nothing(0, 0);
+  Harness harness(JoinNode({.after = kSecond, .right = true}), {}, &nothing);
+  const std::string large(500, 'x');  // together more than a range of the runs
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 20'000; ++i) rows.push_back(Right(i, large, 5));
+  for (size_t at = 0; at < rows.size(); at += 1000) {
+    harness.Process({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(at + 1000)}, 1);
+    harness.Commit();
+  }
+  harness.out().set_full_after(1);
+  const uint64_t before = harness.commit();
+  harness.Advance(100 * kSecond);
+  EXPECT_GT(harness.commit(), before + 1);
+  std::vector<std::string> found = Rows(harness);
+  EXPECT_EQ(found.size(), rows.size());
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(std::unique(found.begin(), found.end()), found.end()) << "each once";
 }
 
 TEST(StreamsTest, AKeyWithManyRowsOnBothSidesMeetsAllOfThem) {

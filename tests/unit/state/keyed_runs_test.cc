@@ -270,5 +270,47 @@ TEST(KeyedRuns, RunsBehindTheFirstFourBillionAreStillTheNewest) {
   EXPECT_EQ(ReadAll(runs.get()), (Model{{"a", "new 2"}, {"b", "old"}}));
 }
 
+// Keys of four bytes that tell, and eight more; some of the former have thousands of entries.
+TEST(KeyedRunsTest, AllEntriesBehindTheBytesThatTellAreFoundWhateverRunsAndRangesTheyLieIn) {
+  FakeStore store;
+  KeyedRuns runs(&store, "p", 4);
+  std::mt19937_64 random(1);
+  Model model;
+  const auto told = [](uint64_t number) { return absl::StrCat("k", 100 + number); };
+  for (int wave = 0; wave < 60; ++wave) {
+    Changes changes;
+    for (int i = 0; i < 3000; ++i) {
+      const uint64_t number = random() % 3 == 0 ? 7 : random() % 800;
+      const std::string key = told(number) + absl::StrCat(absl::Dec(random() % 100'000'000, absl::kZeroPad8));
+      if (!model.contains(key)) changes[key] = std::string(20 + random() % 60, 'v') + absl::StrCat(number);
+    }
+    for (const auto& [key, value] : changes) model[key] = *value;
+    Add(&runs, changes);
+    std::vector<std::string> keys;
+    for (uint64_t number = 0; number < 900; number += 1 + random() % 30) keys.push_back(told(number));
+    if (wave % 2 == 0) keys.push_back(told(7));
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    std::vector<KeyedRuns::Question> questions;
+    for (const std::string& key : keys) questions.push_back({.key = key, .hash = KeyedRuns::Hash(key)});
+    Model found;
+    int64_t visits = 0;
+    const absl::Status status = runs.FindAll(questions, [&](size_t q, std::string_view key, std::string_view value) {
+      EXPECT_EQ(key.substr(0, 4), keys[q]);
+      found[std::string(key)] = std::string(value);
+      ++visits;
+    });
+    ASSERT_TRUE(status.ok()) << status;
+    Model expected;
+    for (const auto& [key, value] : model) {
+      if (std::binary_search(keys.begin(), keys.end(), key.substr(0, 4))) expected[key] = value;
+    }
+    ASSERT_EQ(found, expected) << "wave " << wave;
+    EXPECT_EQ(visits, static_cast<int64_t>(expected.size())) << "each once";
+  }
+  EXPECT_GT(runs.ranges(), 2u);
+  EXPECT_EQ(runs.entries(), static_cast<int64_t>(model.size()));
+}
+
 }  // namespace
 }  // namespace tidemark
