@@ -34,6 +34,7 @@
 #include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/plan/planner.h"
+#include "src/registry/formats.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
@@ -131,7 +132,7 @@ absl::Status Run() {
   const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
   if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
   HandleSignals();
   WorkerOptions options;
@@ -154,7 +155,7 @@ absl::Status Run() {
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan, text);
   if (!FLAGS_online) return absl::OkStatus();
@@ -166,7 +167,7 @@ absl::Status Validate() {
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), OwnFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   TM_ASSIGN_OR_RETURN(const std::string description, DescribePlan(plan, text, FLAGS_format));
   std::cout << description;
   return absl::OkStatus();

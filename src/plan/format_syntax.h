@@ -13,10 +13,13 @@
 #include <string_view>
 #include <vector>
 
+#include <absl/status/statusor.h>
+
 #include "proto/topology.pb.h"
 #include "src/base/schema.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_spec.h"
+#include "src/plan/registry_spec.h"
 
 namespace tidemark {
 
@@ -62,6 +65,13 @@ class FormatCheck {
   Diagnostics& diagnostics_;
 };
 
+// A column that a schema has.
+struct TakenColumn {
+  Column column;
+  std::vector<std::string> path;
+  std::optional<std::string> default_value;  // as SourceColumn::default_value
+};
+
 class FormatSyntax {
  public:
   virtual ~FormatSyntax() = default;
@@ -86,6 +96,12 @@ class FormatSyntax {
   virtual bool NeedsRegistry(const FormatSpec& /*spec*/, FormatUse /*use*/) const { return false; }
   // Adds the options that follow from the topic where they aren't stated.
   virtual void Complete(const std::string& /*topic*/, FormatUse /*use*/, FormatSpec* /*spec*/) const {}
+  // The columns of values by their schema (`columns: from_schema`), of the newest one that the registry has for the
+  // topic or of one that the options name. May ask the registry, and wait for it.
+  virtual absl::StatusOr<std::vector<TakenColumn>> Columns(const FormatSpec& /*spec*/, const std::string& /*topic*/,
+                                                           const RegistrySpec& /*registry*/) const {
+    return absl::UnimplementedError(std::string(name()) + " has no schema that columns could be taken from");
+  }
   // What else there is to say of its options and columns. False: something was reported.
   virtual bool Check(FormatCheck& /*check*/) const { return true; }
 };

@@ -219,15 +219,38 @@ const FormatSyntax* FormatOf(const Yaml& yaml, const FormatList& formats) {
   return FindFormat(formats, yaml.has_format() ? yaml.format().type() : kJsonFormat);
 }
 
+// `columns: from_schema`.
+bool FromSchema(const google::protobuf::RepeatedPtrField<topology::Column>& yaml) {
+  return yaml.size() == 1 && yaml[0].name() == "from_schema" && yaml[0].type().empty();
+}
+
 std::vector<SourceColumn> CheckColumns(const google::protobuf::RepeatedPtrField<topology::Column>& yaml,
                                        const FormatSyntax* format, const Reading& reading, const std::string& path,
                                        bool table, Diagnostics* diagnostics) {
   std::vector<SourceColumn> columns;
+  if (FromSchema(yaml)) return columns;  // TakeColumns
   for (const topology::Column& c : yaml) {
     columns.push_back(CheckColumn(c, format, reading, absl::StrCat(path, "/", c.name()), table, diagnostics));
   }
   if (columns.empty() && !diagnostics->Broken(path)) diagnostics->Error(path, "at least one column is needed");
   return columns;
+}
+
+template <typename Yaml>
+void TakeColumns(const Yaml& yaml, const FormatList& formats, const std::string& path, const FormatSpec& format,
+                 const RegistrySpec& registry, Diagnostics* diagnostics, std::vector<SourceColumn>* columns) {
+  const absl::StatusOr<std::vector<TakenColumn>> taken =
+      FindFormat(formats, format.name)->Columns(format, yaml.topic(), registry);
+  if (!taken.ok()) {
+    diagnostics->Error(path + "/columns", absl::StrCat("from_schema: ", std::string(taken.status().message())));
+    return;
+  }
+  for (const TakenColumn& from : *taken) {
+    SourceColumn& column = columns->emplace_back();
+    column.column = from.column;
+    column.path = from.path;
+    column.default_value = from.default_value;
+  }
 }
 
 Schema SchemaOf(const std::vector<SourceColumn>& columns) {
@@ -259,15 +282,17 @@ void ForgetPaths(const FormatSpec& format, const FormatList& formats, SourceColu
 // The values' form, and whether their columns can stand in it.
 template <typename Yaml>
 FormatSpec CheckValueFormat(const Yaml& yaml, const FormatList& formats, const std::string& path,
-                            Diagnostics* diagnostics, std::vector<SourceColumn>* columns) {
+                            const RegistrySpec& registry, Diagnostics* diagnostics,
+                            std::vector<SourceColumn>* columns) {
   std::optional<FormatSpec> format = kJsonFormat;
   if (yaml.has_format())
     format = ReadFormat(yaml.format(), formats, FormatUse::kReadValue, path + "/format", diagnostics);
   if (!format) return kJsonFormat;  // reported
+  if (FromSchema(yaml.columns())) TakeColumns(yaml, formats, path, *format, registry, diagnostics, columns);
   const auto from_value = ColumnsOf(*columns, SourceColumn::From::kValue, path);
   if (!from_value.empty()) {
     CheckFormat(*format, formats, FormatUse::kReadValue, path + "/format", from_value, diagnostics);
-  } else if (*format != FormatSpec(kJsonFormat)) {
+  } else if (*format != FormatSpec(kJsonFormat) && !FromSchema(yaml.columns())) {
     diagnostics->Error(path + "/format", "format has no use here: no column comes from the value");
   }
   ForgetPaths(*format, formats, SourceColumn::From::kValue, columns);
@@ -458,8 +483,8 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     const FormatSyntax* const format = FormatOf(yaml, formats);
     const Reading reading = CheckSourceReading(yaml, path, diagnostics);
     source.columns = CheckColumns(yaml.columns(), format, reading, path + "/columns", false, diagnostics);
+    source.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &source.columns);
     RefuseIdleReading(yaml, source.columns, path, diagnostics);
-    source.format = CheckValueFormat(yaml, formats, path, diagnostics, &source.columns);
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
     CheckPromise(yaml, formats, path, diagnostics, &source);
@@ -503,7 +528,7 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), {}, path + "/columns", true, diagnostics);
-    table.format = CheckValueFormat(yaml, formats, path, diagnostics, &table.columns);
+    table.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &table.columns);
     table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {
       diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");

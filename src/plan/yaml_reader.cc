@@ -176,6 +176,11 @@ void Reader::ReadEntries(const YamlNode& node, const std::string& path, const Fi
     }
     return;
   }
+  const std::string word = field->options().GetExtension(topology::word);
+  if (node.IsScalar() && !word.empty() && node.text == word) {
+    ReadEntry(node.text, node.at, nullptr, path, field, out);
+    return;
+  }
   if (!node.IsList() || shape == topology::MAPPING) {
     const char* expected = shape == topology::MAPPING           ? "a mapping"
                            : shape == topology::LIST_OR_MAPPING ? "a list or a mapping"

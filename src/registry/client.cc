@@ -198,6 +198,15 @@ absl::Status RegistryClient::AddReferences(const JsonTree& answer, int depth, Wr
   return absl::OkStatus();
 }
 
+absl::StatusOr<WrittenSchema> RegistryClient::Latest(const std::string& subject) {
+  const std::string what = absl::StrCat("subject ", subject, " of ", name_);
+  const absl::StatusOr<JsonTree> answer = Call(absl::StrCat("/subjects/", Escaped(subject), "/versions/latest"));
+  if (!answer.ok()) return Annotate(answer.status(), what);
+  absl::StatusOr<WrittenSchema> schema = ReadSchema(*answer);
+  if (!schema.ok()) return Annotate(schema.status(), what);
+  return schema;
+}
+
 absl::Status RegistryClient::CheckCompatible(const std::string& subject, const WrittenSchema& schema) {
   const std::string what = absl::StrCat("subject ", subject, " of ", name_);
   const absl::StatusOr<JsonTree> answer =

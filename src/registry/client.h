@@ -32,6 +32,8 @@ class RegistryClient final : public SchemaLookup {
   Answer Find(int32_t id) override;
   Answer Registered(const std::string& subject, const WrittenSchema& schema, int32_t* id) override;
 
+  // The newest version. NotFound: there is no such subject. Unavailable: the registry is away, or refuses to answer.
+  absl::StatusOr<WrittenSchema> Latest(const std::string& subject);
   // Whether the schema may follow what the subject has, by the rule that the registry keeps for it; a subject that
   // isn't there takes anything. FailedPrecondition: it may not, in the registry's words.
   absl::Status CheckCompatible(const std::string& subject, const WrittenSchema& schema);

@@ -31,4 +31,16 @@ absl::StatusOr<std::string> TopologyFormats::Schemas(const Plan& plan, bool regi
   return lines;
 }
 
+// Never destroyed, as OwnFormats.
+const Formats& PlanningFormats() {
+  static const auto& formats = *[] {
+    auto* own = new Formats();
+    own->Set(MakeAvroFormat([](const RegistrySpec& spec, const std::string& subject) {
+               return RegistryClient(spec).Latest(subject);
+             }).release());
+    return own;
+  }();
+  return formats;
+}
+
 }  // namespace tidemark

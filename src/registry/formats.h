@@ -34,4 +34,7 @@ class TopologyFormats {
   Formats formats_;
 };
 
+// For plans: `columns: from_schema` asks the topology's registry.
+const Formats& PlanningFormats();
+
 }  // namespace tidemark

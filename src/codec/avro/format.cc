@@ -9,6 +9,7 @@
 #include <arrow/util/utf8.h>
 
 #include "src/base/status.h"
+#include "src/codec/avro/columns.h"
 #include "src/codec/avro/scan_plan.h"
 #include "src/codec/avro/value_reader.h"
 #include "src/codec/avro/value_writer.h"
@@ -51,7 +52,9 @@ std::string WhyNever(const AvroSchema& schema, const FormatColumn& column) {
 
 class Avro final : public Format {
  public:
-  explicit Avro(SchemaLookup* lookup) : lookup_(lookup) { arrow::util::InitializeUTF8(); }
+  explicit Avro(SchemaLookup* lookup, TakeSchema take = nullptr) : lookup_(lookup), take_(std::move(take)) {
+    arrow::util::InitializeUTF8();
+  }
 
   std::string_view name() const override { return "avro"; }
   std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kRecord}; }
@@ -71,6 +74,22 @@ class Avro final : public Format {
     std::replace_if(record.begin(), record.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     if (!IsAvroName(record)) record = absl::StrCat("_", record);
     spec->options.emplace(kRecord, record);
+  }
+
+  absl::StatusOr<std::vector<TakenColumn>> Columns(const FormatSpec& spec, const std::string& topic,
+                                                   const RegistrySpec& registry) const override {
+    if (spec.options.contains(kSchemaFile)) {
+      TM_ASSIGN_OR_RETURN(const auto schema, ReadSchemaFile(spec.Option(kSchemaFile)));
+      return ColumnsOfAvro(*schema);
+    }
+    if (registry.none()) return absl::InvalidArgumentError("neither schema_registry nor schema_file says a schema");
+    if (take_ == nullptr) return absl::InvalidArgumentError("there is nobody to ask the registry");
+    TM_ASSIGN_OR_RETURN(const WrittenSchema written, take_(registry, topic + "-value"));
+    if (written.type != "AVRO") return absl::InvalidArgumentError("the schema there is one of " + written.type);
+    std::vector<std::string> references;
+    for (const auto& reference : written.references) references.push_back(reference.text);
+    TM_ASSIGN_OR_RETURN(const auto schema, AvroSchema::Parse(written.text, references));
+    return ColumnsOfAvro(*schema);
   }
 
   bool Check(FormatCheck& check) const override {
@@ -156,6 +175,7 @@ class Avro final : public Format {
   }
 
   SchemaLookup* const lookup_;
+  const TakeSchema take_;
 };
 
 }  // namespace
@@ -166,5 +186,8 @@ const Format& AvroFormat() {
 }
 
 std::unique_ptr<const Format> MakeAvroFormat(SchemaLookup* lookup) { return std::make_unique<Avro>(lookup); }
+std::unique_ptr<const Format> MakeAvroFormat(TakeSchema take) {
+  return std::make_unique<Avro>(nullptr, std::move(take));
+}
 
 }  // namespace tidemark

@@ -86,6 +86,21 @@ TEST(FormatsInTopologies, AvroNeedsARegistryOrAFileThatItsColumnsFit) {
               HasSubstr("key_format 'avro' isn't one that keys are read in"));
 }
 
+TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
+  const auto plan =
+      PlanOf(Source("format: { type: avro, schema_file: examples/avro/order.avsc }, columns: from_schema"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(
+      plan->sources[0].schema().ToString(),
+      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp");
+  EXPECT_THAT(plan->sources[0].columns[1].path, ElementsAre("customer", "name"));
+  EXPECT_THAT(ErrorsOf(Source("columns: from_schema")),
+              HasSubstr("from_schema: json has no schema that columns could be taken from"));
+  EXPECT_THAT(ErrorsOf(Source("format: avro, columns: from_schema")),
+              HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
+  EXPECT_THAT(ErrorsOf(Source("columns: from_shema")), HasSubstr("expected a mapping"));
+}
+
 TEST(FormatsInTopologies, AnAvroSinkHasNamesThatAvroTakes) {
   const auto plan = PlanOf(Sink("format: { type: avro, schema_id: none }"));
   ASSERT_TRUE(plan.ok()) << plan.status();
