@@ -1,13 +1,13 @@
 // What a join of streams costs in memory, CPU and disk where it keeps many rows: feeds rows straight into an inner join
-// by a bigint over an interval so long that none of them is ever over, as several tasks of one process would, and prints
-// a JSON line every tenth of the way.
+// by a bigint over an interval so long that none of them is ever over, as several tasks of one process would, and
+// prints a JSON line every tenth of the way.
 //
 //     bench_join_memory --rows 50000000 --tasks 4 --memory_mib 512 --folder DIR
 //
-// Half of the rows are of the left, each of a key of its own; the other half are of the right, each of the key of a left
-// row that came `--lag` rows earlier (of the right as of the left; 10% of all rows unless said otherwise), so that it
-// meets exactly that one. --memory_mib 0: no budget, all rows stay in memory. `cpu_ns_row` is of the rows since the line
-// before, RocksDB's threads included and the making of the rows left out.
+// Half of the rows are of the left, each of a key of its own; the other half are of the right, each of the key of a
+// left row that came `--lag` rows earlier (of the right as of the left; 10% of all rows unless said otherwise), so that
+// it meets exactly that one. --memory_mib 0: no budget, all rows stay in memory. `cpu_ns_row` is of the rows since the
+// line before, RocksDB's threads included and the making of the rows left out.
 //
 // The results are checked: every pair is hashed, and the sum must be that of the pairs there should be: `right`.
 #include <xxhash.h>

@@ -196,7 +196,7 @@ class KeptRows {
   EventTime done_ = kMinTime, dropped_ = kMinTime, newest_ = kMinTime;
   int64_t bytes_ = 0, rows_ = 0;  // in memory
   std::vector<Bucket*> dirty_;
-  int64_t on_disk_ = 0;  // buckets with runs
+  int64_t on_disk_ = 0;                           // buckets with runs
   Bucket* last_ = nullptr;                        // that a row was added to
   std::vector<std::unique_ptr<KeyedRuns>> left_;  // of buckets that were dropped
   // Rows on disk that were given out last.

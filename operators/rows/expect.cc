@@ -63,8 +63,8 @@ absl::Status ExpectOperator::Judge(size_t r, const Batch& batch, std::vector<Bro
       of_row.gravest = static_cast<int>(r);
     }
     absl::StrAppend(&of_row.rules, of_row.rules.empty() ? "" : ", ", rule.spec.name);
-    absl::StrAppend(&of_row.reason, of_row.reason.empty() ? "" : "; ", "rule ", rule.spec.name, " is broken: ",
-                    std::string(why));
+    absl::StrAppend(&of_row.reason, of_row.reason.empty() ? "" : "; ", "rule ", rule.spec.name,
+                    " is broken: ", std::string(why));
   };
   size_t error = 0;
   for (int64_t i = 0; i < batch->num_rows(); ++i) {

@@ -1,8 +1,8 @@
 // The expect step: rows pass that keep to its rules; what becomes of the others is the rules' business. A rule whose
 // condition is NULL is kept, as an SQL CHECK is; one that can't be computed for a row (a division by zero) isn't.
 //
-// Every rule counts the rows that break it, whatever becomes of them. A row that breaks several has the gravest of their
-// consequences: stop, dead_letter, drop, warn.
+// Every rule counts the rows that break it, whatever becomes of them. A row that breaks several has the gravest of
+// their consequences: stop, dead_letter, drop, warn.
 #pragma once
 
 #include <memory>

@@ -36,7 +36,8 @@ TimestampFormat::TimestampFormat(std::string format, absl::TimeZone zone)
 absl::StatusOr<TimestampFormat> TimestampFormat::Make(const std::string& format, const std::string& zone) {
   absl::TimeZone found = absl::UTCTimeZone();
   if (!zone.empty() && !absl::LoadTimeZone(zone, &found)) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no time zone '", zone, "' (names are such as Asia/Damascus)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there is no time zone '", zone, "' (names are such as Asia/Damascus)"));
   }
   TimestampFormat made(format, found);
   // What it writes it has to read back, to the day at least; a day above 12, so that day and month can't be one.
@@ -54,7 +55,8 @@ std::optional<int64_t> TimestampFormat::Parse(std::string_view text) const {
   absl::Time time;
   std::string error;
   const absl::TimeZone utc = absl::UTCTimeZone();
-  if (!absl::ParseTime(absl_format_, absl::string_view(text.data(), text.size()), utc, &time, &error)) return std::nullopt;
+  if (!absl::ParseTime(absl_format_, absl::string_view(text.data(), text.size()), utc, &time, &error))
+    return std::nullopt;
   // absl's own words for times without end.
   if (time == absl::InfiniteFuture() || time == absl::InfinitePast()) return std::nullopt;
   if (!has_offset_ && zone_ != utc) {

@@ -3,6 +3,7 @@
 #include <set>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
 #include "src/base/suggest.h"
@@ -58,7 +59,9 @@ absl::Status CheckCall(const Node& node) {
     }
     std::vector<std::string> names;
     for (const Name& entry : kNames) names.emplace_back(entry.name);
-    return ErrorAt(node.position, absl::StrCat("expected an aggregate", DidYouMean(node.text, names)));
+    const std::string meant = DidYouMean(node.text, names);
+    return ErrorAt(node.position, absl::StrCat("expected an aggregate", meant.empty() ? ", one of " : meant,
+                                               meant.empty() ? absl::StrJoin(names, ", ") : ""));
   }
   if (node.refused == "DISTINCT") {
     return ErrorAt(node.position, "DISTINCT in an aggregate isn't supported; put a dedup step in front");

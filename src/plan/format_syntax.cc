@@ -68,10 +68,9 @@ bool CheckOne(const FormatSyntax& format, FormatUse use, const std::string& path
     const char* const instead = IsKey(use)                      ? "; use key_format: json"
                                 : use == FormatUse::kWriteValue ? "; leave the others out in a project step"
                                                                 : "";
-    diagnostics->Error(path, columns.empty()
-                                 ? absl::StrCat(what, " holds one column, and all are in `key`")
-                                 : absl::StrCat(what, " holds one column, not ", columns.size(), " (",
-                                                absl::StrJoin(names, ", "), ")", instead));
+    diagnostics->Error(path, columns.empty() ? absl::StrCat(what, " holds one column, and all are in `key`")
+                                             : absl::StrCat(what, " holds one column, not ", columns.size(), " (",
+                                                            absl::StrJoin(names, ", "), ")", instead));
     return false;
   }
   const FormatColumn& column = columns[0];
@@ -152,8 +151,8 @@ bool CheckFormat(const FormatSpec& spec, const FormatList& formats, FormatUse us
   bool good = true;
   for (const FormatColumn& column : columns) {
     if (format->Holds(column.column.type, use)) continue;
-    diagnostics->Error(column.at, absl::StrCat(What(spec.name, use), " holds ",
-                                               format->Types(use), ", not ", TypeName(column.column.type)));
+    diagnostics->Error(column.at, absl::StrCat(What(spec.name, use), " holds ", format->Types(use), ", not ",
+                                               TypeName(column.column.type)));
     good = false;
   }
   FormatCheck check(spec, use, stated, columns, diagnostics);

@@ -26,9 +26,7 @@ std::optional<CsvMistake> ReadDialect(const FormatSpec& spec, CsvDialect* out) {
   out->header = spec.Is("header");
   out->trim = spec.Is("trim");
   out->null = spec.Option("null_text");
-  const auto stands_alone = [&](char c) {
-    return c != out->delimiter && c != out->quote && c != '\n' && c != '\r';
-  };
+  const auto stands_alone = [&](char c) { return c != out->delimiter && c != out->quote && c != '\n' && c != '\r'; };
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
   if (out->trim && !out->null.empty() && (blank(out->null.front()) || blank(out->null.back()))) {
     return CsvMistake{"null_text", "with trim, it begins and ends with something else than a blank"};

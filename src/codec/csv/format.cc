@@ -26,9 +26,10 @@ class Csv final : public Format {
     if (check.use() == FormatUse::kWriteValue) {
       if (!dialect.quote) return check.OptionError("quote", "a sink can't do without: texts may hold anything");
       if (check.columns().size() == 1 && check.columns()[0].column.nullable && dialect.null.empty()) {
-        return check.OptionError("null_text", absl::StrCat("column ", check.columns()[0].column.name,
-                                                      " stands alone and can be null, which would be a line without "
-                                                      "anything: say how null is written, e.g. null_text: NULL"));
+        return check.OptionError("null_text",
+                                 absl::StrCat("column ", check.columns()[0].column.name,
+                                              " stands alone and can be null, which would be a line without "
+                                              "anything: say how null is written, e.g. null_text: NULL"));
       }
       return true;
     }

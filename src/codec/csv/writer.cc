@@ -43,9 +43,8 @@ bool CsvWriter::NeedsQuotes(std::string_view text) const {
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
   if (dialect_.trim && (blank(text.front()) || blank(text.back()))) return true;
   if (text.starts_with("\xef\xbb\xbf")) return true;
-  return std::any_of(text.begin(), text.end(), [&](char c) {
-    return c == dialect_.delimiter || c == *dialect_.quote || c == '\n' || c == '\r';
-  });
+  return std::any_of(text.begin(), text.end(),
+                     [&](char c) { return c == dialect_.delimiter || c == *dialect_.quote || c == '\n' || c == '\r'; });
 }
 
 void CsvWriter::WriteText(std::string_view text, TextBuffer* out) const {

@@ -15,8 +15,7 @@ namespace {
 using Reason = std::optional<std::string>;
 
 Reason WrongSize(size_t column, std::string_view format, size_t expected, size_t found, ColumnSet* columns) {
-  return columns->Reject(
-      column, absl::StrCat("an ", std::string(format), " has ", expected, " bytes, found ", found));
+  return columns->Reject(column, absl::StrCat("an ", std::string(format), " has ", expected, " bytes, found ", found));
 }
 
 template <typename T>
@@ -48,7 +47,7 @@ struct WholeCodec {
   static std::string Types(FormatUse use) {
     if (sizeof(T) == 8) return "int64";
     return sizeof(T) == 4 && (use == FormatUse::kWriteValue || use == FormatUse::kWriteKey) ? "int32"
-                                                                                             : "int32 or int64";
+                                                                                            : "int32 or int64";
   }
   static bool Holds(const Type& type, FormatUse use) {
     const bool writes = use == FormatUse::kWriteValue || use == FormatUse::kWriteKey;

@@ -42,8 +42,12 @@ const SourcePlan& ItemPlan() {
 }
 
 TEST(Csv, AValueIsOneOrManyLines) {
-  const DecodedRows decoded =
-      Decode(ItemPlan(), {{"a,1"}, {"b,2\nc,3\r\n\n\"d\",-4e1\n"}, {""}, {"\n\n"}, {"\xef\xbb\xbf" "e,"}});
+  const DecodedRows decoded = Decode(ItemPlan(), {{"a,1"},
+                                                  {"b,2\nc,3\r\n\n\"d\",-4e1\n"},
+                                                  {""},
+                                                  {"\n\n"},
+                                                  {"\xef\xbb\xbf"
+                                                   "e,"}});
   EXPECT_THAT(codec_test::Rows(ItemPlan().columns, decoded.rows),
               ElementsAre(R"({"item":"a","price":1})", R"({"item":"b","price":2})", R"({"item":"c","price":3})",
                           R"({"item":"d","price":-40})", R"({"item":"e","price":null})"));
@@ -70,12 +74,11 @@ TEST(Csv, AnyBadLineTakesItsRecordAndSaysWhere) {
                                                   {"\"x\ny\",1\nz,?"},
                                                   {"good,1"}});
   EXPECT_THAT(codec_test::Rows(ItemPlan().columns, decoded.rows), ElementsAre(R"({"item":"good","price":1})"));
-  EXPECT_THAT(Reasons(decoded),
-              ElementsAre(HasSubstr("line 2: column price: "), "line 1: expected 2 fields, found 1",
-                          "line 1: expected 2 fields, found 3", "line 1: a quoted field isn't closed",
-                          "line 1: text behind the quote that closes a field", "missing required column item",
-                          HasSubstr("line 1: column item: "), "value is null (tombstone)",
-                          HasSubstr("line 3: column price: ")));
+  EXPECT_THAT(Reasons(decoded), ElementsAre(HasSubstr("line 2: column price: "), "line 1: expected 2 fields, found 1",
+                                            "line 1: expected 2 fields, found 3", "line 1: a quoted field isn't closed",
+                                            "line 1: text behind the quote that closes a field",
+                                            "missing required column item", HasSubstr("line 1: column item: "),
+                                            "value is null (tombstone)", HasSubstr("line 3: column price: ")));
 }
 
 TEST(Csv, ADialectIsTheTopologys) {
@@ -89,14 +92,13 @@ TEST(Csv, ADialectIsTheTopologys) {
 
 TEST(Csv, AHeaderNamesTheFields) {
   const Options header = {{"header", "true"}};
-  const DecodedRows decoded = Decode(
-      ItemPlan(), {{"price,x,item\n1,?,a\n2,?,b"}, {"item\nc"}, {"x\n1"}, {"item,item\n1,2"}, {""}, {"item,price"}},
-      header);
+  const DecodedRows decoded =
+      Decode(ItemPlan(),
+             {{"price,x,item\n1,?,a\n2,?,b"}, {"item\nc"}, {"x\n1"}, {"item,item\n1,2"}, {""}, {"item,price"}}, header);
   EXPECT_THAT(codec_test::Rows(ItemPlan().columns, decoded.rows),
               ElementsAre(R"({"item":"a","price":1})", R"({"item":"b","price":2})", R"({"item":"c","price":null})"));
-  EXPECT_THAT(Reasons(decoded),
-              ElementsAre("missing required column item", "line 1: there are several columns item",
-                          HasSubstr("the header is missing")));
+  EXPECT_THAT(Reasons(decoded), ElementsAre("missing required column item", "line 1: there are several columns item",
+                                            HasSubstr("the header is missing")));
   EXPECT_EQ(decoded.empty_records, 1);
 }
 
@@ -115,9 +117,10 @@ TEST(Csv, WhateverIsWrittenIsReadAsTheSame) {
                                          {{"delimiter", ";"}, {"quote", "'"}},
                                          {{"trim", "true"}, {"null_text", "NULL"}},
                                          {{"header", "true"}, {"delimiter", "\t"}}};
-  SourcePlan plan = codec_test::PlanOf({"n int64 null", "a string null", "b string", "y bytes null", "t timestamp null"});
-  static constexpr const char* kPieces[] = {"a", "\"", "'", ",", ";", "\t", " ", "\n", "\r", "NULL", "\u20ac", "-",
-                                            "\xef\xbb\xbf"};
+  SourcePlan plan =
+      codec_test::PlanOf({"n int64 null", "a string null", "b string", "y bytes null", "t timestamp null"});
+  static constexpr const char* kPieces[] = {"a",  "\"", "'",    ",",      ";", "\t",          " ",
+                                            "\n", "\r", "NULL", "\u20ac", "-", "\xef\xbb\xbf"};
   for (const Options& options : dialects) {
     std::vector<Rec> made;
     for (int i = 0; i < 2'000; ++i) {
@@ -131,9 +134,9 @@ TEST(Csv, WhateverIsWrittenIsReadAsTheSame) {
         return json;
       };
       const auto or_null = [&](std::string s) { return random() % 4 == 0 ? "null" : s; };
-      made.push_back({"{\"n\":" + or_null(std::to_string(static_cast<int64_t>(random()))) + ",\"a\":" + or_null(text()) +
-                      ",\"b\":" + text() + ",\"y\":" + or_null("\"AP8=\"") + ",\"t\":" +
-                      or_null("\"2026-01-02T03:04:05.000006Z\"") + "}"});
+      made.push_back({"{\"n\":" + or_null(std::to_string(static_cast<int64_t>(random()))) +
+                      ",\"a\":" + or_null(text()) + ",\"b\":" + text() + ",\"y\":" + or_null("\"AP8=\"") +
+                      ",\"t\":" + or_null("\"2026-01-02T03:04:05.000006Z\"") + "}"});
     }
     SourceTime time;
     const FakeFetch fetch(made);

@@ -55,8 +55,8 @@ TEST_F(ReadingsTest, CoercedValuesAreTakenAsPostgresTakesThem) {
 }
 
 TEST_F(ReadingsTest, WhatHasNoPlainMeaningIsRefusedAllTheSame) {
-  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+\"", "\".\"",
-                           "{}", "[1]", "true"}) {
+  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+\"",
+                           "\".\"", "{}", "[1]", "true"}) {
     EXPECT_THAT(Coerced("int64", json), HasSubstr("column v: ")) << json;
   }
   EXPECT_THAT(Coerced("int32", "\"2147483648\""), HasSubstr("out of range"));

@@ -55,7 +55,7 @@ TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
   EXPECT_EQ(Compiled("length(s) filter (where b)").substr(0, 26), "error at 0: expected an ag");
   EXPECT_EQ(Compiled("sum(l) filter (where i)"), "error at 21: FILTER takes a condition (bool), this is int32");
   EXPECT_EQ(Compiled("sum(l) filter (where max(i) > 1)"),
-            "error at 21: FILTER looks at the rows, not at aggregates of them");
+            "error at 28: FILTER looks at the rows, not at aggregates of them");
   EXPECT_EQ(Compiled("sum(l) filter (where nope)"), "error at 21: unknown column 'nope'");
   EXPECT_EQ(Compiled("bool_and(i)"), "error at 9: bool_and takes a bool, not int32");
   EXPECT_EQ(Compiled("stddev(n)"), "error at 7: stddev of a decimal isn't implemented; cast it to double");
@@ -67,8 +67,8 @@ TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
             "error at 7: an aggregate stands alone; compute with its result in a project step that follows");
   EXPECT_EQ(Compiled("sum(max(l))"), "error at 4: an aggregate of an aggregate needs a step of its own");
   EXPECT_EQ(Compiled("l"),
-            "error at 0: expected an aggregate (one of: count, sum, min, max, avg, first, last, bool_and, "
-            "bool_or, variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop)");
+            "error at 0: expected an aggregate, one of count, sum, min, max, avg, first, last, bool_and, bool_or, "
+            "variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop");
   EXPECT_EQ(Compiled("coumt(l)"), "error at 0: expected an aggregate (did you mean 'count'?)");
   EXPECT_EQ(Compiled("sum(s)"), "error at 4: sum takes a number, not string");
   EXPECT_EQ(Compiled("sum(*)"), "error at 0: sum(*) doesn't exist; only count(*) does");

@@ -29,10 +29,10 @@ TEST(Expect, RowsThatKeepToTheRulesPassAndNullKeepsToThem) {
 }
 
 TEST(Expect, EachConsequenceIsItsOwn) {
-  Harness h = Expecting({{"letter", "a <> 1", Else::kDeadLetter}, {"drop", "a <> 2", Else::kDrop},
-                         {"warn", "a <> 3", Else::kWarn}});
-  h.Process({{{int64_t{1}, int64_t{0}}}, {{int64_t{2}, int64_t{0}}}, {{int64_t{3}, int64_t{0}}},
-             {{int64_t{4}, int64_t{0}}}});
+  Harness h = Expecting(
+      {{"letter", "a <> 1", Else::kDeadLetter}, {"drop", "a <> 2", Else::kDrop}, {"warn", "a <> 3", Else::kWarn}});
+  h.Process(
+      {{{int64_t{1}, int64_t{0}}}, {{int64_t{2}, int64_t{0}}}, {{int64_t{3}, int64_t{0}}}, {{int64_t{4}, int64_t{0}}}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("3|0", "4|0"));
   EXPECT_THAT(h.out().failures, ElementsAre("a <> 1: rule letter is broken: it is not true that a <> 1: 1|0"));
   EXPECT_EQ(h.ledger().dead_lettered, 1);
@@ -43,7 +43,8 @@ TEST(Expect, EachConsequenceIsItsOwn) {
 }
 
 TEST(Expect, OfSeveralBrokenRulesTheGravestCountsAndAllAreCounted) {
-  Harness h = Expecting({{"w", "a > 10", Else::kWarn}, {"l", "b > 10", Else::kDeadLetter}, {"d", "a > 5", Else::kDrop}});
+  Harness h =
+      Expecting({{"w", "a > 10", Else::kWarn}, {"l", "b > 10", Else::kDeadLetter}, {"d", "a > 5", Else::kDrop}});
   h.Process({{{int64_t{1}, int64_t{1}}}, {{int64_t{1}, int64_t{11}}}, {{int64_t{7}, int64_t{11}}}});
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("7|11"));
   ASSERT_EQ(h.out().failures.size(), 1u);

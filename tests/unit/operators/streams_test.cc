@@ -217,7 +217,7 @@ TEST_P(StreamsModelTest, RowsAreWhatSqlMakesOfThoseThatAreNotLateInWhateverOrder
     if (seed % 6 == 1) options.key = "string null";
     const std::vector<Partition> input = RandomInput(seed, 400, 6'000'000, seed % 6 == 1);
     const std::vector<std::string> expected = Model(input, options);
-    for (const auto [crashes, spilled] : {std::pair(false, false), {true, false}, {true, true}}) {
+    for (const auto& [crashes, spilled] : {std::pair(false, false), {true, false}, {true, true}}) {
       MemoryBudget nothing(0, 0);
       Driver driver(input, JoinNode(options), GetParam(), seed * 2 + crashes, crashes, spilled ? &nothing : nullptr);
       if (seed % 3 == 0) driver.harness().out().set_full_after(5);

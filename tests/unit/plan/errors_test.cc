@@ -190,7 +190,8 @@ TEST(ErrorsTest, WindowsThatMakeNoSenseAreRefused) {
 TEST(ErrorsTest, AggregatesNeedGroupsNamesAndAKnownEnd) {
   EXPECT_THAT(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: on_close"),
               HasSubstr("without a window nothing ever closes"));
-  EXPECT_EQ(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: every_record"), "");
+  EXPECT_EQ(StepError("group_by: [guid], aggregates: { n: \"count(*)\" }, emit: every_record"),
+            "t.yaml:23:3: mode: upsert needs a key that contains guid");
   EXPECT_THAT(StepError("top: { k: 3, by: [guid], order: [guid], rank: place }, emit: every_record"),
               HasSubstr("every_record is for aggregates"));
   EXPECT_THAT(StepError("aggregates: { n: \"count(*)\" }"), HasSubstr("'group_by' is missing"));
@@ -222,7 +223,7 @@ TEST(ErrorsTest, UnionsNeedEqualColumns) {
 TEST(ErrorsTest, WhatIsNotBuiltIsRefusedByName) {
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, format: morse, columns: { x: int64 } } }\n"
                        "sinks: { s: { from: a, topic: b } }\n"),
-              HasSubstr("unknown format 'morse' (one of: json, text, bytes, debezium, avro)"));
+              HasSubstr("unknown format 'morse'; there are: json, text, bytes, csv, debezium, avro, int16"));
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, columns: { x: int64 } } }\n"
                        "tables: { t: { topic: t, key: [x], columns: { x: int64 }, global: false } }\n"
                        "steps: { j: { from: a, join: { table: t, on: [x] } } }\nsinks: { s: { from: j, topic: b } }\n"),

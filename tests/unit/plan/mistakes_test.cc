@@ -81,7 +81,7 @@ TEST(MistakesTest, AStepSaysHowItIsWritten) {
   EXPECT_THAT(Step("join: { table: users, on: [url] }"), HasSubstr("isn't a key column of table users (one of: guid)"));
   EXPECT_THAT(Step("top: { n: 3, by: [guid], order: [price] }"), HasSubstr("unknown field 'n' (did you mean 'k'?)"));
   EXPECT_THAT(Step("top: { k: 3, by: [guid], order: [price DESC] }"), HasSubstr("when a group is complete"));
-  EXPECT_THAT(Step("map: { x: guid }"), HasSubstr("a step has an operator: filter, project, unnest, dedup"));
+  EXPECT_THAT(Step("map: { x: guid }"), HasSubstr("a step has an operator: filter, project, unnest, expect, dedup"));
   EXPECT_EQ(Step("project: { x: \"price::integer\" }"), "");
 }
 

@@ -43,6 +43,7 @@ TaskStatus SomeTask() {
   ledger.closed = 4;
   ledger.open = 10;
   ledger.out = 2;
+  ledger.violated = {{"positive", 1}};
   task.ledger = {{"counts", ledger}};
   return task;
 }
