@@ -287,6 +287,7 @@ class Generator:
                 "emit": random.choice(["on_close", "on_close", "on_update", "every_record"])}
 
     def _group_by(self, case, shape, update):
+        random = self.random
         by = self._columns(shape, 1, 2)
         return {"group_by": by, "aggregates": self._aggregates(case, shape),
                 "emit": random.choice(["on_update", "on_update", "every_record"])}

@@ -203,6 +203,10 @@ def _shape(case, step, inputs, right, window_type):
         if len({c.name for c in columns}) != len(columns):
             raise Invalid("two columns of one name")
         return dataclasses.replace(first, columns=columns)
+    if step.operator in ("window", "group_by") and args["emit"] == "every_record" and first.update_key is not None:
+        # Such an aggregate is of one phase, so the rows themselves move.
+        if not set(args["group_by"]) & set(first.update_key):
+            raise Invalid("rows that replace each other can't be moved by another key")
     if step.operator == "window":
         columns = _aggregated(first, args, window_type)
         key = args["group_by"] + ["window_start", "window_end"] if args["emit"] != "on_close" else None
