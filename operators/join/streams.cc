@@ -18,14 +18,10 @@ namespace {
 
 constexpr size_t kEmitRows = 4096;
 constexpr char kTimes[] = "w";
-constexpr int64_t kLeastWidth = kSecond;
 constexpr int64_t kEvictBytes = int64_t{1} << 20;       // that leave memory at once, at least
 constexpr int64_t kMostEvictBytes = int64_t{32} << 20;  // in a commit
 constexpr int64_t kAheadBytes = int64_t{16} << 20;      // of one side, that are worth waiting for the other
 constexpr int64_t kAheadUs = 60 * kSecond;              // beyond the interval
-
-// Half the interval: a row's interval touches three buckets, and rows are kept for at most that much longer.
-int64_t BucketWidth(const StreamJoinSpec& spec) { return std::max((spec.before_us + spec.after_us) / 2, kLeastWidth); }
 
 ColumnList PositionsIn(const ColumnList& columns, const ColumnList& all) {
   ColumnList out;
@@ -69,7 +65,7 @@ absl::Status StreamJoin::Open(const OperatorContext& context) {
   }
   for (size_t s : {0, 1}) {
     Side& side = sides_[s];
-    side.rows = std::make_unique<KeptRows>(context.state, "lr"[s], BucketWidth(spec_), spec_.outer[s]);
+    side.rows = std::make_unique<KeptRows>(context.state, "lr"[s], spec_.bucket_us(), spec_.outer[s]);
     const auto keys_of = [&](const std::vector<std::string_view>& rows, std::vector<JoinKey>* keys) -> absl::Status {
       Columns columns;
       TM_RETURN_IF_ERROR(side.codec.Decode(rows, &columns));

@@ -31,7 +31,8 @@ class StreamJoinKind final : public OperatorKind {
   int64_t HoldsUs(const Node& node) const override {
     const auto& spec = node.spec.As<StreamJoinSpec>();
     int64_t reach = 0;
-    for (const size_t s : {0, 1}) reach = std::max(reach, spec.outer[s] ? spec.reach_us(s) : 0);
+    // Rows without match that have left memory come when their bucket is over.
+    for (const size_t s : {0, 1}) reach = std::max(reach, spec.outer[s] ? spec.reach_us(s) + spec.bucket_us() : 0);
     return spec.grace_us + reach + 1;
   }
 

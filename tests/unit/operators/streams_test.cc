@@ -364,6 +364,17 @@ TEST(StreamsTest, RowsThatHaveLeftMemoryAreFoundMatchedAndGivenOutAsTheOthers) {
   EXPECT_EQ(harness.store().Count("l"), 0);
 }
 
+TEST(StreamsTest, ClosingReachesFarEnoughForTheLastRowsWithoutMatchAlsoOnDisk) {
+  MemoryBudget nothing(0, 0);
+  const Node node = JoinNode({.before = 100 * kSecond, .after = 50 * kSecond, .grace = kSecond, .left = true});
+  Harness harness(node, {}, &nothing);
+  harness.Process({Left(1, 10, 0), Left(2, 20, 0)}, 0);
+  harness.Commit();
+  ASSERT_EQ(harness.store().Count("lb"), 0) << "they have left memory";
+  harness.Advance(node.spec.kind().HoldsUs(node));
+  EXPECT_THAT(Rows(harness), UnorderedElementsAre("1|10|NULL", "2|20|NULL"));
+}
+
 TEST(StreamsTest, AFullCommitStopsAmongRowsOnDiskAndTheNextGoesOnThere) {
   MemoryBudget nothing(0, 0);
   Harness harness(JoinNode({.after = kSecond, .right = true}), {}, &nothing);
