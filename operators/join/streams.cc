@@ -54,7 +54,9 @@ absl::Status StreamJoin::Open(const OperatorContext& context) {
   std::array<EventTime, 2> done = {kMinTime, kMinTime}, dropped = done;
   TM_ASSIGN_OR_RETURN(const std::optional<std::string> times, context.state->Get(kTimes));
   if (times) {
-    if (times->size() != 40) return absl::DataLossError("the times of a join in the state can't be read");
+    if (times->size() != 48 && times->size() != 40) {
+      return absl::DataLossError("the times of a join in the state can't be read");
+    }
     stored_ = *times;
     const auto time = [&](size_t i) { return EventTime{ReadOrdered(std::string_view(stored_).substr(8 * i, 8))}; };
     watermark_ = time(0);
@@ -62,6 +64,7 @@ absl::Status StreamJoin::Open(const OperatorContext& context) {
       done[s] = time(1 + 2 * s);
       dropped[s] = time(2 + 2 * s);
     }
+    if (times->size() == 48) watermark_ = watermark_ + std::max<int64_t>(spec_.grace_us - time(5).us, 0);
   }
   for (size_t s : {0, 1}) {
     Side& side = sides_[s];
@@ -98,7 +101,7 @@ absl::Status StreamJoin::Judge(size_t side, const Batch& batch, Emitter& emitter
     const int64_t reached = watermarks[i] == kMinTime.us ? times[i] : watermarks[i];
     sides_[side].reached = std::max(sides_[side].reached, EventTime{reached});
     const EventTime watermark{std::max(watermarks[i], watermark_.us)};
-    // The last only where the topology has more grace than before.
+    // The last is only a net: no row is dropped before its horizon, and what lies behind that is late.
     if (EventTime{times[i]} + spec_.grace_us < watermark || EventTime{times[i]} < sides_[side].rows->dropped()) {
       late.push_back(static_cast<int32_t>(i));
     } else {
@@ -270,6 +273,7 @@ absl::Status StreamJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
     AppendOrdered(side.rows->done().us, &times);
     AppendOrdered(side.rows->dropped().us, &times);
   }
+  AppendOrdered(spec_.grace_us, &times);
   if (times != stored_) context_.state->Put(kTimes, stored_ = std::move(times));
   return Evict();
 }

@@ -30,7 +30,11 @@
 // One side ahead. Its rows are kept until the other's time has passed them, however many they are. So where that is
 // more than a little, the task is told which input can wait: rows beyond the interval of anything that has come.
 //
-// State key 'w': the watermark, then of each side (KeptRows) the times `done` and `dropped`, 8 bytes each.
+// More grace than before. What was over by the old one is gone, and its rows without match are out: so the watermark of
+// the state is taken for as much later as there is more grace, and all horizons stand where they stood.
+//
+// State key 'w': the watermark, then of each side (KeptRows) the times `done` and `dropped`, then the grace under which
+// the watermark stands, 8 bytes each. Without the last, as no release wrote it, that grace is the present one.
 //
 // A key with a NULL matches nothing: such a row of an outer side comes with NULLs at once, else it is unmatched.
 #pragma once

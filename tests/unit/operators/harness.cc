@@ -276,6 +276,11 @@ void Harness::Crash(bool advance) {
   if (advance) Advance(watermark_.us);
 }
 
+void Harness::GoOnWith(Node node) {
+  node_ = std::move(node);
+  Crash();
+}
+
 void Harness::CheckLedger() const {
   const StepLedger& l = ledger_;
   EXPECT_EQ(l.in, l.passed + l.duplicate + l.late + l.filtered + l.unmatched + l.dead_lettered + l.absorbed);

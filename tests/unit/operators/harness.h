@@ -91,6 +91,8 @@ class Harness {
   // A new operator object on the state of the last commit; output and ledger since then are forgotten. As the runtime
   // does, tells it at once how far time had come, unless told not to.
   void Crash(bool advance = true);
+  // The same with another topology's node, of the same columns.
+  void GoOnWith(Node node);
 
   Operator& op() { return *operator_; }
   CollectingEmitter& out() { return emitter_; }
@@ -105,7 +107,7 @@ class Harness {
  private:
   void Open();
 
-  const Node node_;
+  Node node_;
   const std::map<std::string, std::shared_ptr<const TableSnapshot>> tables_;
   MemoryBudget* const memory_;
   FakeStore store_;

@@ -375,6 +375,40 @@ TEST(StreamsTest, ClosingReachesFarEnoughForTheLastRowsWithoutMatchAlsoOnDisk) {
   EXPECT_THAT(Rows(harness), UnorderedElementsAre("1|10|NULL", "2|20|NULL"));
 }
 
+// With rows in memory, and on disk.
+class MoreGraceTest : public testing::TestWithParam<bool> {};
+
+TEST_P(MoreGraceTest, WhatWasOverStaysOver) {
+  MemoryBudget nothing(0, 0);
+  Options options{.before = 100 * kSecond, .after = 100 * kSecond, .grace = 0, .left = true};
+  Harness harness(JoinNode(options), {}, GetParam() ? &nothing : nullptr);
+  harness.Process({Left(1, 10, 10), Left(2, 20, 97), Left(3, 30, 110)}, 0);
+  harness.Commit();
+  harness.Advance(195 * kSecond);
+  harness.Commit();
+  const std::vector<std::string> before = Rows(harness);
+  EXPECT_EQ(before.size(), GetParam() ? 0u : 1u) << "the row at 10, or none of a bucket that isn't over";
+  options.grace = 150 * kSecond;
+  harness.GoOnWith(JoinNode(options));
+  EXPECT_EQ(Rows(harness), before);
+  // By the old grace the first of each is late and the other isn't.
+  harness.Process({Right(1, "late", 98), Right(2, "in time", 196)}, 1);
+  harness.Process({Left(4, 40, 20), Left(5, 50, 197)}, 0);
+  EXPECT_EQ(harness.ledger().late, 2);
+  harness.Advance(344 * kSecond);
+  harness.Commit();
+  harness.Crash();
+  harness.Process({Right(3, "by the new grace", 205)}, 1);
+  harness.Advance(10'000 * kSecond);
+  harness.Commit();
+  EXPECT_THAT(Rows(harness), UnorderedElementsAre("1|10|NULL", "2|20|in time", "3|30|by the new grace", "5|50|NULL"));
+  harness.Commit();
+  EXPECT_EQ(harness.store().Count("l"), 0) << "all that is over is deleted";
+  EXPECT_EQ(harness.store().Count("r"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(InMemoryAndOnDisk, MoreGraceTest, testing::Bool());
+
 TEST(StreamsTest, AFullCommitStopsAmongRowsOnDiskAndTheNextGoesOnThere) {
   MemoryBudget nothing(0, 0);
   Harness harness(JoinNode({.after = kSecond, .right = true}), {}, &nothing);
