@@ -20,6 +20,12 @@
 #include "src/runtime/task_parts.h"
 
 namespace tidemark {
+namespace {
+
+// After an input of an internal topic was held: until its last word on whether it is idle counts again.
+constexpr int64_t kCatchUpUs = 10 * kSecond;
+
+}  // namespace
 
 // Sends an operator's output to the nodes below it.
 class Task::NodeEmitter final : public Emitter {
@@ -279,12 +285,12 @@ void Task::SayWait(TaskInput& input, bool over) {
   }
 }
 
-void Task::AppendWaiting(std::set<TopicPartition>* inputs) const {
+void Task::AppendWaiting(std::set<TopicPartition>* inputs) {
+  FindAhead();
   for (const auto& input : inputs_) {
-    const SourceInput* const source = std::as_const(*input).source();
-    if (source != nullptr && source->waits()) inputs->insert(input->partition);
+    const SourceInput* const source = input->source();
+    if (input->held || (source != nullptr && source->waits())) inputs->insert(input->partition);
   }
-  AppendAhead(inputs);
 }
 
 namespace {
@@ -452,8 +458,13 @@ absl::Status Task::Advance() {
   for (const auto& input : inputs_) {
     NodeState& state = *nodes_[static_cast<size_t>(input->node)];
     if (SourceInput* source = input->source()) {
-      dirty_ |= source->time.Tick(input->at_end, now, runtime_.clock->WallUs());
+      // An end that was reached before the hold says nothing of what has come since.
+      dirty_ |= source->time.Tick(input->at_end && !input->held, now, runtime_.clock->WallUs());
       dirty_ |= source->time.RaiseFloor(close_to);
+    } else if (input->held) {
+      input->held_us = now;
+    } else if (now - input->held_us >= kCatchUpUs) {
+      input->held_us = -1;
     }
     const Mark mark = input->mark();
     state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};

@@ -94,7 +94,7 @@ class Task {
   absl::StatusOr<bool> Retry();
   // Adds the inputs of which nothing more should come for now: those whose records are kept, and those that are far
   // ahead of what they are to meet (task_ahead.cc).
-  void AppendWaiting(std::set<TopicPartition>* inputs) const;
+  void AppendWaiting(std::set<TopicPartition>* inputs);
   // The position of an input is the end of its partition, past control records.
   void ReachedEnd(const std::string& topic, Offset end);
   // Lets time do its work: idleness, --close_windows, watermarks through all operators. Cheap when nothing has changed.
@@ -142,8 +142,8 @@ class Task {
   absl::Status AdvanceOperator(int node, Mark mark);
   Mark InputMark(const Node& node) const;
   void NoteSlowest(int64_t now_us);
-  void AppendAhead(std::set<TopicPartition>* inputs) const;
-  std::set<const TaskInput*> InputsAbove(size_t node, size_t port) const;
+  void FindAhead();
+  std::set<TaskInput*> InputsAbove(size_t node, size_t port) const;
   // Where dead letters say their row came from, unless it tells itself.
   TopicPartition Origin() const;
   // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.

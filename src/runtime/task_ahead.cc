@@ -8,6 +8,11 @@
 //   - It isn't the one that is furthest behind of the task's, so some input is always read.
 //   - The one that is furthest behind has moved within the last ten seconds. An input that is silent, and not yet idle,
 //     isn't coming up: then all are read on.
+//
+// An input that waits isn't idle: what stands behind its position is unread because of us. So it holds time back as any
+// slow input does, and is silent, for `idle_after`, only from then on when it is read again. One of an internal topic
+// is told by the stages above when it is idle; the word that was read before it waited doesn't count, for ten seconds
+// after it either.
 #include <algorithm>
 
 #include "src/runtime/task_parts.h"
@@ -28,8 +33,8 @@ void Task::NoteSlowest(int64_t now_us) {
   slowest_moved_us_ = now_us;
 }
 
-std::set<const TaskInput*> Task::InputsAbove(size_t node, size_t port) const {
-  std::set<const TaskInput*> inputs;
+std::set<TaskInput*> Task::InputsAbove(size_t node, size_t port) const {
+  std::set<TaskInput*> inputs;
   std::vector<int> open = nodes_[node]->node->in(port).nodes;
   std::set<int> seen(open.begin(), open.end());
   while (!open.empty()) {
@@ -43,20 +48,19 @@ std::set<const TaskInput*> Task::InputsAbove(size_t node, size_t port) const {
   return inputs;
 }
 
-void Task::AppendAhead(std::set<TopicPartition>* inputs) const {
+void Task::FindAhead() {
+  for (const auto& input : inputs_) input->held = false;
   if (runtime_.clock->MonotonicUs() - slowest_moved_us_ > kStillMoving) return;
   for (size_t n = 0; n < nodes_.size(); ++n) {
     const NodeState& state = *nodes_[n];
     for (size_t p = 0; p < state.node->inputs.size(); ++p) {
       if (state.op == nullptr || state.node->inputs.size() < 2 || !state.op->Ahead(p)) continue;
-      std::set<const TaskInput*> ahead = InputsAbove(n, p);
+      std::set<TaskInput*> ahead = InputsAbove(n, p);
       for (size_t other = 0; other < state.node->inputs.size(); ++other) {
         if (other == p) continue;
-        for (const TaskInput* const input : InputsAbove(n, other)) ahead.erase(input);
+        for (TaskInput* const input : InputsAbove(n, other)) ahead.erase(input);
       }
-      for (const TaskInput* const input : ahead) {
-        if (input->mark().watermark > slowest_) inputs->insert(input->partition);
-      }
+      for (TaskInput* const input : ahead) input->held = input->held || input->mark().watermark > slowest_;
     }
   }
 }

@@ -61,7 +61,9 @@ struct TaskInput {
   const SourceInput* source() const { return std::get_if<SourceInput>(&of); }
   InternalInput* internal() { return std::get_if<InternalInput>(&of); }
   Mark mark() const {
-    return std::visit([](const auto& input) { return input.time.mark(); }, of);
+    Mark mark = std::visit([](const auto& input) { return input.time.mark(); }, of);
+    mark.idle = mark.idle && !held && held_us < 0;
+    return mark;
   }
 
   const int node;  // of the stage, which takes its rows
@@ -69,6 +71,8 @@ struct TaskInput {
   Offset position = -1;
   std::string topic_id;  // of the topic that the position belongs to; empty: not known
   bool at_end = false;
+  bool held = false;     // far ahead of others: it is read no further for now (task_ahead.cc)
+  int64_t held_us = -1;  // internal: when it was last, monotonic; -1: long ago
   std::variant<SourceInput, InternalInput> of;
 };
 

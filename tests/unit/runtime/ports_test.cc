@@ -9,6 +9,7 @@
 #include "src/plan/planner.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task.h"
+#include "src/runtime/task_input.h"
 #include "tests/unit/plan/pair.h"
 #include "tests/unit/runtime/fakes.h"
 
@@ -131,6 +132,56 @@ TEST_F(PortsTest, AnInputThatIsAheadWaitsWhileTheOtherComesUp) {
   EXPECT_THAT(waiting(), ElementsAre()) << "the right says nothing any more";
   Process(&task, "right", 1, {R"({"j": 1, "at": 8000})"});
   EXPECT_THAT(waiting(), ElementsAre(TopicPartition{"left", 0}));
+}
+
+TEST_F(PortsTest, AnInputThatIsHeldIsNeverIdleAndItsSilenceCountsFromItsRelease) {
+  for (SourcePlan& source : plan_.sources) source.event_time.when_all_idle = WhenAllIdle::kFollowClock;
+  Transaction transaction(&producer_, 1 << 20);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "right", 0, {R"({"j": 1, "at": 1000})"});
+  Process(&task, "left", 0, {R"({"k": 1, "at": 9000})"});
+  task.ReachedEnd("left", 1);  // more comes while it is held, which isn't told
+  ahead_[0] = true;
+  const auto waiting = [&] {
+    std::set<TopicPartition> inputs;
+    task.AppendWaiting(&inputs);
+    return inputs.size();
+  };
+  Offset next = 1;
+  for (int i = 1; i < 20; ++i) {
+    EXPECT_EQ(waiting(), 1u);
+    clock_.monotonic_us += 2 * kSecond;
+    Process(&task, "right", next++, {absl::StrCat(R"({"j": 1, "at": )", 1000 + i, "}")});
+  }
+  EXPECT_EQ(waiting(), 1u);
+  Process(&task, "right", next++, {R"({"j": 1, "at": 30000})"});
+  EXPECT_EQ(told_.back(), "time 9000") << "what the left has yet to bring isn't late";
+  ahead_[0] = false;
+  EXPECT_EQ(waiting(), 0u);
+  clock_.monotonic_us += 9 * kSecond;
+  Process(&task, "right", next++, {R"({"j": 1, "at": 31000})"});
+  EXPECT_EQ(told_.back(), "right 1");
+  clock_.monotonic_us += 2 * kSecond;
+  Process(&task, "right", next++, {R"({"j": 1, "at": 32000})"});
+  EXPECT_EQ(told_.back(), "time 32000") << "it is silent";
+}
+
+TEST(TaskInputTest, TheLastWordOfAnInternalTopicThatItIsIdleDoesntCountWhileItIsHeld) {
+  const Edge edge;
+  const TopicPartition from{"internal", 0};
+  TaskInput input(0, from, InternalInput(&edge, from));
+  packed::RowsHeader header;
+  header.set_last(true);
+  header.set_upstream_count(1);
+  header.set_watermark_us(5);
+  header.set_idle(true);
+  input.internal()->time.Update(header);
+  EXPECT_TRUE(input.mark().idle);
+  input.held = true;
+  EXPECT_FALSE(input.mark().idle);
+  EXPECT_EQ(input.mark().watermark.us, 5);
 }
 
 TEST_F(PortsTest, RowsComeToTheirInputAndTimeIsTheSmallestOfAll) {
