@@ -13,6 +13,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/io/file.h>
+#include <glog/logging.h>
 
 #include "src/base/status.h"
 #include "src/landing/landing_zone.h"
@@ -109,12 +110,10 @@ class LocalLandingZone final : public LandingZone {
         continue;
       }
       if (!MatchesNames(pattern_.names, name)) continue;
-      if (spec_.whole == FilesSpec::Whole::kDoneMark) {
-        if (!fs::exists(at->path().string() + kDoneMark, ignored)) continue;
-      }
       const absl::StatusOr<LandedFile> file = Stat(name);
       if (absl::IsNotFound(file.status())) continue;  // gone in this moment, or no file
       TM_RETURN_IF_ERROR(file.status());
+      if (spec_.whole == FilesSpec::Whole::kDoneMark && !IsMarked(*file)) continue;
       found.push_back(*file);
     }
     if (error) return Away("looking into " + folder_.string(), error.value());
@@ -158,6 +157,15 @@ class LocalLandingZone final : public LandingZone {
   bool IsThere(const LandedFile& file) {
     const absl::StatusOr<LandedFile> now = Stat(file.name);
     return !now.ok() ? !absl::IsNotFound(now.status()) : *now == file;
+  }
+
+  // One that is older than its file was left of another file of its name.
+  bool IsMarked(const LandedFile& file) {
+    const absl::StatusOr<LandedFile> mark = Stat(file.name + kDoneMark);
+    if (!mark.ok()) return false;
+    if (mark->modified_ns >= file.modified_ns) return true;
+    LOG_EVERY_N(WARNING, 100) << "the file " << file.name << " is newer than its mark, and waits for another one";
+    return false;
   }
 
   static fs::path Absolute(const fs::path& path) {

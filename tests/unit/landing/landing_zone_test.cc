@@ -1,4 +1,5 @@
 // A local folder in which files land: which are meant, and moving them away.
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -82,6 +83,17 @@ TEST_F(LocalLanding, AMarkSaysThatAFileIsWhole) {
   ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("a.csv"), "1").ok());
   EXPECT_FALSE(fs::exists(root_ / "in/a.csv.done"));
   EXPECT_EQ(Text("in/done/a.csv"), "x");
+}
+
+TEST_F(LocalLanding, AMarkThatWasLeftOfAnotherFileOfItsNameDoesntCount) {
+  spec_.whole = FilesSpec::Whole::kDoneMark;
+  Write("in/a.csv.done", "");  // as a crash leaves it, between the move of the two
+  fs::last_write_time(root_ / "in/a.csv.done", fs::file_time_type::clock::now() - std::chrono::seconds(10));
+  Write("in/a.csv", "the first half");
+  EXPECT_THAT(Names(), IsEmpty());
+  Write("in/a.csv", "the first half and the second");
+  Write("in/a.csv.done", "");
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
 }
 
 TEST_F(LocalLanding, MovingAgainIsHarmlessAndOtherContentIsKept) {
