@@ -25,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kDoneMark[] = ".done";
+constexpr char kLeaving[] = ".leaving";  // behind ".NAME" of a file that was copied and is about to be removed
 
 absl::Status Away(const std::string& what, int error) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(error)));
@@ -103,7 +104,10 @@ class LocalLandingZone final : public LandingZone {
         if (skip) at.disable_recursion_pending();
         continue;
       }
-      if (absl::StartsWith(last, ".")) continue;
+      if (absl::StartsWith(last, ".")) {
+        if (absl::EndsWith(last, kLeaving)) PutBackLeft(at->path());
+        continue;
+      }
       const std::string name = at->path().lexically_relative(folder_).string();
       if (spec_.whole == FilesSpec::Whole::kDoneMark && absl::EndsWith(name, kDoneMark)) {
         RemoveLeftMark(at->path());
@@ -188,31 +192,63 @@ class LocalLandingZone final : public LandingZone {
     if (rename(from.c_str(), to.c_str()) != 0) {
       if (errno == ENOENT) return RemoveMark(file.name);
       if (errno != EXDEV) return Away(absl::StrCat("moving ", from.string(), " to ", to), errno);
-      TM_RETURN_IF_ERROR(Copy(from, to));
-    } else if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && *moved != file) {
+      TM_RETURN_IF_ERROR(Copy(file, from, to));
+      return RemoveMark(file.name);
+    }
+    if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && *moved != file) {
       // Another one took its place in this very moment, and nobody has read that.
       std::error_code error;
       fs::rename(to, from, error);
-      return absl::UnavailableError(absl::StrCat(from.string(), " was replaced while it was moved away"));
+      return Replaced(from);
     }
     TM_RETURN_IF_ERROR(SyncFolder(fs::path(to).parent_path()));
     return RemoveMark(file.name);
   }
 
-  // To another file system: whole under a name that nobody takes for the file, then renamed.
-  static absl::Status Copy(const fs::path& from, const std::string& to) {
+  static absl::Status Replaced(const fs::path& from) {
+    return absl::UnavailableError(absl::StrCat(from.string(), " was replaced while it was moved away"));
+  }
+
+  // To another file system: whole under a name that nobody takes for the file, then renamed. The file goes once that is
+  // for good, and only if it is the one that was copied: it gets a name first under which nothing can take its place.
+  static absl::Status Copy(const LandedFile& file, const fs::path& from, const std::string& to) {
     const std::string part = to + ".part";
     std::error_code error;
     fs::copy_file(from, part, fs::copy_options::overwrite_existing, error);
     if (error) return Away(absl::StrCat("copying ", from.string(), " to ", part), error.value());
-    const int file = open(part.c_str(), O_RDONLY | O_CLOEXEC);
-    const bool synced = file >= 0 && fsync(file) == 0;
+    const int copy = open(part.c_str(), O_RDONLY | O_CLOEXEC);
+    const bool synced = copy >= 0 && fsync(copy) == 0;
     const int failed = errno;
-    if (file >= 0) close(file);
+    if (copy >= 0) close(copy);
     if (!synced) return Away("syncing " + part, failed);
+    const auto is_it = [&](const fs::path& path) {
+      const absl::StatusOr<LandedFile> now = StatOf(file.name, path.string());
+      return now.ok() && *now == file;
+    };
+    if (!is_it(from)) {
+      fs::remove(part, error);
+      return Replaced(from);
+    }
     fs::rename(part, to, error);
-    if (!error) fs::remove(from, error);
-    return error ? Away(absl::StrCat("moving ", from.string(), " to ", to), error.value()) : absl::OkStatus();
+    if (error) return Away(absl::StrCat("renaming ", part), error.value());
+    TM_RETURN_IF_ERROR(SyncFolder(fs::path(to).parent_path()));
+    const fs::path leaving = from.parent_path() / absl::StrCat(".", from.filename().string(), kLeaving);
+    fs::rename(from, leaving, error);
+    if (error) return Away(absl::StrCat("renaming ", from.string()), error.value());
+    if (!is_it(leaving)) {
+      fs::rename(leaving, from, error);
+      return Replaced(from);
+    }
+    fs::remove(leaving, error);
+    return error ? Away(absl::StrCat("removing ", leaving.string()), error.value()) : absl::OkStatus();
+  }
+
+  // As a crash left it. Whether it is the one that was copied shows when it is looked at again.
+  static void PutBackLeft(const fs::path& leaving) {
+    std::error_code ignored;
+    const std::string last = leaving.filename().string();
+    const fs::path file = leaving.parent_path() / last.substr(1, last.size() - 1 - std::strlen(kLeaving));
+    if (!fs::exists(file, ignored)) fs::rename(leaving, file, ignored);
   }
 
   // A mark whose file is gone, as after a crash between moving the two: the next file of its name isn't whole because

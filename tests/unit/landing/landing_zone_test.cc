@@ -1,9 +1,14 @@
 // A local folder in which files land: which are meant, and moving them away.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include <absl/strings/str_cat.h>
@@ -121,6 +126,58 @@ TEST_F(LocalLanding, ARejectedFileHasItsReasonBesideIt) {
   ASSERT_TRUE(zone->MoveToRejected(file, "v1", "why").ok());
   EXPECT_EQ(Text("bad/a.csv"), "1");
   EXPECT_EQ(Text("bad/a.csv.reason.json"), "why");
+}
+
+// Where files are moved away to another file system.
+class OtherFileSystem : public LocalLanding {
+ protected:
+  OtherFileSystem() : other_(fs::path("/dev/shm") / absl::StrCat("landing-", getpid())) {
+    spec_.processed = other_.string();
+  }
+  ~OtherFileSystem() override { fs::remove_all(other_); }
+  void SetUp() override {
+    struct stat here = {}, there = {};
+    std::error_code error;
+    fs::create_directories(other_, error);
+    if (error || stat(root_.c_str(), &here) != 0 || stat(other_.c_str(), &there) != 0 || here.st_dev == there.st_dev) {
+      GTEST_SKIP() << "there is no other file system";
+    }
+  }
+
+  const fs::path other_;
+};
+
+TEST_F(OtherFileSystem, AFileIsCopiedAndGoes) {
+  Write("in/x/a.csv", "1");
+  ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("x/a.csv"), "v1").ok());
+  std::stringstream text;
+  text << std::ifstream(other_ / "x/a.csv").rdbuf();
+  EXPECT_EQ(text.str(), "1");
+  EXPECT_TRUE(fs::is_empty(root_ / "in/x"));
+}
+
+TEST_F(OtherFileSystem, AnotherOneThatTakesItsPlaceMeanwhileStays) {
+  Write("in/a.csv", std::string(64 << 20, 'x'));
+  Write("in/.a.csv", "the new one");
+  const LandedFile file = Landed("a.csv");
+  std::thread writer([&] {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!fs::exists(other_ / "a.csv.part") && !fs::exists(other_ / "a.csv")) {
+      if (std::chrono::steady_clock::now() > until) break;
+    }
+    fs::rename(root_ / "in/.a.csv", root_ / "in/a.csv");
+  });
+  const absl::Status moved = NewLocalLandingZone(spec_)->MoveToProcessed(file, "v1");
+  writer.join();
+  EXPECT_TRUE(moved.ok() || absl::IsUnavailable(moved)) << moved;
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
+  EXPECT_EQ(Text("in/a.csv"), "the new one");
+}
+
+TEST_F(LocalLanding, AFileWhoseMoveACrashHasEndedIsLookedAtAgain) {
+  Write("in/.a.csv.leaving", "1");
+  Names();
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
 }
 
 TEST_F(LocalLanding, AFolderThatIsNotThereIsWaitedFor) {
