@@ -47,6 +47,7 @@ struct Read {
   std::vector<std::string> errors;  // "position: reason"
   std::vector<std::string> unnamed;
   std::vector<int64_t> times;
+  EventTime max_time;
   int64_t empty = 0;
   absl::Status status;
 };
@@ -61,6 +62,7 @@ Read Decode(const SourcePlan& plan, std::vector<Rec> records) {
   FakeFetch fetch(std::move(records));
   SourceTime time;
   auto decoded = (*decoder)->Decode(fetch, 0, 0, &time);
+  out.max_time = time.max_time;
   out.status = decoded.status();
   if (!decoded.ok()) return out;
   for (int64_t i = 0; i < decoded->rows->num_rows(); ++i) {
@@ -277,6 +279,10 @@ TEST(Debezium, ADeletionFindsItsKeyInBeforeOrInTheRecordKeyAndNeedsNothingElse) 
   EXPECT_THAT(read.rows[0], HasSubstr("\"id\":7"));
   EXPECT_THAT(read.rows[2], HasSubstr("\"id\":8"));
   EXPECT_EQ(read.times[2], read.times[1]) << "a deletion without event time doesn't move time";
+  const Read first = Decode(plan, {Record(Payload("d", "null", "null", Postgres(1)), R"({"id":7})")});
+  ASSERT_EQ(first.rows.size(), 1u) << absl::StrJoin(first.errors, "\n");
+  EXPECT_NE(first.times[0], kMinTime.us) << "the record's timestamp";
+  EXPECT_EQ(first.max_time, kMinTime) << "nor does the first record of a partition";
   EXPECT_THAT(read.errors, ElementsAre(HasSubstr("3: a deletion without key column id")));
 }
 
