@@ -49,7 +49,6 @@ class ParquetRecords final : public FileRecords {
   absl::Status Begin() {
     static const arrow::Status initialized = arrow::compute::Initialize();
     TM_RETURN_IF_ERROR(FromArrow(initialized, "Arrow's kernels"));
-    TM_ASSIGN_OR_RETURN(hash_, HashOfFile(*file_));
     auto opened = parquet::arrow::OpenFile(file_, arrow::default_memory_pool());
     if (!opened.ok()) return absl::InvalidArgumentError(opened.status().message());
     reader_ = *std::move(opened);
@@ -86,8 +85,10 @@ class ParquetRecords final : public FileRecords {
     for (int64_t taken = 0; taken < bytes;) {
       if (batch_ == nullptr || row_ == batch_->num_rows()) {
         TM_ASSIGN_OR_RETURN(const bool more, NextBatch());
-        if (!more) return false;
-        continue;
+        if (more) continue;
+        // Behind its last row: then a file that was changed under its reader shows by its hash, as of other forms.
+        TM_ASSIGN_OR_RETURN(hash_, HashOfFile(*file_));
+        return false;
       }
       FileRecord record{++number_, ToJson(row_++), ""};
       taken += static_cast<int64_t>(record.value.size());

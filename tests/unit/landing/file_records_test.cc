@@ -216,5 +216,28 @@ TEST(ParquetFileRecords, RowsAreTheObjectsThatSayTheSame) {
   EXPECT_NE(ReadAll(Plan(), "x.parquet", "PAR1 no").error, "");
 }
 
+std::string ParquetOfIds(int rows) {
+  arrow::Int64Builder ids;
+  for (int i = 1; i <= rows; ++i) EXPECT_TRUE(ids.Append(i).ok());
+  return ParquetFile(arrow::Table::Make(arrow::schema({arrow::field("id", arrow::int64())}), {*ids.Finish()}));
+}
+
+TEST(ParquetFileRecords, TheHashIsOfWhatStandsThereAtTheEndSoAChangeShows) {
+  const std::string before = ParquetOfIds(6);
+  const std::string hash = ReadAll(Plan(), "x.parquet", before).hash;
+  EXPECT_EQ(ReadAll(Plan(), "x.parquet", before, 1).hash, hash);
+  std::string bytes = before;  // what the file is read from
+  const auto file = std::make_shared<arrow::io::BufferReader>(
+      std::make_shared<arrow::Buffer>(reinterpret_cast<const uint8_t*>(bytes.data()), int64_t(bytes.size())));
+  auto records = FileRecords::Open(Plan(), "x.parquet", file);
+  ASSERT_TRUE(records.ok()) << records.status();
+  std::vector<FileRecord> found;
+  ASSERT_TRUE(*(*records)->Read(1, &found));
+  ++bytes[0];
+  while (*(*records)->Read(1 << 20, &found)) continue;
+  EXPECT_EQ(found.size(), 6u);
+  EXPECT_NE((*records)->hash(), hash);
+}
+
 }  // namespace
 }  // namespace tidemark
