@@ -1,12 +1,17 @@
 // Parquet files, a row at a time as the JSON object that says the same. Which values fit which columns is decided as
 // for JSON: a number of any width is a number, and must fit.
+#include <atomic>
+#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/array.h>
 #include <arrow/compute/cast.h>
 #include <arrow/compute/initialize.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
@@ -41,22 +46,62 @@ std::shared_ptr<arrow::DataType> ReadAs(const arrow::DataType& type) {
   return nullptr;
 }
 
+// The file, and whether it could be read: the reader's errors don't tell that from what is wrong within it. The reader may
+// ask on another thread.
+class WatchedFile final : public arrow::io::RandomAccessFile {
+ public:
+  explicit WatchedFile(std::shared_ptr<arrow::io::RandomAccessFile> file) : file_(std::move(file)) {}
+
+  bool failed() const { return failed_; }
+
+  arrow::Result<int64_t> GetSize() override { return Note(file_->GetSize()); }
+  arrow::Result<int64_t> ReadAt(int64_t position, int64_t bytes, void* out) override {
+    ARROW_RETURN_NOT_OK(CheckRange(position, bytes));
+    return Note(file_->ReadAt(position, bytes, out));
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t bytes) override {
+    ARROW_RETURN_NOT_OK(CheckRange(position, bytes));
+    return Note(file_->ReadAt(position, bytes));
+  }
+  arrow::Result<int64_t> Read(int64_t bytes, void* out) override { return Note(file_->Read(bytes, out)); }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t bytes) override { return Note(file_->Read(bytes)); }
+  arrow::Status Seek(int64_t position) override { return file_->Seek(position); }
+  arrow::Result<int64_t> Tell() const override { return file_->Tell(); }
+  arrow::Status Close() override { return file_->Close(); }
+  bool closed() const override { return file_->closed(); }
+
+ private:
+  // A damaged file may name places that aren't there: asked for, they would look like a failure to read.
+  arrow::Status CheckRange(int64_t position, int64_t bytes) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, GetSize());
+    if (position >= 0 && bytes >= 0 && position <= size) return arrow::Status::OK();
+    return arrow::Status::Invalid("it has no ", bytes, " bytes at ", position);
+  }
+
+  template <typename T>
+  arrow::Result<T> Note(arrow::Result<T> result) {
+    if (!result.ok()) failed_ = true;
+    return result;
+  }
+
+  const std::shared_ptr<arrow::io::RandomAccessFile> file_;
+  std::atomic<bool> failed_ = false;
+};
+
 class ParquetRecords final : public FileRecords {
  public:
   ParquetRecords(const SourcePlan& source, std::shared_ptr<arrow::io::RandomAccessFile> file)
-      : source_(source), file_(std::move(file)) {}
+      : source_(source), file_(std::make_shared<WatchedFile>(std::move(file))) {}
 
   absl::Status Begin() {
     static const arrow::Status initialized = arrow::compute::Initialize();
     TM_RETURN_IF_ERROR(FromArrow(initialized, "Arrow's kernels"));
     auto opened = parquet::arrow::OpenFile(file_, arrow::default_memory_pool());
-    if (!opened.ok()) return absl::InvalidArgumentError(opened.status().message());
+    if (!opened.ok()) return WhyNot(opened.status());
     reader_ = *std::move(opened);
     reader_->set_use_threads(false);
     std::shared_ptr<arrow::Schema> schema;
-    if (const arrow::Status status = reader_->GetSchema(&schema); !status.ok()) {
-      return absl::InvalidArgumentError(status.message());
-    }
+    if (const arrow::Status status = reader_->GetSchema(&schema); !status.ok()) return WhyNot(status);
     std::vector<int> leaves;
     for (const SourceColumn& column : source_.columns) {
       if (column.from != SourceColumn::From::kValue) continue;
@@ -106,11 +151,16 @@ class ParquetRecords final : public FileRecords {
     std::string key;  // "name":
   };
 
+  // What is wrong with the file stays so, a disk or a network that fails doesn't.
+  absl::Status WhyNot(const arrow::Status& status) const {
+    return file_->failed() ? absl::UnavailableError(status.message()) : absl::InvalidArgumentError(status.message());
+  }
+
   absl::Status NextGroup() {
     batches_.reset();
     if (group_ == reader_->num_row_groups()) return absl::OkStatus();
     auto batches = reader_->GetRecordBatchReader(std::vector<int>{group_++});
-    if (!batches.ok()) return absl::InvalidArgumentError(batches.status().message());
+    if (!batches.ok()) return WhyNot(batches.status());
     batches_ = *std::move(batches);
     return absl::OkStatus();
   }
@@ -118,7 +168,7 @@ class ParquetRecords final : public FileRecords {
   absl::StatusOr<bool> NextBatch() {
     while (batches_ != nullptr) {
       const auto next = batches_->Next();
-      if (!next.ok()) return absl::InvalidArgumentError(next.status().message());
+      if (!next.ok()) return WhyNot(next.status());
       if (*next == nullptr) {
         TM_RETURN_IF_ERROR(NextGroup());
         continue;
@@ -183,7 +233,7 @@ class ParquetRecords final : public FileRecords {
   }
 
   const SourcePlan& source_;
-  const std::shared_ptr<arrow::io::RandomAccessFile> file_;
+  const std::shared_ptr<WatchedFile> file_;
   std::string hash_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<Column> columns_;

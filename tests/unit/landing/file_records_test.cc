@@ -1,4 +1,5 @@
 // Files as records: CSV, JSON and Parquet, and what they are compressed with.
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -237,6 +238,61 @@ TEST(ParquetFileRecords, TheHashIsOfWhatStandsThereAtTheEndSoAChangeShows) {
   while (*(*records)->Read(1 << 20, &found)) continue;
   EXPECT_EQ(found.size(), 6u);
   EXPECT_NE((*records)->hash(), hash);
+}
+
+// A disk that fails after so many reads.
+class FailingFile final : public arrow::io::RandomAccessFile {
+ public:
+  FailingFile(const std::string& bytes, int reads) : file_(arrow::Buffer::FromString(bytes)), reads_(reads) {}
+
+  arrow::Result<int64_t> GetSize() override { return file_.GetSize(); }
+  arrow::Result<int64_t> ReadAt(int64_t position, int64_t bytes, void* out) override {
+    ARROW_RETURN_NOT_OK(Fail());
+    return file_.ReadAt(position, bytes, out);
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t bytes) override {
+    ARROW_RETURN_NOT_OK(Fail());
+    return file_.ReadAt(position, bytes);
+  }
+  arrow::Result<int64_t> Read(int64_t bytes, void* out) override {
+    ARROW_RETURN_NOT_OK(Fail());
+    return file_.Read(bytes, out);
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t bytes) override {
+    ARROW_RETURN_NOT_OK(Fail());
+    return file_.Read(bytes);
+  }
+  arrow::Status Seek(int64_t position) override { return file_.Seek(position); }
+  arrow::Result<int64_t> Tell() const override { return file_.Tell(); }
+  arrow::Status Close() override { return file_.Close(); }
+  bool closed() const override { return file_.closed(); }
+
+ private:
+  arrow::Status Fail() { return --reads_ < 0 ? arrow::Status::IOError("Input/output error") : arrow::Status::OK(); }
+
+  arrow::io::BufferReader file_;
+  int reads_;
+};
+
+TEST(ParquetFileRecords, ADiskThatFailsIsNoReasonToRejectTheFile) {
+  const std::string bytes = ParquetOfIds(6);
+  int reads = 0;
+  for (bool whole = false; !whole && reads < 1000; ++reads) {
+    auto records = FileRecords::Open(Plan(), "x.parquet", std::make_shared<FailingFile>(bytes, reads));
+    std::vector<FileRecord> found;
+    absl::StatusOr<bool> more = records.ok() ? absl::StatusOr<bool>(true) : records.status();
+    while (more.ok() && *more) more = (*records)->Read(1, &found);
+    whole = more.ok();
+    EXPECT_TRUE(whole || absl::IsUnavailable(more.status())) << "after " << reads << " reads: " << more.status();
+  }
+  EXPECT_GT(reads, 4) << "it failed in the footer, in groups and in the hash";
+}
+
+TEST(ParquetFileRecords, AFileThatNamesPlacesItDoesntHaveIsBad) {
+  const std::string bytes = ParquetOfIds(6);
+  uint32_t footer = 0;
+  std::memcpy(&footer, &bytes[bytes.size() - 8], sizeof(footer));
+  EXPECT_NE(ReadAll(Plan(), "x.parquet", "PAR1" + bytes.substr(bytes.size() - 8 - footer)).error, "");
 }
 
 }  // namespace
