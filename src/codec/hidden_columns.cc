@@ -100,16 +100,16 @@ std::optional<std::string> HiddenColumns::CheckTime(EventTime time, const Record
   return std::nullopt;
 }
 
-absl::Status HiddenColumns::FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records, size_t first,
-                                      std::vector<int32_t>* kept, std::vector<DecodeError>* refused) {
+absl::Status HiddenColumns::FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records,
+                                      std::span<const size_t> record_of, std::vector<int32_t>* kept,
+                                      std::vector<DecodeError>* refused) {
   TM_RETURN_IF_ERROR(expression_->status());
   std::vector<RowError> failed;
   TM_ASSIGN_OR_RETURN(const auto found, (*expression_)->Evaluate(rows, &failed));
   const Cells<int64_t> times(*found->data());
-  size_t next_failed = 0, record = first;
+  size_t next_failed = 0;
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
-    const Offset offset = offsets_.At(row);
-    while (records[record].offset != offset) ++record;
+    const size_t record = record_of[static_cast<size_t>(row)];
     const bool row_failed = next_failed < failed.size() && failed[next_failed].row == row;
     const std::string why = row_failed ? failed[next_failed++].message : "";
     if (!refused->empty() && refused->back().record == record) continue;
@@ -123,7 +123,7 @@ absl::Status HiddenColumns::FindTimes(const arrow::RecordBatch& rows, std::span<
     }
     if (reason) {
       // Those of its rows before this one go too; time is moved below, by the rows that stay.
-      while (!kept->empty() && offsets_.At(kept->back()) == offset) kept->pop_back();
+      while (!kept->empty() && record_of[static_cast<size_t>(kept->back())] == record) kept->pop_back();
       refused->push_back({record, *std::move(reason)});
       continue;
     }

@@ -81,11 +81,13 @@ class HiddenColumns {
   EventTime max_time() const { return time_->max_time; }
   void TakeBack(EventTime max_time) { time_->max_time = max_time; }
   // Event time is an expression over whole batches: Set knows none yet, and FindTimes must follow, once all rows are
-  // set. `records` from `first` on are those they come from. A record counts as a whole: `kept` becomes the rows of
-  // those that have a time, `refused` the others, where there are any; the hidden columns are then of the rows kept.
+  // set. `records[record_of[r]]` is the one that row r comes from: offsets don't tell, as several records may share one
+  // (objects on one line of a file). A record counts as a whole: `kept` becomes the rows of those that have a time,
+  // `refused` the others, where there are any; the hidden columns are then of the rows kept.
   bool asks_rows() const { return expression_.has_value(); }
-  absl::Status FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records, size_t first,
-                         std::vector<int32_t>* kept, std::vector<DecodeError>* refused);
+  absl::Status FindTimes(const arrow::RecordBatch& rows, std::span<const RecordView> records,
+                         std::span<const size_t> record_of, std::vector<int32_t>* kept,
+                         std::vector<DecodeError>* refused);
 
   // Rows may be other than inserts.
   bool has_op() const { return hidden_.Has(Hidden::kOp); }

@@ -91,6 +91,7 @@ void RecordRows::Start(const Fetch& fetch, size_t first, SourceTime* time, std::
   waits_for_.clear();
   empty_records_ = 0;
   ops_.clear();
+  record_of_.clear();
   columns_.Start(capacity_);
   if (hidden_) hidden_->Start(capacity_, time);
 }
@@ -114,7 +115,7 @@ absl::Status RecordRows::FindTimes(std::vector<std::shared_ptr<arrow::Array>>* c
   std::vector<DecodeError> refused;
   std::vector<int32_t> kept;
   const auto rows = arrow::RecordBatch::Make(schema_, row_, *columns);
-  TM_RETURN_IF_ERROR(hidden_->FindTimes(*rows, records_, first_, &kept, &refused));
+  TM_RETURN_IF_ERROR(hidden_->FindTimes(*rows, records_, record_of_, &kept, &refused));
   if (refused.empty()) return absl::OkStatus();
   for (std::shared_ptr<arrow::Array>& column : *columns) {
     TM_ASSIGN_OR_RETURN(column, TakeCells(*column->data(), kept));
@@ -192,6 +193,10 @@ std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
     return std::nullopt;
   }
   if (op != Op::kInsert && !hidden_->has_op()) return "a change of a row, where rows are only ever added";
+  if (hidden_->asks_rows()) [[unlikely]] {
+    record_of_.resize(static_cast<size_t>(row_));  // rows that were taken back go
+    record_of_.push_back(record_);
+  }
   return hidden_->Set(row_, record, columns_, op, deletion);
 }
 

@@ -128,6 +128,7 @@ class RecordRows {
   std::string waits_for_;
   int64_t empty_records_ = 0;
   std::vector<Op> ops_;
+  std::vector<size_t> record_of_;  // by row; only where event time is found row by row at the end
 };
 
 }  // namespace tidemark

@@ -22,14 +22,15 @@ struct Rec {
   HeaderList headers = {};
 };
 
-// Records at offsets `first`, `first` + 1, ...
+// Records at offsets `first`, `first` + `step`, ...
 class FakeFetch : public Fetch {
  public:
-  explicit FakeFetch(std::vector<Rec> records, int32_t partition = 0, Offset first = 100)
+  explicit FakeFetch(std::vector<Rec> records, int32_t partition = 0, Offset first = 100, Offset step = 1)
       : source_{"detections", partition}, records_(std::move(records)) {
     for (const Rec& record : records_) {
       RecordView view;
-      view.offset = first++;
+      view.offset = first;
+      first += step;
       view.timestamp_ms = record.timestamp_ms;
       if (record.key) view.key = *record.key;
       if (record.value) view.value = *record.value;

@@ -167,5 +167,18 @@ TEST_F(ComputedTimeTest, ARecordWithARowThatHasNoTimeIsADeadLetterAndMovesNone) 
   EXPECT_THAT(decoded.errors[3].reason, HasSubstr("more than max_ahead"));
 }
 
+// As objects on one line of a file are.
+TEST_F(ComputedTimeTest, RecordsAtOneOffsetAreToldApart) {
+  plan_.format.options.clear();
+  const FakeFetch fetch({{Row(1)}, {R"({"d":1})"}, {Row(2)}, {Row(7200)}, {Row(3)}}, 0, 100, 0);
+  const auto decoded = SourceDecoder::Make(plan_).value()->Decode(fetch, 0, 1, &time_);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  ASSERT_EQ(decoded->errors.size(), 2u);
+  EXPECT_EQ(decoded->errors[0].record, 1u);
+  EXPECT_EQ(decoded->errors[1].record, 3u);
+  EXPECT_THAT(codec_test::Rows(plan_.columns, decoded->rows),
+              ElementsAre(R"({"t":1767225601,"d":1})", R"({"t":1767225602,"d":1})", R"({"t":1767225603,"d":1})"));
+}
+
 }  // namespace
 }  // namespace tidemark
