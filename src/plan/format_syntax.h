@@ -82,6 +82,8 @@ class FormatSyntax {
   virtual bool Serves(FormatUse /*use*/) const { return true; }
   // It holds any number of columns by name, also NULLs; else it is one column as a whole, which can't be NULL.
   virtual bool holds_names() const = 0;
+  // A record may be any number of rows.
+  virtual bool ManyRows(const FormatSpec& /*spec*/) const { return false; }
   // The types it holds, for people: "int32, int64 or string"; and whether this is one of them.
   virtual std::string Types(FormatUse use) const = 0;
   virtual bool Holds(const Type& type, FormatUse use) const = 0;

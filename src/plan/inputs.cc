@@ -342,6 +342,20 @@ void RefuseIdleReading(const topology::Source& yaml, const std::vector<SourceCol
   }
 }
 
+// The record as it is, once for each of its rows, would be the square of it.
+void RefuseRawOfManyRows(const FormatSpec& format, const FormatList& formats, const std::vector<SourceColumn>& columns,
+                         const std::string& path, Diagnostics* diagnostics) {
+  const FormatSyntax* const syntax = FindFormat(formats, format.name);
+  if (syntax == nullptr || !syntax->ManyRows(format)) return;
+  for (const SourceColumn& column : columns) {
+    if (column.from != SourceColumn::From::kRaw) continue;
+    diagnostics->Error(absl::StrCat(path, "/columns/", column.column.name, "/from"),
+                       absl::StrCat("a record of format ", format.ToString(),
+                                    " has several rows, and each would hold the whole value: read the topic "
+                                    "a second time in a topology of its own, without a format"));
+  }
+}
+
 void CheckStart(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, StartPosition* start) {
   if (!yaml.has_start() || yaml.start() == "earliest") return;
   if (yaml.start() == "latest") {
@@ -485,6 +499,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     source.columns = CheckColumns(yaml.columns(), format, reading, path + "/columns", false, diagnostics);
     source.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &source.columns);
     RefuseIdleReading(yaml, source.columns, path, diagnostics);
+    RefuseRawOfManyRows(source.format, formats, source.columns, path, diagnostics);
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
     CheckPromise(yaml, formats, path, diagnostics, &source);

@@ -45,6 +45,7 @@ class Json final : public Format {
   std::string_view name() const override { return kJsonFormat; }
   std::vector<std::string_view> options() const override { return {kArray}; }
   bool holds_names() const override { return true; }
+  bool ManyRows(const FormatSpec& spec) const override { return spec.Is(kArray); }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
 

@@ -157,6 +157,15 @@ TEST(FormatsInTopologies, ReadingsThatWouldDoNothingAreRefused) {
               HasSubstr("a column from: value is string or bytes"));
 }
 
+TEST(FormatsInTopologies, TheRawValueGoesWithOneRowARecord) {
+  const std::string columns = "columns: { a: int64, raw: { type: bytes, from: value } }";
+  EXPECT_EQ(ErrorsOf(Source(columns)), "");
+  EXPECT_EQ(ErrorsOf(Source("format: { type: json, array: false }, " + columns)), "");
+  EXPECT_THAT(ErrorsOf(Source("format: { type: json, array: true }, " + columns)),
+              HasSubstr("a record of format json (array 'true') has several rows, and each would hold the whole"));
+  EXPECT_THAT(ErrorsOf(Source("format: csv, " + columns)), HasSubstr("a record of format csv has several rows"));
+}
+
 TEST(FormatsInTopologies, EventTimeIsAColumnOrAnExpression) {
   const auto plan = PlanOf(Source("columns: { t: double }, event_time: { expression: \"to_timestamp(t)\" }"));
   ASSERT_TRUE(plan.ok()) << plan.status();
