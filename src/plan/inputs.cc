@@ -416,6 +416,17 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
   }
 }
 
+// What makes keys of equal values differ, so that the partition of a key proves nothing about values; "": nothing does.
+std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_format) {
+  if (column.coerce) return "it is coerced; say `coerce: false` for it if its keys have one form only";
+  if (key_format.name == "uuid") return "a UUID has digits of either size";
+  const Type& type = column.column.type;
+  if (type.kind == Kind::kDouble) return "0 and -0 are equal doubles, as are 1 and 1.0";
+  if (type.kind == Kind::kDecimal) return "1.5 and 1.50 are equal decimals";
+  if (IsTextTimestamp(type)) return "a timestamp can be written in several ways";
+  return "";
+}
+
 // The promise of `partitioned_by`, and whether the record key can prove it.
 void CheckPromise(const topology::Source& yaml, const FormatList& formats, const std::string& path,
                   Diagnostics* diagnostics, SourcePlan* source) {
@@ -429,7 +440,15 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
                                         [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
   // Where the key is read into other columns, the promised ones are not the key.
   source->verify_partitioning = all_from_key || (yaml.has_key_format() && !any_from_key);
-  if (!source->verify_partitioning || any_from_key || source->key_format.none()) return;
+  if (!source->verify_partitioning) return;
+  for (int i = 0; i < yaml.partitioned_by_size(); ++i) {
+    const std::string why = WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format);
+    if (why.empty()) continue;
+    diagnostics->Error(absl::StrCat(path, "/partitioned_by/", i),
+                       absl::StrCat("equal values of ", yaml.partitioned_by(i), " may have different keys (", why,
+                                    "): leave partitioned_by out"));
+  }
+  if (any_from_key || source->key_format.none()) return;
   // Nobody reads the key, but it is said to be these columns.
   std::vector<FormatColumn> key;
   for (const size_t c : *columns) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <absl/strings/str_cat.h>
+
 #include "tests/unit/plan/plan_text.h"
 
 namespace tidemark {
@@ -155,6 +157,31 @@ TEST(FormatsInTopologies, ReadingsThatWouldDoNothingAreRefused) {
               HasSubstr("timestamp_format has no use here"));
   EXPECT_THAT(ErrorsOf(Source("columns: { a: { type: int64, from: value } }")),
               HasSubstr("a column from: value is string or bytes"));
+}
+
+TEST(FormatsInTopologies, APromiseIsProvenOnlyByKeysOfOneForm) {
+  const auto promised = [](const std::string& column, const std::string& more = "") {
+    return ErrorsOf(Source(more + "partitioned_by: [k], columns: { k: { from: key, " + column + " } }"));
+  };
+  EXPECT_EQ(promised("type: int64"), "");
+  EXPECT_EQ(promised("type: string", "key_format: string, "), "");
+  EXPECT_EQ(promised("type: timestamp_ms", "key_format: json, "), "");
+  EXPECT_THAT(promised("type: int64, coerce: true"),
+              HasSubstr("equal values of k may have different keys (it is coerced"));
+  EXPECT_THAT(promised("type: int64", "coerce: true, "), HasSubstr("leave partitioned_by out"));
+  EXPECT_EQ(promised("type: int64, coerce: false", "timestamp_format: \"%Y%m%d\", ").find("partitioned_by"),
+            std::string::npos);
+  EXPECT_THAT(promised("type: string", "key_format: uuid, "), HasSubstr("a UUID has digits of either size"));
+  for (const char* format : {"double", "float", "json"}) {
+    EXPECT_THAT(promised("type: double", absl::StrCat("key_format: ", format, ", ")), HasSubstr("equal doubles"));
+  }
+  EXPECT_THAT(promised("type: \"decimal(6,2)\"", "key_format: json, "), HasSubstr("equal decimals"));
+  EXPECT_THAT(promised("type: timestamp", "key_format: json, "), HasSubstr("written in several ways"));
+  // Nobody reads the key, but it is said to be the column.
+  EXPECT_THAT(ErrorsOf(Source("key_format: uuid, partitioned_by: [k], columns: { k: string }")),
+              HasSubstr("leave partitioned_by out"));
+  // Taken on trust.
+  EXPECT_EQ(ErrorsOf(Source("partitioned_by: [k], columns: { k: double }")), "");
 }
 
 TEST(FormatsInTopologies, TheRawValueGoesWithOneRowARecord) {
