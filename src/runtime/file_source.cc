@@ -1,6 +1,7 @@
 #include "src/runtime/file_source.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -50,6 +51,12 @@ bool IsAsNoted(const LandedFile& file, const FileNote& note) {
   return file.size == note.size() && file.modified_ns == note.modified_ns();
 }
 
+// `max_ahead` is measured from a row's arrival, which the topic's reader sees; a file's own time says nothing about it.
+SourcePlan WithoutMaxAhead(SourcePlan plan) {
+  plan.event_time.max_ahead_us = std::numeric_limits<int64_t>::max();
+  return plan;
+}
+
 std::string JsonText(std::string_view text) {
   std::string out;
   TextBuffer buffer(&out);
@@ -70,7 +77,8 @@ FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* cl
         const absl::MutexLock lock(&mutex_);
         mutex_.AwaitWithTimeout(absl::Condition(&interrupted_), absl::Microseconds(us));
       }),
-      with_time_(!plan.event_time.column ||
+      checked_(WithoutMaxAhead(plan)),
+      with_time_((!plan.event_time.column && plan.event_time.expression.empty()) ||
                  std::any_of(plan.columns.begin(), plan.columns.end(),
                              [](const auto& c) { return c.from == SourceColumn::From::kTimestamp; })) {}
 
@@ -79,7 +87,7 @@ FileSource::~FileSource() = default;
 std::string FileSource::Of() const { return absl::StrCat("files of ", NamePattern::Parse(plan_.files->path).folder); }
 
 absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
-  TM_ASSIGN_OR_RETURN(decoder_, SourceDecoder::Make(plan_, formats_));
+  TM_ASSIGN_OR_RETURN(decoder_, SourceDecoder::Make(checked_, formats_));
   for (const auto& [name, value] : notes) {
     FileNote& note = known_[name];
     if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);

@@ -96,7 +96,8 @@ class FileSource final : public IntakeSource {
   Clock* const clock_;
   const std::unique_ptr<LandingZone> zone_;
   const Wait wait_;
-  const bool with_time_;  // records need a time of their own: the file's
+  const SourcePlan checked_;  // as rows are checked here: how far ahead they are, the topic's reader judges
+  const bool with_time_;      // records need a time of their own: the file's
 
   std::unique_ptr<SourceDecoder> decoder_;
   std::map<std::string, packed::FileNote> known_;     // committed

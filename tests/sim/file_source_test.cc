@@ -27,11 +27,11 @@ using ::testing::IsEmpty;
 class FilesWorld {
  public:
   explicit FilesWorld(uint64_t seed, const std::string& options = "whole: renamed, order: unordered",
-                      const std::string& more = "")
+                      const std::string& more = "", const std::string& columns = "")
       : random_(seed), cluster_(Options(seed), &clock_) {
     const std::string yaml = absl::StrCat(
         "name: app\nkafka: { brokers: simulated }\nsources:\n  surveys:\n    files: { path: \"landing/**/*\", ",
-        options, " }\n    columns: { id: int64, who: { type: string, nullable: true } }\n", more,
+        options, " }\n    columns: { id: int64, who: { type: string, nullable: true }", columns, " }\n", more,
         "sinks:\n  out: { from: surveys, topic: out, create: {} }\n");
     absl::StatusOr<Plan> plan =
         PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
@@ -162,6 +162,21 @@ TEST(FileSource, BadRecordsAreDeadLettersWithFileAndLine) {
   EXPECT_THAT(letters[1], HasSubstr("x.csv: line 4: column id"));
   EXPECT_THAT(letters[2], HasSubstr("x.csv: line 6: 2 cells where the header has 1"));
   EXPECT_EQ(world.status(0).refused, 3);
+}
+
+TEST(FileSource, HowFarAheadARowIsTheTopicsReaderJudgesByItsArrival) {
+  for (const char* time : {"{ expression: \"to_timestamp(id)\" }", "{ column: at }"}) {
+    FilesWorld world(2, "whole: renamed, order: unordered",
+                     absl::StrCat("    event_time: ", time, "\n"),
+                     ", at: { type: timestamp, default: \"2026-01-01T00:00:00Z\" }, read: { type: timestamp, from: timestamp, "
+                     "nullable: true }");
+    // Far ahead of the file's own time.
+    world.folder().Land("x.jsonl", "{\"id\":1767225600}{\"id\":1767225601}\n");
+    world.Boot(0);
+    world.Run(0, 300);
+    EXPECT_THAT(world.Letters(), IsEmpty()) << time;
+    EXPECT_EQ(world.Values().size(), 2u) << time;
+  }
 }
 
 TEST(FileSource, AFileThatCantBeReadToItsEndGivesNoRowAtAll) {
