@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -33,9 +34,23 @@ std::string Hidden(const std::string& line, const std::string& masked) {
   return front < back ? std::string(front, back) : line;
 }
 
-std::string MaskUrl(const std::string& line) {
-  const std::string masked = MaskPasswords(line);
-  return masked == line || IsVariable(Hidden(line, masked)) ? line : masked;
+// "      url: host=h password=secret": libpq's other form of an address, which may have blanks around the sign.
+bool IsConnection(const std::string& line) {
+  const size_t name = line.find_first_not_of(' ');
+  return name != std::string::npos && absl::StartsWith(absl::string_view(line).substr(name), "url: ") &&
+         absl::StrContains(absl::AsciiStrToLower(line), "password");
+}
+
+std::string MaskAddress(const std::string& written) {
+  std::string line = written;
+  for (const char* blank : {" =", "= "}) {
+    if (!IsConnection(line)) break;
+    for (size_t at; (at = line.find(blank)) != std::string::npos;) line.replace(at, 2, "=");
+  }
+  // The quote that ends the value is no part of the password.
+  const absl::string_view end = absl::EndsWith(line, "\"") ? "\"" : "";
+  const std::string masked = absl::StrCat(MaskPasswords(std::string_view(line).substr(0, line.size() - end.size())), end);
+  return masked == line || IsVariable(Hidden(line, masked)) ? written : masked;
 }
 
 // `line`: "    NAME: VALUE".
@@ -57,7 +72,7 @@ std::string DescribeAsYaml(const TopologyText& text) {
     const size_t indent = line.find_first_not_of(' ');
     if (indent == 0) section = line;
     if (indent == 2) field = line;
-    std::string shown = absl::StrContains(line, "://") ? MaskUrl(line) : line;
+    std::string shown = absl::StrContains(line, "://") || IsConnection(line) ? MaskAddress(line) : line;
     const bool property = section == "kafka:" && field == "  properties:" && indent == 4;
     if (property || (section == "schema_registry:" && indent == 2)) shown = MaskProperty(shown);
     hidden = hidden || shown != line;

@@ -1,5 +1,6 @@
 #include "src/cli/logging.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <mutex>
 
@@ -65,6 +66,13 @@ void MaskUntil(std::string* text, size_t from, std::string_view ends) {
   text->replace(from, end == std::string::npos ? std::string::npos : end - from, "***");
 }
 
+// The same for what stands in single quotes, from the first one on, with \ before those within.
+void MaskQuoted(std::string* text, size_t from) {
+  size_t end = from + 1;
+  while (end < text->size() && (*text)[end] != '\'') end += (*text)[end] == '\\' ? 2 : 1;
+  text->replace(from, std::min(end + 1, text->size()) - from, "***");
+}
+
 }  // namespace
 
 std::string MaskPasswords(std::string_view input) {
@@ -75,8 +83,13 @@ std::string MaskPasswords(std::string_view input) {
     const size_t colon = text.find(':', at + 3);
     if (sign != std::string::npos && sign > at && colon < sign) text.replace(colon + 1, sign - colon - 1, "***");
   }
-  for (size_t at = 0; (at = absl::AsciiStrToLower(text).find("password=", at)) != std::string::npos; at += 9) {
-    MaskUntil(&text, at + 9, " \t\n&;,");
+  for (size_t at = 0; (at = absl::AsciiStrToLower(text).find("password=", at)) != std::string::npos;) {
+    at += 9;
+    if (at < text.size() && text[at] == '\'') {
+      MaskQuoted(&text, at);
+    } else {
+      MaskUntil(&text, at, " \t\n&;,");
+    }
   }
   return text;
 }

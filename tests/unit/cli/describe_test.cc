@@ -101,6 +101,27 @@ TEST(DescribeTest, APasswordIsNeverShown) {
                     HasSubstr("    sasl.password: \"***\"\n"), HasSubstr("url: \"postgresql://me:***@h/d\"\n")));
 }
 
+TEST(DescribeTest, YamlMasksThePasswordOfAConnectionHoweverItIsWritten) {
+  const auto shown = [](const std::string& url) {
+    TopologyText text;
+    const auto plan = PlanFromYaml(
+        "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
+        "sinks: { s: { from: a, postgres: { url: \"" + url + "\", table: t } } }\n",
+        "u.yaml", Operators(), OwnFormats().list(),
+        [](const std::string& name) { return std::optional<std::string>(name); }, FilesOnDisk(), &text);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    const std::string yaml = plan.ok() ? DescribePlan(*plan, text, "yaml").value() : "";
+    const size_t at = yaml.find("url: ");
+    return at == std::string::npos ? yaml : yaml.substr(at + 5, yaml.find('\n', at) - at - 5);
+  };
+  EXPECT_EQ(shown("host=h password=hunter2 dbname=d"), "\"host=h password=*** dbname=d\"");
+  EXPECT_EQ(shown("host=h password=hunter2"), "\"host=h password=***\"");
+  EXPECT_EQ(shown("host=h password = hunter2"), "\"host=h password=***\"");
+  EXPECT_EQ(shown("host=h password='hun ter2' dbname=d"), "\"host=h password=*** dbname=d\"");
+  EXPECT_EQ(shown("postgresql://h/d?password=hunter2"), "\"postgresql://h/d?password=***\"");
+  EXPECT_EQ(shown("host=h password=${PW} dbname=d"), "\"host=h password=${PW} dbname=d\"");
+}
+
 TEST(DescribeTest, YamlShowsVariablesAndWhatLooksLikeAPasswordAsTheyStand) {
   TopologyText text;
   const auto plan = PlanFromYaml(
