@@ -61,6 +61,12 @@ void Diagnostics::Error(const std::string& path, std::string_view message) {
   errors_.push_back({At(path), std::string(message)});
 }
 
+void Diagnostics::Away(const std::string& path, std::string_view message) {
+  Error(path, message);
+  ++away_;
+  SetIncomplete();
+}
+
 void Diagnostics::ErrorInside(const std::string& path, std::string_view scalar, int byte, std::string_view message) {
   Position position = At(path);
   const std::string& text = files_[static_cast<size_t>(position.file)].text;
@@ -126,7 +132,7 @@ absl::Status Diagnostics::ToStatus() const {
     }
     i += same;
   }
-  return absl::InvalidArgumentError(message);
+  return away_ == errors_.size() ? absl::UnavailableError(message) : absl::InvalidArgumentError(message);
 }
 
 }  // namespace tidemark

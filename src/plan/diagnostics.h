@@ -47,6 +47,9 @@ class Diagnostics {
 
   // An error in what stands at `path`: whatever depends on it should not be checked further, see Broken.
   void Error(const std::string& path, std::string_view message);
+  // What stands at `path` can't be checked now, as somebody is away who would have to be asked: later it may be right.
+  // SetIncomplete.
+  void Away(const std::string& path, std::string_view message);
   // An error at a byte of the text of the scalar at `path`, which reads `scalar`.
   void ErrorInside(const std::string& path, std::string_view scalar, int byte, std::string_view message);
   // An error that leaves everything around it usable, e.g. an unknown field.
@@ -68,7 +71,7 @@ class Diagnostics {
   // An error was reported at or below this path, or SetBroken.
   bool Broken(const std::string& path) const;
 
-  // OK, or InvalidArgument: one line an error, "file:line:column: message (note)", in the order of the files. What is
+  // OK, or InvalidArgument (Unavailable where nothing is wrong but that somebody is away): one line an error, "file:line:column: message (note)", in the order of the files. What is
   // wrong in a template is said once, however often it is used.
   absl::Status ToStatus() const;
 
@@ -89,6 +92,7 @@ class Diagnostics {
   std::vector<Entry> errors_;
   std::vector<std::string> broken_;
   bool incomplete_ = false;
+  size_t away_ = 0;  // errors of Away
 };
 
 }  // namespace tidemark

@@ -242,7 +242,12 @@ void TakeColumns(const Yaml& yaml, const FormatList& formats, const std::string&
   const absl::StatusOr<std::vector<TakenColumn>> taken =
       FindFormat(formats, format.name)->Columns(format, yaml.topic(), registry);
   if (!taken.ok()) {
-    diagnostics->Error(path + "/columns", absl::StrCat("from_schema: ", std::string(taken.status().message())));
+    const std::string message = absl::StrCat("from_schema: ", std::string(taken.status().message()));
+    if (absl::IsUnavailable(taken.status())) {
+      diagnostics->Away(path + "/columns", message);
+    } else {
+      diagnostics->Error(path + "/columns", message);
+    }
     return;
   }
   for (const TakenColumn& from : *taken) {
@@ -517,6 +522,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     const Reading reading = CheckSourceReading(yaml, path, diagnostics);
     source.columns = CheckColumns(yaml.columns(), format, reading, path + "/columns", false, diagnostics);
     source.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &source.columns);
+    if (diagnostics->incomplete()) continue;
     RefuseIdleReading(yaml, source.columns, path, diagnostics);
     RefuseRawOfManyRows(source.format, formats, source.columns, path, diagnostics);
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
@@ -563,6 +569,7 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), {}, path + "/columns", true, diagnostics);
     table.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &table.columns);
+    if (diagnostics->incomplete()) continue;
     table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {
       diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");

@@ -48,6 +48,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckSettings(topology, &diagnostics, &plan);
   CheckSources(topology, formats, &diagnostics, &plan);
   CheckTables(topology, formats, &diagnostics, &plan);
+  if (diagnostics.incomplete()) return diagnostics.ToStatus();
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
   CheckSinks(topology, formats, logical, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);

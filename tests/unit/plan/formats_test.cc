@@ -1,9 +1,12 @@
 // How a topology says formats, and what is refused of them, with its place.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <absl/strings/str_cat.h>
 
+#include "src/codec/avro/format.h"
 #include "tests/unit/plan/plan_text.h"
 
 namespace tidemark {
@@ -101,6 +104,28 @@ TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
   EXPECT_THAT(ErrorsOf(Source("format: avro, columns: from_schema")),
               HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
   EXPECT_THAT(ErrorsOf(Source("columns: from_shema")), HasSubstr("expected a mapping"));
+}
+
+// As one of the registry is made, which answers so.
+absl::Status PlannedWith(const absl::Status& answer, const std::string& yaml) {
+  const auto avro = MakeAvroFormat(
+      [&](const RegistrySpec&, const std::string&) -> absl::StatusOr<WrittenSchema> { return answer; });
+  FormatList formats = OwnFormats().list();
+  std::replace_if(formats.begin(), formats.end(), [](const auto* f) { return f->name() == "avro"; }, avro.get());
+  return PlanFromYaml(yaml, "t.yaml", Operators(), formats, [](const std::string&) { return std::nullopt; }).status();
+}
+
+TEST(FormatsInTopologies, ARegistryThatIsAwayIsNoMistakeOfTheTopology) {
+  const std::string yaml = "schema_registry: http://localhost:1\n" +
+                           Source("format: avro, columns: from_schema, event_time: { column: at }");
+  const absl::Status away = PlannedWith(absl::UnavailableError("no answer"), yaml);
+  EXPECT_EQ(away.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(away.message(), "t.yaml:3:50: from_schema: no answer");
+  EXPECT_EQ(PlannedWith(absl::InvalidArgumentError("no such subject"), yaml).code(),
+            absl::StatusCode::kInvalidArgument);
+  // What is wrong all the same is said as such.
+  EXPECT_EQ(PlannedWith(absl::UnavailableError("no answer"), "nam: x\n" + yaml).code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(FormatsInTopologies, AnAvroSinkHasNamesThatAvroTakes) {
