@@ -7,11 +7,17 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/strip.h>
+
+#include "src/base/time.h"
+#include "src/base/value_text.h"
+#include "src/codec/column_text.h"
 
 namespace tidemark {
 namespace {
 
 constexpr int kMostDigits = 38;
+constexpr int64_t kMostDays = 100'000'000;  // in microseconds they are still 64 bits
 
 std::optional<Type> TypeFor(const AvroNode& node) {
   switch (node.logical) {
@@ -62,6 +68,28 @@ const AvroNode& WithoutNull(const AvroNode& node, bool* nullable) {
   return node;
 }
 
+// A default of days or of a time since 1970 in the form of the column.
+std::optional<std::string> TimeOf(AvroLogical logical, const JsonTree& value) {
+  int64_t number = 0;
+  if (value.kind != JsonTree::Kind::kNumber || ParseInt64(value.text, &number) != Fit::kOk) return std::nullopt;
+  int64_t us = 0;
+  switch (logical) {
+    case AvroLogical::kDate:
+      if (number < -kMostDays || number > kMostDays) return std::nullopt;
+      us = number * 86'400 * kSecond;
+      return std::string(absl::StripSuffix(TimestampText(us, TimestampForm::kRfc3339), "T00:00:00Z"));
+    case AvroLogical::kTimestampMillis:
+      if (ScaleTimestamp(number, TimestampForm::kMillis, &us) != Fit::kOk) return std::nullopt;
+      return TimestampText(us, TimestampForm::kRfc3339);
+    case AvroLogical::kTimestampMicros:
+      return TimestampText(number, TimestampForm::kRfc3339);
+    case AvroLogical::kTimestampNanos:
+      return TimestampText(number / 1000 - (number % 1000 < 0 ? 1 : 0), TimestampForm::kRfc3339);
+    default:
+      return std::nullopt;
+  }
+}
+
 class Taker {
  public:
   absl::Status Record(const AvroNode& record, const std::vector<std::string>& path, bool nullable) {
@@ -77,7 +105,14 @@ class Taker {
       }
       const std::optional<Type> type = TypeFor(node);
       if (!type) continue;
-      TakenColumn taken{{absl::StrJoin(at, "_"), *type, null_too}, at, DefaultOf(field, node)};
+      // NULL and missing are one to a column, so a default would take the place of a NULL that was written.
+      std::optional<std::string> value;
+      if (field.has_default && !null_too) {
+        value = DefaultOf(field, node);
+        null_too = !value || FitsPlainText(*type, *value) != Fit::kOk;
+        if (null_too) value.reset();
+      }
+      TakenColumn taken{{absl::StrJoin(at, "_"), *type, null_too}, at, std::move(value)};
       if (taken.column.name.starts_with("__")) {
         return absl::InvalidArgumentError(absl::StrCat("field ", taken.column.name,
                                                        " can't be a column, whose names don't begin with __: write the "
@@ -95,10 +130,14 @@ class Taker {
   std::vector<TakenColumn> columns;
 
  private:
-  // Where it looks in a topology as it does in the schema.
+  // As a topology writes it; nothing where that can't be said: bytes, decimals.
   static std::optional<std::string> DefaultOf(const AvroField& field, const AvroNode& node) {
-    if (!field.has_default || node.logical != AvroLogical::kNone) return std::nullopt;
     const JsonTree& value = field.default_value;
+    if (const std::optional<std::string> time = TimeOf(node.logical, value)) return time;
+    const bool plain = node.logical == AvroLogical::kNone || node.logical == AvroLogical::kUuid ||
+                       node.logical == AvroLogical::kTimeMillis || node.logical == AvroLogical::kTimeMicros ||
+                       node.logical == AvroLogical::kTimeNanos;
+    if (!plain) return std::nullopt;
     switch (value.kind) {
       case JsonTree::Kind::kTrue:
         return "true";

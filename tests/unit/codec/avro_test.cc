@@ -177,5 +177,44 @@ TEST_F(AvroTest, ASinkWhoseSchemaIsntRegisteredIsNotMade) {
   EXPECT_THAT(std::string(formats_.MakeWriter(spec, schema, {0}).status().message()), HasSubstr("not registered"));
 }
 
+// "name type nullable = default" of every column.
+std::string TakenFrom(const std::string& fields) {
+  const auto schema = AvroSchema::Parse(R"({"type":"record","name":"r","fields":[)" + fields + "]}");
+  EXPECT_TRUE(schema.ok()) << schema.status();
+  const auto columns = ColumnsOfAvro(**schema);
+  if (!columns.ok()) return std::string(columns.status().message());
+  std::string out;
+  for (const TakenColumn& c : *columns) {
+    out += (out.empty() ? "" : ", ") + c.column.name + " " + TypeName(c.column.type);
+    if (c.column.nullable) out += " null";
+    if (c.default_value) out += " = " + *c.default_value;
+  }
+  return out;
+}
+
+TEST(AvroColumns, ADefaultIsTakenWhereItTakesNoPlaceOfANull) {
+  EXPECT_EQ(TakenFrom(R"({"name":"a","type":"int","default":7},{"name":"b","type":"string","default":"x"})"),
+            "a int32 = 7, b string = x");
+  EXPECT_EQ(TakenFrom(R"({"name":"a","type":["int","null"],"default":7},{"name":"b","type":["null","int"],"default":null})"),
+            "a int32 null, b int32 null");
+}
+
+TEST(AvroColumns, ADefaultOfALogicalTypeIsSaidAsTheColumnHasItOrTheColumnMayBeNull) {
+  const auto of = [](const std::string& type, const std::string& value) {
+    return TakenFrom(R"({"name":"a","type":)" + type + R"(,"default":)" + value + "}");
+  };
+  EXPECT_EQ(of(R"({"type":"int","logicalType":"date"})", "0"), "a date = 1970-01-01");
+  EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-millis"})", "0"), "a timestamp = 1970-01-01T00:00:00Z");
+  EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-micros"})", "-1"),
+            "a timestamp = 1969-12-31T23:59:59.999999Z");
+  EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-nanos"})", "1500"), "a timestamp = 1970-01-01T00:00:00.000001Z");
+  EXPECT_EQ(of(R"({"type":"int","logicalType":"time-millis"})", "5"), "a int32 = 5");
+  EXPECT_EQ(of(R"({"type":"string","logicalType":"uuid"})", R"("u")"), "a string = u");
+  EXPECT_EQ(of(R"({"type":"bytes","logicalType":"decimal","precision":4,"scale":2})", R"("\u0000")"),
+            "a decimal(4,2) null");
+  EXPECT_EQ(of(R"("bytes")", R"("x")"), "a bytes null");
+  EXPECT_EQ(of(R"("int")", "3000000000"), "a int32 null");
+}
+
 }  // namespace
 }  // namespace tidemark
