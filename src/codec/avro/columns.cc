@@ -17,6 +17,7 @@ namespace tidemark {
 namespace {
 
 constexpr int kMostDigits = 38;
+constexpr int kMostFields = 2'000;          // a record that is named twice counts twice, with all within it
 constexpr int64_t kMostDays = 100'000'000;  // in microseconds they are still 64 bits
 
 std::optional<Type> TypeFor(const AvroNode& node) {
@@ -94,6 +95,10 @@ class Taker {
  public:
   absl::Status Record(const AvroNode& record, const std::vector<std::string>& path, bool nullable) {
     for (const AvroField& field : record.fields) {
+      if (++visits_ > kMostFields) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the schema has more than ", kMostFields, " fields: write the columns out"));
+      }
       std::vector<std::string> at = path;
       at.push_back(field.name);
       bool null_too = nullable;
@@ -154,6 +159,7 @@ class Taker {
   }
 
   std::set<std::string> names_;
+  int visits_ = 0;
 };
 
 }  // namespace

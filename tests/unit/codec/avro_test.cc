@@ -192,6 +192,17 @@ std::string TakenFrom(const std::string& fields) {
   return out;
 }
 
+TEST(AvroColumns, RecordsWithinEachOtherDontBlowUp) {
+  std::string inner = R"({"type":"record","name":"r0","fields":[{"name":"x","type":"int"}]})";
+  for (int i = 1; i < 40; ++i) {
+    const std::string n = std::to_string(i), below = "r" + std::to_string(i - 1);
+    inner = R"({"type":"record","name":"r)" + n + R"(","fields":[{"name":"a","type":)" + inner +
+            R"(},{"name":"b","type":")" + below + R"("}]})";
+  }
+  EXPECT_EQ(TakenFrom(R"({"name":"top","type":)" + inner + "}"),
+            "the schema has more than 2000 fields: write the columns out");
+}
+
 TEST(AvroColumns, ADefaultIsTakenWhereItTakesNoPlaceOfANull) {
   EXPECT_EQ(TakenFrom(R"({"name":"a","type":"int","default":7},{"name":"b","type":"string","default":"x"})"),
             "a int32 = 7, b string = x");
