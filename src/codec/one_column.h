@@ -5,6 +5,7 @@
 //     static bool Serves(FormatUse use);
 //     static std::string Types(FormatUse use);
 //     static bool Holds(const Type& type, FormatUse use);
+//     static constexpr bool kReadsText = true;  // only where what is read is text, which can be coerced
 //     static std::optional<std::string> Set(std::string_view bytes, size_t column, ColumnSet* columns);  // the reason
 //     static void Put(const ColumnView& column, int64_t row, TextBuffer* out);                           // not of NULL
 //
@@ -122,6 +123,7 @@ class OneColumnFormat final : public Format {
   std::string_view name() const override { return Codec::kName; }
   bool Serves(FormatUse use) const override { return Codec::Serves(use); }
   bool holds_names() const override { return false; }
+  bool coerces() const override { return requires { Codec::kReadsText; }; }
   std::string Types(FormatUse use) const override { return Codec::Types(use); }
   bool Holds(const Type& type, FormatUse use) const override { return Codec::Holds(type, use); }
 

@@ -94,6 +94,10 @@ class FormatSyntax {
   virtual std::string Beside() const { return ""; }
   // Columns may say how they are written (`as`); which words there are, Check knows.
   virtual bool takes_as() const { return false; }
+  // Whether `coerce`, and `timestamp_format` with `time_zone`, mean anything to what is read: values that have types of
+  // their own have nothing to coerce.
+  virtual bool coerces() const { return true; }
+  virtual bool takes_timestamp_format() const { return true; }
   // Schemas are in the topology's registry.
   virtual bool NeedsRegistry(const FormatSpec& /*spec*/, FormatUse /*use*/) const { return false; }
   // Adds the options that follow from the topic where they aren't stated.

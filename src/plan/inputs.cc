@@ -113,7 +113,14 @@ const char* AsTimestamp(Kind kind) {
 struct Reading {
   bool coerce = false;
   std::string timestamp_format, time_zone;
+  const FormatSyntax* key_format = nullptr;  // where it is stated; else JSON or text
 };
+
+// Whose values the column takes; null: nobody's, or one that honours all that is said.
+const FormatSyntax* ReaderOf(const SourceColumn& column, const FormatSyntax* format, const Reading& reading) {
+  if (column.from == SourceColumn::From::kValue) return format;
+  return column.from == SourceColumn::From::kKey ? reading.key_format : nullptr;
+}
 
 bool Coerces(const Type& type) {
   return type.kind == Kind::kBool || type.kind == Kind::kInt32 || type.kind == Kind::kInt64 ||
@@ -138,15 +145,20 @@ void CheckTimestampFormat(const std::string& format, const std::string& zone, co
 }
 
 // What the column says of how its texts are read, and what the source says for those that don't.
-void CheckReading(const topology::Column& yaml, const Reading& source, const std::string& path,
-                  Diagnostics* diagnostics, SourceColumn* column) {
+void CheckReading(const topology::Column& yaml, const FormatSyntax* format, const Reading& source,
+                  const std::string& path, Diagnostics* diagnostics, SourceColumn* column) {
   const Type& type = column->column.type;
-  if (yaml.coerce() && !(Coerces(type) && IsRead(*column))) {
+  const FormatSyntax* const reader = ReaderOf(*column, format, source);
+  const bool coerces = reader == nullptr || reader->coerces();
+  if (yaml.coerce() && !coerces) {
+    diagnostics->Error(path + "/coerce", absl::StrCat("format ", std::string(reader->name()),
+                                                      " has values of their own types: there is nothing to coerce"));
+  } else if (yaml.coerce() && !(Coerces(type) && IsRead(*column))) {
     diagnostics->Error(path + "/coerce",
                        absl::StrCat("there is nothing to coerce ", IsRead(*column) ? "to " + TypeName(type) : "here",
                                     IsTextTimestamp(type) ? "; say how it is written with timestamp_format" : ""));
   }
-  column->coerce = (yaml.has_coerce() ? yaml.coerce() : source.coerce) && Coerces(type) && IsRead(*column);
+  column->coerce = (yaml.has_coerce() ? yaml.coerce() : source.coerce) && coerces && Coerces(type) && IsRead(*column);
   if (yaml.has_timestamp_format() || yaml.has_time_zone()) {
     if (!(IsTextTimestamp(type) && IsRead(*column))) {
       diagnostics->Error(path + (yaml.has_timestamp_format() ? "/timestamp_format" : "/time_zone"),
@@ -156,6 +168,13 @@ void CheckReading(const topology::Column& yaml, const Reading& source, const std
     }
   }
   if (!(IsTextTimestamp(type) && IsRead(*column))) return;
+  if (reader != nullptr && !reader->takes_timestamp_format()) {
+    if (yaml.has_timestamp_format() || yaml.has_time_zone()) {
+      diagnostics->Error(path + (yaml.has_timestamp_format() ? "/timestamp_format" : "/time_zone"),
+                         absl::StrCat("format ", std::string(reader->name()), " says itself how timestamps are written"));
+    }
+    return;
+  }
   column->timestamp_format = yaml.has_timestamp_format() ? yaml.timestamp_format() : source.timestamp_format;
   column->time_zone = yaml.has_time_zone() ? yaml.time_zone() : source.time_zone;
   if (column->timestamp_format.empty()) {
@@ -210,7 +229,7 @@ SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* forma
     diagnostics->Error(path + "/as",
                        "`as` says how a format writes a value of a row, and this one isn't in need of that");
   }
-  CheckReading(yaml, reading, path, diagnostics, &column);
+  CheckReading(yaml, format, reading, path, diagnostics, &column);
   return column;
 }
 
@@ -325,8 +344,10 @@ FormatSpec CheckKeyFormat(const Yaml& yaml, const FormatList& formats, const std
 }
 
 // What a source says of all its columns must be of use to one of them.
-Reading CheckSourceReading(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics) {
+Reading CheckSourceReading(const topology::Source& yaml, const FormatList& formats, const std::string& path,
+                           Diagnostics* diagnostics) {
   Reading reading{yaml.coerce(), yaml.timestamp_format(), yaml.time_zone()};
+  if (yaml.has_key_format()) reading.key_format = FindFormat(formats, yaml.key_format().type());
   if (yaml.has_time_zone() && !yaml.has_timestamp_format()) {
     diagnostics->Error(path + "/time_zone", "time_zone goes with timestamp_format");
   } else if (yaml.has_timestamp_format()) {
@@ -339,11 +360,11 @@ void RefuseIdleReading(const topology::Source& yaml, const std::vector<SourceCol
                        Diagnostics* diagnostics) {
   const auto any = [&](auto takes) { return std::any_of(columns.begin(), columns.end(), takes); };
   if (yaml.coerce() && !any([](const SourceColumn& c) { return c.coerce; })) {
-    diagnostics->Error(path + "/coerce", "coerce has no use here: no column is of a type that texts are coerced to");
+    diagnostics->Error(path + "/coerce", "coerce has no use here: no column is of a type that texts are coerced to, or of a format that has texts");
   }
   if (yaml.has_timestamp_format() && !any([](const SourceColumn& c) { return !c.timestamp_format.empty(); })) {
     diagnostics->Error(path + "/timestamp_format",
-                       "timestamp_format has no use here: no column that is read is of type timestamp");
+                       "timestamp_format has no use here: no column of type timestamp is read as text");
   }
 }
 
@@ -519,7 +540,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
     const FormatSyntax* const format = FormatOf(yaml, formats);
-    const Reading reading = CheckSourceReading(yaml, path, diagnostics);
+    const Reading reading = CheckSourceReading(yaml, formats, path, diagnostics);
     source.columns = CheckColumns(yaml.columns(), format, reading, path + "/columns", false, diagnostics);
     source.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &source.columns);
     if (diagnostics->incomplete()) continue;

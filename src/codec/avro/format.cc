@@ -60,6 +60,7 @@ class Avro final : public Format {
   std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kRecord}; }
   bool Serves(FormatUse use) const override { return !IsKey(use); }
   bool holds_names() const override { return true; }
+  bool coerces() const override { return false; }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
   bool NeedsRegistry(const FormatSpec& spec, FormatUse use) const override {

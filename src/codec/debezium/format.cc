@@ -19,6 +19,8 @@ class Debezium final : public Format {
   }
   bool Serves(FormatUse use) const override { return use == FormatUse::kReadValue; }
   bool holds_names() const override { return true; }
+  bool coerces() const override { return false; }
+  bool takes_timestamp_format() const override { return false; }
   std::string Types(FormatUse) const override { return "any type but json"; }
   // A jsonb column is a string; arrays are refused as values.
   bool Holds(const Type& type, FormatUse) const override { return TypeName(type) != "json"; }

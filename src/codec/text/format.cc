@@ -9,6 +9,7 @@ namespace {
 
 struct TextCodec {
   static constexpr char kName[] = "text";
+  static constexpr bool kReadsText = true;
   static bool Serves(FormatUse) { return true; }
 
   // Keys have but one form for each value, as equal keys must have equal bytes; those that are written also serve

@@ -184,6 +184,27 @@ TEST(FormatsInTopologies, ReadingsThatWouldDoNothingAreRefused) {
               HasSubstr("a column from: value is string or bytes"));
 }
 
+TEST(FormatsInTopologies, ReadingsThatAFormatDoesntHonourAreRefusedByItsName) {
+  const std::string avro = "format: { type: avro, schema_file: examples/avro/order.avsc }, ";
+  EXPECT_THAT(ErrorsOf(Source(avro + "columns: { order_id: { type: int64, coerce: true } }")),
+              HasSubstr("format avro has values of their own types: there is nothing to coerce"));
+  EXPECT_THAT(ErrorsOf(Source(avro + "coerce: true, columns: { order_id: int64 }")),
+              HasSubstr("coerce has no use here"));
+  // It has texts beside it.
+  EXPECT_EQ(ErrorsOf(Source(avro + "coerce: true, columns: { order_id: int64, k: { type: int64, from: key } }")), "");
+  const std::string debezium = "format: debezium, key: [id], columns: { id: int64, at: { type: timestamp, as: IsoTimestamp";
+  EXPECT_EQ(ErrorsOf(Source(debezium + " } }")).find("timestamp_format"), std::string::npos);
+  EXPECT_THAT(ErrorsOf(Source(debezium + ", timestamp_format: \"%Y%m%d\" } }")),
+              HasSubstr("format debezium says itself how timestamps are written"));
+  EXPECT_THAT(ErrorsOf(Source("timestamp_format: \"%Y%m%d\", " + debezium + " } }")),
+              HasSubstr("timestamp_format has no use here"));
+  EXPECT_THAT(ErrorsOf(Source("format: debezium, key: [id], columns: { id: { type: int64, coerce: true } }")),
+              HasSubstr("format debezium has values of their own types"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: int32, columns: { k: { type: int64, from: key, coerce: true }, v: int64 }")),
+              HasSubstr("format int32 has values of their own types"));
+  EXPECT_EQ(ErrorsOf(Source("format: text, columns: { v: { type: int64, coerce: true } }")), "");
+}
+
 TEST(FormatsInTopologies, APromiseIsProvenOnlyByKeysOfOneForm) {
   const auto promised = [](const std::string& column, const std::string& more = "") {
     return ErrorsOf(Source(more + "partitioned_by: [k], columns: { k: { from: key, " + column + " } }"));
