@@ -24,13 +24,25 @@ std::string WithFourDigits(std::string_view format) {
   return out;
 }
 
+// absl has %z with an offset as "+03", "+0300" or "+03:00" by many names; %s are seconds since 1970.
+bool HasOffset(std::string_view format) {
+  for (size_t i = 0; i + 1 < format.size(); ++i) {
+    if (format[i] != '%') continue;
+    std::string_view letter = format.substr(++i);
+    if (letter[0] == 's') return true;
+    if (letter.starts_with("E*")) letter.remove_prefix(2);
+    if (letter.starts_with("E")) letter.remove_prefix(1);
+    while (letter.starts_with(':')) letter.remove_prefix(1);
+    if (letter.starts_with('z')) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 TimestampFormat::TimestampFormat(std::string format, absl::TimeZone zone)
     : format_(std::move(format)), absl_format_(WithFourDigits(format_)), zone_(zone) {
-  for (const char* offset : {"%z", "%Ez", "%E*z", "%s"}) {
-    has_offset_ = has_offset_ || format_.find(offset) != std::string::npos;
-  }
+  has_offset_ = HasOffset(format_);
 }
 
 absl::StatusOr<TimestampFormat> TimestampFormat::Make(const std::string& format, const std::string& zone) {

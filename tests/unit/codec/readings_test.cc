@@ -90,6 +90,22 @@ TEST_F(ReadingsTest, ATimestampIsReadInItsFormatAndZone) {
             "column t: expected a timestamp written as %d/%m/%Y %H:%M, found \"31/02/2025 00:00\"");
 }
 
+TEST_F(ReadingsTest, AnOffsetInTheTextCountsBeforeTheZoneHoweverTheFormatNamesIt) {
+  for (const auto& [format, text] : {std::pair{"%z", "+0000"}, {"%Ez", "+00:00"}, {"%:z", "+00:00"}, {"%E*z", "+00:00:00"},
+                                     {"%::z", "+00:00:00"}, {"%:::z", "+00"}}) {
+    SourcePlan plan = codec_test::PlanOf({"t timestamp"});
+    plan.columns[0].timestamp_format = std::string("%Y%m%d %H%M ") + format;
+    plan.columns[0].time_zone = "Asia/Damascus";
+    const DecodedRows decoded = Decode(plan, {{std::string(R"({"t":"20251224 1330 )") + text + "\"}"}});
+    EXPECT_THAT(codec_test::Rows(plan.columns, decoded.rows), ElementsAre(R"({"t":"2025-12-24T13:30:00Z"})")) << format;
+  }
+  SourcePlan plan = codec_test::PlanOf({"t timestamp"});
+  plan.columns[0].timestamp_format = "%%z %Y%m%d %H%M";  // a percent sign and a z
+  plan.columns[0].time_zone = "Asia/Damascus";
+  EXPECT_THAT(codec_test::Rows(plan.columns, Decode(plan, {{R"({"t":"%z 20251224 1330"})"}}).rows),
+              ElementsAre(R"({"t":"2025-12-24T10:30:00Z"})"));
+}
+
 TEST_F(ReadingsTest, ADefaultIsWrittenAsEver) {
   SourcePlan plan = codec_test::PlanOf({"t timestamp"});
   plan.columns[0].timestamp_format = "%Y%m%d";
