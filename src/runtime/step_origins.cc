@@ -27,6 +27,24 @@ using Way = std::vector<std::string>;
 // In place of a column: event time.
 constexpr size_t kEventTime = static_cast<size_t>(-1);
 
+// Where a headerless CSV has the column, if no path says it: its place among those that are read. "": elsewhere.
+std::string PlaceOf(const SourcePlan& source, size_t column) {
+  const SourceColumn& c = source.columns[column];
+  const bool named = source.format.name != "csv" || source.format.Is("header") || c.path.size() != 1 ||
+                     c.path[0] != c.column.name;
+  if (named || source.files) return "";
+  size_t place = 1;
+  for (size_t i = 0; i < column; ++i) place += source.columns[i].from == SourceColumn::From::kValue ? 1 : 0;
+  return absl::StrCat("#", place);
+}
+
+// How its texts are read, where that isn't as ever.
+std::string ReadAs(const SourceColumn& column) {
+  if (column.timestamp_format.empty()) return "";
+  return absl::StrCat(" written as ", column.timestamp_format,
+                      column.time_zone.empty() ? "" : absl::StrCat(" in ", column.time_zone));
+}
+
 std::string OfSource(const SourcePlan& source, size_t column) {
   if (column == kEventTime && !source.event_time.expression.empty()) {
     const absl::StatusOr<Expression> expression = Expression::Compile(source.event_time.expression, source.schema());
@@ -45,11 +63,14 @@ std::string OfSource(const SourcePlan& source, size_t column) {
   const SourceColumn& c = source.columns[column];
   switch (c.from) {
     case SourceColumn::From::kValue:
-      return absl::StrCat(source.topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."));
+      if (const std::string place = PlaceOf(source, column); !place.empty()) {
+        return absl::StrCat(source.topic, " value.", place, ReadAs(c));
+      }
+      return absl::StrCat(source.topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."), ReadAs(c));
     case SourceColumn::From::kKey:
-      return absl::StrCat(source.topic, " key");
+      return absl::StrCat(source.topic, " key", ReadAs(c));
     case SourceColumn::From::kHeader:
-      return absl::StrCat(source.topic, " header ", c.header);
+      return absl::StrCat(source.topic, " header ", c.header, ReadAs(c));
     case SourceColumn::From::kPartition:
       return absl::StrCat(source.topic, " partition");
     case SourceColumn::From::kOffset:

@@ -205,6 +205,28 @@ TEST(StepIdentity, WhereRowsMeetIsPartOfIt) {
   EXPECT_THAT(GoesOn(with("id"), with("route")), AllOf(HasSubstr("moved by [id]"), HasSubstr("moved by [route]")));
 }
 
+TEST(StepIdentity, HowTimesAreWrittenIsAPartOfWhatAColumnIs) {
+  const std::string columns = "id: int64, at: { type: timestamp";
+  const Plan plain = Topology(kOnce, columns + " }");
+  const Plan daily = Topology(kOnce, columns + ", timestamp_format: \"%d/%m/%Y\" }");
+  const Plan there = Topology(kOnce, columns + ", timestamp_format: \"%d/%m/%Y\", time_zone: Asia/Damascus }");
+  EXPECT_EQ(GoesOn(there, there), "goes on");
+  EXPECT_THAT(GoesOn(daily, there), AllOf(HasSubstr("prices value.at written as %d/%m/%Y"),
+                                          HasSubstr("prices value.at written as %d/%m/%Y in Asia/Damascus")));
+  EXPECT_THAT(GoesOn(plain, daily), HasSubstr("written as %d/%m/%Y"));
+}
+
+TEST(StepIdentity, AColumnOfACsvWithoutHeaderIsItsPlace) {
+  const auto with = [](const std::string& columns, const std::string& more = "format: csv") {
+    return Topology(kOnce, columns, more);
+  };
+  EXPECT_EQ(GoesOn(with("x: int64, id: int64"), with("y: int64, id: int64, z: string")), "goes on");
+  EXPECT_THAT(GoesOn(with("x: int64, id: int64"), with("id: int64, x: int64")),
+              AllOf(HasSubstr("prices value.#2"), HasSubstr("prices value.#1")));
+  const std::string header = "format: { type: csv, header: true }";
+  EXPECT_EQ(GoesOn(with("x: int64, id: int64", header), with("id: int64, x: int64", header)), "goes on");
+}
+
 TEST(StepIdentity, StateOfEarlierVersionsIsTakenWhereTheirRuleHolds) {
   const Plan before = Topology(kHourly);
   for (size_t s = 0; s < before.stages.size(); ++s) {
