@@ -1,8 +1,11 @@
 #include "operators/rows/expect.h"
 
+#include <set>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/synchronization/mutex.h>
 #include <arrow/array/array_base.h>
 #include <glog/logging.h>
 
@@ -11,6 +14,17 @@
 #include "src/codec/json/value_writer.h"
 
 namespace tidemark {
+namespace {
+
+// Whichever of the process's tasks has the row.
+bool FirstOfProcess(const std::string& step, const std::string& rule) {
+  static auto& mutex = *new absl::Mutex();  // never destroyed
+  static auto& warned = *new std::set<std::pair<std::string, std::string>>();
+  const absl::MutexLock lock(&mutex);
+  return warned.emplace(step, rule).second;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Operator>> ExpectOperator::Make(const Node& node, const ExpectSpec& spec) {
   std::vector<Rule> rules;
@@ -55,38 +69,55 @@ absl::Status ExpectOperator::Judge(size_t r, const Batch& batch, std::vector<Bro
   TM_ASSIGN_OR_RETURN(const auto kept, rule.condition.Evaluate(*batch, &errors));
   const Cells<bool> cells(*kept->data());
   int64_t& count = ledger_->violated[rule.spec.name];
-  const auto breaks = [&](int64_t row, std::string_view why) {
+  const auto breaks = [&](int64_t row, std::string error) {
     ++count;
     if (broken->empty()) broken->resize(static_cast<size_t>(batch->num_rows()));
     Broken& of_row = (*broken)[static_cast<size_t>(row)];
     if (of_row.gravest < 0 || rule.spec.otherwise > rules_[static_cast<size_t>(of_row.gravest)].spec.otherwise) {
       of_row.gravest = static_cast<int>(r);
     }
-    absl::StrAppend(&of_row.rules, of_row.rules.empty() ? "" : ", ", rule.spec.name);
-    absl::StrAppend(&of_row.reason, of_row.reason.empty() ? "" : "; ", "rule ", rule.spec.name,
-                    " is broken: ", std::string(why));
+    of_row.breaches.push_back({r, std::move(error)});
+    if (rule.spec.otherwise == ExpectSpec::Else::kWarn && !rule.warned) Warn(of_row.breaches.back());
   };
   size_t error = 0;
   for (int64_t i = 0; i < batch->num_rows(); ++i) {
     if (error < errors.size() && errors[error].row == i) {
-      breaks(i, errors[error++].message);
+      breaks(i, std::move(errors[error++].message));
     } else if (!cells.IsNull(i) && !cells[i]) {
-      breaks(i, absl::StrCat("it is not true that ", rule.spec.that));
+      breaks(i, "");
     }
   }
   return absl::OkStatus();
 }
 
+std::string ExpectOperator::Names(const Broken& broken) const {
+  return absl::StrJoin(broken.breaches, ", ",
+                       [&](std::string* out, const Breach& b) { out->append(rules_[b.rule].spec.name); });
+}
+
+std::string ExpectOperator::Reason(const Broken& broken) const {
+  return absl::StrJoin(broken.breaches, "; ", [&](std::string* out, const Breach& b) { out->append(Reason(b)); });
+}
+
+std::string ExpectOperator::Reason(const Breach& breach) const {
+  const ExpectSpec::Rule& rule = rules_[breach.rule].spec;
+  return absl::StrCat("rule ", rule.name, " is broken: ",
+                      breach.error.empty() ? absl::StrCat("it is not true that ", rule.that) : breach.error);
+}
+
+void ExpectOperator::Warn(const Breach& breach) {
+  Rule& rule = rules_[breach.rule];
+  rule.warned = true;
+  if (!FirstOfProcess(shape_.name, rule.spec.name)) return;
+  LOG(WARNING) << "step " << shape_.name << ": " << Reason(breach)
+               << "; further rows are only counted (tidemark_rule_violations_total)";
+}
+
 absl::Status ExpectOperator::Consequence(const Batch& batch, int64_t row, const Broken& broken, uint8_t* keep,
                                          Emitter& emitter) {
-  Rule& rule = rules_[static_cast<size_t>(broken.gravest)];
+  const Rule& rule = rules_[static_cast<size_t>(broken.gravest)];
   switch (rule.spec.otherwise) {
     case ExpectSpec::Else::kWarn:
-      if (!rule.warned) {
-        LOG(WARNING) << "step " << shape_.name << ": " << broken.reason
-                     << "; the row goes on, and further ones are only counted (tidemark_rule_violations_total)";
-      }
-      rule.warned = true;
       return absl::OkStatus();
     case ExpectSpec::Else::kDrop:
       *keep = 0;
@@ -95,15 +126,15 @@ absl::Status ExpectOperator::Consequence(const Batch& batch, int64_t row, const 
     case ExpectSpec::Else::kDeadLetter: {
       *keep = 0;
       ++ledger_->dead_lettered;
-      RowFailure failure{batch, row, &shape_.input, rule.spec.that, broken.reason};
-      failure.rule = broken.rules;
+      RowFailure failure{batch, row, &shape_.input, rule.spec.that, Reason(broken)};
+      failure.rule = Names(broken);
       return emitter.DeadLetter(std::move(failure));
     }
     case ExpectSpec::Else::kStop:
       break;
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      broken.reason, ", by ", RowToJson(shape_.input, *batch, row).substr(0, 1024),
+      Reason(broken), ", by ", RowToJson(shape_.input, *batch, row).substr(0, 1024),
       ". Nothing behind it is processed. Mend the rows where they come from, or change the rule or its `else`"));
 }
 

@@ -2,7 +2,8 @@
 // condition is NULL is kept, as an SQL CHECK is; one that can't be computed for a row (a division by zero) isn't.
 //
 // Every rule counts the rows that break it, whatever becomes of them. A row that breaks several has the gravest of
-// their consequences: stop, dead_letter, drop, warn.
+// their consequences: stop, dead_letter, drop, warn. A rule that warns is named in the log the first time that it is
+// broken in a process, whatever else becomes of the row.
 #pragma once
 
 #include <memory>
@@ -29,18 +30,27 @@ class ExpectOperator final : public Operator {
   struct Rule {
     ExpectSpec::Rule spec;
     Expression condition;
-    bool warned = false;
+    bool warned = false;  // by this process, as far as is known here
   };
-  // What a row that breaks rules is told.
+  // A rule that a row breaks, and why it can't be computed; "": it isn't true.
+  struct Breach {
+    size_t rule;
+    std::string error;
+  };
   struct Broken {
     int gravest = -1;  // position of the rule
-    std::string rules, reason;
+    std::vector<Breach> breaches;
   };
 
   ExpectOperator(const Node& node, std::vector<Rule> rules) : shape_(node), rules_(std::move(rules)) {}
 
   // The rows that break a rule, by row.
   absl::Status Judge(size_t rule, const Batch& batch, std::vector<Broken>* broken);
+  // In words, which not every row needs.
+  std::string Names(const Broken& broken) const;
+  std::string Reason(const Broken& broken) const;
+  std::string Reason(const Breach& breach) const;
+  void Warn(const Breach& breach);
   absl::Status Consequence(const Batch& batch, int64_t row, const Broken& broken, uint8_t* keep, Emitter& emitter);
 
   const StepShape shape_;

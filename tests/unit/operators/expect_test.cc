@@ -1,4 +1,8 @@
 // expect: which rows break a rule, and what becomes of them.
+#include <string>
+#include <vector>
+
+#include <glog/logging.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,6 +56,32 @@ TEST(Expect, OfSeveralBrokenRulesTheGravestCountsAndAllAreCounted) {
   EXPECT_THAT(h.out().failures[0], HasSubstr("rule l is broken"));
   EXPECT_THAT(h.ledger().violated, ElementsAre(Pair("d", 2), Pair("l", 1), Pair("w", 3)));
   h.CheckLedger();
+}
+
+class Warnings final : public google::LogSink {
+ public:
+  Warnings() { google::AddLogSink(this); }
+  ~Warnings() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&, const char* message,
+            size_t size) override {
+    texts.emplace_back(message, size);
+  }
+  std::vector<std::string> texts;
+};
+
+TEST(Expect, ARuleThatWarnsIsNamedOnceAProcessAlsoWhereTheRowBreaksAnother) {
+  const Warnings warnings;
+  const std::vector<ExpectSpec::Rule> rules = {{"quiet", "a > 1", Else::kWarn},
+                                               {"grave", "b > 1", Else::kDeadLetter},
+                                               {"late", "a > 0", Else::kWarn}};
+  for (int task = 0; task < 2; ++task) {
+    Harness h = Expecting(rules);
+    h.Process({{{int64_t{1}, int64_t{1}}}, {{int64_t{1}, int64_t{1}}}});
+    h.Process({{{int64_t{0}, int64_t{2}}}});
+    EXPECT_THAT(CellsText(h.out().rows), ElementsAre("0|2"));
+  }
+  EXPECT_THAT(warnings.texts, ElementsAre(HasSubstr("rule quiet is broken: it is not true that a > 1; further rows are"),
+                                          HasSubstr("rule late is broken: it is not true that a > 0; further rows")));
 }
 
 TEST(Expect, ARuleThatCantBeComputedIsBroken) {
