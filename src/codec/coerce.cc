@@ -34,6 +34,7 @@ bool NumberOf(std::string_view text, std::string* out) {
   out->clear();
   if (text.starts_with('-')) out->push_back('-');
   if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
+  if (text.starts_with('-')) return false;  // JSON's grammar would take it for the sign
   while (digit(text, 0) && digit(text, 1) && text[0] == '0') text.remove_prefix(1);
   const size_t point = text.find('.');
   const std::string_view whole = text.substr(0, point);

@@ -55,7 +55,7 @@ TEST_F(ReadingsTest, CoercedValuesAreTakenAsPostgresTakesThem) {
 }
 
 TEST_F(ReadingsTest, WhatHasNoPlainMeaningIsRefusedAllTheSame) {
-  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+\"",
+  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+-5\"", "\"-+5\"", "\"++5\"", "\"+\"",
                            "\".\"", "{}", "[1]", "true"}) {
     EXPECT_THAT(Coerced("int64", json), HasSubstr("column v: ")) << json;
   }
