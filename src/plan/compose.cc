@@ -251,7 +251,8 @@ void Composer::ExpandUses() {
     std::vector<std::string> within = use.within;
     const YamlPtr made = templates_.Use(use, &within.emplace_back());
     if (left_ < 0) {
-      return Lost(use.entry.at, absl::StrCat("with this use the topology has more than ", kMostValues, " values"));
+      return Lost(use.entry.at, absl::StrCat("with this use the topology has more than ", kMostValues,
+                                               " values, a long text counting as several"));
     }
     if (made == nullptr) {
       diagnostics_.SetIncomplete();
@@ -287,7 +288,7 @@ Composed Composer::Run(std::string_view filename, std::string_view text) {
   ReadFile(std::filesystem::path(filename).lexically_normal().string(), 0, text, {});
   ExpandUses();
   if (left_ < 0 && !diagnostics_.incomplete()) {
-    Lost({}, absl::StrCat("the topology has more than ", kMostValues, " values"));
+    Lost({}, absl::StrCat("the topology has more than ", kMostValues, " values, a long text counting as several"));
   }
   out.root = Root({});
   out.files = std::move(read_);

@@ -102,6 +102,11 @@ YamlPtr Expander::Mapping(const YamlNode& node, const ParameterValues* parameter
   return out;
 }
 
+bool Expander::Charge(const std::string& text) {
+  left_ -= static_cast<int64_t>(text.size() / kBytesOfAValue);
+  return left_ >= 0;
+}
+
 YamlPtr Expander::Text(const YamlNode& node, const ParameterValues& parameters) {
   auto out = Empty(node);
   out->at.note = parameters.note;
@@ -112,6 +117,8 @@ YamlPtr Expander::Text(const YamlNode& node, const ParameterValues& parameters) 
     if (!piece.parameter) {
       out->text += piece.text;
     } else if (const YamlPtr& value = parameters.values.at(piece.text); value != nullptr) {
+      // Before it is made: parameters that hold each other twice double it.
+      if (!Charge(value->text)) return nullptr;
       out->text += value->text;
     } else {
       diagnostics_.ErrorAt(out->at, absl::StrCat("parameter '", piece.text, "' of ", parameters.of,
@@ -131,6 +138,7 @@ YamlPtr Expander::Argument(const YamlNode& at, const std::string& name, const Pa
 
 YamlPtr Expander::Renote(const YamlNode& node, const std::string& note, std::map<int, int>* notes) {
   --left_;
+  Charge(node.text);
   const auto noted = [&](Position at) {
     const auto [known, fresh] = notes->emplace(at.note, 0);
     if (fresh) known->second = diagnostics_.AddNote(note, at.note);
@@ -139,8 +147,8 @@ YamlPtr Expander::Renote(const YamlNode& node, const std::string& note, std::map
   };
   auto out = Empty(node);
   out->at = noted(node.at);
-  out->text = node.text;
   if (left_ < 0) return out;
+  out->text = node.text;
   for (const YamlPtr& item : node.items) out->Add(Renote(*item, note, notes));
   for (YamlEntry entry : node.entries) {
     entry.at = noted(entry.at);

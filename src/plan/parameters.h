@@ -47,6 +47,8 @@ class Expander {
   YamlPtr Mapping(const YamlNode& node, const ParameterValues* parameters);
   // A copy that says of every value how it came here.
   YamlPtr Renote(const YamlNode& node, const std::string& note, std::map<int, int>* notes);
+  // A text that is copied is paid for by its size. False: there isn't so much left.
+  bool Charge(const std::string& text);
   std::vector<YamlPtr> Merged(const YamlEntry& merge);
 
   Diagnostics& diagnostics_;

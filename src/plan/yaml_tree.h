@@ -50,8 +50,10 @@ struct YamlNode {
   void Add(YamlEntry entry);
 };
 
-// Values that a topology may have, aliases and uses of templates followed.
+// Values that a topology may have, aliases and uses of templates followed; a text that templates make counts as one for
+// every so many bytes.
 inline constexpr int64_t kMostValues = 300'000;
+inline constexpr size_t kBytesOfAValue = 256;
 
 // "a mapping", "a list", "nothing" or the text in quotes.
 std::string What(const YamlNode& node);

@@ -264,6 +264,16 @@ TEST(ComposeTest, TemplatesDontBlowUpATopology) {
   EXPECT_THAT(ErrorsOf(text + "use: { a: t6 }\n"), HasSubstr("with this use the topology has more than 300000 values"));
 }
 
+TEST(ComposeTest, TextsOfTemplatesDontBlowUpATopology) {
+  std::string text = "name: t\ntemplates:\n  long:\n    parameters:\n      p0: { default: 0123456789abcdef }\n";
+  for (int i = 1; i < 60; ++i) {
+    const std::string before = absl::StrCat("$(p", i - 1, ")");
+    absl::StrAppend(&text, "      p", i, ": { default: \"", before, before, "\" }\n");
+  }
+  absl::StrAppend(&text, "    sources: { $(name): { topic: $(p59), columns: { a: bool } } }\nuse: { a: long }\n");
+  EXPECT_THAT(ErrorsOf(text), HasSubstr("with this use the topology has more than 300000 values"));
+}
+
 TEST(ComposeTest, ExtensionFieldsAreIgnoredWhereFieldsStand) {
   const std::string plain =
       "name: t\nsources: { s: { topic: s, columns: { id: int64 } } }\nsinks: { o: { from: s, topic: o } }\n";
