@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/synchronization/mutex.h>
@@ -30,9 +31,9 @@ constexpr size_t kEventTime = static_cast<size_t>(-1);
 // Where a headerless CSV has the column, if no path says it: its place among those that are read. "": elsewhere.
 std::string PlaceOf(const SourcePlan& source, size_t column) {
   const SourceColumn& c = source.columns[column];
-  const bool named = source.format.name != "csv" || source.format.Is("header") || c.path.size() != 1 ||
-                     c.path[0] != c.column.name;
-  if (named || source.files) return "";
+  if (source.format.name != "csv" || source.format.Is("header") || source.files) return "";
+  int64_t number = 0;  // a path is a place as well
+  if (c.path.size() != 1 || absl::SimpleAtoi(c.path[0], &number)) return "";
   size_t place = 1;
   for (size_t i = 0; i < column; ++i) place += source.columns[i].from == SourceColumn::From::kValue ? 1 : 0;
   return absl::StrCat("#", place);
