@@ -239,6 +239,18 @@ TEST(FormatsInTopologies, TheRawValueGoesWithOneRowARecord) {
   EXPECT_THAT(ErrorsOf(Source("format: csv, " + columns)), HasSubstr("a record of format csv has several rows"));
 }
 
+TEST(FormatsInTopologies, TheRawValueOfAFileIsAnObjectThatStandsThere) {
+  const auto files = [](const std::string& format) {
+    return ErrorsOf("name: x\nsources: { a: { files: { path: \"in/*\", whole: renamed, order: unordered" + format +
+                    " }, columns: { raw: { type: string, from: value } } } }\nsinks: { s: { from: a, topic: b } }\n");
+  };
+  EXPECT_EQ(files(", format: jsonl"), "");
+  EXPECT_EQ(files(", format: json"), "");
+  for (const char* format : {", format: csv", ", format: parquet", ""}) {
+    EXPECT_THAT(files(format), HasSubstr("rows of csv and parquet files have no value of their own")) << format;
+  }
+}
+
 TEST(FormatsInTopologies, EventTimeIsAColumnOrAnExpression) {
   const auto plan = PlanOf(Source("columns: { t: double }, event_time: { expression: \"to_timestamp(t)\" }"));
   ASSERT_TRUE(plan.ok()) << plan.status();
