@@ -30,7 +30,8 @@ std::string Describe(const PostgresSinkSpec& spec, const Schema& schema) {
 }
 std::string Describe(const ParquetSinkSpec& spec, const Schema&) {
   return absl::StrCat(
-      "append to Parquet files in ", spec.path, spec.partition_by.empty() ? "" : ", folders by ",
+      spec.changes ? "changes" : "append", " to Parquet files in ", spec.path,
+      spec.partition_by.empty() ? "" : ", folders by ",
       absl::StrJoin(spec.partition_by, ", ",
                     [](std::string* s, const ParquetSinkSpec::PartitionColumn& p) { absl::StrAppend(s, p.name); }));
 }

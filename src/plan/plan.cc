@@ -8,4 +8,15 @@ std::vector<int> Node::upstream() const {
   return all;
 }
 
+Schema LakeSchema(const Schema& step, bool changes) {
+  Schema out = step;
+  if (!changes) return out;
+  out.Add({kLakeOp, {.kind = Kind::kString}, false});
+  out.Add({kLakeTime, {.kind = Kind::kTimestamp}, false});
+  out.Add({kLakePartition, {.kind = Kind::kInt32}, false});
+  out.Add({kLakeOffset, {.kind = Kind::kInt64}, false});
+  out.Add({kLakeRow, {.kind = Kind::kInt64}, false});
+  return out;
+}
+
 }  // namespace tidemark

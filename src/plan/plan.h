@@ -163,11 +163,22 @@ struct ParquetSinkSpec {
     std::string name;        // of the folder: name=value
     std::string expression;  // over the step's columns
   };
-  std::string path;  // a folder or s3://bucket/prefix
-  std::vector<PartitionColumn> partition_by;
+  std::string path;      // a folder or s3://bucket/prefix
+  bool changes = false;  // of an update step: every change is a row, with LakeSchema's columns beside the step's
+  std::vector<PartitionColumn> partition_by;  // over LakeSchema
   int64_t max_bytes = 128 << 20;
   int64_t max_age_us = 300 * kSecond;
 };
+
+// The columns of a lake's rows: the step's, and of changes also what a row does ("insert", "update_before",
+// "update_after", "delete"), its event time, and its place among the changes: the feed's partition, the offset there,
+// and a number within that. In one partition (offset, row) only grows.
+inline constexpr const char* kLakeOp = "_op";
+inline constexpr const char* kLakeTime = "_time";
+inline constexpr const char* kLakePartition = "_partition";
+inline constexpr const char* kLakeOffset = "_offset";
+inline constexpr const char* kLakeRow = "_row";
+Schema LakeSchema(const Schema& step, bool changes);
 
 // ---- The graph -----------------------------------------------------------------------------------------------------
 

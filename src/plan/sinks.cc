@@ -238,10 +238,11 @@ bool SinkCheck::PostgresTable(PostgresSinkSpec* spec) {
 }
 
 bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
+  const Schema schema = LakeSchema(step_->output, spec->changes);
   std::set<std::string> names;
   for (const topology::Entry& item : yaml_.parquet().partition_by()) {
     const std::string field = "parquet/partition_by/" + item.name();
-    const bool is_column = item.value().empty() && step_->output.Find(item.name());
+    const bool is_column = item.value().empty() && schema.Find(item.name());
     ParquetSinkSpec::PartitionColumn partition;
     partition.expression = is_column ? QuoteIdentifier(item.name()) : item.value().empty() ? item.name() : item.value();
     partition.name = item.name();
@@ -253,7 +254,7 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
           std::all_of(call.begin(), call.end(), [](char c) { return absl::ascii_islower(c) || c == '_'; });
       if (named) partition.name = call;
     }
-    const auto expression = Expression::Compile(partition.expression, step_->output);
+    const auto expression = Expression::Compile(partition.expression, schema);
     const std::string at = absl::StrCat(path_, "/", field);
     if (!expression.ok()) {
       const auto byte = ErrorPosition(expression.status());
@@ -269,7 +270,7 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
       Error(field, absl::StrCat("'", partition.name, "' can't name a folder; write { name: \"", item.name(), "\" }"));
     } else if (!names.insert(partition.name).second) {
       Error(field, absl::StrCat("folder name '", partition.name, "' stands here twice"));
-    } else if (const auto column = step_->output.Find(partition.name); column && expression->AsColumn() != column) {
+    } else if (const auto column = schema.Find(partition.name); column && expression->AsColumn() != column) {
       Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", step_->name,
                                 "; give it another: "
                                 "{ name: \"",
@@ -284,6 +285,7 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
 void SinkCheck::ParquetAlone(ParquetSinkSpec* spec) {
   const topology::Parquet& yaml = yaml_.parquet();
   spec->path = yaml.path();
+  spec->changes = yaml.mode() == "changes";
   const size_t scheme = spec->path.find("://");
   if (spec->path.empty() && Present("parquet/path")) {
     Error("parquet/path", "expected a folder or s3://bucket/prefix");
@@ -300,12 +302,24 @@ void SinkCheck::ParquetAlone(ParquetSinkSpec* spec) {
 }
 
 bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
-  if (step_->mode.update) {
-    return Error("parquet",
+  if (step_->mode.update && !spec->changes) {
+    return Error(Present("parquet/mode") ? "parquet/mode" : "parquet",
                  absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
-                              "), and a row in a Parquet file can't be changed: use ",
-                              step_->closes.empty() ? "a window, whose results stand once it is closed"
-                                                    : absl::StrCat("emit: on_close in step ", step_->closes)));
+                              "), and a row in a Parquet file can't be changed: write every change as a row of its own "
+                              "with mode: changes",
+                              OrOnClose(step_->closes)));
+  }
+  if (spec->changes && !step_->mode.update) {
+    return Error("parquet/mode", absl::StrCat("step ", step_->name, " only adds rows: mode: append"));
+  }
+  if (spec->changes) {
+    for (const char* name : {kLakeOp, kLakeTime, kLakePartition, kLakeOffset, kLakeRow}) {
+      if (step_->output.Find(name)) {
+        return Error("parquet/mode", absl::StrCat("column ", name, " of step ", step_->name,
+                                                  " has the name of one that mode: changes adds; rename it in a "
+                                                  "project step"));
+      }
+    }
   }
   return PartitionBy(spec);
 }

@@ -10,9 +10,11 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import duckdb
 import psycopg
 
 import connect
+import stack
 import topics
 from case import SystemTest, main
 from stack import script, wait_for
@@ -55,6 +57,8 @@ sources:
 sinks:
   items_copy: {{ from: items, postgres: {{ url: "${{COPY_URL}}", table: items, key: [id] }} }}
   pairs_copy: {{ from: pairs, postgres: {{ url: "${{COPY_URL}}", table: pairs, key: [a, b] }} }}
+  items_lake: {{ from: items, parquet: {{ path: "${{LAKE}}/items", mode: changes, partition_by: ["date(_time)", ok], max_age: 1s }} }}
+  pairs_lake: {{ from: pairs, parquet: {{ path: "${{LAKE}}/pairs", mode: changes, max_age: 1s }} }}
   pairs_out: {{ from: pairs, topic: {name}-pairs, key: [a, b], key_format: json, create: {{ config: {{ cleanup.policy: compact }} }} }}
 """
 
@@ -149,7 +153,7 @@ class Debezium(SystemTest):
         connector.wait_for("the snapshot", lambda: needed <= topics.names(self.stack.brokers))
         name = "shop"
         config = self.config(name)
-        env = self.stack.environment(COPY_URL=self.copy)
+        env = self.stack.environment(COPY_URL=self.copy, LAKE=self.stack.folder / "lake")
         worker = self.stack.run(config, name=name, env=env)
         self.equal(120, worker.seen)
         # One that is killed before takes the snapshot again, and says nothing of rows that were deleted meanwhile.
@@ -199,8 +203,23 @@ class Debezium(SystemTest):
         with psycopg.connect(self.source, autocommit=True) as connection:
             table = {tuple(row) for row in connection.execute("SELECT a, b, v FROM pairs").fetchall()}
         self.assertEqual(self.standing(f"{name}-pairs"), table, "the compacted topic is the table too")
+        self.check_lake(table)
         for headers in topics.read(self.stack.brokers, f"{name}-dead-letter", headers=True)[1]:
             self.assertIn("the record leaves out values that haven't changed (TOAST)", headers["tidemark.reason"].decode())
+
+    def check_lake(self, pairs):
+        """What the lake's changes come to."""
+        lake = duckdb.connect()
+        lake.execute((stack.ROOT / "examples" / "lake" / "latest.sql").read_text())
+        latest = lambda table, columns: set(lake.execute(
+            f"SELECT {columns} FROM latest('{self.stack.folder}/lake/{table}')").fetchall())
+        self.assertEqual(latest("pairs", "a, b, v"), pairs)
+        with psycopg.connect(self.source, autocommit=True) as connection:
+            items = connection.execute("SELECT id, name, amount, note, born, data FROM items").fetchall()
+        self.assertEqual(latest("items", "id, name, amount, note, born, data"), {tuple(row) for row in items})
+        count, = lake.execute(f"SELECT count(*) FROM '{self.stack.folder}/lake/items/**/*.parquet'").fetchone()
+        self.assertGreater(count, len(items) * 2)
+        print(f"the lake's {count} changes of items come to {len(items)} rows", flush=True)
 
     def standing(self, topic):
         """What a compacted topic says in the end."""

@@ -16,6 +16,7 @@
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include "operators/sinks/parquet/changes.h"
 #include "operators/sinks/parquet/folders.h"
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
@@ -84,7 +85,7 @@ class ParquetSinkImpl final : public ParquetSink {
   absl::StatusOr<packed::Manifest> Stage() override;
 
  private:
-  absl::Status Gather(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
+  absl::Status Gather(const Batch& given, int64_t first_offset, int64_t next_offset, int64_t now_us,
                       std::vector<SinkRowFailure>* failures);
   absl::Status Move(const packed::Manifest& manifest, bool first_time);
   OpenFile& Largest();
@@ -96,13 +97,14 @@ class ParquetSinkImpl final : public ParquetSink {
   absl::Status Finish(OpenFile& file, packed::ManifestFile* entry);
   void Reset();
 
-  const ParquetSinkOptions options_;
-  const std::string name_;  // "<sink>-<identity>-<partition>", in every file's name
+  const ParquetSinkOptions options_;  // its schema is the lake's
+  const std::string name_;            // "<sink>-<identity>-<partition>", in every file's name
   ObjectStore* const lake_;
   HiveFolders folders_;
   std::vector<int> columns_;  // of the step, that the files hold
   std::shared_ptr<arrow::Schema> file_schema_;
 
+  ChangeRows places_;            // of changes
   std::vector<OpenFile> files_;  // as folders_.folders()
   int64_t staged_count_ = 0;
   size_t open_files_ = 0;
@@ -120,7 +122,8 @@ ParquetSinkImpl::ParquetSinkImpl(ParquetSinkOptions options, HiveFolders folders
       name_(absl::StrCat(EscapeHive(options_.sink), "-", absl::BytesToHexString(options_.identity.substr(0, 4)), "-",
                          options_.partition)),
       lake_(lake),
-      folders_(std::move(folders)) {
+      folders_(std::move(folders)),
+      places_(options_.schema.size() - (options_.spec.changes ? LakeSchema({}, true).size() : 0)) {
   arrow::FieldVector fields;
   for (size_t i = 0; i < options_.schema.size(); ++i) {
     const auto& in_names = folders_.columns_in_names();
@@ -172,7 +175,7 @@ absl::Status ParquetSinkImpl::Spill() {
   return failed_;
 }
 
-absl::Status ParquetSinkImpl::Gather(const Batch& rows, int64_t first_offset, int64_t next_offset, int64_t now_us,
+absl::Status ParquetSinkImpl::Gather(const Batch& given, int64_t first_offset, int64_t next_offset, int64_t now_us,
                                      std::vector<SinkRowFailure>* failures) {
   if (first_offset < next_offset_ || next_offset < first_offset) {
     return absl::InternalError(
@@ -180,7 +183,8 @@ absl::Status ParquetSinkImpl::Gather(const Batch& rows, int64_t first_offset, in
   }
   if (first_offset_ < 0) first_offset_ = first_offset;
   next_offset_ = next_offset;
-  if (rows == nullptr || rows->num_rows() == 0) return absl::OkStatus();
+  if (given == nullptr || given->num_rows() == 0) return absl::OkStatus();
+  const Batch rows = options_.spec.changes ? places_.AsRows(*given, options_.partition, first_offset) : given;
 
   std::vector<int32_t> folder_of_row;
   std::vector<RowError> errors;
@@ -360,14 +364,14 @@ absl::StatusOr<StagedCut> ParquetSink::Cut(std::unique_ptr<ParquetSink> sink) {
 }
 
 absl::StatusOr<std::unique_ptr<ParquetSink>> ParquetSink::Open(ParquetSinkOptions options, ObjectStore* lake) {
-  if (options.mode.update) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("sink ", options.sink,
-                     ": its step updates rows, and Parquet files can't; use emit: on_close, or another sink"));
+  if (options.mode.update && !options.spec.changes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sink ", options.sink, ": its step updates rows, and Parquet files can't; use mode: changes, or another sink"));
   }
   if (options.identity.size() < 4) {
     return absl::InternalError(absl::StrCat("sink ", options.sink, ": a task identity of 16 bytes is needed"));
   }
+  options.schema = LakeSchema(options.schema, options.spec.changes);
   auto folders = HiveFolders::Compile(options.spec.partition_by, options.schema);
   if (!folders.ok()) return Annotate(folders.status(), absl::StrCat("sink ", options.sink));
   return std::make_unique<ParquetSinkImpl>(std::move(options), *std::move(folders), lake);

@@ -14,6 +14,10 @@
 //
 // A file holds the visible columns, except a column by which the files are partitioned as it is: its value stands in
 // the folder's name, where readers of Hive folders take it from. zstd, row groups of about 16 MiB in memory.
+//
+// Of an update step each change is a row (spec.changes), with what it does, its time and its place beside the step's
+// columns: LakeSchema. A place is of the feed, so it is the same however often the change is read; it is numbered
+// within the offsets of one Add.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +44,7 @@ struct ParquetSinkOptions {
   ParquetSinkSpec spec;
   std::string sink;      // its name
   Schema schema;         // of the step
-  StepMode mode;         // update steps are refused
+  StepMode mode;         // update steps only with spec.changes
   std::string identity;  // of the task: 16 bytes, the first 4 go into names as 8 hex digits
   int32_t partition = 0;
   uint64_t attempt = 0;  // random: no other object ever stages under the same names
@@ -54,8 +58,8 @@ class ParquetSink {
   // will.
   virtual ~ParquetSink() = default;
 
-  // InvalidArgument: an update step, or an expression of partition_by that doesn't compile. `lake` outlives the sink
-  // and may be shared.
+  // InvalidArgument: an update step without spec.changes, or an expression of partition_by that doesn't compile. `lake`
+  // outlives the sink and may be shared.
   static absl::StatusOr<std::unique_ptr<ParquetSink>> Open(ParquetSinkOptions options, ObjectStore* lake);
 
   // OK: this owner of the partition has no successor yet. Any other status is an answer to the caller.

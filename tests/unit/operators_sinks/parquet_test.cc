@@ -172,7 +172,49 @@ TEST_F(ParquetSinkTest, AFolderNamedLikeAColumnWithOtherValuesIsRefused) {
   EXPECT_THAT(std::string(sink.status().message()), HasSubstr("partition_by city"));
 }
 
-TEST_F(ParquetSinkTest, AnUpdateStepIsRefused) {
+// A batch of an update step: a time and an op a row beside what is visible.
+Batch Changes(const Schema& schema, std::string_view json, const std::vector<Op>& ops, int64_t time_us) {
+  const Batch rows = Rows(schema, json, ops);
+  arrow::Int64Builder times;
+  for (size_t i = 0; i < ops.size(); ++i) (void)times.Append(time_us);
+  return rows->AddColumn(static_cast<int>(schema.size()), HiddenField(Hidden::kTime), times.Finish().ValueOrDie())
+      .ValueOrDie();
+}
+
+TEST_F(ParquetSinkTest, OfAnUpdateStepEveryChangeIsARowWithItsPlace) {
+  mode_.update = spec_.changes = true;
+  spec_.partition_by = {{"day", "date(_time)"}};
+  auto sink = Open(lake_);
+  using enum Op;
+  const int64_t second_day = 86'400 * kSecond;
+  ASSERT_TRUE(
+      sink->Add(Changes(schema_, R"([[1, "a"], [1, "a"], [1, null]])", {kInsert, kUpdateBefore, kUpdateAfter}, 5), 10,
+                10, 0, &failures_)
+          .ok());
+  ASSERT_TRUE(sink->Add(Changes(schema_, R"([[2, "b"]])", {kInsert}, 6), 10, 12, 0, &failures_).ok());
+  ASSERT_TRUE(sink->Add(Changes(schema_, R"([[1, null]])", {kDelete}, second_day), 12, 13, 0, &failures_).ok());
+  ASSERT_TRUE(Publish(sink).ok());
+  EXPECT_THAT(failures_, IsEmpty());
+  const auto read = [&](const std::string& name) {
+    auto reader = parquet::arrow::OpenFile(
+        std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(lake_.Files()[name])),
+        arrow::default_memory_pool());
+    return (*reader)->ReadTable().ValueOrDie()->CombineChunksToBatch().ValueOrDie();
+  };
+  ASSERT_THAT(Visible(),
+              ElementsAre("day=1970-01-01/s3-0abcdef0-2-10-12.parquet", "day=1970-01-02/s3-0abcdef0-2-10-12.parquet"));
+  const Batch first = read(Visible()[0]), second = read(Visible()[1]);
+  EXPECT_EQ(first->schema()->field_names(),
+            (std::vector<std::string>{"id", "city", "_op", "_time", "_partition", "_offset", "_row"}));
+  EXPECT_EQ(first->ToString(), Rows(LakeSchema(schema_, true),
+                                    R"([[1, "a", "insert", 5, 2, 10, 0], [1, "a", "update_before", 5, 2, 10, 1],
+                                        [1, null, "update_after", 5, 2, 10, 2], [2, "b", "insert", 6, 2, 10, 3]])")
+                                   ->ToString());
+  EXPECT_EQ(second->ToString(),
+            Rows(LakeSchema(schema_, true), R"([[1, null, "delete", 86400000000, 2, 12, 0]])")->ToString());
+}
+
+TEST_F(ParquetSinkTest, AnUpdateStepWhoseChangesArentAskedForIsRefused) {
   mode_.update = true;
   const auto sink = ParquetSink::Open({spec_, "s3", schema_, mode_, "identity", 0, 1}, &lake_);
   EXPECT_TRUE(absl::IsInvalidArgument(sink.status()));

@@ -243,7 +243,13 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
   EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, topic: s, key: [n] }\n")),
               HasSubstr("the key must contain guid"));
   EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, parquet: { path: lake } }\n")),
-              HasSubstr("a row in a Parquet file can't be changed"));
+              AllOf(HasSubstr("a row in a Parquet file can't be changed"), HasSubstr("mode: changes")));
+  EXPECT_EQ(
+      ErrorsOf(Clicks(updating, "",
+                      "  s: { from: u, parquet: { path: lake, mode: changes, partition_by: [\"date(_time)\"] } }\n")),
+      "");
+  EXPECT_THAT(ErrorsOf(Clicks("", "", "  t: { from: clicks, parquet: { path: lake, mode: changes } }\n")),
+              HasSubstr("step clicks only adds rows: mode: append"));
   EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, postgres: { url: x, table: t } }\n")),
               HasSubstr("mode: insert can't show"));
   const std::string windowed =
