@@ -132,6 +132,15 @@ const ConformanceScript kScripts[] = {
      "resumed: 3=c\n"
      "assigned anew: 1=b\n",
      false},
+    {SCRIPT(WhatCameDuringAHoldIsReadOnceAndItsEndToldOnce),
+     "0: 0=a end 2, 1: 0=x end 2\n"
+     "held: 1: 2=y end 4\n"
+     "the other anew: 1: 0=x 2=y end 4\n"
+     "still held: nothing\n"
+     "released: 0: 2=b 4=c end 6\n"
+     "the other at its end: 1: end 4\n"
+     "without anything new: nothing\n",
+     false},
     {SCRIPT(WhatCameDuringAPauseIsReadAfterIt),
      "0=a\n"
      "2=b 3=c\n"

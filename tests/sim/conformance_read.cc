@@ -154,4 +154,38 @@ std::string APausedPartitionIsSilent(const ConformanceWorld& world) {
   return kit.Trace();
 }
 
+std::string WhatCameDuringAHoldIsReadOnceAndItsEndToldOnce(const ConformanceWorld& world) {
+  Kit kit(world);
+  const std::string topic = kit.Topic("t", 2);
+  const TopicPartition held{topic, 0}, other{topic, 1};
+  auto producer = kit.NewProducer("p");
+  const auto write = [&](const TopicPartition& to, const std::string& value, Offset end) {
+    kit.Write(producer.get(), to, {value});
+    kit.Until("the marker", [&] { return kit.admin().LogEnd(to, Isolation::kReadCommitted).value_or(0) == end; });
+  };
+  write(held, "a", 2);
+  write(other, "x", 2);
+  auto reader = NewReader(&kit);
+  kit.Must(reader->Assign({{held, 0}, {other, 0}}), "Assign");
+  kit.Line(ReadToEnds(&kit, reader.get(), 2));
+  kit.Must(reader->Hold({held}), "Hold");
+  write(held, "b", 4);
+  write(other, "y", 4);
+  kit.Line("held: ", ReadToEnds(&kit, reader.get(), 1));
+  // The other's fetcher is started anew, and with it all there are.
+  kit.Must(reader->Seek({{other, 0}}), "Seek");
+  kit.Line("the other anew: ", ReadToEnds(&kit, reader.get(), 1));
+  write(held, "c", 6);
+  kit.Line("still held: ", Glance(&kit, reader.get(), 5));
+  kit.Must(reader->Release({held}), "Release");
+  kit.Line("released: ", ReadToEnds(&kit, reader.get(), 1));
+  kit.Must(reader->Hold({held}), "Hold");
+  kit.Must(reader->Seek({{other, 4}}), "Seek");
+  kit.Line("the other at its end: ", ReadToEnds(&kit, reader.get(), 1));
+  kit.Must(reader->Release({held}), "Release");
+  kit.Line("without anything new: ", Glance(&kit, reader.get(), 10));
+  kit.Must(reader->Close(false), "Close");
+  return kit.Trace();
+}
+
 }  // namespace tidemark::sim

@@ -31,6 +31,7 @@ std::string AnEndIsToldOncePerArrival(const ConformanceWorld& world);
 std::string TheEndIsKnownFromFetches(const ConformanceWorld& world);
 std::string ASeekMovesAndNothingOldComes(const ConformanceWorld& world);
 std::string APausedPartitionIsSilent(const ConformanceWorld& world);
+std::string WhatCameDuringAHoldIsReadOnceAndItsEndToldOnce(const ConformanceWorld& world);
 
 // conformance_resume.cc
 std::string WhatCameDuringAPauseIsReadAfterIt(const ConformanceWorld& world);

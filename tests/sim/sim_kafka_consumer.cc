@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kHeartbeatUs = 3'000'000;
 // How long the real client waits for pending offsets before it gives up.
 constexpr int64_t kCommittedWaitUs = 100'000;
+constexpr size_t kMostOnTheirWay = 64;  // records, when a partition is held
 
 Bytes View(const std::optional<std::string>& text) {
   if (!text.has_value()) return std::nullopt;
@@ -152,6 +153,7 @@ void SimConsumer::SetPosition(const TopicPartition& tp, Part* part, Offset offse
   part->position = part->client = offset == -2 && partition != nullptr ? partition->start : offset;
   part->failed = false;
   part->end_told.reset();
+  if (part->held_at) part->held_at = part->position;
 }
 
 absl::Status SimConsumer::Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) {
@@ -218,6 +220,32 @@ absl::Status SimConsumer::Resume(const std::vector<TopicPartition>& partitions) 
   return process_->Leave(SimCall::kResume, false);
 }
 
+absl::Status SimConsumer::Hold(const std::vector<TopicPartition>& partitions) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kPause, false));
+  for (const TopicPartition& tp : partitions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("hold of unassigned ", ToString(tp)));
+    if (part->second.held_at) continue;
+    const SimPartition* const partition = cluster_->log().Find(tp);
+    const auto some = static_cast<Offset>(cluster_->random().Below(kMostOnTheirWay));
+    const Offset position = part->second.position;
+    const Offset end = partition == nullptr ? position : std::max(partition->End(options_.isolation), position);
+    part->second.held_at = std::min(end, position + some);
+  }
+  return process_->Leave(SimCall::kPause, false);
+}
+
+// Where it has told its end, it has told it.
+absl::Status SimConsumer::Release(const std::vector<TopicPartition>& partitions) {
+  TM_RETURN_IF_ERROR(process_->Enter(SimCall::kResume, false));
+  for (const TopicPartition& tp : partitions) {
+    const auto part = parts_.find(tp);
+    if (part == parts_.end()) return absl::InternalError(absl::StrCat("release of unassigned ", ToString(tp)));
+    part->second.held_at.reset();
+  }
+  return process_->Leave(SimCall::kResume, false);
+}
+
 // ---- Reading -------------------------------------------------------------------------------------------------------
 
 absl::StatusOr<PollResult> SimConsumer::Poll(int64_t max_wait_us, size_t max_records) {
@@ -260,6 +288,7 @@ Offset SimConsumer::KnownEnd(const TopicPartition& tp) const {
 
 absl::Status SimConsumer::ReadPartition(const TopicPartition& tp, Part* part, size_t max_records, PollResult* result) {
   if (part->paused || part->failed || part->position == -1) return absl::OkStatus();
+  if (part->held_at && part->position >= *part->held_at) return absl::OkStatus();
   const SimPartition* partition = cluster_->log().Find(tp);
   if (partition == nullptr) return absl::UnavailableError(absl::StrCat("reading topic '", tp.topic, "': unknown"));
   if (part->position < partition->start || part->position > partition->end) {
@@ -271,8 +300,9 @@ absl::Status SimConsumer::ReadPartition(const TopicPartition& tp, Part* part, si
   }
   const Offset end = partition->End(options_.isolation);
   part->end_seen = partition->end;
+  const Offset to = std::min(end, part->held_at.value_or(end));
   std::vector<SimRecord> records;
-  while (part->position < end && records.size() < max_records) {
+  while (part->position < to && records.size() < max_records) {
     const SimRecord& record = partition->At(part->position++);
     const bool visible = options_.isolation == Isolation::kReadUncommitted || !record.aborted;
     if (record.kind == SimRecord::Kind::kData && visible) records.push_back(record);

@@ -44,6 +44,8 @@ class SimConsumer : public Consumer {
   absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) override;
   absl::Status Pause(const std::vector<TopicPartition>& partitions) override;
   absl::Status Resume(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Hold(const std::vector<TopicPartition>& partitions) override;
+  absl::Status Release(const std::vector<TopicPartition>& partitions) override;
   std::shared_ptr<const GroupMetadata> Group() override;
   absl::StatusOr<std::map<TopicPartition, CommittedOffset>> Committed(
       const std::vector<TopicPartition>& partitions) override;
@@ -59,6 +61,7 @@ class SimConsumer : public Consumer {
     Offset client = -1;
     bool paused = false;
     bool failed = false;  // out of range, said so, waits for a seek
+    std::optional<Offset> held_at;  // what lies before was on its way when it was held, and still comes
     std::optional<Offset> end_told;
     Offset end_seen = -1;
   };
