@@ -1,5 +1,5 @@
-// Session windows, which Tidemark doesn't have built in: rows of one key that follow each other within `gap` belong
-// together, and each session is one row when it is over.
+// An example of an operator, and no replacement of `window: { session: ... }`: rows of one key that follow each other
+// within `gap` belong together, and each session is one row when it is over.
 //
 //   custom: { operator: sessions, by: [visitor], with: { gap: 30m } }
 //

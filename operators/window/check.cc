@@ -15,17 +15,32 @@ constexpr int64_t kMaxWindowsARow = 10'000;
 
 void ReadWindow(const topology::Window& yaml, WindowSpec* spec) {
   spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
+  spec->gap_us = yaml.session();
   spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
   spec->offset_us = yaml.offset();
   spec->grace_us = yaml.grace();
   if (yaml.has_late()) spec->late_topic = yaml.late().topic();
 }
 
+bool CheckSession(StepCheck& check) {
+  const topology::Window& yaml = check.yaml().window();
+  if (yaml.session() <= 0) return check.Error("window/session", "the gap between sessions must be longer than nothing");
+  if (yaml.has_every()) return check.Error("window/every", "`every` goes with hopping; sessions start with their rows");
+  if (yaml.has_offset()) return check.Error("window/offset", "sessions start with their rows, so there is no `offset`");
+  if (check.yaml().emit() == "every_record") {
+    return check.Error("emit",
+                       "every_record isn't implemented for sessions, whose rows may make one of two: use on_update, "
+                       "which emits what a commit has changed, or on_close");
+  }
+  return !check.Broken();
+}
+
 bool CheckWindow(StepCheck& check) {
   const topology::Window& yaml = check.yaml().window();
   if (yaml.has_late()) check.AddSide({"late", yaml.late().topic()}, "window/late/topic");
-  if (yaml.has_tumbling() == yaml.has_hopping())
-    return check.Error("window", "a window is either tumbling: or hopping:, every:");
+  if (yaml.has_tumbling() + yaml.has_hopping() + yaml.has_session() != 1)
+    return check.Error("window", "a window is one of tumbling:, hopping: with every:, and session:");
+  if (yaml.has_session()) return CheckSession(check);
   const char* field = yaml.has_tumbling() ? "window/tumbling" : "window/hopping";
   WindowSpec spec;
   ReadWindow(yaml, &spec);
@@ -79,6 +94,13 @@ bool CheckUpdates(StepCheck& check) {
   const LogicalPort& input = check.in();
   if (!input.mode.update) return true;
   const std::string key = ColumnNames(input.schema, input.mode.key);
+  if (check.yaml().window().has_session()) {
+    check.Error("from", absl::StrCat("sessions over this step aren't implemented: its rows (key ", key,
+                                     ") may be taken back, and a session that loses a row may have to be parted again. "
+                                     "Use them over rows that stand",
+                                     OrOnClose(input.closes)));
+    return false;
+  }
   if (check.yaml().window().has_late()) {
     check.Error("window/late",
                 absl::StrCat("rows of the input replace each other (key ", key, "): no topic can hold them"));
@@ -129,6 +151,9 @@ bool Aggregation::Check(StepCheck& check) const {
   LogicalPort& input = check.in();
   WindowSpec spec;
   if (windowed_) ReadWindow(yaml.window(), &spec);
+  if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.gap_us % kSecond != 0) {
+    return check.Error("window/session", "event time is timestamp_s, so sessions must end at whole seconds");
+  }
   if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.every_us % kSecond != 0) {
     return check.Error(yaml.window().has_tumbling() ? "window/tumbling" : "window/hopping",
                        "event time is timestamp_s, so windows must start at whole seconds");
@@ -156,7 +181,8 @@ bool Aggregation::Check(StepCheck& check) const {
   step.mode = {.update = spec.on_update, .key = {}};
   step.closes = spec.on_update && windowed_ ? step.name : "";
   if (spec.on_update) {
-    step.mode.key.resize(group_by->size() + (windowed_ ? 2 : 0));
+    // A session that goes on is the same row: it has its start, and its end moves.
+    step.mode.key.resize(group_by->size() + (spec.gap_us > 0 ? 1 : windowed_ ? 2 : 0));
     std::iota(step.mode.key.begin(), step.mode.key.end(), size_t{0});
   }
   input.together = *group_by;

@@ -154,9 +154,21 @@ uint32_t GroupSet::CopyOf(uint32_t slot) {
   return copy;
 }
 
-absl::StatusOr<uint32_t> GroupSet::Borrow(Window* window, std::string_view key, std::string_view values) {
+uint32_t GroupSet::MakeLoose(std::string_view key) {
   const uint32_t slot = NewSlot();
-  groups_[slot] = {0, window, key.data(), static_cast<uint32_t>(key.size()), kNoSlot};
+  groups_[slot] = {0, nullptr, key.data(), static_cast<uint32_t>(key.size()), kNoSlot};
+  return slot;
+}
+
+void GroupSet::MergeInto(uint32_t from, uint32_t to) {
+  for (auto& accumulator : accumulators_) accumulator->MergeSlot(from, to);
+  groups_[to].rows += groups_[from].rows;
+  groups_[to].time = std::max(groups_[to].time, groups_[from].time);
+}
+
+absl::StatusOr<uint32_t> GroupSet::Borrow(Window* window, std::string_view key, std::string_view values) {
+  const uint32_t slot = MakeLoose(key);
+  groups_[slot].window = window;
   TM_RETURN_IF_ERROR(LoadValues(slot, values));
   return slot;
 }

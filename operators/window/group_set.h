@@ -91,6 +91,7 @@ class GroupSet {
   std::map<int64_t, Window>& windows() { return windows_; }  // by start
   const std::map<int64_t, Window>& windows() const { return windows_; }
   std::vector<std::unique_ptr<Accumulator>>& accumulators() { return accumulators_; }
+  const std::vector<std::unique_ptr<Accumulator>>& accumulators() const { return accumulators_; }
   Window& window(uint32_t slot) { return *groups_[slot].window; }
   uint32_t number(uint32_t slot) const { return groups_[slot].number; }
   std::string_view key(uint32_t slot) const { return {groups_[slot].key, groups_[slot].key_size}; }
@@ -119,7 +120,12 @@ class GroupSet {
   // A copy of a group's results, in a slot that Locate never finds.
   uint32_t CopyOf(uint32_t slot);
   void FreeCopy(uint32_t slot);
-  // A group of the window that has left memory, in such a slot; its number is kNoSlot. The key must outlive it.
+  // Such a slot for a new group of no window. The key must outlive it.
+  uint32_t MakeLoose(std::string_view key);
+  // Adds what the group in `from` has to that in `to`.
+  void MergeInto(uint32_t from, uint32_t to);
+  // A group of the window (null: of none) that isn't in memory, in such a slot; its number is kNoSlot. The key must
+  // outlive it.
   absl::StatusOr<uint32_t> Borrow(Window* window, std::string_view key, std::string_view values);
   // Whether the slot is a group's that Locate finds.
   bool IsFound(uint32_t slot) const {

@@ -8,6 +8,7 @@
 #include "operators/window/partial.h"
 #include "operators/window/partial_schema.h"
 #include "operators/window/results.h"
+#include "operators/window/sessions.h"
 #include "operators/window/spec.h"
 #include "src/expr/expression.h"
 #include "src/plan/units.h"
@@ -33,6 +34,7 @@ class WindowKind final : public OperatorKind {
 
   absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
+    if (spec.gap_us > 0) return MakeSessionResults(node, spec);
     return spec.phase == OperatorPhase::kPartial ? MakeWindowPartial(node, spec) : MakeWindowResults(node, spec);
   }
 
@@ -40,7 +42,7 @@ class WindowKind final : public OperatorKind {
   std::optional<TwoPhases> Split(const OperatorSpec& spec) const override;
   int64_t HoldsUs(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
-    return spec.size_us + spec.grace_us;
+    return spec.size_us + spec.gap_us + spec.grace_us;
   }
 
   bool PassesRows(const Node& /*node*/, size_t /*port*/) const override { return false; }
@@ -60,7 +62,8 @@ class WindowKind final : public OperatorKind {
   std::string Fingerprint(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
     if (spec.phase == OperatorPhase::kPartial) return "";
-    std::string text = absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us ");
+    std::string text = spec.gap_us > 0 ? absl::StrCat("sessions ", spec.gap_us, "us apart ")
+                                       : absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us ");
     if (spec.offset_us != 0) absl::StrAppend(&text, "from ", spec.offset_us, "us ");
     absl::StrAppend(&text, "by ", ColumnTypes(spec.rows, spec.group_by), ":");
     for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
@@ -91,7 +94,9 @@ class WindowKind final : public OperatorKind {
 std::string WindowKind::Describe(const Node& node) const {
   const auto& spec = node.spec.As<WindowSpec>();
   std::string out;
-  if (spec.size_us == 0) {
+  if (spec.gap_us > 0) {
+    out = absl::StrCat("sessions, gap ", FormatDuration(spec.gap_us), ", grace ", FormatDuration(spec.grace_us));
+  } else if (spec.size_us == 0) {
     out = "aggregate over all time";
   } else if (spec.every_us == spec.size_us) {
     out = absl::StrCat("tumbling window ", FormatDuration(spec.size_us), ", grace ", FormatDuration(spec.grace_us));
@@ -117,7 +122,8 @@ std::string WindowKind::Describe(const Node& node) const {
 // Groups stand first in partials and in results. One group for everything is spread by its windows.
 std::optional<TwoPhases> WindowKind::Split(const OperatorSpec& spec) const {
   auto phase = spec.As<WindowSpec>();
-  if (phase.every_record) return std::nullopt;  // partials are of commits
+  // Partials are of commits, and of windows whose ends are known.
+  if (phase.every_record || phase.gap_us > 0) return std::nullopt;
   const PartialLayout layout = MakePartialLayout(phase);
   TwoPhases out;
   out.between = layout.schema;

@@ -15,21 +15,19 @@
 #include <arrow/type.h>
 
 #include "operators/step.h"
+#include "operators/window/clock.h"
 #include "operators/window/cold_groups.h"
 #include "operators/window/partial_schema.h"
+#include "operators/window/result_rows.h"
 #include "operators/window/rows.h"
 #include "operators/window/state.h"
-#include "src/base/big_endian.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
-#include "state/stored_watermark.h"
 
 namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 2048;
-// State key: the grace under which the watermark was stored, 8 bytes. Versions before wrote none.
-constexpr std::string_view kGrace = "e";
 
 RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
   if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
@@ -46,7 +44,8 @@ class WindowResults final : public Operator {
         layout_(std::move(layout)),
         rows_(std::move(rows)),
         groups_(rows_.aggregates(), GroupCodec(spec, layout_),
-                spec.input_updates ? InputRows::kChange : InputRows::kStand) {}
+                spec.input_updates ? InputRows::kChange : InputRows::kStand),
+        results_(&shape_, &spec_, &groups_) {}
 
   std::string_view name() const override { return shape_.name; }
   absl::Status Open(const OperatorContext& context) override;
@@ -73,16 +72,12 @@ class WindowResults final : public Operator {
   int64_t BeforeBytes() const { return static_cast<int64_t>(before_.capacity() * sizeof(uint32_t)); }
   void CountPairs(int64_t rows, int64_t taken);
   absl::Status FreeEmpty(Window* window);
-  absl::Status LoadGrace();
   absl::Status CloseWindow(Window* window, Emitter& emitter);
   absl::Status CloseUpdated(Window* window, Emitter& emitter);
   absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
   absl::Status EmitUpdates(Window* window, Emitter& emitter);
   absl::Status GiveBack();
   absl::Status EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter);
-  absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
-                            const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
-                            Emitter& emitter) const;
   void DropWindow(Window* window);
   EventTime OutputWatermark() const;
 
@@ -91,39 +86,26 @@ class WindowResults final : public Operator {
   const PartialLayout layout_;
   WindowRows rows_;
   GroupSet groups_;
-  StateStore* store_ = nullptr;
+  const ResultRows results_;
+  std::optional<WindowClock> clock_;
   std::optional<WindowState> state_;  // of groups_
   std::optional<ColdGroups> cold_;    // likewise
   StepLedger* ledger_ = nullptr;
-  EventTime watermark_ = kMinTime, stored_watermark_ = kMinTime, output_watermark_ = kMinTime;
-  int64_t stored_grace_us_ = -1;  // under which watermark_ stands in the state; -1: under none that is known
+  EventTime output_watermark_ = kMinTime;
   std::vector<uint32_t> before_;  // by slot
   std::vector<int64_t> touched_;  // starts of the windows with something to save
   WindowPairs pairs_;             // scratch
 };
 
 absl::Status WindowResults::Open(const OperatorContext& context) {
-  store_ = context.state;
   ledger_ = context.ledger;
-  TM_ASSIGN_OR_RETURN(watermark_, LoadWatermark(store_));
-  stored_watermark_ = watermark_;
-  state_.emplace(store_, &groups_);
+  clock_.emplace(context.state, spec_.size_us > 0 ? spec_.grace_us : -1);
+  TM_RETURN_IF_ERROR(clock_->Load());
+  state_.emplace(context.state, &groups_);
   TM_RETURN_IF_ERROR(state_->Load());
-  cold_.emplace(store_, &groups_, context.memory);
+  cold_.emplace(context.state, &groups_, context.memory);
   TM_RETURN_IF_ERROR(cold_->Load());
   before_.assign(groups_.slots(), kIdle);
-  return LoadGrace();
-}
-
-// Windows that were over stay so: they have been emitted, as a whole or in part, and what was in them is gone.
-absl::Status WindowResults::LoadGrace() {
-  TM_ASSIGN_OR_RETURN(const std::optional<std::string> value, store_->Get(kGrace));
-  if (!value || spec_.size_us == 0) return absl::OkStatus();
-  if (value->size() != 8) return absl::DataLossError("the grace of windows in the state can't be read");
-  stored_grace_us_ = ReadOrdered(*value);
-  if (watermark_ != kMinTime && watermark_ != kMaxTime && spec_.grace_us > stored_grace_us_) {
-    watermark_ = watermark_ + (spec_.grace_us - stored_grace_us_);
-  }
   return absl::OkStatus();
 }
 
@@ -133,7 +115,7 @@ absl::Status WindowResults::ProcessBatch(int /*input*/, const Batch& batch, Emit
 }
 
 absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
-  TM_RETURN_IF_ERROR(rows_.Pair(batch, watermark_, ledger_, emitter, &pairs_));
+  TM_RETURN_IF_ERROR(rows_.Pair(batch, clock_->time(), ledger_, emitter, &pairs_));
   const int64_t taken = rows_.Retractions(*batch, pairs_);
   CountPairs(static_cast<int64_t>(pairs_.rows.size()) - 2 * taken, taken);
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
@@ -201,7 +183,7 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
     const int64_t start =
         layout_.window_start ? Cells<int64_t>(*batch->column_data(static_cast<int>(*layout_.window_start)))[i] : 0;
     const int64_t taken = taken_column != nullptr ? taken_column[i] : 0;
-    if (WindowClosed(spec_, start, watermark_)) {
+    if (WindowClosed(spec_, start, clock_->time())) {
       ledger_->late_after_idle += counts[i] + 2 * taken;
       continue;
     }
@@ -267,9 +249,9 @@ bool WindowResults::IsIdle(uint32_t slot) {
 }
 
 absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  watermark_ = std::max(watermark_, time);
+  clock_->Advance(time);
   auto& windows = groups_.windows();
-  while (!windows.empty() && WindowClosed(spec_, windows.begin()->first, watermark_) && !emitter.Full()) {
+  while (!windows.empty() && WindowClosed(spec_, windows.begin()->first, clock_->time()) && !emitter.Full()) {
     Window& window = windows.begin()->second;
     TM_RETURN_IF_ERROR(spec_.on_update ? CloseUpdated(&window, emitter) : CloseWindow(&window, emitter));
     if (window.live == 0 && ColdGroups::Groups(window) == 0) {
@@ -283,9 +265,9 @@ absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitte
 }
 
 EventTime WindowResults::OutputWatermark() const {
-  if (spec_.size_us == 0) return watermark_;
-  EventTime hold = watermark_;
-  const EventTime closed_ends = watermark_ - spec_.grace_us;  // windows that end until then take no more rows
+  if (spec_.size_us == 0) return clock_->time();
+  EventTime hold = clock_->time();
+  const EventTime closed_ends = clock_->time() - spec_.grace_us;  // windows that end until then take no more rows
   if (closed_ends == kMinTime) return kMinTime;
   if (closed_ends != kMaxTime) {
     const EventTime start = NewestStart(spec_, closed_ends - spec_.size_us) + spec_.every_us;
@@ -391,12 +373,7 @@ void WindowResults::DropWindow(Window* window) {
 }
 
 absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
-  StoreWatermark(watermark_, &stored_watermark_, store_);
-  if (spec_.size_us > 0 && std::exchange(stored_grace_us_, spec_.grace_us) != spec_.grace_us) {
-    std::string grace;
-    AppendOrdered(spec_.grace_us, &grace);
-    store_->Put(kGrace, grace);
-  }
+  clock_->Save();
   std::sort(touched_.begin(), touched_.end());
   for (const int64_t start : touched_) {
     Window& window = groups_.windows().at(start);
@@ -466,57 +443,23 @@ absl::Status WindowResults::EmitUpdates(Window* window, Emitter& emitter) {
 }
 
 absl::Status WindowResults::EmitResults(absl::Span<const uint32_t> slots, std::vector<int8_t> ops, Emitter& emitter) {
-  const auto n = static_cast<int64_t>(slots.size());
-  if (n == 0) return absl::OkStatus();
-  std::vector<std::shared_ptr<arrow::Array>> columns;
-  TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
-  HiddenValues hidden;
+  ResultRows::Rows rows{.slots = slots, .starts = {}, .ends = {}, .times = {}, .ops = std::move(ops)};
+  rows.times.reserve(slots.size());
   if (spec_.size_us > 0) {
-    CellWriter<int64_t> starts(n), ends(n);
-    for (const uint32_t slot : slots) {
-      const int64_t start = groups_.window(slot).start_us;
-      starts.Append(start);
-      ends.Append(WindowEnd(spec_, start).us);
-      hidden.times.push_back(ResultTime(spec_, start).us);
+    rows.starts.reserve(slots.size());
+    rows.ends.reserve(slots.size());
+  }
+  for (const uint32_t slot : slots) {
+    if (spec_.size_us == 0) {
+      rows.times.push_back(groups_.time(slot));
+      continue;
     }
-    for (CellWriter<int64_t>* column : {&starts, &ends}) {
-      TM_ASSIGN_OR_RETURN(auto array, column->Finish(ArrowType({.kind = Kind::kTimestamp})));
-      columns.push_back(std::move(array));
-    }
-  } else {
-    for (const uint32_t slot : slots) hidden.times.push_back(groups_.time(slot));
+    const int64_t start = groups_.window(slot).start_us;
+    rows.starts.push_back(start);
+    rows.ends.push_back(WindowEnd(spec_, start).us);
+    rows.times.push_back(ResultTime(spec_, start).us);
   }
-  std::vector<std::vector<ResultError>> errors(groups_.accumulators().size());
-  bool failed = false;
-  for (size_t a = 0; a < errors.size(); ++a) {
-    TM_RETURN_IF_ERROR(groups_.accumulators()[a]->Result(slots, &columns, &errors[a]));
-    failed |= !errors[a].empty();
-  }
-  hidden.ops = ops;
-  Batch results = MakeBatch(shape_, std::move(columns), hidden);
-  if (failed) {
-    std::vector<uint8_t> keep(n, 1);
-    TM_RETURN_IF_ERROR(ReportErrors(results, ops, errors, &keep, emitter));
-    results = Selection(keep, ops.empty() ? nullptr : ops.data()).Apply(results);
-  }
-  ledger_->out += results->num_rows();
-  if (results->num_rows() == 0) return absl::OkStatus();
-  return emitter.Emit(std::move(results));
-}
-
-// A row before that has no result was never emitted: nothing to report.
-absl::Status WindowResults::ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
-                                         const std::vector<std::vector<ResultError>>& errors,
-                                         std::vector<uint8_t>* keep, Emitter& emitter) const {
-  for (size_t a = 0; a < errors.size(); ++a) {
-    for (const ResultError& error : errors[a]) {
-      if (!std::exchange((*keep)[error.position], 0)) continue;
-      if (IsRetraction(ops.empty() ? nullptr : ops.data(), static_cast<int64_t>(error.position))) continue;
-      TM_RETURN_IF_ERROR(emitter.DeadLetter({results, static_cast<int64_t>(error.position), &shape_.output,
-                                             spec_.aggregates[a].expression, error.reason}));
-    }
-  }
-  return absl::OkStatus();
+  return results_.Emit(std::move(rows), ledger_, emitter);
 }
 
 }  // namespace

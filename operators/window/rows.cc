@@ -85,6 +85,16 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
   return count;
 }
 
+WindowRows::Taken WindowRows::PairSession(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
+                                          WindowPairs* pairs) const {
+  const EventTime over = EventTime{time} + spec_.grace_us;
+  if (over <= watermark) return {.late = 1};
+  if (over <= closed_until) return {.after_idle = 1};
+  pairs->rows.push_back(row);
+  pairs->starts.push_back(time);
+  return {.taken = 1};
+}
+
 absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
                               WindowPairs* pairs) {
   const int64_t n = batch->num_rows();
@@ -103,13 +113,15 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
   for (int64_t i = 0; i < n; ++i) {
     Taken count;
     const size_t mark = pairs->rows.size();
-    if (spec_.size_us == 0) {
+    const EventTime watermark{watermarks ? watermarks[i] : kMinTime.us};
+    if (spec_.size_us > 0) {
+      count = PairRow(static_cast<int32_t>(i), times[i], watermark, closed_until, pairs);
+    } else if (spec_.gap_us > 0) {
+      count = PairSession(static_cast<int32_t>(i), times[i], watermark, closed_until, pairs);
+    } else {
       pairs->rows.push_back(static_cast<int32_t>(i));
       pairs->starts.push_back(0);
       count.taken = 1;
-    } else {
-      count = PairRow(static_cast<int32_t>(i), times[i], EventTime{watermarks ? watermarks[i] : kMinTime.us},
-                      closed_until, pairs);
     }
     // A window of which rows are only sampled (every > size) may leave a row without any.
     const int64_t all = count.taken + count.late + count.after_idle;
@@ -151,7 +163,7 @@ absl::Status WindowRows::Add(const Batch& batch, const WindowPairs& pairs, Group
   } else {
     for (const uint32_t slot : pairs.slots) ++groups->rows(slot);
   }
-  // A window's results have its own time.
+  // A window's results have its own time; a session ends behind its last row.
   for (size_t p = 0; spec_.size_us == 0 && p < pairs.rows.size(); ++p) {
     int64_t& time = groups->time(pairs.slots[p]);
     if (times[pairs.rows[p]] > time) time = times[pairs.rows[p]];

@@ -2,7 +2,8 @@
 // what is late, evaluates the aggregates' arguments and keeps the ledger's lines of the rows. Touched only by the
 // stream thread.
 //
-// A row is late for a window iff window_end + grace <= the row's own watermark. A row that at least one of its windows
+// A row is late for a window iff window_end + grace <= the row's own watermark; with sessions it is late iff its time +
+// grace is there already (open_sessions.h says why). A row that at least one of its windows
 // takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
 // one window, once. A row on which an argument's expression or a FILTER fails goes to the dead letters and into no
 // window; of rows that a FILTER leaves out, the argument isn't looked at.
@@ -34,7 +35,8 @@ class WindowRows {
   const std::vector<Aggregate>& aggregates() const { return aggregates_; }
 
   // The (row, window) pairs of a batch that are neither late nor refused, rows ascending; windows at or before
-  // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments.
+  // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments. Of a
+  // session it is the pair of a row that isn't late with itself: its start is the row's time.
   absl::Status Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
                     WindowPairs* pairs);
   // One row of the last batch at a time, as Add does it.
@@ -64,6 +66,7 @@ class WindowRows {
     int64_t taken = 0, late = 0, after_idle = 0;
   };
   Taken PairRow(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
+  Taken PairSession(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
 
   WindowSpec spec_;
   std::vector<Aggregate> aggregates_;

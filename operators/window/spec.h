@@ -18,12 +18,14 @@ struct AggregateItem {
 };
 
 // Output columns: the group_by columns, window_start and window_end (timestamps, not for all-time), the aggregates.
+// There are windows of a length, sessions, and one group for all time.
 struct WindowSpec {
   static const OperatorKind& Kind();
   using Phase = OperatorPhase;
 
   Phase phase = Phase::kSingle;
-  int64_t size_us = 0;    // 0: all time
+  int64_t size_us = 0;    // 0: sessions, or all time
+  int64_t gap_us = 0;     // > 0: sessions. Of one phase, over rows that stand
   int64_t every_us = 0;   // == size_us for tumbling
   int64_t offset_us = 0;  // windows start at multiples of every_us and this behind them
   int64_t grace_us = 0;

@@ -281,10 +281,11 @@ class Generator:
         every = random.choice([1, 5, 10, 60])
         size = every * random.choice([1, 1, 1, 2, 5])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
-        return {"every": every, "size": size, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
+        gap = random.choice([0, 0, 0, 0, 1, 10, 60]) if not update else 0  # 0: no sessions
+        return {"every": every, "size": size, "gap": gap, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
                 "offset": random.choice([0, 0, every // 2, every - 1]),
                 "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4 and not update,
-                "emit": random.choice(["on_close", "on_close", "on_update", "every_record"])}
+                "emit": random.choice(["on_close", "on_close", "on_update"] + ([] if gap else ["every_record"]))}
 
     def _group_by(self, case, shape, update):
         random = self.random

@@ -213,6 +213,8 @@ class Oracle:
         return "".join(calls)
 
     def _window(self, step, shape, args):
+        if args["gap"]:
+            return self._sessions(step, shape, args)
         every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
         # Floor division, also before 1970.
         last = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every})"
@@ -232,6 +234,29 @@ class Oracle:
             # Once, if at least one of its windows refused the row: the earliest does so first.
             self._make(side, f"""
                 SELECT * FROM input WHERE coalesce({last} + {every + grace} <= __watermark, false)""")
+            self.side[side] = shape
+
+    def _sessions(self, step, shape, args):
+        """Gaps and islands: a row more than a gap behind the one before begins a session."""
+        gap, grace = (args[n] * 1_000_000 for n in ("gap", "grace"))
+        by = f"PARTITION BY {listed(args['group_by'])} " if args["group_by"] else ""
+        late = f"coalesce(__time + {grace} <= __watermark, false)"
+        # Rows of one time are peers: all of them are in the sum.
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT *, sum(__begins) OVER ({by}ORDER BY __time) AS __session
+            FROM (SELECT *, CASE WHEN __time - lag(__time) OVER ({by}ORDER BY __time) <= {gap} THEN 0 ELSE 1 END
+                            AS __begins
+                  FROM input WHERE NOT {late})""")
+        groups = "".join(f"{quoted(c)}, " for c in args["group_by"])
+        self._make(step.name, f"""
+            SELECT {groups}make_timestamp(min(__time)) AS window_start, make_timestamp(max(__time) + {gap}) AS window_end
+                   {self._calls(args)}, max(__time) + {gap - 1000} AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
+                   0 AS __partition, -1 AS __offset
+            FROM pairs GROUP BY {groups}__session""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            self._make(side, f"SELECT * FROM input WHERE {late}")
             self.side[side] = shape
 
     def _group_by(self, step, shape, args):

@@ -209,8 +209,9 @@ def _shape(case, step, inputs, right, window_type):
             raise Invalid("rows that replace each other can't be moved by another key")
     if step.operator == "window":
         columns = _aggregated(first, args, window_type)
-        key = args["group_by"] + ["window_start", "window_end"] if args["emit"] != "on_close" else None
-        if first.update_key is not None and (not first.timely or args["late"]):
+        told_apart_by = ["window_start"] if args["gap"] else ["window_start", "window_end"]
+        key = args["group_by"] + told_apart_by if args["emit"] != "on_close" else None
+        if first.update_key is not None and (not first.timely or args["late"] or args["gap"]):
             raise Invalid("a window over rows that replace each other")
         return Shape(columns, key, key is None, False, False, True, True, first.sources)
     if step.operator == "group_by":
@@ -277,11 +278,13 @@ def _operator_yaml(step):
         yaml = {"group_by": args["group_by"], "aggregates": calls, "emit": args["emit"]}
         if step.operator == "window":
             yaml["window"] = {"grace": f"{args['grace']}s"}
-            if args["every"] == args["size"]:
+            if args["gap"]:
+                yaml["window"]["session"] = f"{args['gap']}s"
+            elif args["every"] == args["size"]:
                 yaml["window"]["tumbling"] = f"{args['size']}s"
             else:
                 yaml["window"].update({"hopping": f"{args['size']}s", "every": f"{args['every']}s"})
-            if args["offset"]:
+            if args["offset"] and not args["gap"]:
                 yaml["window"]["offset"] = f"{args['offset']}s"
             if args["late"]:
                 yaml["window"]["late"] = {"topic": f"{step.name}-late"}

@@ -28,9 +28,16 @@ inline WindowSpec Spec(int64_t size, int64_t every, int64_t grace, bool on_updat
   return spec;
 }
 
+inline WindowSpec SessionSpec(int64_t gap, int64_t grace, bool on_update = false) {
+  WindowSpec spec = Spec(0, 0, grace, on_update);
+  spec.gap_us = gap;
+  return spec;
+}
+
 // Output columns for the aggregates, whose names say their types: "n int64", ...
 inline Node SingleNode(const WindowSpec& spec, std::string_view aggregates = "n int64") {
-  const std::string window = spec.size_us > 0 ? "window_start timestamp, window_end timestamp, " : "";
+  const std::string window =
+      spec.size_us > 0 || spec.gap_us > 0 ? "window_start timestamp, window_end timestamp, " : "";
   Node node =
       MakeNode(spec, kRows, AllHidden(), Columns(absl::StrCat("place string null, ", window, std::string(aggregates))));
   node.hidden = spec.on_update ? UpdateHidden() : HiddenSet().With(Hidden::kWatermark);

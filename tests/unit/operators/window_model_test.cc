@@ -10,66 +10,10 @@
 #include <gtest/gtest.h>
 
 #include "src/base/memory_budget.h"
-#include "tests/unit/operators/window_fixture.h"
+#include "tests/unit/operators/window_model.h"
 
 namespace tidemark {
 namespace {
-
-constexpr std::string_view kAllAggregates =
-    "n int64, s int64 null, lo double null, hi int64 null, a double null, f int64 null, l int64 null";
-
-WindowSpec FullSpec(int64_t size, int64_t every, int64_t grace, bool on_update) {
-  WindowSpec spec = Spec(size, every, grace, on_update);
-  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"},   {"lo", "min(x)"}, {"hi", "max(v)"},
-                     {"a", "avg(v)"},   {"f", "first(v)"}, {"l", "last(v)"}};
-  return spec;
-}
-
-std::vector<TestRow> RandomRows(uint64_t seed, int64_t n) {
-  std::mt19937_64 random(seed);
-  std::vector<TestRow> rows;
-  int64_t max_time = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t time = i * 10 + static_cast<int64_t>(random() % 400) - 200;
-    max_time = std::max(max_time, time);
-    const auto v = static_cast<int64_t>(random() % 1000) - 500;
-    TestRow row{.cells = {absl::StrCat("p", random() % 7), v, static_cast<double>(v) / 4},
-                .time = time,
-                .watermark = max_time - 60,
-                .source = static_cast<int32_t>(random() % 2),
-                .offset = i};
-    if (random() % 11 == 0) row.cells[0] = Cell();
-    if (random() % 13 == 0) row.cells[1] = Cell();
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-std::string SumText(const std::vector<TestRow>& rows) {
-  int64_t sum = 0, count = 0;
-  std::optional<int64_t> hi;
-  std::optional<double> lo;
-  const TestRow *first = nullptr, *last = nullptr;
-  const auto order = [](const TestRow& r) { return std::tie(r.time, r.source, r.partition, r.offset); };
-  for (const TestRow& row : rows) {
-    if (first == nullptr || order(row) < order(*first)) first = &row;
-    if (last == nullptr || order(*last) < order(row)) last = &row;
-    const double x = std::get<double>(row.cells[2]);
-    lo = lo ? std::min(*lo, x) : x;
-    if (row.cells[1].index() == 0) continue;
-    const int64_t v = std::get<int64_t>(row.cells[1]);
-    sum += v;
-    ++count;
-    hi = hi ? std::max(*hi, v) : v;
-  }
-  const auto text = [](const auto& value) { return value ? absl::StrCat(*value) : std::string("NULL"); };
-  const auto cell = [](const Cell& c) {
-    return c.index() == 0 ? std::string("NULL") : absl::StrCat(std::get<int64_t>(c));
-  };
-  return absl::StrCat(rows.size(), "|", count ? absl::StrCat(sum) : "NULL", "|", text(lo), "|", text(hi), "|",
-                      count ? absl::StrCat(static_cast<double>(sum) / static_cast<double>(count)) : "NULL", "|",
-                      cell(first->cells[1]), "|", cell(last->cells[1]));
-}
 
 // Result rows as text.
 std::set<std::string> Model(const std::vector<TestRow>& rows, const WindowSpec& spec) {
@@ -88,12 +32,6 @@ std::set<std::string> Model(const std::vector<TestRow>& rows, const WindowSpec& 
     results.insert(absl::StrCat(group.second, window, "|", SumText(members)));
   }
   return results;
-}
-
-std::set<std::string> AsSet(const std::vector<std::string>& texts) {
-  std::set<std::string> set(texts.begin(), texts.end());
-  EXPECT_EQ(set.size(), texts.size());
-  return set;
 }
 
 TEST(WindowModel, OnCloseAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {

@@ -178,12 +178,20 @@ TEST(ErrorsTest, WindowsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(window("hopping: 1m, every: 7s"), HasSubstr("`every` must divide the length of the window, 1m"));
   EXPECT_THAT(window("hopping: 1m"), HasSubstr("a hopping window needs `every`"));
   EXPECT_THAT(window("tumbling: 1m, every: 10s"), HasSubstr("`every` goes with hopping"));
-  EXPECT_THAT(window("tumbling: 1m, hopping: 1m"), HasSubstr("either tumbling: or hopping:"));
+  EXPECT_THAT(window("tumbling: 1m, hopping: 1m"), HasSubstr("one of tumbling:, hopping: with every:"));
   EXPECT_THAT(window("tumbling: 0s"), HasSubstr("longer than nothing"));
   EXPECT_THAT(window("hopping: 30d, every: 1s"), HasSubstr("windows; at most"));
   EXPECT_EQ(window("tumbling: 1d, offset: 23h"), "");
   EXPECT_THAT(window("tumbling: 1d, offset: 1d"), HasSubstr("windows start every 1d: `offset` must be less than that"));
   EXPECT_THAT(window("hopping: 1h, every: 10m, offset: 10m"), HasSubstr("windows start every 10m"));
+  EXPECT_EQ(window("session: 30m, grace: 1m, late: { topic: too-late }"), "");
+  EXPECT_THAT(window("session: 0s"), HasSubstr("the gap between sessions must be longer than nothing"));
+  EXPECT_THAT(window("session: 30m, tumbling: 1m"), HasSubstr("one of tumbling:"));
+  EXPECT_THAT(window("session: 30m, every: 1m"), HasSubstr("sessions start with their rows"));
+  EXPECT_THAT(window("session: 30m, offset: 1m"), HasSubstr("there is no `offset`"));
+  EXPECT_THAT(StepError("window: { session: 1m }, group_by: [guid], aggregates: { n: \"count(*)\" }, "
+                        "emit: every_record"),
+              HasSubstr("every_record isn't implemented for sessions"));
   EXPECT_THAT(window("tumbling: 1m, late: { topic: clicks }"), HasSubstr("would read its own output"));
 }
 
@@ -264,6 +272,14 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
   const std::string window =
       "  v: { from: u, window: { tumbling: 1h }, group_by: [n], aggregates: { m: \"count(*)\" } }\n";
   EXPECT_EQ(ErrorsOf(Clicks(windowed + window, "v")), "");
+  const std::string sessions =
+      "  v: { from: u, window: { session: 1h }, group_by: [n], aggregates: { m: \"count(*)\" } }\n";
+  EXPECT_THAT(ErrorsOf(Clicks(windowed + sessions, "v")),
+              AllOf(HasSubstr("sessions over this step aren't implemented"), HasSubstr("emit: on_close in step w")));
+  EXPECT_THAT(ErrorsOf(Clicks("  v: { from: clicks, window: { session: 1h }, group_by: [guid], aggregates: "
+                              "{ m: \"count(*)\" }, emit: on_update }\n",
+                              "", "  s: { from: v, topic: s, key: [guid] }\n")),
+              HasSubstr("guid, window_start"));
   EXPECT_THAT(ErrorsOf(Clicks(updating + window, "v")),
               AllOf(HasSubstr("a window over this step isn't implemented"), HasSubstr("key guid")));
   const std::string list =
