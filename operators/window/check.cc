@@ -151,8 +151,16 @@ bool Aggregation::Check(StepCheck& check) const {
   LogicalPort& input = check.in();
   WindowSpec spec;
   if (windowed_) ReadWindow(yaml.window(), &spec);
-  if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.gap_us % kSecond != 0) {
-    return check.Error("window/session", "event time is timestamp_s, so sessions must end at whole seconds");
+  // Sessions start and end with their rows, of which results of windows end in milliseconds.
+  if (spec.gap_us > 0 && step.time_form == TimestampForm::kSeconds && !input.ordered) {
+    step.time_form = TimestampForm::kMillis;
+  }
+  const int64_t unit = step.time_form == TimestampForm::kSeconds  ? kSecond
+                       : step.time_form == TimestampForm::kMillis ? kMillisecond
+                                                                  : 1;
+  if (spec.gap_us % unit != 0) {
+    return check.Error("window/session", absl::StrCat("event time is in units of ", FormatDuration(unit),
+                                                      ", so sessions must end a number of these behind their rows"));
   }
   if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.every_us % kSecond != 0) {
     return check.Error(yaml.window().has_tumbling() ? "window/tumbling" : "window/hopping",

@@ -167,12 +167,17 @@ absl::StatusOr<bool> OpenSessions::FindDue(EventTime until) {
   return true;
 }
 
+// Of each group they are the first ones.
 void OpenSessions::Close(absl::Span<const Due> due) {
-  for (const Due& closed : due) {
-    Group& group = used_[closed.group];
+  absl::flat_hash_map<uint32_t, int64_t> closed;  // by group
+  for (const Due& each : due) {
+    ++closed[each.group];
+    groups_->FreeCopy(each.session.slot);
+  }
+  for (const auto& [number, count] : closed) {
+    Group& group = used_[number];
     group.changed = true;
-    group.sessions.erase(group.sessions.begin());
-    groups_->FreeCopy(closed.session.slot);
+    group.sessions.erase(group.sessions.begin(), group.sessions.begin() + count);
   }
 }
 

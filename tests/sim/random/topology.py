@@ -213,6 +213,8 @@ def _shape(case, step, inputs, right, window_type):
         key = args["group_by"] + told_apart_by if args["emit"] != "on_close" else None
         if first.update_key is not None and (not first.timely or args["late"] or args["gap"]):
             raise Invalid("a window over rows that replace each other")
+        if args["gap"] and window_type == "timestamp_s" and not first.ordered:
+            raise Invalid("sessions of rows that may end in milliseconds, whose columns are of another type")
         return Shape(columns, key, key is None, False, False, True, True, first.sources)
     if step.operator == "group_by":
         return Shape(_aggregated(first, args, None), list(args["group_by"]), False, False, False, False, True,

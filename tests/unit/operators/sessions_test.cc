@@ -190,7 +190,8 @@ TEST(Sessions, ASessionThatIsOverStaysOverUnderMoreGrace) {
   h.Advance(20);
   h.Commit();
   Harness more(SingleNode(SessionSpec(10, 100)));
-  more.store() = h.store();
+  for (const auto& [key, value] : h.store().live()) more.store().Put(key, value);
+  more.store().Commit();
   more.Crash();
   more.Process({Row("p", 1, 20, 20), Row("p", 1, 21, 20)});
   EXPECT_EQ(more.ledger().late_after_idle, 1) << "a row at 20 may meet what is over";
@@ -338,6 +339,30 @@ TEST(Sessions, ManyThatEndTogetherCloseOverManyCommitsInOrder) {
     EXPECT_EQ(h.ledger().open, 0);
     EXPECT_LT(reached.us, 1000);
     for (int i = 0; i < 20; ++i) h.Commit();
+    h.CheckLedger();
+  }
+}
+
+TEST(Sessions, AGroupMayHaveVeryMany) {
+  for (const bool cold : {false, true}) {
+    MemoryBudget none(0, 0);
+    Harness h(SingleNode(SessionSpec(10, 1'000'000)), {}, cold ? &none : nullptr);
+    std::vector<TestRow> rows;
+    std::vector<std::string> expected;
+    for (int64_t i = 0; i < 20'000; ++i) {
+      rows.push_back(Row("p", 1, 100 * (i * 7919 % 20'000)));
+      expected.push_back(absl::StrCat("p|", 100 * i, "|", 100 * i + 10, "|1"));
+    }
+    for (size_t at = 0; at < rows.size(); at += 5000) {
+      h.Process({rows.begin() + static_cast<int64_t>(at), rows.begin() + static_cast<int64_t>(at + 5000)});
+      h.Commit();
+      h.Commit();
+    }
+    h.Crash();
+    h.out().set_full_after(3000);
+    h.Advance(10'000'000);
+    h.Commit();
+    EXPECT_EQ(CellsText(h.out().rows), expected) << cold;
     h.CheckLedger();
   }
 }

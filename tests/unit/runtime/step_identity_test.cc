@@ -2,6 +2,7 @@
 #include "src/codec/formats.h"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,10 +108,21 @@ std::string GoesOn(const Plan& before, const Plan& now) {
 constexpr char kHourly[] =
     "  ok: { from: prices, filter: \"price > 1\" }\n"
     "  last: { from: ok, window: { tumbling: 1h, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } }\n";
+constexpr char kVisits[] =
+    "  last: { from: prices, window: { session: 30m, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } }\n";
 constexpr char kOnce[] = "  last: { from: prices, dedup: { by: [id], within: 1h } }\n";
 
 TEST(StepIdentity, TheSameStepMayReadItsStateAgain) {
   EXPECT_TRUE(Check(PlanOf({Dedup({0})}), RecordOf(PlanOf({Dedup({0})}))).ok());
+}
+
+TEST(StepIdentity, SessionsOfAnotherGapAreOthersAndThoseOfMoreGraceAreNot) {
+  const auto now = [](const char* from, const char* to) {
+    return GoesOn(Topology(kVisits), Topology(absl::StrReplaceAll(kVisits, {{from, to}})));
+  };
+  EXPECT_EQ(now("grace: 1m", "grace: 5m"), "goes on");
+  EXPECT_THAT(now("session: 30m", "session: 31m"), HasSubstr("sessions 1800000000us apart"));
+  EXPECT_THAT(now("session: 30m", "tumbling: 30m"), HasSubstr("sessions 1800000000us apart"));
 }
 
 TEST(StepIdentity, PositionInTheFileDoesNotMatter) {
