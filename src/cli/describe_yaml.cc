@@ -49,7 +49,8 @@ std::string MaskAddress(const std::string& written) {
   }
   // The quote that ends the value is no part of the password.
   const absl::string_view end = absl::EndsWith(line, "\"") ? "\"" : "";
-  const std::string masked = absl::StrCat(MaskPasswords(std::string_view(line).substr(0, line.size() - end.size())), end);
+  const std::string masked =
+      absl::StrCat(MaskPasswords(std::string_view(line).substr(0, line.size() - end.size())), end);
   return masked == line || IsVariable(Hidden(line, masked)) ? written : masked;
 }
 

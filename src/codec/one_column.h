@@ -123,7 +123,9 @@ class OneColumnFormat final : public Format {
   std::string_view name() const override { return Codec::kName; }
   bool Serves(FormatUse use) const override { return Codec::Serves(use); }
   bool holds_names() const override { return false; }
-  bool coerces() const override { return requires { Codec::kReadsText; }; }
+  bool coerces() const override {
+    return requires { Codec::kReadsText; };
+  }
   std::string Types(FormatUse use) const override { return Codec::Types(use); }
   bool Holds(const Type& type, FormatUse use) const override { return Codec::Holds(type, use); }
 

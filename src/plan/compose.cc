@@ -252,7 +252,7 @@ void Composer::ExpandUses() {
     const YamlPtr made = templates_.Use(use, &within.emplace_back());
     if (left_ < 0) {
       return Lost(use.entry.at, absl::StrCat("with this use the topology has more than ", kMostValues,
-                                               " values, a long text counting as several"));
+                                             " values, a long text counting as several"));
     }
     if (made == nullptr) {
       diagnostics_.SetIncomplete();

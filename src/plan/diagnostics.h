@@ -71,8 +71,9 @@ class Diagnostics {
   // An error was reported at or below this path, or SetBroken.
   bool Broken(const std::string& path) const;
 
-  // OK, or InvalidArgument (Unavailable where nothing is wrong but that somebody is away): one line an error, "file:line:column: message (note)", in the order of the files. What is
-  // wrong in a template is said once, however often it is used.
+  // OK, or InvalidArgument (Unavailable where nothing is wrong but that somebody is away): one line an error,
+  // "file:line:column: message (note)", in the order of the files. What is wrong in a template is said once, however
+  // often it is used.
   absl::Status ToStatus() const;
 
  private:

@@ -88,8 +88,9 @@ void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnos
     const std::string at = absl::StrCat(path, "/columns/", column.column.name);
     if (column.from == SourceColumn::From::kKey) diagnostics->Error(at + "/from", "rows of files have no key");
     if (column.from == SourceColumn::From::kRaw && flat) {
-      diagnostics->Error(at + "/from", "rows of csv and parquet files have no value of their own; of lines of JSON they "
-                                       "have: say `format: jsonl` or `json` in 'files'");
+      diagnostics->Error(at + "/from",
+                         "rows of csv and parquet files have no value of their own; of lines of JSON they "
+                         "have: say `format: jsonl` or `json` in 'files'");
     }
     if (column.from == SourceColumn::From::kValue && flat && column.path.size() > 1) {
       diagnostics->Error(at + "/path", "a path of several names works in files of format jsonl and json only");

@@ -170,8 +170,9 @@ void CheckReading(const topology::Column& yaml, const FormatSyntax* format, cons
   if (!(IsTextTimestamp(type) && IsRead(*column))) return;
   if (reader != nullptr && !reader->takes_timestamp_format()) {
     if (yaml.has_timestamp_format() || yaml.has_time_zone()) {
-      diagnostics->Error(path + (yaml.has_timestamp_format() ? "/timestamp_format" : "/time_zone"),
-                         absl::StrCat("format ", std::string(reader->name()), " says itself how timestamps are written"));
+      diagnostics->Error(
+          path + (yaml.has_timestamp_format() ? "/timestamp_format" : "/time_zone"),
+          absl::StrCat("format ", std::string(reader->name()), " says itself how timestamps are written"));
     }
     return;
   }
@@ -360,7 +361,9 @@ void RefuseIdleReading(const topology::Source& yaml, const std::vector<SourceCol
                        Diagnostics* diagnostics) {
   const auto any = [&](auto takes) { return std::any_of(columns.begin(), columns.end(), takes); };
   if (yaml.coerce() && !any([](const SourceColumn& c) { return c.coerce; })) {
-    diagnostics->Error(path + "/coerce", "coerce has no use here: no column is of a type that texts are coerced to, or of a format that has texts");
+    diagnostics->Error(
+        path + "/coerce",
+        "coerce has no use here: no column is of a type that texts are coerced to, or of a format that has texts");
   }
   if (yaml.has_timestamp_format() && !any([](const SourceColumn& c) { return !c.timestamp_format.empty(); })) {
     diagnostics->Error(path + "/timestamp_format",

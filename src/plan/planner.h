@@ -27,8 +27,8 @@ using FormatList = std::vector<const FormatSyntax*>;
 
 // InvalidArgument for anything wrong with the topology. The message lists every error on a line of its own, as
 // "file:line:column: what was expected (did you mean ...)". `files`: those that it includes. `read`, where it isn't
-// null: what it says beside the plan. Unavailable: a registry that has to be asked for columns is away, and nothing else is
-// wrong as far as can be seen.
+// null: what it says beside the plan. Unavailable: a registry that has to be asked for columns is away, and nothing
+// else is wrong as far as can be seen.
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
                                   const FormatList& formats, const EnvLookup& env,
                                   const TopologyFiles& files = FilesOnDisk(), TopologyText* read = nullptr);

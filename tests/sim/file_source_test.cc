@@ -166,12 +166,12 @@ TEST(FileSource, BadRecordsAreDeadLettersWithFileAndLine) {
 
 TEST(FileSource, HowFarAheadARowIsTheTopicsReaderJudgesByItsArrival) {
   for (const char* time : {"{ expression: \"to_timestamp(id)\" }", "{ column: at }"}) {
-    FilesWorld world(2, "whole: renamed, order: unordered",
-                     absl::StrCat("    event_time: ", time, "\n"),
-                     ", at: { type: timestamp, default: \"2026-01-01T00:00:00Z\" }, read: { type: timestamp, from: timestamp, "
-                     "nullable: true }");
+    FilesWorld world(
+        2, "whole: renamed, order: unordered", absl::StrCat("    event_time: ", time, "\n"),
+        ", at: { type: timestamp, default: \"2026-01-01T00:00:00Z\" }, read: { type: timestamp, from: timestamp, "
+        "nullable: true }");
     // Far ahead of the file's own time.
-    world.folder().Land("x.jsonl", "{\"id\":1767225600}{\"id\":1767225601}\n");
+    world.folder().Land("x.json", "[{\"id\":1767225600},{\"id\":1767225601}]\n");
     world.Boot(0);
     world.Run(0, 300);
     EXPECT_THAT(world.Letters(), IsEmpty()) << time;

@@ -106,7 +106,8 @@ TEST(DescribeTest, YamlMasksThePasswordOfAConnectionHoweverItIsWritten) {
     TopologyText text;
     const auto plan = PlanFromYaml(
         "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"
-        "sinks: { s: { from: a, postgres: { url: \"" + url + "\", table: t } } }\n",
+        "sinks: { s: { from: a, postgres: { url: \"" +
+            url + "\", table: t } } }\n",
         "u.yaml", Operators(), OwnFormats().list(),
         [](const std::string& name) { return std::optional<std::string>(name); }, FilesOnDisk(), &text);
     EXPECT_TRUE(plan.ok()) << plan.status();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/codec/avro/columns.h"
 #include "src/codec/avro/format.h"
 #include "src/codec/row_encoder.h"
 #include "src/codec/schema_id.h"
@@ -206,8 +207,9 @@ TEST(AvroColumns, RecordsWithinEachOtherDontBlowUp) {
 TEST(AvroColumns, ADefaultIsTakenWhereItTakesNoPlaceOfANull) {
   EXPECT_EQ(TakenFrom(R"({"name":"a","type":"int","default":7},{"name":"b","type":"string","default":"x"})"),
             "a int32 = 7, b string = x");
-  EXPECT_EQ(TakenFrom(R"({"name":"a","type":["int","null"],"default":7},{"name":"b","type":["null","int"],"default":null})"),
-            "a int32 null, b int32 null");
+  EXPECT_EQ(
+      TakenFrom(R"({"name":"a","type":["int","null"],"default":7},{"name":"b","type":["null","int"],"default":null})"),
+      "a int32 null, b int32 null");
 }
 
 TEST(AvroColumns, ADefaultOfALogicalTypeIsSaidAsTheColumnHasItOrTheColumnMayBeNull) {
@@ -218,7 +220,8 @@ TEST(AvroColumns, ADefaultOfALogicalTypeIsSaidAsTheColumnHasItOrTheColumnMayBeNu
   EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-millis"})", "0"), "a timestamp = 1970-01-01T00:00:00Z");
   EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-micros"})", "-1"),
             "a timestamp = 1969-12-31T23:59:59.999999Z");
-  EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-nanos"})", "1500"), "a timestamp = 1970-01-01T00:00:00.000001Z");
+  EXPECT_EQ(of(R"({"type":"long","logicalType":"timestamp-nanos"})", "1500"),
+            "a timestamp = 1970-01-01T00:00:00.000001Z");
   EXPECT_EQ(of(R"({"type":"int","logicalType":"time-millis"})", "5"), "a int32 = 5");
   EXPECT_EQ(of(R"({"type":"string","logicalType":"uuid"})", R"("u")"), "a string = u");
   EXPECT_EQ(of(R"({"type":"bytes","logicalType":"decimal","precision":4,"scale":2})", R"("\u0000")"),

@@ -55,8 +55,8 @@ TEST_F(ReadingsTest, CoercedValuesAreTakenAsPostgresTakesThem) {
 }
 
 TEST_F(ReadingsTest, WhatHasNoPlainMeaningIsRefusedAllTheSame) {
-  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+-5\"", "\"-+5\"", "\"++5\"", "\"+\"",
-                           "\".\"", "{}", "[1]", "true"}) {
+  for (const char* json : {"\"\"", "\"many\"", "5.5", "\"5.5\"", "\"1e3\"", "\"0x10\"", "\"1 2\"", "\"--1\"", "\"+-5\"",
+                           "\"-+5\"", "\"++5\"", "\"+\"", "\".\"", "{}", "[1]", "true"}) {
     EXPECT_THAT(Coerced("int64", json), HasSubstr("column v: ")) << json;
   }
   EXPECT_THAT(Coerced("int32", "\"2147483648\""), HasSubstr("out of range"));
@@ -91,8 +91,12 @@ TEST_F(ReadingsTest, ATimestampIsReadInItsFormatAndZone) {
 }
 
 TEST_F(ReadingsTest, AnOffsetInTheTextCountsBeforeTheZoneHoweverTheFormatNamesIt) {
-  for (const auto& [format, text] : {std::pair{"%z", "+0000"}, {"%Ez", "+00:00"}, {"%:z", "+00:00"}, {"%E*z", "+00:00:00"},
-                                     {"%::z", "+00:00:00"}, {"%:::z", "+00"}}) {
+  for (const auto& [format, text] : {std::pair{"%z", "+0000"},
+                                     {"%Ez", "+00:00"},
+                                     {"%:z", "+00:00"},
+                                     {"%E*z", "+00:00:00"},
+                                     {"%::z", "+00:00:00"},
+                                     {"%:::z", "+00"}}) {
     SourcePlan plan = codec_test::PlanOf({"t timestamp"});
     plan.columns[0].timestamp_format = std::string("%Y%m%d %H%M ") + format;
     plan.columns[0].time_zone = "Asia/Damascus";

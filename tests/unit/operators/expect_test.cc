@@ -71,17 +71,17 @@ class Warnings final : public google::LogSink {
 
 TEST(Expect, ARuleThatWarnsIsNamedOnceAProcessAlsoWhereTheRowBreaksAnother) {
   const Warnings warnings;
-  const std::vector<ExpectSpec::Rule> rules = {{"quiet", "a > 1", Else::kWarn},
-                                               {"grave", "b > 1", Else::kDeadLetter},
-                                               {"late", "a > 0", Else::kWarn}};
+  const std::vector<ExpectSpec::Rule> rules = {
+      {"quiet", "a > 1", Else::kWarn}, {"grave", "b > 1", Else::kDeadLetter}, {"late", "a > 0", Else::kWarn}};
   for (int task = 0; task < 2; ++task) {
     Harness h = Expecting(rules);
     h.Process({{{int64_t{1}, int64_t{1}}}, {{int64_t{1}, int64_t{1}}}});
     h.Process({{{int64_t{0}, int64_t{2}}}});
     EXPECT_THAT(CellsText(h.out().rows), ElementsAre("0|2"));
   }
-  EXPECT_THAT(warnings.texts, ElementsAre(HasSubstr("rule quiet is broken: it is not true that a > 1; further rows are"),
-                                          HasSubstr("rule late is broken: it is not true that a > 0; further rows")));
+  EXPECT_THAT(warnings.texts,
+              ElementsAre(HasSubstr("rule quiet is broken: it is not true that a > 1; further rows are"),
+                          HasSubstr("rule late is broken: it is not true that a > 0; further rows")));
 }
 
 TEST(Expect, ARuleThatCantBeComputedIsBroken) {

@@ -108,8 +108,8 @@ TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
 
 // As one of the registry is made, which answers so.
 absl::Status PlannedWith(const absl::Status& answer, const std::string& yaml) {
-  const auto avro = MakeAvroFormat(
-      [&](const RegistrySpec&, const std::string&) -> absl::StatusOr<WrittenSchema> { return answer; });
+  const auto avro =
+      MakeAvroFormat([&](const RegistrySpec&, const std::string&) -> absl::StatusOr<WrittenSchema> { return answer; });
   FormatList formats = OwnFormats().list();
   std::replace_if(formats.begin(), formats.end(), [](const auto* f) { return f->name() == "avro"; }, avro.get());
   return PlanFromYaml(yaml, "t.yaml", Operators(), formats, [](const std::string&) { return std::nullopt; }).status();
@@ -192,7 +192,8 @@ TEST(FormatsInTopologies, ReadingsThatAFormatDoesntHonourAreRefusedByItsName) {
               HasSubstr("coerce has no use here"));
   // It has texts beside it.
   EXPECT_EQ(ErrorsOf(Source(avro + "coerce: true, columns: { order_id: int64, k: { type: int64, from: key } }")), "");
-  const std::string debezium = "format: debezium, key: [id], columns: { id: int64, at: { type: timestamp, as: IsoTimestamp";
+  const std::string debezium =
+      "format: debezium, key: [id], columns: { id: int64, at: { type: timestamp, as: IsoTimestamp";
   EXPECT_EQ(ErrorsOf(Source(debezium + " } }")).find("timestamp_format"), std::string::npos);
   EXPECT_THAT(ErrorsOf(Source(debezium + ", timestamp_format: \"%Y%m%d\" } }")),
               HasSubstr("format debezium says itself how timestamps are written"));
