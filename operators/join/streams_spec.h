@@ -29,8 +29,8 @@ struct StreamJoinSpec {
 
   // How far past a row's time a row of the other side that matches it may lie.
   int64_t reach_us(size_t side) const { return side == 0 ? after_us : before_us; }
-  // Rows are kept in buckets of so much time: half the interval, so a row's interval touches three of them, and rows are
-  // kept for at most that much longer. Part of the step's identity.
+  // Rows are kept in buckets of so much time: half the interval, so a row's interval touches three of them, and rows
+  // are kept for at most that much longer. Part of the step's identity.
   int64_t bucket_us() const { return std::max((before_us + after_us) / 2, kSecond); }
   // The columns of a side that are kept of its rows: those of the output, then what else its key is made of.
   ColumnList kept(size_t side, size_t left_columns) const;

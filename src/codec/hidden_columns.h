@@ -57,8 +57,8 @@ class HiddenColumns {
 
   // A row whose visible columns stand in `columns`: the reason, where it has no event time or lies too far ahead; time
   // hasn't moved then. The row's watermark includes the row.
-  // `deletion`: the row may lack its event time; then it is as late as time has come, or where there is none yet has the
-  // record's timestamp, and doesn't move it.
+  // `deletion`: the row may lack its event time; then it is as late as time has come, or where there is none yet has
+  // the record's timestamp, and doesn't move it.
   std::optional<std::string> Set(int64_t row, const RecordView& record, const ColumnSet& columns, Op op,
                                  bool deletion = false) {
     EventTime row_time;
@@ -70,7 +70,8 @@ class HiddenColumns {
         return reason;
       }
     }
-    if (!timeless) [[likely]] time_->max_time = std::max(time_->max_time, row_time);
+    if (!timeless) [[likely]]
+      time_->max_time = std::max(time_->max_time, row_time);
     times_.Set(row, row_time.us);
     watermarks_.Set(row, time_->Watermark(event_time_.max_out_of_orderness_us).us);
     offsets_.Set(row, record.offset);

@@ -34,8 +34,8 @@ class FileRecords {
   // Appends records of about `bytes` to `out`; false behind the last one. InvalidArgument: from here on the file can't
   // be read, with the line. Unavailable: it can't be read now.
   virtual absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) = 0;
-  // Of the whole file, as it was read, or where it was read otherwise than from front to back, as it stands there behind
-  // the last record; once there is no more.
+  // Of the whole file, as it was read, or where it was read otherwise than from front to back, as it stands there
+  // behind the last record; once there is no more.
   virtual std::string hash() const = 0;
 };
 

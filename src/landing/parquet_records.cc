@@ -46,8 +46,8 @@ std::shared_ptr<arrow::DataType> ReadAs(const arrow::DataType& type) {
   return nullptr;
 }
 
-// The file, and whether it could be read: the reader's errors don't tell that from what is wrong within it. The reader may
-// ask on another thread.
+// The file, and whether it could be read: the reader's errors don't tell that from what is wrong within it. The reader
+// may ask on another thread.
 class WatchedFile final : public arrow::io::RandomAccessFile {
  public:
   explicit WatchedFile(std::shared_ptr<arrow::io::RandomAccessFile> file) : file_(std::move(file)) {}

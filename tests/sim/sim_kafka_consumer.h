@@ -60,7 +60,7 @@ class SimConsumer : public Consumer {
     Offset position = -1;  // -1: not chosen yet
     Offset client = -1;
     bool paused = false;
-    bool failed = false;  // out of range, said so, waits for a seek
+    bool failed = false;            // out of range, said so, waits for a seek
     std::optional<Offset> held_at;  // what lies before was on its way when it was held, and still comes
     std::optional<Offset> end_told;
     Offset end_seen = -1;
