@@ -64,8 +64,8 @@ Batch ChangeRows::AsRows(const arrow::RecordBatch& rows, int32_t partition, int6
   }
   const Schema more = LakeSchema({}, true);
   for (const Column& column : more.columns()) fields.push_back(ColumnField(column));
-  columns.insert(columns.end(), {Finished(&names), Finished(&when), Finished(&partitions), Finished(&offsets),
-                                 Finished(&numbers)});
+  columns.insert(columns.end(),
+                 {Finished(&names), Finished(&when), Finished(&partitions), Finished(&offsets), Finished(&numbers)});
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), count, std::move(columns));
 }
 

@@ -50,7 +50,8 @@ TEST(MistakesTest, ExpressionsSayWhatIsMissing) {
 TEST(MistakesTest, AWindowOrGroupSaysHowItIsWritten) {
   const std::string counted = ", group_by: [guid], aggregates: { n: \"count(*)\" }";
   EXPECT_EQ(Step("window: 1m" + counted),
-            "t.yaml:20:30: expected a mapping, found '1m'; its fields: tumbling, hopping, every, grace, late, offset, session");
+            "t.yaml:20:30: expected a mapping, found '1m'; its fields: tumbling, hopping, every, grace, late, offset, "
+            "session");
   EXPECT_THAT(Step("window: { size: 1m }" + counted),
               HasSubstr("a window is one of tumbling:, hopping: with every:, and session:"));
   EXPECT_THAT(Step("window: { tumbling: 60 }" + counted), HasSubstr("a duration such as 100ms, 5s, 10m, 1h or 1d"));

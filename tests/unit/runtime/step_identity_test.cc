@@ -109,7 +109,8 @@ constexpr char kHourly[] =
     "  ok: { from: prices, filter: \"price > 1\" }\n"
     "  last: { from: ok, window: { tumbling: 1h, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } }\n";
 constexpr char kVisits[] =
-    "  last: { from: prices, window: { session: 30m, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } }\n";
+    "  last: { from: prices, window: { session: 30m, grace: 1m }, group_by: [route], aggregates: { s: \"sum(price)\" } "
+    "}\n";
 constexpr char kOnce[] = "  last: { from: prices, dedup: { by: [id], within: 1h } }\n";
 
 TEST(StepIdentity, TheSameStepMayReadItsStateAgain) {
