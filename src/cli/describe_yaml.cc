@@ -43,9 +43,9 @@ bool IsConnection(const std::string& line) {
 
 std::string MaskAddress(const std::string& written) {
   std::string line = written;
-  for (const char* blank : {" =", "= "}) {
-    if (!IsConnection(line)) break;
-    for (size_t at; (at = line.find(blank)) != std::string::npos;) line.replace(at, 2, "=");
+  if (IsConnection(line)) {
+    for (size_t at; (at = line.find(" =")) != std::string::npos;) line.erase(at, 1);
+    for (size_t at; (at = line.find("= ")) != std::string::npos;) line.erase(at + 1, 1);
   }
   // The quote that ends the value is no part of the password.
   const absl::string_view end = absl::EndsWith(line, "\"") ? "\"" : "";
