@@ -20,8 +20,9 @@ constexpr int kRequestTimeoutMs = 5'000;
 constexpr int64_t kLongestWaitUs = 100'000;
 // How long a partition that couldn't be read stands still before it is tried again.
 constexpr int64_t kRestartUs = 1'000'000;
-// How long after the last sign of an outage its late answers may come.
-constexpr int64_t kEchoUs = 30'000'000;
+// How long after the last sign of an outage its late answers may come. The sign is of its beginning; before the answer
+// come the outage itself, a session that times out, and a thread that waits for a commit and its abort before it polls.
+constexpr int64_t kEchoUs = 90'000'000;
 
 std::vector<Property> Properties(const ConsumerOptions& options) {
   const bool member = !options.group.empty();
