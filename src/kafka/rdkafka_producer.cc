@@ -336,7 +336,15 @@ CommitOutcome RdProducer::Commit(std::string* error) {
   }
 }
 
+// librdkafka takes what is still in its queues for never sent, and gives the records that come next their sequence
+// numbers, under the same epoch. But what was sent before a connection was lost, and waits there to be sent again, may
+// stand in the log: the brokers then take the next records for repeats, acknowledge them and write nothing, and a
+// commit goes past them. A new producer's init_transactions ends the transaction and begins an epoch.
 absl::Status RdProducer::Abort() {
+  if (const int unknown = rd_kafka_outq_len(handle_->rk()); unknown > 0) {
+    return absl::UnavailableError(absl::StrCat(What("aborting"), ": it isn't known whether ", unknown,
+                                               " records were written, so this producer is of no more use"));
+  }
   const int64_t deadline = NowUs() + int64_t{kTransactionTimeoutMs} * 1'000;
   while (true) {
     const int left_ms = static_cast<int>(std::max<int64_t>((deadline - NowUs()) / 1'000, 1));

@@ -159,7 +159,11 @@ CommitOutcome SimProducer::Commit(std::string* error) {
 absl::Status SimProducer::Abort() {
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kAbort, true));
   if (state_ != State::kBroken) TM_RETURN_IF_ERROR(Expect(State::kOpen, "Abort"));
-  queue_.clear();
+  spent_ = spent_ || !queue_.empty();
+  if (spent_) {  // whoever begins another transaction with it all the same is told so
+    state_ = State::kBroken;
+    return absl::UnavailableError("records that aren't acknowledged may be written or not: a new producer is needed");
+  }
   const absl::Status status =
       cluster_->log().EndTransaction(options_.transactional_id, session_, false, cluster_->clock().MonotonicUs());
   if (!status.ok()) return Failed(status);

@@ -46,6 +46,7 @@ class SimProducer : public Producer {
   State state_ = State::kNew;
   ProducerSession session_;
   std::deque<std::pair<TopicPartition, SimRecord>> queue_;
+  bool spent_ = false;  // aborted with records in the queue
   std::map<TopicPartition, std::pair<Offset, Offset>> written_;
 };
 
