@@ -161,7 +161,9 @@ absl::Status SimProducer::Abort() {
   if (state_ != State::kBroken) TM_RETURN_IF_ERROR(Expect(State::kOpen, "Abort"));
   spent_ = spent_ || !queue_.empty();
   // That mutation is of a thread that goes on with what an abort left.
-  if (spent_ && !MutationActive(Mutation::kStopCommitsAfterAbort)) {  // whoever begins another transaction with it all the same is told so
+  if (spent_ &&
+      !MutationActive(
+          Mutation::kStopCommitsAfterAbort)) {  // whoever begins another transaction with it all the same is told so
     state_ = State::kBroken;
     return absl::UnavailableError("records that aren't acknowledged may be written or not: a new producer is needed");
   }
