@@ -306,7 +306,8 @@ Cutter::Moves Cutter::FindMeeting(int s, const std::vector<size_t>& keyed,
   for (const size_t p : keyed) {
     if (!lies_by[p]) continue;
     const Moves moves = meeting_at(*lies_by[p]);
-    if (moves.any() && lies_by[p]->scheme != kHash) continue;
+    // Nor is the one partition of a group of everything a place to move others to.
+    if (moves.any() && (lies_by[p]->scheme != kHash || moves.key.empty())) continue;
     const bool keeps_updates = std::all_of(keyed.begin(), keyed.end(), [&](size_t other) {
       const LogicalPort& port = step.in(other);
       return !moves.port[other] || !port.mode.update || IsSubset(moves.key, PositionsOf(port.mode.key, *port.together));

@@ -57,6 +57,20 @@ TEST(StreamsPlanTest, BothSidesAreMovedByTheKeyAndTheUnionOfARightTooWithTheirOw
   EXPECT_THAT(NodeOf(plan, "z").output.Names(), ElementsAre("id", "customer", "total", "note"));
 }
 
+// Sessions of everything lie in one partition, which can't be where the other side's rows are moved to by no column.
+TEST(StreamsPlanTest, ASideThatIsOneGroupOfEverythingIsMovedLikeTheOther) {
+  const Plan plan = Planned("stream: busy, on: { id: n }, within: { before: 5m }",
+                            "  busy: { from: more, window: { session: 1m }, group_by: [], "
+                            "aggregates: { n: \"sum(order_id)\" } }\n");
+  ASSERT_EQ(plan.edges.size(), 3u);
+  EXPECT_EQ(plan.edges[0].topic, "app.busy.repartition");
+  EXPECT_EQ(plan.edges[0].partitions, 1);
+  EXPECT_EQ(plan.edges[1].topic, "app.z.left.repartition");
+  EXPECT_THAT(plan.edges[1].key, ElementsAre(0));
+  EXPECT_EQ(plan.edges[2].topic, "app.z.right.repartition");
+  EXPECT_THAT(plan.edges[2].key, ElementsAre(2));
+}
+
 TEST(StreamsPlanTest, OfTheRightOnlyWhatIsKeptIsCarriedThere) {
   const std::string promised = "  r: { from: payments, filter: \"amount > 0\" }\n";
   auto text = Topology("stream: r, on: { id: order_id }, within: { after: 1h }, columns: [note]", promised);
