@@ -74,6 +74,10 @@ absl::Status SimProducer::Send(size_t records) {
   for (; records > 0; --records) {
     auto [tp, record] = std::move(queue_.front());
     queue_.pop_front();
+    if (const auto repeat = repeats_.find(tp); repeat != repeats_.end() && repeat->second > 0) {
+      --repeat->second;
+      continue;  // acknowledged, and not written
+    }
     const auto offset = cluster_->log().Append(options_.transactional_id, session_, tp, std::move(record),
                                                cluster_->clock().MonotonicUs());
     if (!offset.ok()) return Failed(offset.status());
@@ -156,15 +160,16 @@ CommitOutcome SimProducer::Commit(std::string* error) {
   return CommitOutcome::kCommitted;
 }
 
+// As RdProducer, which says why: of no more use where records aren't acknowledged. The mutation is librdkafka's own
+// abort, which such a producer outlives.
 absl::Status SimProducer::Abort() {
   TM_RETURN_IF_ERROR(process_->Enter(SimCall::kAbort, true));
   if (state_ != State::kBroken) TM_RETURN_IF_ERROR(Expect(State::kOpen, "Abort"));
+  if (!queue_.empty() && MutationActive(Mutation::kAbortedProducerUsedAgain)) TM_RETURN_IF_ERROR(GiveNumbersAgain());
+  if (MutationActive(Mutation::kStopCommitsAfterAbort)) queue_.clear();  // a thread that goes on all the same
   spent_ = spent_ || !queue_.empty();
-  // That mutation is of a thread that goes on with what an abort left.
-  if (spent_ &&
-      !MutationActive(
-          Mutation::kStopCommitsAfterAbort)) {  // whoever begins another transaction with it all the same is told so
-    state_ = State::kBroken;
+  if (spent_) {
+    state_ = State::kBroken;  // whoever begins another transaction with it is told so
     return absl::UnavailableError("records that aren't acknowledged may be written or not: a new producer is needed");
   }
   const absl::Status status =
@@ -172,6 +177,15 @@ absl::Status SimProducer::Abort() {
   if (!status.ok()) return Failed(status);
   TM_RETURN_IF_ERROR(process_->Leave(SimCall::kAbort, true));
   state_ = State::kReady;
+  return absl::OkStatus();
+}
+
+// What waits was written before its connection was lost. As many records that come next are taken for repeats of it.
+absl::Status SimProducer::GiveNumbersAgain() {
+  std::map<TopicPartition, size_t> written;
+  for (const auto& [tp, record] : queue_) ++written[tp];
+  TM_RETURN_IF_ERROR(Send(queue_.size()));
+  for (const auto& [tp, count] : written) repeats_[tp] += count;
   return absl::OkStatus();
 }
 

@@ -39,6 +39,7 @@ class SimProducer : public Producer {
   // After an error only Abort helps; after being fenced, nothing.
   absl::Status Failed(absl::Status status);
   absl::Status Send(size_t records);
+  absl::Status GiveNumbersAgain();
 
   SimCluster* const cluster_;
   const std::shared_ptr<SimCluster::Process> process_;
@@ -46,7 +47,8 @@ class SimProducer : public Producer {
   State state_ = State::kNew;
   ProducerSession session_;
   std::deque<std::pair<TopicPartition, SimRecord>> queue_;
-  bool spent_ = false;  // aborted with records in the queue
+  bool spent_ = false;                        // aborted with records in the queue
+  std::map<TopicPartition, size_t> repeats_;  // records to come that are taken for repeats; a mutation
   std::map<TopicPartition, std::pair<Offset, Offset>> written_;
 };
 

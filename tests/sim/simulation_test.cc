@@ -127,11 +127,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Defect{"OffsetsOutsideWriteBatch", Mutation::kOffsetsOutsideWriteBatch, 1},
                     Defect{"OverlayKeptAfterAbort", Mutation::kOverlayKeptAfterAbort, 1},
                     Defect{"ChangelogOutsideTransaction", Mutation::kChangelogOutsideTransaction, 1},
-                    Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 10},
+                    Defect{"PostgresWithoutFence", Mutation::kPostgresWithoutFence, 5},
                     Defect{"ResumeWithoutSeek", Mutation::kResumeWithoutSeek, 5},
                     Defect{"StopCommitsAfterAbort", Mutation::kStopCommitsAfterAbort, 15},
                     Defect{"CutAfterFailedWrite", Mutation::kCutAfterFailedWrite, 1},
                     Defect{"ManifestDroppedAfterOneFailure", Mutation::kManifestDroppedAfterOneFailure, 5},
+                    Defect{"AbortedProducerUsedAgain", Mutation::kAbortedProducerUsedAgain, 2},
                     Defect{"ReaderSkipsARecord", Mutation::kReaderSkipsARecord, 1},
                     Defect{"OldRecordBeatsNew", Mutation::kOldRecordBeatsNew, 2}),
     [](const auto& defect) { return defect.param.name; });
