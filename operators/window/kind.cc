@@ -42,7 +42,7 @@ class WindowKind final : public OperatorKind {
   std::optional<TwoPhases> Split(const OperatorSpec& spec) const override;
   int64_t HoldsUs(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
-    return spec.size_us + spec.gap_us + spec.grace_us;
+    return spec.size_us + spec.gap_us + spec.grace_us + (spec.gap_us > 0 ? 1 : 0);
   }
 
   bool PassesRows(const Node& /*node*/, size_t /*port*/) const override { return false; }

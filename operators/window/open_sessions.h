@@ -1,21 +1,23 @@
 // The sessions of an aggregation that may still take rows. A session holds the rows of a group that follow each other
-// at most a gap apart; it ends a gap behind its last row, and is over once the watermark is at its end + grace. Touched
-// only by the stream thread.
+// at most a gap apart; it ends a gap behind its last row, and is over once the watermark has passed its end + grace.
+// Touched only by the stream thread.
 //
 // A row at time t meets the sessions that have a row within [t - gap, t + gap], and they all become one with it. So
 // sessions of a group stand more than a gap apart, and a row meets two at most.
 //
-// Why results depend on offsets alone: which rows are late does, by the rule: late iff t + grace <= w, where w is the
-// row's own watermark. And no session that a row which isn't late would meet can be over. For let s be its last row:
-// s >= t - gap, so it ends at s + gap >= t, and it is over at the operator's watermark W only if s + gap + grace <= W.
-// But W is the smallest over all partitions that count, so W <= w < t + grace <= s + gap + grace. So the sessions are
-// the components of all rows that aren't late, whatever was read first, and each closes once, when it is whole. (The
-// end of the row's own session, t + gap + grace, would be no such rule: where W lies between, a session that ends in
-// [t, t + gap) is closed or not by how far other partitions have come.) A partition that comes back from idle is the
-// exception as ever, w < W: its row is refused iff t + grace <= W, which is the same argument with W in the place of w.
+// Why results depend on offsets alone: which rows are late does, by the rule: late iff t + grace < w, where w is the
+// row's own watermark (the row itself is in it: by `<=`, all would be late where nothing is out of order and there is
+// no grace). And no session that a row which isn't late would meet can be over. For let s be its last row: s >= t -
+// gap, so it ends at s + gap >= t, and it is over at the operator's watermark W only if s + gap + grace < W. But W is
+// the smallest over all partitions that count, so W <= w <= t + grace <= s + gap + grace. So the sessions are the
+// components of all rows that aren't late, whatever was read first, and each closes once, when it is whole. (The end of
+// the row's own session, t + gap + grace, would be no such rule: where W lies between, a session that ends in [t, t +
+// gap) is closed or not by how far other partitions have come.) Rows without a watermark of their own, results of steps
+// in front, lie at W or behind, and so are never late. A partition that comes back from idle is the exception as ever,
+// w < W: its row is refused iff t + grace < W, which is the same argument with W in the place of w.
 //
-// A session closes in the order of ends, then of keys: a row still to come ends its session after W - grace + gap,
-// which is later than all that have closed.
+// A session closes in the order of ends, then of keys: a row still to come ends its session at W - grace + gap or
+// later, and all that have closed ended before W - grace.
 //
 // Where they are: by group in rows that needn't be in memory (state/keyed_rows.h), all sessions of a group together.
 // Those of the groups that a commit deals with are brought into slots of a GroupSet, are added up there, and are

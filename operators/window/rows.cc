@@ -87,9 +87,9 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
 
 WindowRows::Taken WindowRows::PairSession(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
                                           WindowPairs* pairs) const {
-  const EventTime over = EventTime{time} + spec_.grace_us;
-  if (over <= watermark) return {.late = 1};
-  if (over <= closed_until) return {.after_idle = 1};
+  const EventTime last = EventTime{time} + spec_.grace_us;
+  if (last < watermark) return {.late = 1};
+  if (last < closed_until) return {.after_idle = 1};
   pairs->rows.push_back(row);
   pairs->starts.push_back(time);
   return {.taken = 1};

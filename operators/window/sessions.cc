@@ -86,7 +86,7 @@ absl::Status SessionResults::ProcessBatch(int /*input*/, const Batch& batch, Emi
 
 absl::StatusOr<EventTime> SessionResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
   clock_->Advance(time);
-  const EventTime until = clock_->time() - spec_.grace_us;
+  const EventTime until = clock_->time() - (spec_.grace_us + 1);  // over once the time has passed end + grace
   while (!emitter.Full()) {
     TM_ASSIGN_OR_RETURN(const bool some, open_->FindDue(until));
     if (!some) break;
@@ -102,10 +102,11 @@ absl::StatusOr<EventTime> SessionResults::AdvanceWatermark(EventTime time, Emitt
   return output_watermark_;
 }
 
-// A row that isn't late yet lies behind the time less grace, and its session ends a gap later at least.
+// A row that isn't late yet lies at the time less grace or behind, and its session ends a gap later at least.
 EventTime SessionResults::OutputWatermark() const {
   const EventTime time = clock_->time();
-  return std::min({time, time - spec_.grace_us + (spec_.gap_us - kMillisecond), open_->FirstEnd() - kMillisecond - 1});
+  const int64_t to_result_us = spec_.gap_us - spec_.grace_us - kMillisecond - 1;
+  return std::min({time, time + to_result_us, open_->FirstEnd() - kMillisecond - 1});
 }
 
 absl::Status SessionResults::EmitDue(absl::Span<const OpenSessions::Due> due, Emitter& emitter) {

@@ -240,7 +240,7 @@ class Oracle:
         """Gaps and islands: a row more than a gap behind the one before begins a session."""
         gap, grace = (args[n] * 1_000_000 for n in ("gap", "grace"))
         by = f"PARTITION BY {listed(args['group_by'])} " if args["group_by"] else ""
-        late = f"coalesce(__time + {grace} <= __watermark, false)"
+        late = f"coalesce(__time + {grace} < __watermark, false)"
         # Rows of one time are peers: all of them are in the sum.
         self.sql.execute(f"""
             CREATE OR REPLACE TEMP TABLE pairs AS

@@ -34,7 +34,7 @@ std::string OpText(Op op, const char* cells) { return absl::StrCat(static_cast<i
 std::set<std::string> Model(const std::vector<TestRow>& rows, const WindowSpec& spec) {
   std::map<std::string, std::vector<TestRow>> groups;
   for (const TestRow& row : rows) {
-    if (row.time + spec.grace_us > row.watermark) groups[CellsText(TestRow{.cells = {row.cells[0]}})].push_back(row);
+    if (row.time + spec.grace_us >= row.watermark) groups[CellsText(TestRow{.cells = {row.cells[0]}})].push_back(row);
   }
   std::set<std::string> results;
   for (auto& [key, members] : groups) {
@@ -69,8 +69,10 @@ TEST(Sessions, RowsAtMostAGapApartBelongTogetherAndASessionEndsAGapBehindItsLast
   h.Advance(19);
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("q|5|15|1"));
   h.Advance(20);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("q|5|15|1"));
+  h.Advance(21);
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("q|5|15|1", "p|0|20|2"));
-  h.Advance(31);
+  h.Advance(32);
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("q|5|15|1", "p|0|20|2", "p|21|31|1"));
   EXPECT_EQ(h.out().rows[1].time, 20 - kMilli);
   h.CheckLedger();
@@ -104,21 +106,34 @@ TEST(Sessions, ManyBecomeOneWithinABatch) {
 TEST(Sessions, ARowIsLateByItsOwnTimeAndWatermarkWhateverItWouldMeet) {
   Harness h(SingleNode(SessionSpec(10, 5)));
   h.Process({Row("p", 1, 100)});
-  h.Process({Row("p", 2, 95, 100), Row("p", 3, 96, 100)});  // the session that 95 would meet is open
-  h.Advance(114);
-  EXPECT_THAT(h.out().rows, IsEmpty());
+  h.Process({Row("p", 2, 94, 100), Row("p", 3, 95, 100)});  // the session that 94 would meet is open
   h.Advance(115);
-  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|96|110|2"));
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  h.Advance(116);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|95|110|2"));
   ASSERT_EQ(h.out().late.size(), 1u);
-  EXPECT_EQ(h.out().late[0].time, 95);
+  EXPECT_EQ(h.out().late[0].time, 94);
   EXPECT_EQ(h.ledger().late, 1);
   EXPECT_EQ(h.ledger().late_pairs, 1);
   // From a partition that was idle: not late by itself, but what it would meet may be over.
   h.Process({Row("p", 4, 110, 0), Row("p", 5, 111, 0)});
   EXPECT_EQ(h.ledger().late_after_idle, 1);
   h.Advance(1000);
-  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|96|110|2", "p|111|121|1"));
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|95|110|2", "p|111|121|1"));
   h.CheckLedger();
+}
+
+// Nothing is out of order and there is no grace: each row's own watermark is its time.
+TEST(Sessions, RowsInOrderAreNeverLateAndNeitherAreThoseOfOneTime) {
+  Harness h(SingleNode(SessionSpec(10, 0)));
+  for (const int64_t time : {0, 3, 3, 20, 20}) {
+    h.Process({Row("p", 1, time, time)});
+    h.Advance(time);
+  }
+  h.Process({Row("p", 1, 20)});  // of a step in front, at its watermark
+  h.Advance(1000);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|0|13|3", "p|20|30|3"));
+  EXPECT_EQ(h.ledger().late + h.ledger().late_after_idle, 0);
 }
 
 TEST(Sessions, AnUpdateReplacesASessionThatGoesOnAndDeletesThoseThatBecomeOne) {
@@ -193,8 +208,8 @@ TEST(Sessions, ASessionThatIsOverStaysOverUnderMoreGrace) {
   for (const auto& [key, value] : h.store().live()) more.store().Put(key, value);
   more.store().Commit();
   more.Crash();
-  more.Process({Row("p", 1, 20, 20), Row("p", 1, 21, 20)});
-  EXPECT_EQ(more.ledger().late_after_idle, 1) << "a row at 20 may meet what is over";
+  more.Process({Row("p", 1, 19, 20), Row("p", 1, 20, 20)});
+  EXPECT_EQ(more.ledger().late_after_idle, 1) << "a row at 19 may meet what is over";
   EXPECT_EQ(more.ledger().open, 1);
 }
 
