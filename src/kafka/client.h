@@ -142,7 +142,7 @@ class Producer {
   virtual absl::Status SendOffsets(const std::vector<OffsetToCommit>& offsets, const GroupMetadata& group) = 0;
   virtual CommitOutcome Commit(std::string* error) = 0;
   // Any error: this producer must be replaced, the next init_transactions of its transactional.id ends the transaction.
-  // Unavailable also where records of it aren't acknowledged: it isn't known which of them the log has.
+  // Unavailable also where records of it aren't acknowledged within a moment: it isn't known which of them the log has.
   virtual absl::Status Abort() = 0;
 };
 

@@ -16,6 +16,7 @@ namespace {
 
 // As long as the broker lets a transaction live; nothing that takes longer can succeed.
 constexpr int kTransactionTimeoutMs = 10'000;
+constexpr int kSettleMs = 2'000;  // what an abort waits for the acknowledgement of what is under way
 // Resolving the transaction of a dead predecessor may take that long by itself.
 constexpr int kInitTimeoutMs = 20'000;
 constexpr int64_t kMaxRecordBytes = int64_t{64} << 20;  // the brokers' limits are lower and decide
@@ -339,9 +340,12 @@ CommitOutcome RdProducer::Commit(std::string* error) {
 // librdkafka takes what is still in its queues for never sent, and gives the records that come next their sequence
 // numbers, under the same epoch. But what was sent before a connection was lost, and waits there to be sent again, may
 // stand in the log: the brokers then take the next records for repeats, acknowledge them and write nothing, and a
-// commit goes past them. A new producer's init_transactions ends the transaction and begins an epoch.
+// commit goes past them. A new producer's init_transactions ends the transaction and begins an epoch. What only lingers
+// is written in a moment; a producer that has failed for good gives no more numbers, and says why it failed.
 absl::Status RdProducer::Abort() {
-  if (const int unknown = rd_kafka_outq_len(handle_->rk()); unknown > 0) {
+  rd_kafka_flush(handle_->rk(), kSettleMs);
+  const int unknown = rd_kafka_outq_len(handle_->rk());
+  if (unknown > 0 && rd_kafka_fatal_error(handle_->rk(), nullptr, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
     return absl::UnavailableError(absl::StrCat(What("aborting"), ": it isn't known whether ", unknown,
                                                " records were written, so this producer is of no more use"));
   }
