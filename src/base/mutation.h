@@ -18,6 +18,7 @@ enum class Mutation : uint8_t {
   kCutAfterFailedWrite,          // a Parquet sink's cut goes on after a file that has failed, and leaves it out
   // One partition's cut fails, and the others' positions are committed without their files.
   kManifestDroppedAfterOneFailure,
+  kLakeMarkNotLookedFor,  // a sink goes on in a folder that isn't the one its files went to
   // A producer is aborted with records that aren't acknowledged, and used again: the next ones get their numbers.
   kAbortedProducerUsedAgain,
   kReaderSkipsARecord,           // a reader of an internal topic leaves out a record now and then
@@ -25,7 +26,7 @@ enum class Mutation : uint8_t {
   kJoinSideCleanedByItsOwnTime,  // a join of streams drops a side's rows by how far that side itself has come
   kUnmatchedRowEmittedEarly,     // it gives rows NULLs by the newest time that any row had, not by the watermark
 };
-inline constexpr int kMutationCount = 15;
+inline constexpr int kMutationCount = 16;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+#include <arrow/io/interfaces.h>
 #include <glog/logging.h>
 
 #include "src/base/action.h"
@@ -28,8 +31,24 @@ constexpr int64_t kTellUs = 10 * kSecond;
 constexpr int64_t kRefusedBytes = 4 << 20;
 // Rows that are kept beside those in files: while files can't be moved, and on their way.
 constexpr int64_t kTakenBytes = 8 << 20;
-// What stands beside the group's offset: which manifest was written in the same transaction.
+// What stands beside the group's offset: which manifest was written in the same transaction, and, unless an earlier
+// version wrote it, that the lake bears the sink's mark.
 constexpr char kMetadata[] = "tidemark:manifest:";
+constexpr char kMarked[] = " marked";
+
+std::string MetadataOf(uint64_t number) { return absl::StrCat(kMetadata, number, kMarked); }
+
+bool IsMarked(const std::string& metadata) {
+  return absl::StartsWith(metadata, kMetadata) && absl::EndsWith(metadata, kMarked);
+}
+
+// Of the manifest; none where an earlier version moved the offset alone.
+std::optional<uint64_t> NumberIn(const std::string& metadata) {
+  uint64_t number = 0;
+  if (!absl::StartsWith(metadata, kMetadata)) return std::nullopt;
+  const auto text = absl::StripSuffix(absl::StripPrefix(metadata, kMetadata), kMarked);
+  return absl::SimpleAtoi(text, &number) ? std::optional(number) : std::nullopt;
+}
 
 // A lake that was open once is waited for, whatever it says: a user who takes rights or room away can give them back,
 // and stopping would stop all other sinks of the process. What contradicts what was decided stays an error.
@@ -48,6 +67,7 @@ ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener op
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
       manifest_topic_(runtime.plan->application.ManifestTopic(plan_.name)),
+      mark_(absl::StrCat("_", runtime.plan->application.SinkGroup(plan_.name), ".mark")),
       buffer_bytes_(std::clamp<int64_t>(runtime.plan->memory_bytes / 32, int64_t{8} << 20, int64_t{64} << 20)),
       open_lake_(std::move(open_lake)) {}
 
@@ -87,10 +107,14 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> ParquetFeedSink::Assigned(const 
   group_ = std::move(group);
   TM_RETURN_IF_ERROR(Open());
   TM_RETURN_IF_ERROR(NewProducer());
-  std::vector<TopicPartition> feed;
-  for (const int32_t partition : partitions) feed.push_back({edge_.topic, partition});
+  std::vector<TopicPartition> feed;  // all of it: whoever was the first has left the mark
+  for (int32_t p = 0; p < runtime_.partitions.at(edge_.topic); ++p) feed.push_back({edge_.topic, p});
   TM_ASSIGN_OR_RETURN(const auto committed, consumer->Committed(feed));
   TM_ASSIGN_OR_RETURN(const Manifests manifests, ReadManifests(partitions));
+  const bool marked = std::any_of(committed.begin(), committed.end(), [](const auto& partition_and_offset) {
+    return IsMarked(partition_and_offset.second.metadata);
+  });
+  TM_RETURN_IF_ERROR(OfLake(marked ? LookForMark() : LeaveMark()));
   for (const int32_t partition : partitions) {
     const auto found = manifests.find(partition);
     const packed::Manifest* manifest = found == manifests.end() ? nullptr : &found->second;
@@ -164,10 +188,8 @@ absl::Status ParquetFeedSink::CheckAgainstGroup(int32_t partition, const packed:
   if (committed.offset < 0) return absl::OkStatus();
   const uint64_t number = manifest == nullptr ? 0 : manifest->number();
   const Offset next = manifest == nullptr ? -1 : manifest->next_offset();
-  uint64_t expected = 0;
-  const bool has_number = absl::StartsWith(committed.metadata, kMetadata) &&
-                          absl::SimpleAtoi(committed.metadata.substr(std::strlen(kMetadata)), &expected);
-  const bool fits = has_number    ? number == expected && next == committed.offset
+  const std::optional<uint64_t> expected = NumberIn(committed.metadata);
+  const bool fits = expected      ? number == *expected && next == committed.offset
                     : number == 0 ? committed.offset >= next
                                   : committed.offset == next;
   if (fits) return absl::OkStatus();
@@ -210,13 +232,34 @@ absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest
   const std::string attempt = runtime_.new_identity();
   std::memcpy(&options.attempt, attempt.data(), sizeof options.attempt);
   TM_ASSIGN_OR_RETURN(part.sink, ParquetSink::Open(std::move(options), lake_.get()));
-  const std::string metadata = part.number > 0 ? absl::StrCat(kMetadata, part.number) : committed.metadata;
+  const std::string metadata = part.number > 0 ? MetadataOf(part.number) : committed.metadata;
   absl::Status owned;
   const absl::Status recovered = part.sink->Recover(manifest, [&] {
     owned = ConfirmOwner({feed, part.committed.next, metadata});
     return owned;
   });
   return owned.ok() ? OfLake(recovered) : owned;
+}
+
+// Only the name counts, so one whose writing has failed is as good; but it must be there after a crash.
+absl::Status ParquetFeedSink::LeaveMark() {
+  TM_ASSIGN_OR_RETURN(const bool there, lake_->Exists(mark_));
+  if (!there) {
+    TM_ASSIGN_OR_RETURN(const auto file, lake_->Create(mark_));
+    const std::string text = absl::StrCat("Files of the sink ", plan_.name, " of ", runtime_.plan->application.name,
+                                          " are here. Where this one is missing, it writes none.\n");
+    TM_RETURN_IF_ERROR(FromArrow(file->Write(text), "marking the lake"));
+    TM_RETURN_IF_ERROR(FromArrow(file->Close(), "marking the lake"));
+  }
+  return lake_->Sync(mark_);
+}
+
+absl::Status ParquetFeedSink::LookForMark() {
+  TM_ASSIGN_OR_RETURN(const bool there, lake_->Exists(mark_));
+  if (there || MutationActive(Mutation::kLakeMarkNotLookedFor)) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "sink ", plan_.name, ": ", std::string(lake_->path()), " isn't the lake that its files went to: it has no ",
+      mark_, ". Is it mounted? If its files were taken away on purpose, make an empty file of that name there"));
 }
 
 // The group takes offsets from the generation of this assignment as long as there is no later one: so the offset that
@@ -346,6 +389,7 @@ absl::Status ParquetFeedSink::Cut() {
     manifests[partition] = std::move(manifest);
   }
   if (manifests.empty()) return failed;  // with that mutation alone, which needs others to lose
+  TM_RETURN_IF_ERROR(OfLake(LookForMark()));
   TM_RETURN_IF_ERROR(Failpoint("sink_parquet.before_decision"));
   settled_ = false;
   TM_RETURN_IF_ERROR(Decide(manifests));
@@ -417,7 +461,7 @@ absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transa
     for (const SinkRowFailure& failure : parts_.at(partition).refused) {
       TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
     }
-    offsets.push_back({{edge_.topic, partition}, manifest.next_offset(), absl::StrCat(kMetadata, manifest.number())});
+    offsets.push_back({{edge_.topic, partition}, manifest.next_offset(), MetadataOf(manifest.number())});
   }
   TM_RETURN_IF_ERROR(producer_->Flush());
   return producer_->SendOffsets(offsets, *group_);
@@ -426,7 +470,10 @@ absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transa
 absl::Status ParquetFeedSink::PublishAll() {
   while (!unpublished_.empty()) {
     const auto it = unpublished_.begin();
-    TM_RETURN_IF_ERROR(OfLake(parts_.at(it->first).sink->Publish(it->second)));
+    const absl::Status published = parts_.at(it->first).sink->Publish(it->second);
+    // What isn't found may only be not found here.
+    if (absl::IsFailedPrecondition(published)) TM_RETURN_IF_ERROR(OfLake(LookForMark()));
+    TM_RETURN_IF_ERROR(OfLake(published));
     unpublished_.erase(it);
   }
   if (state_ == State::kPublishing) state_ = State::kGathering;

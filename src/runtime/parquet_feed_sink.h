@@ -5,6 +5,10 @@
 // the same, and is checked against it) and what a new owner publishes again; one without files moves the position
 // alone. They are numbered by partition, so that one that is missing shows. A partition's first manifest is written
 // before its first file, so that the identity in the names of its stages is known to whoever has to delete them.
+//
+// A folder whose disk isn't mounted is an empty folder that takes what is written to it. So the sink leaves its mark in
+// the lake before its first manifest, what stands beside the group's offsets says so, and from then on a lake without
+// the mark is one that is away: nothing is moved there, and nothing decided.
 #pragma once
 
 #include <atomic>
@@ -80,6 +84,8 @@ class ParquetFeedSink final : public FeedSink {
   absl::Status CheckAgainstGroup(int32_t partition, const packed::Manifest* manifest,
                                  const CommittedOffset& committed) const;
   absl::Status OpenPart(int32_t partition, const packed::Manifest* manifest, const CommittedOffset& committed);
+  absl::Status LeaveMark();
+  absl::Status LookForMark();
   absl::Status ConfirmOwner(const OffsetToCommit& offset);
   absl::Status WriteFirstManifests();
   absl::Status Gather();
@@ -99,6 +105,7 @@ class ParquetFeedSink final : public FeedSink {
   const SinkPlan& plan_;
   const Edge& edge_;
   const std::string manifest_topic_;
+  const std::string mark_;      // its name in the lake
   const int64_t buffer_bytes_;  // of all partitions
   std::atomic<bool> interrupted_{false};
   const LakeOpener open_lake_;

@@ -29,7 +29,7 @@ class ObjectStore {
   // How many files may be written at the same time.
   virtual size_t max_open_files() const = 0;
 
-  // A new file, made with its folders. An existing one of that name is replaced: only for staged names.
+  // A new file, made with its folders. An existing one of that name is replaced: only for staged names, and for marks.
   virtual absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) = 0;
   // The closed file and its name survive a crash when this returns.
   virtual absl::Status Sync(const std::string& name) = 0;

@@ -6,7 +6,7 @@ namespace tidemark::sim {
 
 const FaultKinds& AllFaultKinds() {
   static const FaultKinds kinds = {"calls",    "database", "lake",  "crashes", "freezes", "oversleeping",
-                                   "restarts", "power",    "disks", "rights",  "trims"};
+                                   "restarts", "power",    "disks", "rights",  "trims",   "unmounts"};
   return kinds;
 }
 
@@ -35,6 +35,7 @@ Faults FaultsOf(const FaultKinds& kinds) {
   if (kinds.contains("restarts")) faults.restart = 150;
   if (kinds.contains("power")) faults.power_failure = 800;
   if (kinds.contains("disks")) faults.full_disk = 400;
+  if (kinds.contains("unmounts")) faults.unmount = 300;
   if (kinds.contains("trims")) faults.trim = 40;
   return faults;
 }
@@ -85,6 +86,8 @@ class Chaos {
       deployment_.Stop(w, random_.Below(3) == 0);
     } else if (Once(faults_.power_failure)) {
       deployment_.PowerFailure();
+    } else if (Once(faults_.unmount)) {
+      deployment_.Unmount(1 + static_cast<int64_t>(random_.Below(5 * kSecond)));
     } else if (Once(faults_.full_disk)) {
       deployment_.FillDisk(w, static_cast<int64_t>(random_.Below(4'000)));
     } else {

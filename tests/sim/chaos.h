@@ -28,11 +28,12 @@ struct Faults {
   uint64_t restart = 0;    // stops in order, some for good
   uint64_t power_failure = 0;
   uint64_t full_disk = 0;
-  uint64_t trim = 0;  // a source's log loses what the group has read
+  uint64_t unmount = 0;  // the disks of the lakes
+  uint64_t trim = 0;     // a source's log loses what the group has read
 };
 
 // The kinds of faults that can be switched on: calls, database, lake, crashes, freezes, oversleeping, restarts, power,
-// disks, rights, trims.
+// disks, rights, trims, unmounts.
 using FaultKinds = std::set<std::string>;
 const FaultKinds& AllFaultKinds();
 // What the world of a seed has: most of them, so that runs get far in which some kinds are off.

@@ -215,6 +215,10 @@ void Deployment::PowerFailure() {
   for (auto& [sink, lake] : lakes_) lake->Crash();
 }
 
+void Deployment::Unmount(int64_t us) {
+  for (const auto& [sink, lake] : lakes_) lake->Unmount(us);
+}
+
 void Deployment::Stop(int w, bool leave_group) {
   Process* const process = processes_[static_cast<size_t>(w)].get();
   if (process == nullptr) return;
@@ -260,7 +264,7 @@ void Deployment::FillDisk(int w, int64_t free_bytes) {
 void Deployment::Heal() {
   cluster_->faults() = SimFaults();
   for (const auto& [sink, database] : databases_) database->outside().Heal();
-  for (const auto& [sink, lake] : lakes_) lake->outside().Heal();
+  for (const auto& [sink, lake] : lakes_) lake->Heal();
   for (int w = 0; w < workers(); ++w) {
     Wake(w);
     disks_[static_cast<size_t>(w)]->SetFreeBytes(Disk::kUnlimited);

@@ -61,6 +61,8 @@ class Deployment {
   void Crash(int w, const char* where);
   // The machine that all of them run on loses power, the lake's with it.
   void PowerFailure();
+  // For so long, where the lakes are mounted there are empty folders.
+  void Unmount(int64_t us);
   // A scale-in, or a restart of its own will: commits; the first gives up its memberships too.
   void Stop(int w, bool leave_group);
   // No turn for so many of its turns: it beats no more, but its calls still work when it wakes up.

@@ -96,7 +96,10 @@ class World : public SinkWorld {
   }
 
   MemoryObjectStore lake_;
+  MemoryObjectStore elsewhere_;
 };
+
+bool IsMark(const std::string& name) { return absl::EndsWith(name, ".mark"); }
 
 // Of files of one partition only: "out-<identity>-<partition>-...".
 bool IsOf(const std::string& name, int32_t partition) {
@@ -206,7 +209,7 @@ TEST(ParquetFeedSinkTest, ACallThatFailsOnceLosesAndDoublesNothingWhateverComesN
         ASSERT_TRUE(world.Settle().ok()) << where;
         EXPECT_EQ(world.Ids(), world.fed()) << where;
         for (const auto& [name, bytes] : world.lake_.Files()) {
-          EXPECT_TRUE(absl::EndsWith(name, ".parquet")) << name << " is left, " << where;
+          EXPECT_TRUE(absl::EndsWith(name, ".parquet") || IsMark(name)) << name << " is left, " << where;
         }
         if (!failed) break;
         ++faults;
@@ -251,8 +254,8 @@ TEST(ParquetFeedSinkTest, WhatIsDecidedIsOnlyMovedAndRowsAreTakenMeanwhile) {
   world.Feed(0, 10);
   bool away = true;
   int creates = 0;
-  world.lake_.SetFaults([&](Call call, const std::string&, bool after) {
-    creates += call == Call::kCreate && !after ? 1 : 0;
+  world.lake_.SetFaults([&](Call call, const std::string& name, bool after) {
+    creates += call == Call::kCreate && !after && !IsMark(name) ? 1 : 0;
     return away && call == Call::kMove ? absl::UnavailableError("refused") : absl::OkStatus();
   });
   ASSERT_TRUE(world.Turns(100).ok());
@@ -335,8 +338,8 @@ TEST(ParquetFeedSinkTest, StagesFromBeforeTheFirstCutAreDeletedAfterACrash) {
   EXPECT_EQ(committed.at(world.feed(0)).offset, 0);
   world.Feed(0, 10);
   bool dying = false;
-  world.lake_.SetFaults([&](Call call, const std::string&, bool) {
-    if (call == Call::kSync) {
+  world.lake_.SetFaults([&](Call call, const std::string& name, bool) {
+    if (call == Call::kSync && !IsMark(name)) {
       dying = true;
       world.cluster().Kill(0);
     }
@@ -345,13 +348,60 @@ TEST(ParquetFeedSinkTest, StagesFromBeforeTheFirstCutAreDeletedAfterACrash) {
   world.Turns(60).IgnoreError();
   ASSERT_TRUE(dying);
   world.Destroy();
-  EXPECT_THAT(world.lake_.Files(), SizeIs(1));
+  EXPECT_THAT(world.lake_.Files(), SizeIs(2));  // with the mark
   dying = false;
   world.lake_.SetFaults(nullptr);
   ASSERT_TRUE(world.Boot().ok());
   ASSERT_TRUE(world.Settle().ok());
   EXPECT_EQ(world.Ids(), world.fed());
-  EXPECT_THAT(world.lake_.Files(), SizeIs(1));
+  EXPECT_THAT(world.lake_.Files(), SizeIs(2));  // with the mark
+}
+
+// As a folder whose disk isn't mounted when the next process starts: it is empty, and takes what is written to it.
+TEST(ParquetFeedSinkTest, AnotherFolderInPlaceOfTheLakeIsWaitedInAndTakesNothing) {
+  World world;
+  world.Feed(0, 10);
+  ASSERT_TRUE(world.Settle().ok());
+  world.Feed(0, 10);
+  std::swap(world.lake_, world.elsewhere_);
+  ASSERT_TRUE(world.Boot().ok());
+  world.Feed(1, 10);
+  ASSERT_TRUE(world.Turns(200).ok());
+  EXPECT_THAT(world.thread().status().last_error,
+              HasSubstr("isn't the lake that its files went to: it has no _app.out.mark"));
+  EXPECT_THAT(world.lake_.Files(), SizeIs(0));
+  std::swap(world.lake_, world.elsewhere_);
+  ASSERT_TRUE(world.Settle().ok());
+  EXPECT_EQ(world.Ids(), world.fed());
+}
+
+TEST(ParquetFeedSinkTest, ALakeThatIsEmptiedOnPurposeGoesOnWithTheMark) {
+  World world;
+  world.Feed(0, 10);
+  ASSERT_TRUE(world.Settle().ok());
+  const std::vector<int64_t> before = world.Ids();
+  std::swap(world.lake_, world.elsewhere_);
+  const auto mark = *world.lake_.Create("_app.out.mark");
+  ASSERT_TRUE(mark->Close().ok());
+  world.Feed(0, 10);
+  ASSERT_TRUE(world.Turns(200).ok());
+  EXPECT_THAT(world.Ids(), SizeIs(10));
+  EXPECT_EQ(before.size() + world.Ids().size(), world.fed().size());
+}
+
+// The one who comes first marks the lake for all: the partitions of another worker have no manifest yet.
+TEST(ParquetFeedSinkTest, AFolderIsNoLakeForAPartitionThatIsNewEither) {
+  World world;
+  ASSERT_TRUE(world.Turns(40).ok());
+  world.cluster().Trim(world.manifests(1), 1'000);
+  ASSERT_TRUE(world.thread().Stop(true).ok());
+  const auto hand = *world.kafka().NewConsumer({.group = world.group()});
+  ASSERT_TRUE(hand->CommitOffsets({{world.feed(1), 0, ""}}).ok());
+  std::swap(world.lake_, world.elsewhere_);
+  ASSERT_TRUE(world.Boot().ok());
+  ASSERT_TRUE(world.Turns(200).ok());
+  EXPECT_THAT(world.thread().status().last_error, HasSubstr("isn't the lake"));
+  EXPECT_THAT(world.lake_.Files(), SizeIs(0));
 }
 
 }  // namespace

@@ -63,32 +63,32 @@ class SimLake::Session final : public ObjectStore {
   Session(SimLake* lake, std::shared_ptr<const bool> dead) : lake_(lake), dead_(std::move(dead)) {}
 
   std::string_view path() const override { return "simulated"; }
-  size_t max_open_files() const override { return lake_->files_.max_open_files(); }
+  size_t max_open_files() const override { return lake_->there().max_open_files(); }
 
   absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override {
     if (IsFinal(name)) lake_->Forbid("written in place", name);
     TM_RETURN_IF_ERROR(Before("creating", name));
-    TM_ASSIGN_OR_RETURN(auto inner, lake_->files_.Create(name));
+    TM_ASSIGN_OR_RETURN(auto inner, lake_->there().Create(name));
     TM_RETURN_IF_ERROR(After("creating", name));
     return std::make_shared<Stream>(lake_, dead_, std::move(inner));
   }
   absl::Status Sync(const std::string& name) override {
-    return Call("syncing", name, [&] { return lake_->files_.Sync(name); });
+    return Call("syncing", name, [&] { return lake_->there().Sync(name); });
   }
   absl::Status Move(const std::string& from, const std::string& to) override {
-    return Call("moving", from, [&] { return lake_->files_.Move(from, to); });
+    return Call("moving", from, [&] { return lake_->there().Move(from, to); });
   }
   absl::StatusOr<bool> Exists(const std::string& name) override {
     TM_RETURN_IF_ERROR(Before("looking at", name));
-    return lake_->files_.Exists(name);
+    return lake_->there().Exists(name);
   }
   absl::StatusOr<std::vector<std::string>> List(const std::string& folder, const std::string& prefix) override {
     TM_RETURN_IF_ERROR(Before("listing", folder));
-    return lake_->files_.List(folder, prefix);
+    return lake_->there().List(folder, prefix);
   }
   absl::Status Delete(const std::string& name) override {
     if (IsFinal(name)) lake_->Forbid("deleted", name);
-    return Call("deleting", name, [&] { return lake_->files_.Delete(name); });
+    return Call("deleting", name, [&] { return lake_->there().Delete(name); });
   }
 
  private:
@@ -114,6 +114,19 @@ class SimLake::Session final : public ObjectStore {
 std::unique_ptr<ObjectStore> SimLake::NewSession(std::shared_ptr<const bool> dead) {
   return std::make_unique<Session>(this, std::move(dead));
 }
+
+void SimLake::Unmount(int64_t us) {
+  if (Published().empty()) return;
+  bare_.push_back(std::make_unique<MemoryObjectStore>());
+  unmounted_until_us_ = clock_->MonotonicUs() + us;
+}
+
+void SimLake::Heal() {
+  unmounted_until_us_ = 0;
+  outside_.Heal();
+}
+
+MemoryObjectStore& SimLake::there() { return clock_->MonotonicUs() < unmounted_until_us_ ? *bare_.back() : files_; }
 
 bool SimLake::IsFinal(const std::string& name) { return absl::EndsWith(name, ".parquet"); }
 

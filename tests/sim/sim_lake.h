@@ -20,7 +20,7 @@ namespace tidemark::sim {
 
 class SimLake {
  public:
-  SimLake(SimRandom* random, SimClock* clock) : outside_(random, clock) {}
+  SimLake(SimRandom* random, SimClock* clock) : clock_(clock), outside_(random, clock) {}
 
   // The lake of a process; once `*dead`, nothing that it still does reaches the files. A write that fails says that the
   // storage is away or, of some, that it is full.
@@ -28,6 +28,11 @@ class SimLake {
   SimOutside& outside() { return outside_; }
   // The machine that holds the files loses power: nothing that wasn't synced is left.
   void Crash() { files_.Crash(); }
+  // For so long there is, instead of the files, an empty folder that takes whatever is written to it. Not before the
+  // lake has files.
+  void Unmount(int64_t us);
+  // Nothing fails any more.
+  void Heal();
 
   // What `*.parquet` finds, with each file's bytes.
   std::map<std::string, std::string> Published() const;
@@ -41,7 +46,14 @@ class SimLake {
   static bool IsFinal(const std::string& name);
   void Forbid(const std::string& what, const std::string& name);
 
+  // What a call finds at the moment.
+  MemoryObjectStore& there();
+
+  SimClock* const clock_;
   MemoryObjectStore files_;
+  std::vector<std::unique_ptr<MemoryObjectStore>>
+      bare_;  // the folder without its mount, anew each time; streams live on
+  int64_t unmounted_until_us_ = 0;
   SimOutside outside_;
   absl::Status verdict_;
 };

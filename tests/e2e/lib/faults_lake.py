@@ -7,6 +7,7 @@ import faulty
 import views
 from faulty import CHANGES, EVERYTHING, MKDIR, OPEN, READ, RENAME, SYNC, UNLINK, WRITE
 from matrix import Fault, Party, and_killed
+from stack import Failure
 
 
 class Disk(Party):
@@ -23,6 +24,42 @@ class Disk(Party):
 
     def views(self):
         return [views.LakeRows(self.folder)]
+
+
+class Mount(Disk):
+    """The same at a path that the disk is mounted at, or not: then an empty folder is there, which can be written."""
+
+    def prepare(self):
+        self.folder = self.stack.folder / "lake" / self.name
+        self.bare = self.stack.folder / "lake" / f"{self.name}-bare"
+        self.path = self.stack.folder / "lake" / f"{self.name}-mount"
+        for folder in (self.folder, self.bare):
+            folder.mkdir(parents=True)
+        self.mount(self.folder)
+        return {}
+
+    def mount(self, folder):
+        link = self.path.with_suffix(".new")
+        link.symlink_to(folder)
+        link.rename(self.path)
+
+    def sinks(self):
+        sinks = super().sinks()
+        sinks["lake"]["parquet"]["path"] = str(self.path)
+        return sinks
+
+
+@contextlib.contextmanager
+def unmounted(party):
+    before = party.told("isn't the lake that its files went to")
+    party.mount(party.bare)
+    try:
+        yield lambda: party.told("isn't the lake that its files went to") - before
+    finally:
+        party.mount(party.folder)
+    written = [path for path in party.bare.rglob("*.parquet")]
+    if written:
+        raise Failure(f"files were written where the disk wasn't mounted: {written}")
 
 
 def failing(*what, **how):
@@ -60,5 +97,9 @@ FAULTS = {
         Fault("folders that can't be made", failing(MKDIR, errno.EIO), lasts=2, slow=True),
         Fault("deletes that fail", failing(WRITE | UNLINK, errno.EIO), lasts=2, slow=True),
         Fault("nothing can be read", failing(READ | RENAME, errno.EIO), lasts=2, slow=True),
+    ],
+    Mount: [
+        Fault("a disk that is unmounted for a while", unmounted, lasts=2),
+        Fault("a disk that is not mounted when a worker starts", and_killed(unmounted), lasts=2),
     ],
 }

@@ -24,7 +24,7 @@ from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Tabl
 from values import PLAIN_TYPES, START_US, TIME_FORMS, UNITS_US, is_time, random_value
 
 FAULTS = ["calls", "crashes", "database", "disks", "freezes", "lake", "oversleeping", "power", "restarts", "rights",
-          "trims"]
+          "trims", "unmounts"]
 NUMBERS = ("int64", "int32")
 
 
