@@ -171,8 +171,9 @@ struct ParquetSinkSpec {
 };
 
 // The columns of a lake's rows: the step's, and of changes also what a row does ("insert", "update_before",
-// "update_after", "delete"), its event time, and its place among the changes: the feed's partition, the offset there,
-// and a number within that. In one partition (offset, row) only grows.
+// "update_after", "delete"), its event time (of what takes a row back that row's), and its place among the changes: the
+// feed's partition, the offset from which on a piece of the feed was read, and a number within that piece. In one
+// partition (offset, row) only grows; each stands there once.
 inline constexpr const char* kLakeOp = "_op";
 inline constexpr const char* kLakeTime = "_time";
 inline constexpr const char* kLakePartition = "_partition";

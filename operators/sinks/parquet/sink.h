@@ -16,8 +16,9 @@
 // the folder's name, where readers of Hive folders take it from. zstd, row groups of about 16 MiB in memory.
 //
 // Of an update step each change is a row (spec.changes), with what it does, its time and its place beside the step's
-// columns: LakeSchema. A place is of the feed, so it is the same however often the change is read; it is numbered
-// within the offsets of one Add.
+// columns: LakeSchema. A place is the first offset of the Add, and a number within it: no two rows of the lake have the
+// same, and it grows. It is no name of the change: one that is read again, of which nothing was published before, may
+// come with others and get another place.
 #pragma once
 
 #include <cstdint>
