@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 
@@ -37,8 +38,9 @@ bool Writes(const Record& record, const std::string& topic) {
 
 class FirstChanges {
  public:
-  FirstChanges(const Plan& plan, const std::string& step, RecordsOfStage records)
-      : plan_(plan), step_(step), records_(records) {}
+  // `taker`: "step x", "sink x".
+  FirstChanges(const Plan& plan, std::string taker, std::string remedy, RecordsOfStage records)
+      : plan_(plan), taker_(std::move(taker)), remedy_(std::move(remedy)), records_(records) {}
 
   // From a node on the way up to who makes the changes. A task of the node's stage that `knows` has sent on whatever
   // came.
@@ -79,13 +81,12 @@ class FirstChanges {
 
   absl::Status Missed(const std::string& what) const {
     return absl::FailedPreconditionError(
-        absl::StrCat("step ", step_, " is new, and would take the changes of ", what,
-                     ": it would hear that rows are taken back which it never got. Leave it out, or give the topology "
-                     "a new name, which computes everything anew"));
+        absl::StrCat(taker_, " is new, and would take the changes of ", what,
+                     ": it would hear that rows are taken back which it never got. Leave it out, or ", remedy_));
   }
 
   const Plan& plan_;
-  const std::string& step_;
+  const std::string taker_, remedy_;
   const RecordsOfStage records_;
 };
 
@@ -101,11 +102,16 @@ absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records) {
     const Stage& stage = plan.stages[static_cast<size_t>(s)];
     for (int n = 0; n < static_cast<int>(stage.nodes.size()); ++n) {
       const Node& node = stage.nodes[static_cast<size_t>(n)];
+      if (IsLakeOfChanges(plan, node)) {
+        const std::string& feed = plan.edges[static_cast<size_t>(node.edge)].topic;
+        const FirstChanges of_lake(plan, absl::StrCat("sink ", node.step), kNewLake, records);
+        TM_RETURN_IF_ERROR(of_lake.LookAbove({s, n}, [&](const Record& record) { return Writes(record, feed); }));
+      }
       if (node.kind != Node::Kind::kOperator || node.spec.kind().Fingerprint(node).empty()) continue;
       if (ChangeOrigins(plan, {s, n}).empty()) continue;
-      TM_RETURN_IF_ERROR(FirstChanges(plan, node.step, records).LookAbove({s, n}, [&](const Record& record) {
-        return HasState(record, node.step);
-      }));
+      const FirstChanges of_step(plan, absl::StrCat("step ", node.step),
+                                 "give the topology a new name, which computes everything anew", records);
+      TM_RETURN_IF_ERROR(of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.step); }));
     }
   }
   return absl::OkStatus();

@@ -1,12 +1,13 @@
 // A step that takes changes must hear all of them from the first: of a row that it never counted, it would hear that it
 // is taken back. So a step with state that is new over an update step which has state already is refused, in whichever
-// stages the two are, and so is one that was taken out for a while and put back. Asked by the start check and by tasks
-// (step_identity.h); a pure function over a plan and what commit records say.
+// stages the two are, and so is one that was taken out for a while and put back. So is a lake of changes (parquet with
+// mode: changes), which can't forget what it was given either. Asked by the start check and by tasks (step_identity.h);
+// a pure function over a plan and what commit records say.
 //
 // What a record tells: which steps of its stage had state, which internal topics the task had read, and which it has
-// written all the time since it began. A step that a record of its stage doesn't name is new to that task; it has
-// missed changes if the task had read the topic they come by, or if their maker has state, in the same task or behind a
-// topic that the maker's task doesn't name.
+// written all the time since it began. A step that a record of its stage doesn't name is new to that task, as is a lake
+// whose feed it hasn't written all the time; it has missed changes if the task had read the topic they come by, or if
+// their maker has state, in the same task or behind a topic that the maker's task doesn't name.
 #pragma once
 
 #include <vector>
@@ -26,7 +27,11 @@ using RecordsOfStage = absl::FunctionRef<std::vector<const packed::CommitRecord*
 // schema without columns behind that of its rows.
 bool IsGone(const packed::Standing::Edge& output);
 
-// FailedPrecondition: a step would miss changes; says which, of what, and what to do.
+// What helps where a lake of changes can't be gone on with.
+inline constexpr char kNewLake[] =
+    "give the topology a new name and the sink a new folder, and everything is computed anew";
+
+// FailedPrecondition: a step or a lake would miss changes; says which, of what, and what to do.
 absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records);
 
 }  // namespace tidemark

@@ -1,6 +1,9 @@
 #include "src/runtime/step_identity.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <variant>
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -70,6 +73,19 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
   return identities;
 }
 
+void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
+  const Stage& at = plan.stages[static_cast<size_t>(stage)];
+  for (size_t n = 0; n < at.nodes.size(); ++n) {
+    if (at.nodes[n].kind != Node::Kind::kFeed) continue;
+    const std::string& topic = plan.edges[static_cast<size_t>(at.nodes[n].edge)].topic;
+    for (packed::Standing::Edge& edge : *standing->mutable_outputs()) {
+      if (edge.topic() != topic) continue;
+      edge.clear_origins();
+      for (const std::string& origin : FeedOrigins(plan, {stage, static_cast<int>(n)})) edge.add_origins(origin);
+    }
+  }
+}
+
 namespace {
 
 constexpr char kRemedy[] =
@@ -119,6 +135,36 @@ std::string StageOf(const Plan& plan, const std::string& step) {
   return "";
 }
 
+std::string Without(const std::set<std::string>& lines, const std::set<std::string>& others) {
+  std::vector<std::string> only;
+  std::set_difference(lines.begin(), lines.end(), others.begin(), others.end(), std::back_inserter(only));
+  return absl::StrJoin(only, ", ");
+}
+
+// A file of a lake goes on being what it was; so where its sink was or is one of changes, those are the same.
+absl::Status CheckLakes(const Plan& plan, int stage, const packed::Standing& standing) {
+  const Stage& at = plan.stages[static_cast<size_t>(stage)];
+  for (size_t n = 0; n < at.nodes.size(); ++n) {
+    const Node& node = at.nodes[n];
+    if (node.kind != Node::Kind::kFeed) continue;
+    const SinkPlan& sink = plan.sinks[static_cast<size_t>(node.sink)];
+    if (!std::holds_alternative<ParquetSinkSpec>(sink.spec)) continue;
+    const std::string& topic = plan.edges[static_cast<size_t>(node.edge)].topic;
+    for (const packed::Standing::Edge& saved : standing.outputs()) {
+      if (saved.topic() != topic || saved.origins().empty() || IsGone(saved)) continue;
+      const std::set<std::string> was(saved.origins().begin(), saved.origins().end());
+      const std::set<std::string> now = FeedOrigins(plan, {stage, static_cast<int>(n)});
+      if (std::includes(now.begin(), now.end(), was.begin(), was.end())) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          "sink ", sink.name, ": its files hold '", Without(was, now), "', the topology now says '", Without(now, was),
+          "'. Rows would be taken back otherwise than they were given: put it back as it "
+          "was, or ",
+          kNewLake));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
@@ -142,7 +188,7 @@ absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::Comm
     }
     return absl::FailedPreconditionError(what + kRemedy);
   }
-  return absl::OkStatus();
+  return CheckLakes(plan, stage, record.standing());
 }
 
 uint64_t StandingHash(const packed::Standing& standing) {

@@ -28,9 +28,12 @@ std::string StepFingerprint(const Node& node);
 
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
+// Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to.
+void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
 // Also reads records of earlier versions, which say less of a step. FailedPrecondition: a step's state was written by
 // another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
-// changes whose beginning it hasn't heard (first_changes.h); says what it was, what it is, and what to do.
+// changes whose beginning it hasn't heard (first_changes.h), or a lake of changes would be given others than it holds;
+// says what it was, what it is, and what to do.
 absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record);
 
 // Never 0.

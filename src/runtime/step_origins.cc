@@ -6,7 +6,9 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <utility>
+#include <variant>
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -340,6 +342,54 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place) {
       }
     }
   }
+  return origins;
+}
+
+bool IsLakeOfChanges(const Plan& plan, const Node& node) {
+  if (node.kind != Node::Kind::kFeed) return false;
+  const auto* lake = std::get_if<ParquetSinkSpec>(&plan.sinks[static_cast<size_t>(node.sink)].spec);
+  return lake != nullptr && lake->changes;
+}
+
+namespace {
+
+// What of a lake's folders decides which rows come into its files, and with which columns.
+std::string FoldersOf(const ParquetSinkSpec& lake, const Schema& step) {
+  const Schema schema = LakeSchema(step, lake.changes);
+  std::vector<std::string> folders;
+  for (const ParquetSinkSpec::PartitionColumn& folder : lake.partition_by) {
+    const absl::StatusOr<Expression> expression = Expression::Compile(folder.expression, schema);
+    if (!expression.ok()) continue;  // was compiled before
+    const bool may_refuse = expression->fallible() || expression->type().kind == Kind::kString;
+    const bool leaves_out = schema.Find(folder.name).has_value();
+    if (may_refuse || leaves_out) folders.push_back(absl::StrCat(folder.name, " = ", folder.expression));
+  }
+  return absl::StrCat("folders (", absl::StrJoin(folders, ", "), ")");
+}
+
+}  // namespace
+
+std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
+  const Tracer tracer(plan);
+  const Node& node = tracer.At(feed);
+  if (!IsLakeOfChanges(plan, node)) return {"rows that nothing is added up of"};
+  std::set<std::string> origins;
+  for (const NodePlace above : NodesAbove(plan, feed, 0)) WaysOfChanges(plan, above, "", &origins);
+  // Readers find columns by their names, wherever they stand.
+  const Schema& schema = node.in().schema;
+  ColumnList columns(schema.size());
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  std::sort(columns.begin(), columns.end(), [&](size_t a, size_t b) { return schema[a].name < schema[b].name; });
+  for (const Way& way : tracer.OfInput(feed, 0, columns)) {
+    std::vector<std::string> parts;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const Column& column = schema[columns[i]];
+      parts.push_back(absl::StrCat(column.name, " ", TypeName(column.type), " from ", way[i]));
+    }
+    origins.insert(absl::StrJoin(parts, "; "));
+  }
+  const auto& sink = plan.sinks[static_cast<size_t>(node.sink)];
+  origins.insert(FoldersOf(std::get<ParquetSinkSpec>(sink.spec), schema));
   return origins;
 }
 

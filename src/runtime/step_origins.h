@@ -29,6 +29,15 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 // step counts through filter (n > 1)". None: all its rows stand.
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
 
+// A sink that adds up the changes of an update step, as a step with state does: what it has written isn't changed any
+// more, so rows must be taken back out of it as they were given to it. A table whose rows replace each other by their
+// key needs none of that.
+bool IsLakeOfChanges(const Plan& plan, const Node& node);
+// What the rows of a feed are to the sink behind it. For a lake of changes: the way on which they come (ChangeOrigins),
+// what each column is made from and of which type, and by which folders rows are refused or lose a column. For all
+// others: one line that says that they are none.
+std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed);
+
 // The nodes whose rows a port of a node takes; of a node that reads an internal topic, those that write it.
 std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port);
 // Where a step with state takes its input: the place itself, or that of the partial phase of an aggregation.

@@ -115,6 +115,7 @@ void Task::BeginStanding(const packed::CommitRecord* record) {
   for (const auto& state : nodes_) {
     if (state->output != nullptr) state->output->SaveSchema(&standing_);
   }
+  SaveFeedOrigins(plan(), stage_, &standing_);
   for (const packed::Standing::Edge& edge : standing_.outputs()) topics.insert(edge.topic());
   if (record != nullptr) {
     for (const packed::OutputSequences& saved : record->outputs()) {

@@ -1,4 +1,4 @@
-// Steps that take changes, and those who have missed the first of them.
+// Steps and lakes that take changes, and those who have missed the first of them.
 #include "src/runtime/first_changes.h"
 
 #include <fstream>
@@ -22,12 +22,13 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-Plan Topology(const std::string& steps, const std::string& tables = "") {
+constexpr char kTopic[] = "  out: { from: last, topic: out, key: [KEY], key_format: json, create: {} }\n";
+
+Plan Topology(const std::string& steps, const std::string& tables = "", const std::string& sinks = kTopic) {
   const std::string yaml = absl::StrCat(
       "name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n    partitioned_by: [id]\n",
       "    columns: { id: int64, route: string, price: int64, at: timestamp_ms }\n    event_time: { column: at }\n",
-      tables, "steps:\n", steps,
-      "sinks:\n  out: { from: last, topic: out, key: [KEY], key_format: json, create: {} }\n");
+      tables, "steps:\n", steps, "sinks:\n", sinks);
   // The sink's key is the step's, whatever that is.
   for (const char* key : {"route", "id", "route, id", "n", "place", "route, place"}) {
     absl::StatusOr<Plan> plan = PlanFromYaml(absl::StrReplaceAll(yaml, {{"KEY", key}}), "t.yaml", Operators(),
@@ -52,6 +53,7 @@ Records RecordsOf(const Plan& plan) {
     for (const Edge& edge : plan.edges) {
       if (edge.from_stage == static_cast<int>(s)) record.mutable_standing()->add_outputs()->set_topic(edge.topic);
     }
+    SaveFeedOrigins(plan, static_cast<int>(s), record.mutable_standing());
   }
   return records;
 }
@@ -204,6 +206,92 @@ TEST(FirstChanges, TheContentOfATablesFileOnTheWayOfChangesIsPartOfTheStateBehin
               AllOf(HasSubstr("step last"), HasSubstr("inner join with table routes"), HasSubstr("content")));
   write("route,town\na,b\n");
   EXPECT_EQ(goes_on(), "") << "its time doesn't matter";
+}
+
+// ---- A lake of changes, which can't forget what it was given
+
+constexpr char kLake[] = "  lake: { from: last, parquet: { path: /lake, mode: changes } }\n";
+// In the stage of by_id, and behind another.
+constexpr char kPassed[] = "  last: { from: by_id, filter: \"n > 3\" }\n";
+constexpr char kFar[] =
+    "  there: { from: by_id, repartition: { by: [n] } }\n  last: { from: there, filter: \"n > 3\" }\n";
+
+TEST(FirstChanges, ALakeOfChangesOverAStepThatHasCountedBeforeIsRefusedWhereverItStands) {
+  const Records before = RecordsOf(Topology(std::string(kById) + kPassed));
+  for (const char* steps : {kPassed, kFar}) {
+    const Plan now = Topology(std::string(kById) + steps, "", kLake);
+    EXPECT_THAT(Check(now, before), AllOf(HasSubstr("sink lake is new"), HasSubstr("step by_id"), HasSubstr("new name"),
+                                          HasSubstr("new folder")))
+        << steps;
+    EXPECT_EQ(Check(now, {}), "") << "nobody has counted anything";
+    EXPECT_EQ(Check(now, RecordsOf(now)), "") << "it was there from the first";
+    EXPECT_EQ(Check(now, RecordsOf(Topology(kOther))), "") << "both are new";
+    EXPECT_EQ(GoesOn(now, now), "goes on");
+  }
+}
+
+TEST(FirstChanges, ALakeOfChangesThatWasTakenOutForAWhileHasMissedWhatCameMeanwhile) {
+  for (const char* steps : {kPassed, kFar}) {
+    const Plan now = Topology(std::string(kById) + steps, "", kLake);
+    Records records = RecordsOf(now);
+    for (auto& [stage, record] : records) {
+      for (auto& edge : *record.mutable_standing()->mutable_outputs()) {
+        if (edge.topic().ends_with(".feed")) edge.add_schemas();
+      }
+    }
+    EXPECT_THAT(Check(now, records), HasSubstr("sink lake is new")) << steps;
+  }
+}
+
+TEST(FirstChanges, RowsAreTakenBackOutOfALakeAsTheyWereGiven) {
+  const auto with = [](const std::string& last, const std::string& partition_by = "[\"date(_time)\"]",
+                       const std::string& more = "max_age: 1m") {
+    return Topology(absl::StrCat(kById, "  last: { from: by_id, ", last, " }\n"), "",
+                    absl::StrCat("  lake: { from: last, parquet: { path: /lake, mode: changes, partition_by: ",
+                                 partition_by, ", ", more, " } }\n"));
+  };
+  const auto refused = [](const std::string& was, const std::string& now) {
+    return AllOf(HasSubstr("sink lake: its files hold"), HasSubstr(was), HasSubstr(now), HasSubstr("new folder"));
+  };
+  const Plan filtered = with("filter: \"n > 1\"");
+  EXPECT_EQ(GoesOn(filtered, with("filter: \"n > 1\"", "[\"date(_time)\"]", "max_bytes: 1MiB")), "goes on");
+  EXPECT_THAT(GoesOn(filtered, with("filter: \"n > 2\"")), refused("filter (n > 1)", "filter (n > 2)"));
+  EXPECT_THAT(GoesOn(filtered, with("project: { \"*\": true }")), HasSubstr("sink lake: its files hold"));
+  // What a row looks like: a column more or less, of another type, or made otherwise.
+  const Plan made = with("project: { \"*\": true, q: id }");
+  EXPECT_EQ(GoesOn(made, with("project: { q: id, \"*\": true }")), "goes on") << "wherever it stands";
+  EXPECT_THAT(GoesOn(made, with("project: { \"*\": true, q: n }")), HasSubstr("sink lake: its files hold"));
+  EXPECT_THAT(GoesOn(made, with("project: { \"*\": true }")), HasSubstr("sink lake: its files hold"));
+  EXPECT_THAT(GoesOn(with("project: { \"*\": true }"), made), HasSubstr("sink lake: its files hold"));
+  EXPECT_THAT(GoesOn(made, with("project: { \"*\": true, q: \"id::decimal(20,2)\" }")),
+              refused("q int64", "q decimal"));
+  // A folder that decides whether a row comes at all, or which takes a column out of the files.
+  EXPECT_EQ(GoesOn(filtered, with("filter: \"n > 1\"", "[{ part: _partition }]")), "goes on");
+  EXPECT_THAT(GoesOn(filtered, with("filter: \"n > 1\"", "[route]")), refused("folders ()", "folders (route = "));
+  EXPECT_THAT(GoesOn(filtered, with("filter: \"n > 1\"", "[{ part: \"100 / n\" }]")), refused("folders ()", "100 / n"));
+}
+
+TEST(FirstChanges, ATableWhoseRowsReplaceEachOtherIsNoLakeAndCantBecomeOne) {
+  const std::string table = "  lake: { from: last, postgres: { url: u, table: t, key: [id, route] } }\n";
+  const Plan before = Topology(std::string(kById) + kPassed, "", table);
+  EXPECT_EQ(GoesOn(before, Topology(std::string(kById) + "  last: { from: by_id, filter: \"n > 4\" }\n", "", table)),
+            "goes on");
+  EXPECT_EQ(Check(before, RecordsOf(Topology(std::string(kById) + kPassed))), "");
+  const Plan lake = Topology(std::string(kById) + kPassed, "", kLake);
+  EXPECT_THAT(GoesOn(before, lake), HasSubstr("sink lake: its files hold"));
+  EXPECT_EQ(GoesOn(lake, before), "goes on");
+}
+
+TEST(FirstChanges, ALakeThatDoesNotSayByWhatItsChangesCameIsTaken) {
+  const Plan plan = Topology(std::string(kById) + kPassed, "", kLake);
+  Records records = RecordsOf(plan);
+  for (auto& [stage, record] : records) {
+    for (auto& edge : *record.mutable_standing()->mutable_outputs()) edge.clear_origins();
+  }
+  EXPECT_EQ(Check(plan, records), "");
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    EXPECT_TRUE(CheckStepIdentities(plan, static_cast<int>(s), records.at(plan.stages[s].name)).ok());
+  }
 }
 
 // Versions before didn't say by what changes come.
