@@ -63,6 +63,9 @@ class Emitter {
   virtual absl::Status DeadLetter(RowFailure failure) = 0;
   // The commit's byte bound is reached: AdvanceWatermark should return what it has completed.
   virtual bool Full() const = 0;
+  // Counts towards that bound, besides rows: what an operator holds until the commit only, where it may become much
+  // without any row going out.
+  virtual void AddPending(int64_t /*bytes*/) {}
 };
 
 // What a task gives its operator at Open. All pointers outlive the operator.

@@ -217,18 +217,22 @@ void OpenSessions::Store(uint32_t number) {
 
 absl::Status OpenSessions::Commit(uint64_t commit) {
   for (uint32_t number = 0; number < used_.size(); ++number) Store(number);
+  // The next commit will hold about as much beside the rows.
+  const int64_t used_bytes = UsedBytes();
   groups_->Clear();
   index_.clear();
   used_.clear();
   keys_ = ByteArena();
-  TM_RETURN_IF_ERROR(sessions_.Commit(commit));
+  TM_RETURN_IF_ERROR(sessions_.Commit(commit, used_bytes));
   return timers_.Commit(commit);
 }
 
-int64_t OpenSessions::MemoryBytes() const {
-  return sessions_.MemoryBytes() + timers_.MemoryBytes() + groups_->MemoryBytes() +
+int64_t OpenSessions::UsedBytes() const {
+  return groups_->MemoryBytes() +
          static_cast<int64_t>(keys_.MemoryBytes() + used_.size() * (sizeof(Group) + sizeof(Session)) +
                               index_.capacity() * (sizeof(std::string_view) + sizeof(uint32_t) + 1));
 }
+
+int64_t OpenSessions::MemoryBytes() const { return sessions_.MemoryBytes() + timers_.MemoryBytes() + UsedBytes(); }
 
 }  // namespace tidemark

@@ -119,6 +119,8 @@ class OpenSessions {
   static absl::Status Visit(std::string_view row, Visitor visit);
   uint32_t Take(Group* group, int64_t time);
   void SetTimer(Group* group);
+  // Of the commit under way.
+  int64_t UsedBytes() const;
 
   GroupSet* const groups_;
   const int64_t gap_us_;

@@ -20,6 +20,8 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 2048;
+// What a group takes that a commit deals with, until then, as the commit's bound counts it: 64k groups fill 32 MiB.
+constexpr int64_t kGroupBytes = 512;
 
 class SessionResults final : public Operator {
  public:
@@ -52,6 +54,7 @@ class SessionResults final : public Operator {
   absl::Status EmitUpdates(absl::Span<const uint32_t> numbers, Emitter& emitter);
   absl::Status GatherUpdates(uint32_t number, Gathered* gathered);
   EventTime OutputWatermark() const;
+  void CountGroups(Emitter& emitter);
 
   const StepShape shape_;
   const WindowSpec spec_;
@@ -63,8 +66,9 @@ class SessionResults final : public Operator {
   std::optional<WindowClock> clock_;
   std::optional<OpenSessions> open_;
   EventTime output_watermark_ = kMinTime;
-  WindowPairs pairs_;  // scratch
-  EncodedKeys keys_;   // likewise
+  size_t counted_ = 0;  // of the groups that this commit deals with, those that the emitter has been told of
+  WindowPairs pairs_;   // scratch
+  EncodedKeys keys_;    // likewise
 };
 
 absl::Status SessionResults::Open(const OperatorContext& context) {
@@ -81,6 +85,7 @@ absl::Status SessionResults::ProcessBatch(int /*input*/, const Batch& batch, Emi
   ledger_->open += static_cast<int64_t>(pairs_.rows.size());
   TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
   TM_RETURN_IF_ERROR(open_->Locate(keys_, &pairs_));
+  CountGroups(emitter);
   return rows_.Add(batch, pairs_, &groups_);
 }
 
@@ -97,9 +102,16 @@ absl::StatusOr<EventTime> SessionResults::AdvanceWatermark(EventTime time, Emitt
       TM_RETURN_IF_ERROR(EmitDue(open_->due().subspan(at, kEmitRows), emitter));
     }
     open_->FinishDue();
+    CountGroups(emitter);  // behind what goes out, so that every call gets on
   }
   output_watermark_ = std::max(output_watermark_, OutputWatermark());
   return output_watermark_;
+}
+
+// Sessions may be over by the million without a word (on_update), each with its group in memory until the commit.
+void SessionResults::CountGroups(Emitter& emitter) {
+  emitter.AddPending(static_cast<int64_t>(open_->size() - counted_) * kGroupBytes);
+  counted_ = open_->size();
 }
 
 // A row that isn't late yet lies at the time less grace or behind, and its session ends a gap later at least.
@@ -129,6 +141,7 @@ absl::Status SessionResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
     std::iota(all.begin(), all.end(), 0);
     TM_RETURN_IF_ERROR(EmitUpdates(all, emitter));
   }
+  counted_ = 0;
   return open_->Commit(commit);
 }
 

@@ -50,6 +50,7 @@ class Task::NodeEmitter final : public Emitter {
   }
 
   bool Full() const override { return task_->transaction_->Full(); }
+  void AddPending(int64_t bytes) override { task_->transaction_->AddPending(bytes); }
 
  private:
   NodeState& state() const { return *task_->nodes_[static_cast<size_t>(node_)]; }

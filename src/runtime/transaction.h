@@ -34,7 +34,7 @@ class Transaction {
   // For a transaction that only carries offsets.
   absl::Status BeginIfClosed();
   absl::Status Produce(const std::string& topic, const std::vector<OutRecord>& records);
-  // Output that waits for the commit (packed rows) counts too, so that it is bounded as well.
+  // What waits for the commit in memory (packed rows, state) counts too, so that it is bounded as well.
   void AddPending(int64_t bytes) { bytes_ += bytes; }
 
   bool open() const { return open_; }

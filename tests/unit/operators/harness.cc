@@ -256,7 +256,7 @@ void Harness::FeedWithCrashes(const std::vector<TestRow>& rows, size_t batch_siz
 void Harness::Commit() {
   const absl::Status status = operator_->PrepareCommit(++commit_, emitter_);
   ASSERT_TRUE(status.ok()) << status;
-  emitter_.emitted_since_commit = 0;
+  emitter_.emitted_since_commit = emitter_.pending_since_commit = 0;
   store_.Commit();
   committed_ = {emitter_.rows.size(), emitter_.late.size(), emitter_.unmatched.size(), emitter_.failures.size()};
   committed_ledger_ = ledger_;
@@ -269,7 +269,7 @@ void Harness::Crash(bool advance) {
   emitter_.late.resize(committed_.late);
   emitter_.unmatched.resize(committed_.unmatched);
   emitter_.failures.resize(committed_.failures);
-  emitter_.emitted_since_commit = 0;
+  emitter_.emitted_since_commit = emitter_.pending_since_commit = 0;
   ledger_ = committed_ledger_;
   watermark_ = committed_watermark_;
   Open();

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,17 +61,22 @@ class CollectingEmitter final : public Emitter {
   absl::Status Emit(Batch batch) override;
   absl::Status EmitSide(std::string_view side, Batch batch) override;
   absl::Status DeadLetter(RowFailure failure) override;
-  bool Full() const override { return full_after_ >= 0 && emitted_since_commit >= full_after_; }
+  bool Full() const override {
+    return (full_after_ >= 0 && emitted_since_commit >= full_after_) || pending_since_commit >= full_after_pending_;
+  }
+  void AddPending(int64_t bytes) override { pending_since_commit += bytes; }
 
   void set_full_after(int64_t rows) { full_after_ = rows; }
+  void set_full_after_pending(int64_t bytes) { full_after_pending_ = bytes; }
 
   std::vector<TestRow> rows, late, unmatched;
   std::vector<std::string> failures;  // "expression: reason: cells"
-  int64_t emitted_since_commit = 0;
+  int64_t emitted_since_commit = 0, pending_since_commit = 0;
 
  private:
   Node node_;
   int64_t full_after_ = -1;
+  int64_t full_after_pending_ = std::numeric_limits<int64_t>::max();
 };
 
 class Harness {

@@ -358,6 +358,55 @@ TEST(Sessions, ManyThatEndTogetherCloseOverManyCommitsInOrder) {
   }
 }
 
+// Nothing goes out, so it isn't rows that fill the commit.
+TEST(Sessions, ManyThatAreOverWithoutAWordLeaveOverManyCommitsToo) {
+  for (const bool cold : {false, true}) {
+    MemoryBudget none(0, 0);
+    Harness h(SingleNode(SessionSpec(10, 0, true)), {}, cold ? &none : nullptr);
+    constexpr int64_t kGroups = 20'000;
+    for (int64_t at = 0; at < kGroups; at += 1000) {
+      std::vector<TestRow> rows;
+      for (int64_t i = at; i < at + 1000; ++i) rows.push_back(Row(absl::StrCat("p", i).c_str(), 1, i / 500));
+      h.Process(rows);
+      h.Commit();
+    }
+    const int64_t resting = h.op().MemoryBytes();
+    h.out().set_full_after_pending(1);
+    int64_t closed = 0, calls = 0, most = 0;
+    while (closed < kGroups && calls < 100) {
+      const auto result = h.op().AdvanceWatermark(EventTime{1000}, h.out());
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_GT(h.ledger().closed, closed) << "every call gets on";
+      most = std::max(most, h.op().MemoryBytes());
+      closed = h.ledger().closed;
+      h.Commit();
+      if (++calls % 2 == 1) h.Crash(/*advance=*/false);
+    }
+    EXPECT_GE(calls, 3);
+    EXPECT_LT(most, resting + (4 << 20)) << "a part of the groups is dealt with at a time";
+    EXPECT_EQ(h.out().rows.size(), static_cast<size_t>(kGroups)) << "when they came";
+    EXPECT_EQ(h.ledger().open, 0);
+    h.CheckLedger();
+  }
+}
+
+TEST(Sessions, WhatACommitDealsWithCountsTowardsItsBoundAndTheMemory) {
+  MemoryBudget budget(int64_t{1} << 30);
+  Harness h(SingleNode(SessionSpec(kMinute, 0, true)), {}, &budget);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 5000; ++i) rows.push_back(Row(absl::StrCat("place ", i % 1000).c_str(), i, i));
+  h.Process(rows);
+  EXPECT_EQ(h.out().pending_since_commit, 1000 * 512);
+  h.Process(rows);
+  EXPECT_EQ(h.out().pending_since_commit, 1000 * 512) << "of each group once a commit";
+  const int64_t held = h.op().MemoryBytes();
+  h.Commit();
+  const int64_t resting = h.op().MemoryBytes();
+  EXPECT_GT(budget.used(), resting + (held - resting) / 2) << "as the next commit will need it";
+  h.Process(rows);
+  EXPECT_EQ(h.out().pending_since_commit, 1000 * 512);
+}
+
 TEST(Sessions, AGroupMayHaveVeryMany) {
   for (const bool cold : {false, true}) {
     MemoryBudget none(0, 0);
