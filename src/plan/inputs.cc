@@ -456,6 +456,22 @@ std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_form
   return "";
 }
 
+// A key decides on the partition as a whole, so it says nothing of rows that are equal in a part of it.
+void CheckWholeKey(const SourcePlan& source, const std::string& path, Diagnostics* diagnostics) {
+  std::vector<std::string> all, missing;
+  for (size_t c = 0; c < source.columns.size(); ++c) {
+    if (source.columns[c].from != SourceColumn::From::kKey) continue;
+    const std::vector<size_t>& promised = source.partitioned_by;
+    all.push_back(source.columns[c].column.name);
+    if (std::find(promised.begin(), promised.end(), c) == promised.end()) missing.push_back(all.back());
+  }
+  if (missing.empty()) return;
+  diagnostics->Error(
+      path, absl::StrCat("the record key as a whole decides on the partition, and ", absl::StrJoin(missing, ", "),
+                         missing.size() == 1 ? " is" : " are", " in it as well: name all of its columns (",
+                         absl::StrJoin(all, ", "), "), or leave partitioned_by out"));
+}
+
 // The promise of `partitioned_by`, and whether the record key can prove it.
 void CheckPromise(const topology::Source& yaml, const FormatList& formats, const std::string& path,
                   Diagnostics* diagnostics, SourcePlan* source) {
@@ -470,6 +486,7 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
   // Where the key is read into other columns, the promised ones are not the key.
   source->verify_partitioning = all_from_key || (yaml.has_key_format() && !any_from_key);
   if (!source->verify_partitioning) return;
+  if (all_from_key) CheckWholeKey(*source, path + "/partitioned_by", diagnostics);
   for (int i = 0; i < yaml.partitioned_by_size(); ++i) {
     const std::string why = WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format);
     if (why.empty()) continue;

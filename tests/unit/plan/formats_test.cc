@@ -12,6 +12,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -229,6 +230,12 @@ TEST(FormatsInTopologies, APromiseIsProvenOnlyByKeysOfOneForm) {
               HasSubstr("leave partitioned_by out"));
   // Taken on trust.
   EXPECT_EQ(ErrorsOf(Source("partitioned_by: [k], columns: { k: double }")), "");
+  // A part of a key proves nothing: rows that are equal in it lie wherever the rest has them.
+  const std::string two = "columns: { k: { type: int64, from: key }, l: { type: string, from: key }, v: int64 }";
+  EXPECT_THAT(ErrorsOf(Source("key_format: json, partitioned_by: [k], " + two)),
+              AllOf(HasSubstr("l is in it as well"), HasSubstr("all of its columns (k, l)")));
+  EXPECT_EQ(ErrorsOf(Source("key_format: json, partitioned_by: [l, k], " + two)), "");
+  EXPECT_EQ(ErrorsOf(Source("key_format: json, partitioned_by: [k, v], " + two)), "") << "taken on trust";
 }
 
 TEST(FormatsInTopologies, TheRawValueGoesWithOneRowARecord) {
