@@ -266,10 +266,10 @@ absl::Status ParquetFeedSink::LookForMark() {
 // stands there is sent once more.
 absl::Status ParquetFeedSink::ConfirmOwner(const OffsetToCommit& offset) {
   Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
-  TM_RETURN_IF_ERROR(transaction.BeginIfClosed());
-  const absl::Status sent = producer_->SendOffsets({offset}, *group_);
+  absl::Status sent = transaction.BeginIfClosed();
+  if (sent.ok()) sent = producer_->SendOffsets({offset}, *group_);
   if (sent.ok()) return Commit();
-  (void)producer_->Abort();
+  GiveUpProducer(transaction.open());
   return sent;
 }
 
@@ -416,7 +416,7 @@ absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
   Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
   const absl::Status produced = ProduceDecision(manifests, &transaction);
   if (!produced.ok()) {
-    if (transaction.open()) (void)producer_->Abort();
+    GiveUpProducer(transaction.open());
     return ExplainRefusal(runtime_, produced, limits_version_);
   }
   TM_RETURN_IF_ERROR(Commit());
@@ -441,14 +441,23 @@ absl::Status ParquetFeedSink::Commit() {
     case CommitOutcome::kCommitted:
       break;
     case CommitOutcome::kAborted:
-      (void)producer_->Abort();
+      GiveUpProducer(/*may_abort=*/true);
       return absl::AbortedError("commit: " + error);
     case CommitOutcome::kUnknown:
+      GiveUpProducer(/*may_abort=*/false);
       return absl::UnknownError("commit: " + error);
     case CommitOutcome::kFenced:
+      GiveUpProducer(/*may_abort=*/false);
       return absl::CancelledError("commit: " + error);
   }
   return absl::OkStatus();
+}
+
+// An abort is for those who wait behind the transaction: they needn't wait until it times out. It may fail, so after
+// any error nothing is ever written by this producer again.
+void ParquetFeedSink::GiveUpProducer(bool may_abort) {
+  if (may_abort) (void)producer_->Abort();
+  producer_.reset();
 }
 
 absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transaction* transaction) {

@@ -97,6 +97,7 @@ class ParquetFeedSink final : public FeedSink {
   absl::Status Decide(const Manifests& manifests);
   absl::Status ProduceDecision(const Manifests& manifests, Transaction* transaction);
   absl::Status Commit();
+  void GiveUpProducer(bool may_abort);
   absl::Status PublishAll();
   absl::Status Failed(const absl::Status& status);
   void Drop();
@@ -110,8 +111,8 @@ class ParquetFeedSink final : public FeedSink {
   std::atomic<bool> interrupted_{false};
   const LakeOpener open_lake_;
   std::unique_ptr<ObjectStore> lake_;
-  std::unique_ptr<Producer> producer_;
-  int64_t limits_version_ = 0;  // that it keeps to
+  std::unique_ptr<Producer> producer_;  // null: its transaction has failed, and the next Assigned makes another
+  int64_t limits_version_ = 0;          // that it keeps to
   std::shared_ptr<const GroupMetadata> group_;
 
   State state_ = State::kNothing;

@@ -281,7 +281,8 @@ absl::Status SplitIntake::Commit() {
 absl::Status SplitIntake::ActOn(const absl::Status& error) {
   if (error.ok()) return error;
   const absl::Status status = ExplainRefusal(runtime_, error, limits_version_);
-  // At once: what is undecided holds up every reader of the topic until it times out.
+  // At once: what is undecided holds up every reader of the topic until it times out. Where that doesn't succeed they
+  // wait, for the next owner at most: this producer isn't used again, whatever the answer.
   const Action action = ActionFor(status);
   const bool may_abort = action != Action::kReplaceClients && action != Action::kAwaitMembership;
   if (may_abort && transaction_ && transaction_->open()) (void)producer_->Abort();

@@ -300,7 +300,8 @@ absl::Status StreamThread::Recover(const absl::Status& cause) {
   return consumer_->AssignPaused(assigned_);
 }
 
-// The transaction is aborted too, so that readers needn't wait for its time-out.
+// The transaction is aborted too, if it still can be, so that readers needn't wait for its time-out. Where it isn't
+// known which of its records the log has, they do, or for whoever opens producers under these ids next.
 absl::Status StreamThread::Fail(const absl::Status& cause) {
   if (MutationActive(Mutation::kStopCommitsAfterAbort)) {
     (void)pipeline_.Abort();
