@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/io/file.h>
@@ -25,7 +27,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kDoneMark[] = ".done";
-constexpr char kLeaving[] = ".leaving";  // behind ".NAME" of a file that was copied and is about to be removed
+// Behind ".NAME" of a file that was copied and is about to be removed; with a number behind it where that is taken.
+constexpr char kLeaving[] = ".leaving";
+constexpr int kMostLeaving = 100;
 
 absl::Status Away(const std::string& what, int error) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(error)));
@@ -39,6 +43,38 @@ absl::Status SyncFolder(const fs::path& folder) {
   const int error = errno;
   close(file);
   return synced ? absl::OkStatus() : Away(absl::StrCat("syncing ", folder.string()), error);
+}
+
+// Gives a file another name, which no other file has: 0, or an errno, EEXIST where one has it. Two steps where the file
+// system knows no such call: links, and where it has none either, a look before.
+int RenameToFree(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  if (link(from.c_str(), to.c_str()) == 0) return unlink(from.c_str()) == 0 ? 0 : errno;
+  if (errno == EEXIST || errno == ENOENT) return errno;
+  struct stat info = {};
+  if (lstat(to.c_str(), &info) == 0) return EEXIST;
+  return rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+// ".NAME.leaving" and ".NAME.leaving2" are left of NAME; "": another file.
+std::string LeftOf(std::string_view hidden) {
+  const size_t at = hidden.rfind(kLeaving);
+  if (at == std::string_view::npos || at < 2 || hidden[0] != '.') return "";
+  const std::string_view number = hidden.substr(at + std::strlen(kLeaving));
+  const bool digits = std::all_of(number.begin(), number.end(), [](char c) { return absl::ascii_isdigit(c); });
+  return digits && number.size() <= 3 ? std::string(hidden.substr(1, at - 1)) : "";
+}
+
+// Takes the file away from its name, to where nobody looks for one: the path there, or why not.
+absl::StatusOr<fs::path> TakeAside(const fs::path& file, const fs::path& folder, const std::string& name) {
+  for (int i = 1; i <= kMostLeaving; ++i) {
+    const fs::path aside = folder / absl::StrCat(".", name, kLeaving, i == 1 ? "" : absl::StrCat(i));
+    const int error = RenameToFree(file, aside);
+    if (error == 0) return aside;
+    if (error != EEXIST) return Away("renaming " + file.string(), error);
+  }
+  return absl::UnavailableError(absl::StrCat("there are too many files .", name, kLeaving, "* in ", folder.string()));
 }
 
 absl::Status WriteSynced(const fs::path& path, std::string_view text) {
@@ -105,7 +141,8 @@ class LocalLandingZone final : public LandingZone {
         continue;
       }
       if (absl::StartsWith(last, ".")) {
-        if (absl::EndsWith(last, kLeaving)) PutBackLeft(at->path());
+        // As a crash left it. Whether it is the one that was copied shows when it is looked at again.
+        if (const std::string left = LeftOf(last); !left.empty()) PutBack(at->path(), at->path().parent_path() / left);
         continue;
       }
       const std::string name = at->path().lexically_relative(folder_).string();
@@ -197,8 +234,8 @@ class LocalLandingZone final : public LandingZone {
     }
     if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && *moved != file) {
       // Another one took its place in this very moment, and nobody has read that.
-      std::error_code error;
-      fs::rename(to, from, error);
+      TM_ASSIGN_OR_RETURN(const fs::path aside, TakeAside(to, from.parent_path(), from.filename().string()));
+      PutBack(aside, from);
       return Replaced(from);
     }
     TM_RETURN_IF_ERROR(SyncFolder(fs::path(to).parent_path()));
@@ -232,24 +269,17 @@ class LocalLandingZone final : public LandingZone {
     fs::rename(part, to, error);
     if (error) return Away(absl::StrCat("renaming ", part), error.value());
     TM_RETURN_IF_ERROR(SyncFolder(fs::path(to).parent_path()));
-    const fs::path leaving = from.parent_path() / absl::StrCat(".", from.filename().string(), kLeaving);
-    fs::rename(from, leaving, error);
-    if (error) return Away(absl::StrCat("renaming ", from.string()), error.value());
+    TM_ASSIGN_OR_RETURN(const fs::path leaving, TakeAside(from, from.parent_path(), from.filename().string()));
     if (!is_it(leaving)) {
-      fs::rename(leaving, from, error);
+      PutBack(leaving, from);
       return Replaced(from);
     }
     fs::remove(leaving, error);
     return error ? Away(absl::StrCat("removing ", leaving.string()), error.value()) : absl::OkStatus();
   }
 
-  // As a crash left it. Whether it is the one that was copied shows when it is looked at again.
-  static void PutBackLeft(const fs::path& leaving) {
-    std::error_code ignored;
-    const std::string last = leaving.filename().string();
-    const fs::path file = leaving.parent_path() / last.substr(1, last.size() - 1 - std::strlen(kLeaving));
-    if (!fs::exists(file, ignored)) fs::rename(leaving, file, ignored);
-  }
+  // Where another file has landed under that name since, this one waits until that has gone: every look tries again.
+  static void PutBack(const fs::path& aside, const fs::path& file) { (void)RenameToFree(aside, file); }
 
   // A mark whose file is gone, as after a crash between moving the two: the next file of its name isn't whole because
   // of it. Not a new one, whose file may just be coming.

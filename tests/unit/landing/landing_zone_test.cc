@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <system_error>
@@ -24,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 class LocalLanding : public ::testing::Test {
  protected:
@@ -178,6 +180,52 @@ TEST_F(LocalLanding, AFileWhoseMoveACrashHasEndedIsLookedAtAgain) {
   Write("in/.a.csv.leaving", "1");
   Names();
   EXPECT_THAT(Names(), ElementsAre("a.csv"));
+}
+
+TEST_F(LocalLanding, AFileThatWasTakenAsideComesBackOnceItsNameIsFreeAndNeverOverAnother) {
+  Write("in/.a.csv.leaving", "1");
+  Write("in/.a.csv.leaving2", "2");
+  Write("in/a.csv", "3");
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
+  EXPECT_EQ(Text("in/a.csv"), "3");
+  std::set<std::string> read;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(Names(), ElementsAre("a.csv"));
+    read.insert(Text("in/a.csv"));
+    ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("a.csv"), absl::StrCat("v", i)).ok());
+    Names();
+  }
+  EXPECT_THAT(read, UnorderedElementsAre("1", "2", "3"));
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(OtherFileSystem, AFileThatIsCopiedLeavesThoseAloneThatWereTakenAsideBefore) {
+  Write("in/.a.csv.leaving", "nobody has read this");
+  Write("in/a.csv", "1");
+  ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("a.csv"), "v1").ok());
+  EXPECT_EQ(Text("in/.a.csv.leaving"), "nobody has read this");
+  Names();
+  EXPECT_THAT(Names(), ElementsAre("a.csv"));
+}
+
+TEST_F(LocalLanding, FilesOfOtherHiddenNamesStayAsTheyAre) {
+  for (const char* name : {".leaving", "..leaving", ".a.csv.leaving.tmp", ".a.csv.leavingx"}) {
+    Write(absl::StrCat("in/", name), "1");
+  }
+  Write("in/x.csv.leaving", "2");  // is itself landed, where names say so
+  EXPECT_THAT(Names(), ElementsAre("x.csv.leaving"));
+  EXPECT_THAT(Names(), ElementsAre("x.csv.leaving"));
+  for (const char* name : {".leaving", "..leaving", ".a.csv.leaving.tmp", ".a.csv.leavingx"}) {
+    EXPECT_TRUE(fs::exists(root_ / "in" / name)) << name;
+  }
+}
+
+TEST_F(OtherFileSystem, AFileWhoseOwnNameEndsAsThoseTakenAsideIsCopiedAndComesBackUnderIt) {
+  Write("in/.x.csv.leaving.leaving", "1");
+  Names();
+  EXPECT_THAT(Names(), ElementsAre("x.csv.leaving"));
+  ASSERT_TRUE(NewLocalLandingZone(spec_)->MoveToProcessed(Landed("x.csv.leaving"), "v1").ok());
+  EXPECT_THAT(Names(), IsEmpty());
 }
 
 TEST_F(LocalLanding, AFolderThatIsNotThereIsWaitedFor) {
