@@ -270,8 +270,11 @@ bool SinkCheck::PartitionBy(ParquetSinkSpec* spec) {
       Error(field, absl::StrCat("'", partition.name, "' can't name a folder; write { name: \"", item.name(), "\" }"));
     } else if (!names.insert(partition.name).second) {
       Error(field, absl::StrCat("folder name '", partition.name, "' stands here twice"));
-    } else if (const auto column = schema.Find(partition.name); column && expression->AsColumn() != column) {
-      Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", step_->name,
+    } else if (const auto column = schema.Find(partition.name);
+               column && (expression->AsColumn() != column || *column >= step_->output.size())) {
+      // One that tells what a change is has to stand in the file: the folders' names aren't read there.
+      const std::string whose = *column < step_->output.size() ? step_->name : "each change, which stays in the file";
+      Error(field, absl::StrCat("folder name '", partition.name, "' is also a column of ", whose,
                                 "; give it another: "
                                 "{ name: \"",
                                 partition.expression, "\" }"));

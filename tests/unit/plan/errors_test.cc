@@ -256,6 +256,20 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
       ErrorsOf(Clicks(updating, "",
                       "  s: { from: u, parquet: { path: lake, mode: changes, partition_by: [\"date(_time)\"] } }\n")),
       "");
+  // What tells of a change stays in the file: a folder of its name would take it out.
+  const auto folders = [&](const std::string& by) {
+    return ErrorsOf(
+        Clicks(updating, "",
+               absl::StrCat("  s: { from: u, parquet: { path: lake, mode: changes, partition_by: [", by, "] } }\n")));
+  };
+  for (const char* column : {"_op", "_partition", "_offset", "_row"}) {
+    EXPECT_THAT(folders(column),
+                AllOf(HasSubstr(absl::StrCat("folder name '", column, "' is also a column of each change")),
+                      HasSubstr("give it another")));
+    EXPECT_EQ(folders(absl::StrCat("{ of: ", column, " }")), "");
+  }
+  EXPECT_THAT(folders("_time"), HasSubstr("a folder can't be named by timestamp"));
+  EXPECT_THAT(folders("{ _time: \"date(_time)\" }"), HasSubstr("is also a column of each change"));
   EXPECT_THAT(ErrorsOf(Clicks("", "", "  t: { from: clicks, parquet: { path: lake, mode: changes } }\n")),
               HasSubstr("step clicks only adds rows: mode: append"));
   EXPECT_THAT(ErrorsOf(Clicks(updating, "", "  s: { from: u, postgres: { url: x, table: t } }\n")),
