@@ -8,7 +8,6 @@
 #include <arrow/array/builder_binary.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/record_batch.h>
-#include <arrow/scalar.h>
 #include <glog/logging.h>
 
 #include "src/base/status.h"

@@ -97,14 +97,15 @@ class ParquetSinkImpl final : public ParquetSink {
   absl::Status Finish(OpenFile& file, packed::ManifestFile* entry);
   void Reset();
 
-  const ParquetSinkOptions options_;  // its schema is the lake's
-  const std::string name_;            // "<sink>-<identity>-<partition>", in every file's name
+  const ParquetSinkOptions options_;
+  const Schema lake_schema_;  // of the rows: the step's, and what is told of changes
+  const std::string name_;    // "<sink>-<identity>-<partition>", in every file's name
   ObjectStore* const lake_;
   HiveFolders folders_;
-  std::vector<int> columns_;  // of the step, that the files hold
+  std::vector<int> columns_;  // of lake_schema_, that the files hold
   std::shared_ptr<arrow::Schema> file_schema_;
 
-  ChangeRows places_;            // of changes
+  ChangeRows changes_;           // of an update step
   std::vector<OpenFile> files_;  // as folders_.folders()
   int64_t staged_count_ = 0;
   size_t open_files_ = 0;
@@ -119,16 +120,17 @@ class ParquetSinkImpl final : public ParquetSink {
 
 ParquetSinkImpl::ParquetSinkImpl(ParquetSinkOptions options, HiveFolders folders, ObjectStore* lake)
     : options_(std::move(options)),
+      lake_schema_(LakeSchema(options_.schema, options_.spec.changes)),
       name_(absl::StrCat(EscapeHive(options_.sink), "-", absl::BytesToHexString(options_.identity.substr(0, 4)), "-",
                          options_.partition)),
       lake_(lake),
       folders_(std::move(folders)),
-      places_(options_.schema.size() - (options_.spec.changes ? LakeSchema({}, true).size() : 0)) {
+      changes_(options_.schema.size()) {
   arrow::FieldVector fields;
-  for (size_t i = 0; i < options_.schema.size(); ++i) {
+  for (size_t i = 0; i < lake_schema_.size(); ++i) {
     const auto& in_names = folders_.columns_in_names();
     if (std::find(in_names.begin(), in_names.end(), i) != in_names.end()) continue;
-    const Column& column = options_.schema[i];
+    const Column& column = lake_schema_[i];
     columns_.push_back(static_cast<int>(i));
     fields.push_back(arrow::field(column.name, ArrowType(column.type), column.nullable));
   }
@@ -184,13 +186,13 @@ absl::Status ParquetSinkImpl::Gather(const Batch& given, int64_t first_offset, i
   if (first_offset_ < 0) first_offset_ = first_offset;
   next_offset_ = next_offset;
   if (given == nullptr || given->num_rows() == 0) return absl::OkStatus();
-  const Batch rows = options_.spec.changes ? places_.AsRows(*given, options_.partition, first_offset) : given;
+  const Batch rows = options_.spec.changes ? changes_.AsRows(*given, options_.partition, first_offset) : given;
 
   std::vector<int32_t> folder_of_row;
   std::vector<RowError> errors;
   TM_RETURN_IF_ERROR(folders_.Assign(*rows, &folder_of_row, &errors));
   for (const RowError& error : errors) {
-    failures->push_back({RowToJson(options_.schema, *rows, error.row), error.message});
+    failures->push_back({RowToJson(lake_schema_, *rows, error.row), error.message});
   }
   while (files_.size() < folders_.folders().size()) {
     const std::string& folder = folders_.folders()[files_.size()];
@@ -371,8 +373,8 @@ absl::StatusOr<std::unique_ptr<ParquetSink>> ParquetSink::Open(ParquetSinkOption
   if (options.identity.size() < 4) {
     return absl::InternalError(absl::StrCat("sink ", options.sink, ": a task identity of 16 bytes is needed"));
   }
-  options.schema = LakeSchema(options.schema, options.spec.changes);
-  auto folders = HiveFolders::Compile(options.spec.partition_by, options.schema);
+  const Schema lake_schema = LakeSchema(options.schema, options.spec.changes);
+  auto folders = HiveFolders::Compile(options.spec.partition_by, lake_schema);
   if (!folders.ok()) return Annotate(folders.status(), absl::StrCat("sink ", options.sink));
   return std::make_unique<ParquetSinkImpl>(std::move(options), *std::move(folders), lake);
 }
