@@ -189,9 +189,7 @@ class Admin {
     return std::map<std::string, TopicLimits>();
   }
   // All topics whose names begin so, as far as this user may see them.
-  virtual absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string& /*prefix*/) {
-    return absl::UnimplementedError("listing topics");
-  }
+  virtual absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string& prefix) = 0;
   // Creates and waits until all partitions have a leader; a topic that exists is left alone.
   virtual absl::Status CreateTopics(const std::vector<TopicToCreate>& topics) = 0;
   virtual absl::StatusOr<Offset> LogStart(const TopicPartition& partition) = 0;

@@ -134,6 +134,7 @@ class SilentAdmin : public Admin {
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
     return NotAskedFor();
   }
+  absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string&) override { return NotAskedFor(); }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return NotAskedFor(); }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return NotAskedFor(); }
   absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return NotAskedFor(); }

@@ -24,6 +24,7 @@ class FakeKafka final : public KafkaClient, public Admin {
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
     return Never();
   }
+  absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string&) override { return Never(); }
   absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return Never(); }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return Never(); }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return Never(); }

@@ -74,6 +74,9 @@ class FakeAdmin final : public Admin {
     for (const std::string& topic : topics) infos[topic] = {2, topic_id};
     return infos;
   }
+  absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string&) override {
+    return std::map<std::string, TopicInfo>();
+  }
   absl::Status CreateTopics(const std::vector<TopicToCreate>&) override { return absl::OkStatus(); }
   absl::StatusOr<Offset> LogStart(const TopicPartition&) override { return start; }
   absl::StatusOr<Offset> LogEnd(const TopicPartition&, Isolation) override { return end; }
