@@ -12,6 +12,7 @@
 #include "src/base/big_endian.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "state/stored_watermark.h"
 
 namespace tidemark {
 namespace {
@@ -64,7 +65,7 @@ absl::Status StreamJoin::Open(const OperatorContext& context) {
       done[s] = time(1 + 2 * s);
       dropped[s] = time(2 + 2 * s);
     }
-    if (times->size() == 48) watermark_ = watermark_ + std::max<int64_t>(spec_.grace_us - time(5).us, 0);
+    if (times->size() == 48) watermark_ = UnderGrace(watermark_, time(5).us, spec_.grace_us);
   }
   for (size_t s : {0, 1}) {
     Side& side = sides_[s];

@@ -31,7 +31,7 @@
 // more than a little, the task is told which input can wait: rows beyond the interval of anything that has come.
 //
 // More grace than before. What was over by the old one is gone, and its rows without match are out: so the watermark of
-// the state is taken for as much later as there is more grace, and all horizons stand where they stood.
+// the state is taken for later (UnderGrace), and all horizons stand where they stood.
 //
 // State key 'w': the watermark, then of each side (KeptRows) the times `done` and `dropped`, then the grace under which
 // the watermark stands, 8 bytes each. Without the last, as no release wrote it, that grace is the present one.

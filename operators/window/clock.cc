@@ -24,9 +24,7 @@ absl::Status WindowClock::Load() {
   if (!value) return absl::OkStatus();
   if (value->size() != 8) return absl::DataLossError("the grace of windows in the state can't be read");
   stored_grace_us_ = ReadOrdered(*value);
-  if (time_ != kMinTime && time_ != kMaxTime && grace_us_ > stored_grace_us_) {
-    time_ = time_ + (grace_us_ - stored_grace_us_);
-  }
+  time_ = UnderGrace(time_, stored_grace_us_, grace_us_);
   return absl::OkStatus();
 }
 
