@@ -10,8 +10,10 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import duckdb
 import pyarrow.dataset
 
+import stack
 import topics
 import topology
 from case import SystemTest, main
@@ -45,16 +47,26 @@ def application(name):
             "lake": {"from": "rows", "parquet": {"path": "${LAKE}/" + name, "max_age": "1h"}}}}
 
 
+def with_changes(name):
+    """Besides, a lake has the changes of how many rows of a route there are, as soon as they are more than three."""
+    changed = application(name)
+    changed["steps"]["totals"] = {"from": "once", "group_by": ["route"], "aggregates": {"n": "count(*)"}}
+    changed["steps"]["some"] = {"from": "totals", "filter": "n > 3"}
+    changed["sinks"]["changes"] = {
+        "from": "some", "parquet": {"path": "${LAKE}/" + name + "-changes", "mode": "changes", "max_age": "1s"}}
+    return changed
+
+
 class ChangedTopology(SystemTest):
     def put(self, name, numbers):
         topics.produce(self.stack.brokers, f"{name}-in",
                        [{"value": json.dumps(row(n)), "partition": n % 2} for n in numbers])
 
-    def begin(self, name):
+    def begin(self, name, first=None):
         """The first run: windows are open, and rows wait in the feed of a lake that has cut no file."""
         topics.create(self.stack.brokers, **{f"{name}-in": 2})
         self.put(name, range(ROWS))
-        config = topology.write(self.stack.folder / f"{name}.yaml", application(name))
+        config = topology.write(self.stack.folder / f"{name}.yaml", first or application(name))
         worker = self.stack.run(config, name=name, threads=1)
 
         def read():
@@ -135,6 +147,23 @@ class ChangedTopology(SystemTest):
         table = self.completes("added", config)
         self.assertEqual(table["carrier"].to_pylist(),
                          [None] * ROWS + [row(n)["carrier"] for n in range(ROWS, 2 * ROWS)])
+
+    def test_a_lake_of_changes_goes_on_only_as_it_is(self):
+        config = self.begin("lakes", with_changes("lakes"))
+        changed = with_changes("lakes")
+        changed["steps"]["some"]["filter"] = "n > 4"
+        self.refused("lakes", changed, "sink changes: its files hold", "filter (n > 3)", "filter (n > 4)", "new folder")
+        changed = with_changes("lakes")
+        changed["steps"]["some"] = {"from": "totals", "project": {"*": True, "note": "'more'"}}
+        self.refused("lakes", changed, "sink changes: its files hold", "note string from ('more')")
+        changed = with_changes("lakes")
+        changed["sinks"]["others"] = {"from": "some", "parquet": {"path": "${LAKE}/others", "mode": "changes"}}
+        self.refused("lakes", changed, "sink others is new", "step totals", "new folder")
+        self.completes("lakes", config)
+        lake = duckdb.connect()
+        lake.execute((stack.ROOT / "examples" / "lake" / "latest.sql").read_text())
+        found = lake.execute(f"SELECT route, n FROM latest('{self.stack.folder}/lake/lakes-changes')").fetchall()
+        self.assertEqual(dict(found), collections.Counter(row(n)["route"] for n in range(2 * ROWS)))
 
 
 if __name__ == "__main__":
