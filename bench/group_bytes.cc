@@ -134,12 +134,12 @@ int Run(const Arguments& arguments) {
   const int64_t empty_kib = Proc("/proc/self/status", "VmRSS");
   std::mt19937_64 random(1);
   for (int64_t session = 0; session < sessions; ++session) {
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t batch = 0; batch < batches; ++batch) {
+    for (int64_t batch = 0; batch < batches; ++batch) {  // each group's rows in one commit, so that it is written once
+      for (int64_t row = 0; row < rows; ++row) {
         const int64_t time = session * 3 * kGapUs + row * kSecond;
         task->Process(RowsOf(node, batch * kBatchRows, time, &random), EventTime{0});
-        if (batch % 2 == 1) task->Commit();
       }
+      if (batch % 2 == 1) task->Commit();
     }
   }
   int64_t before = 0;
