@@ -117,6 +117,11 @@ class ParquetRecords final : public FileRecords {
         return absl::InvalidArgumentError(absl::StrCat("column '", name, "' is ", schema->field(at)->type()->ToString(),
                                                        ", which isn't read from Parquet files yet"));
       }
+      if (!column.timestamp_format.empty() && arrow::is_temporal(as->id())) {
+        return absl::InvalidArgumentError(absl::StrCat("column '", name, "' is ", schema->field(at)->type()->ToString(),
+                                                       ", and the topology has a timestamp_format for it, which is for "
+                                                       "texts: Parquet files want a source of their own"));
+      }
       std::string key;
       TextBuffer buffer(&key);
       WriteJsonString(name, &buffer);

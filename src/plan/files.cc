@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
@@ -69,6 +70,28 @@ FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagn
   return spec;
 }
 
+bool IsParquet(const FilesSpec& files) {
+  return files.format ? *files.format == FilesSpec::Format::kParquet
+                      : absl::EndsWith(absl::AsciiStrToLower(files.path), ".parquet");
+}
+
+// Times in Parquet are numbers with their unit: to read them as texts of a form would refuse every row.
+void RefuseTimestampFormats(const std::vector<SourceColumn>& columns, const std::string& path,
+                            Diagnostics* diagnostics) {
+  bool of_source = false;
+  for (const SourceColumn& column : columns) {
+    if (column.from != SourceColumn::From::kValue || column.timestamp_format.empty()) continue;
+    std::string at = path;
+    for (const char* field : {"/time_zone", "/timestamp_format"}) {
+      const std::string stated = absl::StrCat(path, "/columns/", column.column.name, field);
+      if (diagnostics->Present(stated)) at = stated;
+    }
+    if (at == path && std::exchange(of_source, true)) continue;  // once for all columns
+    diagnostics->Error(at == path ? path + "/timestamp_format" : at,
+                       "files of format parquet say themselves how times are written: leave it out");
+  }
+}
+
 }  // namespace
 
 // A source that isn't from a topic: what has a meaning for topics alone, or not yet, is refused.
@@ -84,6 +107,7 @@ void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnos
   refuse(!yaml.partitioned_by().empty(), "partitioned_by", "rows lie by their files");
   const bool flat = !source->files->format || *source->files->format == FilesSpec::Format::kCsv ||
                     *source->files->format == FilesSpec::Format::kParquet;
+  if (IsParquet(*source->files)) RefuseTimestampFormats(source->columns, path, diagnostics);
   for (const SourceColumn& column : source->columns) {
     const std::string at = absl::StrCat(path, "/columns/", column.column.name);
     if (column.from == SourceColumn::From::kKey) diagnostics->Error(at + "/from", "rows of files have no key");

@@ -217,6 +217,22 @@ TEST(ParquetFileRecords, RowsAreTheObjectsThatSayTheSame) {
   EXPECT_NE(ReadAll(Plan(), "x.parquet", "PAR1 no").error, "");
 }
 
+TEST(ParquetFileRecords, AColumnOfTimesIsNotReadAsTextsOfAForm) {
+  arrow::TimestampBuilder at(arrow::timestamp(arrow::TimeUnit::MICRO), arrow::default_memory_pool());
+  ASSERT_TRUE(at.Append(1'700'000'000'123'456).ok());
+  const auto times = arrow::Table::Make(arrow::schema({arrow::field("at", at.type())}), {*at.Finish()});
+  arrow::StringBuilder text;
+  ASSERT_TRUE(text.Append("31/01/2026").ok());
+  const auto texts = arrow::Table::Make(arrow::schema({arrow::field("at", arrow::utf8())}), {*text.Finish()});
+  SourcePlan plan = Plan();
+  plan.columns = {Value("at", {Kind::kTimestamp})};
+  EXPECT_THAT(ReadAll(plan, "x.parquet", ParquetFile(times)).values,
+              ElementsAre(R"({"at":"2023-11-14T22:13:20.123456Z"})"));
+  plan.columns[0].timestamp_format = "%d/%m/%Y";
+  EXPECT_THAT(ReadAll(plan, "x.parquet", ParquetFile(times)).error, HasSubstr("timestamp_format for it"));
+  EXPECT_THAT(ReadAll(plan, "x.parquet", ParquetFile(texts)).values, ElementsAre(R"({"at":"31/01/2026"})"));
+}
+
 std::string ParquetOfIds(int rows) {
   arrow::Int64Builder ids;
   for (int i = 1; i <= rows; ++i) EXPECT_TRUE(ids.Append(i).ok());

@@ -159,5 +159,30 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
       HasSubstr("files are read from the first one on"));
 }
 
+TEST(MistakesTest, ParquetFilesSayThemselvesHowTimesAreWritten) {
+  const auto source = [](const std::string& files, const std::string& more) {
+    return Whole("{ files: { whole: renamed, order: unordered, " + files + " }, " + more + " }");
+  };
+  const std::string of_column = "columns: { t: { type: timestamp, timestamp_format: \"%Y%m%d\" } }";
+  const std::string of_source = "timestamp_format: \"%Y%m%d\", time_zone: Asia/Damascus, ";
+  const std::string of_neither = "columns: { t: timestamp, u: timestamp }";
+  for (const char* parquet : {"path: in/*, format: parquet", "path: \"in/*.Parquet\""}) {
+    EXPECT_EQ(source(parquet, of_neither), "");
+    EXPECT_THAT(source(parquet, of_column), HasSubstr("files of format parquet say themselves how times are written"));
+    const std::string once = source(parquet, of_source + of_neither);
+    EXPECT_THAT(once, HasSubstr("files of format parquet say themselves how times are written"));
+    EXPECT_EQ(once.find("files of format"), once.rfind("files of format")) << once;
+  }
+  for (const char* other : {"path: in/*", "path: in/*, format: csv", "path: in/*, format: jsonl"}) {
+    EXPECT_EQ(source(other, of_column), "") << other;
+    EXPECT_EQ(source(other, of_source + of_neither), "") << other;
+  }
+  // The name of the file is text, whatever the file holds.
+  EXPECT_EQ(source("path: in/*, format: parquet",
+                   "columns: { id: int64, t: { type: timestamp, from: "
+                   "\"header:tidemark.file\", timestamp_format: \"%Y%m%d.parquet\" } }"),
+            "");
+}
+
 }  // namespace
 }  // namespace tidemark
