@@ -38,6 +38,10 @@ std::string Describe(const ParquetSinkSpec& spec, const Schema&) {
 
 }  // namespace
 
+std::string TopicText(const std::string& topic, const FormatSpec& format, const FormatSpec& key_format) {
+  return absl::StrCat("topic ", topic, FormatText(format), key_format.none() ? "" : ", key " + key_format.ToString());
+}
+
 std::string ModeText(const Schema& schema, const StepMode& mode) {
   return mode.update ? absl::StrCat("update by (", ColumnNames(schema, mode.key), ")") : "append";
 }
@@ -51,8 +55,7 @@ std::string Summary(const Plan& plan, const Node& node) {
         return absl::StrCat("files ", source.files->path, ", ", source.files->ordered ? "by name" : "unordered",
                             ", through topic ", source.topic);
       }
-      return absl::StrCat("topic ", source.topic, FormatText(source.format),
-                          source.key_format.none() ? "" : ", key " + source.key_format.ToString());
+      return TopicText(source.topic, source.format, source.key_format);
     }
     case Node::Kind::kInternal:
       return absl::StrCat("topic ", edge().topic);

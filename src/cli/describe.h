@@ -25,6 +25,9 @@ std::string DescribeAsYaml(const TopologyText& text);                     // des
 
 // "dedup by (detection_oid) within 1h grace 1h keep first": what a node does.
 std::string Summary(const Plan& plan, const Node& node);
+// "topic clicks, format csv, key text", where formats that say nothing new (JSON values, a key that isn't read) are
+// left out.
+std::string TopicText(const std::string& topic, const FormatSpec& format, const FormatSpec& key_format);
 // "append", or "update by (a, b)".
 std::string ModeText(const Schema& schema, const StepMode& mode);
 // "detections, htx.x.repartition": the topics whose partitions a stage's tasks read.

@@ -116,6 +116,8 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   for (const TablePlan& table : plan.tables) {
     tables.push_back(absl::StrCat(
         "    {\"name\": ", Quote(table.name), ", \"topic\": ", Quote(table.topic), ", \"file\": ", Quote(table.file),
+        ", \"format\": ", Quote(table.topic.empty() ? "" : table.format.ToString()),
+        ", \"key_format\": ", Quote(table.topic.empty() ? "" : table.key_format.ToString()),
         ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
         ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
   }

@@ -86,8 +86,9 @@ void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
     absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
   }
   for (const TablePlan& table : plan.tables) {
-    if (!table.topic.empty())
-      absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + table.topic));
+    if (table.topic.empty()) continue;
+    AddAbout(text, "tables/" + table.name, out);
+    absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + table.topic));
   }
   absl::StrAppend(out,
                   Allow("--operation Read --operation Write --operation Describe --operation Create --operation Delete "

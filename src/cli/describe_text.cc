@@ -60,14 +60,20 @@ void AddStage(const Plan& plan, const TopologyText& text, size_t index, std::str
   }
 }
 
+// A topic's key has the form that its columns suggest, or the one that is told.
+std::string TableText(const TablePlan& table) {
+  if (table.topic.empty()) return "file " + table.file;
+  const FormatSpec suggested = table.key.size() > 1 ? kJsonFormat : kTextFormat;
+  return TopicText(table.topic, table.format, table.key_format == suggested ? FormatSpec() : table.key_format);
+}
+
 }  // namespace
 
 std::string DescribeAsText(const Plan& plan, const TopologyText& text) {
   std::string out = absl::StrCat("topology ", plan.application.name, "\n  group: ", plan.application.Group(),
                                  "\n  dead letters: ", plan.dead_letter_topic, "\n");
   for (const TablePlan& table : plan.tables) {
-    absl::StrAppend(&out, "  table ", table.name, ": ",
-                    table.topic.empty() ? "file " + table.file : "topic " + table.topic, ", key (",
+    absl::StrAppend(&out, "  table ", table.name, ": ", TableText(table), ", key (",
                     ColumnNames(table.schema(), table.key), "), whole in every worker\n");
     AddAbout(text, "tables/" + table.name, "    ", &out);
   }

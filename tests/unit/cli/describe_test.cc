@@ -57,6 +57,28 @@ TEST(DescribeTest, UpdateStepsNameTheirKey) {
   EXPECT_THAT(DescribePlan(*plan, {}, "kafka").value(), HasSubstr("--topic s --partitions \"$PARTITIONS\"\n"));
 }
 
+TEST(DescribeTest, FormatsThatAreNoDefaultsAreTold) {
+  const auto plan = PlanFromYaml(
+      "name: f\nsources: { a: { topic: a, format: csv, key_format: int64, columns: { k: { type: int64, from: key }, v: "
+      "string } } }\n"
+      "tables:\n"
+      "  t: { topic: t, key: [k], columns: { k: int64, w: string } }\n"
+      "  u: { topic: u, format: text, key_format: int64, key: [k], columns: { k: { type: int64, from: key }, x: string "
+      "} "
+      "}\n"
+      "steps:\n  b: { from: a, join: { table: t, on: [k] } }\n  c: { from: b, join: { table: u, on: [k] } }\n"
+      "sinks: { s: { from: c, topic: s, format: csv, key: [k], key_format: int64 } }\n",
+      "f.yaml", Operators(), OwnFormats().list(), NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(DescribePlan(*plan, {}, "text").value(),
+              AllOf(HasSubstr("topic a, format csv, key int64\n"), HasSubstr("table t: topic t, key (k), whole"),
+                    HasSubstr("table u: topic u, format text, key int64, key (k), whole"),
+                    HasSubstr("append to topic s, key (k) as int64, format csv")));
+  EXPECT_THAT(DescribePlan(*plan, {}, "json").value(),
+              AllOf(HasSubstr(R"("topic": "t", "file": "", "format": "json", "key_format": "text")"),
+                    HasSubstr(R"("topic": "u", "file": "", "format": "text", "key_format": "int64")")));
+}
+
 TEST(DescribeTest, DotHasANodeForEachNodeAndADashedArrowForTheRepartition) {
   const std::string dot = DescribePlan(Htx(), {}, "dot").value();
   EXPECT_THAT(dot, AllOf(StartsWith("digraph \"htx\" {"), HasSubstr("subgraph cluster_1"), HasSubstr("n0_0 -> n0_1;"),
