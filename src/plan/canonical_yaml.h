@@ -1,6 +1,6 @@
 // A topology as one file, written in the one way that there is for what it says: without includes, templates, anchors
-// and extension fields, sections and fields in the order of docs/topology.md, sources, tables, steps and sinks by name.
-// Variables stand as they were written, so that what they hold (passwords) isn't shown. Read again it is the same
+// and extension fields, sections and fields in the order of proto/topology.proto, sources, tables, steps and sinks by
+// name. Variables stand as they were written, so that what they hold (passwords) isn't shown. Read again it is the same
 // topology: same plan, same identities, same text.
 #pragma once
 

@@ -17,7 +17,7 @@
 namespace tidemark {
 
 struct Composed {
-  YamlPtr root;                    // null: there is nothing to read, which was reported
+  YamlPtr root;                    // a mapping; without entries where there was nothing to read, which was reported
   std::vector<std::string> files;  // that were read, the topology's own first
 };
 

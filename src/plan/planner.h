@@ -1,10 +1,11 @@
 // topology.yaml to a checked Plan: the front door of this layer. Makes one tree of its files (compose.h), reads it
 // (yaml_reader.h), resolves names and types (logical.h), then cuts the graph into stages (stages.h). Which operators a
 // step may have, and which formats records, is handed in: all that there are is Operators() of operators/operators.h
-// and OwnFormats() of src/codec/formats.h.
+// and PlanningFormats() of src/registry/formats.h; without a registry OwnFormats() of src/codec/formats.h.
 //
-// Offline and deterministic: the same file gives the same plan wherever its entries stand, except that columns keep the
-// order they are written in. Any thread may call.
+// Deterministic: the same files give the same plan wherever their entries stand, except that columns keep the order
+// they are written in. Offline but for columns `from_schema`, of which a format may ask the registry and wait for it.
+// Any thread may call.
 #pragma once
 
 #include <string>

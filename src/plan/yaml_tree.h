@@ -2,7 +2,8 @@
 // after (includes, templates, merge keys in compose.h; the reader of fields in yaml_reader.h) works on these trees.
 //
 // Nodes are immutable once built and shared: an alias is another pointer to what its anchor names, so that a file of
-// many aliases takes no more memory than its text. How much they stand for together is bounded here.
+// many aliases takes no more memory than its text. How much the nodes of a file stand for together is bounded here, of
+// all files with what their templates make by the composer.
 #pragma once
 
 #include <cstdint>

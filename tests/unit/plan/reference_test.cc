@@ -80,7 +80,7 @@ std::set<std::string> Fields() {
 std::string RowOf(const std::string& field) {
   const std::string last = field.substr(field.rfind('.') + 1);
   const bool about = last == "description" || last == "owner" || last == "tags" || last == "pii";
-  return about ? "about." + last : field;
+  return about ? last : field;
 }
 
 // The fields that have a row, with the heading they stand under in front.
