@@ -10,21 +10,21 @@
 
 namespace tidemark {
 
-inline constexpr size_t kColdKeyBytes = 16;  // that rows which may meet the same have in common
+inline constexpr size_t kDiskKeyBytes = 16;  // that rows which may meet the same have in common
 
-inline std::string ColdKey(const JoinKey& key) {
+inline std::string DiskKey(const JoinKey& key) {
   std::string bytes;
   AppendBigEndian(key.high, 8, &bytes);
   AppendBigEndian(key.low, 8, &bytes);
   return bytes;
 }
-inline std::string ColdKey(const JoinKey& key, uint32_t number) {
-  std::string bytes = ColdKey(key);
+inline std::string DiskKey(const JoinKey& key, uint32_t number) {
+  std::string bytes = DiskKey(key);
   AppendBigEndian(number, 4, &bytes);
   return bytes;
 }
-inline uint32_t NumberOf(std::string_view cold_key) {
-  return static_cast<uint32_t>(ReadBigEndian(cold_key.substr(kColdKeyBytes)));
+inline uint32_t NumberOf(std::string_view disk_key) {
+  return static_cast<uint32_t>(ReadBigEndian(disk_key.substr(kDiskKeyBytes)));
 }
 
 }  // namespace tidemark

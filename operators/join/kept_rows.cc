@@ -199,7 +199,7 @@ absl::Status KeptRows::FindInRuns(Bucket* bucket, absl::Span<int32_t> rows, cons
   std::vector<size_t> first;  // of a question's rows
   for (size_t i = 0; i < rows.size(); ++i) {
     if (i > 0 && asked.keys[rows[i]] == asked.keys[rows[i - 1]]) continue;
-    keys.push_back(ColdKey(asked.keys[rows[i]]));
+    keys.push_back(DiskKey(asked.keys[rows[i]]));
     questions.push_back({.key = keys.back(), .hash = KeyedRuns::Hash(keys.back())});
     first.push_back(i);
   }

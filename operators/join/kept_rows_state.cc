@@ -94,7 +94,7 @@ void KeptRows::DropBucket(Bucket* bucket) {
 KeyedRuns* KeptRows::Runs(Bucket* bucket) {
   if (bucket->runs) return bucket->runs.get();
   ++on_disk_;
-  bucket->runs = std::make_unique<KeyedRuns>(store_, Key(kRuns, bucket->start_us), kColdKeyBytes);
+  bucket->runs = std::make_unique<KeyedRuns>(store_, Key(kRuns, bucket->start_us), kDiskKeyBytes);
   return bucket->runs.get();
 }
 
@@ -119,7 +119,7 @@ absl::StatusOr<int64_t> KeptRows::EvictFrom(Bucket* bucket, int64_t bytes) {
     for (const uint32_t end = number + chunk.rows; number < end; ++number) {
       const Row& row = bucket->row(number);
       const bool seen_to = row.matched || EventTime{row.time} < done_;
-      Leaving& leaving = rows.emplace_back(Leaving{ColdKey(row.key, number), {}});
+      Leaving& leaving = rows.emplace_back(Leaving{DiskKey(row.key, number), {}});
       AppendVarint(static_cast<uint64_t>(row.time - bucket->start_us) << 1 | seen_to, &leaving.value);
       leaving.value.append(row.bytes());
       row_bytes += row.size;
@@ -184,7 +184,7 @@ absl::Status KeptRows::LoadRuns() {
     const int64_t start = ReadOrdered(first->key().substr(2, 8));
     from = Key(kRuns, start) + '\xFF';
     if (EventTime{start} + width_us_ <= dropped_) {
-      left_.push_back(std::make_unique<KeyedRuns>(store_, Key(kRuns, start), kColdKeyBytes));
+      left_.push_back(std::make_unique<KeyedRuns>(store_, Key(kRuns, start), kDiskKeyBytes));
       TM_RETURN_IF_ERROR(left_.back()->Load());
       continue;
     }

@@ -3,10 +3,10 @@
 // stream thread.
 //
 // A row is late for a window iff window_end + grace <= the row's own watermark; with sessions it is late iff its time +
-// grace lies before it (open_sessions.h says why). A row that at least one of its windows
-// takes is absorbed; a row that all of them refuse is late. The `late` topic gets every row that is late for at least
-// one window, once. A row on which an argument's expression or a FILTER fails goes to the dead letters and into no
-// window; of rows that a FILTER leaves out, the argument isn't looked at.
+// grace lies before it (open_sessions.h says why). A row that at least one of its windows takes is absorbed; a row that
+// all of them refuse is late. The `late` topic gets every row that is late for at least one window, once. A row on
+// which an argument's expression or a FILTER fails goes to the dead letters and into no window; of rows that a FILTER
+// leaves out, the argument isn't looked at.
 //
 // What takes a row back has the hidden columns of that row, its time and its own watermark among them. So it belongs to
 // the same windows and is late for the same ones: both are taken by a window or neither is. And it comes before the

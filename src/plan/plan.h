@@ -42,7 +42,8 @@ struct TopicCreation {
 // ---- Sources and tables --------------------------------------------------------------------------------------------
 
 struct SourceColumn {
-  // kRaw: the value as it is. kBeside: what the format's records have beside the row.
+  // kValue: a part of the record's value. kRaw (`from: value`): the value itself, as it is. kBeside: what the format's
+  // records have beside the row.
   enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kRaw, kBeside };
   enum class OnError { kDeadLetter, kNull };
 

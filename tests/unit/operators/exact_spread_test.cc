@@ -1,3 +1,4 @@
+// Variances of values that come and go, against those of what then stands, computed in long doubles.
 #include "operators/window/exact_spread.h"
 
 #include <cmath>
