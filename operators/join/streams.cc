@@ -1,7 +1,6 @@
 #include "operators/join/streams.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include <arrow/array/array_base.h>

@@ -10,7 +10,6 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/strings/str_cat.h>
-#include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 

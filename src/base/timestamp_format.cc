@@ -1,7 +1,5 @@
 #include "src/base/timestamp_format.h"
 
-#include <utility>
-
 #include <absl/strings/str_cat.h>
 
 namespace tidemark {
@@ -40,10 +38,8 @@ bool HasOffset(std::string_view format) {
 
 }  // namespace
 
-TimestampFormat::TimestampFormat(std::string format, absl::TimeZone zone)
-    : format_(std::move(format)), absl_format_(WithFourDigits(format_)), zone_(zone) {
-  has_offset_ = HasOffset(format_);
-}
+TimestampFormat::TimestampFormat(const std::string& format, absl::TimeZone zone)
+    : absl_format_(WithFourDigits(format)), zone_(zone), has_offset_(HasOffset(format)) {}
 
 absl::StatusOr<TimestampFormat> TimestampFormat::Make(const std::string& format, const std::string& zone) {
   absl::TimeZone found = absl::UTCTimeZone();

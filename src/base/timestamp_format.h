@@ -24,12 +24,10 @@ class TimestampFormat {
   // one: as AT TIME ZONE has it (src/expr/time_zone.h). What is finer than microseconds is cut off towards the past.
   std::optional<int64_t> Parse(std::string_view text) const;
 
-  const std::string& format() const { return format_; }
-
  private:
-  TimestampFormat(std::string format, absl::TimeZone zone);
+  TimestampFormat(const std::string& format, absl::TimeZone zone);
 
-  std::string format_, absl_format_;
+  std::string absl_format_;
   absl::TimeZone zone_;
   bool has_offset_ = false;  // the texts have one
 };

@@ -1,7 +1,6 @@
 // All files of a topology as one (src/plan/canonical_yaml.h). Variables stand as they were written, so that it can be
 // run again and shows none of what they hold; a password that was written out instead is masked here as anywhere else.
 #include <algorithm>
-#include <iterator>
 #include <string>
 
 #include <absl/strings/ascii.h>

@@ -4,8 +4,6 @@
 #include <deque>
 #include <filesystem>
 #include <map>
-#include <optional>
-#include <set>
 #include <utility>
 
 #include <absl/strings/match.h>
@@ -65,7 +63,6 @@ class Composer {
   void IncludeFile(const std::string& path, Position at, const std::vector<std::string>& chain);
   void AddTopEntry(const YamlEntry& entry, const std::vector<std::string>& within);
   void AddThings(const YamlEntry& section, const char* word);
-  void AddNamed(const YamlEntry& entry, const char* what, std::map<std::string, Position>* at);
   void DefineTemplates(const YamlEntry& entry);
   void QueueUses(const YamlEntry& entry, const std::vector<std::string>& within);
   void ExpandUses();
