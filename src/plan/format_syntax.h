@@ -82,6 +82,8 @@ class FormatSyntax {
   virtual bool Serves(FormatUse /*use*/) const { return true; }
   // It holds any number of columns by name, also NULLs; else it is one column as a whole, which can't be NULL.
   virtual bool holds_names() const = 0;
+  // What is read stands at its place among the columns that are read, where its path says no other.
+  virtual bool by_place(const FormatSpec& /*spec*/) const { return false; }
   // A record may be any number of rows.
   virtual bool ManyRows(const FormatSpec& /*spec*/) const { return false; }
   // The types it holds, for people: "int32, int64 or string"; and whether this is one of them.

@@ -5,6 +5,7 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
@@ -304,6 +305,19 @@ void ForgetPaths(const FormatSpec& format, const FormatList& formats, SourceColu
   }
 }
 
+// Of a format that goes by places: that of each column whose path is none.
+void SetPlaces(const FormatSpec& format, const FormatList& formats, std::vector<SourceColumn>* columns) {
+  const FormatSyntax* syntax = FindFormat(formats, format.name);
+  if (syntax == nullptr || !syntax->by_place(format)) return;
+  size_t place = 0;
+  for (SourceColumn& c : *columns) {
+    if (c.from != SourceColumn::From::kValue) continue;
+    ++place;
+    int64_t number = 0;
+    if (c.path.size() == 1 && !absl::SimpleAtoi(c.path[0], &number)) c.place = place;
+  }
+}
+
 // The values' form, and whether their columns can stand in it.
 template <typename Yaml>
 FormatSpec CheckValueFormat(const Yaml& yaml, const FormatList& formats, const std::string& path,
@@ -321,6 +335,7 @@ FormatSpec CheckValueFormat(const Yaml& yaml, const FormatList& formats, const s
     diagnostics->Error(path + "/format", "format has no use here: no column comes from the value");
   }
   ForgetPaths(*format, formats, SourceColumn::From::kValue, columns);
+  SetPlaces(*format, formats, columns);
   return *format;
 }
 

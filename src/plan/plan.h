@@ -51,6 +51,7 @@ struct SourceColumn {
   From from = From::kValue;
   // kValue, kKey, kBeside: names from the root of what is read; empty: it as a whole
   std::vector<std::string> path;
+  size_t place = 0;    // kValue, of formats that go by places: from 1; 0: its path, a number, says it
   std::string header;  // kHeader: its name
   std::string as;      // how the format writes it, where it can't say so itself
   std::optional<std::string>

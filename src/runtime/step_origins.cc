@@ -10,7 +10,6 @@
 #include <utility>
 #include <variant>
 
-#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/synchronization/mutex.h>
@@ -29,17 +28,6 @@ using Way = std::vector<std::string>;
 
 // In place of a column: event time.
 constexpr size_t kEventTime = static_cast<size_t>(-1);
-
-// Where a headerless CSV has the column, if no path says it: its place among those that are read. "": elsewhere.
-std::string PlaceOf(const SourcePlan& source, size_t column) {
-  const SourceColumn& c = source.columns[column];
-  if (source.format.name != "csv" || source.format.Is("header") || source.files) return "";
-  int64_t number = 0;  // a path is a place as well
-  if (c.path.size() != 1 || absl::SimpleAtoi(c.path[0], &number)) return "";
-  size_t place = 1;
-  for (size_t i = 0; i < column; ++i) place += source.columns[i].from == SourceColumn::From::kValue ? 1 : 0;
-  return absl::StrCat("#", place);
-}
 
 // How its texts are read, where that isn't as ever.
 std::string ReadAs(const SourceColumn& column) {
@@ -66,9 +54,7 @@ std::string OfSource(const SourcePlan& source, size_t column) {
   const SourceColumn& c = source.columns[column];
   switch (c.from) {
     case SourceColumn::From::kValue:
-      if (const std::string place = PlaceOf(source, column); !place.empty()) {
-        return absl::StrCat(source.topic, " value.", place, ReadAs(c));
-      }
+      if (c.place > 0) return absl::StrCat(source.topic, " value.#", c.place, ReadAs(c));
       return absl::StrCat(source.topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."), ReadAs(c));
     case SourceColumn::From::kKey:
       return absl::StrCat(source.topic, " key", ReadAs(c));

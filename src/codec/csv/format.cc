@@ -15,6 +15,7 @@ class Csv final : public Format {
   std::vector<std::string_view> options() const override { return CsvOptions(); }
   bool Serves(FormatUse use) const override { return !IsKey(use); }
   bool holds_names() const override { return true; }
+  bool by_place(const FormatSpec& spec) const override { return !spec.Is("header"); }
   bool ManyRows(const FormatSpec&) const override { return true; }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
