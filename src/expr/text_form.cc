@@ -9,17 +9,12 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
+#include "src/base/loose_text.h"
 #include "src/expr/calendar.h"
 #include "src/expr/decimal.h"
 
 namespace tidemark::internal {
 namespace {
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(text.front())) text.remove_prefix(1);
-  while (!text.empty() && absl::ascii_isspace(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // Errors go into logs and headers: as much of a long text as shows what it is.
 std::string Quoted(std::string_view text) {
@@ -38,7 +33,7 @@ bool BadSyntax(std::string_view type, std::string_view text, std::string* error)
 
 template <typename T>
 bool ReadInteger(std::string_view text, std::string_view type, T* value, std::string* error) {
-  std::string_view digits = Trim(text);
+  std::string_view digits = Trimmed(text);
   if (digits.starts_with('+') && digits.size() > 1 && absl::ascii_isdigit(digits[1])) digits.remove_prefix(1);
   auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), *value);
   if (end != digits.data() + digits.size() || code == std::errc::invalid_argument) return BadSyntax(type, text, error);
@@ -58,15 +53,9 @@ bool TimeFailure(TimeError failure, std::string_view type, std::string_view text
 }  // namespace
 
 bool ReadBool(std::string_view text, bool* value, std::string* error) {
-  std::string word = absl::AsciiStrToLower(absl::string_view(Trim(text).data(), Trim(text).size()));
-  auto begins = [&](std::string_view full, size_t least) { return word.size() >= least && full.starts_with(word); };
-  if (word == "1" || begins("true", 1) || begins("yes", 1) || begins("on", 2)) {
-    *value = true;
-  } else if (word == "0" || begins("false", 1) || begins("no", 1) || begins("off", 2)) {
-    *value = false;
-  } else {
-    return BadSyntax("boolean", text, error);
-  }
+  const std::optional<bool> is = BoolOfWord(Trimmed(text));
+  if (!is) return BadSyntax("boolean", text, error);
+  *value = *is;
   return true;
 }
 
@@ -79,7 +68,7 @@ bool ReadInt64(std::string_view text, int64_t* value, std::string* error) {
 }
 
 bool ReadDouble(std::string_view text, double* value, std::string* error) {
-  std::string number(Trim(text));
+  std::string number(Trimmed(text));
   char* end = nullptr;
   *value = std::strtod(number.c_str(), &end);
   if (number.empty() || end != number.c_str() + number.size()) return BadSyntax("double precision", text, error);

@@ -4,13 +4,13 @@
 // A cell is a value by its column's type: text where that is text, else what the text says ("007" and "+7" are 7). An
 // empty cell is no value, unless it is quoted and the column is text.
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "src/base/loose_text.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
 #include "src/landing/file_records.h"
@@ -39,39 +39,6 @@ struct Row {
     return cell;
   }
 };
-
-// A number as JSON writes it; nothing where the text is none. "+5", "007", ".5" and "5." are.
-std::optional<std::string> JsonNumber(std::string_view text) {
-  std::string out;
-  size_t at = 0;
-  const auto digits = [&] {
-    const size_t begin = at;
-    while (at < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[at]))) ++at;
-    return text.substr(begin, at - begin);
-  };
-  if (at < text.size() && (text[at] == '-' || text[at] == '+')) {
-    if (text[at] == '-') out += '-';
-    ++at;
-  }
-  std::string_view whole = digits();
-  std::string_view fraction;
-  if (at < text.size() && text[at] == '.') {
-    ++at;
-    fraction = digits();
-  }
-  if (whole.empty() && fraction.empty()) return std::nullopt;
-  while (whole.size() > 1 && whole[0] == '0') whole.remove_prefix(1);
-  out += whole.empty() ? "0" : whole;
-  if (!fraction.empty()) absl::StrAppend(&out, ".", std::string(fraction));
-  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
-    const size_t begin = at++;
-    if (at < text.size() && (text[at] == '-' || text[at] == '+')) ++at;
-    if (digits().empty()) return std::nullopt;
-    out += text.substr(begin, at - begin);
-  }
-  if (at != text.size()) return std::nullopt;
-  return out;
-}
 
 class CsvRecords final : public FileRecords {
  public:
@@ -243,7 +210,7 @@ class CsvRecords final : public FileRecords {
       case Kind::kInt64:
       case Kind::kDouble:
       case Kind::kDecimal:
-        if (const std::optional<std::string> number = JsonNumber(text)) return out->Append(*number);
+        if (std::string number; NumberAsJson(text, &number)) return out->Append(number);
         break;
       default:
         break;
