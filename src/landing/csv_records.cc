@@ -13,44 +13,24 @@
 #include "src/base/loose_text.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
+#include "src/codec/csv/scanner.h"
 #include "src/landing/file_records.h"
 #include "src/landing/text_window.h"
 
 namespace tidemark {
 namespace {
 
-struct Cell {
-  std::string text;
-  bool quoted = false;
-};
-
-// Where a record's cells end.
-struct Row {
-  std::vector<Cell> cells;
-  size_t count = 0;  // of them; the others are kept for their memory
-  size_t bytes = 0;  // with the line's end
-  std::string reason;
-
-  Cell& Next() {
-    if (count == cells.size()) cells.emplace_back();
-    Cell& cell = cells[count++];
-    cell.text.clear();
-    cell.quoted = false;
-    return cell;
-  }
-};
-
 class CsvRecords final : public FileRecords {
  public:
   CsvRecords(const SourcePlan& source, std::unique_ptr<FileContent> content)
-      : source_(source), delimiter_(source.files->delimiter), text_(std::move(content)) {}
+      : source_(source), scanner_(CsvDialect{.delimiter = source.files->delimiter}), text_(std::move(content)) {}
 
   absl::Status Begin() {
     TM_ASSIGN_OR_RETURN(const bool some, NextRow());
     if (!some) return absl::InvalidArgumentError("line 1: the file is empty, and a header line is expected");
-    if (!row_.reason.empty()) return absl::InvalidArgumentError("line 1: the header: " + row_.reason);
+    if (!reason_.empty()) return absl::InvalidArgumentError("line 1: the header: " + reason_);
     std::vector<std::string> names;
-    for (size_t i = 0; i < row_.count; ++i) names.push_back(row_.cells[i].text);
+    for (const CsvField& field : scanner_.fields()) names.emplace_back(field.text);
     header_ = names.size();
     for (const SourceColumn& column : source_.columns) {
       if (column.from != SourceColumn::From::kValue) continue;
@@ -71,28 +51,26 @@ class CsvRecords final : public FileRecords {
       targets_.push_back(
           {static_cast<size_t>(found - names.begin()), column.column.type.kind, column.column.type.form, key + ":"});
     }
-    text_.Use(row_.bytes);
+    text_.Use(scanner_.used());
     return absl::OkStatus();
   }
 
   absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) override {
-    for (int64_t taken = 0; taken < bytes; taken += static_cast<int64_t>(row_.bytes)) {
+    for (int64_t taken = 0; taken < bytes; taken += static_cast<int64_t>(scanner_.used())) {
       TM_ASSIGN_OR_RETURN(const bool some, NextRow());
       if (!some) return false;
+      const size_t cells = scanner_.fields().size(), used = scanner_.used();
       // A line with nothing in it is no record, where one would have several cells.
-      const bool blank = row_.reason.empty() && row_.count == 1 && row_.cells[0].text.empty() && !row_.cells[0].quoted;
-      if (row_.reason.empty() && row_.count != header_ && !blank) {
-        row_.reason = absl::StrCat(row_.count, row_.count == 1 ? " cell" : " cells", " where the header has ", header_);
+      if (reason_.empty() && cells != header_ && !scanner_.blank()) {
+        reason_ = absl::StrCat(cells, cells == 1 ? " cell" : " cells", " where the header has ", header_);
       }
-      if (!row_.reason.empty()) {
-        out->push_back(
-            {text_.line(),
-             std::string(absl::StripTrailingAsciiWhitespace(absl::string_view(text_.rest().data(), row_.bytes))),
-             row_.reason});
-      } else if (!blank || header_ == 1) {
+      if (!reason_.empty()) {
+        const absl::string_view text(text_.rest().data(), used);
+        out->push_back({text_.line(), std::string(absl::StripTrailingAsciiWhitespace(text)), reason_});
+      } else if (!scanner_.blank() || header_ == 1) {
         out->push_back({text_.line(), ToJson(), ""});
       }
-      text_.Use(row_.bytes);
+      text_.Use(used);
     }
     return true;
   }
@@ -106,17 +84,19 @@ class CsvRecords final : public FileRecords {
     std::string key;  // "name":
   };
 
-  // The record that begins at the rest, into row_; false: there is none. What is wrong with it alone is its reason, and
-  // it ends with its line then.
+  // Scans the record that begins at the rest; false: there is none. What is wrong with it alone is reason_.
   absl::StatusOr<bool> NextRow() {
     while (true) {
-      if (Scan()) return true;
+      scanner_.Start(text_.rest(), text_.ended());
+      const CsvScanner::Next next = scanner_.Read();
+      reason_ = next == CsvScanner::Next::kBad ? scanner_.reason() : "";
+      if (next == CsvScanner::Next::kEnd) return false;
+      if (next != CsvScanner::Next::kCut) return true;
       if (text_.rest().size() > kMaxFileRecord) {
         return absl::InvalidArgumentError(absl::StrCat("line ", text_.line(), ": a record that begins here is larger ",
                                                        "than ", kMaxFileRecord, " bytes: is a quote missing?"));
       }
       if (text_.ended()) {
-        if (text_.rest().empty()) return false;
         return absl::InvalidArgumentError(
             absl::StrCat("line ", text_.line(), ": a quoted cell of the record that begins here has no end"));
       }
@@ -124,67 +104,12 @@ class CsvRecords final : public FileRecords {
     }
   }
 
-  // False: the rest doesn't hold all of it.
-  bool Scan() {
-    const std::string_view rest = text_.rest();
-    row_.count = row_.bytes = 0;
-    row_.reason.clear();
-    if (rest.empty()) return false;
-    for (size_t at = 0;;) {
-      Cell& cell = row_.Next();
-      if (at < rest.size() && rest[at] == '"') {
-        cell.quoted = true;
-        for (++at;; ++at) {
-          const size_t quote = rest.find('"', at);
-          // The next character tells a quote in the cell from its end.
-          if (quote == std::string_view::npos || (quote + 1 == rest.size() && !text_.ended())) return false;
-          cell.text.append(rest.substr(at, quote - at));
-          at = quote + 1;
-          if (at == rest.size() || rest[at] != '"') break;
-          cell.text += '"';
-        }
-        // A CR alone may be the first half of the line's end.
-        if (at + 1 == rest.size() && rest[at] == '\r' && !text_.ended()) return false;
-        const bool line_ends = at == rest.size() || rest[at] == '\n' || rest.substr(at, 2) == "\r\n";
-        if (!line_ends && rest[at] != delimiter_) return Bad(at, "text behind the end of a quoted cell");
-      } else {
-        const size_t end = std::min(rest.find(delimiter_, at), rest.find('\n', at));
-        if (end == std::string_view::npos && !text_.ended()) return false;
-        std::string_view text = rest.substr(at, std::min(end, rest.size()) - at);
-        at += text.size();
-        const bool line_ends = at == rest.size() || rest[at] == '\n';
-        if (line_ends && !text.empty() && text.back() == '\r') text.remove_suffix(1);
-        if (text.find('"') != std::string_view::npos) return Bad(at, "a quote in a cell that isn't quoted");
-        cell.text.append(text);
-      }
-      if (at < rest.size() && rest[at] == delimiter_) {
-        ++at;
-        // A delimiter at the file's end has an empty cell behind it.
-        if (at == rest.size() && !text_.ended()) return false;
-        continue;
-      }
-      if (at < rest.size() && rest[at] == '\r') ++at;
-      row_.bytes = std::min(at + 1, rest.size());
-      return true;
-    }
-  }
-
-  // Goes on behind the line's end: quotes can't be trusted any more.
-  bool Bad(size_t at, const char* reason) {
-    const std::string_view rest = text_.rest();
-    const size_t end = rest.find('\n', at);
-    if (end == std::string_view::npos && !text_.ended()) return false;
-    row_.reason = reason;
-    row_.bytes = end == std::string_view::npos ? rest.size() : end + 1;
-    return true;
-  }
-
   std::string ToJson() {
     TextBuffer out(&json_);
     out.Append("{");
     bool first = true;
     for (const Target& target : targets_) {
-      const Cell& cell = row_.cells[target.cell];
+      const CsvField& cell = scanner_.fields()[target.cell];
       const bool text = target.kind == Kind::kString || target.kind == Kind::kBytes;
       if (cell.text.empty() && !(cell.quoted && text)) continue;
       if (!first) out.Append(",");
@@ -219,11 +144,11 @@ class CsvRecords final : public FileRecords {
   }
 
   const SourcePlan& source_;
-  const char delimiter_;
+  CsvScanner scanner_;  // of the record that was read last
+  std::string reason_;  // what is wrong with it
   TextWindow text_;
   size_t header_ = 0;  // columns in it
   std::vector<Target> targets_;
-  Row row_;
   std::string json_;  // scratch
 };
 

@@ -51,6 +51,8 @@ absl::Status CsvReader::Read(const Fetch& fetch, size_t first, size_t last, Reco
 }
 
 std::optional<std::string> CsvReader::ReadRecord(std::string_view value, RecordRows* rows) {
+  // A byte order mark, which spreadsheets write, isn't text.
+  if (value.starts_with("\xef\xbb\xbf")) value.remove_prefix(3);
   scanner_.Start(value);
   bool header = dialect_.header;
   while (true) {
@@ -60,9 +62,12 @@ std::optional<std::string> CsvReader::ReadRecord(std::string_view value, RecordR
         return std::nullopt;
       case CsvScanner::Next::kBad:
         return InLine(scanner_.reason());
+      case CsvScanner::Next::kCut:
+        return InLine("a quoted field isn't closed");
       case CsvScanner::Next::kLine:
         break;
     }
+    if (scanner_.blank()) continue;
     if (header) {
       if (std::optional<std::string> reason = ReadHeader()) return InLine(*reason);
       header = false;

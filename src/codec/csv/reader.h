@@ -1,6 +1,6 @@
-// Records whose value is lines of CSV, a row each. Without a header a column is the field at its place among the
-// columns that come from values, or at the place that its path says as a number; with one it is the field under its
-// name. Used by one thread.
+// Records whose value is lines of CSV, a row each; lines without anything in them are passed over. Without a header a
+// column is the field at its place among the columns that come from values, or at the place that its path says as a
+// number; with one it is the field under its name. Used by one thread.
 #pragma once
 
 #include <optional>

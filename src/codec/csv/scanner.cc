@@ -4,11 +4,10 @@
 
 namespace tidemark {
 
-void CsvScanner::Start(std::string_view text) {
-  // A byte order mark, which spreadsheets write, isn't text.
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  p_ = text.data();
+void CsvScanner::Start(std::string_view text, bool whole) {
+  begin_ = p_ = text.data();
   end_ = p_ + text.size();
+  whole_ = whole;
   line_ = 0;
   next_line_ = 1;
   unescaped_.clear();
@@ -17,46 +16,47 @@ void CsvScanner::Start(std::string_view text) {
 
 CsvScanner::Next CsvScanner::Read() {
   fields_.clear();
-  while (p_ != end_ && AtLineEnd()) SkipLineEnd();
-  if (p_ == end_) return Next::kEnd;
+  if (p_ == end_) return whole_ ? Next::kEnd : Next::kCut;
   line_ = next_line_;
+  blank_ = AtLineEnd();
   while (true) {
-    if (!ReadField()) return Next::kBad;
+    if (const Next next = ReadField(); next != Next::kLine) return next;
     if (AtLineEnd()) break;
     ++p_;  // the delimiter
   }
-  if (p_ != end_) SkipLineEnd();
+  if (MayGoOn()) return Next::kCut;
+  SkipLineEnd();
   return Next::kLine;
 }
 
 // Leaves p_ at a delimiter or a line's end.
-bool CsvScanner::ReadField() {
+CsvScanner::Next CsvScanner::ReadField() {
   if (dialect_.trim) SkipBlanks();
   if (dialect_.quote && p_ != end_ && *p_ == *dialect_.quote) return ReadQuoted();
-  ReadPlain();
-  return true;
+  return ReadPlain();
 }
 
-void CsvScanner::ReadPlain() {
+CsvScanner::Next CsvScanner::ReadPlain() {
   const char* const begin = p_;
   while (p_ != end_ && *p_ != dialect_.delimiter && !AtLineEnd()) ++p_;
   std::string_view text(begin, static_cast<size_t>(p_ - begin));
+  if (dialect_.quote && text.find(*dialect_.quote) != std::string_view::npos) {
+    return Bad("a quote in a field that isn't quoted");
+  }
   if (dialect_.trim) {
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   }
   fields_.push_back({text, false});
+  return Next::kLine;
 }
 
-bool CsvScanner::ReadQuoted() {
+CsvScanner::Next CsvScanner::ReadQuoted() {
   const char quote = *dialect_.quote;
   const char* begin = ++p_;
   const size_t unescaped_from = unescaped_.size();
   while (true) {
     const void* const found = p_ == end_ ? nullptr : std::memchr(p_, quote, static_cast<size_t>(end_ - p_));
-    if (found == nullptr) {
-      reason_ = "a quoted field isn't closed";
-      return false;
-    }
+    if (found == nullptr) return Next::kCut;
     for (const char* c = p_; c != found; ++c) next_line_ += *c == '\n' ? 1 : 0;
     p_ = static_cast<const char*>(found) + 1;
     if (p_ == end_ || *p_ != quote) break;
@@ -70,13 +70,21 @@ bool CsvScanner::ReadQuoted() {
   }
   fields_.push_back({text, true});
   if (dialect_.trim) SkipBlanks();
-  if (p_ == end_ || *p_ == dialect_.delimiter || AtLineEnd()) return true;
-  reason_ = "text behind the quote that closes a field";
-  return false;
+  if (p_ == end_ || *p_ == dialect_.delimiter || AtLineEnd()) return Next::kLine;
+  return Bad("text behind the quote that closes a field");
+}
+
+CsvScanner::Next CsvScanner::Bad(const char* reason) {
+  reason_ = reason;
+  const void* const end = p_ == end_ ? nullptr : std::memchr(p_, '\n', static_cast<size_t>(end_ - p_));
+  if (end == nullptr && !whole_) return Next::kCut;
+  p_ = end == nullptr ? end_ : static_cast<const char*>(end) + 1;
+  ++next_line_;
+  return Next::kBad;
 }
 
 void CsvScanner::SkipLineEnd() {
-  if (*p_ == '\r') ++p_;
+  if (p_ != end_ && *p_ == '\r') ++p_;
   if (p_ != end_) ++p_;
   ++next_line_;
 }

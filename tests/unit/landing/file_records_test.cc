@@ -117,8 +117,8 @@ TEST(CsvFile, WhatACellSaysDependsOnItsColumn) {
 
 TEST(CsvFile, ARecordThatIsWrongIsOneRecord) {
   EXPECT_THAT(Csv("id,name\n1\n2,a\"b\n3,\"a\"b\n4,x,y\n5,z\n"),
-              ElementsAre("2: 1 cell where the header has 2", "3: a quote in a cell that isn't quoted",
-                          "4: text behind the end of a quoted cell", "5: 3 cells where the header has 2",
+              ElementsAre("2: 1 cell where the header has 2", "3: a quote in a field that isn't quoted",
+                          "4: text behind the quote that closes a field", "5: 3 cells where the header has 2",
                           R"({"id":5,"name":"z"})"));
   EXPECT_THAT(CsvError("id\n1\n\"2\n"), HasSubstr("line 3: a quoted cell of the record that begins here has no end"));
 }
