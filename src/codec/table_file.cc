@@ -1,8 +1,6 @@
 #include "src/codec/table_file.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include <absl/strings/str_cat.h>
 #include <arrow/array/array_base.h>
@@ -15,17 +13,16 @@
 
 #include "src/base/status.h"
 #include "src/base/suggest.h"
+#include "src/base/whole_file.h"
 #include "src/codec/json/object_reader.h"
 
 namespace tidemark {
 namespace {
 
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream content;
-  if (in) content << in.rdbuf();
-  if (!in) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read"));
-  return std::move(content).str();
+absl::StatusOr<std::string> ReadTable(const std::string& path) {
+  absl::StatusOr<std::string> content = ReadWholeFile(path);
+  if (content.ok()) return content;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(content.status().message())));
 }
 
 // Editors on some systems begin a file with a byte order mark. Arrow's CSV reader passes over it by itself.
@@ -120,7 +117,7 @@ absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const s
 }
 
 absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
-  TM_ASSIGN_OR_RETURN(const std::string content, ReadWholeFile(plan.file));
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadTable(plan.file));
   std::vector<ReadTarget> targets;
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     const SourceColumn& column = plan.columns[c];
@@ -152,7 +149,7 @@ absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
 // An empty field without quotes is no value; "" is the empty text.
 absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan) {
   arrow::util::InitializeUTF8();
-  TM_ASSIGN_OR_RETURN(const std::string content, ReadWholeFile(plan.file));
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadTable(plan.file));
   const auto read = ReadCsvAsText(content);
   if (!read.ok()) return TableFileError(plan, read.status());
   const std::shared_ptr<arrow::Table>& table = *read;

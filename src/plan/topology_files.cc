@@ -3,10 +3,7 @@
 #include <glob.h>
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include "src/base/whole_file.h"
 
 namespace tidemark {
 namespace {
@@ -18,13 +15,7 @@ bool IsFile(const char* path) {
 
 class Disk final : public TopologyFiles {
  public:
-  absl::StatusOr<std::string> Read(const std::string& path) const override {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file) text << file.rdbuf();
-    if (!file) return absl::InvalidArgumentError(std::strerror(errno));
-    return text.str();
-  }
+  absl::StatusOr<std::string> Read(const std::string& path) const override { return ReadWholeFile(path); }
 
   std::vector<std::string> Match(const std::string& pattern) const override {
     std::vector<std::string> files;

@@ -1,14 +1,13 @@
 #include "src/codec/avro/format.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
 
 #include "src/base/status.h"
+#include "src/base/whole_file.h"
 #include "src/codec/avro/columns.h"
 #include "src/codec/avro/scan_plan.h"
 #include "src/codec/avro/value_reader.h"
@@ -26,11 +25,12 @@ SchemaPlace PlaceOf(const FormatSpec& spec) {
 }
 
 absl::StatusOr<std::unique_ptr<const AvroSchema>> ReadSchemaFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) return absl::InvalidArgumentError(absl::StrCat("schema file ", path, " can't be read"));
-  absl::StatusOr<std::unique_ptr<const AvroSchema>> schema = AvroSchema::Parse(text.str());
+  const absl::StatusOr<std::string> text = ReadWholeFile(path);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("schema file ", path, " can't be read: ", std::string(text.status().message())));
+  }
+  absl::StatusOr<std::unique_ptr<const AvroSchema>> schema = AvroSchema::Parse(*text);
   if (!schema.ok()) return Annotate(schema.status(), "schema file " + path);
   return schema;
 }

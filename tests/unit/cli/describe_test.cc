@@ -1,12 +1,10 @@
 #include "src/cli/describe.h"
 
-#include <fstream>
-#include <sstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/base/whole_file.h"
 #include "src/cli/init.h"
 #include "src/cli/validate.h"
 #include "src/codec/formats.h"
@@ -23,10 +21,8 @@ using ::testing::StartsWith;
 std::optional<std::string> NoVariables(const std::string&) { return std::nullopt; }
 
 Plan Htx() {
-  std::ifstream file("examples/htx/topology.yaml");
-  std::ostringstream text;
-  text << file.rdbuf();
-  auto plan = PlanFromYaml(text.str(), "topology.yaml", Operators(), OwnFormats().list(), NoVariables);
+  const std::string text = ReadWholeFile("examples/htx/topology.yaml").value();
+  auto plan = PlanFromYaml(text, "topology.yaml", Operators(), OwnFormats().list(), NoVariables);
   EXPECT_TRUE(plan.ok()) << plan.status();
   return plan.ok() ? *std::move(plan) : Plan();
 }

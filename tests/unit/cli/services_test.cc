@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_split.h>
@@ -11,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/base/whole_file.h"
 #include "src/cli/describe.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
@@ -21,14 +21,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-std::string ReadWhole(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path << ": the tests run in the root of the repository";
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // The example in a folder of its own.
 class ServicesTest : public ::testing::Test {
@@ -52,7 +44,7 @@ class ServicesTest : public ::testing::Test {
 
 // The fourth service of the README.
 std::string Fourth() {
-  const std::string readme = ReadWhole("examples/services/README.md");
+  const std::string readme = ReadWholeFile("examples/services/README.md").value();
   const size_t begin = readme.find("```yaml\n") + 8;
   return readme.substr(begin, readme.find("```", begin) - begin);
 }
@@ -94,7 +86,8 @@ TEST_F(ServicesTest, AMistakeInItTellsTheLineInItAndTheLineInTheTemplate) {
   const std::string folder = folder_.string() + "/";
   std::string message(Load().status().message());
   for (size_t at = 0; (at = message.find(folder, at)) != std::string::npos;) message.erase(at, folder.size());
-  EXPECT_THAT(ReadWhole("examples/services/README.md"), HasSubstr("    " + message + "\n")) << "as the README shows it";
+  EXPECT_THAT(ReadWholeFile("examples/services/README.md").value(), HasSubstr("    " + message + "\n"))
+      << "as the README shows it";
 }
 
 TEST_F(ServicesTest, WhatCameOutOfAllItsFilesIsTheSamePlanAgain) {

@@ -331,7 +331,7 @@ sinks:
 
 TEST(ComposeTest, TheFilesOfTheDocumentationAreATopologyAndItsErrorsWhatIsTold) {
   TestFiles files;
-  const std::string text = ReadWhole("docs/many-services.md");
+  const std::string text = ReadWholeFile("docs/many-services.md").value();
   for (size_t at = 0; (at = text.find("```yaml\n# ", at)) != std::string::npos;) {
     at += 8;
     const std::string file = text.substr(at, text.find("```", at) - at);
@@ -351,7 +351,7 @@ TEST(ComposeTest, TheFilesOfTheDocumentationAreATopologyAndItsErrorsWhatIsTold) 
 }
 
 TEST(ComposeTest, TheMasksOfTheDocumentationAreExpressions) {
-  const std::string text = ReadWhole("docs/many-services.md");
+  const std::string text = ReadWholeFile("docs/many-services.md").value();
   size_t masks = 0;
   for (const absl::string_view piece : absl::StrSplit(text.substr(text.find("| Mask |")), '\n')) {
     const std::string line(piece);

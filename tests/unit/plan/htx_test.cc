@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 class HtxTest : public ::testing::Test {
  protected:
   HtxTest() {
-    auto plan = PlanOf(ReadWhole("examples/htx/topology.yaml"));
+    auto plan = PlanOf(ReadWholeFile("examples/htx/topology.yaml").value());
     EXPECT_TRUE(plan.ok()) << plan.status();
     if (plan.ok()) plan_ = *std::move(plan);
   }
@@ -194,7 +194,7 @@ TEST_F(HtxTest, SinksHaveTheirDefaults) {
 }
 
 TEST_F(HtxTest, ItsPlacesComeFromTheEnvironment) {
-  const auto plan = PlanOf(ReadWhole("examples/htx/topology.yaml"),
+  const auto plan = PlanOf(ReadWholeFile("examples/htx/topology.yaml").value(),
                            {{"KAFKA_BROKERS", "k:1"}, {"DATABASE_URL", "postgresql://d/x"}, {"LAKE", "s3://lake"}});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->kafka.brokers, "k:1");

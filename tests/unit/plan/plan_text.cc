@@ -2,9 +2,6 @@
 
 #include <fnmatch.h>
 
-#include <fstream>
-#include <sstream>
-
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
@@ -92,14 +89,6 @@ tables:
   out += "sinks:\n  towns_out: { from: towns, topic: towns }\n";
   if (!sunk.empty()) absl::StrAppend(&out, "  sunk_out: { from: ", sunk, ", topic: sunk }\n");
   return out + more_sinks;
-}
-
-std::string ReadWhole(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path << ": the tests run in the root of the repository";
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 void RegisterTestOperators() {

@@ -13,6 +13,7 @@
 #include "operators/rows/spec.h"
 #include "operators/top/spec.h"
 #include "operators/window/spec.h"
+#include "src/base/whole_file.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 
@@ -36,9 +37,6 @@ std::string ErrorsOfFiles(const TestFiles& files);
 // `users` (guid int64 -> town string), and the steps and sinks given, the steps from line 20 on. A sink
 // on `sunk`, if that isn't empty, so that the step counts as read.
 std::string Clicks(const std::string& steps, const std::string& sunk = "", const std::string& more_sinks = "");
-
-// The file, from the root of the repository.
-std::string ReadWhole(const std::string& path);
 
 // Registers the operator "sessions" (by one int64 column; gap, a duration, required; least, a whole number), once.
 void RegisterTestOperators();

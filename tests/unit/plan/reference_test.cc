@@ -108,7 +108,7 @@ std::vector<std::string> Examples(const std::string& text) {
 }
 
 TEST(ReferenceTest, EveryFieldHasARowAndEveryRowIsAField) {
-  const std::set<std::string> fields = Fields(), rows = Rows(ReadWhole("docs/topology.md"));
+  const std::set<std::string> fields = Fields(), rows = Rows(ReadWholeFile("docs/topology.md").value());
   EXPECT_GT(fields.size(), 80u);
   for (const std::string& field : fields) EXPECT_TRUE(rows.contains(RowOf(field))) << field << " has no row";
   for (const std::string& row : rows) {
@@ -121,7 +121,7 @@ TEST(ReferenceTest, EveryFieldHasARowAndEveryRowIsAField) {
 
 TEST(ReferenceTest, EveryExampleIsAPlanAndTogetherTheyUseEveryField) {
   RegisterTestOperators();  // those that the examples name
-  const std::vector<std::string> examples = Examples(ReadWhole("docs/topology.md"));
+  const std::vector<std::string> examples = Examples(ReadWholeFile("docs/topology.md").value());
   ASSERT_GE(examples.size(), 3u);
   std::set<std::string> used;
   for (const std::string& example : examples) {
@@ -146,7 +146,7 @@ TEST(ReferenceTest, ADamagedFileIsRefusedWithAPlace) {
       EXPECT_TRUE(absl::StartsWith(plan.status().message(), "t.yaml:")) << plan.status() << "\n" << text;
     }
   };
-  for (const std::string& example : Examples(ReadWhole("docs/topology.md"))) {
+  for (const std::string& example : Examples(ReadWholeFile("docs/topology.md").value())) {
     const std::vector<std::string> lines = absl::StrSplit(example, '\n');
     for (size_t skip = 0; skip < lines.size(); ++skip) {
       std::vector<std::string> rest = lines;

@@ -76,7 +76,7 @@ TEST(SubstituteTest, AnUnsetVariableIsReportedWithItsPlace) {
 
 // Whatever value it is that isn't known, there is nothing else to say.
 TEST(SubstituteTest, AnUnsetVariableIsOneMessageWhereverItStands) {
-  const std::string doc = ReadWhole("docs/topology.md");
+  const std::string doc = ReadWholeFile("docs/topology.md").value();
   const size_t begin = doc.find("```yaml", doc.find("## Every field once")) + 8;
   const std::string yaml = doc.substr(begin, doc.find("```", begin) - begin);
   int tried = 0;

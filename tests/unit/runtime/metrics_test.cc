@@ -4,10 +4,8 @@
 
 #include "src/runtime/metrics.h"
 
-#include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -15,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/time.h"
+#include "src/base/whole_file.h"
 
 namespace tidemark {
 namespace {
@@ -97,10 +96,7 @@ std::string Lines(const std::string& text, const std::string& start) {
 }
 
 TEST(Metrics, DocumentedNamesAndRenderedNamesAreTheSame) {
-  std::ifstream file("docs/metrics.md");
-  ASSERT_TRUE(file) << "run from the repository's root";
-  std::stringstream docs;
-  docs << file.rdbuf();
+  const std::string docs = ReadWholeFile("docs/metrics.md").value();
   const auto collect = [](const std::string& text, const std::regex& pattern) {
     std::set<std::string> lines;
     for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) {
@@ -108,16 +104,14 @@ TEST(Metrics, DocumentedNamesAndRenderedNamesAreTheSame) {
     }
     return lines;
   };
-  const std::set<std::string> documented = collect(docs.str(), std::regex(R"(\| `(tidemark_\w+)` \| (\w+) \|)"));
+  const std::set<std::string> documented = collect(docs, std::regex(R"(\| `(tidemark_\w+)` \| (\w+) \|)"));
   const std::set<std::string> rendered = collect(RenderMetrics(FullStatus()), std::regex(R"(# TYPE (\S+) (\w+))"));
   EXPECT_EQ(documented, rendered);
   EXPECT_GT(rendered.size(), 20u);
 }
 
 TEST(Metrics, EveryNameHasASampleWithTheApplicationAndOnlyDocumentedLabels) {
-  std::ifstream file("docs/metrics.md");
-  std::stringstream docs;
-  docs << file.rdbuf();
+  const std::string docs = ReadWholeFile("docs/metrics.md").value();
   WorkerStatus status = FullStatus();
   status.threads[0].tasks[0].waits = {{.partition = {"in", 3}, .what = "schema 7", .since_us = kNow - kSecond}};
   const std::string text = RenderMetrics(status);
@@ -132,7 +126,7 @@ TEST(Metrics, EveryNameHasASampleWithTheApplicationAndOnlyDocumentedLabels) {
     const std::string sample(line);
     static const std::regex kLabel(R"((\w+)=")");
     for (std::sregex_iterator it(sample.begin(), sample.end(), kLabel), end; it != end; ++it) {
-      EXPECT_THAT(docs.str(), HasSubstr(absl::StrCat("`", (*it)[1].str(), "`"))) << sample;
+      EXPECT_THAT(docs, HasSubstr(absl::StrCat("`", (*it)[1].str(), "`"))) << sample;
     }
   }
 }
