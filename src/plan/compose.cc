@@ -179,7 +179,7 @@ void Composer::IncludeFile(const std::string& path, Position at, const std::vect
 // ---- Sections ------------------------------------------------------------------------------------------------------
 
 void Composer::AddTopEntry(const YamlEntry& entry, const std::vector<std::string>& within) {
-  if (absl::StartsWith(entry.key, "x-")) return;
+  if (IsExtension(entry.key)) return;
   if (entry.key == "templates") return DefineTemplates(entry);
   if (entry.key == "use") return QueueUses(entry, within);
   if (const char* word = WordOf(entry.key)) return AddThings(entry, word);

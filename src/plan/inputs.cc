@@ -192,8 +192,8 @@ SourceColumn CheckColumn(const topology::Column& yaml, const FormatSyntax* forma
   column.column.name = yaml.name();
   column.column.nullable = yaml.nullable();
   column.path = {yaml.name()};
-  if (yaml.name().empty() || absl::StartsWith(yaml.name(), "__")) {
-    diagnostics->Error(path, absl::StrCat("column '", yaml.name(), "': names are not empty and don't start with __"));
+  if (!IsColumnName(yaml.name())) {
+    diagnostics->Error(path, absl::StrCat("column '", yaml.name(), "': ", kColumnNames));
   }
   if (const auto type = ParseType(yaml.type())) {
     column.column.type = *type;
@@ -440,6 +440,7 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
                          absl::StrCat("event time is a timestamp, this is ", TypeName(expression->type())));
     } else {
       spec->expression = yaml.expression();
+      spec->form = expression->type().form;
     }
     return;
   }
@@ -457,6 +458,7 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
                        absl::StrCat("event time can't be null: column '", yaml.column(), "' must not be nullable"));
   } else {
     spec->column = *column;
+    spec->form = schema[*column].type.form;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -64,8 +65,9 @@ struct SourceColumn {
 enum class WhenAllIdle { kHold, kFollowClock };
 
 struct EventTimeSpec {
-  std::optional<size_t> column;  // position among the columns, a timestamp
-  std::string expression;        // over the columns. Neither: the record's timestamp
+  std::optional<size_t> column;                 // position among the columns, a timestamp
+  std::string expression;                       // over the columns. Neither: the record's timestamp
+  TimestampForm form = TimestampForm::kMillis;  // of whichever it is
   int64_t max_out_of_orderness_us = 0;
   int64_t idle_after_us = 10 * kSecond;
   WhenAllIdle when_all_idle = WhenAllIdle::kHold;
@@ -97,6 +99,10 @@ struct FilesSpec {
 // Of type bytes, never null: what a record of a changing table says besides the row (src/codec/debezium/change.h).
 // Users can't declare such a name.
 inline constexpr char kChangeColumn[] = "__change";
+
+// What a column may be called.
+inline bool IsColumnName(std::string_view name) { return !name.empty() && !name.starts_with("__"); }
+inline constexpr char kColumnNames[] = "names are not empty and don't start with __";
 
 struct SourcePlan {
   std::string name;

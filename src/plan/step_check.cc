@@ -96,8 +96,8 @@ bool StepCheck::NeedsAppend(std::string_view what) {
 }
 
 bool StepCheck::AddOutput(const Column& column, std::optional<PortColumn> origin, std::string_view field) {
-  if (column.name.empty() || column.name.substr(0, 2) == "__") {
-    return Error(field, absl::StrCat("column '", column.name, "': names are not empty and don't start with __"));
+  if (!IsColumnName(column.name)) {
+    return Error(field, absl::StrCat("column '", column.name, "': ", kColumnNames));
   }
   if (step_.output.Find(column.name)) {
     return Error(field, absl::StrCat("column '", column.name, "' is there twice; give one of them another name"));

@@ -116,7 +116,7 @@ void Graph::AddSource(const std::string& name) {
   step.source = static_cast<int>(it - plan_.sources.begin());
   step.output = it->rows();
   step.usable = !diagnostics_.Broken(step.path + "/columns");
-  if (it->event_time.column) step.time_form = step.output[*it->event_time.column].type.form;
+  step.time_form = it->event_time.form;
   step.mode = {!it->key.empty(), it->key};
   step.timely = it->key.empty();  // a row stands for as long as its table has it
   for (const OperatorSyntax* syntax : operators_) {
@@ -124,10 +124,6 @@ void Graph::AddSource(const std::string& name) {
       step.spec = *std::move(spec);
       step.may_fail = true;
     }
-  }
-  if (!it->event_time.expression.empty()) {
-    const auto expression = Expression::Compile(it->event_time.expression, step.output);
-    if (expression.ok()) step.time_form = expression->type().form;
   }
   out_.by_name[name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));

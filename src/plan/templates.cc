@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -71,8 +70,6 @@ bool TextFits(const std::string& text, Type type) {
       return true;
   }
 }
-
-bool IsExtension(const std::string& key) { return absl::StartsWith(key, "x-"); }
 
 // What stands at the top of a file alone.
 bool IsOfFile(const std::string& key) {

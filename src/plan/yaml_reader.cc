@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -112,7 +111,7 @@ void Reader::ReadMessage(const YamlNode& node, const std::string& path, bool key
   std::set<std::string> present;
   for (const YamlEntry& entry : node.entries) {
     const std::string& key = entry.key;
-    if (absl::StartsWith(key, "x-") || !NewKey(key, entry.at, &seen)) continue;
+    if (IsExtension(key) || !NewKey(key, entry.at, &seen)) continue;
     const FieldDescriptor* field = type->FindFieldByName(key);
     if (field == nullptr || (keyed && key == "name")) {
       if (const std::string instead = NotImplemented(type, key); !instead.empty()) {

@@ -182,6 +182,8 @@ void YamlNode::Add(YamlEntry entry) {
   entries.push_back(std::move(entry));
 }
 
+bool IsExtension(std::string_view key) { return key.starts_with("x-"); }
+
 std::string What(const YamlNode& node) {
   if (node.IsMapping()) return "a mapping";
   if (node.IsList()) return "a list";

@@ -56,6 +56,9 @@ struct YamlNode {
 inline constexpr int64_t kMostValues = 300'000;
 inline constexpr size_t kBytesOfAValue = 256;
 
+// "x-...": a field that is passed over wherever fields stand.
+bool IsExtension(std::string_view key);
+
 // "a mapping", "a list", "nothing" or the text in quotes.
 std::string What(const YamlNode& node);
 
