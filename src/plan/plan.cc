@@ -2,6 +2,26 @@
 
 namespace tidemark {
 
+namespace {
+
+Schema SchemaOf(const std::vector<SourceColumn>& columns) {
+  Schema schema;
+  for (const SourceColumn& c : columns) schema.Add(c.column);
+  return schema;
+}
+
+}  // namespace
+
+Schema SourcePlan::schema() const { return SchemaOf(columns); }
+Schema SourcePlan::rows() const {
+  Schema rows;
+  for (const SourceColumn& c : columns) {
+    if (c.column.name != kChangeColumn) rows.Add(c.column);
+  }
+  return rows;
+}
+Schema TablePlan::schema() const { return SchemaOf(columns); }
+
 std::vector<int> Node::upstream() const {
   std::vector<int> all;
   for (const Port& port : inputs) all.insert(all.end(), port.nodes.begin(), port.nodes.end());
