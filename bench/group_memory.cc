@@ -1,11 +1,9 @@
-// What many groups cost in memory, CPU and disk: feeds rows straight into count(*) and sum(v) by a bigint, over all
-// time, as several tasks of one process would, and prints a JSON line every tenth of the way.
+// What many groups cost in memory, CPU and disk: count(*) and sum(v) by a bigint, over all time (memory_run.h).
 //
 //     bench_group_memory --groups 30000000 --tasks 4 --memory_mib 512 --folder DIR
 //
 // Five rows in a hundred are of a group drawn from all before (--repeats N: N in a hundred; --recent N: from the last
-// N). --memory_mib 0: no budget, all groups stay in memory. `cpu_ns_row` is of the rows since the line before,
-// RocksDB's threads included and the making of the rows and the check of the results left out.
+// N).
 //
 // The results are checked: every row emitted is hashed, what is taken back is subtracted, and the sum must be that of a
 // table which the program adds up itself at the end, from the same rows by plain arrays: `right`.
@@ -13,14 +11,13 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <arrow/api.h>
-#include <arrow/compute/initialize.h>
 
-#include "bench/operator_task.h"
+#include "bench/memory_run.h"
 #include "operators/step.h"
 #include "operators/window/spec.h"
 
@@ -134,94 +131,35 @@ uint64_t Expected(Rows rows, int64_t batches) {
 }
 
 int Run(const Arguments& arguments) {
-  Check(FromArrow(arrow::compute::Initialize(), "arrow"));
   const int64_t groups_wanted = arguments.Int("groups", 30'000'000);
-  const int64_t memory_bytes = arguments.Int("memory_mib", 512) << 20;
-  const auto tasks_wanted = static_cast<int32_t>(arguments.Int("tasks", 4));
-  const int64_t commit_batches = arguments.Int("commit_batches", 4);
-  std::string folder = arguments.given.contains("folder") ? arguments.given.at("folder") : "";
-  std::string scratch;
-  if (folder.empty()) {
-    scratch = (std::filesystem::temp_directory_path() / "group-memory-XXXXXX").string();
-    folder = mkdtemp(scratch.data());
-  }
-  const int64_t state_bytes = memory_bytes > 0 ? memory_bytes : int64_t{512} << 20;
-  StateOptions options;
-  options.application = "bench";
-  options.memory_bytes = state_bytes / 8;  // as in src/runtime/worker.cc
-  options.flush_bytes = std::min(options.flush_bytes, state_bytes / 64);
-  auto dir = Check(StateDir::Open(folder, options));
-  MemoryBudget budget(memory_bytes / 8 * 3);
-  MemoryBudget* const memory = memory_bytes > 0 ? &budget : nullptr;
-  const Node node = MakeNode();
-  const auto schema = BatchSchema(node.in().schema, node.in().hidden);
   HashingEmitter emitter;
-  std::vector<std::unique_ptr<OperatorTask>> tasks;
+  MemoryRun run(arguments, "group", groups_wanted, MakeNode(), &emitter);
   std::vector<Rows> rows;
-  for (int32_t t = 0; t < tasks_wanted; ++t) {
-    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, memory, t, &emitter));
-    rows.emplace_back(t, arguments.Int("repeats", 5), arguments.Int("recent", 0) / tasks_wanted);
+  for (int32_t t = 0; t < run.tasks(); ++t) {
+    rows.emplace_back(t, arguments.Int("repeats", 5), arguments.Int("recent", 0) / run.tasks());
   }
   const std::vector<Rows> first = rows;
-
-  int64_t making_ns = 0, last_cpu = 0, last_rows = 0, fed = 0, batches = 0, next_line = groups_wanted / 10;
-  const auto total = [&](auto of) {
-    int64_t sum = 0;
-    for (const auto& task : tasks) sum += of(*task);
-    return sum;
-  };
-  const auto mib = [](int64_t bytes) { return static_cast<long long>(bytes >> 20); };
   std::vector<int64_t> groups, values;
+  int64_t batches = 0;
   for (int64_t made = 0; made < groups_wanted;) {
     ++batches;
     made = 0;
-    for (int32_t t = 0; t < tasks_wanted; ++t) {
+    for (int32_t t = 0; t < run.tasks(); ++t) {
       const int64_t before = CpuNs(CLOCK_THREAD_CPUTIME_ID);
       rows[t].Next(&groups, &values);
-      const Batch batch = ToBatch(schema, groups, values, batches * kSecond);
-      making_ns += CpuNs(CLOCK_THREAD_CPUTIME_ID) - before;
-      tasks[t]->Process(batch, EventTime{batches * kSecond});
-      if (batches % commit_batches == 0) tasks[t]->Commit();
-      fed += kBatchRows;
+      const Batch batch = ToBatch(run.schema(), groups, values, batches * kSecond);
+      run.Leave(CpuNs(CLOCK_THREAD_CPUTIME_ID) - before);
+      run.Process(t, batch, EventTime{batches * kSecond});
       made += rows[t].groups();
     }
-    if (made < next_line) continue;
-    next_line += groups_wanted / 10;
-    const int64_t cpu = CpuNs(CLOCK_PROCESS_CPUTIME_ID) - making_ns - emitter.ns;
-    std::printf(
-        "{\"groups\": %lld, \"cpu_ns_row\": %.0f, \"vm_rss_mib\": %lld, \"vm_hwm_mib\": %lld, \"operators_mib\": %lld, "
-        "\"state_mib\": %lld, \"changelog_bytes_group\": %.1f, \"read_calls\": %lld, \"disk_read_mib\": %lld, "
-        "\"disk_written_mib\": %lld}\n",
-        static_cast<long long>(made), static_cast<double>(cpu - last_cpu) / static_cast<double>(fed - last_rows),
-        static_cast<long long>(Proc("/proc/self/status", "VmRSS") >> 10),
-        static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10),
-        mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
-        mib(total([](const OperatorTask& task) { return task.live_bytes(); })),
-        static_cast<double>(total([](const OperatorTask& task) { return task.changelog_bytes(); })) /
-            static_cast<double>(made),
-        static_cast<long long>(Proc("/proc/self/io", "syscr")), mib(Proc("/proc/self/io", "read_bytes")),
-        mib(Proc("/proc/self/io", "write_bytes")));
-    std::fflush(stdout);
-    last_cpu = cpu;
-    last_rows = fed;
+    run.EndRound();
+    run.Leave(std::exchange(emitter.ns, 0));
+    if (run.LineIsDue(made)) run.Line(made);
   }
-  for (auto& task : tasks) task->Commit();
-  tasks.clear();
-  const int64_t opening = CpuNs(CLOCK_MONOTONIC), opening_cpu = CpuNs(CLOCK_THREAD_CPUTIME_ID);
-  for (int32_t t = 0; t < tasks_wanted; ++t) {
-    tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, memory, t, &emitter));
-  }
-  std::printf("{\"open_s\": %.2f, \"open_cpu_s\": %.2f, \"operators_mib\": %lld, \"vm_hwm_mib\": %lld}\n",
-              static_cast<double>(CpuNs(CLOCK_MONOTONIC) - opening) / 1e9,
-              static_cast<double>(CpuNs(CLOCK_THREAD_CPUTIME_ID) - opening_cpu) / 1e9,
-              mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
-              static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10));
-  tasks.clear();
-  dir.reset();
-  if (!scratch.empty()) std::filesystem::remove_all(scratch);
+  run.Reopen();
   uint64_t expected = 0;
   for (const Rows& of : first) expected += Expected(of, batches);
-  std::printf("{\"rows\": %lld, \"right\": %s}\n", static_cast<long long>(fed),
+  std::printf("{\"rows\": %lld, \"right\": %s}\n", static_cast<long long>(run.rows()),
               expected == emitter.stands ? "true" : "false");
   return expected == emitter.stands ? 0 : 1;
 }

@@ -1,26 +1,21 @@
-// What a join of streams costs in memory, CPU and disk where it keeps many rows: feeds rows straight into an inner join
-// by a bigint over an interval so long that none of them is ever over, as several tasks of one process would, and
-// prints a JSON line every tenth of the way.
+// What a join of streams costs in memory, CPU and disk where it keeps many rows: an inner join by a bigint over an
+// interval so long that none of them is ever over (memory_run.h).
 //
 //     bench_join_memory --rows 50000000 --tasks 4 --memory_mib 512 --folder DIR
 //
 // Half of the rows are of the left, each of a key of its own; the other half are of the right, each of the key of a
 // left row that came `--lag` rows earlier (of the right as of the left; 10% of all rows unless said otherwise), so that
-// it meets exactly that one. --memory_mib 0: no budget, all rows stay in memory. `cpu_ns_row` is of the rows since the
-// line before, RocksDB's threads included and the making of the rows left out.
+// it meets exactly that one.
 //
 // The results are checked: every pair is hashed, and the sum must be that of the pairs there should be: `right`.
 #include <xxhash.h>
 
-#include <algorithm>
 #include <array>
-#include <filesystem>
 #include <vector>
 
 #include <arrow/api.h>
-#include <arrow/compute/initialize.h>
 
-#include "bench/operator_task.h"
+#include "bench/memory_run.h"
 #include "operators/join/streams_spec.h"
 
 extern "C" {
@@ -91,94 +86,35 @@ Batch ToBatch(const std::shared_ptr<arrow::Schema>& schema, int32_t task, int64_
 }
 
 int Run(const Arguments& arguments) {
-  Check(FromArrow(arrow::compute::Initialize(), "arrow"));
   const int64_t rows_wanted = arguments.Int("rows", 50'000'000);
-  const int64_t memory_bytes = arguments.Int("memory_mib", 512) << 20;
-  const auto tasks_wanted = static_cast<int32_t>(arguments.Int("tasks", 4));
-  const int64_t commit_batches = arguments.Int("commit_batches", 4);
-  const int64_t lag = arguments.Int("lag", rows_wanted / 10) / (2 * tasks_wanted) / kBatchRows * kBatchRows;
-  std::string folder = arguments.given.contains("folder") ? arguments.given.at("folder") : "";
-  std::string scratch;
-  if (folder.empty()) {
-    scratch = (std::filesystem::temp_directory_path() / "join-memory-XXXXXX").string();
-    folder = mkdtemp(scratch.data());
-  }
-  const int64_t state_bytes = memory_bytes > 0 ? memory_bytes : int64_t{512} << 20;
-  StateOptions options;
-  options.application = "bench";
-  options.memory_bytes = state_bytes / 8;  // as in src/runtime/worker.cc
-  options.flush_bytes = std::min(options.flush_bytes, state_bytes / 64);
-  auto dir = Check(StateDir::Open(folder, options));
-  MemoryBudget budget(memory_bytes / 8 * 3);
-  MemoryBudget* const memory = memory_bytes > 0 ? &budget : nullptr;
-  const Node node = MakeNode();
-  const auto schema = BatchSchema(node.in().schema, node.in().hidden);
   HashingEmitter emitter;
-  std::vector<std::unique_ptr<OperatorTask>> tasks;
-  const auto open = [&] {
-    for (int32_t t = 0; t < tasks_wanted; ++t) {
-      tasks.push_back(std::make_unique<OperatorTask>(dir.get(), node, memory, t, &emitter));
-    }
-  };
-  open();
-  int64_t making_ns = 0, last_cpu = 0, last_rows = 0, fed = 0, batches = 0, next_line = rows_wanted / 10;
-  const auto total = [&](auto of) {
-    int64_t sum = 0;
-    for (const auto& task : tasks) sum += of(*task);
-    return sum;
-  };
-  const auto mib = [](int64_t bytes) { return static_cast<long long>(bytes >> 20); };
-  while (fed < rows_wanted) {
+  MemoryRun run(arguments, "row", rows_wanted, MakeNode(), &emitter);
+  const int64_t lag = arguments.Int("lag", rows_wanted / 10) / (2 * run.tasks()) / kBatchRows * kBatchRows;
+  const auto schema = run.schema();
+  int64_t batches = 0;
+  while (run.rows() < rows_wanted) {
     const int64_t first = batches++ * kBatchRows;
-    for (int32_t t = 0; t < tasks_wanted; ++t) {
+    for (int32_t t = 0; t < run.tasks(); ++t) {
       const int64_t before = CpuNs(CLOCK_THREAD_CPUTIME_ID);
       const Batch left = ToBatch(schema, t, first, 0, batches * kSecond);
       const Batch right = ToBatch(schema, t, first - lag, 7, batches * kSecond);
-      making_ns += CpuNs(CLOCK_THREAD_CPUTIME_ID) - before;
-      tasks[t]->Process(left, EventTime{batches * kSecond}, 0);
-      tasks[t]->Process(right, EventTime{batches * kSecond}, 1);
-      if (batches % commit_batches == 0) tasks[t]->Commit();
-      fed += 2 * kBatchRows;
+      run.Leave(CpuNs(CLOCK_THREAD_CPUTIME_ID) - before);
+      run.Process(t, left, EventTime{batches * kSecond}, 0);
+      run.Process(t, right, EventTime{batches * kSecond}, 1);
     }
-    if (fed < next_line) continue;
-    next_line += rows_wanted / 10;
-    const int64_t cpu = CpuNs(CLOCK_PROCESS_CPUTIME_ID) - making_ns;
-    std::printf(
-        "{\"rows\": %lld, \"cpu_ns_row\": %.0f, \"vm_rss_mib\": %lld, \"vm_hwm_mib\": %lld, \"operators_mib\": %lld, "
-        "\"state_mib\": %lld, \"changelog_bytes_row\": %.1f, \"disk_read_mib\": %lld, \"disk_written_mib\": %lld}\n",
-        static_cast<long long>(fed), static_cast<double>(cpu - last_cpu) / static_cast<double>(fed - last_rows),
-        static_cast<long long>(Proc("/proc/self/status", "VmRSS") >> 10),
-        static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10),
-        mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
-        mib(total([](const OperatorTask& task) { return task.live_bytes(); })),
-        static_cast<double>(total([](const OperatorTask& task) { return task.changelog_bytes(); })) /
-            static_cast<double>(fed),
-        mib(Proc("/proc/self/io", "read_bytes")), mib(Proc("/proc/self/io", "write_bytes")));
-    std::fflush(stdout);
-    last_cpu = cpu;
-    last_rows = fed;
+    run.EndRound();
+    if (run.LineIsDue(run.rows())) run.Line(run.rows());
   }
-  for (auto& task : tasks) task->Commit();
-  tasks.clear();
-  const int64_t opening = CpuNs(CLOCK_MONOTONIC), opening_cpu = CpuNs(CLOCK_THREAD_CPUTIME_ID);
-  open();
-  std::printf("{\"open_s\": %.2f, \"open_cpu_s\": %.2f, \"operators_mib\": %lld, \"vm_hwm_mib\": %lld}\n",
-              static_cast<double>(CpuNs(CLOCK_MONOTONIC) - opening) / 1e9,
-              static_cast<double>(CpuNs(CLOCK_THREAD_CPUTIME_ID) - opening_cpu) / 1e9,
-              mib(total([](const OperatorTask& task) { return task.memory_bytes(); })),
-              static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10));
-  tasks.clear();
-  dir.reset();
-  if (!scratch.empty()) std::filesystem::remove_all(scratch);
+  run.Reopen();
   uint64_t expected = 0;
   int64_t pairs = 0;
-  for (int32_t t = 0; t < tasks_wanted; ++t) {
+  for (int32_t t = 0; t < run.tasks(); ++t) {
     for (int64_t number = 0; number < batches * kBatchRows - lag; ++number, ++pairs) {
       expected += HashPair(Key(t, number), number, number + 7);
     }
   }
   const bool right = expected == emitter.sum && pairs == emitter.pairs;
-  std::printf("{\"rows\": %lld, \"pairs\": %lld, \"right\": %s}\n", static_cast<long long>(fed),
+  std::printf("{\"rows\": %lld, \"pairs\": %lld, \"right\": %s}\n", static_cast<long long>(run.rows()),
               static_cast<long long>(emitter.pairs), right ? "true" : "false");
   return right ? 0 : 1;
 }
