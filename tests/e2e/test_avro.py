@@ -5,6 +5,7 @@ Tidemark has written is read by it."""
 
 import decimal
 import io
+import json
 import pathlib
 import struct
 import sys
@@ -40,10 +41,16 @@ SECOND = {"type": "record", "name": "Order", "namespace": "shop", "fields": [
      "default": None}]}
 
 
+# A schema of two texts: the second names what the first defines.
+MONEY = {"type": "record", "name": "Money", "namespace": "shop", "fields": [
+    {"name": "amount", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}}]}
+THIRD = order({"name": "price", "type": "shop.Money"})
+
+
 def framed(number, schema, value):
     out = io.BytesIO()
     out.write(b"\0" + struct.pack(">i", number))
-    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
+    fastavro.schemaless_writer(out, schema, value)
     return out.getvalue()
 
 
@@ -51,15 +58,22 @@ class Avro(SystemTest):
     @classmethod
     def prepare(cls):
         cls.registry = Registry(cls.stack.folder / "registry").start()
-        cls.addClassCleanup(cls.registry.kill)
-        cls.first = cls.registry.register("orders-value", FIRST)
+        cls.addClassCleanup(cls.registry.close)
+        cls.registry.ready()
+        cls.numbers = {"first": cls.registry.register("orders-value", FIRST)}
         cls.registry.set_compatibility("orders-value", "NONE")
-        cls.second = cls.registry.register("orders-value", SECOND)
+        cls.numbers["second"] = cls.registry.register("orders-value", SECOND)
+        cls.registry.register("money", MONEY)
+        cls.numbers["third"] = cls.registry.register("orders-value", THIRD, references=[("shop.Money", "money")])
+        known = {}
+        cls.schemas = {"first": fastavro.parse_schema(FIRST), "second": fastavro.parse_schema(SECOND)}
+        fastavro.parse_schema(MONEY, named_schemas=known)
+        cls.schemas["third"] = fastavro.parse_schema(THIRD, named_schemas=known)
 
-    def topology(self, name, topic, **sink):
+    def topology(self, name, topic, columns=None, registry=None, **sink):
         return topology.write(self.stack.folder / f"{name}.yaml", {
-            "name": name, "kafka": {"brokers": "${KAFKA_BROKERS}"}, "schema_registry": self.registry.url,
-            "sources": {"orders": {"topic": topic, "format": "avro", "columns": {
+            "name": name, "kafka": {"brokers": "${KAFKA_BROKERS}"}, "schema_registry": registry or self.registry.url,
+            "sources": {"orders": {"topic": topic, "format": "avro", "columns": columns or {
                 "id": "int64", "name": {"type": "string", "nullable": True}, "at": "timestamp",
                 "amount": {"type": "decimal(12,2)", "nullable": True}},
                 "event_time": {"column": "at"}}},
@@ -69,10 +83,11 @@ class Avro(SystemTest):
         topics.produce(self.stack.brokers, topic,
                        [{"value": value, "partition": partition, "timestamp": NOW_MS} for value in values])
 
-    def one(self, number, schema=FIRST, name="name", **more):
-        return framed(self.first if schema is FIRST else self.second, schema,
-                      {"id": number, name: f"n{number}", "at": NOW_MS + number, "tags": {"k": "v"}, **more}
-                      if schema is SECOND else {"id": number, name: f"n{number}", "at": NOW_MS + number})
+    def one(self, number, schema="first", **more):
+        """Order `number`, as the schema of that name writes it."""
+        value = {"id": number, "at": NOW_MS + number, "title" if schema == "second" else "name": f"n{number}",
+                 **({"tags": {"k": "v"}} if schema == "second" else {}), **more}
+        return framed(self.numbers[schema], self.schemas[schema], value)
 
     def rows(self, name):
         """What Tidemark has written, read by fastavro with the schema that each record names."""
@@ -82,7 +97,7 @@ class Avro(SystemTest):
         for value in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist():
             self.assertEqual(value[0], 0)
             number, = struct.unpack(">i", value[1:5])
-            schema = fastavro.parse_schema(self.registry.schema(number))
+            schema = fastavro.parse_schema(json.loads(self.registry.text(number)))
             found.append(fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None))
         return found
 
@@ -99,19 +114,31 @@ class Avro(SystemTest):
 
     def test_schemas_change_within_a_partition(self):
         topics.create(self.stack.brokers, evolving=1)
-        self.write("evolving", self.one(1), self.one(2, SECOND, "title", amount=decimal.Decimal("-12.50")), self.one(3),
-                   self.one(4, SECOND, "title", amount=None))
-        self.stack.run(self.topology("evolving", "evolving"), "--until_end", name="evolving").finish(90)
+        self.write("evolving", self.one(1), self.one(2, "second", amount=decimal.Decimal("-12.50")), self.one(3),
+                   self.one(4, "second", amount=None), self.one(5, "third", price={"amount": decimal.Decimal("7.00")}))
+        columns = {"id": "int64", "name": {"type": "string", "nullable": True}, "at": "timestamp",
+                   "amount": {"type": "decimal(12,2)", "nullable": True},
+                   "price": {"type": "decimal(12,2)", "path": "price.amount", "default": "0"}}
+        self.stack.run(self.topology("evolving", "evolving", columns), "--until_end", name="evolving").finish(150)
         self.assertEqual(self.letters("evolving"), [])
         rows = self.rows("evolving")
-        self.assertEqual([(row["id"], row["name"], row["amount"]) for row in rows],
-                         [(1, "n1", None), (2, "n2", decimal.Decimal("-12.50")), (3, "n3", None), (4, "n4", None)])
+        self.assertEqual([(row["id"], row["name"], row["amount"], row["price"]) for row in rows],
+                         [(1, "n1", None, 0), (2, "n2", decimal.Decimal("-12.50"), 0), (3, "n3", None, 0),
+                          (4, "n4", None, 0), (5, "n5", None, 7)])
         self.assertEqual(int(rows[0]["at"].timestamp() * 1000), NOW_MS + 1)
+
+    def test_columns_are_those_of_the_newest_schema(self):
+        topics.create(self.stack.brokers, taken=1)
+        self.registry.register("taken-value", SECOND)
+        self.write("taken", self.one(1, "second", amount=decimal.Decimal("3.25")), self.one(2))
+        self.stack.run(self.topology("taken", "taken", "from_schema"), "--until_end", name="taken").finish(150)
+        self.assertEqual([(row["title"], row["id"], row["amount"]) for row in self.rows("taken")],
+                         [("n1", 1, decimal.Decimal("3.25")), (None, 2, None)])
 
     def test_a_number_that_the_registry_doesnt_know_is_a_dead_letter(self):
         topics.create(self.stack.brokers, unknown=1)
-        self.write("unknown", self.one(1), framed(987_654, FIRST, {"id": 2, "name": "x", "at": NOW_MS}), b"{}", self.one(3))
-        self.stack.run(self.topology("unknown", "unknown"), "--until_end", name="unknown").finish(90)
+        self.write("unknown", self.one(1), b"\0" + struct.pack(">i", 987_654) + self.one(2)[5:], b"{}", self.one(3))
+        self.stack.run(self.topology("unknown", "unknown"), "--until_end", name="unknown").finish(150)
         self.assertEqual([row["id"] for row in self.rows("unknown")], [1, 3])
         reasons = self.letters("unknown")
         self.assertIn("knows no schema 987654", reasons[0])
@@ -119,24 +146,26 @@ class Avro(SystemTest):
 
     def test_a_partition_waits_for_its_schema_and_loses_nothing(self):
         topics.create(self.stack.brokers, waiting=2)
-        worker = self.stack.run(self.topology("waiting", "waiting"), name="waiting", threads=1)
+        proxy, url = self.registry.behind_proxy()
+        self.addCleanup(proxy.close)
+        worker = self.stack.run(self.topology("waiting", "waiting", registry=url), name="waiting", threads=1)
         self.write("waiting", self.one(1), partition=0)
         self.write("waiting", self.one(2), partition=1)
-        wait_for("the first rows", lambda: len(self.rows("waiting")) == 2, 60, worker.seen)
-        self.registry.kill()
+        wait_for("the first rows", lambda: len(self.rows("waiting")) == 2, 150, worker.seen)
+        proxy.refuse()
         try:
-            self.write("waiting", self.one(3), self.one(4, SECOND, "title", amount=None), self.one(5), partition=0)
+            self.write("waiting", self.one(3), self.one(4, "second", amount=None), self.one(5), partition=0)
             self.write("waiting", self.one(6), partition=1)
             wait_for("the wait to be seen", lambda: (worker.metric("tidemark_task_waiting_seconds", topic="waiting",
-                                                                   partition="0") or 0) > 1, 60, worker.seen)
+                                                                   partition="0") or 0) > 1, 150, worker.seen)
             self.assertIn("waiting-0 has waited for schema", self.unready(worker))
-            wait_for("the log to say so", lambda: "other partitions go on" in worker.output(), 30, worker.seen)
+            wait_for("the log to say so", lambda: "other partitions go on" in worker.output(), 150, worker.seen)
             # The other partition goes on, and what stood in front of the record that waits is written.
-            wait_for("the rows beside it", lambda: worker.metric("tidemark_step_out_rows_total", step="orders") == 4, 30,
+            wait_for("the rows beside it", lambda: worker.metric("tidemark_step_out_rows_total", step="orders") == 4, 150,
                      worker.seen)
         finally:
-            self.registry.start()
-        wait_for("all rows", lambda: len(self.rows("waiting")) == 6, 60, worker.seen)
+            proxy.accept()
+        wait_for("all rows", lambda: len(self.rows("waiting")) == 6, 150, worker.seen)
         self.assertEqual(sorted(row["id"] for row in self.rows("waiting")), [1, 2, 3, 4, 5, 6])
         self.assertEqual(self.letters("waiting"), [])
         self.assertEqual(worker.stop(), 0)
@@ -148,10 +177,10 @@ class Avro(SystemTest):
         self.registry.set_compatibility("refused-out-value", "BACKWARD")
         config = self.topology("refused", "refused")
         worker = self.stack.run(config, "--until_end", name="refused")
-        self.assertEqual(worker.wait(60), 2, worker.output())
+        self.assertEqual(worker.wait(150), 2, worker.output())
         self.assertIn("sink out: subject refused-out-value", worker.output())
         self.assertIn("can't follow the newest one there", worker.output())
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=True)

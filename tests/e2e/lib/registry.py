@@ -1,49 +1,23 @@
-"""A real schema registry for tests: Apicurio, which speaks Confluent's REST API. Its archive comes from Maven Central, once,
-into .deps/registry."""
+"""A real schema registry for tests: Apicurio, which speaks Confluent's REST API. What it knows is in memory."""
 
 import json
-import os
 import pathlib
 import random
-import shutil
 import socket
 import subprocess
-import tarfile
 import urllib.error
 import urllib.request
 
-from stack import Failure, wait_for
+import wire
+from proxy import Proxy
+from stack import ROOT, Failure, tail, wait_for
 
 VERSION = "2.6.13.Final"
-ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
-PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-HOME = pathlib.Path(__file__).resolve().parents[3] / ".deps" / "registry" / VERSION
-RUNNER = HOME / f"apicurio-registry-app-{VERSION}-runner.jar"
-
-
-def fetch():
-    """The folder with the registry, fetched and unpacked where it isn't yet."""
-    if RUNNER.exists():
-        return HOME
-    part = HOME.with_name(f"{VERSION}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    done = subprocess.run(["mvn", "-B", "-q", PLUGIN, f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={part}"],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    archives = list(part.glob("*.tar.gz"))
-    if done.returncode != 0 or not archives:
-        raise Failure(f"{ARTIFACT} can't be fetched from Maven Central:\n{done.stdout[-2000:]}")
-    with tarfile.open(archives[0]) as archive:
-        archive.extractall(part)
-    archives[0].unlink()
-    if not RUNNER.exists():
-        shutil.rmtree(HOME, ignore_errors=True)
-        part.rename(HOME)
-    else:
-        shutil.rmtree(part)
-    return HOME
+RUNNER = ROOT / ".deps" / "registry" / VERSION / f"apicurio-registry-app-{VERSION}-runner.jar"
 
 
 def free_port():
+    """From below the range that the kernel hands to outgoing connections, so that nobody is given it before Java has started."""
     while True:
         port = random.randint(15000, 31999)
         with socket.socket() as s:
@@ -55,73 +29,73 @@ def free_port():
 
 
 class Registry:
-    """One process on one port, which keeps its address over kills. What it knows is in memory: after a kill its schemas are
-    registered again in the order of their numbers, so that they get the same ones."""
+    """One process on one port."""
 
     def __init__(self, folder):
+        if not RUNNER.exists():
+            raise Failure(f"{RUNNER} isn't there: run scripts/setup")
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
-        self.known = []  # (number, subject, schema) at the last kill
+        self.log = self.folder / "registry.log"
         self.process = None
+        self.starts = 0
+
+    @staticmethod
+    def url_at(port):
+        return f"http://127.0.0.1:{port}/apis/ccompat/v7"
+
+    def behind_proxy(self):
+        """The same registry at another address, which may be away; the proxy and its URL."""
+        proxy = Proxy(("127.0.0.1", self.port), wire.Http)
+        return proxy, self.url_at(proxy.port)
 
     def start(self):
-        log = open(self.folder / "registry.log", "a")
-        self.process = subprocess.Popen(
-            ["java", "-Xmx512m", f"-Dquarkus.http.port={self.port}", "-Dquarkus.http.host=127.0.0.1",
-             "-Dquarkus.log.level=WARN", "-jar", str(fetch() / RUNNER.name)],
-            stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
-        wait_for("the registry to answer", self.answers, 180, lambda: (self.folder / "registry.log").read_text()[-2000:])
-        self.restore()
+        self.port = free_port()
+        self.url = self.url_at(self.port)
+        self.starts += 1
+        # It starts in half the time where nothing is compiled for the long run.
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(
+                ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dquarkus.http.port={self.port}",
+                 "-Dquarkus.http.host=127.0.0.1", "-Dquarkus.log.level=WARN", "-jar", str(RUNNER)],
+                stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=self.folder, start_new_session=True)
         return self
 
-    def restore(self):
-        """Numbers are given in a row, one to a text; those that nobody has any more are taken by fillers."""
-        given, again = 0, []
-        for number, subject, schema in self.known:
-            while given + 1 < number:
-                given = self.register("filler", {"type": "fixed", "name": "Filler", "size": given + 1})
-            if given + 1 == number:
-                given = self.register(subject, schema)
-            else:
-                again.append((subject, schema))
-            if given != number:
-                raise Failure(f"{subject} had number {number} before the registry was killed, and now has {given}")
-        for subject, schema in again:
-            self.register(subject, schema)
+    def ready(self):
+        wait_for("the registry to answer", self.answers, 180, lambda: tail(self.log))
+        return self
 
     def answers(self):
         if self.process.poll() is not None:
-            raise Failure("the registry has ended: " + (self.folder / "registry.log").read_text()[-2000:])
+            # Only a port that somebody took in the meantime is worth another try.
+            if self.starts == 3 or "in use" not in tail(self.log):
+                raise Failure("the registry has ended:\n" + tail(self.log))
+            self.start()
         try:
             return self.call("/subjects") is not None
         except (OSError, urllib.error.URLError):
             return False
 
-    def kill(self):
-        if self.process.poll() is None:
-            self.known = sorted((found["id"], subject, found["schema"]) for subject in self.call("/subjects")
-                                for version in self.call(f"/subjects/{subject}/versions")
-                                for found in [self.call(f"/subjects/{subject}/versions/{version}")]
-                                if subject != "filler")
-        self.process.kill()
-        self.process.wait()
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
-    def call(self, path, body=None):
+    def call(self, path, body=None, method=None):
         request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body else None,
-                                         {"Content-Type": "application/json"})
+                                         {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
 
-    def register(self, subject, schema):
+    def register(self, subject, schema, kind="AVRO", references=()):
+        """The number of the schema. `references`: (name, subject), of which the newest version is meant."""
         text = schema if isinstance(schema, str) else json.dumps(schema)
-        return self.call(f"/subjects/{subject}/versions", {"schema": text})["id"]
+        pointed = [{"name": name, "subject": other, "version": self.call(f"/subjects/{other}/versions")[-1]}
+                   for name, other in references]
+        return self.call(f"/subjects/{subject}/versions", {"schema": text, "schemaType": kind, "references": pointed})["id"]
 
     def set_compatibility(self, subject, level):
-        request = urllib.request.Request(f"{self.url}/config/{subject}", json.dumps({"compatibility": level}).encode(),
-                                         {"Content-Type": "application/json"}, method="PUT")
-        urllib.request.urlopen(request, timeout=20).close()
+        self.call(f"/config/{subject}", {"compatibility": level}, "PUT")
 
-    def schema(self, number):
-        return json.loads(self.call(f"/schemas/ids/{number}")["schema"])
+    def text(self, number):
+        return self.call(f"/schemas/ids/{number}")["schema"]
