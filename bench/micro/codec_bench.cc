@@ -104,7 +104,7 @@ BENCHMARK(BM_Decode)->Arg(1)->Arg(100)->Arg(kRows)->Arg(16 * kRows);
 // The same six fields in each format, so that they can be compared in one run.
 class Sightings : public Fetch {
  public:
-  Sightings(int count, bool avro) {
+  Sightings(int count, std::string_view format) {
     std::mt19937_64 random(1);
     const auto number = [&](int64_t limit) { return static_cast<int64_t>(random() % static_cast<uint64_t>(limit)); };
     for (int i = 0; i < count; ++i) {
@@ -112,9 +112,24 @@ class Sightings : public Fetch {
       const std::string item = absl::StrCat(std::string(3 + random() % 10, 'x'), "_", number(1000));
       const double confidence = static_cast<double>(number(1000)) / 1000;
       std::string& value = values_.emplace_back();
-      if (!avro) {
+      if (format == "json") {
         value = absl::StrCat(R"({"location":)", numbers[0], R"(,"camera":)", numbers[1], R"(,"id":)", numbers[2],
                              R"(,"item":")", item, R"(","confidence":)", confidence, R"(,"seen":)", numbers[3], "}");
+        continue;
+      }
+      if (format == "protobuf") {
+        const auto tag = [&](uint64_t field, uint64_t wire) { AppendVarint(field << 3 | wire, &value); };
+        for (int n = 0; n < 3; ++n) {
+          tag(static_cast<uint64_t>(n) + 1, 0);
+          AppendVarint(static_cast<uint64_t>(numbers[n]), &value);
+        }
+        tag(4, 2);
+        AppendVarint(item.size(), &value);
+        value += item;
+        tag(5, 1);
+        value.append(reinterpret_cast<const char*>(&confidence), 8);
+        tag(6, 0);
+        AppendVarint(static_cast<uint64_t>(numbers[3]), &value);
         continue;
       }
       for (int n = 0; n < 3; ++n) AppendVarint(static_cast<uint64_t>(numbers[n]) * 2, &value);
@@ -136,7 +151,7 @@ class Sightings : public Fetch {
   std::vector<RecordView> views_;
 };
 
-SourcePlan SightingsPlan(bool avro) {
+SourcePlan SightingsPlan(const std::string& format) {
   SourcePlan plan;
   plan.name = "sightings";
   const std::pair<const char*, const char*> columns[] = {{"location", "int64"},    {"camera", "int64"},
@@ -150,7 +165,15 @@ SourcePlan SightingsPlan(bool avro) {
   }
   plan.event_time.column = 5;
   plan.hidden = HiddenSet().With(Hidden::kWatermark);
-  if (!avro) return plan;
+  if (format == "json") return plan;
+  if (format == "protobuf") {
+    const std::string file = std::filesystem::temp_directory_path() / "tidemark-sighting.proto";
+    std::ofstream(file) << R"(syntax = "proto3"; message Sighting { int64 location = 1; int64 camera = 2; int64 id = 3;
+        string item = 4; double confidence = 5; int64 seen = 6; })";
+    plan.format = FormatSpec("protobuf");
+    plan.format.options["schema_file"] = file;
+    return plan;
+  }
   const std::string file = std::filesystem::temp_directory_path() / "tidemark-sighting.avsc";
   std::ofstream(file) << R"({"type": "record", "name": "Sighting", "fields": [
       {"name": "location", "type": "long"}, {"name": "camera", "type": "long"}, {"name": "id", "type": "long"},
@@ -161,9 +184,9 @@ SourcePlan SightingsPlan(bool avro) {
   return plan;
 }
 
-void DecodeSightings(benchmark::State& state, bool avro) {
-  const Sightings fetch(kRows, avro);
-  auto decoder = SourceDecoder::Make(SightingsPlan(avro));
+void DecodeSightings(benchmark::State& state, const std::string& format) {
+  const Sightings fetch(kRows, format);
+  auto decoder = SourceDecoder::Make(SightingsPlan(format));
   if (!decoder.ok()) return state.SkipWithError(std::string(decoder.status().message()).c_str());
   SourceTime time;
   for (auto _ : state) {
@@ -174,14 +197,14 @@ void DecodeSightings(benchmark::State& state, bool avro) {
   CountRecords(state, kRows);
 }
 
-void EncodeSightings(benchmark::State& state, bool avro) {
+void EncodeSightings(benchmark::State& state, const std::string& format) {
   SourceTime time;
-  const Sightings fetch(kRows, false);
-  const Batch rows = SourceDecoder::Make(SightingsPlan(false)).value()->Decode(fetch, 0, 1, &time).value().rows;
-  RowEncoderOptions options{.schema = ColumnsSchema(SightingsPlan(false).columns)};
-  if (avro) {
-    options.format = FormatSpec("avro");
-    options.format.options = {{"schema_id", "none"}, {"record", "Sighting"}};
+  const Sightings fetch(kRows, "json");
+  const Batch rows = SourceDecoder::Make(SightingsPlan("json")).value()->Decode(fetch, 0, 1, &time).value().rows;
+  RowEncoderOptions options{.schema = ColumnsSchema(SightingsPlan("json").columns)};
+  if (format != "json") {
+    options.format = FormatSpec(format);
+    options.format.options = {{"schema_id", "none"}, {format == "avro" ? "record" : "message", "Sighting"}};
   }
   const auto encoder = RowEncoder::Make(options).value();
   EncodedRecords out;
@@ -191,10 +214,12 @@ void EncodeSightings(benchmark::State& state, bool avro) {
   }
   CountRecords(state, kRows);
 }
-BENCHMARK_CAPTURE(DecodeSightings, json, false);
-BENCHMARK_CAPTURE(DecodeSightings, avro, true);
-BENCHMARK_CAPTURE(EncodeSightings, json, false);
-BENCHMARK_CAPTURE(EncodeSightings, avro, true);
+BENCHMARK_CAPTURE(DecodeSightings, json, "json");
+BENCHMARK_CAPTURE(DecodeSightings, avro, "avro");
+BENCHMARK_CAPTURE(DecodeSightings, protobuf, "protobuf");
+BENCHMARK_CAPTURE(EncodeSightings, json, "json");
+BENCHMARK_CAPTURE(EncodeSightings, avro, "avro");
+BENCHMARK_CAPTURE(EncodeSightings, protobuf, "protobuf");
 
 // The same rows in another format.
 class Encoded : public Fetch {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ struct SchemaToRegister {
   std::string subject;
   WrittenSchema schema;
 };
+
+// Asks a registry for the newest schema of a subject.
+using TakeSchema = std::function<absl::StatusOr<WrittenSchema>(const RegistrySpec&, const std::string& subject)>;
 
 class Format : public FormatSyntax {
  public:

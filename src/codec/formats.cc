@@ -12,6 +12,7 @@
 #include "src/codec/debezium/format.h"
 #include "src/codec/json/format.h"
 #include "src/codec/primitive/format.h"
+#include "src/codec/protobuf/format.h"
 #include "src/codec/text/format.h"
 
 namespace tidemark {
@@ -24,6 +25,7 @@ Formats::Formats()
           &CsvFormat(),       // src/codec/csv
           &DebeziumFormat(),  // src/codec/debezium
           &AvroFormat(),      // src/codec/avro
+          &ProtobufFormat(),  // src/codec/protobuf
       } {
   for (const Format* format : PrimitiveFormats()) formats_.push_back(format);  // src/codec/primitive
 }

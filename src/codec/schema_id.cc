@@ -9,7 +9,7 @@ constexpr char kGuid = 1;
 }  // namespace
 
 std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, size_t record, int32_t* id,
-                                        size_t* begin) {
+                                        size_t* begin, std::string* behind) {
   *id = 0;
   *begin = 0;
   if (place == SchemaPlace::kNowhere) return std::nullopt;
@@ -23,7 +23,10 @@ std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, s
     if (name == kValueSchemaHeader) header = value;
   }
   if (!header) return std::string("the record has no header ") + kValueSchemaHeader;
-  if (header->size() == kSchemaIdBytes && ReadSchemaId(*header, id)) return std::nullopt;
+  if ((behind != nullptr || header->size() == kSchemaIdBytes) && ReadSchemaId(*header, id)) {
+    if (behind != nullptr) *behind = header->substr(kSchemaIdBytes);
+    return std::nullopt;
+  }
   if (!header->empty() && header->front() == kGuid) {
     return std::string("header ") + kValueSchemaHeader + " names a schema by its GUID, which isn't implemented";
   }

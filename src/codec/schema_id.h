@@ -35,8 +35,9 @@ inline std::string SchemaIdPrefix(int32_t id) {
           static_cast<char>(bits)};
 }
 
-// Of a record whose value is one; the reason, where there is none. `begin` becomes where the value begins.
+// Of a record whose value is one; the reason, where there is none. `begin` becomes where the value begins; `behind`,
+// what stands behind the number in a header (null: nothing may).
 std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, size_t record, int32_t* id,
-                                        size_t* begin);
+                                        size_t* begin, std::string* behind = nullptr);
 
 }  // namespace tidemark

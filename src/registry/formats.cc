@@ -4,6 +4,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/avro/format.h"
+#include "src/codec/protobuf/format.h"
 
 namespace tidemark {
 
@@ -12,6 +13,8 @@ TopologyFormats::TopologyFormats(const RegistrySpec& spec) {
   registry_ = std::make_unique<RegistryClient>(spec);
   avro_ = MakeAvroFormat(registry_.get());
   formats_.Set(avro_.get());
+  protobuf_ = MakeProtobufFormat(registry_.get());
+  formats_.Set(protobuf_.get());
 }
 
 absl::StatusOr<std::string> TopologyFormats::Schemas(const Plan& plan, bool register_them) {
@@ -35,9 +38,11 @@ absl::StatusOr<std::string> TopologyFormats::Schemas(const Plan& plan, bool regi
 const Formats& PlanningFormats() {
   static const auto& formats = *[] {
     auto* own = new Formats();
-    own->Set(MakeAvroFormat([](const RegistrySpec& spec, const std::string& subject) {
-               return RegistryClient(spec).Latest(subject);
-             }).release());
+    const TakeSchema take = [](const RegistrySpec& spec, const std::string& subject) {
+      return RegistryClient(spec).Latest(subject);
+    };
+    own->Set(MakeAvroFormat(take).release());
+    own->Set(MakeProtobufFormat(take).release());
     return own;
   }();
   return formats;

@@ -1,17 +1,16 @@
 #include "src/codec/avro/columns.h"
 
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 #include <absl/strings/strip.h>
 
 #include "src/base/time.h"
 #include "src/base/value_text.h"
 #include "src/codec/column_text.h"
+#include "src/codec/taken_columns.h"
 
 namespace tidemark {
 namespace {
@@ -117,22 +116,13 @@ class Taker {
         null_too = !value || FitsPlainText(*type, *value) != Fit::kOk;
         if (null_too) value.reset();
       }
-      TakenColumn taken{{absl::StrJoin(at, "_"), *type, null_too}, at, std::move(value)};
-      if (taken.column.name.starts_with("__")) {
-        return absl::InvalidArgumentError(absl::StrCat("field ", taken.column.name,
-                                                       " can't be a column, whose names don't begin with __: write the "
-                                                       "columns out, with its name as a path"));
-      }
-      if (!names_.insert(taken.column.name).second) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("two fields would be column ", taken.column.name, ": write the columns out"));
-      }
-      columns.push_back(std::move(taken));
+      const absl::Status status = columns.Add(at, *type, null_too, std::move(value));
+      if (!status.ok()) return status;
     }
     return absl::OkStatus();
   }
 
-  std::vector<TakenColumn> columns;
+  TakenColumns columns;
 
  private:
   // As a topology writes it; nothing where that can't be said: bytes, decimals.
@@ -158,7 +148,6 @@ class Taker {
     }
   }
 
-  std::set<std::string> names_;
   int visits_ = 0;
 };
 
@@ -172,8 +161,8 @@ absl::StatusOr<std::vector<TakenColumn>> ColumnsOfAvro(const AvroSchema& schema)
   Taker taker;
   const absl::Status status = taker.Record(*record, {}, false);
   if (!status.ok()) return status;
-  if (taker.columns.empty()) return absl::InvalidArgumentError("the schema has no field that a column can hold");
-  return std::move(taker.columns);
+  if (taker.columns.size() == 0) return absl::InvalidArgumentError("the schema has no field that a column can hold");
+  return taker.columns.Take();
 }
 
 }  // namespace tidemark

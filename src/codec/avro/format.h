@@ -2,11 +2,7 @@
 // the reader's schema, by name and path; what is written has a schema that follows from the columns.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <string>
-
-#include <absl/status/statusor.h>
 
 #include "src/codec/format.h"
 #include "src/codec/schema_lookup.h"
@@ -18,7 +14,6 @@ const Format& AvroFormat();
 // With the one that records name schemas of. `lookup` outlives the format.
 std::unique_ptr<const Format> MakeAvroFormat(SchemaLookup* lookup);
 // For plans too, where `columns: from_schema` may ask a registry for the newest schema of a subject.
-using TakeSchema = std::function<absl::StatusOr<WrittenSchema>(const RegistrySpec&, const std::string& subject)>;
 std::unique_ptr<const Format> MakeAvroFormat(TakeSchema take);
 
 }  // namespace tidemark

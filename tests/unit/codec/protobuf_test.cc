@@ -1,0 +1,530 @@
+// Protobuf on its way in and out: schemas by number, messages by their place in them, nasty ones, and that what is
+// written is read. The bytes that are read are made by Google's library, from text, or by hand.
+#include <map>
+
+#include <gmock/gmock.h>
+#include <google/protobuf/dynamic_message.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include "src/codec/protobuf/columns.h"
+#include "src/codec/protobuf/format.h"
+#include "src/codec/protobuf/schema.h"
+#include "src/codec/protobuf/value_reader.h"
+#include "src/codec/protobuf/value_writer.h"
+#include "src/codec/row_encoder.h"
+#include "src/codec/schema_id.h"
+#include "src/codec/source_decoder.h"
+#include "tests/unit/codec/codec_fixture.h"
+
+namespace tidemark {
+namespace {
+
+using codec_test::FakeFetch;
+using codec_test::Rec;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kOrders[] = R"(syntax = "proto3";
+package shop;
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+import "google/protobuf/struct.proto";
+import "confluent/type/decimal.proto";
+
+enum State { UNKNOWN = 0; OPEN = 1; PAID = 2; }
+message Money { string currency = 1; int64 units = 2; repeated string notes = 3; }
+message Tree { string name = 1; repeated Tree below = 2; }
+message Order {
+  int64 id = 1;
+  string name = 2;
+  optional int32 count = 3;
+  State state = 4;
+  Money price = 5;
+  repeated string tags = 6;
+  map<string, int32> stock = 7;
+  google.protobuf.Timestamp at = 8;
+  google.protobuf.Int64Value maybe = 9;
+  oneof paid { Money cash = 10; string card = 11; bool free = 12; }
+  sint64 signed = 13;
+  fixed64 big = 14;
+  float ratio = 15;
+  bytes raw = 16;
+  bool yes = 17;
+  repeated int32 packed = 18;
+  google.protobuf.Struct any = 19;
+  Tree tree = 20;
+  uint64 huge = 21;
+  string day = 22;
+  confluent.type.Decimal amount = 23;
+  int64 millis = 24;
+  sfixed32 small = 25;
+  double exact = 26;
+  int64 far = 3000;
+  message Line { int32 n = 1; }
+}
+message Other { string word = 1; }
+)";
+
+constexpr char kOld[] = R"(syntax = "proto2";
+message Old {
+  required int32 must = 1;
+  optional string word = 2 [default = "none"];
+  optional group Part = 3 { optional int32 n = 4; }
+  optional int32 after = 5;
+  extensions 100 to 200;
+}
+)";
+
+std::shared_ptr<const ProtobufSchema> Parsed(const std::string& text) {
+  auto schema = ProtobufSchema::Parse(text);
+  EXPECT_TRUE(schema.ok()) << schema.status();
+  return *schema;
+}
+
+std::string Bytes(const ProtobufSchema& schema, const std::string& message, const std::string& text) {
+  google::protobuf::DynamicMessageFactory factory;
+  const std::unique_ptr<google::protobuf::Message> made(factory.GetPrototype(schema.Named(message))->New());
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, made.get())) << text;
+  return made->SerializePartialAsString();
+}
+
+SourceColumn At(std::string_view declaration, const std::string& path) {
+  SourceColumn column = codec_test::Col(declaration);
+  column.path.clear();
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t dot = std::min(path.find('.', begin), path.size());
+    column.path.push_back(path.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return column;
+}
+
+// The row as JSON, or the reason.
+std::string Read(const std::string& schema_text, const std::string& message, const std::vector<SourceColumn>& columns,
+                 const std::string& value) {
+  const auto schema = Parsed(schema_text);
+  std::vector<ReadTarget> targets;
+  for (size_t c = 0; c < columns.size(); ++c) targets.push_back({columns[c].path, c, columns[c].column.type});
+  auto plan = CompileProtobuf(*schema->Named(message), targets, schema);
+  if (!plan.ok()) return std::string(plan.status().message());
+  ColumnSet set(columns);
+  set.Start(1);
+  set.BeginRow(0);
+  // In an allocation of just its size, so that a byte read behind the end is seen.
+  const std::vector<char> tight(value.begin(), value.end());
+  std::optional<std::string> reason = ScanProtobuf(&*plan, {tight.data(), tight.size()}, 0, &set);
+  if (!reason) reason = set.EndRow();
+  if (reason) return *reason;
+  std::vector<std::shared_ptr<arrow::Array>> arrays;
+  set.Finish(1, &arrays);
+  const Schema row = codec_test::SchemaFor(columns);
+  const auto batch =
+      arrow::RecordBatch::Make(BatchSchema(row, HiddenSet().Without(Hidden::kTime)), 1, std::move(arrays));
+  EXPECT_TRUE(batch->ValidateFull().ok());
+  return RowToJson(row, *batch, 0);
+}
+
+std::string ReadOrder(const std::vector<SourceColumn>& columns, const std::string& text) {
+  return Read(kOrders, "Order", columns, Bytes(*Parsed(kOrders), "Order", text));
+}
+
+// One column, of a message as text.
+std::string One(std::string_view declaration, const std::string& path, const std::string& text) {
+  return ReadOrder({At(declaration, path)}, text);
+}
+std::string OneOf(std::string_view declaration, const std::string& path, const std::string& bytes) {
+  return Read(kOrders, "Order", {At(declaration, path)}, bytes);
+}
+
+class ProtobufCorpus : public ::testing::Test {
+ protected:
+  ProtobufCorpus() { ProtobufFormat(); }
+};
+
+TEST_F(ProtobufCorpus, EveryTypeBecomesWhatItIs) {
+  EXPECT_EQ(One("c int64", "id", "id: -5"), R"({"c":-5})");
+  EXPECT_EQ(One("c decimal(12,2)", "id", "id: -5"), R"({"c":-5.00})");
+  EXPECT_EQ(One("c double", "id", "id: 5"), R"({"c":5})");
+  EXPECT_EQ(One("c int32", "count", "count: -1"), R"({"c":-1})");
+  EXPECT_EQ(One("c int64", "signed", "signed: -9223372036854775808"), R"({"c":-9223372036854775808})");
+  EXPECT_EQ(One("c int32", "small", "small: -7"), R"({"c":-7})");
+  EXPECT_EQ(One("c decimal(20,0)", "huge", "huge: 18446744073709551615"), R"({"c":18446744073709551615})");
+  EXPECT_EQ(One("c decimal(20,0)", "big", "big: 18446744073709551615"), R"({"c":18446744073709551615})");
+  EXPECT_EQ(One("c int64", "huge", "huge: 9223372036854775808"),
+            "column c: 9223372036854775808 is out of range for int64");
+  EXPECT_THAT(One("c int32", "id", "id: 3000000000"), HasSubstr("out of range for int32"));
+  EXPECT_EQ(One("c double", "ratio", "ratio: 0.5"), R"({"c":0.5})");
+  EXPECT_EQ(One("c double", "exact", "exact: nan"), R"({"c":"NaN"})");
+  EXPECT_EQ(One("c bytes", "raw", R"(raw: "\001\002")"), R"({"c":"AQI="})");
+  EXPECT_EQ(One("c string", "raw", R"(raw: "\377")"), "column c: invalid UTF-8");
+  EXPECT_EQ(One("c bool", "yes", "yes: true"), R"({"c":true})");
+  EXPECT_EQ(One("c date", "day", R"(day: "2026-01-31")"), R"({"c":"2026-01-31"})");
+  EXPECT_EQ(One("c timestamp", "at", "at { seconds: -1 nanos: 999999999 }"), R"({"c":"1969-12-31T23:59:59.999999Z"})");
+  EXPECT_THAT(One("c timestamp", "at", "at { nanos: -1 }"), HasSubstr("nanos of a timestamp"));
+  EXPECT_THAT(One("c timestamp", "at", "at { seconds: 9223372036854775807 }"), HasSubstr("out of range"));
+  EXPECT_EQ(One("c timestamp_ms", "millis", "millis: 1500"), R"({"c":1500})");
+  EXPECT_THAT(One("c timestamp", "millis", "millis: 1500"), HasSubstr("without a unit"));
+  EXPECT_EQ(One("c decimal(10,3)", "amount", R"(amount { value: "\377\205" scale: 2 })"), R"({"c":-1.230})");
+  EXPECT_EQ(One("c string", "amount", R"(amount { value: "\001\000" scale: 1 })"), R"({"c":"25.6"})");
+  EXPECT_EQ(One("c int64", "far", "far: 8"), R"({"c":8})");
+}
+
+TEST_F(ProtobufCorpus, AnEnumIsItsNameOrItsNumber) {
+  EXPECT_EQ(One("c string", "state", "state: PAID"), R"({"c":"PAID"})");
+  EXPECT_EQ(One("c int32", "state", "state: PAID"), R"({"c":2})");
+  EXPECT_EQ(One("c string", "state", ""), R"({"c":"UNKNOWN"})");
+  EXPECT_EQ(OneOf("c string", "state", "\x20\x09"), R"({"c":"9"})");
+}
+
+TEST_F(ProtobufCorpus, WithoutPresenceAZeroIsImplied) {
+  EXPECT_EQ(ReadOrder({At("id int64 null", "id"), At("name string", "name"), At("yes bool", "yes"),
+                       At("exact double", "exact"), At("tags json", "tags"), At("stock json", "stock")},
+                      ""),
+            R"({"id":0,"name":"","yes":false,"exact":0,"tags":[],"stock":{}})");
+  EXPECT_EQ(One("c int32 null", "count", ""), R"({"c":null})");
+  EXPECT_EQ(One("c int32 null", "count", "count: 0"), R"({"c":0})");
+  EXPECT_EQ(One("c int32", "count", ""), "missing required column c");
+  EXPECT_EQ(One("c date null", "day", ""), R"({"c":null})");
+}
+
+TEST_F(ProtobufCorpus, BelowAMessageThatIsntThereNothingIs) {
+  EXPECT_EQ(One("c string null", "price.currency", ""), R"({"c":null})");
+  EXPECT_EQ(One("c string null", "price.currency", "price {}"), R"({"c":""})");
+  EXPECT_EQ(One("c json null", "price.notes", ""), R"({"c":null})");
+  EXPECT_EQ(One("c json null", "price.notes", "price {}"), R"({"c":[]})");
+  EXPECT_EQ(One("c int64 null", "maybe", ""), R"({"c":null})");
+  EXPECT_EQ(One("c int64 null", "maybe", "maybe {}"), R"({"c":0})");
+  EXPECT_EQ(One("c int64 null", "maybe", "maybe { value: 7 }"), R"({"c":7})");
+}
+
+TEST_F(ProtobufCorpus, OfAOneofTheLastMemberCounts) {
+  const std::vector<SourceColumn> columns = {At("units int64 null", "cash.units"), At("notes json null", "cash.notes"),
+                                             At("card string null", "card")};
+  const auto schema = Parsed(kOrders);
+  const auto part = [&](const char* text) { return Bytes(*schema, "Order", text); };
+  const auto read = [&](const std::string& bytes) { return Read(kOrders, "Order", columns, bytes); };
+  const std::string cash = part(R"(cash { units: 3 notes: "n" })"), card = part(R"(card: "visa")");
+  EXPECT_EQ(read(cash), R"({"units":3,"notes":["n"],"card":null})");
+  EXPECT_EQ(read(cash + card), R"({"units":null,"notes":null,"card":"visa"})");
+  EXPECT_EQ(read(card + cash), R"({"units":3,"notes":["n"],"card":null})");
+  // Nobody wants this one, and it still counts.
+  EXPECT_EQ(read(cash + card + part("free: true")), R"({"units":null,"notes":null,"card":null})");
+}
+
+TEST_F(ProtobufCorpus, WhatComesAgainReplacesAndMessagesMerge) {
+  const auto schema = Parsed(kOrders);
+  const auto part = [&](const char* text) { return Bytes(*schema, "Order", text); };
+  EXPECT_EQ(OneOf("c int64", "id", part("id: 1") + part("id: 2")), R"({"c":2})");
+  const std::string twice = part(R"(price { currency: "EUR" notes: "a" })") + part(R"(price { units: 4 notes: "b" })");
+  EXPECT_EQ(Read(kOrders, "Order", {At("c string", "price.currency"), At("n json", "price.notes")}, twice),
+            R"({"c":"EUR","n":["a","b"]})");
+  EXPECT_EQ(OneOf("c json", "price", twice), R"({"c":{"currency":"EUR","units":"4","notes":["a","b"]}})");
+  // Elements of a list may lie anywhere, and be packed or not.
+  EXPECT_EQ(OneOf("c json", "packed", part("packed: [1, 2]") + part("id: 9") + std::string("\x90\x01\x03")),
+            R"({"c":[1,2,3]})");
+}
+
+TEST_F(ProtobufCorpus, MessagesListsAndMapsAreJson) {
+  EXPECT_EQ(One("c json", "tags", R"(tags: "a" tags: "\"")"), R"({"c":["a","\""]})");
+  EXPECT_EQ(One("c json", "stock", R"(stock { key: "b" value: 2 } stock { key: "a" value: 1 } stock { key: "b" })"),
+            R"({"c":{"a":1,"b":0}})");
+  EXPECT_EQ(One("c json", "any", R"(any { fields { key: "k" value { list_value { values { null_value: 0 } } } } })"),
+            R"({"c":{"k":[null]}})");
+  EXPECT_EQ(One("c json", "at", "at { seconds: 1 }"), R"({"c":"1970-01-01T00:00:01Z"})");
+  EXPECT_EQ(One("c json", "tree", R"(tree { name: "r" below { name: "l" } })"),
+            R"({"c":{"name":"r","below":[{"name":"l","below":[]}]}})");
+  EXPECT_EQ(One("c json null", "tree", ""), R"({"c":null})");
+  std::string deep;
+  for (int i = 0; i < 150; ++i) {
+    std::string length;
+    for (size_t n = deep.size();; n >>= 7) {
+      length.push_back(static_cast<char>(n < 0x80 ? n : (n & 0x7F) | 0x80));
+      if (n < 0x80) break;
+    }
+    deep = "\x12" + length + deep;
+  }
+  std::string length(1, static_cast<char>((deep.size() & 0x7F) | 0x80));
+  length.push_back(static_cast<char>(deep.size() >> 7));
+  EXPECT_THAT(OneOf("c json", "tree", "\xA2\x01" + length + deep), HasSubstr("column c: "));
+}
+
+TEST_F(ProtobufCorpus, WhatIsntKnownIsPassedOver) {
+  // A number, eight bytes, text, a group with one inside, four bytes.
+  const std::string unknown(
+      "\xC0\x3E\x01\xC1\x3E"
+      "12345678\xC2\x3E\x02xy\xC3\x3E\xCB\x3E\x08\x01\xCC\x3E\xC4\x3E\xC5\x3E"
+      "1234",
+      34);
+  EXPECT_EQ(OneOf("c int64", "id", unknown + "\x08\x05" + unknown), R"({"c":5})");
+}
+
+TEST_F(ProtobufCorpus, DamageIsARejectionWithItsPlace) {
+  EXPECT_EQ(OneOf("c int64", "id", "\x08"), "malformed Protobuf at byte 1: it ends too early");
+  EXPECT_THAT(OneOf("c string", "name",
+                    "\x12\x05"
+                    "ab"),
+              HasSubstr("it ends too early"));
+  EXPECT_THAT(OneOf("c int64", "id", std::string("\x00\x01", 2)), HasSubstr("a field number that can't be"));
+  EXPECT_THAT(OneOf("c int64", "id", "\x0A\x01x"), HasSubstr("in id: its wire type is another"));
+  EXPECT_THAT(OneOf("c int64", "id", "\x0E"), HasSubstr("a wire type that there isn't"));
+  EXPECT_THAT(OneOf("c int64", "id", "\x1C"), HasSubstr("the end of a group that hasn't begun"));
+  EXPECT_THAT(OneOf("c int64", "id", "\xC3\x3E\x0C"), HasSubstr("the end of another group"));
+  EXPECT_THAT(OneOf("c int64", "id", std::string(500, '\x1B')), HasSubstr("too many groups"));
+  EXPECT_THAT(OneOf("c int64", "id", "\x08" + std::string(11, '\xFF')), HasSubstr("more than 64 bits"));
+  EXPECT_THAT(OneOf("c string null", "price.currency", "\x2A\x02\x0A\x05"), HasSubstr("it ends too early"));
+  EXPECT_THAT(OneOf("c json", "tags", "\x32\x01\xFF"), HasSubstr("column c: malformed Protobuf"));
+}
+
+TEST_F(ProtobufCorpus, WhatACutMessageIsIsSaidOrRead) {
+  const std::string whole =
+      Bytes(*Parsed(kOrders), "Order",
+            R"(id: 7 name: "name" price { currency: "EUR" notes: "n" } tags: "t" far: 300 at { seconds: 5 })");
+  const std::vector<SourceColumn> columns = {
+      At("id int64", "id"),    At("name string", "name"),     At("c string null", "price.currency"),
+      At("tags json", "tags"), At("at timestamp null", "at"), At("far int64", "far")};
+  for (size_t size = 0; size < whole.size(); ++size) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = whole;
+      damaged[size] = static_cast<char>(damaged[size] ^ (1 << bit));
+      EXPECT_FALSE(Read(kOrders, "Order", columns, damaged).empty());
+    }
+    EXPECT_FALSE(Read(kOrders, "Order", columns, whole.substr(0, size)).empty());
+  }
+}
+
+TEST_F(ProtobufCorpus, WhatDoesntFitIsSaidOnceItComes) {
+  EXPECT_EQ(One("c int64 null", "tags", "id: 1"), R"({"c":null})");
+  EXPECT_EQ(One("c int64 null", "tags", R"(tags: "x")"), "column c: expected int64, found repeated string");
+  EXPECT_EQ(One("c int64 null", "name", ""), "column c: expected int64, found string");
+  EXPECT_EQ(One("c int64 null", "name.first", R"(name: "x")"),
+            "column c: expected a message on its path, found string");
+  EXPECT_EQ(One("c int64 null", "nowhere", R"(name: "x")"), R"({"c":null})");
+  SourceColumn tolerant = At("c int32 null", "id");
+  tolerant.on_error = SourceColumn::OnError::kNull;
+  EXPECT_EQ(ReadOrder({tolerant}, "id: 3000000000"), R"({"c":null})");
+}
+
+TEST_F(ProtobufCorpus, OneFieldMayBeManyColumns) {
+  EXPECT_EQ(ReadOrder({At("a int64", "id"), At("b double", "id"), At("p json", "price"), At("u int64", "price.units")},
+                      "id: 4 price { units: 2 }"),
+            R"({"a":4,"b":4,"p":{"currency":"","units":"2","notes":[]},"u":2})");
+}
+
+TEST_F(ProtobufCorpus, MessagesOfProto2AreReadToo) {
+  const std::string bytes = Bytes(*Parsed(kOld), "Old", "must: 1 Part { n: 3 } after: 2");
+  EXPECT_EQ(
+      Read(kOld, "Old", {At("must int32", "must"), At("word string null", "word"), At("after int32", "after")}, bytes),
+      R"({"must":1,"word":null,"after":2})");
+  EXPECT_THAT(Read(kOld, "Old", {At("n int32 null", "part.n")}, bytes), HasSubstr("found group"));
+}
+
+TEST(ProtobufSchema, SaysWhatItIsntAndWhere) {
+  const auto why = [](const char* text) { return std::string(ProtobufSchema::Parse(text).status().message()); };
+  EXPECT_THAT(why("syntax = \"proto3\";\nmessage M { int64 = 1; }"), HasSubstr("schema:2:"));
+  EXPECT_THAT(why("syntax = \"proto3\"; message M { Gone g = 1; }"), HasSubstr("\"Gone\" is not defined"));
+  EXPECT_THAT(why("syntax = \"proto3\"; import \"gone.proto\"; message M {}"),
+              HasSubstr("import gone.proto isn't there"));
+  const auto itself = ProtobufSchema::Parse("import \"a\";", {{"a", "import \"b\";"}, {"b", "import \"a\";"}});
+  EXPECT_THAT(std::string(itself.status().message()), HasSubstr("a imports itself"));
+}
+
+TEST(ProtobufSchema, ColumnsAreThoseOfTheMessage) {
+  const auto schema = Parsed(kOrders);
+  std::vector<std::string> found;
+  for (const TakenColumn& taken : ColumnsOfProtobuf(*schema->Named("Order")).value()) {
+    found.push_back(
+        absl::StrCat(taken.column.name, " ", TypeName(taken.column.type), taken.column.nullable ? " null" : ""));
+  }
+  EXPECT_THAT(
+      found,
+      ElementsAre("id int64", "name string", "count int32 null", "state string", "price_currency string null",
+                  "price_units int64 null", "price_notes json null", "tags json", "stock json", "at timestamp null",
+                  "maybe int64 null", "cash_currency string null", "cash_units int64 null", "cash_notes json null",
+                  "card string null", "free bool null", "signed int64", "big decimal(20,0)", "ratio double",
+                  "raw bytes", "yes bool", "packed json", "any json null", "tree json null", "huge decimal(20,0)",
+                  "day string", "amount string null", "millis int64", "small int32", "exact double", "far int64"));
+  const auto old = ColumnsOfProtobuf(*Parsed(kOld)->Named("Old")).value();
+  ASSERT_EQ(old.size(), 3u);
+  EXPECT_FALSE(old[0].column.nullable);
+  EXPECT_EQ(old[1].default_value, "none");
+}
+
+// A registry that has what it is told.
+class FakeLookup final : public SchemaLookup {
+ public:
+  Answer Find(int32_t id) override {
+    ++asked;
+    if (const auto found = schemas.find(id); found != schemas.end()) {
+      return {std::make_shared<const WrittenSchema>(found->second), false, ""};
+    }
+    return {nullptr, away, away ? "the schema" : "unknown"};
+  }
+  Answer Registered(const std::string& subject, const WrittenSchema& schema, int32_t* id) override {
+    *id = 258;
+    schemas[258] = schema;
+    return {nullptr, false, subject == "out-value" ? "" : "not registered"};
+  }
+
+  std::map<int32_t, WrittenSchema> schemas = {
+      {1,
+       {"PROTOBUF",
+        "syntax = \"proto3\"; message A { int64 a = 1; string s = 2; } message B { message C { int64 a = 7; } }",
+        {}}},
+      {2,
+       {"PROTOBUF",
+        "syntax = \"proto3\"; import \"m.proto\"; message R { m.M m = 1; optional int64 a = 5; }",
+        {{"m.proto", "syntax = \"proto3\"; package m; message M { int64 x = 1; }"}}}}};
+  bool away = false;
+  int asked = 0;
+};
+
+class ProtobufTest : public ::testing::Test {
+ protected:
+  ProtobufTest() : protobuf_(MakeProtobufFormat(&lookup_)) {
+    formats_.Set(protobuf_.get());
+    plan_ = codec_test::PlanOf({"a int64 null", "s string null"});
+    plan_.format = FormatSpec("protobuf");
+  }
+
+  DecodedRows Decode(SourceDecoder* decoder, const std::vector<Rec>& records, size_t first = 0) {
+    auto decoded = decoder->Decode(FakeFetch(records), first, 1, &time_);
+    EXPECT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_TRUE(decoded->rows->ValidateFull().ok());
+    return *std::move(decoded);
+  }
+  std::unique_ptr<SourceDecoder> Decoder() { return SourceDecoder::Make(plan_, formats_).value(); }
+  static std::string Framed(int32_t id, std::string_view indexes, const std::string& body) {
+    return SchemaIdPrefix(id) + std::string(indexes) + body;
+  }
+
+  FakeLookup lookup_;
+  std::unique_ptr<const Format> protobuf_;
+  Formats formats_;
+  SourcePlan plan_;
+  SourceTime time_;
+};
+
+const std::string kFirst("\0", 1), kFirstToo("\2\0", 2), kNested("\4\2\0", 3);
+
+TEST_F(ProtobufTest, EachRecordIsTheMessageThatItNames) {
+  const auto decoder = Decoder();
+  const DecodedRows rows = Decode(decoder.get(), {{Framed(1, kFirst, "\x08\x01\x12\x01x")},
+                                                  {Framed(1, kFirstToo, "\x08\x02")},
+                                                  {Framed(1, kNested, "\x38\x03")},
+                                                  {Framed(2, kFirst, "\x0A\x02\x08\x01\x28\x04")},
+                                                  {Framed(1, kFirst, "\x08\x05")}});
+  EXPECT_THAT(rows.errors, IsEmpty());
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows),
+              ElementsAre(R"({"a":1,"s":"x"})", R"({"a":2,"s":""})", R"({"a":3,"s":null})", R"({"a":4,"s":null})",
+                          R"({"a":5,"s":""})"));
+  EXPECT_EQ(lookup_.asked, 2);
+}
+
+TEST_F(ProtobufTest, WhatNamesNoMessageIsABadRecord) {
+  lookup_.schemas[8] = {"AVRO", "\"string\"", {}};
+  lookup_.schemas[9] = {"PROTOBUF", "import \"gone.proto\";", {}};
+  plan_.format.options["message"] = "A";
+  const auto decoder = Decoder();
+  const DecodedRows rows = Decode(decoder.get(), {{"{}"},
+                                                  {Framed(1, "", "")},
+                                                  {Framed(1, "\2\6", "")},
+                                                  {Framed(1, "\xFF\xFF\xFF\x0F", "")},
+                                                  {Framed(5, kFirst, "")},
+                                                  {Framed(8, kFirst, "")},
+                                                  {Framed(9, kFirst, "")},
+                                                  {Framed(1, kNested, "")}});
+  ASSERT_EQ(rows.errors.size(), 8u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("doesn't begin with the number of a schema"));
+  EXPECT_THAT(rows.errors[1].reason, HasSubstr("isn't followed by the indexes"));
+  EXPECT_THAT(rows.errors[2].reason, HasSubstr("schema 1: it has no message at the place"));
+  EXPECT_THAT(rows.errors[3].reason, HasSubstr("isn't followed by the indexes"));
+  EXPECT_EQ(rows.errors[4].reason, "unknown");
+  EXPECT_THAT(rows.errors[5].reason, HasSubstr("schema 8: it is one of AVRO"));
+  EXPECT_THAT(rows.errors[6].reason, HasSubstr("import gone.proto isn't there"));
+  EXPECT_THAT(rows.errors[7].reason, HasSubstr("the record is a B.C, not a A"));
+}
+
+TEST_F(ProtobufTest, ARecordWaitsForItsSchema) {
+  const auto decoder = Decoder();
+  const std::vector<Rec> records = {{Framed(1, kFirst, "\x08\x01")}, {Framed(7, kFirst, "\x08\x02")}};
+  lookup_.away = true;
+  const DecodedRows before = Decode(decoder.get(), records);
+  EXPECT_EQ(before.next, 1u);
+  EXPECT_EQ(before.waits_for, "the schema");
+  lookup_.schemas[7] = lookup_.schemas[1];
+  const DecodedRows after = Decode(decoder.get(), records, before.next);
+  EXPECT_THAT(codec_test::Rows(plan_.columns, after.rows), ElementsAre(R"({"a":2,"s":""})"));
+}
+
+TEST_F(ProtobufTest, AHeaderMayNameSchemaAndMessage) {
+  plan_.format.options["schema_id"] = "header";
+  const auto decoder = Decoder();
+  Rec one = {"\x38\x03"};
+  one.headers = {{"__value_schema_id", SchemaIdPrefix(1) + kNested}};
+  Rec two = {"\x08\x04"};
+  two.headers = {{"__value_schema_id", SchemaIdPrefix(1) + kFirst}};
+  const DecodedRows rows = Decode(decoder.get(), {one, two});
+  EXPECT_THAT(rows.errors, IsEmpty());
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows), ElementsAre(R"({"a":3,"s":null})", R"({"a":4,"s":""})"));
+}
+
+TEST_F(ProtobufTest, WhatIsWrittenIsReadAsItWas) {
+  const std::vector<SourceColumn> columns = {
+      codec_test::Col("b bool"),        codec_test::Col("i int32 null"),
+      codec_test::Col("l int64"),       codec_test::Col("d double null"),
+      codec_test::Col("s string null"), codec_test::Col("y bytes"),
+      codec_test::Col("day date"),      codec_test::Col("dec decimal(38,3) null"),
+      codec_test::Col("at timestamp"),  codec_test::Col("ms timestamp_ms null"),
+      codec_test::Col("j json null")};
+  SourcePlan json = codec_test::PlanOf(columns);
+  const std::vector<Rec> records = {
+      {R"({"b":true,"i":-1,"l":-9223372036854775808,"d":-0.0,"s":"","y":"AQI=","day":"1969-12-31","dec":-12.345,"at":"1969-12-31T23:59:59.999999Z","ms":-1,"j":{"a":[1]}})"},
+      {R"({"b":false,"i":0,"l":0,"d":0,"s":"long text of more than a few letters, so that the buffer has to grow once or twice","y":"","day":"2026-01-31","dec":0,"at":"1970-01-01T00:00:00Z","ms":0,"j":"x"})"},
+      {R"({"b":false,"l":7,"y":"","day":"9999-12-31","at":"2026-01-01T00:00:00Z"})"}};
+  const DecodedRows rows = Decode(SourceDecoder::Make(json).value().get(), records);
+  ASSERT_THAT(rows.errors, IsEmpty());
+  RowEncoderOptions options{.schema = codec_test::SchemaFor(columns)};
+  options.format = FormatSpec("protobuf");
+  options.format.options = {{"subject", "out-value"}, {"message", "shop.Everything"}};
+  EncodedRecords out;
+  ASSERT_TRUE(RowEncoder::Make(options, formats_).value()->Encode(*rows.rows, 1, 0, &out).ok());
+  std::vector<Rec> written;
+  for (const OutRecord& record : out.records) written.push_back({std::string(*record.value)});
+  EXPECT_THAT(written[0].value->substr(0, 6), std::string("\0\0\0\1\2\0", 6));
+  // The library reads them too.
+  const auto schema = Parsed(lookup_.schemas[258].text);
+  google::protobuf::DynamicMessageFactory factory;
+  for (const Rec& record : written) {
+    const std::unique_ptr<google::protobuf::Message> made(factory.GetPrototype(schema->Named("Everything"))->New());
+    EXPECT_TRUE(made->ParseFromString(record.value->substr(6)));
+  }
+  plan_ = codec_test::PlanOf(columns);
+  plan_.format = FormatSpec("protobuf");
+  const DecodedRows again = Decode(Decoder().get(), written);
+  EXPECT_THAT(again.errors, IsEmpty());
+  EXPECT_EQ(codec_test::Rows(columns, again.rows), codec_test::Rows(columns, rows.rows));
+}
+
+TEST(ProtobufWriter, AFieldThatCantHoldTheColumnIsNamed) {
+  const auto schema = Parsed(
+      "syntax = \"proto3\"; message M { int32 narrow = 1; optional sint64 zig = 2; repeated int64 many = 3; int64 "
+      "plain = 4; "
+      "oneof o { int64 one = 5; } }");
+  const auto why = [&](std::string_view declaration) {
+    Schema columns;
+    columns.Add(codec_test::Col(declaration).column);
+    return std::string(ProtobufValueWriter::Make(*schema->Named("M"), columns, {0}, "").status().message());
+  };
+  EXPECT_EQ(why("narrow int32"), "");
+  EXPECT_EQ(why("zig int64 null"), "");
+  EXPECT_THAT(why("narrow int64"), HasSubstr("a int64 isn't written as int32"));
+  EXPECT_THAT(why("many int64"), HasSubstr("repeated int64"));
+  EXPECT_THAT(why("plain int64 null"), HasSubstr("it may be NULL, and field plain can't"));
+  EXPECT_THAT(why("one int64"), HasSubstr("is in a oneof"));
+  EXPECT_THAT(why("gone int64"), HasSubstr("has no such field"));
+}
+
+}  // namespace
+}  // namespace tidemark
