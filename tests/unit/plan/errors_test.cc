@@ -231,7 +231,7 @@ TEST(ErrorsTest, UnionsNeedEqualColumns) {
 TEST(ErrorsTest, WhatIsNotBuiltIsRefusedByName) {
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, format: morse, columns: { x: int64 } } }\n"
                        "sinks: { s: { from: a, topic: b } }\n"),
-              HasSubstr("unknown format 'morse'; there are: json, text, bytes, csv, debezium, avro, int16"));
+              HasSubstr("unknown format 'morse'; there are: json, text, bytes, csv, debezium, avro, protobuf, int16"));
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, columns: { x: int64 } } }\n"
                        "tables: { t: { topic: t, key: [x], columns: { x: int64 }, global: false } }\n"
                        "steps: { j: { from: a, join: { table: t, on: [x] } } }\nsinks: { s: { from: j, topic: b } }\n"),
