@@ -54,6 +54,7 @@ class Protobuf final : public Format {
   bool holds_names() const override { return true; }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
+  bool coerces() const override { return false; }
   bool NeedsRegistry(const FormatSpec& spec, FormatUse use) const override {
     if (use == FormatUse::kWriteValue) return PlaceOf(spec, true) != SchemaPlace::kNowhere;
     return !spec.options.contains(kSchemaFile);

@@ -129,6 +129,42 @@ TEST(FormatsInTopologies, ARegistryThatIsAwayIsNoMistakeOfTheTopology) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(FormatsInTopologies, ProtobufColumnsFitTheMessageOfItsFile) {
+  const std::string file = "schema_file: examples/protobuf/order.proto";
+  const auto source = [&](const std::string& more, const std::string& columns) {
+    return ErrorsOf(Source("format: { type: protobuf, " + file + more + " }, columns: " + columns));
+  };
+  EXPECT_EQ(source(", message: Order", "{ order_id: int64, n: { type: string, path: customer.name, nullable: true } }"),
+            "");
+  EXPECT_EQ(source("", "{ name: string }"), "");
+  EXPECT_THAT(source("", "{ order_id: int64 }"), HasSubstr("message shop.Customer has no field order_id"));
+  EXPECT_THAT(source(", message: shop.Order", "{ tags: string }"), HasSubstr("expected string, found repeated string"));
+  EXPECT_THAT(source(", message: Ordre", "{ a: int64 }"), HasSubstr("there are: shop.Customer, shop.Order"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: protobuf, schema_file: none.proto }, columns: { a: int64 }")),
+              HasSubstr("schema file none.proto can't be read"));
+  EXPECT_THAT(ErrorsOf(Source("format: protobuf, columns: { a: int64 }")), HasSubstr("finds schemas in a registry"));
+  const auto plan = PlanOf(Source("format: { type: protobuf, " + file + ", message: Order }, columns: from_schema"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->sources[0].schema().ToString(),
+            "order_id int64, customer_name string null, customer_email string null, amount double, ordered "
+            "timestamp null, tags json");
+}
+
+TEST(FormatsInTopologies, AProtobufSinkHasFieldsForItsColumns) {
+  const auto plan = PlanOf(Sink("format: { type: protobuf, schema_id: none }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(std::get<KafkaSinkSpec>(plan->sinks[0].spec).format.Option("message"), "b");
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: protobuf, schema_id: none }", "a-b: int64")),
+              HasSubstr("column 'a-b' can't be a field of Protobuf"));
+  EXPECT_THAT(ErrorsOf(Sink("format: { type: protobuf, schema_id: none }", "a_b: int64, aB: int64")),
+              HasSubstr("the columns make no schema"));
+  const std::string file =
+      "format: { type: protobuf, schema_id: none, schema_file: examples/protobuf/order.proto, message: ";
+  EXPECT_EQ(ErrorsOf(Sink(file + "Order }", "order_id: int32, amount: double")), "");
+  EXPECT_THAT(ErrorsOf(Sink(file + "Order }", "order_id: double")), HasSubstr("a double isn't written as int64"));
+  EXPECT_THAT(ErrorsOf(Sink(file + "Order }", "order: int64")), HasSubstr("message shop.Order has no such field"));
+}
+
 TEST(FormatsInTopologies, AnAvroSinkHasNamesThatAvroTakes) {
   const auto plan = PlanOf(Sink("format: { type: avro, schema_id: none }"));
   ASSERT_TRUE(plan.ok()) << plan.status();
