@@ -110,7 +110,7 @@ class Protobuf(SystemTest):
                    self.one("id: 4", "first", THE_SAME),
                    self.one('card: "visa"', "second"),
                    b"\0" + struct.pack(">i", 987_654) + b"\0", b"\0" + struct.pack(">i", self.numbers["first"]) + b"\2\x0e")
-        self.stack.run(self.topology("mixed"), "--until_end", name="mixed").finish(90)
+        self.stack.run(self.topology("mixed"), "--until_end", name="mixed").finish(150)
         self.assertEqual(self.rows("mixed", "mixed_out"), [
             ["id: 1", 'name: "a"', "at {", "  seconds: 5", "}"],
             ["id: 2", 'name: ""', "cents: -7", r'tags: "[\"x\",\"y\"]"', r'stock: "{\"k\":3}"'],
@@ -120,10 +120,26 @@ class Protobuf(SystemTest):
         self.assertIn("knows no schema 987654", reasons[0])
         self.assertIn("it has no message at the place that the record names", reasons[1])
 
+    def test_a_bad_message_is_a_dead_letter_that_says_why_and_is_counted(self):
+        number = b"\0" + struct.pack(">i", self.numbers["first"])
+        self.write("bad", self.one("id: 1"), b"{}", number, number + b"\0\x08", number + b"\0\x0a\x01x",
+                   number + b"\0\x12\x01\xff", number + b"\2\2\x5b", number + b"\x01", self.one("id: 2"))
+        output = self.stack.run(self.topology("bad"), "--until_end", name="bad").finish(150)
+        self.assertEqual(self.rows("bad", "bad_out"), [["id: 1", 'name: ""'], ["id: 2", 'name: ""']])
+        expected = ["doesn't begin with the number of a schema", "isn't followed by the indexes of its message",
+                    "malformed Protobuf at byte 7: it ends too early", "in id: its wire type is another than the schema's",
+                    "column name: invalid UTF-8", "it ends too early", "isn't followed by the indexes of its message"]
+        reasons = self.letters("bad")
+        self.assertEqual(len(reasons), len(expected), reasons)
+        for reason, part in zip(reasons, expected):
+            self.assertIn(part, reason)
+        ledger, = (line for line in output.splitlines() if line.startswith("ledger orders "))
+        self.assertIn(f" dead_lettered={len(expected)} ", ledger + " ")
+
     def test_columns_are_those_of_the_newest_schema(self):
         self.registry.register("taken-value", SECOND, "PROTOBUF", [("money.proto", "money")])
         self.write("taken", self.one('id: 2 cash { currency: "EUR" cents: 70 }', "second"))
-        self.stack.run(self.topology("taken", "from_schema"), "--until_end", name="taken").finish(90)
+        self.stack.run(self.topology("taken", "from_schema"), "--until_end", name="taken").finish(150)
         self.assertEqual(self.rows("taken", "taken_out"),
                          [["id: 2", 'cash_currency: "EUR"', "cash_cents: 70", 'tags: "[]"', 'stock: "{}"']])
 
@@ -134,7 +150,7 @@ class Protobuf(SystemTest):
         columns = {"id": "int64", "name": {"type": "string", "nullable": True}}
         config = self.topology("files", columns, {"type": "protobuf", "schema_file": str(self.protos / "second.proto")},
                                {"type": "protobuf", "schema_file": str(self.protos / "bare.proto")})
-        self.stack.run(config, "--until_end", name="files").finish(90)
+        self.stack.run(config, "--until_end", name="files").finish(150)
         self.assertEqual(self.rows("files", "shop.Bare"), [['name: "d"', "id: 4"]])
 
     def test_a_sink_that_the_registry_refuses_ends_the_start_with_its_words(self):
@@ -142,7 +158,7 @@ class Protobuf(SystemTest):
         self.registry.register("refused-out-value", 'syntax = "proto3"; message refused_out { string id = 1; }', "PROTOBUF")
         self.registry.set_compatibility("refused-out-value", "BACKWARD")
         worker = self.stack.run(self.topology("refused"), "--until_end", name="refused")
-        self.assertEqual(worker.wait(60), 2, worker.output())
+        self.assertEqual(worker.wait(150), 2, worker.output())
         self.assertIn("sink out: subject refused-out-value", worker.output())
 
 

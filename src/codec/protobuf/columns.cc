@@ -17,8 +17,10 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-// Types that are named once and used often make more columns than anyone wants.
+// Types that are named once and used often make more columns than anyone wants, or hold none at all however long one
+// looks.
 constexpr size_t kMostColumns = 2'000;
+constexpr int kMostMessages = 2'000;
 
 bool Reaches(const Descriptor& from, const Descriptor& what, std::set<const Descriptor*>* seen) {
   for (int i = 0; i < from.field_count(); ++i) {
@@ -67,6 +69,7 @@ std::optional<Type> TypeFor(const FieldDescriptor& field) {
   }
   const Descriptor& message = *field.message_type();
   if (IsTimestamp(message)) return Type{.kind = Kind::kTimestamp};
+  if (IsDate(message)) return Type{.kind = Kind::kDate};
   if (IsDecimal(message)) return Type{.kind = Kind::kString};  // of any scale: as text
   if (IsWrapper(message)) return TypeFor(*message.FindFieldByNumber(1));
   if (IsAnyJson(message) || ContainsItself(message)) return Type{.kind = Kind::kJson};
@@ -97,20 +100,21 @@ std::optional<std::string> DefaultOf(const FieldDescriptor& field) {
   }
 }
 
-absl::Status Take(const Descriptor& message, const std::vector<std::string>& path, bool nullable,
+absl::Status Take(const Descriptor& message, const std::vector<std::string>& path, bool nullable, int* messages,
                   TakenColumns* columns) {
+  const auto too_many = [] { return absl::InvalidArgumentError("it has too many fields: write the columns out"); };
+  if (++*messages > kMostMessages) return too_many();
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);
     if (field.type() == FieldDescriptor::TYPE_GROUP) continue;
-    if (columns->size() > kMostColumns)
-      return absl::InvalidArgumentError("it has too many fields: write the columns out");
+    if (columns->size() > kMostColumns) return too_many();
     std::vector<std::string> at = path;
     at.push_back(field.name());
     const bool null_too = nullable || (field.has_presence() && !field.is_required());
     if (const std::optional<Type> type = TypeFor(field)) {
       TM_RETURN_IF_ERROR(columns->Add(at, *type, null_too, nullable ? std::nullopt : DefaultOf(field)));
     } else {
-      TM_RETURN_IF_ERROR(Take(*field.message_type(), at, null_too, columns));
+      TM_RETURN_IF_ERROR(Take(*field.message_type(), at, null_too, messages, columns));
     }
   }
   return absl::OkStatus();
@@ -120,7 +124,8 @@ absl::Status Take(const Descriptor& message, const std::vector<std::string>& pat
 
 absl::StatusOr<std::vector<TakenColumn>> ColumnsOfProtobuf(const Descriptor& message) {
   TakenColumns columns;
-  TM_RETURN_IF_ERROR(Take(message, {}, false, &columns));
+  int messages = 0;
+  TM_RETURN_IF_ERROR(Take(message, {}, false, &messages, &columns));
   if (columns.size() == 0) return absl::InvalidArgumentError("the message has no field that a column can hold");
   return columns.Take();
 }

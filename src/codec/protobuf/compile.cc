@@ -13,7 +13,9 @@ namespace tidemark {
 namespace {
 
 using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
+using google::protobuf::FileDescriptor;
 using google::protobuf::OneofDescriptor;
 using google::protobuf::internal::WireFormatLite;
 
@@ -120,6 +122,7 @@ class Compiler {
   void Add(uint32_t node, const FieldDescriptor& field, ProtobufField made) {
     made.wire = static_cast<uint8_t>(
         WireFormatLite::WireTypeForFieldType(static_cast<WireFormatLite::FieldType>(field.type())));
+    made.packs = field.is_packable();
     made.place = place_;
     uint32_t* const slot = Slot(node, static_cast<uint32_t>(field.number()));
     made.next = *slot;
@@ -195,13 +198,20 @@ class Compiler {
       made.arg = Text(why);
       plan_.never.emplace_back(c, why);
     }
-    if (made.into == ProtobufInto::kName) {
+    if (made.into == ProtobufInto::kName || made.into == ProtobufInto::kMember) {
       made.arg = static_cast<uint32_t>(plan_.enums.size());
-      auto& names = plan_.enums.emplace_back();
-      for (int i = 0; i < field.enum_type()->value_count(); ++i) {
-        names.emplace(field.enum_type()->value(i)->number(), field.enum_type()->value(i)->name());
-      }
+      plan_.enums.push_back(Names(*field.enum_type()));
     }
+    return made;
+  }
+
+  static bool IsClosed(const EnumDescriptor& type) { return type.file()->syntax() == FileDescriptor::SYNTAX_PROTO2; }
+
+  static ProtobufScanPlan::Enum Names(const EnumDescriptor& type) {
+    ProtobufScanPlan::Enum made;
+    made.closed = IsClosed(type);
+    // Of several names for a number the first one counts, as the library has it.
+    for (int i = 0; i < type.value_count(); ++i) made.names.emplace(type.value(i)->number(), type.value(i)->name());
     return made;
   }
 
@@ -235,11 +245,12 @@ class Compiler {
                : kind == Kind::kString ? ProtobufInto::kString
                                        : ProtobufInto::kUnfit;
       case FieldDescriptor::TYPE_ENUM:
-        return kind == Kind::kString                          ? ProtobufInto::kName
-               : kind == Kind::kInt32 || kind == Kind::kInt64 ? ProtobufInto::kInteger
-                                                              : ProtobufInto::kUnfit;
+        if (kind == Kind::kString) return ProtobufInto::kName;
+        if (kind != Kind::kInt32 && kind != Kind::kInt64) return ProtobufInto::kUnfit;
+        return IsClosed(*field.enum_type()) ? ProtobufInto::kMember : ProtobufInto::kInteger;
       case FieldDescriptor::TYPE_MESSAGE:
         if (kind == Kind::kTimestamp && IsTimestamp(*field.message_type())) return ProtobufInto::kTimestamp;
+        if (kind == Kind::kDate && IsDate(*field.message_type())) return ProtobufInto::kDate;
         return (kind == Kind::kDecimal || kind == Kind::kString) && IsDecimal(*field.message_type())
                    ? ProtobufInto::kMoney
                    : ProtobufInto::kUnfit;

@@ -6,9 +6,11 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/util/utf8.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include "src/base/status.h"
 #include "src/codec/protobuf/columns.h"
+#include "src/codec/protobuf/known_imports.h"
 #include "src/codec/protobuf/scan_plan.h"
 #include "src/codec/protobuf/schema.h"
 #include "src/codec/protobuf/value_reader.h"
@@ -46,6 +48,8 @@ class Protobuf final : public Format {
  public:
   explicit Protobuf(SchemaLookup* lookup, TakeSchema take = nullptr) : lookup_(lookup), take_(std::move(take)) {
     arrow::util::InitializeUTF8();
+    // What the library finds wrong is said where it is found; it would write every bad record to stderr too.
+    google::protobuf::SetLogHandler(nullptr);
   }
 
   std::string_view name() const override { return "protobuf"; }
@@ -113,7 +117,7 @@ class Protobuf final : public Format {
       const WrittenSchema own{"PROTOBUF", written.schema->text(), {}};
       const SchemaLookup::Answer answer = lookup_->Registered(spec.Option(kSubject), own, &id);
       if (!answer.what.empty()) return absl::FailedPreconditionError(answer.what);
-      prefix = SchemaIdPrefix(id) + MessageIndexes(IndexesOf(*written.message));
+      prefix = SchemaIdPrefix(id) + MessageIndexes(written.schema->IndexesOf(*written.message));
     }
     TM_ASSIGN_OR_RETURN(auto writer, ProtobufValueWriter::Make(*written.message, schema, columns, std::move(prefix)));
     return writer;
@@ -173,6 +177,9 @@ class Protobuf final : public Format {
     if (PlaceOf(spec, true) == SchemaPlace::kHeader) {
       return check.OptionError(kSchemaId, "`schema_id: header` isn't implemented for sinks; prefix or none");
     }
+    if (spec.options.contains(kSubject) && PlaceOf(spec, true) == SchemaPlace::kNowhere) {
+      return check.OptionError(kSubject, "without `schema_id: prefix` no schema is registered");
+    }
     return spec.options.contains(kSchemaFile) ? CheckFile(check) : CheckNames(check);
   }
 
@@ -182,7 +189,7 @@ class Protobuf final : public Format {
     if (!schema.ok()) return check.OptionError(kSchemaFile, std::string(schema.status().message()));
     for (int i = 0; i < (*schema)->file().dependency_count() && PlaceOf(spec, true) == SchemaPlace::kPrefix; ++i) {
       const std::string& import = (*schema)->file().dependency(i)->name();
-      if (absl::StartsWith(import, "google/protobuf/") || absl::StartsWith(import, "confluent/")) continue;
+      if (absl::StartsWith(import, "google/protobuf/") || KnownImport(import) != nullptr) continue;
       return check.OptionError(kSchemaFile, absl::StrCat("it imports ", import,
                                                          ", and references can't be registered for a sink: "
                                                          "write a file of its own, or `schema_id: none`"));

@@ -1,11 +1,15 @@
 #include "src/codec/protobuf/json_part.h"
 
+#include <set>
 #include <utility>
+#include <vector>
 
+#include <absl/container/flat_hash_map.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/text_format.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
@@ -55,6 +59,55 @@ pb::FileDescriptorProto FileFor(const pb::FieldDescriptor& field) {
   return file;
 }
 
+bool HasMaps(const pb::Descriptor& message, std::set<const pb::Descriptor*>* seen) {
+  if (!seen->insert(&message).second) return false;
+  for (int i = 0; i < message.field_count(); ++i) {
+    if (message.field(i)->is_map()) return true;
+    const pb::Descriptor* const below = message.field(i)->message_type();
+    if (below != nullptr && HasMaps(*below, seen)) return true;
+  }
+  return false;
+}
+
+// Of a key that comes again the last value counts; the library's messages without code of their own keep all of them.
+void KeepLastOfKeys(const pb::FieldDescriptor& map, pb::Message* message) {
+  const pb::Reflection& what = *message->GetReflection();
+  const int size = what.FieldSize(*message, &map);
+  std::vector<std::string> keys(static_cast<size_t>(size));
+  absl::flat_hash_map<std::string, int> last;
+  for (int i = 0; i < size; ++i) {
+    std::string& key = keys[static_cast<size_t>(i)];
+    pb::TextFormat::PrintFieldValueToString(what.GetRepeatedMessage(*message, &map, i), map.message_type()->map_key(),
+                                            -1, &key);
+    last[key] = i;
+  }
+  int kept = 0;
+  for (int i = 0; i < size; ++i) {
+    if (last[keys[static_cast<size_t>(i)]] != i) continue;
+    if (kept != i) what.SwapElements(message, &map, kept, i);
+    ++kept;
+  }
+  for (int i = kept; i < size; ++i) what.RemoveLast(message, &map);
+}
+
+// As deep as the message was parsed.
+void KeepLastOfAllKeys(pb::Message* message) {
+  const pb::Reflection& what = *message->GetReflection();
+  std::vector<const pb::FieldDescriptor*> fields;
+  what.ListFields(*message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      KeepLastOfAllKeys(what.MutableMessage(message, field));
+      continue;
+    }
+    if (field->is_map()) KeepLastOfKeys(*field, message);
+    for (int i = 0; i < what.FieldSize(*message, field); ++i) {
+      KeepLastOfAllKeys(what.MutableRepeatedMessage(message, field, i));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ProtobufPart>> ProtobufPart::Make(const pb::FieldDescriptor& field) {
@@ -62,6 +115,8 @@ absl::StatusOr<std::unique_ptr<ProtobufPart>> ProtobufPart::Make(const pb::Field
   const pb::FileDescriptor* const file = part->pool_.BuildFile(FileFor(field));
   if (file == nullptr) return absl::InternalError(absl::StrCat(field.full_name(), " can't stand by itself"));
   const pb::Descriptor* const type = file->message_type(0);
+  std::set<const pb::Descriptor*> seen;
+  part->has_maps_ = HasMaps(*type, &seen);
   part->message_.reset(part->factory_.GetPrototype(type)->New());
   part->types_.reset(pb::util::NewTypeResolverForDescriptorPool(kTypes, &part->pool_));
   part->url_ = absl::StrCat(kTypes, "/", type->full_name());
@@ -72,6 +127,7 @@ absl::StatusOr<std::string_view> ProtobufPart::Render(const std::string& occurre
   if (!message_->ParsePartialFromString(occurrences)) {
     return absl::InvalidArgumentError("malformed Protobuf, or text that isn't UTF-8");
   }
+  if (has_maps_) KeepLastOfAllKeys(message_.get());
   wire_.clear();
   {
     pb::io::StringOutputStream bytes(&wire_);

@@ -27,6 +27,7 @@ class ProtobufPart {
   explicit ProtobufPart(const google::protobuf::DescriptorPool* schema) : pool_(schema) {}
 
   google::protobuf::DescriptorPool pool_;  // of a message with just this field
+  bool has_maps_ = false;                  // at any depth
   google::protobuf::DynamicMessageFactory factory_;
   std::unique_ptr<google::protobuf::Message> message_;
   std::unique_ptr<google::protobuf::util::TypeResolver> types_;

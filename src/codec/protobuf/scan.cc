@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 
 #include "src/codec/column_text.h"
 #include "src/codec/protobuf/scan_plan.h"
@@ -81,13 +82,15 @@ class Scanner {
     p_ += size;
     return true;
   }
+  // Of at most five bytes, as the library has it.
   bool Tag(uint32_t* number, uint32_t* wire) {
+    const char* const begin = p_;
     uint64_t tag = 0;
     if (!Varint(&tag)) [[unlikely]]
       return false;
     *number = static_cast<uint32_t>(tag >> 3);
     *wire = static_cast<uint32_t>(tag & 7);
-    return (tag >> 32 == 0 && *number != 0) || Fail("a field number that can't be");
+    return (p_ - begin <= 5 && tag >> 32 == 0 && *number != 0) || Fail("a field number that can't be");
   }
 
   // Reads the message that lies in these bytes by `read`.
@@ -104,6 +107,11 @@ class Scanner {
     return true;
   }
 
+  bool WrongWire(const ProtobufField& field) {
+    place_ = &plan_.texts[field.place];
+    return Fail("its wire type is another than the schema's, as if another schema had written it");
+  }
+
   // What a column makes of a value.
   bool Took(std::optional<std::string> refused) {
     if (!refused) [[likely]]
@@ -116,8 +124,13 @@ class Scanner {
     return Refuse(field, absl::StrCat(std::string(number), " is out of range for ",
                                       TypeName(columns_.builder(field.column).type())));
   }
+  // A value that comes, where it can't be the column's.
+  bool Unfit(const ProtobufField& field) {
+    return field.into != ProtobufInto::kUnfit || Refuse(field, plan_.texts[field.arg]);
+  }
   bool StoreBig(const ProtobufField& field, uint64_t number);
   bool Timestamp(const ProtobufField& field);
+  bool Date(const ProtobufField& field);
   bool Money(const ProtobufField& field);
 
   ProtobufScanPlan& plan_;
@@ -170,14 +183,20 @@ bool Scanner::Message(uint32_t number) {
 
 bool Scanner::Read(const ProtobufField& field, uint32_t wire, const char* tag) {
   if (field.read == ProtobufRead::kSkip) {
-    if (!Skip(wire, 0, 0)) return false;
-    if (field.into == ProtobufInto::kPart) plan_.parts[field.arg].present.append(tag, static_cast<size_t>(p_ - tag));
-    return field.into != ProtobufInto::kUnfit || Refuse(field, plan_.texts[field.arg]);
+    if (field.into == ProtobufInto::kPart) {
+      if (wire != field.wire && !(field.packs && wire == kLengthed)) return WrongWire(field);
+      if (!Skip(wire, 0, 0)) return false;
+      plan_.parts[field.arg].present.append(tag, static_cast<size_t>(p_ - tag));
+      return true;
+    }
+    // Only a group has an end with a number, which its beginning has.
+    if (wire != kBegin) return Skip(wire, 0, 0) && Unfit(field);
+    p_ = tag;
+    uint32_t number = 0;
+    return Tag(&number, &wire) && Skip(wire, number, 0) && Unfit(field);
   }
-  if (wire != field.wire) [[unlikely]] {
-    place_ = &plan_.texts[field.place];
-    return Fail("its wire type is another than the schema's, as if another schema had written it");
-  }
+  if (wire != field.wire) [[unlikely]]
+    return WrongWire(field);
   switch (field.read) {
     case ProtobufRead::kInt64: {
       uint64_t bits = 0;
@@ -196,6 +215,8 @@ bool Scanner::Read(const ProtobufField& field, uint32_t wire, const char* tag) {
           return Within(bytes, [&] { return Message(field.arg); });
         case ProtobufInto::kTimestamp:
           return Within(bytes, [&] { return Timestamp(field); });
+        case ProtobufInto::kDate:
+          return Within(bytes, [&] { return Date(field); });
         case ProtobufInto::kMoney:
           return Within(bytes, [&] { return Money(field); });
         default:
@@ -283,10 +304,13 @@ bool Scanner::Store(const ProtobufField& field, int64_t number) {
       return fit == Fit::kOk ? Took(columns_.SetInt64(field.column, us)) : OutOfRange(field, absl::StrCat(number));
     }
     case ProtobufInto::kName: {
-      const auto& names = plan_.enums[field.arg];
-      const auto found = names.find(number);
-      return Took(columns_.SetRaw(field.column, found == names.end() ? absl::StrCat(number) : found->second));
+      const ProtobufScanPlan::Enum& type = plan_.enums[field.arg];
+      const auto found = type.names.find(number);
+      if (found != type.names.end()) return Took(columns_.SetRaw(field.column, found->second));
+      return type.closed || Took(columns_.SetRaw(field.column, absl::StrCat(number)));
     }
+    case ProtobufInto::kMember:
+      return !plan_.enums[field.arg].names.contains(number) || Took(columns_.SetInt64(field.column, number));
     default:
       return Fail("a number where none can be");
   }
@@ -387,6 +411,26 @@ bool Scanner::Timestamp(const ProtobufField& field) {
     return OutOfRange(field, absl::StrCat(parts[0], " seconds"));
   }
   return Took(columns_.SetInt64(field.column, us));
+}
+
+// year = 1, month = 2, day = 3. It may lack some of them, and then it is no day.
+bool Scanner::Date(const ProtobufField& field) {
+  int32_t parts[3] = {0, 0, 0};
+  while (p_ != end_) {
+    uint32_t number = 0, wire = 0;
+    if (!Tag(&number, &wire)) return false;
+    uint64_t bits = 0;
+    if (number > 3 || wire != kVarint) {
+      if (!Skip(wire, number, 0)) return false;
+    } else if (!Varint(&bits)) {
+      return false;
+    } else {
+      parts[number - 1] = static_cast<int32_t>(bits);
+    }
+  }
+  if (parts[0] < 1 || parts[1] < 1 || parts[2] < 1) return Refuse(field, "a date without a year, month or day");
+  const std::string text = absl::StrFormat("%04d-%02d-%02d", parts[0], parts[1], parts[2]);
+  return Took(columns_.Set(field.column, {ScalarText::Kind::kString, text, std::nullopt}));
 }
 
 // value = 1, big-endian; scale = 3.

@@ -10,7 +10,7 @@
 //   decimal    any integer type, string, confluent.type.Decimal; never rounded
 //   string     string; bytes (UTF-8); an enum's name, or its number where that has none; confluent.type.Decimal
 //   bytes      bytes, string
-//   date       string
+//   date       string; google.type.Date
 //   timestamp  google.protobuf.Timestamp; RFC 3339 text; timestamp_s/ms/us: also any integer type, by the unit that
 //              the column says
 //   json       a message, a repeated field, a map (json_part.h); a string that is JSON
@@ -19,7 +19,8 @@
 // of proto2) that isn't there gives no value: the column's default, or NULL. One without presence that isn't there has
 // its zero: 0, false, "", the enum's first name, [] or {}; but in a column that an empty text can't be, an empty string
 // that isn't there is no value. Below a message that isn't there nothing is. Of a oneof the last member counts, of a
-// field that comes again the last value; messages are merged.
+// field that comes again the last value; messages are merged, but for those that are one value: Timestamp, Date,
+// Decimal. A number that a closed enum (proto2) hasn't is no value, as if the field weren't known.
 //
 // What doesn't fit is an error of the column (`on_error` decides). A plan is used by one thread.
 #pragma once
@@ -69,6 +70,7 @@ enum class ProtobufInto : uint8_t {
   kDecimal,  // of an integer
   kScaled,   // a number whose unit the column says
   kName,     // of the number, in enums[arg]
+  kMember,   // a number that is in enums[arg], or none
   kBool,
   kDouble,
   kString,
@@ -77,6 +79,7 @@ enum class ProtobufInto : uint8_t {
   kJson,       // a string that is JSON
   kTimestamp,  // google.protobuf.Timestamp
   kMoney,      // confluent.type.Decimal
+  kDate,       // google.type.Date
   kMessage,    // nodes[arg]
   kPart,       // kept as it is, for parts[arg]
   kUnfit,      // no value of `column`, because of texts[arg]
@@ -85,7 +88,8 @@ enum class ProtobufInto : uint8_t {
 struct ProtobufField {
   ProtobufRead read = ProtobufRead::kSkip;
   ProtobufInto into = ProtobufInto::kNothing;
-  uint8_t wire = 0;  // its wire type
+  uint8_t wire = 0;    // its wire type
+  bool packs = false;  // or it comes packed, with a length
   uint32_t column = 0;
   uint32_t arg = 0;
   uint32_t next = 0;   // the value is read again by this one; 0: it isn't
@@ -111,6 +115,10 @@ struct ProtobufNode {
 };
 
 struct ProtobufScanPlan {
+  struct Enum {
+    absl::flat_hash_map<int64_t, std::string> names;
+    bool closed = false;  // another number is none of its values: a field that isn't known
+  };
   struct Part {
     uint32_t column = 0;
     std::unique_ptr<ProtobufPart> json;
@@ -118,15 +126,15 @@ struct ProtobufScanPlan {
     std::string present;  // what the present record has of it, as on the wire
   };
 
-  std::vector<ProtobufNode> nodes;    // 0: the message itself
-  std::vector<ProtobufField> fields;  // 0: none
-  std::vector<uint32_t> clears;       // columns
-  std::vector<absl::flat_hash_map<int64_t, std::string>> enums;
+  std::shared_ptr<const void> schema;  // what the rest refers to
+  std::vector<ProtobufNode> nodes;     // 0: the message itself
+  std::vector<ProtobufField> fields;   // 0: none
+  std::vector<uint32_t> clears;        // columns
+  std::vector<Enum> enums;
   std::vector<Part> parts;
   std::vector<std::string> texts;
   // Columns for which nothing of such a message is ever a value, and why.
   std::vector<std::pair<size_t, std::string>> never;
-  std::shared_ptr<const void> schema;  // what parts refer to
 };
 
 // `schema` keeps the message alive.

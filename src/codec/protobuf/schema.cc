@@ -18,26 +18,12 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include "src/base/status.h"
+#include "src/codec/protobuf/known_imports.h"
 
 namespace tidemark {
 namespace {
 
 namespace pb = google::protobuf;
-
-constexpr char kMeta[] = R"(syntax = "proto3";
-package confluent;
-import "google/protobuf/descriptor.proto";
-message Meta { string doc = 1; map<string, string> params = 2; repeated string tags = 3; }
-extend google.protobuf.FileOptions { Meta file_meta = 1088; }
-extend google.protobuf.MessageOptions { Meta message_meta = 1088; }
-extend google.protobuf.FieldOptions { Meta field_meta = 1088; }
-extend google.protobuf.EnumOptions { Meta enum_meta = 1088; }
-extend google.protobuf.EnumValueOptions { Meta enum_value_meta = 1088; }
-)";
-constexpr char kDecimal[] = R"(syntax = "proto3";
-package confluent.type;
-message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }
-)";
 
 // The first thing that the library has to say against a file.
 class FirstError final : public pb::io::ErrorCollector, public pb::DescriptorPool::ErrorCollector {
@@ -66,12 +52,27 @@ class FirstError final : public pb::io::ErrorCollector, public pb::DescriptorPoo
 
 using Source = std::function<std::optional<std::string>(const std::string& name)>;
 
+// What stands there as `map<>` has entries that say at once that they are; `option map_entry` in a text is still to be
+// interpreted.
+void NoteMade(const pb::DescriptorProto& message, const std::string& scope, absl::flat_hash_set<std::string>* made) {
+  const std::string name = scope.empty() ? message.name() : absl::StrCat(scope, ".", message.name());
+  for (const auto& field : message.field()) {
+    if (field.type() == pb::FieldDescriptorProto::TYPE_GROUP) made->insert(absl::StrCat(name, ".", field.type_name()));
+  }
+  for (const auto& below : message.nested_type()) {
+    if (below.options().map_entry()) made->insert(absl::StrCat(name, ".", below.name()));
+    NoteMade(below, name, made);
+  }
+}
+
 // Builds files into a pool, each behind what it imports.
 class Linker {
  public:
   Linker(Source source, pb::DescriptorPool* pool) : source_(std::move(source)), pool_(*pool) {}
 
-  absl::StatusOr<const pb::FileDescriptor*> Add(const std::string& name, const std::string& text) {
+  // `made`: gets the messages that the parser makes of what isn't written as one.
+  absl::StatusOr<const pb::FileDescriptor*> Add(const std::string& name, const std::string& text,
+                                                absl::flat_hash_set<std::string>* made = nullptr) {
     pb::io::ArrayInputStream bytes(text.data(), static_cast<int>(text.size()));
     FirstError errors(name);
     pb::io::Tokenizer tokenizer(&bytes, &errors);
@@ -80,6 +81,9 @@ class Linker {
     pb::FileDescriptorProto file;
     if (!parser.Parse(&tokenizer, &file)) return errors.status();
     file.set_name(name);
+    if (made != nullptr) {
+      for (const auto& message : file.message_type()) NoteMade(message, file.package(), made);
+    }
     return Build(file);
   }
 
@@ -106,8 +110,7 @@ class Linker {
         return Build(file).status();
       }
     }
-    if (name == "confluent/meta.proto") return Add(name, kMeta).status();
-    if (name == "confluent/type/decimal.proto") return Add(name, kDecimal).status();
+    if (const char* known = KnownImport(name)) return Add(name, known).status();
     return absl::InvalidArgumentError(absl::StrCat("import ", name, " isn't there"));
   }
 
@@ -138,7 +141,7 @@ absl::StatusOr<std::shared_ptr<const ProtobufSchema>> ProtobufSchema::Parse(
     }
     return std::nullopt;
   };
-  TM_ASSIGN_OR_RETURN(schema->file_, Linker(source, &schema->pool_).Add(kOwnName, text));
+  TM_ASSIGN_OR_RETURN(schema->file_, Linker(source, &schema->pool_).Add(kOwnName, text, &schema->made_));
   return schema;
 }
 
@@ -154,7 +157,7 @@ absl::StatusOr<std::shared_ptr<const ProtobufSchema>> ProtobufSchema::ReadFile(c
       if (folder.empty() || folder == folder.root_path()) return std::nullopt;
     }
   };
-  absl::StatusOr<const pb::FileDescriptor*> file = Linker(source, &schema->pool_).Add(path, *text);
+  absl::StatusOr<const pb::FileDescriptor*> file = Linker(source, &schema->pool_).Add(path, *text, &schema->made_);
   if (!file.ok()) return Annotate(file.status(), "schema file");
   schema->file_ = *file;
   return schema;
@@ -167,15 +170,40 @@ const pb::Descriptor* ProtobufSchema::Named(const std::string& name) const {
   return pool_.FindMessageTypeByName(name);
 }
 
-const pb::Descriptor* ProtobufSchema::At(absl::Span<const int64_t> indexes) const {
+const pb::Descriptor* ProtobufSchema::Find(absl::Span<const int64_t> indexes, bool compiled) const {
   const pb::Descriptor* message = nullptr;
   for (const int64_t index : indexes) {
     const int count = message == nullptr ? file_->message_type_count() : message->nested_type_count();
-    if (index < 0 || index >= count) return nullptr;
-    message = message == nullptr ? file_->message_type(static_cast<int>(index))
-                                 : message->nested_type(static_cast<int>(index));
+    const pb::Descriptor* found = nullptr;
+    int64_t left = index;
+    for (int i = 0; i < count && left >= 0 && found == nullptr; ++i) {
+      const pb::Descriptor* const next = message == nullptr ? file_->message_type(i) : message->nested_type(i);
+      if ((compiled || !made_.contains(next->full_name())) && left-- == 0) found = next;
+    }
+    if (found == nullptr) return nullptr;
+    message = found;
   }
   return message;
+}
+
+const pb::Descriptor* ProtobufSchema::At(absl::Span<const int64_t> indexes) const { return Find(indexes, false); }
+const pb::Descriptor* ProtobufSchema::AtCompiled(absl::Span<const int64_t> indexes) const {
+  return Find(indexes, true);
+}
+
+std::vector<int64_t> ProtobufSchema::IndexesOf(const pb::Descriptor& message) const {
+  std::vector<int64_t> indexes;
+  for (const pb::Descriptor* at = &message; at != nullptr; at = at->containing_type()) {
+    int64_t before = 0;
+    for (int i = 0; i < at->index(); ++i) {
+      const bool counts =
+          at->containing_type() == nullptr || !made_.contains(at->containing_type()->nested_type(i)->full_name());
+      before += counts ? 1 : 0;
+    }
+    indexes.push_back(before);
+  }
+  std::reverse(indexes.begin(), indexes.end());
+  return indexes;
 }
 
 absl::StatusOr<const pb::Descriptor*> ProtobufSchema::NamedOrFirst(const std::string& name) const {
@@ -189,13 +217,6 @@ absl::StatusOr<const pb::Descriptor*> ProtobufSchema::NamedOrFirst(const std::st
   }
   return absl::NotFoundError(name.empty() ? std::string("the schema has no message")
                                           : absl::StrCat("the schema has no message '", name, "'", there));
-}
-
-std::vector<int64_t> IndexesOf(const pb::Descriptor& message) {
-  std::vector<int64_t> indexes;
-  for (const pb::Descriptor* at = &message; at != nullptr; at = at->containing_type()) indexes.push_back(at->index());
-  std::reverse(indexes.begin(), indexes.end());
-  return indexes;
 }
 
 }  // namespace tidemark

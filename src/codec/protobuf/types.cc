@@ -17,6 +17,15 @@ bool IsDecimal(const Descriptor& message) {
          scale->type() == FieldDescriptor::TYPE_INT32;
 }
 
+bool IsDate(const Descriptor& message) {
+  if (message.full_name() != "google.type.Date") return false;
+  for (int number = 1; number <= 3; ++number) {
+    const FieldDescriptor* const part = message.FindFieldByNumber(number);
+    if (part == nullptr || part->type() != FieldDescriptor::TYPE_INT32 || part->is_repeated()) return false;
+  }
+  return true;
+}
+
 bool IsWrapper(const Descriptor& message) {
   return message.well_known_type() >= Descriptor::WELLKNOWNTYPE_DOUBLEVALUE &&
          message.well_known_type() <= Descriptor::WELLKNOWNTYPE_BOOLVALUE;

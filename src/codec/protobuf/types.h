@@ -11,6 +11,8 @@ namespace tidemark {
 bool IsTimestamp(const google::protobuf::Descriptor& message);
 // confluent.type.Decimal: bytes value = 1, of scale = 3.
 bool IsDecimal(const google::protobuf::Descriptor& message);
+// google.type.Date: of int32 year = 1, month = 2, day = 3.
+bool IsDate(const google::protobuf::Descriptor& message);
 // google.protobuf.Int64Value and so on: a message that stands for the value in its field 1, or for none.
 bool IsWrapper(const google::protobuf::Descriptor& message);
 // Those of google.protobuf that are any JSON: Struct, Value, ListValue, Any.

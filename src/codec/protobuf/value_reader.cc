@@ -1,5 +1,7 @@
 #include "src/codec/protobuf/value_reader.h"
 
+#include <limits>
+
 #include <absl/strings/str_cat.h>
 
 #include "src/base/varint.h"
@@ -11,17 +13,18 @@ namespace {
 // As in json/value_reader.cc.
 constexpr size_t kAhead = 8;
 // Messages within each other.
-constexpr uint64_t kMostIndexes = 64;
+constexpr int64_t kMostIndexes = 64;
 
 void Prefetch(const RecordView& record) {
   if (!record.value) return;
   for (int line = 0; line < 2; ++line) __builtin_prefetch(record.value->data() + 64 * line);
 }
 
-bool TakeZigZag(std::string_view* from, int64_t* out) {
+// A count or an index, zigzag: never below 0, nor of more than 31 bits.
+bool TakeIndex(std::string_view* from, int64_t* out) {
   uint64_t bits = 0;
-  if (!TakeVarint(from, &bits)) return false;
-  *out = static_cast<int64_t>(bits >> 1) ^ -static_cast<int64_t>(bits & 1);
+  if (!TakeVarint(from, &bits) || bits > std::numeric_limits<uint32_t>::max() || (bits & 1) != 0) return false;
+  *out = static_cast<int64_t>(bits >> 1);
   return true;
 }
 
@@ -30,10 +33,10 @@ bool TakeZigZag(std::string_view* from, int64_t* out) {
 bool TakeMessageIndexes(std::string_view* from, std::vector<int64_t>* indexes) {
   indexes->clear();
   int64_t count = 0;
-  if (!TakeZigZag(from, &count) || count < 0 || static_cast<uint64_t>(count) > kMostIndexes) return false;
+  if (!TakeIndex(from, &count) || count > kMostIndexes) return false;
   if (count == 0) indexes->push_back(0);
   for (; count > 0; --count) {
-    if (!TakeZigZag(from, &indexes->emplace_back())) return false;
+    if (!TakeIndex(from, &indexes->emplace_back())) return false;
   }
   return true;
 }
@@ -94,7 +97,6 @@ ProtobufScanPlan* ProtobufValueReader::Frame(const Fetch& fetch, size_t record, 
   if (auto reason = FindSchemaId(options_.place, fetch, record, &id, begin, &in_header))
     return fail(*std::move(reason));
   std::vector<int64_t> indexes;
-  std::string_view names;
   if (options_.place != SchemaPlace::kNowhere) {
     const bool header = options_.place == SchemaPlace::kHeader;
     const std::string_view value = *fetch.records()[record].value;
@@ -103,10 +105,9 @@ ProtobufScanPlan* ProtobufValueReader::Frame(const Fetch& fetch, size_t record, 
     if (!TakeMessageIndexes(&rest, &indexes)) {
       return fail("the number of its schema isn't followed by the indexes of its message");
     }
-    names = all.substr(0, all.size() - rest.size());
     if (!header) *begin = value.size() - rest.size();
   }
-  *found = Find(id, indexes, names);
+  *found = Find(id, indexes);
   if (found->plan == nullptr) return nullptr;
   if (options_.place != SchemaPlace::kHeader) {
     last_names_ = fetch.records()[record].value->substr(0, *begin);
@@ -115,11 +116,11 @@ ProtobufScanPlan* ProtobufValueReader::Frame(const Fetch& fetch, size_t record, 
   return found->plan;
 }
 
-ProtobufValueReader::Found ProtobufValueReader::Find(int32_t id, const std::vector<int64_t>& indexes,
-                                                     std::string_view names) {
+ProtobufValueReader::Found ProtobufValueReader::Find(int32_t id, const std::vector<int64_t>& indexes) {
   // Whatever number records name, a schema that was given is that of all.
   if (options_.schema != nullptr) id = 0;
-  const std::string key = SchemaIdPrefix(id) + std::string(names);
+  // Numbers have many spellings, and none of them is to take memory of its own.
+  const std::string key = SchemaIdPrefix(id) + (indexes.empty() ? "" : MessageIndexes(indexes));
   Found found;
   if (const auto known = plans_.find(key); known != plans_.end()) {
     found.plan = known->second.get();
@@ -139,6 +140,10 @@ ProtobufValueReader::Found ProtobufValueReader::Find(int32_t id, const std::vect
     message = *named;
   } else {
     message = schema->schema->At(indexes);
+    if (!options_.message.empty()) {
+      const auto* const compiled = schema->schema->AtCompiled(indexes);
+      if (compiled != nullptr && compiled == schema->schema->Named(options_.message)) message = compiled;
+    }
     if (message == nullptr) return refuse("it has no message at the place that the record names");
     if (!options_.message.empty() && schema->schema->Named(options_.message) != message) {
       return refuse(absl::StrCat("the record is a ", message->full_name(), ", not a ", options_.message));

@@ -54,8 +54,8 @@ class ProtobufValueReader final : public ValueReader {
     std::string refused;
   };
 
-  // Of a record that says this of its schema and type, `names` as it stood there.
-  Found Find(int32_t id, const std::vector<int64_t>& indexes, std::string_view names);
+  // Of a record that says this of its schema and type; no indexes: it says nothing.
+  Found Find(int32_t id, const std::vector<int64_t>& indexes);
   const Schema* FindSchema(int32_t id, Found* found);
   ProtobufScanPlan* Frame(const Fetch& fetch, size_t record, size_t* begin, Found* found);
 
