@@ -4,6 +4,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/avro/format.h"
+#include "src/codec/json/format.h"
 #include "src/codec/protobuf/format.h"
 
 namespace tidemark {
@@ -11,6 +12,8 @@ namespace tidemark {
 TopologyFormats::TopologyFormats(const RegistrySpec& spec) {
   if (spec.none()) return;
   registry_ = std::make_unique<RegistryClient>(spec);
+  json_ = MakeJsonFormat(registry_.get());
+  formats_.Set(json_.get());
   avro_ = MakeAvroFormat(registry_.get());
   formats_.Set(avro_.get());
   protobuf_ = MakeProtobufFormat(registry_.get());

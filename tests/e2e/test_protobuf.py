@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Protobuf over a real broker and a real registry: messages of several schemas and types in one partition, a sink whose
-schema is registered, or refused. What is read comes from protoc, and what Tidemark has written is read by it."""
+schema is registered, or refused. What is read comes from protoc, and what Tidemark has written is read by it. JSON behind
+the number of its schema is beside it, as it shares the registry."""
 
+import json
 import pathlib
 import struct
 import subprocess
@@ -152,6 +154,25 @@ class Protobuf(SystemTest):
                                {"type": "protobuf", "schema_file": str(self.protos / "bare.proto")})
         self.stack.run(config, "--until_end", name="files").finish(150)
         self.assertEqual(self.rows("files", "shop.Bare"), [['name: "d"', "id: 4"]])
+
+    def test_json_behind_the_number_of_its_schema_is_read_and_written(self):
+        number = self.registry.register("framed-value", {"type": "object", "properties": {"id": {"type": "integer"}}}, "JSON")
+        framed = b"\0" + struct.pack(">i", number)
+        self.write("framed", framed + b'{"id": 1, "name": "a"}', b'{"id": 2}', b"\0" + struct.pack(">i", 987_654) + b'{"id": 3}',
+                   b"\0" + struct.pack(">i", self.numbers["first"]) + b'{"id": 4}', framed + b'{"id": 5}')
+        json_too = {"type": "json", "schema_id": "prefix"}
+        columns = {"id": "int64", "name": {"type": "string", "nullable": True}}
+        self.stack.run(self.topology("framed", columns, json_too, json_too), "--until_end", name="framed").finish(150)
+        reasons = self.letters("framed")
+        for reason, part in zip(reasons, ["doesn't begin with the number of a schema", "knows no schema 987654",
+                                          "is one of PROTOBUF, not of JSON"], strict=True):
+            self.assertIn(part, reason)
+        values = topics.read(self.stack.brokers, "framed-out")["value"].to_pylist()
+        own, = {struct.unpack(">i", value[1:5])[0] for value in values}
+        self.assertEqual([json.loads(value[5:]) for value in values], [{"id": 1, "name": "a"}, {"id": 5, "name": None}])
+        schema = json.loads(self.registry.text(own))
+        self.assertEqual((schema["title"], schema["required"], list(schema["properties"])),
+                         ("framed-out-value", ["id"], ["id", "name"]))
 
     def test_a_sink_that_the_registry_refuses_ends_the_start_with_its_words(self):
         self.write("refused", self.one("id: 1"))

@@ -159,6 +159,9 @@ class Avro final : public Format {
     if (PlaceOf(check.spec()) == SchemaPlace::kHeader) {
       return check.OptionError(kSchemaId, "`schema_id: header` isn't implemented for sinks; prefix or none");
     }
+    if (check.spec().options.contains(kSubject) && PlaceOf(check.spec()) == SchemaPlace::kNowhere) {
+      return check.OptionError(kSubject, "without `schema_id: prefix` no schema is registered");
+    }
     if (const std::string record = check.spec().Option(kRecord); !IsAvroName(record)) {
       return check.OptionError(kRecord, absl::StrCat("'", record,
                                                      "' isn't a name of Avro: letters, digits and _, with "

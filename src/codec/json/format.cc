@@ -1,15 +1,26 @@
 #include "src/codec/json/format.h"
 
+#include <utility>
+
 #include <absl/strings/str_cat.h>
 
+#include "src/codec/json/framed_reader.h"
+#include "src/codec/json/framed_writer.h"
 #include "src/codec/json/object_reader.h"
+#include "src/codec/json/schema.h"
 #include "src/codec/json/value_reader.h"
 #include "src/codec/json/value_writer.h"
+#include "src/codec/schema_id.h"
 
 namespace tidemark {
 namespace {
 
-constexpr char kArray[] = "array";
+constexpr char kArray[] = "array", kSchemaId[] = "schema_id", kSubject[] = "subject";
+
+SchemaPlace PlaceOf(const FormatSpec& spec) {
+  const std::string place = spec.Option(kSchemaId, "none");
+  return place == "prefix" ? SchemaPlace::kPrefix : place == "header" ? SchemaPlace::kHeader : SchemaPlace::kNowhere;
+}
 
 class JsonKeyReader final : public KeyReader {
  public:
@@ -42,14 +53,36 @@ class JsonKeyWriter final : public KeyWriter {
 
 class Json final : public Format {
  public:
+  explicit Json(SchemaLookup* lookup) : lookup_(lookup) {}
+
   std::string_view name() const override { return kJsonFormat; }
-  std::vector<std::string_view> options() const override { return {kArray}; }
+  std::vector<std::string_view> options() const override { return {kArray, kSchemaId, kSubject}; }
   bool holds_names() const override { return true; }
   bool ManyRows(const FormatSpec& spec) const override { return spec.Is(kArray); }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
 
+  bool NeedsRegistry(const FormatSpec& spec, FormatUse) const override {
+    return PlaceOf(spec) != SchemaPlace::kNowhere;
+  }
+  void Complete(const std::string& topic, FormatUse use, FormatSpec* spec) const override {
+    if (use != FormatUse::kWriteValue || PlaceOf(*spec) == SchemaPlace::kNowhere) return;
+    spec->options.emplace(kSubject, topic + "-value");
+  }
+
   bool Check(FormatCheck& check) const override {
+    if (IsKey(check.use()) && check.spec().options.contains(kSchemaId)) {
+      return check.OptionError(kSchemaId, "schema_id is for values: keys that name a schema aren't implemented");
+    }
+    if (check.use() != FormatUse::kWriteValue && check.spec().options.contains(kSubject)) {
+      return check.OptionError(kSubject, "subject is for values that are written");
+    }
+    if (check.use() == FormatUse::kWriteValue && PlaceOf(check.spec()) == SchemaPlace::kHeader) {
+      return check.OptionError(kSchemaId, "`schema_id: header` isn't implemented for sinks; prefix or none");
+    }
+    if (check.spec().options.contains(kSubject) && PlaceOf(check.spec()) == SchemaPlace::kNowhere) {
+      return check.OptionError(kSubject, "without `schema_id: prefix` no schema is registered");
+    }
     if (check.spec().options.contains(kArray) && check.use() != FormatUse::kReadValue) {
       return check.OptionError(kArray, "array is for values that are read: a row is written as an object of its own");
     }
@@ -58,27 +91,46 @@ class Json final : public Format {
 
   absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
                                                           const std::vector<ReadTarget>& targets) const override {
-    return std::make_unique<JsonValueReader>(targets, spec.Is(kArray));
+    if (PlaceOf(spec) == SchemaPlace::kNowhere) return std::make_unique<JsonValueReader>(targets, spec.Is(kArray));
+    if (lookup_ == nullptr) return absl::InvalidArgumentError("format json with schema_id has no registry");
+    return std::make_unique<FramedJsonReader>(targets, spec.Is(kArray), PlaceOf(spec), lookup_);
   }
   absl::StatusOr<std::unique_ptr<KeyReader>> MakeKeyReader(const FormatSpec&,
                                                            const std::vector<ReadTarget>& targets) const override {
     return std::make_unique<JsonKeyReader>(targets);
   }
-  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec&, const Schema& schema,
+  absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
                                                           const std::vector<size_t>& columns) const override {
-    return std::make_unique<JsonValueWriter>(schema, columns);
+    const std::optional<SchemaToRegister> own = Registers(spec, schema, columns);
+    if (!own) return std::make_unique<JsonValueWriter>(schema, columns);
+    if (lookup_ == nullptr) return absl::InvalidArgumentError("format json with schema_id has no registry");
+    int32_t id = 0;
+    const SchemaLookup::Answer answer = lookup_->Registered(own->subject, own->schema, &id);
+    if (!answer.what.empty()) return absl::FailedPreconditionError(answer.what);
+    return std::make_unique<FramedJsonWriter>(schema, columns, SchemaIdPrefix(id));
+  }
+  std::optional<SchemaToRegister> Registers(const FormatSpec& spec, const Schema& schema,
+                                            const std::vector<size_t>& columns) const override {
+    if (PlaceOf(spec) != SchemaPlace::kPrefix) return std::nullopt;
+    const std::string subject = spec.Option(kSubject);
+    return SchemaToRegister{subject, {"JSON", JsonSchemaOf(schema, columns, subject), {}}};
   }
   absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec&, const Schema& schema,
                                                            const std::vector<size_t>& columns) const override {
     return std::make_unique<JsonKeyWriter>(schema, columns);
   }
+
+ private:
+  SchemaLookup* const lookup_;
 };
 
 }  // namespace
 
 const Format& JsonFormat() {
-  static const auto& format = *new Json();
+  static const auto& format = *new Json(nullptr);
   return format;
 }
+
+std::unique_ptr<const Format> MakeJsonFormat(SchemaLookup* lookup) { return std::make_unique<Json>(lookup); }
 
 }  // namespace tidemark

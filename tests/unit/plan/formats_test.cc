@@ -165,6 +165,27 @@ TEST(FormatsInTopologies, AProtobufSinkHasFieldsForItsColumns) {
   EXPECT_THAT(ErrorsOf(Sink(file + "Order }", "order: int64")), HasSubstr("message shop.Order has no such field"));
 }
 
+TEST(FormatsInTopologies, JsonMayNameItsSchemas) {
+  const std::string registry = "schema_registry: http://localhost:8081\n";
+  EXPECT_EQ(ErrorsOf(registry + Source("format: { type: json, schema_id: header }, columns: { a: int64 }")), "");
+  EXPECT_THAT(ErrorsOf(Source("format: { type: json, schema_id: prefix }, columns: { a: int64 }")),
+              HasSubstr("format json finds schemas in a registry"));
+  EXPECT_THAT(ErrorsOf(Source("format: { type: json, subject: x }, columns: { a: int64 }")),
+              HasSubstr("subject is for values that are written"));
+  EXPECT_THAT(ErrorsOf(registry + Source("key_format: { type: json, schema_id: prefix }, columns: { a: { type: int64, "
+                                         "from: key } }")),
+              HasSubstr("schema_id is for values"));
+  const auto plan = PlanOf(registry + Sink("format: { type: json, schema_id: prefix }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(std::get<KafkaSinkSpec>(plan->sinks[0].spec).format.Option("subject"), "b-value");
+  EXPECT_THAT(ErrorsOf(registry + Sink("format: { type: json, schema_id: header }")),
+              HasSubstr("isn't implemented for sinks"));
+  for (const char* format : {"json", "avro", "protobuf"}) {
+    EXPECT_THAT(ErrorsOf(Sink(std::string("format: { type: ") + format + ", schema_id: none, subject: x }")),
+                HasSubstr("without `schema_id: prefix` no schema is registered"));
+  }
+}
+
 TEST(FormatsInTopologies, AnAvroSinkHasNamesThatAvroTakes) {
   const auto plan = PlanOf(Sink("format: { type: avro, schema_id: none }"));
   ASSERT_TRUE(plan.ok()) << plan.status();
