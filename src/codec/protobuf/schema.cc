@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <google/protobuf/compiler/parser.h>
@@ -65,6 +66,13 @@ void NoteMade(const pb::DescriptorProto& message, const std::string& scope, absl
   }
 }
 
+// A compiled file in base64, which Confluent's library for Python registers; registries that don't make text of it give
+// it back as it is. No text of a schema looks like one. What the compiler made stands in it, and counts.
+bool IsCompiled(const std::string& text, pb::FileDescriptorProto* file) {
+  std::string bytes;
+  return absl::Base64Unescape(text, &bytes) && file->ParseFromString(bytes);
+}
+
 // Builds files into a pool, each behind what it imports.
 class Linker {
  public:
@@ -73,12 +81,16 @@ class Linker {
   // `made`: gets the messages that the parser makes of what isn't written as one.
   absl::StatusOr<const pb::FileDescriptor*> Add(const std::string& name, const std::string& text,
                                                 absl::flat_hash_set<std::string>* made = nullptr) {
+    pb::FileDescriptorProto file;
+    if (IsCompiled(text, &file)) {
+      file.set_name(name);
+      return Build(file);
+    }
     pb::io::ArrayInputStream bytes(text.data(), static_cast<int>(text.size()));
     FirstError errors(name);
     pb::io::Tokenizer tokenizer(&bytes, &errors);
     pb::compiler::Parser parser;
     parser.RecordErrorsTo(&errors);
-    pb::FileDescriptorProto file;
     if (!parser.Parse(&tokenizer, &file)) return errors.status();
     file.set_name(name);
     if (made != nullptr) {

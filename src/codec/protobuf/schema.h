@@ -36,7 +36,7 @@ class ProtobufSchema {
   // there is none. Those count that stand in the text as messages, as in Confluent's Java library: the entries of a
   // `map<>` and groups don't, which the compiler makes messages of.
   const google::protobuf::Descriptor* At(absl::Span<const int64_t> indexes) const;
-  // Where the compiler's messages count too, as in Confluent's libraries for Python, Go and .NET.
+  // Where the compiler's messages count too, as in Confluent's library for Python.
   const google::protobuf::Descriptor* AtCompiled(absl::Span<const int64_t> indexes) const;
   // Where a message stands in its file, as At takes it.
   std::vector<int64_t> IndexesOf(const google::protobuf::Descriptor& message) const;

@@ -8,6 +8,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/dynamic_message.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -82,8 +83,9 @@ message Old {
 }
 )";
 
-std::shared_ptr<const ProtobufSchema> Parsed(const std::string& text) {
-  auto schema = ProtobufSchema::Parse(text);
+std::shared_ptr<const ProtobufSchema> Parsed(const std::string& text,
+                                             const std::vector<WrittenSchema::Reference>& references = {}) {
+  auto schema = ProtobufSchema::Parse(text, references);
   EXPECT_TRUE(schema.ok()) << schema.status();
   return *schema;
 }
@@ -600,6 +602,23 @@ TEST(ProtobufSchema, MessagesAreCountedAsTheyStandInTheText) {
   EXPECT_THAT(schema->IndexesOf(*schema->Named("Order.Last")), ElementsAre(1, 2));
   EXPECT_THAT(schema->IndexesOf(*schema->Named("Order.Line.Part")), ElementsAre(1, 0, 0));
   EXPECT_THAT(schema->IndexesOf(*schema->Named("Other")), ElementsAre(0));
+}
+
+TEST(ProtobufSchema, MayBeACompiledFile) {
+  const auto text =
+      Parsed(R"(syntax = "proto3"; package shop; import "m.proto"; import "google/protobuf/timestamp.proto";
+    message Order { map<string, m.M> stock = 1; message Line { google.protobuf.Timestamp at = 1; } })",
+             {{"m.proto", "syntax = \"proto3\"; package m; message M { int64 x = 1; }"}});
+  const auto compiled = [](const google::protobuf::FileDescriptor& file) {
+    google::protobuf::FileDescriptorProto proto;
+    file.CopyTo(&proto);
+    return absl::Base64Escape(proto.SerializeAsString());
+  };
+  const auto schema = Parsed(compiled(text->file()), {{"m.proto", compiled(*text->file().dependency(0))}});
+  ASSERT_NE(schema, nullptr);
+  EXPECT_EQ(schema->At({0, 1})->full_name(), "shop.Order.Line");
+  EXPECT_EQ(text->At({0, 0})->full_name(), "shop.Order.Line");
+  EXPECT_FALSE(ProtobufSchema::Parse("AAAA").ok());
 }
 
 TEST(ProtobufSchema, WhatRegistriesTakeForGrantedIsThere) {
