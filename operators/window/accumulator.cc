@@ -61,6 +61,11 @@ bool IsSpread(AggregateFunction function) {
          function == AggregateFunction::kStddevSamp || function == AggregateFunction::kStddevPop;
 }
 
+bool IsOfAllValues(AggregateFunction function) {
+  return function == AggregateFunction::kCountDistinct || function == AggregateFunction::kMode ||
+         function == AggregateFunction::kStringAgg;
+}
+
 std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
@@ -85,6 +90,10 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRo
     case AggregateFunction::kStddevSamp:
     case AggregateFunction::kStddevPop:
       return MakeSpreadAccumulator(aggregate);
+    case AggregateFunction::kCountDistinct:
+    case AggregateFunction::kMode:
+    case AggregateFunction::kStringAgg:
+      return MakeRetractingAccumulator(aggregate);
   }
   return nullptr;
 }

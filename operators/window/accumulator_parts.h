@@ -23,7 +23,8 @@
 
 namespace tidemark {
 
-// Of rows that stand: sum and avg; min and max; first and last. Of rows that are taken back: all of these.
+// Of rows that stand: sum and avg; min and max; first and last. Of rows that are taken back: all of these. Of either:
+// count(distinct), mode and string_agg.
 std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeOrderedAccumulator(const Aggregate& aggregate);

@@ -1,9 +1,12 @@
 // Aggregates over rows that change: what is taken back is gone exactly. Sums and averages add up in numbers that lose
 // nothing; min, max, first and last keep every value with how often it is there. Variance and stddev add up so for rows
-// that stand too: in floating point, small differences between large values would be lost.
+// that stand too: in floating point, small differences between large values would be lost. count(distinct), mode and
+// string_agg are made of all values, whatever the rows.
 //
 // A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
 // negative numbers.
+#include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include <absl/container/btree_map.h>
@@ -116,6 +119,16 @@ struct ByValue {
   bool max;
 };
 
+// count(distinct) and mode: what is equal, 0 and -0 too.
+template <typename T>
+struct ByEqual : ByValue<T> {
+  using ByValue<T>::ByValue;
+  static Kept<T> Of(const Cells<T>& cells, const OrderColumns&, int32_t row) {
+    if constexpr (std::is_same_v<T, double>) return cells[row] + 0.0;
+    return Kept<T>(cells[row]);
+  }
+};
+
 // first and last: the row that comes first, with its value, which may be NULL.
 template <typename T>
 struct ByOrder {
@@ -149,14 +162,21 @@ struct ByOrder {
   bool last;
 };
 
-// All values of a group, the one that is the result in front.
+// string_agg: the values that there are, of rows of one record in their own order.
+template <typename T>
+struct ByOrderOfValues : ByOrder<T> {
+  using ByOrder<T>::ByOrder;
+  static bool Counts(const Cells<T>& cells, int32_t row) { return !cells.IsNull(row); }
+};
+
+// All values of a group. Of min, max, first and last the one in front is the result.
 template <typename T, typename By>
 class Values {
  public:
   using Cell = T;
   using Key = typename By::Key;
 
-  explicit Values(const Aggregate& aggregate) : times_(By(aggregate)) {}
+  explicit Values(const Aggregate& aggregate) : of_all_(IsOfAllValues(aggregate.function)), times_(By(aggregate)) {}
 
   void Count(const Cells<T>& cells, const OrderColumns& order, int32_t row, int times) {
     if (By::Counts(cells, row)) Count(By::Of(cells, order, row), times);
@@ -165,6 +185,10 @@ class Values {
     for (const auto& [key, times] : other.times_) Count(key, times);
   }
   void CopyResult(const Values& from) {
+    if (of_all_) {
+      *this = from;
+      return;
+    }
     Clear();
     if (!from.times_.empty()) Count(from.times_.begin()->first, from.times_.begin()->second);
   }
@@ -200,10 +224,20 @@ class Values {
 
   static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,
                                     Columns* out, std::vector<ResultError>*) {
+    if (aggregate.function == AggregateFunction::kCountDistinct) {
+      return AppendColumn<int64_t>(slots, arrow::int64(), out, [&](auto* w, size_t, uint32_t slot) {
+        w->Append(static_cast<int64_t>(groups[slot].times_.size()));
+      });
+    }
     return AppendColumn<T>(slots, ArrowType(aggregate.argument->type()), out, [&](auto* w, size_t, uint32_t slot) {
-      const auto& times = groups[slot].times_;
-      const Kept<T>* value = times.empty() ? nullptr : By::Value(times.begin()->first);
-      value != nullptr ? w->Append(T(*value)) : w->AppendNull();
+      const Values& group = groups[slot];
+      if constexpr (std::is_same_v<By, ByOrderOfValues<std::string_view>>) {
+        group.times_.empty() ? w->AppendNull() : w->Append(group.Joined(aggregate.separator));
+      } else {
+        const Key* key = aggregate.function == AggregateFunction::kMode ? group.MostFrequent() : group.Front();
+        const Kept<T>* value = key == nullptr ? nullptr : By::Value(*key);
+        value != nullptr ? w->Append(T(*value)) : w->AppendNull();
+      }
     });
   }
 
@@ -223,7 +257,25 @@ class Values {
     times_.clear();
     text_bytes_ = 0;
   }
+  const Key* Front() const { return times_.empty() ? nullptr : &times_.begin()->first; }
+  // Of several the first in order.
+  const Key* MostFrequent() const {
+    const auto most = std::max_element(times_.begin(), times_.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == times_.end() ? nullptr : &most->first;
+  }
+  std::string Joined(std::string_view separator) const {
+    std::string text;
+    for (const auto& [key, times] : times_) {
+      for (int64_t i = 0; i < times; ++i) {
+        if (i > 0 || &key != Front()) text.append(separator);
+        text.append(key.value);
+      }
+    }
+    return text;
+  }
 
+  bool of_all_;
   absl::btree_map<Key, int64_t, By> times_;  // how often each is there
   int64_t text_bytes_ = 0;                   // what their texts hold outside of the map
 };
@@ -340,12 +392,24 @@ std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregat
     return MakeSum(aggregate);
   }
   if (IsSpread(aggregate.function)) return MakeSpreadAccumulator(aggregate);
-  const bool by_order =
-      aggregate.function == AggregateFunction::kFirst || aggregate.function == AggregateFunction::kLast;
+  const auto make = [&](auto group) -> std::unique_ptr<Accumulator> {
+    return std::make_unique<RetractingAccumulator<typename decltype(group)::type>>(aggregate);
+  };
+  if (aggregate.function == AggregateFunction::kStringAgg) {
+    return make(std::type_identity<Values<std::string_view, ByOrderOfValues<std::string_view>>>());
+  }
   return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
     using T = decltype(tag);
-    if (by_order) return std::make_unique<RetractingAccumulator<Values<T, ByOrder<T>>>>(aggregate);
-    return std::make_unique<RetractingAccumulator<Values<T, ByValue<T>>>>(aggregate);
+    switch (aggregate.function) {
+      case AggregateFunction::kFirst:
+      case AggregateFunction::kLast:
+        return make(std::type_identity<Values<T, ByOrder<T>>>());
+      case AggregateFunction::kCountDistinct:
+      case AggregateFunction::kMode:
+        return make(std::type_identity<Values<T, ByEqual<T>>>());
+      default:
+        return make(std::type_identity<Values<T, ByValue<T>>>());
+    }
   });
 }
 

@@ -72,12 +72,13 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
     const auto aggregate = check.Compile<Aggregate>(item.value(), field);
     if (!aggregate) continue;
     step.may_fail = step.may_fail || aggregate->fallible();
-    const bool by_order =
-        aggregate->function == AggregateFunction::kFirst || aggregate->function == AggregateFunction::kLast;
+    const bool by_order = aggregate->function == AggregateFunction::kFirst ||
+                          aggregate->function == AggregateFunction::kLast ||
+                          aggregate->function == AggregateFunction::kStringAgg;
     if (by_order && !input.ordered) {
       check.Error(field,
-                  "first and last follow the order of source rows, which results of windows and tops don't have; use "
-                  "min or max");
+                  "first, last and string_agg follow the order of source rows, which results of windows and tops don't "
+                  "have; use min or max");
     }
     needs_order = needs_order || by_order;
     check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);

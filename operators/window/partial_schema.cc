@@ -32,7 +32,8 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
   };
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
-  if ((changes && !count) || IsSpread(aggregate.function)) return add("change", {.kind = Kind::kBytes}, false);
+  if ((changes && !count) || IsSpread(aggregate.function) || IsOfAllValues(aggregate.function))
+    return add("change", {.kind = Kind::kBytes}, false);
   const Type argument = aggregate.argument ? aggregate.argument->type() : kInt64Type;
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:

@@ -13,7 +13,8 @@
 //     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
 //                            __partial_i_offset  the row's order; time is null: no row yet
 //
-// Variance and stddev, and where rows are taken back every aggregate but count, have one column instead,
+// Variance, stddev, count(distinct), mode and string_agg, and where rows are taken back every aggregate but count, have
+// one column instead,
 // __partial_i_change: bytes, what its accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of
 // values may be negative there: what a commit takes back may have been added by an earlier one.
 //

@@ -36,7 +36,9 @@ constexpr Name kNames[] = {{"count", AggregateFunction::kCount},
                            {"var_pop", AggregateFunction::kVarPop},
                            {"stddev", AggregateFunction::kStddevSamp},
                            {"stddev_samp", AggregateFunction::kStddevSamp},
-                           {"stddev_pop", AggregateFunction::kStddevPop}};
+                           {"stddev_pop", AggregateFunction::kStddevPop},
+                           {"mode", AggregateFunction::kMode},
+                           {"string_agg", AggregateFunction::kStringAgg}};
 
 bool ContainsAggregate(const Node& node) {
   if (node.kind == Node::Kind::kCall && internal::IsAggregateName(node.text)) return true;
@@ -63,16 +65,22 @@ absl::Status CheckCall(const Node& node) {
     return ErrorAt(node.position, absl::StrCat("expected an aggregate", meant.empty() ? ", one of " : meant,
                                                meant.empty() ? absl::StrJoin(names, ", ") : ""));
   }
-  if (node.refused == "DISTINCT") {
-    return ErrorAt(node.position, "DISTINCT in an aggregate isn't supported; put a dedup step in front");
+  const bool distinct_count = node.refused == "DISTINCT" && node.text == "count";
+  if (node.refused == "DISTINCT" && !distinct_count) {
+    return ErrorAt(node.position, "DISTINCT is supported in count alone; put a dedup step in front");
   }
   if (node.refused == "ORDER BY") {
-    return ErrorAt(node.position, "ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
+    return ErrorAt(node.position,
+                   "ORDER BY in an aggregate isn't supported; first, last and string_agg follow the rows' order");
   }
-  if (!node.refused.empty()) {
+  if (!node.refused.empty() && !distinct_count) {
     return ErrorAt(node.position, absl::StrCat(node.refused, " isn't supported in an aggregate"));
   }
-  if (node.args.size() != (node.star ? 0u : 1u)) {
+  if (node.text == "string_agg") {
+    if (node.args.size() != 2 || node.args[1].kind != Node::Kind::kString) {
+      return ErrorAt(node.position, "string_agg takes a text and what stands between: string_agg(name, ', ')");
+    }
+  } else if (node.args.size() != (node.star ? 0u : 1u)) {
     return ErrorAt(node.position, absl::StrCat(node.text, " takes one argument"));
   }
   for (const Node& arg : node.args) {
@@ -93,6 +101,17 @@ absl::StatusOr<Type> ResultType(AggregateFunction function, const Node& node, co
     case AggregateFunction::kCountStar:
     case AggregateFunction::kCount:
       return Type{Kind::kInt64};
+    case AggregateFunction::kCountDistinct:
+    case AggregateFunction::kMode:
+      if (argument.kind == Kind::kJson) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " doesn't compare json; cast it to string"));
+      }
+      return function == AggregateFunction::kMode ? argument : Type{Kind::kInt64};
+    case AggregateFunction::kStringAgg:
+      if (argument.kind != Kind::kString) {
+        return ErrorAt(node.args[0].position, absl::StrCat("string_agg takes a string, not ", TypeName(argument)));
+      }
+      return argument;
     case AggregateFunction::kSum:
     case AggregateFunction::kAvg: {
       if (!number) {
@@ -162,6 +181,7 @@ absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema&
   for (const Name& entry : kNames) {
     if (entry.name == node.text) aggregate.function = entry.function;
   }
+  if (node.refused == "DISTINCT") aggregate.function = AggregateFunction::kCountDistinct;
   for (const Node& filter : node.filter) {
     TM_ASSIGN_OR_RETURN(aggregate.filter, Expression::FromNode(filter, input));
     if (aggregate.filter->type().kind != Kind::kBool) {
@@ -179,7 +199,8 @@ absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema&
   }
   TM_ASSIGN_OR_RETURN(aggregate.argument, Expression::FromNode(node.args[0], input));
   TM_ASSIGN_OR_RETURN(aggregate.type, ResultType(aggregate.function, node, aggregate.argument->type()));
-  aggregate.nullable = aggregate.function != AggregateFunction::kCount;
+  if (aggregate.function == AggregateFunction::kStringAgg) aggregate.separator = node.args[1].text;
+  aggregate.nullable = node.text != "count";
   return aggregate;
 }
 

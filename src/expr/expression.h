@@ -76,16 +76,21 @@ enum class AggregateFunction {
   kVarPop,
   kStddevSamp,
   kStddevPop,
+  kCountDistinct,
+  kMode,
+  kStringAgg,
 };
 
 // "count(*)", "sum(price * quantity) filter (where paid)": one aggregate call over an expression. Result types are
 // PostgreSQL's, except: sum of int32 and int64 is int64 (accumulated in 128 bits, out of range is an error of the
 // result row), avg, variance and stddev of any integer or double are double, sum and avg of decimal(p,s) are
-// decimal(38,s). first and last follow the order of rows.
+// decimal(38,s). first, last and string_agg follow the order of rows. mode(x) is the most frequent value, of several
+// the smallest.
 struct Aggregate {
   AggregateFunction function = AggregateFunction::kCountStar;
   std::optional<Expression> argument;  // none for count(*)
   std::optional<Expression> filter;    // a condition: other rows don't count, and the argument isn't computed for them
+  std::string separator;               // of string_agg
   Type type;
   bool nullable = false;  // everything but the counts
 

@@ -264,8 +264,11 @@ class Generator:
                 calls += ["sum", "min", "max"] if not column.type.startswith("decimal(38") else ["min", "max"]
             elif column.type != "bool":
                 calls += ["min", "max"]
+            calls.append("count distinct")
             if shape.ordered:
                 calls += ["first", "last"]
+                if column.type == "string":
+                    calls.append("string_agg")
             if column.type == "bool":
                 calls += ["bool_and", "bool_or"]
             some = condition(random, shape.columns) if random.random() < 0.25 else None

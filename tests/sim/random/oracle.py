@@ -14,7 +14,7 @@ Update steps are tables of the rows that stand in the end. Side topics are table
 import duckdb
 import pyarrow
 
-from topology import shapes, window_type
+from topology import called, shapes, window_type
 from values import canonical, is_time, sql_type
 
 HIDDEN = ["__time", "__watermark", "__source", "__partition", "__offset"]
@@ -205,8 +205,10 @@ class Oracle:
             elif call in ("first", "last"):
                 # DuckDB's first and last take NULLs too.
                 sql = f"{call}({quoted(argument)} ORDER BY {order})"
+            elif call == "string_agg":  # rows of one record follow their values
+                sql = f"string_agg({quoted(argument)}, '+' ORDER BY {order}, {quoted(argument)})"
             else:
-                sql = f"{call}({quoted(argument)})"
+                sql = called(call, quoted(argument))
             if some is not None:
                 sql += f" FILTER (WHERE {some})"
             calls.append(f", {sql} AS {quoted(name)}")

@@ -106,7 +106,7 @@ def is_plain(expression):
 
 
 def aggregate_type(call, argument):
-    if call == "count":
+    if call.startswith("count"):
         return "int64"
     if call == "avg":
         return "double"
@@ -118,13 +118,19 @@ def aggregate_type(call, argument):
     return argument.type
 
 
+def called(call, argument):
+    # Some have more than a name and an argument.
+    return {"count distinct": f"count(distinct {argument})", "string_agg": f"string_agg({argument}, '+')"}.get(
+        call, f"{call}({argument})")
+
+
 def _aggregated(shape, args, window_type):
     columns = [shape.column(c) for c in args["group_by"]]
     if window_type:
         columns += [Column("window_start", window_type), Column("window_end", window_type)]
     for name, (call, argument, _) in args["aggregates"].items():
         column = shape.column(argument) if argument else None
-        columns.append(Column(name, aggregate_type(call, column), call != "count"))
+        columns.append(Column(name, aggregate_type(call, column), not call.startswith("count")))
     if len({c.name for c in columns}) != len(columns):
         raise Invalid("two columns of one name")
     return columns
@@ -275,7 +281,7 @@ def _operator_yaml(step):
                          "within": {"before": f"{args['before']}s", "after": f"{args['after']}s"},
                          "grace": f"{args['grace']}s", "prefix": args["prefix"], **({"late": late} if late else {})}}
     if step.operator in ("window", "group_by"):
-        calls = {n: f"{c}({a or '*'})" + (f" filter (where {w})" if w else "")
+        calls = {n: called(c, a or "*") + (f" filter (where {w})" if w else "")
                  for n, (c, a, w) in args["aggregates"].items()}
         yaml = {"group_by": args["group_by"], "aggregates": calls, "emit": args["emit"]}
         if step.operator == "window":

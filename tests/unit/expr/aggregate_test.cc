@@ -29,6 +29,14 @@ TEST(AggregateTest, ResultTypesFollowTheArgument) {
   EXPECT_EQ(Compiled("last(d + 1)"), "date null");
 }
 
+TEST(AggregateTest, SomeAreMadeOfAllValues) {
+  EXPECT_EQ(Compiled("count(distinct s)"), "int64");
+  EXPECT_EQ(Compiled("count(distinct s) filter (where b)"), "int64");
+  EXPECT_EQ(Compiled("mode(n)"), Compiled("max(n)"));
+  EXPECT_EQ(Compiled("mode(b)"), "bool null");
+  EXPECT_EQ(Compiled("string_agg(s || '!', ', ')"), "string null");
+}
+
 TEST(AggregateTest, AFilterIsAnExpressionOfItsOwn) {
   EXPECT_EQ(Compiled("count(*) filter (where b)"), "int64");
   EXPECT_EQ(Compiled("bool_or(b) filter (where l > 1)"), "bool null");
@@ -50,8 +58,14 @@ TEST(AggregateTest, CountStarHasNoArgument) {
 }
 
 TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
-  EXPECT_EQ(Compiled("count(distinct i)"),
-            "error at 0: DISTINCT in an aggregate isn't supported; put a dedup step in front");
+  EXPECT_EQ(Compiled("sum(distinct i)"), "error at 0: DISTINCT is supported in count alone; put a dedup step in front");
+  EXPECT_EQ(Compiled("length(distinct s)").substr(0, 26), "error at 0: expected an ag");
+  EXPECT_EQ(Compiled("string_agg(s)"),
+            "error at 0: string_agg takes a text and what stands between: string_agg(name, ', ')");
+  EXPECT_EQ(Compiled("string_agg(s, s)"),
+            "error at 0: string_agg takes a text and what stands between: string_agg(name, ', ')");
+  EXPECT_EQ(Compiled("string_agg(i, ',')"), "error at 11: string_agg takes a string, not int32");
+  EXPECT_EQ(Compiled("mode(s, s)"), "error at 0: mode takes one argument");
   EXPECT_EQ(Compiled("length(s) filter (where b)").substr(0, 26), "error at 0: expected an ag");
   EXPECT_EQ(Compiled("sum(l) filter (where i)"), "error at 21: FILTER takes a condition (bool), this is int32");
   EXPECT_EQ(Compiled("sum(l) filter (where max(i) > 1)"),
@@ -61,14 +75,14 @@ TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
   EXPECT_EQ(Compiled("stddev(n)"), "error at 7: stddev of a decimal isn't implemented; cast it to double");
   EXPECT_EQ(Compiled("variance(s)"), "error at 9: variance takes a number, not string");
   EXPECT_EQ(Compiled("first(l order by i)"),
-            "error at 0: ORDER BY in an aggregate isn't supported; first and last follow the rows' order");
+            "error at 0: ORDER BY in an aggregate isn't supported; first, last and string_agg follow the rows' order");
   EXPECT_EQ(Compiled("sum(l) over ()"), "error at 0: OVER isn't supported in an aggregate");
   EXPECT_EQ(Compiled("sum(l) / 2"),
             "error at 7: an aggregate stands alone; compute with its result in a project step that follows");
   EXPECT_EQ(Compiled("sum(max(l))"), "error at 4: an aggregate of an aggregate needs a step of its own");
   EXPECT_EQ(Compiled("l"),
             "error at 0: expected an aggregate, one of count, sum, min, max, avg, first, last, bool_and, bool_or, "
-            "variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop");
+            "variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop, mode, string_agg");
   EXPECT_EQ(Compiled("coumt(l)"), "error at 0: expected an aggregate (did you mean 'count'?)");
   EXPECT_EQ(Compiled("sum(s)"), "error at 4: sum takes a number, not string");
   EXPECT_EQ(Compiled("sum(*)"), "error at 0: sum(*) doesn't exist; only count(*) does");

@@ -7,8 +7,10 @@
 #include <numeric>
 #include <optional>
 #include <random>
+#include <set>
 #include <tuple>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
@@ -20,9 +22,32 @@ namespace tidemark {
 namespace {
 
 const Schema kRows = Columns("v int64 null, x double null, d decimal(20,2) null, s string null");
-constexpr const char* kCalls[] = {"count(*)", "count(v)", "sum(v)",  "avg(v)",   "min(v)", "max(v)", "sum(x)",
-                                  "avg(x)",   "min(x)",   "max(x)",  "sum(d)",   "avg(d)", "min(s)", "max(s)",
-                                  "max(d)",   "first(s)", "last(s)", "first(v)", "last(x)"};
+constexpr const char* kCalls[] = {"count(*)",
+                                  "count(v)",
+                                  "sum(v)",
+                                  "avg(v)",
+                                  "min(v)",
+                                  "max(v)",
+                                  "sum(x)",
+                                  "avg(x)",
+                                  "min(x)",
+                                  "max(x)",
+                                  "sum(d)",
+                                  "avg(d)",
+                                  "min(s)",
+                                  "max(s)",
+                                  "max(d)",
+                                  "first(s)",
+                                  "last(s)",
+                                  "first(v)",
+                                  "last(x)",
+                                  "count(distinct v)",
+                                  "count(distinct x)",
+                                  "count(distinct s)",
+                                  "mode(v)",
+                                  "mode(x)",
+                                  "mode(s)",
+                                  "string_agg(s, '; ')"};
 
 TestRow RandomRow(std::mt19937_64& random, int64_t offset) {
   TestRow row{.cells = {static_cast<int64_t>(random() % 9) - 4, static_cast<double>(random() % 64) / 4 - 7,
@@ -40,8 +65,11 @@ TestRow RandomRow(std::mt19937_64& random, int64_t offset) {
 // What the call gives for these rows, in plain arithmetic.
 std::string Model(std::string_view call, const std::vector<TestRow>& rows) {
   const std::string function(call.substr(0, call.find('(')));
-  const std::string argument(call.substr(function.size() + 1, call.size() - function.size() - 2));
+  std::string argument(call.substr(function.size() + 1, call.size() - function.size() - 2));
   if (argument == "*") return absl::StrCat(rows.size());
+  const bool distinct = absl::StartsWith(argument, "distinct ");
+  if (distinct) argument = argument.substr(9);
+  if (function == "string_agg") argument = "s";
   const size_t column = *kRows.Find(argument);
   const auto text = [&](const Cell& cell) { return CellsText(TestRow{.cells = {cell}}); };
   const auto order = [](const TestRow& r) { return std::tie(r.time, r.source, r.partition, r.offset); };
@@ -55,8 +83,25 @@ std::string Model(std::string_view call, const std::vector<TestRow>& rows) {
   for (const TestRow& row : rows) {
     if (row.cells[column].index() != 0) cells.push_back(row.cells[column]);
   }
+  if (distinct) return absl::StrCat(std::set<Cell>(cells.begin(), cells.end()).size());
   if (function == "count") return absl::StrCat(cells.size());
   if (cells.empty()) return "NULL";
+  if (function == "mode") {
+    std::map<Cell, int> times;
+    for (const Cell& cell : cells) ++times[cell];
+    const auto rarer = [](const auto& a, const auto& b) { return a.second < b.second; };
+    return text(std::max_element(times.begin(), times.end(), rarer)->first);
+  }
+  if (function == "string_agg") {
+    std::vector<TestRow> sorted = rows;
+    std::sort(sorted.begin(), sorted.end(), [&](const TestRow& a, const TestRow& b) { return order(a) < order(b); });
+    std::string joined;
+    for (const TestRow& row : sorted) {
+      if (row.cells[column].index() == 0) continue;
+      absl::StrAppend(&joined, joined.empty() ? "" : "; ", std::get<std::string>(row.cells[column]));
+    }
+    return joined;
+  }
   if (function == "min") return text(*std::min_element(cells.begin(), cells.end()));
   if (function == "max") return text(*std::max_element(cells.begin(), cells.end()));
   if (argument == "x") {
