@@ -66,6 +66,9 @@ tidemark_dep(postgres PkgConfig::TIDEMARK_LIBPQ)
 pkg_check_modules(TIDEMARK_HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 tidemark_dep(httplib PkgConfig::TIDEMARK_HTTPLIB OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 
+pkg_check_modules(TIDEMARK_MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+tidemark_dep(microhttpd PkgConfig::TIDEMARK_MICROHTTPD)
+
 # jemalloc returns the memory of RocksDB and Arrow buffers to the system better than glibc; sanitizers bring their own.
 tidemark_dep(malloc)
 find_library(TIDEMARK_JEMALLOC jemalloc)

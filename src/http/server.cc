@@ -1,192 +1,388 @@
 #include "src/http/server.h"
 
-#include <fcntl.h>
+#include <microhttpd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <optional>
+#include <atomic>
+#include <chrono>
+#include <cstdarg>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <list>
+#include <set>
+#include <thread>
 #include <utility>
 
+#include <absl/base/thread_annotations.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/string_view.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 #include <glog/logging.h>
-#include <httplib.h>
 
-#include "src/http/connections.h"
+#include "src/base/clock.h"
+#include "src/base/status.h"
+#include "src/base/time.h"
+#include "src/http/listener.h"
 
 namespace tidemark {
 namespace {
 
-constexpr char kDefaultHost[] = "127.0.0.1";
-constexpr int kDefaultPort = 9464;
-constexpr int kBacklog = 128;
+// One more is made room for by the one that has been idle for longest: who idles loses against who asks.
+constexpr size_t kMostConnections = 1024;  // and no more than a quarter of the files that the process may have open
+constexpr unsigned int kIdleTimeoutSeconds = 60;
+constexpr size_t kConnectionBytes = 64 << 10;
+// What all bodies that are being read may take together.
+constexpr int64_t kMostBodyBytes = int64_t{256} << 20;
+// A body that nobody wants is read all the same, so that its sender reads the answer, unless it is larger than this.
+constexpr int64_t kMostUnwanted = int64_t{64} << 20;
+// How long a body may take: so long, and a second more for each so many bytes.
+constexpr int64_t kBodyTimeUs = 10 * kSecond;
+constexpr int64_t kSlowestBytesPerSecond = 64 << 10;
+constexpr absl::Duration kLongestStop = absl::Seconds(1);
 
-struct HostPort {
-  std::string host;
-  int port = 0;
+HttpResponse Text(int status, std::string text) {
+  return {status, "text/plain; charset=utf-8", std::move(text) + "\n", {}};
+}
+
+size_t MostConnections() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMostConnections;
+  return std::clamp<size_t>(limit.rlim_cur / 4, 16, kMostConnections);
+}
+
+// A request whose body is with whoever answers it. Shared by the connection and the reply.
+struct Pending {
+  absl::Mutex mutex;
+  MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone, or has its answer
+  bool suspended ABSL_GUARDED_BY(mutex) = false;
+  std::optional<HttpResponse> response ABSL_GUARDED_BY(mutex);
+
+  void Answer(HttpResponse answer) {
+    const absl::MutexLock lock(&mutex);
+    if (connection == nullptr || response) return;
+    response = std::move(answer);
+    if (suspended) MHD_resume_connection(connection);
+    suspended = false;
+  }
 };
 
-// "host:port" or "[v6 address]:port".
-std::optional<HostPort> ParseAddress(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  if (colon == absl::string_view::npos) return std::nullopt;
-  HostPort parsed;
-  if (!absl::SimpleAtoi(address.substr(colon + 1), &parsed.port)) return std::nullopt;
-  absl::string_view host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != absl::string_view::npos) {
-    return std::nullopt;
-  }
-  if (host.empty() || parsed.port < 0 || parsed.port > 65535) return std::nullopt;
-  parsed.host = std::string(host);
-  return parsed;
-}
-
-std::string ToString(const std::string& host, int port) {
-  const bool v6 = host.find(':') != std::string::npos;
-  return v6 ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
-}
-
-// The library's own choice, SO_REUSEPORT, would let two workers share a port, each answering half of the requests.
-// SO_REUSEADDR only allows to bind where connections of a former process linger.
-void ExclusivePort(socket_t socket) {
-  const int yes = 1;
-  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-}
-
-// A request that has been read, and the response as it is written.
-class Exchange final : public httplib::Stream {
- public:
-  explicit Exchange(const std::string& request) : request_(request) {}
-
-  bool is_readable() const override { return read_ < request_.size(); }
-  bool is_writable() const override { return true; }
-  ssize_t read(char* to, size_t size) override {
-    const size_t count = std::min(size, request_.size() - read_);
-    std::memcpy(to, request_.data() + read_, count);
-    read_ += count;
-    return static_cast<ssize_t>(count);
-  }
-  ssize_t write(const char* from, size_t size) override {
-    response_.append(from, size);
-    return static_cast<ssize_t>(size);
-  }
-  void get_remote_ip_and_port(std::string&, int&) const override {}
-  void get_local_ip_and_port(std::string&, int&) const override {}
-  socket_t socket() const override { return INVALID_SOCKET; }
-
-  std::string TakeResponse() { return std::move(response_); }
-
- private:
-  const std::string& request_;
-  size_t read_ = 0;
-  std::string response_;
+// A connection, touched by the server's thread only.
+struct Client {
+  MHD_Connection* connection = nullptr;
+  bool idle = true;
 };
 
-// The library binds, reads requests and writes responses. Its own loop gives each connection a thread until its client
-// has spoken, so that a few idle ones keep it from answering; ours is in connections.h.
-class HttpLibServer final : public HttpServer, private httplib::Server {
+// A request under way, likewise.
+struct Exchange {
+  HttpRequest request;
+  const HttpPost* post = nullptr;
+  std::optional<HttpResponse> refusal;  // known before the body is
+  int64_t unwanted = 0;                 // bytes that were thrown away
+  int64_t counted = 0;                  // bytes of the body among the server's
+  int64_t began_us = 0;
+  std::shared_ptr<Pending> pending;  // once the body is with whoever answers
+};
+
+class MicroServer final : public HttpServer {
  public:
-  explicit HttpLibServer(HttpHandlers handlers) : handlers_(std::move(handlers)) {
-    set_socket_options(ExclusivePort);
-    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-      Answer(request, &response);
-      return httplib::Server::HandlerResponse::Handled;
-    });
-  }
+  MicroServer(HttpHandlers handlers, HttpPosts posts) : handlers_(std::move(handlers)), posts_(std::move(posts)) {}
 
-  ~HttpLibServer() override {
-    if (connections_ == nullptr && svr_sock_ != INVALID_SOCKET) ::close(svr_sock_);
-  }
-
-  // True where the address could be bound; errno says why not (0: the host has no address).
-  bool Bind(const std::string& host, int port) {
-    errno = 0;
-    if (port == 0) {
-      port = bind_to_any_port(host);
-      if (port <= 0) return false;
-    } else if (!bind_to_port(host, port)) {
-      return false;
+  ~MicroServer() override {
+    if (daemon_ == nullptr) return;
+    stopping_ = true;
+    const MHD_socket listener = MHD_quiesce_daemon(daemon_);
+    AwaitQuiet();
+    // The library doesn't stop while requests wait for their answers.
+    for (const std::shared_ptr<Pending>& pending : TakePending()) {
+      pending->Answer(Text(504, "the worker stops, and doesn't know what became of the request"));
     }
-    address_ = ToString(host, port);
-    return true;
+    AwaitQuiet();
+    MHD_stop_daemon(daemon_);
+    if (listener != MHD_INVALID_SOCKET) close(listener);
   }
 
-  void Serve() {
-    const int listener = svr_sock_;
-    fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
-    ::listen(listener, kBacklog);
-    connections_ = std::make_unique<Connections>(listener, [this](const std::string& head) {
-      Exchange exchange(head);
-      bool closed = false;
-      process_request(exchange, /*close_connection=*/true, closed, nullptr);
-      return exchange.TakeResponse();
-    });
+  absl::Status Serve(const HttpServerOptions& options) {
+    std::string certificate, key;
+    const bool tls = !options.certificate.empty() || !options.key.empty();
+    if (tls) TM_RETURN_IF_ERROR(ReadPem(options, &certificate, &key));
+    TM_ASSIGN_OR_RETURN(const Listener listener, Listen(options.address));
+    address_ = listener.address;
+    std::vector<MHD_OptionItem> items = {
+        {MHD_OPTION_EXTERNAL_LOGGER, reinterpret_cast<intptr_t>(&MicroServer::OnLog), this},
+        {MHD_OPTION_LISTEN_SOCKET, listener.socket, nullptr},
+        {MHD_OPTION_CONNECTION_LIMIT, static_cast<intptr_t>(most_connections_ + 256), nullptr},
+        {MHD_OPTION_CONNECTION_TIMEOUT, kIdleTimeoutSeconds, nullptr},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, static_cast<intptr_t>(kConnectionBytes), nullptr},
+        {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<intptr_t>(&MicroServer::OnConnection), this},
+        {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<intptr_t>(&MicroServer::OnCompleted), this},
+    };
+    if (tls) {
+      items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.data()});
+      items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, key.data()});
+    }
+    items.push_back({MHD_OPTION_END, 0, nullptr});
+    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (tls) flags |= MHD_USE_TLS;
+    daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
+                               items.data(), MHD_OPTION_END);
+    if (daemon_ != nullptr) return absl::OkStatus();
+    close(listener.socket);
+    if (!tls) return absl::InternalError("HTTP: the server can't be started");
+    return absl::InvalidArgumentError(absl::StrCat("HTTP: certificate '", options.certificate, "' and key '",
+                                                   options.key, "' aren't two PEM files that belong together"));
   }
 
   const std::string& address() const override { return address_; }
 
  private:
-  void Answer(const httplib::Request& request, httplib::Response* response) const {
-    if (request.method != "GET" && request.method != "HEAD") {
-      response->status = 405;
-      response->set_header("Allow", "GET, HEAD");
-      response->set_content("only GET is answered here\n", "text/plain; charset=utf-8");
+  static absl::Status ReadPem(const HttpServerOptions& options, std::string* certificate, std::string* key) {
+    if (options.certificate.empty() || options.key.empty()) {
+      return absl::InvalidArgumentError("HTTP: a certificate and its key go together: --http_certificate, --http_key");
+    }
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES) {
+      return absl::InvalidArgumentError("HTTP: this build's libmicrohttpd has no TLS");
+    }
+    for (const auto& [path, out] : {std::pair(&options.certificate, certificate), std::pair(&options.key, key)}) {
+      std::ifstream file(*path, std::ios::binary);
+      out->assign(std::istreambuf_iterator<char>(file), {});
+      if (!file || out->empty()) return absl::InvalidArgumentError(absl::StrCat("HTTP: can't read '", *path, "'"));
+    }
+    return absl::OkStatus();
+  }
+
+  // ---- What the library calls, on its thread.
+
+  static void OnLog(void*, const char* format, va_list arguments) {
+    char text[512];
+    std::vsnprintf(text, sizeof text, format, arguments);
+    LOG_EVERY_T(WARNING, 1) << "HTTP: " << text;
+  }
+
+  static void OnConnection(void* self, MHD_Connection* connection, void** context,
+                           MHD_ConnectionNotificationCode code) {
+    auto* const server = static_cast<MicroServer*>(self);
+    auto** const place = reinterpret_cast<std::list<Client>::iterator**>(context);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+      if (*place == nullptr) return;
+      server->clients_.erase(**place);
+      delete *place;
+      *place = nullptr;
       return;
     }
-    const auto handler = handlers_.find(request.path);
-    if (handler == handlers_.end()) {
-      response->status = 404;
+    if (server->clients_.size() >= server->most_connections_) server->MakeRoom();
+    server->clients_.push_back({connection, true});
+    *place = new std::list<Client>::iterator(std::prev(server->clients_.end()));
+  }
+
+  // The list has those that were last busy at its end. Who is shut down is noticed by the library, and closed.
+  void MakeRoom() {
+    for (Client& client : clients_) {
+      if (!client.idle || client.connection == nullptr) continue;
+      const MHD_ConnectionInfo* const info =
+          MHD_get_connection_info(client.connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+      if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
+      client.connection = nullptr;
+      return;
+    }
+  }
+
+  void SetIdle(MHD_Connection* connection, bool idle) {
+    const MHD_ConnectionInfo* const info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (info == nullptr || info->socket_context == nullptr) return;
+    const auto client = *static_cast<std::list<Client>::iterator*>(info->socket_context);
+    client->idle = idle;
+    clients_.splice(clients_.end(), clients_, client);
+  }
+
+  static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url, const char* method, const char*,
+                              const char* upload, size_t* upload_size, void** context) {
+    auto* const server = static_cast<MicroServer*>(self);
+    auto*& exchange = reinterpret_cast<Exchange*&>(*context);
+    if (exchange == nullptr) {
+      exchange = new Exchange();
+      ++server->active_;
+      server->SetIdle(connection, false);
+      server->Begin(connection, url, method, exchange);
+      // With an answer that can't wait, the rest isn't read.
+      if (exchange->refusal && exchange->unwanted > kMostUnwanted) return Send(connection, *exchange->refusal);
+      return MHD_YES;
+    }
+    if (*upload_size > 0) {
+      const bool goes_on = server->TakeBytes({upload, *upload_size}, exchange);
+      *upload_size = 0;
+      return goes_on ? MHD_YES : MHD_NO;
+    }
+    if (exchange->refusal) return Send(connection, *exchange->refusal);
+    return server->Finish(connection, exchange);
+  }
+
+  void Begin(MHD_Connection* connection, const char* url, std::string_view method, Exchange* exchange) {
+    HttpRequest& request = exchange->request;
+    request.path = url;
+    exchange->began_us = SystemClock()->MonotonicUs();
+    const auto post = posts_.find(request.path);
+    if (post == posts_.end() || method != "POST") {
+      exchange->refusal = AnswerGet(request.path, method, post != posts_.end());
+    } else if (stopping_) {
+      exchange->refusal = Text(503, "the worker stops");
+      exchange->refusal->headers.emplace_back("Retry-After", "1");
+    } else {
+      Collect(connection, MHD_HEADER_KIND, &request.headers);
+      Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
+      exchange->post = &post->second;
+      exchange->refusal = post->second.begin(request);
+    }
+    int64_t length = 0;
+    const char* const stated = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    if (stated == nullptr || !absl::SimpleAtoi(stated, &length)) return;
+    if (!exchange->refusal && length > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
+    if (length > kMostUnwanted) exchange->unwanted = length;
+  }
+
+  static void Collect(MHD_Connection* connection, MHD_ValueKind kind,
+                      std::vector<std::pair<std::string, std::string>>* out) {
+    MHD_get_connection_values(
+        connection, kind,
+        [](void* to, MHD_ValueKind, const char* key, const char* value) {
+          static_cast<decltype(out)>(to)->emplace_back(key, value == nullptr ? "" : value);
+          return MHD_YES;
+        },
+        out);
+  }
+
+  static HttpResponse TooLarge(const Exchange& exchange) {
+    return Text(413, absl::StrCat("a body may have ", exchange.post->max_body_bytes, " bytes here"));
+  }
+
+  HttpResponse AnswerGet(const std::string& path, std::string_view method, bool posts) const {
+    const auto handler = handlers_.find(path);
+    if (handler == handlers_.end() && !posts) {
       std::string text = "not found; there is:";
-      for (const auto& [path, unused] : handlers_) absl::StrAppend(&text, " ", path);
-      response->set_content(text + "\n", "text/plain; charset=utf-8");
-      return;
+      for (const auto& [known, unused] : handlers_) absl::StrAppend(&text, " ", known);
+      for (const auto& [known, unused] : posts_) absl::StrAppend(&text, " ", known);
+      return Text(404, text);
     }
-    HttpResponse answer = handler->second();
-    response->status = answer.status;
-    response->set_content(std::move(answer.body), answer.content_type);
+    if (posts || (method != "GET" && method != "HEAD")) {
+      HttpResponse response = Text(405, posts ? "only POST is answered here" : "only GET is answered here");
+      response.headers.emplace_back("Allow", posts ? "POST" : "GET, HEAD");
+      return response;
+    }
+    return handler->second();
+  }
+
+  // False: the connection is closed.
+  bool TakeBytes(std::string_view bytes, Exchange* exchange) {
+    const auto size = static_cast<int64_t>(bytes.size());
+    const int64_t read = static_cast<int64_t>(exchange->request.body.size()) + exchange->unwanted;
+    const int64_t allowed_us = kBodyTimeUs + (read + size) / kSlowestBytesPerSecond * kSecond;
+    if (SystemClock()->MonotonicUs() - exchange->began_us > allowed_us) return false;
+    if (!exchange->refusal && read + size > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
+    if (!exchange->refusal && body_bytes_ + size > kMostBodyBytes) {
+      exchange->refusal = Text(429, "too many bodies are on their way");
+      exchange->refusal->headers.emplace_back("Retry-After", "1");
+    }
+    if (exchange->refusal) {
+      exchange->unwanted += size;
+      return exchange->unwanted <= kMostUnwanted;
+    }
+    body_bytes_ += size;
+    exchange->counted += size;
+    exchange->request.body.append(bytes);
+    return true;
+  }
+
+  // The body is whole; or its answer has come.
+  MHD_Result Finish(MHD_Connection* connection, Exchange* exchange) {
+    if (exchange->pending == nullptr) {
+      exchange->pending = std::make_shared<Pending>();
+      {
+        const absl::MutexLock lock(&exchange->pending->mutex);
+        exchange->pending->connection = connection;
+      }
+      {
+        const absl::MutexLock lock(&mutex_);
+        pending_.insert(exchange->pending);
+      }
+      exchange->post->take(std::move(exchange->request), [pending = exchange->pending](HttpResponse response) {
+        pending->Answer(std::move(response));
+      });
+    }
+    const absl::MutexLock lock(&exchange->pending->mutex);
+    if (exchange->pending->response) return Send(connection, *exchange->pending->response);
+    MHD_suspend_connection(connection);
+    exchange->pending->suspended = true;
+    return MHD_YES;
+  }
+
+  static MHD_Result Send(MHD_Connection* connection, const HttpResponse& answer) {
+    MHD_Response* const response = MHD_create_response_from_buffer(
+        answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
+    for (const auto& [name, value] : answer.headers) MHD_add_response_header(response, name.c_str(), value.c_str());
+    const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned int>(answer.status), response);
+    MHD_destroy_response(response);
+    return queued;
+  }
+
+  static void OnCompleted(void* self, MHD_Connection* connection, void** context, MHD_RequestTerminationCode) {
+    auto* const server = static_cast<MicroServer*>(self);
+    auto* const exchange = static_cast<Exchange*>(*context);
+    if (exchange == nullptr) return;
+    if (exchange->pending != nullptr) {
+      {
+        const absl::MutexLock lock(&exchange->pending->mutex);
+        exchange->pending->connection = nullptr;
+      }
+      const absl::MutexLock lock(&server->mutex_);
+      server->pending_.erase(exchange->pending);
+    }
+    server->body_bytes_ -= exchange->counted;
+    server->SetIdle(connection, true);
+    delete exchange;
+    *context = nullptr;
+    --server->active_;
+  }
+
+  // ---- Stopping.
+
+  void AwaitQuiet() const {
+    const auto until = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(kLongestStop);
+    while (active_ > 0 && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  std::vector<std::shared_ptr<Pending>> TakePending() {
+    const absl::MutexLock lock(&mutex_);
+    return {pending_.begin(), pending_.end()};
   }
 
   const HttpHandlers handlers_;
+  const HttpPosts posts_;
+  const size_t most_connections_ = MostConnections();
   std::string address_;
-  std::unique_ptr<Connections> connections_;  // last: its thread calls all of the above
+  MHD_Daemon* daemon_ = nullptr;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> active_{0};  // requests under way
+  // The server's thread.
+  std::list<Client> clients_;
+  int64_t body_bytes_ = 0;
+
+  absl::Mutex mutex_;
+  std::set<std::shared_ptr<Pending>> pending_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, HttpHandlers handlers) {
-  auto server = std::make_unique<HttpLibServer>(std::move(handlers));
-  if (address.empty()) {
-    if (!server->Bind(kDefaultHost, kDefaultPort)) {
-      if (!server->Bind(kDefaultHost, 0)) {
-        return absl::InternalError(
-            absl::StrCat("HTTP: no port of ", kDefaultHost, " can be bound: ", std::strerror(errno)));
-      }
-      LOG(WARNING) << "HTTP address " << ToString(kDefaultHost, kDefaultPort) << " is taken; metrics are on "
-                   << server->address() << " instead";
-    }
-  } else {
-    const std::optional<HostPort> wanted = ParseAddress(address);
-    if (!wanted) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("HTTP address '", address, "': expected host:port, such as 127.0.0.1:9464 or [::1]:9464"));
-    }
-    if (!server->Bind(wanted->host, wanted->port)) {
-      const int error = errno;
-      const std::string why = error == EADDRINUSE ? "is taken by another process"
-                              : error == 0        ? "can't be bound: no such host"
-                                                  : absl::StrCat("can't be bound: ", std::strerror(error));
-      return absl::InvalidArgumentError(absl::StrCat("HTTP address '", address, "' ", why,
-                                                     "; give another one with "
-                                                     "--http_address, or port 0 for a free one"));
-    }
-  }
-  server->Serve();
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, HttpHandlers handlers,
+                                                              HttpPosts posts) {
+  auto server = std::make_unique<MicroServer>(std::move(handlers), std::move(posts));
+  TM_RETURN_IF_ERROR(server->Serve(options));
   return server;
 }
 

@@ -1,33 +1,54 @@
-// A small HTTP server for metrics and health checks: GET only, plain text, a thread of its own. However many clients
-// idle or are slow, the others are answered at once.
+// A worker's HTTP server: metrics and health checks by GET, bodies by POST, on one port and a thread of its own.
+//
+// The thread waits for nobody. However many clients idle or are slow, the others are answered at once: a connection
+// costs something only when it says something, where there are too many the one that has been idle for longest goes,
+// and a body has to come within a time that its size allows. Whoever answers a POST may do so later, from any thread;
+// the connection waits without holding anything up.
+//
+// libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS. cpp-httplib, which was here before, has
+// a thread for each connection until its client has spoken; the loop that kept it from that carried no bodies.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <absl/status/statusor.h>
 
+#include "src/http/message.h"
+
 namespace tidemark {
 
-struct HttpResponse {
-  int status = 200;
-  std::string content_type = "text/plain; charset=utf-8";
-  std::string body;
-};
-
-// Handlers are called from the server's thread, one at a time, and must not wait for others.
+// Who answers GET, by path. Called from the server's thread, one at a time, and must not wait for others.
 using HttpHandlers = std::map<std::string, std::function<HttpResponse()>>;
+
+// Who takes bodies. Called from the server's thread, and must not wait for others.
+struct HttpPost {
+  int64_t max_body_bytes = 0;  // as they come over the wire; more is answered with 413
+  // Of the head alone: an answer refuses the request, and its body is thrown away.
+  std::function<std::optional<HttpResponse>(const HttpRequest& head)> begin;
+  std::function<void(HttpRequest request, HttpReply reply)> take;
+};
+using HttpPosts = std::map<std::string, HttpPost>;
+
+struct HttpServerOptions {
+  std::string address;           // as Listen takes it (listener.h)
+  std::string certificate, key;  // PEM files; with them all that is spoken is TLS. Both or none
+};
 
 class HttpServer {
  public:
-  virtual ~HttpServer() = default;  // stops; a request under way is finished
+  // Stops: requests under way are answered first, as far as those who answer do so within a second. Replies that come
+  // later go nowhere, and do no harm.
+  virtual ~HttpServer() = default;
 
-  // Binds and serves. `address` is host:port (port 0: a free one); empty: 127.0.0.1:9464, or a free port where that is
-  // taken, with a warning. InvalidArgument: a given address is malformed or taken; the message says which and what to
-  // do.
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, HttpHandlers handlers);
+  // Binds and serves. InvalidArgument: an address or a certificate that can't be used; the message says which and what
+  // to do.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, HttpHandlers handlers,
+                                                           HttpPosts posts = {});
 
   // host:port it is bound to.
   virtual const std::string& address() const = 0;

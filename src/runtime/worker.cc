@@ -189,13 +189,15 @@ class Worker {
 
   absl::Status StartHttp() {
     const auto health = [](const Health& found) {
-      return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text};
+      return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
     HttpHandlers handlers;
-    handlers["/metrics"] = [this] { return HttpResponse{200, "text/plain; version=0.0.4", RenderMetrics(status())}; };
+    handlers["/metrics"] = [this] {
+      return HttpResponse{200, "text/plain; version=0.0.4", RenderMetrics(status()), {}};
+    };
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
-    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start(options_.http_address, std::move(handlers)));
+    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, "", ""}, std::move(handlers)));
     LOG(INFO) << "metrics on http://" << http_->address() << "/metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
     return absl::OkStatus();
@@ -280,7 +282,8 @@ class Worker {
       progress.sink = (*late)->status().sink;
       progress.waits_for = absl::StrCat("sink ", progress.sink, ": what is committed doesn't show yet");
     }
-    report_.Progress(progress, [this] { return status(); }, SystemClock()->MonotonicUs());
+    report_.Progress(
+        progress, [this] { return status(); }, SystemClock()->MonotonicUs());
     return false;
   }
 

@@ -2,9 +2,11 @@
 #include "src/http/server.h"
 
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -13,6 +15,7 @@
 
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -25,9 +28,16 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 HttpHandlers Hello() {
-  return {{"/hello", [] { return HttpResponse{200, "text/plain; version=0.0.4", "hello\n"}; }},
-          {"/unwell", [] { return HttpResponse{503, "text/plain; charset=utf-8", "no\n"}; }}};
+  return {{"/hello",
+           [] {
+             return HttpResponse{200, "text/plain; version=0.0.4", "hello\n", {}};
+           }},
+          {"/unwell", [] {
+             return HttpResponse{503, "text/plain; charset=utf-8", "no\n", {}};
+           }}};
 }
+
+HttpServerOptions At(const std::string& address) { return {address, "", ""}; }
 
 int PortOf(const std::string& address) {
   int port = 0;
@@ -38,7 +48,12 @@ int PortOf(const std::string& address) {
 class HttpServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto server = HttpServer::Start("127.0.0.1:0", Hello());
+    // Of which the server takes a quarter.
+    rlimit limit = {};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 1024);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    auto server = HttpServer::Start(At("127.0.0.1:0"), Hello());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -73,7 +88,7 @@ TEST_F(HttpServerTest, OnlyGetIsAnswered) {
 }
 
 TEST_F(HttpServerTest, AGivenAddressThatIsTakenIsTheUsersMistake) {
-  const auto second = HttpServer::Start(server_->address(), Hello());
+  const auto second = HttpServer::Start(At(server_->address()), Hello());
   EXPECT_EQ(second.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(second.status().message()),
               AllOf(HasSubstr(server_->address()), HasSubstr("is taken"), HasSubstr("port 0")));
@@ -83,7 +98,7 @@ TEST_F(HttpServerTest, ThePortIsFreeAgainAfterTheServerIsGone) {
   const std::string address = server_->address();
   ASSERT_TRUE(client().Get("/hello"));  // leaves a connection in TIME_WAIT
   server_.reset();
-  const auto second = HttpServer::Start(address, Hello());
+  const auto second = HttpServer::Start(At(address), Hello());
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ((*second)->address(), address);
 }
@@ -140,17 +155,125 @@ TEST_F(HttpServerTest, ABodyThatNobodyWantsDoesNotCostTheClientItsAnswer) {
 
 TEST(HttpServerAnswer, ALongOneArrivesWhole) {
   HttpHandlers handlers;
-  handlers["/long"] = [] { return HttpResponse{200, "text/plain", std::string(8 << 20, 'm')}; };
-  const auto server = HttpServer::Start("127.0.0.1:0", std::move(handlers));
+  handlers["/long"] = [] { return HttpResponse{200, "text/plain", std::string(8 << 20, 'm'), {}}; };
+  const auto server = HttpServer::Start(At("127.0.0.1:0"), std::move(handlers));
   ASSERT_TRUE(server.ok()) << server.status();
   const auto answer = httplib::Client("127.0.0.1", PortOf((*server)->address())).Get("/long");
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->body.size(), size_t{8} << 20);
 }
 
+// ---- Bodies.
+
+// Takes bodies at /in, and answers each on a thread of its own, with what it has read.
+class HttpPostTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    HttpPosts posts;
+    posts["/in"] = {size_t{1} << 20,
+                    [](const HttpRequest& head) -> std::optional<HttpResponse> {
+                      if (head.Header("authorization").empty()) return std::nullopt;
+                      return HttpResponse{401, "text/plain", "who?", {{"WWW-Authenticate", "Bearer"}}};
+                    },
+                    [this](HttpRequest request, HttpReply reply) {
+                      const absl::MutexLock lock(&mutex_);
+                      if (hold_) return held_.push_back(std::move(reply));
+                      threads_.emplace_back([request = std::move(request), reply = std::move(reply)] {
+                        std::string query;
+                        for (const auto& [key, value] : request.query) absl::StrAppend(&query, key, "=", value);
+                        reply({202, "text/plain", absl::StrCat(request.body.size(), " ", query), {}});
+                      });
+                    }};
+    auto server = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(posts));
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  void TearDown() override {
+    server_.reset();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  httplib::Client client() const { return httplib::Client("127.0.0.1", PortOf(server_->address())); }
+
+  absl::Mutex mutex_;
+  bool hold_ = false;
+  std::vector<HttpReply> held_;
+  std::vector<std::thread> threads_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpPostTest, BodiesOfOneConnectionAreAnsweredOneAfterTheOther) {
+  httplib::Client kept = client();
+  kept.set_keep_alive(true);
+  for (const size_t size : {size_t{1}, size_t{100'000}, size_t{1} << 20, size_t{0}}) {
+    const auto answer = kept.Post("/in?a=b", std::string(size, 'x'), "text/plain");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 202);
+    EXPECT_EQ(answer->body, absl::StrCat(size, " a=b"));
+  }
+}
+
+TEST_F(HttpPostTest, ABodyThatIsTooLargeIsRefusedAndTheClientReadsSo) {
+  for (const size_t size : {(size_t{1} << 20) + 1, size_t{3} << 20}) {
+    const auto answer = client().Post("/in", std::string(size, 'x'), "text/plain");
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 413);
+    EXPECT_THAT(answer->body, HasSubstr("1048576 bytes"));
+  }
+}
+
+TEST_F(HttpPostTest, AHeadThatIsRefusedGivesNobodyItsBody) {
+  const auto answer = client().Post("/in", {{"Authorization", "x"}}, std::string(1 << 18, 'x'), "text/plain");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 401);
+  EXPECT_EQ(answer->get_header_value("WWW-Authenticate"), "Bearer");
+  const absl::MutexLock lock(&mutex_);
+  EXPECT_TRUE(threads_.empty());
+}
+
+TEST_F(HttpPostTest, WhereBodiesAreTakenNothingIsGot) {
+  const auto answer = client().Get("/in");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 405);
+  EXPECT_EQ(answer->get_header_value("Allow"), "POST");
+}
+
+TEST_F(HttpPostTest, AProbeDoesNotWaitForBodiesThatWait) {
+  hold_ = true;
+  std::vector<std::thread> waiting;
+  std::atomic<int> unknown{0};
+  for (int i = 0; i < 20; ++i) {
+    waiting.emplace_back([this, &unknown] {
+      const auto answer = client().Post("/in", "x", "text/plain");
+      if (answer && answer->status == 504) ++unknown;
+    });
+  }
+  const auto all = [this] { return held_.size() == 20; };
+  {
+    const absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&all));
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const auto probe = client().Get("/hello");
+  ASSERT_TRUE(probe);
+  EXPECT_EQ(probe->status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(500));
+  // Who never answered in time is answered by the server that stops: nobody knows what became of it.
+  server_.reset();
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_EQ(unknown, 20);
+  for (const HttpReply& reply : held_) reply({202, "text/plain", "too late", {}});
+}
+
+TEST(HttpServerStart, ACertificateWithoutItsKeyIsTheUsersMistake) {
+  const auto half = HttpServer::Start({"127.0.0.1:0", "cert.pem", ""}, Hello());
+  EXPECT_THAT(std::string(half.status().message()), HasSubstr("--http_key"));
+  const auto missing = HttpServer::Start({"127.0.0.1:0", "/no/cert.pem", "/no/key.pem"}, Hello());
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("can't read '/no/cert.pem'"));
+}
+
 TEST(HttpServerStart, WithoutAnAddressTwoServersRunSideBySide) {
-  const auto first = HttpServer::Start("", Hello());
-  const auto second = HttpServer::Start("", Hello());
+  const auto first = HttpServer::Start(At(""), Hello());
+  const auto second = HttpServer::Start(At(""), Hello());
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_THAT((*second)->address(), StartsWith("127.0.0.1:"));
@@ -163,14 +286,14 @@ TEST(HttpServerStart, WithoutAnAddressTwoServersRunSideBySide) {
 TEST(HttpServerStart, AMalformedAddressIsTheUsersMistake) {
   for (const std::string address :
        {"9464", "localhost:", ":9464", "localhost:http", "localhost:70000", "::1:9464", "localhost:-1"}) {
-    const auto server = HttpServer::Start(address, Hello());
+    const auto server = HttpServer::Start(At(address), Hello());
     EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << address;
     EXPECT_THAT(std::string(server.status().message()), AllOf(HasSubstr("'" + address + "'"), HasSubstr("host:port")));
   }
 }
 
 TEST(HttpServerStart, AHostThatIsNotThisMachineIsTheUsersMistake) {
-  const auto server = HttpServer::Start("192.0.2.1:9464", Hello());  // TEST-NET-1: nobody has it
+  const auto server = HttpServer::Start(At("192.0.2.1:9464"), Hello());  // TEST-NET-1: nobody has it
   EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(server.status().message()), HasSubstr("can't be bound"));
 }
@@ -181,9 +304,9 @@ TEST(HttpServerStop, ARequestUnderWayIsFinished) {
   handlers["/slow"] = [&] {
     entered = true;
     while (!stopping) std::this_thread::yield();
-    return HttpResponse{200, "text/plain", "done"};
+    return HttpResponse{200, "text/plain", "done", {}};
   };
-  auto server = HttpServer::Start("127.0.0.1:0", std::move(handlers));
+  auto server = HttpServer::Start(At("127.0.0.1:0"), std::move(handlers));
   ASSERT_TRUE(server.ok()) << server.status();
   std::string body;
   std::thread request([&body, port = PortOf((*server)->address())] {
