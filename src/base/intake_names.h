@@ -17,6 +17,10 @@ namespace tidemark {
 inline constexpr char kIntakeNumberHeader[] = "tidemark.number";
 inline constexpr char kIntakeFileHeader[] = "tidemark.file";
 inline constexpr char kIntakeLineHeader[] = "tidemark.line";
+// And of those that were posted: who did it, by the name of their token, and where the request stands in the log of
+// requests, as the answer to it said: "3:17".
+inline constexpr char kIntakeClientHeader[] = "tidemark.client";
+inline constexpr char kIntakeRequestHeader[] = "tidemark.request";
 
 struct IntakeNames {
   ApplicationId application;
@@ -25,7 +29,9 @@ struct IntakeNames {
   std::string Topic() const { return application.TopicPrefix() + source + ".intake"; }
   std::string PositionsTopic() const { return application.TopicPrefix() + source + ".positions"; }
   std::string NotesTopic() const { return application.TopicPrefix() + source + ".notes"; }
-  std::vector<std::string> Topics() const { return {Topic(), PositionsTopic(), NotesTopic()}; }
+  // Of a source that is posted to: whole bodies, before their rows come into the topic.
+  std::string RequestsTopic() const { return application.TopicPrefix() + source + ".requests"; }
+  std::vector<std::string> Topics() const { return {Topic(), PositionsTopic(), NotesTopic(), RequestsTopic()}; }
   // Of those who may run a split: each partition of the positions is one.
   std::string Group() const { return application.SinkGroup(source); }
   // Of whoever runs the split.

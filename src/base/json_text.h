@@ -58,6 +58,7 @@ class JsonText {
   // "malformed JSON at byte 12: ...".
   std::string Reason() const;
   bool failed() const { return what_ != nullptr; }
+  const char* failed_at() const { return failed_at_; }  // where it failed
   const char* position() const { return p_; }
 
  private:

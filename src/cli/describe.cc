@@ -55,6 +55,7 @@ std::string Summary(const Plan& plan, const Node& node) {
         return absl::StrCat("files ", source.files->path, ", ", source.files->ordered ? "by name" : "unordered",
                             ", through topic ", source.topic);
       }
+      if (source.http) return absl::StrCat("posted to ", source.http->path, ", through topic ", source.topic);
       return TopicText(source.topic, source.format, source.key_format);
     }
     case Node::Kind::kInternal:

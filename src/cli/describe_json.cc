@@ -110,6 +110,7 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
                                    ", \"format\": ", Quote(source.format.ToString()),
                                    ", \"key_format\": ", Quote(source.key_format.ToString()),
                                    ", \"files\": ", Quote(source.files ? source.files->path : ""),
+                                   ", \"http\": ", Quote(source.http ? source.http->path : ""),
                                    ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
                                    AboutMembers(text, "sources/" + source.name), "}"));
   }

@@ -52,9 +52,10 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
     if (!source.intake()) continue;
     const IntakeNames names{plan.application, source.name};
     TopicCreation creation = plan.internal_topics;
-    creation.partitions = source.files->partitions;
+    creation.partitions = source.intake_partitions();
     absl::StrAppend(out, Create(names.Topic(), creation, internal));
-    creation.partitions = 1;
+    if (source.http) absl::StrAppend(out, Create(names.RequestsTopic(), creation, internal));
+    creation.partitions = source.intake_splits();
     absl::StrAppend(out, Create(names.PositionsTopic(), creation, internal));
     absl::StrAppend(out, Create(names.NotesTopic(), creation, NotesTopicConfig(plan)));
   }

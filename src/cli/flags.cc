@@ -14,6 +14,8 @@ DEFINE_string(config, "", "the topology's YAML file");
 DEFINE_string(state_dir, "tidemark-state", "folder of the local state; locked, made where it is missing");
 DEFINE_int32(threads, 0, "stream threads; 0: the smaller of cores and the largest partition count");
 DEFINE_string(instance_id, "", "name of this worker in its consumer group; default: the host's name");
+DEFINE_string(http_certificate, "", "PEM file with a certificate: what is on --http_address is HTTPS then");
+DEFINE_string(http_key, "", "PEM file with the key of --http_certificate");
 DEFINE_string(http_address, "", "host:port of /metrics, /healthz, /readyz; default 127.0.0.1:9464, or a free port");
 DEFINE_bool(leave_on_stop, false,
             "give up the group membership at the end (scale-in), so that others take over at once");
@@ -84,8 +86,8 @@ const std::vector<Command>& Commands() {
   static const auto* const commands = new std::vector<Command>{
       {"run",
        "run the topology as a worker of its consumer group",
-       {"config", "state_dir", "threads", "instance_id", "http_address", "leave_on_stop", "until_end", "close_windows",
-        "log_format"},
+       {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
+        "leave_on_stop", "until_end", "close_windows", "log_format"},
        {}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},

@@ -56,6 +56,8 @@ DECLARE_string(state_dir);
 DECLARE_int32(threads);
 DECLARE_string(instance_id);
 DECLARE_string(http_address);
+DECLARE_string(http_certificate);
+DECLARE_string(http_key);
 DECLARE_bool(leave_on_stop);
 DECLARE_bool(until_end);
 DECLARE_bool(close_windows);
@@ -140,6 +142,8 @@ absl::Status Run() {
   options.threads = FLAGS_threads;
   options.instance_id = FLAGS_instance_id.empty() ? HostName() : FLAGS_instance_id;
   options.http_address = FLAGS_http_address;
+  options.http_certificate = FLAGS_http_certificate;
+  options.http_key = FLAGS_http_key;
   options.leave_on_stop = FLAGS_leave_on_stop;
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;

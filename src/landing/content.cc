@@ -147,7 +147,27 @@ class OpenContent final : public FileContent {
   std::shared_ptr<arrow::io::InputStream> text_;
 };
 
+class TextContent final : public FileContent {
+ public:
+  explicit TextContent(std::string text) : text_(std::move(text)) {}
+
+  absl::StatusOr<bool> Read(std::string* out) override {
+    const bool some = !text_.empty();
+    out->append(text_);
+    text_.clear();
+    return some;
+  }
+  std::string hash() const override { return ""; }
+
+ private:
+  std::string text_;
+};
+
 }  // namespace
+
+std::unique_ptr<FileContent> FileContent::OfText(std::string text) {
+  return std::make_unique<TextContent>(std::move(text));
+}
 
 absl::StatusOr<std::unique_ptr<FileContent>> FileContent::Open(std::shared_ptr<arrow::io::RandomAccessFile> file) {
   auto content = std::make_unique<OpenContent>();

@@ -19,6 +19,9 @@ class FileContent {
   // InvalidArgument: a compression, an archive or an encryption that isn't read yet, by its name.
   static absl::StatusOr<std::unique_ptr<FileContent>> Open(std::shared_ptr<arrow::io::RandomAccessFile> file);
 
+  // Of a text that is there already, as it is; to be read once, without a hash.
+  static std::unique_ptr<FileContent> OfText(std::string text);
+
   // Appends some more to `out`; false at the end, which is the file's own. InvalidArgument: what was compressed is
   // damaged or has no end, or something stands behind it. Unavailable: the file can't be read.
   virtual absl::StatusOr<bool> Read(std::string* out) = 0;

@@ -22,8 +22,8 @@ namespace {
 
 class CsvRecords final : public FileRecords {
  public:
-  CsvRecords(const SourcePlan& source, std::unique_ptr<FileContent> content)
-      : source_(source), scanner_(CsvDialect{.delimiter = source.files->delimiter}), text_(std::move(content)) {}
+  CsvRecords(const SourcePlan& source, char delimiter, std::unique_ptr<FileContent> content)
+      : source_(source), scanner_(CsvDialect{.delimiter = delimiter}), text_(std::move(content)) {}
 
   absl::Status Begin() {
     TM_ASSIGN_OR_RETURN(const bool some, NextRow());
@@ -154,9 +154,9 @@ class CsvRecords final : public FileRecords {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source,
+absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source, char delimiter,
                                                            std::unique_ptr<FileContent> content) {
-  auto records = std::make_unique<CsvRecords>(source, std::move(content));
+  auto records = std::make_unique<CsvRecords>(source, delimiter, std::move(content));
   TM_RETURN_IF_ERROR(records->Begin());
   return std::unique_ptr<FileRecords>(std::move(records));
 }

@@ -5,6 +5,8 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/strip.h>
+#include <arrow/buffer.h>
+#include <arrow/io/memory.h>
 
 #include "src/base/status.h"
 #include "src/landing/content.h"
@@ -47,9 +49,26 @@ absl::StatusOr<std::unique_ptr<FileRecords>> FileRecords::Open(const SourcePlan&
   TM_ASSIGN_OR_RETURN(std::unique_ptr<FileContent> content, FileContent::Open(std::move(file)));
   switch (format) {
     case FilesSpec::Format::kCsv:
-      return NewCsvRecords(source, std::move(content));
+      return NewCsvRecords(source, source.files->delimiter, std::move(content));
     case FilesSpec::Format::kJson:
       return NewJsonArrayRecords(std::move(content));
+    default:
+      return NewJsonLineRecords(std::move(content));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<FileRecords>> FileRecords::OfBody(const SourcePlan& source, FilesSpec::Format format,
+                                                                 char delimiter, std::string body) {
+  if (format == FilesSpec::Format::kParquet) {
+    return NewParquetRecords(source,
+                             std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(body))));
+  }
+  std::unique_ptr<FileContent> content = FileContent::OfText(std::move(body));
+  switch (format) {
+    case FilesSpec::Format::kCsv:
+      return NewCsvRecords(source, delimiter, std::move(content));
+    case FilesSpec::Format::kJson:
+      return NewJsonArrayRecords(std::move(content), /*or_object=*/true);
     default:
       return NewJsonLineRecords(std::move(content));
   }

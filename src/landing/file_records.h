@@ -20,6 +20,7 @@ struct FileRecord {
   int64_t line = 0;    // where it begins, from 1; of forms without lines its number
   std::string value;   // the object; of a bad record what stands there
   std::string reason;  // why it can't be an object; "": it can
+  int64_t column = 1;  // where in its line it begins, in bytes from 1; of JSON only
 };
 
 class FileRecords {
@@ -30,6 +31,10 @@ class FileRecords {
   // what it is meant to be, with the line.
   static absl::StatusOr<std::unique_ptr<FileRecords>> Open(const SourcePlan& source, const std::string& name,
                                                            std::shared_ptr<arrow::io::RandomAccessFile> file);
+
+  // Of a body that somebody has sent: uncompressed text. JSON may be one object here, too.
+  static absl::StatusOr<std::unique_ptr<FileRecords>> OfBody(const SourcePlan& source, FilesSpec::Format format,
+                                                             char delimiter, std::string body);
 
   // Appends records of about `bytes` to `out`; false behind the last one. InvalidArgument: from here on the file can't
   // be read, with the line. Unavailable: it can't be read now.
@@ -47,10 +52,12 @@ absl::StatusOr<FilesSpec::Format> FormatOfName(const std::string& name);
 
 // For Open. `content` is decompressed.
 class FileContent;
-absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source,
+absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source, char delimiter,
                                                            std::unique_ptr<FileContent> content);
 std::unique_ptr<FileRecords> NewJsonLineRecords(std::unique_ptr<FileContent> content);
-absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content);
+// `or_object`: one object is an array of one.
+absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content,
+                                                                 bool or_object = false);
 absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(const SourcePlan& source,
                                                                std::shared_ptr<arrow::io::RandomAccessFile> file);
 

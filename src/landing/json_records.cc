@@ -56,12 +56,17 @@ class JsonLineRecords final : public FileRecords {
 
 class JsonArrayRecords final : public FileRecords {
  public:
-  explicit JsonArrayRecords(std::unique_ptr<FileContent> content) : text_(std::move(content)) {}
+  JsonArrayRecords(std::unique_ptr<FileContent> content, bool or_object)
+      : text_(std::move(content)), or_object_(or_object) {}
 
   absl::Status Begin() {
     TM_ASSIGN_OR_RETURN(const char c, Next());
     if (c == '[') {
       text_.Use(1);
+      return absl::OkStatus();
+    }
+    if (c == '{' && or_object_) {
+      alone_ = true;
       return absl::OkStatus();
     }
     return Wrong(c == '{' ? "an array of objects is expected, found an object: one object a line is format jsonl"
@@ -70,6 +75,7 @@ class JsonArrayRecords final : public FileRecords {
 
   absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) override {
     if (ended_) return false;
+    if (alone_) return ReadAlone(out);
     for (int64_t taken = 0; taken < bytes;) {
       TM_ASSIGN_OR_RETURN(char c, Next());
       if (c == ']' && (first_ || !comma_)) {
@@ -86,10 +92,10 @@ class JsonArrayRecords final : public FileRecords {
         continue;
       }
       if (c == '\0') return Wrong("the array has no end");
-      const int64_t line = text_.line();
+      const int64_t line = text_.line(), column = text_.column();
       TM_ASSIGN_OR_RETURN(const size_t end, EndOfValue());
       taken += static_cast<int64_t>(end);
-      out->push_back({line, std::string(text_.rest().substr(0, end)), ""});
+      out->push_back({line, std::string(text_.rest().substr(0, end)), "", column});
       text_.Use(end);
       first_ = comma_ = false;
     }
@@ -142,8 +148,20 @@ class JsonArrayRecords final : public FileRecords {
     }
   }
 
+  absl::StatusOr<bool> ReadAlone(std::vector<FileRecord>* out) {
+    const int64_t line = text_.line(), column = text_.column();
+    TM_ASSIGN_OR_RETURN(const size_t end, EndOfValue());
+    out->push_back({line, std::string(text_.rest().substr(0, end)), "", column});
+    text_.Use(end);
+    TM_ASSIGN_OR_RETURN(const char c, Next());
+    if (c != '\0') return Wrong("something stands behind the object: one object a line is JSON Lines");
+    ended_ = true;
+    return false;
+  }
+
   TextWindow text_;
-  bool first_ = true, comma_ = false, ended_ = false;
+  const bool or_object_;
+  bool first_ = true, comma_ = false, alone_ = false, ended_ = false;
 };
 
 }  // namespace
@@ -152,8 +170,8 @@ std::unique_ptr<FileRecords> NewJsonLineRecords(std::unique_ptr<FileContent> con
   return std::make_unique<JsonLineRecords>(std::move(content));
 }
 
-absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content) {
-  auto records = std::make_unique<JsonArrayRecords>(std::move(content));
+absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content, bool or_object) {
+  auto records = std::make_unique<JsonArrayRecords>(std::move(content), or_object);
   TM_RETURN_IF_ERROR(records->Begin());
   return std::unique_ptr<FileRecords>(std::move(records));
 }

@@ -21,8 +21,9 @@ class TextWindow {
 
   // What there is and wasn't used yet. Valid until the next call of More.
   std::string_view rest() const { return std::string_view(text_).substr(begin_); }
-  int64_t line() const { return line_; }  // that `rest` begins in
-  bool ended() const { return ended_; }   // nothing comes behind `rest`
+  int64_t line() const { return line_; }      // that `rest` begins in
+  int64_t column() const { return column_; }  // of the byte that `rest` begins with, from 1
+  bool ended() const { return ended_; }       // nothing comes behind `rest`
   std::string hash() const { return content_->hash(); }
 
   // Adds to `rest`, which moves; false: nothing comes any more.
@@ -41,8 +42,11 @@ class TextWindow {
     return more;
   }
   void Use(size_t bytes) {
-    line_ += std::count(text_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                        text_.begin() + static_cast<std::ptrdiff_t>(begin_ + bytes), '\n');
+    const std::string_view used = rest().substr(0, bytes);
+    const size_t last = used.rfind('\n');
+    column_ = last == std::string_view::npos ? column_ + static_cast<int64_t>(used.size())
+                                             : static_cast<int64_t>(used.size() - last);
+    if (last != std::string_view::npos) line_ += std::count(used.begin(), used.end(), '\n');
     begin_ += bytes;
   }
 
@@ -50,7 +54,7 @@ class TextWindow {
   const std::unique_ptr<FileContent> content_;
   std::string text_;
   size_t begin_ = 0;
-  int64_t line_ = 1;
+  int64_t line_ = 1, column_ = 1;
   bool first_ = true, ended_ = false;
 };
 

@@ -234,9 +234,10 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     SourcePlan source;
     source.name = yaml.name();
     CheckName(yaml.name(), path, "source", diagnostics);
-    source.topic = yaml.has_files() ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
-    if (!yaml.has_topic() && !yaml.has_files() && !diagnostics->Broken(path)) {
-      diagnostics->Error(path, "a source has either 'topic' or 'files'");
+    const bool outside = yaml.has_files() || yaml.has_http();
+    source.topic = outside ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
+    if (!yaml.has_topic() && !outside && !diagnostics->Broken(path)) {
+      diagnostics->Error(path, "a source has 'topic', 'files' or 'http'");
     }
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
@@ -251,7 +252,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     source.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &source.columns);
     CheckEventTime(yaml.event_time(), source.schema(), path + "/event_time", diagnostics, &source.event_time);
     CheckPromise(yaml, formats, path, diagnostics, &source);
-    if (yaml.has_files()) CheckOutside(yaml, path, diagnostics, &source);
+    if (outside) CheckOutside(yaml, path, diagnostics, &source);
     // A key format that nothing looks at would do nothing.
     const bool from_key = std::any_of(source.columns.begin(), source.columns.end(),
                                       [](const SourceColumn& c) { return c.from == SourceColumn::From::kKey; });
@@ -262,6 +263,10 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
                          "promised by partitioned_by");
     }
     CheckChanges(yaml, format, path, diagnostics, &source);
+    for (const SourcePlan& other : plan->sources) {
+      if (!source.http || !other.http || source.http->path != other.http->path) continue;
+      diagnostics->Error(path + "/http/path", absl::StrCat("'", source.http->path, "' is source ", other.name, "'s"));
+    }
     plan->sources.push_back(std::move(source));
   }
   std::sort(plan->sources.begin(), plan->sources.end(),

@@ -96,6 +96,15 @@ struct FilesSpec {
   int32_t partitions = 1;  // of the topic
 };
 
+// Bodies that clients post; Tidemark keeps them in a log of its own, and brings their rows into the source's topic.
+struct HttpSpec {
+  std::string path;                           // of the worker's HTTP server
+  std::string tokens;                         // the file of those who may; empty: anybody on this machine
+  int64_t max_body_bytes = int64_t{1} << 20;  // uncompressed
+  char delimiter = ',';                       // csv
+  int32_t partitions = 1;                     // of the log and of the topic, and how many splits there are
+};
+
 // Of type bytes, never null: what a record of a changing table says besides the row (src/codec/debezium/change.h).
 // Users can't declare such a name.
 inline constexpr char kChangeColumn[] = "__change";
@@ -121,9 +130,13 @@ struct SourcePlan {
   bool verify_partitioning = false;  // the columns are the record key, so murmur2 can be checked
   HiddenSet hidden;
   std::optional<FilesSpec> files;
+  std::optional<HttpSpec> http;
 
   // Its topic is Tidemark's own, filled by an intake (src/runtime/intake.h).
-  bool intake() const { return files.has_value(); }
+  bool intake() const { return files || http; }
+  int32_t intake_partitions() const { return files ? files->partitions : http ? http->partitions : 0; }
+  // That the outside is cut into: files are read as one.
+  int32_t intake_splits() const { return http ? http->partitions : files ? 1 : 0; }
   Schema schema() const;  // the columns as a Schema
   Schema rows() const;    // of the rows that steps read: without kChangeColumn
 };

@@ -10,7 +10,9 @@
 #include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/files_end.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/requests_end.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -41,7 +43,8 @@ absl::Status EndWatcher::TakeEnds() {
   for (const SourcePlan& source : runtime_.plan->sources) {
     topics.push_back(source.topic);
     if (!source.intake()) continue;
-    outside_.push_back(std::make_unique<FilesEnd>(runtime_, source));
+    if (source.files) outside_.push_back(std::make_unique<FilesEnd>(runtime_, source));
+    if (source.http) outside_.push_back(std::make_unique<RequestsEnd>(runtime_, source));
     TM_RETURN_IF_ERROR(outside_.back()->Take());
   }
   TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));
@@ -50,9 +53,9 @@ absl::Status EndWatcher::TakeEnds() {
 
 // Their topics are internal ones: what was committed counts, though its markers may not show yet.
 absl::StatusOr<bool> EndWatcher::OutsideIsIn() {
-  for (const std::unique_ptr<FilesEnd>& outside : outside_) {
+  for (const std::unique_ptr<OutsideEnd>& outside : outside_) {
     TM_ASSIGN_OR_RETURN(const size_t missing, outside->Missing());
-    if (missing > 0) return WaitFor(absl::StrCat("source ", outside->source(), ": ", missing, " files"));
+    if (missing > 0) return WaitFor(absl::StrCat("source ", outside->what(), " that aren't in: ", missing));
   }
   std::vector<std::string> topics;
   for (const SourcePlan& source : runtime_.plan->sources) {

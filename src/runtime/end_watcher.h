@@ -1,9 +1,8 @@
 // Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they
 // are in Kafka, so it doesn't matter which worker owns what.
 //
-//   kOutside   what was there at start of the sources from outside Kafka is in their topics (files_end.h), whose ends
-//   are
-//              taken then
+//   kOutside   what was there at start of the sources from outside Kafka is in their topics (outside_end.h), whose
+//              ends are taken then
 //   kSources   every source partition is committed up to the end it had at start
 //   kClosing   (--close_windows) every source partition's watermark has been raised to beyond the last window
 //   kStages    stage by stage, upstream first: the internal topics it reads are committed up to their ends, and none of
@@ -32,7 +31,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/base/time.h"
-#include "src/runtime/files_end.h"
+#include "src/runtime/outside_end.h"
 #include "src/runtime/runtime.h"
 
 namespace tidemark {
@@ -82,7 +81,7 @@ class EndWatcher {
   const Runtime& runtime_;
   const bool close_windows_;
   Phase phase_ = Phase::kOutside;
-  std::vector<std::unique_ptr<FilesEnd>> outside_;
+  std::vector<std::unique_ptr<OutsideEnd>> outside_;
   std::map<TopicPartition, Offset> source_ends_;
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;

@@ -21,29 +21,6 @@ namespace {
 using packed::FileNote;
 using packed::FilePosition;
 
-// Records of a file as if they had come from a topic, for the decoder.
-class RecordsOfFile final : public Fetch {
- public:
-  RecordsOfFile(const LandedFile& file, const std::vector<FileRecord>& records, bool with_time)
-      : place_{file.name, 0}, file_(records) {
-    const int64_t timestamp_ms = with_time ? file.modified_ns / 1'000'000 : -1;
-    for (const FileRecord& record : records) {
-      views_.push_back({record.line, timestamp_ms, std::nullopt, record.value});
-    }
-  }
-
-  const TopicPartition& source() const override { return place_; }
-  std::span<const RecordView> records() const override { return views_; }
-  HeaderList Headers(size_t i) const override {
-    return {{kIntakeFileHeader, place_.topic}, {kIntakeLineHeader, absl::StrCat(file_[i].line)}};
-  }
-
- private:
-  const TopicPartition place_;
-  const std::vector<FileRecord>& file_;
-  std::vector<RecordView> views_;
-};
-
 // Some content has been read under the name.
 bool WasRead(const FileNote* note) { return note != nullptr && note->version() > 0; }
 
@@ -87,7 +64,7 @@ FileSource::~FileSource() = default;
 std::string FileSource::Of() const { return absl::StrCat("files of ", NamePattern::Parse(plan_.files->path).folder); }
 
 absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
-  TM_ASSIGN_OR_RETURN(decoder_, SourceDecoder::Make(checked_, formats_));
+  TM_ASSIGN_OR_RETURN(check_, RecordCheck::Make(checked_, formats_));
   for (const auto& [name, value] : notes) {
     FileNote& note = known_[name];
     if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);
@@ -369,20 +346,9 @@ IntakeRows FileSource::Note(FileNote note) {
 }
 
 absl::Status FileSource::Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons) {
-  reasons->assign(records.size(), "");
   const LandedFile& file = checking_ ? checking_->file : reading_->file;
-  const RecordsOfFile fetch(file, records, with_time_);
-  for (size_t first = 0; first < records.size();) {
-    SourceTime time;
-    TM_ASSIGN_OR_RETURN(const DecodedRows decoded, decoder_->Decode(fetch, first, 0, &time));
-    if (decoded.next == first) return absl::UnavailableError(absl::StrCat("waits for ", decoded.waits_for));
-    for (const DecodeError& error : decoded.errors) (*reasons)[error.record] = error.reason;
-    first = decoded.next;
-  }
-  for (size_t i = 0; i < records.size(); ++i) {
-    if (!records[i].reason.empty()) (*reasons)[i] = records[i].reason;
-  }
-  return absl::OkStatus();
+  return check_->Check({{kIntakeFileHeader, file.name}}, with_time_ ? file.modified_ns / 1'000'000 : -1, records,
+                       reasons);
 }
 
 absl::Status FileSource::Committed(const std::string&) {

@@ -33,9 +33,9 @@
 
 #include "proto/files.pb.h"
 #include "src/base/clock.h"
-#include "src/codec/source_decoder.h"
 #include "src/landing/file_records.h"
 #include "src/landing/landing_zone.h"
+#include "src/landing/record_check.h"
 #include "src/runtime/intake.h"
 #include "src/runtime/split_intake.h"
 
@@ -99,7 +99,7 @@ class FileSource final : public IntakeSource {
   const SourcePlan checked_;  // as rows are checked here: how far ahead they are, the topic's reader judges
   const bool with_time_;      // records need a time of their own: the file's
 
-  std::unique_ptr<SourceDecoder> decoder_;
+  std::unique_ptr<RecordCheck> check_;
   std::map<std::string, packed::FileNote> known_;     // committed
   std::map<std::string, packed::FileNote> reported_;  // given to Poll's caller since the last commit
   std::map<std::string, std::string> last_read_;      // by folder: the last name that was taken, of all notes

@@ -12,20 +12,21 @@
 
 #include "src/kafka/client.h"
 #include "src/landing/landing_zone.h"
+#include "src/runtime/outside_end.h"
 #include "src/runtime/runtime.h"
 
 namespace tidemark {
 
-class FilesEnd {
+class FilesEnd final : public OutsideEnd {
  public:
   // `source` has files and outlives this, as does `runtime`.
   FilesEnd(const Runtime& runtime, const SourcePlan& source);
 
   // Takes the files that are there.
-  absl::Status Take();
+  absl::Status Take() override;
   // How many of them aren't through yet. Asks the brokers.
-  absl::StatusOr<size_t> Missing();
-  const std::string& source() const { return source_.name; }
+  absl::StatusOr<size_t> Missing() override;
+  std::string what() const override { return source_.name + ": files"; }
 
  private:
   const Runtime& runtime_;

@@ -248,6 +248,22 @@ void RenderIntakes(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   for (Family* family : {&assigned, &running, &rows, &refused, &counts, &error}) out->push_back(family->Take());
 }
 
+void RenderGates(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family answers(status, "tidemark_http_answers_total", kCounter,
+                 "Answers to what was posted to the source here, by status, since the process began");
+  Family rows(status, "tidemark_http_accepted_rows_total", kCounter, "Rows that were accepted here, likewise");
+  Family waiting(status, "tidemark_http_waiting_bytes", kGauge,
+                 "Bytes of bodies that the brokers haven't acknowledged");
+  for (const HttpGateStatus& gate : status.gates) {
+    for (const auto& [code, count] : gate.answers) {
+      answers.Add({{"source", gate.source}, {"status", absl::StrCat(code)}}, count);
+    }
+    rows.Add({{"source", gate.source}}, gate.rows);
+    waiting.Add({{"source", gate.source}}, gate.waiting_bytes);
+  }
+  for (Family* family : {&answers, &rows, &waiting}) out->push_back(family->Take());
+}
+
 void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
   Family bad(status, "tidemark_table_bad_records_total", kCounter,
@@ -307,6 +323,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderLedger(status, &families);
   RenderSinks(status, &families);
   RenderIntakes(status, &families);
+  RenderGates(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
   RenderLosses(status, &families);

@@ -78,7 +78,9 @@ class Resolver {
     }
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
-      for (const std::string& topic : IntakeNames{plan_.application, source.name}.Topics()) topics.insert(topic);
+      const IntakeNames names{plan_.application, source.name};
+      topics.insert({names.Topic(), names.PositionsTopic(), names.NotesTopic()});
+      if (source.http) topics.insert(names.RequestsTopic());
     }
     return topics;
   }
@@ -111,7 +113,7 @@ class Resolver {
     };
     for (const SourcePlan& source : plan_.sources) {
       if (source.intake()) {
-        largest_input_ = std::max(largest_input_, source.files->partitions);
+        largest_input_ = std::max(largest_input_, source.intake_partitions());
         continue;
       }
       must_exist("source " + source.name, source.topic);
@@ -147,18 +149,20 @@ class Resolver {
     std::string because;     // "its source topic 'x' has 4"
   };
 
-  // A source from outside Kafka says itself how many partitions its topic has; it is one split, with a log of positions
-  // and one of notes.
+  // A source from outside Kafka says itself how many partitions its topic has, and how many splits there are, each with
+  // a log of positions and one of notes.
   void PlaceIntakes() {
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
       const IntakeNames names{plan_.application, source.name};
       const std::string owner = "source " + source.name;
-      const int32_t count = source.files->partitions;
-      Internal(names.Topic(), {count, absl::StrCat("its partitions are ", count)}, owner);
-      const Count one{1, "it is read as one"};
-      Internal(names.PositionsTopic(), one, owner);
-      Internal(names.NotesTopic(), one, owner, NotesTopicConfig(plan_));
+      const int32_t count = source.intake_partitions();
+      const Count stated{count, absl::StrCat("its partitions are ", count)};
+      Internal(names.Topic(), stated, owner);
+      const Count splits = source.http ? stated : Count{1, "it is read as one"};
+      Internal(names.PositionsTopic(), splits, owner);
+      Internal(names.NotesTopic(), splits, owner, NotesTopicConfig(plan_));
+      if (source.http) Internal(names.RequestsTopic(), stated, owner);
     }
   }
 

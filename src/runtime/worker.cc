@@ -26,6 +26,8 @@
 #include "src/runtime/end_watcher.h"
 #include "src/runtime/file_source.h"
 #include "src/runtime/housekeeping.h"
+#include "src/runtime/http_gate.h"
+#include "src/runtime/http_source.h"
 #include "src/runtime/intake_thread.h"
 #include "src/runtime/metrics.h"
 #include "src/runtime/ownership.h"
@@ -45,6 +47,9 @@ constexpr int64_t kStepWaitUs = kSecond / 10;
 // How long a run that has reached its end waits for tasks that are still being opened.
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
+// How long what was posted may wait for the brokers; and for how long a worker that stops waits for that.
+constexpr int64_t kAppendPatienceUs = 8 * kSecond;
+constexpr int64_t kGatePatienceUs = kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -91,6 +96,7 @@ class Worker {
     bool done = false;
     absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
+    gate_->Close(kGatePatienceUs);
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptOutside(); });
     if (!status.ok()) return status;
@@ -139,7 +145,7 @@ class Worker {
       watcher_.emplace(runtime_, options_.close_windows);
       TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
     }
-    return absl::OkStatus();
+    return OpenGate();
   }
 
   // Brokers that have just started know for a while less than they will: what passes is tried again.
@@ -188,6 +194,8 @@ class Worker {
   }
 
   absl::Status StartHttp() {
+    gate_.emplace(plan_, formats_.formats(), SystemClock());
+    TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
     const auto health = [](const Health& found) {
       return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
@@ -197,9 +205,23 @@ class Worker {
     };
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
-    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, "", ""}, std::move(handlers)));
-    LOG(INFO) << "metrics on http://" << http_->address() << "/metrics";
+    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key},
+                                                 std::move(handlers), gate_->Posts()));
+    LOG(INFO) << "metrics on " << (options_.http_certificate.empty() ? "http://" : "https://") << http_->address()
+              << "/metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
+    return absl::OkStatus();
+  }
+
+  // What is posted is accepted whoever reads it.
+  absl::Status OpenGate() {
+    if (std::none_of(plan_.sources.begin(), plan_.sources.end(), [](const auto& s) { return s.http.has_value(); })) {
+      return absl::OkStatus();
+    }
+    TM_ASSIGN_OR_RETURN(std::unique_ptr<Appender> appender,
+                        NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-", options_.instance_id),
+                                      kAppendPatienceUs, LogKafka));
+    gate_->Open(std::move(appender));
     return absl::OkStatus();
   }
 
@@ -228,7 +250,8 @@ class Worker {
     }
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
-      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, source.name, FileSourceMaker(runtime_, source)));
+      intakes_.push_back(std::make_unique<IntakeThread>(
+          runtime_, source.name, source.files ? FileSourceMaker(runtime_, source) : HttpSourceMaker(runtime_, source)));
     }
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });
@@ -282,8 +305,7 @@ class Worker {
       progress.sink = (*late)->status().sink;
       progress.waits_for = absl::StrCat("sink ", progress.sink, ": what is committed doesn't show yet");
     }
-    report_.Progress(
-        progress, [this] { return status(); }, SystemClock()->MonotonicUs());
+    report_.Progress(progress, [this] { return status(); }, SystemClock()->MonotonicUs());
     return false;
   }
 
@@ -323,6 +345,7 @@ class Worker {
     for (const auto& stream : streams_) status.threads.push_back(stream->status());
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
     for (const auto& intake : intakes_) status.intakes.push_back(intake->status());
+    status.gates = gate_->status();
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
     status.losses = losses_.Get();
@@ -354,6 +377,7 @@ class Worker {
   std::optional<Housekeeping> housekeeping_;
   Supervisor supervisor_;
   EndReport report_;
+  std::optional<HttpGate> gate_;
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };
 

@@ -19,7 +19,8 @@ struct WorkerOptions {
   std::string state_dir;
   int threads = 0;  // 0: min(cores, largest partition count)
   std::string instance_id;
-  std::string http_address;  // empty: the default one, or a free port where that is taken
+  std::string http_address;                // empty: the default one, or a free port where that is taken
+  std::string http_certificate, http_key;  // PEM files; both or none
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;

@@ -10,6 +10,7 @@
 
 #include "src/base/record.h"
 #include "src/runtime/global_tables.h"
+#include "src/runtime/http_gate.h"
 #include "src/runtime/input_log.h"
 #include "src/runtime/intake_thread.h"
 #include "src/runtime/ownership.h"
@@ -26,6 +27,7 @@ struct WorkerStatus {
   std::vector<ThreadStatus> threads;
   std::vector<SinkStatus> sinks;
   std::vector<IntakeMemberStatus> intakes;
+  std::vector<HttpGateStatus> gates;
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process

@@ -10,7 +10,8 @@ What isn't generated, and why:
   - avg of decimals (DuckDB's is a double), decimal arithmetic, division, and anything that overflows: the tests of
     expressions against PostgreSQL have these.
   - json columns and unnest: of a row alone, without state or time; their tests compare with PostgreSQL and with models.
-  - sources that are files: their rows come through a topic like any other; tests/sim/file_source_test.cc has the way there.
+  - sources that are files or posted to: their rows come through a topic like any other; tests/sim/file_source_test.cc and
+    http_source_test.cc have the way there.
   - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
   - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder

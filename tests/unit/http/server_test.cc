@@ -28,13 +28,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 HttpHandlers Hello() {
-  return {{"/hello",
-           [] {
-             return HttpResponse{200, "text/plain; version=0.0.4", "hello\n", {}};
-           }},
-          {"/unwell", [] {
-             return HttpResponse{503, "text/plain; charset=utf-8", "no\n", {}};
-           }}};
+  return {{"/hello", [] { return HttpResponse{200, "text/plain; version=0.0.4", "hello\n", {}}; }},
+          {"/unwell", [] { return HttpResponse{503, "text/plain; charset=utf-8", "no\n", {}}; }}};
 }
 
 HttpServerOptions At(const std::string& address) { return {address, "", ""}; }

@@ -139,7 +139,7 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
     return Whole("{ files: { path: in/*, whole: renamed, order: unordered" + more + " }, columns: " + columns + " }");
   };
   EXPECT_EQ(files(""), "");
-  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has either 'topic' or 'files'"));
+  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'files' or 'http'"));
   EXPECT_THAT(Whole("{ files: { path: in/* }, columns: { id: int64 } }"), HasSubstr("whole"));
   EXPECT_THAT(files(", format: xml"), HasSubstr("files of format 'xml' aren't read yet"));
   EXPECT_THAT(files(", format: cvs"), HasSubstr("unknown format 'cvs' (one of: csv"));
@@ -182,6 +182,31 @@ TEST(MistakesTest, ParquetFilesSayThemselvesHowTimesAreWritten) {
                    "columns: { id: int64, t: { type: timestamp, from: "
                    "\"header:tidemark.file\", timestamp_format: \"%Y%m%d.parquet\" } }"),
             "");
+}
+
+TEST(MistakesTest, WhatIsPostedToSaysWhereAndHasNoMoreThanThat) {
+  const auto http = [](const std::string& more, const std::string& columns = "{ id: int64 }",
+                       const std::string& beside = "") {
+    return Whole("{ http: { path: /v1/in" + more + " }" + beside + ", columns: " + columns + " }");
+  };
+  EXPECT_EQ(http(""), "");
+  EXPECT_EQ(
+      http(", tokens: t.txt, max_body: 16MiB, delimiter: \";\", partitions: 4", "{ id: { type: int64, path: a.b } }"),
+      "");
+  EXPECT_THAT(Whole("{ http: { tokens: t }, columns: { id: int64 } }"), HasSubstr("path"));
+  EXPECT_THAT(Whole("{ http: { path: v1/in }, columns: { id: int64 } }"), HasSubstr("a path is expected"));
+  EXPECT_THAT(Whole("{ http: { path: \"/v1/in?x\" }, columns: { id: int64 } }"), HasSubstr("a path is expected"));
+  EXPECT_THAT(Whole("{ http: { path: /metrics }, columns: { id: int64 } }"),
+              HasSubstr("'/metrics' is the worker's own"));
+  EXPECT_THAT(http(", max_body: 17MiB"), HasSubstr("at most 16MiB"));
+  EXPECT_THAT(http(", tokens: \"\""), HasSubstr("a file is expected"));
+  EXPECT_THAT(http(", delimiter: ab"), HasSubstr("one character is expected"));
+  EXPECT_THAT(http(", partitions: 0"), HasSubstr("1 to 1000"));
+  EXPECT_THAT(http("", "{ id: { type: int64, from: key } }"), HasSubstr("rows that are posted have no key"));
+  EXPECT_THAT(http("", "{ id: int64 }", ", format: csv"), HasSubstr("what a body is its Content-Type says"));
+  EXPECT_THAT(http("", "{ id: int64 }", ", topic: t"), HasSubstr("either 'topic' or 'http'"));
+  EXPECT_THAT(http("", "{ id: int64 }", ", files: { path: in/*, whole: renamed, order: unordered }"),
+              HasSubstr("either 'files' or 'http'"));
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ WorkerStatus FullStatus() {
   split.source = "surveys";
   split.rows = 1000;
   split.counts = {{"files_read", 2}};
+  status.gates = {{"surveys", {{202, 7}, {400, 1}}, 70, 1'000}};
   status.tables = {{"locations", 100, 1}};
   status.losses = {{"detections", {50, 1}}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};

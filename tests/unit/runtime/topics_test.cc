@@ -141,6 +141,18 @@ TEST_F(TopicsTest, TheTopicsOfFilesAreMadeWithTheCountTheyStateAndKeepTheirNotes
   ExpectRefused({"'app.detections.intake' has 2 partitions where source detections needs 4"});
 }
 
+TEST_F(TopicsTest, WhatIsPostedToHasALogOfRequestsAndAsManySplitsAsPartitions) {
+  plan_.sources[0].http.emplace().partitions = 3;
+  plan_.sources[0].topic = "app.detections.intake";
+  admin_.topics.erase("detections");
+  const auto counts = ResolveTopics(plan_, admin_, true);
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  for (const char* kind : {"intake", "positions", "notes", "requests"}) {
+    EXPECT_EQ(admin_.created[absl::StrCat("app.detections.", kind)], 3) << kind;
+  }
+  EXPECT_EQ(admin_.configs["app.detections.requests"].at("cleanup.policy"), "delete");
+}
+
 TEST_F(TopicsTest, AStatedPartitionCountOfARepartitionHoldsForItsStage) {
   plan_.edges[0].partitions = 12;
   ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());

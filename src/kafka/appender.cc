@@ -1,0 +1,160 @@
+#include "src/kafka/appender.h"
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <absl/base/thread_annotations.h>
+#include <absl/strings/str_cat.h>
+#include <absl/synchronization/mutex.h>
+
+#include "src/base/status.h"
+#include "src/kafka/rdkafka_handle.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int kMaxRecordBytes = 18 << 20;
+constexpr int kPollMs = 100;
+
+std::vector<rdkafka::Property> Properties(const std::string& client_id, int64_t patience_us) {
+  return {
+      {"client.id", client_id},
+      {"enable.idempotence", "true"},
+      {"linger.ms", "2"},
+      {"message.timeout.ms", absl::StrCat(patience_us / 1'000)},
+      {"message.max.bytes", absl::StrCat(kMaxRecordBytes)},
+      // A batch of records that are close to the broker's limit each would be refused as a whole.
+      {"batch.size", "900000"},
+      {"queue.buffering.max.kbytes", "262144"},
+      {"compression.codec", "lz4"},
+      {"socket.nagle.disable", "true"},
+      {"reconnect.backoff.max.ms", "1000"},
+  };
+}
+
+// A client instance, and the thread that takes its reports. Append: one thread at a time.
+class Instance {
+ public:
+  static absl::StatusOr<std::unique_ptr<Instance>> New(const KafkaSettings& settings, const std::string& client_id,
+                                                       int64_t patience_us, KafkaLog log) {
+    std::unique_ptr<Instance> instance(new Instance());
+    rdkafka::HandleEvents events;
+    events.on_delivery = [](const rd_kafka_message_t& message) { OnDelivery(message); };
+    TM_ASSIGN_OR_RETURN(instance->handle_,
+                        rdkafka::RdHandle::New(RD_KAFKA_PRODUCER, settings, Properties(client_id, patience_us),
+                                               std::move(log), std::move(events)));
+    instance->thread_ = std::thread([self = instance.get()] {
+      while (!self->stop_) rd_kafka_poll(self->handle_->rk(), kPollMs);
+    });
+    return instance;
+  }
+
+  ~Instance() {
+    if (handle_ == nullptr) return;
+    Close(0);
+    topics_.clear();  // topics end before their instance
+  }
+
+  // An idempotent producer that has met what it can't make good, such as a log that lost records, writes no more.
+  bool failed() const { return rd_kafka_fatal_error(handle_->rk(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR; }
+
+  void Append(const std::string& topic, int32_t partition, std::string_view value, Appender::Done done) {
+    rdkafka::Topic& out = topics_[topic];
+    if (out == nullptr) out.reset(rd_kafka_topic_new(handle_->rk(), topic.c_str(), nullptr));
+    if (out == nullptr) return done(NotIn(rd_kafka_last_error(), topic));
+    auto waiting = std::make_unique<Appender::Done>(std::move(done));
+    if (rd_kafka_produce(out.get(), partition, RD_KAFKA_MSG_F_COPY, const_cast<char*>(value.data()), value.size(),
+                         nullptr, 0, waiting.get()) == 0) {
+      (void)waiting.release();  // OnDelivery's
+      return;
+    }
+    (*waiting)(NotIn(rd_kafka_last_error(), topic));
+  }
+
+  void Close(int64_t max_wait_us) {
+    if (stop_) return;
+    rd_kafka_flush(handle_->rk(), static_cast<int>(max_wait_us / 1'000));
+    stop_ = true;
+    thread_.join();
+    // What is left is given up, which calls back for each record.
+    rd_kafka_purge(handle_->rk(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (rd_kafka_outq_len(handle_->rk()) > 0) rd_kafka_poll(handle_->rk(), 10);
+  }
+
+ private:
+  Instance() = default;
+
+  static Appended NotIn(rd_kafka_resp_err_t code, const std::string& topic) {
+    return {Appended::Outcome::kNotIn, -1, rdkafka::FromError(code, "writing to " + topic)};
+  }
+
+  static void OnDelivery(const rd_kafka_message_t& message) {
+    const std::unique_ptr<Appender::Done> done(static_cast<Appender::Done*>(message._private));
+    const rd_kafka_msg_status_t status = rd_kafka_message_status(&message);
+    Appended what;
+    what.outcome = status == RD_KAFKA_MSG_STATUS_PERSISTED       ? Appended::Outcome::kIn
+                   : status == RD_KAFKA_MSG_STATUS_NOT_PERSISTED ? Appended::Outcome::kNotIn
+                                                                 : Appended::Outcome::kUnknown;
+    if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      what.offset = message.offset;
+    } else {
+      what.status = rdkafka::FromError(message.err, absl::StrCat("writing to ", rd_kafka_topic_name(message.rkt)));
+      // An error with a record that is in would be a lie either way.
+      if (what.outcome == Appended::Outcome::kIn) what.outcome = Appended::Outcome::kUnknown;
+    }
+    (*done)(what);
+  }
+
+  std::shared_ptr<rdkafka::RdHandle> handle_;
+  std::map<std::string, rdkafka::Topic> topics_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+class RdAppender final : public Appender {
+ public:
+  using Maker = std::function<absl::StatusOr<std::unique_ptr<Instance>>()>;
+
+  RdAppender(Maker make, std::unique_ptr<Instance> first) : make_(std::move(make)), instance_(std::move(first)) {}
+
+  void Append(const std::string& topic, int32_t partition, std::string_view value, Done done) override {
+    const absl::MutexLock lock(&mutex_);
+    if (instance_ != nullptr && instance_->failed()) {
+      instance_->Close(0);
+      absl::StatusOr<std::unique_ptr<Instance>> next = make_();
+      if (!next.ok()) return done({Appended::Outcome::kNotIn, -1, next.status()});
+      instance_ = *std::move(next);
+    }
+    if (instance_ == nullptr) return done({Appended::Outcome::kNotIn, -1, absl::UnavailableError("the worker stops")});
+    instance_->Append(topic, partition, value, std::move(done));
+  }
+
+  void Close(int64_t max_wait_us) override {
+    const absl::MutexLock lock(&mutex_);
+    if (instance_ != nullptr) instance_->Close(max_wait_us);
+    instance_.reset();
+  }
+
+ private:
+  const Maker make_;
+  absl::Mutex mutex_;
+  std::unique_ptr<Instance> instance_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Appender>> NewRdAppender(const KafkaSettings& settings, const std::string& client_id,
+                                                        int64_t patience_us, KafkaLog log) {
+  RdAppender::Maker make = [settings, client_id, patience_us, log = std::move(log)] {
+    return Instance::New(settings, client_id, patience_us, log);
+  };
+  TM_ASSIGN_OR_RETURN(std::unique_ptr<Instance> first, make());
+  return std::make_unique<RdAppender>(std::move(make), std::move(first));
+}
+
+}  // namespace tidemark

@@ -1,0 +1,48 @@
+// Appends single records to topics, and says of each what became of it: for what has no transaction to be part of. A
+// record is one batch or a part of one, so it is in as a whole or not at all; acks=all, so what is in stays in; an
+// idempotent producer, so that what the client sends again after a lost answer stands there once.
+//
+// Thread-safe. Nothing waits: a queue that is full is an outcome, too.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "src/base/record.h"
+#include "src/kafka/rdkafka_client.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+struct Appended {
+  // kNotIn: it certainly isn't and won't be. kUnknown: it was sent, and nobody said more in time.
+  enum class Outcome { kIn, kNotIn, kUnknown };
+  Outcome outcome = Outcome::kIn;
+  Offset offset = -1;   // of kIn; -1: in, but nobody knows where
+  absl::Status status;  // why not; InvalidArgument: it would be the same again, as it is too large for the topic
+};
+
+class Appender {
+ public:
+  // Called once for each record, on a thread of the appender's, or by Append where the record isn't even queued.
+  using Done = std::function<void(const Appended&)>;
+
+  virtual ~Appender() = default;  // Close, and what isn't acknowledged by then is kUnknown or kNotIn
+
+  virtual void Append(const std::string& topic, int32_t partition, std::string_view value, Done done) = 0;
+  // Waits for what is under way, for at most so long. Then every Done has been called. Nothing may be appended any
+  // more.
+  virtual void Close(int64_t max_wait_us) = 0;
+};
+
+// `patience_us`: how long a record may wait for its acknowledgement.
+absl::StatusOr<std::unique_ptr<Appender>> NewRdAppender(const KafkaSettings& settings, const std::string& client_id,
+                                                        int64_t patience_us, KafkaLog log);
+
+}  // namespace tidemark

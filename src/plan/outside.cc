@@ -1,0 +1,178 @@
+// Sources from outside Kafka: files that land in a folder, bodies that clients post.
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include "src/base/suggest.h"
+#include "src/plan/logical.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kLargestBody = int64_t{16} << 20;
+
+// What a file's name alone tells is left to the files.
+std::optional<FilesSpec::Format> CheckFilesFormat(const topology::Files& yaml, const std::string& path,
+                                                  Diagnostics* diagnostics) {
+  static const std::map<std::string, FilesSpec::Format> kFormats = {{"csv", FilesSpec::Format::kCsv},
+                                                                    {"jsonl", FilesSpec::Format::kJsonLines},
+                                                                    {"json", FilesSpec::Format::kJson},
+                                                                    {"parquet", FilesSpec::Format::kParquet}};
+  if (!yaml.has_format()) return std::nullopt;
+  const auto found = kFormats.find(yaml.format());
+  if (found != kFormats.end()) return found->second;
+  const std::string& name = yaml.format();
+  const bool known = name == "xml" || name == "avro" || name == "xlsx" || name == "orc";
+  diagnostics->Error(
+      path, known ? absl::StrCat("files of format '", name, "' aren't read yet")
+                  : absl::StrCat("unknown format '", name, "'", DidYouMean(name, {"csv", "jsonl", "json", "parquet"})));
+  return std::nullopt;
+}
+
+// What files and bodies have in common.
+template <typename Yaml, typename Spec>
+void CheckParts(const Yaml& yaml, const std::string& path, Diagnostics* diagnostics, Spec* spec) {
+  if (yaml.has_delimiter()) {
+    const std::string& delimiter = yaml.delimiter();
+    if (delimiter.size() != 1 || delimiter.find_first_of("\"\r\n") != std::string::npos) {
+      diagnostics->Error(path + "/delimiter", "one character is expected, such as \";\" or \"\\t\"");
+    } else {
+      spec->delimiter = delimiter[0];
+    }
+  }
+  if (yaml.has_partitions()) spec->partitions = yaml.partitions();
+  if (spec->partitions < 1 || spec->partitions > 1000) diagnostics->Error(path + "/partitions", "1 to 1000");
+}
+
+FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics) {
+  FilesSpec spec;
+  spec.path = yaml.path();
+  spec.format = CheckFilesFormat(yaml, path + "/format", diagnostics);
+  spec.whole = yaml.whole() == "done_mark"   ? FilesSpec::Whole::kDoneMark
+               : yaml.whole() == "unchanged" ? FilesSpec::Whole::kUnchanged
+                                             : FilesSpec::Whole::kRenamed;
+  spec.ordered = yaml.order() == "by_name";
+  spec.reject_file = yaml.on_error() == "reject_file";
+  spec.processed = yaml.processed();
+  spec.rejected = yaml.rejected();
+  for (const auto& [key, folder] : {std::make_pair("/path", spec.path), std::make_pair("/processed", spec.processed),
+                                    std::make_pair("/rejected", spec.rejected)}) {
+    if (absl::StrContains(folder, "://")) {
+      diagnostics->Error(path + key, absl::StrCat("files are read from local folders; '", folder, "' isn't one"));
+    }
+    if (key != std::string_view("/path") && folder.find_first_of("*?") != std::string::npos) {
+      diagnostics->Error(path + key, "a folder is expected");
+    }
+  }
+  if (yaml.has_look_every()) spec.look_every_us = yaml.look_every();
+  if (spec.look_every_us < 10 * kMillisecond) diagnostics->Error(path + "/look_every", "at least 10ms");
+  CheckParts(yaml, path, diagnostics, &spec);
+  if (yaml.has_delimiter() && spec.format && *spec.format != FilesSpec::Format::kCsv) {
+    diagnostics->Error(path + "/delimiter", "only csv has delimiters");
+  }
+  return spec;
+}
+
+HttpSpec CheckHttp(const topology::Http& yaml, const std::string& path, Diagnostics* diagnostics) {
+  HttpSpec spec;
+  spec.path = yaml.path();
+  spec.tokens = yaml.tokens();
+  static constexpr const char* kTaken[] = {"/metrics", "/healthz", "/readyz"};
+  const bool plain = !spec.path.empty() && spec.path[0] == '/' && spec.path.size() > 1 &&
+                     std::all_of(spec.path.begin(), spec.path.end(), [](char c) {
+                       return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("/-_.~", c);
+                     });
+  if (!plain) {
+    diagnostics->Error(path + "/path", "a path is expected, such as /v1/ingest/surveys: letters, digits and / - _ . ~");
+  }
+  if (std::find(std::begin(kTaken), std::end(kTaken), spec.path) != std::end(kTaken)) {
+    diagnostics->Error(path + "/path", absl::StrCat("'", spec.path, "' is the worker's own"));
+  }
+  if (yaml.has_tokens() && spec.tokens.empty()) diagnostics->Error(path + "/tokens", "a file is expected");
+  if (yaml.has_max_body()) spec.max_body_bytes = yaml.max_body();
+  if (spec.max_body_bytes < 1 || spec.max_body_bytes > kLargestBody) {
+    diagnostics->Error(path + "/max_body", "at most 16MiB: a body is one record of a log");
+  }
+  CheckParts(yaml, path, diagnostics, &spec);
+  return spec;
+}
+
+bool IsParquet(const FilesSpec& files) {
+  return files.format ? *files.format == FilesSpec::Format::kParquet
+                      : absl::EndsWith(absl::AsciiStrToLower(files.path), ".parquet");
+}
+
+// Times in Parquet are numbers with their unit: to read them as texts of a form would refuse every row.
+void RefuseTimestampFormats(const std::vector<SourceColumn>& columns, const std::string& path,
+                            Diagnostics* diagnostics) {
+  bool of_source = false;
+  for (const SourceColumn& column : columns) {
+    if (column.from != SourceColumn::From::kValue || column.timestamp_format.empty()) continue;
+    std::string at = path;
+    for (const char* field : {"/time_zone", "/timestamp_format"}) {
+      const std::string stated = absl::StrCat(path, "/columns/", column.column.name, field);
+      if (diagnostics->Present(stated)) at = stated;
+    }
+    if (at == path && std::exchange(of_source, true)) continue;  // once for all columns
+    diagnostics->Error(at == path ? path + "/timestamp_format" : at,
+                       "files of format parquet say themselves how times are written: leave it out");
+  }
+}
+
+void CheckColumnsOfFiles(const SourcePlan& source, const std::string& path, Diagnostics* diagnostics) {
+  const bool flat = !source.files->format || *source.files->format == FilesSpec::Format::kCsv ||
+                    *source.files->format == FilesSpec::Format::kParquet;
+  if (!flat) return;
+  if (IsParquet(*source.files)) RefuseTimestampFormats(source.columns, path, diagnostics);
+  for (const SourceColumn& column : source.columns) {
+    const std::string at = absl::StrCat(path, "/columns/", column.column.name);
+    if (column.from == SourceColumn::From::kRaw) {
+      diagnostics->Error(at + "/from",
+                         "rows of csv and parquet files have no value of their own; of lines of JSON they "
+                         "have: say `format: jsonl` or `json` in 'files'");
+    }
+    if (column.from == SourceColumn::From::kValue && column.path.size() > 1) {
+      diagnostics->Error(at + "/path", "a path of several names works in files of format jsonl and json only");
+    }
+    if (column.from == SourceColumn::From::kValue && column.column.type.kind == Kind::kJson) {
+      diagnostics->Error(at, "a column of type json works in files of format jsonl and json only");
+    }
+  }
+}
+
+}  // namespace
+
+// A source that isn't from a topic: what has a meaning for topics alone, or not yet, is refused.
+void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
+  const char* const what = yaml.has_files() ? "files" : "http";
+  const std::string rows = yaml.has_files() ? "rows of files" : "rows that are posted";
+  if (yaml.has_files()) source->files = CheckFiles(yaml.files(), path + "/files", diagnostics);
+  if (yaml.has_http()) source->http = CheckHttp(yaml.http(), path + "/http", diagnostics);
+  const auto refuse = [&](bool stated, const char* key, const std::string& why) {
+    if (stated) diagnostics->Error(absl::StrCat(path, "/", key), why);
+  };
+  refuse(yaml.has_topic(), "topic", absl::StrCat("a source has either 'topic' or '", what, "'"));
+  refuse(yaml.has_files() && yaml.has_http(), "http", "a source has either 'files' or 'http'");
+  refuse(yaml.has_start(), "start",
+         absl::StrCat(yaml.has_files() ? "files are" : "what is posted is", " read from the first one on"));
+  refuse(yaml.has_format(), "format",
+         yaml.has_files() ? "the format of files stands in 'files'" : "what a body is its Content-Type says");
+  refuse(yaml.has_key_format(), "key_format", rows + " have no key");
+  refuse(!yaml.partitioned_by().empty(), "partitioned_by",
+         yaml.has_files() ? "rows lie by their files" : "rows lie by their requests");
+  for (const SourceColumn& column : source->columns) {
+    if (column.from == SourceColumn::From::kKey) {
+      diagnostics->Error(absl::StrCat(path, "/columns/", column.column.name, "/from"), rows + " have no key");
+    }
+  }
+  if (source->files) CheckColumnsOfFiles(*source, path, diagnostics);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""What is posted and answered with 202 is processed exactly once, and what is refused never: clients that retry with
+their key, at any worker, while workers are killed and the broker is away for a moment."""
+
+import gzip
+import hashlib
+import http.client
+import json
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import topics
+import topology
+from case import SystemTest, main
+from stack import wait_for
+
+PATH = "/v1/ingest/surveys"
+NDJSON = {"Content-Type": "application/x-ndjson"}
+
+
+def application(name, **options):
+    return {
+        "name": name,
+        "kafka": {"brokers": "${KAFKA_BROKERS}"},
+        "commit_interval": "20ms",
+        "sources": {"surveys": {
+            "http": {"path": PATH, **options},
+            "columns": {"id": "int64", "who": {"type": "string", "nullable": True},
+                        "request": {"type": "string", "from": "header:tidemark.request"},
+                        "client": {"type": "string", "from": "header:tidemark.client"}}}},
+        "sinks": {"out": {"from": "surveys", "topic": f"{name}-out", "create": {"partitions": 2}}},
+    }
+
+
+def post(worker, body, headers, timeout=15, path=PATH):
+    """(status, headers, text); OSError or HTTPException where no answer comes."""
+    address = (worker.state_dir / "http_address").read_text().strip()
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    try:
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def encode(rows, random_):
+    """The rows as one of the bodies that are taken, and its headers."""
+    kind = random_.choice(["json", "jsonl", "csv"])
+    if kind == "csv":
+        body = "who,id\r\n" + "".join(f"{row['who'] or ''},{row['id']}\r\n" for row in rows)
+        headers = {"Content-Type": "text/csv; charset=utf-8"}
+    elif kind == "json":
+        body, headers = json.dumps(rows, indent=1), {"Content-Type": "application/json"}
+    else:
+        body, headers = "".join(json.dumps(row) + "\n" for row in rows), dict(NDJSON)
+    body = body.encode()
+    if random_.random() < 0.5:
+        body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+    return body, headers
+
+
+class Client(threading.Thread):
+    """Posts until it is stopped; whatever isn't decided is posted again with its key, at any worker."""
+
+    def __init__(self, number, workers, stop):
+        super().__init__()
+        self.number, self.workers, self.stopped = number, workers, stop
+        self.random = random.Random(number)
+        self.accepted, self.refused, self.statuses, self.retries, self.again = {}, set(), {}, 0, 0
+
+    def run(self):
+        count = 0
+        while not self.stopped.is_set():
+            count += 1
+            first = self.number * 10_000_000 + count * 100
+            rows = [{"id": first + i, "who": self.random.choice([None, "Ann", "\u00e9\u4e2d"])}
+                    for i in range(self.random.randrange(1, 30))]
+            bad = self.random.random() < 0.1
+            if bad:
+                rows[self.random.randrange(len(rows))]["id"] = "seven"
+            body, headers = encode(rows, self.random)
+            headers["Idempotency-Key"] = f"{self.number}-{count}"
+            status = self.until_decided(body, headers)
+            ids = [row["id"] for row in rows if row["id"] != "seven"]
+            if status == 202:
+                assert not bad
+                self.accepted.update(dict.fromkeys(ids))
+                if self.random.random() < 0.1:  # its answer got lost
+                    self.again += 1
+                    assert self.until_decided(body, headers) == 202
+            else:
+                assert bad and status == 400, status
+                self.refused.update(ids)
+
+    def until_decided(self, body, headers):
+        while True:
+            try:
+                status, told, _ = post(self.random.choice(list(self.workers.values())), body, headers)
+            except (OSError, http.client.HTTPException):
+                status, told = 0, {}
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+            if status in (202, 400):
+                return status
+            assert status in (0, 429, 503, 504), status
+            assert status not in (429, 503) or int(told["Retry-After"]) > 0
+            self.retries += 1
+            time.sleep(0.1)
+
+
+class HttpIn(SystemTest):
+    def rows(self, name):
+        if topics.partitions(self.stack.brokers, f"{name}-out") == 0:
+            return []
+        return [json.loads(v) for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist()]
+
+    def ready(self, worker):
+        wait_for("the worker to be ready", worker.ready, 90, worker.seen)
+        return worker
+
+    def test_workers_are_killed_and_the_broker_is_away_while_clients_post(self):
+        config = topology.write(self.stack.folder / "kills.yaml", application("kills", partitions=3))
+        run = lambda name: self.stack.run(config, "--leave_on_stop", name=name, threads=1)
+        workers = {name: run(name) for name in ("a", "b")}
+        for worker in workers.values():
+            self.ready(worker)
+        stop = threading.Event()
+        clients = [Client(i + 1, workers, stop) for i in range(6)]
+        for client in clients:
+            client.start()
+        moments = random.Random(5)
+        try:
+            for kill in range(8):
+                time.sleep(moments.uniform(0.5, 3))
+                if kill == 4:
+                    self.stack.stop_kafka("--kill")
+                    time.sleep(4)
+                    self.stack.restart_kafka()
+                    continue
+                victim = moments.choice(list(workers))
+                workers[victim].kill()
+                workers[victim] = run(victim)
+            for worker in workers.values():
+                self.ready(worker)
+            time.sleep(1)
+        finally:
+            stop.set()
+            for client in clients:
+                client.join(60)
+        self.assertFalse([c for c in clients if c.is_alive()])
+        for worker in workers.values():
+            worker.stop()  # 1 where a call still waits for the broker that was away: as after a crash
+        output = self.stack.run(config, "--until_end", name="a", threads=2).finish(120)
+
+        accepted = sorted(i for c in clients for i in c.accepted)
+        refused = {i for c in clients for i in c.refused}
+        statuses = {}
+        for client in clients:
+            for status, count in client.statuses.items():
+                statuses[status] = statuses.get(status, 0) + count
+        print("answers", statuses, "accepted rows", len(accepted), "refused rows", len(refused),
+              "retried on purpose", sum(c.again for c in clients))
+        found = self.rows("kills")
+        ids = sorted(row["id"] for row in found)
+        self.assertEqual(len(ids), len(set(ids)), "doubled")
+        self.assertEqual(ids, accepted)
+        self.assertFalse(refused & set(ids))
+        self.assertGreater(statuses.get(0, 0) + statuses.get(503, 0) + statuses.get(504, 0), 0)
+        self.assertGreater(sum(c.again for c in clients), 0)
+        # Whoever stopped with partitions in hand shows them until its membership ends; they are nobody's twice.
+        self.assertLessEqual(sum(map(int, re.findall(r"intake surveys\S* rows=(\d+)", output))), len(ids))
+        self.assertEqual(topics.partitions(self.stack.brokers, "kills-dead-letter") and
+                         len(topics.read(self.stack.brokers, "kills-dead-letter")), 0)
+        # All rows of a body have come together, in one request.
+        by_request = {}
+        for row in found:
+            by_request.setdefault(row["request"], set()).add(row["id"] // 100)
+        self.assertTrue(all(len(bodies) == 1 for bodies in by_request.values()))
+
+    def test_what_is_refused_says_where_and_is_never_in(self):
+        tokens = self.stack.folder / "tokens.txt"
+        line = lambda token, *rest: " ".join([hashlib.sha256(token.encode()).hexdigest(), *rest]) + "\n"
+        tokens.write_text("# who\n" + line("good", "partner", "surveys,returns") + line("other", "other", "returns") +
+                          line("old", "partner", "*", "2020-01-01T00:00:00Z"))
+        config = topology.write(self.stack.folder / "doors.yaml",
+                                application("doors", tokens=str(tokens), max_body="64KiB"))
+        worker = self.ready(self.stack.run(config, name="doors", threads=1))
+        good = {"Authorization": "Bearer good"}
+
+        def ask(body, headers=NDJSON, token=good, path=PATH):
+            if isinstance(body, str):
+                body = body.encode()
+            return post(worker, body, {**headers, **token}, path=path)
+
+        for token, expected in (({}, 401), ({"Authorization": "Bearer bad"}, 401), ({"Authorization": "Basic good"}, 401),
+                                ({"Authorization": "Bearer old"}, 401), ({"Authorization": "Bearer other"}, 403)):
+            status, headers, text = ask('{"id":1}\n', token=token)
+            self.assertEqual(status, expected, text)
+            self.assertEqual("WWW-Authenticate" in headers, expected == 401)
+
+        def fault(body, headers=NDJSON):
+            status, _, text = ask(body, headers)
+            self.assertEqual(status, 400, text)
+            answer = json.loads(text)
+            return answer.get("line"), answer.get("column"), answer["error"]
+
+        json_type, csv_type = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}
+        self.assertEqual(fault('{"id":1}\n{"who":"x","id":"seven"}\n')[:2], (2, 17))
+        self.assertEqual(fault('{"id":1}\n{"id":2,}\n')[:2], (2, 9))
+        self.assertEqual(fault('[{"id":1},\n  {"id":2,\n   "who":7}]', json_type)[:2], (3, 10))
+        self.assertEqual(fault('[{"id":1},\n {"id":2}', json_type)[0], 2)
+        self.assertEqual(fault('{"who":"x"}', json_type)[:2], (1, 1))
+        self.assertEqual(fault("id\n1\nx\n", csv_type)[0], 3)
+        self.assertEqual(fault("id\n1,2\n", csv_type)[0], 2)
+        self.assertEqual(fault("name\n1\n", csv_type)[0], 1)
+        self.assertIn("no rows", fault("")[2])
+        self.assertIn("gzip", fault(gzip.compress(b'{"id":1}\n')[:-6], {**NDJSON, "Content-Encoding": "gzip"})[2])
+        self.assertEqual(ask('{"id":1}\n', {"Content-Type": "application/avro"})[0], 415)
+        self.assertEqual(ask('{"id":1}\n', {**NDJSON, "Content-Encoding": "br"})[0], 415)
+        self.assertEqual(ask("x" * (64 << 10) + "x")[0], 413)
+        bomb = gzip.compress(b'{"id":1}\n' * 100_000)
+        self.assertLess(len(bomb), 64 << 10)
+        self.assertEqual(ask(bomb, {**NDJSON, "Content-Encoding": "gzip"})[0], 413)
+        status, _, text = ask('{"id":1}\n', path=PATH + "?wait=committed")
+        self.assertEqual((status, "'wait'" in text), (400, True), text)
+        self.assertEqual(ask('{"id":1}\n', path="/v1/other")[0], 404)
+
+        status, _, text = ask('{"id":1}\n\n{"id":2}\n', {**NDJSON, "Idempotency-Key": "k"})
+        self.assertEqual(status, 202, text)
+        answer = json.loads(text)
+        self.assertEqual((answer["topic"], answer["rows"]), ("doors.surveys.requests", 2))
+        first = f"{answer['partition']}:{answer['offset']}"
+        self.assertEqual(ask('{"id":1}\n\n{"id":2}\n', {**NDJSON, "Idempotency-Key": "k"})[0], 202)
+        self.assertEqual(ask('{"id":3}', {**json_type, "Idempotency-Key": "k"})[0], 202)
+        self.assertEqual(ask('{"id":4}', json_type)[0], 202)
+        wait_for("the rows", lambda: len(self.rows("doors")) >= 3, 60, worker.seen)
+        # A token that is added works, one that is taken away doesn't.
+        tokens.write_text(line("new", "partner", "*"))
+        wait_for("the new token", lambda: ask('{"id":5}', json_type, {"Authorization": "Bearer new"})[0] == 202, 10)
+        self.assertEqual(ask('{"id":6}', json_type)[0], 401)
+        wait_for("the last row", lambda: len(self.rows("doors")) >= 4, 60, worker.seen)
+        self.assertEqual(worker.metric("tidemark_http_accepted_rows_total"), 7)
+        wait_for("the count of retries", lambda: worker.metric("tidemark_intake_events_total", event="requests_again") == 1)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+        found = self.rows("doors")
+        self.assertEqual(sorted(row["id"] for row in found), [1, 2, 4, 5])
+        self.assertEqual({row["request"] for row in found if row["id"] < 3}, {first})
+        self.assertEqual({row["client"] for row in found}, {"partner"})
+        letters = topics.read(self.stack.brokers, "doors-dead-letter")["value"].to_pylist()
+        self.assertEqual([json.loads(v) for v in letters], [{"id": 3}])
+
+    def test_without_tokens_only_this_machine_may_post(self):
+        config = topology.write(self.stack.folder / "open.yaml", application("open"))
+        worker = self.stack.run(config, "--http_address=0.0.0.0:0", name="open")
+        self.assertEqual(worker.wait(30), 2, worker.seen())
+        self.assertIn("is posted to without tokens", worker.output())
+
+    def test_a_certificate_makes_it_https(self):
+        folder = self.stack.folder / "tls"
+        folder.mkdir()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
+                       cwd=folder, check=True, capture_output=True)
+        config = topology.write(self.stack.folder / "tls.yaml", application("tls"))
+        worker = self.stack.run(config, f"--http_certificate={folder}/cert.pem", f"--http_key={folder}/key.pem", name="tls")
+        curl = ["curl", "-s", "--cacert", str(folder / "cert.pem")]
+        address = lambda: (worker.state_dir / "http_address").read_text().strip()
+        wait_for("the worker to be ready", lambda: (worker.state_dir / "http_address").exists() and subprocess.run(
+            [*curl, "-f", f"https://{address()}/readyz"], capture_output=True).returncode == 0, 90, worker.seen)
+        told = subprocess.run([*curl, "-d", '{"id":1}', "-H", "Content-Type: application/json", f"https://{address()}{PATH}"],
+                              capture_output=True, text=True).stdout
+        self.assertEqual(json.loads(told)["rows"], 1)
+        wait_for("the row", lambda: len(self.rows("tls")) == 1, 60, worker.seen)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+
+if __name__ == "__main__":
+    main()
