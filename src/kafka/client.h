@@ -129,6 +129,7 @@ class Producer {
   virtual ~Producer() = default;
 
   // Fences older producers of this transactional.id and waits until their transactions are resolved. Once, first.
+  // Unavailable also where ProducerOptions::give_up has ended the wait.
   virtual absl::Status InitTransactions() = 0;
   virtual absl::Status Begin() = 0;
   // Copies the records into the client's queue; waits where that is full. `compression` is per producer, see options.
@@ -230,6 +231,8 @@ struct ProducerOptions {
   int64_t queue_bytes = int64_t{64} << 20;
   int64_t batch_bytes = 1'000'000;  // of records sent as one, before compression; one record alone may be larger
   int64_t linger_us = 5'000;        // how long a record waits for others of its partition, where no Flush sends it
+  // Looked at while InitTransactions waits for brokers, by its thread: true ends the wait. Null: nobody asks.
+  std::function<bool()> give_up;
 };
 
 // One cluster. Thread-safe.

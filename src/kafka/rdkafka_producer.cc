@@ -8,6 +8,7 @@
 #include "src/base/action.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/base/time.h"
 #include "src/kafka/rdkafka_fetch.h"
 #include "src/kafka/record_too_large.h"
 
@@ -19,6 +20,7 @@ constexpr int kTransactionTimeoutMs = 10'000;
 constexpr int kSettleMs = 2'000;  // what an abort waits for the acknowledgement of what is under way
 // Resolving the transaction of a dead predecessor may take that long by itself.
 constexpr int kInitTimeoutMs = 20'000;
+constexpr int64_t kInitLookMs = 100;                    // how often a caller who may give up is asked
 constexpr int64_t kMaxRecordBytes = int64_t{64} << 20;  // the brokers' limits are lower and decide
 
 std::vector<Property> Properties(const ProducerOptions& options) {
@@ -106,7 +108,20 @@ absl::Status RdProducer::FromTransaction(Error error, const std::string& action)
 }
 
 absl::Status RdProducer::InitTransactions() {
-  return FromTransaction(Error(rd_kafka_init_transactions(handle_->rk(), kInitTimeoutMs)), "initialising transactions");
+  const int64_t until_us = NowUs() + kInitTimeoutMs * kMillisecond;
+  while (true) {
+    const int64_t left_ms = std::max<int64_t>((until_us - NowUs()) / kMillisecond, 1);
+    const int64_t wait_ms = options_.give_up == nullptr ? left_ms : std::min(left_ms, kInitLookMs);
+    const int64_t looked_us = NowUs();
+    Error error(rd_kafka_init_transactions(handle_->rk(), static_cast<int>(wait_ms)));
+    // A call that was too short is gone on with by the next one; its error is what it was waiting for.
+    const bool waits = error != nullptr && rd_kafka_error_is_retriable(error.get()) &&
+                       NowUs() - looked_us >= wait_ms * kMillisecond * 9 / 10;
+    if (!waits || wait_ms == left_ms) return FromTransaction(std::move(error), "initialising transactions");
+    if (options_.give_up()) {
+      return absl::UnavailableError(What("initialising transactions: given up, the worker stops"));
+    }
+  }
 }
 
 absl::Status RdProducer::Begin() {
