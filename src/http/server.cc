@@ -13,11 +13,12 @@
 #include <fstream>
 #include <iterator>
 #include <list>
-#include <set>
+#include <map>
 #include <thread>
 #include <utility>
 
 #include <absl/base/thread_annotations.h>
+#include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/mutex.h>
@@ -36,8 +37,8 @@ namespace {
 constexpr size_t kMostConnections = 1024;  // and no more than a quarter of the files that the process may have open
 constexpr unsigned int kIdleTimeoutSeconds = 60;
 constexpr size_t kConnectionBytes = 64 << 10;
-// What all bodies that are being read may take together.
-constexpr int64_t kMostBodyBytes = int64_t{256} << 20;
+// Who posts a body that pauses for so long is gone.
+constexpr unsigned int kBodyPauseSeconds = 10;
 // A body that nobody wants is read all the same, so that its sender reads the answer, unless it is larger than this.
 constexpr int64_t kMostUnwanted = int64_t{64} << 20;
 // How long a body may take: so long, and a second more for each so many bytes.
@@ -72,9 +73,15 @@ struct Pending {
 };
 
 // A connection, touched by the server's thread only.
+//
+//   kIdle --a head has come--> kBusy --the body is whole--> kWaits --there is an answer--> kBusy --it is sent--> kIdle
+//
+// kIdle is also who is in the middle of a head, kBusy whose body or answer is on its way: nobody who means it stays so
+// for long. Who waits for whoever answers has done what he could.
 struct Client {
-  MHD_Connection* connection = nullptr;
-  bool idle = true;
+  enum class State { kIdle, kBusy, kWaits };
+  MHD_Connection* connection = nullptr;  // null: it is being closed
+  State state = State::kIdle;
 };
 
 // A request under way, likewise.
@@ -85,23 +92,28 @@ struct Exchange {
   int64_t unwanted = 0;                 // bytes that were thrown away
   int64_t counted = 0;                  // bytes of the body among the server's
   int64_t began_us = 0;
+  bool one_of_posts = false;         // among the server's posts under way
+  bool active = false;               // a stop waits for it
   std::shared_ptr<Pending> pending;  // once the body is with whoever answers
 };
 
 class MicroServer final : public HttpServer {
  public:
-  MicroServer(HttpHandlers handlers, HttpPosts posts) : handlers_(std::move(handlers)), posts_(std::move(posts)) {}
+  MicroServer(HttpHandlers handlers, HttpPosts posts, int64_t most_body_bytes)
+      : handlers_(std::move(handlers)), posts_(std::move(posts)), most_body_bytes_(most_body_bytes) {}
 
   ~MicroServer() override {
     if (daemon_ == nullptr) return;
     stopping_ = true;
     const MHD_socket listener = MHD_quiesce_daemon(daemon_);
     AwaitQuiet();
-    // The library doesn't stop while requests wait for their answers.
-    for (const std::shared_ptr<Pending>& pending : TakePending()) {
-      pending->Answer(Text(504, "the worker stops, and doesn't know what became of the request"));
+    // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
+    while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const std::vector<std::pair<std::shared_ptr<Pending>, const HttpPost*>> waiting = TakePending();
+    for (const auto& [pending, post] : waiting) {
+      pending->Answer(post->refuse(504, "the worker stops, and doesn't know what became of the request"));
     }
-    AwaitQuiet();
+    if (!waiting.empty()) AwaitQuiet();
     MHD_stop_daemon(daemon_);
     if (listener != MHD_INVALID_SOCKET) close(listener);
   }
@@ -175,28 +187,36 @@ class MicroServer final : public HttpServer {
       return;
     }
     if (server->clients_.size() >= server->most_connections_) server->MakeRoom();
-    server->clients_.push_back({connection, true});
+    server->clients_.push_back({connection, Client::State::kIdle});
     *place = new std::list<Client>::iterator(std::prev(server->clients_.end()));
   }
 
-  // The list has those that were last busy at its end. Who is shut down is noticed by the library, and closed.
+  // The list has those whose state changed last at its end. Who is shut down is noticed by the library, and closed.
   void MakeRoom() {
-    for (Client& client : clients_) {
-      if (!client.idle || client.connection == nullptr) continue;
-      const MHD_ConnectionInfo* const info =
-          MHD_get_connection_info(client.connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-      if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
-      client.connection = nullptr;
-      return;
+    for (const Client::State state : {Client::State::kIdle, Client::State::kBusy}) {
+      for (Client& client : clients_) {
+        if (client.state != state || client.connection == nullptr) continue;
+        const MHD_ConnectionInfo* const info =
+            MHD_get_connection_info(client.connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
+        client.connection = nullptr;
+        return;
+      }
     }
   }
 
-  void SetIdle(MHD_Connection* connection, bool idle) {
+  void SetState(MHD_Connection* connection, Client::State state) {
     const MHD_ConnectionInfo* const info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     if (info == nullptr || info->socket_context == nullptr) return;
     const auto client = *static_cast<std::list<Client>::iterator*>(info->socket_context);
-    client->idle = idle;
+    client->state = state;
     clients_.splice(clients_.end(), clients_, client);
+  }
+
+  void SetActive(Exchange* exchange, bool active) {
+    if (exchange->active == active) return;
+    exchange->active = active;
+    active_ += active ? 1 : -1;
   }
 
   static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url, const char* method, const char*,
@@ -205,11 +225,15 @@ class MicroServer final : public HttpServer {
     auto*& exchange = reinterpret_cast<Exchange*&>(*context);
     if (exchange == nullptr) {
       exchange = new Exchange();
-      ++server->active_;
-      server->SetIdle(connection, false);
+      server->SetActive(exchange, true);
+      server->SetState(connection, Client::State::kBusy);
       server->Begin(connection, url, method, exchange);
       // With an answer that can't wait, the rest isn't read.
       if (exchange->refusal && exchange->unwanted > kMostUnwanted) return Send(connection, *exchange->refusal);
+      if (exchange->refusal && Awaits100(connection)) return Send(connection, *exchange->refusal);
+      if (exchange->post == nullptr) return MHD_YES;
+      MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kBodyPauseSeconds);
+      server->SetActive(exchange, false);
       return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -217,8 +241,17 @@ class MicroServer final : public HttpServer {
       *upload_size = 0;
       return goes_on ? MHD_YES : MHD_NO;
     }
+    server->SetActive(exchange, true);
+    server->SetState(connection, Client::State::kBusy);
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kIdleTimeoutSeconds);
     if (exchange->refusal) return Send(connection, *exchange->refusal);
     return server->Finish(connection, exchange);
+  }
+
+  // The client asks before it sends the body (Expect: 100-continue).
+  static bool Awaits100(MHD_Connection* connection) {
+    const char* const expects = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    return expects != nullptr && absl::EqualsIgnoreCase(expects, "100-continue");
   }
 
   void Begin(MHD_Connection* connection, const char* url, std::string_view method, Exchange* exchange) {
@@ -228,17 +261,29 @@ class MicroServer final : public HttpServer {
     const auto post = posts_.find(request.path);
     if (post == posts_.end() || method != "POST") {
       exchange->refusal = AnswerGet(request.path, method, post != posts_.end());
-    } else if (stopping_) {
-      exchange->refusal = Text(503, "the worker stops");
-      exchange->refusal->headers.emplace_back("Retry-After", "1");
+      return NoteLength(connection, exchange);
+    }
+    exchange->post = &post->second;
+    if (stopping_) {
+      exchange->refusal = Later(*exchange, 503, "the worker stops");
+    } else if (posts_under_way_ >= most_connections_ - most_connections_ / 4) {
+      exchange->refusal = Later(*exchange, 429, "too many post at once");
+      exchange->unwanted = kMostUnwanted + 1;  // it is told so at once: who is left has to be able to come in
     } else {
       Collect(connection, MHD_HEADER_KIND, &request.headers);
       Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
-      exchange->post = &post->second;
-      exchange->refusal = post->second.begin(request);
+      exchange->refusal = exchange->post->begin(request);
+      // Who is refused, as strangers are, takes nobody's place.
+      exchange->one_of_posts = !exchange->refusal;
+      if (exchange->one_of_posts) ++posts_under_way_;
     }
+    NoteLength(connection, exchange);
+  }
+
+  // Of what the head says of the body.
+  static void NoteLength(MHD_Connection* connection, Exchange* exchange) {
     int64_t length = 0;
-    const char* const stated = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char* const stated = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (stated == nullptr || !absl::SimpleAtoi(stated, &length)) return;
     if (!exchange->refusal && length > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
     if (length > kMostUnwanted) exchange->unwanted = length;
@@ -256,7 +301,13 @@ class MicroServer final : public HttpServer {
   }
 
   static HttpResponse TooLarge(const Exchange& exchange) {
-    return Text(413, absl::StrCat("a body may have ", exchange.post->max_body_bytes, " bytes here"));
+    return exchange.post->refuse(413, absl::StrCat("a body may have ", exchange.post->max_body_bytes, " bytes here"));
+  }
+
+  static HttpResponse Later(const Exchange& exchange, int status, const std::string& why) {
+    HttpResponse response = exchange.post->refuse(status, why);
+    response.headers.emplace_back("Retry-After", "1");
+    return response;
   }
 
   HttpResponse AnswerGet(const std::string& path, std::string_view method, bool posts) const {
@@ -282,9 +333,8 @@ class MicroServer final : public HttpServer {
     const int64_t allowed_us = kBodyTimeUs + (read + size) / kSlowestBytesPerSecond * kSecond;
     if (SystemClock()->MonotonicUs() - exchange->began_us > allowed_us) return false;
     if (!exchange->refusal && read + size > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
-    if (!exchange->refusal && body_bytes_ + size > kMostBodyBytes) {
-      exchange->refusal = Text(429, "too many bodies are on their way");
-      exchange->refusal->headers.emplace_back("Retry-After", "1");
+    if (!exchange->refusal && body_bytes_ + size > most_body_bytes_) {
+      exchange->refusal = Later(*exchange, 429, "too many bodies are on their way");
     }
     if (exchange->refusal) {
       exchange->unwanted += size;
@@ -299,24 +349,33 @@ class MicroServer final : public HttpServer {
   // The body is whole; or its answer has come.
   MHD_Result Finish(MHD_Connection* connection, Exchange* exchange) {
     if (exchange->pending == nullptr) {
-      exchange->pending = std::make_shared<Pending>();
-      {
-        const absl::MutexLock lock(&exchange->pending->mutex);
-        exchange->pending->connection = connection;
-      }
-      {
-        const absl::MutexLock lock(&mutex_);
-        pending_.insert(exchange->pending);
-      }
-      exchange->post->take(std::move(exchange->request), [pending = exchange->pending](HttpResponse response) {
-        pending->Answer(std::move(response));
-      });
+      ++handing_on_;  // before it looks for a stop, which looks for this afterwards
+      const bool too_late = stopping_;
+      if (!too_late) HandOn(connection, exchange);
+      --handing_on_;
+      if (too_late) return Send(connection, Later(*exchange, 503, "the worker stops"));
     }
     const absl::MutexLock lock(&exchange->pending->mutex);
     if (exchange->pending->response) return Send(connection, *exchange->pending->response);
+    SetState(connection, Client::State::kWaits);
     MHD_suspend_connection(connection);
     exchange->pending->suspended = true;
     return MHD_YES;
+  }
+
+  void HandOn(MHD_Connection* connection, Exchange* exchange) {
+    exchange->pending = std::make_shared<Pending>();
+    {
+      const absl::MutexLock lock(&exchange->pending->mutex);
+      exchange->pending->connection = connection;
+    }
+    {
+      const absl::MutexLock lock(&mutex_);
+      pending_[exchange->pending] = exchange->post;
+    }
+    exchange->post->take(std::move(exchange->request), [pending = exchange->pending](HttpResponse response) {
+      pending->Answer(std::move(response));
+    });
   }
 
   static MHD_Result Send(MHD_Connection* connection, const HttpResponse& answer) {
@@ -342,10 +401,11 @@ class MicroServer final : public HttpServer {
       server->pending_.erase(exchange->pending);
     }
     server->body_bytes_ -= exchange->counted;
-    server->SetIdle(connection, true);
+    if (exchange->one_of_posts) --server->posts_under_way_;
+    server->SetState(connection, Client::State::kIdle);
+    server->SetActive(exchange, false);
     delete exchange;
     *context = nullptr;
-    --server->active_;
   }
 
   // ---- Stopping.
@@ -357,31 +417,34 @@ class MicroServer final : public HttpServer {
     }
   }
 
-  std::vector<std::shared_ptr<Pending>> TakePending() {
+  std::vector<std::pair<std::shared_ptr<Pending>, const HttpPost*>> TakePending() {
     const absl::MutexLock lock(&mutex_);
     return {pending_.begin(), pending_.end()};
   }
 
   const HttpHandlers handlers_;
   const HttpPosts posts_;
+  const int64_t most_body_bytes_;
   const size_t most_connections_ = MostConnections();
   std::string address_;
   MHD_Daemon* daemon_ = nullptr;
   std::atomic<bool> stopping_{false};
-  std::atomic<int> active_{0};  // requests under way
+  std::atomic<int> active_{0};      // requests that a stop waits for
+  std::atomic<int> handing_on_{0};  // that are on their way to whoever answers
   // The server's thread.
   std::list<Client> clients_;
+  size_t posts_under_way_ = 0;
   int64_t body_bytes_ = 0;
 
   absl::Mutex mutex_;
-  std::set<std::shared_ptr<Pending>> pending_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::shared_ptr<Pending>, const HttpPost*> pending_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, HttpHandlers handlers,
                                                               HttpPosts posts) {
-  auto server = std::make_unique<MicroServer>(std::move(handlers), std::move(posts));
+  auto server = std::make_unique<MicroServer>(std::move(handlers), std::move(posts), options.most_body_bytes);
   TM_RETURN_IF_ERROR(server->Serve(options));
   return server;
 }

@@ -1,9 +1,10 @@
 // A worker's HTTP server: metrics and health checks by GET, bodies by POST, on one port and a thread of its own.
 //
 // The thread waits for nobody. However many clients idle or are slow, the others are answered at once: a connection
-// costs something only when it says something, where there are too many the one that has been idle for longest goes,
-// and a body has to come within a time that its size allows. Whoever answers a POST may do so later, from any thread;
-// the connection waits without holding anything up.
+// costs something only when it says something, and a body has to come within a time that its size allows. Where there
+// are too many connections the one that has been idle for longest goes, then the one whose body has been on its way for
+// longest; bodies never take all of them, so that a probe is answered whatever is posted. Whoever answers a POST may do
+// so later, from any thread; the connection waits without holding anything up.
 //
 // libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS. cpp-httplib, which was here before, has
 // a thread for each connection until its client has spoken; the loop that kept it from that carried no bodies.
@@ -31,18 +32,21 @@ struct HttpPost {
   // Of the head alone: an answer refuses the request, and its body is thrown away.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> begin;
   std::function<void(HttpRequest request, HttpReply reply)> take;
+  // What the server itself says of a body that it doesn't hand on: too large (413), too many (429), a stop (503, 504).
+  std::function<HttpResponse(int status, const std::string& why)> refuse;
 };
 using HttpPosts = std::map<std::string, HttpPost>;
 
 struct HttpServerOptions {
-  std::string address;           // as Listen takes it (listener.h)
-  std::string certificate, key;  // PEM files; with them all that is spoken is TLS. Both or none
+  std::string address;                           // as Listen takes it (listener.h)
+  std::string certificate, key;                  // PEM files; with them all that is spoken is TLS. Both or none
+  int64_t most_body_bytes = int64_t{256} << 20;  // of all bodies that are read or wait for their answers
 };
 
 class HttpServer {
  public:
-  // Stops: requests under way are answered first, as far as those who answer do so within a second. Replies that come
-  // later go nowhere, and do no harm.
+  // Stops: requests that are whole are answered first, as far as those who answer do so within a second; bodies that
+  // are still on their way aren't waited for. Replies that come later go nowhere, and do no harm.
   virtual ~HttpServer() = default;
 
   // Binds and serves. InvalidArgument: an address or a certificate that can't be used; the message says which and what

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -77,10 +79,13 @@ absl::Status Tokens::Load() {
 absl::Status Tokens::LoadLocked() {
   looked_us_ = clock_->MonotonicUs();
   version_ = Version();  // before it is read: what changes meanwhile is seen at the next look
+  errno = 0;
   std::ifstream file(path_, std::ios::binary);
+  const int error = errno;
   const std::string text(std::istreambuf_iterator<char>(file), {});
   if (!file.is_open() || file.bad()) {
-    return absl::InvalidArgumentError(absl::StrCat("can't read the file of tokens '", path_, "'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("can't read the file of tokens '", path_, "': ", std::strerror(error != 0 ? error : EIO)));
   }
   TM_ASSIGN_OR_RETURN(entries_, Parse(text, path_));
   return absl::OkStatus();

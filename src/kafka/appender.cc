@@ -4,12 +4,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <absl/base/thread_annotations.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/synchronization/mutex.h>
 
 #include "src/base/status.h"
@@ -35,6 +38,11 @@ std::vector<rdkafka::Property> Properties(const std::string& client_id, int64_t 
       {"socket.nagle.disable", "true"},
       {"reconnect.backoff.max.ms", "1000"},
   };
+}
+
+std::string RandomName() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(), device());
 }
 
 // A client instance, and the thread that takes its reports. Append: one thread at a time.
@@ -67,13 +75,17 @@ class Instance {
     rdkafka::Topic& out = topics_[topic];
     if (out == nullptr) out.reset(rd_kafka_topic_new(handle_->rk(), topic.c_str(), nullptr));
     if (out == nullptr) return done(NotIn(rd_kafka_last_error(), topic));
+    const std::string by = absl::StrCat(writer_, ":", ++numbers_[{topic, partition}]);
     auto waiting = std::make_unique<Appender::Done>(std::move(done));
-    if (rd_kafka_produce(out.get(), partition, RD_KAFKA_MSG_F_COPY, const_cast<char*>(value.data()), value.size(),
-                         nullptr, 0, waiting.get()) == 0) {
+    const rd_kafka_resp_err_t code = rd_kafka_producev(
+        handle_->rk(), RD_KAFKA_V_RKT(out.get()), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
+        RD_KAFKA_V_HEADER(kAppendedHeader, by.data(), by.size()), RD_KAFKA_V_OPAQUE(waiting.get()), RD_KAFKA_V_END);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       (void)waiting.release();  // OnDelivery's
       return;
     }
-    (*waiting)(NotIn(rd_kafka_last_error(), topic));
+    (*waiting)(NotIn(code, topic));
   }
 
   void Close(int64_t max_wait_us) {
@@ -111,7 +123,9 @@ class Instance {
   }
 
   std::shared_ptr<rdkafka::RdHandle> handle_;
+  const std::string writer_ = RandomName();
   std::map<std::string, rdkafka::Topic> topics_;
+  std::map<TopicPartition, int64_t> numbers_;  // of the last record
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
@@ -147,6 +161,15 @@ class RdAppender final : public Appender {
 };
 
 }  // namespace
+
+std::optional<AppendedBy> ParseAppendedBy(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  AppendedBy by;
+  if (colon == 0 || colon == std::string_view::npos) return std::nullopt;
+  if (!absl::SimpleAtoi({text.data() + colon + 1, text.size() - colon - 1}, &by.number)) return std::nullopt;
+  by.writer = std::string(text.substr(0, colon));
+  return by;
+}
 
 absl::StatusOr<std::unique_ptr<Appender>> NewRdAppender(const KafkaSettings& settings, const std::string& client_id,
                                                         int64_t patience_us, KafkaLog log) {

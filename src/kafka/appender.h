@@ -1,6 +1,10 @@
 // Appends single records to topics, and says of each what became of it: for what has no transaction to be part of. A
-// record is one batch or a part of one, so it is in as a whole or not at all; acks=all, so what is in stays in; an
-// idempotent producer, so that what the client sends again after a lost answer stands there once.
+// record is one batch or a part of one, so it is in as a whole or not at all; acks=all, so what is in stays in.
+//
+// An idempotent producer keeps the order and sends again what wasn't acknowledged, but not each record once for good:
+// where one has waited too long and is given up, the client renumbers those behind it, and what it sends again then may
+// stand there twice, acknowledged. So each record has a number of ours in the header kAppendedHeader, which grows by
+// writer and partition: a reader passes over a number that isn't above the last one of its writer.
 //
 // Thread-safe. Nothing waits: a queue that is full is an outcome, too.
 #pragma once
@@ -8,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +24,16 @@
 #include "src/plan/plan.h"
 
 namespace tidemark {
+
+// Who has written the record, a random name for each client instance, and the record's number: "1f0c...:17".
+inline constexpr char kAppendedHeader[] = "tidemark.appended";
+
+struct AppendedBy {
+  std::string writer;
+  int64_t number = 0;
+};
+// Of a kAppendedHeader's value; nothing: it isn't one.
+std::optional<AppendedBy> ParseAppendedBy(std::string_view text);
 
 struct Appended {
   // kNotIn: it certainly isn't and won't be. kUnknown: it was sent, and nobody said more in time.

@@ -12,6 +12,12 @@
 #include "src/landing/content.h"
 
 namespace tidemark {
+namespace {
+
+// What a body's pages and columns may take while they are read.
+constexpr int64_t kMostBytesOfBody = int64_t{256} << 20;
+
+}  // namespace
 
 absl::StatusOr<FilesSpec::Format> FormatOfName(const std::string& name) {
   using Format = FilesSpec::Format;
@@ -61,7 +67,8 @@ absl::StatusOr<std::unique_ptr<FileRecords>> FileRecords::OfBody(const SourcePla
                                                                  char delimiter, std::string body) {
   if (format == FilesSpec::Format::kParquet) {
     return NewParquetRecords(source,
-                             std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(body))));
+                             std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(body))),
+                             kMostBytesOfBody);
   }
   std::unique_ptr<FileContent> content = FileContent::OfText(std::move(body));
   switch (format) {

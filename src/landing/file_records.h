@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,7 +38,8 @@ class FileRecords {
                                                              char delimiter, std::string body);
 
   // Appends records of about `bytes` to `out`; false behind the last one. InvalidArgument: from here on the file can't
-  // be read, with the line. Unavailable: it can't be read now.
+  // be read, with the line. Unavailable: it can't be read now. ResourceExhausted: of a body, which says that it holds
+  // far more than it is large.
   virtual absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) = 0;
   // Of the whole file, as it was read, or where it was read otherwise than from front to back, as it stands there
   // behind the last record; once there is no more.
@@ -58,7 +60,9 @@ std::unique_ptr<FileRecords> NewJsonLineRecords(std::unique_ptr<FileContent> con
 // `or_object`: one object is an array of one.
 absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content,
                                                                  bool or_object = false);
-absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(const SourcePlan& source,
-                                                               std::shared_ptr<arrow::io::RandomAccessFile> file);
+// `most_bytes`: of memory.
+absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(
+    const SourcePlan& source, std::shared_ptr<arrow::io::RandomAccessFile> file,
+    int64_t most_bytes = std::numeric_limits<int64_t>::max());
 
 }  // namespace tidemark

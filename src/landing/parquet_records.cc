@@ -12,9 +12,11 @@
 #include <arrow/compute/cast.h>
 #include <arrow/compute/initialize.h>
 #include <arrow/io/interfaces.h>
+#include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/properties.h>
 
 #include "src/base/schema.h"
 #include "src/base/status.h"
@@ -90,15 +92,22 @@ class WatchedFile final : public arrow::io::RandomAccessFile {
 
 class ParquetRecords final : public FileRecords {
  public:
-  ParquetRecords(const SourcePlan& source, std::shared_ptr<arrow::io::RandomAccessFile> file)
-      : source_(source), file_(std::make_shared<WatchedFile>(std::move(file))) {}
+  ParquetRecords(const SourcePlan& source, std::shared_ptr<arrow::io::RandomAccessFile> file, int64_t most_bytes)
+      : source_(source),
+        file_(std::make_shared<WatchedFile>(std::move(file))),
+        counted_(arrow::default_memory_pool()),
+        pool_(&counted_, most_bytes) {}
 
   absl::Status Begin() {
     static const arrow::Status initialized = arrow::compute::Initialize();
     TM_RETURN_IF_ERROR(FromArrow(initialized, "Arrow's kernels"));
-    auto opened = parquet::arrow::OpenFile(file_, arrow::default_memory_pool());
-    if (!opened.ok()) return WhyNot(opened.status());
-    reader_ = *std::move(opened);
+    parquet::arrow::FileReaderBuilder builder;
+    if (const arrow::Status opened = builder.Open(file_, parquet::ReaderProperties(&pool_)); !opened.ok()) {
+      return WhyNot(opened);
+    }
+    auto built = builder.memory_pool(&pool_)->Build();
+    if (!built.ok()) return WhyNot(built.status());
+    reader_ = *std::move(built);
     reader_->set_use_threads(false);
     std::shared_ptr<arrow::Schema> schema;
     if (const arrow::Status status = reader_->GetSchema(&schema); !status.ok()) return WhyNot(status);
@@ -158,6 +167,7 @@ class ParquetRecords final : public FileRecords {
 
   // What is wrong with the file stays so, a disk or a network that fails doesn't.
   absl::Status WhyNot(const arrow::Status& status) const {
+    if (status.IsOutOfMemory()) return absl::ResourceExhaustedError("read at once it takes too much memory");
     return file_->failed() ? absl::UnavailableError(status.message()) : absl::InvalidArgumentError(status.message());
   }
 
@@ -239,6 +249,9 @@ class ParquetRecords final : public FileRecords {
 
   const SourcePlan& source_;
   const std::shared_ptr<WatchedFile> file_;
+  // What little there is on disk may claim any size: memory is counted, and ends. Before what is allocated from it.
+  arrow::ProxyMemoryPool counted_;
+  arrow::CappedMemoryPool pool_;
   std::string hash_;
   std::unique_ptr<parquet::arrow::FileReader> reader_;
   std::vector<Column> columns_;
@@ -253,8 +266,9 @@ class ParquetRecords final : public FileRecords {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(const SourcePlan& source,
-                                                               std::shared_ptr<arrow::io::RandomAccessFile> file) {
-  auto records = std::make_unique<ParquetRecords>(source, std::move(file));
+                                                               std::shared_ptr<arrow::io::RandomAccessFile> file,
+                                                               int64_t most_bytes) {
+  auto records = std::make_unique<ParquetRecords>(source, std::move(file), most_bytes);
   TM_RETURN_IF_ERROR(records->Begin());
   return std::unique_ptr<FileRecords>(std::move(records));
 }

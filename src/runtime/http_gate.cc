@@ -35,11 +35,16 @@ using packed::HttpRequest_Format;
 using Body = packed::HttpRequest;
 
 constexpr size_t kLongestKey = 255;
-constexpr int64_t kMostWaitingBytes = int64_t{64} << 20;  // of a source
+constexpr int64_t kMostWaitingBytes = int64_t{64} << 20;  // of a source, and no more than a 32nd of the memory
+constexpr int64_t kMostBodyBytes = int64_t{256} << 20;    // of all, and no more than an eighth of the memory
 constexpr int64_t kMostWaiting = 10'000;
 // Brokers that have acknowledged nothing for so long are away: who comes now is told so, and nothing is written.
 constexpr int64_t kAwayUs = 2 * kSecond;
 constexpr size_t kMostErrorsTold = 10;
+// A body is small, its rows need not be: a header that each row repeats, pages of Parquet in which nothing changes.
+constexpr int64_t kMostRows = 1'000'000;
+constexpr int64_t kMostRowBytes = int64_t{64} << 20;  // as JSON
+constexpr int64_t kPieceBytes = int64_t{1} << 20;     // of rows that are decoded at once
 
 std::string Quote(absl::string_view text) {
   std::string out;
@@ -53,9 +58,9 @@ HttpResponse Json(int status, std::string body) { return {status, "application/j
 HttpResponse Error(int status, absl::string_view why) {
   return Json(status, absl::StrCat("{\"error\":", Quote(why), "}"));
 }
-HttpResponse Later(int status, int seconds, absl::string_view why) {
+HttpResponse Later(int status, absl::string_view why) {
   HttpResponse response = Error(status, why);
-  response.headers.emplace_back("Retry-After", absl::StrCat(seconds));
+  response.headers.emplace_back("Retry-After", status == 429 ? "1" : "2");
   return response;
 }
 
@@ -70,17 +75,26 @@ std::string ToJson(const Fault& fault) {
                       ",\"error\":", Quote(fault.why), "}");
 }
 
-HttpResponse Refuse(const std::vector<Fault>& faults, size_t rows) {
-  std::string list;
-  for (size_t i = 0; i < std::min(faults.size(), kMostErrorsTold); ++i) {
-    absl::StrAppend(&list, i > 0 ? "," : "", ToJson(faults[i]));
+// Of a body: how many rows it has, and what is wrong with it.
+struct Found {
+  int64_t rows = 0, bad_rows = 0, bytes = 0;
+  std::vector<Fault> faults;  // the first ones
+
+  void Add(Fault fault) {
+    ++bad_rows;
+    if (faults.size() < kMostErrorsTold) faults.push_back(std::move(fault));
   }
-  const Fault& first = faults.front();
+};
+
+HttpResponse Refuse(const Found& found) {
+  std::string list;
+  for (const Fault& fault : found.faults) absl::StrAppend(&list, list.empty() ? "" : ",", ToJson(fault));
+  const Fault& first = found.faults.front();
   const std::string where = first.column > 0 ? absl::StrCat("line ", first.line, ", column ", first.column)
                                              : absl::StrCat("line ", first.line);
   return Json(400, absl::StrCat("{\"error\":", Quote(absl::StrCat(where, ": ", first.why)), ",\"line\":", first.line,
-                                first.column > 0 ? absl::StrCat(",\"column\":", first.column) : "",
-                                ",\"bad_rows\":", faults.size(), ",\"rows\":", rows, ",\"errors\":[", list, "]}"));
+                                first.column > 0 ? absl::StrCat(",\"column\":", first.column) : "", ",\"bad_rows\":",
+                                found.bad_rows, ",\"rows\":", found.rows, ",\"errors\":[", list, "]}"));
 }
 
 // Moves the place on by what the text up to `end` holds.
@@ -155,10 +169,14 @@ absl::StatusOr<std::string> Unpack(std::string body, arrow::Compression::type co
 
 }  // namespace
 
-// One source's. begin and take are called by the server's thread.
+// One source's. Begin and Take are called by the server's thread, Decode by that of the bodies.
 struct HttpGate::Door {
-  Door(const SourcePlan& source, const std::string& requests_topic, Clock* time)
-      : plan(source), spec(*source.http), topic(requests_topic), clock(time) {
+  Door(const SourcePlan& source, const std::string& requests_topic, int64_t memory_bytes, Clock* time)
+      : plan(source),
+        spec(*source.http),
+        topic(requests_topic),
+        most_waiting_bytes(std::min(kMostWaitingBytes, memory_bytes / 32)),
+        clock(time) {
     if (!spec.tokens.empty()) tokens.emplace(spec.tokens, clock);
     flat = std::all_of(plan.columns.begin(), plan.columns.end(), [](const SourceColumn& c) {
       if (c.from == SourceColumn::From::kRaw) return false;
@@ -167,20 +185,25 @@ struct HttpGate::Door {
   }
 
   std::optional<HttpResponse> Begin(const HttpRequest& head) {
-    std::optional<HttpResponse> refusal = WhyNot(head);
+    std::string client;
+    std::optional<HttpResponse> refusal = WhyNot(head, &client);
     if (refusal) Count(refusal->status);
     return refusal;
   }
-  void Take(HttpRequest request, HttpReply reply);
-  // Nothing: it may come in.
-  std::optional<HttpResponse> WhyNot(const HttpRequest& head);
-  absl::StatusOr<std::string> ClientOf(const HttpRequest& head) {
-    return tokens ? tokens->Check(head.Header("authorization"), plan.name) : absl::StatusOr<std::string>("");
+  void Take(HttpRequest request, HttpReply reply, const RunTask& run);
+  HttpResponse RefuseUnread(int status, const std::string& why) {
+    Count(status);
+    return Error(status, why);
   }
+  // Nothing: it may come in, and is the client's.
+  std::optional<HttpResponse> WhyNot(const HttpRequest& head, std::string* client);
+  std::optional<HttpResponse> WhyNotNow();
+  void Decode(HttpRequest request, const std::string& client, const HttpReply& reply);
   // What is wrong with the body, if anything is; else how many rows it has.
-  std::optional<HttpResponse> CheckBody(const Body& body, size_t* rows);
+  std::optional<HttpResponse> CheckBody(const Body& body, int64_t* rows);
+  std::optional<HttpResponse> CheckPiece(const Body& body, const std::vector<FileRecord>& records, Found* found);
   Fault FaultOf(const Body& body, absl::string_view message) const;
-  void Append(const Body& body, size_t rows, HttpReply reply);
+  void Append(const Body& body, int64_t rows, HttpReply reply);
   void Count(int status, int64_t rows = 0) {
     const absl::MutexLock lock(&mutex);
     ++answers[status];
@@ -190,11 +213,12 @@ struct HttpGate::Door {
   const SourcePlan& plan;
   const HttpSpec& spec;
   const std::string topic;
+  const int64_t most_waiting_bytes;
   Clock* const clock;
   bool flat = false;  // CSV and Parquet can have its columns
   std::optional<Tokens> tokens;
-  std::unique_ptr<RecordCheck> check;
-  uint64_t turn = 0;  // of requests without a key
+  std::unique_ptr<RecordCheck> check;  // of the bodies' thread, like what follows
+  uint64_t turn = 0;                   // of requests without a key
 
   absl::Mutex mutex;
   std::shared_ptr<Appender> appender ABSL_GUARDED_BY(mutex);  // null: not open, or closed
@@ -204,13 +228,16 @@ struct HttpGate::Door {
   int64_t silent_since_us ABSL_GUARDED_BY(mutex) = 0;  // monotonic; since then some wait, and nothing was acknowledged
 };
 
-std::optional<HttpResponse> HttpGate::Door::WhyNot(const HttpRequest& head) {
-  if (const absl::StatusOr<std::string> client = ClientOf(head); absl::IsPermissionDenied(client.status())) {
-    return Error(403, client.status().message());
-  } else if (!client.ok()) {
-    HttpResponse response = Error(401, client.status().message());
-    response.headers.emplace_back("WWW-Authenticate", "Bearer");
-    return response;
+std::optional<HttpResponse> HttpGate::Door::WhyNot(const HttpRequest& head, std::string* client) {
+  if (tokens) {
+    absl::StatusOr<std::string> name = tokens->Check(head.Header("authorization"), plan.name);
+    if (absl::IsPermissionDenied(name.status())) return Error(403, name.status().message());
+    if (!name.ok()) {
+      HttpResponse response = Error(401, name.status().message());
+      response.headers.emplace_back("WWW-Authenticate", "Bearer");
+      return response;
+    }
+    *client = *std::move(name);
   }
   if (!head.query.empty()) {
     return Error(400, absl::StrCat("'", head.query[0].first, "' has no meaning here: no parameters are known yet"));
@@ -230,27 +257,53 @@ std::optional<HttpResponse> HttpGate::Door::WhyNot(const HttpRequest& head) {
   if (!CompressionOf({encoding.data(), encoding.size()})) {
     return Error(415, absl::StrCat("Content-Encoding '", std::string(encoding), "' isn't taken; gzip and zstd are"));
   }
-  if (head.Header("idempotency-key").size() > kLongestKey) {
-    return Error(400, absl::StrCat("an Idempotency-Key has at most ", kLongestKey, " bytes"));
+  int keys = 0;
+  for (const auto& [name, value] : head.headers) {
+    if (!absl::EqualsIgnoreCase(name, "idempotency-key")) continue;
+    // An empty one is a client's mistake, whose retries would double.
+    if (value.empty() || value.size() > kLongestKey || ++keys > 1) {
+      return Error(400, absl::StrCat("one Idempotency-Key is expected, of 1 to ", kLongestKey, " bytes"));
+    }
   }
+  return WhyNotNow();
+}
+
+std::optional<HttpResponse> HttpGate::Door::WhyNotNow() {
   const absl::MutexLock lock(&mutex);
-  if (appender == nullptr) return Later(503, 2, "the worker starts or stops");
-  if (waiting > 0 && clock->MonotonicUs() - silent_since_us > kAwayUs) {
-    return Later(503, 2, "the brokers don't answer; nothing of this was written");
+  if (appender == nullptr) {
+    HttpResponse response = Later(503, "the worker starts or stops");
+    response.headers.emplace_back("Connection", "close");  // another worker may be behind the address
+    return response;
   }
-  if (waiting >= kMostWaiting || waiting_bytes >= kMostWaitingBytes) {
-    return Later(429, 1, "too much is waiting to be written");
+  if (waiting > 0 && clock->MonotonicUs() - silent_since_us > kAwayUs) {
+    return Later(503, "the brokers don't answer; nothing of this was written");
+  }
+  if (waiting >= kMostWaiting || waiting_bytes >= most_waiting_bytes) {
+    return Later(429, "too much is waiting to be written");
   }
   return std::nullopt;
 }
 
-void HttpGate::Door::Take(HttpRequest request, HttpReply reply) {
+void HttpGate::Door::Take(HttpRequest request, HttpReply reply, const RunTask& run) {
+  // Again: the body may have taken its time.
+  std::string client;
+  if (std::optional<HttpResponse> refusal = WhyNot(request, &client)) {
+    Count(refusal->status);
+    return reply(*std::move(refusal));
+  }
+  const auto whole = std::make_shared<HttpRequest>(std::move(request));
+  run([this, whole, client = std::move(client), reply = std::move(reply)] {
+    Decode(std::move(*whole), client, reply);
+  });
+}
+
+void HttpGate::Door::Decode(HttpRequest request, const std::string& client, const HttpReply& reply) {
   const auto answer = [&](HttpResponse response) {
     Count(response.status);
     reply(std::move(response));
   };
-  // Again: the body may have taken its time.
-  if (std::optional<HttpResponse> refusal = WhyNot(request)) return answer(*std::move(refusal));
+  // And again: others may have been before it.
+  if (std::optional<HttpResponse> refusal = WhyNotNow()) return answer(*std::move(refusal));
   const std::string_view type = request.Header("content-type"), encoding = request.Header("content-encoding");
   absl::StatusOr<std::string> text =
       Unpack(std::move(request.body), *CompressionOf({encoding.data(), encoding.size()}), spec.max_body_bytes);
@@ -259,27 +312,45 @@ void HttpGate::Door::Take(HttpRequest request, HttpReply reply) {
   Body body;
   body.set_format(*FormatOf({type.data(), type.size()}));
   body.set_body(*std::move(text));
-  if (const absl::StatusOr<std::string> client = ClientOf(request); client.ok()) body.set_client(*client);
+  body.set_client(client);
   body.set_key(std::string(request.Header("idempotency-key")));
   if (body.format() == Body::CSV) body.set_delimiter(std::string(1, spec.delimiter));
-  size_t rows = 0;
+  int64_t rows = 0;
   if (std::optional<HttpResponse> refusal = CheckBody(body, &rows)) return answer(*std::move(refusal));
-  Append(body, rows, std::move(reply));
+  Append(body, rows, reply);
 }
 
-std::optional<HttpResponse> HttpGate::Door::CheckBody(const Body& body, size_t* rows) {
+std::optional<HttpResponse> HttpGate::Door::CheckBody(const Body& body, int64_t* rows) {
+  Found found;
   std::vector<FileRecord> records;
   absl::StatusOr<std::unique_ptr<FileRecords>> opened =
       FileRecords::OfBody(plan, ToFilesFormat(body.format()), spec.delimiter, body.body());
   absl::StatusOr<bool> more = opened.ok() ? absl::StatusOr<bool>(true) : opened.status();
-  while (more.ok() && *more) more = (*opened)->Read(spec.max_body_bytes, &records);
-  if (!more.ok()) return Refuse({FaultOf(body, more.status().message())}, records.size());
-  if (records.empty()) return Error(400, "the body has no rows");
+  while (more.ok() && *more) {
+    records.clear();
+    more = (*opened)->Read(kPieceBytes, &records);
+    if (std::optional<HttpResponse> refusal = CheckPiece(body, records, &found)) return refusal;
+  }
+  if (absl::IsResourceExhausted(more.status())) return Error(413, more.status().message());
+  if (!more.ok()) found.Add(FaultOf(body, more.status().message()));
+  if (found.bad_rows > 0) return Refuse(found);
+  if (found.rows == 0) return Error(400, "the body has no rows");
+  *rows = found.rows;
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> HttpGate::Door::CheckPiece(const Body& body, const std::vector<FileRecord>& records,
+                                                       Found* found) {
+  found->rows += static_cast<int64_t>(records.size());
+  for (const FileRecord& record : records) found->bytes += static_cast<int64_t>(record.value.size());
+  if (found->rows > kMostRows || found->bytes > kMostRowBytes) {
+    return Error(413, absl::StrCat("a body may have ", kMostRows, " rows, of ", kMostRowBytes >> 20,
+                                   " MiB together as JSON: split it"));
+  }
   const HeaderList place = {{kIntakeClientHeader, body.client()}, {kIntakeRequestHeader, "0:0"}};
   std::vector<std::string> reasons;
   const absl::Status checked = check->Check(place, clock->WallUs() / 1'000, records, &reasons);
-  if (!checked.ok()) return Later(503, 2, checked.message());
-  std::vector<Fault> faults;
+  if (!checked.ok()) return Later(503, checked.message());
   for (size_t i = 0; i < records.size(); ++i) {
     if (reasons[i].empty()) continue;
     Fault fault{records[i].line, 0, reasons[i]};
@@ -287,10 +358,8 @@ std::optional<HttpResponse> HttpGate::Door::CheckBody(const Body& body, size_t* 
       fault.column = records[i].column;
       MoveOn(records[i].value, PlaceOfReason(plan, records[i].value, reasons[i]), &fault);
     }
-    faults.push_back(std::move(fault));
+    found->Add(std::move(fault));
   }
-  if (!faults.empty()) return Refuse(faults, records.size());
-  *rows = records.size();
   return std::nullopt;
 }
 
@@ -312,7 +381,7 @@ Fault HttpGate::Door::FaultOf(const Body& body, absl::string_view message) const
   return place;
 }
 
-void HttpGate::Door::Append(const Body& body, size_t rows, HttpReply reply) {
+void HttpGate::Door::Append(const Body& body, int64_t rows, HttpReply reply) {
   const std::string value = body.SerializeAsString();
   const auto bytes = static_cast<int64_t>(value.size());
   const uint64_t place = body.key().empty() ? turn++ : XXH3_64bits(body.key().data(), body.key().size());
@@ -328,7 +397,7 @@ void HttpGate::Door::Append(const Body& body, size_t rows, HttpReply reply) {
   }
   if (to == nullptr) {
     Count(503);
-    return reply(Later(503, 2, "the worker stops"));
+    return reply(Later(503, "the worker stops"));
   }
   to->Append(topic, partition, value, [this, partition, bytes, rows, reply = std::move(reply)](const Appended& what) {
     {
@@ -347,25 +416,39 @@ void HttpGate::Door::Append(const Body& body, size_t rows, HttpReply reply) {
     } else if (absl::IsInvalidArgument(what.status)) {
       response = Error(413, absl::StrCat("the log of requests doesn't take this body: ", what.status.message()));
     } else {
-      response = Later(503, 2, absl::StrCat("nothing of this was written: ", what.status.message()));
+      response = Later(503, absl::StrCat("nothing of this was written: ", what.status.message()));
     }
-    Count(response.status, in ? static_cast<int64_t>(rows) : 0);
+    Count(response.status, in ? rows : 0);
     reply(std::move(response));
   });
 }
 
-HttpGate::HttpGate(const Plan& plan, const Formats& formats, Clock* clock) {
+HttpGate::HttpGate(const Plan& plan, const Formats& formats, Clock* clock, RunTask run)
+    : memory_bytes_(plan.memory_bytes), run_(std::move(run)) {
   for (const SourcePlan& source : plan.sources) {
     if (!source.http) continue;
-    auto door = std::make_shared<Door>(source, IntakeNames{plan.application, source.name}.RequestsTopic(), clock);
+    auto door = std::make_shared<Door>(source, IntakeNames{plan.application, source.name}.RequestsTopic(),
+                                       plan.memory_bytes, clock);
     absl::StatusOr<std::unique_ptr<RecordCheck>> check = RecordCheck::Make(source, formats);
     if (check.ok()) door->check = *std::move(check);
     if (prepared_.ok()) prepared_ = check.status();
     doors_.push_back(std::move(door));
   }
+  if (run_ != nullptr || doors_.empty()) return;
+  thread_ = std::make_unique<TaskThread>();
+  run_ = [this](std::function<void()> task) { thread_->Run(std::move(task)); };
 }
 
-HttpGate::~HttpGate() { Close(0); }
+HttpGate::~HttpGate() {
+  Close(0);
+  thread_.reset();  // who was left has been told that the worker stops
+}
+
+int64_t HttpGate::most_body_bytes() const {
+  int64_t largest = 0;
+  for (const auto& door : doors_) largest = std::max(largest, door->spec.max_body_bytes);
+  return std::max(std::min(kMostBodyBytes, memory_bytes_ / 8), 2 * largest);
+}
 
 absl::Status HttpGate::Prepare(const std::string& http_address) {
   TM_RETURN_IF_ERROR(prepared_);
@@ -390,7 +473,8 @@ HttpPosts HttpGate::Posts() {
     // Compressed bodies that are larger than what comes out of them are nothing anybody needs.
     posts[door->spec.path] = {
         door->spec.max_body_bytes, [door](const HttpRequest& head) { return door->Begin(head); },
-        [door](HttpRequest request, HttpReply reply) { door->Take(std::move(request), std::move(reply)); }};
+        [this, door](HttpRequest request, HttpReply reply) { door->Take(std::move(request), std::move(reply), run_); },
+        [door](int status, const std::string& why) { return door->RefuseUnread(status, why); }};
   }
   return posts;
 }

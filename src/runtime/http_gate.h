@@ -12,11 +12,12 @@
 //   nothing refused is in        4xx is said before anything is written; 503 only of what was certainly not written
 //   no retry doubles             see http_source.h; 504 is said where the outcome isn't known, and asks for one
 //
-// Posts are taken on the HTTP server's thread (HttpPost); Done comes from the appender's. Open and Close: the main
-// thread.
+// Heads are looked at on the HTTP server's thread (HttpPost), bodies on one of the gate's own, so that the server
+// answers probes at once whatever is posted; Done comes from the appender's. Open and Close: the main thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/base/clock.h"
+#include "src/base/task_thread.h"
 #include "src/codec/formats.h"
 #include "src/http/server.h"
 #include "src/kafka/appender.h"
@@ -44,14 +46,20 @@ struct HttpGateStatus {
 
 class HttpGate {
  public:
-  // All outlive it.
-  HttpGate(const Plan& plan, const Formats& formats, Clock* clock);
+  // Runs a task, one at a time, in their order.
+  using RunTask = std::function<void(std::function<void()> task)>;
+
+  // All outlive it. `run`: for bodies, a thread of the gate's own if it is null.
+  HttpGate(const Plan& plan, const Formats& formats, Clock* clock, RunTask run = nullptr);
+  // Behind the server that has its Posts.
   ~HttpGate();
 
   // Reads the files of tokens. InvalidArgument: one can't be read; or anybody could post, as a source has no tokens and
   // the address isn't this machine's own.
   absl::Status Prepare(const std::string& http_address);
   HttpPosts Posts();
+  // What bodies may take while they are on their way: of the budget of the process, and never less than two need.
+  int64_t most_body_bytes() const;
   // The topics are there: from now on bodies are accepted.
   void Open(std::unique_ptr<Appender> appender);
   // Nothing is accepted any more; what is under way gets its answer, for as long as that takes at most.
@@ -63,10 +71,13 @@ class HttpGate {
  private:
   struct Door;
 
+  const int64_t memory_bytes_;
   absl::Status prepared_;  // of the doors
   std::vector<std::shared_ptr<Door>> doors_;
   mutable absl::Mutex mutex_;
   std::shared_ptr<Appender> appender_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<TaskThread> thread_;  // null: `run` was given
+  RunTask run_;
 };
 
 }  // namespace tidemark

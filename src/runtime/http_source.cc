@@ -7,8 +7,10 @@
 #include <glog/logging.h>
 #include <xxhash.h>
 
+#include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/http/sha256.h"
+#include "src/kafka/appender.h"
 #include "src/landing/file_records.h"
 
 namespace tidemark {
@@ -22,6 +24,8 @@ constexpr size_t kNotesToMerge = 64;
 constexpr size_t kKeysToMerge = 8'000;
 constexpr size_t kPollRecords = 1'000;
 constexpr int64_t kLargestBody = int64_t{16} << 20;
+// Writers are processes. Where they are more within a day, those are forgotten that have been silent for longest.
+constexpr int kMostWriters = 1'000;
 
 absl::uint128 FromBytes(std::string_view bytes) {
   absl::uint128 hash = 0;
@@ -45,7 +49,7 @@ std::string ToBytes(absl::uint128 hash) {
   return bytes;
 }
 
-FilesSpec::Format FormatOf(const packed::HttpRequest& request) {
+absl::StatusOr<FilesSpec::Format> FormatOf(const packed::HttpRequest& request) {
   switch (request.format()) {
     case packed::HttpRequest::CSV:
       return FilesSpec::Format::kCsv;
@@ -53,8 +57,11 @@ FilesSpec::Format FormatOf(const packed::HttpRequest& request) {
       return FilesSpec::Format::kParquet;
     case packed::HttpRequest::JSON:
       return FilesSpec::Format::kJson;
-    default:
+    case packed::HttpRequest::JSON_LINES:
       return FilesSpec::Format::kJsonLines;
+    default:
+      return absl::FailedPreconditionError(
+          absl::StrCat("a request of format ", request.format(), ", which only a newer version knows: run that"));
   }
 }
 
@@ -85,9 +92,7 @@ absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
                             seen.bodies(i));
     }
   }
-  TM_RETURN_IF_ERROR(CheckLog(position_));
-  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe({log_.topic}));
-  if (const auto topic = topics.find(log_.topic); topic != topics.end()) position_.set_topic_id(topic->second.id);
+  TM_RETURN_IF_ERROR(CheckLog());
   trimmed_ = position_.next();
   ConsumerOptions options;
   options.client_id = absl::StrCat(names_.Group(), "-requests");
@@ -96,18 +101,25 @@ absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
 }
 
 // What was accepted and isn't read yet is there.
-absl::Status HttpSource::CheckLog(const packed::RequestPosition& at) const {
+absl::Status HttpSource::CheckLog() {
   TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe({log_.topic}));
   const auto topic = topics.find(log_.topic);
   if (topic == topics.end()) return absl::UnavailableError(absl::StrCat("topic ", log_.topic, " isn't there"));
   TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart(log_));
   TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd(log_, Isolation::kReadUncommitted));
-  const bool other = !at.topic_id().empty() && !topic->second.id.empty() && at.topic_id() != topic->second.id;
-  if (!other && start <= at.next() && at.next() <= end) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      ToString(log_), other ? " was deleted and made again" : "", " holds offsets ", start, " to ", end,
-      ", and is read up to ", at.next(),
-      ": requests that were accepted are lost. To go on with what is posted from now on, give the source a new name"));
+  const std::string& id = topic->second.id;
+  const bool other = !position_.topic_id().empty() && !id.empty() && position_.topic_id() != id;
+  position_.set_topic_id(id);
+  if (!other && start <= position_.next() && position_.next() <= end) return absl::OkStatus();
+  const std::string lost =
+      absl::StrCat(ToString(log_), other ? " was deleted and made again" : "", " holds offsets ", start, " to ", end,
+                   ", and is read up to ", position_.next(), ": requests that were accepted are lost");
+  if (!plan_.skip_lost) {
+    return absl::FailedPreconditionError(absl::StrCat(lost, ". State on_data_loss: skip to go on with what there is"));
+  }
+  LOG(ERROR) << "source " << plan_.name << ": " << lost << "; goes on, as on_data_loss says";
+  position_.set_next(other ? start : std::clamp(position_.next(), start, end));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<IntakeRows>> HttpSource::Poll(int64_t max_wait_us, int64_t max_bytes) {
@@ -131,10 +143,11 @@ absl::StatusOr<std::optional<IntakeRows>> HttpSource::Poll(int64_t max_wait_us, 
       used_ = 0;
       continue;
     }
-    const RecordView& record = records[used_++];
+    const RecordView& record = records[used_];
+    const HeaderList headers = fetches_.front()->Headers(used_++);
     bytes += static_cast<int64_t>(record.value.value_or("").size());
     newest_ms = std::max(newest_ms, record.timestamp_ms);
-    TM_RETURN_IF_ERROR(Take(record, &seen, &rows));
+    TM_RETURN_IF_ERROR(Take(record, headers, &seen, &rows));
   }
   if (seen.bodies_size() > 0) {
     Remember(absl::StrFormat("%020d", first), seen, &rows);
@@ -144,12 +157,18 @@ absl::StatusOr<std::optional<IntakeRows>> HttpSource::Poll(int64_t max_wait_us, 
   return rows;
 }
 
-absl::Status HttpSource::Take(const RecordView& record, packed::RequestsSeen* seen, IntakeRows* rows) {
+absl::Status HttpSource::Take(const RecordView& record, const HeaderList& headers, packed::RequestsSeen* seen,
+                              IntakeRows* rows) {
   if (record.offset != position_.next()) {
     return absl::DataLossError(
         absl::StrCat(ToString(log_), ": request ", record.offset, " comes where ", position_.next(), " was expected"));
   }
   position_.set_next(record.offset + 1);
+  TM_ASSIGN_OR_RETURN(const bool sent_twice, SentTwice(record, headers));
+  if (sent_twice) {
+    ++rows->counts["requests_sent_twice"];
+    return absl::OkStatus();
+  }
   packed::HttpRequest request;
   const std::string_view value = record.value.value_or("");
   if (!request.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
@@ -174,6 +193,28 @@ absl::Status HttpSource::Take(const RecordView& record, packed::RequestsSeen* se
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> HttpSource::SentTwice(const RecordView& record, const HeaderList& headers) {
+  std::optional<AppendedBy> by;
+  for (const auto& [name, value] : headers) {
+    if (name == kAppendedHeader) by = ParseAppendedBy(value.value_or(""));
+  }
+  if (!by) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(ToString(log_), " holds at ", record.offset, " what no worker wrote: who else writes to it?"));
+  }
+  auto& writers = *position_.mutable_writers();
+  auto writer = std::find_if(writers.begin(), writers.end(), [&](const auto& w) { return w.name() == by->writer; });
+  if (writer == writers.end()) {
+    writers.Add()->set_name(by->writer);
+    writer = writers.end() - 1;
+  } else if (by->number <= writer->number()) {
+    return true;
+  }
+  writer->set_number(by->number);
+  writer->set_newest_ms(record.timestamp_ms);
+  return false;
+}
+
 HttpSource::Known HttpSource::Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen) {
   const absl::uint128 key = HashOfKey(request);
   const uint64_t body = HashOfBody(request);
@@ -195,14 +236,16 @@ absl::Status HttpSource::Cut(const packed::HttpRequest& request, Offset offset, 
                             {kIntakeRequestHeader, absl::StrCat(log_.partition, ":", offset)}};
   const char delimiter = request.delimiter().empty() ? ',' : request.delimiter()[0];
   std::vector<FileRecord> records;
-  absl::StatusOr<std::unique_ptr<FileRecords>> body =
-      FileRecords::OfBody(plan_, FormatOf(request), delimiter, request.body());
+  TM_ASSIGN_OR_RETURN(const FilesSpec::Format format, FormatOf(request));
+  absl::StatusOr<std::unique_ptr<FileRecords>> body = FileRecords::OfBody(plan_, format, delimiter, request.body());
   absl::StatusOr<bool> more = body.ok() ? absl::StatusOr<bool>(true) : body.status();
   while (more.ok() && *more) more = (*body)->Read(kLargestBody, &records);
-  if (absl::IsInvalidArgument(more.status())) {
+  if (absl::IsInvalidArgument(more.status()) || absl::IsResourceExhausted(more.status())) {
     rows->letters.push_back({request.body(), std::string(more.status().message()), place});
     return absl::OkStatus();
   }
+  // The record is taken already: it is the log that is read again, not this call.
+  if (ActionFor(more.status()) == Action::kRetry) return absl::AbortedError(std::string(more.status().message()));
   TM_RETURN_IF_ERROR(more.status());
   for (FileRecord& record : records) {
     HeaderList headers = place;
@@ -253,6 +296,18 @@ void HttpSource::Forget(int64_t now_ms, IntakeRows* rows) {
   while (!hours_.empty() && hours_.front().number + kHoursKept < now_ms / kHourMs) {
     for (std::string& name : hours_.front().notes) rows->notes.push_back({std::move(name), std::nullopt});
     hours_.pop_front();
+  }
+  ForgetWriters(now_ms);
+}
+
+// A client library gives up after seconds; a process that was frozen meanwhile may do so later.
+void HttpSource::ForgetWriters(int64_t now_ms) {
+  auto& writers = *position_.mutable_writers();
+  const auto silent = [&](const packed::RequestWriter& w) { return w.newest_ms() + kHoursKept * kHourMs < now_ms; };
+  writers.erase(std::remove_if(writers.begin(), writers.end(), silent), writers.end());
+  while (writers.size() > kMostWriters) {
+    writers.erase(std::min_element(writers.begin(), writers.end(),
+                                   [](const auto& a, const auto& b) { return a.newest_ms() < b.newest_ms(); }));
   }
 }
 

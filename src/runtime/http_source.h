@@ -8,6 +8,8 @@
 //                stands in the notes, so in the transaction that brings its rows in: nobody ever knows of a request
 //                whose rows aren't in, or the other way round. Which of two requests came first the log says, whichever
 //                workers they came to, as all of one key are in one partition.
+//                A record that the client library of its writer has sent twice (src/kafka/appender.h) is passed over,
+//                too, key or not: by its number, of which the position has the last one of each writer.
 //   Trimmed      behind the position, now and then, after the commit.
 //
 // The same key with another body is no retry: the second is a dead letter, and counted. Keys are those of a client: of
@@ -61,13 +63,15 @@ class HttpSource final : public IntakeSource {
   };
   enum class Known { kNew, kAgain, kOtherBody };
 
-  absl::Status CheckLog(const packed::RequestPosition& at) const;
-  absl::Status Take(const RecordView& record, packed::RequestsSeen* seen, IntakeRows* rows);
+  absl::Status CheckLog();
+  absl::Status Take(const RecordView& record, const HeaderList& headers, packed::RequestsSeen* seen, IntakeRows* rows);
+  absl::StatusOr<bool> SentTwice(const RecordView& record, const HeaderList& headers);
   Known Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen);
   absl::Status Cut(const packed::HttpRequest& request, Offset offset, IntakeRows* rows) const;
   void Remember(const std::string& name, const packed::RequestsSeen& seen, IntakeRows* rows);
   Hour& HourOf(int64_t time_ms);
   void Forget(int64_t now_ms, IntakeRows* rows);
+  void ForgetWriters(int64_t now_ms);
 
   const Runtime& runtime_;
   const SourcePlan& plan_;

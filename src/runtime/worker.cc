@@ -205,7 +205,8 @@ class Worker {
     };
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
-    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key},
+    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
+                                                  gate_->most_body_bytes()},
                                                  std::move(handlers), gate_->Posts()));
     LOG(INFO) << "metrics on " << (options_.http_certificate.empty() ? "http://" : "https://") << http_->address()
               << "/metrics";
@@ -218,9 +219,10 @@ class Worker {
     if (std::none_of(plan_.sources.begin(), plan_.sources.end(), [](const auto& s) { return s.http.has_value(); })) {
       return absl::OkStatus();
     }
-    TM_ASSIGN_OR_RETURN(std::unique_ptr<Appender> appender,
-                        NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-", options_.instance_id),
-                                      kAppendPatienceUs, LogKafka));
+    TM_ASSIGN_OR_RETURN(
+        std::unique_ptr<Appender> appender,
+        NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-posts-", options_.instance_id),
+                      kAppendPatienceUs, LogKafka));
     gate_->Open(std::move(appender));
     return absl::OkStatus();
   }

@@ -14,6 +14,7 @@
 
 #include "operators/operators.h"
 #include "proto/http.pb.h"
+#include "src/kafka/appender.h"
 #include "src/plan/planner.h"
 #include "src/runtime/http_source.h"
 #include "tests/sim/sim_kafka.h"
@@ -21,6 +22,7 @@
 namespace tidemark::sim {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -28,10 +30,11 @@ constexpr int64_t kHour = 3600 * kSecond;
 
 class PostsWorld {
  public:
-  explicit PostsWorld(uint64_t seed) : random_(seed), cluster_(Options(seed), &clock_) {
+  explicit PostsWorld(uint64_t seed, const std::string& more = "") : random_(seed), cluster_(Options(seed), &clock_) {
     absl::StatusOr<Plan> plan = PlanFromYaml(
-        "name: app\nkafka: { brokers: simulated }\nsources:\n  surveys:\n    http: { path: /in }\n"
-        "    columns: { id: int64 }\nsinks:\n  out: { from: surveys, topic: out, create: {} }\n",
+        absl::StrCat("name: app\nkafka: { brokers: simulated }\nsources:\n  surveys:\n    http: { path: /in }\n"
+                     "    columns: { id: int64 }\n",
+                     more, "sinks:\n  out: { from: surveys, topic: out, create: {} }\n"),
         "sim.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
@@ -40,14 +43,21 @@ class PostsWorld {
     cluster_.CreateTopic(plan_.dead_letter_topic, 1);
   }
 
-  void Accept(const std::string& key, const std::string& body) {
+  void Accept(const std::string& key, const std::string& body, int64_t number = 0, const std::string& writer = "w") {
     packed::HttpRequest request;
     request.set_format(packed::HttpRequest::JSON_LINES);
     request.set_body(body);
     request.set_client("partner");
     request.set_key(key);
-    cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, request.SerializeAsString());
+    if (number == 0) number = ++appended_;
+    last_ = {request.SerializeAsString(), absl::StrCat(writer, ":", number)};
+    SendAgain();
   }
+  // As the client library of a writer does that has given up a record before this one.
+  void SendAgain() {
+    cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, last_.first, -1, {{kAppendedHeader, last_.second}});
+  }
+  void AcceptFromAStranger() { cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, last_.first); }
 
   void Boot(int worker) {
     Process& process = processes_[worker];
@@ -112,6 +122,9 @@ class PostsWorld {
     return options;
   }
 
+  int64_t appended_ = 0;
+  std::pair<std::string, std::string> last_;  // value, header
+
   SimClock clock_;
   SimRandom random_;
   SimCluster cluster_;
@@ -150,6 +163,38 @@ TEST(HttpSource, AKeyThatComesAgainWithinADayBringsNothingIn) {
   EXPECT_EQ(world.status(2).counts["requests_with_a_used_key"], 0);
 }
 
+TEST(HttpSource, ARecordThatItsWriterHasSentTwiceBringsNothingIn) {
+  PostsWorld world(5);
+  world.Accept("", Row(1));
+  world.Accept("", Row(2));
+  world.Accept("", Row(1), 1);
+  world.Accept("", Row(2), 2);
+  world.Accept("", Row(3));
+  world.Accept("", Row(4), 1, "another");
+  world.Boot(0);
+  world.Run(0, 300);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(4)));
+  EXPECT_EQ(world.status(0).counts["requests_sent_twice"], 2);
+  // Another worker knows it, too.
+  world.SendAgain();
+  world.Accept("", Row(5), 2, "another");
+  world.Boot(1);
+  world.Run(1, 900);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(4), Row(5)));
+  EXPECT_EQ(world.status(1).counts["requests_sent_twice"], 3);
+}
+
+TEST(HttpSource, WhatNoWorkerWroteEndsIt) {
+  PostsWorld world(6);
+  world.Accept("", Row(1));
+  world.AcceptFromAStranger();
+  world.Boot(0);
+  while (world.Step(0)) {
+  }
+  EXPECT_EQ(world.last_end().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(world.last_end().message()), HasSubstr("who else writes to it?"));
+}
+
 TEST(HttpSource, AUsedKeyWithAnotherBodyIsADeadLetter) {
   PostsWorld world(2);
   world.Accept("a", Row(1));
@@ -180,12 +225,20 @@ TEST(HttpSource, RequestsThatAreGoneBeforeTheyWereReadEndIt) {
   while (world.Step(0)) {
   }
   EXPECT_EQ(world.last_end().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(world.last_end().message()), HasSubstr("requests that were accepted are lost"));
+  EXPECT_THAT(std::string(world.last_end().message()),
+              AllOf(HasSubstr("requests that were accepted are lost"), HasSubstr("on_data_loss: skip")));
+  PostsWorld going_on(4, "    on_data_loss: skip\n");
+  going_on.Accept("", Row(1));
+  going_on.Accept("", Row(2));
+  going_on.cluster().Trim({going_on.names().RequestsTopic(), 0}, 1);
+  going_on.Boot(0);
+  going_on.Run(0, 300);
+  EXPECT_THAT(going_on.Values(), ElementsAre(Row(2)));
 }
 
 // Requests that come, and come again, before three workers of which each may believe to be the one that reads them.
 TEST(HttpSource, EachRequestIsInExactlyOnceWhateverFails) {
-  int64_t again = 0;
+  int64_t again = 0, sent_twice = 0;
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     PostsWorld world(seed);
@@ -212,6 +265,7 @@ TEST(HttpSource, EachRequestIsInExactlyOnceWhateverFails) {
           }
         }
         world.Accept(key, body);
+        if (random.Below(10) == 0) world.SendAgain();
       }
       if (random.Below(30) == 0) world.clock().Advance(static_cast<int64_t>(random.Below(12)) * kSecond);
       world.Step(worker);
@@ -228,8 +282,10 @@ TEST(HttpSource, EachRequestIsInExactlyOnceWhateverFails) {
     EXPECT_EQ(world.Letters().size(), 0u);
     EXPECT_EQ(world.status(0).counts["requests"], static_cast<int64_t>(bodies.size()));
     again += world.status(0).counts["requests_again"];
+    sent_twice += world.status(0).counts["requests_sent_twice"];
   }
   EXPECT_GT(again, 1000);
+  EXPECT_GT(sent_twice, 1000);
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ namespace tidemark {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 HttpHandlers Hello() {
@@ -32,7 +34,7 @@ HttpHandlers Hello() {
           {"/unwell", [] { return HttpResponse{503, "text/plain; charset=utf-8", "no\n", {}}; }}};
 }
 
-HttpServerOptions At(const std::string& address) { return {address, "", ""}; }
+HttpServerOptions At(const std::string& address) { return {.address = address}; }
 
 int PortOf(const std::string& address) {
   int port = 0;
@@ -40,14 +42,18 @@ int PortOf(const std::string& address) {
   return port;
 }
 
+// Of which the server takes a quarter for its connections.
+void AllowFiles(rlim_t count) {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, count);
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 class HttpServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Of which the server takes a quarter.
-    rlimit limit = {};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 1024);
-    setrlimit(RLIMIT_NOFILE, &limit);
+    AllowFiles(1024);
     auto server = HttpServer::Start(At("127.0.0.1:0"), Hello());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -98,7 +104,7 @@ TEST_F(HttpServerTest, ThePortIsFreeAgainAfterTheServerIsGone) {
   EXPECT_EQ((*second)->address(), address);
 }
 
-// Sockets that are connected and say no more than `words`.
+// Sockets that are connected and say no more than `words`, for all that comes back.
 class IdleClients {
  public:
   IdleClients(int port, int count, const std::string& words) {
@@ -108,12 +114,25 @@ class IdleClients {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 0; i < count; ++i) {
       sockets_.push_back(socket(AF_INET, SOCK_STREAM, 0));
+      const int little = 4096;  // so that what isn't read waits at the server's side
+      setsockopt(sockets_.back(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
       EXPECT_EQ(connect(sockets_.back(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
       EXPECT_EQ(send(sockets_.back(), words.data(), words.size(), MSG_NOSIGNAL), static_cast<ssize_t>(words.size()));
     }
   }
   ~IdleClients() {
     for (const int s : sockets_) close(s);
+  }
+  // Of the one socket: what comes until `what` is in it, or the other side closes.
+  std::string ReadUntil(const std::string& what, size_t socket = 0) {
+    std::string text;
+    char bytes[4096];
+    while (text.find(what) == std::string::npos) {
+      const ssize_t size = recv(sockets_[socket], bytes, sizeof bytes, 0);
+      if (size <= 0) break;
+      text.append(bytes, static_cast<size_t>(size));
+    }
+    return text;
   }
 
  private:
@@ -131,6 +150,39 @@ TEST_F(HttpServerTest, AProbeIsAnsweredAtOnceHoweverManyConnectionsIdle) {
     EXPECT_EQ(answer->status, 200);
     EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(500));
   }
+}
+
+TEST_F(HttpServerTest, WhatIsNoHttpIsRefusedAndTheOthersGoOn) {
+  const int port = PortOf(server_->address());
+  IdleClients garbage(port, 1, "\x16\x03\x01 what?\r\n\r\n"),
+      long_head(port, 1, "GET /hello HTTP/1.1\r\nX: " + std::string(80'000, 'x'));
+  EXPECT_THAT(garbage.ReadUntil("\r\n"), AnyOf(HasSubstr(" 400 "), IsEmpty()));
+  EXPECT_THAT(long_head.ReadUntil("\r\n"), AnyOf(HasSubstr(" 431 "), HasSubstr(" 413 "), IsEmpty()));
+  EXPECT_TRUE(client().Get("/hello"));
+}
+
+TEST_F(HttpServerTest, HeadIsAnsweredWithoutABodyAndOptionsWithWhatThereIs) {
+  const auto head = client().Head("/hello");
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->body, "");
+  const auto options = client().Options("/hello");
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->status, 405);
+  EXPECT_EQ(options->get_header_value("Allow"), "GET, HEAD");
+}
+
+TEST(HttpServerAnswer, WhoDoesNotReadItMakesRoomForAProbe) {
+  AllowFiles(256);
+  HttpHandlers handlers = Hello();
+  handlers["/large"] = [] { return HttpResponse{200, "text/plain", std::string(1 << 20, 'x'), {}}; };
+  const auto server = HttpServer::Start(At("127.0.0.1:0"), std::move(handlers));
+  ASSERT_TRUE(server.ok()) << server.status();
+  const int port = PortOf((*server)->address());
+  const IdleClients deaf(port, 80, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+  httplib::Client probe("127.0.0.1", port);
+  probe.set_read_timeout(60);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(probe.Get("/hello"));
 }
 
 TEST_F(HttpServerTest, ARequestThatComesInPiecesIsAnsweredWhenItIsWhole) {
@@ -164,6 +216,7 @@ TEST(HttpServerAnswer, ALongOneArrivesWhole) {
 class HttpPostTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    AllowFiles(1024);
     HttpPosts posts;
     posts["/in"] = {size_t{1} << 20,
                     [](const HttpRequest& head) -> std::optional<HttpResponse> {
@@ -178,7 +231,8 @@ class HttpPostTest : public ::testing::Test {
                         for (const auto& [key, value] : request.query) absl::StrAppend(&query, key, "=", value);
                         reply({202, "text/plain", absl::StrCat(request.body.size(), " ", query), {}});
                       });
-                    }};
+                    },
+                    [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; }};
     auto server = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(posts));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -232,6 +286,71 @@ TEST_F(HttpPostTest, WhereBodiesAreTakenNothingIsGot) {
   EXPECT_EQ(answer->get_header_value("Allow"), "POST");
 }
 
+std::string PostHead(size_t length, const std::string& more = "") {
+  return absl::StrCat("POST /in HTTP/1.1\r\nHost: x\r\nContent-Length: ", length, "\r\n", more, "\r\n");
+}
+
+TEST_F(HttpPostTest, RequestsThatComeAtOnceAreAnsweredInTheirOrder) {
+  IdleClients both(PortOf(server_->address()), 1, PostHead(3) + "abc" + PostHead(5) + "defgh");
+  const std::string answers = both.ReadUntil("5 ");
+  EXPECT_LT(answers.find("\r\n\r\n3 "), answers.find("\r\n\r\n5 ")) << answers;
+}
+
+TEST_F(HttpPostTest, ABodyMayComeInChunks) {
+  IdleClients chunked(PortOf(server_->address()), 1,
+                      "POST /in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+  EXPECT_THAT(chunked.ReadUntil("7 "), AllOf(HasSubstr(" 202 "), HasSubstr("7 ")));
+}
+
+TEST_F(HttpPostTest, AChunkedBodyThatIsTooLargeIsRefused) {
+  IdleClients chunked(PortOf(server_->address()), 1,
+                      absl::StrCat("POST /in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                   absl::Hex((1 << 20) + 1), "\r\n", std::string((1 << 20) + 1, 'x'), "\r\n0\r\n\r\n"));
+  EXPECT_THAT(chunked.ReadUntil("bytes here"), HasSubstr(" 413 "));
+}
+
+TEST_F(HttpPostTest, WhoAsksBeforeSendingABodyThatIsRefusedIsSpared) {
+  IdleClients asking(PortOf(server_->address()), 1, PostHead(1'000, "Expect: 100-continue\r\nAuthorization: x\r\n"));
+  EXPECT_THAT(asking.ReadUntil("who?"), StartsWith("HTTP/1.1 401"));
+}
+
+TEST_F(HttpPostTest, ABodyThatNeverComesMakesRoomForAProbe) {
+  const int port = PortOf(server_->address());
+  const IdleClients stalled(port, 200, PostHead(100)), refused(port, 200, PostHead(100, "Authorization: x\r\n"));
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(client().Get("/hello"));
+    const auto answer = client().Post("/in", "x", "text/plain");
+    ASSERT_TRUE(answer);
+    EXPECT_THAT(answer->status, AnyOf(202, 429));
+  }
+}
+
+TEST_F(HttpPostTest, BodiesThatWaitLeaveConnectionsForProbes) {
+  hold_ = true;
+  IdleClients posts(PortOf(server_->address()), 250, PostHead(1) + "x");
+  const auto most = [this] { return held_.size() == 192; };  // three quarters of 256
+  {
+    const absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&most));
+  }
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(client().Get("/hello"));
+  const auto more = client().Post("/in", "x", "text/plain");
+  ASSERT_TRUE(more);
+  EXPECT_EQ(more->status, 429);
+  EXPECT_EQ(more->get_header_value("Retry-After"), "1");
+  for (const HttpReply& reply : held_) reply({202, "text/plain", "in", {}});
+}
+
+TEST_F(HttpPostTest, AStopDoesNotWaitForABodyThatDoesNotCome) {
+  IdleClients stalled(PortOf(server_->address()), 3, PostHead(100) + "half");
+  ASSERT_TRUE(client().Get("/hello"));
+  const auto began = std::chrono::steady_clock::now();
+  server_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
+  EXPECT_EQ(stalled.ReadUntil("HTTP"), "");
+}
+
 TEST_F(HttpPostTest, AProbeDoesNotWaitForBodiesThatWait) {
   hold_ = true;
   std::vector<std::thread> waiting;
@@ -260,9 +379,10 @@ TEST_F(HttpPostTest, AProbeDoesNotWaitForBodiesThatWait) {
 }
 
 TEST(HttpServerStart, ACertificateWithoutItsKeyIsTheUsersMistake) {
-  const auto half = HttpServer::Start({"127.0.0.1:0", "cert.pem", ""}, Hello());
+  const auto half = HttpServer::Start({.address = "127.0.0.1:0", .certificate = "cert.pem"}, Hello());
   EXPECT_THAT(std::string(half.status().message()), HasSubstr("--http_key"));
-  const auto missing = HttpServer::Start({"127.0.0.1:0", "/no/cert.pem", "/no/key.pem"}, Hello());
+  const auto missing =
+      HttpServer::Start({.address = "127.0.0.1:0", .certificate = "/no/cert.pem", .key = "/no/key.pem"}, Hello());
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr("can't read '/no/cert.pem'"));
 }
 

@@ -1,6 +1,7 @@
 // What the gate answers, and that it says of each body what became of it.
 #include "src/runtime/http_gate.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,7 +64,10 @@ class HttpGateTest : public ::testing::Test {
         "gate.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
-    gate_ = std::make_unique<HttpGate>(plan_, OwnFormats(), &clock_);
+    gate_ = std::make_unique<HttpGate>(plan_, OwnFormats(), &clock_, [this](std::function<void()> task) {
+      if (hold_) return tasks_.push_back(std::move(task));
+      task();
+    });
     posts_ = gate_->Posts();
   }
   void Open() { gate_->Open(std::make_unique<PatientAppender>(&written_)); }
@@ -74,7 +78,8 @@ class HttpGateTest : public ::testing::Test {
     HttpRequest request;
     request.path = "/in";
     request.headers = {{"Content-Type", type}};
-    if (!key.empty()) request.headers.emplace_back("Idempotency-Key", key);
+    if (!key.empty()) request.headers.emplace_back("Idempotency-Key", key == "empty" ? "" : key);
+    if (key == "two") request.headers.emplace_back("idempotency-key", "three");
     const HttpPost& post = posts_.at("/in");
     if (std::optional<HttpResponse> refusal = post.begin(request)) return *refusal;
     request.body = body;
@@ -87,6 +92,8 @@ class HttpGateTest : public ::testing::Test {
   }
 
   StillClock clock_;
+  bool hold_ = false;
+  std::vector<std::function<void()>> tasks_;  // that are held
   Plan plan_;
   std::vector<Written> written_;
   std::vector<std::shared_ptr<HttpResponse>> later_;
@@ -155,6 +162,55 @@ TEST_F(HttpGateTest, RequestsOfOneKeyLieInOnePartitionAndTheOthersInAll) {
   for (int i = 0; i < 3; ++i) Post("{\"id\":1}", "application/json");
   for (const Written& written : written_) partitions.insert(written.partition);
   EXPECT_EQ(partitions, (std::set<int32_t>{0, 1, 2}));
+}
+
+TEST_F(HttpGateTest, AKeyThatIsEmptyOrGivenTwiceIsNoKeyToRelyOn) {
+  Open();
+  for (const std::string& key : {std::string("empty"), std::string("two"), std::string(256, 'k')}) {
+    const HttpResponse refused = Post("{\"id\":1}", "application/json", key);
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_THAT(refused.body, HasSubstr("one Idempotency-Key is expected, of 1 to 255 bytes"));
+  }
+  EXPECT_THAT(written_, SizeIs(0));
+}
+
+TEST_F(HttpGateTest, WhoeverTakesABodyDoesNotDecodeIt) {
+  Open();
+  hold_ = true;
+  EXPECT_EQ(Post("{\"id\":1}").status, 0);
+  EXPECT_EQ(Post("{\"id\":\"x\"}").status, 0);
+  EXPECT_THAT(written_, SizeIs(0));
+  tasks_[0]();
+  tasks_[1]();
+  EXPECT_THAT(written_, SizeIs(1));
+  EXPECT_EQ(later_[1]->status, 400);
+  // What comes to its turn when the worker stops isn't looked at any more.
+  Post("{\"id\":1}");
+  gate_->Close(0);
+  tasks_[2]();
+  EXPECT_EQ(later_[2]->status, 503);
+  EXPECT_THAT(written_, SizeIs(1));
+}
+
+TEST_F(HttpGateTest, ASmallBodyOfTooManyRowsIsRefused) {
+  Open();
+  std::string rows = "id\n";
+  for (int i = 0; i <= 1'000'000; ++i) rows += "1\n";
+  const HttpResponse refused = Post(rows, "text/csv");
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_THAT(refused.body, HasSubstr("1000000 rows"));
+  EXPECT_THAT(written_, SizeIs(0));
+}
+
+TEST_F(HttpGateTest, WhatTheServerRefusesByItselfIsCountedToo) {
+  EXPECT_EQ(posts_.at("/in").refuse(413, "too large").body, "{\"error\":\"too large\"}\n");
+  EXPECT_EQ(gate_->status()[0].answers.at(413), 1);
+}
+
+TEST_F(HttpGateTest, BodiesKeepToTheBudgetOfTheProcess) {
+  EXPECT_EQ(gate_->most_body_bytes(), int64_t{256} << 20);
+  plan_.memory_bytes = int64_t{64} << 20;
+  EXPECT_EQ(HttpGate(plan_, OwnFormats(), &clock_).most_body_bytes(), int64_t{8} << 20);
 }
 
 TEST_F(HttpGateTest, BrokersThatAreSilentAreNotWaitedForByThoseWhoComeLater) {
