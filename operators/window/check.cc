@@ -78,7 +78,7 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
     if (by_order && !input.ordered) {
       check.Error(field,
                   "first, last and string_agg follow the order of source rows, which results of windows and tops don't "
-                  "have; use min or max");
+                  "have; instead of first and last use min or max");
     }
     needs_order = needs_order || by_order;
     check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);

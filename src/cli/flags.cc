@@ -16,7 +16,9 @@ DEFINE_int32(threads, 0, "stream threads; 0: the smaller of cores and the larges
 DEFINE_string(instance_id, "", "name of this worker in its consumer group; default: the host's name");
 DEFINE_string(http_certificate, "", "PEM file with a certificate: what is on --http_address is HTTPS then");
 DEFINE_string(http_key, "", "PEM file with the key of --http_certificate");
-DEFINE_string(http_address, "", "host:port of /metrics, /healthz, /readyz; default 127.0.0.1:9464, or a free port");
+DEFINE_string(
+    http_address, "",
+    "host:port of /metrics, /healthz, /readyz and of what is posted to; default 127.0.0.1:9464, or a free port");
 DEFINE_bool(leave_on_stop, false,
             "give up the group membership at the end (scale-in), so that others take over at once");
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");

@@ -1,5 +1,6 @@
 #include "src/http/listener.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -96,8 +97,8 @@ absl::StatusOr<Listener> ListenSomewhere() {
     return absl::InternalError(
         absl::StrCat("HTTP: no port of ", kDefaultHost, " can be bound: ", std::strerror(errno)));
   }
-  LOG(WARNING) << "HTTP address " << ToString(kDefaultHost, kDefaultPort) << " is taken; metrics are on "
-               << listener->address << " instead";
+  LOG(WARNING) << "HTTP address " << ToString(kDefaultHost, kDefaultPort)
+               << " is taken; metrics, and what is posted to, are on " << listener->address << " instead";
   return *listener;
 }
 
@@ -122,7 +123,10 @@ absl::StatusOr<Listener> Listen(const std::string& address) {
 bool IsLoopback(const std::string& address) {
   if (address.empty()) return true;
   const std::optional<HostPort> parsed = ParseAddress(address);
-  return parsed && (absl::StartsWith(parsed->host, "127.") || parsed->host == "::1" || parsed->host == "localhost");
+  if (!parsed) return false;
+  in_addr ip4 = {};
+  const bool loopback4 = inet_pton(AF_INET, parsed->host.c_str(), &ip4) == 1 && ntohl(ip4.s_addr) >> 24 == 127;
+  return loopback4 || parsed->host == "::1" || parsed->host == "localhost";
 }
 
 }  // namespace tidemark

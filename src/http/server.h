@@ -6,8 +6,7 @@
 // longest; bodies never take all of them, so that a probe is answered whatever is posted. Whoever answers a POST may do
 // so later, from any thread; the connection waits without holding anything up.
 //
-// libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS. cpp-httplib, which was here before, has
-// a thread for each connection until its client has spoken; the loop that kept it from that carried no bodies.
+// libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS.
 #pragma once
 
 #include <cstdint>

@@ -78,7 +78,7 @@ absl::Status Tokens::Load() {
 
 absl::Status Tokens::LoadLocked() {
   looked_us_ = clock_->MonotonicUs();
-  version_ = Version();  // before it is read: what changes meanwhile is seen at the next look
+  const std::string version = Version();  // before it is read: what changes meanwhile is seen at the next look
   errno = 0;
   std::ifstream file(path_, std::ios::binary);
   const int error = errno;
@@ -88,6 +88,7 @@ absl::Status Tokens::LoadLocked() {
         absl::StrCat("can't read the file of tokens '", path_, "': ", std::strerror(error != 0 ? error : EIO)));
   }
   TM_ASSIGN_OR_RETURN(entries_, Parse(text, path_));
+  version_ = version;
   return absl::OkStatus();
 }
 
@@ -99,7 +100,7 @@ absl::StatusOr<std::string> Tokens::Check(std::string_view authorization, const 
     if (Version() != version_) {
       const absl::Status loaded = LoadLocked();
       if (loaded.ok()) LOG(INFO) << "read the file of tokens " << path_ << " again: " << entries_.size() << " tokens";
-      if (!loaded.ok()) LOG(ERROR) << loaded.message() << "; what it said before still holds";
+      if (!loaded.ok()) LOG_EVERY_N(ERROR, 60) << loaded.message() << "; what it said before still holds";
     }
   }
   if (!absl::StartsWithIgnoreCase(token, "Bearer ")) return absl::UnauthenticatedError("a bearer token is expected");

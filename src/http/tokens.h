@@ -1,8 +1,8 @@
 // Who may post: bearer tokens, known by their SHA-256 alone, in a file that is read again when it changes.
 //
 //   # sha256 (hex)    name      may post to          until, if it ends
-//   9f86d081884c...   partner   surveys,returns
-//   2c26b46b68ff...   cameras   *                    2027-01-01T00:00:00Z
+//   <64 digits>       partner   surveys,returns
+//   <64 digits>       cameras   *                    2027-01-01T00:00:00Z
 //
 // A token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
 // one name: that is how one is replaced by another. Every comparison looks at all entries, all bytes of each.

@@ -461,7 +461,7 @@ absl::Status HttpGate::Prepare(const std::string& http_address) {
                        http_address, " could: state `tokens` in its `http`, or listen on 127.0.0.1"));
     } else {
       LOG(WARNING) << "source " << door->plan.name << ": without tokens anybody on this machine may post to "
-                   << door->spec.path << ", and nobody else";
+                   << door->spec.path << ", and whoever a proxy on it lets through";
     }
   }
   return absl::OkStatus();
