@@ -176,7 +176,7 @@ class Values {
   using Cell = T;
   using Key = typename By::Key;
 
-  explicit Values(const Aggregate& aggregate) : of_all_(IsOfAllValues(aggregate.function)), times_(By(aggregate)) {}
+  explicit Values(const Aggregate& aggregate) : aggregate_(&aggregate), times_(By(aggregate)) {}
 
   void Count(const Cells<T>& cells, const OrderColumns& order, int32_t row, int times) {
     if (By::Counts(cells, row)) Count(By::Of(cells, order, row), times);
@@ -184,13 +184,26 @@ class Values {
   void Merge(const Values& other) {
     for (const auto& [key, times] : other.times_) Count(key, times);
   }
+  // One entry, whatever the result is made of: of count(distinct) with the count below 0, as no group has it.
   void CopyResult(const Values& from) {
-    if (of_all_) {
-      *this = from;
-      return;
-    }
     Clear();
-    if (!from.times_.empty()) Count(from.times_.begin()->first, from.times_.begin()->second);
+    if (from.times_.empty()) return;
+    switch (aggregate_->function) {
+      case AggregateFunction::kCountDistinct:
+        return Count(Key{}, -from.CountDistinct());
+      case AggregateFunction::kMode:
+        return Count(*from.MostFrequent(), 1);
+      case AggregateFunction::kStringAgg:
+        if constexpr (kJoins) {
+          Key joined{};
+          joined.value = from.Joined();
+          return Count(std::move(joined), 1);
+        }
+        break;
+      default:
+        break;
+    }
+    Count(from.times_.begin()->first, 1);
   }
   // The first of them, at least one.
   void MovePart(Values* to, int64_t bytes) {
@@ -225,14 +238,13 @@ class Values {
   static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,
                                     Columns* out, std::vector<ResultError>*) {
     if (aggregate.function == AggregateFunction::kCountDistinct) {
-      return AppendColumn<int64_t>(slots, arrow::int64(), out, [&](auto* w, size_t, uint32_t slot) {
-        w->Append(static_cast<int64_t>(groups[slot].times_.size()));
-      });
+      return AppendColumn<int64_t>(slots, arrow::int64(), out,
+                                   [&](auto* w, size_t, uint32_t slot) { w->Append(groups[slot].CountDistinct()); });
     }
     return AppendColumn<T>(slots, ArrowType(aggregate.argument->type()), out, [&](auto* w, size_t, uint32_t slot) {
       const Values& group = groups[slot];
-      if constexpr (std::is_same_v<By, ByOrderOfValues<std::string_view>>) {
-        group.times_.empty() ? w->AppendNull() : w->Append(group.Joined(aggregate.separator));
+      if constexpr (kJoins) {
+        group.times_.empty() ? w->AppendNull() : w->Append(group.Joined());
       } else {
         const Key* key = aggregate.function == AggregateFunction::kMode ? group.MostFrequent() : group.Front();
         const Kept<T>* value = key == nullptr ? nullptr : By::Value(*key);
@@ -242,6 +254,7 @@ class Values {
   }
 
  private:
+  static constexpr bool kJoins = std::is_same_v<By, ByOrderOfValues<std::string_view>>;
   static constexpr size_t kEntryBytes = sizeof(Key) + sizeof(int64_t);
   static int64_t EntryBytes(const Key& key) { return static_cast<int64_t>(kEntryBytes) + By::TextBytes(key); }
 
@@ -264,18 +277,22 @@ class Values {
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
     return most == times_.end() ? nullptr : &most->first;
   }
-  std::string Joined(std::string_view separator) const {
+  int64_t CountDistinct() const {
+    const bool is_copy = !times_.empty() && times_.begin()->second < 0;
+    return is_copy ? -times_.begin()->second : static_cast<int64_t>(times_.size());
+  }
+  std::string Joined() const {
     std::string text;
     for (const auto& [key, times] : times_) {
       for (int64_t i = 0; i < times; ++i) {
-        if (i > 0 || &key != Front()) text.append(separator);
+        if (i > 0 || &key != Front()) text.append(aggregate_->separator);
         text.append(key.value);
       }
     }
     return text;
   }
 
-  bool of_all_;
+  const Aggregate* aggregate_;
   absl::btree_map<Key, int64_t, By> times_;  // how often each is there
   int64_t text_bytes_ = 0;                   // what their texts hold outside of the map
 };
@@ -285,7 +302,7 @@ class Values {
 template <typename Group>
 class RetractingAccumulator final : public Accumulator {
  public:
-  explicit RetractingAccumulator(const Aggregate& aggregate) : aggregate_(aggregate), empty_(aggregate) {}
+  explicit RetractingAccumulator(const Aggregate& aggregate) : aggregate_(aggregate), empty_(aggregate_) {}
 
   void Resize(size_t slots) override {
     for (size_t slot = slots; slot < groups_.size(); ++slot) outside_bytes_ -= groups_[slot].Bytes();

@@ -1,5 +1,6 @@
 #include "operators/window/result_rows.h"
 
+#include <type_traits>
 #include <utility>
 
 #include <arrow/array.h>
@@ -11,7 +12,35 @@
 
 namespace tidemark {
 
+namespace {
+
+ResultRows::Rows Piece(const ResultRows::Rows& rows, size_t begin, size_t end) {
+  const auto part = [&](const auto& all) {
+    using Values = std::decay_t<decltype(all)>;
+    return all.empty() ? Values()
+                       : Values(all.begin() + static_cast<int64_t>(begin), all.begin() + static_cast<int64_t>(end));
+  };
+  return {rows.slots.subspan(begin, end - begin), part(rows.starts), part(rows.ends), part(rows.times), part(rows.ops)};
+}
+
+}  // namespace
+
 absl::Status ResultRows::Emit(Rows rows, StepLedger* ledger, Emitter& emitter) const {
+  if (groups_.OutsideBytes() <= kPieceBytes) return EmitPiece(std::move(rows), ledger, emitter);
+  size_t begin = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < rows.slots.size(); ++i) {
+    const bool of_a_pair = !rows.ops.empty() && rows.ops[i] == static_cast<int8_t>(Op::kUpdateAfter);
+    if (bytes > kPieceBytes && !of_a_pair) {
+      TM_RETURN_IF_ERROR(EmitPiece(Piece(rows, std::exchange(begin, i), i), ledger, emitter));
+      bytes = 0;
+    }
+    bytes += groups_.OutsideBytes(rows.slots[i]);
+  }
+  return EmitPiece(Piece(rows, begin, rows.slots.size()), ledger, emitter);
+}
+
+absl::Status ResultRows::EmitPiece(Rows rows, StepLedger* ledger, Emitter& emitter) const {
   if (rows.slots.empty()) return absl::OkStatus();
   std::vector<std::shared_ptr<arrow::Array>> columns;
   TM_RETURN_IF_ERROR(groups_.Keys(rows.slots, &columns));

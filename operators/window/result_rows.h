@@ -1,5 +1,6 @@
 // The rows of an aggregation's results, out of its groups: group columns, window, aggregates. A row with a result that
-// doesn't fit its type goes to the dead letters instead. Touched only by the stream thread.
+// doesn't fit its type goes to the dead letters instead. Rows go out together, but in pieces where groups hold much
+// outside of their places (long texts), a pair of an update in one piece. Touched only by the stream thread.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,9 @@ namespace tidemark {
 
 class ResultRows {
  public:
+  // What groups of one piece hold so, about; a group may have more.
+  static constexpr int64_t kPieceBytes = 16 << 20;
+
   // Row by row.
   struct Rows {
     absl::Span<const uint32_t> slots;
@@ -32,6 +36,7 @@ class ResultRows {
   absl::Status Emit(Rows rows, StepLedger* ledger, Emitter& emitter) const;
 
  private:
+  absl::Status EmitPiece(Rows rows, StepLedger* ledger, Emitter& emitter) const;
   absl::Status ReportErrors(const Batch& results, const std::vector<int8_t>& ops,
                             const std::vector<std::vector<ResultError>>& errors, std::vector<uint8_t>* keep,
                             Emitter& emitter) const;

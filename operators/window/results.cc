@@ -130,8 +130,10 @@ absl::Status WindowResults::AddEach(const Batch& batch, Emitter& emitter) {
   absl::flat_hash_map<uint32_t, uint32_t> stands;  // by slot: a copy with the result that was emitted last, or kNoSlot
   std::vector<uint32_t> results, copies;
   std::vector<int8_t> ops;
+  int64_t copied_bytes = 0;  // outside of their places
   const auto copy = [&](uint32_t slot) {
     copies.push_back(groups_.CopyOf(slot));
+    copied_bytes += groups_.OutsideBytes(copies.back());
     return copies.back();
   };
   const auto add = [&](uint32_t result, Op op) {
@@ -143,6 +145,7 @@ absl::Status WindowResults::AddEach(const Batch& batch, Emitter& emitter) {
     for (const uint32_t each : copies) groups_.FreeCopy(each);
     results.clear();
     copies.clear();
+    copied_bytes = 0;
     stands.clear();
     return absl::OkStatus();
   };
@@ -157,7 +160,7 @@ absl::Status WindowResults::AddEach(const Batch& batch, Emitter& emitter) {
     const bool replaces = before != GroupSet::kNoSlot, is_there = after != GroupSet::kNoSlot;
     if (replaces) add(before, is_there ? Op::kUpdateBefore : Op::kDelete);
     if (is_there) add(after, replaces ? Op::kUpdateAfter : Op::kInsert);
-    if (results.size() >= kEmitRows) TM_RETURN_IF_ERROR(flush());
+    if (results.size() >= kEmitRows || copied_bytes > ResultRows::kPieceBytes) TM_RETURN_IF_ERROR(flush());
   }
   TM_RETURN_IF_ERROR(flush());
   if (before_.size() < groups_.slots()) before_.resize(groups_.slots(), kIdle);

@@ -100,7 +100,9 @@ absl::StatusOr<std::string> Tokens::Check(std::string_view authorization, const 
     if (Version() != version_) {
       const absl::Status loaded = LoadLocked();
       if (loaded.ok()) LOG(INFO) << "read the file of tokens " << path_ << " again: " << entries_.size() << " tokens";
-      if (!loaded.ok()) LOG_EVERY_N(ERROR, 60) << loaded.message() << "; what it said before still holds";
+      if (!loaded.ok()) {
+        LOG_EVERY_N(ERROR, 60) << loaded.message() << "; what it said before still holds";
+      }
     }
   }
   if (!absl::StartsWithIgnoreCase(token, "Bearer ")) return absl::UnauthenticatedError("a bearer token is expected");

@@ -1,6 +1,7 @@
 #include "src/kafka/appender.h"
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +24,7 @@ namespace {
 
 constexpr int kMaxRecordBytes = 18 << 20;
 constexpr int kPollMs = 100;
+constexpr auto kLettingGo = std::chrono::milliseconds(500);
 
 std::vector<rdkafka::Property> Properties(const std::string& client_id, int64_t patience_us) {
   return {
@@ -45,6 +47,22 @@ std::string RandomName() {
   return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(), device());
 }
 
+// Errors of the record itself, which no broker writes before it answers with them.
+bool IsRefusal(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // A client instance, and the thread that takes its reports. Append: one thread at a time.
 class Instance {
  public:
@@ -52,7 +70,7 @@ class Instance {
                                                        int64_t patience_us, KafkaLog log) {
     std::unique_ptr<Instance> instance(new Instance());
     rdkafka::HandleEvents events;
-    events.on_delivery = [](const rd_kafka_message_t& message) { OnDelivery(message); };
+    events.on_delivery = [self = instance.get()](const rd_kafka_message_t& message) { self->OnDelivery(message); };
     TM_ASSIGN_OR_RETURN(instance->handle_,
                         rdkafka::RdHandle::New(RD_KAFKA_PRODUCER, settings, Properties(client_id, patience_us),
                                                std::move(log), std::move(events)));
@@ -76,16 +94,12 @@ class Instance {
     if (out == nullptr) out.reset(rd_kafka_topic_new(handle_->rk(), topic.c_str(), nullptr));
     if (out == nullptr) return done(NotIn(rd_kafka_last_error(), topic));
     const std::string by = absl::StrCat(writer_, ":", ++numbers_[{topic, partition}]);
-    auto waiting = std::make_unique<Appender::Done>(std::move(done));
+    void* const ticket = Keep(std::move(done));
     const rd_kafka_resp_err_t code = rd_kafka_producev(
         handle_->rk(), RD_KAFKA_V_RKT(out.get()), RD_KAFKA_V_PARTITION(partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
-        RD_KAFKA_V_HEADER(kAppendedHeader, by.data(), by.size()), RD_KAFKA_V_OPAQUE(waiting.get()), RD_KAFKA_V_END);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      (void)waiting.release();  // OnDelivery's
-      return;
-    }
-    (*waiting)(NotIn(code, topic));
+        RD_KAFKA_V_HEADER(kAppendedHeader, by.data(), by.size()), RD_KAFKA_V_OPAQUE(ticket), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) Tell(ticket, NotIn(code, topic));
   }
 
   void Close(int64_t max_wait_us) {
@@ -93,9 +107,7 @@ class Instance {
     rd_kafka_flush(handle_->rk(), static_cast<int>(max_wait_us / 1'000));
     stop_ = true;
     thread_.join();
-    // What is left is given up, which calls back for each record.
-    rd_kafka_purge(handle_->rk(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    while (rd_kafka_outq_len(handle_->rk()) > 0) rd_kafka_poll(handle_->rk(), 10);
+    GiveUpTheRest();
   }
 
  private:
@@ -105,22 +117,61 @@ class Instance {
     return {Appended::Outcome::kNotIn, -1, rdkafka::FromError(code, "writing to " + topic)};
   }
 
-  static void OnDelivery(const rd_kafka_message_t& message) {
-    const std::unique_ptr<Appender::Done> done(static_cast<Appender::Done*>(message._private));
-    const rd_kafka_msg_status_t status = rd_kafka_message_status(&message);
-    Appended what;
-    what.outcome = status == RD_KAFKA_MSG_STATUS_PERSISTED       ? Appended::Outcome::kIn
-                   : status == RD_KAFKA_MSG_STATUS_NOT_PERSISTED ? Appended::Outcome::kNotIn
-                                                                 : Appended::Outcome::kUnknown;
-    if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      what.offset = message.offset;
-    } else {
-      what.status = rdkafka::FromError(message.err, absl::StrCat("writing to ", rd_kafka_topic_name(message.rkt)));
-      // An error with a record that is in would be a lie either way.
-      if (what.outcome == Appended::Outcome::kIn) what.outcome = Appended::Outcome::kUnknown;
+  // The client calls back for each record once its own threads come to it, which may be busy with brokers.
+  void GiveUpTheRest() {
+    rd_kafka_purge(handle_->rk(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    const auto until = std::chrono::steady_clock::now() + kLettingGo;
+    while (rd_kafka_outq_len(handle_->rk()) > 0 && std::chrono::steady_clock::now() < until) {
+      rd_kafka_poll(handle_->rk(), 10);
+    }
+    std::map<void*, std::unique_ptr<Appender::Done>> left;
+    {
+      const absl::MutexLock lock(&mutex_);
+      left.swap(waiting_);
+    }
+    for (const auto& [ticket, done] : left) {
+      (*done)({Appended::Outcome::kUnknown, -1, absl::UnavailableError("given up when its client was closed")});
+    }
+  }
+
+  // Its name with the client, which hands that back.
+  void* Keep(Appender::Done done) {
+    auto kept = std::make_unique<Appender::Done>(std::move(done));
+    void* const ticket = kept.get();
+    const absl::MutexLock lock(&mutex_);
+    waiting_[ticket] = std::move(kept);
+    return ticket;
+  }
+
+  void Tell(void* ticket, const Appended& what) {
+    std::unique_ptr<Appender::Done> done;
+    {
+      const absl::MutexLock lock(&mutex_);
+      const auto found = waiting_.find(ticket);
+      if (found == waiting_.end()) return;  // was told that it is given up
+      done = std::move(found->second);
+      waiting_.erase(found);
     }
     (*done)(what);
   }
+
+  void OnDelivery(const rd_kafka_message_t& message) {
+    const rd_kafka_msg_status_t status = rd_kafka_message_status(&message);
+    Appended what;
+    what.outcome = Appended::Outcome::kUnknown;
+    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      what.status = rdkafka::FromError(message.err, absl::StrCat("writing to ", rd_kafka_topic_name(message.rkt)));
+      const bool refused = status == RD_KAFKA_MSG_STATUS_NOT_PERSISTED && IsRefusal(message.err);
+      if (refused) what.outcome = Appended::Outcome::kNotIn;
+    } else if (status == RD_KAFKA_MSG_STATUS_PERSISTED) {
+      what.outcome = Appended::Outcome::kIn;
+      what.offset = message.offset;
+    }
+    Tell(message._private, what);
+  }
+
+  absl::Mutex mutex_;
+  std::map<void*, std::unique_ptr<Appender::Done>> waiting_ ABSL_GUARDED_BY(mutex_);
 
   std::shared_ptr<rdkafka::RdHandle> handle_;
   const std::string writer_ = RandomName();

@@ -6,8 +6,12 @@
 // stand there twice, acknowledged. So each record has a number of ours in the header kAppendedHeader, which grows by
 // writer and partition: a reader passes over a number that isn't above the last one of its writer.
 //
+// What isn't acknowledged may be in, and the client library doesn't know better: to it a leader that answers that it is
+// none, or that its disk has failed, has written nothing, and with acks=all that may be said of what was appended. So
+// only two things are certain: what wasn't even queued isn't in, and what the brokers refuse for what it is.
+//
 // Thread-safe. Nothing waits for brokers: a queue that is full is an outcome, too. An Append behind a client that has
-// failed for good closes it, about a tenth of a second, and makes another.
+// failed for good closes it, about a tenth of a second and a second at most, and makes another.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +41,7 @@ struct AppendedBy {
 std::optional<AppendedBy> ParseAppendedBy(std::string_view text);
 
 struct Appended {
-  // kNotIn: it certainly isn't and won't be. kUnknown: it was sent, and nobody said more in time.
+  // kNotIn: it certainly isn't and won't be. kUnknown: it was queued, and nobody said more in time, or nothing certain.
   enum class Outcome { kIn, kNotIn, kUnknown };
   Outcome outcome = Outcome::kIn;
   Offset offset = -1;   // of kIn; -1: in, but nobody knows where
@@ -49,11 +53,11 @@ class Appender {
   // Called once for each record, on a thread of the appender's, or by Append where the record isn't even queued.
   using Done = std::function<void(const Appended&)>;
 
-  virtual ~Appender() = default;  // Close, and what isn't acknowledged by then is kUnknown or kNotIn
+  virtual ~Appender() = default;  // Close, and what isn't acknowledged by then is kUnknown
 
   virtual void Append(const std::string& topic, int32_t partition, std::string_view value, Done done) = 0;
-  // Waits for what is under way, for at most so long. Then every Done has been called. Nothing may be appended any
-  // more.
+  // Waits for what is under way, for at most so long and a second more where the client library doesn't let go. Then
+  // every Done has been called. Nothing may be appended any more.
   virtual void Close(int64_t max_wait_us) = 0;
 };
 

@@ -42,7 +42,7 @@ constexpr int64_t kMostWaiting = 10'000;
 constexpr int64_t kAwayUs = 2 * kSecond;
 constexpr size_t kMostErrorsTold = 10;
 // A body is small, its rows need not be: a header that each row repeats, pages of Parquet in which nothing changes.
-constexpr int64_t kMostRows = 1'000'000;
+constexpr int64_t kMostRows = 100'000;
 constexpr int64_t kMostRowBytes = int64_t{64} << 20;  // as JSON
 constexpr int64_t kPieceBytes = int64_t{1} << 20;     // of rows that are decoded at once
 

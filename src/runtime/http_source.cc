@@ -1,6 +1,7 @@
 #include "src/runtime/http_source.h"
 
 #include <algorithm>
+#include <span>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
@@ -26,6 +27,8 @@ constexpr size_t kPollRecords = 1'000;
 constexpr int64_t kLargestBody = int64_t{16} << 20;
 // Writers are processes. Where they are more within a day, those are forgotten that have been silent for longest.
 constexpr int kMostWriters = 1'000;
+// What a row takes in memory beside its value: headers, most of all.
+constexpr int64_t kRowBytes = 400;
 
 absl::uint128 FromBytes(std::string_view bytes) {
   absl::uint128 hash = 0;
@@ -46,6 +49,18 @@ uint64_t HashOfBody(const packed::HttpRequest& request) {
 std::string ToBytes(absl::uint128 hash) {
   std::string bytes;
   for (int shift = 120; shift >= 0; shift -= 8) bytes += static_cast<char>(static_cast<uint8_t>(hash >> shift));
+  return bytes;
+}
+
+// Of what stands behind so many records and letters: bodies are small, what they become need not be.
+int64_t BytesBehind(size_t records, size_t letters, const IntakeRows& rows) {
+  int64_t bytes = 0;
+  for (const IntakeRecord& record : std::span(rows.records).subspan(records)) {
+    bytes += kRowBytes + static_cast<int64_t>(record.value.size());
+  }
+  for (const IntakeLetter& letter : std::span(rows.letters).subspan(letters)) {
+    bytes += kRowBytes + static_cast<int64_t>(letter.value.size());
+  }
   return bytes;
 }
 
@@ -96,6 +111,7 @@ absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
   trimmed_ = position_.next();
   ConsumerOptions options;
   options.client_id = absl::StrCat(names_.Group(), "-requests");
+  options.queue_bytes = runtime_.options.prefetch_bytes;
   TM_ASSIGN_OR_RETURN(consumer_, runtime_.kafka->NewConsumer(options));
   return consumer_->Assign({{log_, position_.next()}});
 }
@@ -130,24 +146,23 @@ absl::StatusOr<std::optional<IntakeRows>> HttpSource::Poll(int64_t max_wait_us, 
   if (fetches_.empty()) {
     TM_ASSIGN_OR_RETURN(PollResult polled, consumer_->Poll(max_wait_us, kPollRecords));
     for (std::unique_ptr<Fetch>& fetch : polled.fetches) fetches_.push_back(std::move(fetch));
+    LetGoOfUsed();
     if (fetches_.empty()) return std::nullopt;
   }
   IntakeRows rows;
   packed::RequestsSeen seen;
   const Offset first = position_.next();
   int64_t newest_ms = 0;
+  // What isn't taken of the fetched records stays there for the next call.
   for (int64_t bytes = 0; !fetches_.empty() && bytes < max_bytes;) {
-    const std::span<const RecordView> records = fetches_.front()->records();
-    if (used_ == records.size()) {
-      fetches_.pop_front();
-      used_ = 0;
-      continue;
-    }
-    const RecordView& record = records[used_];
+    const RecordView& record = fetches_.front()->records()[used_];
     const HeaderList headers = fetches_.front()->Headers(used_++);
     bytes += static_cast<int64_t>(record.value.value_or("").size());
     newest_ms = std::max(newest_ms, record.timestamp_ms);
+    const size_t records_before = rows.records.size(), letters_before = rows.letters.size();
     TM_RETURN_IF_ERROR(Take(record, headers, &seen, &rows));
+    bytes += BytesBehind(records_before, letters_before, rows);
+    LetGoOfUsed();
   }
   if (seen.bodies_size() > 0) {
     Remember(absl::StrFormat("%020d", first), seen, &rows);
@@ -155,6 +170,13 @@ absl::StatusOr<std::optional<IntakeRows>> HttpSource::Poll(int64_t max_wait_us, 
   Forget(newest_ms, &rows);
   rows.next = position_.SerializeAsString();
   return rows;
+}
+
+void HttpSource::LetGoOfUsed() {
+  while (!fetches_.empty() && used_ == fetches_.front()->records().size()) {
+    fetches_.pop_front();
+    used_ = 0;
+  }
 }
 
 absl::Status HttpSource::Take(const RecordView& record, const HeaderList& headers, packed::RequestsSeen* seen,

@@ -12,6 +12,9 @@
 //                too, key or not: by its number, of which the position has the last one of each writer.
 //   Trimmed      behind the position, now and then, after the commit.
 //
+// A Poll gives about `max_bytes` of rows, in memory and not of bodies, and a body's at least: what http_gate.h lets
+// into one bounds a transaction.
+//
 // The same key with another body is no retry: the second is a dead letter, and counted. Keys are those of a client: of
 // the token's name.
 //
@@ -64,6 +67,7 @@ class HttpSource final : public IntakeSource {
   enum class Known { kNew, kAgain, kOtherBody };
 
   absl::Status CheckLog();
+  void LetGoOfUsed();
   absl::Status Take(const RecordView& record, const HeaderList& headers, packed::RequestsSeen* seen, IntakeRows* rows);
   absl::StatusOr<bool> SentTwice(const RecordView& record, const HeaderList& headers);
   Known Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen);

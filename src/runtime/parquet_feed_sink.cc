@@ -114,7 +114,7 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> ParquetFeedSink::Assigned(const 
   const bool marked = std::any_of(committed.begin(), committed.end(), [](const auto& partition_and_offset) {
     return IsMarked(partition_and_offset.second.metadata);
   });
-  TM_RETURN_IF_ERROR(OfLake(marked ? LookForMark() : LeaveMark()));
+  TM_RETURN_IF_ERROR(OfLake(marked ? LookForMark() : LeaveMark(manifests)));
   for (const int32_t partition : partitions) {
     const auto found = manifests.find(partition);
     const packed::Manifest* manifest = found == manifests.end() ? nullptr : &found->second;
@@ -122,6 +122,8 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> ParquetFeedSink::Assigned(const 
     TM_RETURN_IF_ERROR(CheckAgainstGroup(partition, manifest, of_group));
     TM_RETURN_IF_ERROR(OpenPart(partition, manifest, of_group));
   }
+  // What of a manifest wasn't found was taken away since, if this is the lake still.
+  TM_RETURN_IF_ERROR(OfLake(LookForMark()));
   TM_RETURN_IF_ERROR(WriteFirstManifests());
   state_ = State::kGathering;
   settled_ = true;
@@ -241,10 +243,33 @@ absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest
   return owned.ok() ? OfLake(recovered) : owned;
 }
 
+// A lake that an earlier version has written, or whose group has expired, is known by its files.
+absl::Status ParquetFeedSink::LookForFiles(const Manifests& manifests) {
+  bool named = false;
+  for (const auto& [partition, manifest] : manifests) {
+    for (const packed::ManifestFile& file : manifest.files()) {
+      named = true;
+      for (const std::string& name : {file.final(), file.staged()}) {
+        TM_ASSIGN_OR_RETURN(const bool there, lake_->Exists(name));
+        if (there) return absl::OkStatus();
+      }
+    }
+  }
+  return named ? NotTheLake() : absl::OkStatus();
+}
+
+absl::Status ParquetFeedSink::NotTheLake() const {
+  return absl::UnavailableError(absl::StrCat("sink ", plan_.name, ": ", std::string(lake_->path()),
+                                             " isn't the lake that its files went to: it has no ", mark_,
+                                             ". Is it mounted? If its files were taken away on purpose, make an empty "
+                                             "file of that name there"));
+}
+
 // Only the name counts, so one whose writing has failed is as good; but it must be there after a crash.
-absl::Status ParquetFeedSink::LeaveMark() {
+absl::Status ParquetFeedSink::LeaveMark(const Manifests& manifests) {
   TM_ASSIGN_OR_RETURN(const bool there, lake_->Exists(mark_));
   if (!there) {
+    if (!MutationActive(Mutation::kLakeMarkNotLookedFor)) TM_RETURN_IF_ERROR(LookForFiles(manifests));
     TM_ASSIGN_OR_RETURN(const auto file, lake_->Create(mark_));
     const std::string text = absl::StrCat("Files of the sink ", plan_.name, " of ", runtime_.plan->application.name,
                                           " are here. Where this one is missing, it writes none.\n");
@@ -256,10 +281,7 @@ absl::Status ParquetFeedSink::LeaveMark() {
 
 absl::Status ParquetFeedSink::LookForMark() {
   TM_ASSIGN_OR_RETURN(const bool there, lake_->Exists(mark_));
-  if (there || MutationActive(Mutation::kLakeMarkNotLookedFor)) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(
-      "sink ", plan_.name, ": ", std::string(lake_->path()), " isn't the lake that its files went to: it has no ",
-      mark_, ". Is it mounted? If its files were taken away on purpose, make an empty file of that name there"));
+  return there || MutationActive(Mutation::kLakeMarkNotLookedFor) ? absl::OkStatus() : NotTheLake();
 }
 
 // The group takes offsets from the generation of this assignment as long as there is no later one: so the offset that

@@ -84,8 +84,10 @@ class ParquetFeedSink final : public FeedSink {
   absl::Status CheckAgainstGroup(int32_t partition, const packed::Manifest* manifest,
                                  const CommittedOffset& committed) const;
   absl::Status OpenPart(int32_t partition, const packed::Manifest* manifest, const CommittedOffset& committed);
-  absl::Status LeaveMark();
+  absl::Status LeaveMark(const Manifests& manifests);
   absl::Status LookForMark();
+  absl::Status LookForFiles(const Manifests& manifests);
+  absl::Status NotTheLake() const;
   absl::Status ConfirmOwner(const OffsetToCommit& offset);
   absl::Status WriteFirstManifests();
   absl::Status Gather();

@@ -96,8 +96,8 @@ class Worker {
     bool done = false;
     absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
-    gate_->Close(kGatePatienceUs);
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
+    CloseGate(status);
     status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptOutside(); });
     if (!status.ok()) return status;
     report_.Final(last, done);
@@ -105,6 +105,14 @@ class Worker {
   }
 
  private:
+  // While the threads stop: what is being written and never acknowledged takes nothing of their time.
+  void CloseGate(const absl::Status& cause) {
+    control_.stop = true;
+    deadline_.Begin();
+    deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
+    gate_->Close(kGatePatienceUs);
+  }
+
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
   absl::Status Ended(bool done) const {
     if (done || !options_.until_end) return absl::OkStatus();

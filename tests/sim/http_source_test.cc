@@ -73,6 +73,10 @@ class PostsWorld {
     process.split = std::make_unique<SplitIntake>(process.runtime, SplitIntake::Split{"surveys", 0, 1},
                                                   HttpSourceMaker(process.runtime, plan_.sources[0]), [](int64_t) {});
   }
+  // The source alone, for a process that was booted.
+  std::unique_ptr<HttpSource> Source(int worker) {
+    return std::make_unique<HttpSource>(processes_[worker].runtime, plan_.sources[0], 0);
+  }
   bool Booted(int worker) const { return processes_.contains(worker) && processes_.at(worker).split != nullptr; }
   // False: the process is dead, or its split has ended.
   bool Step(int worker) {
@@ -182,6 +186,44 @@ TEST(HttpSource, ARecordThatItsWriterHasSentTwiceBringsNothingIn) {
   world.Run(1, 900);
   EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(4), Row(5)));
   EXPECT_EQ(world.status(1).counts["requests_sent_twice"], 3);
+}
+
+// A row is some bytes of a body and some hundred in memory.
+TEST(HttpSource, SmallBodiesOfManyRowsDoNotComeAllAtOnce) {
+  constexpr int64_t kRows = 100, kBodies = 50, kMaxBytes = 64 << 10;
+  PostsWorld world(7);
+  std::vector<std::string> expected, found;
+  for (int64_t body = 0; body < kBodies; ++body) {
+    std::string rows;
+    for (int64_t i = 0; i < kRows; ++i) {
+      expected.push_back(Row(body * kRows + i));
+      absl::StrAppend(&rows, expected.back(), "\n");
+    }
+    world.Accept(absl::StrCat("k", body), rows);
+  }
+  world.Boot(0);
+  std::string position;
+  IntakeNotes notes;
+  int64_t polls = 0;
+  // What a Poll leaves of what was fetched comes with the next, or with another source behind the same position.
+  for (int64_t reader = 0; reader < 100 && found.size() < expected.size(); ++reader) {
+    const std::unique_ptr<HttpSource> source = world.Source(0);
+    ASSERT_TRUE(source->Open(position, notes).ok());
+    for (int i = 0; i < 3; ++i) {
+      absl::StatusOr<std::optional<IntakeRows>> polled = source->Poll(kSecond, kMaxBytes);
+      ASSERT_TRUE(polled.ok()) << polled.status();
+      if (!*polled) continue;
+      ++polls;
+      EXPECT_LE((*polled)->records.size(), static_cast<size_t>(kMaxBytes / 400 + kRows));
+      for (const IntakeRecord& record : (*polled)->records) found.push_back(record.value);
+      for (const IntakeNote& note : (*polled)->notes) notes[note.key] = note.value.value_or("");
+      position = (*polled)->next;
+    }
+  }
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(polls, kBodies / 2);
+  world.Run(0, 900);
+  EXPECT_EQ(world.Values(), expected);
 }
 
 TEST(HttpSource, WhatNoWorkerWroteEndsIt) {

@@ -389,6 +389,28 @@ TEST(ParquetFeedSinkTest, ALakeThatIsEmptiedOnPurposeGoesOnWithTheMark) {
   EXPECT_EQ(before.size() + world.Ids().size(), world.fed().size());
 }
 
+// As of an earlier version, or of a group that has expired: nothing stands beside the group's offsets.
+TEST(ParquetFeedSinkTest, ALakeWithoutAMarkIsKnownByItsFiles) {
+  for (const bool mounted : {false, true}) {
+    World world;
+    world.Feed(0, 10);
+    ASSERT_TRUE(world.Settle().ok());
+    ASSERT_TRUE(world.thread().Stop(true).ok());
+    ASSERT_TRUE(world.lake_.Delete("_app.out.mark").ok());
+    const auto at = world.cluster().CommittedOffsets(world.group(), {world.feed(0), world.feed(1)});
+    const auto hand = *world.kafka().NewConsumer({.group = world.group()});
+    for (const auto& [feed, offset] : at) ASSERT_TRUE(hand->CommitOffsets({{feed, offset.offset, ""}}).ok());
+    if (!mounted) std::swap(world.lake_, world.elsewhere_);
+    ASSERT_TRUE(world.Boot().ok());
+    world.Feed(0, 10);
+    ASSERT_TRUE(world.Turns(200).ok());
+    EXPECT_EQ(world.lake_.Files().empty(), !mounted);
+    if (!mounted) std::swap(world.lake_, world.elsewhere_);
+    ASSERT_TRUE(world.Settle().ok());
+    EXPECT_EQ(world.Ids(), world.fed());
+  }
+}
+
 // The one who comes first marks the lake for all: the partitions of another worker have no manifest yet.
 TEST(ParquetFeedSinkTest, AFolderIsNoLakeForAPartitionThatIsNewEither) {
   World world;

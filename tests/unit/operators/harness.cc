@@ -157,6 +157,7 @@ HiddenSet AllHidden() {
 HiddenSet UpdateHidden() { return HiddenSet().With(Hidden::kOp); }
 
 absl::Status CollectingEmitter::Emit(Batch batch) {
+  ++batches;
   std::vector<TestRow> more = ToRows(node_.output, node_.hidden, *batch);
   emitted_since_commit += batch->num_rows();
   rows.insert(rows.end(), more.begin(), more.end());

@@ -72,6 +72,7 @@ class CollectingEmitter final : public Emitter {
   std::vector<TestRow> rows, late, unmatched;
   std::vector<std::string> failures;  // "expression: reason: cells"
   int64_t emitted_since_commit = 0, pending_since_commit = 0;
+  int64_t batches = 0;
 
  private:
   Node node_;

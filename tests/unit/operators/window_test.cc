@@ -256,6 +256,32 @@ TEST(EveryRecord, EachRowGivesItsGroupsResultInTheOrderOfTheRowsWhateverTheBatch
   }
 }
 
+TEST(EveryRecord, AResultThatIsMadeOfAllValuesIsThatOfItsMoment) {
+  WindowSpec spec = Spec(0, 0, 0, true);
+  spec.late_topic.reset();
+  spec.every_record = true;
+  spec.aggregates = {{"d", "count(distinct v)"}, {"m", "mode(v)"}, {"t", "string_agg(v::string, '+')"}};
+  Harness h(SingleNode(spec, "d int64, m int64 null, t string null"));
+  h.Process({Row("a", 2, 1), Row("a", 1, 3), Row("a", 2, 2)});
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|2|2", "a|1|2|2", "a|2|1|2+1", "a|2|1|2+1", "a|2|2|2+2+1"));
+}
+
+TEST(Window, ResultsOfLongTextsGoOutInPieces) {
+  WindowSpec spec = Spec(0, 0, 0, true);
+  spec.late_topic.reset();
+  spec.aggregates = {{"t", "string_agg(repeat(left(place, 1), 262144), '+')"}};
+  Harness h(SingleNode(spec, "t string null"));
+  std::vector<TestRow> rows;
+  for (int i = 0; i < 160; ++i) rows.push_back(Row(absl::StrCat("p", i).c_str(), 1, 1));
+  h.Process(rows);
+  h.Commit();
+  h.Process(rows);
+  h.Commit();
+  EXPECT_EQ(h.out().rows.size(), 160u + 320u);
+  EXPECT_GE(h.out().batches, 3 + 5);
+  EXPECT_EQ(std::get<std::string>(h.out().rows.back().cells[1]).size(), 2u * 262144 + 1);
+}
+
 TEST(EveryRecord, AWindowsResultsComeWithItsRowsAndItClosesWithoutAWord) {
   WindowSpec spec = Spec(kMinute, kMinute, 0, true);
   spec.every_record = true;

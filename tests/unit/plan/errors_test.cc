@@ -306,7 +306,7 @@ TEST(ErrorsTest, UpdatingStepsAreRefusedWhereRowsMustStand) {
               HasSubstr("no topic can hold them"));
   EXPECT_THAT(ErrorsOf(Clicks(windowed + "  v: { from: u, group_by: [n], aggregates: { m: \"first(guid)\" } }\n", "",
                               "  s: { from: v, topic: s, key: [n] }\n")),
-              HasSubstr("first and last follow the order of source rows"));
+              HasSubstr("first, last and string_agg follow the order of source rows"));
   EXPECT_EQ(ErrorsOf(Clicks(updating + "  v: { from: u, group_by: [n], aggregates: { m: \"count(*)\" } }\n", "",
                             "  s: { from: v, topic: s, key: [n] }\n")),
             "");

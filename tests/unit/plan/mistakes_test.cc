@@ -67,7 +67,7 @@ TEST(MistakesTest, AWindowOrGroupSaysHowItIsWritten) {
             "t.yaml:20:66: unknown field 'aggregate' (did you mean 'aggregates'?)");
   EXPECT_THAT(Step(window + "[guid], aggregates: { n: count }"), HasSubstr("expected an aggregate; write count(*)"));
   EXPECT_THAT(Step(window + "[guid], aggregates: { n: sum }"), HasSubstr("expected an aggregate; write sum(column)"));
-  EXPECT_THAT(Step(window + "[guid], aggregates: { n: \"count(distinct url)\" }"),
+  EXPECT_THAT(Step(window + "[guid], aggregates: { n: \"sum(distinct length(url))\" }"),
               HasSubstr("put a dedup step in front"));
   EXPECT_THAT(Step("group_by: [guid], aggregates: { guid: \"count(*)\" }"), HasSubstr("give one of them another name"));
 }
