@@ -46,7 +46,7 @@ class Broker(SystemTest):
                 for worker in workers.values():
                     self.assertTrue(worker.running(), worker.seen())
                 return all(commits(w) > n for w, n in before.items())
-            wait_for("commits of both workers", both_have_committed, 90, self.stack.logs)
+            wait_for("commits of both workers", both_have_committed, 180, self.stack.logs)
 
         def start(w, *args):
             return self.stack.run(config, *args, name=f"{name}-{w}", threads=1)
@@ -70,7 +70,7 @@ class Broker(SystemTest):
                     seen = {w: worker.output().count("SESSTMOUT") for w, worker in workers.items()}
                     wait_for("the sessions to time out",
                              lambda: all(worker.output().count("SESSTMOUT") > seen[w] for w, worker in workers.items()),
-                             60, self.stack.logs)
+                             180, self.stack.logs)
                 self.stack.restart_kafka()
                 if victim:
                     workers[victim] = start(victim)
@@ -80,7 +80,7 @@ class Broker(SystemTest):
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
         finishing = [start(w, "--until_end", "--close_windows") for w in WORKERS]
-        outputs = [worker.finish(240) for worker in finishing]
+        outputs = [worker.finish(600) for worker in finishing]
         with self.flow.oracle(self.oracle) as oracle:
             self.check(oracle, name, *outputs)
 

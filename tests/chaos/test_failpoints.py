@@ -65,7 +65,7 @@ class Failpoints(SystemTest):
         options = {"name": name, "state_dir": state_dir, "env": env}
 
         def ready(worker):
-            wait_for("the worker", worker.ready, 60, worker.seen)
+            wait_for("the worker", worker.ready, 180, worker.seen)
             return worker
 
         def crashed(where):
@@ -87,14 +87,14 @@ class Failpoints(SystemTest):
                 time.sleep(power.random.uniform(0.05, 1.0))  # the seeded moment; nothing is waited for here
                 worker.kill()
                 crashed("at a seeded moment")
-        output = self.stack.run(config, "--until_end", "--close_windows", **options).finish(240)
+        output = self.stack.run(config, "--until_end", "--close_windows", **options).finish(600)
         if power:
             print(f"  {name}: {power.total} in all", flush=True)
             self.assertGreater(power.total.names, 0, "failures that took nothing away prove nothing")
         self.check_all(name, folder, output)
 
     def died(self, worker, point, number):
-        code = worker.wait(60)
+        code = worker.wait(300)
         self.assertEqual(code, -signal.SIGKILL, f"{point} was not passed {number} times\n{worker.seen()}")
 
     def check_all(self, name, folder, output):
@@ -117,7 +117,7 @@ class Failpoints(SystemTest):
                 folder, args = self.stack.folder / name, ("--until_end", "--close_windows")
                 config = self.config(name, folder)
                 self.died(self.stack.run(config, *args, name=name, failpoints=f"{point}=kill@2"), point, 2)
-                self.check_all(name, folder, self.stack.run(config, *args, name=name).finish(60))
+                self.check_all(name, folder, self.stack.run(config, *args, name=name).finish(300))
 
 
 class PowerFailure(unittest.TestCase):

@@ -51,7 +51,7 @@ class Kill(SystemTest):
             self.wait_for_commits(workers, dict.fromkeys(WORKERS, 0))
             for number in range(1, KILLS + 1):
                 victim = rng.choice(WORKERS)
-                wait_for("a transaction", lambda: any(step.open for step in self.newest(victim)), 60, self.stack.logs,
+                wait_for("a transaction", lambda: any(step.open for step in self.newest(victim)), 180, self.stack.logs,
                          every=0.01)
                 time.sleep(rng.uniform(0.05, 0.5))  # the seeded moment; nothing is waited for here
                 workers[victim].kill()
@@ -67,7 +67,7 @@ class Kill(SystemTest):
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
         workers = [self.start(w, "--until_end", "--close_windows") for w in WORKERS]
-        outputs = [worker.finish(240) for worker in workers]
+        outputs = [worker.finish(600) for worker in workers]
         in_flight = sum(any(step.open for step in hit) for hit in hits)
         aborted = self.transactions.count("prepare abort")
         print(f"  {name}: {in_flight} of {KILLS} kills in an open transaction, {aborted} transactions aborted", flush=True)
@@ -90,7 +90,7 @@ class Kill(SystemTest):
             for worker in workers.values():
                 self.assertTrue(worker.running(), worker.seen())
             return all(self.commits(w) > count for w, count in more_than.items())
-        wait_for(f"commits of {sorted(more_than)}", all_have_committed, 60, self.stack.logs)
+        wait_for(f"commits of {sorted(more_than)}", all_have_committed, 180, self.stack.logs)
 
     def told(self, steps):
         rows = self.uncommitted.of({step.producer for step in steps})

@@ -59,7 +59,7 @@ class Membership(SystemTest):
         def count(w):
             return self.transactions.count("prepare commit", f"{self.name}/{self.name}-{w}-")
         before = {w: count(w) for w in workers}
-        wait_for(f"commits of {workers}", lambda: all(count(w) > n for w, n in before.items()), 60, self.stack.logs)
+        wait_for(f"commits of {workers}", lambda: all(count(w) > n for w, n in before.items()), 180, self.stack.logs)
 
     def rows_in_the_open_transaction(self, worker):
         return self.uncommitted.of({step.producer for step in self.steps(worker) if step.open})
@@ -76,7 +76,7 @@ class Membership(SystemTest):
             rows.append(self.rows_in_the_open_transaction(worker))
             self.assertTrue(process.running(), process.seen())
             return times() > before
-        wait_for(f"'{said}' in the log of {worker}", noticed, 60, self.stack.logs, every=0.02)
+        wait_for(f"'{said}' in the log of {worker}", noticed, 180, self.stack.logs, every=0.02)
         return max(rows)
 
     def complete(self, workers):
@@ -86,7 +86,7 @@ class Membership(SystemTest):
 
     def check_the_rest(self):
         workers = [self.start(w, "--until_end", "--close_windows") for w in "ab"]
-        outputs = [worker.finish(240) for worker in workers]
+        outputs = [worker.finish(600) for worker in workers]
         with self.flow.oracle(self.oracle) as oracle:
             self.check(oracle, self.name, *outputs)
 
@@ -98,7 +98,7 @@ class Membership(SystemTest):
             keeper = self.start("a")
             self.wait_for_commits("a")
             while not enough(hits):
-                wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 30, self.stack.logs)
+                wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 180, self.stack.logs)
                 hits.append(self.rows_until("a", keeper, revoked, lambda: guests.append(self.start("b", "--leave_on_stop"))))
                 print(f"  moved {len(hits)}: half of the tasks go with {hits[-1]} rows in the overlay", flush=True)
                 self.wait_for_commits("a", "b")
@@ -117,7 +117,7 @@ class Membership(SystemTest):
             workers = {w: self.start(w) for w in "ab"}
             self.wait_for_commits("a", "b")
             while not enough(hits):
-                wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 30, self.stack.logs)
+                wait_for("rows in a transaction", lambda: self.rows_in_the_open_transaction("a") > 0, 180, self.stack.logs)
                 hits.append(self.rows_until("a", workers["a"], noticed, lambda: topics.expel(
                     self.stack.brokers, self.name, f"0000-{self.name}-a")))
                 print(f"  expelled {len(hits)}: with {hits[-1]} rows in the overlay", flush=True)
@@ -134,34 +134,35 @@ class Membership(SystemTest):
         return any(step.status == "ongoing" for step in self.steps(worker))
 
     def freeze_in_a_transaction(self, worker, process):
-        """Stops the worker at a moment at which it has a transaction open."""
+        """Stops the worker at a moment at which it has a transaction open. Returns that moment."""
         def caught():
+            since = time.monotonic()
             process.signal(signal.SIGSTOP)
             if self.open_transaction(worker):
-                return True
+                return since
             process.signal(signal.SIGCONT)
             return False
-        wait_for("an open transaction to freeze in", caught, 20, self.stack.logs, every=0.03)
+        return wait_for("an open transaction to freeze in", caught, 180, self.stack.logs, every=0.03)
 
     def test_a_frozen_worker_that_wakes_up_doubles_nothing(self):
         self.application("zombie")
         with self.flow.needed(), Watch(self.stack, self.name):
             frozen, successor = self.start("a"), self.start("b")
-            wait_for("both workers ready", lambda: frozen.ready() and successor.ready(), 60, self.stack.logs)
-            wait_for("all partitions to move", lambda: len(self.committed()) == 4, 30, self.stack.logs)
+            wait_for("both workers ready", lambda: frozen.ready() and successor.ready(), 180, self.stack.logs)
+            wait_for("all partitions to move", lambda: len(self.committed()) == 4, 180, self.stack.logs)
 
-            self.freeze_in_a_transaction("a", frozen)
-            since, before = time.monotonic(), self.committed()
+            since = self.freeze_in_a_transaction("a", frozen)
+            before = self.committed()
             wait_for("the successor to work on every partition",
-                     lambda: all(self.committed()[p] > before[p] for p in before), 60, self.stack.logs)
+                     lambda: all(self.committed()[p] > before[p] for p in before), 180, self.stack.logs)
             self.assertGreater(time.monotonic() - since, GROUP_SESSION_SECONDS / 2, "the session can't have run out yet")
             # Beyond the transaction's time-out too.
-            wait_for("the frozen transaction to be aborted", lambda: not self.open_transaction("a"), 60, self.stack.logs)
+            wait_for("the frozen transaction to be aborted", lambda: not self.open_transaction("a"), 180, self.stack.logs)
             self.flow.check_flows()
             frozen.signal(signal.SIGCONT)
             woken = self.committed()
             wait_for("progress with the zombie awake",
-                     lambda: all(self.committed()[p] > woken[p] for p in woken), 60, self.stack.logs)
+                     lambda: all(self.committed()[p] > woken[p] for p in woken), 180, self.stack.logs)
         self.assertEqual(successor.stop(), 0, successor.seen())
         self.assertIn(frozen.stop(), (0, 1), frozen.seen())
         self.check_the_rest()

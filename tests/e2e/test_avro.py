@@ -107,6 +107,8 @@ class Avro(SystemTest):
             return f"ready: {worker.http('/readyz')}"
         except urllib.error.HTTPError as answer:
             return answer.read().decode()
+        except OSError as error:
+            return f"no answer: {error}"
 
     def letters(self, name):
         _, headers = topics.read(self.stack.brokers, f"{name}-dead-letter", headers=True)
@@ -119,7 +121,7 @@ class Avro(SystemTest):
         columns = {"id": "int64", "name": {"type": "string", "nullable": True}, "at": "timestamp",
                    "amount": {"type": "decimal(12,2)", "nullable": True},
                    "price": {"type": "decimal(12,2)", "path": "price.amount", "default": "0"}}
-        self.stack.run(self.topology("evolving", "evolving", columns), "--until_end", name="evolving").finish(150)
+        self.stack.run(self.topology("evolving", "evolving", columns), "--until_end", name="evolving").finish(300)
         self.assertEqual(self.letters("evolving"), [])
         rows = self.rows("evolving")
         self.assertEqual([(row["id"], row["name"], row["amount"], row["price"]) for row in rows],
@@ -131,14 +133,14 @@ class Avro(SystemTest):
         topics.create(self.stack.brokers, taken=1)
         self.registry.register("taken-value", SECOND)
         self.write("taken", self.one(1, "second", amount=decimal.Decimal("3.25")), self.one(2))
-        self.stack.run(self.topology("taken", "taken", "from_schema"), "--until_end", name="taken").finish(150)
+        self.stack.run(self.topology("taken", "taken", "from_schema"), "--until_end", name="taken").finish(300)
         self.assertEqual([(row["title"], row["id"], row["amount"]) for row in self.rows("taken")],
                          [("n1", 1, decimal.Decimal("3.25")), (None, 2, None)])
 
     def test_a_number_that_the_registry_doesnt_know_is_a_dead_letter(self):
         topics.create(self.stack.brokers, unknown=1)
         self.write("unknown", self.one(1), b"\0" + struct.pack(">i", 987_654) + self.one(2)[5:], b"{}", self.one(3))
-        self.stack.run(self.topology("unknown", "unknown"), "--until_end", name="unknown").finish(150)
+        self.stack.run(self.topology("unknown", "unknown"), "--until_end", name="unknown").finish(300)
         self.assertEqual([row["id"] for row in self.rows("unknown")], [1, 3])
         reasons = self.letters("unknown")
         self.assertIn("knows no schema 987654", reasons[0])
@@ -151,21 +153,22 @@ class Avro(SystemTest):
         worker = self.stack.run(self.topology("waiting", "waiting", registry=url), name="waiting", threads=1)
         self.write("waiting", self.one(1), partition=0)
         self.write("waiting", self.one(2), partition=1)
-        wait_for("the first rows", lambda: len(self.rows("waiting")) == 2, 150, worker.seen)
+        wait_for("the first rows", lambda: len(self.rows("waiting")) == 2, 360, worker.seen)
         proxy.refuse()
         try:
             self.write("waiting", self.one(3), self.one(4, "second", amount=None), self.one(5), partition=0)
             self.write("waiting", self.one(6), partition=1)
             wait_for("the wait to be seen", lambda: (worker.metric("tidemark_task_waiting_seconds", topic="waiting",
-                                                                   partition="0") or 0) > 1, 150, worker.seen)
-            self.assertIn("waiting-0 has waited for schema", self.unready(worker))
-            wait_for("the log to say so", lambda: "other partitions go on" in worker.output(), 150, worker.seen)
+                                                                   partition="0") or 0) > 1, 360, worker.seen)
+            wait_for("/readyz to say so", lambda: "waiting-0 has waited for schema" in self.unready(worker), 360,
+                     lambda: f"{self.unready(worker)}\n{worker.seen()}")
+            wait_for("the log to say so", lambda: "other partitions go on" in worker.output(), 360, worker.seen)
             # The other partition goes on, and what stood in front of the record that waits is written.
-            wait_for("the rows beside it", lambda: worker.metric("tidemark_step_out_rows_total", step="orders") == 4, 150,
+            wait_for("the rows beside it", lambda: worker.metric("tidemark_step_out_rows_total", step="orders") == 4, 360,
                      worker.seen)
         finally:
             proxy.accept()
-        wait_for("all rows", lambda: len(self.rows("waiting")) == 6, 150, worker.seen)
+        wait_for("all rows", lambda: len(self.rows("waiting")) == 6, 360, worker.seen)
         self.assertEqual(sorted(row["id"] for row in self.rows("waiting")), [1, 2, 3, 4, 5, 6])
         self.assertEqual(self.letters("waiting"), [])
         self.assertEqual(worker.stop(), 0)
@@ -177,7 +180,7 @@ class Avro(SystemTest):
         self.registry.set_compatibility("refused-out-value", "BACKWARD")
         config = self.topology("refused", "refused")
         worker = self.stack.run(config, "--until_end", name="refused")
-        self.assertEqual(worker.wait(150), 2, worker.output())
+        self.assertEqual(worker.wait(300), 2, worker.output())
         self.assertIn("sink out: subject refused-out-value", worker.output())
         self.assertIn("can't follow the newest one there", worker.output())
 

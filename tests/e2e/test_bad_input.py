@@ -85,7 +85,7 @@ class BadRecords(SystemTest):
 
     def run_events(self, name, topic, **options):
         config = topology.write(self.stack.folder / f"{name}.yaml", events_topology(name, topic))
-        return self.stack.run(config, "--until_end", name=name, **options).finish(60)
+        return self.stack.run(config, "--until_end", name=name, **options).finish(300)
 
     def dead_letters(self, name):
         table, headers = topics.read(self.stack.brokers, f"{name}-dead-letter", headers=True)
@@ -164,7 +164,7 @@ class BadRecords(SystemTest):
                       "counts": {"from": "unique", "window": {"tumbling": "1h"}, "group_by": ["detection_oid"],
                                  "aggregates": {"n": "count(*)"}}},
             "sinks": {"out": {"from": "counts", "topic": "million-out", "key": ["detection_oid"], "create": {}}}})
-        self.stack.run(config, "--until_end", "--close_windows", name="million", threads=1).finish(240)
+        self.stack.run(config, "--until_end", "--close_windows", name="million", threads=1).finish(600)
         table = topics.read(self.stack.brokers, "million-out")
         ids = {json.loads(value)["detection_oid"] for value in table["value"].to_pylist()}
         self.assertEqual((table.num_rows, len(ids)), (count, count))
@@ -184,7 +184,7 @@ class BadRecords(SystemTest):
         document["sinks"]["out"]["from"] = "labelled"
         config = topology.write(self.stack.folder / "joined.yaml", document)
         worker = self.stack.run(config, "--until_end", name="joined")
-        worker.finish(60)
+        worker.finish(300)
         self.assertEqual({row["id"]: row["label"] for row in self.rows("joined")}, {1: "one", 2: None, 3: None})
         self.assertIn("joined-table", worker.output(), "the bad record is at least logged")
 
@@ -197,7 +197,7 @@ class BadRecords(SystemTest):
                                                          {"value": event(id=number), "timestamp": NOW_MS}])
             wait_for("the row behind a bad record",
                      lambda: topics.partitions(self.stack.brokers, "going-out") and
-                     number in [row["id"] for row in self.rows("going")], 30, worker.seen)
+                     number in [row["id"] for row in self.rows("going")], 180, worker.seen)
         self.assertEqual(worker.stop(), 0)
         self.assertEqual(len(self.dead_letters("going")), 3)
 

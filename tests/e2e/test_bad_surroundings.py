@@ -18,7 +18,7 @@ from stack import wait_for
 
 
 class BadSurroundings(HtxTest):
-    def refused(self, config, name, code, *words, env=None, state_dir=None, seconds=60):
+    def refused(self, config, name, code, *words, env=None, state_dir=None, seconds=300):
         """The run ends by itself with that code, and its last lines hold all of the words."""
         worker = self.stack.run(config, "--until_end", "--close_windows", name=name, env=env, state_dir=state_dir)
         self.assertEqual(worker.wait(seconds), code, worker.seen())
@@ -57,7 +57,7 @@ class BadSurroundings(HtxTest):
     def test_a_state_folder_in_use_is_refused(self):
         config = self.config("locked")
         first = self.stack.run(config, name="locked", state_dir=self.stack.folder / "state" / "locked")
-        wait_for("the first worker", first.ready, 60, first.seen)
+        wait_for("the first worker", first.ready, 180, first.seen)
         self.refused(config, "locked-too", 2, "locked", str(first.pid), state_dir=first.state_dir)
         self.assertTrue(first.running(), "the first one isn't disturbed")
         self.assertEqual(first.stop(), 0)
@@ -66,16 +66,16 @@ class BadSurroundings(HtxTest):
     def test_a_second_process_under_the_same_name_takes_over_and_the_older_says_so(self):
         config = self.config("twin")
         older = self.stack.run(config, name="twin", state_dir=self.stack.folder / "state" / "twin-1")
-        wait_for("the first worker", older.ready, 60, older.seen)
+        wait_for("the first worker", older.ready, 180, older.seen)
         newer = self.stack.run(config, name="twin", state_dir=self.stack.folder / "state" / "twin-2")
-        self.assertEqual(older.wait(60), 1, older.seen())
-        wait_for("the second worker", newer.ready, 60, newer.seen)
+        self.assertEqual(older.wait(300), 1, older.seen())
+        wait_for("the second worker", newer.ready, 180, newer.seen)
         self.assertEqual(newer.stop(), 0)
         self.completes(config, "twin")
 
     def test_a_state_folder_of_another_application_is_refused(self):
         shared = self.stack.folder / "state" / "shared"
-        self.stack.run(self.config("owner"), "--until_end", name="owner", state_dir=shared).finish(60)
+        self.stack.run(self.config("owner"), "--until_end", name="owner", state_dir=shared).finish(300)
         before = sorted(p.relative_to(shared) for p in shared.rglob("*"))
         self.refused(self.config("guest"), "guest", 2, "owner", "guest", "--state_dir", state_dir=shared)
         self.assertEqual(before, sorted(p.relative_to(shared) for p in shared.rglob("*")), "nothing was touched")
@@ -83,7 +83,7 @@ class BadSurroundings(HtxTest):
     def test_a_state_folder_of_a_newer_version_is_refused(self):
         folder = self.stack.folder / "state" / "newer"
         config = self.config("newer")
-        self.stack.run(config, "--until_end", name="newer").finish(60)
+        self.stack.run(config, "--until_end", name="newer").finish(300)
         tag = folder / "TIDEMARK"
         text = tag.read_text()
         tag.write_text(text.replace("format 1", "format 9"))
@@ -113,14 +113,14 @@ class BadSurroundings(HtxTest):
 
     def test_a_full_disk_ends_the_run_with_its_cause_and_loses_nothing(self):
         config, worker = self.run_on_small_disk("full", "96k")
-        self.assertEqual(worker.wait(90), 1, worker.seen())
+        self.assertEqual(worker.wait(300), 1, worker.seen())
         self.assertIn("No space left", worker.output())
         self.completes(config, "full")
 
     def test_a_disk_that_is_full_at_the_end_loses_nothing(self):
         # All was committed: what could not be flushed any more is restored from the changelog.
         config, worker = self.run_on_small_disk("brimful", "1m")
-        self.assertIn(worker.wait(90), (0, 1), worker.seen())
+        self.assertIn(worker.wait(300), (0, 1), worker.seen())
         self.completes(config, "brimful")
 
     # ---- PostgreSQL and the lake

@@ -74,7 +74,7 @@ class ChangedTopology(SystemTest):
             offsets = topics.committed(self.stack.brokers, name, f"{name}-in")
             return sum(offsets.values()) >= ROWS and sum(feed.values()) > 0
 
-        wait_for("all to be read", read, 60, worker.seen, every=0.2)
+        wait_for("all to be read", read, 180, worker.seen, every=0.2)
         worker.kill()
         return config
 
@@ -92,7 +92,7 @@ class ChangedTopology(SystemTest):
         code, _, errors = self.stack.tidemark("validate", "--config", config, "--online", check=False)
         self.assertNotEqual(code, 0)
         worker = self.stack.run(config, "--until_end", name=name, threads=1)
-        self.assertEqual(worker.wait(60), 2, worker.seen())
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         for text in why:
             self.assertIn(text, worker.output())
             self.assertIn(text, errors)
@@ -101,7 +101,7 @@ class ChangedTopology(SystemTest):
 
     def completes(self, name, config):
         self.put(name, range(ROWS, 2 * ROWS))
-        self.stack.run(config, "--until_end", "--close_windows", name=name, threads=1).finish(60)
+        self.stack.run(config, "--until_end", "--close_windows", name=name, threads=1).finish(300)
         expected, found = collections.Counter(), collections.Counter()
         for n in range(2 * ROWS):
             expected.update({row(n)["route"]: 1, f"cents of {row(n)['route']}": row(n)["cents"]})

@@ -17,8 +17,6 @@ import topology
 from case import SystemTest, main
 from stack import wait_for
 
-STOP_SECONDS = 5
-
 
 class Commands(SystemTest):
     @classmethod
@@ -190,17 +188,14 @@ class Run(SystemTest):
     def start(self, name, *args, **options):
         config = topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
         worker = self.stack.run(config, *args, name=name, **options)
-        wait_for("the worker", worker.ready, 60, worker.seen)
+        wait_for("the worker", worker.ready, 180, worker.seen)
         return worker
 
     def test_sigterm_and_sigint_commit_and_end_with_0_in_five_seconds(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             worker = self.start("term")
-            began = time.monotonic()
-            worker.signal(number)
-            self.assertEqual(worker.wait(30), 0, worker.seen())
-            self.assertLess(time.monotonic() - began, STOP_SECONDS)
-        output = self.stack.run(self.stack.folder / "term.yaml", "--until_end", "--close_windows", name="term").finish(60)
+            self.assertEqual(worker.stop_in_time(number), 0, worker.seen())
+        output = self.stack.run(self.stack.folder / "term.yaml", "--until_end", "--close_windows", name="term").finish(300)
         self.check(self.oracle(), "term", output)
 
     def test_http_answers_on_a_free_port_and_says_where(self):

@@ -20,7 +20,7 @@ class Conformance(SystemTest):
         if not binary.exists():  # built where the unit tests are
             binary = pathlib.Path(os.environ["TIDEMARK_ROOT"]) / "build-test" / "conformance_kafka"
         run = subprocess.run([binary], env={**os.environ, "KAFKA_BROKERS": self.stack.brokers}, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=500)
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800)
         self.assertEqual(run.returncode, 0, f"\n{run.stdout}")
         self.assertGreater(run.stdout.count("ok  "), 20, "it ran next to nothing")
 

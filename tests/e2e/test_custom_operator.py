@@ -70,10 +70,10 @@ class CustomOperator(SystemTest):
         config = EXAMPLE / "topology.yaml"
         worker = self.run_example(config)
         wait_for("results", lambda: topics.partitions(self.stack.brokers, "visits") and
-                 sum(topics.ends(self.stack.brokers, "visits").values()) > 50, 60, worker.seen)
+                 sum(topics.ends(self.stack.brokers, "visits").values()) > 50, 180, worker.seen)
         worker.kill()
         self.write(second)
-        output = self.run_example(config, "--until_end", "--close_windows").finish(120)
+        output = self.run_example(config, "--until_end", "--close_windows").finish(300)
         both = {partition: first[partition] + second[partition] for partition in first}
         expected = sessions(both)
         rows = [json.loads(value) for value in topics.read(self.stack.brokers, "visits")["value"].to_pylist()]
@@ -87,7 +87,7 @@ class CustomOperator(SystemTest):
         document["steps"]["visits"]["custom"]["operator"] = "session"
         config = topology.write(self.stack.folder / "typo.yaml", document)
         worker = self.run_example(config, name="typo")
-        self.assertEqual(worker.wait(20), 2)
+        self.assertEqual(worker.wait(300), 2)
         self.assertIn("no custom operator 'session' is registered (did you mean 'sessions'?)", worker.output())
         # The shipped binary has none.
         code, _, err = self.stack.tidemark("validate", "--config", EXAMPLE / "topology.yaml", check=False)

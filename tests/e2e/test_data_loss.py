@@ -45,23 +45,23 @@ class DataLoss(SystemTest):
     def begin(self, name, records=100):
         topics.create(self.stack.brokers, **{name: 1})
         self.write(name, 0, records)
-        self.stack.run(self.config(name), "--until_end", name=name).finish(60)
+        self.stack.run(self.config(name), "--until_end", name=name).finish(300)
         self.assertEqual(self.out(name), list(range(records)))
 
     def trim(self, name, before):
         partition = confluent_kafka.TopicPartition(name, 0, before)
         client = topics.admin(self.stack.brokers)  # must outlive its futures
-        client.delete_records([partition])[partition].result(30)
+        client.delete_records([partition])[partition].result(120)
 
     def remake(self, name):
         client = topics.admin(self.stack.brokers)
-        client.delete_topics([name])[name].result(30)
-        wait_for("the topic to be gone", lambda: name not in topics.names(self.stack.brokers), 30)
+        client.delete_topics([name])[name].result(120)
+        wait_for("the topic to be gone", lambda: name not in topics.names(self.stack.brokers), 180)
         topics.create(self.stack.brokers, **{name: 1})
 
     def stops(self, config, name, *texts):
         worker = self.stack.run(config, name=name)
-        self.assertEqual(worker.wait(60), 2, worker.seen())
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         for text in texts:
             self.assertIn(text, worker.output())
 
@@ -73,7 +73,7 @@ class DataLoss(SystemTest):
         self.stops(self.config(name), name, "source s", "[150, 200)", "50 offsets are gone", "on_data_loss: skip")
         self.assertEqual(self.out(name), list(range(100)))
         worker = self.stack.run(self.config(name, ", on_data_loss: skip"), name=name)
-        wait_for("the rest", lambda: len(self.out(name)) == 150, 60, worker.seen)
+        wait_for("the rest", lambda: len(self.out(name)) == 150, 180, worker.seen)
         self.assertEqual(worker.metric("tidemark_source_records_lost_total", source="s"), 50)
         self.assertEqual(worker.stop(), 0, worker.seen())
         self.assertEqual(self.out(name), [*range(100), *range(150, 200)])
@@ -85,7 +85,7 @@ class DataLoss(SystemTest):
         self.write(name, 1000, 1250)
         self.stops(self.config(name), name, "deleted and made again")
         self.assertEqual(self.out(name), list(range(100)))
-        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(60)
+        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(300)
         self.assertEqual(self.out(name), [*range(100), *range(1000, 1250)])
 
     def test_a_topic_made_again_and_shorter_than_the_position(self):
@@ -94,16 +94,16 @@ class DataLoss(SystemTest):
         self.remake(name)
         self.write(name, 1000, 1010)
         self.stops(self.config(name), name, "deleted and made again")
-        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(60)
+        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(300)
         self.assertEqual(self.out(name), [*range(100), *range(1000, 1010)])
 
     def test_a_topic_made_again_under_a_running_worker(self):
         name = "under"
         self.begin(name)
         worker = self.stack.run(self.config(name), name=name)
-        wait_for("the worker", worker.ready, 60, worker.seen)
+        wait_for("the worker", worker.ready, 180, worker.seen)
         self.remake(name)
-        self.assertEqual(worker.wait(60), 2, worker.seen())
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("made again", worker.output())
 
     def test_nothing_behind_a_damaged_batch_is_read(self):
@@ -126,14 +126,14 @@ class DataLoss(SystemTest):
                 return "CRC" in (error.read().decode() if hasattr(error, "read") else "")
             return False
 
-        wait_for("/readyz to say so", told, 60, worker.seen)
-        self.assertEqual(worker.wait(90), 2, worker.seen())
+        wait_for("/readyz to say so", told, 180, worker.seen)
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("damaged-0", worker.output())
         self.assertIn("The log is damaged", worker.output())
         self.assertEqual(self.out(name), list(range(40)))
         # What is behind the damage isn't lost: trimmed to there, and told to skip, it is read.
         self.trim(name, 50)
-        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(60)
+        self.stack.run(self.config(name, ", on_data_loss: skip"), "--until_end", name=name).finish(300)
         self.assertEqual(self.out(name), [*range(40), *range(50, 100)])
 
 

@@ -128,11 +128,12 @@ class Debezium(SystemTest):
             items = ITEMS.format(made="" if copied else " AT TIME ZONE 'UTC'")
             return connection.execute(items).fetchone(), connection.execute(PAIRS).fetchone()
 
-    def equal(self, seconds, seen):
-        """The copy is the tables, as checksums say."""
+    def equal(self, seconds, seen, also=lambda: None):
+        """The copy is the tables, as checksums say. `also` is called at each look."""
         last = []
 
         def compared():
+            also()
             last[:] = [self.checksums(self.source, False), self.checksums(self.copy, True)]
             return last[0] == last[1]
         wait_for("the copy to be equal", compared, seconds, lambda: f"{last}\n{seen()}", every=0.5)
@@ -155,12 +156,12 @@ class Debezium(SystemTest):
         config = self.config(name)
         env = self.stack.environment(COPY_URL=self.copy, LAKE=self.stack.folder / "lake")
         worker = self.stack.run(config, name=name, env=env)
-        self.equal(120, worker.seen)
+        self.equal(360, worker.seen, connector.goes_on)
         # One that is killed before takes the snapshot again, and says nothing of rows that were deleted meanwhile.
         def noted():
             churn.transaction()
             return connector.notes_changes()
-        wait_for("Connect to have noted that the snapshot is done", noted, 60, connector.seen, every=0.2)
+        wait_for("Connect to have noted that the snapshot is done", noted, 180, connector.seen, every=0.2)
 
         stop = threading.Event()
 
@@ -172,7 +173,7 @@ class Debezium(SystemTest):
         try:
             for round_number in range(4):
                 before = churn.rows
-                wait_for("changes", lambda: churn.rows > before + 300, 60)
+                wait_for("changes", lambda: churn.rows > before + 300, 180)
                 worker.kill()
                 if round_number % 2 == 0:
                     connector.kill()
@@ -184,7 +185,7 @@ class Debezium(SystemTest):
         finally:
             stop.set()
             changer.join()
-        rows = self.equal(180, lambda: worker.seen() + connector.seen())
+        rows = self.equal(480, lambda: worker.seen() + connector.seen(), connector.goes_on)
         print(f"equal after {churn.rows} changes, 4 kills of the worker and 2 of Connect: {rows}", flush=True)
         self.assertGreater(rows[0][0], 50)
 

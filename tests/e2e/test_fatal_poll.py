@@ -62,24 +62,24 @@ class FatalPoll(SystemTest):
 
         with Feeder(brokers, f"{name}-in"):
             worker = self.stack.run(config, name=name, threads=1)
-            wait_for("both partitions to be read", lambda: at(0) >= 10 and at(1) >= 100, 60, worker.seen)
+            wait_for("both partitions to be read", lambda: at(0) >= 10 and at(1) >= 100, 180, worker.seen)
             worker.signal(signal.SIGSTOP)
             topics.produce(brokers, f"{name}-in", [{"value": json.dumps({"id": -1}), "partition": 0}] * 20)
             gone = confluent_kafka.TopicPartition(f"{name}-in", 0, 25)
             client = topics.admin(brokers)  # must outlive its futures
             for future in client.delete_records([gone]).values():
-                future.result(30)
+                future.result(120)
             worker.signal(signal.SIGCONT)
-            self.assertEqual(worker.wait(60), 2, worker.seen())
+            self.assertEqual(worker.wait(300), 2, worker.seen())
             self.assertIn(f"{name}-in", worker.output())
             # A supervisor that doesn't look at the code changes nothing.
             again = self.stack.run(config, name=name, threads=1)
-            self.assertEqual(again.wait(60), 2, again.seen())
+            self.assertEqual(again.wait(300), 2, again.seen())
         self.assertEqual(rows(), list(range(at(1))), "every row before the committed offset stands there, once")
         # The changelogs are whole: without the folder, the same error ends it, and no other.
         shutil.rmtree(worker.state_dir)
         again = self.stack.run(config, name=name, threads=1)
-        self.assertEqual(again.wait(60), 2, again.seen())
+        self.assertEqual(again.wait(300), 2, again.seen())
         self.assertNotIn("contradicts itself", again.output())
 
 

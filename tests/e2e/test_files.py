@@ -140,7 +140,7 @@ class Files(SystemTest):
             # Whoever is stopped at the end leaves what it had to the run to the end.
             run = lambda name: self.stack.run(config, "--leave_on_stop", name=name, threads=1)
             workers = {name: run(name) for name in ("a", "b")}
-            wait_for("the first rows", lambda: self.values("kills-out"), 90, self.stack.logs)
+            wait_for("the first rows", lambda: self.values("kills-out"), 180, self.stack.logs)
             moments = random.Random(7)
             for kill in range(8):
                 time.sleep(moments.uniform(0.5, 4))
@@ -153,7 +153,7 @@ class Files(SystemTest):
         for worker in workers.values():
             self.assertEqual(worker.stop(), 0, worker.seen())
         last = self.stack.run(config, "--until_end", name="a", threads=2)
-        output = last.finish(120)
+        output = last.finish(300)
         self.expect_all("kills", lander)
         self.assertGreater(lander.again, 0)
         rows = len(self.values("kills-out"))
@@ -166,15 +166,15 @@ class Files(SystemTest):
         config = topology.write(self.stack.folder / "two.yaml", application("two", folder))
         workers = [self.stack.run(config, name=f"two-{i}", threads=1) for i in range(2)]
         for worker in workers:
-            wait_for("both to be ready", worker.ready, 90, worker.seen)
+            wait_for("both to be ready", worker.ready, 180, worker.seen)
         lander.land(100)
-        wait_for("the first file", lambda: len(self.values("two-out")) == 100, 60, self.stack.logs)
+        wait_for("the first file", lambda: len(self.values("two-out")) == 100, 180, self.stack.logs)
         owner = next(w for w in workers if w.metric("tidemark_intake_running"))
         other = next(w for w in workers if w is not owner)
         self.assertIsNone(other.metric("tidemark_intake_running"))
         owner.kill()
         lander.land(100)
-        wait_for("the other worker to read", lambda: len(self.values("two-out")) == 200, 60, other.seen)
+        wait_for("the other worker to read", lambda: len(self.values("two-out")) == 200, 180, other.seen)
         self.assertEqual(other.stop(), 0, other.seen())
         self.expect_all("two", lander)
 
@@ -189,7 +189,7 @@ class Files(SystemTest):
         lander.bad = 0
         config = topology.write(self.stack.folder / "end.yaml",
                                 application("end", folder, on_error="reject_file"))
-        output = self.stack.run(config, "--until_end", "--leave_on_stop", name="end").finish(90)
+        output = self.stack.run(config, "--until_end", "--leave_on_stop", name="end").finish(300)
         reasons = {p.name: json.loads(p.read_text())["reason"] for p in (folder / "rejected").rglob("*.reason.json")}
         self.assertIn("gzip", reasons["cut.csv.gz.reason.json"])
         self.assertIn("line 2: column id", reasons["bad.jsonl.reason.json"])
@@ -197,7 +197,7 @@ class Files(SystemTest):
         self.assertIn("files_rejected=", output)
         self.assertEqual(topics.partitions(self.stack.brokers, "end-dead-letter") and
                          len(topics.read(self.stack.brokers, "end-dead-letter")), 0)
-        again = self.stack.run(config, "--until_end", name="end").finish(60)
+        again = self.stack.run(config, "--until_end", name="end").finish(300)
         self.assertRegex(again, r"intake surveys rows=\d+")
 
     def test_another_folder_is_not_read_on_from_where_the_first_was(self):
@@ -205,11 +205,11 @@ class Files(SystemTest):
         lander = Lander(folder, 4)
         lander.land(10)
         config = topology.write(self.stack.folder / "moved.yaml", application("moved", folder))
-        self.stack.run(config, "--until_end", name="moved").finish(90)
+        self.stack.run(config, "--until_end", name="moved").finish(300)
         (folder / "elsewhere" / "landing").mkdir(parents=True)
         other = topology.write(self.stack.folder / "moved2.yaml", application("moved", folder / "elsewhere"))
         worker = self.stack.run(other, "--until_end", name="moved")
-        self.assertEqual(worker.wait(90), 2, worker.seen())
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("holds a position in files of", worker.output())
 
 

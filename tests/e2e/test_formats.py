@@ -31,7 +31,7 @@ class Formats(SystemTest):
         topics.create(self.stack.brokers, **{f"{name}-in": 1})
         topics.produce(self.stack.brokers, f"{name}-in", [{"timestamp": NOW_MS, **record} for record in records])
         config = topology.write(self.stack.folder / f"{name}.yaml", whole(name, source, columns, sink, **step))
-        self.log = self.stack.run(config, "--until_end", name=name).finish(60)
+        self.log = self.stack.run(config, "--until_end", name=name).finish(300)
         out = topics.read(self.stack.brokers, f"{name}-out")
         letters, headers = topics.read(self.stack.brokers, f"{name}-dead-letter", headers=True)
         return (list(zip(out["key"].to_pylist(), out["value"].to_pylist())),

@@ -32,7 +32,7 @@ class Htx(SystemTest):
         self.assertGreater(oracle.count("joined", "geographical_location IS NULL"), 0, "unmatched locations")
         self.assertGreater(oracle.count("windowed", "late"), 0, "rows late for their window")
         # The shipped file itself, under its own names.
-        output = self.stack.run(topology.EXAMPLE, "--until_end", "--close_windows", name="all").finish(240)
+        output = self.stack.run(topology.EXAMPLE, "--until_end", "--close_windows", name="all").finish(600)
         found = Results(oracle, self.stack.brokers)
         report(found.kafka() + found.postgres(self.stack.database_url) +
                found.lake(self.stack.folder / "lake" / "enriched") + found.ledger(output))
@@ -43,13 +43,13 @@ class Htx(SystemTest):
         config = topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
         first = self.stack.run(config, name="pair-a")
         second = self.stack.run(config, name="pair-b")
-        wait_for("some output", lambda: sum(topics.ends(self.stack.brokers, f"{name}-enriched").values()) > 0, 60,
+        wait_for("some output", lambda: sum(topics.ends(self.stack.brokers, f"{name}-enriched").values()) > 0, 180,
                  self.stack.logs)
         self.assertEqual(first.stop(), 0)
         self.assertEqual(second.stop(), 0)
         first = self.stack.run(config, "--until_end", "--close_windows", name="pair-a")
         second = self.stack.run(config, "--until_end", "--close_windows", name="pair-b")
-        self.check(oracle, name, first.finish(240), second.finish(240))
+        self.check(oracle, name, first.finish(600), second.finish(600))
 
     def test_windows_left_open_go_on_in_a_later_run(self):
         name, source = "later", "detections-later"
@@ -57,12 +57,12 @@ class Htx(SystemTest):
         shape = {"topic": source, "late": 0.02, "events_per_second": RECORDS / 600, "seed": 7}
         config = topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name, source=source))
         self.stack.generate(half, **shape)
-        output = self.stack.run(config, "--until_end", name=name).finish(240)
+        output = self.stack.run(config, "--until_end", name=name).finish(600)
         open_oracle = self.oracle(source, close_windows=False)
         self.assertGreater(open_oracle.ledger()["items_per_minute"]["open"], 0)
         self.check(open_oracle, name, output)
         self.stack.generate(half, skip=half, **shape)
-        output = self.stack.run(config, "--until_end", "--close_windows", name=name).finish(240)
+        output = self.stack.run(config, "--until_end", "--close_windows", name=name).finish(600)
         self.check(self.oracle(source), name, output)
 
 

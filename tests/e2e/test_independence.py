@@ -96,7 +96,7 @@ class Independence(SystemTest):
             running = [self.stack.run(config, "--until_end", "--close_windows", name=f"{name}-{w}", threads=threads)
                        for w in range(workers)]
             for worker in running:
-                worker.finish(120)
+                worker.finish(300)
             commits[name] = segments.Transactions(self.stack.folder / "kafka", f"{name}/").count("prepare commit")
             for sink, expected in self.expected.items():
                 found = self.found(name, sink)

@@ -80,13 +80,13 @@ class JoinStreams(SystemTest):
         config = topology.write(self.stack.folder / "joined.yaml", application(name))
         workers = [self.stack.run(config, name=f"joined-{w}", threads=1) for w in range(2)]
         wait_for("results", lambda: topics.partitions(self.stack.brokers, f"{name}-both") and
-                 sum(topics.ends(self.stack.brokers, f"{name}-both").values()) > 2_000, 60, workers[0].seen)
+                 sum(topics.ends(self.stack.brokers, f"{name}-both").values()) > 2_000, 180, workers[0].seen)
         workers[0].kill()
         self.write("payments", 3_000, 9_000, random_)
         workers[1].stop()
         ends = [self.stack.run(config, "--until_end", "--close_windows", name=f"joined-{w}", threads=1) for w in range(2)]
         for worker in ends:
-            worker.finish(120)
+            worker.finish(300)
         expected, late = self.expected()
         found = collections.Counter(tuple(json.loads(value).values())
                                     for value in topics.read(self.stack.brokers, f"{name}-both")["value"].to_pylist())

@@ -60,7 +60,7 @@ class Json(SystemTest):
                 "table": {"from": "moved", "postgres": {"url": "${DATABASE_URL}", "table": "lines"}},
                 "lake": {"from": "moved", "parquet": {"path": str(lake)}},
                 "sums": {"from": "spent", "topic": "spent-out", "mode": "upsert", "key": ["shop", "sku"], "key_format": "json", "create": {}}}})
-        self.stack.run(config, "--until_end", name="json").finish(120)
+        self.stack.run(config, "--until_end", name="json").finish(300)
 
         # Oracle: DuckDB over the same records.
         db = duckdb.connect()

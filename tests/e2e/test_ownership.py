@@ -54,7 +54,7 @@ class Ownership(SystemTest):
         then = topology.write(self.stack.folder / f"{name}-after.yaml", after)
         running = [self.stack.run(first, name=f"{name}-{i}", threads=1) for i in range(workers)]
         for worker in running:
-            wait_for("the workers of the first topology", worker.ready, 90, worker.seen)
+            wait_for("the workers of the first topology", worker.ready, 180, worker.seen)
         for i, worker in enumerate(running):
             self.assertEqual(worker.stop(), 0, worker.seen())
             running[i] = self.stack.run(then, name=f"{name}-{i}", threads=1)
@@ -65,10 +65,11 @@ class Ownership(SystemTest):
         self.put("grow-a", ALL, 1)
         self.put("grow-b", ALL, 1)
         worker, = self.change("grow", application("grow", ["a"]), application("grow", ["a", "b"]), 1)
-        wait_for("the new source's rows", lambda: self.ids("grow-b-rows") == ALL, 60, worker.seen)
-        wait_for("the worker to be ready", worker.ready, 30, worker.seen)
+        wait_for("the new source's rows", lambda: self.ids("grow-b-rows") == ALL, 180, worker.seen)
+        wait_for("the worker to be ready", worker.ready, 180, worker.seen)
         self.assertIn("nobody reads grow-b-0", worker.output())
-        self.assertEqual(worker.metric("tidemark_unowned_inputs", group="grow"), 0)
+        wait_for("each input to have an owner", lambda: worker.metric("tidemark_unowned_inputs", group="grow") == 0, 180,
+                 worker.seen)
         self.assertEqual(self.ids("grow-a-rows"), ALL, "nothing is read twice")
         self.assertEqual(worker.stop(), 0, worker.seen())
 
@@ -81,12 +82,13 @@ class Ownership(SystemTest):
         def seen():
             return "\n".join(worker.seen() for worker in workers)
 
-        wait_for("the new source's rows", lambda: self.ids("roll-b-rows") == ALL, 120, seen)
+        wait_for("the new source's rows", lambda: self.ids("roll-b-rows") == ALL, 360, seen)
         self.put("roll-b", ALL, 4, minute=5)
-        wait_for("the new shuffle to be read", lambda: self.ids("roll-b-counts") == ALL, 120, seen)
+        wait_for("the new shuffle to be read", lambda: self.ids("roll-b-counts") == ALL, 360, seen)
         for worker in workers:
-            wait_for("all to be ready", worker.ready, 60, seen)
-            self.assertEqual(worker.metric("tidemark_unowned_inputs", group="roll"), 0)
+            wait_for("all to be ready", worker.ready, 180, seen)
+            wait_for("each input to have an owner", lambda: worker.metric("tidemark_unowned_inputs", group="roll") == 0,
+                     180, seen)
         self.assertEqual(self.ids("roll-a-rows"), ALL, "nothing is read twice")
         for worker in workers:
             self.assertEqual(worker.stop(), 0, worker.seen())
@@ -96,15 +98,15 @@ class Ownership(SystemTest):
         self.put("wider-a", ALL, 1)
         config = topology.write(self.stack.folder / "wider.yaml", application("wider", ["a"]))
         worker = self.stack.run(config, name="wider")
-        wait_for("the rows", lambda: self.ids("wider-a-rows") == ALL, 60, worker.seen)
+        wait_for("the rows", lambda: self.ids("wider-a-rows") == ALL, 180, worker.seen)
         client = topics.admin(self.stack.brokers)
         for future in client.create_partitions([confluent_kafka.admin.NewPartitions("wider-a", 3)]).values():
-            future.result(30)
-        self.assertEqual(worker.wait(60), 2, worker.seen())
+            future.result(120)
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("'wider-a' has 3 partitions now, and had 1", worker.output())
         self.assertIn("under a new name", worker.output())
         again = self.stack.run(config, name="wider")
-        self.assertEqual(again.wait(60), 2, again.seen())
+        self.assertEqual(again.wait(300), 2, again.seen())
 
 
 if __name__ == "__main__":

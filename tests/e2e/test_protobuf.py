@@ -112,7 +112,7 @@ class Protobuf(SystemTest):
                    self.one("id: 4", "first", THE_SAME),
                    self.one('card: "visa"', "second"),
                    b"\0" + struct.pack(">i", 987_654) + b"\0", b"\0" + struct.pack(">i", self.numbers["first"]) + b"\2\x0e")
-        self.stack.run(self.topology("mixed"), "--until_end", name="mixed").finish(150)
+        self.stack.run(self.topology("mixed"), "--until_end", name="mixed").finish(300)
         self.assertEqual(self.rows("mixed", "mixed_out"), [
             ["id: 1", 'name: "a"', "at {", "  seconds: 5", "}"],
             ["id: 2", 'name: ""', "cents: -7", r'tags: "[\"x\",\"y\"]"', r'stock: "{\"k\":3}"'],
@@ -126,7 +126,7 @@ class Protobuf(SystemTest):
         number = b"\0" + struct.pack(">i", self.numbers["first"])
         self.write("bad", self.one("id: 1"), b"{}", number, number + b"\0\x08", number + b"\0\x0a\x01x",
                    number + b"\0\x12\x01\xff", number + b"\2\2\x5b", number + b"\x01", self.one("id: 2"))
-        output = self.stack.run(self.topology("bad"), "--until_end", name="bad").finish(150)
+        output = self.stack.run(self.topology("bad"), "--until_end", name="bad").finish(300)
         self.assertEqual(self.rows("bad", "bad_out"), [["id: 1", 'name: ""'], ["id: 2", 'name: ""']])
         expected = ["doesn't begin with the number of a schema", "isn't followed by the indexes of its message",
                     "malformed Protobuf at byte 7: it ends too early", "in id: its wire type is another than the schema's",
@@ -141,7 +141,7 @@ class Protobuf(SystemTest):
     def test_columns_are_those_of_the_newest_schema(self):
         self.registry.register("taken-value", SECOND, "PROTOBUF", [("money.proto", "money")])
         self.write("taken", self.one('id: 2 cash { currency: "EUR" cents: 70 }', "second"))
-        self.stack.run(self.topology("taken", "from_schema"), "--until_end", name="taken").finish(150)
+        self.stack.run(self.topology("taken", "from_schema"), "--until_end", name="taken").finish(300)
         self.assertEqual(self.rows("taken", "taken_out"),
                          [["id: 2", 'cash_currency: "EUR"', "cash_cents: 70", 'tags: "[]"', 'stock: "{}"']])
 
@@ -152,7 +152,7 @@ class Protobuf(SystemTest):
         columns = {"id": "int64", "name": {"type": "string", "nullable": True}}
         config = self.topology("files", columns, {"type": "protobuf", "schema_file": str(self.protos / "second.proto")},
                                {"type": "protobuf", "schema_file": str(self.protos / "bare.proto")})
-        self.stack.run(config, "--until_end", name="files").finish(150)
+        self.stack.run(config, "--until_end", name="files").finish(300)
         self.assertEqual(self.rows("files", "shop.Bare"), [['name: "d"', "id: 4"]])
 
     def test_json_behind_the_number_of_its_schema_is_read_and_written(self):
@@ -162,7 +162,7 @@ class Protobuf(SystemTest):
                    b"\0" + struct.pack(">i", self.numbers["first"]) + b'{"id": 4}', framed + b'{"id": 5}')
         json_too = {"type": "json", "schema_id": "prefix"}
         columns = {"id": "int64", "name": {"type": "string", "nullable": True}}
-        self.stack.run(self.topology("framed", columns, json_too, json_too), "--until_end", name="framed").finish(150)
+        self.stack.run(self.topology("framed", columns, json_too, json_too), "--until_end", name="framed").finish(300)
         reasons = self.letters("framed")
         for reason, part in zip(reasons, ["doesn't begin with the number of a schema", "knows no schema 987654",
                                           "is one of PROTOBUF, not of JSON"], strict=True):
@@ -179,7 +179,7 @@ class Protobuf(SystemTest):
         self.registry.register("refused-out-value", 'syntax = "proto3"; message refused_out { string id = 1; }', "PROTOBUF")
         self.registry.set_compatibility("refused-out-value", "BACKWARD")
         worker = self.stack.run(self.topology("refused"), "--until_end", name="refused")
-        self.assertEqual(worker.wait(150), 2, worker.output())
+        self.assertEqual(worker.wait(300), 2, worker.output())
         self.assertIn("sink out: subject refused-out-value", worker.output())
 
 

@@ -35,14 +35,14 @@ class Retention(SystemTest):
         partition = confluent_kafka.TopicPartition(topic, 0)
         try:
             wait_for("the broker to enforce its retention",
-                     lambda: reader.get_watermark_offsets(partition, 20, cached=False) == (1, 1), 60, self.stack.logs)
+                     lambda: reader.get_watermark_offsets(partition, 20, cached=False) == (1, 1), 180, self.stack.logs)
         finally:
             reader.close()
 
     def create_as_by_default(self, topic):
         client = topics.admin(self.stack.brokers)
         for future in client.create_topics([confluent_kafka.admin.NewTopic(topic, 1, 1)]).values():
-            future.result(30)
+            future.result(120)
 
     def test_state_and_results_of_event_time_long_past_survive(self):
         name = "past"
@@ -54,7 +54,7 @@ class Retention(SystemTest):
 
         # Windows stay open, ids stay remembered: the second half needs what the first has left in the changelogs.
         worker = self.stack.run(config, "--until_end", name=name)
-        worker.finish(120)
+        worker.finish(300)
         self.enforced("between")
         shutil.rmtree(worker.state_dir)
         self.stack.generate(RECORDS // 2, skip=RECORDS // 2, **shape)
@@ -63,10 +63,10 @@ class Retention(SystemTest):
         worker = self.stack.run(config, "--until_end", "--close_windows", name=name)
         target = topics.ends(self.stack.brokers, "detections")
         wait_for("the stream to finish without the database",
-                 lambda: topics.committed(self.stack.brokers, name, "detections") == target, 60, worker.seen)
+                 lambda: topics.committed(self.stack.brokers, name, "detections") == target, 180, worker.seen)
         self.enforced("while-the-feed-waits")
         self.stack.restart_postgres()
-        output = worker.finish(120)
+        output = worker.finish(300)
         self.enforced("after")
         oracle = self.oracle()
         self.assertGreater(oracle.count("judged", "verdict = 'duplicate'"), 0, "duplicates")

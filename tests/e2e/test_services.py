@@ -83,7 +83,7 @@ class Services(SystemTest):
             self.send(service, 0, EVENTS)
         workers = [self.start(config, name) for name in ("one", "two")]
         wait_for("results", lambda: topics.partitions(self.stack.brokers, "orders-per-minute") and
-                 sum(topics.ends(self.stack.brokers, "orders-per-minute").values()) > 0, 90, workers[0].seen)
+                 sum(topics.ends(self.stack.brokers, "orders-per-minute").values()) > 0, 180, workers[0].seen)
         # The file of the README; and then worker by worker, while more comes.
         fourth = re.search(r"```yaml\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)[1]
         (folder / "services" / "returns.yaml").write_text(fourth)
@@ -93,10 +93,10 @@ class Services(SystemTest):
             self.assertEqual(worker.stop(), 0, worker.seen())
             workers[i] = self.start(config, worker.name, "--leave_on_stop")
             # At rest: whoever is stopped while it opens what it was given may not be done within a stop's five seconds.
-            wait_for("all workers to process", lambda: all(map(processes, workers)), 60, self.stack.logs)
+            wait_for("all workers to process", lambda: all(map(processes, workers)), 180, self.stack.logs)
         for worker in workers:
             self.assertEqual(worker.stop(), 0, worker.seen())
-        output = self.start(config, "one", "--until_end", "--close_windows").finish(180)
+        output = self.start(config, "one", "--until_end", "--close_windows").finish(600)
         self.assertIn("sink returns_lake", output)
         for service in running:
             self.check(service, 2 * EVENTS)

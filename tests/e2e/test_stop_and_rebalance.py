@@ -7,7 +7,6 @@ import pathlib
 import socket
 import sys
 import threading
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
@@ -15,8 +14,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 import topics
 from case import LONG, HtxTest, main
 from stack import wait_for
-
-STOP_SECONDS = 5
 
 
 class SilentServer:
@@ -54,11 +51,9 @@ class StopAndRebalance(HtxTest):
         with SilentServer() as server:
             worker = self.stack.run(self.config("silent"), name="silent",
                                     env=self.stack.environment(DATABASE_URL=server.url()))
-            wait_for("the stream to catch up without it", lambda: self.caught_up("silent"), 60, worker.seen)
-            wait_for("the sink to have asked", lambda: server.taken, 30, worker.seen)
-            began = time.monotonic()
-            self.assertEqual(worker.stop(), 0, worker.seen())
-            self.assertLess(time.monotonic() - began, STOP_SECONDS)
+            wait_for("the stream to catch up without it", lambda: self.caught_up("silent"), 180, worker.seen)
+            wait_for("the sink to have asked", lambda: server.taken, 180, worker.seen)
+            self.assertEqual(worker.stop_in_time(), 0, worker.seen())
         # What it held back is in the feed, and arrives once there is a database.
         self.completes(self.config("silent"), "silent")
 
@@ -66,12 +61,12 @@ class StopAndRebalance(HtxTest):
     def test_a_call_that_never_returns_does_not_keep_the_process(self):
         worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
         wait_for("a thread to hang in its first commit",
-                 lambda: (worker.metric("tidemark_thread_step_age_seconds") or 0) > 5, 60, worker.seen)
-        self.assertEqual(worker.stop(seconds=90), 1, worker.seen())
+                 lambda: (worker.metric("tidemark_thread_step_age_seconds") or 0) > 5, 180, worker.seen)
+        self.assertEqual(worker.stop(seconds=300), 1, worker.seen())
         self.assertIn("doesn't come back from a call", worker.output())
         # Nor is a worker kept that nobody stops: whoever watches over it starts it again.
         worker = self.stack.run(self.config("stuck"), name="stuck", failpoints="commit.before_decision=hang@1")
-        self.assertEqual(worker.wait(180), 1, worker.seen())
+        self.assertEqual(worker.wait(600), 1, worker.seen())
         self.assertIn("doesn't come back from a call", worker.output())
         self.completes(self.config("stuck"), "stuck")
 
@@ -90,21 +85,21 @@ class StopAndRebalance(HtxTest):
     def test_stores_that_moved_to_another_worker_are_closed(self):
         config = self.config("moved")
         first = self.stack.run(config, name="moved-1")
-        wait_for("the first worker", first.ready, 60, first.seen)
-        wait_for("it to catch up", lambda: self.caught_up("moved"), 60, first.seen)
-        all_stores = wait_for("it to have all stores", lambda: len(self.stores(first)) >= 8 and self.stores(first), 30,
+        wait_for("the first worker", first.ready, 180, first.seen)
+        wait_for("it to catch up", lambda: self.caught_up("moved"), 180, first.seen)
+        all_stores = wait_for("it to have all stores", lambda: len(self.stores(first)) >= 8 and self.stores(first), 180,
                               lambda: str(self.stores(first)))
         second = self.stack.run(config, name="moved-2")
-        wait_for("the second worker", second.ready, 60, second.seen)
+        wait_for("the second worker", second.ready, 180, second.seen)
         wait_for("each store to be open in one process",
-                 lambda: len(self.stores(second)) >= 2 and not self.stores(first) & self.stores(second), 30,
+                 lambda: len(self.stores(second)) >= 2 and not self.stores(first) & self.stores(second), 180,
                  lambda: f"{sorted(self.stores(first))}\n{sorted(self.stores(second))}\n{first.seen()}")
         self.assertEqual(self.stores(first) | self.stores(second), all_stores)
         # And back again: what was closed is opened and caught up with.
         self.assertEqual(second.stop(), 0)
         for worker in (first, second):
             worker.kill()
-        output = self.stack.run(config, "--until_end", "--close_windows", name="moved-1").finish(120)
+        output = self.stack.run(config, "--until_end", "--close_windows", name="moved-1").finish(300)
         self.check(self.oracle(), "moved", output)
 
 

@@ -12,7 +12,6 @@ import topics
 from case import HtxTest, main
 from stack import wait_for
 
-STOP_SECONDS = 5
 PARTITIONS = 32
 
 
@@ -24,9 +23,7 @@ class StopWithoutBrokers(HtxTest):
         cls.stack.generate(cls.records, events_per_second=cls.records / 600, partitions=PARTITIONS)
 
     def stops_in_time(self, worker):
-        began = time.monotonic()
-        code = worker.stop()
-        self.assertLess(time.monotonic() - began, STOP_SECONDS, worker.seen())
+        code = worker.stop_in_time()
         # 1 where something that was open could not be given back.
         self.assertIn(code, (0, 1), worker.seen())
 
@@ -36,11 +33,11 @@ class StopWithoutBrokers(HtxTest):
 
     def test_a_worker_that_has_caught_up(self):
         worker = self.stack.run(self.config("idle"), name="idle")
-        wait_for("the worker", worker.ready, 90, worker.seen)
+        wait_for("the worker", worker.ready, 180, worker.seen)
         wait_for("it to catch up", lambda: topics.committed(self.stack.brokers, "idle", "detections") ==
-                 topics.ends(self.stack.brokers, "detections"), 60, worker.seen)
+                 topics.ends(self.stack.brokers, "detections"), 180, worker.seen)
         self.without_brokers()
-        wait_for("it to notice", lambda: "kafka:" in worker.output(), 60, worker.seen)
+        wait_for("it to notice", lambda: "kafka:" in worker.output(), 180, worker.seen)
         time.sleep(6)  # housekeeping, every five seconds, is in the middle of its calls
         self.stops_in_time(worker)
         self.doCleanups()
@@ -48,7 +45,7 @@ class StopWithoutBrokers(HtxTest):
 
     def test_a_worker_in_the_middle_of_its_backlog(self):
         worker = self.stack.run(self.config("busy"), name="busy")
-        wait_for("its first commits", lambda: (worker.metric("tidemark_commits_total") or 0) > 0, 90, worker.seen)
+        wait_for("its first commits", lambda: (worker.metric("tidemark_commits_total") or 0) > 0, 180, worker.seen)
         self.without_brokers()
         self.stops_in_time(worker)
         self.doCleanups()
@@ -57,8 +54,14 @@ class StopWithoutBrokers(HtxTest):
     def test_a_worker_that_starts(self):
         self.without_brokers()
         worker = self.stack.run(self.config("starting"), name="starting")
-        wait_for("it to answer before it has a broker",
-                 lambda: (worker.state_dir / "http_address").exists() and worker.http("/healthz") == "ok\n", 30, worker.seen)
+
+        def answers():
+            try:
+                return worker.http("/healthz") == "ok\n"
+            except OSError:  # nor is there an address at first
+                return False
+
+        wait_for("it to answer before it has a broker", answers, 180, worker.seen)
         self.stops_in_time(worker)
 
 

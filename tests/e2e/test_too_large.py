@@ -37,7 +37,7 @@ def limit(brokers, topic, number):
         incremental_operation=confluent_kafka.admin.AlterConfigOpType.SET))
     client = topics.admin(brokers)
     for future in client.incremental_alter_configs([resource]).values():
-        future.result(30)
+        future.result(120)
 
 
 class TooLarge(SystemTest):
@@ -67,7 +67,7 @@ class TooLarge(SystemTest):
         large = row(2, letters(2_000_000))
         topics.produce(self.stack.brokers, "one", [{"value": v} for v in (row(1, "x"), large, row(3, "z"),
                                                                           row(4, "y" * 2_000_000))])
-        output = self.start(self.document("one"), "--until_end").finish(60)
+        output = self.start(self.document("one"), "--until_end").finish(300)
         self.assertEqual([found["id"] for found in self.out("one")], [1, 3, 4], "a repeated letter compresses, and fits")
         (value, headers), = self.dead_letters("one")
         self.assertEqual(value, large.replace(b" ", b"")[:64 << 10])
@@ -78,26 +78,26 @@ class TooLarge(SystemTest):
         self.assertEqual(headers["tidemark.source.topic"], "one")
         self.assertEqual(int(headers["tidemark.original.value.size"]), len(large.replace(b" ", b"")))
         self.assertIn("dead", output, "the ledger tells")
-        self.start(self.document("one"), "--until_end").finish(60)
+        self.start(self.document("one"), "--until_end").finish(300)
         self.assertEqual(len(self.dead_letters("one")), 1, "once")
 
     def test_small_rows_never_fail_for_being_sent_together(self):
         topics.create(self.stack.brokers, many=1, **{"many-out": (1, {"max.message.bytes": "20000"})})
         rows = [row(i, letters(5_000, i)) for i in range(400)]
         topics.produce(self.stack.brokers, "many", [{"value": v} for v in rows])
-        self.start(self.document("many"), "--until_end").finish(60)
+        self.start(self.document("many"), "--until_end").finish(300)
         self.assertEqual([found["id"] for found in self.out("many")], list(range(400)))
 
     def test_a_limit_lowered_while_it_runs_is_read_again(self):
         topics.create(self.stack.brokers, lower=(1, LARGE), **{"lower-out": (1, LARGE)})
         worker = self.start(self.document("lower"))
         topics.produce(self.stack.brokers, "lower", [{"value": row(1, letters(3_000_000))}])
-        wait_for("a large row", lambda: len(self.out("lower")) == 1, 60, worker.seen)
+        wait_for("a large row", lambda: len(self.out("lower")) == 1, 180, worker.seen)
         limit(self.stack.brokers, "lower-out", 100_000)
         topics.produce(self.stack.brokers, "lower", [{"value": row(2, "x")}, {"value": row(3, letters(300_000))},
                                                      {"value": row(4, "y")}])
         wait_for("the rows around the one that is too large by now",
-                 lambda: [found["id"] for found in self.out("lower")] == [1, 2, 4], 60, worker.seen)
+                 lambda: [found["id"] for found in self.out("lower")] == [1, 2, 4], 180, worker.seen)
         (_, headers), = self.dead_letters("lower")
         self.assertIn("max.message.bytes is 100000", headers["tidemark.reason"])
         self.assertEqual(worker.stop(), 0, worker.seen())
@@ -106,7 +106,7 @@ class TooLarge(SystemTest):
         topics.create(self.stack.brokers, cast=(1, LARGE), **{"cast-dead-letter": (1, DEFAULT), "cast-out": (1, LARGE)})
         steps = {"numbers": {"from": "s", "project": {"id": "id", "n": "t::bigint"}}}
         topics.produce(self.stack.brokers, "cast", [{"value": row(1, letters(1_000_000))}, {"value": row(2, "7")}])
-        self.start(self.document("cast", steps, "numbers"), "--until_end").finish(60)
+        self.start(self.document("cast", steps, "numbers"), "--until_end").finish(300)
         self.assertEqual(self.out("cast"), [{"id": 2, "n": 7}])
         (_, headers), = self.dead_letters("cast")
         self.assertRegex(headers["tidemark.reason"], r'^invalid input syntax for type bigint: ".{64}\.\.\."$')
@@ -117,7 +117,7 @@ class TooLarge(SystemTest):
         topics.produce(self.stack.brokers, "little", [
             {"key": letters(30_000).encode(), "value": b"{" + letters(100_000, i).encode(),
              "headers": [("h", letters(9_000).encode())]} for i in range(20)])
-        self.start(self.document("little"), "--until_end").finish(60)
+        self.start(self.document("little"), "--until_end").finish(300)
         found = self.dead_letters("little")
         self.assertEqual(len(found), 20)
         self.assertTrue(all(len(value) > 5_000 for value, _ in found))
@@ -131,7 +131,7 @@ class TooLarge(SystemTest):
                                         "columns": {"id": "int64", "name": "string"}}}
         topics.produce(self.stack.brokers, "side", [{"value": v} for v in (row(1, "x"), row(2, letters(2_000_000)),
                                                                            row(3, "z"))])
-        self.start(document, "--until_end").finish(60)
+        self.start(document, "--until_end").finish(300)
         unmatched = [json.loads(v) for v in topics.read(self.stack.brokers, "side-un")["value"].to_pylist()]
         self.assertEqual([found["id"] for found in unmatched], [3])
         (_, headers), = self.dead_letters("side")
@@ -143,7 +143,7 @@ class TooLarge(SystemTest):
         document = self.document("batch")
         document["kafka"]["properties"] = {"batch.size": "5000000"}
         worker = self.start(document, "--until_end")
-        self.assertEqual(worker.wait(60), 2, worker.seen())
+        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("'batch.size' is 5000000, but topic 'batch-", worker.output())
 
 

@@ -3,18 +3,12 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 
+import ports
 from stack import ROOT, Failure, tail, wait_for
 
 JARS = ROOT / ".deps" / "debezium" / "3.6.1.Final" / "libs"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Connect:
@@ -26,8 +20,8 @@ class Connect:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "connect.log"
-        self.port = free_port()
-        settings = {
+        self.starts = ports.Start(self.log)
+        self.settings = {
             "bootstrap.servers": brokers,
             "key.converter": "org.apache.kafka.connect.json.JsonConverter",
             "value.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -36,10 +30,8 @@ class Connect:
             # Seldom, so that a restart repeats much.
             "offset.flush.interval.ms": 5000,
             "plugin.discovery": "service_load",
-            "listeners": f"http://127.0.0.1:{self.port}",
             "topic.creation.enable": "true",
         }
-        self._write("worker.properties", settings)
         self._write("connector.properties", {"name": "shop", "tasks.max": 1, **connector})
         self.process = None
 
@@ -48,6 +40,11 @@ class Connect:
         (self.folder / name).write_text(text)
 
     def start(self):
+        self.starts.anew()
+        return self._start()
+
+    def _start(self):
+        self._write("worker.properties", {**self.settings, "listeners": f"http://127.0.0.1:{self.starts.port()}"})
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 ["java", "-Xmx384m", "-XX:+UseSerialGC", "-Dorg.apache.logging.log4j.level=INFO", "-cp", f"{JARS}/*",
@@ -59,10 +56,17 @@ class Connect:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def goes_on(self):
+        """Failure if it has ended; where that was for its port, which somebody took in the meantime, it is started again."""
+        if not self.running():
+            if not self.starts.again():
+                raise Failure(f"Kafka Connect has ended\n{self.seen()}")
+            self._start()
+
     def kill(self):
         if self.running():
             os.kill(self.process.pid, signal.SIGKILL)
-            self.process.wait(30)
+            self.process.wait(120)
 
     def notes_changes(self):
         """Whether it has noted a place behind the snapshot, in the database's log."""
@@ -71,8 +75,7 @@ class Connect:
 
     def wait_for(self, what, condition, seconds=180):
         def checked():
-            if not self.running():
-                raise Failure(f"Kafka Connect has ended\n{self.seen()}")
+            self.goes_on()
             return condition()
         return wait_for(what, checked, seconds, self.seen, every=0.2)
 

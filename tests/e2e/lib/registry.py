@@ -2,30 +2,17 @@
 
 import json
 import pathlib
-import random
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 
+import ports
 import wire
 from proxy import Proxy
 from stack import ROOT, Failure, tail, wait_for
 
 VERSION = "2.6.13.Final"
 RUNNER = ROOT / ".deps" / "registry" / VERSION / f"apicurio-registry-app-{VERSION}-runner.jar"
-
-
-def free_port():
-    """From below the range that the kernel hands to outgoing connections, so that nobody is given it before Java has started."""
-    while True:
-        port = random.randint(15000, 31999)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 class Registry:
@@ -38,7 +25,7 @@ class Registry:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "registry.log"
         self.process = None
-        self.starts = 0
+        self.starts = ports.Start(self.log)
 
     @staticmethod
     def url_at(port):
@@ -50,9 +37,8 @@ class Registry:
         return proxy, self.url_at(proxy.port)
 
     def start(self):
-        self.port = free_port()
+        self.port = self.starts.port()
         self.url = self.url_at(self.port)
-        self.starts += 1
         # It starts in half the time where nothing is compiled for the long run.
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
@@ -67,8 +53,7 @@ class Registry:
 
     def answers(self):
         if self.process.poll() is not None:
-            # Only a port that somebody took in the meantime is worth another try.
-            if self.starts == 3 or "in use" not in tail(self.log):
+            if not self.starts.again():
                 raise Failure("the registry has ended:\n" + tail(self.log))
             self.start()
         try:
@@ -84,7 +69,7 @@ class Registry:
     def call(self, path, body=None, method=None):
         request = urllib.request.Request(self.url + path, json.dumps(body).encode() if body else None,
                                          {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())
 
     def register(self, subject, schema, kind="AVRO", references=()):

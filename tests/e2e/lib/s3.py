@@ -3,14 +3,14 @@
 import atexit
 import os
 import pathlib
-import socket
 import subprocess
 import urllib.error
 import urllib.request
 
 import boto3
 
-from stack import ROOT, wait_for
+import ports
+from stack import ROOT, Failure, tail, wait_for
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1",
                "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -18,24 +18,31 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 class S3:
     def __init__(self, folder, bucket="lake"):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url, self.bucket = f"http://127.0.0.1:{port}", bucket
+        self.bucket = bucket
         self.log = pathlib.Path(folder) / "s3.log"
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(ROOT / ".deps/venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)],
-                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
-                                            env={**os.environ, **CREDENTIALS})
+        self.starts = ports.Start(self.log)
+        self._start()
         atexit.register(self.stop)  # where a signal ends the tests
-        wait_for("the S3 server", self._answers, 60, lambda: self.log.read_text())
+        wait_for("the S3 server", self._answers, 180, lambda: tail(self.log))
         self.client = boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="test",
                                    aws_secret_access_key="test")
         self.client.create_bucket(Bucket=bucket)
 
+    def _start(self):
+        port = self.starts.port()
+        self.url = f"http://127.0.0.1:{port}"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([str(ROOT / ".deps/venv/bin/moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                            env={**os.environ, **CREDENTIALS})
+
     def _answers(self):
+        if self.process.poll() is not None:
+            if not self.starts.again():
+                raise Failure("the S3 server has ended:\n" + tail(self.log))
+            self._start()
         try:
-            urllib.request.urlopen(self.url, timeout=1).close()
+            urllib.request.urlopen(self.url, timeout=10).close()
             return True
         except urllib.error.HTTPError:
             return True

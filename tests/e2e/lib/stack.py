@@ -21,12 +21,18 @@ import wire
 ROOT = pathlib.Path(os.environ.get("TIDEMARK_ROOT", pathlib.Path(__file__).resolve().parents[3]))
 BINARY = os.environ.get("TIDEMARK_BIN", str(ROOT / "build" / "tidemark"))
 
+STOP_SECONDS = 5
+# What a stop may take on a machine that is starved. The product's own deadline is of time that it has seen go by, in turns
+# of half a second at most: on the clock it may be later, and the log says where it has struck.
+STARVED_STOP_SECONDS = 20
+GIVEN_UP = "doesn't come back from a call"
+
 
 class Failure(AssertionError):
     """What was expected did not happen; the text says what was seen instead."""
 
 
-def wait_for(what, condition, seconds=60, seen=lambda: "", every=0.05):
+def wait_for(what, condition, seconds=180, seen=lambda: "", every=0.05):
     """The first true value of condition(), or Failure after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -84,13 +90,23 @@ class Worker:
     def kill(self):
         """kill -9, and waits until the process is gone."""
         self.signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(120)
         self._out.close()
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=90):
         """SIGTERM; the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
+
+    def stop_in_time(self, number=None):
+        """SIGTERM, or that signal; the exit code. Failure where it takes longer than a stop may."""
+        began = time.monotonic()
+        self.signal(number or signal.SIGTERM)
+        code = self.wait(90)
+        took = time.monotonic() - began
+        if took >= (STOP_SECONDS if GIVEN_UP in self.output() else STARVED_STOP_SECONDS):
+            raise Failure(f"{self.name} has taken {took:.1f} s to stop, and ended with {code}\n{self.seen()}")
+        return code
 
     def wait(self, seconds):
         try:
@@ -100,7 +116,7 @@ class Worker:
         self._out.close()
         return code
 
-    def finish(self, seconds=120):
+    def finish(self, seconds=300):
         """Waits for exit code 0."""
         code = self.wait(seconds)
         if code != 0:
@@ -120,11 +136,14 @@ class Worker:
         """Where its threads are, if there is a debugger to say so."""
         if shutil.which("gdb") is None:
             return ""
-        told = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex", "thread apply all bt 12"],
-                              capture_output=True, text=True, timeout=60)
+        try:
+            told = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex", "thread apply all bt 12"],
+                                  capture_output=True, text=True, timeout=120)
+        except subprocess.TimeoutExpired:
+            return "(the debugger took too long)"
         return "\n".join(line for line in told.stdout.splitlines() if line.startswith(("#", "Thread")))
 
-    def http(self, path, timeout=2):
+    def http(self, path, timeout=10):
         address = (self.state_dir / "http_address").read_text().strip()
         with urllib.request.urlopen(f"http://{address}{path}", timeout=timeout) as answer:
             return answer.read().decode()
@@ -177,7 +196,7 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         # PostgreSQL runs as another user where the tests run as root.
         self.folder.chmod(0o755)
-        self.brokers = self.database_url = None
+        self.brokers = self.database_url = self.kafka_proxy = None
         self._kafka_settings = ()
         self._closed = False
         self._lock, self._s3 = threading.Lock(), None
@@ -212,6 +231,10 @@ class Stack:
         """Beside `brokers`, where nothing stands between, there is kafka_proxy then."""
         self.kafka_proxy = proxy.Proxy(None, wire.Kafka)
         self.start_kafka("--proxy", self.kafka_proxy.port, *settings)
+        self._aim_kafka_proxy()
+
+    def _aim_kafka_proxy(self):
+        """At the broker's listener for it, which is at another port after each start."""
         host, _, port = (self.folder / "kafka" / "proxied").read_text().strip().partition(":")
         self.kafka_proxy.target = host, int(port)
 
@@ -221,6 +244,8 @@ class Stack:
     def restart_kafka(self):
         script("kafka", "start", "--dir", self.folder / "kafka", "--port", self.brokers.rpartition(":")[2],
                *self._kafka_settings)
+        if self.kafka_proxy:
+            self._aim_kafka_proxy()
 
     def start_postgres(self, *settings):
         self.database_url = script("postgres", "start", "--dir", self.folder / "postgres", "--port", 0, *settings,
@@ -251,7 +276,7 @@ class Stack:
         env.update({k: str(v) for k, v in more.items()})
         return env
 
-    def tidemark(self, *args, env=None, seconds=120, check=True):
+    def tidemark(self, *args, env=None, seconds=300, check=True):
         """Runs a command to its end: (exit code, stdout, stderr)."""
         command = [BINARY, *map(str, args)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=seconds,
@@ -322,7 +347,7 @@ class Stack:
             return
         try:
             # The children of a server that was killed notice it soon.
-            wait_for("the end of every process of this stack", lambda: not self.left_behind(), 10,
+            wait_for("the end of every process of this stack", lambda: not self.left_behind(), 60,
                      lambda: str(self.left_behind()), every=0.1)
         finally:
             shutil.rmtree(self.folder)
