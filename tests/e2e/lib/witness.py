@@ -170,7 +170,7 @@ class Witness:
             lines.append(f"{view.name}: {view.rows()} rows{missing}")
         return "\n".join(lines)
 
-    def wait_for_all(self, sent, seconds=60, also=lambda: None, views=None):
+    def wait_for_all(self, sent, seconds=180, also=lambda: None, views=None):
         """Until every sink shows all of this."""
         def whole():
             self.check()
