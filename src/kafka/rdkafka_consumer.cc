@@ -215,7 +215,11 @@ void RdConsumer::OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_
 }
 
 void RdConsumer::OnError(rd_kafka_resp_err_t code, const std::string& text) {
-  if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) cut_off_us_ = NowUs();
+  // A connection on which a request timed out is cut off by librdkafka itself.
+  if (code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+      code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+    cut_off_us_ = NowUs();
+  }
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     fatal_ = FromFatal(handle_->rk(), code, text, What("consumer"));
   } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {

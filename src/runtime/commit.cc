@@ -64,6 +64,7 @@ absl::Status CommitPipeline::Open() {
   }
   if (runtime_.limits != nullptr) limits_version_ = runtime_.limits->version();
   options.batch_bytes = ProducerBatchBytes(runtime_);
+  options.give_up = runtime_.GiveUpAtStop();
   std::unique_ptr<Producer> producers[2];
   for (int i = 0; i < 2; ++i) {
     options.transactional_id = ApplicationId::ProducerId(thread_id_, i);

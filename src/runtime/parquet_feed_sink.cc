@@ -91,6 +91,7 @@ absl::Status ParquetFeedSink::NewProducer() {
   options.client_id = options.transactional_id;
   limits_version_ = LimitsVersion(runtime_);
   options.batch_bytes = ProducerBatchBytes(runtime_);
+  options.give_up = runtime_.GiveUpAtStop();
   options.written_topics = {manifest_topic_};
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Producer> producer, runtime_.kafka->NewProducer(options));
   TM_RETURN_IF_ERROR(producer->InitTransactions());

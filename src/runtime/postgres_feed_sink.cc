@@ -120,6 +120,7 @@ absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vec
       options.client_id = options.transactional_id;
       limits_version_ = LimitsVersion(runtime_);
       options.batch_bytes = ProducerBatchBytes(runtime_);
+      options.give_up = runtime_.GiveUpAtStop();
       TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
       TM_RETURN_IF_ERROR(producer_->InitTransactions());
     }

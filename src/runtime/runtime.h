@@ -63,6 +63,12 @@ struct Runtime {
   const Formats* formats = &OwnFormats();     // immutable
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
   std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;
+
+  // For ProducerOptions::give_up: a producer that begins has nothing in hand yet, so a stop doesn't wait for brokers
+  // that are away. What its predecessor left undecided is then ended by whoever comes next, or by its time-out.
+  std::function<bool()> GiveUpAtStop() const {
+    return [asked = control] { return asked->stop.load(std::memory_order_relaxed); };
+  }
 };
 
 }  // namespace tidemark

@@ -66,8 +66,7 @@ absl::Status SplitIntake::TakeOver() {
   options.client_id = options.transactional_id;
   options.batch_bytes = ProducerBatchBytes(runtime_);
   options.written_topics = {log_.topic};
-  // Nothing is in hand yet, so a stop doesn't wait for brokers that are away.
-  options.give_up = [control = runtime_.control] { return control->stop.load(); };
+  options.give_up = runtime_.GiveUpAtStop();
   TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
   TM_RETURN_IF_ERROR(producer_->InitTransactions());
   transaction_.emplace(producer_.get(), runtime_.options.commit_bytes);

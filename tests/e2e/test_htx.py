@@ -39,6 +39,7 @@ class Htx(SystemTest):
 
     def test_two_workers_and_a_restart_in_between_change_nothing(self):
         name = "pair"
+        self.watch(name)
         oracle = self.oracle()
         config = topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name))
         first = self.stack.run(config, name="pair-a")
@@ -53,6 +54,7 @@ class Htx(SystemTest):
 
     def test_windows_left_open_go_on_in_a_later_run(self):
         name, source = "later", "detections-later"
+        self.watch(name)
         half = RECORDS // 4
         shape = {"topic": source, "late": 0.02, "events_per_second": RECORDS / 600, "seed": 7}
         config = topology.write(self.stack.folder / f"{name}.yaml", topology.variant(name, source=source))

@@ -2,6 +2,7 @@
 """SIGTERM while the brokers are away: whatever the worker is in the middle of, it has ended five seconds later, and what
 it hadn't committed is processed again, once."""
 
+import contextlib
 import pathlib
 import sys
 import time
@@ -27,42 +28,44 @@ class StopWithoutBrokers(HtxTest):
         # 1 where something that was open could not be given back.
         self.assertIn(code, (0, 1), worker.seen())
 
+    @contextlib.contextmanager
     def without_brokers(self):
         self.stack.stop_kafka("--kill")
-        self.addCleanup(self.stack.restart_kafka)
+        try:
+            yield
+        finally:
+            self.stack.restart_kafka()
 
     def test_a_worker_that_has_caught_up(self):
         worker = self.stack.run(self.config("idle"), name="idle")
         wait_for("the worker", worker.ready, 180, worker.seen)
         wait_for("it to catch up", lambda: topics.committed(self.stack.brokers, "idle", "detections") ==
                  topics.ends(self.stack.brokers, "detections"), 180, worker.seen)
-        self.without_brokers()
-        wait_for("it to notice", lambda: "kafka:" in worker.output(), 180, worker.seen)
-        time.sleep(6)  # housekeeping, every five seconds, is in the middle of its calls
-        self.stops_in_time(worker)
-        self.doCleanups()
+        with self.without_brokers():
+            wait_for("it to notice", lambda: "kafka:" in worker.output(), 180, worker.seen)
+            time.sleep(6)  # housekeeping, every five seconds, is in the middle of its calls
+            self.stops_in_time(worker)
         self.completes(self.config("idle"), "idle")
 
     def test_a_worker_in_the_middle_of_its_backlog(self):
         worker = self.stack.run(self.config("busy"), name="busy")
         wait_for("its first commits", lambda: (worker.metric("tidemark_commits_total") or 0) > 0, 180, worker.seen)
-        self.without_brokers()
-        self.stops_in_time(worker)
-        self.doCleanups()
+        with self.without_brokers():
+            self.stops_in_time(worker)
         self.completes(self.config("busy"), "busy")
 
     def test_a_worker_that_starts(self):
-        self.without_brokers()
-        worker = self.stack.run(self.config("starting"), name="starting")
+        with self.without_brokers():
+            worker = self.stack.run(self.config("starting"), name="starting")
 
-        def answers():
-            try:
-                return worker.http("/healthz") == "ok\n"
-            except OSError:  # nor is there an address at first
-                return False
+            def answers():
+                try:
+                    return worker.http("/healthz") == "ok\n"
+                except OSError:  # nor is there an address at first
+                    return False
 
-        wait_for("it to answer before it has a broker", answers, 180, worker.seen)
-        self.stops_in_time(worker)
+            wait_for("it to answer before it has a broker", answers, 180, worker.seen)
+            self.stops_in_time(worker)
 
 
 if __name__ == "__main__":

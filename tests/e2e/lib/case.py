@@ -16,6 +16,7 @@ import stack
 import topics
 import topology
 from oracle import Oracle, Semantics
+from watch import Watch
 
 LONG = bool(os.environ.get("TIDEMARK_LONG"))
 
@@ -45,6 +46,7 @@ class SystemTest(unittest.TestCase):
         """Input that the tests of a class share."""
 
     def run(self, result=None):
+        self.watched = set()
         self.stack.workers.clear()
         before = len(result.failures) + len(result.errors)
         super().run(result)
@@ -58,6 +60,12 @@ class SystemTest(unittest.TestCase):
     def oracle(cls, source="detections", table="locations", **semantics):
         return Oracle(topics.read(cls.stack.brokers, source), topics.read(cls.stack.brokers, table),
                       topics.partitions(cls.stack.brokers, source), Semantics(**semantics))
+
+    def watch(self, name, **where):
+        """From now to the test's end a witness looks at what readers see in the sinks of the HTX variant `name`."""
+        if name not in self.watched:
+            self.watched.add(name)
+            self.enterContext(Watch(self.stack, name, **where))
 
     def check(self, oracle, name, *outputs, lake=None):
         """All sinks of the HTX variant `name` against the oracle; the ledger too where there is the output of a run (or
@@ -86,6 +94,7 @@ class HtxTest(SystemTest):
         cls.stack.generate(cls.records, skip=skip, events_per_second=cls.records / 600)
 
     def config(self, name, change=None):
+        self.watch(name)
         variant = topology.variant(name)
         if change:
             change(variant)
