@@ -54,6 +54,10 @@ std::string ApplicationId::SinkTransactionalId(std::string_view sink, std::strin
   return SinkGroup(sink).append("/").append(worker);
 }
 
+std::string ApplicationId::ReplayedTopic() const { return TopicPrefix().append("__dead-letters.replayed"); }
+
+std::string ApplicationId::ReplayTransactionalId() const { return TopicPrefix().append("__dead-letters/replay"); }
+
 bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= 100 && name.substr(0, 2) != "__" &&
          std::all_of(name.begin(), name.end(),

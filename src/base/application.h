@@ -12,6 +12,7 @@
 //   - Topics are KEY.STEP.KIND, or KEY.STEP.INPUT.KIND in front of a step with several inputs. Sources, steps and sinks
 //     of a topology share their names (two of one name are refused), and a sink has either a step's changelog or
 //     manifests, never both.
+//     What is the application's as a whole is KEY.__KIND: no step's, as none begins so.
 //   - Groups are KEY and KEY.SINK. Group members are told apart by the worker's name, which is their own affair: groups
 //     are separate.
 //   - Transactional ids are KEY/WORKER-THREAD-TURN and KEY.SINK/WORKER. A worker may have any name: it stands behind
@@ -56,6 +57,10 @@ struct ApplicationId {
   std::string StreamThreadId(std::string_view worker, int thread) const;
   static std::string ProducerId(std::string_view thread_id, int turn);
   std::string SinkTransactionalId(std::string_view sink, std::string_view worker) const;
+
+  // Notes of the dead letters that were replayed, and the id of all replays.
+  std::string ReplayedTopic() const;
+  std::string ReplayTransactionalId() const;
 
   friend bool operator==(const ApplicationId&, const ApplicationId&) = default;
 };

@@ -26,8 +26,10 @@ DEFINE_bool(close_windows, false, "with --until_end: close open windows; data fo
 DEFINE_string(log_format, "text", "text or json");
 DEFINE_bool(online, false,
             "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
-DEFINE_string(format, "text",
-              "text, dot, json, kafka (commands that create the topics) or yaml (one file for all that were read)");
+DEFINE_string(
+    format, "text",
+    "text, json; of describe also dot, kafka (commands that create the topics) or yaml (one file for all that "
+    "were read)");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");
 DEFINE_uint64(seed, 1, "seed of the generator: the same seed gives the same records");
@@ -48,6 +50,10 @@ DEFINE_int32(replication_factor, -1, "of topics that are made; -1: the broker's 
 DEFINE_bool(live, false, "event times are the wall clock's");
 DEFINE_string(topic, "detections", "topic of the generated records");
 DEFINE_string(table_topic, "locations", "topic of the reference table");
+DEFINE_string(where, "", "an SQL condition over the columns of dead letters, such as \"reason like '%int64%'\"");
+DEFINE_string(set, "", "replay: another value or key, such as \"value = replace(value, ',', '.')\"");
+DEFINE_int64(limit, 20, "kinds that are listed, or letters that are shown");
+DEFINE_bool(dry_run, false, "replay: only say what would be replayed");
 DEFINE_string(output, "topology.yaml", "the file to write");
 
 namespace tidemark {
@@ -93,6 +99,10 @@ const std::vector<Command>& Commands() {
        {}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
+      {"dead-letters",
+       "what was put aside: dead-letters list, show or replay",
+       {"config", "where", "limit", "format", "set", "dry_run"},
+       {"list|show|replay"}},
       {"generate",
        "fill topics with the data of a workload: generate htx",
        {"brokers",    "records",        "seed",      "rate",  "duplicates",  "hot_location",      "late",

@@ -25,6 +25,7 @@
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/base/suggest.h"
+#include "src/cli/dead_letters.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
 #include "src/cli/generate.h"
@@ -85,6 +86,10 @@ DECLARE_int32(replication_factor);
 DECLARE_string(topic);
 DECLARE_string(table_topic);
 DECLARE_string(output);
+DECLARE_string(where);
+DECLARE_string(set);
+DECLARE_int64(limit);
+DECLARE_bool(dry_run);
 
 namespace tidemark {
 namespace {
@@ -118,6 +123,10 @@ std::string HostName() {
   char name[256] = "";
   if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "tidemark";
   return name;
+}
+
+void SayOnStderr(int level, std::string_view text) {
+  if (level <= 4) std::cerr << text << "\n";
 }
 
 absl::Status Run() {
@@ -177,6 +186,19 @@ absl::Status Describe() {
   return absl::OkStatus();
 }
 
+absl::Status DeadLetters(const std::vector<std::string>& arguments) {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  if (arguments.size() != 1) return absl::InvalidArgumentError("tidemark dead-letters takes list, show or replay");
+  if (FLAGS_format != "text" && FLAGS_format != "json") {
+    return absl::InvalidArgumentError(absl::StrCat("--format: expected text or json, found '", FLAGS_format, "'"));
+  }
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
+  return DeadLettersCommand(arguments[0], plan, *kafka,
+                            {FLAGS_where, FLAGS_set, FLAGS_limit, FLAGS_dry_run, FLAGS_format == "json"}, std::cout);
+}
+
 absl::Status Generate(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1 || arguments[0] != "htx") {
     return absl::InvalidArgumentError("generate takes the workload's name: tidemark generate htx");
@@ -203,12 +225,7 @@ absl::Status Generate(const std::vector<std::string>& arguments) {
   options.shape.cameras = FLAGS_cameras;
   options.shape.items = FLAGS_items;
   options.replication_factor = FLAGS_replication_factor;
-  return GenerateHtx(
-      options,
-      [](int level, std::string_view text) {
-        if (level <= 4) std::cerr << text << "\n";
-      },
-      stop_generating, std::cout);
+  return GenerateHtx(options, SayOnStderr, stop_generating, std::cout);
 }
 
 absl::Status Init() {
@@ -248,6 +265,7 @@ absl::Status Dispatch(int argc, char** argv) {
   if (name == "validate") return Validate();
   if (name == "describe") return Describe();
   if (name == "init") return Init();
+  if (name == "dead-letters") return DeadLetters(line.arguments);
   std::cout << "tidemark " << kTidemarkVersion << "\n";
   return absl::OkStatus();
 }

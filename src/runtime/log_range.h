@@ -14,6 +14,8 @@ namespace tidemark {
 
 // Calls `take` for each committed record in [from, end), in order; its error ends the reading. Takes as long as records
 // keep coming. Unavailable: none has come for a while, or the log was trimmed while it was read: begin again.
+absl::Status ReadLogRange(KafkaClient& kafka, Clock& clock, const std::string& client_id, const TopicPartition& log,
+                          Offset from, Offset end, absl::FunctionRef<absl::Status(const Fetch&, size_t record)> take);
 absl::Status ReadLogRange(const Runtime& runtime, const std::string& client_id, const TopicPartition& log, Offset from,
                           Offset end, absl::FunctionRef<absl::Status(const RecordView&)> take);
 
