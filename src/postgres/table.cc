@@ -43,9 +43,7 @@ class Inspection {
   }
 
  private:
-  absl::Status Wrong(const std::string& why) const {
-    return absl::InvalidArgumentError(absl::StrCat("source ", source_.name, ": ", why));
-  }
+  absl::Status Wrong(const std::string& why) const { return absl::InvalidArgumentError(why); }
   absl::Status CheckServer();
   absl::Status FindTable();
   absl::Status CheckPublication();
@@ -345,13 +343,13 @@ absl::StatusOr<PgSlot> InspectPgSlot(PgConnection& connection, const std::string
 }
 
 absl::StatusOr<std::string> InspectPgSource(const SourcePlan& source) {
-  PgConnection connection(source.postgres->url, "tidemark validate", absl::StrCat("source ", source.name), nullptr,
-                          PgUse::kRead);
+  const PostgresTableSpec& spec = *source.postgres;
+  const std::string table = absl::StrCat("table ", spec.schema, ".", spec.table);
+  PgConnection connection(spec.url, "tidemark validate", table, nullptr, PgUse::kRead);
   TM_RETURN_IF_ERROR(connection.Connect());
   TM_RETURN_IF_ERROR(InspectPgTable(connection, source).status());
-  TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(connection, source.postgres->slot));
-  return absl::StrCat("source ", source.name, ": table ", source.postgres->schema, ".", source.postgres->table,
-                      " can be read; slot ", source.postgres->slot,
+  TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(connection, spec.slot));
+  return absl::StrCat(table, " can be read; slot ", spec.slot,
                       slot.lost     ? " is lost"
                       : slot.exists ? absl::StrCat(" is there, confirmed up to ", LsnText(slot.confirmed))
                                     : " will be made");

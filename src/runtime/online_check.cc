@@ -43,10 +43,12 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
   }
   for (const SourcePlan& source : plan.sources) {
     if (!source.postgres) continue;
-    if (const absl::StatusOr<std::string> seen = InspectPgSource(source); seen.ok()) {
-      absl::StrAppend(&found, *seen, "\n");
+    const absl::StatusOr<std::string> seen = InspectPgSource(source);
+    const std::string name = absl::StrCat("source ", source.name, ": ");
+    if (seen.ok()) {
+      absl::StrAppend(&found, name, *seen, "\n");
     } else {
-      wrong.emplace_back(seen.status().message());
+      wrong.push_back(absl::StrCat(name, seen.status().message()));
     }
   }
   for (const SinkPlan& sink : plan.sinks) {

@@ -57,9 +57,9 @@ PostgresSource::PostgresSource(const Runtime& runtime, const SourcePlan& plan)
       plan_(plan),
       spec_(*plan.postgres),
       table_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", plan.name),
-             "source " + plan.name, &interrupted_, PgUse::kRead),
+             absl::StrCat("table ", spec_.schema, ".", spec_.table), &interrupted_, PgUse::kRead),
       stream_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", plan.name),
-              "source " + plan.name, &interrupted_, PgUse::kReplicate),
+              absl::StrCat("table ", spec_.schema, ".", spec_.table), &interrupted_, PgUse::kReplicate),
       rows_(plan) {}
 
 std::string PostgresSource::Of() const { return absl::StrCat("a table's changes by replication slot ", spec_.slot); }
@@ -99,22 +99,21 @@ void PostgresSource::Close() {
 }
 
 absl::Status PostgresSource::Connect() {
-  for (PgConnection* connection : {&table_, &stream_}) {
-    const absl::Status status = connection->Connect();
-    // A server that is being set up anew may refuse who was let in before.
-    if (absl::IsInvalidArgument(status) && connected_once_) return absl::UnavailableError(status.message());
-    TM_RETURN_IF_ERROR(status);
-  }
+  // A server that is being set up anew may refuse who was let in before.
+  const auto let_in = [&](const absl::Status& status) {
+    return absl::IsInvalidArgument(status) && connected_once_ ? absl::UnavailableError(status.message()) : status;
+  };
+  TM_RETURN_IF_ERROR(let_in(table_.Connect()));
   TM_ASSIGN_OR_RETURN(PgTable table, InspectPgTable(table_, plan_));
+  TM_RETURN_IF_ERROR(let_in(stream_.Connect()));
   TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(table_, spec_.slot));
   TM_ASSIGN_OR_RETURN(const uint64_t system, PgSystem(stream_));
   PostgresPosition& position = rows_.position();
   if (position.table() != 0 && position.table() != table.oid) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("source ", plan_.name, ": ", spec_.schema, ".", spec_.table,
-                     " isn't the table that was read before: it was dropped and made anew, or another was named. Give "
-                     "the topology a "
-                     "new name and the source a new slot, to begin with what it holds now"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "table ", spec_.schema, ".", spec_.table,
+        " isn't the one that was read before: it was dropped and made anew, or another was named. Give the "
+        "topology a new name and the source a new slot, to begin with what it holds now"));
   }
   TM_RETURN_IF_ERROR(CheckSlot(slot, system));
   if (!std::exchange(connected_once_, true) && !table.unnamed.empty()) {
@@ -136,11 +135,11 @@ absl::Status PostgresSource::Connect() {
 absl::Status PostgresSource::CheckSlot(const PgSlot& slot, uint64_t system) {
   const PostgresPosition& position = rows_.position();
   const auto refuse = [&](const std::string& what) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "source ", plan_.name, ": ", what, ". Changes behind ", LsnText(position.lsn()),
-        ", up to where the table was read, are lost, and a new snapshot wouldn't tell of rows that were deleted "
-        "since (`resnapshot` isn't implemented): give the topology a new name and the source a new slot, to "
-        "begin with what the table holds now"));
+    return absl::FailedPreconditionError(absl::StrCat(what, ". Changes behind ", LsnText(position.lsn()),
+                                                      " are lost, and a new snapshot wouldn't tell of rows that were ",
+                                                      "deleted since (`resnapshot` isn't implemented): give the "
+                                                      "topology a new name and the source a new slot, to begin ",
+                                                      "with what the table holds now"));
   };
   if (position.lsn() != 0 && position.system() != 0 && position.system() != system) {
     return refuse(absl::StrCat("the url leads to another database system (", system, ") than the one that was read (",
