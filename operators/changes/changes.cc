@@ -163,6 +163,10 @@ void Changes::Delete(std::string_view key, const std::optional<Kept>& kept, int6
 absl::Status Changes::Upsert(std::string_view key, const std::optional<Kept>& kept, Kept now, const Batch& batch,
                              int64_t at, Out* out, Emitter& emitter) {
   if (!now.change.unchanged.empty()) {
+    if (!kept && now.change.overtaken) {
+      ++ledger_->duplicate;
+      return absl::OkStatus();
+    }
     if (!kept) {
       ++ledger_->dead_lettered;
       const Batch columns = batch->RemoveColumn(change_column_).ValueOrDie();

@@ -21,6 +21,8 @@ inline constexpr char kIntakeLineHeader[] = "tidemark.line";
 // requests, as the answer to it said: "3:17".
 inline constexpr char kIntakeClientHeader[] = "tidemark.client";
 inline constexpr char kIntakeRequestHeader[] = "tidemark.request";
+// And of dead letters of a PostgreSQL table: where in the database's log the change stands, "16/B374D848".
+inline constexpr char kIntakeLsnHeader[] = "tidemark.lsn";
 
 struct IntakeNames {
   ApplicationId application;

@@ -56,6 +56,10 @@ std::string Summary(const Plan& plan, const Node& node) {
                             ", through topic ", source.topic);
       }
       if (source.http) return absl::StrCat("posted to ", source.http->path, ", through topic ", source.topic);
+      if (const auto& table = source.postgres) {
+        return absl::StrCat("PostgreSQL table ", table->schema, ".", table->table, " by publication ",
+                            table->publication, " and slot ", table->slot, ", through topic ", source.topic);
+      }
       return TopicText(source.topic, source.format, source.key_format);
     }
     case Node::Kind::kInternal:

@@ -106,13 +106,14 @@ std::string EdgeJson(const Plan& plan, const Edge& edge) {
 std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   std::vector<std::string> sources, tables, stages, edges, sinks;
   for (const SourcePlan& source : plan.sources) {
-    sources.push_back(absl::StrCat("    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
-                                   ", \"format\": ", Quote(source.format.ToString()),
-                                   ", \"key_format\": ", Quote(source.key_format.ToString()),
-                                   ", \"files\": ", Quote(source.files ? source.files->path : ""),
-                                   ", \"http\": ", Quote(source.http ? source.http->path : ""),
-                                   ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
-                                   AboutMembers(text, "sources/" + source.name), "}"));
+    sources.push_back(absl::StrCat(
+        "    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
+        ", \"format\": ", Quote(source.format.ToString()), ", \"key_format\": ", Quote(source.key_format.ToString()),
+        ", \"files\": ", Quote(source.files ? source.files->path : ""),
+        ", \"http\": ", Quote(source.http ? source.http->path : ""),
+        ", \"postgres\": ", Quote(source.postgres ? source.postgres->schema + "." + source.postgres->table : ""),
+        ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
+        AboutMembers(text, "sources/" + source.name), "}"));
   }
   for (const TablePlan& table : plan.tables) {
     tables.push_back(absl::StrCat(

@@ -229,15 +229,16 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
 }  // namespace
 
 void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan) {
-  for (const topology::Source& yaml : topology.sources()) {
-    const std::string path = "sources/" + yaml.name();
+  for (const topology::Source& stated : topology.sources()) {
+    const std::string path = "sources/" + stated.name();
+    const topology::Source yaml = stated.has_postgres() ? PostgresAsDebezium(stated, path, diagnostics) : stated;
     SourcePlan source;
     source.name = yaml.name();
     CheckName(yaml.name(), path, "source", diagnostics);
-    const bool outside = yaml.has_files() || yaml.has_http();
+    const bool outside = yaml.has_files() || yaml.has_http() || yaml.has_postgres();
     source.topic = outside ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
     if (!yaml.has_topic() && !outside && !diagnostics->Broken(path)) {
-      diagnostics->Error(path, "a source has 'topic', 'files' or 'http'");
+      diagnostics->Error(path, "a source has 'topic', 'files', 'http' or 'postgres'");
     }
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
@@ -263,9 +264,16 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
                          "promised by partitioned_by");
     }
     CheckChanges(yaml, format, path, diagnostics, &source);
+    if (source.postgres) CheckPostgresKey(source, path, diagnostics);
     for (const SourcePlan& other : plan->sources) {
       if (!source.http || !other.http || source.http->path != other.http->path) continue;
       diagnostics->Error(path + "/http/path", absl::StrCat("'", source.http->path, "' is source ", other.name, "'s"));
+    }
+    for (const SourcePlan& other : plan->sources) {
+      if (!source.postgres || !other.postgres || source.postgres->slot != other.postgres->slot) continue;
+      if (source.postgres->url != other.postgres->url) continue;
+      diagnostics->Error(path + "/postgres/slot", absl::StrCat("slot ", source.postgres->slot, " is source ",
+                                                               other.name, "'s: a slot has one reader"));
     }
     plan->sources.push_back(std::move(source));
   }

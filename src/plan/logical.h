@@ -86,6 +86,12 @@ void CheckSettings(const topology::Topology& topology, Diagnostics* diagnostics,
 void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
 // Of CheckSources: what a source from outside Kafka says of it, into `source`, whose columns are known.
 void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source);
+// The same of a table of PostgreSQL: the source with the format that its records have, then the rest of it. `source`
+// has its key.
+topology::Source PostgresAsDebezium(topology::Source yaml, const std::string& path, Diagnostics* diagnostics);
+PostgresTableSpec CheckPostgresTable(const topology::PostgresTable& yaml, const std::string& path,
+                                     Diagnostics* diagnostics);
+void CheckPostgresKey(const SourcePlan& source, const std::string& path, Diagnostics* diagnostics);
 void CheckTables(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
 
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.

@@ -1,4 +1,4 @@
-// Sources from outside Kafka: files that land in a folder, bodies that clients post.
+// Sources from outside Kafka: files that land in a folder, bodies that clients post, and tables (outside_postgres.cc).
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -151,22 +151,34 @@ void CheckColumnsOfFiles(const SourcePlan& source, const std::string& path, Diag
 
 // A source that isn't from a topic: what has a meaning for topics alone, or not yet, is refused.
 void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
-  const char* const what = yaml.has_files() ? "files" : "http";
-  const std::string rows = yaml.has_files() ? "rows of files" : "rows that are posted";
+  const char* const what = yaml.has_files() ? "files" : yaml.has_http() ? "http" : "postgres";
+  const std::string rows = yaml.has_files()  ? "rows of files"
+                           : yaml.has_http() ? "rows that are posted"
+                                             : "rows of a table";
   if (yaml.has_files()) source->files = CheckFiles(yaml.files(), path + "/files", diagnostics);
   if (yaml.has_http()) source->http = CheckHttp(yaml.http(), path + "/http", diagnostics);
+  if (yaml.has_postgres()) source->postgres = CheckPostgresTable(yaml.postgres(), path + "/postgres", diagnostics);
   const auto refuse = [&](bool stated, const char* key, const std::string& why) {
     if (stated) diagnostics->Error(absl::StrCat(path, "/", key), why);
   };
   refuse(yaml.has_topic(), "topic", absl::StrCat("a source has either 'topic' or '", what, "'"));
   refuse(yaml.has_files() && yaml.has_http(), "http", "a source has either 'files' or 'http'");
+  refuse(yaml.has_postgres() && (yaml.has_files() || yaml.has_http()), "postgres",
+         absl::StrCat("a source has either '", what, "' or 'postgres'"));
   refuse(yaml.has_start(), "start",
-         absl::StrCat(yaml.has_files() ? "files are" : "what is posted is", " read from the first one on"));
-  refuse(yaml.has_format(), "format",
-         yaml.has_files() ? "the format of files stands in 'files'" : "what a body is its Content-Type says");
-  refuse(yaml.has_key_format(), "key_format", rows + " have no key");
-  refuse(!yaml.partitioned_by().empty(), "partitioned_by",
-         yaml.has_files() ? "rows lie by their files" : "rows lie by their requests");
+         yaml.has_files()  ? "files are read from the first one on"
+         : yaml.has_http() ? "what is posted is read from the first one on"
+                           : "a table is read as a whole, then its changes");
+  if (yaml.has_postgres()) {
+    refuse(yaml.on_data_loss() == "skip", "on_data_loss",
+           "without the changes that are lost, rows of a table would be wrong for ever: there is nothing to skip");
+  } else {
+    refuse(yaml.has_format(), "format",
+           yaml.has_files() ? "the format of files stands in 'files'" : "what a body is its Content-Type says");
+    refuse(yaml.has_key_format(), "key_format", rows + " have no key");
+    refuse(!yaml.partitioned_by().empty(), "partitioned_by",
+           yaml.has_files() ? "rows lie by their files" : "rows lie by their requests");
+  }
   for (const SourceColumn& column : source->columns) {
     if (column.from == SourceColumn::From::kKey) {
       diagnostics->Error(absl::StrCat(path, "/columns/", column.column.name, "/from"), rows + " have no key");

@@ -105,6 +105,16 @@ struct HttpSpec {
   int32_t partitions = 1;                     // of the log and of the topic, and how many splits there are
 };
 
+// A table of a PostgreSQL database whose changes a replication slot tells; Tidemark brings its rows and their changes
+// into a topic of its own, as records of format debezium without schema part.
+struct PostgresTableSpec {
+  std::string url;
+  std::string publication, slot;  // the slot is made where it is missing
+  std::string schema = "public", table;
+  bool stop_on_truncate = true;
+  int32_t partitions = 1;  // of the topic
+};
+
 // Of type bytes, never null: what a record of a changing table says besides the row (src/codec/debezium/change.h).
 // Users can't declare such a name.
 inline constexpr char kChangeColumn[] = "__change";
@@ -131,12 +141,15 @@ struct SourcePlan {
   HiddenSet hidden;
   std::optional<FilesSpec> files;
   std::optional<HttpSpec> http;
+  std::optional<PostgresTableSpec> postgres;
 
   // Its topic is Tidemark's own, filled by an intake (src/runtime/intake.h).
-  bool intake() const { return files || http; }
-  int32_t intake_partitions() const { return files ? files->partitions : http ? http->partitions : 0; }
-  // That the outside is cut into: files are read as one.
-  int32_t intake_splits() const { return http ? http->partitions : files ? 1 : 0; }
+  bool intake() const { return files || http || postgres; }
+  int32_t intake_partitions() const {
+    return files ? files->partitions : http ? http->partitions : postgres ? postgres->partitions : 0;
+  }
+  // That the outside is cut into: files are read as one, and so is a replication slot.
+  int32_t intake_splits() const { return http ? http->partitions : files || postgres ? 1 : 0; }
   Schema schema() const;  // the columns as a Schema
   Schema rows() const;    // of the rows that steps read: without kChangeColumn
 };

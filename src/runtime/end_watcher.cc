@@ -12,6 +12,7 @@
 #include "src/plan/operator_kind.h"
 #include "src/runtime/files_end.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/postgres_end.h"
 #include "src/runtime/requests_end.h"
 #include "src/runtime/topics.h"
 
@@ -45,6 +46,7 @@ absl::Status EndWatcher::TakeEnds() {
     if (!source.intake()) continue;
     if (source.files) outside_.push_back(std::make_unique<FilesEnd>(runtime_, source));
     if (source.http) outside_.push_back(std::make_unique<RequestsEnd>(runtime_, source));
+    if (source.postgres) outside_.push_back(std::make_unique<PostgresEnd>(runtime_, source));
     TM_RETURN_IF_ERROR(outside_.back()->Take());
   }
   TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));

@@ -9,6 +9,7 @@
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/postgres/table.h"
 #include "src/registry/formats.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
@@ -39,6 +40,16 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     absl::StrAppend(&found, *schemas);
   } else {
     wrong.emplace_back(schemas.status().message());
+  }
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.postgres) continue;
+    const absl::StatusOr<std::string> seen = InspectPgSource(source);
+    const std::string name = absl::StrCat("source ", source.name, ": ");
+    if (seen.ok()) {
+      absl::StrAppend(&found, name, *seen, "\n");
+    } else {
+      wrong.push_back(absl::StrCat(name, seen.status().message()));
+    }
   }
   for (const SinkPlan& sink : plan.sinks) {
     absl::StatusOr<std::string> seen = "";

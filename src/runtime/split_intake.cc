@@ -8,6 +8,7 @@
 #include <glog/logging.h>
 
 #include "src/base/action.h"
+#include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/runtime/log_range.h"
 
@@ -257,6 +258,7 @@ absl::Status SplitIntake::Commit() {
   const std::string value = next_.SerializeAsString();
   TM_RETURN_IF_ERROR(transaction_->Produce(log_.topic, {{log_.partition, std::nullopt, value, nullptr}}));
   TM_RETURN_IF_ERROR(producer_->Flush());
+  TM_RETURN_IF_ERROR(Failpoint("intake.after_flush"));
   std::string error;
   switch (producer_->Commit(&error)) {
     case CommitOutcome::kCommitted:
@@ -268,6 +270,7 @@ absl::Status SplitIntake::Commit() {
     case CommitOutcome::kFenced:
       return absl::CancelledError("commit: " + error);
   }
+  TM_RETURN_IF_ERROR(Failpoint("intake.after_decision"));
   if (const auto written = producer_->Written(log_)) position_offset_ = written->first;
   transaction_->Reset();
   committed_ = next_;

@@ -33,6 +33,7 @@
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
+#include "src/runtime/postgres_source.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/start_check.h"
@@ -260,8 +261,10 @@ class Worker {
     }
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
-      intakes_.push_back(std::make_unique<IntakeThread>(
-          runtime_, source.name, source.files ? FileSourceMaker(runtime_, source) : HttpSourceMaker(runtime_, source)));
+      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, source.name,
+                                                        source.files  ? FileSourceMaker(runtime_, source)
+                                                        : source.http ? HttpSourceMaker(runtime_, source)
+                                                                      : PostgresSourceMaker(runtime_, source)));
     }
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });

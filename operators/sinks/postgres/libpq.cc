@@ -12,10 +12,10 @@
 #include <arrow/record_batch.h>
 
 #include "operators/sinks/postgres/arrays.h"
-#include "operators/sinks/postgres/connection.h"
 #include "operators/sinks/postgres/table.h"
 #include "src/base/batch.h"
 #include "src/base/status.h"
+#include "src/postgres/connection.h"
 
 namespace tidemark {
 namespace {

@@ -9,9 +9,9 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include "operators/sinks/postgres/connection.h"
 #include "src/base/schema.h"
 #include "src/plan/plan.h"
+#include "src/postgres/connection.h"
 
 namespace tidemark {
 

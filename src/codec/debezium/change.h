@@ -19,6 +19,8 @@ struct Change {
 
   bool deletes = false;   // only the key's columns mean something
   bool snapshot = false;  // the row was read from the table, not from the log
+  // A snapshot that stands in front of the change was taken behind it: where no row is kept, there is none any more.
+  bool overtaken = false;
   // Where the change stands in the log of its database; of a snapshot, where the log stood then. The first byte says
   // which kind of log that is; where they are equal, places compare as bytes do. Empty: not known.
   std::string_view position;
@@ -45,7 +47,7 @@ struct Change {
 };
 
 inline void AppendChange(const Change& change, std::string* out) {
-  out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0)));
+  out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0) | (change.overtaken ? 4 : 0)));
   AppendOrdered(change.committed_us, out);
   AppendVarint(change.position.size(), out);
   out->append(change.position);
@@ -58,6 +60,7 @@ inline bool TakeChange(std::string_view* from, Change* change) {
   if (from->size() < 9) return false;
   change->deletes = (from->front() & 1) != 0;
   change->snapshot = (from->front() & 2) != 0;
+  change->overtaken = (from->front() & 4) != 0;
   change->committed_us = ReadOrdered(from->substr(1, 8));
   from->remove_prefix(9);
   return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged);

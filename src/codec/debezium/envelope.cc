@@ -11,9 +11,9 @@ const std::vector<std::string>& MemberNames() {
   return names;
 }
 
-enum SourceMember : int { kLsn, kFile, kPos, kRow, kCommitMs, kCommitUs };
+enum SourceMember : int { kLsn, kFile, kPos, kRow, kCommitMs, kCommitUs, kOvertaken };
 const std::vector<std::string>& SourceMemberNames() {
-  static const auto& names = *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us"};
+  static const auto& names = *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken"};
   return names;
 }
 
@@ -99,8 +99,9 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
   change->position = {};
   change->committed_us = Change::kNoTime;
   if (source.empty()) return std::nullopt;
-  int64_t numbers[6] = {};
-  bool given[6] = {};
+  int64_t numbers[7] = {};
+  bool given[7] = {};
+  change->overtaken = false;
   file_.clear();
   text_ = JsonText(source);
   const auto visit = [&](int member) {
@@ -109,6 +110,7 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
     ScalarText value;
     if (!text_.ReadPlain(&value, &scratch_)) return false;
     if (member == kFile && value.kind == ScalarText::Kind::kString) file_ = value.text;
+    if (member == kOvertaken) change->overtaken = value.kind == ScalarText::Kind::kTrue;
     given[member] = value.kind == ScalarText::Kind::kNumber && ParseInt64(value.text, &numbers[member]) == Fit::kOk;
     return true;
   };

@@ -26,7 +26,8 @@ class EnvelopeReader {
   // The reason, where the text is no such object.
   std::optional<std::string> Read(std::string_view json, Envelope* out);
 
-  // Of the member `source`: where in the database's log, and when committed. `position` is valid until the next call.
+  // Of the member `source`: where in the database's log, and when committed; and whether a
+  // snapshot has overtaken it, which Tidemark's own reader of PostgreSQL adds. `position` is valid until the next call.
   std::optional<std::string> ReadSource(std::string_view source, Change* change);
 
  private:

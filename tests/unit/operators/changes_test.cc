@@ -100,6 +100,76 @@ TEST(Changes, ValuesLeftOutComeFromTheKeptRowOrElseTheRecordIsADeadLetter) {
   with_place.CheckLedger();
 }
 
+TEST(Changes, OfARowThatASnapshotFoundGoneAreNothingWhereValuesAreLeftOut) {
+  Harness h(ChangesNode());
+  h.Process({Row({.overtaken = true, .unchanged = "\x02"}, 1, "", 10), Delete(1, 11)});
+  EXPECT_THAT(h.out().rows, IsEmpty());
+  EXPECT_THAT(h.out().failures, IsEmpty());
+  EXPECT_EQ(h.ledger().duplicate, 2);
+  h.CheckLedger();
+}
+
+// The rows of a table as snapshots see them that are broken off and begun anew behind one slot, then all changes behind
+// the slot, some of which leave a value out that hasn't changed: behind the last snapshot the rows are the table's.
+TEST(Changes, BehindASnapshotThatWasBegunAnewTheRowsAreTheTables) {
+  using Table = std::map<int64_t, std::pair<std::string, int64_t>>;  // name, which may be left out, and a version
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    std::mt19937_64 random(seed);
+    std::vector<Table> states(1);  // by place
+    std::vector<TestRow> log(1);
+    constexpr int64_t kChanges = 400;
+    const int64_t slot = 50, last_snapshot = slot + static_cast<int64_t>(random() % 200);
+    for (int64_t lsn = 1; lsn <= kChanges; ++lsn) {
+      Table table = states.back();
+      const auto id = static_cast<int64_t>(random() % 12);
+      const auto at = table.find(id);
+      Change change{.overtaken = lsn <= last_snapshot};
+      if (at != table.end() && random() % 3 == 0) {
+        table.erase(at);
+        change.deletes = true;
+        log.push_back(Row(change, id, "", lsn));
+      } else if (at != table.end() && random() % 2 == 0) {
+        at->second.second = lsn;
+        change.unchanged = "\x02";
+        log.push_back(Row(change, id, "", lsn));
+      } else {
+        table[id] = {absl::StrCat("name ", lsn), lsn};
+        log.push_back(Row(change, id, table[id].first, lsn));
+      }
+      states.push_back(std::move(table));
+    }
+    std::vector<TestRow> told;
+    const auto see = [&](int64_t place, size_t rows) {
+      for (const auto& [id, row] : states[static_cast<size_t>(place)]) {
+        if (rows-- == 0) return;
+        TestRow seen = Row({.snapshot = true}, id, row.first, place);
+        seen.cells[2] = row.second;
+        told.push_back(seen);
+      }
+    };
+    for (int64_t place = slot; random() % 4 != 0 && place < last_snapshot;
+         place += 1 + static_cast<int64_t>(random() % 30)) {
+      see(place, random() % 12);
+    }
+    see(last_snapshot, 12);
+    told.insert(told.end(), log.begin() + slot + 1, log.end());
+    Node node = ChangesNode();
+    node.spec = ChangesSpec{.key = {0}, .values = {0, 1, 2}};
+    Harness h(node);
+    h.Process(told);
+    EXPECT_THAT(h.out().failures, IsEmpty()) << "seed " << seed;
+    Table found;
+    for (const TestRow& row : h.out().rows) {
+      const auto id = std::get<int64_t>(row.cells[0]);
+      found.erase(id);
+      if (row.op == Op::kInsert || row.op == Op::kUpdateAfter) {
+        found[id] = {std::get<std::string>(row.cells[1]), std::get<int64_t>(row.cells[2])};
+      }
+    }
+    EXPECT_EQ(found, states.back()) << "seed " << seed << ", last snapshot at " << last_snapshot;
+  }
+}
+
 // A table of random changes whose producer starts anew now and then and repeats what it has sent: after all of it every
 // row is the table's, in memory and beyond it, whatever the batches, commits and crashes.
 TEST(Changes, OfATableAreTheTableWhateverComesAgain) {

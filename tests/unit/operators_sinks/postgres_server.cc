@@ -10,7 +10,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 
-#include "operators/sinks/postgres/connection.h"
+#include "src/postgres/connection.h"
 
 namespace tidemark {
 namespace {

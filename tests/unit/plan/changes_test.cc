@@ -84,5 +84,66 @@ TEST(ChangesOfTables, WithoutASchemaPartColumnsSayHowTheyAreWritten) {
               HasSubstr("`as` goes with `schema_part: none`"));
 }
 
+std::string Table(const std::string& postgres, const std::string& rest) {
+  return "name: x\nsources:\n  a: { postgres: { url: \"postgresql://h/d\", " + postgres + " }, " + rest +
+         " }\nsinks: { s: { from: a, topic: b, key: [id], create: {} } }\n";
+}
+constexpr char kTable[] = "publication: p, slot: s, table: t";
+constexpr char kColumns[] = "key: [id], columns: { id: int64, v: string }";
+
+TEST(TablesOfPostgres, AreReadThroughATopicInAFormatThatIsNotStated) {
+  const auto plan =
+      PlanOf(Table("publication: p, slot: s_1, table: shop.t, partitions: 3",
+                   "key: [id], columns: { id: int64, n: \"decimal(12,2)\", d: date, b: bytes, t: timestamp_ms, "
+                   "lsn: { type: int64, from: source.lsn } }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const SourcePlan& source = plan->sources[0];
+  ASSERT_TRUE(source.postgres);
+  EXPECT_EQ(source.postgres->schema, "shop");
+  EXPECT_EQ(source.postgres->table, "t");
+  EXPECT_TRUE(source.postgres->stop_on_truncate);
+  EXPECT_TRUE(source.intake());
+  EXPECT_EQ(source.intake_partitions(), 3);
+  EXPECT_EQ(source.topic, "x.a.intake");
+  EXPECT_EQ(source.format.name, "debezium");
+  EXPECT_TRUE(source.verify_partitioning);
+  EXPECT_TRUE(NodeOf(*plan, "a changes").mode.update);
+}
+
+TEST(TablesOfPostgres, MistakesAreToldWithTheirPlace) {
+  EXPECT_EQ(ErrorsOf(Table(kTable, kColumns)), "");
+  const auto errors = [](const std::string& postgres, const std::string& rest = kColumns) {
+    return ErrorsOf(Table(postgres, rest));
+  };
+  EXPECT_THAT(errors("publication: p, slot: S-1, table: t"), HasSubstr("a slot's name has small letters"));
+  EXPECT_THAT(errors("publication: p, slot: s, table: a.b.c"), HasSubstr("a table is expected"));
+  EXPECT_THAT(errors("publication: p, slot: s, table: t, partitions: 0"), HasSubstr("1 to 1000"));
+  EXPECT_THAT(errors("publication: p, slot: s, tables: [t]"), HasSubstr("unknown"));
+  EXPECT_THAT(errors("publication: p, slot: s, table: t, resnapshot: true"), HasSubstr("unknown"));
+  const auto rest = [&](const std::string& more) { return errors(kTable, more); };
+  EXPECT_THAT(rest("columns: { id: int64 }"), HasSubstr("`key` is needed"));
+  EXPECT_THAT(rest("format: json, key: [id], columns: { id: int64 }"), HasSubstr("a table has no format"));
+  EXPECT_THAT(rest("start: latest, key: [id], columns: { id: int64 }"), HasSubstr("a table is read as a whole"));
+  EXPECT_THAT(rest("topic: t, key: [id], columns: { id: int64 }"), HasSubstr("either 'topic' or 'postgres'"));
+  EXPECT_THAT(rest("on_data_loss: skip, key: [id], columns: { id: int64 }"), HasSubstr("there is nothing to skip"));
+  EXPECT_THAT(rest("partitioned_by: [id], key: [id], columns: { id: int64 }"), HasSubstr("rows lie by the record key"));
+  EXPECT_THAT(rest("key: [id], columns: { id: \"decimal(4,1)\" }"), HasSubstr("a key column can't be decimal(4,1)"));
+  EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: date, as: Date } }"),
+              HasSubstr("a table says itself how its values are written"));
+  EXPECT_THAT(rest("key: [id], columns: { id: int64, d: json }"), HasSubstr("is read as string"));
+  EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: int64, from: source.pos } }"),
+              HasSubstr("a change of a table says no 'source.pos'"));
+  EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: timestamp, from: ts_us } }"),
+              HasSubstr("a change of a table says no 'ts_us'"));
+}
+
+TEST(TablesOfPostgres, ASlotHasOneReader) {
+  const std::string source =
+      std::string("{ postgres: { url: \"postgresql://h/d\", ") + kTable + " }, " + kColumns + " }";
+  EXPECT_THAT(ErrorsOf("name: x\nsources:\n  a: " + source + "\n  c: " + source +
+                       "\nsinks: { s: { from: a, topic: b, key: [id], create: {} } }\n"),
+              HasSubstr("slot s is source a's"));
+}
+
 }  // namespace
 }  // namespace tidemark

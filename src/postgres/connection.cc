@@ -1,4 +1,4 @@
-#include "operators/sinks/postgres/connection.h"
+#include "src/postgres/connection.h"
 
 #include <poll.h>
 
@@ -36,6 +36,21 @@ constexpr char kSettings[] =
     "SET jit = off;"
     "SET plan_cache_mode = 'force_generic_plan';"
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+
+// Values as texts in one form. A table of which rows are hidden from us isn't read as if it had no others. A snapshot
+// of a large table takes as long as it takes.
+constexpr char kReadSettings[] =
+    "SET DateStyle = 'ISO, YMD';"
+    "SET TimeZone = 'UTC';"
+    "SET IntervalStyle = 'postgres';"
+    "SET bytea_output = 'hex';"
+    "SET extra_float_digits = 1;"
+    "SET row_security = off;"
+    "SET client_min_messages = 'error';"
+    "SET idle_in_transaction_session_timeout = 0;"
+    "SET lock_timeout = '20s';"
+    "SET statement_timeout = 0;"
+    "SET jit = off;";
 
 int64_t NowUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -86,8 +101,12 @@ absl::StatusCode PgStatusCode(std::string_view sqlstate) {
 }
 
 PgConnection::PgConnection(std::string url, std::string application, std::string what,
-                           const std::atomic<bool>* interrupted)
-    : url_(std::move(url)), application_(std::move(application)), what_(std::move(what)), interrupted_(interrupted) {
+                           const std::atomic<bool>* interrupted, PgUse use)
+    : url_(std::move(url)),
+      application_(std::move(application)),
+      what_(std::move(what)),
+      interrupted_(interrupted),
+      use_(use) {
   if (const char* password = std::getenv("PGPASSWORD")) password_ = password;
   PQconninfoOption* options = PQconninfoParse(url_.c_str(), nullptr);
   for (PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr; ++option) {
@@ -99,6 +118,7 @@ PgConnection::PgConnection(std::string url, std::string application, std::string
 PgConnection::~PgConnection() { Close(); }
 
 void PgConnection::Close() {
+  if (copied_ != nullptr) PQfreemem(std::exchange(copied_, nullptr));
   if (connection_ != nullptr) PQfinish(connection_);
   connection_ = nullptr;
 }
@@ -124,9 +144,17 @@ absl::Status PgConnection::Connect() {
   }
   PQconninfoFree(parsed);
   // What stands before dbname gives way to the URL's own settings.
-  const char* keywords[] = {"application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-                            "tcp_user_timeout", "dbname",          "client_encoding",     nullptr};
-  const char* values[] = {application_.c_str(), "10", "5", "3", "30000", url_.c_str(), "UTF8", nullptr};
+  const bool replicate = use_ == PgUse::kReplicate;
+  const char* keywords[] = {"application_name",
+                            "keepalives_idle",
+                            "keepalives_interval",
+                            "keepalives_count",
+                            "tcp_user_timeout",
+                            "dbname",
+                            "client_encoding",
+                            replicate ? "replication" : nullptr,
+                            nullptr};
+  const char* values[] = {application_.c_str(), "10", "5", "3", "30000", url_.c_str(), "UTF8", "database", nullptr};
   connection_ = PQconnectStartParams(keywords, values, 1);
   if (connection_ == nullptr) return absl::ResourceExhaustedError(absl::StrCat(what_, ": out of memory"));
   PQsetErrorVerbosity(connection_, PQERRORS_VERBOSE);  // the only way to see the code of a failed start
@@ -141,7 +169,7 @@ absl::Status PgConnection::Connect() {
   }
   PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
   PQsetnonblocking(connection_, 1);
-  TM_RETURN_IF_ERROR(Run(kSettings).status());
+  TM_RETURN_IF_ERROR(Run(use_ == PgUse::kWrite ? kSettings : kReadSettings).status());
   // A server whose client has died gives the locks back within seconds, not when the statement ends.
   if (server_version() >= 140000) TM_RETURN_IF_ERROR(Run("SET client_connection_check_interval = '2s'").status());
   return absl::OkStatus();
@@ -179,32 +207,102 @@ absl::Status PgConnection::Wait(short events, int64_t deadline_us) {
   }
 }
 
-// Sends what is queued, while taking in what arrives (both sides would wait for ever otherwise), then collects the
-// answer.
-absl::StatusOr<PgResult> PgConnection::Finish(int sent) {
+absl::StatusOr<bool> PgConnection::WaitToRead(int64_t until_us) {
+  pollfd descriptor{PQsocket(connection_), POLLIN, 0};
+  while (true) {
+    if (interrupted()) return Lost("interrupted");
+    const int64_t left_ms = std::max<int64_t>(until_us - NowUs(), 0) / 1000;
+    const int ready = poll(&descriptor, 1, static_cast<int>(std::min<int64_t>(left_ms, kPollMs)));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return Lost("poll failed");
+    if (left_ms <= kPollMs && NowUs() >= until_us - 1000) return false;
+  }
+}
+
+// Sends what is queued, while taking in what arrives (both sides would wait for ever otherwise).
+absl::Status PgConnection::Flush(int sent, int64_t deadline_us) {
   if (sent != 1) return Lost("lost the connection to PostgreSQL");
-  const int64_t deadline = NowUs() + kAnswerUs;
   for (int flushed; (flushed = PQflush(connection_)) != 0;) {
     if (flushed < 0) return Lost("lost the connection to PostgreSQL");
-    TM_RETURN_IF_ERROR(Wait(POLLIN | POLLOUT, deadline));
+    TM_RETURN_IF_ERROR(Wait(POLLIN | POLLOUT, deadline_us));
     if (PQconsumeInput(connection_) != 1) return Lost("lost the connection to PostgreSQL");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PgResult> PgConnection::Finish(int sent) {
+  const int64_t deadline = NowUs() + kAnswerUs;
+  TM_RETURN_IF_ERROR(Flush(sent, deadline));
+  return TakeAnswer(deadline);
+}
+
+absl::StatusOr<PgResult> PgConnection::TakeAnswer(int64_t deadline_us) {
   PgResult last;
   while (true) {
     while (PQisBusy(connection_)) {
-      TM_RETURN_IF_ERROR(Wait(POLLIN, deadline));
+      TM_RETURN_IF_ERROR(Wait(POLLIN, deadline_us));
       if (PQconsumeInput(connection_) != 1) return Lost("lost the connection to PostgreSQL");
     }
     PgResult result(PQgetResult(connection_));
     if (result == nullptr) break;
     // Of several statements the first error ends the rest.
     if (last == nullptr || PQresultStatus(last.get()) != PGRES_FATAL_ERROR) last = std::move(result);
+    const ExecStatusType status = PQresultStatus(last.get());
+    if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) return last;  // it has begun, and goes on
+    if (status == PGRES_COPY_IN) return Lost("PostgreSQL has ended the replication");
   }
   if (PQstatus(connection_) != CONNECTION_OK) return Lost("lost the connection to PostgreSQL");
   if (last == nullptr) return Lost("PostgreSQL gave no answer");
   const ExecStatusType status = PQresultStatus(last.get());
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) return ResultError(last.get());
   return last;
+}
+
+absl::Status PgConnection::Send(const std::string& sql) {
+  if (connection_ == nullptr) return Lost("no connection to PostgreSQL");
+  return Flush(PQsendQuery(connection_, sql.c_str()), NowUs() + kAnswerUs);
+}
+
+absl::StatusOr<std::optional<PgResult>> PgConnection::Await(int64_t max_wait_us) {
+  if (connection_ == nullptr) return Lost("no connection to PostgreSQL");
+  const int64_t until = NowUs() + max_wait_us;
+  while (PQisBusy(connection_)) {
+    TM_ASSIGN_OR_RETURN(const bool ready, WaitToRead(until));
+    if (!ready) return std::nullopt;
+    if (PQconsumeInput(connection_) != 1) return Lost("lost the connection to PostgreSQL");
+  }
+  TM_ASSIGN_OR_RETURN(PgResult result, TakeAnswer(NowUs() + kAnswerUs));
+  return result;
+}
+
+absl::Status PgConnection::StartCopy(const std::string& sql) {
+  TM_ASSIGN_OR_RETURN(const PgResult result, Run(sql));
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) return absl::OkStatus();
+  return Lost("PostgreSQL doesn't copy");
+}
+
+absl::StatusOr<PgConnection::CopyRead> PgConnection::ReadCopy(int64_t max_wait_us) {
+  if (connection_ == nullptr) return Lost("no connection to PostgreSQL");
+  if (copied_ != nullptr) PQfreemem(std::exchange(copied_, nullptr));
+  const int64_t until = max_wait_us > 0 ? NowUs() + max_wait_us : 0;
+  while (true) {
+    const int size = PQgetCopyData(connection_, &copied_, 1);
+    if (size > 0) return CopyRead{CopyRead::What::kData, {copied_, static_cast<size_t>(size)}};
+    if (size == -2) return Lost("lost the connection to PostgreSQL");
+    if (size == -1) {  // the end, or an error that ended it
+      TM_ASSIGN_OR_RETURN(const PgResult result, TakeAnswer(NowUs() + kAnswerUs));
+      return CopyRead{CopyRead::What::kEnd, {}};
+    }
+    TM_ASSIGN_OR_RETURN(const bool ready, WaitToRead(until));
+    if (!ready) return CopyRead();
+    if (PQconsumeInput(connection_) != 1) return Lost("lost the connection to PostgreSQL");
+  }
+}
+
+absl::Status PgConnection::WriteCopy(std::string_view data) {
+  if (connection_ == nullptr) return Lost("no connection to PostgreSQL");
+  return Flush(PQputCopyData(connection_, data.data(), static_cast<int>(data.size())), NowUs() + kConnectUs);
 }
 
 absl::Status PgConnection::ResultError(const PGresult* result) const {
@@ -252,6 +350,10 @@ absl::StatusOr<PgResult> PgConnection::RunPrepared(const std::string& name, std:
 std::string PgConnection::Quote(std::string_view identifier) {
   return absl::StrCat(
       "\"", absl::StrReplaceAll(absl::string_view(identifier.data(), identifier.size()), {{"\"", "\"\""}}), "\"");
+}
+
+std::string PgConnection::QuoteText(std::string_view text) {
+  return absl::StrCat("'", absl::StrReplaceAll(absl::string_view(text.data(), text.size()), {{"'", "''"}}), "'");
 }
 
 }  // namespace tidemark

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,15 +22,23 @@ struct PgResultDeleter {
 };
 using PgResult = std::unique_ptr<PGresult, PgResultDeleter>;
 
-// What an SQLSTATE means for a sink (the codes of session.h; InvalidArgument for what only the user can
-// mend).
+// What an SQLSTATE means. OutOfRange: the content of some row was refused. InvalidArgument: what only the user can
+// mend. Unavailable: everything else, as it may pass.
 absl::StatusCode PgStatusCode(std::string_view sqlstate);
+
+// What a connection is for, which its session's settings follow.
+enum class PgUse {
+  kWrite,      // a sink's short transactions
+  kRead,       // catalogs and whole tables, whose values are wanted in one form whatever the server's settings are
+  kReplicate,  // the same, of a walsender for logical replication, which takes its commands as well
+};
 
 class PgConnection {
  public:
   // `what` names the thing in messages: "sink s2". Once `interrupted` (may be null, outlives the connection) is true, a
   // call that waits, and every later one, returns Unavailable within a tenth of a second.
-  PgConnection(std::string url, std::string application, std::string what, const std::atomic<bool>* interrupted);
+  PgConnection(std::string url, std::string application, std::string what, const std::atomic<bool>* interrupted,
+               PgUse use = PgUse::kWrite);
   ~PgConnection();
   PgConnection(const PgConnection&) = delete;
   PgConnection& operator=(const PgConnection&) = delete;
@@ -50,13 +59,34 @@ class PgConnection {
   // A prepared statement with binary parameters.
   absl::StatusOr<PgResult> RunPrepared(const std::string& name, std::span<const std::string> parameters);
 
-  // An SQL identifier, quoted.
+  // A statement whose answer may take any time: Send begins it, Await waits for its answer, nothing: it hasn't come
+  // yet.
+  absl::Status Send(const std::string& sql);
+  absl::StatusOr<std::optional<PgResult>> Await(int64_t max_wait_us);
+
+  // COPY ... TO STDOUT, and START_REPLICATION, where the client speaks as well.
+  absl::Status StartCopy(const std::string& sql);
+  struct CopyRead {
+    enum class What { kData, kNothing, kEnd };
+    What what = What::kNothing;
+    std::string_view data;  // until the next call
+  };
+  // kNothing: nothing came within the time. Behind kEnd the connection is as it was before StartCopy.
+  absl::StatusOr<CopyRead> ReadCopy(int64_t max_wait_us);
+  absl::Status WriteCopy(std::string_view data);
+
+  // An SQL identifier, or a text, quoted.
   static std::string Quote(std::string_view identifier);
+  static std::string QuoteText(std::string_view text);
 
  private:
   bool interrupted() const { return interrupted_ != nullptr && interrupted_->load(); }
   absl::Status Wait(short events, int64_t deadline_us);
+  // False: the time is over.
+  absl::StatusOr<bool> WaitToRead(int64_t until_us);
+  absl::Status Flush(int sent, int64_t deadline_us);
   absl::StatusOr<PgResult> Finish(int sent);
+  absl::StatusOr<PgResult> TakeAnswer(int64_t deadline_us);
   absl::Status Lost(std::string_view why);
   absl::Status ConnectError();
   absl::Status ResultError(const PGresult* result) const;
@@ -65,7 +95,9 @@ class PgConnection {
   const std::string url_, application_, what_;
   std::string password_;  // for masking
   PGconn* connection_ = nullptr;
+  char* copied_ = nullptr;  // libpq's, what ReadCopy gave last
   const std::atomic<bool>* const interrupted_;
+  const PgUse use_;
 };
 
 }  // namespace tidemark
