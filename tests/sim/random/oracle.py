@@ -14,7 +14,8 @@ Update steps are tables of the rows that stand in the end. Side topics are table
 import duckdb
 import pyarrow
 
-from topology import called, shapes, window_type
+from alerts import alerts
+from topology import Column, called, last_time, shapes, window_type
 from values import canonical, is_time, sql_type
 
 HIDDEN = ["__time", "__watermark", "__source", "__partition", "__offset"]
@@ -256,6 +257,38 @@ class Oracle:
                    {self._calls(args)}, max(__time) + {gap - 1000} AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
                    0 AS __partition, -1 AS __offset
             FROM pairs GROUP BY {groups}__session""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            self._make(side, f"SELECT * FROM input WHERE {late}")
+            self.side[side] = shape
+
+    def _alert(self, step, shape, args):
+        """Each key by itself, from row to row; SQL only says what the conditions are and puts the columns together."""
+        grace = args["grace"] * 1_000_000
+        late = f"coalesce(__time + {grace} < __watermark, false)"
+        order = ", ".join(["__time", "__source", "__partition", "__offset"] +
+                          [f"{quoted(c)} ASC NULLS LAST" for c in shape.names()])
+        raise_ = args["raise"] or "false"
+        clear = args["clear"] or f"not ({raise_})"
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE readings AS
+            SELECT *, row_number() OVER (ORDER BY {order}) AS __n, dense_rank() OVER (ORDER BY {listed(args['by'])}) AS __key,
+                   ({raise_}) AS __raise, ({clear}) AS __clear
+            FROM input WHERE NOT {late}""")
+        keys = {}
+        for key, *reading in self.sql.execute(
+                "SELECT __key, __n, __time, __raise, __clear FROM readings ORDER BY __n").fetchall():
+            keys.setdefault(key, []).append(reading)
+        said = [row for readings in keys.values() for row in alerts(readings, args, last_time(self.case))]
+        columns = [Column("__n", "int64"), Column("alert_state", "string"), Column("alert_kind", "string"),
+                   Column("__start", "int64"), Column("__at", "int64")]
+        self.sql.execute("DROP TABLE IF EXISTS said")
+        self._load("said", columns, said, [])
+        self._make(step.name, f"""
+            SELECT {listed(shape.names())}, alert_state, alert_kind, make_timestamp(__start) AS alert_start,
+                   make_timestamp(__at) AS alert_time, (__at - __start) / 1e6 AS alert_seconds, __at AS __time,
+                   NULL::BIGINT AS __watermark, 0 AS __source, 0 AS __partition, -1 AS __offset
+            FROM said JOIN (SELECT {listed(shape.names())}, __n FROM readings) USING (__n)""")
         if args["late"]:
             side = f"{step.name}-late"
             self._make(side, f"SELECT * FROM input WHERE {late}")
