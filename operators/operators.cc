@@ -1,5 +1,6 @@
 #include "operators/operators.h"
 
+#include "operators/alert/spec.h"
 #include "operators/changes/spec.h"
 #include "operators/custom/custom_operator.h"
 #include "operators/dedup/spec.h"
@@ -21,6 +22,7 @@ const OperatorList& Operators() {
       &WindowSyntax(),       // operators/window
       &GroupBySyntax(),      // operators/window
       &TopSyntax(),          // operators/top
+      &AlertSyntax(),        // operators/alert
       &RepartitionSyntax(),  // operators/rows
       &CustomSyntax(),       // operators/custom
       &ChangesSyntax(),      // operators/changes, behind sources of changes

@@ -11,8 +11,8 @@
 #include <absl/container/node_hash_map.h>
 #include <absl/types/span.h>
 
+#include "operators/numbered_rows.h"
 #include "operators/top/codec.h"
-#include "operators/top/numbered_rows.h"
 #include "src/base/status.h"
 
 namespace tidemark {

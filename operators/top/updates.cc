@@ -9,8 +9,8 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "operators/numbered_rows.h"
 #include "operators/top/codec.h"
-#include "operators/top/numbered_rows.h"
 #include "src/base/status.h"
 
 namespace tidemark {

@@ -16,6 +16,8 @@ What isn't generated, and why:
   - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
     knows of them.
+  - windows of the calendar (a case has minutes) and `keep` (when the last are deleted is the run's end).
+  - what alerts say of times behind the last row (topology.py leaves it out), and their severity.
   - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
 
@@ -199,9 +201,10 @@ class Generator:
     def _operator(self, case, name, inputs, shape):
         random = self.random
         update = shape.update_key is not None
-        kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window"] if update else \
+        kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window",
+                 "alert"] if update else \
             ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "window", "window", "window",
-             "group_by", "top", "top", "repartition"]
+             "group_by", "top", "top", "repartition", "alert", "alert"]
         kind = random.choice(kinds)
         args = getattr(self, "_" + kind)(case, shape, update)
         return None if args is None else Step(name, inputs, kind, args, args.pop("stream", None))
@@ -286,10 +289,12 @@ class Generator:
         size = every * random.choice([1, 1, 1, 2, 5])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
         gap = random.choice([0, 0, 0, 0, 1, 10, 60]) if not update else 0  # 0: no sessions
-        return {"every": every, "size": size, "gap": gap, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
+        cumulative = size > every and not gap and not update and random.random() < 0.4
+        return {"every": every, "size": size, "gap": gap, "cumulative": cumulative, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
                 "offset": random.choice([0, 0, every // 2, every - 1]),
                 "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4 and not update,
-                "emit": random.choice(["on_close", "on_close", "on_update"] + ([] if gap else ["every_record"]))}
+                "emit": "on_close" if cumulative else
+                        random.choice(["on_close", "on_close", "on_update"] + ([] if gap else ["every_record"]))}
 
     def _group_by(self, case, shape, update):
         random = self.random
@@ -311,6 +316,19 @@ class Generator:
         order = [(c, random.choice(["asc", "desc"])) for c in self._columns(shape, 1, 2)]
         return {"k": random.choice([1, 2, 5]), "by": by, "order": order, "emit": emit,
                 "rank": f"r{len(case.steps)}" if rank else None}
+
+    def _alert(self, case, shape, update):
+        random = self.random
+        if update and not shape.timely:
+            return None
+        about = random.choice(["condition", "condition", "absence", "both"])
+        raise_ = condition(random, shape.columns) if about != "absence" else None
+        absent = random.choice([3, 10, 30]) if about != "condition" else 0
+        return {"by": self._columns(shape, 1, 2), "raise": raise_,
+                "clear": condition(random, shape.columns) if raise_ and random.random() < 0.4 else None,
+                "for": random.choice([0, 0, 2, 15]) if raise_ else 0, "remind": random.choice([0, 0, 7, 20]),
+                "absent": absent, "forget": absent * random.choice([2, 5]), "grace": random.choice([0, 0, 5, 60]),
+                "late": random.random() < 0.3 and not update}
 
     def _repartition(self, case, shape, update):
         by = self._columns(shape, 1, 1)

@@ -14,7 +14,8 @@ Update steps are tables of the rows that stand in the end. Side topics are table
 import duckdb
 import pyarrow
 
-from topology import called, shapes, window_type
+from alerts import alerts
+from topology import Column, called, last_time, shapes, window_type
 from values import canonical, is_time, sql_type
 
 HIDDEN = ["__time", "__watermark", "__source", "__partition", "__offset"]
@@ -217,6 +218,8 @@ class Oracle:
     def _window(self, step, shape, args):
         if args["gap"]:
             return self._sessions(step, shape, args)
+        if args["cumulative"]:
+            return self._cumulative(step, shape, args)
         every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
         # Floor division, also before 1970.
         last = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every})"
@@ -238,6 +241,28 @@ class Oracle:
                 SELECT * FROM input WHERE coalesce({last} + {every + grace} <= __watermark, false)""")
             self.side[side] = shape
 
+    def _cumulative(self, step, shape, args):
+        """Every row in all windows that start where its own does and end behind it."""
+        every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
+        start = f"(__time - (((__time - {offset}) % {size}) + {size}) % {size})"
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT *, coalesce(__end + {grace} <= __watermark, false) AS __late
+            FROM (SELECT *, {start} AS __start, {start} + __i * {every} AS __end
+                  FROM input, (SELECT unnest(range(1, {size // every + 1})) AS __i))
+            WHERE __end > __time""")
+        groups = "".join(f"{quoted(c)}, " for c in args["group_by"])
+        self._make(step.name, f"""
+            SELECT {groups}make_timestamp(__start) AS window_start, make_timestamp(__end) AS window_end
+                   {self._calls(args)}, __end - 1000 AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
+                   0 AS __partition, -1 AS __offset
+            FROM pairs WHERE NOT __late GROUP BY {groups}__start, __end""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            own_end = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every}) + {every}"
+            self._make(side, f"SELECT * FROM input WHERE coalesce({own_end} + {grace} <= __watermark, false)")
+            self.side[side] = shape
+
     def _sessions(self, step, shape, args):
         """Gaps and islands: a row more than a gap behind the one before begins a session."""
         gap, grace = (args[n] * 1_000_000 for n in ("gap", "grace"))
@@ -256,6 +281,38 @@ class Oracle:
                    {self._calls(args)}, max(__time) + {gap - 1000} AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
                    0 AS __partition, -1 AS __offset
             FROM pairs GROUP BY {groups}__session""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            self._make(side, f"SELECT * FROM input WHERE {late}")
+            self.side[side] = shape
+
+    def _alert(self, step, shape, args):
+        """Each key by itself, from row to row; SQL only says what the conditions are and puts the columns together."""
+        grace = args["grace"] * 1_000_000
+        late = f"coalesce(__time + {grace} < __watermark, false)"
+        order = ", ".join(["__time", "__source", "__partition", "__offset"] +
+                          [f"{quoted(c)} ASC NULLS LAST" for c in shape.names()])
+        raise_ = args["raise"] or "false"
+        clear = args["clear"] or f"not ({raise_})"
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE readings AS
+            SELECT *, row_number() OVER (ORDER BY {order}) AS __n, dense_rank() OVER (ORDER BY {listed(args['by'])}) AS __key,
+                   ({raise_}) AS __raise, ({clear}) AS __clear
+            FROM input WHERE NOT {late}""")
+        keys = {}
+        for key, *reading in self.sql.execute(
+                "SELECT __key, __n, __time, __raise, __clear FROM readings ORDER BY __n").fetchall():
+            keys.setdefault(key, []).append(reading)
+        said = [row for readings in keys.values() for row in alerts(readings, args, last_time(self.case))]
+        columns = [Column("__n", "int64"), Column("alert_state", "string"), Column("alert_kind", "string"),
+                   Column("__start", "int64"), Column("__at", "int64")]
+        self.sql.execute("DROP TABLE IF EXISTS said")
+        self._load("said", columns, said, [])
+        self._make(step.name, f"""
+            SELECT {listed(shape.names())}, alert_state, alert_kind, make_timestamp(__start) AS alert_start,
+                   make_timestamp(__at) AS alert_time, (__at - __start) / 1e6 AS alert_seconds, __at AS __time,
+                   NULL::BIGINT AS __watermark, 0 AS __source, 0 AS __partition, -1 AS __offset
+            FROM said JOIN (SELECT {listed(shape.names())}, __n FROM readings) USING (__n)""")
         if args["late"]:
             side = f"{step.name}-late"
             self._make(side, f"SELECT * FROM input WHERE {late}")

@@ -5,6 +5,7 @@ only to what the shrinker tries.
 """
 
 import dataclasses
+import datetime
 import json
 
 
@@ -217,7 +218,7 @@ def _shape(case, step, inputs, right, window_type):
         columns = _aggregated(first, args, window_type)
         told_apart_by = ["window_start"] if args["gap"] else ["window_start", "window_end"]
         key = args["group_by"] + told_apart_by if args["emit"] != "on_close" else None
-        if first.update_key is not None and (not first.timely or args["late"] or args["gap"]):
+        if first.update_key is not None and (not first.timely or args["late"] or args["gap"] or args["cumulative"]):
             raise Invalid("a window over rows that replace each other")
         if args["gap"] and window_type == "timestamp_s" and not first.ordered:
             raise Invalid("sessions of rows that may end in milliseconds, whose columns are of another type")
@@ -225,6 +226,19 @@ def _shape(case, step, inputs, right, window_type):
     if step.operator == "group_by":
         return Shape(_aggregated(first, args, None), list(args["group_by"]), False, False, False, False, True,
                      first.sources)
+    if step.operator == "alert":
+        if first.update_key is not None and (not first.timely or args["late"]):
+            raise Invalid("an alert over rows that replace each other")
+        if window_type == "timestamp_s" and not first.ordered:
+            raise Invalid("alerts over rows that may end in milliseconds, whose columns are of another type")
+        for column in args["by"]:
+            first.column(column)
+        columns = list(first.columns) + [
+            Column("alert_state", "string"), Column("alert_kind", "string"), Column("alert_start", window_type),
+            Column("alert_time", window_type), Column("alert_seconds", "double")]
+        if len({c.name for c in columns}) != len(columns):
+            raise Invalid("two columns of one name")
+        return Shape(columns, None, False, False, False, True, True, first.sources)
     if step.operator == "top":
         columns = list(first.columns)
         for column in args["by"] + [c for c, _ in args["order"]]:
@@ -246,6 +260,11 @@ def _shape(case, step, inputs, right, window_type):
 
 def window_type(case):
     return next(c.type for c in case.sources[0].columns if c.name == "seen")
+
+
+def last_time(case):
+    """The greatest event time of any row, us: how far time comes at least."""
+    return max((r.values["seen"] for _, r in case.rows if r.values is not None), default=0)
 
 
 def shapes(case):
@@ -288,6 +307,8 @@ def _operator_yaml(step):
             yaml["window"] = {"grace": f"{args['grace']}s"}
             if args["gap"]:
                 yaml["window"]["session"] = f"{args['gap']}s"
+            elif args["cumulative"]:
+                yaml["window"].update({"cumulative": f"{args['size']}s", "every": f"{args['every']}s"})
             elif args["every"] == args["size"]:
                 yaml["window"]["tumbling"] = f"{args['size']}s"
             else:
@@ -302,6 +323,11 @@ def _operator_yaml(step):
         if args["rank"]:
             top["rank"] = args["rank"]
         return {"top": top, "emit": args["emit"]}
+    if step.operator == "alert":
+        alert = {"by": args["by"], "grace": f"{args['grace']}s"}
+        alert.update({n: args[n] for n in ("raise", "clear") if args[n]})
+        alert.update({n: f"{args[n]}s" for n in ("for", "remind", "absent", "forget") if args[n]})
+        return {"alert": {**alert, **({"late": {"topic": f"{step.name}-late"}} if args["late"] else {})}}
     return {"repartition": {"by": args["by"], **({"partitions": args["partitions"]} if args["partitions"] else {})}}
 
 
@@ -342,7 +368,13 @@ def yaml(case):
     if case.steps:
         lines.append("steps:")
     for step in case.steps:
-        entry(step.name, {"from": step.inputs[0] if len(step.inputs) == 1 else step.inputs, **_operator_yaml(step)})
+        name = step.name
+        if step.operator == "alert":
+            # How far time goes beyond the last row, and what is due there, is the business of the run's end.
+            last = datetime.datetime.fromtimestamp(last_time(case) / 1e6, datetime.timezone.utc)
+            name = f"{step.name}_all"
+            entry(step.name, {"from": name, "filter": f"alert_time <= timestamp '{last:%Y-%m-%d %H:%M:%S.%f}'"})
+        entry(name, {"from": step.inputs[0] if len(step.inputs) == 1 else step.inputs, **_operator_yaml(step)})
     lines.append("sinks:")
     for sink in case.sinks:
         entry(sink.name, {"from": sink.input, **_sink_yaml(sink, shape[sink.input])})

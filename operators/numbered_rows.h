@@ -1,5 +1,5 @@
-// The numbers under which a top keeps its records in state: which are taken, which are free, and what has changed since
-// the last commit. What a record is, and the rows by number, are the owner's. Touched only by the stream thread.
+// The numbers under which an operator keeps records in state: which are taken, which are free, and what has changed
+// since the last commit. What a record is, and the rows by number, are the owner's. Touched only by the stream thread.
 //
 // A number that is removed may be given again at once: what stood under it is then replaced in state.
 #pragma once

@@ -1,4 +1,4 @@
-#include "operators/top/numbered_rows.h"
+#include "operators/numbered_rows.h"
 
 #include <utility>
 
