@@ -26,15 +26,25 @@
 namespace tidemark::sim {
 namespace {
 
-constexpr const char* kMutationNames[kMutationCount] = {
-    "apply_before_commit",          "offsets_outside_write_batch",
-    "overlay_kept_after_abort",     "changelog_outside_transaction",
-    "group_metadata_fetched_fresh", "postgres_without_fence",
-    "resume_without_seek",          "stop_commits_after_abort",
-    "cut_after_failed_write",       "manifest_dropped_after_one_failure",
-    "aborted_producer_used_again",  "reader_skips_a_record",
-    "old_record_beats_new",         "join_side_cleaned_by_its_own_time",
-    "unmatched_row_emitted_early"};
+constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
+                                                        "offsets_outside_write_batch",
+                                                        "overlay_kept_after_abort",
+                                                        "changelog_outside_transaction",
+                                                        "group_metadata_fetched_fresh",
+                                                        "postgres_without_fence",
+                                                        "resume_without_seek",
+                                                        "stop_commits_after_abort",
+                                                        "cut_after_failed_write",
+                                                        "manifest_dropped_after_one_failure",
+                                                        "lake_mark_not_looked_for",
+                                                        "aborted_producer_used_again",
+                                                        "reader_skips_a_record",
+                                                        "old_record_beats_new",
+                                                        "join_side_cleaned_by_its_own_time",
+                                                        "unmatched_row_emitted_early",
+                                                        "version_taken_before_watermark"};
+static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
+              "one name for each mutation, in their order");
 
 const std::map<std::string, Change>& Changes() {
   static const auto& changes = *new std::map<std::string, Change>{{"partitions", Change::kPartitions},
