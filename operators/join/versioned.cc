@@ -42,7 +42,7 @@ std::shared_ptr<arrow::Schema> Visible(const Schema& schema) {
 }
 
 template <typename T>
-std::shared_ptr<arrow::Array> Numbers(const std::vector<WaitingRows::Row>& rows, T WaitingRows::Row::*member,
+std::shared_ptr<arrow::Array> Numbers(const std::vector<WaitingRows::Row>& rows, T WaitingRows::Row::* member,
                                       const std::shared_ptr<arrow::DataType>& type) {
   std::vector<T> values;
   values.reserve(rows.size());
