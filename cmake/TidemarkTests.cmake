@@ -129,14 +129,17 @@ if(TIDEMARK_UNIT_TESTS)
       TIMEOUT ${TIDEMARK_TIMEOUT_simulation}
       ENVIRONMENT "${tidemark_sanitizer_environment};PYTHONUNBUFFERED=1")
     if(TIDEMARK_MUTATIONS)
-      foreach(mutation IN ITEMS join_side_cleaned_by_its_own_time unmatched_row_emitted_early alert_raised_twice)
-        set(operator match)
-        if(mutation MATCHES "^alert")
-          set(operator alert)
+      foreach(mutation IN ITEMS join_side_cleaned_by_its_own_time unmatched_row_emitted_early
+          version_taken_before_watermark alert_raised_twice)
+        set(with match)
+        if(mutation MATCHES "^version")
+          set(with versions)
+        elseif(mutation MATCHES "^alert")
+          set(with alert)
         endif()
         add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.random_topologies.${mutation}
           COMMAND nice -n 10 "${TIDEMARK_VENV}/bin/python" "${tidemark_SOURCE_DIR}/tests/sim/random/main.py"
-            --simulate $<TARGET_FILE:simulate> --random 40 --with ${operator} --mutation ${mutation} --no-shrink)
+            --simulate $<TARGET_FILE:simulate> --random 40 --with ${with} --mutation ${mutation} --no-shrink)
         set_tests_properties(${TIDEMARK_TEST_PREFIX}sim.random_topologies.${mutation} PROPERTIES
           LABELS simulation
           COST ${TIDEMARK_COST_simulation}

@@ -106,6 +106,9 @@ class KeyedRows {
   size_t in_memory() const { return index_.size(); }  // rows and marks of deleted ones
   const KeyedRuns& runs() const { return runs_; }
   static uint64_t Head(std::string_view key);
+  // The head of keys that begin with this number, ordered (AppendOrdered), and back.
+  static uint64_t HeadOf(int64_t ordered) { return static_cast<uint64_t>(ordered) ^ (uint64_t{1} << 63); }
+  static int64_t OrderedOf(uint64_t head) { return static_cast<int64_t>(head ^ (uint64_t{1} << 63)); }
 
  private:
   enum Flag : uint8_t {

@@ -52,8 +52,7 @@ void WaitingKey(const Key& key, int64_t accepted_us, std::string* out) {
   out->append(reinterpret_cast<const char*>(&key), sizeof(key));
 }
 
-uint64_t HeadOf(int64_t accepted_us) { return static_cast<uint64_t>(accepted_us) ^ (uint64_t{1} << 63); }
-EventTime AcceptedAt(uint64_t head) { return EventTime{static_cast<int64_t>(head ^ (uint64_t{1} << 63))}; }
+EventTime AcceptedAt(uint64_t head) { return EventTime{KeyedRows::OrderedOf(head)}; }
 
 void WaitingRow(const Waiting& waiting, std::string_view row, std::string* out) {
   out->assign(reinterpret_cast<const char*>(&waiting), sizeof(waiting));
@@ -255,7 +254,7 @@ absl::Status DedupLast<Key>::EmitRows(absl::Span<const Due> due, Emitter& emitte
 
 template <typename Key>
 absl::StatusOr<EventTime> DedupLast<Key>::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  const uint64_t end = time == kMaxTime ? KeyedRows::kNoHead : HeadOf((time - spec_.within_us).us) + 1;
+  const uint64_t end = time == kMaxTime ? KeyedRows::kNoHead : KeyedRows::HeadOf((time - spec_.within_us).us) + 1;
   TM_RETURN_IF_ERROR(EmitDue(end, emitter));
   TM_RETURN_IF_ERROR(seen_.Advance(time));
   // A row waiting isn't older than the accepted one.

@@ -1,5 +1,5 @@
-// `join` in a step: with a global table, which stands here, or with another stream (streams_kind.cc); and joins with
-// tables as the planner and others see them.
+// `join` in a step: with a global table, which stands here, with another stream (streams_kind.cc), or with the versions
+// of a table of a step's rows (versioned_kind.cc); and joins with global tables as the planner and others see them.
 #include <algorithm>
 #include <map>
 
@@ -10,6 +10,7 @@
 #include "operators/join/join.h"
 #include "operators/join/spec.h"
 #include "operators/join/streams_spec.h"
+#include "operators/join/versioned_spec.h"
 #include "src/base/suggest.h"
 #include "src/plan/step_check.h"
 
@@ -62,18 +63,24 @@ class Join final : public OperatorSyntax {
   std::string_view field() const override { return "join"; }
   std::vector<PortNames> Ports(const topology::Step& yaml) const override;
   std::vector<std::string> Tables(const topology::Step& yaml) const override {
-    return yaml.join().has_table() ? std::vector<std::string>{yaml.join().table()} : std::vector<std::string>();
+    const topology::JoinTable& table = yaml.join().table();
+    return table.has_name() ? std::vector<std::string>{table.name()} : std::vector<std::string>();
   }
   bool CheckAlone(StepCheck& check) const override;
   bool Check(StepCheck& check) const override;
 
  private:
   static const TablePlan* Table(const StepCheck& check);
+  static void RefuseVersions(StepCheck& check, std::string_view why);
   static bool CheckOn(const TablePlan& table, StepCheck& check, JoinSpec* spec);
   static bool AddColumns(const TablePlan& table, StepCheck& check, JoinSpec* spec);
 };
 
 std::vector<PortNames> Join::Ports(const topology::Step& yaml) const {
+  if (!yaml.join().table().from().empty()) {
+    return {{"stream", "from", true, {yaml.from().begin(), yaml.from().end()}},
+            {"table", "join/table/from", true, {yaml.join().table().from().begin(), yaml.join().table().from().end()}}};
+  }
   if (yaml.join().stream().empty()) return OperatorSyntax::Ports(yaml);
   return {{"left", "from", true, {yaml.from().begin(), yaml.from().end()}},
           {"right", "join/stream", true, {yaml.join().stream().begin(), yaml.join().stream().end()}}};
@@ -143,9 +150,16 @@ bool Join::AddColumns(const TablePlan& table, StepCheck& check, JoinSpec* spec) 
   return true;
 }
 
+void Join::RefuseVersions(StepCheck& check, std::string_view why) {
+  for (const char* field : {"versioned", "as_of"}) {
+    const std::string path = absl::StrCat("join/", field);
+    if (check.Present(path)) check.Error(path, absl::StrCat("'", field, "' ", std::string(why)));
+  }
+}
+
 const TablePlan* Join::Table(const StepCheck& check) {
   const auto table = std::find_if(check.plan().tables.begin(), check.plan().tables.end(),
-                                  [&](const TablePlan& t) { return t.name == check.yaml().join().table(); });
+                                  [&](const TablePlan& t) { return t.name == check.yaml().join().table().name(); });
   return table == check.plan().tables.end() ? nullptr : &*table;
 }
 
@@ -153,25 +167,35 @@ bool Join::CheckAlone(StepCheck& check) const {
   const topology::Join& yaml = check.yaml().join();
   if (!yaml.stream().empty() || check.Broken("join/stream")) {
     if (yaml.has_table()) return check.Error("join", "a join is with a `table` or with a `stream`, not with both");
+    RefuseVersions(check, "goes with `table: { from: STEP }`, not with `stream`");
     return CheckStreamJoinAlone(check);
   }
-  if (!yaml.has_table() && !check.Broken("join/table")) {
+  if (!yaml.table().from().empty() || check.Broken("join/table/from")) {
+    if (yaml.table().has_name()) {
+      return check.Error("join/table", "a table is one of `tables:`, by its name, or `from` a step; not both");
+    }
+    return CheckVersionedJoinAlone(check);
+  }
+  if (!yaml.table().has_name() && !check.Broken("join/table")) {
     return check.Error("join", "a join is with a `table` or with a `stream`: name one");
   }
   for (const char* field : {"within", "grace", "late"}) {
     const std::string path = absl::StrCat("join/", field);
     if (check.Present(path)) check.Error(path, absl::StrCat("'", field, "' goes with `stream`, not with `table`"));
   }
+  RefuseVersions(check,
+                 "goes with `table: { from: STEP }`: of a table of `tables:` no versions are kept. Read its topic as a "
+                 "source, and join with `table: { from: SOURCE }`");
   if (yaml.type() == "right" || yaml.type() == "full") {
     check.Error("join/type", "a table's rows come with none of the stream's: `right` and `full` go with `stream`");
   }
   // Whatever else is wrong with the step; a table that couldn't be read has been reported.
-  if (Table(check) == nullptr && !yaml.table().empty()) {
+  if (Table(check) == nullptr && !yaml.table().name().empty()) {
     std::vector<std::string> names;
     for (const TablePlan& t : check.plan().tables) names.push_back(t.name);
     check.Error("join/table",
-                absl::StrCat("unknown table '", yaml.table(), "'",
-                             names.empty() ? "; there is no `tables:`" : DidYouMean(yaml.table(), names)));
+                absl::StrCat("unknown table '", yaml.table().name(), "'",
+                             names.empty() ? "; there is no `tables:`" : DidYouMean(yaml.table().name(), names)));
   }
   if (yaml.has_unmatched()) {
     check.AddSide({"unmatched", yaml.unmatched().topic()}, "join/unmatched/topic");
@@ -183,6 +207,7 @@ bool Join::CheckAlone(StepCheck& check) const {
 
 bool Join::Check(StepCheck& check) const {
   if (!check.yaml().join().stream().empty()) return CheckStreamJoin(check);
+  if (!check.yaml().join().table().from().empty()) return CheckVersionedJoin(check);
   const topology::Join& yaml = check.yaml().join();
   const TablePlan* table = Table(check);
   if (check.TableBroken(table->name)) return false;

@@ -4,9 +4,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "operators/join/both_sides.h"
 #include "operators/join/streams.h"
 #include "operators/join/streams_spec.h"
-#include "src/base/suggest.h"
 #include "src/plan/step_check.h"
 #include "src/plan/units.h"
 
@@ -79,78 +79,6 @@ class StreamJoinKind final : public OperatorKind {
   }
 };
 
-bool CheckOn(StepCheck& check, StreamJoinSpec* spec) {
-  const Schema& left = check.in(0).schema;
-  const Schema& right = check.in(1).schema;
-  for (const topology::Entry& on : check.yaml().join().on()) {
-    const std::string field = "join/on/" + on.name();
-    const std::string& other = on.value().empty() ? on.name() : on.value();
-    const auto a = left.Find(on.name());
-    const auto b = right.Find(other);
-    if (!a) {
-      check.Error(field,
-                  absl::StrCat("unknown column '", on.name(), "' of the input", DidYouMean(on.name(), left.Names())));
-    }
-    if (!b) {
-      check.Error(field, absl::StrCat("unknown column '", other, "' of the stream", DidYouMean(other, right.Names())));
-    }
-    if (!a || !b) continue;
-    if (left[*a].type.kind == Kind::kJson) {
-      check.Error(field, absl::StrCat("column ", on.name(), kJsonIsNoKey));
-    } else if (right[*b].type.kind == Kind::kJson) {
-      check.Error(field, absl::StrCat("column ", other, kJsonIsNoKey));
-    } else if (ArrowType(left[*a].type)->ToString() != ArrowType(right[*b].type)->ToString()) {
-      check.Error(field, absl::StrCat("'", on.name(), "' is ", TypeName(left[*a].type), ", but '", other,
-                                      "' of the stream is ", TypeName(right[*b].type), "; cast one of them"));
-    }
-    if (std::count(spec->on[0].begin(), spec->on[0].end(), *a) +
-            std::count(spec->on[1].begin(), spec->on[1].end(), *b) >
-        0) {
-      check.Error(field, "a column stands here twice");
-    }
-    spec->on[0].push_back(*a);
-    spec->on[1].push_back(*b);
-  }
-  return !check.Broken();
-}
-
-// All of the left, then what is named of the right. Where there may be no left row, its key's columns hold the right's.
-bool AddColumns(StepCheck& check, StreamJoinSpec* spec) {
-  const topology::Join& yaml = check.yaml().join();
-  const Schema& left = check.in(0).schema;
-  const Schema& right = check.in(1).schema;
-  if (check.Present("join/columns")) {
-    const auto named = check.Find(yaml.columns(), "join/columns", right, "the stream");
-    if (!named) return false;
-    spec->columns = *named;
-  } else {
-    for (size_t c = 0; c < right.size(); ++c) {
-      if (std::count(spec->on[1].begin(), spec->on[1].end(), c) == 0) spec->columns.push_back(c);
-    }
-  }
-  for (size_t c = 0; c < left.size(); ++c) {
-    Column column = left[c];
-    const auto key = std::find(spec->on[0].begin(), spec->on[0].end(), c);
-    if (spec->outer[1]) {
-      const bool nullable =
-          key == spec->on[0].end() || right[spec->on[1][static_cast<size_t>(key - spec->on[0].begin())]].nullable;
-      column.nullable = column.nullable || nullable;
-    }
-    if (!check.AddOutput(column, PortColumn(c, 0), "join")) return false;
-  }
-  for (const size_t c : spec->columns) {
-    Column column = right[c];
-    column.name = yaml.prefix() + column.name;
-    column.nullable = column.nullable || spec->outer[0];
-    if (check.step().output.Find(column.name)) {
-      return check.Error("join", absl::StrCat("the input has a column '", column.name,
-                                              "' already; use prefix, or name others in columns"));
-    }
-    if (!check.AddOutput(column, PortColumn(c, 1), "join")) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 ColumnList StreamJoinSpec::kept(size_t side, size_t left_columns) const {
@@ -191,7 +119,10 @@ bool CheckStreamJoin(StepCheck& check) {
   spec.late_topic = {yaml.late().has_left(), yaml.late().has_right()};
   LogicalStep& step = check.step();
   step.mode = {};
-  if (!CheckOn(check, &spec) || !AddColumns(check, &spec)) return false;
+  if (!CheckEqualColumns(check, "the stream", &spec.on) ||
+      !AddBothSides(check, "the stream", spec.on, spec.outer, &spec.columns)) {
+    return false;
+  }
   for (const size_t s : {0, 1}) {
     check.in(s).needs = check.in(s).needs.With(Hidden::kWatermark);
     check.in(s).together = spec.on[s];

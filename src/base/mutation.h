@@ -25,9 +25,10 @@ enum class Mutation : uint8_t {
   kOldRecordBeatsNew,            // of a key's entries in several runs of keyed records the oldest answers
   kJoinSideCleanedByItsOwnTime,  // a join of streams drops a side's rows by how far that side itself has come
   kUnmatchedRowEmittedEarly,     // it gives rows NULLs by the newest time that any row had, not by the watermark
+  kVersionTakenBeforeWatermark,  // a join with versions takes what has come, whatever is still to come
   kAlertRaisedTwice,             // the state of an alert forgets that it was raised
 };
-inline constexpr int kMutationCount = 17;
+inline constexpr int kMutationCount = 18;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

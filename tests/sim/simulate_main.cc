@@ -42,7 +42,10 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "old_record_beats_new",
                                                         "join_side_cleaned_by_its_own_time",
                                                         "unmatched_row_emitted_early",
+                                                        "version_taken_before_watermark",
                                                         "alert_raised_twice"};
+static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
+              "one name for each mutation, in their order");
 
 const std::map<std::string, Change>& Changes() {
   static const auto& changes = *new std::map<std::string, Change>{{"partitions", Change::kPartitions},

@@ -6,7 +6,7 @@ What isn't generated, and why:
   - first and last over rows of no order: results of windows, tops, keep: last, and unions of a source with itself.
   - partitions that fall idle, and tables that change: results then depend on when something was looked at.
   - joins of update steps with tables, which a changing table makes wrong.
-  - joins of streams by columns of doubles (DuckDB's NaN) and of time.
+  - joins of streams and with versions by columns of doubles (DuckDB's NaN) and of time.
   - avg of decimals (DuckDB's is a double), decimal arithmetic, division, and anything that overflows: the tests of
     expressions against PostgreSQL have these.
   - json columns and unnest: of a row alone, without state or time; their tests compare with PostgreSQL and with models.
@@ -203,8 +203,8 @@ class Generator:
         update = shape.update_key is not None
         kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window",
                  "alert"] if update else \
-            ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "window", "window", "window",
-             "group_by", "top", "top", "repartition", "alert", "alert"]
+            ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "versions", "versions", "window",
+             "window", "window", "group_by", "top", "top", "repartition", "alert", "alert"]
         kind = random.choice(kinds)
         args = getattr(self, "_" + kind)(case, shape, update)
         return None if args is None else Step(name, inputs, kind, args, args.pop("stream", None))
@@ -255,6 +255,25 @@ class Generator:
                 "before": random.choice([0, 1, 5, 30]), "after": random.choice([0, 0, 2, 10]),
                 "grace": random.choice([0, 0, 3, 60]), "prefix": f"m{len(case.steps)}_",
                 "late": [side for side in ("left", "right") if random.random() < 0.3]}
+
+    def _versions(self, case, shape, update):
+        random = self.random
+        tables = [(n, s) for n, s in shapes(case).items() if s.update_key is None]
+        table, right = random.choice(tables)
+        fits = [(a.name, b.name) for a in shape.columns for b in right.columns
+                if a.type == b.type and a.type not in ("double",) and not is_time(a.type)]
+        if not fits or len(shape.columns) + len(right.columns) > 30:
+            return None
+        on, table_on = ("id", "id") if ("id", "id") in fits and random.random() < 0.6 else random.choice(fits)
+        times = [c.name for c in shape.columns if is_time(c.type)]
+        as_of = (random.choice(times), random.choice([-2, 0, 0, 3, 20, 60])) if times and random.random() < 0.7 else None
+        inner = random.random() < 0.5
+        return {"stream": table, "on": on, "stream_on": table_on, "type": "inner" if inner else "left", "as_of": as_of,
+                "keep": random.choice([0, 5, 30, 3600]), "ahead": random.choice([None, 0, 5]) if as_of else None,
+                "deleted": condition(random, right.columns) if random.random() < 0.3 else None,
+                "expired": random.choice([None, "dead_letter", "unmatched"]), "grace": random.choice([0, 0, 3, 60]),
+                "prefix": f"v{len(case.steps)}_", "unmatched": inner and random.random() < 0.5,
+                "late": random.random() < 0.3}
 
     def _aggregates(self, case, shape):
         random = self.random

@@ -196,6 +196,49 @@ class Oracle:
                 self._make(name, f"SELECT * FROM {rows} WHERE {late}")
                 self.side[name] = of
 
+    # Of all versions that aren't late, the newest one of the key at the time that a row asks for.
+    def _versions(self, step, shape, args):
+        right = self.shapes[step.stream]
+        grace, keep = args["grace"] * 1_000_000, args["keep"] * 1_000_000
+        on, table_on = quoted(args["on"]), quoted(args["stream_on"])
+        late = f"coalesce(__time + {grace} < __watermark, false)"
+        added = [c for c in right.names() if c != args["stream_on"]]
+        # Of one time the last in the order of places counts, and of no place the greatest, NULL greater than all.
+        places = "__source DESC, __partition DESC, __offset DESC, __none DESC"
+        contents = "".join(f", {quoted(c)} DESC NULLS FIRST" for c in added)
+        as_of = f"epoch_us({quoted(args['as_of'][0])}) - {args['as_of'][1] * 1_000_000}" if args["as_of"] else "__time"
+        ahead = 1_000_000 if args["ahead"] is None else args["ahead"] * 1_000_000
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE r AS SELECT * FROM (
+                SELECT *, row_number() OVER (PARTITION BY {table_on}, __time ORDER BY {places}{contents}) AS __place
+                FROM (SELECT *, coalesce({args['deleted'] or 'false'}, false) AS __none FROM stream
+                      WHERE NOT {late} AND {table_on} IS NOT NULL)) WHERE __place = 1;
+            CREATE OR REPLACE TEMP TABLE l AS
+            SELECT *, coalesce(__as_of > __time + {ahead}, false) AND {bool(args['as_of'])} AND {on} IS NOT NULL AS __ahead,
+                   coalesce(__as_of + {keep + grace} < coalesce(__watermark, __time), false) AND {on} IS NOT NULL
+                   AS __expired
+            FROM (SELECT *, {as_of} AS __as_of, row_number() OVER () AS __n FROM input);
+            CREATE OR REPLACE TEMP TABLE pairs AS SELECT * FROM (
+                SELECT l.__n AS __row, r.*, row_number() OVER (PARTITION BY l.__n ORDER BY r.__time DESC) AS __newest
+                FROM l JOIN r ON l.{on} = r.{table_on} AND r.__time <= l.__as_of WHERE NOT l.__expired)
+            WHERE __newest = 1 AND NOT __none""")
+        dead = "(__ahead OR __expired)" if args["expired"] != "unmatched" else "__ahead"
+        self.dead_letters += self.sql.execute(f"SELECT count(*) FROM l WHERE {dead}").fetchall()[0][0]
+        own = ", ".join("l." + quoted(c) for c in shape.names())
+        other = "".join(f", p.{quoted(c)} AS {quoted(args['prefix'] + c)}" for c in added)
+        hidden = ", ".join("l." + h for h in HIDDEN)
+        kind = "JOIN" if args["type"] == "inner" else "LEFT JOIN"
+        self._make(step.name, f"SELECT {own}{other}, {hidden} FROM l {kind} pairs p ON l.__n = p.__row WHERE NOT {dead}")
+        if args["unmatched"]:
+            side = f"{step.name}-unmatched"
+            self._make(side, f"""SELECT {listed(shape.names() + HIDDEN)} FROM l
+                                 WHERE NOT {dead} AND __n NOT IN (SELECT __row FROM pairs)""")
+            self.side[side] = shape
+        if args["late"]:
+            side = f"{step.name}-late"
+            self._make(side, f"SELECT * FROM stream WHERE {late}")
+            self.side[side] = right
+
     @staticmethod
     def _calls(args):
         order = "__time, __source, __partition, __offset"

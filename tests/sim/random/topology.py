@@ -51,7 +51,7 @@ class Step:
     inputs: list
     operator: str
     args: dict
-    stream: str = None  # of a join of streams, what is on its right
+    stream: str = None  # of a join of streams, or with versions, what is on its right
 
     def reads(self):
         return self.inputs + ([self.stream] if self.stream else [])
@@ -157,6 +157,21 @@ def _matched(first, right, args):
     return Shape(columns, None, False, False, False, True, True, first.sources | right.sources)
 
 
+def _versioned(first, right, args):
+    """The rows of the left as they came, when the version that they ask for is known."""
+    if first.update_key is not None or right.update_key is not None:
+        raise Invalid("a join with versions over changes")
+    if first.column(args["on"]).type != right.column(args["stream_on"]).type:
+        raise Invalid("keys of two types")
+    if args["as_of"]:
+        first.column(args["as_of"][0])
+    columns = first.columns + [Column(args["prefix"] + c.name, c.type, c.nullable or args["type"] == "left")
+                               for c in right.columns if c.name != args["stream_on"]]
+    if len({c.name for c in columns}) != len(columns):
+        raise Invalid("two columns of one name")
+    return dataclasses.replace(first, columns=columns, sequenced=False, moved=True, sources=first.sources | right.sources)
+
+
 def _shape(case, step, inputs, right, window_type):
     first, args = inputs[0], step.args
     if len(inputs) > 1:
@@ -170,6 +185,8 @@ def _shape(case, step, inputs, right, window_type):
             ordered=all(i.ordered for i in inputs) and len(seen) == len(set(seen)), sources=frozenset(seen))
     if step.operator == "match":
         return _matched(first, right, args)
+    if step.operator == "versions":
+        return _versioned(first, right, args)
     if step.operator == "filter":
         return first
     if step.operator == "repartition":
@@ -299,6 +316,21 @@ def _operator_yaml(step):
         return {"join": {"stream": step.stream, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
                          "within": {"before": f"{args['before']}s", "after": f"{args['after']}s"},
                          "grace": f"{args['grace']}s", "prefix": args["prefix"], **({"late": late} if late else {})}}
+    if step.operator == "versions":
+        versioned = {"keep": f"{args['keep']}s"}
+        for name, value in (("ahead", args["ahead"]), ("deleted", args["deleted"]), ("on_expired", args["expired"])):
+            if value is not None:
+                versioned[name] = f"{value}s" if name == "ahead" else value
+        join = {"table": {"from": step.stream}, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
+                "versioned": versioned, "grace": f"{args['grace']}s", "prefix": args["prefix"]}
+        if args["as_of"]:
+            column, back = args["as_of"]
+            join["as_of"] = f"{column} - interval '{back} seconds'"
+        if args["unmatched"]:
+            join["unmatched"] = {"topic": f"{step.name}-unmatched"}
+        if args["late"]:
+            join["late"] = {"right": f"{step.name}-late"}
+        return {"join": join}
     if step.operator in ("window", "group_by"):
         calls = {n: called(c, a or "*") + (f" filter (where {w})" if w else "")
                  for n, (c, a, w) in args["aggregates"].items()}

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "src/base/memory_budget.h"
-#include "tests/unit/operators/harness.h"
+#include "tests/unit/operators/partitions.h"
 
 namespace tidemark {
 namespace {
@@ -47,18 +47,6 @@ Node JoinNode(const Options& options) {
   node.hidden = HiddenSet();
   return node;
 }
-
-// What happens at the operator: rows of one input, or time.
-struct Arrival {
-  size_t port = 0;
-  TestRow row;
-};
-
-struct Partition {
-  size_t port = 0;
-  int64_t newest = kMinTime.us;
-  std::vector<TestRow> rows;
-};
 
 // Two sources of each input; rows of each lie out of order, some beyond what their watermark allows.
 std::vector<Partition> RandomInput(uint64_t seed, int rows, int64_t out_of_orderness, bool text_keys) {
@@ -115,92 +103,6 @@ std::vector<std::string> Model(const std::vector<Partition>& partitions, const O
   for (size_t r = 0; r < sides[1].size(); ++r) {
     if (!matched[r] && options.right) out.push_back(Text(sides[1][r]->cells[0], nullptr, sides[1][r]));
   }
-  return out;
-}
-
-// Feeds the partitions in some order; after every batch time is the smallest of all of them. Commits, and crashes after
-// which what came since the last commit comes again, in another order if it happens so.
-class Driver {
- public:
-  Driver(const std::vector<Partition>& partitions, const Node& node, size_t batch, uint64_t seed, bool crashes,
-         MemoryBudget* memory = nullptr)
-      : partitions_(partitions),
-        harness_(node, {}, memory),
-        batch_(batch),
-        random_(seed),
-        crashes_(crashes),
-        at_(partitions.size()),
-        committed_(partitions.size()) {}
-
-  void Run() {
-    const uint64_t ahead = random_() % 5;  // this partition runs ahead of the others, or none does
-    while (true) {
-      std::vector<size_t> open;
-      for (size_t p = 0; p < partitions_.size(); ++p) {
-        if (at_[p] < partitions_[p].rows.size()) open.push_back(p);
-      }
-      if (open.empty()) break;
-      const bool far = std::count(open.begin(), open.end(), ahead) > 0 && random_() % 2 == 0;
-      Feed(far ? ahead : open[random_() % open.size()]);
-      if (!crashes_) continue;
-      if (random_() % 8 == 0) Commit();
-      if (random_() % 25 == 0) {
-        harness_.Crash(random_() % 2 == 0);
-        at_ = committed_;
-        checked_ = harness_.out().rows.size();
-        promised_ = kMinTime.us;
-        ++crashes_made;
-      }
-    }
-    harness_.Advance(kMaxTime.us - 1);
-    Commit();
-  }
-
-  Harness& harness() { return harness_; }
-  int crashes_made = 0;
-
- private:
-  void Feed(size_t p) {
-    const std::vector<TestRow>& rows = partitions_[p].rows;
-    const size_t end = std::min(rows.size(), at_[p] + batch_);
-    harness_.Process({rows.begin() + static_cast<int64_t>(at_[p]), rows.begin() + static_cast<int64_t>(end)},
-                     partitions_[p].port);
-    at_[p] = end;
-    int64_t time = kMaxTime.us;
-    for (size_t q = 0; q < partitions_.size(); ++q) {
-      // One that has been read to its end is closed, as by --close_windows.
-      if (at_[q] < partitions_[q].rows.size())
-        time = std::min(time, at_[q] == 0 ? kMinTime.us : partitions_[q].rows[at_[q] - 1].watermark);
-    }
-    if (time == kMaxTime.us || time == kMinTime.us) return;
-    const uint64_t commit = harness_.commit();
-    const EventTime out = harness_.Advance(time);
-    EXPECT_LE(out.us, time);
-    if (harness_.commit() != commit) committed_ = at_;  // it was full
-    // What is still to come isn't behind the output's watermark.
-    const std::vector<TestRow>& emitted = harness_.out().rows;
-    for (; checked_ < emitted.size(); ++checked_) EXPECT_GE(emitted[checked_].time, promised_);
-    promised_ = std::max(promised_, out.us);
-  }
-
-  void Commit() {
-    harness_.Commit();
-    committed_ = at_;
-  }
-
-  const std::vector<Partition>& partitions_;
-  Harness harness_;
-  const size_t batch_;
-  std::mt19937_64 random_;
-  const bool crashes_;
-  std::vector<size_t> at_, committed_;
-  size_t checked_ = 0;
-  int64_t promised_ = kMinTime.us;
-};
-
-std::vector<std::string> Texts(const std::vector<TestRow>& rows) {
-  std::vector<std::string> out;
-  for (const TestRow& row : rows) out.push_back(ToString(row));
   return out;
 }
 

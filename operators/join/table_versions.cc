@@ -1,0 +1,258 @@
+#include "operators/join/table_versions.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "src/base/big_endian.h"
+#include "src/base/status.h"
+#include "src/base/varint.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kPageBytes = 4096;  // and more where a key has many pages
+constexpr size_t kForgetKeys = 4096;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+
+absl::Status Damaged() { return absl::DataLossError("the versions of a table's row in the state can't be read"); }
+
+std::string DueKey(int64_t due, std::string_view key) {
+  std::string bytes;
+  AppendOrdered(due, &bytes);
+  bytes.append(key);
+  return bytes;
+}
+
+}  // namespace
+
+bool TableVersions::Root::Parse(std::string_view bytes) {
+  uint64_t number = 0, count = 0;
+  pages.clear();
+  start = 0;
+  if (bytes.size() < 8) return false;
+  due = ReadOrdered(bytes.substr(0, 8));
+  bytes.remove_prefix(8);
+  if (!TakeVarint(&bytes, &number) || !TakeVarint(&bytes, &count)) return false;
+  next_number = static_cast<uint32_t>(number);
+  if (count > 0) {
+    if (bytes.size() / 12 < count || bytes.size() < count * 12 + 8) return false;
+    for (uint64_t i = 0; i < count; ++i) {
+      pages.push_back({ReadOrdered(bytes.substr(0, 8)), static_cast<uint32_t>(ReadBigEndian(bytes.substr(8, 4)))});
+      bytes.remove_prefix(12);
+    }
+    start = ReadOrdered(bytes.substr(0, 8));
+    bytes.remove_prefix(8);
+  }
+  page = bytes;
+  return true;
+}
+
+void TableVersions::Root::Write(std::string* bytes) const {
+  bytes->clear();
+  AppendOrdered(due, bytes);
+  AppendVarint(next_number, bytes);
+  AppendVarint(pages.size(), bytes);
+  for (const Page& p : pages) {
+    AppendOrdered(p.start, bytes);
+    AppendBigEndian(p.number, 4, bytes);
+  }
+  if (!pages.empty()) AppendOrdered(start, bytes);
+  bytes->append(page);
+}
+
+const TableVersions::Page* TableVersions::Root::PageOf(int64_t time) const {
+  if (pages.empty() || time >= start) return nullptr;
+  const auto behind =
+      std::upper_bound(pages.begin() + 1, pages.end(), time, [](int64_t t, const Page& p) { return t < p.start; });
+  return &*(behind - 1);
+}
+
+TableVersions::TableVersions(StateStore* store, MemoryBudget* memory, int64_t forget_us)
+    : forget_us_(forget_us), rows_(store, "v", memory), due_(store, "x", memory, KeyedRows::Options{.ordered = true}) {}
+
+absl::Status TableVersions::Load() {
+  TM_RETURN_IF_ERROR(rows_.Load());
+  return due_.Load();
+}
+
+std::string TableVersions::PageKey(std::string_view key, uint32_t number) {
+  std::string bytes(key);
+  AppendBigEndian(number, 4, &bytes);
+  return bytes;
+}
+
+// A list of pages that has become large is written again with every change as well: then pages are as large as it is.
+size_t TableVersions::LargestPage(const Root& root) const { return std::max(kPageBytes, root.HeadBytes()); }
+
+// ---- Changes
+
+absl::Status TableVersions::Add(absl::Span<const Change> changes) {
+  if (!rows_.all_in_memory()) {
+    std::vector<std::string_view> keys;
+    for (const Change& change : changes) keys.push_back(change.key);
+    TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  }
+  for (const Change& change : changes) TM_RETURN_IF_ERROR(AddOne(change));
+  return absl::OkStatus();
+}
+
+absl::Status TableVersions::AddOne(const Change& change) {
+  Root& root = root_;
+  const std::optional<std::string_view> before = rows_.Get(change.key);
+  if (!before) {
+    root = Root();
+    root.due = kNever;
+  } else if (!root.Parse(*before)) {
+    return Damaged();
+  }
+  if (const Page* const page = root.PageOf(change.version.time)) {
+    return AddToPage(change.key, change.version, static_cast<size_t>(page - root.pages.data()), &root);
+  }
+  if (!WithVersion(root.page, change.version, &page_)) return Damaged();
+  root.page = page_;
+  int64_t start = 0;
+  if (root.page.size() > LargestPage(root)) {
+    if (const size_t middle = MiddleOf(root.page, &start); middle > 0) {
+      rows_.Put(PageKey(change.key, root.next_number), root.page.substr(middle));
+      root.pages.push_back({root.start, root.next_number++});
+      root.start = start;
+      root.page = root.page.substr(0, middle);
+    }
+  }
+  return PutRoot(change.key, &root);
+}
+
+absl::Status TableVersions::AddToPage(std::string_view key, const Version& version, size_t at, Root* root) {
+  const std::string page_key = PageKey(key, root->pages[at].number);
+  const std::string_view keys[] = {page_key};
+  TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  const std::optional<std::string_view> page = rows_.Get(page_key);
+  if (!page || !WithVersion(*page, version, &page_)) return Damaged();
+  int64_t start = 0;
+  const size_t middle = page_.size() > LargestPage(*root) ? MiddleOf(page_, &start) : 0;
+  if (middle == 0) {
+    rows_.Put(page_key, page_);
+    return absl::OkStatus();
+  }
+  rows_.Put(page_key, std::string_view(page_).substr(middle));
+  rows_.Put(PageKey(key, root->next_number), std::string_view(page_).substr(0, middle));
+  root->pages.insert(root->pages.begin() + static_cast<int64_t>(at) + 1, {start, root->next_number++});
+  return PutRoot(key, root);
+}
+
+absl::Status TableVersions::PutRoot(std::string_view key, Root* root) {
+  int64_t due = kNever;
+  if (root->pages.empty()) {
+    if (!NextReplaced(root->page, &due)) return Damaged();
+  } else {
+    due = root->pages.size() == 1 ? root->start : root->pages[1].start;
+  }
+  if (due != kNever) due = (FloorTo(EventTime{due}, forget_us_) + forget_us_).us;
+  if (due != root->due && due != kNever) {
+    const std::string due_key = DueKey(due, key);
+    const std::string_view keys[] = {due_key};
+    TM_RETURN_IF_ERROR(due_.Fetch(keys));
+    due_.Put(due_key, "");
+  }
+  root->due = due;
+  root->Write(&bytes_);
+  rows_.Put(key, bytes_);
+  return absl::OkStatus();
+}
+
+// ---- Questions
+
+absl::Status TableVersions::Find(absl::Span<Question> questions) {
+  std::vector<std::string_view> keys;
+  if (!rows_.all_in_memory()) {
+    for (const Question& question : questions) keys.push_back(question.key);
+    TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  }
+  const auto answer = [](Question* question, std::string_view page) {
+    Version version;
+    if (!VersionAt(page, question->time, &version, &question->found)) return false;
+    question->found = question->found && !version.none;
+    if (question->found) question->row = version.row;
+    return true;
+  };
+  std::vector<std::pair<Question*, std::string>> further;  // those that one of the further pages answers
+  for (Question& question : questions) {
+    question.found = false;
+    const std::optional<std::string_view> root = rows_.Get(question.key);
+    if (!root) continue;
+    if (!root_.Parse(*root)) return Damaged();
+    if (const Page* const page = root_.PageOf(question.time)) {
+      further.emplace_back(&question, PageKey(question.key, page->number));
+    } else if (!answer(&question, root_.page)) {
+      return Damaged();
+    }
+  }
+  if (further.empty()) return absl::OkStatus();
+  keys.clear();
+  for (const auto& [question, key] : further) keys.push_back(key);
+  TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  for (const auto& [question, key] : further) {
+    const std::optional<std::string_view> page = rows_.Get(key);
+    if (!page || !answer(question, *page)) return Damaged();
+  }
+  return absl::OkStatus();
+}
+
+// ---- Forgetting
+
+absl::Status TableVersions::Forget(EventTime horizon) {
+  if (horizon == kMinTime) return absl::OkStatus();
+  const uint64_t end = horizon == kMaxTime ? KeyedRows::kNoHead : KeyedRows::HeadOf(horizon.us) + 1;
+  if (due_.FirstHead() >= end) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const uint64_t recalled, due_.Recall(end, kForgetKeys));
+  std::vector<std::string> entries;
+  due_.VisitBelow(recalled, kForgetKeys, [&](std::string_view key, std::string_view) { entries.emplace_back(key); });
+  std::vector<std::string_view> keys;
+  for (const std::string& entry : entries) keys.push_back(std::string_view(entry).substr(8));
+  TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  std::vector<std::string> pages;  // that go
+  for (const std::string& entry : entries) {
+    due_.Delete(entry);
+    const std::string_view bytes = entry;
+    TM_RETURN_IF_ERROR(ForgetOf(bytes.substr(8), ReadOrdered(bytes.substr(0, 8)), horizon, &pages));
+  }
+  // A row is only deleted once it is known whether the runs have it.
+  keys.assign(pages.begin(), pages.end());
+  TM_RETURN_IF_ERROR(rows_.Fetch(keys));
+  for (const std::string& page : pages) rows_.Delete(page);
+  return absl::OkStatus();
+}
+
+absl::Status TableVersions::ForgetOf(std::string_view key, int64_t due, EventTime horizon,
+                                     std::vector<std::string>* pages) {
+  const std::optional<std::string_view> bytes = rows_.Get(key);
+  if (!bytes) return absl::OkStatus();
+  Root& root = root_;
+  if (!root.Parse(*bytes)) return Damaged();
+  if (root.due != due) return absl::OkStatus();
+  size_t gone = 0;
+  for (; gone < root.pages.size(); ++gone) {
+    if ((gone + 1 < root.pages.size() ? root.pages[gone + 1].start : root.start) > horizon.us) break;
+    pages->push_back(PageKey(key, root.pages[gone].number));
+  }
+  root.pages.erase(root.pages.begin(), root.pages.begin() + static_cast<int64_t>(gone));
+  if (root.pages.empty()) {
+    std::string_view left;
+    if (!WithoutReplaced(root.page, horizon.us, &left)) return Damaged();
+    if (left.empty()) {
+      rows_.Delete(key);
+      return absl::OkStatus();
+    }
+    root.page = left;
+  }
+  root.due = kNever;
+  return PutRoot(key, &root);
+}
+
+absl::Status TableVersions::Commit(uint64_t commit) {
+  TM_RETURN_IF_ERROR(rows_.Commit(commit));
+  return due_.Commit(commit);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,74 @@
+// The rows of a join with versions that wait until the time is over as of which they ask. By that time, and of one time
+// as they came; as bytes, in memory or on disk (state/keyed_rows.h). Touched only by the stream thread.
+//
+// It also knows how far back these rows hold the output's watermark: each to the watermark that it came under itself
+// (Row::reached). Of rows that came since the start that is known to a tenth of a second; of those before, only that
+// none holds it further back than the watermark that was let through then.
+//
+// State key: the prefix 'q' (KeyedRows, ordered): the time as of which (8, ordered), the row's number (8): a Row in
+//            memory's order, then the row's bytes (RowCodec::Rows).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "src/base/memory_budget.h"
+#include "src/base/time.h"
+#include "state/keyed_rows.h"
+#include "state/store.h"
+
+namespace tidemark {
+
+class WaitingRows {
+ public:
+  // What is kept of a row beside its columns.
+  struct Row {
+    int64_t reached = 0;  // by its own watermark; rows that are never late: their time
+    int64_t time = 0, watermark = 0, offset = 0;
+    int32_t source = 0, partition = 0;
+  };
+  struct Taken {
+    std::vector<std::string> keys;
+    std::vector<int64_t> as_of;
+    std::vector<Row> rows;
+    std::vector<std::string_view> bytes;  // valid until Drop
+  };
+
+  // `memory` may be null: no limit.
+  WaitingRows(StateStore* store, MemoryBudget* memory)
+      : rows_(store, "q", memory, KeyedRows::Options{.ordered = true}) {}
+
+  // `next_number`, `count`: as they were at the last commit; `let_through`: the output's watermark then.
+  absl::Status Load(uint64_t next_number, int64_t count, EventTime let_through);
+
+  void Add(EventTime as_of, const Row& row, std::string_view bytes);
+  // No row asks for an earlier time; kMaxTime: none waits.
+  EventTime first() const;
+  // Some of the rows that ask as of a time before `end`, about `most`, the earliest first.
+  absl::Status Take(EventTime end, size_t most, Taken* taken);
+  void Drop(const Taken& taken);
+  // The output's watermark must not get there; kMaxTime: nothing holds it.
+  EventTime hold() const;
+
+  absl::Status Commit(uint64_t commit) { return rows_.Commit(commit); }
+
+  int64_t count() const { return count_; }
+  uint64_t next_number() const { return next_number_; }
+  int64_t MemoryBytes() const { return rows_.MemoryBytes(); }
+
+ private:
+  static int64_t BucketOf(int64_t reached);
+
+  KeyedRows rows_;
+  uint64_t next_number_ = 0, first_new_ = 0;  // rows with smaller numbers were here at the start
+  int64_t count_ = 0, former_ = 0;            // of all rows, and of those
+  EventTime former_hold_ = kMaxTime;
+  std::map<int64_t, int64_t> reached_;  // how many of the others, by bucket
+};
+
+}  // namespace tidemark
