@@ -30,12 +30,16 @@
 #include "src/cli/generate.h"
 #include "src/cli/init.h"
 #include "src/cli/logging.h"
+#include "src/cli/plan_report.h"
+#include "src/cli/reset_flags.h"
 #include "src/cli/validate.h"
 #include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/kafka/reset_client.h"
 #include "src/plan/planner.h"
 #include "src/registry/formats.h"
 #include "src/runtime/online_check.h"
+#include "src/runtime/reset.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
 #include "src/storage/object_store.h"
@@ -64,6 +68,13 @@ DECLARE_bool(close_windows);
 DECLARE_string(log_format);
 DECLARE_bool(online);
 DECLARE_string(format);
+DECLARE_string(against);
+DECLARE_bool(to_earliest);
+DECLARE_bool(to_latest);
+DECLARE_string(to_timestamp);
+DECLARE_string(to_offsets);
+DECLARE_string(shift_by);
+DECLARE_bool(execute);
 DECLARE_string(brokers);
 DECLARE_int64(records);
 DECLARE_uint64(seed);
@@ -120,6 +131,11 @@ std::string HostName() {
   return name;
 }
 
+absl::Status ArmFailpoints() {
+  const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
+  return failpoints == nullptr ? absl::OkStatus() : tidemark::ArmFailpoints(failpoints);
+}
+
 absl::Status Run() {
   TM_RETURN_IF_ERROR(NeedConfig());
   if (FLAGS_close_windows && !FLAGS_until_end) {
@@ -131,8 +147,7 @@ absl::Status Run() {
   }
   if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
-  const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
-  if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
+  TM_RETURN_IF_ERROR(ArmFailpoints());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
@@ -165,6 +180,51 @@ absl::Status Validate() {
   if (!FLAGS_online) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));
   std::cout << online;
+  return absl::OkStatus();
+}
+
+absl::Status PlanChange(int* exit_code) {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  const auto load = [](const std::string& file) {
+    TopologyText text;
+    return LoadPlan(file, Operators(), PlanningFormats().list(), &text);
+  };
+  TM_ASSIGN_OR_RETURN(const Plan plan, load(FLAGS_config));
+  TM_RETURN_IF_ERROR(PlanReport(plan, TopologyChange(), FLAGS_format).status());  // before Kafka is asked
+  TopologyChange change;
+  if (FLAGS_against == "running") {
+    TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
+                        NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(plan, *kafka));
+  } else {
+    TM_ASSIGN_OR_RETURN(const Plan before, load(FLAGS_against));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfFile(plan, before, FLAGS_against));
+  }
+  TM_ASSIGN_OR_RETURN(const std::string report, PlanReport(plan, change, FLAGS_format));
+  std::cout << report;
+  *exit_code = PlanExitCode(change);
+  return absl::OkStatus();
+}
+
+absl::Status Reset() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_ASSIGN_OR_RETURN(const ResetTo to, ResetPlace({.earliest = FLAGS_to_earliest,
+                                                    .latest = FLAGS_to_latest,
+                                                    .timestamp = FLAGS_to_timestamp,
+                                                    .offsets = FLAGS_to_offsets,
+                                                    .shift_by = FLAGS_shift_by}));
+  TM_RETURN_IF_ERROR(ArmFailpoints());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
+                      NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
+  TM_ASSIGN_OR_RETURN(const ResetPlan reset, PlanReset(plan, to, *kafka));
+  if (FLAGS_execute) {
+    TM_ASSIGN_OR_RETURN(const std::unique_ptr<ResetClient> client,
+                        NewRdResetClient(plan.kafka, [](int, std::string_view) {}));
+    TM_RETURN_IF_ERROR(ExecuteReset(plan, reset, *kafka, *client));
+  }
+  std::cout << ResetReport(plan, reset, FLAGS_execute);
   return absl::OkStatus();
 }
 
@@ -239,13 +299,15 @@ absl::Status Help(const std::vector<std::string>& arguments) {
   return absl::OkStatus();
 }
 
-absl::Status Dispatch(int argc, char** argv) {
+absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   TM_ASSIGN_OR_RETURN(const ParsedLine line, ParseCommandLine(argc, argv));
   const std::string& name = line.command->name;
   if (name == "generate") return Generate(line.arguments);
   if (name == "help") return Help(line.arguments);
   if (name == "run") return Run();
   if (name == "validate") return Validate();
+  if (name == "plan") return PlanChange(exit_code);
+  if (name == "reset") return Reset();
   if (name == "describe") return Describe();
   if (name == "init") return Init();
   std::cout << "tidemark " << kTidemarkVersion << "\n";
@@ -262,10 +324,11 @@ int TidemarkMain(int argc, char** argv) {
     std::cerr << "tidemark: " << ready.ToString() << "\n";
     return 1;
   }
-  const absl::Status status = Dispatch(argc, argv);
+  int exit_code = 0;  // of what is done
+  const absl::Status status = Dispatch(argc, argv, &exit_code);
   FinalizeObjectStores();
   if (!status.ok()) SayFatal(status, FLAGS_log_format);
-  return ExitCode(status);
+  return status.ok() ? exit_code : ExitCode(status);
 }
 
 }  // namespace tidemark
