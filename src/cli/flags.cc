@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 #include <gflags/gflags.h>
 
 #include "src/base/status.h"
@@ -129,9 +130,15 @@ const Command* FindCommand(const std::string& name) {
   return nullptr;
 }
 
-absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
+absl::Status UnknownCommand(const std::string& name) {
   std::vector<std::string> names;
   for (const Command& command : Commands()) names.push_back(command.name);
+  std::string hint = DidYouMean(name, names);
+  if (hint.empty()) hint = absl::StrCat(" (one of: ", absl::StrJoin(names, ", "), ")");
+  return absl::InvalidArgumentError(absl::StrCat("unknown command '", name, "'", hint));
+}
+
+absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
   ParsedLine line;
   if (argc < 2 || std::string(argv[1]) == "--help" || std::string(argv[1]) == "-h") {
     line.command = FindCommand("help");
@@ -139,9 +146,7 @@ absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
   }
   const std::string name = argv[1];
   line.command = FindCommand(name == "--version" ? "version" : name);
-  if (line.command == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown command '", name, "'", DidYouMean(name, names)));
-  }
+  if (line.command == nullptr) return UnknownCommand(name);
   for (int i = 2; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--help" || word == "-h") {

@@ -24,7 +24,6 @@
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
-#include "src/base/suggest.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
 #include "src/cli/generate.h"
@@ -288,12 +287,7 @@ absl::Status Help(const std::vector<std::string>& arguments) {
   const Command* command = nullptr;
   if (!arguments.empty()) {
     command = FindCommand(arguments[0]);
-    if (command == nullptr) {
-      std::vector<std::string> names;
-      for (const Command& each : Commands()) names.push_back(each.name);
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown command '", arguments[0], "'", DidYouMean(arguments[0], names)));
-    }
+    if (command == nullptr) return UnknownCommand(arguments[0]);
   }
   std::cout << HelpText(command);
   return absl::OkStatus();

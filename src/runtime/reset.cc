@@ -243,7 +243,7 @@ absl::Status Mark(const Plan& plan, const ResetPlan& reset, Admin& admin, ResetC
 absl::Status Begin(const Plan& plan, const ResetPlan& reset, ResetClient& client) {
   std::vector<OffsetToCommit> starts = {{MarkOf(plan), 0, kResetDone}};
   for (const auto& [partition, start] : reset.starts) starts.push_back({partition, start.begins, kStartHere});
-  return Annotate(client.CommitForEmptyGroup(plan.application.Group(), starts), "the reset isn't done, run it again");
+  return client.CommitForEmptyGroup(plan.application.Group(), starts);
 }
 
 // Brokers forget positions in topics that are deleted, a moment later.
@@ -266,6 +266,32 @@ absl::Status AwaitForgotten(const Plan& plan, const std::map<std::string, TopicI
     }
   }
   return absl::OkStatus();
+}
+
+// Behind the mark.
+absl::Status ClearAndBegin(const Plan& plan, const ResetPlan& reset, KafkaClient& kafka, ResetClient& client) {
+  Admin& admin = kafka.admin();
+  TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
+  TM_RETURN_IF_ERROR(Failpoint("reset.marked"));
+  for (const SinkPlan& sink : plan.sinks) {
+    if (!std::holds_alternative<ParquetSinkSpec>(sink.spec)) continue;
+    TM_RETURN_IF_ERROR(SettleLake(plan, sink, reset.complete, kafka));
+  }
+  TM_ASSIGN_OR_RETURN(auto topics, admin.List(plan.application.TopicPrefix()));
+  std::erase_if(topics, [&](const auto& topic) { return !IsInternal(plan, topic.first); });
+  for (const auto& [topic, info] : topics) {
+    TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
+    TM_RETURN_IF_ERROR(Failpoint("reset.topic_deleted"));
+  }
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec);
+    if (postgres == nullptr) continue;
+    TM_RETURN_IF_ERROR(RewindPostgres(*postgres, plan.application.Key(), sink.name));
+    TM_RETURN_IF_ERROR(Failpoint("reset.sink_rewound"));
+  }
+  TM_RETURN_IF_ERROR(AwaitForgotten(plan, topics, admin));
+  TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
+  return Begin(plan, reset, client);
 }
 
 }  // namespace
@@ -297,30 +323,9 @@ absl::StatusOr<ResetPlan> PlanReset(const Plan& plan, const ResetTo& to, KafkaCl
 }
 
 absl::Status ExecuteReset(const Plan& plan, const ResetPlan& reset, KafkaClient& kafka, ResetClient& client) {
-  Admin& admin = kafka.admin();
   TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
-  TM_RETURN_IF_ERROR(Mark(plan, reset, admin, client));
-  TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
-  TM_RETURN_IF_ERROR(Failpoint("reset.marked"));
-  for (const SinkPlan& sink : plan.sinks) {
-    if (!std::holds_alternative<ParquetSinkSpec>(sink.spec)) continue;
-    TM_RETURN_IF_ERROR(SettleLake(plan, sink, reset.complete, kafka));
-  }
-  TM_ASSIGN_OR_RETURN(auto topics, admin.List(plan.application.TopicPrefix()));
-  std::erase_if(topics, [&](const auto& topic) { return !IsInternal(plan, topic.first); });
-  for (const auto& [topic, info] : topics) {
-    TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
-    TM_RETURN_IF_ERROR(Failpoint("reset.topic_deleted"));
-  }
-  for (const SinkPlan& sink : plan.sinks) {
-    const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec);
-    if (postgres == nullptr) continue;
-    TM_RETURN_IF_ERROR(RewindPostgres(*postgres, plan.application.Key(), sink.name));
-    TM_RETURN_IF_ERROR(Failpoint("reset.sink_rewound"));
-  }
-  TM_RETURN_IF_ERROR(AwaitForgotten(plan, topics, admin));
-  TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
-  return Begin(plan, reset, client);
+  TM_RETURN_IF_ERROR(Mark(plan, reset, kafka.admin(), client));
+  return Annotate(ClearAndBegin(plan, reset, kafka, client), "the reset has begun and isn't done, run it again");
 }
 
 std::string ResetReport(const Plan& plan, const ResetPlan& reset, bool done) {

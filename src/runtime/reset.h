@@ -11,7 +11,9 @@
 //      joins now refuses to open a task. Positions are read again behind it, which waits for transactions that are
 //      pending: what a member that has been expelled had sent before the mark is older than the mark and doesn't
 //      replace it.
-//   2. What Parquet sinks have decided is published, while their manifests still say what.
+//   2. What Parquet sinks have decided is published, while their manifests still say what, and once no decision hangs
+//   in
+//      the balance any more: without a member nobody begins another.
 //   3. Internal topics are deleted, one by one; with them brokers forget what was committed of them. A task whose
 //      changelog is gone and whose input isn't, or the other way round, is behind the mark and isn't opened.
 //   4. Positions in databases are rewound, and with them the fence: a worker that was frozen writes nothing any more.

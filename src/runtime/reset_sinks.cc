@@ -1,9 +1,11 @@
 #include "src/runtime/reset_sinks.h"
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <random>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -32,13 +34,33 @@ std::string Rows(const std::string& where, const std::string& key, bool complete
                       "; rows of keys that don't come again stay");
 }
 
-// Whether files of the sink have gone there. Looks first: opening makes the folder.
+// Whether files of the sink have gone there. A folder is looked at from outside: opening would make it.
 absl::StatusOr<bool> IsTheLake(const Plan& plan, const SinkPlan& sink) {
   const std::string& path = std::get<ParquetSinkSpec>(sink.spec).path;
-  std::error_code ignored;
-  if (!absl::StartsWith(path, "s3://") && !std::filesystem::exists(path, ignored)) return false;
+  const std::string mark = absl::StrCat("_", plan.application.SinkGroup(sink.name), ".mark");
+  if (!absl::StartsWith(path, "s3://")) {
+    std::error_code error;
+    const bool there = std::filesystem::exists(std::filesystem::path(path) / mark, error);
+    if (error) return absl::UnavailableError(absl::StrCat("sink ", sink.name, ": ", path, ": ", error.message()));
+    return there;
+  }
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<ObjectStore> lake, OpenObjectStore(path));
-  return lake->Exists(absl::StrCat("_", plan.application.SinkGroup(sink.name), ".mark"));
+  return lake->Exists(mark);
+}
+
+// Once no transaction is open in it: one of a worker that was frozen in the middle of its decision may still be
+// committed, until it is timed out.
+absl::StatusOr<std::pair<Offset, Offset>> DecidedRange(Admin& admin, const TopicPartition& partition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (true) {
+    TM_ASSIGN_OR_RETURN(const Offset end, admin.LogEnd(partition, Isolation::kReadUncommitted));
+    TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(admin, partition));
+    if (range.second >= end) return range;
+    if (std::chrono::steady_clock::now() > until) {
+      return absl::UnavailableError(absl::StrCat("a transaction in ", ToString(partition), " doesn't end"));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
 }
 
 // The newest of each partition; trimmed are those that another has replaced.
@@ -49,7 +71,7 @@ absl::StatusOr<std::map<int32_t, packed::Manifest>> ReadManifests(const std::str
   if (info == found.end()) return newest;
   LogRanges whole;
   for (int32_t p = 0; p < info->second.partitions; ++p) {
-    TM_ASSIGN_OR_RETURN((whole[{topic, p}]), CommittedRange(kafka.admin(), {topic, p}));
+    TM_ASSIGN_OR_RETURN((whole[{topic, p}]), DecidedRange(kafka.admin(), {topic, p}));
   }
   absl::Status damaged;
   TM_RETURN_IF_ERROR(ReadRanges(kafka, whole, [&](const TopicPartition& partition, const RecordView& record) {

@@ -96,6 +96,7 @@ EDITS = {
     "a renamed window": ([renamed], DECISION, {"step hourly": "dropped", "step by_hour": "new"}),
     "a window taken out": ([without_window], DECISION, {"step hourly": "dropped"}),
     "a table's column": ([set_at("steps", "rows", "project", "note", to="note")], MISTAKE, {}),
+    "other partitions": ([set_at("internal_topics", "partitions", to=3)], MISTAKE, {}),
     "a topic that isn't there": ([with_source, set_at("sources", "others", "topic", to="nowhere")], MISTAKE, {}),
 }
 

@@ -11,6 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import confluent_kafka.admin
 import duckdb
 import psycopg
 
@@ -247,6 +248,29 @@ class Resets(SystemTest):
         self.finish(name, config)
         expected = self.expected(range(ROWS))
         self.assertEqual(self.totals(name), (expected, expected))
+
+    def test_behind_it_topics_may_have_more_partitions(self):
+        name = "wider"
+        config = self.begin(name)
+        client = topics.admin(self.stack.brokers)
+        for future in client.create_partitions([confluent_kafka.admin.NewPartitions(f"{name}-in", 3)]).values():
+            future.result(30)
+        wait_for("the new partition to be known", lambda: topics.partitions(self.stack.brokers, f"{name}-in") == 3, 60)
+        wider = application(name)
+        wider["internal_topics"]["partitions"] = 4
+        config = topology.write(config, wider)
+        code, out, errors = self.stack.tidemark("plan", "--config", config, check=False)
+        self.assertEqual(code, 2, out + errors)
+        self.assertIn(f"internal topic '{name}.prices.changelog' has 2 partitions where prices needs 3", out)
+        self.assertIn(f"internal topic '{name}.totals.changelog' has 2 partitions where totals needs 4", out)
+        code, text = self.reset(config, "--to_earliest", "--execute")
+        self.assertEqual(code, 0, text)
+        topics.produce(self.stack.brokers, f"{name}-in", [
+            {"value": json.dumps(row(n)), "partition": n % 3} for n in range(ROWS, 2 * ROWS)])
+        self.finish(name, config)
+        expected = self.expected(range(2 * ROWS))
+        self.assertEqual(self.totals(name), (expected, expected))
+        self.assertEqual(topics.partitions(self.stack.brokers, f"{name}.totals.changelog"), 4)
 
     def test_files_are_read_again(self):
         name = "files"
