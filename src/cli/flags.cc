@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 #include <gflags/gflags.h>
 
 #include "src/base/status.h"
@@ -26,10 +27,16 @@ DEFINE_bool(close_windows, false, "with --until_end: close open windows; data fo
 DEFINE_string(log_format, "text", "text or json");
 DEFINE_bool(online, false,
             "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
-DEFINE_string(
-    format, "text",
-    "text, json; of describe also dot, kafka (commands that create the topics) or yaml (one file for all that "
-    "were read)");
+DEFINE_string(format, "text",
+              "text or json; of describe also dot, kafka (commands that create the topics) and yaml (one file for all "
+              "that were read)");
+DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
+DEFINE_bool(to_earliest, false, "begin where the sources begin");
+DEFINE_bool(to_latest, false, "begin with what comes from now on");
+DEFINE_string(to_timestamp, "", "begin with the first records that aren't older, such as 2026-01-01T00:00:00Z");
+DEFINE_string(to_offsets, "", "begin where this file says: a line `topic partition offset` for each partition");
+DEFINE_string(shift_by, "", "begin so much before the records that were read last, such as -1h");
+DEFINE_bool(execute, false, "do it; without, it is only told what would be done");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");
 DEFINE_uint64(seed, 1, "seed of the generator: the same seed gives the same records");
@@ -98,6 +105,14 @@ const std::vector<Command>& Commands() {
         "leave_on_stop", "until_end", "close_windows", "log_format"},
        {}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
+      {"plan",
+       "tell what a change of a topology does to what runs, before it does",
+       {"config", "against", "format"},
+       {}},
+      {"reset",
+       "begin anew under the topology's name, at other places of its sources",
+       {"config", "to_earliest", "to_latest", "to_timestamp", "to_offsets", "shift_by", "execute"},
+       {}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
       {"dead-letters",
        "what was put aside: dead-letters list, show or replay",
@@ -123,9 +138,15 @@ const Command* FindCommand(const std::string& name) {
   return nullptr;
 }
 
-absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
+absl::Status UnknownCommand(const std::string& name) {
   std::vector<std::string> names;
   for (const Command& command : Commands()) names.push_back(command.name);
+  std::string hint = DidYouMean(name, names);
+  if (hint.empty()) hint = absl::StrCat(" (one of: ", absl::StrJoin(names, ", "), ")");
+  return absl::InvalidArgumentError(absl::StrCat("unknown command '", name, "'", hint));
+}
+
+absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
   ParsedLine line;
   if (argc < 2 || std::string(argv[1]) == "--help" || std::string(argv[1]) == "-h") {
     line.command = FindCommand("help");
@@ -133,9 +154,7 @@ absl::StatusOr<ParsedLine> ParseCommandLine(int argc, char** argv) {
   }
   const std::string name = argv[1];
   line.command = FindCommand(name == "--version" ? "version" : name);
-  if (line.command == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown command '", name, "'", DidYouMean(name, names)));
-  }
+  if (line.command == nullptr) return UnknownCommand(name);
   for (int i = 2; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--help" || word == "-h") {
@@ -180,7 +199,8 @@ std::string HelpText(const Command* command) {
                     "usage: tidemark COMMAND [flags]\n\n");
     for (const Command& each : Commands()) absl::StrAppendFormat(&text, "  %-10s %s\n", each.name, each.summary);
     absl::StrAppend(&text, "\ntidemark help COMMAND shows its flags. Exit codes: 0 done, 1 failed, ",
-                    "start it again, 2 another start won't help, the message says what will.\n");
+                    "start it again, 2 another start won't help, the message says what will; ",
+                    "of plan also 3, something needs a decision.\n");
     return text;
   }
   absl::StrAppend(&text, "tidemark ", command->name);

@@ -19,6 +19,8 @@ struct Command {
 
 const std::vector<Command>& Commands();
 const Command* FindCommand(const std::string& name);
+// InvalidArgument: there is no such command, and which one may be meant.
+absl::Status UnknownCommand(const std::string& name);
 
 // Parses argv behind the program's name: returns the command and its arguments; flags have been set. Dashes in flag
 // names count as underscores. InvalidArgument: unknown command or flag, missing or malformed value.

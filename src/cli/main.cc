@@ -24,19 +24,22 @@
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
-#include "src/base/suggest.h"
 #include "src/cli/dead_letters.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
 #include "src/cli/generate.h"
 #include "src/cli/init.h"
 #include "src/cli/logging.h"
+#include "src/cli/plan_report.h"
+#include "src/cli/reset_flags.h"
 #include "src/cli/validate.h"
 #include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/kafka/reset_client.h"
 #include "src/plan/planner.h"
 #include "src/registry/formats.h"
 #include "src/runtime/online_check.h"
+#include "src/runtime/reset.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
 #include "src/storage/object_store.h"
@@ -65,6 +68,13 @@ DECLARE_bool(close_windows);
 DECLARE_string(log_format);
 DECLARE_bool(online);
 DECLARE_string(format);
+DECLARE_string(against);
+DECLARE_bool(to_earliest);
+DECLARE_bool(to_latest);
+DECLARE_string(to_timestamp);
+DECLARE_string(to_offsets);
+DECLARE_string(shift_by);
+DECLARE_bool(execute);
 DECLARE_string(brokers);
 DECLARE_int64(records);
 DECLARE_uint64(seed);
@@ -129,6 +139,11 @@ void SayOnStderr(int level, std::string_view text) {
   if (level <= 4) std::cerr << text << "\n";
 }
 
+absl::Status ArmFailpoints() {
+  const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
+  return failpoints == nullptr ? absl::OkStatus() : tidemark::ArmFailpoints(failpoints);
+}
+
 absl::Status Run() {
   TM_RETURN_IF_ERROR(NeedConfig());
   if (FLAGS_close_windows && !FLAGS_until_end) {
@@ -140,8 +155,7 @@ absl::Status Run() {
   }
   if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
-  const char* failpoints = std::getenv("TIDEMARK_FAILPOINTS");
-  if (failpoints != nullptr) TM_RETURN_IF_ERROR(ArmFailpoints(failpoints));
+  TM_RETURN_IF_ERROR(ArmFailpoints());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
@@ -174,6 +188,51 @@ absl::Status Validate() {
   if (!FLAGS_online) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));
   std::cout << online;
+  return absl::OkStatus();
+}
+
+absl::Status PlanChange(int* exit_code) {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  const auto load = [](const std::string& file) {
+    TopologyText text;
+    return LoadPlan(file, Operators(), PlanningFormats().list(), &text);
+  };
+  TM_ASSIGN_OR_RETURN(const Plan plan, load(FLAGS_config));
+  TM_RETURN_IF_ERROR(PlanReport(plan, TopologyChange(), FLAGS_format).status());  // before Kafka is asked
+  TopologyChange change;
+  if (FLAGS_against == "running") {
+    TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
+                        NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(plan, *kafka));
+  } else {
+    TM_ASSIGN_OR_RETURN(const Plan before, load(FLAGS_against));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfFile(plan, before, FLAGS_against));
+  }
+  TM_ASSIGN_OR_RETURN(const std::string report, PlanReport(plan, change, FLAGS_format));
+  std::cout << report;
+  *exit_code = PlanExitCode(change);
+  return absl::OkStatus();
+}
+
+absl::Status Reset() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_ASSIGN_OR_RETURN(const ResetTo to, ResetPlace({.earliest = FLAGS_to_earliest,
+                                                    .latest = FLAGS_to_latest,
+                                                    .timestamp = FLAGS_to_timestamp,
+                                                    .offsets = FLAGS_to_offsets,
+                                                    .shift_by = FLAGS_shift_by}));
+  TM_RETURN_IF_ERROR(ArmFailpoints());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
+                      NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
+  TM_ASSIGN_OR_RETURN(const ResetPlan reset, PlanReset(plan, to, *kafka));
+  if (FLAGS_execute) {
+    TM_ASSIGN_OR_RETURN(const std::unique_ptr<ResetClient> client,
+                        NewRdResetClient(plan.kafka, [](int, std::string_view) {}));
+    TM_RETURN_IF_ERROR(ExecuteReset(plan, reset, *kafka, *client));
+  }
+  std::cout << ResetReport(plan, reset, FLAGS_execute);
   return absl::OkStatus();
 }
 
@@ -245,24 +304,21 @@ absl::Status Help(const std::vector<std::string>& arguments) {
   const Command* command = nullptr;
   if (!arguments.empty()) {
     command = FindCommand(arguments[0]);
-    if (command == nullptr) {
-      std::vector<std::string> names;
-      for (const Command& each : Commands()) names.push_back(each.name);
-      return absl::InvalidArgumentError(
-          absl::StrCat("unknown command '", arguments[0], "'", DidYouMean(arguments[0], names)));
-    }
+    if (command == nullptr) return UnknownCommand(arguments[0]);
   }
   std::cout << HelpText(command);
   return absl::OkStatus();
 }
 
-absl::Status Dispatch(int argc, char** argv) {
+absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   TM_ASSIGN_OR_RETURN(const ParsedLine line, ParseCommandLine(argc, argv));
   const std::string& name = line.command->name;
   if (name == "generate") return Generate(line.arguments);
   if (name == "help") return Help(line.arguments);
   if (name == "run") return Run();
   if (name == "validate") return Validate();
+  if (name == "plan") return PlanChange(exit_code);
+  if (name == "reset") return Reset();
   if (name == "describe") return Describe();
   if (name == "init") return Init();
   if (name == "dead-letters") return DeadLetters(line.arguments);
@@ -280,10 +336,11 @@ int TidemarkMain(int argc, char** argv) {
     std::cerr << "tidemark: " << ready.ToString() << "\n";
     return 1;
   }
-  const absl::Status status = Dispatch(argc, argv);
+  int exit_code = 0;  // of what is done
+  const absl::Status status = Dispatch(argc, argv, &exit_code);
   FinalizeObjectStores();
   if (!status.ok()) SayFatal(status, FLAGS_log_format);
-  return ExitCode(status);
+  return status.ok() ? exit_code : ExitCode(status);
 }
 
 }  // namespace tidemark

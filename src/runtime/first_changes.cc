@@ -97,24 +97,33 @@ bool IsGone(const packed::Standing::Edge& output) {
   return !schemas.empty() && schemas[schemas.size() - 1].columns().empty();
 }
 
-absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records) {
+std::vector<Verdict> MissedChanges(const Plan& plan, RecordsOfStage records) {
+  std::vector<Verdict> missed;
+  const auto note = [&](const std::string& taker, const absl::Status& status) {
+    if (!status.ok()) missed.push_back({taker, Verdict::Kind::kRefused, std::string(status.message())});
+  };
   for (int s = 0; s < static_cast<int>(plan.stages.size()); ++s) {
     const Stage& stage = plan.stages[static_cast<size_t>(s)];
     for (int n = 0; n < static_cast<int>(stage.nodes.size()); ++n) {
       const Node& node = stage.nodes[static_cast<size_t>(n)];
       if (IsLakeOfChanges(plan, node)) {
         const std::string& feed = plan.edges[static_cast<size_t>(node.edge)].topic;
-        const FirstChanges of_lake(plan, absl::StrCat("sink ", node.step), kNewLake, records);
-        TM_RETURN_IF_ERROR(of_lake.LookAbove({s, n}, [&](const Record& record) { return Writes(record, feed); }));
+        const std::string sink = absl::StrCat("sink ", node.step);
+        const FirstChanges of_lake(plan, sink, kNewLake, records);
+        note(sink, of_lake.LookAbove({s, n}, [&](const Record& record) { return Writes(record, feed); }));
       }
       if (node.kind != Node::Kind::kOperator || node.spec.kind().Fingerprint(node).empty()) continue;
       if (ChangeOrigins(plan, {s, n}).empty()) continue;
-      const FirstChanges of_step(plan, absl::StrCat("step ", node.step),
-                                 "give the topology a new name, which computes everything anew", records);
-      TM_RETURN_IF_ERROR(of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.step); }));
+      const std::string step = absl::StrCat("step ", node.step);
+      const FirstChanges of_step(plan, step, "give the topology a new name, which computes everything anew", records);
+      note(step, of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.step); }));
     }
   }
-  return absl::OkStatus();
+  return missed;
+}
+
+absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records) {
+  return Refusal(MissedChanges(plan, records));
 }
 
 }  // namespace tidemark

@@ -17,6 +17,7 @@
 
 #include "proto/packed.pb.h"
 #include "src/plan/plan.h"
+#include "src/runtime/verdict.h"
 
 namespace tidemark {
 
@@ -31,7 +32,9 @@ bool IsGone(const packed::Standing::Edge& output);
 inline constexpr char kNewLake[] =
     "give the topology a new name and the sink a new folder, and everything is computed anew";
 
-// FailedPrecondition: a step or a lake would miss changes; says which, of what, and what to do.
+// The steps and lakes that would miss changes (kRefused): of what, and what to do.
+std::vector<Verdict> MissedChanges(const Plan& plan, RecordsOfStage records);
+// FailedPrecondition: there are some.
 absl::Status CheckFirstChanges(const Plan& plan, RecordsOfStage records);
 
 }  // namespace tidemark

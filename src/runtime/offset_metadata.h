@@ -11,6 +11,17 @@
 
 namespace tidemark {
 
+// What `tidemark reset` commits (reset.h). Beside the offset of a source: the reset isn't done, nothing may be read.
+inline constexpr char kResetBegun[] = "tidemark:reset-begun";
+// It is: a task without state begins at this offset.
+inline constexpr char kStartHere[] = "tidemark:start-here";
+// Beside that of the first partition of dead letters, which every application has.
+inline constexpr char kResetDone[] = "tidemark:reset-done";
+// What a start ends with meanwhile.
+inline constexpr char kResetUnderWay[] =
+    "a reset of this topology has begun and isn't done: run `tidemark reset` again, with --execute, before anything "
+    "else";
+
 struct OffsetMetadata {
   uint64_t commit = 0;
   std::string identity;           // 16 bytes

@@ -1,19 +1,16 @@
 #include "src/runtime/start_check.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
-#include "src/base/time.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
@@ -22,206 +19,135 @@
 namespace tidemark {
 namespace {
 
-// A commit is an announcement, a record or a few, and a marker: this much of a log's end mostly holds a whole one.
-constexpr Offset kFirstLook = 8;
-constexpr int kMostEmptyPolls = 300;  // of a tenth of a second
-
-using Ranges = std::map<TopicPartition, std::pair<Offset, Offset>>;
-using Seen = std::function<bool(const TopicPartition&, const RecordView&)>;  // false: enough of this partition
-
-// Committed records of these partitions, each from its first offset to its last, in order.
-absl::Status ReadRanges(KafkaClient& kafka, const Ranges& ranges, const Seen& seen) {
-  std::vector<std::pair<TopicPartition, Offset>> positions;
-  std::set<TopicPartition> open;
-  for (const auto& [partition, range] : ranges) {
-    if (range.first >= range.second) continue;
-    positions.emplace_back(partition, range.first);
-    open.insert(partition);
-  }
-  if (open.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(const std::unique_ptr<Consumer> reader, kafka.NewConsumer({.client_id = "tidemark-start-check"}));
-  TM_RETURN_IF_ERROR(reader->Assign(positions));
-  for (int empty = 0; !open.empty();) {
-    absl::StatusOr<PollResult> answer = reader->Poll(kSecond / 10, 1'000);
-    // Another worker may run, and trim what is read here.
-    if (absl::IsOutOfRange(answer.status())) return absl::UnavailableError(answer.status().message());
-    TM_ASSIGN_OR_RETURN(const PollResult polled, std::move(answer));
-    for (const std::unique_ptr<Fetch>& fetch : polled.fetches) {
-      for (const RecordView& record : fetch->records()) {
-        if (!open.contains(fetch->source())) break;
-        const bool more = record.offset < ranges.at(fetch->source()).second && seen(fetch->source(), record);
-        if (!more || record.offset + 1 >= ranges.at(fetch->source()).second) open.erase(fetch->source());
-      }
-    }
-    for (const auto& [partition, end] : polled.ends) {
-      const auto range = ranges.find(partition);
-      if (range != ranges.end() && end >= range->second.second) open.erase(partition);
-    }
-    empty = polled.fetches.empty() && polled.ends.empty() ? empty + 1 : 0;
-    if (empty == kMostEmptyPolls) {
-      return absl::UnavailableError(
-          absl::StrCat("reading what was written before: nothing more came of ", ToString(*open.begin())));
-    }
-  }
-  return reader->Close(false);
-}
-
-class StartCheck {
+// One verdict a step: that of the task which has the worst.
+class Verdicts {
  public:
-  StartCheck(const Plan& plan, KafkaClient& kafka) : plan_(plan), kafka_(kafka) {}
-
-  absl::Status Run() {
-    TM_ASSIGN_OR_RETURN(topics_, kafka_.admin().List(plan_.application.TopicPrefix()));
-    TM_RETURN_IF_ERROR(ReadNewest());
-    TM_RETURN_IF_ERROR(ReadStanding());
-    for (const auto& [partition, record] : newest_) TM_RETURN_IF_ERROR(CheckSteps(partition, record));
-    TM_RETURN_IF_ERROR(CheckFirstChanges(plan_, [this](int stage) { return RecordsOf(stage); }));
-    for (const Edge& edge : plan_.edges) TM_RETURN_IF_ERROR(CheckEdge(edge));
-    return absl::OkStatus();
+  void Add(Verdict verdict) {
+    const auto same =
+        std::find_if(all_.begin(), all_.end(), [&](const Verdict& other) { return other.subject == verdict.subject; });
+    if (same == all_.end()) {
+      all_.push_back(std::move(verdict));
+      return;
+    }
+    same->open += verdict.open;
+    same->tasks += verdict.tasks;
+    if (verdict.kind <= same->kind) return;
+    same->kind = verdict.kind;
+    same->message = std::move(verdict.message);
   }
+
+  std::vector<Verdict> Take() { return std::move(all_); }
 
  private:
-  absl::StatusOr<std::pair<Offset, Offset>> RangeOf(const TopicPartition& partition) const {
-    TM_ASSIGN_OR_RETURN(const Offset start, kafka_.admin().LogStart(partition));
-    TM_ASSIGN_OR_RETURN(const Offset end, kafka_.admin().LogEnd(partition, Isolation::kReadCommitted));
-    return std::make_pair(start, end);
-  }
+  std::vector<Verdict> all_;
+};
 
-  // The newest commit record of each changelog partition. A Parquet sink's manifests lie in a topic of the same form of
-  // name, and hold none.
-  absl::Status ReadNewest() {
-    Ranges whole;
-    for (const auto& [topic, info] : topics_) {
-      if (!plan_.application.StageOfChangelog(topic)) continue;
-      for (int32_t p = 0; p < info.partitions; ++p) {
-        TM_ASSIGN_OR_RETURN((whole[{topic, p}]), RangeOf({topic, p}));
-      }
-    }
-    for (Offset look = kFirstLook;; look *= 16) {
-      Ranges ends;
-      for (const auto& [partition, range] : whole) {
-        if (newest_.contains(partition)) continue;
-        ends[partition] = {std::max(range.first, range.second - look), range.second};
-      }
-      TM_RETURN_IF_ERROR(ReadRanges(kafka_, ends, [&](const TopicPartition& partition, const RecordView& record) {
-        packed::ChangelogPart part;
-        const std::string_view value = record.value.value_or("");
-        if (part.ParseFromArray(value.data(), static_cast<int>(value.size())) && part.has_record()) {
-          newest_[partition] = std::move(*part.mutable_record());
-        }
-        return true;
-      }));
-      const bool all = std::all_of(ends.begin(), ends.end(), [&](const auto& end) {
-        return newest_.contains(end.first) || end.second.first <= whole.at(end.first).first;
-      });
-      if (all) return absl::OkStatus();
+// A stage that the plan doesn't have any more, with what a task of it has kept.
+std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const std::string& changelog,
+                               const packed::CommitRecord& record) {
+  const bool former = !record.has_standing();
+  const auto& steps = former ? record.steps() : record.standing().steps();
+  if (steps.empty() || (!former && record.standing().application() != plan.application.Key())) return {};
+  const std::string message = absl::StrCat(
+      "the topology has no stage ", stage, " any more, which has kept the state of ",
+      absl::StrJoin(steps, ", ",
+                    [](std::string* out, const auto& step) { absl::StrAppend(out, "step ", step.step()); }),
+      " (in ", changelog,
+      "): was a step or source renamed or removed, or is a step's input partitioned otherwise now? Put it back as it "
+      "was, or begin anew, by `tidemark reset` or under a new name, which starts with empty state. If that state isn't "
+      "wanted any more, "
+      "delete the topic ",
+      changelog);
+  std::vector<Verdict> verdicts;
+  for (const packed::StepIdentity& step : steps) {
+    Verdict& verdict = verdicts.emplace_back();
+    verdict.subject = absl::StrCat("step ", step.step());
+    verdict.kind = Verdict::Kind::kDropped;
+    verdict.message = message;
+    verdict.tasks = 1;
+    for (const packed::StepLedger& ledger : record.ledger()) {
+      if (ledger.step() == step.step()) verdict.open = ledger.open();
     }
   }
+  return verdicts;
+}
 
-  // What those leave out, because it is as an earlier one said.
-  absl::Status ReadStanding() {
-    Ranges where;
-    for (const auto& [partition, record] : newest_) {
-      if (record.standing_hash() == 0 || record.has_standing()) continue;
-      TM_ASSIGN_OR_RETURN(const auto range, RangeOf(partition));
-      where[partition] = {std::max(range.first, record.standing_at()), range.second};
-    }
-    return ReadRanges(kafka_, where, [&](const TopicPartition& partition, const RecordView& record) {
-      packed::ChangelogPart part;
-      const std::string_view value = record.value.value_or("");
-      if (!part.ParseFromArray(value.data(), static_cast<int>(value.size())) || !part.has_record()) return true;
-      *newest_[partition].mutable_standing() = std::move(*part.mutable_record()->mutable_standing());
-      return false;
-    });
-  }
-
-  std::vector<const packed::CommitRecord*> RecordsOf(int stage) const {
-    std::vector<const packed::CommitRecord*> records;
-    for (const auto& [partition, record] : newest_) {
-      const std::string name = *plan_.application.StageOfChangelog(partition.topic);
-      if (name == plan_.stages[static_cast<size_t>(stage)].name) records.push_back(&record);
-    }
-    return records;
-  }
-
-  absl::Status CheckSteps(const TopicPartition& partition, const packed::CommitRecord& record) const {
-    const std::string name = *plan_.application.StageOfChangelog(partition.topic);
-    for (size_t s = 0; s < plan_.stages.size(); ++s) {
-      if (plan_.stages[s].name == name) {
-        return Annotate(CheckStepIdentities(plan_, static_cast<int>(s), record), "stage " + name);
-      }
-    }
-    const bool former = !record.has_standing();
-    const auto& steps = former ? record.steps() : record.standing().steps();
-    if (steps.empty() || (!former && record.standing().application() != plan_.application.Key()))
-      return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the topology has no stage ", name, " any more, which has kept the state of ",
-        absl::StrJoin(steps, ", ",
-                      [](std::string* out, const auto& step) { absl::StrAppend(out, "step ", step.step()); }),
-        " (in ", partition.topic,
-        "): was a step or source renamed or removed, or is a step's input partitioned otherwise "
-        "now? Put it back as it was, or give the topology a new name, which starts with empty state. If that state "
-        "isn't "
-        "wanted any more, delete the topic ",
-        partition.topic));
-  }
-
-  // Rows that were written to an edge under a schema that can't become the present one must be read before.
-  absl::Status CheckEdge(const Edge& edge) const {
-    const auto topic = topics_.find(edge.topic);
-    if (topic == topics_.end()) return absl::OkStatus();
-    const std::shared_ptr<arrow::Schema> now = BatchSchema(edge.schema, edge.hidden);
-    std::map<uint64_t, std::string> known = {{SchemaHash(*now), ""}};  // why not to be read, by the schema's hash
-    const auto learn = [&](const packed::PackedSchema& schema) {
-      const auto before = UnpackSchema(schema);
-      const absl::Status fits = before.ok() ? SchemaChange::Make(**before, now).status() : before.status();
-      // Columns that may be null no more leave the hash as it was.
-      std::string& why = known[before.ok() ? SchemaHash(**before) : 0];
-      if (why.empty()) why = std::string(fits.message());
-    };
-    // Earlier versions didn't name the schemas of what they wrote.
-    bool unnamed = false;
-    for (const auto& [partition, record] : newest_) {
-      unnamed |= !record.has_standing();
+// Rows that were written to an edge under a schema that can't become the present one must be read before.
+class EdgeCheck {
+ public:
+  EdgeCheck(const Plan& plan, const Former& former, const Edge& edge)
+      : plan_(plan), edge_(edge), now_(BatchSchema(edge.schema, edge.hidden)) {
+    known_[SchemaHash(*now_)];
+    for (const auto& [partition, record] : former.newest) {
+      unnamed_ |= !record.has_standing();
       for (const packed::Standing::Edge& saved : record.standing().outputs()) {
-        if (saved.topic() == edge.topic && !saved.schemas().empty()) learn(saved.schemas(0));
+        if (saved.topic() == edge.topic && !saved.schemas().empty()) Learn(saved.schemas(0));
       }
     }
-    const auto reads = [](const auto& schema) { return schema.second.empty(); };
-    if (!unnamed && std::all_of(known.begin(), known.end(), reads)) return absl::OkStatus();
-    const std::string group = edge.to_sink < 0 ? plan_.application.Group() : plan_.application.SinkGroup(edge.step);
-    TM_ASSIGN_OR_RETURN(const Ranges unread, UnreadOf(edge.topic, topic->second.partitions, group));
+  }
+
+  // What was written last can be read, whatever lies there.
+  bool Reads() const {
+    return !unnamed_ && std::all_of(known_.begin(), known_.end(), [](const auto& each) { return each.second.empty(); });
+  }
+
+  Verdict Waits() const {
+    std::string why;
+    for (const auto& [hash, each] : known_) why = why.empty() ? each : why;
+    return Refused(
+        absl::StrCat("rows that the former version of the topology has written can't be read where they "
+                     "still lie in ",
+                     edge_.topic, ": ", why));
+  }
+
+  // Looks at what lies there.
+  absl::StatusOr<std::optional<Verdict>> Look(KafkaClient& kafka, int32_t partitions) {
+    TM_ASSIGN_OR_RETURN(const LogRanges unread, Unread(kafka.admin(), partitions));
     std::string found;
-    TM_RETURN_IF_ERROR(ReadRanges(kafka_, unread, [&](const TopicPartition& partition, const RecordView& record) {
+    TM_RETURN_IF_ERROR(ReadRanges(kafka, unread, [&](const TopicPartition& partition, const RecordView& record) {
       const absl::StatusOr<PackedRecord> packed = OpenRecord(record.value.value_or(""));
-      if (packed.ok() && packed->header.has_schema()) learn(packed->header.schema());
+      if (packed.ok() && packed->header.has_schema()) Learn(packed->header.schema());
       if (!packed.ok() || packed->header.rows() == 0) return true;
-      const auto schema = known.find(packed->header.schema_hash());
-      if (schema == known.end() ? !unnamed : reads(*schema)) return true;
+      const auto schema = known_.find(packed->header.schema_hash());
+      if (schema == known_.end() ? !unnamed_ : schema->second.empty()) return true;
       if (found.empty()) {
         found = absl::StrCat(ToString(partition), " from offset ", record.offset, " on: ",
-                             schema != known.end() ? schema->second
-                                                   : "their columns are others than now, and an earlier version of "
-                                                     "Tidemark, which wrote them, didn't say which");
+                             schema != known_.end() ? schema->second
+                                                    : "their columns are others than now, and an earlier version of "
+                                                      "Tidemark, which wrote them, didn't say which");
       }
       return false;
     }));
-    if (found.empty()) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat(edge.to_sink < 0 ? "step " : "sink ", edge.step,
-                     ": rows that the former version of the topology has written lie "
-                     "unread in ",
-                     found, ". Run that version until they are read, or give the topology a new name"));
+    if (found.empty()) return std::nullopt;
+    return Refused(absl::StrCat("rows that the former version of the topology has written lie unread in ", found));
   }
 
-  absl::StatusOr<Ranges> UnreadOf(const std::string& topic, int32_t partitions, const std::string& group) const {
+ private:
+  void Learn(const packed::PackedSchema& schema) {
+    const auto before = UnpackSchema(schema);
+    const absl::Status fits = before.ok() ? SchemaChange::Make(**before, now_).status() : before.status();
+    // Columns that may be null no more leave the hash as it was.
+    std::string& why = known_[before.ok() ? SchemaHash(**before) : 0];
+    if (why.empty()) why = std::string(fits.message());
+  }
+
+  Verdict Refused(const std::string& what) const {
+    const std::string reader = absl::StrCat(edge_.to_sink < 0 ? "step " : "sink ", edge_.step);
+    return {
+        reader, Verdict::Kind::kRefused,
+        absl::StrCat(reader, ": ", what, ". Run that version until they are read, or give the topology a new name")};
+  }
+
+  absl::StatusOr<LogRanges> Unread(Admin& admin, int32_t partitions) const {
+    const ApplicationId& application = plan_.application;
     std::vector<TopicPartition> all;
-    for (int32_t p = 0; p < partitions; ++p) all.push_back({topic, p});
-    TM_ASSIGN_OR_RETURN(const auto committed, kafka_.admin().GroupOffsets(group, all));
-    Ranges unread;
+    for (int32_t p = 0; p < partitions; ++p) all.push_back({edge_.topic, p});
+    TM_ASSIGN_OR_RETURN(
+        const auto committed,
+        admin.GroupOffsets(edge_.to_sink < 0 ? application.Group() : application.SinkGroup(edge_.step), all));
+    LogRanges unread;
     for (const TopicPartition& partition : all) {
-      TM_ASSIGN_OR_RETURN(const auto range, RangeOf(partition));
+      TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(admin, partition));
       const auto at = committed.find(partition);
       const Offset position = at == committed.end() ? -1 : at->second.offset;
       unread[partition] = {std::max(range.first, position), range.second};
@@ -230,13 +156,62 @@ class StartCheck {
   }
 
   const Plan& plan_;
-  KafkaClient& kafka_;
-  std::map<std::string, TopicInfo> topics_;
-  std::map<TopicPartition, packed::CommitRecord> newest_;
+  const Edge& edge_;
+  const std::shared_ptr<arrow::Schema> now_;
+  std::map<uint64_t, std::string> known_;  // by the schema's hash: why its rows can't be read; empty: they can
+  bool unnamed_ = false;                   // earlier versions didn't name the schemas of what they wrote
 };
+
+// `kafka` null: nobody can say what lies in the topics.
+absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka) {
+  Verdicts verdicts;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (!StepFingerprint(node).empty()) verdicts.Add({absl::StrCat("step ", node.step), Verdict::Kind::kNew});
+    }
+  }
+  for (const auto& [partition, record] : former.newest) {
+    const std::string name = *plan.application.StageOfChangelog(partition.topic);
+    const auto stage =
+        std::find_if(plan.stages.begin(), plan.stages.end(), [&](const Stage& each) { return each.name == name; });
+    const bool gone = stage == plan.stages.end();
+    for (Verdict& verdict : gone ? GoneStage(plan, name, partition.topic, record)
+                                 : CompareSteps(plan, static_cast<int>(stage - plan.stages.begin()), record)) {
+      if (!gone && !verdict.goes_on()) verdict.message = absl::StrCat("stage ", name, ": ", verdict.message);
+      verdicts.Add(std::move(verdict));
+    }
+  }
+  const auto records = [&](int stage) {
+    return former.RecordsOf(plan.application, plan.stages[static_cast<size_t>(stage)].name);
+  };
+  for (Verdict& missed : MissedChanges(plan, records)) verdicts.Add(std::move(missed));
+  for (const Edge& edge : plan.edges) {
+    const auto topic = former.topics.find(edge.topic);
+    if (topic == former.topics.end()) continue;
+    EdgeCheck check(plan, former, edge);
+    if (check.Reads()) continue;
+    if (kafka == nullptr) {
+      verdicts.Add(check.Waits());
+      continue;
+    }
+    TM_ASSIGN_OR_RETURN(std::optional<Verdict> found, check.Look(*kafka, topic->second.partitions));
+    if (found) verdicts.Add(*std::move(found));
+  }
+  return verdicts.Take();
+}
 
 }  // namespace
 
-absl::Status CheckStart(const Plan& plan, KafkaClient& kafka) { return StartCheck(plan, kafka).Run(); }
+absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka) {
+  return Compare(plan, former, &kafka);
+}
+
+std::vector<Verdict> CompareStates(const Plan& plan, const Former& former) { return *Compare(plan, former, nullptr); }
+
+absl::Status CheckStart(const Plan& plan, KafkaClient& kafka) {
+  TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
+  TM_ASSIGN_OR_RETURN(const std::vector<Verdict> verdicts, CompareWithRunning(plan, former, kafka));
+  return Refusal(verdicts);
+}
 
 }  // namespace tidemark

@@ -8,16 +8,30 @@
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
 //     whose schema is another and was never named, which an earlier version didn't do.
 //
+// `tidemark plan` asks the same and tells all of it; a worker refuses what isn't to go on.
+//
 // Nothing has been created, joined or committed then, so the former version of the topology can go on at any time. A
 // task checks its state again when it is opened: this is no lock.
 #pragma once
 
+#include <vector>
+
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
+#include "src/runtime/former.h"
+#include "src/runtime/verdict.h"
 
 namespace tidemark {
+
+// What becomes of every step with state, of those that are gone, and of sinks that can't go on. Reads what lies unread
+// in internal topics. Unavailable: Kafka doesn't answer.
+absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka);
+
+// The same as if rows were waiting wherever they can. Asks nobody.
+std::vector<Verdict> CompareStates(const Plan& plan, const Former& former);
 
 // FailedPrecondition: what was, what is, and what to do. Unavailable: Kafka doesn't answer.
 absl::Status CheckStart(const Plan& plan, KafkaClient& kafka);

@@ -89,8 +89,8 @@ void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
 namespace {
 
 constexpr char kRemedy[] =
-    ". State can't be turned into other state: put the step back as it was, or give the topology a new name, which "
-    "starts with empty state";
+    ". State can't be turned into other state: put the step back as it was, or begin anew, by `tidemark reset` or "
+    "under a new name, which starts with empty state";
 
 // As the topology writes it: a window's lengths stand in commits as "60000000us".
 std::string Readable(const std::string& fingerprint) {
@@ -142,7 +142,8 @@ std::string Without(const std::set<std::string>& lines, const std::set<std::stri
 }
 
 // A file of a lake goes on being what it was; so where its sink was or is one of changes, those are the same.
-absl::Status CheckLakes(const Plan& plan, int stage, const packed::Standing& standing) {
+std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Standing& standing) {
+  std::vector<Verdict> verdicts;
   const Stage& at = plan.stages[static_cast<size_t>(stage)];
   for (size_t n = 0; n < at.nodes.size(); ++n) {
     const Node& node = at.nodes[n];
@@ -155,40 +156,56 @@ absl::Status CheckLakes(const Plan& plan, int stage, const packed::Standing& sta
       const std::set<std::string> was(saved.origins().begin(), saved.origins().end());
       const std::set<std::string> now = FeedOrigins(plan, {stage, static_cast<int>(n)});
       if (std::includes(now.begin(), now.end(), was.begin(), was.end())) continue;
-      return absl::FailedPreconditionError(absl::StrCat(
-          "sink ", sink.name, ": its files hold '", Without(was, now), "', the topology now says '", Without(now, was),
-          "'. Rows would be taken back otherwise than they were given: put it back as it "
-          "was, or ",
-          kNewLake));
+      verdicts.push_back({absl::StrCat("sink ", sink.name), Verdict::Kind::kRefused,
+                          absl::StrCat("sink ", sink.name, ": its files hold '", Without(was, now),
+                                       "', the topology now says '", Without(now, was),
+                                       "'. Rows would be taken back otherwise than they were given: put it back as it "
+                                       "was, or ",
+                                       kNewLake)});
     }
   }
-  return absl::OkStatus();
+  return verdicts;
 }
 
 }  // namespace
 
-absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
+std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record) {
   const std::vector<packed::StepIdentity> now = StepIdentities(plan, stage);
-  TM_RETURN_IF_ERROR(CheckFirstChanges(plan, [&](int s) {
-    return s == stage ? std::vector<const packed::CommitRecord*>{&record} : std::vector<const packed::CommitRecord*>();
-  }));
+  std::vector<Verdict> verdicts;
   for (const packed::StepIdentity& saved : record.has_standing() ? record.standing().steps() : record.steps()) {
+    Verdict& verdict = verdicts.emplace_back();
+    verdict.subject = absl::StrCat("step ", saved.step());
+    verdict.kind = Verdict::Kind::kUnchanged;
+    verdict.tasks = 1;
+    for (const packed::StepLedger& ledger : record.ledger()) {
+      if (ledger.step() == saved.step()) verdict.open = ledger.open();
+    }
     const auto same =
         std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });
     if (same != now.end() && SameState(saved, *same)) continue;
-    std::string what = absl::StrCat("step ", saved.step(), ": its state was written by '");
+    verdict.kind = Verdict::Kind::kRefused;
+    std::string what = absl::StrCat(verdict.subject, ": its state was written by '");
     if (same != now.end()) {
       absl::StrAppend(&what, Describe(saved, *same), "', the topology now says '", Describe(*same, saved), "'");
     } else if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
       absl::StrAppend(&what, Readable(saved.fingerprint()), "' in stage ", plan.stages[static_cast<size_t>(stage)].name,
                       ", the topology now keeps it in stage ", elsewhere, ", where its rows are partitioned otherwise");
     } else {
+      verdict.kind = Verdict::Kind::kDropped;
       absl::StrAppend(&what, Readable(saved.fingerprint()),
                       "', the topology now has no such step (was it renamed or removed?)");
     }
-    return absl::FailedPreconditionError(what + kRemedy);
+    verdict.message = what + kRemedy;
   }
-  return CheckLakes(plan, stage, record.standing());
+  for (Verdict& lake : CompareLakes(plan, stage, record.standing())) verdicts.push_back(std::move(lake));
+  return verdicts;
+}
+
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
+  TM_RETURN_IF_ERROR(CheckFirstChanges(plan, [&](int s) {
+    return s == stage ? std::vector<const packed::CommitRecord*>{&record} : std::vector<const packed::CommitRecord*>();
+  }));
+  return Refusal(CompareSteps(plan, stage, record));
 }
 
 uint64_t StandingHash(const packed::Standing& standing) {

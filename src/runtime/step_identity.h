@@ -17,6 +17,7 @@
 #include "operators/operator.h"
 #include "proto/packed.pb.h"
 #include "src/plan/plan.h"
+#include "src/runtime/verdict.h"
 
 namespace tidemark {
 
@@ -30,7 +31,10 @@ std::string StepFingerprint(const Node& node);
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
 // Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to.
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
-// Also reads records of earlier versions, which say less of a step. FailedPrecondition: a step's state was written by
+// What becomes of each step that a task has kept state of, and of lakes of changes that can't go on. Also reads records
+// of earlier versions, which say less of a step.
+std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record);
+// The same as a task asks it of its own record. FailedPrecondition: a step's state was written by
 // another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
 // changes whose beginning it hasn't heard (first_changes.h), or a lake of changes would be given others than it holds;
 // says what it was, what it is, and what to do.

@@ -128,11 +128,9 @@ bool TaskOpener::WasLeft(const TopicPartition& input) const {
   if (record == nullptr || committed.offset < 0 || !metadata || metadata->identity != record->identity()) return false;
   const auto& sources = runtime_.plan->sources;
   return metadata->commit < record->commit() &&
-         std::any_of(
-             sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
-         std::none_of(
-             record->inputs().begin(), record->inputs().end(),
-             [&](const auto& each) { return each.topic() == input.topic; });
+         std::any_of(sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
+         std::none_of(record->inputs().begin(), record->inputs().end(),
+                      [&](const auto& each) { return each.topic() == input.topic; });
 }
 
 // The group and the disk agree, and the log between them is gone: what is written to another one from now on would be
@@ -152,6 +150,7 @@ absl::Status TaskOpener::ChooseStart() {
   const packed::CommitRecord* record = state_->committed();
   bool usable = record != nullptr && log_start <= state_->changelog_next() && state_->changelog_next() <= target_;
   for (const auto& [input, committed] : committed_) {
+    if (committed.metadata == kStartHere) usable = false;  // what the disk has is from before the reset
     const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
     if (usable && metadata && metadata->identity != record->identity()) usable = false;
     // A store ahead of the group can't be a prefix of what was committed.
@@ -205,7 +204,7 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
   TM_RETURN_IF_ERROR(Annotate(CheckAgainstGroup(), id().ToString()));
   std::map<std::string, Offset> left;
   for (const auto& [input, committed] : committed_) {
-    if (WasLeft(input)) left[input.topic] = committed.offset;
+    if (WasLeft(input) || committed.metadata == kStartHere) left[input.topic] = committed.offset;
   }
   auto task = std::make_unique<Task>(runtime_, stage_, partition_, std::move(state_), transaction_);
   TM_RETURN_IF_ERROR(task->Open());
@@ -264,6 +263,8 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
   const packed::CommitRecord* record = state_->committed();
   for (const auto& [input, committed] : committed_) {
     if (committed.offset < 0) continue;  // groups expire; the record's own offsets are used then
+    if (committed.metadata == kResetBegun) return absl::FailedPreconditionError(kResetUnderWay);
+    if (committed.metadata == kStartHere && record == nullptr) continue;
     const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
     if (record != nullptr && metadata && metadata->commit == record->commit() &&
         metadata->identity == record->identity()) {

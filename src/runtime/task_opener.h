@@ -13,6 +13,8 @@
 //   - a store that is damaged is deleted and restored, once;
 //   - commit record and offset metadata must name the same commit, else the task stops with an error. Only a source
 //     that the topology was without at the record's commit may stand at an earlier one, and goes on from there;
+//   - after a reset there is no commit record, and the offsets say where to begin; while one is under way nothing
+//   opens;
 //   - the positions must lie in the logs that the inputs have now (input_log.h).
 //
 // Works in steps, so that the thread keeps polling its consumer while gigabytes are restored. Used by one thread.
@@ -62,7 +64,7 @@ class TaskOpener {
   bool WasLeft(const TopicPartition& input) const;
   absl::Status CheckLogReachesStore() const;
   absl::Status CheckAgainstGroup() const;
-  // `left` holds the group's positions of sources that come back.
+  // `left` holds the group's positions of sources that come back, and those that a reset has stated.
   absl::Status PlaceSource(const SourcePlan& source, const std::map<std::string, Offset>& left, Task* task) const;
   absl::Status PlaceInternal(const std::string& topic, Task* task) const;
   absl::StatusOr<Offset> ResolveStart(const SourcePlan& source) const;

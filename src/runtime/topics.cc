@@ -18,9 +18,9 @@ class Resolver {
  public:
   Resolver(const Plan& plan, Admin& admin) : plan_(plan), admin_(admin) {}
 
-  absl::StatusOr<PartitionCounts> Resolve(bool create) {
+  absl::StatusOr<FoundTopics> Find() {
     CheckNames();
-    if (!wrong_.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong_, "\n"));
+    if (!wrong_.empty()) return Found();
     TM_RETURN_IF_ERROR(Describe());
     CheckInputs();
     CheckSinks();
@@ -32,12 +32,12 @@ class Resolver {
     } else if (!plan_.create_internal_topics) {
       CheckInternal();
     }
-    if (!wrong_.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong_, "\n"));
-    if (create && !to_create_.empty()) TM_RETURN_IF_ERROR(admin_.CreateTopics(to_create_));
-    return counts_;
+    return Found();
   }
 
  private:
+  FoundTopics Found() { return {std::move(counts_), std::move(to_create_), std::move(wrong_)}; }
+
   // What keeps the names that are derived from a plan apart (src/base/application.h). YAML can't break the first half
   // of it; a plan that a program has built can.
   void CheckNames() {
@@ -247,7 +247,7 @@ class Resolver {
           absl::StrCat("internal topic '", topic, "' has ", it->second, " partitions where ", owner, " needs ",
                        count.partitions, " (", count.because,
                        "). State is kept by partition, so a count never changes under one name: put back what decided ",
-                       it->second, " partitions, or start the topology under a new name"));
+                       it->second, " partitions, or begin anew, by `tidemark reset` or under a new name"));
     } else if (it == existing_.end()) {
       const TopicCreation& creation = plan_.internal_topics;
       to_create_.push_back({topic, count.partitions, creation.replication_factor, std::move(config)});
@@ -302,8 +302,13 @@ std::set<std::string> SideTopics(const Plan& plan) {
   return topics;
 }
 
+absl::StatusOr<FoundTopics> FindTopics(const Plan& plan, Admin& admin) { return Resolver(plan, admin).Find(); }
+
 absl::StatusOr<PartitionCounts> ResolveTopics(const Plan& plan, Admin& admin, bool create) {
-  return Resolver(plan, admin).Resolve(create);
+  TM_ASSIGN_OR_RETURN(FoundTopics found, FindTopics(plan, admin));
+  if (!found.wrong.empty()) return absl::InvalidArgumentError(absl::StrJoin(found.wrong, "\n"));
+  if (create && !found.missing.empty()) TM_RETURN_IF_ERROR(admin.CreateTopics(found.missing));
+  return std::move(found.counts);
 }
 
 std::map<std::string, std::string> InternalTopicConfig(const Plan& plan) {

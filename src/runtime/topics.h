@@ -14,6 +14,14 @@
 
 namespace tidemark {
 
+struct FoundTopics {
+  PartitionCounts counts;              // with those that are missing as they would be made
+  std::vector<TopicToCreate> missing;  // that a run makes
+  std::vector<std::string> wrong;      // what a run ends with: topics, both counts and what to do
+};
+// Describes all topics of the plan and changes nothing.
+absl::StatusOr<FoundTopics> FindTopics(const Plan& plan, Admin& admin);
+
 // Describes all topics of the plan, creates those that may be created, and checks that what exists fits together: the
 // inputs of a stage have equal partition counts, as have internal topics and their changelogs, and a count that the
 // user states is the one that is there. InvalidArgument names everything that is wrong, a line each: topics, both

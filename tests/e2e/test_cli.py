@@ -34,7 +34,7 @@ class Commands(SystemTest):
         self.assertRegex(out, r"^tidemark \d+\.\d+\.\d+")
         code, out, _ = self.tidemark("help")
         self.assertEqual(code, 0)
-        for command in ("run", "validate", "describe", "generate", "init", "version", "help"):
+        for command in ("run", "validate", "plan", "reset", "describe", "generate", "init", "version", "help"):
             self.assertIn(f"  {command} ", out)
         code, out, _ = self.tidemark("help", "run")
         self.assertEqual(code, 0)
@@ -49,6 +49,7 @@ class Commands(SystemTest):
                                 (["run", "--until_end", "false"], "--until_end=false"), (["help", "rnu"], "run"),
                                 (["run", "--config", "x", "--threads", "100000"], "from 0 to 256"),
                                 (["run", "--config", "x", "--close_windows"], "--until_end"),
+                                (["plan", "--config", "x", "--agianst", "y"], "against"), (["reset", "--config", "x"], "--to_earliest"),
                                 (["init", "--output", "/no/such/folder/t.yaml"], "No such file")):
             with self.subTest(arguments):
                 code, _, err = self.tidemark(*arguments)

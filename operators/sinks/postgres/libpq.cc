@@ -263,6 +263,23 @@ absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const Postgres
   return std::make_unique<LibpqSession>(spec, application, sink, schema, mode, interrupted);
 }
 
+absl::Status RewindPostgres(const PostgresSinkSpec& spec, std::string_view application, std::string_view sink) {
+  PgConnection connection(spec.url, "tidemark reset", absl::StrCat("sink ", std::string(sink)), nullptr);
+  TM_RETURN_IF_ERROR(connection.Connect());
+  const std::string table = FenceTableOf(spec);
+  TM_ASSIGN_OR_RETURN(const PgResult columns,
+                      connection.Run("SELECT count(*), count(*) FILTER (WHERE attname = 'heard') FROM pg_attribute "
+                                     "WHERE attrelid = to_regclass($1)",
+                                     {table}));
+  if (ToInt64(PQgetvalue(columns.get(), 0, 0)) == 0) return absl::OkStatus();  // nothing was ever written
+  const bool is_old = ToInt64(PQgetvalue(columns.get(), 0, 1)) == 0;           // an earlier version made the table
+  return connection
+      .Run(absl::StrCat("UPDATE ", table, " SET epoch = epoch + 1, next_offset = -1", is_old ? "" : ", heard = ''",
+                        " WHERE application = $1"),
+           {std::string(application)})
+      .status();
+}
+
 absl::StatusOr<std::string> InspectPostgres(const PostgresSinkSpec& spec, std::string_view sink, const Schema& schema,
                                             const StepMode& mode) {
   const std::string what = absl::StrCat("sink ", std::string(sink));

@@ -25,4 +25,9 @@ absl::StatusOr<std::unique_ptr<PostgresSession>> MakeLibpqSession(const Postgres
 absl::StatusOr<std::string> InspectPostgres(const PostgresSinkSpec& spec, std::string_view sink, const Schema& schema,
                                             const StepMode& mode);
 
+// Forgets how far the sinks of an application have come in their feeds, which begin anew: whoever still writes is
+// fenced, and the next owner of each partition begins where the feed does. Of all that write beside this one, also of
+// those that the topology no longer has. What stands in their tables stays. May be done again.
+absl::Status RewindPostgres(const PostgresSinkSpec& spec, std::string_view application, std::string_view sink);
+
 }  // namespace tidemark

@@ -34,6 +34,9 @@ absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, c
 absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
                                                   const Schema& schema, const StepMode& mode, std::string_view what);
 
+// The fence table beside the target, quoted, with its schema.
+std::string FenceTableOf(const PostgresSinkSpec& spec);
+
 // The CREATE TABLE statement of a target. A key that can be NULL makes one that PostgreSQL knows from 15 on.
 std::string CreateTargetSql(const PostgresSinkSpec& spec, const Schema& schema);
 

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "src/runtime/metrics.h"
+#include "src/runtime/offset_metadata.h"
 #include "state/memory_disk.h"
 #include "tests/unit/codec/test_format.h"
 #include "tests/unit/runtime/fakes.h"
@@ -509,6 +510,44 @@ TEST_F(StreamThreadTest, ASourceThatWasTakenOutGoesOnWhereItWasLeft) {
   RunWithBothSources();
   EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 1), Pair(TopicPartition{"in", 1}, 0),
                                            Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
+}
+
+TEST_F(StreamThreadTest, BehindAResetTasksBeginWhereTheyWereToldWhateverTheirDiskHas) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  Stop();
+  kafka_.committed = {{{"in", 0}, {40, kStartHere}}, {{"in", 1}, {50, kStartHere}}};
+  LogsEndAt(100);  // aborted attempts of others: past what is on disk
+  thread_.emplace(runtime_, 0);
+  ASSERT_TRUE(thread_->Start().ok());
+  ThenAssign();
+  for (int i = 0; i < 10 && state() != ThreadStatus::State::kRunning; ++i) ASSERT_TRUE(thread_->Step(0).ok());
+  ASSERT_EQ(state(), ThreadStatus::State::kRunning);
+  EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 40), Pair(TopicPartition{"in", 1}, 50)));
+  for (const OffsetToCommit& sent : producer_.sent) EXPECT_EQ(OffsetMetadata::Parse(sent.metadata)->commit, 1);
+}
+
+TEST_F(StreamThreadTest, WhileAResetIsUnderWayNoTaskIsOpened) {
+  Run();
+  ThenRow(0);
+  ASSERT_TRUE(thread_->Step(0).ok());
+  Stop();
+  kafka_.committed = {{{"in", 0}, {1, kResetBegun}}, {{"in", 1}, {0, kResetBegun}}};
+  for (const bool deleted : {false, true}) {
+    LogsEndAt(deleted ? 0 : 100);
+    thread_.emplace(runtime_, 0);
+    ASSERT_TRUE(thread_->Start().ok());
+    ThenAssign();
+    absl::Status status;
+    for (int i = 0; i < 10 && status.ok(); ++i) status = thread_->Step(0);
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(kResetUnderWay));
+    EXPECT_TRUE(producer_.sent.empty());
+    ASSERT_TRUE(thread_->Stop(false).ok());
+    kafka_.restore_polls.clear();
+    polls_.clear();
+  }
 }
 
 TEST_F(StreamThreadTest, ARejoinCommitsLeavesAndSubscribesAgain) {

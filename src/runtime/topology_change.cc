@@ -1,0 +1,210 @@
+#include "src/runtime/topology_change.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
+
+#include "operators/sinks/postgres/libpq.h"
+#include "src/base/status.h"
+#include "src/codec/packed_schema.h"
+#include "src/runtime/first_changes.h"
+#include "src/runtime/former.h"
+#include "src/runtime/start_check.h"
+#include "src/runtime/step_identity.h"
+#include "src/runtime/topics.h"
+#include "src/storage/object_store.h"
+
+namespace tidemark {
+namespace {
+
+using Kind = PartChange::Kind;
+
+// By which names tasks have counted: sources, steps, "sink x".
+std::set<std::string> CountedNames(const Former& former) {
+  std::set<std::string> names;
+  for (const auto& [partition, record] : former.newest) {
+    for (const packed::StepLedger& ledger : record.ledger()) names.insert(ledger.step());
+  }
+  return names;
+}
+
+// "price decimal(12,2)", without hidden ones.
+std::set<std::string> ColumnsOf(const arrow::Schema& schema) {
+  std::set<std::string> columns;
+  for (const auto& field : schema.fields()) {
+    if (!absl::StartsWith(field->name(), "__"))
+      columns.insert(absl::StrCat(field->name(), " ", field->type()->ToString()));
+  }
+  return columns;
+}
+
+void CompareColumns(const std::set<std::string>& before, const std::set<std::string>& now, PartChange* change) {
+  std::set_difference(now.begin(), now.end(), before.begin(), before.end(), std::back_inserter(change->added));
+  std::set_difference(before.begin(), before.end(), now.begin(), now.end(), std::back_inserter(change->removed));
+}
+
+std::string About(const SinkPlan& sink) {
+  if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) return absl::StrCat("topic ", kafka->topic);
+  if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+    return absl::StrCat("table ", postgres->schema, ".", postgres->table);
+  }
+  return absl::StrCat("lake ", std::get<ParquetSinkSpec>(sink.spec).path);
+}
+
+class Builder {
+ public:
+  Builder(const Plan& plan, const Former& former) : plan_(plan), former_(former), counted_(CountedNames(former)) {
+    change_.first = former.newest.empty();
+  }
+
+  void Sources() {
+    std::set<std::string> read;
+    for (const auto& [partition, record] : former_.newest) {
+      for (const packed::InputOffset& input : record.inputs()) read.insert(input.topic());
+    }
+    for (const SourcePlan& source : plan_.sources) {
+      const bool goes_on = read.erase(source.topic) > 0;
+      change_.sources.push_back(
+          {source.name, goes_on ? Kind::kGoesOn : Kind::kNew, absl::StrCat("topic ", source.topic)});
+    }
+    for (const std::string& topic : read) {
+      const bool internal = absl::StartsWith(topic, plan_.application.TopicPrefix());
+      if (internal && !absl::EndsWith(topic, ".intake")) continue;
+      change_.sources.push_back({topic, Kind::kGone, absl::StrCat("topic ", topic)});
+    }
+  }
+
+  void Stateless() {
+    std::set<std::string> names, with_state;
+    for (const Stage& stage : plan_.stages) {
+      for (const Node& node : stage.nodes) {
+        if (node.kind != Node::Kind::kOperator) continue;
+        names.insert(node.step);
+        if (!StepFingerprint(node).empty()) with_state.insert(node.step);
+      }
+    }
+    for (const std::string& name : names) {
+      if (with_state.contains(name)) continue;
+      change_.stateless.push_back({name, Counted(name) ? Kind::kGoesOn : Kind::kNew});
+    }
+  }
+
+  void Sinks() {
+    std::set<std::string> gone;
+    for (const std::string& name : counted_) {
+      if (absl::StartsWith(name, "sink ")) gone.insert(std::string(absl::StripPrefix(name, "sink ")));
+    }
+    for (const SinkPlan& sink : plan_.sinks) {
+      const bool goes_on = gone.erase(sink.name) > 0;
+      PartChange& change = change_.sinks.emplace_back();
+      change = {sink.name, goes_on ? Kind::kGoesOn : Kind::kNew, About(sink)};
+      for (const Edge& edge : plan_.edges) {
+        if (edge.to_sink >= 0 && &plan_.sinks[static_cast<size_t>(edge.to_sink)] == &sink) FeedColumns(edge, &change);
+      }
+    }
+    for (const std::string& name : gone) change_.sinks.push_back({name, Kind::kGone});
+  }
+
+  TopologyChange change_;
+
+ private:
+  bool Counted(const std::string& step) const {
+    return counted_.contains(step) || counted_.contains(step + " partial");
+  }
+
+  // Of the rows that its feed was given last.
+  void FeedColumns(const Edge& edge, PartChange* change) const {
+    for (const auto& [partition, record] : former_.newest) {
+      for (const packed::Standing::Edge& saved : record.standing().outputs()) {
+        if (saved.topic() != edge.topic || saved.schemas().empty() || IsGone(saved)) continue;
+        const auto before = UnpackSchema(saved.schemas(0));
+        if (!before.ok()) continue;
+        CompareColumns(ColumnsOf(**before), ColumnsOf(*BatchSchema(edge.schema, edge.hidden)), change);
+        return;
+      }
+    }
+  }
+
+  const Plan& plan_;
+  const Former& former_;
+  const std::set<std::string> counted_;
+};
+
+// What stands outside of Kafka.
+void LookAt(const SinkPlan& sink, PartChange* change) {
+  absl::StatusOr<std::string> seen = "";
+  if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+    seen = InspectPostgres(*postgres, sink.name, sink.schema, sink.mode);
+  } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+    seen = InspectObjectStore(parquet->path);
+  }
+  if (seen.ok()) {
+    change->found = std::string(absl::StripPrefix(*seen, absl::StrCat("sink ", sink.name, ": ")));
+  } else if (absl::IsInvalidArgument(seen.status())) {
+    change->wrong = std::string(seen.status().message());
+  } else {
+    change->unknown = std::string(seen.status().message());
+  }
+}
+
+}  // namespace
+
+TopologyChange::Outcome TopologyChange::outcome() const {
+  const auto any = [&](auto member) {
+    return std::any_of(sinks.begin(), sinks.end(), [&](const PartChange& sink) { return !(sink.*member).empty(); });
+  };
+  if (!wrong.empty() || any(&PartChange::wrong)) return Outcome::kMistake;
+  if (!Refusal(steps).ok()) return Outcome::kNeedsDecision;
+  return any(&PartChange::unknown) ? Outcome::kNotKnown : Outcome::kNothingLost;
+}
+
+absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka) {
+  TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
+  Builder builder(plan, former);
+  TopologyChange& change = builder.change_;
+  change.against = absl::StrCat("what stands in Kafka at ", plan.kafka.brokers);
+  TM_ASSIGN_OR_RETURN(change.steps, CompareWithRunning(plan, former, kafka));
+  TM_ASSIGN_OR_RETURN(FoundTopics topics, FindTopics(plan, kafka.admin()));
+  change.topics = std::move(topics.missing);
+  change.wrong = std::move(topics.wrong);
+  builder.Sources();
+  builder.Stateless();
+  builder.Sinks();
+  for (size_t s = 0; s < plan.sinks.size(); ++s) LookAt(plan.sinks[s], &change.sinks[s]);
+  return std::move(change);
+}
+
+absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file) {
+  if (!(plan.application == before.application)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " is the topology ", before.application.name, ", not ", plan.application.name,
+                     ": two topologies share nothing, so nothing of one changes the other"));
+  }
+  const Former former = FormerOf(before);
+  Builder builder(plan, former);
+  TopologyChange& change = builder.change_;
+  change.against = file;
+  change.steps = CompareStates(plan, former);
+  builder.Sources();
+  builder.Stateless();
+  builder.Sinks();
+  // Feeds say it already; a topic's rows are known from the file alone.
+  for (size_t s = 0; s < plan.sinks.size(); ++s) {
+    if (!std::holds_alternative<KafkaSinkSpec>(plan.sinks[s].spec)) continue;
+    const auto same = std::find_if(before.sinks.begin(), before.sinks.end(),
+                                   [&](const SinkPlan& sink) { return sink.name == plan.sinks[s].name; });
+    if (same == before.sinks.end()) continue;
+    CompareColumns(ColumnsOf(*BatchSchema(same->schema, {})), ColumnsOf(*BatchSchema(plan.sinks[s].schema, {})),
+                   &change.sinks[s]);
+  }
+  return std::move(change);
+}
+
+}  // namespace tidemark

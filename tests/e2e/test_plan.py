@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""`tidemark plan` against an application that has run, and one that runs: it says what `run` then does, in the same
+words, and changes nothing."""
+
+import copy
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import psycopg
+
+import topics
+import topology
+from case import SystemTest, main
+from stack import wait_for
+
+ROWS = 1_000
+START_MS = 1_700_000_000_000
+DECISION, MISTAKE = 3, 2
+
+
+def application(name):
+    """Rows are taken once, counted by route in windows of an hour that stay open, and go to a table and a lake."""
+    return {
+        "name": name, "kafka": {"brokers": "${KAFKA_BROKERS}"}, "internal_topics": {"partitions": 2},
+        "sources": {"prices": {
+            "topic": f"{name}-in", "columns": {
+                "id": "int64", "route": "string", "cents": "int64", "at": "timestamp_ms",
+                "note": {"type": "string", "nullable": True}},
+            "event_time": {"column": "at"}}},
+        "steps": {
+            "once": {"from": "prices", "dedup": {"by": ["id"], "within": "1h"}},
+            "hourly": {"from": "once", "window": {"tumbling": "1h"}, "group_by": ["route"],
+                       "aggregates": {"n": "count(*)", "cents": "sum(cents)"}},
+            "rows": {"from": "once", "project": {"id": "id", "cents": "cents"}}},
+        "sinks": {
+            "sums": {"from": "hourly", "topic": f"{name}-out", "create": {}},
+            "table": {"from": "rows", "postgres": {"url": "${DATABASE_URL}", "table": f"{name}_rows", "mode": "upsert",
+                                                   "key": ["id"]}},
+            "lake": {"from": "rows", "parquet": {"path": "${LAKE}/" + name, "max_age": "1s"}}}}
+
+
+def edited(name, *changes):
+    changed = copy.deepcopy(application(name))
+    for change in changes:
+        change(changed)
+    return changed
+
+
+def set_at(*path, to):
+    def change(config):
+        for part in path[:-1]:
+            config = config[part]
+        config[path[-1]] = to
+    return change
+
+
+def renamed(config):
+    config["steps"]["by_hour"] = config["steps"].pop("hourly")
+    config["sinks"]["sums"]["from"] = "by_hour"
+
+
+def without_window(config):
+    del config["steps"]["hourly"], config["sinks"]["sums"]
+
+
+def with_source(config):
+    config["sources"]["others"] = {"topic": f"{config['name']}-others", "columns": {"id": "int64"}}
+    config["sinks"]["ids"] = {"from": "others", "topic": f"{config['name']}-ids", "create": {}}
+
+
+def with_step(config):
+    config["steps"]["daily"] = {"from": "once", "window": {"tumbling": "1d"}, "group_by": ["route"],
+                                "aggregates": {"n": "count(*)"}}
+    config["sinks"]["days"] = {"from": "daily", "topic": f"{config['name']}-days", "create": {}}
+
+
+# What is edited -> the exit code of plan, and the verdicts of steps that aren't unchanged.
+EDITS = {
+    "nothing": ([], 0, {}),
+    "a filter": ([set_at("steps", "some", to={"from": "once", "filter": "cents > 1"}),
+                  set_at("steps", "rows", "from", to="some")], 0, {}),
+    "more grace": ([set_at("steps", "hourly", "window", to={"tumbling": "1h", "grace": "1m"})], 0, {}),
+    "another window beside it": ([with_step], 0, {"step daily": "new"}),
+    "a source more": ([with_source], 0, {}),
+    "another length": ([set_at("steps", "hourly", "window", to={"tumbling": "2h"})], DECISION,
+                       {"step hourly": "refused"}),
+    "another type, of a table's column too": ([set_at("sources", "prices", "columns", "cents", to="double")], MISTAKE,
+                                              {"step hourly": "refused"}),
+    "another id": ([set_at("steps", "once", "dedup", "by", to=["id", "note"])], DECISION, {"step once": "refused"}),
+    "another key": ([set_at("steps", "hourly", "group_by", to=["note"])], DECISION, {"step hourly": "refused"}),
+    "an aggregate more": ([set_at("steps", "hourly", "aggregates", "most", to="max(cents)")], DECISION,
+                          {"step hourly": "refused"}),
+    "a renamed window": ([renamed], DECISION, {"step hourly": "dropped", "step by_hour": "new"}),
+    "a window taken out": ([without_window], DECISION, {"step hourly": "dropped"}),
+    "a table's column": ([set_at("steps", "rows", "project", "note", to="note")], MISTAKE, {}),
+    "other partitions": ([set_at("internal_topics", "partitions", to=3)], MISTAKE, {}),
+    "a topic that isn't there": ([with_source, set_at("sources", "others", "topic", to="nowhere")], MISTAKE, {}),
+}
+
+
+class Plans(SystemTest):
+    needs_postgres = True
+
+    def put(self, name, numbers):
+        topics.produce(self.stack.brokers, f"{name}-in",
+                       [{"value": json.dumps({"id": n, "route": f"r{n % 7}", "cents": n % 100, "at": START_MS + n}),
+                         "partition": n % 2} for n in numbers])
+
+    def begin(self, name):
+        topics.create(self.stack.brokers, **{f"{name}-in": 2, f"{name}-others": 2})
+        self.put(name, range(ROWS))
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(name))
+        self.stack.run(config, "--until_end", name=name, threads=1).finish(300)
+        return config
+
+    def plan(self, config, *flags):
+        code, out, errors = self.stack.tidemark("plan", "--config", config, *flags, check=False)
+        return code, out + errors
+
+    def standing(self, name):
+        """What a plan might have changed in Kafka."""
+        brokers = self.stack.brokers
+        names = sorted(topic for topic in topics.names(brokers) if topic.startswith(name))
+        ends = {topic: topics.ends(brokers, topic, "read_uncommitted") for topic in names}
+        return names, ends, topics.committed(brokers, name, f"{name}-in")
+
+    def test_what_plan_asks_about_is_what_run_refuses_in_the_same_words(self):
+        name = "edits"
+        config = self.begin(name)
+        for number, (what, (changes, expected, verdicts)) in enumerate(EDITS.items()):
+            with self.subTest(what):
+                path = topology.write(self.stack.folder / f"{name}-{number}.yaml", edited(name, *changes))
+                before = self.standing(name)
+                code, text = self.plan(path)
+                self.assertEqual(code, expected, text)
+                self.assertEqual(self.standing(name), before, "a plan changes nothing")
+                told = json.loads(self.plan(path, "--format", "json")[1])
+                self.assertEqual({s["step"]: s["verdict"] for s in told["steps"] if s["verdict"] != "unchanged"},
+                                 verdicts)
+                if expected == 0:
+                    continue
+                worker = self.stack.run(path, "--until_end", name=f"{name}-{number}", threads=1)
+                self.assertEqual(worker.wait(300), 2, worker.seen())
+                for message in [s["message"] for s in told["steps"] if "message" in s] + told["wrong"]:
+                    self.assertIn(message, worker.output())
+                    self.assertIn(message, text)
+        self.assertIn("rows in open windows", self.plan(self.stack.folder / f"{name}-10.yaml")[1])
+        self.stack.run(config, "--until_end", "--close_windows", name=name, threads=1).finish(300)
+        found = sum(json.loads(v)["n"] for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist())
+        self.assertEqual(found, ROWS, "the former version has lost nothing to all of this")
+
+    def test_a_plan_leaves_workers_that_run_alone(self):
+        name = "live"
+        config = self.begin(name)
+        worker = self.stack.run(config, name=name, threads=1)
+        wait_for("the worker to be ready", worker.ready, 180, worker.seen)
+        path = topology.write(self.stack.folder / f"{name}-changed.yaml", edited(name, renamed))
+        for _ in range(3):
+            self.assertEqual(self.plan(path)[0], DECISION)
+            self.assertEqual(self.plan(config)[0], 0)
+        self.put(name, range(ROWS, 2 * ROWS))
+
+        def rows():
+            with psycopg.connect(self.stack.database_url) as database:
+                return database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0]
+
+        wait_for("what came meanwhile to be in the table", lambda: rows() == 2 * ROWS, 180, worker.seen, every=0.2)
+        self.assertNotIn("lost", worker.output())
+        worker.kill()
+
+    def test_of_a_table_the_statement_that_it_needs_is_told_and_then_all_is_well(self):
+        name = "columns"
+        self.begin(name)
+        path = topology.write(self.stack.folder / f"{name}-changed.yaml",
+                              edited(name, set_at("steps", "rows", "project", "note", to="note")))
+        code, text = self.plan(path)
+        self.assertEqual(code, MISTAKE, text)
+        statement = f'ALTER TABLE "public"."{name}_rows" ADD COLUMN "note" text'
+        self.assertIn(statement, text)
+        with psycopg.connect(self.stack.database_url, autocommit=True) as database:
+            database.execute(statement)
+        code, text = self.plan(path)
+        self.assertEqual(code, 0, text)
+        self.assertIn("columns + note", text)
+        self.stack.run(path, "--until_end", name=name, threads=1).finish(300)
+
+    def test_two_files_are_compared_without_a_broker(self):
+        environment = self.stack.environment(KAFKA_BROKERS="127.0.0.1:1", DATABASE_URL="postgresql://127.0.0.1:1/none")
+        old = topology.write(self.stack.folder / "files.yaml", application("files"))
+        new = topology.write(self.stack.folder / "files-changed.yaml", edited("files", renamed, with_source))
+        code, out, errors = self.stack.tidemark("plan", "--config", new, "--against", old, env=environment, check=False)
+        self.assertEqual(code, DECISION, out + errors)
+        for text in ("- hourly", "+ by_hour", "+ others", "renamed or removed", "+ ids"):
+            self.assertIn(text, out)
+        code, out, _ = self.stack.tidemark("plan", "--config", old, "--against", old, env=environment, check=False)
+        self.assertEqual(code, 0, out)
+
+    def test_before_a_first_run_it_names_all_that_is_missing_at_once(self):
+        path = topology.write(self.stack.folder / "fresh.yaml", edited("fresh", with_source))
+        code, text = self.plan(path)
+        self.assertEqual(code, MISTAKE, text)
+        for text_part in ("nothing has run under this name", "topic 'fresh-in' does not exist",
+                          "topic 'fresh-others' does not exist"):
+            self.assertIn(text_part, text)
+
+
+if __name__ == "__main__":
+    main(at_once=True)

@@ -1,0 +1,206 @@
+// What a change of a topology's file does to what its former version has left, edit by edit.
+#include "src/runtime/topology_change.h"
+
+#include <map>
+#include <string>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operators/operators.h"
+#include "src/codec/formats.h"
+#include "src/plan/planner.h"
+#include "src/runtime/start_check.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr char kTopology[] = R"yaml(
+name: app
+kafka: { brokers: b }
+sources:
+  prices:
+    topic: prices
+    columns: { id: int64, route: string, cents: int64, at: timestamp_ms, note: { type: string, nullable: true } }
+    event_time: { column: at }
+steps:
+  once: { from: prices, dedup: { by: [id], within: 1h } }
+  cheap: { from: once, filter: "cents < 100" }
+  hourly:
+    from: cheap
+    window: { tumbling: 1h, grace: 5m }
+    group_by: [route]
+    aggregates: { n: "count(*)", total: "sum(cents)" }
+  rows: { from: once, project: { id: id, note: note } }
+sinks:
+  sums: { from: hourly, topic: sums, create: {} }
+  table: { from: rows, postgres: { url: "postgresql://h/d", table: rows } }
+)yaml";
+
+Plan Topology(const std::string& yaml) {
+  absl::StatusOr<Plan> plan =
+      PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
+  EXPECT_TRUE(plan.ok()) << plan.status() << yaml;
+  return plan.ok() ? *std::move(plan) : Plan();
+}
+
+std::string Edited(const std::string& from, const std::string& to) {
+  const std::string text = absl::StrReplaceAll(kTopology, {{from, to}});
+  EXPECT_NE(text, kTopology) << from;
+  return text;
+}
+
+TopologyChange Change(const std::string& now, const std::string& before = kTopology) {
+  absl::StatusOr<TopologyChange> change = ChangeOfFile(Topology(now), Topology(before), "before.yaml");
+  EXPECT_TRUE(change.ok()) << change.status();
+  return *std::move(change);
+}
+
+// "step hourly: refused".
+std::map<std::string, Verdict::Kind> Kinds(const TopologyChange& change) {
+  std::map<std::string, Verdict::Kind> kinds;
+  for (const Verdict& verdict : change.steps) kinds[verdict.subject] = verdict.kind;
+  return kinds;
+}
+
+constexpr Verdict::Kind kNew = Verdict::Kind::kNew, kUnchanged = Verdict::Kind::kUnchanged,
+                        kDropped = Verdict::Kind::kDropped, kRefused = Verdict::Kind::kRefused;
+
+TEST(TopologyChange, EveryEditHasItsVerdict) {
+  struct Edit {
+    const char* what;
+    std::string now;
+    std::map<std::string, Verdict::Kind> kinds;  // of those that aren't unchanged
+  };
+  const std::string hourly =
+      "  hourly:\n    from: cheap\n    window: { tumbling: 1h, grace: 5m }\n    group_by: [route]\n"
+      "    aggregates: { n: \"count(*)\", total: \"sum(cents)\" }\n";
+  const std::string sums = "  sums: { from: hourly, topic: sums, create: {} }\n";
+  const Edit edits[] = {
+      {"nothing", kTopology, {}},
+      {"a filter", Edited("cents < 100", "cents < 50"), {}},
+      {"how long ids are kept", Edited("within: 1h", "within: 2h"), {}},
+      {"more grace", Edited("grace: 5m", "grace: 10m"), {}},
+      {"a window of another length", Edited("tumbling: 1h", "tumbling: 30m"), {{"step hourly", kRefused}}},
+      {"another type under a window", Edited("cents: int64", "cents: double"), {{"step hourly", kRefused}}},
+      {"an aggregate more",
+       Edited("total: \"sum(cents)\"", "total: \"sum(cents)\", most: \"max(cents)\""),
+       {{"step hourly", kRefused}}},
+      {"another key", Edited("group_by: [route]", "group_by: [note]"), {{"step hourly", kRefused}}},
+      {"another id", Edited("by: [id]", "by: [id, note]"), {{"step once", kRefused}}},
+      {"a renamed window",
+       absl::StrReplaceAll(kTopology, {{"hourly", "by_hour"}}),
+       {{"step by_hour", kNew}, {"step hourly", kDropped}}},
+      {"a window taken out",
+       absl::StrReplaceAll(kTopology,
+                           {{hourly, ""}, {sums, ""}, {"  cheap: { from: once, filter: \"cents < 100\" }\n", ""}}),
+       {{"step hourly", kDropped}}},
+      {"another window",
+       Edited("  rows:",
+              "  daily: { from: cheap, window: { tumbling: 1d }, group_by: [route], "
+              "aggregates: { n: \"count(*)\" } }\n  rows:"),
+       {{"step daily", kNew}}},
+      {"a step without state", Edited("  rows:", "  dear: { from: once, filter: \"cents > 100\" }\n  rows:"), {}},
+      {"a column more for a table, not NULL",
+       Edited("note: note }", "note: note, route: route }"),
+       {{"sink table", kRefused}}},
+      {"a column more for a table, which may be NULL",
+       absl::StrReplaceAll(kTopology, {{"note: { type", "carrier: { type: string, nullable: true }, note: { type"},
+                                       {"note: note }", "note: note, carrier: carrier }"}}),
+       {}},
+  };
+  for (const Edit& edit : edits) {
+    SCOPED_TRACE(edit.what);
+    const TopologyChange change = Change(edit.now);
+    std::map<std::string, Verdict::Kind> changed = Kinds(change);
+    std::erase_if(changed, [](const auto& each) { return each.second == kUnchanged; });
+    EXPECT_EQ(changed, edit.kinds) << Refusal(change.steps);
+    const bool decision =
+        std::any_of(edit.kinds.begin(), edit.kinds.end(), [](const auto& each) { return each.second > kUnchanged; });
+    EXPECT_EQ(change.outcome() == TopologyChange::Outcome::kNeedsDecision, decision);
+    EXPECT_EQ(change.outcome() == TopologyChange::Outcome::kNothingLost, !decision);
+  }
+}
+
+TEST(TopologyChange, AllThatCantGoOnIsToldAtOnce) {
+  const TopologyChange change =
+      Change(absl::StrReplaceAll(kTopology, {{"by: [id]", "by: [id, note]"}, {"hourly", "by_hour"}}));
+  EXPECT_THAT(std::string(Refusal(change.steps).message()),
+              AllOf(HasSubstr("step once: its state was written by 'dedup"), HasSubstr("renamed or removed"),
+                    HasSubstr("step hourly")));
+}
+
+TEST(TopologyChange, SourcesAndSinksThatComeAndGoAreNamed) {
+  const std::string more =
+      absl::StrReplaceAll(kTopology, {{"steps:", "  others: { topic: others, columns: { id: int64 } }\nsteps:"},
+                                      {"sinks:", "sinks:\n  ids: { from: others, topic: ids, create: {} }"}});
+  const auto find = [](const std::vector<PartChange>& parts, const std::string& name) {
+    for (const PartChange& part : parts) {
+      if (part.name == name) return part.kind;
+    }
+    ADD_FAILURE() << name;
+    return PartChange::Kind::kGoesOn;
+  };
+  const TopologyChange added = Change(more);
+  EXPECT_EQ(find(added.sources, "prices"), PartChange::Kind::kGoesOn);
+  EXPECT_EQ(find(added.sources, "others"), PartChange::Kind::kNew);
+  EXPECT_EQ(find(added.sinks, "ids"), PartChange::Kind::kNew);
+  EXPECT_EQ(find(added.sinks, "sums"), PartChange::Kind::kGoesOn);
+  EXPECT_EQ(find(added.stateless, "cheap"), PartChange::Kind::kGoesOn);
+  const TopologyChange removed = Change(kTopology, more);
+  EXPECT_EQ(find(removed.sources, "others"), PartChange::Kind::kGone);
+  EXPECT_EQ(find(removed.sinks, "ids"), PartChange::Kind::kGone);
+}
+
+TEST(TopologyChange, ColumnsThatComeAndGoAreNamed) {
+  const TopologyChange change = Change(
+      absl::StrReplaceAll(kTopology, {{"note: { type", "carrier: { type: string, nullable: true }, note: { type"},
+                                      {"id: id, note: note }", "id: id, carrier: carrier }"}}));
+  for (const PartChange& sink : change.sinks) {
+    if (sink.name != "table") continue;
+    EXPECT_THAT(sink.added, ElementsAre("carrier string"));
+    EXPECT_THAT(sink.removed, ElementsAre("note string"));
+  }
+}
+
+TEST(TopologyChange, AnotherTopologyIsNoFormerVersion) {
+  const absl::Status status =
+      ChangeOfFile(Topology(kTopology), Topology(Edited("name: app", "name: other")), "o.yaml").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("two topologies share nothing"));
+}
+
+TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
+  const Plan before = Topology(kTopology);
+  Former former = FormerOf(before);
+  for (auto& [partition, record] : former.newest) {
+    for (packed::StepLedger& ledger : *record.mutable_ledger()) {
+      if (ledger.step() == "hourly") ledger.set_open(20);
+    }
+  }
+  const std::map<TopicPartition, packed::CommitRecord> first = former.newest;
+  for (const auto& [partition, record] : first) former.newest[{partition.topic, 1}] = record;
+  const Plan now = Topology(Edited("tumbling: 1h", "tumbling: 30m"));
+  for (const Verdict& verdict : CompareStates(now, former)) {
+    if (verdict.subject != "step hourly") continue;
+    EXPECT_EQ(verdict.kind, kRefused);
+    EXPECT_EQ(verdict.open, 40);
+    EXPECT_EQ(verdict.tasks, 2);
+  }
+}
+
+TEST(TopologyChange, AFirstRunLosesNothing) {
+  const std::vector<Verdict> verdicts = CompareStates(Topology(kTopology), Former());
+  EXPECT_THAT(std::string(Refusal(verdicts).message()), IsEmpty());
+  for (const Verdict& verdict : verdicts) EXPECT_EQ(verdict.kind, kNew) << verdict.subject;
+}
+
+}  // namespace
+}  // namespace tidemark
