@@ -1,9 +1,11 @@
 #include "src/runtime/topology_change.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <set>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -12,6 +14,7 @@
 #include <absl/strings/strip.h>
 
 #include "operators/sinks/postgres/libpq.h"
+#include "src/base/action.h"
 #include "src/base/status.h"
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
@@ -25,6 +28,9 @@ namespace tidemark {
 namespace {
 
 using Kind = PartChange::Kind;
+
+constexpr auto kPatience = std::chrono::seconds(30);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(500);
 
 // By which names tasks have counted: sources, steps, "sink x".
 std::set<std::string> CountedNames(const Former& former) {
@@ -165,7 +171,10 @@ TopologyChange::Outcome TopologyChange::outcome() const {
   return any(&PartChange::unknown) ? Outcome::kNotKnown : Outcome::kNothingLost;
 }
 
-absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka) {
+namespace {
+
+// Once: a worker that runs may trim what is read here.
+absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafka) {
   TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
   Builder builder(plan, former);
   TopologyChange& change = builder.change_;
@@ -179,6 +188,17 @@ absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& ka
   builder.Sinks();
   for (size_t s = 0; s < plan.sinks.size(); ++s) LookAt(plan.sinks[s], &change.sinks[s]);
   return std::move(change);
+}
+
+}  // namespace
+
+absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    absl::StatusOr<TopologyChange> change = LookAtRunning(plan, kafka);
+    if (ActionFor(change.status()) != Action::kRetry || std::chrono::steady_clock::now() > until) return change;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
 }
 
 absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file) {

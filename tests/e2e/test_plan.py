@@ -159,8 +159,9 @@ class Plans(SystemTest):
         wait_for("the worker to be ready", worker.ready, 180, worker.seen)
         path = topology.write(self.stack.folder / f"{name}-changed.yaml", edited(name, renamed))
         for _ in range(3):
-            self.assertEqual(self.plan(path)[0], DECISION)
-            self.assertEqual(self.plan(config)[0], 0)
+            for file, expected in ((path, DECISION), (config, 0)):
+                code, text = self.plan(file)
+                self.assertEqual(code, expected, text)
         self.put(name, range(ROWS, 2 * ROWS))
 
         def rows():
