@@ -296,6 +296,30 @@ class PostgresSource(SystemTest):
         self.assertEqual(worker.wait(180), 2, worker.seen())
         self.assertIn(f"slot {name} is gone", worker.output())
 
+    def test_a_slot_whose_log_was_thrown_away_stops(self):
+        name = "lost"
+        script("postgres", "stop", "--dir", self.folder)
+        self.settings += ["--set", "max_slot_wal_keep_size=1MB"]
+        self.assertEqual(self.start_source(), self.source)
+        self.fill(10)
+        worker = self.run_worker(name)
+        self.equal(name, worker)
+        self.assertEqual(worker.stop(), 0)
+
+        def lost():
+            self.sql("INSERT INTO others SELECT coalesce(max(id), 0) + 1 FROM others")
+            self.sql("SELECT pg_switch_wal()")
+            self.sql("CHECKPOINT")
+            return self.sql("SELECT wal_status FROM pg_replication_slots")[0][0] == "lost"
+        wait_for("the slot to be lost", lost, 240, lambda: self.sql("SELECT * FROM pg_replication_slots"))
+        worker = self.run_worker(name)
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn(f"slot {name} is lost", worker.output())
+        self.assertIn("give the topology a new name and the source a new slot", worker.output())
+        code, out, err = self.stack.tidemark("validate", "--online", "--config", self.config(name), env=self.environment(), check=False)
+        self.assertNotEqual(code, 0, out)
+        self.assertIn(f"slot {name} is lost", out + err)
+
     def test_who_takes_over_waits_for_the_slot_and_for_the_database(self):
         name = "taken_over"
         # However long the group takes to give the place to another, it is then still there.
