@@ -349,10 +349,13 @@ absl::StatusOr<std::string> InspectPgSource(const SourcePlan& source) {
   TM_RETURN_IF_ERROR(connection.Connect());
   TM_RETURN_IF_ERROR(InspectPgTable(connection, source).status());
   TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(connection, spec.slot));
-  return absl::StrCat(table, " can be read; slot ", spec.slot,
-                      slot.lost     ? " is lost"
-                      : slot.exists ? absl::StrCat(" is there, confirmed up to ", LsnText(slot.confirmed))
-                                    : " will be made");
+  if (slot.lost) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "slot ", spec.slot, " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its log"));
+  }
+  return absl::StrCat(
+      table, " can be read; slot ", spec.slot,
+      slot.exists ? absl::StrCat(" is there, confirmed up to ", LsnText(slot.confirmed)) : " will be made");
 }
 
 }  // namespace tidemark

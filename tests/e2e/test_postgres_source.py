@@ -161,8 +161,9 @@ class PostgresSource(SystemTest):
     def environment(self):
         return self.stack.environment(SOURCE_URL=self.source, COPY_URL=self.copy)
 
-    def run_worker(self, name, *args, failpoints=None, **more):
-        return self.stack.run(self.config(name, **more), *args, name=name, env=self.environment(), failpoints=failpoints)
+    def run_worker(self, name, *args, instance=None, failpoints=None, **more):
+        return self.stack.run(self.config(name, **more), *args, name=instance or name, env=self.environment(),
+                              failpoints=failpoints)
 
     def checksums(self, name):
         with psycopg.connect(self.copy, autocommit=True) as connection:
@@ -294,6 +295,58 @@ class PostgresSource(SystemTest):
         worker = self.run_worker(name)
         self.assertEqual(worker.wait(180), 2, worker.seen())
         self.assertIn(f"slot {name} is gone", worker.output())
+
+    def test_a_slot_whose_log_was_thrown_away_stops(self):
+        name = "lost"
+        script("postgres", "stop", "--dir", self.folder)
+        self.settings += ["--set", "max_slot_wal_keep_size=1MB"]
+        self.assertEqual(self.start_source(), self.source)
+        self.fill(10)
+        worker = self.run_worker(name)
+        self.equal(name, worker)
+        self.assertEqual(worker.stop(), 0)
+
+        def lost():
+            self.sql("INSERT INTO others SELECT coalesce(max(id), 0) + 1 FROM others")
+            self.sql("SELECT pg_switch_wal()")
+            self.sql("CHECKPOINT")
+            return self.sql("SELECT wal_status FROM pg_replication_slots")[0][0] == "lost"
+        wait_for("the slot to be lost", lost, 240, lambda: self.sql("SELECT * FROM pg_replication_slots"))
+        worker = self.run_worker(name)
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn(f"slot {name} is lost", worker.output())
+        self.assertIn("give the topology a new name and the source a new slot", worker.output())
+        code, out, err = self.stack.tidemark("validate", "--online", "--config", self.config(name), env=self.environment(), check=False)
+        self.assertNotEqual(code, 0, out)
+        self.assertIn(f"slot {name} is lost", out + err)
+
+    def test_who_takes_over_waits_for_the_slot_and_for_the_database(self):
+        name = "taken_over"
+        # However long the group takes to give the place to another, it is then still there.
+        script("postgres", "stop", "--dir", self.folder)
+        self.settings += ["--set", "wal_sender_timeout=0"]
+        self.assertEqual(self.start_source(), self.source)
+        self.fill(100)
+        first = self.run_worker(name, instance="first")
+        self.equal(name, first)
+        # Frozen: its place in the group goes to another, its connection to the database stays.
+        first.signal(signal.SIGSTOP)
+        self.sql("UPDATE items SET name = 'later' WHERE id <= 50")
+        second = self.run_worker(name, instance="second")
+        wait_for("the second worker to meet the first one's connection", lambda: "is active for PID" in second.output(), 240,
+                 second.seen)
+        first.kill()
+        self.equal(name, second)
+
+        script("postgres", "stop", "--dir", self.folder, "--kill")
+        # The worker's HTTP answers with 503 while the database is away, and says why.
+        wait_for("the worker to say what it waits for", lambda: second.metric("tidemark_intake_error", source="items") == 1, 120,
+                 second.seen)
+        self.assertEqual(self.start_source(), self.source)
+        self.sql("DELETE FROM items WHERE id > 50")
+        self.assertEqual(self.equal(name, second)[0], 50)
+        self.assertTrue(second.running())
+        self.assertEqual(second.stop(), 0, second.seen())
 
     def test_mistakes_are_told_at_the_start(self):
         self.fill(1)

@@ -139,7 +139,7 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
     return Whole("{ files: { path: in/*, whole: renamed, order: unordered" + more + " }, columns: " + columns + " }");
   };
   EXPECT_EQ(files(""), "");
-  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'files' or 'http'"));
+  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'files', 'http' or 'postgres'"));
   EXPECT_THAT(Whole("{ files: { path: in/* }, columns: { id: int64 } }"), HasSubstr("whole"));
   EXPECT_THAT(files(", format: xml"), HasSubstr("files of format 'xml' aren't read yet"));
   EXPECT_THAT(files(", format: cvs"), HasSubstr("unknown format 'cvs' (one of: csv"));
