@@ -41,7 +41,7 @@ DAYS = """CREATE TABLE days AS SELECT location, ends, count(*) AS n FROM (
     SELECT location, "at" - "at" % {day} + {day} AS ends, watermark FROM seen) WHERE ends > watermark GROUP BY ALL"""
 COMPARED = """
     SELECT d.location, d.ends - {day}, d.ends, d.n, b.n, b.ends FROM days d ASOF LEFT JOIN days b
-        ON d.location = b.location AND d.ends - 30 * {day} >= b.ends - 1"""
+        ON d.location = b.location AND d.ends - {month} >= b.ends - 1"""
 
 
 def application(name):
@@ -86,7 +86,7 @@ class JoinVersions(SystemTest):
             sql.register("dump", topics.read(self.stack.brokers, name))
             sql.execute(JUDGED.format(name=name, out_of_order=OUT_OF_ORDER_MS))
             sql.unregister("dump")
-        numbers = {"grace": GRACE_MS, "keep": KEEP_MS, "day": DAY_MS}
+        numbers = {"grace": GRACE_MS, "keep": KEEP_MS, "day": DAY_MS, "month": 30 * DAY_MS}
         sql.execute(VERSIONS.format(**numbers))
         sql.execute(DAYS.format(**numbers))
         late = sql.execute(f'SELECT count(*) FROM moves WHERE "at" + {GRACE_MS} < watermark').fetchall()[0][0]

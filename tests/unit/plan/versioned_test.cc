@@ -13,7 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::string Topology(const std::string& join, const std::string& more = "", const std::string& from = "orders") {
+std::string Topology(const std::string& join, const std::string& more = "", const std::string& from = "orders",
+                     const std::string& sinks = "") {
   return "name: app\nsources:\n"
          "  orders: { topic: orders, columns: { id: int64, item: { type: string, nullable: true }, at: timestamp_ms } "
          "}\n"
@@ -22,13 +23,15 @@ std::string Topology(const std::string& join, const std::string& more = "", cons
          "steps:\n  known: { from: orders, join: { table: t, on: [item] } }\n" +
          more + "  z: { from: " + from + ", join: { " + join +
          " } }\nsinks:\n  out: { from: z, topic: out }\n  known_topic: { from: known, topic: known }\n"
-         "  other: { from: prices, topic: other }\n";
+         "  other: { from: prices, topic: other }\n" +
+         sinks;
 }
 std::string Errors(const std::string& join, const std::string& more = "", const std::string& from = "orders") {
   return ErrorsOf(Topology(join, more, from));
 }
-Plan Planned(const std::string& join, const std::string& more = "", const std::string& from = "orders") {
-  const auto plan = PlanOf(Topology(join, more, from));
+Plan Planned(const std::string& join, const std::string& more = "", const std::string& from = "orders",
+             const std::string& sinks = "") {
+  const auto plan = PlanOf(Topology(join, more, from, sinks));
   EXPECT_TRUE(plan.ok()) << plan.status();
   return plan.ok() ? *plan : Plan();
 }
@@ -59,8 +62,10 @@ TEST(VersionedPlanTest, BothSidesAreMovedByTheKeyWithTheirOwnWatermarksAndPlaces
   EXPECT_EQ(spec.keep_us, 24 * 3600 * kSecond);
   EXPECT_EQ(spec.ahead_us, kSecond);
   EXPECT_EQ(z.spec.kind().HoldsUs(z), 1) << "nothing asks for a time ahead";
-  EXPECT_THAT(z.in(1).schema.Names(), ElementsAre("item", "price", "gone"));
-  EXPECT_THAT(z.in(0).schema.Names(), ElementsAre("id", "item", "at"));
+  std::vector<ColumnFlags> read = {ColumnFlags(3), ColumnFlags(4)};
+  EXPECT_TRUE(z.spec.kind().Reads(z, ColumnFlags(4), &read));
+  EXPECT_THAT(read[0], ElementsAre(true, true, true)) << "rows wait as a whole";
+  EXPECT_THAT(read[1], ElementsAre(true, true, false, true)) << "its key, what comes of it, and whether it is gone";
   EXPECT_EQ(z.spec.kind().Origin(z, 3), PortColumn(1, 1));
   EXPECT_EQ(z.spec.kind().Fingerprint(z),
             "versioned join by [item string null] and [item string] of [id int64, item string null, at timestamp_ms] "
@@ -71,7 +76,8 @@ TEST(VersionedPlanTest, AStepThatLiesByTheKeyIsJoinedWithItselfWhereItIsAndStays
   const std::string join =
       "table: { from: days }, on: [item], as_of: \"window_end - interval '30 days'\", versioned: { keep: 40d }, "
       "type: left, prefix: before_";
-  const Plan plan = Planned(join, kDays + "  best: { from: z, top: { k: 1, by: [item], order: [n] } }\n", "days");
+  const Plan plan = Planned(join, kDays + "  best: { from: z, top: { k: 1, by: [item], order: [n] } }\n", "days",
+                            "  best_topic: { from: best, topic: best }\n");
   for (const Edge& edge : plan.edges) EXPECT_NE(edge.step, "z") << edge.topic;
   EXPECT_EQ(NodeOf(plan, "best").output.size(), NodeOf(plan, "z").output.size());
 }
