@@ -3,6 +3,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "operators/window/calendar_windows.h"
 #include "operators/window/spec.h"
 #include "src/plan/step_check.h"
 #include "src/plan/units.h"
@@ -13,11 +14,28 @@ namespace {
 // More windows than this a row is a mistyped duration.
 constexpr int64_t kMaxWindowsARow = 10'000;
 
+CalendarUnit UnitOf(const std::string& name) {
+  return name == "day"       ? CalendarUnit::kDay
+         : name == "week"    ? CalendarUnit::kWeek
+         : name == "month"   ? CalendarUnit::kMonth
+         : name == "quarter" ? CalendarUnit::kQuarter
+                             : CalendarUnit::kYear;
+}
+
 void ReadWindow(const topology::Window& yaml, WindowSpec* spec) {
-  spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.hopping();
+  spec->size_us = yaml.has_tumbling() ? yaml.tumbling() : yaml.has_cumulative() ? yaml.every() : yaml.hopping();
   spec->gap_us = yaml.session();
   spec->every_us = yaml.has_tumbling() ? spec->size_us : yaml.every();
+  spec->cumulative_us = yaml.cumulative();
   spec->offset_us = yaml.offset();
+  if (yaml.has_calendar()) {
+    spec->calendar_unit = yaml.calendar();
+    spec->time_zone = yaml.has_time_zone() ? yaml.time_zone() : "UTC";
+    const auto zone = internal::TimeZone::Find(spec->time_zone);  // was checked
+    if (zone) spec->calendar = std::make_shared<CalendarWindows>(UnitOf(yaml.calendar()), *zone, spec->offset_us);
+    spec->size_us = spec->every_us = CalendarWindows::LongestUs(UnitOf(yaml.calendar()));
+  }
+  spec->keep_us = yaml.keep();
   spec->grace_us = yaml.grace();
   if (yaml.has_late()) spec->late_topic = yaml.late().topic();
 }
@@ -27,6 +45,10 @@ bool CheckSession(StepCheck& check) {
   if (yaml.session() <= 0) return check.Error("window/session", "the gap between sessions must be longer than nothing");
   if (yaml.has_every()) return check.Error("window/every", "`every` goes with hopping; sessions start with their rows");
   if (yaml.has_offset()) return check.Error("window/offset", "sessions start with their rows, so there is no `offset`");
+  if (yaml.has_keep()) {
+    return check.Error("window/keep",
+                       "`keep` isn't implemented for sessions: what is over leaves the state without a word");
+  }
   if (check.yaml().emit() == "every_record") {
     return check.Error("emit",
                        "every_record isn't implemented for sessions, whose rows may make one of two: use on_update, "
@@ -35,12 +57,76 @@ bool CheckSession(StepCheck& check) {
   return !check.Broken();
 }
 
+bool CheckCalendar(StepCheck& check) {
+  const topology::Window& yaml = check.yaml().window();
+  if (yaml.has_every()) return check.Error("window/every", "`every` goes with hopping and cumulative");
+  const std::string zone = yaml.has_time_zone() ? yaml.time_zone() : "UTC";
+  if (!internal::TimeZone::Find(zone)) {
+    return check.Error(yaml.has_time_zone() ? "window/time_zone" : "window/calendar",
+                       absl::StrCat("there is no time zone '", zone, "'; expected a name as Europe/Berlin or UTC"));
+  }
+  const int64_t shortest = CalendarWindows::ShortestUs(UnitOf(yaml.calendar()));
+  if (yaml.offset() < 0 || yaml.offset() >= shortest) {
+    return check.Error("window/offset", absl::StrCat("a ", yaml.calendar(), " has ", FormatDuration(shortest),
+                                                     " at least: `offset` must be less than that"));
+  }
+  return !check.Broken();
+}
+
+// What is told of a day so far is told when it closes, of all of its groups.
+bool CheckCumulative(StepCheck& check) {
+  const topology::Window& yaml = check.yaml().window();
+  if (yaml.cumulative() <= 0) return check.Error("window/cumulative", "a window must be longer than nothing");
+  if (!yaml.has_every()) return check.Error("window", "a cumulative window needs `every`");
+  if (yaml.every() <= 0 || yaml.cumulative() % yaml.every() != 0 || yaml.cumulative() == yaml.every()) {
+    return check.Error("window/every", absl::StrCat("`every` must divide the length of the window, ",
+                                                    FormatDuration(yaml.cumulative()), ", and be less"));
+  }
+  if (yaml.cumulative() / yaml.every() > kMaxWindowsARow) {
+    return check.Error("window/every", absl::StrCat("a window would be told ", yaml.cumulative() / yaml.every(),
+                                                    " times; at most ", kMaxWindowsARow));
+  }
+  if (yaml.offset() < 0 || yaml.offset() >= yaml.cumulative()) {
+    return check.Error("window/offset", absl::StrCat("windows start every ", FormatDuration(yaml.cumulative()),
+                                                     ": `offset` must be less than that"));
+  }
+  if (check.yaml().has_emit() && check.yaml().emit() != "on_close") {
+    return check.Error("emit", absl::StrCat(check.yaml().emit(),
+                                            " isn't implemented for cumulative windows, which are told every `every`; "
+                                            "a tumbling window with emit: on_update is told as it changes"));
+  }
+  return !check.Broken();
+}
+
+bool CheckKeep(StepCheck& check) {
+  const topology::Window& yaml = check.yaml().window();
+  if (yaml.has_time_zone() && !yaml.has_calendar()) {
+    check.Error("window/time_zone", "`time_zone` goes with calendar: day, week, month, quarter or year");
+  }
+  if (!yaml.has_keep() || yaml.has_session()) return !check.Broken();
+  if (!check.yaml().has_emit() || check.yaml().emit() == "on_close") {
+    return check.Error("window/keep",
+                       "`keep` goes with emit: on_update or every_record: results at the close of a window stand");
+  }
+  if (yaml.keep() <= yaml.grace()) {
+    return check.Error("window/keep", absl::StrCat("rows of a window are kept longer than it takes any, so `keep` must "
+                                                   "be longer than `grace`, ",
+                                                   FormatDuration(yaml.grace())));
+  }
+  return !check.Broken();
+}
+
 bool CheckWindow(StepCheck& check) {
   const topology::Window& yaml = check.yaml().window();
   if (yaml.has_late()) check.AddSide({"late", yaml.late().topic()}, "window/late/topic");
-  if (yaml.has_tumbling() + yaml.has_hopping() + yaml.has_session() != 1)
-    return check.Error("window", "a window is one of tumbling:, hopping: with every:, and session:");
+  if (yaml.has_tumbling() + yaml.has_hopping() + yaml.has_session() + yaml.has_cumulative() + yaml.has_calendar() != 1)
+    return check.Error("window",
+                       "a window is one of tumbling:, hopping: with every:, cumulative: with every:, calendar:, and "
+                       "session:");
+  if (!CheckKeep(check)) return false;
   if (yaml.has_session()) return CheckSession(check);
+  if (yaml.has_calendar()) return CheckCalendar(check);
+  if (yaml.has_cumulative()) return CheckCumulative(check);
   const char* field = yaml.has_tumbling() ? "window/tumbling" : "window/hopping";
   WindowSpec spec;
   ReadWindow(yaml, &spec);
@@ -106,6 +192,10 @@ bool CheckUpdates(StepCheck& check) {
     check.Error("window/late",
                 absl::StrCat("rows of the input replace each other (key ", key, "): no topic can hold them"));
   }
+  if (check.yaml().window().has_cumulative()) {
+    check.Error("from", absl::StrCat("cumulative windows over this step aren't implemented: its rows (key ", key,
+                                     ") may be taken back. Use them over rows that stand", OrOnClose(input.closes)));
+  }
   if (!input.timely) {
     check.Error("from", absl::StrCat("a window over this step isn't implemented: its rows (key ", key,
                                      ") may be replaced long after their time, when the windows they lie in are over. "
@@ -164,7 +254,9 @@ bool Aggregation::Check(StepCheck& check) const {
                                                       ", so sessions must end a number of these behind their rows"));
   }
   if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.every_us % kSecond != 0) {
-    return check.Error(yaml.window().has_tumbling() ? "window/tumbling" : "window/hopping",
+    return check.Error(yaml.window().has_tumbling()     ? "window/tumbling"
+                       : yaml.window().has_cumulative() ? "window/every"
+                                                        : "window/hopping",
                        "event time is timestamp_s, so windows must start at whole seconds");
   }
   if (windowed_ && input.time_form == TimestampForm::kSeconds && spec.offset_us % kSecond != 0)
@@ -186,7 +278,8 @@ bool Aggregation::Check(StepCheck& check) const {
   }
   spec.input_updates = input.mode.update;
   if (!AddAggregates(check, &spec) || (windowed_ && !CheckUpdates(check))) return false;
-  step.timely = input.timely && (windowed_ || !spec.on_update);
+  // Rows that are deleted after a while are so long after their time.
+  step.timely = input.timely && (windowed_ || !spec.on_update) && spec.keep_us == 0;
   step.mode = {.update = spec.on_update, .key = {}};
   step.closes = spec.on_update && windowed_ ? step.name : "";
   if (spec.on_update) {

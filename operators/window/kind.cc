@@ -42,7 +42,7 @@ class WindowKind final : public OperatorKind {
   std::optional<TwoPhases> Split(const OperatorSpec& spec) const override;
   int64_t HoldsUs(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
-    return spec.size_us + spec.gap_us + spec.grace_us + (spec.gap_us > 0 ? 1 : 0);
+    return std::max(spec.size_us, spec.cumulative_us) + spec.gap_us + spec.grace_us + (spec.gap_us > 0 ? 1 : 0);
   }
 
   bool PassesRows(const Node& /*node*/, size_t /*port*/) const override { return false; }
@@ -64,6 +64,8 @@ class WindowKind final : public OperatorKind {
     if (spec.phase == OperatorPhase::kPartial) return "";
     std::string text = spec.gap_us > 0 ? absl::StrCat("sessions ", spec.gap_us, "us apart ")
                                        : absl::StrCat("window ", spec.size_us, "us every ", spec.every_us, "us ");
+    if (spec.calendar) text = absl::StrCat("window of a calendar ", spec.calendar_unit, " in ", spec.time_zone, " ");
+    if (spec.cumulative_us > 0) absl::StrAppend(&text, "cumulative ", spec.cumulative_us, "us ");
     if (spec.offset_us != 0) absl::StrAppend(&text, "from ", spec.offset_us, "us ");
     absl::StrAppend(&text, "by ", ColumnTypes(spec.rows, spec.group_by), ":");
     for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
@@ -98,6 +100,12 @@ std::string WindowKind::Describe(const Node& node) const {
     out = absl::StrCat("sessions, gap ", FormatDuration(spec.gap_us), ", grace ", FormatDuration(spec.grace_us));
   } else if (spec.size_us == 0) {
     out = "aggregate over all time";
+  } else if (spec.calendar) {
+    out = absl::StrCat("window of a ", spec.calendar_unit, " in ", spec.time_zone, ", grace ",
+                       FormatDuration(spec.grace_us));
+  } else if (spec.cumulative_us > 0) {
+    out = absl::StrCat("cumulative window ", FormatDuration(spec.cumulative_us), " every ",
+                       FormatDuration(spec.every_us), ", grace ", FormatDuration(spec.grace_us));
   } else if (spec.every_us == spec.size_us) {
     out = absl::StrCat("tumbling window ", FormatDuration(spec.size_us), ", grace ", FormatDuration(spec.grace_us));
   } else {
@@ -113,6 +121,7 @@ std::string WindowKind::Describe(const Node& node) const {
                   spec.every_record ? ", on every record"
                   : spec.on_update  ? ", on update"
                                     : ", on close",
+                  spec.keep_us > 0 ? ", keep " + FormatDuration(spec.keep_us) : "",
                   spec.late_topic ? ", late to " + *spec.late_topic : "");
   if (spec.phase == OperatorPhase::kPartial) return "partial phase of: " + out;
   if (spec.phase == OperatorPhase::kFinal) return "final phase of: " + out;
@@ -127,7 +136,8 @@ std::optional<TwoPhases> WindowKind::Split(const OperatorSpec& spec) const {
   const PartialLayout layout = MakePartialLayout(phase);
   TwoPhases out;
   out.between = layout.schema;
-  if (layout.window_start) out.spread.emplace(*layout.window_start, phase.group_by.size());
+  // Cumulative windows of one start go on into each other, in one task.
+  if (layout.window_start && phase.cumulative_us == 0) out.spread.emplace(*layout.window_start, phase.group_by.size());
   phase.phase = OperatorPhase::kPartial;
   out.partial = phase;
   phase.phase = OperatorPhase::kFinal;

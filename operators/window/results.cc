@@ -10,6 +10,7 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/strings/str_cat.h>
+#include <arrow/array/util.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
@@ -73,6 +74,8 @@ class WindowResults final : public Operator {
   absl::Status FreeEmpty(Window* window);
   absl::Status CloseWindow(Window* window, Emitter& emitter);
   absl::Status CloseUpdated(Window* window, Emitter& emitter);
+  absl::Status CloseKept(Window* window, Emitter& emitter);
+  absl::Status GoOn(int64_t next, absl::Span<const uint32_t> slots);
   absl::Status NextClosing(Window* window, std::vector<uint32_t>* slots, ByteArena* borrowed);
   absl::Status EmitUpdates(Window* window, Emitter& emitter);
   absl::Status GiveBack();
@@ -182,8 +185,9 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
   pairs_.rows.clear();
   pairs_.starts.clear();
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t start =
+    int64_t start =
         layout_.window_start ? Cells<int64_t>(*batch->column_data(static_cast<int>(*layout_.window_start)))[i] : 0;
+    if (spec_.cumulative_us > 0) start = FirstOpen(spec_, start, clock_->time());
     const int64_t taken = taken_column != nullptr ? taken_column[i] : 0;
     if (WindowClosed(spec_, start, clock_->time())) {
       ledger_->late_after_idle += counts[i] + 2 * taken;
@@ -253,9 +257,11 @@ bool WindowResults::IsIdle(uint32_t slot) {
 absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
   clock_->Advance(time);
   auto& windows = groups_.windows();
-  while (!windows.empty() && WindowClosed(spec_, windows.begin()->first, clock_->time()) && !emitter.Full()) {
+  while (!windows.empty() && WindowOver(spec_, windows.begin()->first, clock_->time()) && !emitter.Full()) {
     Window& window = windows.begin()->second;
-    TM_RETURN_IF_ERROR(spec_.on_update ? CloseUpdated(&window, emitter) : CloseWindow(&window, emitter));
+    TM_RETURN_IF_ERROR(spec_.keep_us > 0 ? CloseKept(&window, emitter)
+                       : spec_.on_update ? CloseUpdated(&window, emitter)
+                                         : CloseWindow(&window, emitter));
     if (window.live == 0 && ColdGroups::Groups(window) == 0) {
       DropWindow(&window);
     } else if (!emitter.Full()) {
@@ -272,9 +278,10 @@ EventTime WindowResults::OutputWatermark() const {
   const EventTime closed_ends = clock_->time() - spec_.grace_us;  // windows that end until then take no more rows
   if (closed_ends == kMinTime) return kMinTime;
   if (closed_ends != kMaxTime) {
-    const EventTime start = NewestStart(spec_, closed_ends - spec_.size_us) + spec_.every_us;
-    hold = std::min(hold, ResultTime(spec_, start.us) - 1);
+    hold = std::min(hold, NextEnd(spec_, closed_ends) - kMillisecond - 1);
   }
+  // What deletes the rows of windows that are kept comes when it comes: nobody who would wait for its time takes it.
+  if (spec_.keep_us > 0) return hold;
   const auto& windows = groups_.windows();
   if (!windows.empty()) hold = std::min(hold, ResultTime(spec_, windows.begin()->first) - 1);
   return hold;
@@ -297,12 +304,18 @@ absl::Status WindowResults::CloseWindow(Window* window, Emitter& emitter) {
     if (slots.empty()) break;
     std::vector<uint32_t> results = slots;
     if (spec_.input_updates) std::erase_if(results, [&](uint32_t slot) { return groups_.rows(slot) == 0; });
-    TM_RETURN_IF_ERROR(EmitResults(results, {}, emitter));
+    std::vector<int8_t> ops;
+    if (spec_.on_update) ops.assign(results.size(), static_cast<int8_t>(Op::kDelete));
+    TM_RETURN_IF_ERROR(EmitResults(results, std::move(ops), emitter));
+    const bool goes_on = spec_.cumulative_us > 0 && window->start_us < LastOfCycle(spec_, window->start_us);
+    if (goes_on) TM_RETURN_IF_ERROR(GoOn(window->start_us + spec_.every_us, slots));
     int64_t cold = 0, cold_rows = 0;
     for (const uint32_t slot : slots) {
       const int64_t rows = groups_.rows(slot);
-      ledger_->closed += rows;
-      ledger_->open -= rows;
+      if (!goes_on) {
+        ledger_->closed += rows;
+        ledger_->open -= rows;
+      }
       if (groups_.number(slot) == GroupSet::kNoSlot) {
         ++cold;
         cold_rows += rows;
@@ -366,6 +379,40 @@ absl::Status WindowResults::CloseUpdated(Window* window, Emitter& emitter) {
   return absl::OkStatus();
 }
 
+// What has changed of the window since the last commit, then what deletes all of its rows, perhaps over many commits.
+// Groups that have changed and aren't deleted yet at a commit are saved with it, as they were emitted.
+absl::Status WindowResults::CloseKept(Window* window, Emitter& emitter) {
+  if (!window->closed) {
+    TM_RETURN_IF_ERROR(EmitUpdates(window, emitter));
+    for (const uint32_t slot : window->changed) before_[slot] = kNothing;
+    if (spec_.input_updates) TM_RETURN_IF_ERROR(FreeEmpty(window));
+  }
+  return CloseWindow(window, emitter);
+}
+
+// The groups of a cumulative window are those of the next one too, with what that has by itself.
+absl::Status WindowResults::GoOn(int64_t next, absl::Span<const uint32_t> slots) {
+  if (slots.empty()) return absl::OkStatus();
+  const auto n = static_cast<int64_t>(slots.size());
+  // As batches have their keys: what is no key isn't looked at.
+  const bool single = spec_.phase == WindowSpec::Phase::kSingle;
+  TM_ASSIGN_OR_RETURN(const auto none, FromArrow(arrow::MakeArrayOfNull(arrow::null(), n), "a column of nothing"));
+  std::vector<std::shared_ptr<arrow::Array>> keys, columns(single ? spec_.rows.size() : spec_.group_by.size(), none);
+  TM_RETURN_IF_ERROR(groups_.Keys(slots, &keys));
+  for (size_t c = 0; c < keys.size(); ++c) columns[single ? spec_.group_by[c] : c] = keys[c];
+  arrow::FieldVector fields;
+  for (const auto& column : columns) fields.push_back(arrow::field("", column->type()));
+  const Batch batch = arrow::RecordBatch::Make(arrow::schema(std::move(fields)), n, std::move(columns));
+  pairs_.rows.resize(slots.size());
+  std::iota(pairs_.rows.begin(), pairs_.rows.end(), 0);
+  pairs_.starts.assign(slots.size(), next);
+  TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
+  TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));
+  MarkChanged();
+  for (size_t i = 0; i < slots.size(); ++i) groups_.MergeInto(slots[i], pairs_.slots[i]);
+  return absl::OkStatus();
+}
+
 // The window has no groups any more.
 void WindowResults::DropWindow(Window* window) {
   WindowState::Drop(window);
@@ -379,7 +426,7 @@ absl::Status WindowResults::PrepareCommit(uint64_t commit, Emitter& emitter) {
   std::sort(touched_.begin(), touched_.end());
   for (const int64_t start : touched_) {
     Window& window = groups_.windows().at(start);
-    if (spec_.on_update) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
+    if (spec_.on_update && !window.closed) TM_RETURN_IF_ERROR(EmitUpdates(&window, emitter));
     if (spec_.input_updates) TM_RETURN_IF_ERROR(FreeEmpty(&window));
   }
   TM_RETURN_IF_ERROR(cold_->Evict([this](uint32_t slot) { return IsIdle(slot); }, BeforeBytes(), &touched_));
@@ -451,15 +498,21 @@ absl::Status WindowResults::EmitResults(absl::Span<const uint32_t> slots, std::v
     rows.starts.reserve(slots.size());
     rows.ends.reserve(slots.size());
   }
+  int64_t last = 0, shown = 0;
+  EventTime end;
   for (const uint32_t slot : slots) {
     if (spec_.size_us == 0) {
       rows.times.push_back(groups_.time(slot));
       continue;
     }
-    const int64_t start = groups_.window(slot).start_us;
-    rows.starts.push_back(start);
-    rows.ends.push_back(WindowEnd(spec_, start).us);
-    rows.times.push_back(ResultTime(spec_, start).us);
+    if (const int64_t start = groups_.window(slot).start_us; rows.ends.empty() || start != last) {
+      last = start;
+      shown = ShownStart(spec_, start);
+      end = WindowEnd(spec_, start);
+    }
+    rows.starts.push_back(shown);
+    rows.ends.push_back(end.us);
+    rows.times.push_back((end - kMillisecond).us);
   }
   return results_.Emit(std::move(rows), ledger_, emitter);
 }

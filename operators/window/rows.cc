@@ -70,10 +70,11 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
   Taken count;
   // The newest window that contains the time, then those before it.
   const EventTime newest = NewestStart(spec_, EventTime{time});
-  for (EventTime start = newest; WindowEnd(spec_, start.us).us > time; start = start - spec_.every_us) {
-    if (WindowClosed(spec_, start.us, watermark)) {
+  for (EventTime start = newest; (start + spec_.size_us).us > time; start = start - spec_.every_us) {
+    const EventTime last = start + spec_.size_us + spec_.grace_us;
+    if (last <= watermark) {
       ++count.late;
-    } else if (WindowClosed(spec_, start.us, closed_until)) {
+    } else if (last <= closed_until) {
       ++count.after_idle;
     } else {
       pairs->rows.push_back(row);
@@ -83,6 +84,35 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
     if (start == kMinTime) break;
   }
   return count;
+}
+
+WindowRows::Taken WindowRows::PairCalendar(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
+                                           WindowPairs* pairs) {
+  if (!bounds_.Has(time)) bounds_ = spec_.calendar->At(time);
+  const EventTime last = EventTime{bounds_.end} + spec_.grace_us;
+  if (last <= watermark) return {.late = 1};
+  if (last <= closed_until) return {.after_idle = 1};
+  pairs->rows.push_back(row);
+  pairs->starts.push_back(bounds_.start);
+  return {.taken = 1};
+}
+
+WindowRows::Taken WindowRows::PairCumulative(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
+                                             WindowPairs* pairs) const {
+  const int64_t own = NewestStart(spec_, EventTime{time}).us;
+  const int64_t first = FirstOpen(spec_, own, watermark);
+  if (WindowClosed(spec_, first, watermark)) return {.late = 1};
+  const int64_t takes = FirstOpen(spec_, first, closed_until);
+  if (WindowClosed(spec_, takes, closed_until)) return {.after_idle = 1};
+  pairs->rows.push_back(row);
+  pairs->starts.push_back(takes);
+  return {.taken = 1, .passed_over = takes != own};
+}
+
+WindowRows::Form WindowRows::FormOf(const WindowSpec& spec) {
+  if (spec.calendar) return Form::kCalendar;
+  if (spec.cumulative_us > 0) return Form::kCumulative;
+  return spec.size_us > 0 ? Form::kLength : spec.gap_us > 0 ? Form::kSession : Form::kAllTime;
 }
 
 WindowRows::Taken WindowRows::PairSession(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
@@ -105,6 +135,7 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
   }
   const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
   const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
+  const Form form = FormOf(spec_);
   std::vector<int32_t> late_rows;
   pairs->rows.clear();
   pairs->starts.clear();
@@ -114,14 +145,25 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
     Taken count;
     const size_t mark = pairs->rows.size();
     const EventTime watermark{watermarks ? watermarks[i] : kMinTime.us};
-    if (spec_.size_us > 0) {
-      count = PairRow(static_cast<int32_t>(i), times[i], watermark, closed_until, pairs);
-    } else if (spec_.gap_us > 0) {
-      count = PairSession(static_cast<int32_t>(i), times[i], watermark, closed_until, pairs);
-    } else {
-      pairs->rows.push_back(static_cast<int32_t>(i));
-      pairs->starts.push_back(0);
-      count.taken = 1;
+    const auto row = static_cast<int32_t>(i);
+    switch (form) {
+      case Form::kLength:
+        count = PairRow(row, times[i], watermark, closed_until, pairs);
+        break;
+      case Form::kCalendar:
+        count = PairCalendar(row, times[i], watermark, closed_until, pairs);
+        break;
+      case Form::kCumulative:
+        count = PairCumulative(row, times[i], watermark, closed_until, pairs);
+        break;
+      case Form::kSession:
+        count = PairSession(row, times[i], watermark, closed_until, pairs);
+        break;
+      case Form::kAllTime:
+        pairs->rows.push_back(row);
+        pairs->starts.push_back(0);
+        count.taken = 1;
+        break;
     }
     // A window of which rows are only sampled (every > size) may leave a row without any.
     const int64_t all = count.taken + count.late + count.after_idle;
@@ -137,7 +179,7 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
     const bool is_late = count.taken == 0 && all > 0;
     ledger->late += is_late;
     ledger->absorbed += !is_late;
-    if (count.late + count.after_idle > 0) late_rows.push_back(static_cast<int32_t>(i));
+    if (count.late + count.after_idle > 0 || count.passed_over) late_rows.push_back(static_cast<int32_t>(i));
   }
   ledger->in += n;
   for (size_t a = 0; a < aggregates_.size(); ++a) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include <absl/strings/ascii.h>
 #include <absl/time/civil_time.h>
@@ -46,6 +47,19 @@ std::optional<int64_t> TimeZone::FromLocal(int64_t local) const {
   const absl::Time point = info.kind == absl::TimeZone::TimeInfo::REPEATED ? info.post : info.pre;
   int64_t us = 0;
   if (__builtin_sub_overflow(local, (seconds - absl::ToUnixSeconds(point)) * kUsPerSecond, &us)) return std::nullopt;
+  return us;
+}
+
+int64_t TimeZone::FirstAt(int64_t local) const {
+  const int64_t seconds = FloorDiv(local, kUsPerSecond);
+  const auto info = zone_.At(absl::CivilSecond(1970, 1, 1) + seconds);
+  const bool skipped = info.kind == absl::TimeZone::TimeInfo::SKIPPED;
+  const int64_t point = absl::ToUnixSeconds(skipped ? info.trans : info.pre);
+  int64_t us = 0;
+  if (__builtin_mul_overflow(point, kUsPerSecond, &us) ||
+      __builtin_add_overflow(us, skipped ? 0 : local - seconds * kUsPerSecond, &us)) {
+    return point < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+  }
   return us;
 }
 

@@ -22,6 +22,9 @@ class TimeZone {
   std::optional<int64_t> ToLocal(int64_t us) const;
   // A time that a clock skips, in spring, counts as before the change; of one that it shows twice, the later one.
   std::optional<int64_t> FromLocal(int64_t local) const;
+  // The first point in time at which a clock there shows this local time or, where it skips that, a later one; beyond
+  // the range of time its end.
+  int64_t FirstAt(int64_t local) const;
 
  private:
   explicit TimeZone(absl::TimeZone zone) : zone_(zone) {}

@@ -16,6 +16,7 @@ What isn't generated, and why:
   - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
     knows of them.
+  - windows of the calendar (a case has minutes) and `keep` (when the last are deleted is the run's end).
   - what alerts say of times behind the last row (topology.py leaves it out), and their severity.
   - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
@@ -288,10 +289,12 @@ class Generator:
         size = every * random.choice([1, 1, 1, 2, 5])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
         gap = random.choice([0, 0, 0, 0, 1, 10, 60]) if not update else 0  # 0: no sessions
-        return {"every": every, "size": size, "gap": gap, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
+        cumulative = size > every and not gap and not update and random.random() < 0.4
+        return {"every": every, "size": size, "gap": gap, "cumulative": cumulative, "grace": random.choice([0, 0, 5, 60]), "group_by": by,
                 "offset": random.choice([0, 0, every // 2, every - 1]),
                 "aggregates": self._aggregates(case, shape), "late": random.random() < 0.4 and not update,
-                "emit": random.choice(["on_close", "on_close", "on_update"] + ([] if gap else ["every_record"]))}
+                "emit": "on_close" if cumulative else
+                        random.choice(["on_close", "on_close", "on_update"] + ([] if gap else ["every_record"]))}
 
     def _group_by(self, case, shape, update):
         random = self.random

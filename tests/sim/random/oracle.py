@@ -218,6 +218,8 @@ class Oracle:
     def _window(self, step, shape, args):
         if args["gap"]:
             return self._sessions(step, shape, args)
+        if args["cumulative"]:
+            return self._cumulative(step, shape, args)
         every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
         # Floor division, also before 1970.
         last = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every})"
@@ -237,6 +239,28 @@ class Oracle:
             # Once, if at least one of its windows refused the row: the earliest does so first.
             self._make(side, f"""
                 SELECT * FROM input WHERE coalesce({last} + {every + grace} <= __watermark, false)""")
+            self.side[side] = shape
+
+    def _cumulative(self, step, shape, args):
+        """Every row in all windows that start where its own does and end behind it."""
+        every, size, grace, offset = (args[n] * 1_000_000 for n in ("every", "size", "grace", "offset"))
+        start = f"(__time - (((__time - {offset}) % {size}) + {size}) % {size})"
+        self.sql.execute(f"""
+            CREATE OR REPLACE TEMP TABLE pairs AS
+            SELECT *, coalesce(__end + {grace} <= __watermark, false) AS __late
+            FROM (SELECT *, {start} AS __start, {start} + __i * {every} AS __end
+                  FROM input, (SELECT unnest(range(1, {size // every + 1})) AS __i))
+            WHERE __end > __time""")
+        groups = "".join(f"{quoted(c)}, " for c in args["group_by"])
+        self._make(step.name, f"""
+            SELECT {groups}make_timestamp(__start) AS window_start, make_timestamp(__end) AS window_end
+                   {self._calls(args)}, __end - 1000 AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
+                   0 AS __partition, -1 AS __offset
+            FROM pairs WHERE NOT __late GROUP BY {groups}__start, __end""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            own_end = f"(__time - (((__time - {offset}) % {every}) + {every}) % {every}) + {every}"
+            self._make(side, f"SELECT * FROM input WHERE coalesce({own_end} + {grace} <= __watermark, false)")
             self.side[side] = shape
 
     def _sessions(self, step, shape, args):

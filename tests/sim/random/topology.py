@@ -218,7 +218,7 @@ def _shape(case, step, inputs, right, window_type):
         columns = _aggregated(first, args, window_type)
         told_apart_by = ["window_start"] if args["gap"] else ["window_start", "window_end"]
         key = args["group_by"] + told_apart_by if args["emit"] != "on_close" else None
-        if first.update_key is not None and (not first.timely or args["late"] or args["gap"]):
+        if first.update_key is not None and (not first.timely or args["late"] or args["gap"] or args["cumulative"]):
             raise Invalid("a window over rows that replace each other")
         if args["gap"] and window_type == "timestamp_s" and not first.ordered:
             raise Invalid("sessions of rows that may end in milliseconds, whose columns are of another type")
@@ -307,6 +307,8 @@ def _operator_yaml(step):
             yaml["window"] = {"grace": f"{args['grace']}s"}
             if args["gap"]:
                 yaml["window"]["session"] = f"{args['gap']}s"
+            elif args["cumulative"]:
+                yaml["window"].update({"cumulative": f"{args['size']}s", "every": f"{args['every']}s"})
             elif args["every"] == args["size"]:
                 yaml["window"]["tumbling"] = f"{args['size']}s"
             else:

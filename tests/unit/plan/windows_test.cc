@@ -1,0 +1,86 @@
+// What the planner makes of the kinds of windows, and what it refuses of them.
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/plan/operator_kind.h"
+#include "tests/unit/plan/plan_text.h"
+
+namespace tidemark {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string Step(const std::string& name, const std::string& from, const std::string& window, const std::string& more) {
+  return "  " + name + ": { from: " + from + ", window: { " + window +
+         " }, group_by: [url], aggregates: { n: \"count(*)\" }" + more + " }\n";
+}
+// With a sink that takes rows which replace each other.
+std::string Sunk(const std::string& steps) {
+  return Clicks(steps, "",
+                "  z_topic: { from: z, topic: z, key: [url, window_start, window_end], key_format: json }\n");
+}
+std::string Errors(const std::string& window, const std::string& more = "") {
+  return ErrorsOf(Sunk(Step("z", "clicks", window, more)));
+}
+Node FinalOf(const std::string& window, const std::string& more = "") {
+  const auto plan = PlanOf(Sunk(Step("z", "clicks", window, more)));
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  if (!plan.ok()) return Node();
+  for (const Stage& stage : plan->stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.step == "z" && node.kind == Node::Kind::kOperator &&
+          node.spec.As<WindowSpec>().phase != OperatorPhase::kPartial) {
+        return node;
+      }
+    }
+  }
+  ADD_FAILURE() << "no step";
+  return Node();
+}
+
+TEST(WindowsPlanTest, EveryKindSaysWhatItIsAndHasAStateOfItsOwn) {
+  const auto describe = [](const Node& node) { return node.spec.kind().Describe(node); };
+  const auto fingerprint = [](const Node& node) { return node.spec.kind().Fingerprint(node); };
+  const Node day = FinalOf("calendar: day, time_zone: Europe/Berlin, offset: 6h");
+  EXPECT_THAT(describe(day), HasSubstr("window of a day in Europe/Berlin, grace 0s, offset 6h, group by (url)"));
+  EXPECT_THAT(fingerprint(day), StartsWith("window of a calendar day in Europe/Berlin from 21600000000us by "));
+  const Node so_far = FinalOf("cumulative: 1d, every: 1m");
+  EXPECT_THAT(describe(so_far), HasSubstr("cumulative window 1d every 1m, grace 0s"));
+  EXPECT_THAT(fingerprint(so_far), StartsWith("window 60000000us every 60000000us cumulative 86400000000us by "));
+  EXPECT_THAT(describe(FinalOf("tumbling: 1m, keep: 7d", ", emit: on_update")), HasSubstr(", on update, keep 7d"));
+  // What was there is called as it was, and how long rows are kept is no part of it.
+  EXPECT_THAT(fingerprint(FinalOf("tumbling: 1m, keep: 7d", ", emit: on_update")),
+              StartsWith("window 60000000us every 60000000us by "));
+}
+
+TEST(WindowsPlanTest, WhatDoesNotGoTogetherIsRefusedByName) {
+  EXPECT_THAT(Errors("calendar: day, tumbling: 1d"), HasSubstr("a window is one of"));
+  EXPECT_THAT(Errors("calendar: fortnight"), HasSubstr("fortnight"));
+  EXPECT_THAT(Errors("calendar: day, time_zone: Berlin"), HasSubstr("there is no time zone 'Berlin'"));
+  EXPECT_THAT(Errors("tumbling: 1d, time_zone: Europe/Berlin"), HasSubstr("`time_zone` goes with calendar"));
+  EXPECT_THAT(Errors("calendar: day, every: 1h"), HasSubstr("`every` goes with hopping and cumulative"));
+  EXPECT_THAT(Errors("calendar: month, offset: 28d"), HasSubstr("`offset` must be less than that"));
+  EXPECT_THAT(Errors("cumulative: 1d"), HasSubstr("needs `every`"));
+  EXPECT_THAT(Errors("cumulative: 1d, every: 7h"), HasSubstr("must divide the length of the window, 1d"));
+  EXPECT_THAT(Errors("cumulative: 1d, every: 1d"), HasSubstr("and be less"));
+  EXPECT_THAT(Errors("cumulative: 1d, every: 1s"), HasSubstr("at most 10000"));
+  EXPECT_THAT(Errors("cumulative: 1d, every: 1h", ", emit: on_update"),
+              HasSubstr("on_update isn't implemented for cumulative windows"));
+  EXPECT_THAT(Errors("tumbling: 1d, keep: 7d"), HasSubstr("`keep` goes with emit: on_update"));
+  EXPECT_THAT(Errors("tumbling: 1d, grace: 1h, keep: 1h", ", emit: on_update"), HasSubstr("longer than `grace`, 1h"));
+  EXPECT_THAT(Errors("session: 1h, keep: 7d", ", emit: on_update"), HasSubstr("isn't implemented for sessions"));
+}
+
+TEST(WindowsPlanTest, BehindRowsThatAreTakenBackOrDeletedOnlyWhatCanBe) {
+  const auto errors = [](const std::string& first, const std::string& second) {
+    return ErrorsOf(Sunk(Step("w", "clicks", first, ", emit: on_update") + Step("z", "w", second, "")));
+  };
+  EXPECT_EQ(errors("tumbling: 1m", "calendar: day"), "");
+  EXPECT_THAT(errors("tumbling: 1m", "cumulative: 1d, every: 1h"), HasSubstr("cumulative windows over this step"));
+  EXPECT_THAT(errors("tumbling: 1m, keep: 7d", "tumbling: 1d"), HasSubstr("long after their time"));
+}
+
+}  // namespace
+}  // namespace tidemark
