@@ -51,9 +51,11 @@ TEST(MistakesTest, AWindowOrGroupSaysHowItIsWritten) {
   const std::string counted = ", group_by: [guid], aggregates: { n: \"count(*)\" }";
   EXPECT_EQ(Step("window: 1m" + counted),
             "t.yaml:20:30: expected a mapping, found '1m'; its fields: tumbling, hopping, every, grace, late, offset, "
-            "session");
-  EXPECT_THAT(Step("window: { size: 1m }" + counted),
-              HasSubstr("a window is one of tumbling:, hopping: with every:, and session:"));
+            "session, cumulative, calendar, time_zone, keep");
+  EXPECT_THAT(
+      Step("window: { size: 1m }" + counted),
+      HasSubstr(
+          "a window is one of tumbling:, hopping: with every:, cumulative: with every:, calendar:, and session:"));
   EXPECT_THAT(Step("window: { tumbling: 60 }" + counted), HasSubstr("a duration such as 100ms, 5s, 10m, 1h or 1d"));
   EXPECT_EQ(Step("emit: on_change" + counted),
             "t.yaml:20:28: unknown emit 'on_change' (one of: on_close, on_update, every_record)");
