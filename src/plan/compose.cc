@@ -21,7 +21,8 @@ struct SectionWord {
   const char* section;
   const char* word;
 };
-constexpr SectionWord kNamed[] = {{"sources", "source"}, {"tables", "table"}, {"steps", "step"}, {"sinks", "sink"}};
+constexpr SectionWord kNamed[] = {
+    {"sources", "source"}, {"tables", "table"}, {"steps", "step"}, {"sinks", "sink"}, {"views", "view"}};
 
 const char* WordOf(std::string_view section) {
   for (const SectionWord& named : kNamed) {

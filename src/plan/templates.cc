@@ -104,7 +104,7 @@ Template Templates::Read(const YamlEntry& entry) {
     out.usable = false;
   };
   static const std::vector<std::string> kFields = {"description", "parameters", "sources", "tables",
-                                                   "steps",       "sinks",      "use"};
+                                                   "steps",       "sinks",      "views",   "use"};
   if (!entry.value->IsMapping()) {
     bad(entry.place(), absl::StrCat("expected a mapping, found ", What(*entry.value),
                                     "; fields of a template: ", absl::StrJoin(kFields, ", ")));

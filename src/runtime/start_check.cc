@@ -18,6 +18,7 @@
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/step_identity.h"
+#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -77,6 +78,9 @@ class StartCheck {
     for (const auto& [partition, record] : newest_) TM_RETURN_IF_ERROR(CheckSteps(partition, record));
     TM_RETURN_IF_ERROR(CheckFirstChanges(plan_, [this](int stage) { return RecordsOf(stage); }));
     for (const Edge& edge : plan_.edges) TM_RETURN_IF_ERROR(CheckEdge(edge));
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (sink.view) TM_RETURN_IF_ERROR(CheckView(sink));
+    }
     return absl::OkStatus();
   }
 
@@ -213,6 +217,23 @@ class StartCheck {
                      ": rows that the former version of the topology has written lie "
                      "unread in ",
                      found, ". Run that version until they are read, or give the topology a new name"));
+  }
+
+  // Rows of a view stay where they are; so those that were written before must be rows of the view as it is now.
+  absl::Status CheckView(const SinkPlan& view) const {
+    const std::string& view_topic = std::get<KafkaSinkSpec>(view.spec).topic;
+    if (!topics_.contains(view_topic)) return absl::OkStatus();
+    for (const auto& [partition, record] : newest_) {
+      for (const packed::Standing::Edge& saved : record.standing().outputs()) {
+        if (saved.topic() != view_topic) continue;
+        const std::string why = WhyNotTheView(saved, view);
+        if (why.empty()) continue;
+        return absl::FailedPreconditionError(
+            absl::StrCat("view ", view.name, ": ", why, ". Give the view another name, or delete the topic ",
+                         view_topic, "; either way it begins empty, and holds what its step puts out from then on"));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<Ranges> UnreadOf(const std::string& topic, int32_t partitions, const std::string& group) const {
