@@ -118,7 +118,7 @@ void Composer::ReadFile(const std::string& name, int number, std::string_view te
   if (!root->IsMapping()) {
     return Lost(root->at, absl::StrCat("expected a mapping, found ", What(*root),
                                        "; its fields: name, include, "
-                                       "sources, tables, steps, sinks, templates, use, and settings"));
+                                       "sources, tables, steps, sinks, views, templates, use, and settings"));
   }
   const YamlPtr merged = expander_.Merge(root);
   for (const YamlEntry& entry : merged->entries) {

@@ -233,7 +233,7 @@ void Templates::CheckBody(Template* out) {
   if (out->body->entries.empty() && out->usable) {
     diagnostics_.ErrorAt(out->at, absl::StrCat("template '", out->name,
                                                "' makes nothing: no sources, tables, steps, "
-                                               "sinks or use"));
+                                               "sinks, views or use"));
     out->usable = false;
   }
 }
