@@ -33,6 +33,8 @@ std::string ApplicationId::ChangelogTopic(std::string_view stage) const {
 
 std::string ApplicationId::ManifestTopic(std::string_view sink) const { return ChangelogTopic(sink); }
 
+std::string ApplicationId::ViewTopic(std::string_view view) const { return TopicPrefix().append(view).append(".view"); }
+
 std::optional<std::string> ApplicationId::StageOfChangelog(std::string_view topic) const {
   const std::string prefix = TopicPrefix();
   if (topic.size() <= prefix.size() || topic.substr(0, prefix.size()) != prefix) return std::nullopt;

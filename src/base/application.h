@@ -9,9 +9,9 @@
 //     ever separate; and none begins with "__", so that a generation is no step.
 //   - A key (`town`; of a later generation `town.__2`) has a '.' only in front of its generation. What is an
 //     application's begins with its key and a separator.
-//   - Topics are KEY.STEP.KIND, or KEY.STEP.INPUT.KIND in front of a step with several inputs. Sources, steps and sinks
-//     of a topology share their names (two of one name are refused), and a sink has either a step's changelog or
-//     manifests, never both.
+//   - Topics are KEY.STEP.KIND, or KEY.STEP.INPUT.KIND in front of a step with several inputs. Sources, steps, sinks
+//     and views of a topology share their names (two of one name are refused), and a sink has either a step's changelog
+//     or manifests, never both.
 //     What is the application's as a whole is KEY.__KIND: no step's, as none begins so.
 //   - Groups are KEY and KEY.SINK. Group members are told apart by the worker's name, which is their own affair: groups
 //     are separate.
@@ -49,6 +49,7 @@ struct ApplicationId {
   std::string FeedTopic(std::string_view sink) const;
   std::string ChangelogTopic(std::string_view stage) const;
   std::string ManifestTopic(std::string_view sink) const;
+  std::string ViewTopic(std::string_view view) const;
   // The stage (or Parquet sink) that a topic is the changelog of; none: it is no changelog of this application and
   // generation.
   std::optional<std::string> StageOfChangelog(std::string_view topic) const;

@@ -1,11 +1,12 @@
-// A thread that does what it is told, one thing after the other: for work that would hold up whoever it comes to.
-// Thread-safe.
+// A thread that does what it is told, one thing after the other, or several that take the next thing in turn: for work
+// that would hold up whoever it comes to. Thread-safe.
 #pragma once
 
 #include <deque>
 #include <functional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
@@ -14,14 +15,16 @@ namespace tidemark {
 
 class TaskThread {
  public:
-  TaskThread() : thread_([this] { Loop(); }) {}
+  explicit TaskThread(int threads = 1) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Loop(); });
+  }
   // All that it was told is done first.
   ~TaskThread() {
     {
       const absl::MutexLock lock(&mutex_);
       ends_ = true;
     }
-    thread_.join();
+    for (std::thread& thread : threads_) thread.join();
   }
 
   TaskThread(const TaskThread&) = delete;
@@ -52,7 +55,7 @@ class TaskThread {
   absl::Mutex mutex_;
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   bool ends_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;  // last: starts when everything else is there
+  std::vector<std::thread> threads_;  // last: they start when everything else is there
 };
 
 }  // namespace tidemark

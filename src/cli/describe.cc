@@ -36,6 +36,15 @@ std::string Describe(const ParquetSinkSpec& spec, const Schema&) {
                     [](std::string* s, const ParquetSinkSpec::PartitionColumn& p) { absl::StrAppend(s, p.name); }));
 }
 
+std::string DescribeView(const SinkPlan& sink) {
+  const auto& kafka = std::get<KafkaSinkSpec>(sink.spec);
+  std::string out = absl::StrCat("view at /v1/views/", sink.name, ", key (", ColumnNames(sink.schema, kafka.key), ")");
+  for (const std::vector<size_t>& index : sink.view->indexes) {
+    absl::StrAppend(&out, ", index (", ColumnNames(sink.schema, index), ")");
+  }
+  return absl::StrCat(out, ", through ", kafka.topic);
+}
+
 }  // namespace
 
 std::string TopicText(const std::string& topic, const FormatSpec& format, const FormatSpec& key_format) {
@@ -73,11 +82,12 @@ std::string Summary(const Plan& plan, const Node& node) {
       break;
   }
   const SinkPlan& sink = plan.sinks[static_cast<size_t>(node.sink)];
+  if (sink.view) return DescribeView(sink);
   const std::string what = std::visit([&](const auto& spec) { return Describe(spec, sink.schema); }, sink.spec);
   return node.kind == Node::Kind::kFeed ? absl::StrCat(what, ", through ", edge().topic) : what;
 }
 
-std::string PathOf(const Node& node) {
+std::string PathOf(const Plan& plan, const Node& node) {
   switch (node.kind) {
     case Node::Kind::kSource:
       return "sources/" + node.step;
@@ -85,7 +95,7 @@ std::string PathOf(const Node& node) {
       return "steps/" + node.step;
     case Node::Kind::kKafkaSink:
     case Node::Kind::kFeed:
-      return "sinks/" + node.step;
+      return (plan.sinks[static_cast<size_t>(node.sink)].view ? "views/" : "sinks/") + node.step;
     case Node::Kind::kInternal:
     case Node::Kind::kRepartition:
       break;

@@ -33,7 +33,7 @@ std::string ModeText(const Schema& schema, const StepMode& mode);
 // "detections, htx.x.repartition": the topics whose partitions a stage's tasks read.
 std::string StageInputs(const Plan& plan, const Stage& stage);
 // Of a source, step or sink in TopologyText::about; "" for nodes that aren't the user's.
-std::string PathOf(const Node& node);
+std::string PathOf(const Plan& plan, const Node& node);
 // What was said about a part; null, and "": nothing.
 const About* AboutOf(const TopologyText& text, const std::string& path);
 std::string AboutText(const TopologyText& text, const std::string& path);

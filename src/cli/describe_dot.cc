@@ -36,7 +36,7 @@ std::string DescribeAsDot(const Plan& plan, const TopologyText& text) {
     absl::StrAppend(&out, "  subgraph cluster_", s, " {\n    label=", Quote("stage " + stage.name), ";\n");
     for (size_t n = 0; n < stage.nodes.size(); ++n) {
       const Node& node = stage.nodes[n];
-      const std::string about = AboutText(text, PathOf(node));
+      const std::string about = AboutText(text, PathOf(plan, node));
       absl::StrAppend(&out, "    ", Id(s, n), " [shape=", Shape(node.kind), ", label=",
                       Quote(absl::StrCat(node.step, "\n", Summary(plan, node), about.empty() ? "" : "\n", about)),
                       "];\n");

@@ -83,7 +83,7 @@ std::string NodeJson(const Plan& plan, const TopologyText& text, const Node& nod
                    ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
                    ", \"key\": ", Key(node.output, node.mode.key));
   if (node.edge >= 0) absl::StrAppend(&out, ", \"topic\": ", Quote(plan.edges[static_cast<size_t>(node.edge)].topic));
-  const std::string path = PathOf(node);
+  const std::string path = PathOf(plan, node);
   if (!path.empty()) absl::StrAppend(&out, AboutMembers(text, path));
   absl::StrAppend(
       &out, ",\n         \"columns\": ", Columns(text, node.output, node.kind == Node::Kind::kSource ? path : ""), "}");
@@ -134,7 +134,7 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   for (const Edge& edge : plan.edges) edges.push_back(EdgeJson(plan, edge));
   for (const SinkPlan& sink : plan.sinks) {
     sinks.push_back(absl::StrCat("    {\"name\": ", Quote(sink.name), ", \"from\": ", Quote(sink.from),
-                                 AboutMembers(text, "sinks/" + sink.name),
+                                 AboutMembers(text, (sink.view ? "views/" : "sinks/") + sink.name),
                                  ", \"columns\": ", Columns(text, sink.schema), "}"));
   }
   const auto list = [](const std::vector<std::string>& items) {

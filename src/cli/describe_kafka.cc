@@ -68,7 +68,13 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
   }
   for (const SinkPlan& sink : plan.sinks) {
     if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
-      AddAbout(text, "sinks/" + sink.name, out);
+      AddAbout(text, (sink.view ? "views/" : "sinks/") + sink.name, out);
+      if (sink.view) {
+        TopicCreation creation = plan.internal_topics;
+        creation.partitions = 1;
+        absl::StrAppend(out, Create(kafka->topic, creation, ViewTopicConfig(plan)));
+        continue;
+      }
       absl::StrAppend(out, Create(kafka->topic, kafka->create.value_or(TopicCreation{}), {}));
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
       absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.name), plan.internal_topics, internal));
@@ -98,7 +104,8 @@ void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
   std::set<std::string> written = SideTopics(plan);
   written.insert(plan.dead_letter_topic);
   for (const SinkPlan& sink : plan.sinks) {
-    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) written.insert(kafka->topic);
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr && !sink.view) written.insert(kafka->topic);
   }
   for (const std::string& topic : written) {
     absl::StrAppend(out, Allow("--operation Write --operation Describe --operation Create", "--topic " + topic));

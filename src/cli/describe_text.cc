@@ -56,7 +56,7 @@ void AddStage(const Plan& plan, const TopologyText& text, size_t index, std::str
       if (step && node.spec.kind().phase(node) == OperatorPhase::kPartial) continue;
       absl::StrAppend(out, "      ", ModeText(node.output, node.mode), ": ", node.output.ToString(), "\n");
     }
-    if (const std::string path = PathOf(node); !path.empty()) AddAbout(text, path, "      ", out);
+    if (const std::string path = PathOf(plan, node); !path.empty()) AddAbout(text, path, "      ", out);
   }
 }
 

@@ -44,6 +44,8 @@ constexpr int64_t kMostUnwanted = int64_t{64} << 20;
 // How long a body may take: so long, and a second more for each so many bytes.
 constexpr int64_t kBodyTimeUs = 10 * kSecond;
 constexpr int64_t kSlowestBytesPerSecond = 64 << 10;
+// An answer has to be taken as a body has to come; of large ones no more are begun while so much is on its way.
+constexpr int64_t kMostAnswerBytes = int64_t{64} << 20;
 constexpr absl::Duration kLongestStop = absl::Seconds(1);
 
 HttpResponse Text(int status, std::string text) {
@@ -82,6 +84,7 @@ struct Client {
   enum class State { kIdle, kBusy, kWaits };
   MHD_Connection* connection = nullptr;  // null: it is being closed
   State state = State::kIdle;
+  int64_t answer_due_us = 0;  // monotonic; its answer has to be taken by then. 0: none is under way
 };
 
 // A request under way, likewise.
@@ -91,6 +94,7 @@ struct Exchange {
   std::optional<HttpResponse> refusal;  // known before the body is
   int64_t unwanted = 0;                 // bytes that were thrown away
   int64_t counted = 0;                  // bytes of the body among the server's
+  int64_t answer_bytes = 0;             // likewise
   int64_t began_us = 0;
   bool one_of_posts = false;         // among the server's posts under way
   bool active = false;               // a stop waits for it
@@ -196,13 +200,34 @@ class MicroServer final : public HttpServer {
     for (const Client::State state : {Client::State::kIdle, Client::State::kBusy}) {
       for (Client& client : clients_) {
         if (client.state != state || client.connection == nullptr) continue;
-        const MHD_ConnectionInfo* const info =
-            MHD_get_connection_info(client.connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
-        client.connection = nullptr;
+        Shut(&client);
         return;
       }
     }
+  }
+
+  static void Shut(Client* client) {
+    const MHD_ConnectionInfo* const info =
+        MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
+    client->connection = nullptr;
+  }
+
+  // Who takes an answer byte by byte holds its memory. Looked for when somebody asks: else nobody misses it.
+  void ShutSlow() {
+    const int64_t now = SystemClock()->MonotonicUs();
+    if (now - looked_us_ < kSecond) return;
+    looked_us_ = now;
+    for (Client& client : clients_) {
+      if (client.connection != nullptr && client.answer_due_us > 0 && now > client.answer_due_us) Shut(&client);
+    }
+  }
+
+  // Null: the connection is gone.
+  static Client* ClientOf(MHD_Connection* connection) {
+    const MHD_ConnectionInfo* const info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (info == nullptr || info->socket_context == nullptr) return nullptr;
+    return &**static_cast<std::list<Client>::iterator*>(info->socket_context);
   }
 
   void SetState(MHD_Connection* connection, Client::State state) {
@@ -229,8 +254,9 @@ class MicroServer final : public HttpServer {
       server->SetState(connection, Client::State::kBusy);
       server->Begin(connection, url, method, exchange);
       // With an answer that can't wait, the rest isn't read.
-      if (exchange->refusal && exchange->unwanted > kMostUnwanted) return Send(connection, *exchange->refusal);
-      if (exchange->refusal && Awaits100(connection)) return Send(connection, *exchange->refusal);
+      if (exchange->refusal && exchange->unwanted > kMostUnwanted)
+        return server->Send(connection, exchange, *exchange->refusal);
+      if (exchange->refusal && Awaits100(connection)) return server->Send(connection, exchange, *exchange->refusal);
       if (exchange->post == nullptr) return MHD_YES;
       MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kBodyPauseSeconds);
       server->SetActive(exchange, false);
@@ -244,7 +270,7 @@ class MicroServer final : public HttpServer {
     server->SetActive(exchange, true);
     server->SetState(connection, Client::State::kBusy);
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kIdleTimeoutSeconds);
-    if (exchange->refusal) return Send(connection, *exchange->refusal);
+    if (exchange->refusal) return server->Send(connection, exchange, *exchange->refusal);
     return server->Finish(connection, exchange);
   }
 
@@ -258,9 +284,10 @@ class MicroServer final : public HttpServer {
     HttpRequest& request = exchange->request;
     request.path = url;
     exchange->began_us = SystemClock()->MonotonicUs();
+    ShutSlow();
     const auto post = posts_.find(request.path);
-    if (post == posts_.end() || method != "POST") {
-      exchange->refusal = AnswerGet(request.path, method, post != posts_.end());
+    if (post == posts_.end() || method != post->second.method) {
+      exchange->refusal = AnswerGet(request.path, method, post == posts_.end() ? "" : post->second.method);
       return NoteLength(connection, exchange);
     }
     exchange->post = &post->second;
@@ -269,6 +296,8 @@ class MicroServer final : public HttpServer {
     } else if (posts_under_way_ >= most_connections_ - most_connections_ / 4) {
       exchange->refusal = Later(*exchange, 429, "too many post at once");
       exchange->unwanted = kMostUnwanted + 1;  // it is told so at once: who is left has to be able to come in
+    } else if (exchange->post->large_answers && answer_bytes_ > kMostAnswerBytes) {
+      exchange->refusal = Later(*exchange, 429, "too many answers are on their way");
     } else {
       Collect(connection, MHD_HEADER_KIND, &request.headers);
       Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
@@ -310,17 +339,18 @@ class MicroServer final : public HttpServer {
     return response;
   }
 
-  HttpResponse AnswerGet(const std::string& path, std::string_view method, bool posts) const {
+  // `instead`: the method that the path is answered by, where that is another; else "".
+  HttpResponse AnswerGet(const std::string& path, std::string_view method, const std::string& instead) const {
     const auto handler = handlers_.find(path);
-    if (handler == handlers_.end() && !posts) {
+    if (handler == handlers_.end() && instead.empty()) {
       std::string text = "not found; there is:";
       for (const auto& [known, unused] : handlers_) absl::StrAppend(&text, " ", known);
       for (const auto& [known, unused] : posts_) absl::StrAppend(&text, " ", known);
       return Text(404, text);
     }
-    if (posts || (method != "GET" && method != "HEAD")) {
-      HttpResponse response = Text(405, posts ? "only POST is answered here" : "only GET is answered here");
-      response.headers.emplace_back("Allow", posts ? "POST" : "GET, HEAD");
+    if (!instead.empty() || (method != "GET" && method != "HEAD")) {
+      HttpResponse response = Text(405, absl::StrCat("only ", instead.empty() ? "GET" : instead, " is answered here"));
+      response.headers.emplace_back("Allow", instead.empty() ? "GET, HEAD" : instead);
       return response;
     }
     return handler->second();
@@ -353,10 +383,10 @@ class MicroServer final : public HttpServer {
       const bool too_late = stopping_;
       if (!too_late) HandOn(connection, exchange);
       --handing_on_;
-      if (too_late) return Send(connection, Later(*exchange, 503, "the worker stops"));
+      if (too_late) return Send(connection, exchange, Later(*exchange, 503, "the worker stops"));
     }
     const absl::MutexLock lock(&exchange->pending->mutex);
-    if (exchange->pending->response) return Send(connection, *exchange->pending->response);
+    if (exchange->pending->response) return Send(connection, exchange, *exchange->pending->response);
     SetState(connection, Client::State::kWaits);
     MHD_suspend_connection(connection);
     exchange->pending->suspended = true;
@@ -378,7 +408,13 @@ class MicroServer final : public HttpServer {
     });
   }
 
-  static MHD_Result Send(MHD_Connection* connection, const HttpResponse& answer) {
+  MHD_Result Send(MHD_Connection* connection, Exchange* exchange, const HttpResponse& answer) {
+    const auto bytes = static_cast<int64_t>(answer.body.size());
+    exchange->answer_bytes = bytes;
+    answer_bytes_ += bytes;
+    if (Client* const client = ClientOf(connection)) {
+      client->answer_due_us = SystemClock()->MonotonicUs() + kBodyTimeUs + bytes / kSlowestBytesPerSecond * kSecond;
+    }
     MHD_Response* const response = MHD_create_response_from_buffer(
         answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
@@ -401,6 +437,8 @@ class MicroServer final : public HttpServer {
       server->pending_.erase(exchange->pending);
     }
     server->body_bytes_ -= exchange->counted;
+    server->answer_bytes_ -= exchange->answer_bytes;
+    if (Client* const client = ClientOf(connection)) client->answer_due_us = 0;
     if (exchange->one_of_posts) --server->posts_under_way_;
     server->SetState(connection, Client::State::kIdle);
     server->SetActive(exchange, false);
@@ -434,7 +472,8 @@ class MicroServer final : public HttpServer {
   // The server's thread.
   std::list<Client> clients_;
   size_t posts_under_way_ = 0;
-  int64_t body_bytes_ = 0;
+  int64_t body_bytes_ = 0, answer_bytes_ = 0;
+  int64_t looked_us_ = 0;  // monotonic; for answers that aren't taken
 
   absl::Mutex mutex_;
   std::map<std::shared_ptr<Pending>, const HttpPost*> pending_ ABSL_GUARDED_BY(mutex_);

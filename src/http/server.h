@@ -1,10 +1,12 @@
-// A worker's HTTP server: metrics and health checks by GET, bodies by POST, on one port and a thread of its own.
+// A worker's HTTP server: metrics and health checks by GET, bodies by POST, questions by either, on one port and a
+// thread of its own.
 //
 // The thread waits for nobody. However many clients idle or are slow, the others are answered at once: a connection
 // costs something only when it says something, and a body has to come within a time that its size allows. Where there
 // are too many connections the one that has been idle for longest goes, then the one whose body has been on its way for
 // longest; bodies never take all of them, so that a probe is answered whatever is posted. Whoever answers a POST may do
-// so later, from any thread; the connection waits without holding anything up.
+// so later, from any thread; the connection waits without holding anything up. An answer has to be taken within a time
+// that its size allows, and large answers that are being taken have a bound together.
 //
 // libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS.
 #pragma once
@@ -25,7 +27,8 @@ namespace tidemark {
 // Who answers GET, by path. Called from the server's thread, one at a time, and must not wait for others.
 using HttpHandlers = std::map<std::string, std::function<HttpResponse()>>;
 
-// Who takes bodies. Called from the server's thread, and must not wait for others.
+// Who takes bodies, or questions that are answered later. Called from the server's thread, and must not wait for
+// others.
 struct HttpPost {
   int64_t max_body_bytes = 0;  // as they come over the wire; more is answered with 413
   // Of the head alone: an answer refuses the request, and its body is thrown away.
@@ -33,6 +36,8 @@ struct HttpPost {
   std::function<void(HttpRequest request, HttpReply reply)> take;
   // What the server itself says of a body that it doesn't hand on: too large (413), too many (429), a stop (503, 504).
   std::function<HttpResponse(int status, const std::string& why)> refuse;
+  std::string method = "POST";  // or GET: without a body
+  bool large_answers = false;   // it is told 429 while too many answers are still being taken
 };
 using HttpPosts = std::map<std::string, HttpPost>;
 

@@ -38,9 +38,10 @@ absl::StatusOr<std::vector<Tokens::Entry>> Tokens::Parse(const std::string& text
     const std::vector<std::string> words = absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
     if (words.empty() || words[0][0] == '#') continue;
     const auto wrong = [&](const std::string& what) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ":", number, ": ", what,
-                                                     "; a line has the SHA-256 of a token in hex, a name, where it may "
-                                                     "post to (sources, or *), and until when, if that ends"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", number, ": ", what,
+                       "; a line has the SHA-256 of a token in hex, a name, what it is for "
+                       "(sources, view:NAME, or *), and until when, if that ends"));
     };
     if (words.size() < 3 || words.size() > 4) return wrong(absl::StrCat("found ", words.size(), " words"));
     const bool hex = words[0].size() == 2 * kHashBytes && std::all_of(words[0].begin(), words[0].end(), [](char c) {
@@ -51,7 +52,7 @@ absl::StatusOr<std::vector<Tokens::Entry>> Tokens::Parse(const std::string& text
     entry.hash = absl::HexStringToBytes(words[0]);
     entry.name = words[1];
     entry.scopes = absl::StrSplit(words[2], ',', absl::SkipEmpty());
-    if (entry.scopes.empty()) return wrong("it may post to nothing");
+    if (entry.scopes.empty()) return wrong("it is for nothing");
     if (words.size() == 4) {
       absl::Time until;
       std::string why;

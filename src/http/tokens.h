@@ -1,7 +1,8 @@
-// Who may post: bearer tokens, known by their SHA-256 alone, in a file that is read again when it changes.
+// Who may post and ask: bearer tokens, known by their SHA-256 alone, in a file that is read again when it changes.
 //
-//   # sha256 (hex)    name      may post to          until, if it ends
+//   # sha256 (hex)    name      is for               until, if it ends
 //   <64 digits>       partner   surveys,returns
+//   <64 digits>       analyst   view:top_items
 //   <64 digits>       cameras   *                    2027-01-01T00:00:00Z
 //
 // A token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
@@ -32,9 +33,10 @@ class Tokens {
   // Reads the file. InvalidArgument: it can't be read, or isn't what it should be, with its line.
   absl::Status Load();
 
-  // The name of who has the token of an Authorization header, if it may post to `scope`. Unauthenticated: no token, one
-  // that isn't known, or one whose time is over. PermissionDenied: known, but not for this. Looks every second whether
-  // the file has changed; where that can't be read, what it said before still holds, and the log says so.
+  // The name of who has the token of an Authorization header, if it is for `scope`: a source that is posted to, or
+  // "view:NAME". Unauthenticated: no token, one that isn't known, or one whose time is over. PermissionDenied: known,
+  // but not for this. Looks every second whether the file has changed; where that can't be read, what it said before
+  // still holds, and the log says so.
   absl::StatusOr<std::string> Check(std::string_view authorization, const std::string& scope);
 
  private:

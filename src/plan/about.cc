@@ -39,6 +39,7 @@ AboutParts CollectAbout(const topology::Topology& topology) {
   }
   AddAll("steps", topology.steps(), &out);
   AddAll("sinks", topology.sinks(), &out);
+  AddAll("views", topology.views(), &out);
   return out;
 }
 

@@ -102,6 +102,9 @@ Logical CheckSteps(const topology::Topology& topology, const OperatorList& opera
 void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,
                 Diagnostics* diagnostics, Plan* plan);
 
+// Of CheckSinks: the views, into `plan->sinks`.
+void CheckViews(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);
+
 // ---- Shared by the checks
 
 // Reports a name that can't be used: empty, starting with "__", or with characters that topic names can't have.

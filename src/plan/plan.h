@@ -183,6 +183,14 @@ struct KafkaSinkSpec {
   std::optional<TopicCreation> create;
 };
 
+// What makes a Kafka sink a view: its topic is Tidemark's own, and workers answer questions about its rows
+// (src/views/). The sink's key is the view's.
+struct ViewSpec {
+  std::vector<std::vector<size_t>> indexes;  // positions among the step's columns, as stated
+  int64_t keep_us = 0;                       // rows leave so long after their event time; 0: they stay
+  std::string tokens;                        // the file of those who may ask; empty: anybody on this machine
+};
+
 struct PostgresSinkSpec {
   std::string url;
   std::string schema = "public";
@@ -305,6 +313,7 @@ struct SinkPlan {
   std::string name;
   std::string from;  // step
   std::variant<KafkaSinkSpec, PostgresSinkSpec, ParquetSinkSpec> spec;
+  std::optional<ViewSpec> view;  // of a Kafka sink that is one of `views`
   Schema schema;
   HiddenSet hidden;
   StepMode mode;

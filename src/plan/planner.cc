@@ -35,6 +35,15 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
   }
 }
 
+// What is computed goes somewhere.
+void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
+  if (incomplete) return;
+  for (const char* section : {"sinks", "views"}) {
+    if (diagnostics->Present(section) || diagnostics->Broken(section)) return;
+  }
+  diagnostics->Error("", "missing field 'sinks'");
+}
+
 }  // namespace
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
@@ -43,6 +52,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   Diagnostics diagnostics(filename, text);
   Composed composed = Compose(filename, text, files, env, &diagnostics);
   const topology::Topology topology = ReadTopology(*composed.root, env, &diagnostics);
+  CheckEnds(diagnostics.incomplete(), &diagnostics);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;
   CheckSettings(topology, &diagnostics, &plan);

@@ -330,11 +330,15 @@ bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
 // Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.
 void RefuseUnread(const topology::Topology& topology, const Logical& logical, const Plan& plan,
                   Diagnostics* diagnostics) {
-  if (diagnostics->Lost("steps") || diagnostics->Lost("sinks")) return;
+  if (diagnostics->Lost("steps") || diagnostics->Lost("sinks") || diagnostics->Lost("views")) return;
   std::set<std::string> read = logical.read;
   for (const topology::Sink& sink : topology.sinks()) {
     if (sink.from().empty()) return;  // that is reported, and what it would have read isn't known
     read.insert(sink.from());
+  }
+  for (const topology::View& view : topology.views()) {
+    if (view.from().empty()) return;
+    read.insert(view.from());
   }
   for (const SourcePlan& source : plan.sources) {
     if (!read.contains(source.name)) {
@@ -394,7 +398,7 @@ void CheckSharedTopics(const Logical& logical, const Plan& plan, Diagnostics* di
   };
   for (const SinkPlan& sink : plan.sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
-    if (kafka != nullptr)
+    if (kafka != nullptr && !sink.view)
       add(kafka->topic, {"sinks/" + sink.name + "/topic", "sink " + sink.name, &sink.schema, kafka});
   }
   for (const LogicalStep& step : logical.steps) {
@@ -467,6 +471,7 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
     auto sink = SinkCheck(yaml, formats, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
     if (sink) plan->sinks.push_back(*std::move(sink));
   }
+  CheckViews(topology, logical, diagnostics, plan);
   std::sort(plan->sinks.begin(), plan->sinks.end(),
             [](const SinkPlan& a, const SinkPlan& b) { return a.name < b.name; });
   if (topology.sinks().empty() && diagnostics->Present("sinks"))

@@ -104,7 +104,7 @@ Template Templates::Read(const YamlEntry& entry) {
     out.usable = false;
   };
   static const std::vector<std::string> kFields = {"description", "parameters", "sources", "tables",
-                                                   "steps",       "sinks",      "use"};
+                                                   "steps",       "sinks",      "views",   "use"};
   if (!entry.value->IsMapping()) {
     bad(entry.place(), absl::StrCat("expected a mapping, found ", What(*entry.value),
                                     "; fields of a template: ", absl::StrJoin(kFields, ", ")));
@@ -233,7 +233,7 @@ void Templates::CheckBody(Template* out) {
   if (out->body->entries.empty() && out->usable) {
     diagnostics_.ErrorAt(out->at, absl::StrCat("template '", out->name,
                                                "' makes nothing: no sources, tables, steps, "
-                                               "sinks or use"));
+                                               "sinks, views or use"));
     out->usable = false;
   }
 }

@@ -47,6 +47,7 @@ class Reader {
   void ReadField(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
   void ReadEntries(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
   // `value`: null where the name stands alone.
+  void ReadLists(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
   void ReadEntry(const std::string& name, Position at, const YamlNode* value, const std::string& path,
                  const FieldDescriptor* field, Message* out);
   void ReadStrings(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
@@ -175,6 +176,7 @@ void Reader::ReadEntries(const YamlNode& node, const std::string& path, const Fi
     }
     return;
   }
+  if (shape == topology::LISTS) return ReadLists(node, path, field, out);
   const std::string word = field->options().GetExtension(topology::word);
   if (node.IsScalar() && !word.empty() && node.text == word) {
     ReadEntry(node.text, node.at, nullptr, path, field, out);
@@ -203,6 +205,20 @@ void Reader::ReadEntries(const YamlNode& node, const std::string& path, const Fi
     } else if (NewKey(item->text, item->at, &seen)) {
       ReadEntry(item->text, item->at, nullptr, path, field, out);
     }
+  }
+}
+
+void Reader::ReadLists(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out) {
+  if (!node.IsList()) {
+    diagnostics_.Error(path, absl::StrCat("expected a list of lists, found ", What(node),
+                                          node.IsScalar() ? absl::StrCat("; write [[", node.text, "]]") : ""));
+    return;
+  }
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    const std::string item_path = absl::StrCat(path, "/", i);
+    diagnostics_.SetPosition(item_path, node.items[i]->at);
+    Message* list = out->GetReflection()->AddMessage(out, field);
+    ReadStrings(*node.items[i], item_path, list->GetDescriptor()->field(0), list);
   }
 }
 

@@ -45,6 +45,9 @@ void Housekeeping::Trim(const WorkerStatus& now) {
       if (split.trim_before > 0) trims[split.positions] = split.trim_before;
     }
   }
+  for (const ViewStatus& view : now.views) {
+    if (view.trim) trims.insert(*view.trim);
+  }
   std::vector<std::pair<TopicPartition, Offset>> fresh;
   for (const auto& [partition, offset] : trims) {
     if (trimmed_[partition] < offset) fresh.emplace_back(partition, offset);

@@ -264,6 +264,38 @@ void RenderGates(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   for (Family* family : {&answers, &rows, &waiting}) out->push_back(family->Take());
 }
 
+void RenderViews(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family ready(status, "tidemark_view_ready", kGauge, "1 while this worker answers questions about the view");
+  Family rows(status, "tidemark_view_rows", kGauge, "Rows of the view in this worker");
+  Family bytes(status, "tidemark_view_bytes", kGauge, "Memory that they and their indexes take");
+  Family lag(status, "tidemark_view_lag_records", kGauge, "Committed records of the view's topic that aren't in yet");
+  Family age(status, "tidemark_view_age_seconds", kGauge, "Since everything that had been committed was in");
+  Family as_of(status, "tidemark_view_as_of_seconds", kGauge, "Event time that the view has reached, since 1970");
+  Family bad(status, "tidemark_view_bad_records_total", kCounter, "Records of the view's topic that can't be read");
+  Family answers(status, "tidemark_view_answers_total", kCounter,
+                 "Answers about the view here, by status, since the process began");
+  Family told(status, "tidemark_view_told_rows_total", kCounter, "Rows in these answers");
+  for (const ViewStatus& view : status.views) {
+    const Labels labels = {{"view", view.view}};
+    ready.Add(labels, view.ready);
+    rows.Add(labels, view.rows);
+    bytes.Add(labels, view.bytes);
+    lag.Add(labels, view.lag);
+    if (view.age_us) age.Add(labels, Seconds(*view.age_us));
+    if (view.as_of) as_of.Add(labels, Seconds(view.as_of->us));
+    bad.Add(labels, view.bad_records);
+  }
+  for (const ViewGateStatus& gate : status.view_gates) {
+    for (const auto& [code, count] : gate.answers) {
+      answers.Add({{"view", gate.view}, {"status", absl::StrCat(code)}}, count);
+    }
+    told.Add({{"view", gate.view}}, gate.rows);
+  }
+  for (Family* family : {&ready, &rows, &bytes, &lag, &age, &as_of, &bad, &answers, &told}) {
+    out->push_back(family->Take());
+  }
+}
+
 void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family rows(status, "tidemark_table_rows", kGauge, "Rows of the table's current version");
   Family bad(status, "tidemark_table_bad_records_total", kCounter,
@@ -324,6 +356,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderSinks(status, &families);
   RenderIntakes(status, &families);
   RenderGates(status, &families);
+  RenderViews(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
   RenderLosses(status, &families);
@@ -397,6 +430,14 @@ Health CheckReadiness(const WorkerStatus& status) {
                             Seconds(status.monotonic_us - split.failing_since_us), split.last_error);
     }
     Find(&health, intake.assigned, std::move(finding));
+  }
+  // One that is too large for the memory stays so: that the worker isn't ready would help nobody.
+  for (const ViewStatus& view : status.views) {
+    if (view.ready) {
+      Find(&health, true, absl::StrCat("view ", view.view, ": ", view.rows, " rows"));
+    } else {
+      Find(&health, view.too_large, absl::StrCat("view ", view.view, ": ", view.trouble));
+    }
   }
   for (const GlobalTables::Status& table : status.tables) {
     if (!table.waits_for.empty()) {

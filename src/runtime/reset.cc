@@ -42,7 +42,8 @@ bool IsInternal(const Plan& plan, const std::string& topic) {
   }
   for (const TablePlan& table : plan.tables) others.insert(table.topic);
   for (const SinkPlan& sink : plan.sinks) {
-    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) others.insert(kafka->topic);
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka != nullptr && !sink.view) others.insert(kafka->topic);
   }
   const std::string prefix = plan.application.TopicPrefix();
   if (!absl::StartsWith(topic, prefix) || others.contains(topic)) return false;
@@ -51,7 +52,7 @@ bool IsInternal(const Plan& plan, const std::string& topic) {
   const bool shuffle = kind == "repartition" && words.size() == 3;  // in front of a step with several inputs
   if (words.size() != 2 && !shuffle) return false;
   if (!std::all_of(words.begin(), words.end(), [](const std::string& word) { return IsName(word); })) return false;
-  for (const char* each : {"changelog", "repartition", "feed", "intake", "positions", "notes", "requests"}) {
+  for (const char* each : {"changelog", "repartition", "feed", "intake", "positions", "notes", "requests", "view"}) {
     if (kind == each) return true;
   }
   return false;

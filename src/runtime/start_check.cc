@@ -15,6 +15,7 @@
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/step_identity.h"
+#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -162,6 +163,24 @@ class EdgeCheck {
   bool unnamed_ = false;                   // earlier versions didn't name the schemas of what they wrote
 };
 
+// Rows of a view stay where they are; so those that were written before must be rows of the view as it is now.
+std::optional<Verdict> CheckView(const Former& former, const SinkPlan& view) {
+  const std::string& topic = std::get<KafkaSinkSpec>(view.spec).topic;
+  if (!former.topics.contains(topic)) return std::nullopt;
+  const std::string subject = absl::StrCat("view ", view.name);
+  for (const auto& [partition, record] : former.newest) {
+    for (const packed::Standing::Edge& saved : record.standing().outputs()) {
+      if (saved.topic() != topic) continue;
+      const std::string why = WhyNotTheView(saved, view);
+      if (why.empty()) continue;
+      return Verdict{subject, Verdict::Kind::kRefused,
+                     absl::StrCat(subject, ": ", why, ". Give the view another name, or delete the topic ", topic,
+                                  "; either way it begins empty, and holds what its step puts out from then on")};
+    }
+  }
+  return std::nullopt;
+}
+
 // `kafka` null: nobody can say what lies in the topics.
 absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka) {
   Verdicts verdicts;
@@ -185,6 +204,10 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
     return former.RecordsOf(plan.application, plan.stages[static_cast<size_t>(stage)].name);
   };
   for (Verdict& missed : MissedChanges(plan, records)) verdicts.Add(std::move(missed));
+  for (const SinkPlan& sink : plan.sinks) {
+    if (!sink.view) continue;
+    if (std::optional<Verdict> found = CheckView(former, sink)) verdicts.Add(*std::move(found));
+  }
   for (const Edge& edge : plan.edges) {
     const auto topic = former.topics.find(edge.topic);
     if (topic == former.topics.end()) continue;

@@ -6,7 +6,8 @@
 //     differs (step_identity.h), or that is gone, be it with its whole stage; one that is new, and would take changes
 //     whose beginning it can't hear (first_changes.h);
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
-//     whose schema is another and was never named, which an earlier version didn't do.
+//     whose schema is another and was never named, which an earlier version didn't do;
+//   - rows of a view that were written with another key, other types or from another step (src/views/records.h).
 //
 // `tidemark plan` asks the same and tells all of it; a worker refuses what isn't to go on.
 //

@@ -18,6 +18,8 @@
 #include "src/runtime/record_output.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task_parts.h"
+#include "src/runtime/view_output.h"
+#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -155,7 +157,12 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
       if (saved != record->output_watermarks().end()) state.mark.watermark = EventTime{saved->second};
     }
     if (node.kind == Node::Kind::kKafkaSink) {
-      const auto& spec = std::get<KafkaSinkSpec>(plan().sinks[static_cast<size_t>(node.sink)].spec);
+      const SinkPlan& sink = plan().sinks[static_cast<size_t>(node.sink)];
+      if (sink.view) {
+        TM_RETURN_IF_ERROR(OpenView(sink, &state));
+        continue;
+      }
+      const auto& spec = std::get<KafkaSinkSpec>(sink.spec);
       TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make(EncoderOptions(node.in().schema, spec), *runtime_.formats));
       state.output =
           std::make_unique<RecordOutput>(spec.topic, runtime_.partitions.at(spec.topic), partition_, std::move(encoder),
@@ -184,6 +191,15 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
   }
   // What the last process left to emit is emitted now: no record of it is kept but the operators' own state.
   advance_again_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Task::OpenView(const SinkPlan& view, NodeState* state) {
+  TM_ASSIGN_OR_RETURN(auto encoder, RowEncoder::Make(ViewEncoderOptions(view)));
+  const std::string& topic = std::get<KafkaSinkSpec>(view.spec).topic;
+  state->output =
+      std::make_unique<ViewOutput>(view, partition_, task_count_, std::move(encoder), plan().commit_interval_us,
+                                   transaction_, RefusalsOf(topic, view.name, &state->ledger));
   return absl::OkStatus();
 }
 

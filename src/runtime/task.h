@@ -132,6 +132,7 @@ class Task {
 
   absl::Status JoinTransaction();
   absl::Status OpenOperators(const packed::CommitRecord* record);
+  absl::Status OpenView(const SinkPlan& view, NodeState* state);
   absl::Status Deliver(int from, const Batch& rows);
   // The record to go on with; the fetch's size: all were read.
   absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first);

@@ -9,6 +9,7 @@
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
+#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -61,7 +62,8 @@ class Resolver {
     }
     for (const TablePlan& table : plan_.tables) foreign("table " + table.name, table.topic);
     for (const SinkPlan& sink : plan_.sinks) {
-      if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) foreign("sink " + sink.name, kafka->topic);
+      const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+      if (kafka != nullptr && !sink.view) foreign("sink " + sink.name, kafka->topic);
     }
     for (const std::string& side : SideTopics(plan_)) foreign("late or unmatched rows", side);
     foreign("dead letters", plan_.dead_letter_topic);
@@ -75,6 +77,7 @@ class Resolver {
       if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
         topics.insert(plan_.application.ManifestTopic(sink.name));
       }
+      if (sink.view) topics.insert(std::get<KafkaSinkSpec>(sink.spec).topic);
     }
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
@@ -127,7 +130,7 @@ class Resolver {
   void CheckSinks() {
     for (const SinkPlan& sink : plan_.sinks) {
       const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
-      if (kafka == nullptr || kafka->create || existing_.count(kafka->topic) > 0) continue;
+      if (kafka == nullptr || sink.view || kafka->create || existing_.count(kafka->topic) > 0) continue;
       wrong_.push_back(absl::StrCat("sink ", sink.name, ": topic '", kafka->topic, "' does not exist on ",
                                     plan_.kafka.brokers, ": create it, or add `create: {}` to the sink"));
     }
@@ -266,7 +269,11 @@ class Resolver {
   void PlaceOutputs() {
     for (const SinkPlan& sink : plan_.sinks) {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
-        CreateOrTake(kafka->topic, kafka->create.value_or(TopicCreation()));
+        if (sink.view) {
+          Internal(kafka->topic, {1, "a view's rows have one order"}, "view " + sink.name, ViewTopicConfig(plan_));
+        } else {
+          CreateOrTake(kafka->topic, kafka->create.value_or(TopicCreation()));
+        }
         continue;
       }
       for (const Edge& edge : plan_.edges) {
@@ -326,6 +333,17 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan) {
 std::map<std::string, std::string> NotesTopicConfig(const Plan& plan) {
   std::map<std::string, std::string> config = InternalTopicConfig(plan);
   config["cleanup.policy"] = "compact";
+  return config;
+}
+
+// Of a row the last word stands. "delete" lets what nobody needs any more be trimmed; nothing goes by its age.
+std::map<std::string, std::string> ViewTopicConfig(const Plan& plan) {
+  std::map<std::string, std::string> config = InternalTopicConfig(plan);
+  config["cleanup.policy"] = "compact,delete";
+  config["delete.retention.ms"] = absl::StrCat(kViewDeletionsKeptUs / kMillisecond);
+  // What a worker reads at its start: the rows, and what isn't compacted yet. Brokers leave the newest segment alone.
+  config.emplace("segment.bytes", absl::StrCat(64 << 20));
+  config.emplace("min.cleanable.dirty.ratio", "0.2");
   return config;
 }
 

@@ -37,6 +37,8 @@ std::map<std::string, std::string> InternalTopicConfig(const Plan& plan);
 
 // Of the topics in which intakes keep their notes: compacted, as of the notes of one key the last stands.
 std::map<std::string, std::string> NotesTopicConfig(const Plan& plan);
+// Of the topics of views, likewise.
+std::map<std::string, std::string> ViewTopicConfig(const Plan& plan);
 
 // The topics that a task of the stage reads, each in the task's own partition.
 std::vector<std::string> InputTopics(const Plan& plan, const Stage& stage);

@@ -40,6 +40,8 @@
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
 #include "src/runtime/topics.h"
+#include "src/runtime/view_gate.h"
+#include "src/runtime/view_reader.h"
 
 namespace tidemark {
 namespace {
@@ -51,6 +53,7 @@ constexpr int64_t kStartPatienceUs = 30 * kSecond;
 // How long what was posted may wait for the brokers; and for how long a worker that stops waits for that.
 constexpr int64_t kAppendPatienceUs = 8 * kSecond;
 constexpr int64_t kGatePatienceUs = kSecond;
+constexpr int64_t kViewsConfirmedUs = kSecond / 2;  // how often the ends of views' logs are asked for
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -112,6 +115,7 @@ class Worker {
     deadline_.Begin();
     deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
     gate_->Close(kGatePatienceUs);
+    view_gate_->Close();
   }
 
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
@@ -205,6 +209,10 @@ class Worker {
   absl::Status StartHttp() {
     gate_.emplace(plan_, formats_.formats(), SystemClock());
     TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
+    view_gate_.emplace(plan_, SystemClock());
+    TM_RETURN_IF_ERROR(view_gate_->Prepare(options_.http_address));
+    HttpPosts posts = gate_->Posts();
+    posts.merge(view_gate_->Posts());
     const auto health = [](const Health& found) {
       return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
@@ -216,7 +224,7 @@ class Worker {
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
     TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
                                                   gate_->most_body_bytes()},
-                                                 std::move(handlers), gate_->Posts()));
+                                                 std::move(handlers), std::move(posts)));
     LOG(INFO) << "metrics on " << (options_.http_certificate.empty() ? "http://" : "https://") << http_->address()
               << "/metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
@@ -266,6 +274,11 @@ class Worker {
                                                         : source.http ? HttpSourceMaker(runtime_, source)
                                                                       : PostgresSourceMaker(runtime_, source)));
     }
+    view_memory_.emplace(plan_.memory_bytes / 8);
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (sink.view) views_.push_back(std::make_shared<ViewReader>(runtime_, sink, &*view_memory_));
+    }
+    view_gate_->Open(views_);
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });
     Phase("");
@@ -285,9 +298,32 @@ class Worker {
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
     }
+    for (const auto& view : views_) {
+      supervisor_.Run({"view " + view->view().name, Nothing, [view] { return view->Step(kStepWaitUs); }, Nothing},
+                      Work::kReads);
+    }
+    if (!views_.empty()) {
+      supervisor_.Run({"views' ends", Nothing, [this] { return ConfirmViews(); }, Nothing}, Work::kReads);
+    }
     supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
     supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
+  }
+
+  // What had been committed when it was asked for: so views know how old they are, and that they are behind.
+  absl::Status ConfirmViews() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const int64_t asked_us = SystemClock()->MonotonicUs();
+    if (asked_us - views_asked_us_ < kViewsConfirmedUs) return absl::OkStatus();
+    std::vector<TopicPartition> logs;
+    for (const auto& view : views_) logs.push_back(view->log());
+    const auto ends = kafka_->admin().LogEnds(logs, Isolation::kReadCommitted);
+    views_asked_us_ = asked_us;
+    for (size_t i = 0; ends.ok() && i < views_.size(); ++i) {
+      const auto end = ends->find(logs[i]);
+      if (end != ends->end()) views_[i]->Confirm(end->second, asked_us);
+    }
+    return absl::OkStatus();
   }
 
   // One member is enough for the group to assign anew.
@@ -359,6 +395,8 @@ class Worker {
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
     for (const auto& intake : intakes_) status.intakes.push_back(intake->status());
     status.gates = gate_->status();
+    for (const auto& view : views_) status.views.push_back(view->status());
+    status.view_gates = view_gate_->status();
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
     status.losses = losses_.Get();
@@ -386,11 +424,15 @@ class Worker {
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
   std::vector<std::unique_ptr<IntakeThread>> intakes_;
+  std::optional<MemoryBudget> view_memory_;
+  std::vector<std::shared_ptr<ViewReader>> views_;
+  int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
   std::optional<Housekeeping> housekeeping_;
   Supervisor supervisor_;
   EndReport report_;
   std::optional<HttpGate> gate_;
+  std::optional<ViewGate> view_gate_;
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };
 

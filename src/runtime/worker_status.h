@@ -16,6 +16,8 @@
 #include "src/runtime/ownership.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
+#include "src/runtime/view_gate.h"
+#include "src/runtime/view_reader.h"
 
 namespace tidemark {
 
@@ -28,6 +30,8 @@ struct WorkerStatus {
   std::vector<SinkStatus> sinks;
   std::vector<IntakeMemberStatus> intakes;
   std::vector<HttpGateStatus> gates;
+  std::vector<ViewStatus> views;
+  std::vector<ViewGateStatus> view_gates;
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process

@@ -260,6 +260,49 @@ class HttpPostTest : public ::testing::Test {
   std::unique_ptr<HttpServer> server_;
 };
 
+// Questions by GET whose answers have as many bytes as they ask for.
+TEST(HttpQuestionTest, LargeAnswersThatNobodyTakesKeepFurtherOnesBackUntilTheyAreGone) {
+  AllowFiles(1024);
+  HttpPosts posts;
+  posts["/ask"] = {0,
+                   [](const HttpRequest&) -> std::optional<HttpResponse> { return std::nullopt; },
+                   [](const HttpRequest& request, const HttpReply& reply) {
+                     size_t bytes = 0;
+                     EXPECT_TRUE(absl::SimpleAtoi(request.query.at(0).second, &bytes));
+                     reply({200, "text/plain", std::string(bytes, 'x'), {}});
+                   },
+                   [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; },
+                   "GET",
+                   /*large_answers=*/true};
+  const auto started = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(posts));
+  ASSERT_TRUE(started.ok()) << started.status();
+  const HttpServer& server = **started;
+  const auto small = ClientOf(server).Get("/ask?bytes=5");
+  ASSERT_TRUE(small);
+  EXPECT_EQ(small->body, "xxxxx");
+  const auto by_post = ClientOf(server).Post("/ask", "x", "text/plain");
+  ASSERT_TRUE(by_post);
+  EXPECT_EQ(by_post->status, 405);
+  EXPECT_EQ(by_post->get_header_value("Allow"), "GET");
+  const auto until = [&](int status) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+    while (std::chrono::steady_clock::now() < deadline) {
+      const auto answer = ClientOf(server).Get("/ask?bytes=1");
+      if (answer && answer->status == status) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  };
+  {
+    const IdleClients greedy(PortOf(server.address()), 2, "GET /ask?bytes=50000000 HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(until(429));
+    const auto probe = ClientOf(server).Get("/hello");
+    ASSERT_TRUE(probe);
+    EXPECT_EQ(probe->status, 200);
+  }
+  EXPECT_TRUE(until(200)) << "they are gone";
+}
+
 TEST_F(HttpPostTest, BodiesOfOneConnectionAreAnsweredOneAfterTheOther) {
   httplib::Client kept = client();
   kept.set_keep_alive(true);

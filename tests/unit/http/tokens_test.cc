@@ -84,7 +84,7 @@ TEST_F(TokensTest, WhatIsWrongWithTheFileIsSaidWithItsLine) {
   const std::pair<std::string, std::string> wrong[] = {
       {"secret partner *", ":2: the first word isn't a SHA-256 in hex"},
       {absl::StrCat(kGood, " partner"), ":2: found 2 words"},
-      {absl::StrCat(kGood, " partner ,"), ":2: it may post to nothing"},
+      {absl::StrCat(kGood, " partner ,"), ":2: it is for nothing"},
       {absl::StrCat(kGood, " partner * tomorrow"), ":2: 'tomorrow' is no time"}};
   for (const auto& [line, words] : wrong) {
     Write(absl::StrCat("# who\n", line, "\n"));

@@ -82,7 +82,7 @@ TEST(ComposeMistakesTest, IncludedFilesThatSayNothingOrWhatIsNoYaml) {
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "# nothing\n"}})), "a.yaml:1:1: the file is empty");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "- a\n"}})),
             "a.yaml:1:1: expected a mapping, found a list; its fields: name, include, sources, tables, steps, sinks, "
-            "templates, use, and settings");
+            "views, templates, use, and settings");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "sources:\n\ta: b\n"}})),
             "a.yaml:2:3: not YAML: illegal map value; line 2 is indented with a tab, and YAML takes blanks alone");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "x-a: 1\n---\nx-b: 1\n"}})),
@@ -139,10 +139,10 @@ TEST(ComposeMistakesTest, TemplatesAreCheckedWhereTheyStand) {
   EXPECT_EQ(ErrorsOfFiles(Kit("    memory: 1GiB\n")),
             "kit.yaml:3:5: 'memory' stands at the top of a file, not in a template");
   EXPECT_EQ(ErrorsOfFiles(Kit("    description: empty\n")),
-            "kit.yaml:2:3: template 'p' makes nothing: no sources, tables, steps, sinks or use");
+            "kit.yaml:2:3: template 'p' makes nothing: no sources, tables, steps, sinks, views or use");
   EXPECT_EQ(ErrorsOfFiles(Kit("    [a]\n")),
             "kit.yaml:2:3: expected a mapping, found a list; fields of a template: description, parameters, sources, "
-            "tables, steps, sinks, use");
+            "tables, steps, sinks, views, use");
   EXPECT_EQ(ErrorsOfFiles(Kit("    sources: { $(name): { topic: $(topc) } }\n    parameters: { topic: string }\n")),
             "kit.yaml:3:34: template 'p' has no parameter 'topc' (did you mean 'topic'?)\n"
             "kit.yaml:4:19: parameter 'topic' isn't used in template 'p'; write $(topic) where it belongs");

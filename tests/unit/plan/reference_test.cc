@@ -23,8 +23,10 @@ using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// Entries and lists of lists are values, not groups of fields.
 bool IsEntry(const FieldDescriptor* field) {
-  return field->message_type() != nullptr && field->message_type() == topology::Entry::descriptor();
+  return field->message_type() == topology::Entry::descriptor() ||
+         field->message_type() == topology::ColumnNames::descriptor();
 }
 
 // Wherever it stands it is the same, and told once, under `format`.

@@ -80,6 +80,12 @@ WorkerStatus FullStatus() {
   split.rows = 1000;
   split.counts = {{"files_read", 2}};
   status.gates = {{"surveys", {{202, 7}, {400, 1}}, 70, 1'000}};
+  ViewStatus& view = status.views.emplace_back();
+  view.view = "top_items_view";
+  view.ready = true;
+  view.age_us = kSecond;
+  view.as_of = EventTime{kSecond};
+  status.view_gates = {{"top_items_view", {{200, 7}}, 70}};
   status.tables = {{"locations", 100, 1}};
   status.losses = {{"detections", {50, 1}}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};
@@ -215,7 +221,8 @@ TEST(HealthCheck, AThreadThatWaitsForKafkaAtItsStartIsNotDead) {
 TEST(ReadinessCheck, AllThreadsRunAndAllSinksHaveTheirPartitions) {
   EXPECT_TRUE(CheckReadiness(FullStatus()).ok);
   EXPECT_EQ(CheckReadiness(FullStatus()).text,
-            "stream thread 0: runs 1 tasks\nsink top_items: runs\nsource surveys: runs\n");
+            "stream thread 0: runs 1 tasks\nsink top_items: runs\nsource surveys: runs\n"
+            "view top_items_view: 0 rows\n");
 }
 
 TEST(ReadinessCheck, ARestoreShowsHowMuchIsLeft) {

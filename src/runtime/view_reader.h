@@ -1,0 +1,139 @@
+// Follows one view's topic in a worker that answers questions about it: reads it whole at the start, committed records
+// only, and goes on from there; no consumer group, so every worker has all rows and no rebalance touches them. It is
+// nobody's input: whatever becomes of it, tasks and commits go on.
+//
+//   kReads --the end it had at the beginning is reached--> kServes --the log was trimmed, or not heard of for
+//     ^                                                       |      half a day--------------------------+
+//     +------------------- begins anew -----------------------+------------------------------------------+
+//     +--> kTooLarge: the rows don't fit into the memory; only another start tries again
+//
+// Rows wait for the mark of their task, so a question sees whole commits. While the view is read the first time, or
+// anew, nothing is told: half a view is not an answer. A reader that lags behind while rows are deleted would miss
+// that, as brokers forget deletions after a day or more; so one that hasn't been at the end for half of one begins
+// anew.
+//
+// Step and Confirm are called by one thread each, everything else by any.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
+
+#include "src/base/memory_budget.h"
+#include "src/codec/table_decoder.h"
+#include "src/runtime/input_time.h"
+#include "src/runtime/runtime.h"
+#include "src/views/store.h"
+
+namespace tidemark {
+
+struct ViewStatus {
+  std::string view;
+  bool ready = false;      // it answers
+  bool too_large = false;  // and won't
+  std::string trouble;     // why it doesn't; "": it does, or will in a moment
+  int64_t rows = 0, bytes = 0;
+  int64_t bad_records = 0;
+  Offset position = 0;
+  Offset lag = 0;                 // committed records that aren't in yet
+  std::optional<int64_t> age_us;  // so long ago everything that had been committed was in; nothing: not yet
+  std::optional<EventTime> as_of;
+  std::optional<std::pair<TopicPartition, Offset>> trim;  // what is before it nobody needs any more
+};
+
+class ViewReader {
+ public:
+  // `memory` is that of all views. Both outlive it.
+  ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudget* memory);
+
+  const SinkPlan& view() const { return view_; }
+  const ViewShape& shape() const { return shape_; }
+  const TopicPartition& log() const { return log_; }
+
+  // Reads what is there, waiting at most so long for the first of it. Always OK: what fails is tried again.
+  absl::Status Step(int64_t max_wait_us);
+  // The log's end (read_committed) as somebody has asked for it, at that time (monotonic).
+  void Confirm(Offset end, int64_t asked_us);
+
+  // The rows, while it answers. Else null, and `why` says what to tell.
+  std::shared_ptr<const ViewStore> store(std::string* why) const;
+  // Nothing: it was never at the end.
+  std::optional<int64_t> age_us() const;
+  // Calls `done` once: with true when the position is reached, perhaps at once; with false at the deadline
+  // (monotonic), or by EndWaits.
+  void Await(Offset position, int64_t deadline_us, std::function<void(bool reached)> done);
+
+  void EndWaits();
+
+  ViewStatus status() const;
+
+ private:
+  enum class State { kReads, kServes, kTooLarge };
+  struct Pending {
+    std::vector<ViewChange> changes;
+    Offset first = 0;  // of their records
+  };
+
+  absl::Status Begin();
+  absl::Status Take(const PollResult& polled);
+  absl::Status TakeFetch(const Fetch& fetch);
+  absl::Status TakeRows(const Fetch& fetch, size_t begin, size_t end);
+  absl::Status TakeMark(int32_t writer, const RecordView& record);
+  std::optional<EventTime> AsOf();
+  void Publish();
+  void Drop(State state, std::string trouble);
+  void TellWaiting();
+  void NoteTrim(int64_t now_us);
+
+  const Runtime& runtime_;
+  const SinkPlan& view_;
+  const ViewShape shape_;
+  const TablePlan table_;
+  const TopicPartition log_;
+
+  // Touched by Step only.
+  MemoryBudget::Share memory_;
+  std::unique_ptr<TableDecoder> decoder_;
+  std::unique_ptr<Consumer> consumer_;  // null: it begins anew
+  int64_t begin_at_us_ = 0;             // monotonic; not before
+  Offset next_ = 0;                     // behind what was read
+  std::map<int32_t, Pending> pending_;  // by task: rows whose mark hasn't come
+  std::vector<ViewChange> ready_;       // that go into the store with the next Publish
+  struct Told {
+    Mark mark;
+    Offset offset = 0;
+  };
+  std::map<int32_t, Told> marks_;  // by task
+  int32_t writers_ = 0;            // as the newest mark says
+  std::optional<EventTime> as_of_;
+  int64_t looked_us_ = 0;  // when what can be trimmed was looked for
+
+  mutable absl::Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kReads;
+  std::string trouble_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ViewStore> store_ ABSL_GUARDED_BY(mutex_);  // changed by Step only
+  Offset target_ ABSL_GUARDED_BY(mutex_) = 0;                 // kReads: the end to reach ...
+  int64_t target_us_ ABSL_GUARDED_BY(mutex_) = 0;             // ... as it was then, monotonic
+  Offset position_ ABSL_GUARDED_BY(mutex_) = 0;
+  Offset end_ ABSL_GUARDED_BY(mutex_) = 0;            // as last heard of
+  int64_t confirmed_us_ ABSL_GUARDED_BY(mutex_) = 0;  // monotonic; all that was committed then is in. 0: never
+  int64_t bad_records_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<Offset> trim_ ABSL_GUARDED_BY(mutex_);
+  struct Waiting {
+    Offset position;
+    int64_t deadline_us;
+    std::function<void(bool)> done;
+  };
+  std::list<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tidemark
