@@ -89,6 +89,7 @@ absl::StatusOr<std::map<int32_t, packed::Manifest>> ReadManifests(const std::str
 
 absl::StatusOr<std::string> SinkAfterReset(const Plan& plan, const SinkPlan& sink, bool complete) {
   const std::string name = absl::StrCat("sink ", sink.name, ": ");
+  if (sink.view) return absl::StrCat("view ", sink.name, ": begins empty, and holds what is computed again");
   if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
     return absl::StrCat(name, Rows("topic " + kafka->topic, kafka->upsert ? KeyOf(sink, kafka->key) : "", complete));
   }

@@ -57,6 +57,7 @@ void CompareColumns(const std::set<std::string>& before, const std::set<std::str
 }
 
 std::string About(const SinkPlan& sink) {
+  if (sink.view) return "a view";
   if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) return absl::StrCat("topic ", kafka->topic);
   if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
     return absl::StrCat("table ", postgres->schema, ".", postgres->table);
