@@ -246,6 +246,8 @@ def _shape(case, step, inputs, right, window_type):
     if step.operator == "alert":
         if first.update_key is not None and (not first.timely or args["late"]):
             raise Invalid("an alert over rows that replace each other")
+        if first.update_key is not None and not set(args["by"]) & set(first.update_key):
+            raise Invalid("rows that replace each other can't be moved by another key")
         if window_type == "timestamp_s" and not first.ordered:
             raise Invalid("alerts over rows that may end in milliseconds, whose columns are of another type")
         for column in args["by"]:
