@@ -9,6 +9,7 @@
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/landing/openpgp.h"
 #include "src/registry/formats.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
@@ -39,6 +40,15 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     absl::StrAppend(&found, *schemas);
   } else {
     wrong.emplace_back(schemas.status().message());
+  }
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.files) continue;
+    const absl::StatusOr<std::string> opens = InspectDecrypt(source.files->decrypt);
+    if (!opens.ok()) {
+      wrong.push_back(absl::StrCat("source ", source.name, ": decrypt: ", opens.status().message()));
+    } else if (!opens->empty()) {
+      absl::StrAppend(&found, "source ", source.name, ": ", *opens, "\n");
+    }
   }
   for (const SinkPlan& sink : plan.sinks) {
     absl::StatusOr<std::string> seen = "";
