@@ -66,6 +66,14 @@ tidemark_dep(postgres PkgConfig::TIDEMARK_LIBPQ)
 pkg_check_modules(TIDEMARK_HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 tidemark_dep(httplib PkgConfig::TIDEMARK_HTTPLIB OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 
+# Files that land: archives, OpenPGP, XML.
+pkg_check_modules(TIDEMARK_LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+tidemark_dep(archive PkgConfig::TIDEMARK_LIBARCHIVE)
+pkg_check_modules(TIDEMARK_RNP REQUIRED IMPORTED_TARGET librnp)
+tidemark_dep(rnp PkgConfig::TIDEMARK_RNP)
+pkg_check_modules(TIDEMARK_LIBXML REQUIRED IMPORTED_TARGET libxml-2.0)
+tidemark_dep(xml PkgConfig::TIDEMARK_LIBXML)
+
 pkg_check_modules(TIDEMARK_MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 tidemark_dep(microhttpd PkgConfig::TIDEMARK_MICROHTTPD)
 

@@ -10,10 +10,10 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
-#include "src/base/loose_text.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
 #include "src/codec/csv/scanner.h"
+#include "src/landing/cell.h"
 #include "src/landing/file_records.h"
 #include "src/landing/text_window.h"
 
@@ -44,12 +44,8 @@ class CsvRecords final : public FileRecords {
       if (std::find(found + 1, names.end(), name) != names.end()) {
         return absl::InvalidArgumentError(absl::StrCat("line 1: the header has the column '", name, "' twice"));
       }
-      std::string key;
-      TextBuffer buffer(&key);
-      WriteJsonString(name, &buffer);
-      key.resize(buffer.size());
-      targets_.push_back(
-          {static_cast<size_t>(found - names.begin()), column.column.type.kind, column.column.type.form, key + ":"});
+      targets_.push_back({static_cast<size_t>(found - names.begin()), column.column.type.kind, column.column.type.form,
+                          JsonKey(name)});
     }
     text_.Use(scanner_.used());
     return absl::OkStatus();
@@ -110,37 +106,14 @@ class CsvRecords final : public FileRecords {
     bool first = true;
     for (const Target& target : targets_) {
       const CsvField& cell = scanner_.fields()[target.cell];
-      const bool text = target.kind == Kind::kString || target.kind == Kind::kBytes;
-      if (cell.text.empty() && !(cell.quoted && text)) continue;
+      if (cell.text.empty() && !(cell.quoted && IsText(target.kind))) continue;
       if (!first) out.Append(",");
       first = false;
       out.Append(target.key);
-      AppendValue(target, cell.text, &out);
+      AppendCell(target.kind, target.form, cell.text, &out);
     }
     out.Append("}");
     return std::string(out.View(0, out.size()));
-  }
-
-  static void AppendValue(const Target& target, std::string_view text, TextBuffer* out) {
-    switch (target.kind) {
-      case Kind::kBool: {
-        const std::string lower = absl::AsciiStrToLower(absl::string_view(text.data(), text.size()));
-        if (lower == "true" || lower == "false") return out->Append(lower);
-        break;
-      }
-      case Kind::kTimestamp:
-        if (target.form == TimestampForm::kRfc3339) break;
-        [[fallthrough]];
-      case Kind::kInt32:
-      case Kind::kInt64:
-      case Kind::kDouble:
-      case Kind::kDecimal:
-        if (std::string number; NumberAsJson(text, &number)) return out->Append(number);
-        break;
-      default:
-        break;
-    }
-    WriteJsonString(text, out);
   }
 
   const SourcePlan& source_;

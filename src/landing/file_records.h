@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -41,6 +42,8 @@ class FileRecords {
   // be read, with the line. Unavailable: it can't be read now. ResourceExhausted: of a body, which says that it holds
   // far more than it is large.
   virtual absl::StatusOr<bool> Read(int64_t bytes, std::vector<FileRecord>* out) = 0;
+  // Of an archive: the file in it, by its name, that all the records of the last Read stand in. "": it is none.
+  virtual std::string_view member() const { return ""; }
   // Of the whole file, as it was read, or where it was read otherwise than from front to back, as it stands there
   // behind the last record; once there is no more.
   virtual std::string hash() const = 0;
@@ -52,14 +55,21 @@ inline constexpr size_t kMaxFileRecord = 16 << 20;
 // The format by a name: "rates.csv.gz" is csv. InvalidArgument: none that is known.
 absl::StatusOr<FilesSpec::Format> FormatOfName(const std::string& name);
 
-// For Open. `content` is decompressed.
+// For Open. A content, and a file, is decrypted and decompressed, and a content is UTF-8.
 class FileContent;
+struct UnpackedFile;
+absl::StatusOr<std::unique_ptr<FileRecords>> NewRecords(const SourcePlan& source, FilesSpec::Format format,
+                                                        UnpackedFile file);
+absl::StatusOr<std::unique_ptr<FileRecords>> NewArchiveRecords(const SourcePlan& source, UnpackedFile file);
 absl::StatusOr<std::unique_ptr<FileRecords>> NewCsvRecords(const SourcePlan& source, char delimiter,
                                                            std::unique_ptr<FileContent> content);
 std::unique_ptr<FileRecords> NewJsonLineRecords(std::unique_ptr<FileContent> content);
 // `or_object`: one object is an array of one.
 absl::StatusOr<std::unique_ptr<FileRecords>> NewJsonArrayRecords(std::unique_ptr<FileContent> content,
                                                                  bool or_object = false);
+// In whatever encoding it says itself.
+absl::StatusOr<std::unique_ptr<FileRecords>> NewXmlRecords(const SourcePlan& source,
+                                                           std::unique_ptr<FileContent> content);
 // `most_bytes`: of memory.
 absl::StatusOr<std::unique_ptr<FileRecords>> NewParquetRecords(
     const SourcePlan& source, std::shared_ptr<arrow::io::RandomAccessFile> file,

@@ -9,14 +9,25 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 #include "src/base/suggest.h"
 #include "src/plan/logical.h"
+#include "src/plan/xml_path.h"
 
 namespace tidemark {
 namespace {
 
 constexpr int64_t kLargestBody = int64_t{16} << 20;
+
+// By iconv's names.
+constexpr const char* kEncodings[] = {"utf-8",        "iso-8859-1",   "iso-8859-15",  "windows-1250",
+                                      "windows-1251", "windows-1252", "windows-1256", "utf-16"};
+
+// All files are of the format: it is stated, or the name that all of them have ends so.
+bool IsFormat(const FilesSpec& files, FilesSpec::Format format, const char* end) {
+  return files.format ? *files.format == format : absl::EndsWith(absl::AsciiStrToLower(files.path), end);
+}
 
 // What a file's name alone tells is left to the files.
 std::optional<FilesSpec::Format> CheckFilesFormat(const topology::Files& yaml, const std::string& path,
@@ -24,15 +35,16 @@ std::optional<FilesSpec::Format> CheckFilesFormat(const topology::Files& yaml, c
   static const std::map<std::string, FilesSpec::Format> kFormats = {{"csv", FilesSpec::Format::kCsv},
                                                                     {"jsonl", FilesSpec::Format::kJsonLines},
                                                                     {"json", FilesSpec::Format::kJson},
+                                                                    {"xml", FilesSpec::Format::kXml},
                                                                     {"parquet", FilesSpec::Format::kParquet}};
   if (!yaml.has_format()) return std::nullopt;
   const auto found = kFormats.find(yaml.format());
   if (found != kFormats.end()) return found->second;
   const std::string& name = yaml.format();
-  const bool known = name == "xml" || name == "avro" || name == "xlsx" || name == "orc";
-  diagnostics->Error(
-      path, known ? absl::StrCat("files of format '", name, "' aren't read yet")
-                  : absl::StrCat("unknown format '", name, "'", DidYouMean(name, {"csv", "jsonl", "json", "parquet"})));
+  const bool known = name == "avro" || name == "xlsx" || name == "orc";
+  diagnostics->Error(path, known ? absl::StrCat("files of format '", name, "' aren't read yet")
+                                 : absl::StrCat("unknown format '", name, "'",
+                                                DidYouMean(name, {"csv", "jsonl", "json", "xml", "parquet"})));
   return std::nullopt;
 }
 
@@ -49,6 +61,57 @@ void CheckParts(const Yaml& yaml, const std::string& path, Diagnostics* diagnost
   }
   if (yaml.has_partitions()) spec->partitions = yaml.partitions();
   if (spec->partitions < 1 || spec->partitions > 1000) diagnostics->Error(path + "/partitions", "1 to 1000");
+}
+
+// What only some formats have. Where none is stated, files of any may come.
+void CheckFormatParts(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics, FilesSpec* spec) {
+  using Format = FilesSpec::Format;
+  if (yaml.has_delimiter() && spec->format && *spec->format != Format::kCsv) {
+    diagnostics->Error(path + "/delimiter", "only csv has delimiters");
+  }
+  if (yaml.has_encoding()) {
+    const auto found = std::find_if(std::begin(kEncodings), std::end(kEncodings),
+                                    [&](const char* name) { return absl::EqualsIgnoreCase(name, yaml.encoding()); });
+    if (found == std::end(kEncodings)) {
+      const std::vector<std::string> names(std::begin(kEncodings), std::end(kEncodings));
+      diagnostics->Error(path + "/encoding",
+                         absl::StrCat("unknown encoding '", yaml.encoding(), "'", DidYouMean(yaml.encoding(), names)));
+    } else if (spec->format && (*spec->format == Format::kXml || *spec->format == Format::kParquet)) {
+      diagnostics->Error(path + "/encoding", absl::StrCat("files of format ", yaml.format(), " say themselves ",
+                                                          "how they are written: leave it out"));
+    }
+    // UTF-16 shows by its mark, and the others are what iconv calls so.
+    spec->encoding = absl::EqualsIgnoreCase(yaml.encoding(), kEncodings[0]) ? "" : yaml.encoding();
+  }
+  if (!yaml.has_row()) {
+    if (IsFormat(*spec, Format::kXml, ".xml")) {
+      diagnostics->Error(path,
+                         "files of format xml want `row`: the path of the elements that are rows, "
+                         "such as /surveys/survey");
+    }
+    return;
+  }
+  if (spec->format && *spec->format != Format::kXml) diagnostics->Error(path + "/row", "only xml has such rows");
+  if (const auto row = XmlPath::ParseRow(yaml.row())) {
+    spec->row = *row;
+  } else {
+    diagnostics->Error(path + "/row",
+                       absl::StrCat("the names of elements from the root to the rows are expected, such ",
+                                    "as /surveys/survey, found '", yaml.row(), "'"));
+  }
+}
+
+void CheckDecrypt(const topology::Decrypt& yaml, const std::string& path, Diagnostics* diagnostics,
+                  FilesSpec::Decrypt* decrypt) {
+  if (!yaml.has_openpgp() && !yaml.has_zip()) diagnostics->Error(path, "'openpgp' or 'zip' is expected");
+  const auto file = [&](const std::string& name, const char* key, std::string* out) {
+    if (diagnostics->Present(path + key) && name.empty()) diagnostics->Error(path + key, "a file is expected");
+    *out = name;
+  };
+  file(yaml.openpgp().secret_keys(), "/openpgp/secret_keys", &decrypt->secret_keys);
+  file(yaml.openpgp().passphrase_file(), "/openpgp/passphrase_file", &decrypt->secret_keys_passphrase);
+  file(yaml.openpgp().signed_by(), "/openpgp/signed_by", &decrypt->signed_by);
+  file(yaml.zip().passphrase_file(), "/zip/passphrase_file", &decrypt->zip_passphrase);
 }
 
 FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics) {
@@ -74,9 +137,12 @@ FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagn
   if (yaml.has_look_every()) spec.look_every_us = yaml.look_every();
   if (spec.look_every_us < 10 * kMillisecond) diagnostics->Error(path + "/look_every", "at least 10ms");
   CheckParts(yaml, path, diagnostics, &spec);
-  if (yaml.has_delimiter() && spec.format && *spec.format != FilesSpec::Format::kCsv) {
-    diagnostics->Error(path + "/delimiter", "only csv has delimiters");
+  CheckFormatParts(yaml, path, diagnostics, &spec);
+  spec.members = yaml.members();
+  if (yaml.has_members() && spec.members.empty()) {
+    diagnostics->Error(path + "/members", "names are expected, such as **/*.csv");
   }
+  if (yaml.has_decrypt()) CheckDecrypt(yaml.decrypt(), path + "/decrypt", diagnostics, &spec.decrypt);
   return spec;
 }
 
@@ -104,11 +170,6 @@ HttpSpec CheckHttp(const topology::Http& yaml, const std::string& path, Diagnost
   return spec;
 }
 
-bool IsParquet(const FilesSpec& files) {
-  return files.format ? *files.format == FilesSpec::Format::kParquet
-                      : absl::EndsWith(absl::AsciiStrToLower(files.path), ".parquet");
-}
-
 // Times in Parquet are numbers with their unit: to read them as texts of a form would refuse every row.
 void RefuseTimestampFormats(const std::vector<SourceColumn>& columns, const std::string& path,
                             Diagnostics* diagnostics) {
@@ -126,17 +187,28 @@ void RefuseTimestampFormats(const std::vector<SourceColumn>& columns, const std:
   }
 }
 
-void CheckColumnsOfFiles(const SourcePlan& source, const std::string& path, Diagnostics* diagnostics) {
-  const bool flat = !source.files->format || *source.files->format == FilesSpec::Format::kCsv ||
-                    *source.files->format == FilesSpec::Format::kParquet;
-  if (!flat) return;
-  if (IsParquet(*source.files)) RefuseTimestampFormats(source.columns, path, diagnostics);
-  for (const SourceColumn& column : source.columns) {
+void CheckColumnsOfFiles(const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
+  using Format = FilesSpec::Format;
+  const std::optional<Format> format = source->files->format;
+  if (format == Format::kJson || format == Format::kJsonLines) return;
+  if (IsFormat(*source->files, Format::kParquet, ".parquet")) {
+    RefuseTimestampFormats(source->columns, path, diagnostics);
+  }
+  const bool xml = IsFormat(*source->files, Format::kXml, ".xml");
+  for (SourceColumn& column : source->columns) {
     const std::string at = absl::StrCat(path, "/columns/", column.column.name);
     if (column.from == SourceColumn::From::kRaw) {
       diagnostics->Error(at + "/from",
-                         "rows of csv and parquet files have no value of their own; of lines of JSON they "
+                         "rows of csv, xml and parquet files have no value of their own; of lines of JSON they "
                          "have: say `format: jsonl` or `json` in 'files'");
+    }
+    if (xml && column.from == SourceColumn::From::kValue) {
+      // A dot is a character of names like others, and the path is one name in what the file's records become.
+      column.path = {absl::StrJoin(column.path, ".")};
+      if (!XmlPath::Parse(column.path.front())) {
+        diagnostics->Error(at + "/path", absl::StrCat("names of elements are expected, such as city, address/city, ",
+                                                      "address/@type or text(), found '", column.path.front(), "'"));
+      }
     }
     if (column.from == SourceColumn::From::kValue && column.path.size() > 1) {
       diagnostics->Error(at + "/path", "a path of several names works in files of format jsonl and json only");
@@ -184,7 +256,7 @@ void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnos
       diagnostics->Error(absl::StrCat(path, "/columns/", column.column.name, "/from"), rows + " have no key");
     }
   }
-  if (source->files) CheckColumnsOfFiles(*source, path, diagnostics);
+  if (source->files) CheckColumnsOfFiles(path, diagnostics, source);
 }
 
 }  // namespace tidemark

@@ -82,7 +82,7 @@ struct StartPosition {
 
 // Files that land in a folder; Tidemark brings their rows into a topic of its own, which the source reads.
 struct FilesSpec {
-  enum class Format { kCsv, kJsonLines, kJson, kParquet };
+  enum class Format { kCsv, kJsonLines, kJson, kParquet, kXml };
   enum class Whole { kRenamed, kDoneMark, kUnchanged };  // how a file shows that nothing more of it comes
 
   std::string path;              // as stated: a folder, and below it names with '*', '?' and '**'
@@ -92,8 +92,19 @@ struct FilesSpec {
   bool reject_file = false;         // on_error: a file with a bad row is rejected as a whole
   std::string processed, rejected;  // folders that files go to; empty: they stay
   int64_t look_every_us = kSecond;
-  char delimiter = ',';    // csv
-  int32_t partitions = 1;  // of the topic
+  char delimiter = ',';          // csv
+  int32_t partitions = 1;        // of the topic
+  std::string encoding;          // of texts, by a name of iconv's; empty: UTF-8
+  std::vector<std::string> row;  // xml: the elements from the root to a row; empty: not stated
+  std::string members;           // of archives, names with '*', '?' and '**'; empty: all
+
+  // What opens encrypted files; each a file's path. Nothing of what stands in there is ever kept in a plan.
+  struct Decrypt {
+    std::string secret_keys;             // of OpenPGP; empty: none is opened
+    std::string secret_keys_passphrase;  // empty: they have none
+    std::string signed_by;               // empty: nobody need have signed
+    std::string zip_passphrase;          // empty: no encrypted zip archive is opened
+  } decrypt;
 };
 
 // Bodies that clients post; Tidemark keeps them in a log of its own, and brings their rows into the source's topic.

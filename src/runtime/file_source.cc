@@ -185,7 +185,10 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Check(int64_t max_bytes) {
       continue;
     }
     ++work.refused;
-    if (work.first_refusal.empty()) work.first_refusal = absl::StrCat("line ", records[i].line, ": ", reasons[i]);
+    if (!work.first_refusal.empty()) continue;
+    const std::string_view member = work.records->member();
+    work.first_refusal =
+        absl::StrCat(std::string(member), member.empty() ? "" : ": ", "line ", records[i].line, ": ", reasons[i]);
   }
   if (*more) return std::nullopt;
   TM_ASSIGN_OR_RETURN(IntakeRows rows, Checked());
@@ -249,18 +252,18 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   }
   IntakeRows rows;
   const int32_t partition = PartitionOf(work.file.name);
+  const std::string file = PlaceOf(work);
   for (size_t i = 0; i < records.size(); ++i) {
     FileRecord& record = records[i];
-    HeaderList place = {{kIntakeFileHeader, work.file.name}, {kIntakeLineHeader, absl::StrCat(record.line)}};
+    HeaderList place = {{kIntakeFileHeader, file}, {kIntakeLineHeader, absl::StrCat(record.line)}};
     work.line = record.line;
     if (reasons[i].empty()) {
       ++work.rows;
       rows.records.push_back({partition, std::nullopt, std::move(record.value), std::move(place)});
     } else {
       ++work.refused;
-      rows.letters.push_back({std::move(record.value),
-                              absl::StrCat(work.file.name, ": line ", record.line, ": ", reasons[i]),
-                              std::move(place)});
+      rows.letters.push_back(
+          {std::move(record.value), absl::StrCat(file, ": line ", record.line, ": ", reasons[i]), std::move(place)});
     }
   }
   if (!*more) return ReadToEnd(std::move(rows));
@@ -346,9 +349,15 @@ IntakeRows FileSource::Note(FileNote note) {
 }
 
 absl::Status FileSource::Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons) {
-  const LandedFile& file = checking_ ? checking_->file : reading_->file;
-  return check_->Check({{kIntakeFileHeader, file.name}}, with_time_ ? file.modified_ns / 1'000'000 : -1, records,
-                       reasons);
+  const Work& work = checking_ ? *checking_ : *reading_;
+  return check_->Check({{kIntakeFileHeader, PlaceOf(work)}}, with_time_ ? work.file.modified_ns / 1'000'000 : -1,
+                       records, reasons);
+}
+
+// Where the records stand that were read last: "surveys.zip!a.csv" in an archive.
+std::string FileSource::PlaceOf(const Work& work) {
+  const std::string_view member = work.records == nullptr ? "" : work.records->member();
+  return member.empty() ? work.file.name : absl::StrCat(work.file.name, "!", std::string(member));
 }
 
 absl::Status FileSource::Committed(const std::string&) {

@@ -86,6 +86,7 @@ class FileSource final : public IntakeSource {
   IntakeRows Note(packed::FileNote note);
   IntakeRows Reject(const std::string& reason);
   absl::Status Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons);
+  static std::string PlaceOf(const Work& work);
   absl::Status Settle(const std::string& name, const packed::FileNote& note);
   const packed::FileNote* Known(const std::string& name) const;
   std::string FolderOf(const std::string& name) const;

@@ -9,6 +9,7 @@
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/landing/openpgp.h"
 #include "src/postgres/table.h"
 #include "src/registry/formats.h"
 #include "src/runtime/start_check.h"
@@ -42,13 +43,14 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     wrong.emplace_back(schemas.status().message());
   }
   for (const SourcePlan& source : plan.sources) {
-    if (!source.postgres) continue;
-    const absl::StatusOr<std::string> seen = InspectPgSource(source);
-    const std::string name = absl::StrCat("source ", source.name, ": ");
-    if (seen.ok()) {
-      absl::StrAppend(&found, name, *seen, "\n");
-    } else {
+    if (!source.postgres && !source.files) continue;
+    const std::string name = absl::StrCat("source ", source.name, source.files ? ": decrypt: " : ": ");
+    const absl::StatusOr<std::string> seen =
+        source.postgres ? InspectPgSource(source) : InspectDecrypt(source.files->decrypt);
+    if (!seen.ok()) {
       wrong.push_back(absl::StrCat(name, seen.status().message()));
+    } else if (!seen->empty()) {
+      absl::StrAppend(&found, "source ", source.name, ": ", *seen, "\n");
     }
   }
   for (const SinkPlan& sink : plan.sinks) {

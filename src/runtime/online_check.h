@@ -10,8 +10,9 @@
 
 namespace tidemark {
 
-// Topics and partition counts, tables in PostgreSQL with their columns and rights, write access to lakes. The text says
-// what was found and what a run would make; InvalidArgument lists everything that is wrong, a line each.
+// Topics and partition counts, tables in PostgreSQL with their columns and rights, write access to lakes, keys
+// that open files. The text says what was found and what a run would make; InvalidArgument lists everything that is
+// wrong, a line each.
 absl::StatusOr<std::string> CheckOnline(const Plan& plan);
 
 }  // namespace tidemark

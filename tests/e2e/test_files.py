@@ -5,11 +5,16 @@ every file, against DuckDB's reading of the same files."""
 import bz2
 import gzip
 import json
+import lzma
 import pathlib
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
@@ -199,6 +204,73 @@ class Files(SystemTest):
                          len(topics.read(self.stack.brokers, "end-dead-letter")), 0)
         again = self.stack.run(config, "--until_end", name="end").finish(300)
         self.assertRegex(again, r"intake surveys rows=\d+")
+
+    def test_archives_encrypted_files_and_xml_come_in_once_though_the_worker_is_killed(self):
+        folder = self.stack.folder / "covered"
+        (folder / "landing").mkdir(parents=True)
+        home = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-gpg-"))  # a socket's path is short
+        self.addCleanup(shutil.rmtree, home, True)
+        gpg = lambda *args: subprocess.run(["gpg", "--homedir", home, "--batch", "--quiet", "--trust-model", "always", *args],
+                                           check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "all"])
+        for name, word in (("reader", "mellon"), ("stranger", "")):
+            gpg("--pinentry-mode", "loopback", "--passphrase", word, "--quick-gen-key", f"{name}@x", "default", "default", "never")
+        keys, word = folder / "reader.key", folder / "word"
+        word.write_text("mellon\n")
+        gpg("--pinentry-mode", "loopback", "--passphrase", "mellon", "--output", keys, "--export-secret-keys", "reader@x")
+
+        count, expected = 40_000, []
+
+        def csv(first):
+            rows = [(i, f"n{i}", i / 4, 1_700_000_000_000 + i) for i in range(first, first + count)]
+            return rows, "id,who,score,at\n" + "".join(f"{i},{w},{s},{a}\n" for i, w, s, a in rows)
+
+        def expect(name, rows):
+            expected.extend((*row, name) for row in rows)
+
+        landing, zipped = folder / "landing", [csv(0), csv(count)]
+        with zipfile.ZipFile(landing / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, (rows, text) in zip(("one.csv", "in/two.csv"), zipped):
+                archive.writestr(name, text)
+                expect(f"a.zip!{name}", rows)
+        rows, text = csv(2 * count)
+        (folder / "plain.gz").write_bytes(gzip.compress(text.encode()))
+        for name, to in (("b.csv.gz.gpg", "reader@x"), ("other.csv.gz.gpg", "stranger@x")):
+            gpg("--recipient", to, "--output", landing / name, "--encrypt", folder / "plain.gz")
+        expect("b.csv.gz.gpg", rows)
+        whole = (landing / "b.csv.gz.gpg").read_bytes()
+        (landing / "cut.csv.gz.gpg").write_bytes(whole[:-40])
+        rows = csv(3 * count)[0]
+        xml = "".join(f"<survey id='{i}'><who>{w}</who><n><score>{s}</score></n><at>{a}</at></survey>\n" for i, w, s, a in rows)
+        expect("c.xml.xz", rows)
+        (landing / "c.xml.xz").write_bytes(lzma.compress(f"<surveys>\n{xml}</surveys>".encode(), preset=1))
+
+        decrypt = {"openpgp": {"secret_keys": str(keys), "passphrase_file": str(word)}}
+        config = application("covered", folder, decrypt=decrypt, row="/surveys/survey")
+        columns = config["sources"]["surveys"]["columns"]
+        # One path serves files of both kinds where it is a name; the score of xml lies deeper.
+        columns["deep"] = {"type": "double", "nullable": True, "path": "n/score"}
+        columns["xml_id"] = {"type": "int64", "nullable": True, "path": "@id"}
+        columns["id"] = {"type": "int64", "nullable": True}
+        path = topology.write(self.stack.folder / "covered.yaml", config)
+        self.assertNotIn("mellon", "".join(map(str, self.stack.tidemark("describe", "--config", path, "--format", "yaml"))))
+        self.assertIn("1 secret key opens files", self.stack.tidemark("validate", "--online", "--config", path)[1])
+
+        worker = self.stack.run(path, name="covered", threads=1)
+        wait_for("some rows, not all", lambda: self.values("covered-out"), 300, worker.seen)
+        worker.kill()
+        output = self.stack.run(path, "--until_end", name="covered", threads=1).finish(600)
+        self.assertNotIn("mellon", output)
+        either = lambda v, one, other: v[one] if v.get(one) is not None else v[other]
+        found = sorted((either(v, "id", "xml_id"), v["who"], either(v, "score", "deep"), v["at"], v["file"])
+                       for v in self.values("covered-out"))
+        self.assertEqual(len(found), len(expected))
+        self.assertEqual(found, sorted(expected))
+        reasons = {p.name: json.loads(p.read_text())["reason"] for p in (folder / "rejected").rglob("*.reason.json")}
+        self.assertEqual(sorted(reasons), ["cut.csv.gz.gpg.reason.json", "other.csv.gz.gpg.reason.json"])
+        self.assertIn("cut off OpenPGP", reasons["cut.csv.gz.gpg.reason.json"])
+        self.assertIn("encrypted for another key", reasons["other.csv.gz.gpg.reason.json"])
+        self.assertEqual(sorted(p.name for p in (folder / "processed").iterdir()), ["a.zip", "b.csv.gz.gpg", "c.xml.xz"])
 
     def test_another_folder_is_not_read_on_from_where_the_first_was(self):
         folder = self.stack.folder / "moved"

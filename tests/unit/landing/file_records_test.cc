@@ -12,7 +12,9 @@
 #include <gtest/gtest.h>
 #include <parquet/arrow/writer.h>
 
+#include "src/landing/content.h"
 #include "src/landing/file_records.h"
+#include "tests/unit/landing/read_files.h"
 
 namespace tidemark {
 namespace {
@@ -20,50 +22,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-SourceColumn Value(const std::string& name, Type type, bool nullable = true) {
-  SourceColumn column;
-  column.column = {name, type, nullable};
-  column.path = {name};
-  return column;
-}
-
-SourcePlan Plan(char delimiter = ',') {
-  SourcePlan plan;
-  plan.name = "surveys";
-  plan.columns = {Value("id", {Kind::kInt64}, false), Value("name", {Kind::kString}),
-                  Value("score", {Kind::kDouble}),    Value("paid", {Kind::kDecimal, {}, 10, 2}),
-                  Value("good", {Kind::kBool}),       Value("at", {Kind::kTimestamp, TimestampForm::kMillis})};
-  plan.files.emplace().delimiter = delimiter;
-  return plan;
-}
-
-struct Found {
-  std::vector<std::string> values;  // bad ones: "line: reason"
-  std::vector<int64_t> lines;
-  std::string error;  // of the file
-  std::string hash;
-};
-
-Found ReadAll(const SourcePlan& plan, const std::string& name, const std::string& bytes, int64_t at_once = 1 << 20) {
-  Found found;
-  auto file = std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(bytes));
-  auto records = FileRecords::Open(plan, name, file);
-  std::vector<FileRecord> all;
-  absl::StatusOr<bool> more = records.ok() ? absl::StatusOr<bool>(true) : records.status();
-  while (more.ok() && *more) more = (*records)->Read(at_once, &all);
-  if (!more.ok()) {
-    EXPECT_EQ(more.status().code(), absl::StatusCode::kInvalidArgument) << more.status();
-    found.error = std::string(more.status().message());
-  } else {
-    found.hash = (*records)->hash();
-  }
-  for (const FileRecord& record : all) {
-    found.lines.push_back(record.line);
-    found.values.push_back(record.reason.empty() ? record.value : absl::StrCat(record.line, ": ", record.reason));
-  }
-  return found;
-}
 
 std::vector<std::string> Csv(const std::string& text) { return ReadAll(Plan(), "x.csv", text).values; }
 std::string CsvError(const std::string& text) { return ReadAll(Plan(), "x.csv", text).error; }
@@ -171,11 +129,48 @@ TEST(Content, CompressionIsFoundByLooking) {
 }
 
 TEST(Content, WhatIsNotReadYetIsRefusedByName) {
-  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("PK\x03\x04", 4)).error, HasSubstr("zip"));
-  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("\xfd\x37zXZ\x00", 6)).error, HasSubstr("xz"));
-  EXPECT_THAT(ReadAll(Plan(), "x.csv", "-----BEGIN PGP MESSAGE-----\n").error, HasSubstr("OpenPGP"));
-  EXPECT_THAT(ReadAll(Plan(), "x.csv", std::string("\xff\xfei\0d\0", 6)).error, HasSubstr("UTF-16"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", "7z\xbc\xaf\x27\x1c").error, HasSubstr("7z"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", "age-encryption.org/v1\n").error, HasSubstr("age"));
+  EXPECT_THAT(ReadAll(Plan(), "x.csv", "-----BEGIN PGP MESSAGE-----\n").error,
+              HasSubstr("encrypted with OpenPGP, and the source has no decrypt.openpgp"));
   EXPECT_THAT(ReadAll(Plan(), "x.txt", "id\n1\n").error, HasSubstr("the name doesn't tell it"));
+}
+
+TEST(Content, TextsOfOtherEncodingsAreReadAsTheySay) {
+  SourcePlan plan = Plan();
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("id,name\n1,\xe9\n")) wide += {c, '\0'};
+  EXPECT_THAT(ReadAll(plan, "x.csv", wide).values, ElementsAre("{\"id\":1,\"name\":\"\u00e9\"}")) << "by its mark";
+  EXPECT_THAT(ReadAll(plan, "x.csv", wide.substr(0, wide.size() - 1)).error, HasSubstr("byte 25 is no text in UTF-16"));
+  plan.files->encoding = "windows-1252";
+  EXPECT_THAT(ReadAll(plan, "x.csv", "id,name\n1,\x80\xe9\n").values,
+              ElementsAre("{\"id\":1,\"name\":\"\u20ac\u00e9\"}"));
+  EXPECT_THAT(ReadAll(plan, "x.csv", "id,name\n1,\x81\n").error, HasSubstr("byte 11 is no text in windows-1252"));
+  EXPECT_THAT(ReadAll(plan, "x.csv", "\xef\xbb\xbfid,name\n1,\u00e9\n").values,
+              ElementsAre("{\"id\":1,\"name\":\"\u00e9\"}"))
+      << "the mark counts";
+  std::string large = "id,name\n";
+  for (int i = 0; i < 100'000; ++i) absl::StrAppend(&large, i, ",\xe4\n");
+  const Found found = ReadAll(plan, "x.csv", large);
+  ASSERT_EQ(found.values.size(), 100'000u) << found.error;
+  EXPECT_EQ(found.values[99'999], "{\"id\":99999,\"name\":\"\u00e4\"}");
+}
+
+TEST(Content, AFileThatUnpacksToFarMoreThanThereIsOfItIsRejected) {
+  const std::string frame = Compressed(arrow::Compression::ZSTD, std::string(1 << 20, ' '));
+  std::string packed;
+  for (int i = 0; i < 1030; ++i) packed += frame;  // one behind the other: more than 1 GiB in less than 1 MiB
+  ASSERT_LT(packed.size(), 1u << 20);
+  auto file = OpenFile(std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(packed)), {});
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::string piece;
+  absl::StatusOr<bool> more = true;
+  for (; more.ok() && *more; piece.clear()) more = file->content->Read(&piece);
+  EXPECT_THAT(std::string(more.status().message()), HasSubstr("unpacks to more than 1 GiB"));
+
+  UnpackBudget large{.packed = 2 << 20};
+  EXPECT_TRUE(large.Take(int64_t{1000} * (2 << 20)).ok());
+  EXPECT_FALSE(large.Take(1).ok());
 }
 
 TEST(Content, TheHashIsOfTheBytesAsTheyLieThere) {

@@ -143,7 +143,7 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
   EXPECT_EQ(files(""), "");
   EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'files', 'http' or 'postgres'"));
   EXPECT_THAT(Whole("{ files: { path: in/* }, columns: { id: int64 } }"), HasSubstr("whole"));
-  EXPECT_THAT(files(", format: xml"), HasSubstr("files of format 'xml' aren't read yet"));
+  EXPECT_THAT(files(", format: avro"), HasSubstr("files of format 'avro' aren't read yet"));
   EXPECT_THAT(files(", format: cvs"), HasSubstr("unknown format 'cvs' (one of: csv"));
   EXPECT_THAT(files(", processed: \"s3://lake/done\""), HasSubstr("files are read from local folders"));
   EXPECT_THAT(files(", delimiter: \";;\""), HasSubstr("one character is expected"));
@@ -159,6 +159,48 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
   EXPECT_THAT(
       Whole("{ files: { path: in/*, whole: renamed, order: unordered }, start: latest, columns: { id: int64 } }"),
       HasSubstr("files are read from the first one on"));
+}
+
+TEST(MistakesTest, FilesOfXmlSayWhatTheirRowsAre) {
+  const auto files = [](const std::string& more, const std::string& columns = "{ id: int64 }") {
+    return Whole("{ files: { whole: renamed, order: unordered, " + more + " }, columns: " + columns + " }");
+  };
+  const std::string xml = "path: in, format: xml, row: /a/b";
+  EXPECT_EQ(files(xml,
+                  "{ id: { type: int64, path: \"@id\" }, c: { type: string, path: x/y.z/@k }, "
+                  "t: { type: string, path: text() } }"),
+            "");
+  EXPECT_THAT(files("path: in, format: xml"), HasSubstr("files of format xml want `row`"));
+  EXPECT_THAT(files("path: in/*.xml"), HasSubstr("files of format xml want `row`"));
+  EXPECT_EQ(files("path: in/*, row: /a/b"), "") << "some of the files may be xml";
+  EXPECT_THAT(files("path: in, format: csv, row: /a/b"), HasSubstr("only xml has such rows"));
+  for (const char* row : {"a/b", "\"/\"", "/a//b", "\"/a/@b\"", "//b", "\"/n:a\""}) {
+    EXPECT_THAT(files(absl::StrCat("path: in, format: xml, row: ", row)), HasSubstr("from the root to the rows"))
+        << row;
+  }
+  for (const char* path : {"\"@a/b\"", "/a", "a//b", "\"n:a\"", "\"@\""}) {
+    EXPECT_THAT(files(xml, absl::StrCat("{ id: { type: int64, path: ", path, " } }")),
+                HasSubstr("names of elements are expected"))
+        << path;
+  }
+  EXPECT_THAT(files(xml, "{ id: json }"), HasSubstr("a column of type json works in files of format jsonl"));
+  EXPECT_THAT(files(xml, "{ id: { type: string, from: value } }"), HasSubstr("have no value of their own"));
+  EXPECT_THAT(files(xml + ", encoding: windows-1252"), HasSubstr("say themselves how they are written"));
+}
+
+TEST(MistakesTest, WhatOpensFilesIsNamedByFiles) {
+  const auto files = [](const std::string& more) {
+    return Whole("{ files: { path: in, whole: renamed, order: unordered, " + more + " }, columns: { id: int64 } }");
+  };
+  EXPECT_EQ(files("decrypt: { openpgp: { secret_keys: k, passphrase_file: p, signed_by: s } }"), "");
+  EXPECT_EQ(files("decrypt: { zip: { passphrase_file: p } }, members: \"*.csv\""), "");
+  EXPECT_THAT(files("decrypt: {}"), HasSubstr("'openpgp' or 'zip' is expected"));
+  EXPECT_THAT(files("decrypt: { openpgp: { signed_by: s } }"), HasSubstr("secret_keys"));
+  EXPECT_THAT(files("decrypt: { openpgp: { secret_keys: \"\" } }"), HasSubstr("a file is expected"));
+  EXPECT_THAT(files("decrypt: { openpgp: { secret_keys: k, passphrase: secret } }"), HasSubstr("passphrase_file"));
+  EXPECT_THAT(files("members: \"\""), HasSubstr("names are expected"));
+  EXPECT_THAT(files("encoding: windows-1253"), HasSubstr("unknown encoding 'windows-1253'"));
+  EXPECT_EQ(files("encoding: Windows-1252"), "");
 }
 
 TEST(MistakesTest, ParquetFilesSayThemselvesHowTimesAreWritten) {
