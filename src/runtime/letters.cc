@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/builder.h>
 #include <arrow/util/utf8.h>
+#include <glog/logging.h>
 
 #include "src/base/status.h"
 #include "src/runtime/log_range.h"
@@ -58,7 +59,7 @@ class Columns {
   Batch Finish() { return arrow::RecordBatch::Make(BatchSchema(LetterSchema(), HiddenSet()), rows_, arrays_); }
 
  private:
-  static void Must(const arrow::Status& status) { ARROW_CHECK_OK(status); }
+  static void Must(const arrow::Status& status) { CHECK(status.ok()) << status.ToString(); }
 
   const int64_t rows_;
   std::vector<std::shared_ptr<arrow::Array>> arrays_;
