@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/strip.h>
 #include <arrow/array.h>
 
 #include "src/base/clock.h"
@@ -78,7 +78,8 @@ class Change {
     Change change;
     if (set.empty()) return change;
     const size_t equals = set.find('=');
-    const std::string_view name(absl::StripAsciiWhitespace(set.substr(0, equals)));
+    std::string name = set.substr(0, equals);
+    absl::StripAsciiWhitespace(&name);
     if (equals == std::string::npos || (name != "value" && name != "key")) {
       return absl::InvalidArgumentError(
           absl::StrCat("--set: expected `value = EXPRESSION` or `key = EXPRESSION`, found '", set, "'"));
@@ -87,8 +88,7 @@ class Change {
     TM_ASSIGN_OR_RETURN(change.expression_, CompileOver("set", set.substr(equals + 1)));
     const Kind kind = change.expression_->type().kind;
     if (kind != Kind::kString && kind != Kind::kJson && kind != Kind::kBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("--set: a ", std::string(name),
-                                                     " is text, json or bytes, and this is a ",
+      return absl::InvalidArgumentError(absl::StrCat("--set: a ", name, " is text, json or bytes, and this is a ",
                                                      TypeName(change.expression_->type())));
     }
     return change;
