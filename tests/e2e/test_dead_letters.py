@@ -76,7 +76,7 @@ class DeadLetters(SystemTest):
         self.assertEqual(self.rows(name), collections.Counter(range(1_000)))
 
         # list: by step and reason, the most frequent first.
-        comma = ("prices", "column price: expected double, found string")
+        comma = ("prices", 'column price: expected double (a number, "NaN", "Infinity" or "-Infinity"), found string')
         found = self.listed(config)
         self.assertEqual([line["letters"] for line in found.values()], [COMMAS + LARGE, NAMELESS, ZEROS])
         self.assertEqual(next(iter(found)), comma)
