@@ -6,6 +6,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/builder.h>
+#include <arrow/util/logging.h>
 #include <arrow/util/utf8.h>
 
 #include "src/base/status.h"
