@@ -68,12 +68,6 @@ std::string_view Name(Outcome outcome) {
   return "";
 }
 
-std::string JsonQuoted(std::string_view text) {
-  std::string out;
-  AppendJsonString(text, &out);
-  return out;
-}
-
 std::string Open(const Verdict& step) {
   return step.open > 0 ? absl::StrCat(", ", Grouped(step.open), " rows in open windows") : "";
 }
