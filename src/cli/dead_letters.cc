@@ -78,7 +78,7 @@ class Change {
     Change change;
     if (set.empty()) return change;
     const size_t equals = set.find('=');
-    const std::string_view name(absl::StripAsciiWhitespace(set.substr(0, equals)));
+    const std::string name(absl::StripAsciiWhitespace(set.substr(0, equals)));
     if (equals == std::string::npos || (name != "value" && name != "key")) {
       return absl::InvalidArgumentError(
           absl::StrCat("--set: expected `value = EXPRESSION` or `key = EXPRESSION`, found '", set, "'"));
@@ -87,8 +87,7 @@ class Change {
     TM_ASSIGN_OR_RETURN(change.expression_, CompileOver("set", set.substr(equals + 1)));
     const Kind kind = change.expression_->type().kind;
     if (kind != Kind::kString && kind != Kind::kJson && kind != Kind::kBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("--set: a ", std::string(name),
-                                                     " is text, json or bytes, and this is a ",
+      return absl::InvalidArgumentError(absl::StrCat("--set: a ", name, " is text, json or bytes, and this is a ",
                                                      TypeName(change.expression_->type())));
     }
     return change;
@@ -220,6 +219,7 @@ void PrintLetter(const Letter& letter, const LetterReplay& replay, std::ostream&
   line("client", letter.client);
   line("request", letter.request);
   line("line", letter.line);
+  line("lsn", letter.lsn);
   if (letter.source_topic) {
     line("from", absl::StrCat(*letter.source_topic, "-", letter.source_partition.value_or(-1),
                               letter.source_offset ? absl::StrCat("@", *letter.source_offset) : ""));
