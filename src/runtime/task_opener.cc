@@ -128,9 +128,11 @@ bool TaskOpener::WasLeft(const TopicPartition& input) const {
   if (record == nullptr || committed.offset < 0 || !metadata || metadata->identity != record->identity()) return false;
   const auto& sources = runtime_.plan->sources;
   return metadata->commit < record->commit() &&
-         std::any_of(sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
-         std::none_of(record->inputs().begin(), record->inputs().end(),
-                      [&](const auto& each) { return each.topic() == input.topic; });
+         std::any_of(
+             sources.begin(), sources.end(), [&](const auto& each) { return each.topic == input.topic; }) &&
+         std::none_of(
+             record->inputs().begin(), record->inputs().end(),
+             [&](const auto& each) { return each.topic() == input.topic; });
 }
 
 // The group and the disk agree, and the log between them is gone: what is written to another one from now on would be
