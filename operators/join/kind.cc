@@ -179,9 +179,13 @@ bool Join::CheckAlone(StepCheck& check) const {
   if (!yaml.table().has_name() && !check.Broken("join/table")) {
     return check.Error("join", "a join is with a `table` or with a `stream`: name one");
   }
-  for (const char* field : {"within", "grace", "late"}) {
+  if (check.Present("join/within")) check.Error("join/within", "'within' goes with `stream`, not with `table`");
+  for (const char* field : {"grace", "late"}) {
     const std::string path = absl::StrCat("join/", field);
-    if (check.Present(path)) check.Error(path, absl::StrCat("'", field, "' goes with `stream`, not with `table`"));
+    if (!check.Present(path)) continue;
+    check.Error(path, absl::StrCat("'", field,
+                                   "' goes with `stream` or `table: { from: STEP }`: of a table of `tables:` nothing "
+                                   "is late"));
   }
   RefuseVersions(check,
                  "goes with `table: { from: STEP }`: of a table of `tables:` no versions are kept. Read its topic as a "

@@ -101,6 +101,12 @@ void AppendJsonString(std::string_view text, std::string* out) {
   out->push_back('"');
 }
 
+std::string JsonQuoted(std::string_view text) {
+  std::string out;
+  AppendJsonString(text, &out);
+  return out;
+}
+
 bool JsonText::ReadString(std::string_view* raw, bool* escaped) {
   const char* const first = p_ + 1;
   const char* p = first;

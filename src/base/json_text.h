@@ -97,5 +97,6 @@ bool IsJson(std::string_view text);
 bool JsonElements(std::string_view json, std::vector<std::string_view>* out);
 // The text as a JSON string, in quotes.
 void AppendJsonString(std::string_view text, std::string* out);
+std::string JsonQuoted(std::string_view text);
 
 }  // namespace tidemark

@@ -220,6 +220,7 @@ void PrintLetter(const Letter& letter, const LetterReplay& replay, std::ostream&
   line("client", letter.client);
   line("request", letter.request);
   line("line", letter.line);
+  line("lsn", letter.lsn);
   if (letter.source_topic) {
     line("from", absl::StrCat(*letter.source_topic, "-", letter.source_partition.value_or(-1),
                               letter.source_offset ? absl::StrCat("@", *letter.source_offset) : ""));

@@ -1,30 +1,18 @@
 // A plan for programs. Keys are only ever added.
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 
+#include "src/base/json_text.h"
 #include "src/cli/describe.h"
 #include "src/plan/operator_kind.h"
 
 namespace tidemark {
 namespace {
 
-std::string Quote(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      out.append({'\\', c});
-    else if (static_cast<unsigned char>(c) < 0x20)
-      absl::StrAppendFormat(&out, "\\u%04x", static_cast<int>(c));
-    else
-      out.push_back(c);
-  }
-  return out + "\"";
-}
-
 std::string Strings(const std::vector<std::string>& values) {
   return absl::StrCat(
-      "[", absl::StrJoin(values, ", ", [](std::string* out, const std::string& v) { absl::StrAppend(out, Quote(v)); }),
+      "[",
+      absl::StrJoin(values, ", ", [](std::string* out, const std::string& v) { absl::StrAppend(out, JsonQuoted(v)); }),
       "]");
 }
 
@@ -39,8 +27,8 @@ std::string AboutMembers(const TopologyText& text, const std::string& path) {
   const About* about = AboutOf(text, path);
   if (about == nullptr) return "";
   std::string out;
-  if (!about->description.empty()) absl::StrAppend(&out, ", \"description\": ", Quote(about->description));
-  if (!about->owner.empty()) absl::StrAppend(&out, ", \"owner\": ", Quote(about->owner));
+  if (!about->description.empty()) absl::StrAppend(&out, ", \"description\": ", JsonQuoted(about->description));
+  if (!about->owner.empty()) absl::StrAppend(&out, ", \"owner\": ", JsonQuoted(about->owner));
   if (!about->tags.empty()) absl::StrAppend(&out, ", \"tags\": ", Strings(about->tags));
   if (about->pii) absl::StrAppend(&out, ", \"pii\": ", *about->pii ? "true" : "false");
   return out;
@@ -50,7 +38,7 @@ std::string AboutMembers(const TopologyText& text, const std::string& path) {
 std::string Columns(const TopologyText& text, const Schema& schema, const std::string& path = "") {
   std::vector<std::string> columns;
   for (const Column& c : schema.columns()) {
-    columns.push_back(absl::StrCat("{\"name\": ", Quote(c.name), ", \"type\": ", Quote(TypeName(c.type)),
+    columns.push_back(absl::StrCat("{\"name\": ", JsonQuoted(c.name), ", \"type\": ", JsonQuoted(TypeName(c.type)),
                                    ", \"nullable\": ", c.nullable ? "true" : "false",
                                    path.empty() ? "" : AboutMembers(text, absl::StrCat(path, "/columns/", c.name)),
                                    "}"));
@@ -77,12 +65,13 @@ std::string_view KindName(const Node& node) {
 }
 
 std::string NodeJson(const Plan& plan, const TopologyText& text, const Node& node) {
-  std::string out =
-      absl::StrCat("        {\"name\": ", Quote(node.step), ", \"kind\": ", Quote(KindName(node)), ", \"inputs\": [",
-                   absl::StrJoin(node.upstream(), ", "), "], \"summary\": ", Quote(Summary(plan, node)),
-                   ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
-                   ", \"key\": ", Key(node.output, node.mode.key));
-  if (node.edge >= 0) absl::StrAppend(&out, ", \"topic\": ", Quote(plan.edges[static_cast<size_t>(node.edge)].topic));
+  std::string out = absl::StrCat(
+      "        {\"name\": ", JsonQuoted(node.step), ", \"kind\": ", JsonQuoted(KindName(node)), ", \"inputs\": [",
+      absl::StrJoin(node.upstream(), ", "), "], \"summary\": ", JsonQuoted(Summary(plan, node)),
+      ",\n         \"mode\": ", node.mode.update ? "\"update\"" : "\"append\"",
+      ", \"key\": ", Key(node.output, node.mode.key));
+  if (node.edge >= 0)
+    absl::StrAppend(&out, ", \"topic\": ", JsonQuoted(plan.edges[static_cast<size_t>(node.edge)].topic));
   const std::string path = PathOf(plan, node);
   if (!path.empty()) absl::StrAppend(&out, AboutMembers(text, path));
   absl::StrAppend(
@@ -92,13 +81,13 @@ std::string NodeJson(const Plan& plan, const TopologyText& text, const Node& nod
 
 std::string EdgeJson(const Plan& plan, const Edge& edge) {
   const auto stage = [&](int index) {
-    return index < 0 ? std::string("null") : Quote(plan.stages[static_cast<size_t>(index)].name);
+    return index < 0 ? std::string("null") : JsonQuoted(plan.stages[static_cast<size_t>(index)].name);
   };
-  return absl::StrCat("    {\"topic\": ", Quote(edge.topic), ", \"from_stage\": ", stage(edge.from_stage),
+  return absl::StrCat("    {\"topic\": ", JsonQuoted(edge.topic), ", \"from_stage\": ", stage(edge.from_stage),
                       ", \"to_stage\": ", stage(edge.to_stage), ", \"to_sink\": ",
-                      edge.to_sink < 0 ? "null" : Quote(plan.sinks[static_cast<size_t>(edge.to_sink)].name),
+                      edge.to_sink < 0 ? "null" : JsonQuoted(plan.sinks[static_cast<size_t>(edge.to_sink)].name),
                       ", \"key\": ", Key(edge.schema, edge.key), ", \"partitions\": ", edge.partitions,
-                      ", \"reason\": ", Quote(edge.reason), "}");
+                      ", \"reason\": ", JsonQuoted(edge.reason), "}");
 }
 
 }  // namespace
@@ -107,43 +96,44 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   std::vector<std::string> sources, tables, stages, edges, sinks;
   for (const SourcePlan& source : plan.sources) {
     sources.push_back(absl::StrCat(
-        "    {\"name\": ", Quote(source.name), ", \"topic\": ", Quote(source.topic),
-        ", \"format\": ", Quote(source.format.ToString()), ", \"key_format\": ", Quote(source.key_format.ToString()),
-        ", \"files\": ", Quote(source.files ? source.files->path : ""),
-        ", \"http\": ", Quote(source.http ? source.http->path : ""),
-        ", \"postgres\": ", Quote(source.postgres ? source.postgres->schema + "." + source.postgres->table : ""),
+        "    {\"name\": ", JsonQuoted(source.name), ", \"topic\": ", JsonQuoted(source.topic), ", \"format\": ",
+        JsonQuoted(source.format.ToString()), ", \"key_format\": ", JsonQuoted(source.key_format.ToString()),
+        ", \"files\": ", JsonQuoted(source.files ? source.files->path : ""),
+        ", \"http\": ", JsonQuoted(source.http ? source.http->path : ""),
+        ", \"postgres\": ", JsonQuoted(source.postgres ? source.postgres->schema + "." + source.postgres->table : ""),
         ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
         AboutMembers(text, "sources/" + source.name), "}"));
   }
   for (const TablePlan& table : plan.tables) {
     tables.push_back(absl::StrCat(
-        "    {\"name\": ", Quote(table.name), ", \"topic\": ", Quote(table.topic), ", \"file\": ", Quote(table.file),
-        ", \"format\": ", Quote(table.topic.empty() ? "" : table.format.ToString()),
-        ", \"key_format\": ", Quote(table.topic.empty() ? "" : table.key_format.ToString()),
+        "    {\"name\": ", JsonQuoted(table.name), ", \"topic\": ", JsonQuoted(table.topic), ", \"file\": ",
+        JsonQuoted(table.file), ", \"format\": ", JsonQuoted(table.topic.empty() ? "" : table.format.ToString()),
+        ", \"key_format\": ", JsonQuoted(table.topic.empty() ? "" : table.key_format.ToString()),
         ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
         ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
   }
   for (const Stage& stage : plan.stages) {
     std::vector<std::string> nodes;
     for (const Node& node : stage.nodes) nodes.push_back(NodeJson(plan, text, node));
-    stages.push_back(absl::StrCat("    {\"name\": ", Quote(stage.name),
-                                  ", \"changelog\": ", Quote(plan.application.ChangelogTopic(stage.name)),
+    stages.push_back(absl::StrCat("    {\"name\": ", JsonQuoted(stage.name),
+                                  ", \"changelog\": ", JsonQuoted(plan.application.ChangelogTopic(stage.name)),
                                   ", \"stateful\": ", stage.stateful ? "true" : "false", ",\n      \"nodes\": [\n",
                                   absl::StrJoin(nodes, ",\n"), "\n      ]}"));
   }
   for (const Edge& edge : plan.edges) edges.push_back(EdgeJson(plan, edge));
   for (const SinkPlan& sink : plan.sinks) {
-    sinks.push_back(absl::StrCat("    {\"name\": ", Quote(sink.name), ", \"from\": ", Quote(sink.from),
+    sinks.push_back(absl::StrCat("    {\"name\": ", JsonQuoted(sink.name), ", \"from\": ", JsonQuoted(sink.from),
                                  AboutMembers(text, (sink.view ? "views/" : "sinks/") + sink.name),
                                  ", \"columns\": ", Columns(text, sink.schema), "}"));
   }
   const auto list = [](const std::vector<std::string>& items) {
     return items.empty() ? std::string("[]") : absl::StrCat("[\n", absl::StrJoin(items, ",\n"), "\n  ]");
   };
-  return absl::StrCat(
-      "{\n  \"name\": ", Quote(plan.application.name), ",\n  \"dead_letter_topic\": ", Quote(plan.dead_letter_topic),
-      ",\n  \"sources\": ", list(sources), ",\n  \"tables\": ", list(tables), ",\n  \"stages\": ", list(stages),
-      ",\n  \"edges\": ", list(edges), ",\n  \"sinks\": ", list(sinks), "\n}\n");
+  return absl::StrCat("{\n  \"name\": ", JsonQuoted(plan.application.name),
+                      ",\n  \"dead_letter_topic\": ", JsonQuoted(plan.dead_letter_topic),
+                      ",\n  \"sources\": ", list(sources), ",\n  \"tables\": ", list(tables),
+                      ",\n  \"stages\": ", list(stages), ",\n  \"edges\": ", list(edges),
+                      ",\n  \"sinks\": ", list(sinks), "\n}\n");
 }
 
 }  // namespace tidemark

@@ -197,7 +197,7 @@ std::string HelpText(const Command* command) {
   if (command == nullptr) {
     absl::StrAppend(&text, "tidemark: exactly-once stream processing from Kafka to Kafka, PostgreSQL and Parquet\n\n",
                     "usage: tidemark COMMAND [flags]\n\n");
-    for (const Command& each : Commands()) absl::StrAppendFormat(&text, "  %-10s %s\n", each.name, each.summary);
+    for (const Command& each : Commands()) absl::StrAppendFormat(&text, "  %-13s %s\n", each.name, each.summary);
     absl::StrAppend(&text, "\ntidemark help COMMAND shows its flags. Exit codes: 0 done, 1 failed, ",
                     "start it again, 2 another start won't help, the message says what will; ",
                     "of plan also 3, something needs a decision.\n");

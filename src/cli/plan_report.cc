@@ -68,12 +68,6 @@ std::string_view Name(Outcome outcome) {
   return "";
 }
 
-std::string JsonQuoted(std::string_view text) {
-  std::string out;
-  AppendJsonString(text, &out);
-  return out;
-}
-
 std::string Open(const Verdict& step) {
   return step.open > 0 ? absl::StrCat(", ", Grouped(step.open), " rows in open windows") : "";
 }
@@ -115,10 +109,10 @@ void Sources(const TopologyChange& change, Text* text) {
   for (const PartChange& source : change.sources) {
     switch (source.kind) {
       case PartChange::Kind::kGoesOn:
-        text->Line(" ", source.name, absl::StrCat("goes on in ", source.about));
+        text->Line(" ", source.name, absl::StrCat("goes on: ", source.about));
         break;
       case PartChange::Kind::kNew:
-        text->Line("+", source.name, absl::StrCat("new: ", source.about, " from where its `start` says"));
+        text->Line("+", source.name, absl::StrCat("new: ", source.about, source.begins));
         break;
       case PartChange::Kind::kGone:
         text->Line("-", source.name, "isn't read any more; put back within a week, it goes on where it was left");

@@ -1,4 +1,5 @@
 // What `tidemark plan` prints: a change of a topology (src/runtime/topology_change.h), for people and for programs.
+// Functions without state; any thread.
 #pragma once
 
 #include <string>

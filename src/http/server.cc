@@ -90,21 +90,21 @@ struct Client {
 // A request under way, likewise.
 struct Exchange {
   HttpRequest request;
-  const HttpPost* post = nullptr;
+  const HttpEntrance* entrance = nullptr;
   std::optional<HttpResponse> refusal;  // known before the body is
   int64_t unwanted = 0;                 // bytes that were thrown away
   int64_t counted = 0;                  // bytes of the body among the server's
   int64_t answer_bytes = 0;             // likewise
   int64_t began_us = 0;
-  bool one_of_posts = false;         // among the server's posts under way
+  bool under_way = false;            // counted among those of the server
   bool active = false;               // a stop waits for it
   std::shared_ptr<Pending> pending;  // once the body is with whoever answers
 };
 
 class MicroServer final : public HttpServer {
  public:
-  MicroServer(HttpHandlers handlers, HttpPosts posts, int64_t most_body_bytes)
-      : handlers_(std::move(handlers)), posts_(std::move(posts)), most_body_bytes_(most_body_bytes) {}
+  MicroServer(HttpHandlers handlers, HttpEntrances entrances, int64_t most_body_bytes)
+      : handlers_(std::move(handlers)), entrances_(std::move(entrances)), most_body_bytes_(most_body_bytes) {}
 
   ~MicroServer() override {
     if (daemon_ == nullptr) return;
@@ -113,7 +113,7 @@ class MicroServer final : public HttpServer {
     AwaitQuiet();
     // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
     while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    const std::vector<std::pair<std::shared_ptr<Pending>, const HttpPost*>> waiting = TakePending();
+    const std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> waiting = TakePending();
     for (const auto& [pending, post] : waiting) {
       pending->Answer(post->refuse(504, "the worker stops, and doesn't know what became of the request"));
     }
@@ -257,7 +257,7 @@ class MicroServer final : public HttpServer {
       if (exchange->refusal && exchange->unwanted > kMostUnwanted)
         return server->Send(connection, exchange, *exchange->refusal);
       if (exchange->refusal && Awaits100(connection)) return server->Send(connection, exchange, *exchange->refusal);
-      if (exchange->post == nullptr) return MHD_YES;
+      if (exchange->entrance == nullptr) return MHD_YES;
       MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kBodyPauseSeconds);
       server->SetActive(exchange, false);
       return MHD_YES;
@@ -285,26 +285,26 @@ class MicroServer final : public HttpServer {
     request.path = url;
     exchange->began_us = SystemClock()->MonotonicUs();
     ShutSlow();
-    const auto post = posts_.find(request.path);
-    if (post == posts_.end() || method != post->second.method) {
-      exchange->refusal = AnswerGet(request.path, method, post == posts_.end() ? "" : post->second.method);
+    const auto entrance = entrances_.find(request.path);
+    if (entrance == entrances_.end() || method != entrance->second.method) {
+      exchange->refusal = AnswerGet(request.path, method, entrance == entrances_.end() ? "" : entrance->second.method);
       return NoteLength(connection, exchange);
     }
-    exchange->post = &post->second;
+    exchange->entrance = &entrance->second;
     if (stopping_) {
       exchange->refusal = Later(*exchange, 503, "the worker stops");
-    } else if (posts_under_way_ >= most_connections_ - most_connections_ / 4) {
-      exchange->refusal = Later(*exchange, 429, "too many post at once");
+    } else if (under_way_ >= most_connections_ - most_connections_ / 4) {
+      exchange->refusal = Later(*exchange, 429, "too many requests are under way");
       exchange->unwanted = kMostUnwanted + 1;  // it is told so at once: who is left has to be able to come in
-    } else if (exchange->post->large_answers && answer_bytes_ > kMostAnswerBytes) {
+    } else if (exchange->entrance->large_answers && answer_bytes_ > kMostAnswerBytes) {
       exchange->refusal = Later(*exchange, 429, "too many answers are on their way");
     } else {
       Collect(connection, MHD_HEADER_KIND, &request.headers);
       Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
-      exchange->refusal = exchange->post->begin(request);
+      exchange->refusal = exchange->entrance->begin(request);
       // Who is refused, as strangers are, takes nobody's place.
-      exchange->one_of_posts = !exchange->refusal;
-      if (exchange->one_of_posts) ++posts_under_way_;
+      exchange->under_way = !exchange->refusal;
+      if (exchange->under_way) ++under_way_;
     }
     NoteLength(connection, exchange);
   }
@@ -314,7 +314,7 @@ class MicroServer final : public HttpServer {
     int64_t length = 0;
     const char* const stated = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (stated == nullptr || !absl::SimpleAtoi(stated, &length)) return;
-    if (!exchange->refusal && length > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
+    if (!exchange->refusal && length > exchange->entrance->max_body_bytes) exchange->refusal = TooLarge(*exchange);
     if (length > kMostUnwanted) exchange->unwanted = length;
   }
 
@@ -330,11 +330,12 @@ class MicroServer final : public HttpServer {
   }
 
   static HttpResponse TooLarge(const Exchange& exchange) {
-    return exchange.post->refuse(413, absl::StrCat("a body may have ", exchange.post->max_body_bytes, " bytes here"));
+    return exchange.entrance->refuse(
+        413, absl::StrCat("a body may have ", exchange.entrance->max_body_bytes, " bytes here"));
   }
 
   static HttpResponse Later(const Exchange& exchange, int status, const std::string& why) {
-    HttpResponse response = exchange.post->refuse(status, why);
+    HttpResponse response = exchange.entrance->refuse(status, why);
     response.headers.emplace_back("Retry-After", "1");
     return response;
   }
@@ -345,7 +346,7 @@ class MicroServer final : public HttpServer {
     if (handler == handlers_.end() && instead.empty()) {
       std::string text = "not found; there is:";
       for (const auto& [known, unused] : handlers_) absl::StrAppend(&text, " ", known);
-      for (const auto& [known, unused] : posts_) absl::StrAppend(&text, " ", known);
+      for (const auto& [known, unused] : entrances_) absl::StrAppend(&text, " ", known);
       return Text(404, text);
     }
     if (!instead.empty() || (method != "GET" && method != "HEAD")) {
@@ -362,7 +363,7 @@ class MicroServer final : public HttpServer {
     const int64_t read = static_cast<int64_t>(exchange->request.body.size()) + exchange->unwanted;
     const int64_t allowed_us = kBodyTimeUs + (read + size) / kSlowestBytesPerSecond * kSecond;
     if (SystemClock()->MonotonicUs() - exchange->began_us > allowed_us) return false;
-    if (!exchange->refusal && read + size > exchange->post->max_body_bytes) exchange->refusal = TooLarge(*exchange);
+    if (!exchange->refusal && read + size > exchange->entrance->max_body_bytes) exchange->refusal = TooLarge(*exchange);
     if (!exchange->refusal && body_bytes_ + size > most_body_bytes_) {
       exchange->refusal = Later(*exchange, 429, "too many bodies are on their way");
     }
@@ -401,9 +402,9 @@ class MicroServer final : public HttpServer {
     }
     {
       const absl::MutexLock lock(&mutex_);
-      pending_[exchange->pending] = exchange->post;
+      pending_[exchange->pending] = exchange->entrance;
     }
-    exchange->post->take(std::move(exchange->request), [pending = exchange->pending](HttpResponse response) {
+    exchange->entrance->take(std::move(exchange->request), [pending = exchange->pending](HttpResponse response) {
       pending->Answer(std::move(response));
     });
   }
@@ -439,7 +440,7 @@ class MicroServer final : public HttpServer {
     server->body_bytes_ -= exchange->counted;
     server->answer_bytes_ -= exchange->answer_bytes;
     if (Client* const client = ClientOf(connection)) client->answer_due_us = 0;
-    if (exchange->one_of_posts) --server->posts_under_way_;
+    if (exchange->under_way) --server->under_way_;
     server->SetState(connection, Client::State::kIdle);
     server->SetActive(exchange, false);
     delete exchange;
@@ -455,13 +456,13 @@ class MicroServer final : public HttpServer {
     }
   }
 
-  std::vector<std::pair<std::shared_ptr<Pending>, const HttpPost*>> TakePending() {
+  std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> TakePending() {
     const absl::MutexLock lock(&mutex_);
     return {pending_.begin(), pending_.end()};
   }
 
   const HttpHandlers handlers_;
-  const HttpPosts posts_;
+  const HttpEntrances entrances_;
   const int64_t most_body_bytes_;
   const size_t most_connections_ = MostConnections();
   std::string address_;
@@ -471,19 +472,19 @@ class MicroServer final : public HttpServer {
   std::atomic<int> handing_on_{0};  // that are on their way to whoever answers
   // The server's thread.
   std::list<Client> clients_;
-  size_t posts_under_way_ = 0;
+  size_t under_way_ = 0;
   int64_t body_bytes_ = 0, answer_bytes_ = 0;
   int64_t looked_us_ = 0;  // monotonic; for answers that aren't taken
 
   absl::Mutex mutex_;
-  std::map<std::shared_ptr<Pending>, const HttpPost*> pending_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::shared_ptr<Pending>, const HttpEntrance*> pending_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, HttpHandlers handlers,
-                                                              HttpPosts posts) {
-  auto server = std::make_unique<MicroServer>(std::move(handlers), std::move(posts), options.most_body_bytes);
+                                                              HttpEntrances entrances) {
+  auto server = std::make_unique<MicroServer>(std::move(handlers), std::move(entrances), options.most_body_bytes);
   TM_RETURN_IF_ERROR(server->Serve(options));
   return server;
 }

@@ -29,17 +29,18 @@ using HttpHandlers = std::map<std::string, std::function<HttpResponse()>>;
 
 // Who takes bodies, or questions that are answered later. Called from the server's thread, and must not wait for
 // others.
-struct HttpPost {
+struct HttpEntrance {
   int64_t max_body_bytes = 0;  // as they come over the wire; more is answered with 413
   // Of the head alone: an answer refuses the request, and its body is thrown away.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> begin;
   std::function<void(HttpRequest request, HttpReply reply)> take;
   // What the server itself says of a body that it doesn't hand on: too large (413), too many (429), a stop (503, 504).
+  // The server adds when to come again.
   std::function<HttpResponse(int status, const std::string& why)> refuse;
   std::string method = "POST";  // or GET: without a body
   bool large_answers = false;   // it is told 429 while too many answers are still being taken
 };
-using HttpPosts = std::map<std::string, HttpPost>;
+using HttpEntrances = std::map<std::string, HttpEntrance>;
 
 struct HttpServerOptions {
   std::string address;                           // as Listen takes it (listener.h)
@@ -56,7 +57,7 @@ class HttpServer {
   // Binds and serves. InvalidArgument: an address or a certificate that can't be used; the message says which and what
   // to do.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, HttpHandlers handlers,
-                                                           HttpPosts posts = {});
+                                                           HttpEntrances entrances = {});
 
   // host:port it is bound to.
   virtual const std::string& address() const = 0;

@@ -5,6 +5,7 @@
 //   <64 digits>       analyst   view:top_items
 //   <64 digits>       cameras   *                    2027-01-01T00:00:00Z
 //
+// `*` is for all sources, `view:*` for all views: who may post everything may not read anything by that.
 // A token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
 // one name: that is how one is replaced by another. Every comparison looks at all entries, all bytes of each.
 //

@@ -1,3 +1,5 @@
+// ResetClient over librdkafka. Each call waits for its answer, and a deletion until no broker tells of the topic any
+// more; nothing is tried again here: who resets begins it anew.
 #include "src/kafka/reset_client.h"
 
 #include <map>

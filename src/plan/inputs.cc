@@ -198,7 +198,9 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
   }
   for (const char* field : {"partitioned_by", "key_format"}) {
     if (!diagnostics->Present(absl::StrCat(path, "/", field))) continue;
-    diagnostics->Error(absl::StrCat(path, "/", field), "rows lie by the record key, which is the source's `key`");
+    diagnostics->Error(absl::StrCat(path, "/", field), yaml.has_postgres()
+                                                           ? "rows lie by the source's `key`"
+                                                           : "rows lie by the record key, which is the source's `key`");
   }
   if (!source->event_time.expression.empty()) {
     diagnostics->Error(path + "/event_time/expression",
@@ -208,7 +210,9 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
   if (!key) return;
   if (key->empty()) {
     diagnostics->Error(diagnostics->Present(path + "/key") ? path + "/key" : path,
-                       "`key` is needed: the columns of the record key, by which rows replace each other");
+                       absl::StrCat("`key` is needed: the columns of the ",
+                                    yaml.has_postgres() ? "table's primary key, by which its rows replace each other"
+                                                        : "record key, by which rows replace each other"));
     return;
   }
   for (const size_t c : *key) {
@@ -224,6 +228,18 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
   change.from = SourceColumn::From::kBeside;
   change.path = {kChangeColumn};
   source->columns.push_back(std::move(change));
+}
+
+// What has one reader, or answers for one source.
+void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::string& path, Diagnostics* diagnostics) {
+  if (source.http && other.http && source.http->path == other.http->path) {
+    diagnostics->Error(path + "/http/path", absl::StrCat("'", source.http->path, "' is source ", other.name, "'s"));
+  }
+  if (source.postgres && other.postgres && source.postgres->slot == other.postgres->slot &&
+      source.postgres->url == other.postgres->url) {
+    diagnostics->Error(path + "/postgres/slot", absl::StrCat("slot ", source.postgres->slot, " is source ", other.name,
+                                                             "'s: a slot has one reader"));
+  }
 }
 
 }  // namespace
@@ -265,16 +281,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     }
     CheckChanges(yaml, format, path, diagnostics, &source);
     if (source.postgres) CheckPostgresKey(source, path, diagnostics);
-    for (const SourcePlan& other : plan->sources) {
-      if (!source.http || !other.http || source.http->path != other.http->path) continue;
-      diagnostics->Error(path + "/http/path", absl::StrCat("'", source.http->path, "' is source ", other.name, "'s"));
-    }
-    for (const SourcePlan& other : plan->sources) {
-      if (!source.postgres || !other.postgres || source.postgres->slot != other.postgres->slot) continue;
-      if (source.postgres->url != other.postgres->url) continue;
-      diagnostics->Error(path + "/postgres/slot", absl::StrCat("slot ", source.postgres->slot, " is source ",
-                                                               other.name, "'s: a slot has one reader"));
-    }
+    for (const SourcePlan& other : plan->sources) RefuseTwice(source, other, path, diagnostics);
     plan->sources.push_back(std::move(source));
   }
   std::sort(plan->sources.begin(), plan->sources.end(),

@@ -161,6 +161,9 @@ HttpSpec CheckHttp(const topology::Http& yaml, const std::string& path, Diagnost
   if (std::find(std::begin(kTaken), std::end(kTaken), spec.path) != std::end(kTaken)) {
     diagnostics->Error(path + "/path", absl::StrCat("'", spec.path, "' is the worker's own"));
   }
+  if (absl::StartsWith(spec.path, "/v1/views/")) {
+    diagnostics->Error(path + "/path", "paths below /v1/views/ are the views': choose another");
+  }
   if (yaml.has_tokens() && spec.tokens.empty()) diagnostics->Error(path + "/tokens", "a file is expected");
   if (yaml.has_max_body()) spec.max_body_bytes = yaml.max_body();
   if (spec.max_body_bytes < 1 || spec.max_body_bytes > kLargestBody) {

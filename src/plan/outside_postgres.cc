@@ -56,8 +56,9 @@ topology::Source PostgresAsDebezium(topology::Source yaml, const std::string& pa
     if (!column.has_from() && !WrittenAs(column.type()).empty()) column.set_as(WrittenAs(column.type()));
     const auto& beside = Beside();
     const bool known = !column.has_from() || std::find(beside.begin(), beside.end(), column.from()) != beside.end();
-    const bool of_debezium = absl::StrContains(column.from(), '.') || absl::StartsWith(column.from(), "ts_");
-    if (!known && of_debezium) {
+    const bool of_change = absl::StrContains(column.from(), '.') || absl::StartsWith(column.from(), "ts_") ||
+                           absl::StartsWith(column.from(), "header:");
+    if (!known && of_change) {
       diagnostics->Error(at + "/from",
                          absl::StrCat("a change of a table says no '", column.from(), "'",
                                       DidYouMean(column.from(), beside), ": there are ", absl::StrJoin(beside, ", ")));

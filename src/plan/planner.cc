@@ -41,7 +41,7 @@ void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
   for (const char* section : {"sinks", "views"}) {
     if (diagnostics->Present(section) || diagnostics->Broken(section)) return;
   }
-  diagnostics->Error("", "missing field 'sinks'");
+  diagnostics->Error("", "missing field 'sinks', or 'views'");
 }
 
 }  // namespace

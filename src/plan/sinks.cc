@@ -342,12 +342,13 @@ void RefuseUnread(const topology::Topology& topology, const Logical& logical, co
   }
   for (const SourcePlan& source : plan.sources) {
     if (!read.contains(source.name)) {
-      diagnostics->Error("sources/" + source.name, absl::StrCat("no step or sink reads source '", source.name, "'"));
+      diagnostics->Error("sources/" + source.name,
+                         absl::StrCat("no step, sink or view reads source '", source.name, "'"));
     }
   }
   for (const topology::Step& step : topology.steps()) {
     if (!read.contains(step.name())) {
-      diagnostics->Error("steps/" + step.name(), absl::StrCat("no step or sink reads step '", step.name(), "'"));
+      diagnostics->Error("steps/" + step.name(), absl::StrCat("no step, sink or view reads step '", step.name(), "'"));
     }
   }
   for (const TablePlan& table : plan.tables) {

@@ -154,8 +154,10 @@ void AgreeOnPartitions(Diagnostics* diagnostics, Plan* plan) {
 void CheckEdgeNames(const Plan& plan, Diagnostics* diagnostics) {
   constexpr size_t kLongest = 249;
   const auto path = [&](const Edge& edge) {
-    const std::string step = "steps/" + edge.step;
-    return diagnostics->Present(step) ? step : "sinks/" + edge.step;
+    for (const char* section : {"steps/", "views/"}) {
+      if (diagnostics->Present(section + edge.step)) return section + edge.step;
+    }
+    return "sinks/" + edge.step;
   };
   std::map<std::string, const Edge*> by_metric;  // brokers name a topic's metrics with '_' for '.'
   for (const Edge& edge : plan.edges) {

@@ -17,7 +17,11 @@ constexpr int kMostIndexes = 16;
 std::optional<std::vector<size_t>> KeyOf(const topology::View& yaml, const LogicalStep& step, const std::string& path,
                                          Diagnostics* diagnostics) {
   if (yaml.key().empty()) {
-    if (step.mode.update && !diagnostics->Present(path + "/key")) return step.mode.key;
+    if (step.mode.update) {
+      if (!diagnostics->Present(path + "/key")) return step.mode.key;
+      diagnostics->Error(path + "/key", "a column at least, or leave `key` out: it is the step's own then");
+      return std::nullopt;
+    }
     diagnostics->Error(path, absl::StrCat("step ", step.name,
                                           " only adds rows, so `key` has to say which of them replaces which: the "
                                           "columns by which a row is one"));

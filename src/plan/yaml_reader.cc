@@ -46,8 +46,8 @@ class Reader {
  private:
   void ReadField(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
   void ReadEntries(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
-  // `value`: null where the name stands alone.
   void ReadLists(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);
+  // `value`: null where the name stands alone.
   void ReadEntry(const std::string& name, Position at, const YamlNode* value, const std::string& path,
                  const FieldDescriptor* field, Message* out);
   void ReadStrings(const YamlNode& node, const std::string& path, const FieldDescriptor* field, Message* out);

@@ -55,6 +55,7 @@ class Inspection {
   const PostgresTableSpec& spec_;
   const std::string quoted_;
   PgTable table_;
+  std::string user_;  // quoted
   char identity_ = 'd';
   std::set<std::string> published_;  // columns
 };
@@ -75,9 +76,9 @@ absl::Status Inspection::CheckServer() {
     return Wrong(absl::StrCat("wal_level is ", Value(row, 0, 0),
                               ": ALTER SYSTEM SET wal_level = 'logical', then restart the server"));
   }
+  user_ = PgConnection::Quote(Value(row, 0, 3));
   if (!IsTrue(row, 0, 2)) {
-    return Wrong(
-        absl::StrCat("the user may not replicate: ALTER ROLE ", PgConnection::Quote(Value(row, 0, 3)), " REPLICATION"));
+    return Wrong(absl::StrCat("the user may not replicate: ALTER ROLE ", user_, " REPLICATION"));
   }
   table_.database = Value(row, 0, 4);
   return absl::OkStatus();
@@ -107,11 +108,12 @@ absl::Status Inspection::FindTable() {
   }
   if (!IsTrue(row, 0, 4)) {
     return Wrong(absl::StrCat("the user may not read the table, which the snapshot needs: GRANT SELECT ON ", quoted_,
-                              " TO the user, and USAGE ON SCHEMA ", PgConnection::Quote(spec_.schema)));
+                              " TO ", user_, "; GRANT USAGE ON SCHEMA ", PgConnection::Quote(spec_.schema), " TO ",
+                              user_));
   }
   if (IsTrue(row, 0, 6)) {
-    return Wrong(
-        absl::StrCat("row-level security may hide rows of ", quoted_, " from the user: ALTER ROLE the user BYPASSRLS"));
+    return Wrong(absl::StrCat("row-level security may hide rows of ", quoted_, " from the user: ALTER ROLE ", user_,
+                              " BYPASSRLS"));
   }
   table_.oid = Number(row, 0, 0);
   identity_ = Value(row, 0, 2).at(0);
@@ -200,7 +202,7 @@ absl::Status Inspection::ReadColumns() {
     }
     if (!PgKindFits(column.kind, column.column.type)) {
       return Wrong(absl::StrCat("column ", column.name, " is of type ", type, ", which isn't read as ",
-                                TypeName(column.column.type)));
+                                TypeName(column.column.type), "; write ", PgTypeMeant(column.kind)));
     }
     std::erase(table_.unnamed, column.name);
     table_.columns.push_back(std::move(column));
@@ -316,6 +318,33 @@ bool PgKindFits(PgKind kind, const Type& column) {
   }
 }
 
+const char* PgTypeMeant(PgKind kind) {
+  switch (kind) {
+    case PgKind::kBool:
+      return "bool";
+    case PgKind::kInt:
+      return "int32";
+    case PgKind::kBigInt:
+      return "int64";
+    case PgKind::kReal:
+      return "double";
+    case PgKind::kNumeric:
+      return "decimal, with its digits and scale";
+    case PgKind::kText:
+      return "string";
+    case PgKind::kBytes:
+      return "bytes";
+    case PgKind::kDate:
+      return "date";
+    case PgKind::kTimestamp:
+    case PgKind::kTimestampTz:
+      return "timestamp";
+    case PgKind::kRefused:
+      break;
+  }
+  return "";
+}
+
 absl::StatusOr<PgTable> InspectPgTable(PgConnection& connection, const SourcePlan& source) {
   return Inspection(connection, source).Run();
 }
@@ -351,7 +380,8 @@ absl::StatusOr<std::string> InspectPgSource(const SourcePlan& source) {
   TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(connection, spec.slot));
   if (slot.lost) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "slot ", spec.slot, " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its log"));
+        "slot ", spec.slot, " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its log: give the ",
+        "topology a new name and the source a new slot"));
   }
   return absl::StrCat(
       table, " can be read; slot ", spec.slot,

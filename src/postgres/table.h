@@ -24,6 +24,8 @@ enum class PgKind { kBool, kInt, kBigInt, kReal, kNumeric, kText, kBytes, kDate,
 PgKind PgKindOf(uint32_t type);
 // Whether values of it can be a column's.
 bool PgKindFits(PgKind kind, const Type& column);
+// The type of column that loses nothing of it, as a topology writes it.
+const char* PgTypeMeant(PgKind kind);
 
 // A column of the topology in the table.
 struct PgColumn {

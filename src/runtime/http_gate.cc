@@ -23,7 +23,6 @@
 #include "src/base/json_text.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
-#include "src/codec/column_text.h"
 #include "src/http/listener.h"
 #include "src/http/tokens.h"
 #include "src/landing/record_check.h"
@@ -46,17 +45,9 @@ constexpr int64_t kMostRows = 100'000;
 constexpr int64_t kMostRowBytes = int64_t{64} << 20;  // as JSON
 constexpr int64_t kPieceBytes = int64_t{1} << 20;     // of rows that are decoded at once
 
-std::string Quote(absl::string_view text) {
-  std::string out;
-  TextBuffer buffer(&out);
-  WriteJsonString(std::string_view(text.data(), text.size()), &buffer);
-  out.resize(buffer.size());
-  return out;
-}
-
 HttpResponse Json(int status, std::string body) { return {status, "application/json", std::move(body) + "\n", {}}; }
 HttpResponse Error(int status, absl::string_view why) {
-  return Json(status, absl::StrCat("{\"error\":", Quote(why), "}"));
+  return Json(status, absl::StrCat("{\"error\":", JsonQuoted(std::string_view(why.data(), why.size())), "}"));
 }
 HttpResponse Later(int status, absl::string_view why) {
   HttpResponse response = Error(status, why);
@@ -72,7 +63,7 @@ struct Fault {
 
 std::string ToJson(const Fault& fault) {
   return absl::StrCat("{\"line\":", fault.line, fault.column > 0 ? absl::StrCat(",\"column\":", fault.column) : "",
-                      ",\"error\":", Quote(fault.why), "}");
+                      ",\"error\":", JsonQuoted(fault.why), "}");
 }
 
 // Of a body: how many rows it has, and what is wrong with it.
@@ -92,9 +83,10 @@ HttpResponse Refuse(const Found& found) {
   const Fault& first = found.faults.front();
   const std::string where = first.column > 0 ? absl::StrCat("line ", first.line, ", column ", first.column)
                                              : absl::StrCat("line ", first.line);
-  return Json(400, absl::StrCat("{\"error\":", Quote(absl::StrCat(where, ": ", first.why)), ",\"line\":", first.line,
-                                first.column > 0 ? absl::StrCat(",\"column\":", first.column) : "", ",\"bad_rows\":",
-                                found.bad_rows, ",\"rows\":", found.rows, ",\"errors\":[", list, "]}"));
+  return Json(400,
+              absl::StrCat("{\"error\":", JsonQuoted(absl::StrCat(where, ": ", first.why)), ",\"line\":", first.line,
+                           first.column > 0 ? absl::StrCat(",\"column\":", first.column) : "",
+                           ",\"bad_rows\":", found.bad_rows, ",\"rows\":", found.rows, ",\"errors\":[", list, "]}"));
 }
 
 // Moves the place on by what the text up to `end` holds.
@@ -409,7 +401,7 @@ void HttpGate::Door::Append(const Body& body, int64_t rows, HttpReply reply) {
     const bool in = what.outcome == Appended::Outcome::kIn;
     HttpResponse response;
     if (in) {
-      response = Json(202, absl::StrCat("{\"topic\":", Quote(topic), ",\"partition\":", partition,
+      response = Json(202, absl::StrCat("{\"topic\":", JsonQuoted(topic), ",\"partition\":", partition,
                                         ",\"offset\":", what.offset, ",\"rows\":", rows, "}"));
     } else if (what.outcome == Appended::Outcome::kUnknown) {
       response = Error(504, "nobody knows yet whether this is in: ask again with the same Idempotency-Key");
@@ -467,16 +459,16 @@ absl::Status HttpGate::Prepare(const std::string& http_address) {
   return absl::OkStatus();
 }
 
-HttpPosts HttpGate::Posts() {
-  HttpPosts posts;
+HttpEntrances HttpGate::Entrances() {
+  HttpEntrances entrances;
   for (const std::shared_ptr<Door>& door : doors_) {
     // Compressed bodies that are larger than what comes out of them are nothing anybody needs.
-    posts[door->spec.path] = {
+    entrances[door->spec.path] = {
         door->spec.max_body_bytes, [door](const HttpRequest& head) { return door->Begin(head); },
         [this, door](HttpRequest request, HttpReply reply) { door->Take(std::move(request), std::move(reply), run_); },
         [door](int status, const std::string& why) { return door->RefuseUnread(status, why); }};
   }
-  return posts;
+  return entrances;
 }
 
 void HttpGate::Open(std::unique_ptr<Appender> appender) {

@@ -12,7 +12,7 @@
 //   nothing refused is in        4xx is said before anything is written; 503 only of what was certainly not written
 //   no retry doubles             see http_source.h; 504 is said where the outcome isn't known, and asks for one
 //
-// Heads are looked at on the HTTP server's thread (HttpPost), bodies on one of the gate's own, so that the server
+// Heads are looked at on the HTTP server's thread (HttpEntrance), bodies on one of the gate's own, so that the server
 // answers probes at once whatever is posted; Done comes from the appender's. Open and Close: the main thread.
 #pragma once
 
@@ -51,13 +51,13 @@ class HttpGate {
 
   // All outlive it. `run`: for bodies, a thread of the gate's own if it is null.
   HttpGate(const Plan& plan, const Formats& formats, Clock* clock, RunTask run = nullptr);
-  // Behind the server that has its Posts.
+  // Behind the server that has its Entrances.
   ~HttpGate();
 
   // Reads the files of tokens. InvalidArgument: one can't be read; or anybody could post, as a source has no tokens and
   // the address isn't this machine's own.
   absl::Status Prepare(const std::string& http_address);
-  HttpPosts Posts();
+  HttpEntrances Entrances();
   // What bodies may take while they are on their way: of the budget of the process, and never less than two need.
   int64_t most_body_bytes() const;
   // The topics are there: from now on bodies are accepted.

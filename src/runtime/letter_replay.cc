@@ -101,6 +101,10 @@ absl::StatusOr<const SourcePlan*> LetterReplay::SourceOf(const Letter& letter) c
   const auto source = std::find_if(plan_.sources.begin(), plan_.sources.end(),
                                    [&](const SourcePlan& each) { return each.name == letter.step; });
   if (letter.file) return cannot("files of source ", letter.step, ": correct the file and let it land again");
+  if (letter.lsn) {
+    return cannot("changes of the table of source ", letter.step,
+                  ": the log tells them once; change the row in the database");
+  }
   if (letter.client) return cannot("posts to source ", letter.step, ": post them again");
   if (source == plan_.sources.end() || !letter.of_record) {
     return cannot("rows of ", letter.step, ": their records have become rows, and what is in front has counted them");

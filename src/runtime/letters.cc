@@ -6,9 +6,11 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/builder.h>
+#include <arrow/util/logging.h>
 #include <arrow/util/utf8.h>
 #include <glog/logging.h>
 
+#include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/runtime/log_range.h"
 
@@ -94,10 +96,11 @@ Letter ReadLetter(const TopicPartition& log, const RecordView& record, HeaderLis
     if (name == "tidemark.step") letter.step = text;
     if (name == "tidemark.rule") letter.rule = text;
     if (name == "tidemark.expression") letter.expression = text;
-    if (name == "tidemark.file") letter.file = text;
-    if (name == "tidemark.line") letter.line = text;
-    if (name == "tidemark.client") letter.client = text;
-    if (name == "tidemark.request") letter.request = text;
+    if (name == kIntakeFileHeader) letter.file = text;
+    if (name == kIntakeLineHeader) letter.line = text;
+    if (name == kIntakeLsnHeader) letter.lsn = text;
+    if (name == kIntakeClientHeader) letter.client = text;
+    if (name == kIntakeRequestHeader) letter.request = text;
     if (name == "tidemark.source.topic") letter.source_topic = text;
     if (name == "tidemark.source.partition") letter.source_partition = Number<int32_t>(text);
     if (name == "tidemark.source.offset") letter.source_offset = Number<Offset>(text);

@@ -343,6 +343,33 @@ void FindSilence(Health* health, const WorkerStatus& status, const std::string& 
   Find(health, false, absl::StrFormat("%s: silent for %.0f seconds", name, Seconds(silent_us)));
 }
 
+void FindIntakes(Health* health, const WorkerStatus& status) {
+  for (const IntakeMemberStatus& intake : status.intakes) {
+    std::string finding = absl::StrCat("source ", intake.source,
+                                       !intake.assigned        ? ": waits for its splits"
+                                       : intake.splits.empty() ? ": another worker reads it"
+                                                               : ": runs");
+    if (!intake.trouble.empty()) absl::StrAppend(&finding, "; ", intake.trouble);
+    for (const IntakeStatus& split : intake.splits) {
+      if (split.last_error.empty()) continue;
+      absl::StrAppendFormat(&finding, "; failing for %.0f seconds, last error: %s",
+                            Seconds(status.monotonic_us - split.failing_since_us), split.last_error);
+    }
+    Find(health, intake.assigned, std::move(finding));
+  }
+}
+
+// One that is too large for the memory stays so: that the worker isn't ready would help nobody.
+void FindViews(Health* health, const WorkerStatus& status) {
+  for (const ViewStatus& view : status.views) {
+    if (view.ready) {
+      Find(health, true, absl::StrCat("view ", view.view, ": ", view.rows, " rows"));
+    } else {
+      Find(health, view.too_large, absl::StrCat("view ", view.view, ": ", view.trouble));
+    }
+  }
+}
+
 }  // namespace
 
 std::string RenderMetrics(const WorkerStatus& status) {
@@ -418,27 +445,8 @@ Health CheckReadiness(const WorkerStatus& status) {
     }
     Find(&health, sink.assigned, std::move(finding));
   }
-  for (const IntakeMemberStatus& intake : status.intakes) {
-    std::string finding = absl::StrCat("source ", intake.source,
-                                       !intake.assigned        ? ": waits for its splits"
-                                       : intake.splits.empty() ? ": another worker reads it"
-                                                               : ": runs");
-    if (!intake.trouble.empty()) absl::StrAppend(&finding, "; ", intake.trouble);
-    for (const IntakeStatus& split : intake.splits) {
-      if (split.last_error.empty()) continue;
-      absl::StrAppendFormat(&finding, "; failing for %.0f seconds, last error: %s",
-                            Seconds(status.monotonic_us - split.failing_since_us), split.last_error);
-    }
-    Find(&health, intake.assigned, std::move(finding));
-  }
-  // One that is too large for the memory stays so: that the worker isn't ready would help nobody.
-  for (const ViewStatus& view : status.views) {
-    if (view.ready) {
-      Find(&health, true, absl::StrCat("view ", view.view, ": ", view.rows, " rows"));
-    } else {
-      Find(&health, view.too_large, absl::StrCat("view ", view.view, ": ", view.trouble));
-    }
-  }
+  FindIntakes(&health, status);
+  FindViews(&health, status);
   for (const GlobalTables::Status& table : status.tables) {
     if (!table.waits_for.empty()) {
       Find(&health, false, absl::StrCat("table ", table.name, ": waits for ", table.waits_for));

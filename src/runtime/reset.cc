@@ -120,6 +120,12 @@ class Planner {
   absl::Status CheckSources() {
     for (const SourcePlan& source : plan_.sources) {
       if (!source.intake()) continue;
+      if (source.postgres) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("source ", source.name,
+                         " reads a table, and a new snapshot wouldn't tell of rows that were "
+                         "deleted since: give the topology a new name and the source a new slot"));
+      }
       if (!source.files) {
         return absl::InvalidArgumentError(
             absl::StrCat("source ", source.name,

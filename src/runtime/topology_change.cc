@@ -65,6 +65,23 @@ std::string About(const SinkPlan& sink) {
   return absl::StrCat("lake ", std::get<ParquetSinkSpec>(sink.spec).path);
 }
 
+// Where the source's rows come from, and from where on it is read when it is new.
+PartChange Described(const SourcePlan& source, Kind kind) {
+  PartChange change{source.name, kind, absl::StrCat("topic ", source.topic)};
+  change.begins = ", from where its `start` says";
+  if (source.files) {
+    change.about = absl::StrCat("files in ", source.files->path);
+    change.begins = ", from the first one on";
+  } else if (source.http) {
+    change.about = absl::StrCat("posted to ", source.http->path);
+    change.begins = "";
+  } else if (source.postgres) {
+    change.about = absl::StrCat("table ", source.postgres->schema, ".", source.postgres->table);
+    change.begins = ", as it is, then its changes";
+  }
+  return change;
+}
+
 class Builder {
  public:
   Builder(const Plan& plan, const Former& former) : plan_(plan), former_(former), counted_(CountedNames(former)) {
@@ -78,13 +95,13 @@ class Builder {
     }
     for (const SourcePlan& source : plan_.sources) {
       const bool goes_on = read.erase(source.topic) > 0;
-      change_.sources.push_back(
-          {source.name, goes_on ? Kind::kGoesOn : Kind::kNew, absl::StrCat("topic ", source.topic)});
+      change_.sources.push_back(Described(source, goes_on ? Kind::kGoesOn : Kind::kNew));
     }
     for (const std::string& topic : read) {
-      const bool internal = absl::StartsWith(topic, plan_.application.TopicPrefix());
-      if (internal && !absl::EndsWith(topic, ".intake")) continue;
-      change_.sources.push_back({topic, Kind::kGone, absl::StrCat("topic ", topic)});
+      absl::string_view name = topic;
+      const bool internal = absl::ConsumePrefix(&name, plan_.application.TopicPrefix());
+      if (internal && !absl::ConsumeSuffix(&name, ".intake")) continue;
+      change_.sources.push_back({std::string(name), Kind::kGone, absl::StrCat("topic ", topic)});
     }
   }
 
@@ -161,19 +178,6 @@ void LookAt(const SinkPlan& sink, PartChange* change) {
   }
 }
 
-}  // namespace
-
-TopologyChange::Outcome TopologyChange::outcome() const {
-  const auto any = [&](auto member) {
-    return std::any_of(sinks.begin(), sinks.end(), [&](const PartChange& sink) { return !(sink.*member).empty(); });
-  };
-  if (!wrong.empty() || any(&PartChange::wrong)) return Outcome::kMistake;
-  if (!Refusal(steps).ok()) return Outcome::kNeedsDecision;
-  return any(&PartChange::unknown) ? Outcome::kNotKnown : Outcome::kNothingLost;
-}
-
-namespace {
-
 // Once: a worker that runs may trim what is read here.
 absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafka) {
   TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
@@ -192,6 +196,15 @@ absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafk
 }
 
 }  // namespace
+
+TopologyChange::Outcome TopologyChange::outcome() const {
+  const auto any = [&](auto member) {
+    return std::any_of(sinks.begin(), sinks.end(), [&](const PartChange& sink) { return !(sink.*member).empty(); });
+  };
+  if (!wrong.empty() || any(&PartChange::wrong)) return Outcome::kMistake;
+  if (!Refusal(steps).ok()) return Outcome::kNeedsDecision;
+  return any(&PartChange::unknown) ? Outcome::kNotKnown : Outcome::kNothingLost;
+}
 
 absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka) {
   const auto until = std::chrono::steady_clock::now() + kPatience;

@@ -26,6 +26,7 @@ struct PartChange {
   std::string found = {};    // sinks outside Kafka: what stands there, and what a run would make
   std::string wrong = {};    // what doesn't fit; of a table also the statement that would mend it
   std::string unknown = {};  // why nobody could look
+  std::string begins = {};   // of a source, behind `about`: from where on it is read where it is new
 };
 
 struct TopologyChange {

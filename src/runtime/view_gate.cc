@@ -24,15 +24,14 @@ constexpr int kThreads = 2;
 constexpr int64_t kMostBodyBytes = int64_t{1} << 20;
 constexpr int kMostUnderWay = 512;  // questions of a view that wait or are answered
 
-std::string Quote(absl::string_view text) {
-  std::string out;
-  AppendJsonString(std::string_view(text.data(), text.size()), &out);
-  return out;
+HttpResponse Error(int status, absl::string_view why) {
+  const std::string quoted = JsonQuoted(std::string_view(why.data(), why.size()));
+  return {status, "application/json", absl::StrCat("{\"error\":", quoted, "}\n"), {}};
 }
 
-HttpResponse Error(int status, absl::string_view why) {
-  HttpResponse response{status, "application/json", absl::StrCat("{\"error\":", Quote(why), "}\n"), {}};
-  if (status == 503 || status == 429) response.headers.emplace_back("Retry-After", "1");
+HttpResponse Later(int status, absl::string_view why) {
+  HttpResponse response = Error(status, why);
+  response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 
@@ -100,11 +99,11 @@ std::optional<HttpResponse> ViewGate::Door::Begin(const HttpRequest& head, bool 
   std::string why = "the worker starts or stops";
   const std::shared_ptr<ViewReader> from = Reader();
   if (from == nullptr || from->store(&why) == nullptr) {
-    HttpResponse response = Error(503, absl::StrCat("view ", view.name, ": ", why));
+    HttpResponse response = Later(503, absl::StrCat("view ", view.name, ": ", why));
     response.headers.emplace_back("Connection", "close");  // another worker may be behind the address
     return Counted(std::move(response));
   }
-  if (under_way >= kMostUnderWay) return Counted(Error(429, "too many questions are under way"));
+  if (under_way >= kMostUnderWay) return Counted(Later(429, "too many questions are under way"));
   return std::nullopt;
 }
 
@@ -113,7 +112,7 @@ void ViewGate::Door::Take(const HttpRequest& request, bool post, HttpReply reply
       post ? QuestionOfJson(request.body, view.schema) : QuestionOfParameters(request.query, view.schema);
   if (!question.ok()) return reply(Counted(Error(StatusOf(question.status()), question.status().message())));
   const std::shared_ptr<ViewReader> from = Reader();
-  if (from == nullptr) return reply(Counted(Error(503, "the worker stops")));
+  if (from == nullptr) return reply(Counted(Later(503, "the worker stops")));
   const ViewFormat format = *FormatOfAccept(request.Header("accept"));
   ++under_way;
   const std::optional<Offset> position = question->min_position;
@@ -132,7 +131,7 @@ HttpResponse ViewGate::Door::Compute(const ViewQuestion& question, ViewFormat fo
   std::string why = "the worker stops";
   const std::shared_ptr<ViewReader> from = Reader();
   const std::shared_ptr<const ViewStore> store = from == nullptr ? nullptr : from->store(&why);
-  if (store == nullptr) return Counted(Error(503, absl::StrCat("view ", view.name, ": ", why)));
+  if (store == nullptr) return Counted(Later(503, absl::StrCat("view ", view.name, ": ", why)));
   const std::optional<int64_t> age_us = from->age_us();  // before: what is told may be younger, never older
   const absl::StatusOr<ViewPage> page = Answer(question, from->shape(), *store);
   if (!page.ok()) return Counted(Error(StatusOf(page.status()), page.status().message()));
@@ -152,9 +151,9 @@ HttpResponse ViewGate::Door::Compute(const ViewQuestion& question, ViewFormat fo
   response.headers.emplace_back("Cache-Control", "no-store");
   if (format == ViewFormat::kJson) {
     response.body =
-        absl::StrCat("{\"view\":", Quote(view.name), ",\"as_of\":", as_of.empty() ? "null" : Quote(as_of),
+        absl::StrCat("{\"view\":", JsonQuoted(view.name), ",\"as_of\":", as_of.empty() ? "null" : JsonQuoted(as_of),
                      ",\"position\":", page->moment.position, ",\"age_ms\":", age.empty() ? "null" : age,
-                     ",\"next\":", page->next.empty() ? "null" : Quote(page->next), ",\"rows\":", *rows, "}\n");
+                     ",\"next\":", page->next.empty() ? "null" : JsonQuoted(page->next), ",\"rows\":", *rows, "}\n");
   } else {
     response.body = *std::move(rows);
   }
@@ -191,11 +190,11 @@ absl::Status ViewGate::Prepare(const std::string& http_address) {
   return absl::OkStatus();
 }
 
-HttpPosts ViewGate::Posts() {
-  HttpPosts posts;
+HttpEntrances ViewGate::Entrances() {
+  HttpEntrances entrances;
   for (const std::shared_ptr<Door>& door : doors_) {
     for (const bool post : {false, true}) {
-      HttpPost& entry = posts[post ? door->path() + "/query" : door->path()];
+      HttpEntrance& entry = entrances[post ? door->path() + "/query" : door->path()];
       entry.method = post ? "POST" : "GET";
       entry.large_answers = true;
       entry.max_body_bytes = post ? kMostBodyBytes : 0;
@@ -206,7 +205,7 @@ HttpPosts ViewGate::Posts() {
       entry.refuse = [door](int status, const std::string& why) { return door->Refuse(status, why); };
     }
   }
-  return posts;
+  return entrances;
 }
 
 void ViewGate::Open(const std::vector<std::shared_ptr<ViewReader>>& readers) {

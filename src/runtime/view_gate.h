@@ -3,7 +3,7 @@
 // its readers hold (view_reader.h), so no request waits for another worker, for a broker or for a task.
 //
 // Heads are looked at on the HTTP server's thread, answers are computed by threads of the gate's own, a few at a time;
-// more than so many questions under way are told 429. Constructor, Prepare, Posts and Open: the main thread.
+// more than so many questions under way are told 429. Constructor, Prepare, Entrances and Open: the main thread.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,13 @@ class ViewGate {
   // `plan` and `clock` outlive it. `run`: computes answers; threads of the gate's own if it is null.
   using RunTask = std::function<void(std::function<void()> task)>;
   ViewGate(const Plan& plan, Clock* clock, RunTask run = nullptr);
-  // Behind the server that has its Posts.
+  // Behind the server that has its Entrances.
   ~ViewGate();
 
   // Reads the files of tokens. InvalidArgument: one can't be read; or anybody could ask, as a view has no tokens and
   // the address isn't this machine's own.
   absl::Status Prepare(const std::string& http_address);
-  HttpPosts Posts();
+  HttpEntrances Entrances();
   // From now on the readers' rows are told.
   void Open(const std::vector<std::shared_ptr<ViewReader>>& readers);
   // Nothing is answered any more; who waits for a position is told so.

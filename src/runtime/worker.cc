@@ -211,8 +211,8 @@ class Worker {
     TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
     view_gate_.emplace(plan_, SystemClock());
     TM_RETURN_IF_ERROR(view_gate_->Prepare(options_.http_address));
-    HttpPosts posts = gate_->Posts();
-    posts.merge(view_gate_->Posts());
+    HttpEntrances entrances = gate_->Entrances();
+    entrances.merge(view_gate_->Entrances());
     const auto health = [](const Health& found) {
       return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
@@ -224,7 +224,7 @@ class Worker {
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
     TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
                                                   gate_->most_body_bytes()},
-                                                 std::move(handlers), std::move(posts)));
+                                                 std::move(handlers), std::move(entrances)));
     LOG(INFO) << "metrics on " << (options_.http_certificate.empty() ? "http://" : "https://") << http_->address()
               << "/metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";

@@ -33,7 +33,7 @@ bool IsWord(std::string_view name) { return std::find(std::begin(kWords), std::e
 
 absl::Status Wrong(const std::string& what) { return absl::InvalidArgumentError(what); }
 
-absl::string_view View(std::string_view text) { return {text.data(), text.size()}; }
+absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 // Gathers a question word by word; both forms end here.
 class Asker {
@@ -42,14 +42,14 @@ class Asker {
 
   absl::StatusOr<size_t> Column(std::string_view name) const {
     if (const auto at = schema_.Find(name)) return *at;
-    return Wrong(absl::StrCat("unknown column '", View(name), "'", DidYouMean(name, schema_.Names())));
+    return Wrong(absl::StrCat("unknown column '", Absl(name), "'", DidYouMean(name, schema_.Names())));
   }
 
   // One that values are compared with.
   absl::StatusOr<ViewCondition*> Condition(std::string_view name) {
     TM_ASSIGN_OR_RETURN(const size_t column, Column(name));
     if (schema_[column].type.kind == Kind::kJson) {
-      return Wrong(absl::StrCat("column ", View(name), kJsonHasNoOrder));
+      return Wrong(absl::StrCat("column ", Absl(name), kJsonHasNoOrder));
     }
     for (ViewCondition& condition : out_.conditions) {
       if (condition.column == column) return &condition;
@@ -64,7 +64,7 @@ class Asker {
     TM_ASSIGN_OR_RETURN(std::string cell, CellOf(schema_[condition->column], value));
     condition->equal.push_back(std::move(cell));
     if (condition->equal.size() <= kMostValues) return absl::OkStatus();
-    return Wrong(absl::StrCat("column ", View(name), ": at most ", kMostValues, " values can be asked for at once"));
+    return Wrong(absl::StrCat("column ", Absl(name), ": at most ", kMostValues, " values can be asked for at once"));
   }
 
   // `bound`: from, to, after, before.
@@ -72,16 +72,16 @@ class Asker {
     TM_ASSIGN_OR_RETURN(ViewCondition* const condition, Condition(name));
     if (!condition->equal.empty()) return Both(name);
     if (value.kind == ScalarText::Kind::kNull) {
-      return Wrong(absl::StrCat("column ", View(name), ": a range has no bound that is null"));
+      return Wrong(absl::StrCat("column ", Absl(name), ": a range has no bound that is null"));
     }
     const bool low = bound == "from" || bound == "after", inclusive = bound == "from" || bound == "to";
     if (!low && bound != "to" && bound != "before") {
-      return Wrong(absl::StrCat("column ", View(name), ": unknown bound '", View(bound), "'",
+      return Wrong(absl::StrCat("column ", Absl(name), ": unknown bound '", Absl(bound), "'",
                                 DidYouMean(bound, {"from", "after", "to", "before"}),
                                 "; from and to are part of the range, after and before aren't"));
     }
     std::optional<ViewCondition::Bound>& side = low ? condition->low : condition->high;
-    if (side) return Wrong(absl::StrCat("column ", View(name), " has two ", low ? "lower" : "upper", " bounds"));
+    if (side) return Wrong(absl::StrCat("column ", Absl(name), " has two ", low ? "lower" : "upper", " bounds"));
     TM_ASSIGN_OR_RETURN(std::string cell, CellOf(schema_[condition->column], value));
     side = ViewCondition::Bound{std::move(cell), inclusive};
     return absl::OkStatus();
@@ -106,7 +106,7 @@ class Asker {
 
   // "date", "date desc".
   absl::Status Order(std::string_view text) {
-    absl::string_view word = absl::StripAsciiWhitespace(View(text));
+    absl::string_view word = absl::StripAsciiWhitespace(Absl(text));
     ViewOrder order;
     if (!schema_.Find(std::string_view(word.data(), word.size()))) {
       if (absl::EndsWithIgnoreCase(word, " desc")) {
@@ -132,7 +132,7 @@ class Asker {
   absl::Status Tell(std::string_view name) {
     TM_ASSIGN_OR_RETURN(const size_t column, Column(name));
     if (std::find(out_.columns.begin(), out_.columns.end(), column) != out_.columns.end()) {
-      return Wrong(absl::StrCat("columns has ", View(name), " twice"));
+      return Wrong(absl::StrCat("columns has ", Absl(name), " twice"));
     }
     out_.columns.push_back(column);
     return absl::OkStatus();
@@ -141,8 +141,8 @@ class Asker {
   absl::Status Number(std::string_view word, std::string_view text) {
     int64_t number = 0;
     const auto between = [&](int64_t least, int64_t most) {
-      if (absl::SimpleAtoi(View(text), &number) && number >= least && number <= most) return absl::OkStatus();
-      return Wrong(absl::StrCat(View(word), ": expected a whole number from ", least, " to ", most));
+      if (absl::SimpleAtoi(Absl(text), &number) && number >= least && number <= most) return absl::OkStatus();
+      return Wrong(absl::StrCat(Absl(word), ": expected a whole number from ", least, " to ", most));
     };
     if (word == "limit") {
       TM_RETURN_IF_ERROR(between(1, ViewQuestion::kMostRows));
@@ -174,7 +174,7 @@ class Asker {
       " is json, which has no equality and no order; ask with where, as in \"(column ->> 'field') = 'x'\"";
 
   static absl::Status Both(std::string_view name) {
-    return Wrong(absl::StrCat("column ", View(name), " has values and a range: state one of them"));
+    return Wrong(absl::StrCat("column ", Absl(name), " has values and a range: state one of them"));
   }
 
   const Schema& schema_;

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 import topics
 import topology
 from case import SystemTest, main
-from stack import BINARY
+from stack import BINARY, wait_for
 
 COMMAS, NAMELESS, LARGE, ZEROS = 4_000, 30, 2, 7
 PARTITIONS = 3
@@ -112,10 +112,15 @@ class DeadLetters(SystemTest):
         config = topology.write(self.stack.folder / f"{name}.yaml", changed)
         rng = random.Random(7)
         command = [BINARY, "dead-letters", "replay", "--config", str(config), *where, *set_price]
-        for _ in range(8):
+        written = lambda: topics.ends(self.stack.brokers, name) != ends
+        for kill in range(8):
             replay = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                       env=self.stack.environment(), stdin=subprocess.DEVNULL)
-            time.sleep(rng.uniform(0.1, 1.5))
+            if kill == 0:  # in the middle: some are in, and others aren't
+                wait_for("the replay to write", lambda: replay.poll() is not None or written(), 120, every=0.02)
+                self.assertTrue(written())
+            else:
+                time.sleep(rng.uniform(0.1, 1.5))
             replay.kill()
             replay.wait()
         self.letters(config, "replay", *where, *set_price)

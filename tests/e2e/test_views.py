@@ -185,6 +185,9 @@ class Views(SystemTest):
                 raise asker.failure
             self.assertGreater(asker.answers, 10)
             self.assertGreater(asker.pairs, 0)
+        for worker in (asked, victim):
+            wait_for("both sides of all clicks",
+                     lambda: worker.metric("tidemark_view_rows", view="sides_view") == 2 * len(clicks), 120, worker.seen)
         sides = sorted((c["id"], place, c["page"], c["at"]) for c in clicks for place in (1, 2))
         for worker in (asked, victim):
             self.assertEqual([(r["id"], r["place"], r["page"], r["at"]) for r in rows_of(worker, "sides_view")], sides)
@@ -212,6 +215,8 @@ class Views(SystemTest):
         self.produce("forms", clicks)
         worker = self.ready(self.start("forms", config))
         wait_for("all rows", lambda: worker.metric("tidemark_view_rows", view="sides_view") == 600, 120, worker.seen)
+        # Totals are made behind a shuffle, and become visible on their own.
+        wait_for("all totals", lambda: sum(r["n"] for r in rows_of(worker, "totals_view")) == 300, 120, worker.seen)
         where = urllib.parse.quote("place = 2 and id < 10")
         status, headers, text = ask(worker, f"/v1/views/sides_view?where={where}&columns=id,page", accept="text/csv")
         self.assertEqual((status, headers["Content-Type"].split(";")[0]), (200, "text/csv"))
@@ -256,16 +261,17 @@ class Views(SystemTest):
         topics.create(self.stack.brokers, **{"doors-clicks": 1})
         tokens = self.stack.folder / "tokens.txt"
         digest = lambda token: hashlib.sha256(token.encode()).hexdigest()
-        tokens.write_text(f"{digest('one')} analyst view:totals_view\n{digest('all')} boss *\n"
+        tokens.write_text(f"{digest('one')} analyst view:totals_view\n{digest('all')} boss view:*\n"
+                          f"{digest('sources')} cameras *\n"
                           f"{digest('post')} partner totals_view\n"
-                          f"{digest('old')} boss * 2020-01-01T00:00:00Z\n")
+                          f"{digest('old')} boss view:* 2020-01-01T00:00:00Z\n")
         guarded = application("doors")
         for view in guarded["views"].values():
             view["tokens"] = str(tokens)
         config = topology.write(self.stack.folder / "doors.yaml", guarded)
         worker = self.ready(self.start("doors", config))
-        matrix = {None: (401, 401), "one": (200, 403), "all": (200, 200), "post": (403, 403), "old": (401, 401),
-                  "unknown": (401, 401)}
+        matrix = {None: (401, 401), "one": (200, 403), "all": (200, 200), "sources": (403, 403), "post": (403, 403),
+                  "old": (401, 401), "unknown": (401, 401)}
         for token, (totals, sides) in matrix.items():
             for view, expected in (("totals_view", totals), ("sides_view", sides)):
                 for path, body in ((f"/v1/views/{view}", None), (f"/v1/views/{view}/query", {})):

@@ -41,6 +41,16 @@ TEST(PlanReport, SaysWhatBecomesOfEachPartAndWhatRunRefuses) {
                     HasSubstr("Needs a decision; `run` refuses it, and changes nothing:\n  step hourly: \"gone\"\n")));
 }
 
+TEST(PlanReport, SaysFromWhereOnANewSourceIsRead) {
+  TopologyChange change = Change();
+  change.sources = {{.name = "orders",
+                     .kind = PartChange::Kind::kNew,
+                     .about = "table public.orders",
+                     .begins = ", as it is, then its changes"}};
+  EXPECT_THAT(PlanReport(Town(), change, "text").value(),
+              HasSubstr("new: table public.orders, as it is, then its changes\n"));
+}
+
 TEST(PlanReport, OfProgramsIsValidJson) {
   const std::string json = PlanReport(Town(), Change(), "json").value();
   EXPECT_TRUE(IsJson(json)) << json;

@@ -227,23 +227,23 @@ class HttpPostTest : public ::testing::Test {
  protected:
   void SetUp() override {
     AllowFiles(1024);
-    HttpPosts posts;
-    posts["/in"] = {size_t{1} << 20,
-                    [](const HttpRequest& head) -> std::optional<HttpResponse> {
-                      if (head.Header("authorization").empty()) return std::nullopt;
-                      return HttpResponse{401, "text/plain", "who?", {{"WWW-Authenticate", "Bearer"}}};
-                    },
-                    [this](HttpRequest request, HttpReply reply) {
-                      const absl::MutexLock lock(&mutex_);
-                      if (hold_) return held_.push_back(std::move(reply));
-                      threads_.emplace_back([request = std::move(request), reply = std::move(reply)] {
-                        std::string query;
-                        for (const auto& [key, value] : request.query) absl::StrAppend(&query, key, "=", value);
-                        reply({202, "text/plain", absl::StrCat(request.body.size(), " ", query), {}});
-                      });
-                    },
-                    [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; }};
-    auto server = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(posts));
+    HttpEntrances entrances;
+    entrances["/in"] = {size_t{1} << 20,
+                        [](const HttpRequest& head) -> std::optional<HttpResponse> {
+                          if (head.Header("authorization").empty()) return std::nullopt;
+                          return HttpResponse{401, "text/plain", "who?", {{"WWW-Authenticate", "Bearer"}}};
+                        },
+                        [this](HttpRequest request, HttpReply reply) {
+                          const absl::MutexLock lock(&mutex_);
+                          if (hold_) return held_.push_back(std::move(reply));
+                          threads_.emplace_back([request = std::move(request), reply = std::move(reply)] {
+                            std::string query;
+                            for (const auto& [key, value] : request.query) absl::StrAppend(&query, key, "=", value);
+                            reply({202, "text/plain", absl::StrCat(request.body.size(), " ", query), {}});
+                          });
+                        },
+                        [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; }};
+    auto server = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(entrances));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -263,18 +263,18 @@ class HttpPostTest : public ::testing::Test {
 // Questions by GET whose answers have as many bytes as they ask for.
 TEST(HttpQuestionTest, LargeAnswersThatNobodyTakesKeepFurtherOnesBackUntilTheyAreGone) {
   AllowFiles(1024);
-  HttpPosts posts;
-  posts["/ask"] = {0,
-                   [](const HttpRequest&) -> std::optional<HttpResponse> { return std::nullopt; },
-                   [](const HttpRequest& request, const HttpReply& reply) {
-                     size_t bytes = 0;
-                     EXPECT_TRUE(absl::SimpleAtoi(request.query.at(0).second, &bytes));
-                     reply({200, "text/plain", std::string(bytes, 'x'), {}});
-                   },
-                   [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; },
-                   "GET",
-                   /*large_answers=*/true};
-  const auto started = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(posts));
+  HttpEntrances entrances;
+  entrances["/ask"] = {0,
+                       [](const HttpRequest&) -> std::optional<HttpResponse> { return std::nullopt; },
+                       [](const HttpRequest& request, const HttpReply& reply) {
+                         size_t bytes = 0;
+                         EXPECT_TRUE(absl::SimpleAtoi(request.query.at(0).second, &bytes));
+                         reply({200, "text/plain", std::string(bytes, 'x'), {}});
+                       },
+                       [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; },
+                       "GET",
+                       /*large_answers=*/true};
+  const auto started = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(entrances));
   ASSERT_TRUE(started.ok()) << started.status();
   const HttpServer& server = **started;
   const auto small = ClientOf(server).Get("/ask?bytes=5");

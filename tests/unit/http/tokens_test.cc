@@ -53,6 +53,15 @@ TEST_F(TokensTest, ATokenIsKnownByItsHashAndHoldsForItsScopes) {
   }
 }
 
+TEST_F(TokensTest, AStarIsForAllSourcesOrForAllViewsNeverForBoth) {
+  Write(absl::StrCat(kGood, " cameras *\n", kOther, " analyst view:*\n"));
+  ASSERT_TRUE(tokens_.Load().ok());
+  EXPECT_TRUE(tokens_.Check("Bearer good", "surveys").ok());
+  EXPECT_EQ(tokens_.Check("Bearer good", "view:totals").status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_TRUE(tokens_.Check("Bearer other", "view:totals").ok());
+  EXPECT_EQ(tokens_.Check("Bearer other", "surveys").status().code(), absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(TokensTest, ATokenEndsWhenItsLineSaysSo) {
   Write(absl::StrCat(kGood, " partner * 2023-11-14T22:13:20Z\n", kOther, " partner * 2023-11-14T22:13:21Z\n"));
   ASSERT_TRUE(tokens_.Load().ok());

@@ -121,12 +121,13 @@ TEST(TablesOfPostgres, MistakesAreToldWithTheirPlace) {
   EXPECT_THAT(errors("publication: p, slot: s, tables: [t]"), HasSubstr("unknown"));
   EXPECT_THAT(errors("publication: p, slot: s, table: t, resnapshot: true"), HasSubstr("unknown"));
   const auto rest = [&](const std::string& more) { return errors(kTable, more); };
-  EXPECT_THAT(rest("columns: { id: int64 }"), HasSubstr("`key` is needed"));
+  EXPECT_THAT(rest("columns: { id: int64 }"), HasSubstr("the columns of the table's primary key"));
   EXPECT_THAT(rest("format: json, key: [id], columns: { id: int64 }"), HasSubstr("a table has no format"));
   EXPECT_THAT(rest("start: latest, key: [id], columns: { id: int64 }"), HasSubstr("a table is read as a whole"));
   EXPECT_THAT(rest("topic: t, key: [id], columns: { id: int64 }"), HasSubstr("either 'topic' or 'postgres'"));
   EXPECT_THAT(rest("on_data_loss: skip, key: [id], columns: { id: int64 }"), HasSubstr("there is nothing to skip"));
-  EXPECT_THAT(rest("partitioned_by: [id], key: [id], columns: { id: int64 }"), HasSubstr("rows lie by the record key"));
+  EXPECT_THAT(rest("partitioned_by: [id], key: [id], columns: { id: int64 }"),
+              HasSubstr("rows lie by the source's `key`"));
   EXPECT_THAT(rest("key: [id], columns: { id: \"decimal(4,1)\" }"), HasSubstr("a key column can't be decimal(4,1)"));
   EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: date, as: Date } }"),
               HasSubstr("a table says itself how its values are written"));
@@ -135,6 +136,8 @@ TEST(TablesOfPostgres, MistakesAreToldWithTheirPlace) {
               HasSubstr("a change of a table says no 'source.pos'"));
   EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: timestamp, from: ts_us } }"),
               HasSubstr("a change of a table says no 'ts_us'"));
+  EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: string, from: \"header:x\" } }"),
+              HasSubstr("a change of a table says no 'header:x': there are op, source.lsn"));
 }
 
 TEST(TablesOfPostgres, ASlotHasOneReader) {

@@ -74,7 +74,8 @@ TEST(ErrorsTest, JsonIsNoKey) {
 
 TEST(ErrorsTest, WhatIsMissingIsNamed) {
   EXPECT_EQ(StepError("dedup: { by: [guid] }"), "t.yaml:20:22: missing field 'within'");
-  EXPECT_EQ(ErrorsOf("name: x\n"), "t.yaml:1:1: missing field 'sources'\nt.yaml:1:1: missing field 'sinks'");
+  EXPECT_EQ(ErrorsOf("name: x\n"),
+            "t.yaml:1:1: missing field 'sources'\nt.yaml:1:1: missing field 'sinks', or 'views'");
   EXPECT_THAT(ErrorsOf(""), HasSubstr("the file is empty"));
   EXPECT_THAT(ErrorsOf("a: [1, 2\nb: }"), AllOf(StartsWith("t.yaml:2:"), HasSubstr("not YAML")));
   EXPECT_THAT(ErrorsOf("just text"), HasSubstr("expected a mapping"));
@@ -95,11 +96,11 @@ sinks:
   out: { from: b, topic: out, key_format: txt }
 )"),
             "t.yaml:2:1: unknown field 'commit_intervall' (did you mean 'commit_interval'?)\n"
-            "t.yaml:4:3: no step or sink reads source 'clicks'\n"
+            "t.yaml:4:3: no step, sink or view reads source 'clicks'\n"
             "t.yaml:5:12: 'bad topic' can't be a topic: letters, digits, '.', '_' and '-', 1 to 249 of them\n"
             "t.yaml:6:22: unknown type 'int63' (did you mean 'int64'?)\n"
             "t.yaml:7:27: unknown column 'mss' (did you mean 'ms'?)\n"
-            "t.yaml:9:3: no step or sink reads step 'a'\n"
+            "t.yaml:9:3: no step, sink or view reads step 'a'\n"
             "t.yaml:9:14: unknown source or step 'click' (did you mean 'clicks'?)\n"
             "t.yaml:11:16: unknown source or step 'b' (did you mean 'a'?)\n"
             "t.yaml:11:43: unknown key_format 'txt' (did you mean 'text'?)");
@@ -143,7 +144,7 @@ TEST(ErrorsTest, ACycleIsNamedWithItsSteps) {
 
 TEST(ErrorsTest, AStepThatNothingReadsIsRefused) {
   EXPECT_EQ(ErrorsOf(Clicks("  a: { from: clicks, filter: \"guid > 1\" }\n")),
-            "t.yaml:20:3: no step or sink reads step 'a'");
+            "t.yaml:20:3: no step, sink or view reads step 'a'");
 }
 
 TEST(ErrorsTest, AStepHasExactlyOneOperator) {

@@ -242,6 +242,8 @@ TEST(MistakesTest, WhatIsPostedToSaysWhereAndHasNoMoreThanThat) {
   EXPECT_THAT(Whole("{ http: { path: \"/v1/in?x\" }, columns: { id: int64 } }"), HasSubstr("a path is expected"));
   EXPECT_THAT(Whole("{ http: { path: /metrics }, columns: { id: int64 } }"),
               HasSubstr("'/metrics' is the worker's own"));
+  EXPECT_THAT(Whole("{ http: { path: /v1/views/in }, columns: { id: int64 } }"),
+              HasSubstr("paths below /v1/views/ are the views'"));
   EXPECT_THAT(http(", max_body: 17MiB"), HasSubstr("at most 16MiB"));
   EXPECT_THAT(http(", tokens: \"\""), HasSubstr("a file is expected"));
   EXPECT_THAT(http(", delimiter: ab"), HasSubstr("one character is expected"));

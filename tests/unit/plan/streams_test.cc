@@ -134,8 +134,8 @@ TEST(StreamsPlanTest, WhatGoesWithStreamsIsRefusedForATable) {
         more + " } }\nsinks:\n  o: { from: z, topic: o }\n");
   };
   EXPECT_THAT(errors("within: { after: 1m }"), HasSubstr("'within' goes with `stream`, not with `table`"));
-  EXPECT_THAT(errors("grace: 1m"), HasSubstr("'grace' goes with `stream`"));
-  EXPECT_THAT(errors("late: { left: l }"), HasSubstr("'late' goes with `stream`"));
+  EXPECT_THAT(errors("grace: 1m"), HasSubstr("'grace' goes with `stream` or `table: { from: STEP }`"));
+  EXPECT_THAT(errors("late: { left: l }"), HasSubstr("'late' goes with `stream` or `table: { from: STEP }`"));
   EXPECT_THAT(errors("type: full"), HasSubstr("`right` and `full` go with `stream`"));
 }
 

@@ -56,13 +56,14 @@ TEST(ViewPlanTest, ATopologyMayHaveViewsAndNoSinks) {
   EXPECT_THAT(ErrorsOf("name: x\nsources:\n  s: { topic: s, columns: { a: int64 } }\nviews: {}\n"),
               HasSubstr("at least one view"));
   EXPECT_THAT(ErrorsOf("name: x\nsources:\n  s: { topic: s, columns: { a: int64 } }\n"),
-              HasSubstr("missing field 'sinks'"));
+              HasSubstr("missing field 'sinks', or 'views'"));
 }
 
 TEST(ViewPlanTest, WhatAViewCantBeIsNamed) {
   const auto why = [](const std::string& view) { return ErrorsOf(Viewed(view)); };
   EXPECT_THAT(why("v: { from: docs }"), HasSubstr("only adds rows, so `key` has to say"));
   EXPECT_THAT(why("v: { from: totals, key: [n] }"), HasSubstr("the key must contain url"));
+  EXPECT_THAT(why("v: { from: totals, key: [] }"), HasSubstr("a column at least, or leave `key` out"));
   EXPECT_THAT(why("v: { from: docs, key: [doc] }"), HasSubstr("json, which has no equality"));
   EXPECT_THAT(why("v: { from: docs, key: [guid], index: [[doc]] }"), HasSubstr("json, which has no equality"));
   EXPECT_THAT(why("v: { from: totals, index: [[m]] }"), HasSubstr("'m'"));

@@ -68,7 +68,7 @@ class HttpGateTest : public ::testing::Test {
       if (hold_) return tasks_.push_back(std::move(task));
       task();
     });
-    posts_ = gate_->Posts();
+    entrances_ = gate_->Entrances();
   }
   void Open() { gate_->Open(std::make_unique<PatientAppender>(&written_)); }
 
@@ -80,7 +80,7 @@ class HttpGateTest : public ::testing::Test {
     request.headers = {{"Content-Type", type}};
     if (!key.empty()) request.headers.emplace_back("Idempotency-Key", key == "empty" ? "" : key);
     if (key == "two") request.headers.emplace_back("idempotency-key", "three");
-    const HttpPost& post = posts_.at("/in");
+    const HttpEntrance& post = entrances_.at("/in");
     if (std::optional<HttpResponse> refusal = post.begin(request)) return *refusal;
     request.body = body;
     HttpResponse now;
@@ -98,7 +98,7 @@ class HttpGateTest : public ::testing::Test {
   std::vector<Written> written_;
   std::vector<std::shared_ptr<HttpResponse>> later_;
   std::unique_ptr<HttpGate> gate_;
-  HttpPosts posts_;
+  HttpEntrances entrances_;
 };
 
 TEST_F(HttpGateTest, NothingIsAcceptedBeforeTheTopicsAreThereOrAfterTheEnd) {
@@ -203,7 +203,7 @@ TEST_F(HttpGateTest, ASmallBodyOfTooManyRowsIsRefused) {
 }
 
 TEST_F(HttpGateTest, WhatTheServerRefusesByItselfIsCountedToo) {
-  EXPECT_EQ(posts_.at("/in").refuse(413, "too large").body, "{\"error\":\"too large\"}\n");
+  EXPECT_EQ(entrances_.at("/in").refuse(413, "too large").body, "{\"error\":\"too large\"}\n");
   EXPECT_EQ(gate_->status()[0].answers.at(413), 1);
 }
 

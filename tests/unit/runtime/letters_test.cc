@@ -52,6 +52,13 @@ TEST(LettersTest, ARowOfAStepIsNoRecord) {
   EXPECT_TRUE(letter.headers.empty());
 }
 
+TEST(LettersTest, AChangeOfATableSaysWhereInTheLogItStands) {
+  const Letter letter =
+      Read({{"tidemark.reason", "TRUNCATE"}, {"tidemark.step", "orders"}, {"tidemark.lsn", "16/B374D848"}});
+  EXPECT_EQ(letter.lsn, "16/B374D848");
+  EXPECT_FALSE(letter.of_record);
+}
+
 TEST(LettersTest, ForeignRecordsAreLettersWithoutAStep) {
   const Letter letter = Read({});
   EXPECT_EQ(letter.step, "");

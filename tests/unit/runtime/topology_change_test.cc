@@ -18,6 +18,7 @@ namespace tidemark {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -163,6 +164,24 @@ TEST(TopologyChange, SourcesAndSinksThatComeAndGoAreNamed) {
   const TopologyChange removed = Change(kTopology, more);
   EXPECT_EQ(find(removed.sources, "others"), PartChange::Kind::kGone);
   EXPECT_EQ(find(removed.sinks, "ids"), PartChange::Kind::kGone);
+}
+
+TEST(TopologyChange, ASourceIsNamedByWhatItReadsNotByATopicOfOurOwn) {
+  const std::string more = absl::StrReplaceAll(
+      kTopology,
+      {{"steps:",
+        "  landed: { files: { path: in/*.csv, whole: renamed, order: unordered }, columns: { id: int64 } }\n"
+        "  posted: { http: { path: /v1/in }, columns: { id: int64 } }\nsteps:"},
+       {"sinks:",
+        "sinks:\n  ids: { from: landed, topic: ids, create: {} }\n  more: { from: posted, topic: more, create: {} }"}});
+  std::map<std::string, std::string> about;
+  for (const PartChange& source : Change(more).sources) about[source.name] = source.about + source.begins;
+  EXPECT_EQ(about["landed"], "files in in/*.csv, from the first one on");
+  EXPECT_EQ(about["posted"], "posted to /v1/in");
+  EXPECT_EQ(about["prices"], "topic prices, from where its `start` says");
+  for (const PartChange& source : Change(kTopology, more).sources) {
+    EXPECT_THAT(source.name, AnyOf("landed", "posted", "prices"));
+  }
 }
 
 TEST(TopologyChange, ColumnsThatComeAndGoAreNamed) {

@@ -370,7 +370,7 @@ class ViewGateTest : public ViewsTest {
   // The answer; nothing where none has come yet.
   std::optional<HttpResponse> Ask(const std::vector<std::pair<std::string, std::string>>& query,
                                   const std::string& accept = "") {
-    const HttpPost entry = gate_.Posts().at("/v1/views/places");
+    const HttpEntrance entry = gate_.Entrances().at("/v1/views/places");
     EXPECT_EQ(entry.method, "GET");
     HttpRequest request{"/v1/views/places", query, {{"Accept", accept}}, ""};
     if (auto refused = entry.begin(request)) return refused;
@@ -379,7 +379,7 @@ class ViewGateTest : public ViewsTest {
     return later_;
   }
   HttpResponse Post(const std::string& body) {
-    const HttpPost entry = gate_.Posts().at("/v1/views/places/query");
+    const HttpEntrance entry = gate_.Entrances().at("/v1/views/places/query");
     HttpRequest request{"/v1/views/places/query", {}, {}, body};
     if (auto refused = entry.begin(request)) return *refused;
     entry.take(request, [this](HttpResponse response) { later_ = std::move(response); });
