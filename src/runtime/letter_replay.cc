@@ -100,13 +100,17 @@ absl::StatusOr<const SourcePlan*> LetterReplay::SourceOf(const Letter& letter) c
   const auto cannot = [](auto&&... text) { return absl::FailedPreconditionError(absl::StrCat(text...)); };
   const auto source = std::find_if(plan_.sources.begin(), plan_.sources.end(),
                                    [&](const SourcePlan& each) { return each.name == letter.step; });
-  if (letter.file) return cannot("files of source ", letter.step, ": correct the file and let it land again");
-  if (letter.lsn) {
+  const bool known = source != plan_.sources.end();
+  // Nothing may be written to the topic of an intake but by that: its records are numbered.
+  if (letter.file || (known && source->files)) {
+    return cannot("files of source ", letter.step, ": correct the file and let it land again");
+  }
+  if (letter.lsn || (known && source->postgres)) {
     return cannot("changes of the table of source ", letter.step,
                   ": the log tells them once; change the row in the database");
   }
-  if (letter.client) return cannot("posts to source ", letter.step, ": post them again");
-  if (source == plan_.sources.end() || !letter.of_record) {
+  if (letter.client || (known && source->http)) return cannot("posts to source ", letter.step, ": post them again");
+  if (!known || source->intake() || !letter.of_record) {
     return cannot("rows of ", letter.step, ": their records have become rows, and what is in front has counted them");
   }
   if (letter.source_topic != source->topic || !letter.source_partition) {

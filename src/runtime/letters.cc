@@ -6,7 +6,6 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <arrow/builder.h>
-#include <arrow/util/logging.h>
 #include <arrow/util/utf8.h>
 #include <glog/logging.h>
 

@@ -154,6 +154,24 @@ class DeadLetters(SystemTest):
         self.run_to_the_end(config, name)
         self.assertEqual(self.rows(name)[20_001], 1)
 
+    def test_what_came_in_from_a_file_is_not_written_to_its_intake(self):
+        folder = self.stack.folder / "landing"
+        folder.mkdir()
+        (folder / "rows.jsonl").write_text('{"id": 1, "at": "2001-01-01T00:00:00Z"}\n{"id": 2, "at": "2999-01-01T00:00:00Z"}\n')
+        config = topology.write(self.stack.folder / "landed.yaml", {
+            "name": "landed",
+            "kafka": {"brokers": "${KAFKA_BROKERS}"},
+            "sources": {"rows": {"files": {"path": f"{folder}/*.jsonl", "whole": "renamed", "order": "unordered"},
+                                 "columns": {"id": "int64", "at": "timestamp"}, "event_time": {"column": "at"}}},
+            "sinks": {"out": {"from": "rows", "topic": "landed-out", "key": ["id"], "create": {}}}})
+        self.run_to_the_end(config, "landed")
+        self.assertEqual([line["letters"] for line in self.listed(config).values()], [1])
+        _, told, _ = self.letters(config, "replay")
+        self.assertIn("replayed no letter", told)
+        self.assertIn("files of source rows: correct the file", told)
+        self.run_to_the_end(config, "landed")
+        self.assertEqual(self.rows("landed"), collections.Counter([1]))
+
     def test_mistakes_are_named_and_nothing_is_replayed(self):
         config = topology.write(self.stack.folder / "none.yaml", application("none"))
         for args, words in (
