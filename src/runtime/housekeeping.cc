@@ -46,12 +46,17 @@ void Housekeeping::Trim(const WorkerStatus& now) {
     }
   }
   for (const ViewStatus& view : now.views) {
-    if (view.trim) trims.insert(*view.trim);
+    if (!view.trim) continue;
+    trims.insert(*view.trim);
+    // Another topic of the name counts from 0 again.
+    std::string& id = view_topics_[view.trim->first];
+    if (std::exchange(id, view.topic_id) != view.topic_id) trimmed_.erase(view.trim->first);
   }
-  std::vector<std::pair<TopicPartition, Offset>> fresh;
+  Trims fresh;
   for (const auto& [partition, offset] : trims) {
     if (trimmed_[partition] < offset) fresh.emplace_back(partition, offset);
   }
+  LeaveOutFormerViews(now, &fresh);
   if (fresh.empty()) return;
   const absl::Status trimmed = runtime_.kafka->admin().DeleteRecords(fresh);
   if (trimmed.ok()) {
@@ -59,6 +64,28 @@ void Housekeeping::Trim(const WorkerStatus& now) {
   } else {
     LOG_EVERY_N(WARNING, 20) << "trimming internal topics: " << trimmed;
   }
+}
+
+// A worker that was frozen while a view's topic was deleted and made again knows only of the one before, and must
+// delete no rows of the new one. Tasks and sinks lose what they have where that happens, views' readers belong to no
+// group.
+void Housekeeping::LeaveOutFormerViews(const WorkerStatus& now, Trims* trims) {
+  std::map<std::string, std::string> ids;
+  for (const ViewStatus& view : now.views) {
+    const auto of_view = [&](const auto& trim) { return view.trim && trim.first == view.trim->first; };
+    if (std::any_of(trims->begin(), trims->end(), of_view)) ids[view.trim->first.topic] = view.topic_id;
+  }
+  if (ids.empty()) return;
+  std::vector<std::string> topics;
+  for (const auto& [topic, id] : ids) topics.push_back(topic);
+  const auto found = runtime_.kafka->admin().Describe(topics);
+  std::erase_if(*trims, [&](const auto& trim) {
+    const auto id = ids.find(trim.first.topic);
+    if (id == ids.end()) return false;
+    if (!found.ok()) return true;
+    const auto topic = found->find(id->first);
+    return topic == found->end() || topic->second.id != id->second;
+  });
 }
 
 void Housekeeping::FindEnds(const WorkerStatus& now) {

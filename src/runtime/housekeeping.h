@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
@@ -31,13 +34,17 @@ class Housekeeping {
   std::map<TopicPartition, Offset> ends() const;
 
  private:
+  using Trims = std::vector<std::pair<TopicPartition, Offset>>;
+
   void Trim(const WorkerStatus& now);
+  void LeaveOutFormerViews(const WorkerStatus& now, Trims* trims);
   void FindEnds(const WorkerStatus& now);
 
   const Runtime& runtime_;
   const std::function<WorkerStatus()> look_;
   int64_t next_us_ = 0;  // monotonic
   std::map<TopicPartition, Offset> trimmed_;
+  std::map<TopicPartition, std::string> view_topics_;  // ids, of views' logs that `trimmed_` is of
   mutable absl::Mutex mutex_;
   std::map<TopicPartition, Offset> ends_ ABSL_GUARDED_BY(mutex_);
 };

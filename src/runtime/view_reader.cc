@@ -63,14 +63,19 @@ void ViewReader::EndWaits() {
 
 absl::Status ViewReader::Step(int64_t max_wait_us) {
   const int64_t now = runtime_.clock->MonotonicUs();
-  bool too_large = false, forgotten = false;
+  bool too_large = false, forgotten = false, is_another = false;
   {
     const absl::MutexLock lock(&mutex_);
     too_large = state_ == State::kTooLarge;
     forgotten = state_ == State::kServes && confirmed_us_ > 0 && now - confirmed_us_ > kViewDeletionsKeptUs / 2;
+    is_another = is_another_;
   }
   TellWaiting();
   if (forgotten) Drop(State::kReads, "it hasn't been at the end of its log for too long, and is read anew");
+  if (is_another) {
+    LOG(WARNING) << "view " << view_.name << ": topic " << log_.topic << " was deleted and made again; it is read anew";
+    Drop(State::kReads, "its topic was deleted and made again, and is read anew");
+  }
   if (too_large || (consumer_ == nullptr && now < begin_at_us_)) {
     std::this_thread::sleep_for(std::chrono::microseconds(max_wait_us));
     return absl::OkStatus();
@@ -92,6 +97,10 @@ absl::Status ViewReader::Step(int64_t max_wait_us) {
 
 absl::Status ViewReader::Begin() {
   const int64_t asked_us = runtime_.clock->MonotonicUs();
+  // First: what is made again from here on has another.
+  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe({log_.topic}));
+  const auto topic = topics.find(log_.topic);
+  if (topic == topics.end()) return absl::UnavailableError(absl::StrCat("topic ", log_.topic, " isn't there"));
   TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart(log_));
   TM_ASSIGN_OR_RETURN(const Offset end, runtime_.kafka->admin().LogEnd(log_, Isolation::kReadCommitted));
   TM_ASSIGN_OR_RETURN(decoder_, TableDecoder::Make(table_));
@@ -115,6 +124,7 @@ absl::Status ViewReader::Begin() {
   position_ = start;
   confirmed_us_ = 0;
   bad_records_ = 0;
+  topic_id_ = topic->second.id;
   return absl::OkStatus();
 }
 
@@ -130,6 +140,8 @@ void ViewReader::Drop(State state, std::string trouble) {
   trouble_ = std::move(trouble);
   store_.reset();
   trim_.reset();
+  topic_id_.clear();
+  is_another_ = false;
 }
 
 absl::Status ViewReader::Take(const PollResult& polled) {
@@ -137,7 +149,7 @@ absl::Status ViewReader::Take(const PollResult& polled) {
   const int64_t now = runtime_.clock->MonotonicUs();
   for (const auto& [partition, end] : polled.ends) next_ = std::max(next_, end);
   Publish();
-  if (!polled.ends.empty()) Confirm(polled.ends.back().second, now);
+  if (!polled.ends.empty()) AtEnd(polled.ends.back().second, now);
   NoteTrim(now);
   TellWaiting();
   return absl::OkStatus();
@@ -253,7 +265,16 @@ void ViewReader::Publish() {
   LOG(INFO) << "view " << view_.name << ": " << store->rows() << " rows, " << (store->bytes() >> 20) << " MiB";
 }
 
-void ViewReader::Confirm(Offset end, int64_t asked_us) {
+void ViewReader::Confirm(Offset end, int64_t asked_us, const std::string& topic_id) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    is_another_ = !topic_id.empty() && !topic_id_.empty() && topic_id != topic_id_;
+    if (is_another_) return;  // that end is none of this log
+  }
+  AtEnd(end, asked_us);
+}
+
+void ViewReader::AtEnd(Offset end, int64_t asked_us) {
   const absl::MutexLock lock(&mutex_);
   end_ = std::max(end_, end);
   if (position_ >= end) confirmed_us_ = std::max(confirmed_us_, asked_us);
@@ -337,6 +358,7 @@ ViewStatus ViewReader::status() const {
     status.position = position_;
     status.lag = std::max<Offset>(0, end_ - position_);
     if (trim_) status.trim.emplace(log_, *trim_);
+    status.topic_id = topic_id_;
     store = store_;
   }
   if (store == nullptr) return status;

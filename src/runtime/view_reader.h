@@ -3,14 +3,16 @@
 // nobody's input: whatever becomes of it, tasks and commits go on.
 //
 //   kReads --the end it had at the beginning is reached--> kServes --the log was trimmed, or not heard of for
-//     ^                                                       |      half a day--------------------------+
-//     +------------------- begins anew -----------------------+------------------------------------------+
+//     ^                                                       |      half a day, or is that of another topic--+
+//     +------------------- begins anew -----------------------+-----------------------------------------------+
 //     +--> kTooLarge: the rows don't fit into the memory; only another start tries again
 //
 // Rows wait for the mark of their task, so a question sees whole commits. While the view is read the first time, or
 // anew, nothing is told: half a view is not an answer. A reader that lags behind while rows are deleted would miss
 // that, as brokers forget deletions after a day or more; so one that hasn't been at the end for half of one begins
-// anew.
+// anew. Nor do consumers notice when a topic is deleted and made again while they are frozen or cut off, as by
+// `tidemark reset`: so the topic's id is taken before its log is read, and whoever asks for the end asks for the id
+// behind it.
 //
 // Step and Confirm are called by one thread each, everything else by any.
 #pragma once
@@ -47,7 +49,8 @@ struct ViewStatus {
   Offset lag = 0;                 // committed records that aren't in yet
   std::optional<int64_t> age_us;  // so long ago everything that had been committed was in; nothing: not yet
   std::optional<EventTime> as_of;
-  std::optional<std::pair<TopicPartition, Offset>> trim;  // what is before it nobody needs any more
+  std::optional<std::pair<TopicPartition, Offset>> trim;  // what is before it nobody needs any more ...
+  std::string topic_id;                                   // ... in the topic of this id; "": the brokers tell none
 };
 
 class ViewReader {
@@ -61,8 +64,9 @@ class ViewReader {
 
   // Reads what is there, waiting at most so long for the first of it. Always OK: what fails is tried again.
   absl::Status Step(int64_t max_wait_us);
-  // The log's end (read_committed) as somebody has asked for it, at that time (monotonic).
-  void Confirm(Offset end, int64_t asked_us);
+  // The log's end (read_committed) as somebody has asked for it, at that time (monotonic), and the id that its topic
+  // had afterwards.
+  void Confirm(Offset end, int64_t asked_us, const std::string& topic_id);
 
   // The rows, while it answers. Else null, and `why` says what to tell.
   std::shared_ptr<const ViewStore> store(std::string* why) const;
@@ -90,6 +94,7 @@ class ViewReader {
   absl::Status TakeMark(int32_t writer, const RecordView& record);
   std::optional<EventTime> AsOf();
   void Publish();
+  void AtEnd(Offset end, int64_t asked_us);
   void Drop(State state, std::string trouble);
   void TellWaiting();
   void NoteTrim(int64_t now_us);
@@ -128,6 +133,8 @@ class ViewReader {
   int64_t confirmed_us_ ABSL_GUARDED_BY(mutex_) = 0;  // monotonic; all that was committed then is in. 0: never
   int64_t bad_records_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<Offset> trim_ ABSL_GUARDED_BY(mutex_);
+  std::string topic_id_ ABSL_GUARDED_BY(mutex_);     // of the log; "": not known, or nothing is read
+  bool is_another_ ABSL_GUARDED_BY(mutex_) = false;  // the topic has another id now
   struct Waiting {
     Offset position;
     int64_t deadline_us;

@@ -319,9 +319,15 @@ class Worker {
     for (const auto& view : views_) logs.push_back(view->log());
     const auto ends = kafka_->admin().LogEnds(logs, Isolation::kReadCommitted);
     views_asked_us_ = asked_us;
-    for (size_t i = 0; ends.ok() && i < views_.size(); ++i) {
+    if (!ends.ok()) return absl::OkStatus();
+    std::vector<std::string> names;
+    for (const TopicPartition& log : logs) names.push_back(log.topic);
+    const auto topics = kafka_->admin().Describe(names);
+    for (size_t i = 0; topics.ok() && i < views_.size(); ++i) {
       const auto end = ends->find(logs[i]);
-      if (end != ends->end()) views_[i]->Confirm(end->second, asked_us);
+      const auto topic = topics->find(logs[i].topic);
+      if (end == ends->end() || topic == topics->end()) continue;
+      views_[i]->Confirm(end->second, asked_us, topic->second.id);
     }
     return absl::OkStatus();
   }

@@ -9,6 +9,7 @@ import io
 import json
 import pathlib
 import random
+import signal
 import sys
 import threading
 import time
@@ -334,6 +335,34 @@ class Views(SystemTest):
                                            "limit": len(newest)})
         found = json.loads(ask(workers[0], f"/v1/views/top_items?{question}")[2])["rows"]
         self.assertEqual([(r["item_name"], r["detections"]) for r in found], newest)
+
+    def test_a_view_that_was_made_again_under_a_frozen_worker_is_read_anew(self):
+        name = "remade"
+        topics.create(self.stack.brokers, **{f"{name}-clicks": 1})
+        shown = application(name)
+        del shown["steps"]["totals"], shown["views"]["totals_view"]
+        config = topology.write(self.stack.folder / f"{name}.yaml", shown)
+        # There is one task, which is the first worker's by its name: the second only answers.
+        fills = self.ready(self.start("fills", config))
+        reads = self.ready(self.start("reads", config))
+
+        def ids(worker):
+            status, _, text = ask(worker, "/v1/views/sides_view?place=1&limit=1000")
+            return [row["id"] for row in json.loads(text)["rows"]] if status == 200 else text
+        self.produce(name, self.clicks(0, 100))
+        for worker in (fills, reads):
+            wait_for("the rows", lambda: ids(worker) == list(range(100)), 120, worker.seen)
+        reads.signal(signal.SIGSTOP)
+        self.assertEqual(fills.stop_in_time(), 0)
+        wait_for("the reset", lambda: self.stack.tidemark("reset", "--config", config, "--to_latest", "--execute",
+                                                          check=False)[0] == 0, 300)
+        fills = self.ready(self.start("fills", config))
+        # More than there was, so that the frozen one's place is inside the new log.
+        expected = list(range(1_000, 1_500))
+        self.produce(name, self.clicks(1_000, 500))
+        wait_for("the rows of the new topic", lambda: ids(fills) == expected, 120, fills.seen)
+        reads.signal(signal.SIGCONT)
+        wait_for("only they", lambda: ids(reads) == expected, 120, lambda: f"{ids(reads)}\n{reads.seen()}", every=0.5)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ class FakeKafka final : public KafkaClient, public Admin {
   absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions&) override { return Never(); }
   Admin& admin() override { return *this; }
 
-  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
-    return Never();
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override {
+    EXPECT_THAT(topics, ElementsAre("town.places.view"));
+    return std::map<std::string, TopicInfo>{{topics[0], {1, view_id}}};
   }
   absl::StatusOr<std::map<std::string, TopicInfo>> List(const std::string&) override { return Never(); }
   absl::StatusOr<GroupMembers> GroupAssignments(const std::string&) override { return Never(); }
@@ -51,6 +52,7 @@ class FakeKafka final : public KafkaClient, public Admin {
   }
 
   absl::Status answer;
+  std::string view_id;
   std::vector<std::vector<TopicPartition>> asked;
   std::vector<std::vector<std::pair<TopicPartition, Offset>>> trims;
 
@@ -122,6 +124,24 @@ TEST_F(HousekeepingTest, ATrimIsRepeatedUntilItHasWorkedAndThenNoMore) {
   status_.threads[0].trims = {{{"town.in.changelog", 3}, 60}};
   Round();
   EXPECT_THAT(kafka_.trims.back(), ElementsAre(Pair(TopicPartition{"town.in.changelog", 3}, 60)));
+}
+
+TEST_F(HousekeepingTest, AViewsTopicThatWasMadeAgainIsTrimmedByWhatIsKnownOfTheNewOneAlone) {
+  const TopicPartition log{"town.places.view", 0};
+  status_.threads[0].trims.clear();
+  ViewStatus& view = status_.views.emplace_back();
+  view.trim = {log, 500};
+  view.topic_id = "first";
+  kafka_.view_id = "second";
+  Round();
+  EXPECT_THAT(kafka_.trims, IsEmpty());
+  kafka_.view_id = "first";
+  Round();
+  EXPECT_THAT(kafka_.trims, ElementsAre(ElementsAre(Pair(log, 500))));
+  view.trim = {log, 20};
+  view.topic_id = kafka_.view_id = "second";
+  Round();
+  EXPECT_THAT(kafka_.trims.back(), ElementsAre(Pair(log, 20)));
 }
 
 }  // namespace

@@ -70,8 +70,14 @@ class ViewKafka final : public SilentKafka, public SilentAdmin {
     return static_cast<Offset>(log.size());
   }
 
+  absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override {
+    EXPECT_THAT(topics, ::testing::ElementsAre("town.places.view"));
+    return std::map<std::string, TopicInfo>{{topics[0], {1, id}}};
+  }
+
   int consumers = 0;
   Offset start = 0;
+  std::string id = "first";  // the topic's
   std::vector<ProducedRecord> log;
   size_t at_once = 1'000;  // records a poll
   std::deque<absl::Status> fails;
@@ -288,6 +294,36 @@ TEST_F(ViewsTest, ALogThatWasTrimmedUnderTheReaderIsReadAnewAndNothingIsToldMean
   EXPECT_EQ(kafka_.consumers, 2);
 }
 
+TEST_F(KeptViewsTest, ATopicThatWasMadeAgainUnderTheReaderIsReadAnewAndIsntTrimmedByWhatWasBefore) {
+  ViewReader reader(runtime_, view_, &memory_);
+  const auto writer = MakeWriter(0, 1);
+  Write(*writer, {{"old", 1}, {"x", 30}});
+  Mark_(*writer, 31);
+  Flush(*writer);
+  clock_.monotonic_us += 61 * kSecond;
+  Steps(reader, 2);
+  ASSERT_TRUE(reader.status().trim.has_value());
+  EXPECT_EQ(reader.status().topic_id, "first");
+  // The new log is longer than the one before: its reader sees nothing but records that come.
+  kafka_.log.clear();
+  kafka_.id = "second";
+  const auto again = MakeWriter(0, 1);
+  Write(*again, {{"y", 30}, {"z", 30}, {"z", 31}});
+  Mark_(*again, 31);
+  Flush(*again);
+  reader.Confirm(4, clock_.monotonic_us, "second");
+  Steps(reader, 1);
+  EXPECT_EQ(Rows(reader), "none");
+  EXPECT_FALSE(reader.status().trim.has_value());
+  clock_.monotonic_us += 2 * kSecond;
+  Steps(reader, 2);
+  EXPECT_EQ(Rows(reader), "y 30, z 31");
+  EXPECT_EQ(reader.status().topic_id, "second");
+  reader.Confirm(4, clock_.monotonic_us, "second");
+  Steps(reader, 1);
+  EXPECT_EQ(kafka_.consumers, 2);
+}
+
 TEST_F(ViewsTest, AReaderThatHasntBeenAtTheEndForHalfADayReadsAnew) {
   ViewReader reader(runtime_, view_, &memory_);
   const auto writer = MakeWriter(0, 1);
@@ -313,10 +349,10 @@ TEST_F(ViewsTest, AnAnswersAgeIsThatOfTheEndThatWasAskedFor) {
   Steps(reader, 2);
   const int64_t asked = clock_.monotonic_us += 5 * kSecond;
   clock_.monotonic_us += 40;
-  reader.Confirm(1, asked);
+  reader.Confirm(1, asked, "first");
   EXPECT_EQ(reader.age_us(), 40);
   clock_.monotonic_us += 60;
-  reader.Confirm(9, clock_.monotonic_us);
+  reader.Confirm(9, clock_.monotonic_us, "first");
   EXPECT_EQ(reader.age_us(), 100) << "more is committed than is in";
   EXPECT_EQ(reader.status().lag, 8);
 }
