@@ -130,17 +130,21 @@ std::vector<const packed::CommitRecord*> Former::RecordsOf(const ApplicationId& 
   return records;
 }
 
-absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka) {
-  const ApplicationId& application = plan.application;
+absl::Status CheckNoReset(const Plan& plan, Admin& admin) {
   const TopicPartition mark{plan.dead_letter_topic, 0};
   // Without its topic there is no mark, and a cluster that has no groups yet needn't begin with them.
-  TM_ASSIGN_OR_RETURN(const auto letters, kafka.admin().Describe({mark.topic}));
-  if (!letters.empty()) {
-    TM_ASSIGN_OR_RETURN(const auto marks, kafka.admin().GroupOffsets(application.Group(), {mark}));
-    for (const auto& [partition, offset] : marks) {
-      if (offset.metadata == kResetBegun) return absl::FailedPreconditionError(kResetUnderWay);
-    }
+  TM_ASSIGN_OR_RETURN(const auto letters, admin.Describe({mark.topic}));
+  if (letters.empty()) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const auto marks, admin.GroupOffsets(plan.application.Group(), {mark}));
+  for (const auto& [partition, offset] : marks) {
+    if (offset.metadata == kResetBegun) return absl::FailedPreconditionError(kResetUnderWay);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka) {
+  const ApplicationId& application = plan.application;
+  TM_RETURN_IF_ERROR(CheckNoReset(plan, kafka.admin()));
   Former former;
   TM_ASSIGN_OR_RETURN(former.topics, kafka.admin().List(application.TopicPrefix()));
   TM_RETURN_IF_ERROR(ReadNewest(application, kafka, &former));

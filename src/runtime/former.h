@@ -30,6 +30,9 @@ struct Former {
 // FailedPrecondition: a reset has begun and isn't done.
 absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka);
 
+// FailedPrecondition: a reset has begun and isn't done.
+absl::Status CheckNoReset(const Plan& plan, Admin& admin);
+
 // What a topology would leave that has run on one partition and has kept something in every step.
 Former FormerOf(const Plan& plan);
 

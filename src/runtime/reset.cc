@@ -95,6 +95,7 @@ class Planner {
   absl::StatusOr<ResetPlan> Make() {
     TM_RETURN_IF_ERROR(CheckSources());
     TM_RETURN_IF_ERROR(Places());
+    TM_RETURN_IF_ERROR(Replayed());
     TM_ASSIGN_OR_RETURN(const auto topics, kafka_.admin().List(plan_.application.TopicPrefix()));
     for (const auto& [topic, info] : topics) {
       if (IsInternal(plan_, topic)) reset_.topics.push_back(topic);
@@ -182,6 +183,20 @@ class Planner {
     return absl::OkStatus();
   }
 
+  // What was replayed stays noted, as dead letters stay, and isn't replayed again: but what is in the sources is.
+  absl::Status Replayed() {
+    const TopicPartition notes{plan_.application.ReplayedTopic(), 0};
+    TM_ASSIGN_OR_RETURN(const auto found, kafka_.admin().Describe({notes.topic}));
+    if (found.empty() || to_.at == ResetTo::At::kLatest) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(kafka_.admin(), notes));
+    if (range.first < range.second) {
+      reset_.notes.emplace_back(
+          "records that were replayed from dead letters stand in their sources beside the originals: where the "
+          "originals can be read now, both count");
+    }
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<Offset> Begin(const TopicPartition& partition, const ResetPlan::Start& start) {
     switch (to_.at) {
       case ResetTo::At::kEarliest:
@@ -227,22 +242,24 @@ class Planner {
 };
 
 // The mark beside all positions, which stay what they are.
-absl::Status Mark(const Plan& plan, const ResetPlan& reset, Admin& admin, ResetClient& client) {
+absl::Status Mark(const Plan& plan, const ResetPlan& reset, ResetClient& client) {
   std::vector<OffsetToCommit> marks = {{MarkOf(plan), 0, kResetBegun}};
-  std::vector<TopicPartition> partitions = {MarkOf(plan)};
   for (const auto& [partition, start] : reset.starts) {
     marks.push_back({partition, start.stands >= 0 ? start.stands : start.begins, kResetBegun});
-    partitions.push_back(partition);
   }
-  const std::string group = plan.application.Group();
-  TM_RETURN_IF_ERROR(client.CommitForEmptyGroup(group, marks));
-  TM_ASSIGN_OR_RETURN(const auto stand, admin.GroupOffsets(group, partitions));
+  return client.CommitForEmptyGroup(plan.application.Group(), marks);
+}
+
+absl::Status CheckMark(const Plan& plan, const ResetPlan& reset, Admin& admin) {
+  std::vector<TopicPartition> partitions = {MarkOf(plan)};
+  for (const auto& [partition, start] : reset.starts) partitions.push_back(partition);
+  TM_ASSIGN_OR_RETURN(const auto stand, admin.GroupOffsets(plan.application.Group(), partitions));
   for (const TopicPartition& partition : partitions) {
     const auto found = stand.find(partition);
     if (found != stand.end() && found->second.metadata == kResetBegun) continue;
     return absl::UnavailableError(absl::StrCat(ToString(partition),
                                                ": the group has another position than was "
-                                               "committed a moment ago: is another reset running? Run this again"));
+                                               "committed a moment ago: is another reset running?"));
   }
   return absl::OkStatus();
 }
@@ -253,11 +270,35 @@ absl::Status Begin(const Plan& plan, const ResetPlan& reset, ResetClient& client
   return client.CommitForEmptyGroup(plan.application.Group(), starts);
 }
 
-// Brokers forget positions in topics that are deleted, a moment later.
-absl::Status AwaitForgotten(const Plan& plan, const std::map<std::string, TopicInfo>& topics, Admin& admin) {
+// The transactions of an intake name no group that would refuse them: a worker that was frozen could commit one into
+// topics that are made again.
+absl::Status FenceIntakes(const Plan& plan, KafkaClient& kafka) {
+  for (const SourcePlan& source : plan.sources) {
+    if (!source.intake()) continue;
+    const IntakeNames names{plan.application, source.name};
+    TM_ASSIGN_OR_RETURN(const auto found, kafka.admin().Describe({names.PositionsTopic()}));
+    const int32_t splits = found.empty() ? 1 : found.begin()->second.partitions;
+    for (int32_t split = 0; split < splits; ++split) {
+      const std::string id = names.TransactionalId(split);
+      TM_ASSIGN_OR_RETURN(const auto producer, kafka.NewProducer({.transactional_id = id, .client_id = id}));
+      TM_RETURN_IF_ERROR(producer->InitTransactions());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Brokers forget positions in topics that are deleted, a moment later. An earlier run may have deleted some just now:
+// so those of the plan, as the next start makes them, are looked at as well as those that were `deleted`.
+absl::Status AwaitForgotten(const Plan& plan, const std::map<std::string, TopicInfo>& deleted, Admin& admin) {
+  TM_ASSIGN_OR_RETURN(FoundTopics found, FindTopics(plan, admin));
+  PartitionCounts counts;
+  for (const auto& [topic, count] : found.counts) {
+    if (IsInternal(plan, topic)) counts[topic] = count;
+  }
+  for (const auto& [topic, info] : deleted) counts[topic] = std::max(counts[topic], info.partitions);
   std::vector<TopicPartition> partitions;
-  for (const auto& [topic, info] : topics) {
-    for (int32_t p = 0; p < info.partitions; ++p) partitions.push_back({topic, p});
+  for (const auto& [topic, count] : counts) {
+    for (int32_t p = 0; p < count; ++p) partitions.push_back({topic, p});
   }
   const auto until = std::chrono::steady_clock::now() + kMembersPatience;
   for (const std::string& group : Groups(plan)) {
@@ -278,12 +319,14 @@ absl::Status AwaitForgotten(const Plan& plan, const std::map<std::string, TopicI
 // Behind the mark.
 absl::Status ClearAndBegin(const Plan& plan, const ResetPlan& reset, KafkaClient& kafka, ResetClient& client) {
   Admin& admin = kafka.admin();
+  TM_RETURN_IF_ERROR(CheckMark(plan, reset, admin));
   TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
   TM_RETURN_IF_ERROR(Failpoint("reset.marked"));
   for (const SinkPlan& sink : plan.sinks) {
     if (!std::holds_alternative<ParquetSinkSpec>(sink.spec)) continue;
     TM_RETURN_IF_ERROR(SettleLake(plan, sink, reset.complete, kafka));
   }
+  TM_RETURN_IF_ERROR(FenceIntakes(plan, kafka));
   TM_ASSIGN_OR_RETURN(auto topics, admin.List(plan.application.TopicPrefix()));
   std::erase_if(topics, [&](const auto& topic) { return !IsInternal(plan, topic.first); });
   for (const auto& [topic, info] : topics) {
@@ -331,7 +374,9 @@ absl::StatusOr<ResetPlan> PlanReset(const Plan& plan, const ResetTo& to, KafkaCl
 
 absl::Status ExecuteReset(const Plan& plan, const ResetPlan& reset, KafkaClient& kafka, ResetClient& client) {
   TM_RETURN_IF_ERROR(AwaitNobody(plan, client));
-  TM_RETURN_IF_ERROR(Mark(plan, reset, kafka.admin(), client));
+  const absl::Status marked = Mark(plan, reset, client);
+  if (absl::IsFailedPrecondition(marked)) return marked;
+  if (!marked.ok()) return Annotate(marked, "it isn't known whether the reset has begun, run it again");
   return Annotate(ClearAndBegin(plan, reset, kafka, client), "the reset has begun and isn't done, run it again");
 }
 

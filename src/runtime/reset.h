@@ -4,22 +4,24 @@
 //
 // Nobody runs meanwhile, and nobody goes on with half of it. The steps, and why each may be the last of a process:
 //
-//   1. All groups are empty. Then one request commits a mark (offset_metadata.h) beside the positions of all sources
-//   and
-//      that of the dead letters: the coordinator takes it from whoever isn't a member only while the group is empty.
-//      From here on a start is refused before it changes anything (former.h), and a worker that had started before and
-//      joins now refuses to open a task. Positions are read again behind it, which waits for transactions that are
-//      pending: what a member that has been expelled had sent before the mark is older than the mark and doesn't
-//      replace it.
+//   1. All groups are empty. Then one request commits a mark (offset_metadata.h) beside the positions of all topics
+//      that are sources and that of the dead letters: the coordinator takes it from whoever isn't a member only while
+//      the group is empty. From here on a start is refused before it changes anything (former.h), and a worker that had
+//      started before looks for the mark once more right before it joins. One that joins all the same opens no task
+//      that reads a source's topic. Tasks behind repartitions and files have no position with a mark: they go on until
+//      their topics are deleted under them, and this waits for such a member, or ends, before step 2 and before step 5.
+//      Positions are read again behind the mark, which waits for transactions that are pending: what a member that has
+//      been expelled had sent before the mark is older than the mark and doesn't replace it.
 //   2. What Parquet sinks have decided is published, while their manifests still say what, and once no decision hangs
-//   in
-//      the balance any more: without a member nobody begins another.
-//   3. Internal topics are deleted, one by one; with them brokers forget what was committed of them. A task whose
-//      changelog is gone and whose input isn't, or the other way round, is behind the mark and isn't opened.
+//      in the balance any more: without a member nobody begins another.
+//   3. Whoever still writes what comes in from files is fenced, and what it had undecided is decided: its transactions
+//      name no group that would refuse them, so a worker that was frozen could else commit one into topics that are
+//      made again. Unavailable where the brokers haven't decided it within 20 s. Then internal topics are deleted, one
+//      by one; with them brokers forget what was committed of them. A task whose changelog is gone and whose source
+//      isn't, or the other way round, is behind the mark and isn't opened.
 //   4. Positions in databases are rewound, and with them the fence: a worker that was frozen writes nothing any more.
 //   5. One request commits where to begin, and takes the mark away. It is refused as the first one is: where a worker
-//   has
-//      come meanwhile the reset isn't done, and says so.
+//      has come meanwhile the reset isn't done, and says so.
 //
 // Each step may be done again, and each begins with what it finds: so a reset that was killed is run again, by the same
 // command or another one. Until step 5 the mark keeps the positions that stood there, so that "an hour back" means the

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <optional>
 #include <random>
 #include <thread>
@@ -25,6 +26,7 @@
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
 #include "src/runtime/file_source.h"
+#include "src/runtime/former.h"
 #include "src/runtime/housekeeping.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
@@ -143,6 +145,7 @@ class Worker {
     TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
       TM_RETURN_IF_ERROR(CheckStart(plan_, *kafka_));
       TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
+      TM_ASSIGN_OR_RETURN(topics_, DescribeTopics());
       limits_.emplace(plan_);
       runtime_.limits = &*limits_;
       return limits_->Read(kafka_->admin());
@@ -158,6 +161,7 @@ class Worker {
       watcher_.emplace(runtime_, options_.close_windows);
       TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
     }
+    TM_RETURN_IF_ERROR(Patiently([this] { return CheckUnchanged(); }));
     return OpenGate();
   }
 
@@ -171,6 +175,29 @@ class Worker {
       LOG(WARNING) << status.message() << "; trying again";
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
+  }
+
+  absl::StatusOr<std::map<std::string, TopicInfo>> DescribeTopics() const {
+    std::vector<std::string> names;
+    for (const auto& [topic, count] : runtime_.partitions) names.push_back(topic);
+    return kafka_->admin().Describe(names);
+  }
+
+  // Right before this worker joins groups: loading tables takes minutes, in which a reset may have begun, or be done.
+  absl::Status CheckUnchanged() const {
+    TM_RETURN_IF_ERROR(CheckNoReset(plan_, kafka_->admin()));
+    TM_ASSIGN_OR_RETURN(const auto now, DescribeTopics());
+    for (const auto& [topic, count] : runtime_.partitions) {
+      const auto found = now.find(topic);
+      if (found == now.end()) return absl::UnavailableError(absl::StrCat("topic '", topic, "' isn't there"));
+      const auto before = topics_.find(topic);
+      const bool made_again = before != topics_.end() && !before->second.id.empty() && !found->second.id.empty() &&
+                              before->second.id != found->second.id;
+      if (!made_again && found->second.partitions == count) continue;
+      return absl::AbortedError(absl::StrCat("topic '", topic, "' was made again, or has other partitions, since this ",
+                                             "worker has looked at it: start it again"));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status OpenState() {
@@ -423,6 +450,7 @@ class Worker {
   std::optional<MemoryBudget> operator_memory_;
   std::optional<RecordLimits> limits_;
   std::unique_ptr<KafkaClient> kafka_;
+  std::map<std::string, TopicInfo> topics_;  // as they were at the start
   std::unique_ptr<StateDir> state_;
   std::unique_ptr<GlobalTables> tables_;
   std::optional<EndWatcher> watcher_;

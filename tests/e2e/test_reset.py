@@ -272,6 +272,18 @@ class Resets(SystemTest):
         self.assertEqual(self.totals(name), (expected, expected))
         self.assertEqual(topics.partitions(self.stack.brokers, f"{name}.totals.changelog"), 4)
 
+    def test_records_that_were_replayed_are_told(self):
+        name = "twice"
+        config = self.begin(name)
+        told = "replayed from dead letters stand in their sources beside the originals"
+        topics.produce(self.stack.brokers, f"{name}-in", [{"value": json.dumps({**row(ROWS), "cents": "some"})}])
+        self.finish(name, config)
+        self.assertNotIn(told, self.reset(config, "--to_earliest")[1])
+        self.stack.tidemark("dead-letters", "replay", "--config", config, "--set",
+                            "value = replace(value, '\"some\"', '7')")
+        self.assertIn(told, self.reset(config, "--to_earliest")[1])
+        self.assertNotIn(told, self.reset(config, "--to_latest")[1])
+
     def test_files_are_read_again(self):
         name = "files"
         folder = self.stack.folder / "landing"
