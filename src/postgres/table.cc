@@ -224,7 +224,7 @@ absl::Status Inspection::CheckIdentity() {
   const std::string which = identity_ == 'f'
                                 ? "i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
                             : identity_ == 'i' ? "i.indisreplident"
-                                               : "i.indisprimary";
+                                               : "i.indisprimary AND i.indimmediate";
   TM_ASSIGN_OR_RETURN(
       const PgResult rows,
       connection_.Run(absl::StrCat("SELECT i.indexrelid, a.attname, a.attnotnull FROM pg_index i "
@@ -247,8 +247,10 @@ absl::Status Inspection::CheckIdentity() {
                      ", and rows replace each other by the source's `key`: add a primary key or a unique index"));
   }
   if (indexes.empty()) {
-    return Wrong(absl::StrCat("table ", quoted_, " has no primary key, so the log doesn't say which row was changed: ",
-                              "add one, or ALTER TABLE ", quoted_, " REPLICA IDENTITY USING INDEX with a unique one"));
+    return Wrong(absl::StrCat(
+        "table ", quoted_,
+        " has no primary key (a deferrable one isn't enough), so the log doesn't say which row was changed: ",
+        "add one, or ALTER TABLE ", quoted_, " REPLICA IDENTITY USING INDEX with a unique one"));
   }
   return Wrong(absl::StrCat("the log names rows of ", quoted_, " by (", absl::StrJoin(indexes.begin()->second, ", "),
                             "), its replica identity, and the source's `key` is (", wanted,
