@@ -170,12 +170,12 @@ absl::Status PostgresSource::MakeSlot(int64_t max_wait_us) {
     still_making_ = runtime_.clock->MonotonicUs() - waiting_since_us_ >= kQuietUs;
     if (!still_making_) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat("slot ", spec_.slot,
-                                               " is being made, for which transactions of the database that were open "
+                                               " is being made, for which transactions of the server that were open "
                                                "before have to end: see pg_stat_activity"));
   }
   LOG(INFO) << "source " << plan_.name << ": made slot " << spec_.slot << " at " << LsnText(made->lsn);
-  still_making_ = false;
   rows_.position().set_lsn(made->lsn);
+  still_making_ = false;  // where it fails
   return StartSnapshot(made->snapshot);
 }
 
