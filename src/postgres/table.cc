@@ -86,12 +86,13 @@ absl::Status Inspection::CheckServer() {
 absl::Status Inspection::FindTable() {
   TM_ASSIGN_OR_RETURN(
       const PgResult row,
-      connection_.Run("SELECT c.oid, c.relkind, c.relreplident, c.relpersistence, "
-                      "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), "
-                      "EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), row_security_active(c.oid) "
-                      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                      "WHERE n.nspname = $1 AND c.relname = $2",
-                      {spec_.schema, spec_.table}));
+      connection_.Run(
+          "SELECT c.oid, c.relkind, c.relreplident, c.relpersistence, "
+          "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), "
+          "EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), row_security_active(c.oid), c.relfilenode "
+          "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+          "WHERE n.nspname = $1 AND c.relname = $2",
+          {spec_.schema, spec_.table}));
   if (PQntuples(row.get()) == 0) {
     return Wrong(absl::StrCat("there is no table ", quoted_, " in database ", table_.database,
                               ": create it, or correct `table`"));
@@ -114,6 +115,7 @@ absl::Status Inspection::FindTable() {
         absl::StrCat("row-level security may hide rows of ", quoted_, " from the user: ALTER ROLE the user BYPASSRLS"));
   }
   table_.oid = Number(row, 0, 0);
+  table_.file = Number(row, 0, 7);
   identity_ = Value(row, 0, 2).at(0);
   return absl::OkStatus();
 }
