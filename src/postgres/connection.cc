@@ -52,6 +52,9 @@ constexpr char kReadSettings[] =
     "SET statement_timeout = 0;"
     "SET jit = off;";
 
+// A slot that is made waits for transactions as for locks, as long as they take.
+constexpr char kReplicateSettings[] = "SET lock_timeout = 0;";
+
 int64_t NowUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
@@ -170,6 +173,7 @@ absl::Status PgConnection::Connect() {
   PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
   PQsetnonblocking(connection_, 1);
   TM_RETURN_IF_ERROR(Run(use_ == PgUse::kWrite ? kSettings : kReadSettings).status());
+  if (replicate) TM_RETURN_IF_ERROR(Run(kReplicateSettings).status());
   // A server whose client has died gives the locks back within seconds, not when the statement ends.
   if (server_version() >= 140000) TM_RETURN_IF_ERROR(Run("SET client_connection_check_interval = '2s'").status());
   return absl::OkStatus();

@@ -17,6 +17,10 @@ std::string Value(const PGresult* result, int column) {
 
 absl::Status Strange(const char* what) { return absl::UnavailableError(absl::StrCat("PostgreSQL doesn't say ", what)); }
 
+std::string Quoted(const PostgresTableSpec& spec) {
+  return absl::StrCat(PgConnection::Quote(spec.schema), ".", PgConnection::Quote(spec.table));
+}
+
 }  // namespace
 
 absl::StatusOr<uint64_t> PgSystem(PgConnection& connection) {
@@ -39,8 +43,24 @@ absl::StatusOr<std::optional<NewPgSlot>> AwaitPgSlot(PgConnection& connection, i
   return NewPgSlot{*lsn, Value(answer->get(), 2)};
 }
 
-absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const std::string& snapshot) {
+// A number of its own is behind those of all that are open. The xmax of a snapshot isn't: it is behind those that have
+// ended.
+absl::StatusOr<bool> PgHaveEnded(PgConnection& connection, uint64_t* behind) {
+  if (*behind == 0) {
+    TM_ASSIGN_OR_RETURN(const PgResult own, connection.Run("SELECT pg_current_xact_id()"));
+    if (!absl::SimpleAtoi(Value(own.get(), 0), behind)) return Strange("which transaction it is in");
+  }
+  TM_ASSIGN_OR_RETURN(const PgResult row, connection.Run("SELECT pg_snapshot_xmin(pg_current_snapshot())"));
+  uint64_t oldest = 0;
+  if (!absl::SimpleAtoi(Value(row.get(), 0), &oldest)) return Strange("which transactions are open");
+  return oldest > *behind;
+}
+
+absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const PostgresTableSpec& spec,
+                                           const PgTable& table, const std::string& snapshot) {
   TM_RETURN_IF_ERROR(connection.Run("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").status());
+  // This takes no snapshot yet.
+  TM_RETURN_IF_ERROR(connection.Run(absl::StrCat("LOCK TABLE ONLY ", Quoted(spec), " IN ACCESS SHARE MODE")).status());
   if (!snapshot.empty()) {
     TM_RETURN_IF_ERROR(connection.Run("SET TRANSACTION SNAPSHOT " + PgConnection::QuoteText(snapshot)).status());
   }
@@ -52,6 +72,16 @@ absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const std::
   const auto lsn = ParseLsn(Value(row.get(), 0));
   if (!lsn || !absl::SimpleAtoi(Value(row.get(), 1), &taken.time_us)) return Strange("where its log ends");
   taken.lsn = *lsn;
+  // The column is as the snapshot sees it; the functions say what is so now, whatever that sees.
+  TM_ASSIGN_OR_RETURN(const PgResult same,
+                      connection.Run("SELECT FROM pg_class WHERE oid = $1 AND oid = to_regclass($2) AND "
+                                     "relfilenode = $3 AND pg_relation_filenode(oid) = $3",
+                                     {absl::StrCat(table.oid), Quoted(spec), absl::StrCat(table.file)}));
+  if (PQntuples(same.get()) == 0) {
+    return absl::UnavailableError(absl::StrCat("table ", spec.schema, ".", spec.table,
+                                               " was written anew, emptied or replaced (ALTER TABLE, TRUNCATE, VACUUM "
+                                               "FULL) while its snapshot began, which begins anew"));
+  }
   return taken;
 }
 
@@ -59,8 +89,7 @@ absl::Status CopyPgTable(PgConnection& connection, const PostgresTableSpec& spec
   const std::string columns = absl::StrJoin(table.columns, ", ", [](std::string* out, const PgColumn& column) {
     out->append(PgConnection::Quote(column.name));
   });
-  return connection.StartCopy(absl::StrCat("COPY (SELECT ", columns, " FROM ONLY ", PgConnection::Quote(spec.schema),
-                                           ".", PgConnection::Quote(spec.table), ") TO STDOUT"));
+  return connection.StartCopy(absl::StrCat("COPY (SELECT ", columns, " FROM ONLY ", Quoted(spec), ") TO STDOUT"));
 }
 
 absl::Status StartPgStream(PgConnection& connection, const PostgresTableSpec& spec, Lsn lsn) {

@@ -29,13 +29,21 @@ absl::Status BeginPgSlot(PgConnection& connection, const std::string& slot);
 // Nothing: transactions that were open have still to end.
 absl::StatusOr<std::optional<NewPgSlot>> AwaitPgSlot(PgConnection& connection, int64_t max_wait_us);
 
+// On a connection for reading: whether every transaction that has written, and was open when `*behind` was noted (0: it
+// is noted now), has ended by now: then a snapshot sees all that was committed in front of there. What a snapshot sees
+// may be less than what is in the log: a transaction whose commit waits for a synchronous standby is still open.
+absl::StatusOr<bool> PgHaveEnded(PgConnection& connection, uint64_t* behind);
+
 // On a connection for reading: begins a transaction, which sees what `snapshot` says, "" is what there is now, and a
-// COPY of the table's columns.
+// COPY of the table's columns. Unavailable: the table isn't in the file that it was in, or the snapshot was taken in
+// front of that: what writes a table anew (ALTER TABLE), or empties it, leaves nothing in it for an older snapshot.
+// BeginPgSnapshot locks the table against that.
 struct PgSnapshot {
   Lsn lsn = 0;  // what it sees was committed in front of here
   int64_t time_us = 0;
 };
-absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const std::string& snapshot);
+absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const PostgresTableSpec& spec,
+                                           const PgTable& table, const std::string& snapshot);
 absl::Status CopyPgTable(PgConnection& connection, const PostgresTableSpec& spec, const PgTable& table);
 
 // On a connection for replication: from `lsn` on, or from where the slot is if that is later.

@@ -87,12 +87,13 @@ absl::Status Inspection::CheckServer() {
 absl::Status Inspection::FindTable() {
   TM_ASSIGN_OR_RETURN(
       const PgResult row,
-      connection_.Run("SELECT c.oid, c.relkind, c.relreplident, c.relpersistence, "
-                      "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), "
-                      "EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), row_security_active(c.oid) "
-                      "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                      "WHERE n.nspname = $1 AND c.relname = $2",
-                      {spec_.schema, spec_.table}));
+      connection_.Run(
+          "SELECT c.oid, c.relkind, c.relreplident, c.relpersistence, "
+          "has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), "
+          "EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), row_security_active(c.oid), c.relfilenode "
+          "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+          "WHERE n.nspname = $1 AND c.relname = $2",
+          {spec_.schema, spec_.table}));
   if (PQntuples(row.get()) == 0) {
     return Wrong(absl::StrCat("there is no table ", quoted_, " in database ", table_.database,
                               ": create it, or correct `table`"));
@@ -116,6 +117,7 @@ absl::Status Inspection::FindTable() {
                               " BYPASSRLS"));
   }
   table_.oid = Number(row, 0, 0);
+  table_.file = Number(row, 0, 7);
   identity_ = Value(row, 0, 2).at(0);
   return absl::OkStatus();
 }
@@ -226,7 +228,7 @@ absl::Status Inspection::CheckIdentity() {
   const std::string which = identity_ == 'f'
                                 ? "i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
                             : identity_ == 'i' ? "i.indisreplident"
-                                               : "i.indisprimary";
+                                               : "i.indisprimary AND i.indimmediate";
   TM_ASSIGN_OR_RETURN(
       const PgResult rows,
       connection_.Run(absl::StrCat("SELECT i.indexrelid, a.attname, a.attnotnull FROM pg_index i "
@@ -249,8 +251,10 @@ absl::Status Inspection::CheckIdentity() {
                      ", and rows replace each other by the source's `key`: add a primary key or a unique index"));
   }
   if (indexes.empty()) {
-    return Wrong(absl::StrCat("table ", quoted_, " has no primary key, so the log doesn't say which row was changed: ",
-                              "add one, or ALTER TABLE ", quoted_, " REPLICA IDENTITY USING INDEX with a unique one"));
+    return Wrong(absl::StrCat(
+        "table ", quoted_,
+        " has no primary key (a deferrable one isn't enough), so the log doesn't say which row was changed: ",
+        "add one, or ALTER TABLE ", quoted_, " REPLICA IDENTITY USING INDEX with a unique one"));
   }
   return Wrong(absl::StrCat("the log names rows of ", quoted_, " by (", absl::StrJoin(indexes.begin()->second, ", "),
                             "), its replica identity, and the source's `key` is (", wanted,

@@ -39,6 +39,7 @@ struct PgColumn {
 
 struct PgTable {
   uint32_t oid = 0;
+  uint32_t file = 0;  // where its rows are; another, after what writes them anew or empties it
   std::string database;
   std::vector<PgColumn> columns;     // those that the topology names, in its order
   std::vector<std::string> unnamed;  // the others of the table

@@ -1,6 +1,7 @@
 #include "src/runtime/postgres_rows.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <absl/strings/ascii.h>
@@ -130,6 +131,7 @@ absl::Status PostgresRows::TakeRelation(const pgoutput::Relation& relation) {
                                                       "in the log: give the topology a new name and the "
                                                       "source a new slot, to begin with what the table holds now"));
   }
+  TM_RETURN_IF_ERROR(CheckIdentity(relation));
   known_ = true;
   changed_.clear();
   places_.assign(table_.columns.size(), std::nullopt);
@@ -143,13 +145,33 @@ absl::Status PostgresRows::TakeRelation(const pgoutput::Relation& relation) {
       continue;
     }
     places_[c] = static_cast<size_t>(found - relation.columns.begin());
-    const PgKind kind = found->type == column.type ? column.kind : PgKindOf(found->type);
-    // What a column's text means is read by what the catalogs say of it now.
-    if (kind == column.kind) continue;
+    if (found->type == column.type) continue;
+    // All kinds that fit a column are written in its one form: integers of any width, decimals, and so on.
+    const PgKind kind = PgKindOf(found->type);
+    if (kind == column.kind || PgKindFits(kind, column.column.type)) continue;
     changed_ = absl::StrCat("the table has changed: column ", column.name, " is of another type");
   }
   if (!changed_.empty()) LOG(WARNING) << "source " << source_.name << ": " << changed_ << "; its rows are dead letters";
   return absl::OkStatus();
+}
+
+// Of a change of another identity nobody knows which row it was: a deletion would name none, or another.
+absl::Status PostgresRows::CheckIdentity(const pgoutput::Relation& relation) const {
+  if (relation.identity == 'f') return absl::OkStatus();
+  std::set<std::string> identity, key;
+  for (const auto& column : relation.columns) {
+    if (column.identity) identity.insert(column.name);
+  }
+  for (const PgColumn& column : table_.columns) {
+    if (column.key) key.insert(column.name);
+  }
+  if (identity == key) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the log names rows of ", relation.schema, ".", relation.name, " by (", absl::StrJoin(identity, ", "),
+      "), its replica identity at that time, and the source's `key` is (", absl::StrJoin(key, ", "),
+      "), so it isn't known which rows were changed: put the replica identity right (REPLICA IDENTITY "
+      "FULL goes with every key), and give the topology a new name and the source a new slot, to begin "
+      "with what the table holds now"));
 }
 
 absl::StatusOr<bool> PostgresRows::IsNew(Lsn lsn) {

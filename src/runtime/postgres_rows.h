@@ -45,8 +45,9 @@ class PostgresRows {
 
   // A row of a snapshot that was taken at `lsn`.
   void Row(const pgoutput::Tuple& row, Lsn lsn, int64_t time_us, IntakeRows* rows);
-  // What comes next of the log, from the place `lsn`. FailedPrecondition: a TRUNCATE, another table of that name, a log
-  // that isn't the one that was read before; nothing of it is taken, and `rows` has what came before.
+  // What comes next of the log, from the place `lsn`. FailedPrecondition: a TRUNCATE, another table of that name,
+  // another replica identity than the key, a log that isn't the one that was read before; nothing of it is taken, and
+  // `rows` has what came before.
   absl::Status Take(const pgoutput::Message& message, Lsn lsn, IntakeRows* rows);
   // Everything in front of `lsn` has come, and between transactions nothing else is on its way: whether the position
   // can move there.
@@ -64,6 +65,7 @@ class PostgresRows {
   absl::Status TakeBegin(const pgoutput::Begin& begin);
   absl::Status TakeCommit(const pgoutput::Commit& commit);
   absl::Status TakeRelation(const pgoutput::Relation& relation);
+  absl::Status CheckIdentity(const pgoutput::Relation& relation) const;
   absl::Status TakeChange(const pgoutput::Change& change, Lsn lsn, IntakeRows* rows);
   absl::Status TakeTruncate(Lsn lsn, IntakeRows* rows);
   // True: the change, which is the table's next in its transaction, isn't in yet.

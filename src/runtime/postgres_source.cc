@@ -129,7 +129,18 @@ absl::Status PostgresSource::Connect() {
     return Passing(BeginPgSlot(stream_, spec_.slot));
   }
   if (position.lsn() == 0) position.set_lsn(slot.confirmed);
-  return Passing(position.snapshot_done() ? StartStream() : StartSnapshot(""));
+  if (position.snapshot_done()) return Passing(StartStream());
+  TM_RETURN_IF_ERROR(Passing(AwaitOlder()));
+  return Passing(StartSnapshot(""));
+}
+
+absl::Status PostgresSource::AwaitOlder() {
+  TM_ASSIGN_OR_RETURN(const bool ended, PgHaveEnded(table_, &behind_slot_));
+  if (ended) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("a snapshot behind slot ", spec_.slot,
+                                             " begins when all transactions of the server that were open before, "
+                                             "those below ",
+                                             behind_slot_, ", have ended: see pg_stat_activity and pg_prepared_xacts"));
 }
 
 absl::Status PostgresSource::CheckSlot(const PgSlot& slot, uint64_t system) {
@@ -165,23 +176,23 @@ absl::Status PostgresSource::CheckSlot(const PgSlot& slot, uint64_t system) {
 }
 
 absl::Status PostgresSource::MakeSlot(int64_t max_wait_us) {
+  still_making_ = false;  // where it fails
   TM_ASSIGN_OR_RETURN(const std::optional<NewPgSlot> made, AwaitPgSlot(stream_, max_wait_us));
   if (!made) {
     still_making_ = runtime_.clock->MonotonicUs() - waiting_since_us_ >= kQuietUs;
     if (!still_making_) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat("slot ", spec_.slot,
-                                               " is being made, for which transactions of the database that were open "
+                                               " is being made, for which transactions of the server that were open "
                                                "before have to end: see pg_stat_activity"));
   }
   LOG(INFO) << "source " << plan_.name << ": made slot " << spec_.slot << " at " << LsnText(made->lsn);
-  still_making_ = false;
   rows_.position().set_lsn(made->lsn);
   return StartSnapshot(made->snapshot);
 }
 
 // With nothing exported, of the table as it is now.
 absl::Status PostgresSource::StartSnapshot(const std::string& exported) {
-  TM_ASSIGN_OR_RETURN(snapshot_, BeginPgSnapshot(table_, exported));
+  TM_ASSIGN_OR_RETURN(snapshot_, BeginPgSnapshot(table_, spec_, rows_.table(), exported));
   if (!exported.empty()) snapshot_.lsn = rows_.position().lsn();
   stream_.Close();  // what it has exported is ours now
   TM_RETURN_IF_ERROR(CopyPgTable(table_, spec_, rows_.table()));

@@ -3,7 +3,8 @@
 //
 //   kConnect    what the catalogs say: can it be had, is the slot there (src/postgres/table.h)
 //   kMakeSlot   CREATE_REPLICATION_SLOT, which waits until transactions that are open have ended
-//   kSnapshot   COPY of the table in a transaction of its own, by the snapshot that the new slot exports
+//   kSnapshot   COPY of the table in a transaction of its own, by the snapshot that the new slot exports; one that is
+//               begun later waits until transactions that were open when the slot was there have ended
 //   kStream     START_REPLICATION from the position; pgoutput tells transaction after transaction
 //
 // A connection that is lost leads to kConnect, and on from the position that was read last, committed or not.
@@ -16,17 +17,20 @@
 //
 // Why a snapshot that is broken off may just be made anew. The slot is made before the snapshot, at the place C, and is
 // never made anew once anything is in: every change that is committed behind C comes in the stream, whichever
-// snapshots were taken. Let S be the place of the one that was read to its end. For any place P >= S, in the log are,
-// in this order: rows of snapshots that were broken off, each seen at some place >= C, all rows as they were at S, and
-// all changes of (C, P]. A row that was changed in (C, P] is as its last change there says: deleted, or with these
-// values. A value that this change leaves out was the same from there back to where a former change of (C, P] states
-// it, or else back to C: then it was the same at S, whose row has it. A row that wasn't changed in (C, P] was the same
-// at C, in every snapshot and at P: if it isn't there at P, then none has it. So behind S the rows are right, whatever
-// was seen of them before. Between C and S changes meet rows that are newer already: then rows are there at P that were
-// never in the table together. By the slot's exported snapshot S is C, so that is so only after a snapshot was broken
-// off (or where the slot was made beforehand). And there a row may be gone at S that an earlier change leaves a value
-// of out: such a change says that it was overtaken, and does nothing where no row is kept, as the row's deletion is to
-// come.
+// snapshots were taken, and what is committed in front of C every snapshot sees. The exported one does so by itself; a
+// commit that is in the log, and whose transaction is still open to others, as it waits for a synchronous standby, is
+// waited for before any other is taken. None sees a table as empty that was only written anew: it is locked first, and
+// its file must be the same to the snapshot, to everybody now, and to the catalogs that were asked. Let S be the place
+// of the one that was read to its end. For any place P >= S, in the log are, in this order: rows of snapshots that were
+// broken off, each seen at some place >= C, all rows as they were at S, and all changes of (C, P]. A row that was
+// changed in (C, P] is as its last change there says: deleted, or with these values. A value that this change leaves
+// out was the same from there back to where a former change of (C, P] states it, or else back to C: then it was the
+// same at S, whose row has it. A row that wasn't changed in (C, P] was the same at C, in every snapshot and at P: if it
+// isn't there at P, then none has it. So behind S the rows are right, whatever was seen of them before. Between C and S
+// changes meet rows that are newer already: then rows are there at P that were never in the table together. By the
+// slot's exported snapshot S is C, so that is so only after a snapshot was broken off (or where the slot was made
+// beforehand). And there a row may be gone at S that an earlier change leaves a value of out: such a change says that
+// it was overtaken, and does nothing where no row is kept, as the row's deletion is to come.
 #pragma once
 
 #include <atomic>
@@ -58,6 +62,7 @@ class PostgresSource final : public IntakeSource {
 
   absl::Status Connect();
   absl::Status CheckSlot(const PgSlot& slot, uint64_t system);
+  absl::Status AwaitOlder();
   absl::Status MakeSlot(int64_t max_wait_us);
   absl::Status StartSnapshot(const std::string& exported);
   absl::Status ReadSnapshot(int64_t max_wait_us, int64_t max_bytes, IntakeRows* rows);
@@ -80,6 +85,7 @@ class PostgresSource final : public IntakeSource {
   // What follows in microseconds is monotonic.
   int64_t waiting_since_us_ = 0;  // kMakeSlot
   bool still_making_ = false;     // for so long that it is told
+  uint64_t behind_slot_ = 0;      // a transaction's number that was given when the slot was there; 0: none was
   PgSnapshot snapshot_;
   pgoutput::Tuple row_;  // scratch
   std::string scratch_;

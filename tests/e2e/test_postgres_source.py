@@ -8,12 +8,15 @@ import random
 import signal
 import sys
 import threading
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import psycopg
 
+import proxy
 import topics
+import wire
 from case import SystemTest, main
 from stack import script, wait_for
 
@@ -143,6 +146,7 @@ class PostgresSource(SystemTest):
         self.folder = self.stack.folder / self._testMethodName
         self.settings = ["--set", "wal_level=logical"]
         self.source = self.start_source()
+        self.url = None  # for the worker, where it isn't that
         self.addCleanup(script, "postgres", "stop", "--dir", self.folder, "--kill")
 
     def start_source(self):
@@ -159,7 +163,7 @@ class PostgresSource(SystemTest):
         return path
 
     def environment(self):
-        return self.stack.environment(SOURCE_URL=self.source, COPY_URL=self.copy)
+        return self.stack.environment(SOURCE_URL=self.url or self.source, COPY_URL=self.copy)
 
     def run_worker(self, name, *args, instance=None, failpoints=None, **more):
         return self.stack.run(self.config(name, **more), *args, name=instance or name, env=self.environment(),
@@ -321,6 +325,84 @@ class PostgresSource(SystemTest):
         code, out, err = self.stack.tidemark("validate", "--online", "--config", self.config(name), env=self.environment(), check=False)
         self.assertNotEqual(code, 0, out)
         self.assertIn(f"slot {name} is lost", out + err)
+
+    def test_a_table_that_is_written_anew_while_its_snapshot_begins_isnt_empty(self):
+        name = "written_anew"
+        self.fill(500)
+        address = urllib.parse.urlsplit(self.source)
+        between = proxy.Proxy((address.hostname, address.port), wire.Postgres)
+        self.addCleanup(between.close)
+        self.url = self.source.replace(f":{address.port}/", f":{between.port}/")
+        # The slot has exported its snapshot, and the transaction that is to take it begins.
+        with between.rule(lambda request: request.name.startswith("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ"), times=1,
+                          do=lambda: self.sql("ALTER TABLE items ALTER COLUMN few TYPE int")) as rule:
+            worker = self.run_worker(name)
+            self.assertEqual(self.equal(name, worker)[0], 500)
+            self.assertEqual(rule.hits, 1)
+        self.assertIn("while its snapshot began", worker.output())
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def test_a_snapshot_begins_when_all_that_was_committed_before_is_in_sight(self):
+        name = "out_of_sight"
+        self.fill(500)
+        self.sql("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", name)
+        # Committed in the log, and open to others until a standby has it. The slot is moved behind it.
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        self.sql("SELECT pg_reload_conf()")
+        hidden = threading.Thread(target=self.sql, args=["UPDATE items SET name = 'hidden' WHERE id <= 100"])
+        hidden.start()
+        wait_for("the commit to wait", lambda: self.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")[0][0], 60)
+        self.sql("SELECT pg_replication_slot_advance(%s, pg_current_wal_insert_lsn())", name)
+        self.assertEqual(self.sql("SELECT count(*) FROM items WHERE name = 'hidden'"), [(0,)])
+        worker = self.run_worker(name)
+        wait_for("the worker to say what it waits for", lambda: "begins when all transactions" in worker.output(), 180, worker.seen)
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        self.sql("SELECT pg_reload_conf()")
+        hidden.join()
+        self.assertEqual(self.equal(name, worker)[0], 500)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def test_a_slot_waits_for_an_open_transaction_however_long_it_takes(self):
+        name = "long_open"
+        self.fill(10)
+
+        def making():
+            return dict(self.sql("SELECT pid, extract(epoch FROM clock_timestamp() - query_start) FROM pg_stat_activity "
+                                 "WHERE backend_type = 'walsender' AND query LIKE 'CREATE_REPLICATION_SLOT%' AND state = 'active'"))
+        with psycopg.connect(self.source) as other:
+            other.execute("INSERT INTO others VALUES (1)")
+            worker = self.run_worker(name)
+            wait_for("the worker to say what it waits for", lambda: f"slot {name} is being made" in worker.output(), 180, worker.seen)
+            # The connection is lost meanwhile, and made anew.
+            first = list(making())
+            self.sql("SELECT pg_terminate_backend(%s)", *first)
+            wait_for("the slot to be made anew", lambda: making() and list(making()) != first, 120, worker.seen)
+            second = list(making())
+            # Longer than a lock is waited for elsewhere.
+            wait_for("half a minute", lambda: list(making()) != second or making()[second[0]] > 25, 60, worker.seen)
+            self.assertEqual(list(making()), second)
+            other.commit()
+        self.assertEqual(self.equal(name, worker)[0], 10)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def test_rows_that_the_log_names_by_another_identity_stop(self):
+        name = "renamed"
+        self.fill(10)
+        worker = self.run_worker(name)
+        self.equal(name, worker)
+        # A column that gets wider is one that the topology takes as well, and the full identity goes with the key.
+        self.sql("ALTER TABLE items REPLICA IDENTITY FULL; ALTER TABLE items ALTER COLUMN few TYPE int; DELETE FROM items WHERE id = 10")
+        self.sql("INSERT INTO items VALUES (11, 'x', 'new', 1, 1, 70000, 'n', NULL, NULL, now())")
+        self.equal(name, worker)
+        self.sql("CREATE UNIQUE INDEX by_name ON items (name); ALTER TABLE items REPLICA IDENTITY USING INDEX by_name")
+        self.sql("DELETE FROM items WHERE id = 1")
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn("the log names rows of public.items by (name), its replica identity at that time", worker.output())
+        # Nor when the identity is right again.
+        self.sql("ALTER TABLE items REPLICA IDENTITY DEFAULT")
+        worker = self.run_worker(name)
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn("by (name), its replica identity at that time", worker.output())
 
     def test_who_takes_over_waits_for_the_slot_and_for_the_database(self):
         name = "taken_over"

@@ -249,6 +249,37 @@ TEST_F(Rows, RowsOfATableThatHasChangedAreLettersAndDeletionsStillHold) {
   EXPECT_THAT(Told(), ElementsAre(R"(d{"id":1})"));
 }
 
+TEST_F(Rows, AWiderTypeThatTheColumnTakesIsntAChange) {
+  ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
+  // integer, varchar, timestamp: of the columns int64, string and timestamp.
+  ASSERT_TRUE(Take(Relation{kTable,
+                            "public",
+                            "orders",
+                            'd',
+                            {{true, "id", 23}, {false, "extra", 25}, {false, "note", 1043}, {false, "seen", 1114}}})
+                  .ok());
+  ASSERT_TRUE(Take(Insert("1", Text("a"), Text("2026-01-31 12:00:00.5")), 80).ok());
+  ASSERT_TRUE(Take(Delete("2"), 81).ok());
+  EXPECT_THAT(out_.letters, IsEmpty());
+  EXPECT_THAT(Told(), ElementsAre(R"(c{"id":1,"note":"a","seen":"2026-01-31T12:00:00.5Z"})", R"(d{"id":2})"));
+}
+
+TEST_F(Rows, RowsNamedByAnotherIdentityThanTheKeyAreAnError) {
+  const auto described = [&](char identity, bool id, bool note) {
+    return Take(
+        Relation{kTable, "public", "orders", identity, {{id, "id", 20}, {note, "note", 25}, {note, "seen", 1184}}});
+  };
+  ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
+  EXPECT_TRUE(described('d', true, false).ok());
+  EXPECT_TRUE(described('i', true, false).ok());
+  EXPECT_TRUE(described('f', true, true).ok()) << "a row that is named by all its values has those of the key";
+  for (const auto& refused : {described('i', false, true), described('i', true, true), described('n', false, false)}) {
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_THAT(described('i', false, true).message(),
+              HasSubstr("by (note, seen), its replica identity at that time, and the source's `key` is (id)"));
+}
+
 TEST_F(Rows, ATableThatWasMadeAnewIsAnError) {
   EXPECT_THAT(Take(Relation{18, "public", "orders", 'd', Columns()}).message(), HasSubstr("dropped and made anew"));
 }
