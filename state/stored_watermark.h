@@ -2,7 +2,6 @@
 // it would have been. Touched only by the stream thread.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,13 +20,6 @@ inline absl::StatusOr<EventTime> LoadWatermark(StateStore* store) {
   if (!value) return kMinTime;
   if (value->size() != 8) return absl::DataLossError("the watermark in the state can't be read");
   return EventTime{ReadOrdered(*value)};
-}
-
-// A watermark that was stored under one grace, as another has to take it: what was over stays over. With more grace it
-// is taken for as much later as that is more, so that all horizons (watermark - grace) stand where they stood; with
-// less they move on by themselves.
-inline EventTime UnderGrace(EventTime stored, int64_t stored_grace_us, int64_t grace_us) {
-  return stored + std::max<int64_t>(grace_us - stored_grace_us, 0);
 }
 
 // Writes it where it differs from what is stored.

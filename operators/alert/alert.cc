@@ -158,7 +158,7 @@ absl::Status AlertOperator::Wait(const Batch& batch, const std::vector<uint8_t>&
     reading.key_size = encoded_keys_[i].size();
     reading.bytes.reserve(reading.key_size + encoded_rows_[i].size());
     reading.bytes.append(encoded_keys_[i]).append(encoded_rows_[i]);
-    if (!spec_.input_updates && offsets != nullptr) {
+    if (spec_.ordered) {
       reading.source = sources[i];
       reading.partition = partitions[i];
       reading.offset = offsets[i];

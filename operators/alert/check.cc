@@ -130,7 +130,8 @@ bool Alert::Check(StepCheck& check) const {
   }
   input.together = spec.by;
   input.needs = input.needs.With(Hidden::kWatermark);
-  if (input.ordered && !spec.input_updates) {
+  spec.ordered = input.ordered && !spec.input_updates;
+  if (spec.ordered) {
     input.needs = input.needs.With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);
   }
   step.window_columns.reset();

@@ -29,6 +29,7 @@ struct AlertSpec {
   std::optional<std::string> severity;
   std::optional<std::string> late_topic;
   bool input_updates = false;  // rows of the input are taken back and replaced
+  bool ordered = false;        // its rows have a place, and are judged in the order of that
 };
 
 const OperatorSyntax& AlertSyntax();

@@ -11,7 +11,6 @@
 #include "src/base/big_endian.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
-#include "state/stored_watermark.h"
 
 namespace tidemark {
 namespace {
@@ -46,7 +45,7 @@ StreamJoin::Side::Side(const Node& node, const StreamJoinSpec& spec, size_t port
       kept_keys(schema, on) {}
 
 StreamJoin::StreamJoin(const Node& node, const StreamJoinSpec& spec)
-    : spec_(spec), output_(node), sides_{Side(node, spec, 0), Side(node, spec, 1)} {}
+    : spec_(spec), output_(node), sides_{Side(node, spec, 0), Side(node, spec, 1)}, horizon_(spec.grace_us) {}
 
 absl::Status StreamJoin::Open(const OperatorContext& context) {
   context_ = context;
@@ -59,12 +58,11 @@ absl::Status StreamJoin::Open(const OperatorContext& context) {
     }
     stored_ = *times;
     const auto time = [&](size_t i) { return EventTime{ReadOrdered(std::string_view(stored_).substr(8 * i, 8))}; };
-    watermark_ = time(0);
+    horizon_.Restore(time(0), times->size() == 48 ? time(5).us : spec_.grace_us);
     for (size_t s : {0, 1}) {
       done[s] = time(1 + 2 * s);
       dropped[s] = time(2 + 2 * s);
     }
-    if (times->size() == 48) watermark_ = UnderGrace(watermark_, time(5).us, spec_.grace_us);
   }
   for (size_t s : {0, 1}) {
     Side& side = sides_[s];
@@ -100,9 +98,10 @@ absl::Status StreamJoin::Judge(size_t side, const Batch& batch, Emitter& emitter
     // Rows that are never late came when their time was over.
     const int64_t reached = watermarks[i] == kMinTime.us ? times[i] : watermarks[i];
     sides_[side].reached = std::max(sides_[side].reached, EventTime{reached});
-    const EventTime watermark{std::max(watermarks[i], watermark_.us)};
+    const EventTime time{times[i]};
     // The last is only a net: no row is dropped before its horizon, and what lies behind that is late.
-    if (EventTime{times[i]} + spec_.grace_us < watermark || EventTime{times[i]} < sides_[side].rows->dropped()) {
+    if (time + spec_.grace_us < EventTime{watermarks[i]} || time < horizon_.over() ||
+        time < sides_[side].rows->dropped()) {
       late.push_back(static_cast<int32_t>(i));
     } else {
       (nulls_[i] ? without_key : rows_).push_back(static_cast<int32_t>(i));
@@ -171,25 +170,27 @@ absl::Status StreamJoin::Keep(size_t side, const Batch& batch) {
   return absl::OkStatus();
 }
 
-EventTime StreamJoin::Horizon(size_t side) const {
-  EventTime time = watermark_;
-  if (MutationActive(Mutation::kJoinSideCleanedByItsOwnTime)) time = std::max(time, sides_[side].rows->newest());
-  if (MutationActive(Mutation::kUnmatchedRowEmittedEarly) && spec_.outer[side]) {
-    time = std::max(sides_[0].rows->newest(), sides_[1].rows->newest());
+EventTime StreamJoin::Unmatchable(size_t side) const {
+  EventTime over = horizon_.over();
+  if (MutationActive(Mutation::kJoinSideCleanedByItsOwnTime)) {
+    over = std::max(over, sides_[side].rows->newest() - spec_.grace_us);
   }
-  return time - spec_.grace_us - spec_.reach_us(side);
+  if (MutationActive(Mutation::kUnmatchedRowEmittedEarly) && spec_.outer[side]) {
+    over = std::max(sides_[0].rows->newest(), sides_[1].rows->newest()) - spec_.grace_us;
+  }
+  return over - spec_.reach_us(side);
 }
 
 absl::StatusOr<EventTime> StreamJoin::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  watermark_ = std::max(watermark_, time);
-  EventTime hold = watermark_ - spec_.grace_us;
+  horizon_.Advance(time);
+  EventTime hold = horizon_.over();
   for (size_t s : {0, 1}) {
     if (spec_.outer[s]) {
       TM_RETURN_IF_ERROR(EmitUnmatched(s, emitter));
       hold = std::min({hold, sides_[s].rows->done(), sides_[s].rows->oldest_on_disk()});
     }
     KeptRows& rows = *sides_[s].rows;
-    rows.Drop(spec_.outer[s] ? std::min(rows.done(), rows.oldest_on_disk()) : Horizon(s));
+    rows.Drop(spec_.outer[s] ? std::min(rows.done(), rows.oldest_on_disk()) : Unmatchable(s));
   }
   output_watermark_ = std::max(output_watermark_, hold);
   return output_watermark_;
@@ -197,7 +198,7 @@ absl::StatusOr<EventTime> StreamJoin::AdvanceWatermark(EventTime time, Emitter& 
 
 absl::Status StreamJoin::EmitUnmatched(size_t side, Emitter& emitter) {
   KeptRows& rows = *sides_[side].rows;
-  const EventTime horizon = Horizon(side);
+  const EventTime horizon = Unmatchable(side);
   std::vector<const KeptRows::Row*> alone;
   while (rows.done() < horizon && !emitter.Full()) {
     alone.clear();
@@ -267,13 +268,13 @@ absl::Status StreamJoin::Emit(Columns left, Columns right, const HiddenValues& h
 
 absl::Status StreamJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
   std::string times;
-  AppendOrdered(watermark_.us, &times);
+  AppendOrdered(horizon_.time().us, &times);
   for (const Side& side : sides_) {
     side.rows->Commit(commit);
     AppendOrdered(side.rows->done().us, &times);
     AppendOrdered(side.rows->dropped().us, &times);
   }
-  AppendOrdered(spec_.grace_us, &times);
+  AppendOrdered(horizon_.under_grace_us(), &times);
   if (times != stored_) context_.state->Put(kTimes, stored_ = std::move(times));
   return Evict();
 }
@@ -295,7 +296,7 @@ absl::Status StreamJoin::Evict() {
 bool StreamJoin::Ahead(size_t input) const {
   const Side& side = sides_[input];
   if (side.rows->bytes() < kAheadBytes) return false;
-  const EventTime others = std::max(watermark_, sides_[1 - input].rows->newest());
+  const EventTime others = std::max(horizon_.time(), sides_[1 - input].rows->newest());
   return side.reached > others + (spec_.before_us + spec_.after_us + spec_.grace_us + kAheadUs);
 }
 

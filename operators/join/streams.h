@@ -30,11 +30,11 @@
 // One side ahead. Its rows are kept until the other's time has passed them, however many they are. So where that is
 // more than a little, the task is told which input can wait: rows beyond the interval of anything that has come.
 //
-// More grace than before. What was over by the old one is gone, and its rows without match are out: so the watermark of
-// the state is taken for later (UnderGrace), and all horizons stand where they stood.
+// More grace than before. What was over by the old one is gone, and its rows without match are out: so W - grace above
+// is a horizon that stands until W has come so far under the new grace (operators/horizon.h).
 //
 // State key 'w': the watermark, then of each side (KeptRows) the times `done` and `dropped`, then the grace under which
-// the watermark stands, 8 bytes each. Without the last, as no release wrote it, that grace is the present one.
+// the watermark has its horizon, 8 bytes each. Without the last, as no release wrote it, that grace is the present one.
 //
 // A key with a NULL matches nothing: such a row of an outer side comes with NULLs at once, else it is unmatched.
 #pragma once
@@ -43,6 +43,7 @@
 #include <memory>
 #include <vector>
 
+#include "operators/horizon.h"
 #include "operators/join/join_keys.h"
 #include "operators/join/kept_rows.h"
 #include "operators/join/streams_spec.h"
@@ -81,8 +82,8 @@ class StreamJoin final : public Operator {
   };
   using Columns = arrow::ArrayVector;
 
-  // How far the other side's watermark must have come past a row's time, and no row can match it any more.
-  EventTime Horizon(size_t side) const;
+  // No row can match one of a time before it any more.
+  EventTime Unmatchable(size_t side) const;
   // Fills rows_ with those that take part and have a key; sees to the others.
   absl::Status Judge(size_t side, const Batch& batch, Emitter& emitter);
   // Finds what matches the rows of rows_, and emits it; fills matched_.
@@ -103,7 +104,8 @@ class StreamJoin final : public Operator {
   std::array<Side, 2> sides_;
   OperatorContext context_;
   std::unique_ptr<MemoryBudget::Share> memory_;
-  EventTime watermark_ = kMinTime, output_watermark_ = kMinTime;
+  Horizon horizon_;
+  EventTime output_watermark_ = kMinTime;
   std::string stored_;  // what the state has of times
 
   // Scratch, of a batch.

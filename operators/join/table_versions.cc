@@ -85,6 +85,11 @@ std::string TableVersions::PageKey(std::string_view key, uint32_t number) {
 // A list of pages that has become large is written again with every change as well: then pages are as large as it is.
 size_t TableVersions::LargestPage(const Root& root) const { return std::max(kPageBytes, root.HeadBytes()); }
 
+// Keys that change at one time, as where a whole table is written anew, aren't all looked at at one time.
+int64_t TableVersions::SpreadOf(std::string_view key) const {
+  return static_cast<int64_t>(KeyedRuns::Hash(key) % static_cast<uint64_t>(forget_us_));
+}
+
 // ---- Changes
 
 absl::Status TableVersions::Add(absl::Span<const Change> changes) {
@@ -148,7 +153,7 @@ absl::Status TableVersions::PutRoot(std::string_view key, Root* root) {
   } else {
     due = root->pages.size() == 1 ? root->start : root->pages[1].start;
   }
-  if (due != kNever) due = (FloorTo(EventTime{due}, forget_us_) + forget_us_).us;
+  if (due != kNever) due = (FloorTo(EventTime{due}, forget_us_) + (forget_us_ + SpreadOf(key))).us;
   if (due != root->due && due != kNever) {
     const std::string due_key = DueKey(due, key);
     const std::string_view keys[] = {due_key};

@@ -52,7 +52,8 @@ class TableVersions {
     std::string_view row;
   };
 
-  // Versions are forgotten in steps of `forget_us`. `memory` may be null: no limit.
+  // Versions are forgotten in steps of `forget_us`, of each key somewhere within a step. `memory` may be null: no
+  // limit.
   TableVersions(StateStore* store, MemoryBudget* memory, int64_t forget_us);
 
   absl::Status Load();
@@ -88,6 +89,7 @@ class TableVersions {
 
   static std::string PageKey(std::string_view key, uint32_t number);
   size_t LargestPage(const Root& root) const;
+  int64_t SpreadOf(std::string_view key) const;
   absl::Status AddOne(const Change& change);
   absl::Status AddToPage(std::string_view key, const Version& version, size_t at, Root* root);
   // Sees to it that the key is looked at when it has something to forget, and writes the root.

@@ -15,7 +15,6 @@
 #include "src/base/status.h"
 #include "src/codec/cells.h"
 #include "src/plan/units.h"
-#include "state/stored_watermark.h"
 
 namespace tidemark {
 namespace {
@@ -42,11 +41,11 @@ std::shared_ptr<arrow::Schema> Visible(const Schema& schema) {
 }
 
 template <typename T>
-std::shared_ptr<arrow::Array> Numbers(const std::vector<WaitingRows::Row>& rows, T WaitingRows::Row::* member,
+std::shared_ptr<arrow::Array> Numbers(absl::Span<const WaitingRows::Taken> rows, T WaitingRows::Row::* member,
                                       const std::shared_ptr<arrow::DataType>& type) {
   std::vector<T> values;
   values.reserve(rows.size());
-  for (const WaitingRows::Row& row : rows) values.push_back(row.*member);
+  for (const WaitingRows::Taken& each : rows) values.push_back(each.row.*member);
   auto buffer = arrow::Buffer::FromVector(std::move(values));
   return arrow::MakeArray(
       arrow::ArrayData::Make(type, static_cast<int64_t>(rows.size()), {nullptr, std::move(buffer)}, 0));
@@ -77,7 +76,8 @@ VersionedJoin::VersionedJoin(const Node& node, const VersionedJoinSpec& spec, st
       stream_keys_(RowCodec::Key(shape_.input, spec.on[0])),
       table_keys_(RowCodec::Key(table_, spec.on[1])),
       stream_codec_(RowCodec::Rows(shape_.input)),
-      columns_codec_(RowCodec::Rows(columns_)) {}
+      columns_codec_(RowCodec::Rows(columns_)),
+      horizon_(spec.grace_us) {}
 
 absl::Status VersionedJoin::Open(const OperatorContext& context) {
   context_ = context;
@@ -89,7 +89,7 @@ absl::Status VersionedJoin::Open(const OperatorContext& context) {
   if (times->size() != 48) return absl::DataLossError("the times of a join with versions in the state can't be read");
   stored_ = *times;
   const auto number = [&](size_t i) { return ReadOrdered(std::string_view(stored_).substr(8 * i, 8)); };
-  watermark_ = UnderGrace(EventTime{number(0)}, number(1), spec_.grace_us);
+  horizon_.Restore(EventTime{number(0)}, number(1));
   forgotten_ = EventTime{number(2)};
   return waiting_->Load(static_cast<uint64_t>(number(4)), number(5), EventTime{number(3)});
 }
@@ -121,8 +121,8 @@ absl::Status VersionedJoin::ProcessTable(const Batch& batch, Emitter& emitter) {
   std::vector<int32_t> late;
   for (int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
-    const int64_t watermark = std::max(Reached(watermarks, times, i), watermark_.us);
-    if (EventTime{times[i]} + spec_.grace_us < EventTime{watermark}) {
+    const EventTime time{times[i]};
+    if (time + spec_.grace_us < EventTime{Reached(watermarks, times, i)} || time < horizon_.over()) {
       late.push_back(static_cast<int32_t>(i));
       ++ledger.late;
       keep[at] = 0;
@@ -200,13 +200,14 @@ absl::Status VersionedJoin::ProcessStream(const Batch& batch, Emitter& emitter) 
       continue;
     }
     const EventTime time{asked[at] = cells[i]};
-    const EventTime reached = std::max(EventTime{Reached(watermarks, times, i)}, watermark_);
+    const EventTime reached{Reached(watermarks, times, i)};
     if (as_of_ && time > EventTime{times[i]} + spec_.ahead_us) {
       TM_RETURN_IF_ERROR(Refuse(batch, row,
                                 absl::StrCat("as_of is more than ", FormatDuration(spec_.ahead_us),
                                              " (`versioned.ahead`) after the row's event time"),
                                 emitter));
-    } else if (time + spec_.keep_us + spec_.grace_us < reached || time < forgotten_) {
+    } else if (time + spec_.keep_us + spec_.grace_us < reached || time + spec_.keep_us < horizon_.over() ||
+               time < forgotten_) {
       if (!spec_.expired_unmatched) {
         TM_RETURN_IF_ERROR(Refuse(batch, row,
                                   absl::StrCat("as_of is more than ", FormatDuration(spec_.keep_us),
@@ -216,7 +217,7 @@ absl::Status VersionedJoin::ProcessStream(const Batch& batch, Emitter& emitter) 
       }
       none[at] = 1;
       now.push_back(row);
-    } else if (time + spec_.grace_us < watermark_ || MutationActive(Mutation::kVersionTakenBeforeWatermark)) {
+    } else if (time < horizon_.over() || MutationActive(Mutation::kVersionTakenBeforeWatermark)) {
       now.push_back(row);
     } else {
       wait.push_back(row);
@@ -238,7 +239,7 @@ absl::Status VersionedJoin::Wait(const Batch& batch, absl::Span<const int32_t> r
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     // One of a partition that comes back from idle is late by the operator's time, and holds nothing back further.
-    const int64_t reached = std::max(Reached(watermarks, times, row), watermark_.us);
+    const int64_t reached = std::max(Reached(watermarks, times, row), horizon_.time().us);
     waiting_->Add(EventTime{as_of[rows[i]]},
                   {.reached = reached,
                    .time = times[i],
@@ -304,62 +305,75 @@ absl::Status VersionedJoin::Meet(const Batch& batch, absl::Span<const int32_t> r
 
 // ---- Time
 
-absl::StatusOr<Batch> VersionedJoin::BatchOf(const WaitingRows::Taken& taken) const {
+absl::StatusOr<Batch> VersionedJoin::BatchOf(absl::Span<const WaitingRows::Taken> taken) const {
   arrow::ArrayVector columns;
-  TM_RETURN_IF_ERROR(stream_codec_.Decode(taken.bytes, &columns));
+  std::vector<std::string_view> bytes;
+  bytes.reserve(taken.size());
+  for (const WaitingRows::Taken& each : taken) bytes.push_back(each.bytes);
+  TM_RETURN_IF_ERROR(stream_codec_.Decode(bytes, &columns));
   using Row = WaitingRows::Row;
   for (int h = 0; h < kHiddenCount; ++h) {
     const auto hidden = static_cast<Hidden>(h);
     if (!shape_.input_hidden.Has(hidden)) continue;
     switch (hidden) {
       case Hidden::kTime:
-        columns.push_back(Numbers(taken.rows, &Row::time, arrow::int64()));
+        columns.push_back(Numbers(taken, &Row::time, arrow::int64()));
         break;
       case Hidden::kWatermark:
-        columns.push_back(Numbers(taken.rows, &Row::watermark, arrow::int64()));
+        columns.push_back(Numbers(taken, &Row::watermark, arrow::int64()));
         break;
       case Hidden::kSource:
-        columns.push_back(Numbers(taken.rows, &Row::source, arrow::int32()));
+        columns.push_back(Numbers(taken, &Row::source, arrow::int32()));
         break;
       case Hidden::kPartition:
-        columns.push_back(Numbers(taken.rows, &Row::partition, arrow::int32()));
+        columns.push_back(Numbers(taken, &Row::partition, arrow::int32()));
         break;
       case Hidden::kOffset:
-        columns.push_back(Numbers(taken.rows, &Row::offset, arrow::int64()));
+        columns.push_back(Numbers(taken, &Row::offset, arrow::int64()));
         break;
       case Hidden::kOp:
         return absl::InternalError("changes in a join with versions");
     }
   }
-  return arrow::RecordBatch::Make(BatchSchema(shape_.input, shape_.input_hidden),
-                                  static_cast<int64_t>(taken.rows.size()), std::move(columns));
+  return arrow::RecordBatch::Make(BatchSchema(shape_.input, shape_.input_hidden), static_cast<int64_t>(taken.size()),
+                                  std::move(columns));
 }
 
-absl::StatusOr<EventTime> VersionedJoin::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  watermark_ = std::max(watermark_, time);
-  const EventTime end = watermark_ - spec_.grace_us;
-  WaitingRows::Taken taken;
+// Those of one time come together, however many they are, and go out a part at a time.
+absl::Status VersionedJoin::MeetWaiting(EventTime end, Emitter& emitter) {
+  std::vector<WaitingRows::Taken> taken;
+  std::vector<int64_t> as_of;
   std::vector<int32_t> rows;
   std::vector<uint8_t> none;
   while (!emitter.Full() && waiting_->first() < end) {
     TM_RETURN_IF_ERROR(waiting_->Take(end, kMeetRows, &taken));
-    if (taken.rows.empty()) continue;  // what stood first had gone already
-    TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(taken));
-    rows.resize(taken.rows.size());
-    std::iota(rows.begin(), rows.end(), 0);
-    none.assign(rows.size(), 0);
-    TM_RETURN_IF_ERROR(Meet(batch, rows, taken.as_of.data(), none, emitter));
-    waiting_->Drop(taken);
+    for (size_t at = 0; at < taken.size() && !emitter.Full(); at += kMeetRows) {
+      const auto some = absl::MakeConstSpan(taken).subspan(at, kMeetRows);
+      TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(some));
+      as_of.clear();
+      for (const WaitingRows::Taken& each : some) as_of.push_back(each.as_of);
+      rows.resize(some.size());
+      std::iota(rows.begin(), rows.end(), 0);
+      none.assign(rows.size(), 0);
+      TM_RETURN_IF_ERROR(Meet(batch, rows, as_of.data(), none, emitter));
+      waiting_->Drop(some);
+    }
   }
-  forgotten_ = std::max(forgotten_, std::min(end - spec_.keep_us, waiting_->first()));
-  TM_RETURN_IF_ERROR(versions_->Forget(forgotten_));
-  output_watermark_ = std::max(output_watermark_, std::min(watermark_, waiting_->hold()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EventTime> VersionedJoin::AdvanceWatermark(EventTime time, Emitter& emitter) {
+  horizon_.Advance(time);
+  TM_RETURN_IF_ERROR(MeetWaiting(horizon_.over(), emitter));
+  forgotten_ = std::max(forgotten_, std::min(horizon_.over() - spec_.keep_us, waiting_->first()));
+  if (!emitter.Full()) TM_RETURN_IF_ERROR(versions_->Forget(forgotten_));
+  output_watermark_ = std::max(output_watermark_, std::min(time, waiting_->hold()));
   return output_watermark_;
 }
 
 absl::Status VersionedJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
   std::string times;
-  for (const int64_t number : {watermark_.us, spec_.grace_us, forgotten_.us, output_watermark_.us,
+  for (const int64_t number : {horizon_.time().us, horizon_.under_grace_us(), forgotten_.us, output_watermark_.us,
                                static_cast<int64_t>(waiting_->next_number()), waiting_->count()}) {
     AppendOrdered(number, &times);
   }
@@ -371,7 +385,7 @@ absl::Status VersionedJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/)
 bool VersionedJoin::Ahead(size_t input) const {
   const bool much = input == 0 ? waiting_->count() >= kAheadRows : versions_->MemoryBytes() >= kAheadBytes;
   if (!much) return false;
-  return reached_[input] > watermark_ + (spec_.grace_us + spec_.most_ahead_us() + kAheadUs);
+  return reached_[input] > horizon_.time() + (spec_.grace_us + spec_.most_ahead_us() + kAheadUs);
 }
 
 int64_t VersionedJoin::MemoryBytes() const { return versions_->MemoryBytes() + waiting_->MemoryBytes(); }

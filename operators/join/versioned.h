@@ -28,12 +28,13 @@
 // One side ahead: rows pile up here, of the stream those that wait, of the table versions of times nobody has come to.
 // Then the task is told which input can wait.
 //
-// More grace, or keep, than before. What was over by the old one is gone: the watermark of the state is taken for later
-// (UnderGrace), and what was forgotten has expired whatever is kept now.
+// More grace, or keep, than before. What was over by the old one is gone: W - grace above is a horizon that stands
+// until W has come so far under the new grace (operators/horizon.h), and what was forgotten has expired whatever is
+// kept now.
 //
-// State: TableVersions ('v', 'x'), WaitingRows ('q'). Key 't': the watermark, the grace under which it stands, the time
-// before which versions are forgotten, the output's watermark, the number of the next row to wait, how many wait; 8
-// bytes each.
+// State: TableVersions ('v', 'x'), WaitingRows ('q'). Key 't': the watermark, the grace under which it has its horizon,
+// the time before which versions are forgotten, the output's watermark, the number of the next row to wait, how many
+// wait; 8 bytes each.
 #pragma once
 
 #include <array>
@@ -44,6 +45,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "operators/horizon.h"
 #include "operators/join/table_versions.h"
 #include "operators/join/versioned_spec.h"
 #include "operators/join/waiting_rows.h"
@@ -80,7 +82,9 @@ class VersionedJoin final : public Operator {
   // nothing for them.
   absl::Status Meet(const Batch& batch, absl::Span<const int32_t> rows, const int64_t* as_of,
                     const std::vector<uint8_t>& none, Emitter& emitter);
-  absl::StatusOr<Batch> BatchOf(const WaitingRows::Taken& taken) const;
+  absl::StatusOr<Batch> BatchOf(absl::Span<const WaitingRows::Taken> taken) const;
+  // Lets those pass that ask as of a time before `end`, until the commit is full.
+  absl::Status MeetWaiting(EventTime end, Emitter& emitter);
   // Its own watermark, or the time at which a row that is never late came.
   static int64_t Reached(const int64_t* watermarks, const int64_t* times, int64_t row) {
     return watermarks[row] == kMinTime.us ? times[row] : watermarks[row];
@@ -96,7 +100,8 @@ class VersionedJoin final : public Operator {
   OperatorContext context_;
   std::unique_ptr<TableVersions> versions_;
   std::unique_ptr<WaitingRows> waiting_;
-  EventTime watermark_ = kMinTime, output_watermark_ = kMinTime;
+  Horizon horizon_;
+  EventTime output_watermark_ = kMinTime;
   EventTime forgotten_ = kMinTime;                           // versions that only count before it may be gone
   std::array<EventTime, 2> reached_ = {kMinTime, kMinTime};  // by the rows of each input, since the start
   std::string stored_;                                       // what the state has of times and numbers

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/types/span.h>
 
 #include "src/base/memory_budget.h"
 #include "src/base/time.h"
@@ -33,10 +34,10 @@ class WaitingRows {
     int32_t source = 0, partition = 0;
   };
   struct Taken {
-    std::vector<std::string> keys;
-    std::vector<int64_t> as_of;
-    std::vector<Row> rows;
-    std::vector<std::string_view> bytes;  // valid until Drop
+    int64_t as_of = 0;
+    uint64_t number = 0;
+    Row row;
+    std::string_view bytes;  // valid until it is dropped
   };
 
   // `memory` may be null: no limit.
@@ -49,9 +50,10 @@ class WaitingRows {
   void Add(EventTime as_of, const Row& row, std::string_view bytes);
   // No row asks for an earlier time; kMaxTime: none waits.
   EventTime first() const;
-  // Some of the rows that ask as of a time before `end`, about `most`, the earliest first.
-  absl::Status Take(EventTime end, size_t most, Taken* taken);
-  void Drop(const Taken& taken);
+  // Some of the rows that ask as of a time before `end`, the earliest first, of one time as they came: about `most`,
+  // and all that ask as of the time of the last.
+  absl::Status Take(EventTime end, size_t most, std::vector<Taken>* taken);
+  void Drop(absl::Span<const Taken> taken);
   // The output's watermark must not get there; kMaxTime: nothing holds it.
   EventTime hold() const;
 
@@ -63,6 +65,7 @@ class WaitingRows {
 
  private:
   static int64_t BucketOf(int64_t reached);
+  static std::string Key(int64_t as_of, uint64_t number);
 
   KeyedRows rows_;
   uint64_t next_number_ = 0, first_new_ = 0;  // rows with smaller numbers were here at the start

@@ -17,22 +17,23 @@ constexpr std::string_view kGrace = "e";
 }  // namespace
 
 absl::Status WindowClock::Load() {
-  TM_ASSIGN_OR_RETURN(time_, LoadWatermark(store_));
-  stored_time_ = time_;
-  if (grace_us_ < 0) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(stored_time_, LoadWatermark(store_));
+  horizon_.Advance(stored_time_);
+  if (!windows_) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const std::optional<std::string> value, store_->Get(kGrace));
   if (!value) return absl::OkStatus();
   if (value->size() != 8) return absl::DataLossError("the grace of windows in the state can't be read");
   stored_grace_us_ = ReadOrdered(*value);
-  time_ = UnderGrace(time_, stored_grace_us_, grace_us_);
+  horizon_.Restore(stored_time_, stored_grace_us_);
   return absl::OkStatus();
 }
 
 void WindowClock::Save() {
-  StoreWatermark(time_, &stored_time_, store_);
-  if (grace_us_ < 0 || std::exchange(stored_grace_us_, grace_us_) == grace_us_) return;
+  StoreWatermark(horizon_.time(), &stored_time_, store_);
+  const int64_t grace_us = horizon_.under_grace_us();
+  if (!windows_ || std::exchange(stored_grace_us_, grace_us) == grace_us) return;
   std::string grace;
-  AppendOrdered(grace_us_, &grace);
+  AppendOrdered(grace_us, &grace);
   store_->Put(kGrace, grace);
 }
 

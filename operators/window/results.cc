@@ -117,7 +117,7 @@ absl::Status WindowResults::ProcessBatch(int /*input*/, const Batch& batch, Emit
 }
 
 absl::Status WindowResults::AddRows(const Batch& batch, Emitter& emitter) {
-  TM_RETURN_IF_ERROR(rows_.Pair(batch, clock_->time(), ledger_, emitter, &pairs_));
+  TM_RETURN_IF_ERROR(rows_.Pair(batch, clock_->judging(), ledger_, emitter, &pairs_));
   const int64_t taken = rows_.Retractions(*batch, pairs_);
   CountPairs(static_cast<int64_t>(pairs_.rows.size()) - 2 * taken, taken);
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
@@ -187,9 +187,9 @@ absl::Status WindowResults::AddPartials(const Batch& batch) {
   for (int64_t i = 0; i < n; ++i) {
     int64_t start =
         layout_.window_start ? Cells<int64_t>(*batch->column_data(static_cast<int>(*layout_.window_start)))[i] : 0;
-    if (spec_.cumulative_us > 0) start = FirstOpen(spec_, start, clock_->time());
+    if (spec_.cumulative_us > 0) start = FirstOpen(spec_, start, clock_->judging());
     const int64_t taken = taken_column != nullptr ? taken_column[i] : 0;
-    if (WindowClosed(spec_, start, clock_->time())) {
+    if (WindowClosed(spec_, start, clock_->judging())) {
       ledger_->late_after_idle += counts[i] + 2 * taken;
       continue;
     }
@@ -257,7 +257,7 @@ bool WindowResults::IsIdle(uint32_t slot) {
 absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
   clock_->Advance(time);
   auto& windows = groups_.windows();
-  while (!windows.empty() && WindowOver(spec_, windows.begin()->first, clock_->time()) && !emitter.Full()) {
+  while (!windows.empty() && WindowOver(spec_, windows.begin()->first, *clock_) && !emitter.Full()) {
     Window& window = windows.begin()->second;
     TM_RETURN_IF_ERROR(spec_.keep_us > 0 ? CloseKept(&window, emitter)
                        : spec_.on_update ? CloseUpdated(&window, emitter)
@@ -268,14 +268,14 @@ absl::StatusOr<EventTime> WindowResults::AdvanceWatermark(EventTime time, Emitte
       return absl::DataLossError("a window in the state counts groups that aren't there");
     }
   }
-  output_watermark_ = std::max(output_watermark_, OutputWatermark());
+  output_watermark_ = std::max(output_watermark_, std::min(time, OutputWatermark()));
   return output_watermark_;
 }
 
 EventTime WindowResults::OutputWatermark() const {
   if (spec_.size_us == 0) return clock_->time();
   EventTime hold = clock_->time();
-  const EventTime closed_ends = clock_->time() - spec_.grace_us;  // windows that end until then take no more rows
+  const EventTime closed_ends = clock_->over();  // windows that end until then take no more rows
   if (closed_ends == kMinTime) return kMinTime;
   if (closed_ends != kMaxTime) {
     hold = std::min(hold, NextEnd(spec_, closed_ends) - kMillisecond - 1);

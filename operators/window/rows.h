@@ -27,6 +27,7 @@
 
 #include "operators/operator.h"
 #include "operators/window/calendar_windows.h"
+#include "operators/window/clock.h"
 #include "operators/window/group_set.h"
 #include "operators/window/spec.h"
 #include "src/expr/expression.h"
@@ -100,8 +101,8 @@ inline bool WindowClosed(const WindowSpec& spec, int64_t start_us, EventTime wat
   return spec.size_us > 0 && WindowEnd(spec, start_us) + spec.grace_us <= watermark;
 }
 // Whether nothing of it is kept any more: then its rows are deleted, where they replace each other and `keep` says so.
-inline bool WindowOver(const WindowSpec& spec, int64_t start_us, EventTime watermark) {
-  return spec.size_us > 0 && WindowEnd(spec, start_us) + std::max(spec.grace_us, spec.keep_us) <= watermark;
+inline bool WindowOver(const WindowSpec& spec, int64_t start_us, const WindowClock& clock) {
+  return WindowClosed(spec, start_us, clock.judging()) && WindowEnd(spec, start_us) + spec.keep_us <= clock.time();
 }
 // The end of the first window that ends behind a time.
 inline EventTime NextEnd(const WindowSpec& spec, EventTime time) {

@@ -81,7 +81,7 @@ absl::Status SessionResults::Open(const OperatorContext& context) {
 
 absl::Status SessionResults::ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) {
   if (batch->num_rows() == 0) return absl::OkStatus();
-  TM_RETURN_IF_ERROR(rows_.Pair(batch, clock_->time(), ledger_, emitter, &pairs_));
+  TM_RETURN_IF_ERROR(rows_.Pair(batch, clock_->judging(), ledger_, emitter, &pairs_));
   ledger_->open += static_cast<int64_t>(pairs_.rows.size());
   TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
   TM_RETURN_IF_ERROR(open_->Locate(keys_, &pairs_));
@@ -91,7 +91,7 @@ absl::Status SessionResults::ProcessBatch(int /*input*/, const Batch& batch, Emi
 
 absl::StatusOr<EventTime> SessionResults::AdvanceWatermark(EventTime time, Emitter& emitter) {
   clock_->Advance(time);
-  const EventTime until = clock_->time() - (spec_.grace_us + 1);  // over once the time has passed end + grace
+  const EventTime until = clock_->over() - 1;  // over once the time has passed end + grace
   while (!emitter.Full()) {
     TM_ASSIGN_OR_RETURN(const bool some, open_->FindDue(until));
     if (!some) break;
@@ -104,7 +104,7 @@ absl::StatusOr<EventTime> SessionResults::AdvanceWatermark(EventTime time, Emitt
     open_->FinishDue();
     CountGroups(emitter);  // behind what goes out, so that every call gets on
   }
-  output_watermark_ = std::max(output_watermark_, OutputWatermark());
+  output_watermark_ = std::max(output_watermark_, std::min(time, OutputWatermark()));
   return output_watermark_;
 }
 
@@ -114,11 +114,10 @@ void SessionResults::CountGroups(Emitter& emitter) {
   counted_ = open_->size();
 }
 
-// A row that isn't late yet lies at the time less grace or behind, and its session ends a gap later at least.
+// A row that isn't late yet lies at the horizon or behind, and its session ends a gap later at least.
 EventTime SessionResults::OutputWatermark() const {
-  const EventTime time = clock_->time();
-  const int64_t to_result_us = spec_.gap_us - spec_.grace_us - kMillisecond - 1;
-  return std::min({time, time + to_result_us, open_->FirstEnd() - kMillisecond - 1});
+  const EventTime next = clock_->over() + (spec_.gap_us - kMillisecond - 1);
+  return std::min({clock_->time(), next, open_->FirstEnd() - kMillisecond - 1});
 }
 
 absl::Status SessionResults::EmitDue(absl::Span<const OpenSessions::Due> due, Emitter& emitter) {

@@ -59,8 +59,13 @@ HeaderList DeadLetters::WhereOfRow(std::string_view step, TopicPartition input, 
   if (offsets == nullptr || offsets[row] < 0) return Where(step, input, reason);
   const int32_t* source = HiddenInt32(*rows, Hidden::kSource);
   const int32_t* partition = HiddenInt32(*rows, Hidden::kPartition);
-  // Where they are not carried, the task has one source, and reads the row's own partition of it.
-  if (source != nullptr) input.topic = sources[static_cast<size_t>(source[row])].topic;
+  // Where they are not carried, the task has one source, and reads the row's own partition of it. A row that waited in
+  // state may be of a source that the topology no longer has.
+  if (source != nullptr) {
+    const auto number = static_cast<size_t>(source[row]);
+    if (number >= sources.size()) return Where(step, input, reason);
+    input.topic = sources[number].topic;
+  }
   if (partition != nullptr) input.partition = partition[row];
   HeaderList headers = Where(step, input, reason);
   headers.emplace_back("tidemark.source.offset", absl::StrCat(offsets[row]));

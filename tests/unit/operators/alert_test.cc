@@ -33,7 +33,9 @@ Node AlertNode(const AlertSpec& spec, HiddenSet input = AllHidden()) {
   Schema output = kRows;
   for (const Column& column : made.columns()) output.Add(column);
   if (spec.severity) output.Add({"alert_severity", {.kind = Kind::kString}, false});
-  Node node = MakeNode(spec, kRows, input, output);
+  AlertSpec of_input = spec;
+  of_input.ordered = input.Has(Hidden::kSource) && !spec.input_updates;
+  Node node = MakeNode(of_input, kRows, input, output);
   node.hidden = HiddenSet();
   if (spec.late_topic) node.side_topics = {{"late", *spec.late_topic}};
   return node;
@@ -88,6 +90,16 @@ TEST(Alert, RowsOfOneTimeFollowTheirPlaceInTheSource) {
   h.Process({low, high});
   h.Advance(3 * kS);
   EXPECT_THAT(Texts(h), ElementsAre("r 1.5 2 raised condition 2 2 0", "r 1.5 2 cleared condition 2 2 0"));
+}
+
+// As where rows of a source and others come together: steps before have use for the offset.
+TEST(Alert, RowsOfWhichOnlyTheOffsetIsCarriedFollowTheirColumns) {
+  Harness h(AlertNode(Spec(), HiddenSet().With(Hidden::kWatermark).With(Hidden::kOffset)));
+  TestRow low = At(2, 0.5), high = At(2, 1.5);
+  high.offset = 1;
+  h.Process({high, low, At(3, 1.5)});
+  h.Advance(4 * kS);
+  EXPECT_THAT(Texts(h), ElementsAre("r 1.5 2 raised condition 2 2 0"));
 }
 
 TEST(Alert, BetweenRaiseAndClearAnAlertStaysAsItIs) {

@@ -217,6 +217,7 @@ EventTime Harness::Advance(int64_t watermark) {
   for (;;) {
     const absl::StatusOr<EventTime> reached = operator_->AdvanceWatermark(watermark_, emitter_);
     EXPECT_TRUE(reached.ok()) << reached.status();
+    EXPECT_LE(*reached, watermark_) << "the output's watermark is ahead of the input's";
     if (!emitter_.Full()) return *reached;
     Commit();
   }

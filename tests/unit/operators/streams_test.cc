@@ -311,6 +311,21 @@ TEST_P(MoreGraceTest, WhatWasOverStaysOver) {
 
 INSTANTIATE_TEST_SUITE_P(InMemoryAndOnDisk, MoreGraceTest, testing::Bool());
 
+TEST(StreamsTest, GraceThatGrewAndShrankAgainLeavesTheHorizonWhereItWas) {
+  Options options{.before = 10 * kSecond, .after = 10 * kSecond, .grace = 0, .left = true};
+  Harness harness(JoinNode(options));
+  for (const int64_t grace : {0, 150, 0}) {
+    options.grace = grace * kSecond;
+    harness.GoOnWith(JoinNode(options));
+    harness.Advance(195 * kSecond);
+    harness.Commit();
+  }
+  harness.Process({Left(1, 10, 194), Left(2, 20, 196)}, 0);
+  harness.Process({Right(2, "in time", 196)}, 1);
+  EXPECT_EQ(harness.ledger().late, 1);
+  EXPECT_THAT(Rows(harness), UnorderedElementsAre("2|20|in time"));
+}
+
 TEST(StreamsTest, AFullCommitStopsAmongRowsOnDiskAndTheNextGoesOnThere) {
   MemoryBudget nothing(0, 0);
   Harness harness(JoinNode({.after = kSecond, .right = true}), {}, &nothing);

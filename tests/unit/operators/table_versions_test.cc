@@ -116,6 +116,19 @@ TEST_P(TableVersionsTest, AnswersWhatAMapWouldWhateverOrderChangesComeIn) {
 
 INSTANTIATE_TEST_SUITE_P(InMemoryAndOnDisk, TableVersionsTest, testing::Bool());
 
+TEST(TableVersionsTest, KeysThatChangedAtOneTimeAreNotAllForgottenAtOnce) {
+  World world(false);
+  for (const int64_t time : {5, 6}) {
+    for (int i = 0; i < 12'000; ++i) world.Add(absl::StrCat("key", i), time * kSecond, std::string(1000, 'x'), false);
+  }
+  world.Commit();
+  const int64_t all = world.versions().MemoryBytes();
+  ASSERT_TRUE(world.versions().Forget(EventTime{1000 * kSecond}).ok());
+  EXPECT_GT(world.versions().MemoryBytes(), all / 4 * 3);
+  world.Forget(1000 * kSecond);
+  EXPECT_LT(world.versions().MemoryBytes(), all / 3 * 2);
+}
+
 TEST(TableVersionsTest, AKeyOfVeryManyVersionsCostsNeitherAChangeNorAQuestionInProportion) {
   World world(false);
   constexpr int64_t kVersions = 20'000;

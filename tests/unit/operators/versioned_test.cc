@@ -348,6 +348,51 @@ TEST(VersionedTest, WithMoreGraceWhatWasOverStaysOver) {
   EXPECT_THAT(Rows(harness), ElementsAre("1|10|b"));
 }
 
+TEST(VersionedTest, GraceThatGrewAndShrankAgainLeavesTheHorizonWhereItWas) {
+  Options options{.as_of = false};
+  Harness harness(JoinNode(options));
+  harness.Process({Change(1, "b", 10)}, 1);
+  harness.Advance(150 * kSecond);
+  harness.Commit();
+  options.grace = 100 * kSecond;
+  harness.GoOnWith(JoinNode(options));
+  EXPECT_EQ(harness.Advance(150 * kSecond), EventTime{150 * kSecond}) << "the output's watermark, which no row holds";
+  harness.Commit();
+  options.grace = 0;
+  harness.GoOnWith(JoinNode(options));
+  harness.Process({Row(1, 10, 170)}, 0);
+  EXPECT_THAT(Rows(harness), IsEmpty()) << "time hasn't been there";
+  harness.Process({Change(1, "behind what is out", 149), Change(1, "in time", 160)}, 1);
+  harness.Advance(171 * kSecond);
+  EXPECT_EQ(harness.ledger().late, 1);
+  EXPECT_THAT(Rows(harness), ElementsAre("1|10|in time"));
+}
+
+TEST(VersionedTest, RowsThatAskForOneTimeComeAsTheyCameAndNoMoreThanACommitTakes) {
+  Harness harness(JoinNode({.as_of = false}));
+  const auto wait = [&](int64_t from, int64_t rows, int64_t seconds) {
+    std::vector<TestRow> waiting;
+    for (int64_t i = from; i < from + rows; ++i) waiting.push_back(Row(1, i, seconds));
+    harness.Process(waiting, 0);
+  };
+  wait(0, 3000, 50);
+  wait(3000, 3000, 40);
+  harness.Advance(41 * kSecond);  // their places are given again
+  harness.Commit();
+  wait(6000, 10'000, 50);
+  harness.out().set_full_after(1);
+  harness.Commit();
+  ASSERT_TRUE(harness.op().AdvanceWatermark(EventTime{51 * kSecond}, harness.out()).ok());
+  EXPECT_LT(harness.out().rows.size(), 10'000u);
+  harness.Advance(51 * kSecond);
+  std::vector<int64_t> came;
+  for (const TestRow& row : harness.out().rows) came.push_back(std::get<int64_t>(row.cells[1]));
+  ASSERT_EQ(came.size(), 16'000u);
+  std::rotate(came.begin(), came.begin() + 3000, came.begin() + 6000);  // those of 40 were first
+  EXPECT_TRUE(std::is_sorted(came.begin(), came.end()));
+  harness.CheckLedger();
+}
+
 TEST(VersionedTest, AStreamFarAheadOfItsTableIsAhead) {
   Harness harness(JoinNode({.as_of = false}));
   harness.Advance(0);

@@ -179,6 +179,29 @@ TEST(KeptWindow, ItsRowsAreDeletedOnceTheWatermarkIsSoFarBehindItsEnd) {
   h.CheckLedger();
 }
 
+TEST(KeptWindow, ItsRowsAreKeptAsLongWhateverTheGraceHasBeen) {
+  WindowSpec spec = Kept(100);
+  Harness h(SingleNode(spec));
+  h.Process({Row("a", 1, 3)});
+  h.Advance(60);
+  int64_t late = 0;
+  for (const int64_t grace : {50, 0, 70}) {
+    h.Commit();
+    spec.grace_us = grace;
+    h.GoOnWith(SingleNode(spec));
+    h.Process({Row("a", 1, 5, 60)});  // it had closed
+    EXPECT_EQ(h.ledger().late, ++late);
+  }
+  h.Advance(109);
+  h.Commit();
+  EXPECT_EQ(h.out().rows.size(), 1u);
+  h.Advance(110);
+  h.Commit();
+  EXPECT_EQ(h.out().rows.size(), 2u);
+  EXPECT_THAT(Fold(h.out().rows, {0, 1}), IsEmpty());
+  h.CheckLedger();
+}
+
 TEST(KeptWindow, WhatChangedInTheSameCommitIsDeletedAsItChanged) {
   for (const bool every_record : {false, true}) {
     Harness h(SingleNode(Kept(20, every_record)));

@@ -2,6 +2,7 @@
 #include <map>
 
 #include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "src/base/varint.h"
@@ -11,6 +12,8 @@
 
 namespace tidemark {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(WindowState, ALargeWindowClosesOverManyCommitsAndCrashes) {
   Harness h(SingleNode(Spec(kMinute, kMinute, 0)));
@@ -94,6 +97,27 @@ TEST(WindowState, StateOfAnEarlierVersionIsReadAndReplacedWhereItChanges) {
   EXPECT_EQ(CellsText(h.out().rows), expected);
   h.Commit();
   EXPECT_EQ(h.store().Count("k") + h.store().Count("v") + h.store().Count("g"), 0);
+}
+
+TEST(WindowState, GraceThatGrewAndShrankAgainLeavesTheHorizonWhereItWas) {
+  Harness h(SingleNode(Spec(10, 10, 0)));
+  h.Advance(60);
+  h.Commit();
+  h.GoOnWith(SingleNode(Spec(10, 10, 100)));
+  h.Process({Row("a", 1, 55, 60), Row("a", 1, 62, 63)});
+  EXPECT_EQ(h.ledger().late_after_idle, 1) << "over by the old grace";
+  h.Advance(63);
+  h.Commit();
+  h.Crash();
+  h.Process({Row("a", 1, 55, 63)});
+  EXPECT_EQ(h.ledger().late_after_idle, 2);
+  h.Commit();
+  h.GoOnWith(SingleNode(Spec(10, 10, 0)));
+  h.Process({Row("a", 1, 65, 66)});
+  EXPECT_EQ(h.ledger().late_after_idle, 2);
+  h.Advance(70);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|60|70|2"));
+  h.CheckLedger();
 }
 
 TEST(WindowState, AGroupsKeyIsWrittenOnce) {

@@ -37,6 +37,30 @@ TEST(AlertPlanTest, TheOutputIsTheRowAndWhatIsSaidOfIt) {
   EXPECT_TRUE(plan->edges[0].hidden.Has(Hidden::kWatermark) && plan->edges[0].hidden.HasOrder());
 }
 
+// The filter may fail, and says at which offset; the window's results have none.
+TEST(AlertPlanTest, WhereRowsOfASourceAndOthersComeTogetherNoneHasAPlace) {
+  const auto plan = PlanOf(R"yaml(name: app
+sources:
+  s:
+    topic: s
+    key_format: text
+    partitioned_by: [k]
+    columns: { k: { type: string, nullable: true }, x: { type: double, nullable: true } }
+steps:
+  f: { from: s, filter: "1 / x > 0" }
+  w: { from: s, window: { tumbling: 1m }, group_by: [k], aggregates: { m: max(x) } }
+  p: { from: w, project: { k: k, x: m } }
+  a: { from: [f, p], alert: { by: [k], raise: "x > 1" } }
+sinks:
+  o: { from: a, topic: o }
+)yaml");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Node& node = NodeOf(*plan, "a");
+  EXPECT_FALSE(node.spec.As<AlertSpec>().ordered);
+  EXPECT_FALSE(node.in().hidden.Has(Hidden::kSource));
+  EXPECT_TRUE(node.in().hidden.Has(Hidden::kOffset)) << "else this shows nothing";
+}
+
 TEST(AlertPlanTest, StateIsTiedToKeyAndRowsAndNotToConditionsAndDurations) {
   const auto fingerprint = [](const std::string& alert) {
     const Node node = NodeOf(*PlanOf(Alert(alert)), "z");

@@ -124,6 +124,18 @@ TEST_F(DeadLettersTest, ARowThatCarriesItsSourceNamesThatTopicWhateverTheTaskRea
   EXPECT_EQ(Written().Header("tidemark.source.offset"), "17");
 }
 
+TEST_F(DeadLettersTest, ARowOfASourceThatIsNoLongerThereClaimsNoOffset) {
+  const Schema schema = PlaceSchema();
+  const Batch rows =
+      WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 2}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
+  ASSERT_TRUE(
+      dead_letters_
+          .Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, std::vector<SourcePlan>(2))
+          .ok());
+  EXPECT_EQ(Written().Header("tidemark.source.topic"), "app.ratio.repartition");
+  EXPECT_EQ(Written().Header("tidemark.source.offset"), "(none)");
+}
+
 TEST_F(DeadLettersTest, AResultThatCameFromNoRecordClaimsNoOffset) {
   const Schema schema = PlaceSchema();
   const Batch rows = WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 0}, {Hidden::kOffset, -1}});
