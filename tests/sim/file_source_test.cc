@@ -184,6 +184,7 @@ TEST(FileSource, AFileThatCantBeReadToItsEndGivesNoRowAtAll) {
   world.folder().Land("cut.csv", "id\n1\n2\n\"3");
   world.folder().Land("other.csv", "name\nx\n");
   world.folder().Land("a.xml", "<a/>");
+  world.folder().Land("b.orc", "ORC");
   world.folder().Land("z.jsonl", std::string("\x1f\x8b", 2) + "no gzip");
   world.Boot(0);
   world.Run(0, 300);
@@ -192,9 +193,10 @@ TEST(FileSource, AFileThatCantBeReadToItsEndGivesNoRowAtAll) {
   for (const auto& [name, reason] : world.folder().rejected) reasons += reason;
   EXPECT_THAT(reasons, HasSubstr("line 4: a quoted cell of the record that begins here has no end"));
   EXPECT_THAT(reasons, HasSubstr("the header has no column 'id'"));
+  EXPECT_THAT(reasons, HasSubstr("the source doesn't say which `row` it has"));
   EXPECT_THAT(reasons, HasSubstr("the name doesn't tell it"));
   EXPECT_THAT(reasons, HasSubstr("damaged or cut off gzip"));
-  EXPECT_EQ(world.status(0).counts["files_rejected"], 4);
+  EXPECT_EQ(world.status(0).counts["files_rejected"], 5);
   // Sent again as it should be.
   world.folder().Land("cut.csv", "id\n1\n2\n3\n");
   world.Run(0, 900);
