@@ -91,6 +91,7 @@ absl::Status VersionedJoin::Open(const OperatorContext& context) {
   const auto number = [&](size_t i) { return ReadOrdered(std::string_view(stored_).substr(8 * i, 8)); };
   horizon_.Restore(EventTime{number(0)}, number(1));
   forgotten_ = EventTime{number(2)};
+  let_through_ = EventTime{number(3)};
   return waiting_->Load(static_cast<uint64_t>(number(4)), number(5), EventTime{number(3)});
 }
 
@@ -373,7 +374,8 @@ absl::StatusOr<EventTime> VersionedJoin::AdvanceWatermark(EventTime time, Emitte
 
 absl::Status VersionedJoin::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
   std::string times;
-  for (const int64_t number : {horizon_.time().us, horizon_.under_grace_us(), forgotten_.us, output_watermark_.us,
+  let_through_ = std::max(let_through_, output_watermark_);
+  for (const int64_t number : {horizon_.time().us, horizon_.under_grace_us(), forgotten_.us, let_through_.us,
                                static_cast<int64_t>(waiting_->next_number()), waiting_->count()}) {
     AppendOrdered(number, &times);
   }

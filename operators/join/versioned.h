@@ -102,6 +102,7 @@ class VersionedJoin final : public Operator {
   std::unique_ptr<WaitingRows> waiting_;
   Horizon horizon_;
   EventTime output_watermark_ = kMinTime;
+  EventTime let_through_ = kMinTime;                         // the greatest that it has been, before the start too
   EventTime forgotten_ = kMinTime;                           // versions that only count before it may be gone
   std::array<EventTime, 2> reached_ = {kMinTime, kMinTime};  // by the rows of each input, since the start
   std::string stored_;                                       // what the state has of times and numbers

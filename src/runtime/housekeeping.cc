@@ -84,7 +84,9 @@ void Housekeeping::LeaveOutFormerViews(const WorkerStatus& now, Trims* trims) {
     if (id == ids.end()) return false;
     if (!found.ok()) return true;
     const auto topic = found->find(id->first);
-    return topic == found->end() || topic->second.id != id->second;
+    if (topic == found->end()) return true;
+    const bool told = !topic->second.id.empty() && !id->second.empty();  // brokers before 2.8 tell none
+    return told && topic->second.id != id->second;
   });
 }
 

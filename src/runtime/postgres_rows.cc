@@ -131,7 +131,7 @@ absl::Status PostgresRows::TakeRelation(const pgoutput::Relation& relation) {
                                                       "in the log: give the topology a new name and the "
                                                       "source a new slot, to begin with what the table holds now"));
   }
-  TM_RETURN_IF_ERROR(CheckIdentity(relation));
+  identity_ = CheckIdentity(relation);
   known_ = true;
   changed_.clear();
   places_.assign(table_.columns.size(), std::nullopt);
@@ -224,6 +224,7 @@ absl::Status PostgresRows::TakeChange(const Change& change, Lsn lsn, IntakeRows*
   }
   TM_ASSIGN_OR_RETURN(const bool is_new, IsNew(lsn));
   if (!is_new) return absl::OkStatus();
+  if (change.kind != Change::Kind::kInsert) TM_RETURN_IF_ERROR(identity_);  // who adds a row says all of it
   Origin origin{lsn, transaction_->committed_us, transaction_->xid, false, false};
   origin.overtaken = transaction_->commit_lsn < position_.snapshot_lsn();
   if (change.kind == Change::Kind::kDelete) {

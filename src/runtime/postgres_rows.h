@@ -90,8 +90,9 @@ class PostgresRows {
   std::string where_;
   std::string changed_;  // why rows can't be read as the table is now; "": they can
   std::optional<pgoutput::Begin> transaction_;
-  bool known_ = false;  // the log has told of the table on this connection
-  uint64_t seen_ = 0;   // changes of the table in the transaction
+  bool known_ = false;     // the log has told of the table on this connection
+  absl::Status identity_;  // whether changes of rows can be taken, as the log has told of the table
+  uint64_t seen_ = 0;      // changes of the table in the transaction
   pgoutput::Tuple filled_;
 };
 

@@ -307,8 +307,11 @@ absl::Status AwaitForgotten(const Plan& plan, const std::map<std::string, TopicI
       const auto left = std::find_if(stand.begin(), stand.end(), [](const auto& at) { return at.second.offset >= 0; });
       if (left == stand.end()) break;
       if (std::chrono::steady_clock::now() > until) {
-        return absl::UnavailableError(absl::StrCat("group ", group, " still has a position in ", ToString(left->first),
-                                                   ", which is deleted: run this again"));
+        return absl::UnavailableError(
+            absl::StrCat("group ", group, " still has a position in ", ToString(left->first),
+                         ", which is deleted. Its coordinator forgets it once it hears of that: "
+                         "run this again, or, where that broker was down meanwhile, give the "
+                         "topology a new name"));
       }
       std::this_thread::sleep_for(kBetweenLooks);
     }

@@ -264,19 +264,24 @@ TEST_F(Rows, AWiderTypeThatTheColumnTakesIsntAChange) {
   EXPECT_THAT(Told(), ElementsAre(R"(c{"id":1,"note":"a","seen":"2026-01-31T12:00:00.5Z"})", R"(d{"id":2})"));
 }
 
-TEST_F(Rows, RowsNamedByAnotherIdentityThanTheKeyAreAnError) {
-  const auto described = [&](char identity, bool id, bool note) {
-    return Take(
-        Relation{kTable, "public", "orders", identity, {{id, "id", 20}, {note, "note", 25}, {note, "seen", 1184}}});
+TEST_F(Rows, RowsNamedByAnotherIdentityThanTheKeyAreAnErrorAndNewOnesAreNot) {
+  Lsn lsn = 10;
+  const auto deleted = [&](char identity, bool id, bool note) {
+    std::vector<Relation::Column> columns = Columns();
+    columns[0].identity = id;
+    columns[2].identity = columns[3].identity = note;
+    EXPECT_TRUE(Take(Relation{kTable, "public", "orders", identity, columns}).ok());
+    EXPECT_TRUE(Take(Insert("1", Text("a")), ++lsn).ok());
+    return Take(Delete("1"), ++lsn);
   };
   ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
-  EXPECT_TRUE(described('d', true, false).ok());
-  EXPECT_TRUE(described('i', true, false).ok());
-  EXPECT_TRUE(described('f', true, true).ok()) << "a row that is named by all its values has those of the key";
-  for (const auto& refused : {described('i', false, true), described('i', true, true), described('n', false, false)}) {
+  EXPECT_TRUE(deleted('d', true, false).ok());
+  EXPECT_TRUE(deleted('i', true, false).ok());
+  EXPECT_TRUE(deleted('f', true, true).ok()) << "a row that is named by all its values has those of the key";
+  for (const auto& refused : {deleted('i', false, true), deleted('i', true, true), deleted('n', false, false)}) {
     EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   }
-  EXPECT_THAT(described('i', false, true).message(),
+  EXPECT_THAT(deleted('i', false, true).message(),
               HasSubstr("by (note, seen), its replica identity at that time, and the source's `key` is (id)"));
 }
 
