@@ -127,6 +127,7 @@ const Schema& LetterSchema() {
 }
 
 Batch LetterRows(const std::vector<Letter>& letters) {
+  arrow::util::InitializeUTF8();
   using L = const Letter&;
   Columns columns(letters.size());
   const auto text = [&](auto get) { columns.Add(letters, arrow::StringBuilder(), get); };
@@ -145,6 +146,8 @@ Batch LetterRows(const std::vector<Letter>& letters) {
   columns.Add(letters, arrow::Int64Builder(), [](L l) { return l.source_offset; });
   text([](L l) { return Text(l.key); });
   text([](L l) { return Text(l.value); });
+  columns.Add(letters, arrow::Int64Builder(),
+              [](L l) { return std::optional(l.timestamp_ms * kMillisecond); });  // __time
   return columns.Finish();
 }
 

@@ -11,6 +11,7 @@
 #include <absl/strings/string_view.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/utf8.h>
 
 #include "src/base/json_text.h"
 #include "src/base/status.h"
@@ -187,6 +188,7 @@ class JsonQuestion {
   JsonQuestion(std::string_view body, const Schema& schema) : json_(body), asker_(schema) {}
 
   absl::StatusOr<ViewQuestion> Read() {
+    arrow::util::InitializeUTF8();
     TM_RETURN_IF_ERROR(Members([this](const std::string& name) {
       if (name == "filter") return Members([this](const std::string& column) { return Filter(column); });
       return IsWord(name) ? Word(name) : Filter(name);
