@@ -9,6 +9,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <arrow/array.h>
+#include <arrow/util/utf8.h>
 
 #include "src/base/clock.h"
 #include "src/base/json_text.h"
@@ -193,12 +194,15 @@ absl::Status List(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions&
 
 // ---- show ----------------------------------------------------------------------------------------------------------
 
-// Text as it is, other bytes as a JSON string with what isn't UTF-8 in hexadecimal.
+// Text as it is, but for what would steer a terminal; of bytes that are no UTF-8 all that isn't ASCII in hexadecimal.
 std::string Readable(const std::string& bytes) {
+  arrow::util::InitializeUTF8();
+  const bool text = arrow::util::ValidateUTF8(bytes);
   std::string out;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 && c != '\n' && c != '\t') {
+    const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+    if (control || (byte >= 0x80 && !text)) {
       absl::StrAppendFormat(&out, "\\x%02x", byte);
     } else {
       out += c;

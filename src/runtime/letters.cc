@@ -135,13 +135,13 @@ Batch LetterRows(const std::vector<Letter>& letters) {
   columns.Add(letters, arrow::Int64Builder(), [](L l) { return std::optional(l.offset); });
   columns.Add(letters, arrow::TimestampBuilder(ArrowType({Kind::kTimestamp}), arrow::default_memory_pool()),
               [](L l) { return std::optional(l.timestamp_ms * kMillisecond); });
-  text([](L l) { return std::optional(l.step); });
-  text([](L l) { return std::optional(l.reason); });
-  text([](L l) { return l.rule; });
-  text([](L l) { return l.expression; });
-  text([](L l) { return l.file; });
-  text([](L l) { return l.client; });
-  text([](L l) { return l.source_topic; });
+  text([](L l) { return std::optional(Text(l.step).value_or("(not UTF-8)")); });
+  text([](L l) { return std::optional(Text(l.reason).value_or("(not UTF-8)")); });
+  text([](L l) { return Text(l.rule); });
+  text([](L l) { return Text(l.expression); });
+  text([](L l) { return Text(l.file); });
+  text([](L l) { return Text(l.client); });
+  text([](L l) { return Text(l.source_topic); });
   columns.Add(letters, arrow::Int32Builder(), [](L l) { return l.source_partition; });
   columns.Add(letters, arrow::Int64Builder(), [](L l) { return l.source_offset; });
   text([](L l) { return Text(l.key); });

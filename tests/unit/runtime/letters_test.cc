@@ -67,6 +67,15 @@ TEST(LettersTest, ForeignRecordsAreLettersWithoutAStep) {
             std::nullopt);
 }
 
+TEST(LettersTest, HeadersThatSomebodyElseHasWrittenNeedBeNoText) {
+  const std::vector<Letter> letters = {
+      Read({{"tidemark.reason", "\xff"}, {"tidemark.step", "\xfe"}, {"tidemark.rule", "\xfd"}})};
+  const Batch rows = LetterRows(letters);
+  ASSERT_TRUE(rows->ValidateFull().ok());
+  EXPECT_TRUE(rows->GetColumnByName("rule")->IsNull(0));
+  EXPECT_FALSE(rows->GetColumnByName("reason")->IsNull(0));
+}
+
 TEST(LettersTest, ConditionsSeeThemAsRowsAndBytesThatAreNoTextAsNull) {
   const std::vector<Letter> letters = {OfRecord(R"({"price": "1,5"})"), OfRecord("\xff"), OfRecord(std::nullopt)};
   const Batch rows = LetterRows(letters);
