@@ -9,7 +9,6 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/str_split.h>
 
 #include "src/base/status.h"
 #include "src/runtime/log_range.h"
@@ -79,15 +78,18 @@ absl::Status LetterReplay::ReadNotes() {
   }));
   for (const auto& [key, stands] : notes) {
     if (!stands) continue;
-    const std::vector<std::string> parts = absl::StrSplit(key, '/');
+    const size_t last = key.rfind('/');
+    const size_t middle = last == std::string::npos || last == 0 ? std::string::npos : key.rfind('/', last - 1);
     int32_t partition = 0;
     Offset offset = 0;
-    if (parts.size() != 3 || !absl::SimpleAtoi(parts[1], &partition) || !absl::SimpleAtoi(parts[2], &offset)) {
+    // The id may have slashes of its own.
+    if (middle == std::string::npos || !absl::SimpleAtoi(key.substr(middle + 1, last - middle - 1), &partition) ||
+        !absl::SimpleAtoi(key.substr(last + 1), &offset)) {
       return absl::FailedPreconditionError(
           absl::StrCat(ToString(log), ": '", key, "' is no note of a replayed letter"));
     }
     const auto first = starts_.find(partition);
-    if (parts[0] != letters_id_ || first == starts_.end() || offset < first->second) {
+    if (key.substr(0, middle) != letters_id_ || first == starts_.end() || offset < first->second) {
       outdated_.push_back(key);
     } else {
       done_.emplace(partition, offset);
