@@ -34,6 +34,13 @@ enum class OperatorPhase {
   kFinal,    // partials in, results out
 };
 
+// What becomes of the rows of one batch (operators/batch), which are to be visible together.
+enum class WholeBatches {
+  kBreaks,  // they may go out with several commits, or by several tasks
+  kKeeps,   // what comes of rows that came in with one commit goes out with it, by the same task
+  kMakes,   // rows of a batch go out with one commit, by one task
+};
+
 struct TwoPhases {
   OperatorSpec partial, final;
   Schema between;  // the rows that are moved. The columns of `together` stand first in it, and in the results
@@ -56,6 +63,7 @@ class OperatorKind {
   virtual OperatorPhase phase(const Node& /*node*/) const { return OperatorPhase::kSingle; }
   // How it works across a repartition; nothing: its rows are moved in front of it as they are. Of steps with one port.
   virtual std::optional<TwoPhases> Split(const OperatorSpec& /*spec*/) const { return std::nullopt; }
+  virtual WholeBatches whole_batches() const { return WholeBatches::kBreaks; }
   // How far past a row's event time it may hold back what becomes of it, in microseconds.
   virtual int64_t HoldsUs(const Node& /*node*/) const { return 0; }
 
