@@ -55,7 +55,9 @@ int PartsSeen(uint64_t seed) {
     world.Feed(static_cast<int32_t>(random() % 2), kRows);
     for (int turn = 0; turn < 4; ++turn) {
       table.database().LoseConnection(static_cast<int64_t>(random() % 8), random() % 2 == 0);
-      if (random() % 4 == 0) EXPECT_TRUE(world.Boot().ok());
+      if (random() % 4 == 0) {
+        EXPECT_TRUE(world.Boot().ok());
+      }
       EXPECT_TRUE(world.Turns(1).ok());
       parts += table.rows() % kRows == 0 ? 0 : 1;
     }
