@@ -63,7 +63,6 @@ class OperatorKind {
   virtual OperatorPhase phase(const Node& /*node*/) const { return OperatorPhase::kSingle; }
   // How it works across a repartition; nothing: its rows are moved in front of it as they are. Of steps with one port.
   virtual std::optional<TwoPhases> Split(const OperatorSpec& /*spec*/) const { return std::nullopt; }
-  virtual WholeBatches whole_batches() const { return WholeBatches::kBreaks; }
   // How far past a row's event time it may hold back what becomes of it, in microseconds.
   virtual int64_t HoldsUs(const Node& /*node*/) const { return 0; }
 
@@ -104,6 +103,9 @@ class OperatorKind {
   virtual std::string Made(const Node& node, size_t column) const {
     return "step " + node.step + " " + node.output[column].name;
   }
+
+  // ---- Batches (operators/batch)
+  virtual WholeBatches whole_batches() const { return WholeBatches::kBreaks; }
 };
 
 // "a, b": the names of these columns.
