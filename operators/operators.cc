@@ -1,6 +1,7 @@
 #include "operators/operators.h"
 
 #include "operators/alert/spec.h"
+#include "operators/batch/spec.h"
 #include "operators/changes/spec.h"
 #include "operators/custom/custom_operator.h"
 #include "operators/dedup/spec.h"
@@ -23,6 +24,7 @@ const OperatorList& Operators() {
       &GroupBySyntax(),      // operators/window
       &TopSyntax(),          // operators/top
       &AlertSyntax(),        // operators/alert
+      &BatchSyntax(),        // operators/batch
       &RepartitionSyntax(),  // operators/rows
       &CustomSyntax(),       // operators/custom
       &ChangesSyntax(),      // operators/changes, behind sources of changes

@@ -20,6 +20,7 @@ namespace {
 class JoinKind final : public OperatorKind {
  public:
   std::string_view name() const override { return "join"; }
+  WholeBatches whole_batches() const override { return WholeBatches::kKeeps; }
 
   std::string Describe(const Node& node) const override {
     const auto& spec = node.spec.As<JoinSpec>();

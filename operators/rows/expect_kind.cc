@@ -26,6 +26,7 @@ const char* ElseText(ExpectSpec::Else otherwise) {
 class ExpectKind final : public OperatorKind {
  public:
   std::string_view name() const override { return "expect"; }
+  WholeBatches whole_batches() const override { return WholeBatches::kKeeps; }
   std::string Describe(const Node& node) const override {
     std::vector<std::string> rules;
     for (const ExpectSpec::Rule& rule : node.spec.As<ExpectSpec>().rules) {
@@ -42,6 +43,11 @@ class ExpectKind final : public OperatorKind {
 class Expect final : public OperatorSyntax {
  public:
   std::string_view field() const override { return "expect"; }
+  std::vector<std::string_view> beside() const override { return {"expect"}; }
+  // Beside `batch` rules are about batches, and that step's.
+  bool Has(const Diagnostics& diagnostics, const std::string& path) const override {
+    return diagnostics.Present(path + "/expect") && !diagnostics.Present(path + "/batch");
+  }
   bool Check(StepCheck& check) const override {
     check.SameColumns();
     if (!check.NeedsAppend("expect")) return false;
@@ -54,6 +60,11 @@ class Expect final : public OperatorSyntax {
                        : yaml.else_() == "drop" ? ExpectSpec::Else::kDrop
                        : yaml.else_() == "stop" ? ExpectSpec::Else::kStop
                                                 : ExpectSpec::Else::kDeadLetter;
+      if (yaml.else_() == "reject_batch") {
+        good = check.Error(at + "/else",
+                           "reject_batch rejects the batch of the row: this rule goes into the `expect` of the batch "
+                           "step, beside `batch`");
+      }
       if (!IsName(yaml.name())) {
         good = check.Error(at, "a rule's name has letters, digits, '_' and '-', up to 100 of them");
         continue;

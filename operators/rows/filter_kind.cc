@@ -11,6 +11,7 @@ namespace {
 class FilterKind final : public OperatorKind {
  public:
   std::string_view name() const override { return "filter"; }
+  WholeBatches whole_batches() const override { return WholeBatches::kKeeps; }
   std::string Describe(const Node& node) const override {
     return absl::StrCat("filter ", node.spec.As<FilterSpec>().expression);
   }

@@ -15,6 +15,7 @@ namespace {
 class ProjectKind final : public OperatorKind {
  public:
   std::string_view name() const override { return "project"; }
+  WholeBatches whole_batches() const override { return WholeBatches::kKeeps; }
   std::string Describe(const Node& node) const override {
     return absl::StrCat("project to ", absl::StrJoin(node.output.Names(), ", "));
   }

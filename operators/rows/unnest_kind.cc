@@ -15,6 +15,7 @@ size_t PlaceBehind(size_t column, size_t array) { return column - (column > arra
 class UnnestKind final : public OperatorKind {
  public:
   std::string_view name() const override { return "unnest"; }
+  WholeBatches whole_batches() const override { return WholeBatches::kKeeps; }
   std::string Describe(const Node& node) const override {
     const auto& spec = node.spec.As<UnnestSpec>();
     return absl::StrCat("unnest ", node.in().schema[spec.column].name, spec.outer ? ", rows without elements too" : "");

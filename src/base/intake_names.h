@@ -17,6 +17,10 @@ namespace tidemark {
 inline constexpr char kIntakeNumberHeader[] = "tidemark.number";
 inline constexpr char kIntakeFileHeader[] = "tidemark.file";
 inline constexpr char kIntakeLineHeader[] = "tidemark.line";
+// Of files whose source reads either: the file and which content of it, "rates.csv.gz@9f86d081884c7d65", and how many
+// records it has, those that can't be rows included.
+inline constexpr char kIntakeBatchHeader[] = "tidemark.batch";
+inline constexpr char kIntakeRowsHeader[] = "tidemark.rows";
 // And of those that were posted: who did it, by the name of their token, and where the request stands in the log of
 // requests, as the answer to it said: "3:17".
 inline constexpr char kIntakeClientHeader[] = "tidemark.client";

@@ -102,6 +102,9 @@ Logical CheckSteps(const topology::Topology& topology, const OperatorList& opera
 void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,
                 Diagnostics* diagnostics, Plan* plan);
 
+// Of CheckSinks: refuses a sink that says it is atomic where it can't be.
+void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkPlan& sink, Diagnostics* diagnostics);
+
 // Of CheckSinks: the views, into `plan->sinks`.
 void CheckViews(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);
 

@@ -34,6 +34,13 @@ enum class OperatorPhase {
   kFinal,    // partials in, results out
 };
 
+// What becomes of the rows of one batch (operators/batch), which are to be visible together.
+enum class WholeBatches {
+  kBreaks,  // they may go out with several commits, or by several tasks
+  kKeeps,   // what comes of rows that came in with one commit goes out with it, by the same task
+  kMakes,   // rows of a batch go out with one commit, by one task
+};
+
 struct TwoPhases {
   OperatorSpec partial, final;
   Schema between;  // the rows that are moved. The columns of `together` stand first in it, and in the results
@@ -96,6 +103,9 @@ class OperatorKind {
   virtual std::string Made(const Node& node, size_t column) const {
     return "step " + node.step + " " + node.output[column].name;
   }
+
+  // ---- Batches (operators/batch)
+  virtual WholeBatches whole_batches() const { return WholeBatches::kBreaks; }
 };
 
 // "a, b": the names of these columns.

@@ -470,7 +470,9 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
     const LogicalStep* from = nullptr;
     if (step != logical.by_name.end()) from = &logical.steps[static_cast<size_t>(step->second)];
     auto sink = SinkCheck(yaml, formats, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
-    if (sink) plan->sinks.push_back(*std::move(sink));
+    if (!sink) continue;
+    CheckAtomic(yaml, logical, *sink, diagnostics);
+    plan->sinks.push_back(*std::move(sink));
   }
   CheckViews(topology, logical, diagnostics, plan);
   std::sort(plan->sinks.begin(), plan->sinks.end(),

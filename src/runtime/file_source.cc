@@ -55,6 +55,11 @@ FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* cl
         mutex_.AwaitWithTimeout(absl::Condition(&interrupted_), absl::Microseconds(us));
       }),
       checked_(WithoutMaxAhead(plan)),
+      with_batch_(std::any_of(plan.columns.begin(), plan.columns.end(),
+                              [](const auto& c) {
+                                return c.from == SourceColumn::From::kHeader &&
+                                       (c.header == kIntakeBatchHeader || c.header == kIntakeRowsHeader);
+                              })),
       with_time_((!plan.event_time.column && plan.event_time.expression.empty()) ||
                  std::any_of(plan.columns.begin(), plan.columns.end(),
                              [](const auto& c) { return c.from == SourceColumn::From::kTimestamp; })) {}
@@ -78,6 +83,7 @@ absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   Work& work = reading_.emplace();
   work.file = {at.name(), at.size(), at.modified_ns()};
   work.hash = at.hash();
+  work.records_of_file = at.records();
   work.line = at.line();
   work.rows = at.rows();
   work.refused = at.refused();
@@ -219,6 +225,7 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   Work& reading = reading_.emplace();
   reading.file = work.file;
   reading.hash = work.hash;
+  reading.records_of_file = work.rows + work.refused;
   checking_.reset();
   return IntakeRows();
 }
@@ -253,9 +260,11 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   IntakeRows rows;
   const int32_t partition = PartitionOf(work.file.name);
   const std::string file = PlaceOf(work);
+  const HeaderList place_of_all = Place(work);
   for (size_t i = 0; i < records.size(); ++i) {
     FileRecord& record = records[i];
-    HeaderList place = {{kIntakeFileHeader, file}, {kIntakeLineHeader, absl::StrCat(record.line)}};
+    HeaderList place = place_of_all;
+    place.emplace_back(kIntakeLineHeader, absl::StrCat(record.line));
     work.line = record.line;
     if (reasons[i].empty()) {
       ++work.rows;
@@ -276,6 +285,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   next.set_line(work.line);
   next.set_rows(work.rows);
   next.set_refused(work.refused);
+  next.set_records(work.records_of_file);
   rows.next = next.SerializeAsString();
   return rows;
 }
@@ -350,8 +360,17 @@ IntakeRows FileSource::Note(FileNote note) {
 
 absl::Status FileSource::Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons) {
   const Work& work = checking_ ? *checking_ : *reading_;
-  return check_->Check({{kIntakeFileHeader, PlaceOf(work)}}, with_time_ ? work.file.modified_ns / 1'000'000 : -1,
-                       records, reasons);
+  return check_->Check(Place(work), with_time_ ? work.file.modified_ns / 1'000'000 : -1, records, reasons);
+}
+
+// The headers of records that were read last. While a file is checked its batch has no name and no size yet, which any
+// text and number stand for.
+HeaderList FileSource::Place(const Work& work) const {
+  HeaderList place = {{kIntakeFileHeader, PlaceOf(work)}};
+  if (!with_batch_) return place;
+  place.emplace_back(kIntakeBatchHeader, absl::StrCat(work.file.name, "@", work.hash.substr(0, 16)));
+  place.emplace_back(kIntakeRowsHeader, absl::StrCat(work.records_of_file));
+  return place;
 }
 
 // Where the records stand that were read last: "surveys.zip!a.csv" in an archive.

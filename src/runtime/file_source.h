@@ -68,6 +68,7 @@ class FileSource final : public IntakeSource {
     std::string hash;               // of the check; "" before its end
     int64_t rows = 0, refused = 0;  // so far
     int64_t line = 0;               // of the last record
+    int64_t records_of_file = 0;    // of the check; 0 before its end
     int64_t skip = 0;               // so many of its next records are among them already
     bool given = false;             // some of its records are with Poll's caller ...
     bool committed = false;         // ... or in for good
@@ -87,6 +88,7 @@ class FileSource final : public IntakeSource {
   IntakeRows Reject(const std::string& reason);
   absl::Status Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons);
   static std::string PlaceOf(const Work& work);
+  HeaderList Place(const Work& work) const;
   absl::Status Settle(const std::string& name, const packed::FileNote& note);
   const packed::FileNote* Known(const std::string& name) const;
   std::string FolderOf(const std::string& name) const;
@@ -98,6 +100,7 @@ class FileSource final : public IntakeSource {
   const std::unique_ptr<LandingZone> zone_;
   const Wait wait_;
   const SourcePlan checked_;  // as rows are checked here: how far ahead they are, the topic's reader judges
+  const bool with_batch_;     // records tell which content of their file they are of, and how many that has
   const bool with_time_;      // records need a time of their own: the file's
 
   std::unique_ptr<RecordCheck> check_;

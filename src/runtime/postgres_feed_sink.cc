@@ -7,6 +7,7 @@
 #include "src/base/status.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
+#include "src/runtime/whole_commits.h"
 
 namespace tidemark {
 namespace {
@@ -25,11 +26,13 @@ PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector c
     : runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
+      whole_(ShowsBatchesWhole(*runtime.plan, sink)),
       connect_(std::move(connect)) {}
 
 absl::Status PostgresFeedSink::Open() {
   if (sink_ != nullptr) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(sink_, connect_());
+  if (whole_) sink_->RefuseWhole();
   return absl::OkStatus();
 }
 

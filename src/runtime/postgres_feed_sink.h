@@ -54,6 +54,7 @@ class PostgresFeedSink final : public FeedSink {
   const Runtime& runtime_;
   const SinkPlan& plan_;
   const Edge& edge_;
+  const bool whole_;                      // what it takes is a batch
   std::atomic<bool> interrupted_{false};  // before what looks at it
   const Connector connect_;
   std::unique_ptr<PostgresSink> sink_;

@@ -31,6 +31,7 @@ SinkThread::SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSin
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
       schema_(BatchSchema(edge_.schema, edge_.hidden)),
+      whole_commits_(ShowsBatchesWhole(*runtime.plan, sink)),
       feed_sink_(std::move(feed_sink)) {
   Publish();
 }
@@ -118,6 +119,7 @@ absl::Status SinkThread::OnRebalance(const Rebalance& rebalance) {
 
 void SinkThread::GiveUp(bool lost) {
   pending_.clear();
+  whole_.clear();
   ends_.clear();
   positions_.clear();
   if (!owns()) return;
@@ -137,6 +139,7 @@ absl::Status SinkThread::TakeOver() {
   }));
   std::vector<std::pair<TopicPartition, Offset>> positions;
   positions_.clear();
+  whole_.clear();
   for (auto& [partition, start] : starts) {
     const TopicPartition feed{edge_.topic, partition};
     const bool from_the_beginning = start.next < 0;
@@ -173,11 +176,14 @@ absl::Status SinkThread::Work() {
 
 absl::Status SinkThread::TakeSome() {
   while (!pending_.empty() && !feed_sink_->Full()) {
-    TM_RETURN_IF_ERROR(TakePiece(&pending_.front()));
+    TM_RETURN_IF_ERROR(whole_commits_ ? TakeCommit(&pending_.front()) : TakePiece(&pending_.front()));
     if (pending_.front().next == pending_.front().fetch->records().size()) pending_.pop_front();
   }
   if (!pending_.empty()) return absl::OkStatus();
   for (const auto& [partition, end] : ends_) {
+    const auto whole = whole_.find(partition);
+    if (whole != whole_.end() && whole->second.within()) continue;
+    if (whole != whole_.end()) whole->second.SkipTo(std::max(whole->second.next(), end));
     Offset& next = positions_[partition].next;
     next = std::max(next, end);
   }
@@ -215,6 +221,30 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
   rows.heard = position.heard = reader.ToText();
   if (rows.next > rows.first) feed_sink_->Take(std::move(rows));
   return failed;
+}
+
+// Up to the end of a commit, which may lie in what is polled later.
+absl::Status SinkThread::TakeCommit(Pending* pending) {
+  const TopicPartition& source = pending->fetch->source();
+  const std::span<const RecordView> records = pending->fetch->records();
+  FeedPosition& position = positions_[source.partition];
+  EdgeReader& reader = readers_.at(source.partition);
+  WholeCommits& whole = whole_.try_emplace(source.partition, source.partition, position.next).first->second;
+  while (pending->next < records.size()) {
+    const RecordView& record = records[pending->next];
+    if (record.offset < whole.next()) {
+      return absl::InternalError(
+          absl::StrCat(ToString(source), "@", record.offset, " was read again, after ", whole.next() - 1));
+    }
+    TM_ASSIGN_OR_RETURN(UnpackedRows unpacked, reader.Read(record));
+    ++pending->next;
+    if (!whole.Add(record.offset, std::move(unpacked))) continue;
+    FeedRows rows = whole.Take(reader.ToText());
+    position = {rows.next, rows.heard};
+    feed_sink_->Take(std::move(rows));
+    break;
+  }
+  return absl::OkStatus();
 }
 
 // The same again after a pause, or take over anew, or the end: as the table of errors has it (src/base/action.h). The

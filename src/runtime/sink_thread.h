@@ -19,6 +19,7 @@
 #include "src/runtime/edge_reader.h"
 #include "src/runtime/feed_sink.h"
 #include "src/runtime/runtime.h"
+#include "src/runtime/whole_commits.h"
 
 namespace tidemark {
 
@@ -91,6 +92,7 @@ class SinkThread {
   absl::Status Work();
   absl::Status TakeSome();
   absl::Status TakePiece(Pending* pending);
+  absl::Status TakeCommit(Pending* pending);
   void GiveUp(bool lost);
   absl::Status ActOn(const absl::Status& status);
   void Succeeded();
@@ -101,6 +103,7 @@ class SinkThread {
   const SinkPlan& plan_;
   const Edge& edge_;
   const std::shared_ptr<arrow::Schema> schema_;
+  const bool whole_commits_;
   const std::unique_ptr<FeedSink> feed_sink_;
   std::unique_ptr<Consumer> consumer_;
 
@@ -110,7 +113,8 @@ class SinkThread {
   std::deque<Pending> pending_;
   std::map<int32_t, Offset> ends_;             // reached behind what is pending
   std::map<int32_t, FeedPosition> positions_;  // behind what was taken, past control records
-  std::map<int32_t, EdgeReader> readers_;      // of the records before them
+  std::map<int32_t, EdgeReader> readers_;      // of the records before them, and of those in `whole_`
+  std::map<int32_t, WholeCommits> whole_;      // of whole commits: what was read behind the positions
   int64_t retry_at_us_ = 0;
   int failures_ = 0;
   int64_t decisions_ = 0;  // the sink's when it last succeeded

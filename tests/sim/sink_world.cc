@@ -15,11 +15,12 @@
 namespace tidemark::sim {
 namespace {
 
-Plan PlanWith(const std::string& sink) {
+Plan PlanWith(const std::string& sink, const std::string& step) {
   const std::string yaml = absl::StrCat(
       "name: app\nkafka: { brokers: simulated }\nsources:\n  events: { topic: events, format: json, "
-      "columns: { id: int64 } }\nsinks:\n  out: { from: events, ",
-      sink, " }\n");
+      "columns: { id: int64 } }\n",
+      step.empty() ? "" : absl::StrCat("steps:\n  between: { from: events, ", step, " }\n"),
+      "sinks:\n  out: { from: ", step.empty() ? "events" : "between", ", ", sink, " }\n");
   absl::StatusOr<Plan> plan =
       PlanFromYaml(yaml, "sim.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   CHECK(plan.ok()) << plan.status();
@@ -40,7 +41,8 @@ Batch RowsOf(const std::shared_ptr<arrow::Schema>& schema, int64_t first, int co
 
 }  // namespace
 
-SinkWorld::SinkWorld(const std::string& sink, SinkMaker make) : plan_(PlanWith(sink)), make_(std::move(make)) {
+SinkWorld::SinkWorld(const std::string& sink, SinkMaker make, const std::string& step)
+    : plan_(PlanWith(sink, step)), make_(std::move(make)) {
   cluster_.CreateTopic("events", 2);
 }
 

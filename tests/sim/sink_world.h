@@ -23,7 +23,8 @@ class SinkWorld {
 
   // `sink` is what the topology's only sink, named "out", writes to: "parquet: { path: /simulated }". Its rows have one
   // column, id.
-  SinkWorld(const std::string& sink, SinkMaker make);
+  // `step`: what stands between the source and it, "batch: {...}"; empty: nothing.
+  SinkWorld(const std::string& sink, SinkMaker make, const std::string& step = "");
 
   // A new process of the same worker; an older one is destroyed first.
   absl::Status Boot();

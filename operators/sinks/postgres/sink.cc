@@ -10,6 +10,7 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
+#include <glog/logging.h>
 
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/failpoint.h"
@@ -20,6 +21,9 @@
 
 namespace tidemark {
 namespace {
+
+// Of one statement; a batch may have more. What a statement takes is held three times, here, on its way and there.
+constexpr int64_t kStatementRows = 32 << 10;
 
 bool IsSubset(const std::vector<size_t>& inner, const std::vector<size_t>& outer) {
   return std::all_of(inner.begin(), inner.end(),
@@ -118,8 +122,11 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
   TM_RETURN_IF_ERROR(Reconnect());
   const PostgresFence fence{epoch->second, expected_next, ""};
   const PostgresFence next{epoch->second, new_next, HeardRow(new_next, heard)};
-  absl::Status status = TryWrite(partition, fence, next, rows, Refusal::kReturn, failures);
-  if (absl::IsOutOfRange(status)) status = TryWrite(partition, fence, next, rows, Refusal::kBisect, failures);
+  absl::Status status = TryWrite(partition, fence, next, rows, absl::OkStatus(), failures);
+  if (absl::IsOutOfRange(status)) {
+    const absl::Status refused = status;
+    status = TryWrite(partition, fence, next, rows, refused, failures);
+  }
   // Refused as a whole, by something that no single row shows (a trigger at the commit): nothing else can be done than
   // to wait for somebody to look at the message.
   if (absl::IsOutOfRange(status)) return absl::UnavailableError(status.message());
@@ -127,21 +134,25 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
 }
 
 // One transaction. The order: the fence, which also locks out everybody else until the end; the rows; the dead letters,
-// so that none can be lost; the commit, which decides.
+// so that none can be lost; the commit, which decides. `refused`: how the attempt before this one ended.
 absl::Status PostgresSink::TryWrite(int32_t partition, const PostgresFence& fence, const PostgresFence& next,
-                                    const FoldedRows& rows, Refusal refusal, SinkFailures failures) {
+                                    const FoldedRows& rows, const absl::Status& refused, SinkFailures failures) {
   TM_RETURN_IF_ERROR(session_->Begin());
   bool fenced = false;
   absl::Status status = [&]() -> absl::Status {
     TM_ASSIGN_OR_RETURN(const bool mine, session_->MoveFence(partition, fence, next.next_offset, next.heard));
     fenced = !mine && !MutationActive(Mutation::kPostgresWithoutFence);
     if (fenced) return absl::CancelledError("fenced");
-    if (refusal == Refusal::kReturn) {
+    if (refused.ok()) {
       TM_RETURN_IF_ERROR(WriteRows(rows));
     } else {
-      std::vector<SinkRowFailure> refused;
-      TM_RETURN_IF_ERROR(WriteBisecting(rows, &refused));
-      if (!refused.empty()) TM_RETURN_IF_ERROR(failures(refused));
+      std::vector<SinkRowFailure> failed;
+      if (refuse_whole_) {
+        RefuseAll(rows, refused, &failed);
+      } else {
+        TM_RETURN_IF_ERROR(WriteBisecting(rows, &failed));
+      }
+      if (!failed.empty()) TM_RETURN_IF_ERROR(failures(failed));
     }
     TM_RETURN_IF_ERROR(Failpoint("sink_postgres.before_commit"));
     return session_->Commit();
@@ -170,7 +181,24 @@ absl::Status PostgresSink::WriteRows(const FoldedRows& rows) {
   if (!rows.deletes.empty()) TM_RETURN_IF_ERROR(session_->Delete(*TakeRows(rows.rows, rows.deletes)));
   if (rows.writes.empty()) return absl::OkStatus();
   const bool all = static_cast<int64_t>(rows.writes.size()) == rows.rows->num_rows();
-  return session_->Write(all ? *rows.rows : *TakeRows(rows.rows, rows.writes));
+  const Batch writes = all ? rows.rows : TakeRows(rows.rows, rows.writes);
+  for (int64_t at = 0; at < writes->num_rows(); at += kStatementRows) {
+    TM_RETURN_IF_ERROR(
+        session_->Write(writes->num_rows() <= kStatementRows ? *writes : *writes->Slice(at, kStatementRows)));
+  }
+  return absl::OkStatus();
+}
+
+// What is refused of a batch refuses the batch.
+void PostgresSink::RefuseAll(const FoldedRows& rows, const absl::Status& why,
+                             std::vector<SinkRowFailure>* failures) const {
+  const int64_t count = rows.rows == nullptr ? 0 : rows.rows->num_rows();
+  LOG(WARNING) << "sink " << sink_ << ": a batch of " << count
+               << " rows is rejected, as the database refuses one: " << why.message();
+  const std::string reason = absl::StrCat(
+      "the batch is rejected, ", count,
+      " rows, as the database refuses one of them: ", absl::string_view(why.message().data(), why.message().size()));
+  for (int64_t row = 0; row < count; ++row) failures->push_back({RowToJson(schema_, *rows.rows, row), reason});
 }
 
 namespace {

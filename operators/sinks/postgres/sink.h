@@ -9,7 +9,8 @@
 // hint for lag metrics: the row is the truth to seek to.
 //
 // Rows of one write are folded per key first (the last operation stands), then go as arrays through prepared
-// statements. A row that the database refuses by its content is found by bisection, reported, and the rest is written.
+// statements. A row that the database refuses by its content is found by bisection, reported, and the rest is written;
+// where a write is a batch (RefuseWhole), none is, and all its rows are reported.
 //
 // Touched by one thread only.
 #pragma once
@@ -54,6 +55,8 @@ class PostgresSink {
   // reading the feed goes on, -1: at its beginning; heard is what Write was given with it, "" where an earlier version
   // wrote the row. Unavailable: call again.
   absl::StatusOr<PostgresFence> Acquire(int32_t partition);
+  // From now on a write is all or nothing: where the database refuses a row, none of its rows is written.
+  void RefuseWhole() { refuse_whole_ = true; }
   // Forgets a partition that was taken away.
   void Release(int32_t partition);
 
@@ -76,13 +79,13 @@ class PostgresSink {
                const Schema& schema, const StepMode& mode);
 
   struct FoldedRows;
-  enum class Refusal { kReturn, kBisect };
 
   absl::Status Reconnect();
   absl::Status TryWrite(int32_t partition, const PostgresFence& fence, const PostgresFence& next,
-                        const FoldedRows& rows, Refusal refusal, SinkFailures failures);
+                        const FoldedRows& rows, const absl::Status& refused, SinkFailures failures);
   absl::Status WriteRows(const FoldedRows& rows);
   absl::Status WriteBisecting(const FoldedRows& rows, std::vector<SinkRowFailure>* failures);
+  void RefuseAll(const FoldedRows& rows, const absl::Status& why, std::vector<SinkRowFailure>* failures) const;
   absl::Status ExplainFence(int32_t partition, const PostgresFence& fence, int64_t new_next);
   absl::StatusOr<FoldedRows> Fold(const std::vector<Batch>& batches) const;
 
@@ -91,6 +94,7 @@ class PostgresSink {
   const Schema schema_;
   const std::vector<size_t> key_;
   const bool upsert_;
+  bool refuse_whole_ = false;
   // The upsert key has columns beyond the step's key, so an update may move a row to another key.
   const bool update_may_change_key_;
   absl::flat_hash_map<int32_t, int64_t> epochs_;  // of the partitions acquired

@@ -18,6 +18,8 @@ What isn't generated, and why:
     knows of them.
   - windows of the calendar (a case has minutes) and `keep` (when the last are deleted is the run's end).
   - what alerts say of times behind the last row (topology.py leaves it out), and their severity.
+  - batch: a task lets one batch out a commit, so what windows behind it count as late is all that differs from the rows;
+    tests/sim/whole_commits_test.cc and its own tests have the rest.
   - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
 

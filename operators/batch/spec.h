@@ -1,0 +1,40 @@
+// Batches, all or nothing, as the plan holds them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/plan/operator_kind.h"
+
+namespace tidemark {
+
+class OperatorSyntax;  // src/plan/step_check.h
+
+// Output columns: those of the input.
+struct BatchSpec {
+  static const OperatorKind& Kind();
+
+  struct Rule {
+    std::string name;
+    std::string that;  // a condition; a row that breaks it rejects its batch
+  };
+
+  std::vector<size_t> by;
+  std::string expected;     // an expression of an integer type: how many rows the row's batch has; NULL: it doesn't say
+  int64_t deadline_us = 0;  // from the smallest event time of its rows
+  int64_t forget_us = 0;    // what a batch was is known for so long behind its deadline
+  std::vector<Rule> rules;
+};
+
+// In the ledger, beside the rules: batches that were rejected, by why. No rule of a batch step has such a name.
+inline constexpr std::string_view kRejectedByRule = "batch-broken";  // one of the rules
+inline constexpr std::string_view kRejectedByCount = "batch-expected";
+inline constexpr std::string_view kRejectedBySize = "batch-size";
+inline constexpr std::string_view kRejectedByDeadline = "batch-deadline";
+inline constexpr std::string_view kRejectedPrefix = "batch-";
+
+const OperatorSyntax& BatchSyntax();
+
+}  // namespace tidemark

@@ -1,0 +1,71 @@
+// Sinks that are `atomic`: each batch of theirs is visible whole, or not at all. That is so where all their rows come
+// out of batch steps, through steps that leave a commit's rows in their task and commit, and where the outside can show
+// a commit's rows at once.
+#include <set>
+
+#include <absl/strings/str_cat.h>
+
+#include "src/plan/logical.h"
+
+namespace tidemark {
+namespace {
+
+constexpr char kMayStandBetween[] =
+    "between a batch step and an atomic sink may stand filter, project, expect, unnest, a join with a table, and unions";
+
+// "" where all rows of this step are of whole batches.
+std::string WhyNotWhole(const Logical& logical, int s, std::set<int>* seen) {
+  const LogicalStep& step = logical.steps[static_cast<size_t>(s)];
+  if (!seen->insert(s).second) return "";
+  if (step.source >= 0) {
+    return absl::StrCat("rows of source ", step.name, " come to it without a batch step: put one in between, ",
+                        step.name, " -> batch: { by: [...], expected: ..., deadline: ... }");
+  }
+  switch (step.spec.kind().whole_batches()) {
+    case WholeBatches::kMakes:
+      return "";
+    case WholeBatches::kBreaks:
+      return absl::StrCat("step ", step.name, " (", step.repartition ? "repartition" : std::string(step.spec.kind().name()),
+                          ") doesn't keep batches together: ", kMayStandBetween, "; other steps go in front of the batch step");
+    case WholeBatches::kKeeps:
+      break;
+  }
+  for (const LogicalPort& port : step.ports) {
+    for (const int input : port.steps) {
+      std::string why = WhyNotWhole(logical, input, seen);
+      if (!why.empty()) return why;
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkPlan& sink, Diagnostics* diagnostics) {
+  if (!yaml.atomic()) return;
+  const std::string path = "sinks/" + yaml.name();
+  const auto refuse = [&](const std::string& field, std::string_view why) {
+    diagnostics->Error(path + (diagnostics->Present(path + field) ? field : "/atomic"), why);
+  };
+  if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+    if (postgres->upsert) {
+      return refuse("/postgres/mode",
+                    "an atomic sink inserts (mode: insert, without key): rows that replace each other by a key lie in "
+                    "several partitions of its feed, and each of those has a transaction of its own");
+    }
+  } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+    if (!parquet->partition_by.empty()) {
+      return refuse("/parquet/partition_by",
+                    "the files of several folders appear one after the other, so an atomic lake has no folders: leave "
+                    "partition_by out");
+    }
+  } else if (std::get<KafkaSinkSpec>(sink.spec).upsert) {
+    return refuse("/mode", "an atomic sink appends: records that replace each other by a key are moved to the key's "
+                           "task, and a batch then lies in several");
+  }
+  std::set<int> seen;
+  const std::string why = WhyNotWhole(logical, logical.by_name.find(yaml.from())->second, &seen);
+  if (!why.empty()) refuse("/from", absl::StrCat("sink ", yaml.name(), " is atomic, but ", why));
+}
+
+}  // namespace tidemark
