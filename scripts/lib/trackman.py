@@ -209,12 +209,12 @@ class Demo:
         """The same of the lake: a row is there once its file has its final name."""
         times = [(str(path), path.stat().st_ctime) for path in (self.lake / table).rglob("*.parquet")]
         with duckdb.connect() as database:
-            database.execute("CREATE TABLE shown (filename text, at double)")
+            database.execute("CREATE TABLE shown (filename text, moment double)")
             if not times:
                 return [0, None, None]
             database.executemany("INSERT INTO shown VALUES (?, ?)", times)
             return database.execute(
-                "SELECT count(*), quantile_disc(age, 0.5), quantile_disc(age, 0.99) FROM (SELECT at - epoch_us(committed) / 1e6 AS age "
+                "SELECT count(*), quantile_disc(age, 0.5), quantile_disc(age, 0.99) FROM (SELECT moment - epoch_us(committed) / 1e6 AS age "
                 f"FROM read_parquet('{self.lake / table}/**/*.parquet', filename = true, hive_partitioning = false) "
                 "JOIN shown USING (filename) WHERE op <> 'r' AND _op IN ('insert', 'update_after'))").fetchone()
 
