@@ -14,6 +14,7 @@ import duckdb
 import psycopg
 
 import connect
+import topics
 from stack import ROOT, Failure, Stack, script, wait_for
 
 EXAMPLE = ROOT / "examples" / "trackman"
@@ -177,7 +178,7 @@ class Demo:
             self.source, [f"public.{table}" for table in FIRST],
             **{"topic.prefix": "trackman", "slot.name": "debezium_slot", "publication.name": "debezium"})).start()
         self.say("Debezium in Kafka Connect makes its own snapshot")
-        self.connect.wait_for("Debezium's topics", lambda: self.connect.notes_changes(), 240)
+        self.connect.wait_for("Debezium's topics", lambda: {f"trackman.public.{table}" for table in FIRST} <= set(topics.names(self.stack.brokers)), 240)
         return self.run_worker("debezium")
 
     def in_copy(self, table, schema="public"):

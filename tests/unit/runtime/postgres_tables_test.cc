@@ -365,7 +365,7 @@ class Replay {
 };
 
 TEST(PostgresTablesReplay, CopiesAreTheTablesWhateverIsBrokenOffAndWhenATableComes) {
-  for (uint64_t seed = 1; seed <= 2'000; ++seed) {
+  for (uint64_t seed = 1; seed <= 1'000; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     Replay replay(seed);
     replay.Write(10);
