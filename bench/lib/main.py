@@ -22,11 +22,12 @@ from scale import Scale
 from sinks import Sinks
 from skew import Skew
 from stack import BINARY, Stack
+from tables import Tables
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(), "scale": Scale(),
-                "ladder": Ladder(), "burst": Burst(), "nexmark": Nexmark(), "big": Big()}
+                "ladder": Ladder(), "burst": Burst(), "nexmark": Nexmark(), "tables": Tables(), "big": Big()}
 # What `all` leaves out takes long.
 USUAL = [name for name in MEASUREMENTS if name not in ("big",)]
 

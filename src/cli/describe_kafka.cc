@@ -8,6 +8,7 @@
 
 #include "src/base/intake_names.h"
 #include "src/cli/describe.h"
+#include "src/plan/intakes.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -48,14 +49,15 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
       out,
       "# Topics. Sources must exist. A stage's changelog and repartition topics have the partition count of "
       "its inputs.\n");
-  for (const SourcePlan& source : plan.sources) {
-    if (!source.intake()) continue;
-    const IntakeNames names{plan.application, source.name};
+  for (const IntakePlan& intake : IntakesOf(plan)) {
+    const IntakeNames names{plan.application, intake.name};
     TopicCreation creation = plan.internal_topics;
-    creation.partitions = source.intake_partitions();
-    absl::StrAppend(out, Create(names.Topic(), creation, internal));
-    if (source.http) absl::StrAppend(out, Create(names.RequestsTopic(), creation, internal));
-    creation.partitions = source.intake_splits();
+    for (const SourcePlan* source : intake.sources) {
+      creation.partitions = source->intake_partitions();
+      absl::StrAppend(out, Create(source->topic, creation, internal));
+      if (source->http) absl::StrAppend(out, Create(names.RequestsTopic(), creation, internal));
+    }
+    creation.partitions = intake.splits;
     absl::StrAppend(out, Create(names.PositionsTopic(), creation, internal));
     absl::StrAppend(out, Create(names.NotesTopic(), creation, NotesTopicConfig(plan)));
   }

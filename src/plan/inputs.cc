@@ -235,19 +235,30 @@ void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::s
   if (source.http && other.http && source.http->path == other.http->path) {
     diagnostics->Error(path + "/http/path", absl::StrCat("'", source.http->path, "' is source ", other.name, "'s"));
   }
-  if (source.postgres && other.postgres && source.postgres->slot == other.postgres->slot &&
-      source.postgres->url == other.postgres->url) {
-    diagnostics->Error(path + "/postgres/slot", absl::StrCat("slot ", source.postgres->slot, " is source ", other.name,
-                                                             "'s: a slot has one reader"));
+  if (!source.postgres || !other.postgres || source.postgres->slot != other.postgres->slot ||
+      source.postgres->url != other.postgres->url) {
+    return;
+  }
+  const PostgresTableSpec &ours = *source.postgres, &theirs = *other.postgres;
+  if (!ours.shares_slot || !theirs.shares_slot) {
+    diagnostics->Error(absl::StrCat(path, "/postgres/", ours.shares_slot ? "database" : "slot"),
+                       absl::StrCat("slot ", ours.slot, " is source ", other.name,
+                                    "'s: a slot has one reader; sources share one by `databases`"));
+  } else if (ours.schema == theirs.schema && ours.table == theirs.table) {
+    diagnostics->Error(path + "/postgres/table", absl::StrCat("table ", ours.schema, ".", ours.table, " is source ",
+                                                              other.name, "'s: several steps can read one source"));
   }
 }
 
 }  // namespace
 
 void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan) {
+  CheckDatabases(topology, diagnostics);
   for (const topology::Source& stated : topology.sources()) {
     const std::string path = "sources/" + stated.name();
-    const topology::Source yaml = stated.has_postgres() ? PostgresAsDebezium(stated, path, diagnostics) : stated;
+    const topology::Source yaml =
+        stated.has_postgres() ? PostgresAsDebezium(WithDatabase(stated, topology, path, diagnostics), path, diagnostics)
+                              : stated;
     SourcePlan source;
     source.name = yaml.name();
     CheckName(yaml.name(), path, "source", diagnostics);

@@ -86,6 +86,10 @@ void CheckSettings(const topology::Topology& topology, Diagnostics* diagnostics,
 void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
 // Of CheckSources: what a source from outside Kafka says of it, into `source`, whose columns are known.
 void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source);
+// Of CheckSources: what `databases` says, and a source that is a table with what its database says of it.
+void CheckDatabases(const topology::Topology& topology, Diagnostics* diagnostics);
+topology::Source WithDatabase(topology::Source yaml, const topology::Topology& topology, const std::string& path,
+                              Diagnostics* diagnostics);
 // The same of a table of PostgreSQL: the source with the format that its records have, then the rest of it. `source`
 // has its key.
 topology::Source PostgresAsDebezium(topology::Source yaml, const std::string& path, Diagnostics* diagnostics);

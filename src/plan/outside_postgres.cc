@@ -1,5 +1,6 @@
 // A source that is a table of a PostgreSQL database. Its records are those of format debezium without schema part,
-// which Tidemark writes itself, so that nothing of it needs to be stated: this fills it in.
+// which Tidemark writes itself, so that nothing of it needs to be stated: this fills it in. And the databases that
+// sources can share.
 #include <algorithm>
 #include <iterator>
 #include <string>
@@ -33,7 +34,94 @@ const std::vector<std::string>& Beside() {
   return names;
 }
 
+void CheckSlotName(const std::string& slot, const std::string& path, Diagnostics* diagnostics) {
+  const bool plain = !slot.empty() && slot.size() <= kLongestSlot && std::all_of(slot.begin(), slot.end(), [](char c) {
+    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
+           c == '_';
+  });
+  if (!plain) diagnostics->Error(path, "a slot's name has small letters, digits and '_', 63 at most");
+}
+
+void CheckPublicationName(const std::string& publication, const std::string& path, Diagnostics* diagnostics) {
+  if (publication.empty()) diagnostics->Error(path, "the name of a publication is expected");
+}
+
+// The group and topics of what reads it are named after its slot, as those of the others are after themselves
+// (src/base/intake_names.h).
+void CheckSharedSlot(const topology::Topology& topology, const topology::Database& database, const std::string& path,
+                     Diagnostics* diagnostics) {
+  const auto taken = [&](const auto& others, const char* what) {
+    for (const auto& other : others) {
+      if (other.name() != database.slot()) continue;
+      diagnostics->Error(path, absl::StrCat("there is a ", what, " of the same name: give the slot another"));
+    }
+  };
+  taken(topology.sources(), "source");
+  taken(topology.steps(), "step");
+  taken(topology.sinks(), "sink");
+  taken(topology.views(), "view");
+  if (absl::StartsWith(database.slot(), "__"))
+    diagnostics->Error(path, "a slot of several tables doesn't start with __");
+}
+
+void RefuseUnread(const topology::Topology& topology, const std::string& database, Diagnostics* diagnostics) {
+  for (const topology::Source& source : topology.sources()) {
+    if (source.has_postgres() && source.postgres().database() == database) return;
+  }
+  diagnostics->Error("databases/" + database, absl::StrCat("no source is a table of it: write postgres: { database: ",
+                                                           database, ", table: ... } in a source, or leave it out"));
+}
+
 }  // namespace
+
+void CheckDatabases(const topology::Topology& topology, Diagnostics* diagnostics) {
+  for (int d = 0; d < topology.databases_size(); ++d) {
+    const topology::Database& database = topology.databases(d);
+    const std::string path = "databases/" + database.name();
+    if (diagnostics->Broken(path)) continue;
+    CheckName(database.name(), path, "database", diagnostics);
+    RefuseUnread(topology, database.name(), diagnostics);
+    CheckSlotName(database.slot(), path + "/slot", diagnostics);
+    CheckSharedSlot(topology, database, path + "/slot", diagnostics);
+    CheckPublicationName(database.publication(), path + "/publication", diagnostics);
+    for (int other = 0; other < d; ++other) {
+      if (topology.databases(other).slot() != database.slot()) continue;
+      diagnostics->Error(path + "/slot",
+                         absl::StrCat("slot ", database.slot(), " is database ", topology.databases(other).name(),
+                                      "'s: a slot has one reader, and a name that no other has here"));
+    }
+  }
+}
+
+topology::Source WithDatabase(topology::Source yaml, const topology::Topology& topology, const std::string& path,
+                              Diagnostics* diagnostics) {
+  topology::PostgresTable& table = *yaml.mutable_postgres();
+  const std::string at = path + "/postgres";
+  if (!table.has_database()) {
+    for (const char* field : {"url", "publication", "slot"}) {
+      if (diagnostics->Present(absl::StrCat(at, "/", field)) || diagnostics->Broken(at)) continue;
+      diagnostics->Error(at, absl::StrCat("missing field '", field, "', or 'database' with one of `databases`"));
+    }
+    return yaml;
+  }
+  for (const char* field : {"url", "publication", "slot"}) {
+    if (!diagnostics->Present(absl::StrCat(at, "/", field))) continue;
+    diagnostics->Error(absl::StrCat(at, "/", field), absl::StrCat("that stands in databases/", table.database(),
+                                                                  ", for all its tables: leave it out here"));
+  }
+  std::vector<std::string> names;
+  for (const topology::Database& database : topology.databases()) {
+    names.push_back(database.name());
+    if (database.name() != table.database()) continue;
+    table.set_url(database.url());
+    table.set_publication(database.publication());
+    table.set_slot(database.slot());
+    return yaml;
+  }
+  diagnostics->Error(at + "/database", absl::StrCat("there is no '", table.database(), "' among `databases`",
+                                                    DidYouMean(table.database(), names)));
+  return yaml;
+}
 
 topology::Source PostgresAsDebezium(topology::Source yaml, const std::string& path, Diagnostics* diagnostics) {
   if (diagnostics->Present(path + "/format")) {
@@ -70,6 +158,7 @@ topology::Source PostgresAsDebezium(topology::Source yaml, const std::string& pa
 PostgresTableSpec CheckPostgresTable(const topology::PostgresTable& yaml, const std::string& path,
                                      Diagnostics* diagnostics) {
   PostgresTableSpec spec;
+  spec.shares_slot = yaml.has_database();
   spec.url = yaml.url();
   spec.publication = yaml.publication();
   spec.slot = yaml.slot();
@@ -80,13 +169,10 @@ PostgresTableSpec CheckPostgresTable(const topology::PostgresTable& yaml, const 
   if (spec.schema.empty() || spec.table.empty() || absl::StrContains(spec.table, '.')) {
     diagnostics->Error(path + "/table", "a table is expected, such as orders, or shop.orders with its schema");
   }
-  if (spec.publication.empty()) diagnostics->Error(path + "/publication", "the name of a publication is expected");
-  const bool plain = !spec.slot.empty() && spec.slot.size() <= kLongestSlot &&
-                     std::all_of(spec.slot.begin(), spec.slot.end(), [](char c) {
-                       return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-                              absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_';
-                     });
-  if (!plain) diagnostics->Error(path + "/slot", "a slot's name has small letters, digits and '_', 63 at most");
+  if (!spec.shares_slot) {
+    CheckPublicationName(spec.publication, path + "/publication", diagnostics);
+    CheckSlotName(spec.slot, path + "/slot", diagnostics);
+  }
   if (yaml.has_partitions()) spec.partitions = yaml.partitions();
   if (spec.partitions < 1 || spec.partitions > 1000) diagnostics->Error(path + "/partitions", "1 to 1000");
   return spec;

@@ -123,7 +123,8 @@ struct PostgresTableSpec {
   std::string publication, slot;  // the slot is made where it is missing
   std::string schema = "public", table;
   bool stop_on_truncate = true;
-  int32_t partitions = 1;  // of the topic
+  bool shares_slot = false;  // with the other tables of its database
+  int32_t partitions = 1;    // of the topic
 };
 
 // Of type bytes, never null: what a record of a changing table says besides the row (src/codec/debezium/change.h).

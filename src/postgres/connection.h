@@ -50,6 +50,8 @@ class PgConnection {
   // Usable, and not within a transaction.
   bool idle() const;
   int server_version() const;
+  // Of the server's process behind it; 0: there is no connection.
+  int server_pid() const { return connection_ == nullptr ? 0 : PQbackendPID(connection_); }
 
   // One or several statements without parameters; the result of the last.
   absl::StatusOr<PgResult> Run(const std::string& sql);

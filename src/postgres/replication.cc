@@ -21,6 +21,19 @@ std::string Quoted(const PostgresTableSpec& spec) {
   return absl::StrCat(PgConnection::Quote(spec.schema), ".", PgConnection::Quote(spec.table));
 }
 
+// The column is as the snapshot sees it; the functions say what is so now, whatever that sees.
+absl::Status CheckFile(PgConnection& connection, const PgCopied& copied) {
+  const std::string file = absl::StrCat(copied.table->file);
+  TM_ASSIGN_OR_RETURN(const PgResult same,
+                      connection.Run("SELECT FROM pg_class WHERE oid = $1 AND oid = to_regclass($2) AND "
+                                     "relfilenode = $3 AND pg_relation_filenode(oid) = $3",
+                                     {absl::StrCat(copied.table->oid), Quoted(*copied.spec), file}));
+  if (PQntuples(same.get()) > 0) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("table ", copied.spec->schema, ".", copied.spec->table,
+                                             " was written anew, emptied or replaced (ALTER TABLE, TRUNCATE, VACUUM "
+                                             "FULL) while its snapshot began, which begins anew"));
+}
+
 }  // namespace
 
 absl::StatusOr<uint64_t> PgSystem(PgConnection& connection) {
@@ -56,11 +69,20 @@ absl::StatusOr<bool> PgHaveEnded(PgConnection& connection, uint64_t* behind) {
   return oldest > *behind;
 }
 
-absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const PostgresTableSpec& spec,
-                                           const PgTable& table, const std::string& snapshot) {
+absl::StatusOr<Lsn> PgLogEnd(PgConnection& connection) {
+  TM_ASSIGN_OR_RETURN(const PgResult row, connection.Run("SELECT pg_current_wal_insert_lsn()"));
+  const auto lsn = ParseLsn(Value(row.get(), 0));
+  if (!lsn) return Strange("where its log ends");
+  return *lsn;
+}
+
+absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const std::vector<PgCopied>& tables,
+                                           const std::string& snapshot) {
   TM_RETURN_IF_ERROR(connection.Run("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").status());
-  // This takes no snapshot yet.
-  TM_RETURN_IF_ERROR(connection.Run(absl::StrCat("LOCK TABLE ONLY ", Quoted(spec), " IN ACCESS SHARE MODE")).status());
+  for (const PgCopied& copied : tables) {  // takes no snapshot yet
+    const std::string lock = absl::StrCat("LOCK TABLE ONLY ", Quoted(*copied.spec), " IN ACCESS SHARE MODE");
+    TM_RETURN_IF_ERROR(connection.Run(lock).status());
+  }
   if (!snapshot.empty()) {
     TM_RETURN_IF_ERROR(connection.Run("SET TRANSACTION SNAPSHOT " + PgConnection::QuoteText(snapshot)).status());
   }
@@ -72,24 +94,16 @@ absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const Postg
   const auto lsn = ParseLsn(Value(row.get(), 0));
   if (!lsn || !absl::SimpleAtoi(Value(row.get(), 1), &taken.time_us)) return Strange("where its log ends");
   taken.lsn = *lsn;
-  // The column is as the snapshot sees it; the functions say what is so now, whatever that sees.
-  TM_ASSIGN_OR_RETURN(const PgResult same,
-                      connection.Run("SELECT FROM pg_class WHERE oid = $1 AND oid = to_regclass($2) AND "
-                                     "relfilenode = $3 AND pg_relation_filenode(oid) = $3",
-                                     {absl::StrCat(table.oid), Quoted(spec), absl::StrCat(table.file)}));
-  if (PQntuples(same.get()) == 0) {
-    return absl::UnavailableError(absl::StrCat("table ", spec.schema, ".", spec.table,
-                                               " was written anew, emptied or replaced (ALTER TABLE, TRUNCATE, VACUUM "
-                                               "FULL) while its snapshot began, which begins anew"));
-  }
+  for (const PgCopied& copied : tables) TM_RETURN_IF_ERROR(CheckFile(connection, copied));
   return taken;
 }
 
-absl::Status CopyPgTable(PgConnection& connection, const PostgresTableSpec& spec, const PgTable& table) {
-  const std::string columns = absl::StrJoin(table.columns, ", ", [](std::string* out, const PgColumn& column) {
+absl::Status CopyPgTable(PgConnection& connection, const PgCopied& copied) {
+  const std::string columns = absl::StrJoin(copied.table->columns, ", ", [](std::string* out, const PgColumn& column) {
     out->append(PgConnection::Quote(column.name));
   });
-  return connection.StartCopy(absl::StrCat("COPY (SELECT ", columns, " FROM ONLY ", Quoted(spec), ") TO STDOUT"));
+  return connection.StartCopy(
+      absl::StrCat("COPY (SELECT ", columns, " FROM ONLY ", Quoted(*copied.spec), ") TO STDOUT"));
 }
 
 absl::Status StartPgStream(PgConnection& connection, const PostgresTableSpec& spec, Lsn lsn) {

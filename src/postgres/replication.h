@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -34,20 +35,27 @@ absl::StatusOr<std::optional<NewPgSlot>> AwaitPgSlot(PgConnection& connection, i
 // may be less than what is in the log: a transaction whose commit waits for a synchronous standby is still open.
 absl::StatusOr<bool> PgHaveEnded(PgConnection& connection, uint64_t* behind);
 
-// On a connection for reading: begins a transaction, which sees what `snapshot` says, "" is what there is now, and a
-// COPY of the table's columns. Unavailable: the table isn't in the file that it was in, or the snapshot was taken in
-// front of that: what writes a table anew (ALTER TABLE), or empties it, leaves nothing in it for an older snapshot.
-// BeginPgSnapshot locks the table against that.
+// On a connection for reading: where the log ends now.
+absl::StatusOr<Lsn> PgLogEnd(PgConnection& connection);
+
+// On a connection for reading: begins a transaction, which sees what `snapshot` says, "" is what there is now, of all
+// these tables; then a COPY of each one's columns. Unavailable: a table isn't in the file that it was in, or the
+// snapshot was taken in front of that: what writes a table anew (ALTER TABLE), or empties it, leaves nothing in it for
+// an older snapshot. BeginPgSnapshot locks the tables against that.
 struct PgSnapshot {
   Lsn lsn = 0;  // what it sees was committed in front of here
   int64_t time_us = 0;
 };
-absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const PostgresTableSpec& spec,
-                                           const PgTable& table, const std::string& snapshot);
-absl::Status CopyPgTable(PgConnection& connection, const PostgresTableSpec& spec, const PgTable& table);
+struct PgCopied {
+  const PostgresTableSpec* spec = nullptr;
+  const PgTable* table = nullptr;
+};
+absl::StatusOr<PgSnapshot> BeginPgSnapshot(PgConnection& connection, const std::vector<PgCopied>& tables,
+                                           const std::string& snapshot);
+absl::Status CopyPgTable(PgConnection& connection, const PgCopied& copied);
 
 // On a connection for replication: from `lsn` on, or from where the slot is if that is later.
-absl::Status StartPgStream(PgConnection& connection, const PostgresTableSpec& spec, Lsn lsn);
+absl::Status StartPgStream(PgConnection& connection, const PostgresTableSpec& spec, Lsn lsn);  // of any of its tables
 
 // A place in the log that its readers will come by, though nothing else is ever written.
 absl::StatusOr<Lsn> MarkPgLog(PgConnection& connection);

@@ -38,7 +38,9 @@ void EndReport::Final(const WorkerStatus& status, bool done) const {
   if (!say_) return;
   int64_t open = 0;
   for (const IntakeMemberStatus& intake : status.intakes) {
-    for (const IntakeStatus& split : intake.splits) say_(IntakeLine(split));
+    for (const IntakeStatus& split : intake.splits) {
+      for (const IntakeStatus::Target& target : split.targets) say_(IntakeLine(target, split.split));
+    }
   }
   for (const auto& [step, ledger] : SumLedger(status)) {
     say_(LedgerLine(step, ledger));

@@ -9,6 +9,7 @@
 
 #include "src/base/action.h"
 #include "src/base/status.h"
+#include "src/plan/intakes.h"
 #include "src/plan/operator_kind.h"
 #include "src/runtime/files_end.h"
 #include "src/runtime/offset_metadata.h"
@@ -43,10 +44,12 @@ absl::Status EndWatcher::TakeEnds() {
   outside_.clear();
   for (const SourcePlan& source : runtime_.plan->sources) {
     topics.push_back(source.topic);
-    if (!source.intake()) continue;
+  }
+  for (const IntakePlan& intake : IntakesOf(*runtime_.plan)) {
+    const SourcePlan& source = *intake.sources.front();
     if (source.files) outside_.push_back(std::make_unique<FilesEnd>(runtime_, source));
     if (source.http) outside_.push_back(std::make_unique<RequestsEnd>(runtime_, source));
-    if (source.postgres) outside_.push_back(std::make_unique<PostgresEnd>(runtime_, source));
+    if (source.postgres) outside_.push_back(std::make_unique<PostgresEnd>(runtime_, intake));
     TM_RETURN_IF_ERROR(outside_.back()->Take());
   }
   TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));

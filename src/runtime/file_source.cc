@@ -344,9 +344,9 @@ IntakeRows FileSource::Note(FileNote note) {
   note.set_noted_us(clock_->WallUs());
   static constexpr const char* kCounts[] = {"files_read", "files_rejected", "files_skipped", "files_broken"};
   IntakeRows rows;
-  rows.counts[kCounts[note.outcome()]] = 1;
-  if (note.outcome() == FileNote::READ && note.version() > 1) rows.counts["files_of_new_versions"] = 1;
-  if (note.outcome() == FileNote::REJECTED) rows.counts["records_of_rejected_files"] = work.rows + work.refused;
+  rows.counts[0][kCounts[note.outcome()]] = 1;
+  if (note.outcome() == FileNote::READ && note.version() > 1) rows.counts[0]["files_of_new_versions"] = 1;
+  if (note.outcome() == FileNote::REJECTED) rows.counts[0]["records_of_rejected_files"] = work.rows + work.refused;
   rows.notes.push_back({work.file.name, note.SerializeAsString()});
   if (WasRead(&note)) {
     std::string& last = last_read_[FolderOf(work.file.name)];

@@ -188,7 +188,7 @@ absl::Status HttpSource::Take(const RecordView& record, const HeaderList& header
   position_.set_next(record.offset + 1);
   TM_ASSIGN_OR_RETURN(const bool sent_twice, SentTwice(record, headers));
   if (sent_twice) {
-    ++rows->counts["requests_sent_twice"];
+    ++rows->counts[0]["requests_sent_twice"];
     return absl::OkStatus();
   }
   packed::HttpRequest request;
@@ -199,13 +199,13 @@ absl::Status HttpSource::Take(const RecordView& record, const HeaderList& header
   }
   switch (request.key().empty() ? Known::kNew : Note(request, record.timestamp_ms, seen)) {
     case Known::kNew:
-      ++rows->counts["requests"];
+      ++rows->counts[0]["requests"];
       return Cut(request, record.offset, rows);
     case Known::kAgain:
-      ++rows->counts["requests_again"];
+      ++rows->counts[0]["requests_again"];
       return absl::OkStatus();
     case Known::kOtherBody:
-      ++rows->counts["requests_with_a_used_key"];
+      ++rows->counts[0]["requests_with_a_used_key"];
       rows->letters.push_back({request.body(),
                                absl::StrCat("the Idempotency-Key '", request.key(), "' came before with another body"),
                                {{kIntakeClientHeader, request.client()},

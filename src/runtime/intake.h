@@ -33,6 +33,12 @@
 //      log of positions that was emptied, deleted or made for something else is refused and never read as "nothing
 //      yet".
 //
+// An intake serves one source mostly, or several, whose outside has one reader: tables of a database by one replication
+// slot. Each of them is a target, with a topic of its own and numbers of its own in the one position; so rule 2 holds
+// of all of them together. A target that comes later has an empty topic, or is refused: what stands in it was written
+// by somebody else, or when it was a target before. It is committed as a target before anything is written to it, so
+// that what a transaction has left behind that was aborted is never taken for that. One that is gone is forgotten.
+//
 // Time isn't the intake's: the reading source makes it of the rows in its partitions, as of any topic. A partition in
 // which nothing comes is idle after `idle_after`, whatever the outside does.
 //
@@ -56,10 +62,11 @@
 namespace tidemark {
 
 struct IntakeRecord {
-  int32_t partition = 0;
+  int32_t partition = 0;  // of the target's topic
   std::optional<std::string> key;
   std::string value;
   HeaderList headers;  // the number is added to them
+  size_t target = 0;
 };
 
 // What can't be a record: a dead letter in the same transaction.
@@ -67,6 +74,7 @@ struct IntakeLetter {
   std::string value;
   std::string reason;
   HeaderList place;
+  size_t target = 0;
 };
 
 struct IntakeNote {
@@ -74,12 +82,14 @@ struct IntakeNote {
   std::optional<std::string> value;  // nothing: the note is forgotten
 };
 
+using IntakeCounts = std::map<std::string, int64_t>;
+
 // What came of a split, and the position behind it. All may be empty: the position has moved all the same.
 struct IntakeRows {
   std::vector<IntakeRecord> records;
   std::vector<IntakeLetter> letters;
   std::vector<IntakeNote> notes;
-  std::map<std::string, int64_t> counts;  // to be added to what the source counts
+  std::map<size_t, IntakeCounts> counts;  // by target: to be added to what it counts
   std::string next;
 };
 

@@ -11,13 +11,14 @@
 
 namespace tidemark {
 
-IntakeThread::IntakeThread(const Runtime& runtime, std::string source, SplitIntake::SourceMaker make_source,
-                           SplitIntake::Pause pause)
+IntakeThread::IntakeThread(const Runtime& runtime, std::string intake, SplitIntake::SourceMaker make_source,
+                           SplitIntake::Pause pause, std::vector<std::string> sources)
     : runtime_(runtime),
-      source_(std::move(source)),
+      intake_(std::move(intake)),
+      sources_(sources.empty() ? std::vector<std::string>{intake_} : std::move(sources)),
       make_source_(std::move(make_source)),
       pause_(std::move(pause)),
-      names_{runtime.plan->application, source_} {
+      names_{runtime.plan->application, intake_} {
   Publish();
 }
 
@@ -33,11 +34,11 @@ absl::Status IntakeThread::Start() {
 }
 
 absl::Status IntakeThread::Rejoin() {
-  LOG(INFO) << "source " << source_ << ": leaves the group to join it again";
+  LOG(INFO) << "source " << intake_ << ": leaves the group to join it again";
   TM_RETURN_IF_ERROR(GiveUp(/*lost=*/false));
   answered_ = false;
   const absl::Status closed = consumer_->Close(/*leave_group=*/true);
-  if (!closed.ok()) LOG(WARNING) << "source " << source_ << ": leaving the group: " << closed;
+  if (!closed.ok()) LOG(WARNING) << "source " << intake_ << ": leaving the group: " << closed;
   return Start();
 }
 
@@ -48,7 +49,7 @@ absl::Status IntakeThread::Step(int64_t max_wait_us) {
   trouble_.clear();
   if (ActionFor(polled.status()) == Action::kRetry) {
     trouble_ = std::string(polled.status().message());
-    LOG_EVERY_N(WARNING, 100) << "source " << source_ << ": " << polled.status().message();
+    LOG_EVERY_N(WARNING, 100) << "source " << intake_ << ": " << polled.status().message();
   } else if (!polled.ok()) {
     return polled.status();
   } else if (polled->rebalance) {
@@ -68,8 +69,8 @@ absl::Status IntakeThread::OnRebalance(const Rebalance& rebalance) {
   {
     const absl::MutexLock lock(&mutex_);
     for (const TopicPartition& partition : rebalance.partitions) {
-      auto split = std::make_unique<SplitIntake>(runtime_, SplitIntake::Split{source_, partition.partition, count},
-                                                 make_source_, pause_);
+      auto split = std::make_unique<SplitIntake>(
+          runtime_, SplitIntake::Split{intake_, partition.partition, count, sources_}, make_source_, pause_);
       if (interrupted_) split->Interrupt();
       splits_[partition.partition] = std::move(split);
     }
@@ -103,7 +104,8 @@ void IntakeThread::Interrupt() {
 
 void IntakeThread::Publish() {
   IntakeMemberStatus next;
-  next.source = source_;
+  next.intake = intake_;
+  next.sources = sources_;
   next.assigned = answered_;
   next.last_step_us = runtime_.clock->MonotonicUs();
   next.trouble = trouble_.empty() && consumer_ != nullptr ? consumer_->Trouble() : trouble_;

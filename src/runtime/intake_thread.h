@@ -1,4 +1,4 @@
-// A worker's member of the group that shares out the splits of one source from outside Kafka (intake.h): each partition
+// A worker's member of the group that shares out the splits of one intake from outside Kafka (intake.h): each partition
 // of the source's topic of positions is a split. Nothing is read from that topic here; the group only says whose the
 // split is, and moves it where a worker is gone. Runs as a loop over Step(), on a thread of its own.
 #pragma once
@@ -23,10 +23,11 @@ namespace tidemark {
 
 // What the thread shows; a copy, taken under a lock.
 struct IntakeMemberStatus {
-  std::string source;
-  bool assigned = false;     // the group has answered, be it with no split
-  int64_t last_step_us = 0;  // monotonic
-  std::string trouble;       // with the group; "" while there is none
+  std::string intake;                // the user's name of the source, or of what its sources share
+  std::vector<std::string> sources;  // whose rows it brings in
+  bool assigned = false;             // the group has answered, be it with no split
+  int64_t last_step_us = 0;          // monotonic
+  std::string trouble;               // with the group; "" while there is none
   std::vector<IntakeStatus> splits;
 
   // Which splits are this worker's is known, and what stands in their logs.
@@ -39,9 +40,9 @@ struct IntakeMemberStatus {
 
 class IntakeThread {
  public:
-  // `source`: the user's name of it.
-  IntakeThread(const Runtime& runtime, std::string source, SplitIntake::SourceMaker make_source,
-               SplitIntake::Pause pause = nullptr);
+  // `intake`: its name in the plan. `sources`: whose rows it brings in; empty: those of the one of its name.
+  IntakeThread(const Runtime& runtime, std::string intake, SplitIntake::SourceMaker make_source,
+               SplitIntake::Pause pause = nullptr, std::vector<std::string> sources = {});
 
   absl::Status Start();
   // One turn: what the group says, then a step of each split. An error is final: only Stop may follow.
@@ -61,7 +62,8 @@ class IntakeThread {
   void Publish();
 
   const Runtime& runtime_;
-  const std::string source_;
+  const std::string intake_;
+  const std::vector<std::string> sources_;
   const SplitIntake::SourceMaker make_source_;
   const SplitIntake::Pause pause_;
   const IntakeNames names_;

@@ -231,17 +231,19 @@ void RenderIntakes(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family error(status, "tidemark_intake_error", kGauge,
                "1 from a failed attempt until the next success; /readyz has the text");
   for (const IntakeMemberStatus& intake : status.intakes) {
-    assigned.Add({{"source", intake.source}}, intake.assigned);
+    for (const std::string& source : intake.sources) assigned.Add({{"source", source}}, intake.assigned);
     for (const IntakeStatus& split : intake.splits) {
-      const Labels labels = {{"source", split.source}, {"split", absl::StrCat(split.split)}};
-      running.Add(labels, split.state == IntakeStatus::State::kRunning);
-      rows.Add(labels, split.rows);
-      refused.Add(labels, split.refused);
-      error.Add(labels, !split.last_error.empty());
-      for (const auto& [name, count] : split.counts) {
-        Labels with_name = labels;
-        with_name.push_back({"event", name});
-        counts.Add(std::move(with_name), count);
+      for (const IntakeStatus::Target& target : split.targets) {
+        const Labels labels = {{"source", target.source}, {"split", absl::StrCat(split.split)}};
+        running.Add(labels, split.state == IntakeStatus::State::kRunning);
+        rows.Add(labels, target.rows);
+        refused.Add(labels, target.refused);
+        error.Add(labels, !split.last_error.empty());
+        for (const auto& [name, count] : target.counts) {
+          Labels with_name = labels;
+          with_name.push_back({"event", name});
+          counts.Add(std::move(with_name), count);
+        }
       }
     }
   }
@@ -345,7 +347,8 @@ void FindSilence(Health* health, const WorkerStatus& status, const std::string& 
 
 void FindIntakes(Health* health, const WorkerStatus& status) {
   for (const IntakeMemberStatus& intake : status.intakes) {
-    std::string finding = absl::StrCat("source ", intake.source,
+    const bool alone = intake.sources == std::vector<std::string>{intake.intake};
+    std::string finding = absl::StrCat(alone ? "source " : "slot ", intake.intake,
                                        !intake.assigned        ? ": waits for its splits"
                                        : intake.splits.empty() ? ": another worker reads it"
                                                                : ": runs");
@@ -400,7 +403,7 @@ Health CheckHealth(const WorkerStatus& status) {
     if (!waits) FindSilence(&health, status, "sink " + sink.sink, sink.last_step_us);
   }
   for (const IntakeMemberStatus& intake : status.intakes) {
-    FindSilence(&health, status, "source " + intake.source, intake.last_step_us);
+    FindSilence(&health, status, "source " + intake.intake, intake.last_step_us);
   }
   if (health.ok) Find(&health, true, "ok");
   return health;

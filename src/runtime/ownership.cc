@@ -10,6 +10,7 @@
 
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
+#include "src/plan/intakes.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -75,14 +76,13 @@ std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts&
     sink.topics = {edge.topic};
     for (int32_t p = 0; p < partitions.at(edge.topic); ++p) sink.tasks.push_back({{edge.topic, p}});
   }
-  for (const SourcePlan& source : plan.sources) {
-    if (!source.intake()) continue;
-    const IntakeNames names{plan.application, source.name};
-    GroupInputs& intake = all.emplace_back();
-    intake.group = names.Group();
-    intake.topics = {names.PositionsTopic()};
+  for (const IntakePlan& intake : IntakesOf(plan)) {
+    const IntakeNames names{plan.application, intake.name};
+    GroupInputs& splits = all.emplace_back();
+    splits.group = names.Group();
+    splits.topics = {names.PositionsTopic()};
     for (int32_t p = 0; p < partitions.at(names.PositionsTopic()); ++p) {
-      intake.tasks.push_back({{names.PositionsTopic(), p}});
+      splits.tasks.push_back({{names.PositionsTopic(), p}});
     }
   }
   return all;

@@ -16,8 +16,8 @@ constexpr Offset kBeginning = -2;
 }  // namespace
 
 absl::Status PostgresEnd::Take() {
-  PgConnection connection(source_.postgres->url, "tidemark " + runtime_.plan->application.Group(),
-                          "source " + source_.name, &runtime_.control->stop, PgUse::kRead);
+  PgConnection connection(intake_.sources.front()->postgres->url, "tidemark " + runtime_.plan->application.Group(),
+                          "source " + intake_.name, &runtime_.control->stop, PgUse::kRead);
   TM_RETURN_IF_ERROR(connection.Connect());
   TM_ASSIGN_OR_RETURN(end_, MarkPgLog(connection));
   return absl::OkStatus();
@@ -25,8 +25,8 @@ absl::Status PostgresEnd::Take() {
 
 absl::StatusOr<size_t> PostgresEnd::Missing() {
   if (positions_ == nullptr) {
-    TM_ASSIGN_OR_RETURN(positions_, runtime_.kafka->NewConsumer({.client_id = source_.name + "-end"}));
-    const IntakeNames names{runtime_.plan->application, source_.name};
+    TM_ASSIGN_OR_RETURN(positions_, runtime_.kafka->NewConsumer({.client_id = intake_.name + "-end"}));
+    const IntakeNames names{runtime_.plan->application, intake_.name};
     TM_RETURN_IF_ERROR(positions_->Assign({{{names.PositionsTopic(), 0}, kBeginning}}));
   }
   TM_ASSIGN_OR_RETURN(const PollResult polled, positions_->Poll(0, 10'000));

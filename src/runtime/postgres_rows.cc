@@ -73,7 +73,7 @@ void PostgresRows::Begin(PgTable table) {
 }
 
 void PostgresRows::Row(const Tuple& row, Lsn lsn, int64_t time_us, IntakeRows* rows) {
-  ++rows->counts["snapshot_rows"];
+  ++rows->counts[target_]["snapshot_rows"];
   Emit('r', row, {lsn, time_us, 0, /*snapshot=*/true, false}, rows);
 }
 
@@ -207,11 +207,12 @@ absl::Status PostgresRows::TakeTruncate(Lsn lsn, IntakeRows* rows) {
                      "give the topology a new name and the source a new slot, to begin with what the table holds now"));
   }
   Taken(lsn);
-  ++rows->counts["truncates_passed_over"];
+  ++rows->counts[target_]["truncates_passed_over"];
   rows->letters.push_back({"",
                            "the table was emptied (TRUNCATE), and its rows stand here as they were (on_truncate: "
                            "dead_letter)",
-                           {{kIntakeLsnHeader, LsnText(lsn)}}});
+                           {{kIntakeLsnHeader, LsnText(lsn)}},
+                           target_});
   return absl::OkStatus();
 }
 
@@ -229,7 +230,7 @@ absl::Status PostgresRows::TakeChange(const Change& change, Lsn lsn, IntakeRows*
   origin.overtaken = transaction_->commit_lsn < position_.snapshot_lsn();
   if (change.kind == Change::Kind::kDelete) {
     if (change.old_row.empty()) return absl::DataLossError("the replication stream has a deletion of no row");
-    ++rows->counts["deletes"];
+    ++rows->counts[target_]["deletes"];
     Emit('d', change.old_row, origin, rows);
     Taken(lsn);
     return absl::OkStatus();
@@ -245,14 +246,14 @@ absl::Status PostgresRows::TakeChange(const Change& change, Lsn lsn, IntakeRows*
     row = &filled_;
   }
   if (change.kind == Change::Kind::kInsert) {
-    ++rows->counts["inserts"];
+    ++rows->counts[target_]["inserts"];
     Emit('c', *row, origin, rows);
   } else if (change.old_kind != 0 && !SameKey(change.old_row, *row)) {
-    ++rows->counts["key_changes"];
+    ++rows->counts[target_]["key_changes"];
     Emit('d', change.old_row, origin, rows);
     Emit('c', *row, origin, rows);
   } else {
-    ++rows->counts["updates"];
+    ++rows->counts[target_]["updates"];
     Emit('u', *row, origin, rows);
   }
   Taken(lsn);
@@ -350,12 +351,12 @@ void PostgresRows::Emit(char op, const Tuple& row, const Origin& origin, IntakeR
   // A deletion has only its key, which a table that has changed has all the same.
   if (!reason && op != 'd' && !changed_.empty()) reason = changed_;
   if (reason) {
-    rows->letters.push_back({std::move(json), *std::move(reason), {{kIntakeLsnHeader, LsnText(origin.lsn)}}});
+    rows->letters.push_back({std::move(json), *std::move(reason), {{kIntakeLsnHeader, LsnText(origin.lsn)}}, target_});
     return;
   }
   std::string key = Key(row);
   const int32_t partition = JavaPartition(key, source_.postgres->partitions);
-  rows->records.push_back({partition, std::move(key), std::move(json), {}});
+  rows->records.push_back({partition, std::move(key), std::move(json), {}, target_});
 }
 
 }  // namespace tidemark

@@ -33,8 +33,11 @@ namespace tidemark {
 
 class PostgresRows {
  public:
-  // `source` outlives this.
-  explicit PostgresRows(const SourcePlan& source) : source_(source) {}
+  // `source` outlives this. `target`: which of its intake's it is.
+  explicit PostgresRows(const SourcePlan& source, size_t target = 0) : source_(source), target_(target) {}
+
+  const SourcePlan& source() const { return source_; }
+  size_t target() const { return target_; }
 
   const packed::PostgresPosition& position() const { return position_; }
   packed::PostgresPosition& position() { return position_; }
@@ -80,6 +83,7 @@ class PostgresRows {
   const pgoutput::Cell& CellOf(const pgoutput::Tuple& row, size_t column) const;
 
   const SourcePlan& source_;
+  const size_t target_;
   packed::PostgresPosition position_;
   PgTable table_;
   // By column of the table: where it stands in a row; nothing: it is gone.

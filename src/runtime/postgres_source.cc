@@ -9,7 +9,6 @@
 #include <glog/logging.h>
 
 #include "src/base/status.h"
-#include "src/postgres/replication.h"
 
 namespace tidemark {
 namespace {
@@ -22,27 +21,18 @@ constexpr int64_t kAskedUs = kSecond / 2;
 // The server ends a connection that is silent for wal_sender_timeout, a minute unless it is set.
 constexpr int64_t kAnswerEveryUs = 5 * kSecond;
 constexpr int64_t kConfirmEveryUs = kSecond / 2;
-// What a row takes in memory beside its value.
-constexpr int64_t kRowBytes = 200;
+// While the log goes on: how often it is looked what a snapshot waits for, and how long rows of one are waited for.
+constexpr int64_t kLookEveryUs = kSecond / 5;
+constexpr int64_t kRowsWaitUs = 5 * kMillisecond;
+// How long the server's end of a stream that was closed is waited for before that is told.
+constexpr int kFormerLooks = 50;
 
 int64_t WallUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
-// Of the records and letters behind so many.
-int64_t BytesOf(const IntakeRows& rows, size_t records, size_t letters) {
-  int64_t bytes = 0;
-  for (size_t i = records; i < rows.records.size(); ++i) {
-    bytes += kRowBytes + static_cast<int64_t>(rows.records[i].value.size());
-  }
-  for (size_t i = letters; i < rows.letters.size(); ++i) {
-    bytes += kRowBytes + static_cast<int64_t>(rows.letters[i].value.size());
-  }
-  return bytes;
-}
-
-bool IsEmpty(const IntakeRows& rows) { return rows.records.empty() && rows.letters.empty(); }
+bool IsEmpty(const IntakeRows& rows) { return rows.records.empty() && rows.letters.empty() && rows.counts.empty(); }
 
 // What a statement was refused for is looked at when the catalogs are asked again, which say what to do.
 absl::Status Passing(const absl::Status& status) {
@@ -50,26 +40,27 @@ absl::Status Passing(const absl::Status& status) {
   return refused ? absl::UnavailableError(status.message()) : status;
 }
 
+std::string WhatOf(const IntakePlan& intake) {
+  const PostgresTableSpec& spec = *intake.sources.front()->postgres;
+  return spec.shares_slot ? absl::StrCat("slot ", spec.slot) : absl::StrCat("table ", spec.schema, ".", spec.table);
+}
+
 }  // namespace
 
-PostgresSource::PostgresSource(const Runtime& runtime, const SourcePlan& plan)
+PostgresSource::PostgresSource(const Runtime& runtime, const IntakePlan& intake)
     : runtime_(runtime),
-      plan_(plan),
-      spec_(*plan.postgres),
-      table_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", plan.name),
-             absl::StrCat("table ", spec_.schema, ".", spec_.table), &interrupted_, PgUse::kRead),
-      stream_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", plan.name),
-              absl::StrCat("table ", spec_.schema, ".", spec_.table), &interrupted_, PgUse::kReplicate),
-      rows_(plan) {}
+      spec_(*intake.sources.front()->postgres),
+      table_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", intake.name), WhatOf(intake),
+             &interrupted_, PgUse::kRead),
+      stream_(spec_.url, absl::StrCat("tidemark ", runtime.plan->application.Group(), " ", intake.name), WhatOf(intake),
+              &interrupted_, PgUse::kReplicate),
+      tables_(intake),
+      snapshot_(table_, tables_, spec_.slot) {}
 
+// As it was when a slot had one table.
 std::string PostgresSource::Of() const { return absl::StrCat("a table's changes by replication slot ", spec_.slot); }
 
-absl::Status PostgresSource::Open(const std::string& position, IntakeNotes /*notes*/) {
-  if (!rows_.position().ParseFromString(position)) {
-    return absl::FailedPreconditionError("a strange position in a table's changes");
-  }
-  return absl::OkStatus();
-}
+absl::Status PostgresSource::Open(const std::string& position, IntakeNotes /*notes*/) { return tables_.Read(position); }
 
 absl::StatusOr<std::optional<IntakeRows>> PostgresSource::Poll(int64_t max_wait_us, int64_t max_bytes) {
   if (interrupted_.load()) return absl::UnavailableError("the worker stops");
@@ -78,22 +69,21 @@ absl::StatusOr<std::optional<IntakeRows>> PostgresSource::Poll(int64_t max_wait_
   absl::Status status;
   if (phase_ == Phase::kConnect) status = Connect();
   if (status.ok() && phase_ == Phase::kMakeSlot) status = Passing(MakeSlot(max_wait_us));
-  if (status.ok() && phase_ == Phase::kSnapshot) {
-    status = Passing(ReadSnapshot(max_wait_us, max_bytes, &rows));
-  } else if (status.ok() && phase_ == Phase::kStream) {
-    status = Passing(ReadStream(max_wait_us, max_bytes, &rows));
-  }
+  if (status.ok() && phase_ == Phase::kRead) status = Passing(Read(max_wait_us, max_bytes, &rows));
   if (!status.ok() && !still_making_) Close();
   // What came before an error counts. The next call meets it again, if it is one that stays.
+  moved_ = moved_ || !IsEmpty(rows);
   if (!status.ok() && !moved_) return status;
   if (!moved_) return std::nullopt;
-  rows.next = rows_.position().SerializeAsString();
+  rows.next = tables_.Write();
   return rows;
 }
 
 void PostgresSource::Close() {
+  if (stream_.server_pid() != 0) former_pid_ = stream_.server_pid();
   table_.Close();
   stream_.Close();
+  snapshot_.BreakOff();
   still_making_ = false;
   phase_ = Phase::kConnect;
 }
@@ -104,65 +94,92 @@ absl::Status PostgresSource::Connect() {
     return absl::IsInvalidArgument(status) && connected_once_ ? absl::UnavailableError(status.message()) : status;
   };
   TM_RETURN_IF_ERROR(let_in(table_.Connect()));
-  TM_ASSIGN_OR_RETURN(PgTable table, InspectPgTable(table_, plan_));
+  TM_RETURN_IF_ERROR(InspectTables());
   TM_RETURN_IF_ERROR(let_in(stream_.Connect()));
-  TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectPgSlot(table_, spec_.slot));
   TM_ASSIGN_OR_RETURN(const uint64_t system, PgSystem(stream_));
-  PostgresPosition& position = rows_.position();
-  if (position.table() != 0 && position.table() != table.oid) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "table ", spec_.schema, ".", spec_.table,
-        " isn't the one that was read before: it was dropped and made anew, or another was named. Give the "
-        "topology a new name and the source a new slot, to begin with what it holds now"));
+  TM_RETURN_IF_ERROR(CheckSystem(system));
+  TM_ASSIGN_OR_RETURN(const PgSlot slot, InspectSlot());
+  TM_RETURN_IF_ERROR(CheckSlot(slot));
+  connected_once_ = true;
+  for (PostgresTables::Table& table : tables_.all()) {
+    table.rows.position().set_system(system);
+    table.rows.position().set_table(table.rows.table().oid);
   }
-  TM_RETURN_IF_ERROR(CheckSlot(slot, system));
-  if (!std::exchange(connected_once_, true) && !table.unnamed.empty()) {
-    LOG(INFO) << "source " << plan_.name
-              << ": columns of the table that the topology doesn't name: " << absl::StrJoin(table.unnamed, ", ");
-  }
-  position.set_system(system);
-  position.set_table(table.oid);
-  rows_.Begin(std::move(table));
   if (!slot.exists) {
     waiting_since_us_ = runtime_.clock->MonotonicUs();
     phase_ = Phase::kMakeSlot;
     return Passing(BeginPgSlot(stream_, spec_.slot));
   }
-  if (position.lsn() == 0) position.set_lsn(slot.confirmed);
-  if (position.snapshot_done()) return Passing(StartStream());
-  TM_RETURN_IF_ERROR(Passing(AwaitOlder()));
-  return Passing(StartSnapshot(""));
+  streams_ = tables_.Begin();
+  if (streams_) {
+    TM_RETURN_IF_ERROR(Passing(StartStream()));
+  } else {
+    stream_.Close();
+  }
+  snapshot_.Begin();
+  if (!snapshot_.under_way()) table_.Close();
+  phase_ = Phase::kRead;
+  return absl::OkStatus();
 }
 
-absl::Status PostgresSource::AwaitOlder() {
-  TM_ASSIGN_OR_RETURN(const bool ended, PgHaveEnded(table_, &behind_slot_));
-  if (ended) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("a snapshot behind slot ", spec_.slot,
-                                             " begins when all transactions of the server that were open before, "
-                                             "those below ",
-                                             behind_slot_, ", have ended: see pg_stat_activity and pg_prepared_xacts"));
+absl::Status PostgresSource::InspectTables() {
+  for (PostgresTables::Table& table : tables_.all()) {
+    const SourcePlan& source = table.rows.source();
+    absl::StatusOr<PgTable> found = InspectPgTable(table_, source);
+    if (!found.ok()) return tables_.OfTable(found.status(), table);
+    const PostgresPosition& position = table.rows.position();
+    if (position.lsn() != 0 && position.table() != found->oid) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "table ", source.postgres->schema, ".", source.postgres->table,
+          " isn't the one that was read before: it was dropped and made anew, or another was named. Give the "
+          "topology a new name and the source a new slot, to begin with what it holds now"));
+    }
+    if (!connected_once_ && !found->unnamed.empty()) {
+      LOG(INFO) << "source " << source.name
+                << ": columns of the table that the topology doesn't name: " << absl::StrJoin(found->unnamed, ", ");
+    }
+    table.rows.Begin(*std::move(found));
+  }
+  return absl::OkStatus();
 }
 
-absl::Status PostgresSource::CheckSlot(const PgSlot& slot, uint64_t system) {
-  const PostgresPosition& position = rows_.position();
-  const auto refuse = [&](const std::string& what) {
-    return absl::FailedPreconditionError(absl::StrCat(what, ". Changes behind ", LsnText(position.lsn()),
-                                                      " are lost, and a new snapshot wouldn't tell of rows that were ",
-                                                      "deleted since (`resnapshot` isn't implemented): give the "
-                                                      "topology a new name and the source a new slot, to begin ",
-                                                      "with what the table holds now"));
-  };
-  if (position.lsn() != 0 && position.system() != 0 && position.system() != system) {
-    return refuse(absl::StrCat("the url leads to another database system (", system, ") than the one that was read (",
+// A server takes a moment to see that the stream was closed.
+absl::StatusOr<PgSlot> PostgresSource::InspectSlot() {
+  TM_ASSIGN_OR_RETURN(PgSlot slot, InspectPgSlot(table_, spec_.slot));
+  for (int look = 0; look < kFormerLooks && slot.active && slot.active_pid == former_pid_; ++look) {
+    TM_RETURN_IF_ERROR(table_.Run("SELECT pg_sleep(0.02)").status());
+    TM_ASSIGN_OR_RETURN(slot, InspectPgSlot(table_, spec_.slot));
+  }
+  return slot;
+}
+
+absl::Status PostgresSource::Refuse(const std::string& what) const {
+  return absl::FailedPreconditionError(absl::StrCat(what, ". Changes behind ", LsnText(tables_.First()),
+                                                    " are lost, and a new snapshot wouldn't tell of rows that were ",
+                                                    "deleted since (`resnapshot` isn't implemented): give the "
+                                                    "topology a new name and the source a new slot, to begin ",
+                                                    "with what the table holds now"));
+}
+
+absl::Status PostgresSource::CheckSystem(uint64_t system) {
+  for (const PostgresTables::Table& table : tables_.all()) {
+    const PostgresPosition& position = table.rows.position();
+    if (position.lsn() == 0 || position.system() == 0 || position.system() == system) continue;
+    return Refuse(absl::StrCat("the url leads to another database system (", system, ") than the one that was read (",
                                position.system(), ")"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresSource::CheckSlot(const PgSlot& slot) const {
+  const Lsn first = tables_.First();
   if (slot.exists && slot.lost) {
-    return refuse(absl::StrCat("slot ", spec_.slot,
+    return Refuse(absl::StrCat("slot ", spec_.slot,
                                " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its log"));
   }
-  if (!slot.exists && position.lsn() != 0) return refuse(absl::StrCat("slot ", spec_.slot, " is gone"));
-  if (slot.exists && position.lsn() != 0 && slot.confirmed > position.lsn()) {
-    return refuse(absl::StrCat("slot ", spec_.slot, " is at ", LsnText(slot.confirmed),
+  if (!slot.exists && first != 0) return Refuse(absl::StrCat("slot ", spec_.slot, " is gone"));
+  if (slot.exists && first != 0 && slot.confirmed > first) {
+    return Refuse(absl::StrCat("slot ", spec_.slot, " is at ", LsnText(slot.confirmed),
                                ", ahead of what was read: somebody else has read from it, or it was made anew"));
   }
   if (slot.exists && slot.confirmed == 0) {
@@ -185,54 +202,49 @@ absl::Status PostgresSource::MakeSlot(int64_t max_wait_us) {
                                                " is being made, for which transactions of the server that were open "
                                                "before have to end: see pg_stat_activity"));
   }
-  LOG(INFO) << "source " << plan_.name << ": made slot " << spec_.slot << " at " << LsnText(made->lsn);
-  rows_.position().set_lsn(made->lsn);
-  return StartSnapshot(made->snapshot);
-}
-
-// With nothing exported, of the table as it is now.
-absl::Status PostgresSource::StartSnapshot(const std::string& exported) {
-  TM_ASSIGN_OR_RETURN(snapshot_, BeginPgSnapshot(table_, spec_, rows_.table(), exported));
-  if (!exported.empty()) snapshot_.lsn = rows_.position().lsn();
+  LOG(INFO) << tables_.name() << ": made slot " << spec_.slot << " at " << LsnText(made->lsn);
+  TM_RETURN_IF_ERROR(snapshot_.Begin(made->snapshot, made->lsn));
   stream_.Close();  // what it has exported is ours now
-  TM_RETURN_IF_ERROR(CopyPgTable(table_, spec_, rows_.table()));
-  LOG(INFO) << "source " << plan_.name << ": snapshot of " << spec_.schema << "." << spec_.table << " at "
-            << LsnText(snapshot_.lsn);
-  rows_.position().set_snapshot_lsn(snapshot_.lsn);
-  phase_ = Phase::kSnapshot;
+  streams_ = false;
+  phase_ = Phase::kRead;
   return absl::OkStatus();
 }
 
-absl::Status PostgresSource::ReadSnapshot(int64_t max_wait_us, int64_t max_bytes, IntakeRows* rows) {
-  absl::Status status;
-  for (int64_t bytes = 0; bytes < max_bytes;) {
-    const absl::StatusOr<PgConnection::CopyRead> read = table_.ReadCopy(IsEmpty(*rows) ? max_wait_us : 0);
-    status = read.status();
-    if (!status.ok() || read->what == PgConnection::CopyRead::What::kNothing) break;
-    if (read->what == PgConnection::CopyRead::What::kEnd) {
-      rows_.position().set_snapshot_done(true);
-      ++rows->counts["snapshots"];
-      moved_ = true;
-      Close();  // and with it the transaction, which has only read
-      break;
-    }
-    const size_t records = rows->records.size(), letters = rows->letters.size();
-    status = pgoutput::ReadCopyRow(read->data, &scratch_, &row_);
-    if (!status.ok()) break;
-    rows_.Row(row_, snapshot_.lsn, snapshot_.time_us, rows);
-    bytes += BytesOf(*rows, records, letters);
+absl::Status PostgresSource::Read(int64_t max_wait_us, int64_t max_bytes, IntakeRows* rows) {
+  if (!snapshot_.under_way()) return ReadStream(max_wait_us, max_bytes, rows);
+  TM_RETURN_IF_ERROR(streams_ ? ReadBoth(max_wait_us, max_bytes, rows) : StepSnapshot(max_wait_us, max_bytes, rows));
+  if (!snapshot_.under_way()) {
+    moved_ = true;
+    Close();  // and with it the transaction, which has only read; then its tables take part in the log
   }
-  moved_ = moved_ || !IsEmpty(*rows);
-  return status;
+  return absl::OkStatus();
+}
+
+// The log first, which others wait for.
+absl::Status PostgresSource::ReadBoth(int64_t max_wait_us, int64_t max_bytes, IntakeRows* rows) {
+  const int64_t log_wait_us = snapshot_.copies() ? 0 : std::min(max_wait_us, kLookEveryUs);
+  TM_RETURN_IF_ERROR(ReadStream(log_wait_us, max_bytes / 2, rows));
+  const int64_t now = runtime_.clock->MonotonicUs();
+  if (!snapshot_.copies() && now - looked_at_us_ < kLookEveryUs) return absl::OkStatus();
+  looked_at_us_ = now;
+  TM_RETURN_IF_ERROR(snapshot_.Step(IsEmpty(*rows) ? std::min(max_wait_us, kRowsWaitUs) : 0, max_bytes / 2, rows));
+  if (snapshot_.under_way() && !snapshot_.copies()) {
+    LOG_EVERY_T(INFO, 10) << tables_.name() << ": " << snapshot_.waits_for();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresSource::StepSnapshot(int64_t max_wait_us, int64_t max_bytes, IntakeRows* rows) {
+  TM_RETURN_IF_ERROR(snapshot_.Step(max_wait_us, max_bytes, rows));
+  if (!snapshot_.under_way() || snapshot_.copies()) return absl::OkStatus();
+  return absl::UnavailableError(snapshot_.waits_for());
 }
 
 absl::Status PostgresSource::StartStream() {
-  table_.Close();
-  TM_RETURN_IF_ERROR(StartPgStream(stream_, spec_, rows_.position().lsn()));
+  TM_RETURN_IF_ERROR(StartPgStream(stream_, spec_, tables_.First()));
   sent_ = 0;
   asked_ = false;
   moved_at_us_ = told_at_us_ = runtime_.clock->MonotonicUs();
-  phase_ = Phase::kStream;
   return absl::OkStatus();
 }
 
@@ -257,8 +269,8 @@ absl::Status PostgresSource::ReadStream(int64_t max_wait_us, int64_t max_bytes, 
   const int64_t now = runtime_.clock->MonotonicUs();
   moved_ = !IsEmpty(*rows);
   if (!moved_ && status.ok() && (now - moved_at_us_ >= (asked_ ? kAskedUs : kQuietUs) || runtime_.control->until_end)) {
-    if (rows_.CanMoveTo(sent_)) rows_.position().set_lsn(sent_);
-    moved_ = rows_.position().lsn() > committed_;
+    tables_.MoveTo(sent_);
+    moved_ = tables_.First() > committed_;
     moved_at_us_ = now;
     asked_ = false;
   }
@@ -274,7 +286,7 @@ absl::Status PostgresSource::TakeFrame(std::string_view bytes, IntakeRows* rows)
     return frame.wants_answer ? Answer(/*at_once=*/true) : absl::OkStatus();
   }
   TM_ASSIGN_OR_RETURN(const pgoutput::Message message, pgoutput::ReadMessage(frame.data));
-  return rows_.Take(message, frame.lsn, rows);
+  return tables_.Take(message, frame.lsn, rows);
 }
 
 absl::Status PostgresSource::Answer(bool at_once) {
@@ -287,14 +299,15 @@ absl::Status PostgresSource::Answer(bool at_once) {
   return absl::OkStatus();
 }
 
+// The first position that is told of a database is behind no place that any table has yet to be read from.
 absl::Status PostgresSource::Committed(const std::string& position) {
   PostgresPosition at;
-  if (at.ParseFromString(position) && at.snapshot_done()) committed_ = at.lsn();
+  if (ReadPostgresPosition(position, &at) && (at.snapshot_done() || at.tables_size() > 0)) committed_ = at.lsn();
   return absl::OkStatus();
 }
 
-SplitIntake::SourceMaker PostgresSourceMaker(const Runtime& runtime, const SourcePlan& plan) {
-  return [&runtime, &plan](int32_t) { return std::make_unique<PostgresSource>(runtime, plan); };
+SplitIntake::SourceMaker PostgresSourceMaker(const Runtime& runtime, const IntakePlan& intake) {
+  return [&runtime, intake](int32_t) { return std::make_unique<PostgresSource>(runtime, intake); };
 }
 
 }  // namespace tidemark

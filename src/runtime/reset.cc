@@ -19,6 +19,7 @@
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
+#include "src/plan/intakes.h"
 #include "src/runtime/former.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/reset_sinks.h"
@@ -63,8 +64,8 @@ std::vector<std::string> Groups(const Plan& plan) {
   for (const SinkPlan& sink : plan.sinks) {
     if (!std::holds_alternative<KafkaSinkSpec>(sink.spec)) groups.push_back(plan.application.SinkGroup(sink.name));
   }
-  for (const SourcePlan& source : plan.sources) {
-    if (source.intake()) groups.push_back(IntakeNames{plan.application, source.name}.Group());
+  for (const IntakePlan& intake : IntakesOf(plan)) {
+    groups.push_back(IntakeNames{plan.application, intake.name}.Group());
   }
   return groups;
 }
@@ -273,9 +274,8 @@ absl::Status Begin(const Plan& plan, const ResetPlan& reset, ResetClient& client
 // The transactions of an intake name no group that would refuse them: a worker that was frozen could commit one into
 // topics that are made again.
 absl::Status FenceIntakes(const Plan& plan, KafkaClient& kafka) {
-  for (const SourcePlan& source : plan.sources) {
-    if (!source.intake()) continue;
-    const IntakeNames names{plan.application, source.name};
+  for (const IntakePlan& intake : IntakesOf(plan)) {
+    const IntakeNames names{plan.application, intake.name};
     TM_ASSIGN_OR_RETURN(const auto found, kafka.admin().Describe({names.PositionsTopic()}));
     const int32_t splits = found.empty() ? 1 : found.begin()->second.partitions;
     for (int32_t split = 0; split < splits; ++split) {

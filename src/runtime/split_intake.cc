@@ -22,6 +22,46 @@ constexpr int64_t kLongestPauseUs = 5 * kSecond;
 constexpr int64_t kFencedPauseUs = 4 * kSecond;
 // A position is one record and a marker; behind the newest there may be transactions that were aborted.
 constexpr Offset kFirstLook = 16;
+constexpr char kStartOver[] = "; to read everything again, give the source or the topology a new name";
+
+// A position of a single source of the intake's own name says without targets what it says of that; and is written so,
+// for earlier versions that knew of no others.
+void ToTargets(const std::string& intake, packed::IntakePosition* position) {
+  if (position->number() == 0 || position->targets_size() > 0) return;
+  packed::IntakeTarget* const target = position->add_targets();
+  target->set_source(intake);
+  target->set_topic_id(position->topic_id());
+  target->set_rows(position->rows());
+  target->set_refused(position->refused());
+  target->mutable_written()->Swap(position->mutable_written());
+  target->mutable_counts()->swap(*position->mutable_counts());
+  position->clear_topic_id();
+  position->clear_rows();
+  position->clear_refused();
+}
+
+packed::IntakePosition AsWritten(const std::string& intake, packed::IntakePosition position) {
+  if (position.targets_size() != 1 || position.targets(0).source() != intake) return position;
+  packed::IntakeTarget target;
+  target.Swap(position.mutable_targets(0));
+  position.clear_targets();
+  position.set_topic_id(target.topic_id());
+  position.set_rows(target.rows());
+  position.set_refused(target.refused());
+  position.mutable_written()->Swap(target.mutable_written());
+  position.mutable_counts()->swap(*target.mutable_counts());
+  return position;
+}
+
+std::vector<std::string> SourcesOf(const SplitIntake::Split& split) {
+  return split.sources.empty() ? std::vector<std::string>{split.intake} : split.sources;
+}
+
+std::vector<std::string> TopicsOf(const ApplicationId& application, const std::vector<std::string>& sources) {
+  std::vector<std::string> topics;
+  for (const std::string& source : sources) topics.push_back(IntakeNames{application, source}.Topic());
+  return topics;
+}
 
 }  // namespace
 
@@ -30,8 +70,9 @@ SplitIntake::SplitIntake(const Runtime& runtime, Split split, SourceMaker make_s
       split_(std::move(split)),
       make_source_(std::move(make_source)),
       pause_(pause != nullptr ? std::move(pause) : [](int64_t us) { absl::SleepFor(absl::Microseconds(us)); }),
-      names_{runtime.plan->application, split_.source},
-      topic_(names_.Topic()),
+      names_{runtime.plan->application, split_.intake},
+      sources_(SourcesOf(split_)),
+      topics_(TopicsOf(runtime.plan->application, sources_)),
       log_{names_.PositionsTopic(), split_.number} {
   Publish();
 }
@@ -40,7 +81,7 @@ SplitIntake::~SplitIntake() = default;
 
 absl::Status SplitIntake::Step(int64_t max_wait_us) {
   if (state_ == State::kFailed) {
-    return absl::InternalError(absl::StrCat("source ", split_.source, ": a step after a final error"));
+    return absl::InternalError(absl::StrCat("source ", split_.intake, ": a step after a final error"));
   }
   const absl::Status status = ActOn(Turn(max_wait_us));
   Publish();
@@ -73,28 +114,29 @@ absl::Status SplitIntake::TakeOver() {
   transaction_.emplace(producer_.get(), runtime_.options.commit_bytes);
   const std::string& dead = runtime_.plan->dead_letter_topic;
   letters_.emplace(dead, runtime_.partitions.at(dead), split_.number, &*transaction_, DeadLetterBytes(runtime_));
-  limit_ = runtime_.limits == nullptr ? RecordLimit() : runtime_.limits->Of(topic_);
+  limits_.clear();
+  for (const std::string& topic : topics_) {
+    limits_.push_back(runtime_.limits == nullptr ? RecordLimit() : runtime_.limits->Of(topic));
+  }
   TM_ASSIGN_OR_RETURN(const std::optional<packed::IntakePosition> found, ReadPosition());
   TM_ASSIGN_OR_RETURN(IntakeNotes notes, ReadNotes());
-  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe({topic_}));
-  const auto topic = topics.find(topic_);
-  if (topic == topics.end()) return absl::UnavailableError(absl::StrCat("topic ", topic_, " isn't there"));
   {
     const absl::MutexLock lock(&mutex_);
     source_ = make_source_(split_.number);
     if (interrupted_) source_->Interrupt();
   }
-  TM_RETURN_IF_ERROR(CheckPosition(found, source_->Of(), topic->second.id));
+  TM_RETURN_IF_ERROR(CheckPosition(found, source_->Of()));
   committed_ = found.value_or(packed::IntakePosition());
   committed_.set_of(source_->Of());
   committed_.set_splits(split_.count);
-  committed_.set_topic_id(topic->second.id);
-  committed_.mutable_written()->Resize(runtime_.partitions.at(topic_), 0);
+  TM_ASSIGN_OR_RETURN(const bool has_new, FindTargets());
   next_ = committed_;
   TM_RETURN_IF_ERROR(Confirm(source_->Open(committed_.position(), std::move(notes))));
   tell_ = found.has_value();
   state_ = State::kRunning;
-  return absl::OkStatus();
+  if (!has_new) return absl::OkStatus();
+  reached_ = committed_.position();
+  return Commit();
 }
 
 // The newest position. Looked for from the end of its log, however long that is.
@@ -105,7 +147,7 @@ absl::StatusOr<std::optional<packed::IntakePosition>> SplitIntake::ReadPosition(
   for (Offset look = kFirstLook; !newest; look *= 16) {
     const Offset from = std::max(start, end - look);
     TM_RETURN_IF_ERROR(
-        ReadLogRange(runtime_, split_.source + "-positions", log_, from, end, [&](const RecordView& record) {
+        ReadLogRange(runtime_, split_.intake + "-positions", log_, from, end, [&](const RecordView& record) {
           const std::string_view value = record.value.value_or("");
           packed::IntakePosition position;
           if (!position.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
@@ -116,6 +158,7 @@ absl::StatusOr<std::optional<packed::IntakePosition>> SplitIntake::ReadPosition(
                                                               " stands behind position ", newest->number(),
                                                               "; what lies between was lost or written twice"));
           }
+          ToTargets(split_.intake, &position);
           newest = std::move(position);
           position_offset_ = record.offset;
           return absl::OkStatus();
@@ -131,7 +174,7 @@ absl::StatusOr<IntakeNotes> SplitIntake::ReadNotes() const {
   TM_ASSIGN_OR_RETURN(const Offset start, runtime_.kafka->admin().LogStart(log));
   IntakeNotes notes;
   TM_RETURN_IF_ERROR(
-      ReadLogRange(runtime_, split_.source + "-notes", log, start, end, [&](const RecordView& record) -> absl::Status {
+      ReadLogRange(runtime_, split_.intake + "-notes", log, start, end, [&](const RecordView& record) -> absl::Status {
         const std::string key(record.key.value_or(""));
         if (record.value) {
           notes[key] = std::string(*record.value);
@@ -144,38 +187,94 @@ absl::StatusOr<IntakeNotes> SplitIntake::ReadNotes() const {
 }
 
 // Rule 7.
-absl::Status SplitIntake::CheckPosition(const std::optional<packed::IntakePosition>& found, const std::string& of,
-                                        const std::string& topic_id) const {
-  const std::string start_over = "; to read everything again, give the source or the topology a new name";
-  if (!found) {
-    std::vector<TopicPartition> logs = {log_};
-    for (int32_t p = 0; p < runtime_.partitions.at(topic_); ++p) logs.push_back({topic_, p});
-    TM_ASSIGN_OR_RETURN(const auto starts, runtime_.kafka->admin().LogStarts(logs));
-    if (starts.size() < logs.size()) return absl::UnavailableError("nobody tells where the logs of an intake begin");
-    for (const auto& [log, start] : starts) {
-      if (start == 0) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat(ToString(log_), " has no position any more, but ", ToString(log), " begins at offset ", start,
-                       ": the source was read before. Was the log of positions emptied, or made again?", start_over));
-    }
-    return absl::OkStatus();
-  }
+absl::Status SplitIntake::CheckPosition(const std::optional<packed::IntakePosition>& found,
+                                        const std::string& of) const {
+  if (!found) return CheckNothingWasRead();
   if (found->of() != of) {
     return absl::FailedPreconditionError(absl::StrCat(ToString(log_), " holds a position in ", found->of(),
                                                       ", and the source reads ", of, " now: put that back",
-                                                      start_over));
+                                                      kStartOver));
   }
   if (found->splits() != split_.count) {
     return absl::FailedPreconditionError(absl::StrCat(ToString(log_), " holds a position in one of ", found->splits(),
-                                                      " splits, and there are ", split_.count, " now", start_over));
+                                                      " splits, and there are ", split_.count, " now", kStartOver));
   }
-  if (!found->topic_id().empty() && !topic_id.empty() && found->topic_id() != topic_id) {
-    return absl::FailedPreconditionError(absl::StrCat("topic ", topic_,
+  return absl::OkStatus();
+}
+
+absl::Status SplitIntake::CheckNothingWasRead() const {
+  std::vector<TopicPartition> logs = {log_};
+  for (const std::string& topic : topics_) {
+    for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) logs.push_back({topic, p});
+  }
+  TM_ASSIGN_OR_RETURN(const auto starts, runtime_.kafka->admin().LogStarts(logs));
+  if (starts.size() < logs.size()) return absl::UnavailableError("nobody tells where the logs of an intake begin");
+  for (const auto& [log, start] : starts) {
+    if (start == 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(ToString(log_), " has no position any more, but ", ToString(log), " begins at offset ", start,
+                     ": the source was read before. Was the log of positions emptied, or made again?", kStartOver));
+  }
+  return absl::OkStatus();
+}
+
+// The targets there are now, in `committed_`, with what it says of them. True: there is one that must be committed
+// before anything is written to it.
+absl::StatusOr<bool> SplitIntake::FindTargets() {
+  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe(topics_));
+  std::map<std::string, packed::IntakeTarget> known;
+  for (const packed::IntakeTarget& target : committed_.targets()) known[target.source()] = target;
+  const bool is_first = committed_.number() == 0;
+  committed_.clear_targets();
+  bool has_new = false;
+  for (size_t t = 0; t < sources_.size(); ++t) {
+    const auto topic = topics.find(topics_[t]);
+    if (topic == topics.end()) return absl::UnavailableError(absl::StrCat("topic ", topics_[t], " isn't there"));
+    packed::IntakeTarget& target = *committed_.add_targets();
+    // The first one of the intake's own name is written to at once, as it always was.
+    const bool own = is_first && sources_.size() == 1 && sources_[t] == split_.intake;
+    if (const auto found = known.find(sources_[t]); found != known.end()) {
+      TM_RETURN_IF_ERROR(CheckTarget(found->second, topics_[t], topic->second.id));
+      target = std::move(found->second);
+      known.erase(found);
+    } else if (!own) {
+      TM_RETURN_IF_ERROR(CheckNewTarget(topics_[t]));
+      has_new = true;
+    }
+    target.set_source(sources_[t]);
+    target.set_topic_id(topic->second.id);
+    target.mutable_written()->Resize(runtime_.partitions.at(topics_[t]), 0);
+  }
+  for (const auto& [source, target] : known) {
+    LOG(INFO) << split_.intake << ": source " << source << " is gone, and what was known of it is forgotten";
+  }
+  return has_new;
+}
+
+absl::Status SplitIntake::CheckTarget(const packed::IntakeTarget& found, const std::string& topic,
+                                      const std::string& id) const {
+  if (!found.topic_id().empty() && !id.empty() && found.topic_id() != id) {
+    return absl::FailedPreconditionError(absl::StrCat("topic ", topic,
                                                       " was deleted and made again, and with it went what ",
-                                                      ToString(log_), " says was read", start_over));
+                                                      ToString(log_), " says was read", kStartOver));
   }
-  if (found->written_size() > runtime_.partitions.at(topic_)) {
-    return absl::FailedPreconditionError(absl::StrCat("topic ", topic_, " has fewer partitions than it had"));
+  if (found.written_size() > runtime_.partitions.at(topic)) {
+    return absl::FailedPreconditionError(absl::StrCat("topic ", topic, " has fewer partitions than it had"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SplitIntake::CheckNewTarget(const std::string& topic) const {
+  std::vector<TopicPartition> logs;
+  for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) logs.push_back({topic, p});
+  TM_ASSIGN_OR_RETURN(const auto ends, runtime_.kafka->admin().LogEnds(logs, Isolation::kReadUncommitted));
+  if (ends.size() < logs.size()) return absl::UnavailableError("nobody tells where the logs of an intake end");
+  for (const auto& [log, end] : ends) {
+    if (end == 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("topic ", topic, " isn't empty, and ", ToString(log_),
+                     " knows nothing of it: its source was read by other means, or was taken out meanwhile. Delete "
+                     "the topic, and the changelog of its stage, or give the source a new name"));
   }
   return absl::OkStatus();
 }
@@ -215,10 +314,14 @@ absl::Status SplitIntake::Confirm(const absl::Status& of_source) {
 absl::Status SplitIntake::Take(IntakeRows rows) {
   if (!reached_) dirty_since_us_ = runtime_.clock->MonotonicUs();
   reached_ = std::move(rows.next);
-  for (const auto& [name, count] : rows.counts) (*next_.mutable_counts())[name] += count;
+  for (const auto& [target, counts] : rows.counts) {
+    auto& sums = *next_.mutable_targets(static_cast<int>(target))->mutable_counts();
+    for (const auto& [name, count] : counts) sums[name] += count;
+  }
   for (const IntakeLetter& letter : rows.letters) {
-    next_.set_refused(next_.refused() + 1);
-    TM_RETURN_IF_ERROR(letters_->Outside(split_.source, letter.value, letter.place, letter.reason));
+    packed::IntakeTarget& target = *next_.mutable_targets(static_cast<int>(letter.target));
+    target.set_refused(target.refused() + 1);
+    TM_RETURN_IF_ERROR(letters_->Outside(target.source(), letter.value, letter.place, letter.reason));
   }
   TM_RETURN_IF_ERROR(Produce(std::move(rows.records)));
   std::vector<OutRecord> notes;
@@ -227,35 +330,46 @@ absl::Status SplitIntake::Take(IntakeRows rows) {
   return transaction_->Produce(names_.NotesTopic(), notes);
 }
 
-// Rule 6.
 absl::Status SplitIntake::Produce(std::vector<IntakeRecord> records) {
+  std::vector<std::vector<IntakeRecord*>> by_target(sources_.size());
+  for (IntakeRecord& record : records) by_target.at(record.target).push_back(&record);
+  for (size_t t = 0; t < by_target.size(); ++t) {
+    if (!by_target[t].empty()) TM_RETURN_IF_ERROR(ProduceTo(t, std::move(by_target[t])));
+  }
+  return absl::OkStatus();
+}
+
+// Rule 6.
+absl::Status SplitIntake::ProduceTo(size_t target, std::vector<IntakeRecord*> records) {
+  packed::IntakeTarget& to = *next_.mutable_targets(static_cast<int>(target));
+  const std::string& topic = topics_[target];
   std::vector<OutRecord> out;
   out.reserve(records.size());
-  for (IntakeRecord& record : records) {
-    if (record.partition < 0 || record.partition >= next_.written_size()) {
-      return absl::InternalError(absl::StrCat("source ", split_.source, ": no partition ", record.partition));
+  for (IntakeRecord* const record : records) {
+    if (record->partition < 0 || record->partition >= to.written_size()) {
+      return absl::InternalError(absl::StrCat("source ", to.source(), ": no partition ", record->partition));
     }
-    const uint64_t number = next_.written(record.partition) + 1;
-    record.headers.emplace_back(kIntakeNumberHeader, absl::StrCat(split_.number, ":", number));
-    OutRecord next{record.partition, record.key, record.value, &record.headers};
-    if (const std::optional<std::string> why = WhyTooLarge(next, topic_, limit_)) {
-      record.headers.pop_back();
-      next_.set_refused(next_.refused() + 1);
-      TM_RETURN_IF_ERROR(letters_->Outside(split_.source, record.value, record.headers, *why));
+    const uint64_t number = to.written(record->partition) + 1;
+    record->headers.emplace_back(kIntakeNumberHeader, absl::StrCat(split_.number, ":", number));
+    OutRecord next{record->partition, record->key, record->value, &record->headers};
+    if (const std::optional<std::string> why = WhyTooLarge(next, topic, limits_[target])) {
+      record->headers.pop_back();
+      to.set_refused(to.refused() + 1);
+      TM_RETURN_IF_ERROR(letters_->Outside(to.source(), record->value, record->headers, *why));
       continue;
     }
-    next_.set_written(record.partition, number);
+    to.set_written(record->partition, number);
     out.push_back(std::move(next));
   }
-  next_.set_rows(next_.rows() + static_cast<int64_t>(out.size()));
-  return out.empty() ? absl::OkStatus() : transaction_->Produce(topic_, out);
+  to.set_rows(to.rows() + static_cast<int64_t>(out.size()));
+  return out.empty() ? absl::OkStatus() : transaction_->Produce(topic, out);
 }
 
 // Rule 2.
 absl::Status SplitIntake::Commit() {
   next_.set_number(committed_.number() + 1);
   next_.set_position(*reached_);
-  const std::string value = next_.SerializeAsString();
+  const std::string value = AsWritten(split_.intake, next_).SerializeAsString();
   TM_RETURN_IF_ERROR(transaction_->Produce(log_.topic, {{log_.partition, std::nullopt, value, nullptr}}));
   TM_RETURN_IF_ERROR(producer_->Flush());
   TM_RETURN_IF_ERROR(Failpoint("intake.after_flush"));
@@ -321,7 +435,7 @@ void SplitIntake::NoteFailure(const absl::Status& status) {
   retry_at_us_ = now + (fenced ? std::max(kFencedPauseUs, pause) : pause);
   if (failing_since_us_ == 0) failing_since_us_ = now;
   if (last_error_ != status.message()) {
-    LOG(WARNING) << "source " << split_.source << " split " << split_.number << ": " << status.message()
+    LOG(WARNING) << "source " << split_.intake << " split " << split_.number << ": " << status.message()
                  << "; trying again";
   }
   last_error_ = std::string(status.message());
@@ -363,12 +477,15 @@ void SplitIntake::Interrupt() {
 void SplitIntake::Publish() {
   const absl::MutexLock lock(&mutex_);
   status_.state = state_;
-  status_.source = split_.source;
   status_.split = split_.number;
-  status_.rows = committed_.rows();
-  status_.refused = committed_.refused();
+  status_.targets.clear();
+  for (const packed::IntakeTarget& target : committed_.targets()) {
+    status_.targets.push_back(
+        {target.source(), target.rows(), target.refused(), {target.counts().begin(), target.counts().end()}});
+  }
+  // Until what was committed is known.
+  for (size_t t = status_.targets.size(); t < sources_.size(); ++t) status_.targets.push_back({sources_[t], 0, 0, {}});
   status_.commits = static_cast<int64_t>(committed_.number());
-  status_.counts = {committed_.counts().begin(), committed_.counts().end()};
   status_.last_step_us = runtime_.clock->MonotonicUs();
   status_.last_error = last_error_;
   status_.failing_since_us = failing_since_us_;

@@ -41,18 +41,28 @@ namespace tidemark {
 // What a split shows to metrics and readiness; a copy, taken under a lock.
 struct IntakeStatus {
   enum class State { kTakingOver, kRunning, kWaiting, kFailed };
+  // Of the source, or of each that the intake serves.
+  struct Target {
+    std::string source;
+    int64_t rows = 0;     // committed, ever
+    int64_t refused = 0;  // dead letters of the intake, ever
+    IntakeCounts counts;  // its own, ever
+  };
+
   State state = State::kTakingOver;
-  std::string source;
   int32_t split = 0;
-  int64_t rows = 0;                       // committed, ever
-  int64_t refused = 0;                    // dead letters of the intake, ever
-  int64_t commits = 0;                    // of the split, ever
-  std::map<std::string, int64_t> counts;  // the source's own, ever
-  int64_t last_step_us = 0;               // monotonic
-  std::string last_error;                 // "" since the last success
-  int64_t failing_since_us = 0;           // monotonic
-  TopicPartition positions;               // its log of positions may be trimmed ...
-  Offset trim_before = 0;                 // ... below this
+  std::vector<Target> targets;
+  int64_t commits = 0;           // of the split, ever
+  int64_t last_step_us = 0;      // monotonic
+  std::string last_error;        // "" since the last success
+  int64_t failing_since_us = 0;  // monotonic
+  TopicPartition positions;      // its log of positions may be trimmed ...
+  Offset trim_before = 0;        // ... below this
+
+  // Of the first target.
+  int64_t rows() const { return targets.empty() ? 0 : targets.front().rows; }
+  int64_t refused() const { return targets.empty() ? 0 : targets.front().refused; }
+  IntakeCounts counts() const { return targets.empty() ? IntakeCounts() : targets.front().counts; }
 };
 
 class SplitIntake {
@@ -62,8 +72,9 @@ class SplitIntake {
   // Waits for so many microseconds, which is for tests to replace.
   using Pause = std::function<void(int64_t us)>;
   struct Split {
-    std::string source;  // the user's name
+    std::string intake;  // by the user's name of the source, or of what its sources share
     int32_t number = 0, count = 1;
+    std::vector<std::string> sources = {};  // the targets; empty: the one of the intake's name
   };
 
   // `runtime` outlives this.
@@ -86,12 +97,16 @@ class SplitIntake {
   absl::Status TakeOver();
   absl::StatusOr<std::optional<packed::IntakePosition>> ReadPosition();
   absl::StatusOr<IntakeNotes> ReadNotes() const;
-  absl::Status CheckPosition(const std::optional<packed::IntakePosition>& found, const std::string& of,
-                             const std::string& topic_id) const;
+  absl::Status CheckPosition(const std::optional<packed::IntakePosition>& found, const std::string& of) const;
+  absl::Status CheckNothingWasRead() const;
+  absl::StatusOr<bool> FindTargets();
+  absl::Status CheckTarget(const packed::IntakeTarget& found, const std::string& topic, const std::string& id) const;
+  absl::Status CheckNewTarget(const std::string& topic) const;
   absl::Status Run(int64_t max_wait_us);
   absl::Status Confirm(const absl::Status& of_source);
   absl::Status Take(IntakeRows rows);
   absl::Status Produce(std::vector<IntakeRecord> records);
+  absl::Status ProduceTo(size_t target, std::vector<IntakeRecord*> records);
   absl::Status Commit();
   absl::Status Await(const absl::Status& status);
   void NoteFailure(const absl::Status& status);
@@ -105,16 +120,17 @@ class SplitIntake {
   const SourceMaker make_source_;
   const Pause pause_;
   const IntakeNames names_;
-  const std::string topic_;
-  const TopicPartition log_;  // of positions
+  const std::vector<std::string> sources_, topics_;  // by target
+  const TopicPartition log_;                         // of positions
 
   State state_ = State::kTakingOver;
   // Since the split was taken over; dropped as a whole.
   std::unique_ptr<Producer> producer_;
   std::optional<Transaction> transaction_;
   std::optional<DeadLetters> letters_;
-  RecordLimit limit_;
+  std::vector<RecordLimit> limits_;  // by target
   int64_t limits_version_ = 0;
+  // Both have the targets as such, in their order (split_intake.cc, ToTargets).
   packed::IntakePosition committed_;
   packed::IntakePosition next_;         // behind what is in the open transaction
   Offset position_offset_ = 0;          // of the newest position in its log; older ones aren't needed

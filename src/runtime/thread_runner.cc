@@ -1,5 +1,7 @@
 #include "src/runtime/thread_runner.h"
 
+#include <pthread.h>
+
 #include <chrono>
 
 #include <absl/strings/str_cat.h>
@@ -12,6 +14,7 @@ namespace tidemark {
 
 ThreadRunner::ThreadRunner(Loop loop, const std::atomic<bool>* stop)
     : loop_(std::move(loop)), stop_(stop), thread_([this] {
+        pthread_setname_np(pthread_self(), loop_.name.substr(0, 15).c_str());  // as top -H shows it, which has no more
         const absl::Status status = Run();
         {
           const absl::MutexLock lock(&mutex_);

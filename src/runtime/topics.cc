@@ -9,6 +9,7 @@
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
+#include "src/plan/intakes.h"
 #include "src/views/records.h"
 
 namespace tidemark {
@@ -79,11 +80,11 @@ class Resolver {
       }
       if (sink.view) topics.insert(std::get<KafkaSinkSpec>(sink.spec).topic);
     }
-    for (const SourcePlan& source : plan_.sources) {
-      if (!source.intake()) continue;
-      const IntakeNames names{plan_.application, source.name};
-      topics.insert({names.Topic(), names.PositionsTopic(), names.NotesTopic()});
-      if (source.http) topics.insert(names.RequestsTopic());
+    for (const IntakePlan& intake : IntakesOf(plan_)) {
+      const IntakeNames names{plan_.application, intake.name};
+      topics.insert({names.PositionsTopic(), names.NotesTopic()});
+      for (const SourcePlan* source : intake.sources) topics.insert(source->topic);
+      if (intake.sources.front()->http) topics.insert(names.RequestsTopic());
     }
     return topics;
   }
@@ -152,20 +153,23 @@ class Resolver {
     std::string because;     // "its source topic 'x' has 4"
   };
 
-  // A source from outside Kafka says itself how many partitions its topic has, and how many splits there are, each with
-  // a log of positions and one of notes.
+  // A source from outside Kafka says itself how many partitions its topic has, and how many splits its intake has, each
+  // with a log of positions and one of notes.
   void PlaceIntakes() {
-    for (const SourcePlan& source : plan_.sources) {
-      if (!source.intake()) continue;
-      const IntakeNames names{plan_.application, source.name};
-      const std::string owner = "source " + source.name;
-      const int32_t count = source.intake_partitions();
-      const Count stated{count, absl::StrCat("its partitions are ", count)};
-      Internal(names.Topic(), stated, owner);
-      const Count splits = source.http ? stated : Count{1, "it is read as one"};
+    for (const IntakePlan& intake : IntakesOf(plan_)) {
+      const IntakeNames names{plan_.application, intake.name};
+      const auto stated = [](const SourcePlan& source) {
+        const int32_t count = source.intake_partitions();
+        return Count{count, absl::StrCat("its partitions are ", count)};
+      };
+      for (const SourcePlan* source : intake.sources)
+        Internal(source->topic, stated(*source), "source " + source->name);
+      const SourcePlan& first = *intake.sources.front();
+      const std::string owner = (first.name == intake.name ? "source " : "slot ") + intake.name;
+      const Count splits = first.http ? stated(first) : Count{1, "it is read as one"};
       Internal(names.PositionsTopic(), splits, owner);
       Internal(names.NotesTopic(), splits, owner, NotesTopicConfig(plan_));
-      if (source.http) Internal(names.RequestsTopic(), stated, owner);
+      if (first.http) Internal(names.RequestsTopic(), stated(first), owner);
     }
   }
 

@@ -22,6 +22,7 @@
 #include "src/base/status.h"
 #include "src/http/server.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/plan/intakes.h"
 #include "src/registry/formats.h"
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
@@ -294,12 +295,15 @@ class Worker {
       }
       sinks_.push_back(std::make_unique<SinkThread>(runtime_, sink, std::move(feed_sink)));
     }
-    for (const SourcePlan& source : plan_.sources) {
-      if (!source.intake()) continue;
-      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, source.name,
+    for (const IntakePlan& intake : IntakesOf(plan_)) {
+      const SourcePlan& source = *intake.sources.front();
+      std::vector<std::string> names;
+      for (const SourcePlan* each : intake.sources) names.push_back(each->name);
+      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, intake.name,
                                                         source.files  ? FileSourceMaker(runtime_, source)
                                                         : source.http ? HttpSourceMaker(runtime_, source)
-                                                                      : PostgresSourceMaker(runtime_, source)));
+                                                                      : PostgresSourceMaker(runtime_, intake),
+                                                        nullptr, std::move(names)));
     }
     view_memory_.emplace(plan_.memory_bytes / 8);
     for (const SinkPlan& sink : plan_.sinks) {
@@ -320,7 +324,7 @@ class Worker {
     }
     for (const auto& sink : sinks_) supervisor_.Run(LoopOf("sink " + sink->status().sink, sink.get()), Work::kCommits);
     for (const auto& intake : intakes_) {
-      supervisor_.Run(LoopOf("source " + intake->status().source, intake.get()), Work::kCommits);
+      supervisor_.Run(LoopOf("source " + intake->status().intake, intake.get()), Work::kCommits);
     }
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
@@ -366,7 +370,7 @@ class Worker {
       if (plan_.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
     }
     for (const auto& intake : intakes_) {
-      if (IntakeNames{plan_.application, intake->status().source}.Group() == group) intake->RequestRejoin();
+      if (IntakeNames{plan_.application, intake->status().intake}.Group() == group) intake->RequestRejoin();
     }
   }
 

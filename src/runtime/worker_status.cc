@@ -68,11 +68,11 @@ std::string LedgerLine(const std::string& step, const StepLedger& ledger) {
   return line;
 }
 
-std::string IntakeLine(const IntakeStatus& intake) {
-  std::string line = absl::StrCat("intake ", intake.source, intake.split > 0 ? absl::StrCat("-", intake.split) : "",
-                                  " rows=", intake.rows);
-  if (intake.refused > 0) absl::StrAppend(&line, " dead_lettered=", intake.refused);
-  for (const auto& [name, count] : intake.counts) absl::StrAppend(&line, " ", name, "=", count);
+std::string IntakeLine(const IntakeStatus::Target& target, int32_t split) {
+  std::string line =
+      absl::StrCat("intake ", target.source, split > 0 ? absl::StrCat("-", split) : "", " rows=", target.rows);
+  if (target.refused > 0) absl::StrAppend(&line, " dead_lettered=", target.refused);
+  for (const auto& [name, count] : target.counts) absl::StrAppend(&line, " ", name, "=", count);
   return line;
 }
 

@@ -46,7 +46,7 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
 std::string LedgerLine(const std::string& step, const StepLedger& ledger);
 
 // "intake surveys rows=1000 dead_lettered=3 files_read=2": what has come into the split's topic and what hasn't, ever.
-std::string IntakeLine(const IntakeStatus& intake);
+std::string IntakeLine(const IntakeStatus::Target& target, int32_t split);
 
 // The tasks whose stores this process needs; nothing while a rebalance is under way, when any store may be wanted by
 // another thread in a moment.

@@ -141,12 +141,12 @@ TEST(FileSource, AFileIsReadOnceAndMovedWhenItsRowsAreIn) {
   world.Boot(1);
   world.Run(1, 900);
   EXPECT_EQ(world.Values().size(), 2u) << "the same content under the same name";
-  EXPECT_EQ(world.status(1).counts["files_skipped"], 1);
+  EXPECT_EQ(world.status(1).counts()["files_skipped"], 1);
   world.folder().Land("a/x.csv", "id\n3\n");
   world.Run(1, 900);
   EXPECT_EQ(world.Values().back(), Row(3)) << "another content is another version";
-  EXPECT_EQ(world.status(1).counts["files_of_new_versions"], 1);
-  EXPECT_EQ(world.status(1).counts["files_read"], 2);
+  EXPECT_EQ(world.status(1).counts()["files_of_new_versions"], 1);
+  EXPECT_EQ(world.status(1).counts()["files_read"], 2);
   EXPECT_THAT(world.folder().landing, IsEmpty());
 }
 
@@ -161,7 +161,7 @@ TEST(FileSource, BadRecordsAreDeadLettersWithFileAndLine) {
   EXPECT_THAT(letters[0], HasSubstr("x.csv: line 3: column id: expected int64"));
   EXPECT_THAT(letters[1], HasSubstr("x.csv: line 4: column id"));
   EXPECT_THAT(letters[2], HasSubstr("x.csv: line 6: 2 cells where the header has 1"));
-  EXPECT_EQ(world.status(0).refused, 3);
+  EXPECT_EQ(world.status(0).refused(), 3);
 }
 
 TEST(FileSource, HowFarAheadARowIsTheTopicsReaderJudgesByItsArrival) {
@@ -196,7 +196,7 @@ TEST(FileSource, AFileThatCantBeReadToItsEndGivesNoRowAtAll) {
   EXPECT_THAT(reasons, HasSubstr("the source doesn't say which `row` it has"));
   EXPECT_THAT(reasons, HasSubstr("the name doesn't tell it"));
   EXPECT_THAT(reasons, HasSubstr("damaged or cut off gzip"));
-  EXPECT_EQ(world.status(0).counts["files_rejected"], 5);
+  EXPECT_EQ(world.status(0).counts()["files_rejected"], 5);
   // Sent again as it should be.
   world.folder().Land("cut.csv", "id\n1\n2\n3\n");
   world.Run(0, 900);
@@ -213,7 +213,7 @@ TEST(FileSource, OneBadRecordRejectsTheFileWhereThatIsStated) {
   EXPECT_THAT(world.Letters(), IsEmpty());
   ASSERT_EQ(world.folder().rejected.size(), 1u);
   EXPECT_THAT(world.folder().rejected.begin()->second, HasSubstr("line 3: column id: expected int64"));
-  EXPECT_EQ(world.status(0).counts["records_of_rejected_files"], 2);
+  EXPECT_EQ(world.status(0).counts()["records_of_rejected_files"], 2);
 }
 
 TEST(FileSource, AnOrderThatIsStatedIsKeptTo) {
@@ -244,8 +244,8 @@ TEST(FileSource, WhatWasReadIsKnownThoughAnotherVersionWasRejected) {
   world.folder().Land("x.csv", "id\n1\n");
   world.Run(0, 900);
   EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
-  EXPECT_EQ(world.status(0).counts["files_rejected"], 1);
-  EXPECT_EQ(world.status(0).counts["files_skipped"], 1);
+  EXPECT_EQ(world.status(0).counts()["files_rejected"], 1);
+  EXPECT_EQ(world.status(0).counts()["files_skipped"], 1);
 }
 
 TEST(FileSource, UnchangedMeansForTwoLooks) {
@@ -278,7 +278,7 @@ TEST(FileSource, AFileThatIsChangedUnderItsReaderEndsIt) {
     } else {
       world.Run(1, 900);
       EXPECT_EQ(world.Values().back(), Row(-1));
-      EXPECT_EQ(world.status(1).counts["files_broken"], 1);
+      EXPECT_EQ(world.status(1).counts()["files_broken"], 1);
     }
   }
 }
@@ -341,10 +341,10 @@ TEST(FileSource, EachRowOfEachVersionIsInExactlyOnceWhateverFails) {
     std::sort(expected.begin(), expected.end());
     ASSERT_EQ(values, expected);
     ASSERT_EQ(world.Letters().size(), letters);
-    EXPECT_EQ(world.status(0).rows, static_cast<int64_t>(expected.size()));
-    EXPECT_EQ(world.status(0).refused, static_cast<int64_t>(letters));
-    skipped += world.status(0).counts["files_skipped"];
-    versions += world.status(0).counts["files_of_new_versions"];
+    EXPECT_EQ(world.status(0).rows(), static_cast<int64_t>(expected.size()));
+    EXPECT_EQ(world.status(0).refused(), static_cast<int64_t>(letters));
+    skipped += world.status(0).counts()["files_skipped"];
+    versions += world.status(0).counts()["files_of_new_versions"];
   }
   EXPECT_GT(ended, 100);
   EXPECT_GT(skipped, 100);

@@ -150,8 +150,8 @@ TEST(HttpSource, AKeyThatComesAgainWithinADayBringsNothingIn) {
   world.Boot(0);
   world.Run(0, 300);
   EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(3)));
-  EXPECT_EQ(world.status(0).counts["requests"], 3);
-  EXPECT_EQ(world.status(0).counts["requests_again"], 1);
+  EXPECT_EQ(world.status(0).counts()["requests"], 3);
+  EXPECT_EQ(world.status(0).counts()["requests_again"], 1);
   // Another worker knows it, too: until the key is a day old, and no longer than an hour more.
   world.clock().Advance(24 * kHour - kSecond * 60);
   world.Accept("a", Row(1) + "\n" + Row(2) + "\n");
@@ -164,7 +164,7 @@ TEST(HttpSource, AKeyThatComesAgainWithinADayBringsNothingIn) {
   world.Run(2, 900);
   EXPECT_EQ(world.Values().back(), Row(1));
   EXPECT_EQ(world.Values().size(), 5u);
-  EXPECT_EQ(world.status(2).counts["requests_with_a_used_key"], 0);
+  EXPECT_EQ(world.status(2).counts()["requests_with_a_used_key"], 0);
 }
 
 TEST(HttpSource, ARecordThatItsWriterHasSentTwiceBringsNothingIn) {
@@ -178,14 +178,14 @@ TEST(HttpSource, ARecordThatItsWriterHasSentTwiceBringsNothingIn) {
   world.Boot(0);
   world.Run(0, 300);
   EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(4)));
-  EXPECT_EQ(world.status(0).counts["requests_sent_twice"], 2);
+  EXPECT_EQ(world.status(0).counts()["requests_sent_twice"], 2);
   // Another worker knows it, too.
   world.SendAgain();
   world.Accept("", Row(5), 2, "another");
   world.Boot(1);
   world.Run(1, 900);
   EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(3), Row(4), Row(5)));
-  EXPECT_EQ(world.status(1).counts["requests_sent_twice"], 3);
+  EXPECT_EQ(world.status(1).counts()["requests_sent_twice"], 3);
 }
 
 // A row is some bytes of a body and some hundred in memory.
@@ -246,7 +246,7 @@ TEST(HttpSource, AUsedKeyWithAnotherBodyIsADeadLetter) {
   EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
   ASSERT_EQ(world.Letters().size(), 1u);
   EXPECT_THAT(world.Letters()[0], HasSubstr("the Idempotency-Key 'a' came before with another body"));
-  EXPECT_EQ(world.status(0).refused, 1);
+  EXPECT_EQ(world.status(0).refused(), 1);
 }
 
 TEST(HttpSource, TheLogIsTrimmedBehindWhatIsInAndNoFurther) {
@@ -322,9 +322,9 @@ TEST(HttpSource, EachRequestIsInExactlyOnceWhateverFails) {
     std::sort(expected.begin(), expected.end());
     ASSERT_EQ(values, expected);
     EXPECT_EQ(world.Letters().size(), 0u);
-    EXPECT_EQ(world.status(0).counts["requests"], static_cast<int64_t>(bodies.size()));
-    again += world.status(0).counts["requests_again"];
-    sent_twice += world.status(0).counts["requests_sent_twice"];
+    EXPECT_EQ(world.status(0).counts()["requests"], static_cast<int64_t>(bodies.size()));
+    again += world.status(0).counts()["requests_again"];
+    sent_twice += world.status(0).counts()["requests_sent_twice"];
   }
   EXPECT_GT(again, 1000);
   EXPECT_GT(sent_twice, 1000);

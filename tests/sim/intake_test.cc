@@ -75,7 +75,7 @@ class CountingSource final : public IntakeSource {
     rows.next = absl::StrCat(end);
     rows.notes.push_back({"next", rows.next});
     rows.notes.push_back({"gone", i_am_gone_++ % 2 == 0 ? std::optional<std::string>("x") : std::nullopt});
-    rows.counts["polls"] = 1;
+    rows.counts[0]["polls"] = 1;
     next_ = end;
     return rows;
   }
@@ -241,12 +241,12 @@ TEST(Intake, RowsAndPositionsGoTogether) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(world.Step(0));
   EXPECT_THAT(world.Ids(0), ElementsAreArray(world.All(0)));
   EXPECT_EQ(world.outside().forgotten[0], 100);
-  EXPECT_EQ(world.thread(0).status().rows, 100);
+  EXPECT_EQ(world.thread(0).status().rows(), 100);
   world.outside().rows[0] = 130;
   world.Boot(0, 0);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(world.Step(0));
   EXPECT_THAT(world.Ids(0), ElementsAreArray(world.All(0)));
-  EXPECT_EQ(world.thread(0).status().rows, 130);
+  EXPECT_EQ(world.thread(0).status().rows(), 130);
 }
 
 TEST(Intake, WhatIsInHandWhenTheOutsideGoesIsCommittedAndTheRestComesLater) {
@@ -378,8 +378,8 @@ TEST(Intake, ARowThatNoTopicTakesIsADeadLetterAndHasNoNumber) {
   std::vector<int64_t> all = world.All(0);
   all.erase(all.begin() + 4);
   EXPECT_THAT(world.Ids(0), ElementsAreArray(all));
-  EXPECT_EQ(world.thread(0).status().rows, 9);
-  EXPECT_EQ(world.thread(0).status().refused, 1);
+  EXPECT_EQ(world.thread(0).status().rows(), 9);
+  EXPECT_EQ(world.thread(0).status().refused(), 1);
 }
 
 TEST(Intake, ANewOwnerIsGivenTheSplitByTheGroupAndTheFormerOneLeavesItAlone) {

@@ -72,13 +72,12 @@ WorkerStatus FullStatus() {
   sink.last_step_us = kNow;
   sink.positions = {{{"town.top_items.feed", 0}, 8}};
   IntakeMemberStatus& intake = status.intakes.emplace_back();
-  intake.source = "surveys";
+  intake.intake = "surveys";
+  intake.sources = {"surveys"};
   intake.assigned = true;
   intake.last_step_us = kNow;
   IntakeStatus& split = intake.splits.emplace_back();
-  split.source = "surveys";
-  split.rows = 1000;
-  split.counts = {{"files_read", 2}};
+  split.targets = {{"surveys", 1000, 0, {{"files_read", 2}}}};
   status.gates = {{"surveys", {{202, 7}, {400, 1}}, 70, 1'000}};
   ViewStatus& view = status.views.emplace_back();
   view.view = "top_items_view";

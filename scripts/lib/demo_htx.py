@@ -152,7 +152,7 @@ def demo(stack, records, keep, steps):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--records", type=int, required=True)
+    parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     # Ended from outside, it still stops what it started.
