@@ -11,6 +11,7 @@ from bench import Bench, tool
 from big import Big
 from burst import Burst
 from catch_up import CatchUp
+from formats import Formats
 from jobs import Tidemark
 from ladder import Ladder
 from latency import Latency
@@ -26,10 +27,10 @@ from tables import Tables
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
-                "catch_up": CatchUp(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(), "scale": Scale(),
+                "catch_up": CatchUp(), "formats": Formats(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(), "scale": Scale(),
                 "ladder": Ladder(), "burst": Burst(), "nexmark": Nexmark(), "tables": Tables(), "big": Big()}
-# What `all` leaves out takes long.
-USUAL = [name for name in MEASUREMENTS if name not in ("big",)]
+# What `all` leaves out takes long, or compares Tidemark with itself.
+USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats")]
 
 
 def parse():

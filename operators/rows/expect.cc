@@ -1,5 +1,6 @@
 #include "operators/rows/expect.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -32,12 +33,17 @@ absl::StatusOr<std::unique_ptr<Operator>> ExpectOperator::Make(const Node& node,
     TM_ASSIGN_OR_RETURN(Expression condition, Expression::Compile(rule.that, node.in().schema));
     rules.push_back({rule, std::move(condition)});
   }
-  return std::unique_ptr<Operator>(new ExpectOperator(node, std::move(rules)));
+  return std::unique_ptr<Operator>(new ExpectOperator(node, spec, std::move(rules)));
+}
+
+ExpectOperator::ExpectOperator(const Node& node, const ExpectSpec& spec, std::vector<Rule> rules)
+    : shape_(node), rules_(std::move(rules)) {
+  if (HasShares(spec)) shares_.emplace(spec.rules);
 }
 
 absl::Status ExpectOperator::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  return absl::OkStatus();
+  return shares_ ? shares_->Open(context.state) : absl::OkStatus();
 }
 
 absl::Status ExpectOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) {
@@ -46,6 +52,7 @@ absl::Status ExpectOperator::ProcessBatch(int /*input*/, const Batch& batch, Emi
   ledger_->in += n;
   std::vector<Broken> broken;  // empty while no row breaks any
   for (size_t r = 0; r < rules_.size(); ++r) TM_RETURN_IF_ERROR(Judge(r, batch, &broken));
+  if (shares_) CountShares(batch, broken);
   if (broken.empty()) {
     ledger_->passed += n;
     ledger_->out += n;
@@ -87,6 +94,30 @@ absl::Status ExpectOperator::Judge(size_t r, const Batch& batch, std::vector<Bro
       breaks(i, "");
     }
   }
+  return absl::OkStatus();
+}
+
+void ExpectOperator::CountShares(const Batch& batch, const std::vector<Broken>& broken) {
+  const int64_t* const times = HiddenInt64(*batch, Hidden::kTime);
+  const int64_t* const watermarks = HiddenInt64(*batch, Hidden::kWatermark);
+  for (size_t r = 0; r < rules_.size(); ++r) {
+    if (!rules_[r].spec.at_most) continue;
+    for (int64_t i = 0; i < batch->num_rows(); ++i) {
+      const bool breaks = !broken.empty() && std::any_of(broken[static_cast<size_t>(i)].breaches.begin(),
+                                                         broken[static_cast<size_t>(i)].breaches.end(),
+                                                         [&](const Breach& breach) { return breach.rule == r; });
+      shares_->Count(r, EventTime{times[i]}, EventTime{watermarks[i]}, breaks);
+    }
+  }
+}
+
+absl::StatusOr<EventTime> ExpectOperator::AdvanceWatermark(EventTime time, Emitter& /*emitter*/) {
+  if (shares_) TM_RETURN_IF_ERROR(shares_->Judge(time));
+  return time;
+}
+
+absl::Status ExpectOperator::PrepareCommit(uint64_t /*commit*/, Emitter& /*emitter*/) {
+  if (shares_) shares_->Commit();
   return absl::OkStatus();
 }
 

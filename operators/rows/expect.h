@@ -3,16 +3,19 @@
 //
 // Every rule counts the rows that break it, whatever becomes of them. A row that breaks several has the gravest of
 // their consequences: stop, dead_letter, drop, warn. A rule that warns is named in the log the first time that it is
-// broken in a process, whatever else becomes of the row.
+// broken in a process, whatever else becomes of the row. Of a rule that says how large a share of the rows may break
+// it, more end the run (violation_shares.h).
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "operators/operator.h"
 #include "operators/rows/spec.h"
+#include "operators/rows/violation_shares.h"
 #include "operators/step.h"
 #include "src/expr/expression.h"
 
@@ -25,6 +28,8 @@ class ExpectOperator final : public Operator {
   std::string_view name() const override { return shape_.name; }
   absl::Status Open(const OperatorContext& context) override;
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
+  absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
+  absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
 
  private:
   struct Rule {
@@ -42,10 +47,11 @@ class ExpectOperator final : public Operator {
     std::vector<Breach> breaches;
   };
 
-  ExpectOperator(const Node& node, std::vector<Rule> rules) : shape_(node), rules_(std::move(rules)) {}
+  ExpectOperator(const Node& node, const ExpectSpec& spec, std::vector<Rule> rules);
 
   // The rows that break a rule, by row.
   absl::Status Judge(size_t rule, const Batch& batch, std::vector<Broken>* broken);
+  void CountShares(const Batch& batch, const std::vector<Broken>& broken);
   // In words, which not every row needs.
   std::string Names(const Broken& broken) const;
   std::string Reason(const Broken& broken) const;
@@ -55,6 +61,7 @@ class ExpectOperator final : public Operator {
 
   const StepShape shape_;
   std::vector<Rule> rules_;
+  std::optional<ViolationShares> shares_;  // where a rule has one
   StepLedger* ledger_ = nullptr;
 };
 

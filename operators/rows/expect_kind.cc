@@ -30,12 +30,17 @@ class ExpectKind final : public OperatorKind {
   std::string Describe(const Node& node) const override {
     std::vector<std::string> rules;
     for (const ExpectSpec::Rule& rule : node.spec.As<ExpectSpec>().rules) {
-      rules.push_back(absl::StrCat(rule.name, " (", rule.that, ", else ", ElseText(rule.otherwise), ")"));
+      rules.push_back(absl::StrCat(rule.name, " (", rule.that, ", else ", ElseText(rule.otherwise),
+                                   rule.at_most ? ", at most " + AtMostText(*rule.at_most) : "", ")"));
     }
     return absl::StrCat("expect ", absl::StrJoin(rules, ", "));
   }
   absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
     return ExpectOperator::Make(node, node.spec.As<ExpectSpec>());
+  }
+  // Rules have no state, shares have. What they are of stands with them, so any of them may come and go.
+  std::string Fingerprint(const Node& node) const override {
+    return HasShares(node.spec.As<ExpectSpec>()) ? "shares of broken rules" : "";
   }
   // All columns are read: they go to the dead letters, the log and the message that ends the run.
 };
@@ -76,12 +81,29 @@ class Expect final : public OperatorSyntax {
         good = check.Error(at + "/that",
                            absl::StrCat("expected a condition (bool), this is ", TypeName(condition->type())));
       }
+      if (!yaml.at_most().empty()) good = CheckAtMost(check, yaml.at_most(), at + "/at_most", &rule) && good;
       spec.rules.push_back(std::move(rule));
     }
+    if (HasShares(spec)) check.in().needs = check.in().needs.With(Hidden::kTime).With(Hidden::kWatermark);
     if (good && spec.rules.empty()) good = check.Error("expect", "at least one rule is needed");
     check.step().may_fail = true;
     check.step().spec = std::move(spec);
     return good;
+  }
+
+ private:
+  static bool CheckAtMost(StepCheck& check, const std::string& text, const std::string& at, ExpectSpec::Rule* rule) {
+    rule->at_most = ParseAtMost(text);
+    if (!rule->at_most) {
+      return check.Error(at,
+                         absl::StrCat("expected a share of the rows and a stretch of event time of at least 1s, such "
+                                      "as 1% per 5m or 0.01% per 1h, found '",
+                                      text, "'"));
+    }
+    if (rule->otherwise != ExpectSpec::Else::kStop) return true;
+    return check.Error(at,
+                       "with `else: stop` the first row that breaks the rule ends the run: leave at_most out, or say "
+                       "what becomes of the rows up to it, `else: dead_letter`, drop or warn");
   }
 };
 

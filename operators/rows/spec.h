@@ -2,7 +2,10 @@
 // changes nothing.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/plan/operator_kind.h"
@@ -44,6 +47,14 @@ struct ExpectSpec {
     std::string name;
     std::string that;  // a condition
     Else otherwise = Else::kDeadLetter;
+    // Of the rows of each stretch of event time so many may break it; more end the run (violation_shares.h).
+    struct AtMost {
+      int64_t millionths = 0;  // of the rows: 10'000 is 1%
+      int64_t per_us = 0;      // how long a stretch is
+
+      friend bool operator==(const AtMost&, const AtMost&) = default;
+    };
+    std::optional<AtMost> at_most = {};
   };
   std::vector<Rule> rules;
 };
@@ -51,6 +62,11 @@ struct ExpectSpec {
 struct PassSpec {  // a repartition's reading end
   static const OperatorKind& Kind();
 };
+
+// "1% per 5m", "0.01% per 1h". Nothing: the text isn't of that form, or says a share of nothing or of everything.
+std::optional<ExpectSpec::Rule::AtMost> ParseAtMost(std::string_view text);
+std::string AtMostText(const ExpectSpec::Rule::AtMost& at_most);
+bool HasShares(const ExpectSpec& spec);
 
 const OperatorSyntax& FilterSyntax();
 const OperatorSyntax& ProjectSyntax();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <absl/strings/str_cat.h>
+#include <arrow/array/array_base.h>
 #include <arrow/record_batch.h>
 
 #include "src/base/status.h"
@@ -158,7 +159,8 @@ bool RecordRows::EndDeletion() {
 std::optional<std::string> RecordRows::FinishColumns(bool deletion) {
   if (!deletion) [[likely]] {
     std::optional<std::string> reason = columns_.EndRow();
-    if (reason && hidden_ && !key_columns_.empty()) absl::StrAppend(&*reason, " (has the table changed?)");
+    if (reason && hidden_ && !key_columns_.empty())
+      absl::StrAppend(&*reason, " (the table changed, or never was as the topology says)");
     return reason;
   }
   for (const size_t c : key_columns_) {

@@ -50,6 +50,9 @@ struct LogicalStep {
   bool usable = false;             // no error in it or above it
 
   OperatorSpec spec;
+  // Of a source with a step behind it that belongs to it, `spec`: what that is called behind the source's name.
+  std::string behind;
+  HiddenSet behind_needs;
   // An explicit repartition: its key, and the partitions asked for.
   std::optional<std::vector<size_t>> repartition;
   int32_t partitions = 0;

@@ -210,6 +210,7 @@ struct PostgresSinkSpec {
   std::vector<size_t> key;
   bool upsert = false;
   bool create = true;
+  bool add_columns = false;  // evolve: nullable columns that an existing table lacks are added to it
 };
 
 struct ParquetSinkSpec {

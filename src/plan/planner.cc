@@ -1,5 +1,6 @@
 #include "src/plan/planner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -21,11 +22,14 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
   const auto check = [&](const std::string& path, const FormatSpec& spec, FormatUse use) {
     const FormatSyntax* const format = FindFormat(formats, spec.name);
     if (format == nullptr || !format->NeedsRegistry(spec, use)) return;
-    diagnostics->Error(
-        path + "/format",
-        absl::StrCat("format ", spec.name,
-                     " finds schemas in a registry, which `schema_registry: ", "http://HOST:PORT` names",
-                     use == FormatUse::kReadValue ? "; or name a schema_file" : "; or say schema_id: none"));
+    const auto options = format->options();
+    const bool takes_file = std::find(options.begin(), options.end(), "schema_file") != options.end();
+    diagnostics->Error(path + "/format",
+                       absl::StrCat("format ", spec.name,
+                                    " finds schemas in a registry, which `schema_registry: ", "http://HOST:PORT` names",
+                                    !takes_file                    ? ""
+                                    : use == FormatUse::kReadValue ? "; or name a schema_file"
+                                                                   : "; or say schema_id: none"));
   };
   for (const SourcePlan& source : plan.sources) check("sources/" + source.name, source.format, FormatUse::kReadValue);
   for (const TablePlan& table : plan.tables) check("tables/" + table.name, table.format, FormatUse::kReadValue);

@@ -183,6 +183,10 @@ void SinkCheck::PostgresAlone(PostgresSinkSpec* spec) {
   spec->schema = yaml.has_schema() ? yaml.schema() : "public";
   spec->table = yaml.table();
   spec->create = !yaml.has_create() || yaml.create();
+  spec->add_columns = yaml.evolve() == "add_columns";
+  if (spec->add_columns && !spec->create) {
+    Error("postgres/evolve", "`create: false` leaves tables to others, and so their columns: leave one of the two out");
+  }
   if (spec->url.empty() && Present("postgres/url")) {
     Error("postgres/url", "expected a PostgreSQL URL such as postgresql://user@host:5432/database");
   }

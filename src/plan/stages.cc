@@ -361,13 +361,13 @@ void Cutter::PlaceSource(int s) {
   const SourcePlan& source = plan_.sources[static_cast<size_t>(step.source)];
   node.output = source.schema();
   int at = Add(std::move(node), {});
-  if (!source.key.empty()) {
+  if (!step.behind.empty()) {
     Port port;
     port.nodes = {at};
     port.schema = source.schema();
-    at = AddOperator(step, step.spec, {std::move(port)}, step.output, step.mode, {});
+    at = AddOperator(step, step.spec, {std::move(port)}, step.output, step.mode, {step.behind_needs});
     // No step can have this name, so the state is this one's alone.
-    nodes_.back().step = absl::StrCat(step.name, " changes");
+    nodes_.back().step = absl::StrCat(step.name, " ", step.behind);
   }
   node_of_[static_cast<size_t>(s)] = at;
   partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(source);

@@ -29,6 +29,8 @@ class Graph {
   References ReferencesOf(const topology::Step& step);
   void CheckNames(const std::string& step_path, PortNames* port, bool* complete);
   void AddSource(const std::string& name);
+  // The rules that a source has for its rows: an expect step behind it.
+  void AddExpectations(const SourcePlan& source, LogicalStep* step);
   void AddStep(const topology::Step& step, const References& references);
   bool MakePorts(LogicalStep* step);
   // The rows that a port reads: those of its input, or of several with equal columns.
@@ -122,11 +124,39 @@ void Graph::AddSource(const std::string& name) {
   for (const OperatorSyntax* syntax : operators_) {
     if (auto spec = syntax->Behind(*it)) {
       step.spec = *std::move(spec);
+      step.behind = "changes";
       step.may_fail = true;
     }
   }
+  AddExpectations(*it, &step);
   out_.by_name[name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
+}
+
+void Graph::AddExpectations(const SourcePlan& source, LogicalStep* step) {
+  const std::string path = step->path + "/expect";
+  if (!diagnostics_.Present(path)) return;
+  if (!source.key.empty()) {
+    diagnostics_.Error(path, absl::StrCat("rows of source ", source.name,
+                                          " replace each other, and rules over such rows aren't implemented: leave out "
+                                          "what doesn't fit in a filter step"));
+    return;
+  }
+  const auto yaml = std::find_if(topology_.sources().begin(), topology_.sources().end(),
+                                 [&](const topology::Source& s) { return s.name() == source.name; });
+  topology::Step rules;
+  rules.set_name(source.name);
+  *rules.mutable_expect() = yaml->expect();
+  LogicalStep behind;
+  behind.name = step->name;
+  behind.path = step->path;
+  LogicalPort& port = behind.ports.emplace_back();
+  port.schema = step->output;
+  step->usable = CheckOperator(rules, operators_, plan_, step->usable, &diagnostics_, &behind) && step->usable;
+  step->spec = std::move(behind.spec);
+  step->behind = "expect";
+  step->behind_needs = port.needs;
+  step->may_fail = behind.may_fail;
 }
 
 bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {

@@ -4,6 +4,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/avro/format.h"
+#include "src/codec/debezium/format.h"
 #include "src/codec/json/format.h"
 #include "src/codec/protobuf/format.h"
 
@@ -16,6 +17,8 @@ TopologyFormats::TopologyFormats(const RegistrySpec& spec) {
   formats_.Set(json_.get());
   avro_ = MakeAvroFormat(registry_.get());
   formats_.Set(avro_.get());
+  debezium_ = MakeDebeziumFormat(registry_.get());
+  formats_.Set(debezium_.get());
   protobuf_ = MakeProtobufFormat(registry_.get());
   formats_.Set(protobuf_.get());
 }

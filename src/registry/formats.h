@@ -30,7 +30,7 @@ class TopologyFormats {
   absl::StatusOr<std::string> Schemas(const Plan& plan, bool register_them);
 
   std::unique_ptr<RegistryClient> registry_;
-  std::unique_ptr<const Format> json_, avro_, protobuf_;
+  std::unique_ptr<const Format> json_, avro_, debezium_, protobuf_;
   Formats formats_;
 };
 

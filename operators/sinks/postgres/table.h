@@ -23,8 +23,9 @@ struct PostgresTarget {
 };
 
 // Creates what is missing, if `create` (else, and where the user may not, InvalidArgument shows the statement to run),
-// and checks what is there, and the rights that the sink needs. All complaints are InvalidArgument, in one message;
-// `what` names the sink.
+// with `evolve: add_columns` also columns of a table that is there, and checks what is there, and the rights that the
+// sink needs. Under a lock that all sinks of the database share, and safe to run in every worker at once. All
+// complaints are InvalidArgument, in one message; `what` names the sink.
 absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
                                                      const Schema& schema, const StepMode& mode, std::string_view what,
                                                      bool create);

@@ -19,6 +19,11 @@ struct Wanted {
 
 bool Integral(Kind kind) { return kind == Kind::kInt32 || kind == Kind::kInt64; }
 
+bool IsTimeOfDay(AvroLogical logical) {
+  return logical == AvroLogical::kTimeMillis || logical == AvroLogical::kTimeMicros ||
+         logical == AvroLogical::kTimeNanos;
+}
+
 bool IsTimestamp(AvroLogical logical) {
   return logical == AvroLogical::kTimestampMillis || logical == AvroLogical::kTimestampMicros ||
          logical == AvroLogical::kTimestampNanos;
@@ -26,8 +31,10 @@ bool IsTimestamp(AvroLogical logical) {
 
 class Compiler {
  public:
-  Compiler(const std::vector<ReadTarget>& targets, AvroScanPlan* plan) : plan_(*plan) {
-    for (const ReadTarget& target : targets) types_[target.column] = target.type;
+  Compiler(const std::vector<ReadTarget>& targets, const AvroTable* table, bool take, AvroScanPlan* plan)
+      : table_(table), take_(take), plan_(*plan) {
+    for (const ReadTarget& target : targets) targets_[target.column] = target;
+    if (table != nullptr) plan_.unavailable = table->unavailable;
   }
 
   // The value itself. Null instead of a record is no row.
@@ -237,18 +244,93 @@ class Compiler {
     if (wanted.columns.empty()) return Skip(node);
     for (size_t i = 0; i < wanted.columns.size(); ++i) {
       const bool again = i + 1 < wanted.columns.size();
+      const size_t c = wanted.columns[i];
       if (again) Emit({.op = AvroOp::kMark});
-      if (!Column(node, wanted.columns[i])) {
-        Unfit(wanted.columns[i], node);
+      if (OfTable(c)) {
+        TableColumn(node, c);
+      } else if (take_ ? !Take(node, c) : !BesideColumn(node, c) && !Column(node, c)) {
+        if (!take_) Unfit(c, node);
         Skip(node);
       }
       if (again) Emit({.op = AvroOp::kBack});
     }
   }
 
+  // ---- Of changes of a table.
+
+  bool OfTable(size_t c) const { return table_ != nullptr && !targets_.at(c).beside; }
+
+  void TableColumn(const AvroNode& node, size_t c) {
+    size_t unavailable = 0;
+    const bool text = node.type == AvroType::kString || node.type == AvroType::kBytes;
+    const bool texts = node.type == AvroType::kArray && ElementOf(node).type == AvroType::kString;
+    if (text) unavailable = Emit({.op = AvroOp::kUnavailable, .column = static_cast<uint32_t>(c)});
+    if (texts) {
+      unavailable = Emit({.op = AvroOp::kUnavailableArray, .column = static_cast<uint32_t>(c), .arg = PlainOf(node)});
+    }
+    const Type& type = targets_.at(c).type;
+    if (!table_->why_not(node, type).empty() || !(TypeOfTable(node, type, c) || Column(node, c))) {
+      Unfit(c, node);
+      Skip(node);
+    }
+    if (text || texts) Close(unavailable);
+  }
+
+  // What only a table's types are read as.
+  bool TypeOfTable(const AvroNode& node, const Type& type, size_t c) {
+    switch (node.type) {
+      case AvroType::kFloat:
+        return type.kind == Kind::kDecimal && Read(AvroOp::kFloatToDecimal, c);
+      case AvroType::kDouble:
+        return type.kind == Kind::kDecimal && Read(AvroOp::kDoubleToDecimal, c);
+      case AvroType::kInt:
+      case AvroType::kLong:
+        return type.kind == Kind::kString && IsTimeOfDay(node.logical) &&
+               Read(AvroOp::kTimeOfDay, c, 0, static_cast<uint32_t>(node.logical));
+      case AvroType::kString:
+        if (type.kind == Kind::kDate) return Read(AvroOp::kIsoDate, c);
+        return type.kind == Kind::kTimestamp && Read(AvroOp::kIsoTimestamp, c);
+      case AvroType::kArray:
+        return type.kind == Kind::kJson && Read(AvroOp::kArrayJson, c, 0, PlainOf(node));
+      default:
+        return false;
+    }
+  }
+
+  // A number that stands beside the row, in the unit that its name says, or as text.
+  bool BesideColumn(const AvroNode& node, size_t c) {
+    const ReadTarget& target = targets_.at(c);
+    if (table_ == nullptr || (node.type != AvroType::kInt && node.type != AvroType::kLong)) return false;
+    if (target.type.kind == Kind::kString) return Read(AvroOp::kNumberText, c);
+    if (target.type.kind != Kind::kTimestamp) return false;
+    if (target.as == "Timestamp") return Read(AvroOp::kMillis, c);
+    if (target.as == "MicroTimestamp") return Read(AvroOp::kMicros, c);
+    return target.as == "NanoTimestamp" && Read(AvroOp::kNanos, c);
+  }
+
+  bool Take(const AvroNode& node, size_t slot) {
+    if (node.type == AvroType::kInt || node.type == AvroType::kLong) return Read(AvroOp::kTakeNumber, slot);
+    return node.type == AvroType::kString && Read(AvroOp::kTakeText, slot);
+  }
+
+  static const AvroNode& ElementOf(const AvroNode& array) {
+    const AvroNode& element = *array.members[0];
+    if (element.type != AvroType::kUnion || element.members.size() != 2) return element;
+    if (element.members[0]->type == AvroType::kNull) return *element.members[1];
+    return element.members[1]->type == AvroType::kNull ? *element.members[0] : element;
+  }
+  uint32_t PlainOf(const AvroNode& array) {
+    AvroScanPlan::Plain plain{ElementOf(array).type};
+    if (array.members[0]->type == AvroType::kUnion) {
+      plain.null = array.members[0]->members[0]->type == AvroType::kNull ? 0 : 1;
+    }
+    plan_.plain.push_back(plain);
+    return static_cast<uint32_t>(plan_.plain.size()) - 1;
+  }
+
   // False: nothing of this kind becomes a value of the column.
   bool Column(const AvroNode& node, size_t c) {
-    const Type& type = types_.at(c);
+    const Type& type = targets_.at(c).type;
     const Kind kind = type.kind;
     switch (node.type) {
       case AvroType::kBoolean:
@@ -318,6 +400,7 @@ class Compiler {
 
   // Something else stands on the way to these.
   void Unfit(const Wanted& wanted, const AvroNode& node) {
+    if (take_) return;
     for (const auto& [name, below] : wanted.members) {
       for (const size_t c : below.columns) {
         const std::string reason = absl::StrCat("expected a record or a map on its path, found ", node.Describe());
@@ -327,8 +410,14 @@ class Compiler {
     }
   }
   void Unfit(size_t c, const AvroNode& node) {
-    const Type& type = types_.at(c);
-    std::string reason = absl::StrCat("expected ", TypeName(type), ", found ", node.Describe());
+    if (take_) return;
+    const Type& type = targets_.at(c).type;
+    std::string reason = OfTable(c) ? table_->why_not(node, type) : "";
+    if (!reason.empty()) {
+      Emit({.op = AvroOp::kUnfit, .column = static_cast<uint32_t>(c), .arg = Text(reason)});
+      return;
+    }
+    reason = absl::StrCat("expected ", TypeName(type), ", found ", node.Describe());
     if (type.kind == Kind::kTimestamp && type.form == TimestampForm::kRfc3339 &&
         (node.type == AvroType::kLong || node.type == AvroType::kInt)) {
       absl::StrAppend(&reason, " without a unit, which timestamp_s, timestamp_ms and timestamp_us say");
@@ -336,7 +425,9 @@ class Compiler {
     Emit({.op = AvroOp::kUnfit, .column = static_cast<uint32_t>(c), .arg = Text(reason)});
   }
 
-  std::map<size_t, Type> types_;  // of the columns
+  const AvroTable* const table_;
+  const bool take_;
+  std::map<size_t, ReadTarget> targets_;  // by column
   AvroScanPlan& plan_;
   std::map<std::string, uint32_t> texts_;
   std::map<const AvroNode*, uint64_t> least_;
@@ -350,12 +441,11 @@ bool HasMembers(const AvroNode& root) {
                                                       [](const AvroNode* branch) { return HasMembers(*branch); });
 }
 
-}  // namespace
-
-absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::vector<ReadTarget>& targets) {
+absl::StatusOr<AvroScanPlan> Compile(const AvroSchema& schema, const std::vector<ReadTarget>& targets,
+                                     const AvroTable* table, bool take) {
   const AvroNode& root = schema.root();
   AvroScanPlan plan;
-  Compiler compiler(targets, &plan);
+  Compiler compiler(targets, table, take, &plan);
   Wanted wanted;
   if (HasMembers(root)) {
     for (const ReadTarget& target : targets) {
@@ -374,6 +464,17 @@ absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::ve
     return absl::InvalidArgumentError("the schema is too large: its types use each other too often");
   }
   return plan;
+}
+
+}  // namespace
+
+absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::vector<ReadTarget>& targets,
+                                         const AvroTable* table) {
+  return Compile(schema, targets, table, false);
+}
+
+absl::StatusOr<AvroScanPlan> CompileAvroTaking(const AvroSchema& schema, const std::vector<ReadTarget>& targets) {
+  return Compile(schema, targets, nullptr, true);
 }
 
 }  // namespace tidemark

@@ -70,15 +70,29 @@ enum class AvroOp : uint8_t {
   kDecimal,       // bytes; of scale `arg`
   kFixedDecimal,  // n bytes; of scale `arg`
   kVariableDecimal,
+  // The same, where AvroTable says that it fits.
+  kFloatToDecimal,
+  kDoubleToDecimal,
+  kNumberText,    // the digits of an int or long
+  kTimeOfDay,     // 12:34:56; `arg` is the AvroLogical that says the unit
+  kIsoDate,       // a date as text, perhaps with a Z behind it
+  kIsoTimestamp,  // RFC 3339, into a timestamp of any form
+  kArrayJson,     // an array of plain values, as JSON; plain[arg]
+  // Taken as they are: slot `column`.
+  kTakeNumber,
+  kTakeText,
   // The way through.
-  kMap,       // maps[arg]; the n steps that follow are its values
-  kNullable,  // a union of two, whose branch `arg` is null: the n steps that follow are the other one's
-  kUnion,     // n branches, which begin at jumps[arg + branch]
-  kJump,      // over n steps
-  kMark,      // what follows is read again ...
-  kBack,      // ... from here
-  kUnfit,     // no value of `column`, because of texts[arg]
-  kRefuse,    // no value at all, because of texts[arg]
+  kMap,          // maps[arg]; the n steps that follow are its values
+  kNullable,     // a union of two, whose branch `arg` is null: the n steps that follow are the other one's
+  kUnion,        // n branches, which begin at jumps[arg + branch]
+  kJump,         // over n steps
+  kMark,         // what follows is read again ...
+  kBack,         // ... from here
+  kUnfit,        // no value of `column`, because of texts[arg]
+  kUnavailable,  // a text or bytes that say that the value hasn't changed: any of `column`, which is marked; and over
+                 // the n steps that follow
+  kUnavailableArray,  // the same in an array of one element
+  kRefuse,            // no value at all, because of texts[arg]
 };
 
 struct AvroStep {
@@ -86,6 +100,14 @@ struct AvroStep {
   uint32_t column = 0;
   uint32_t n = 0;
   uint32_t arg = 0;
+};
+
+// Of changes of a table: what its types mean, beyond Avro.
+struct AvroTable {
+  // Why no value of the type is one of the column; "": they are.
+  std::string (*why_not)(const AvroNode& node, const Type& column);
+  // What stands for a value that hasn't changed, as text or bytes.
+  std::string_view unavailable;
 };
 
 struct AvroScanPlan {
@@ -105,13 +127,38 @@ struct AvroScanPlan {
   std::vector<uint32_t> jumps;
   std::vector<Map> maps;
   std::vector<uint64_t> least;  // by step: kSkipArray, the bytes that an element has at least
+  // Of kArrayJson: the elements' type, and which branch of their union is null; -1: they are no union.
+  struct Plain {
+    AvroType type;
+    int null = -1;
+  };
+  std::vector<Plain> plain;
+  std::string unavailable;  // AvroTable's
+};
+
+// What a scan finds besides the values of columns.
+struct AvroTaken {
+  struct Slot {
+    bool is_there = false;
+    int64_t number = 0;
+    std::string_view text;  // into the value
+  };
+  std::vector<Slot> slots;
+  std::string unchanged;  // columns that are unavailable: bit c % 8 of byte c / 8; empty: none
 };
 
 // InvalidArgument: values of that schema can't be rows of these columns, whatever they are.
-absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::vector<ReadTarget>& targets);
+// `table`: of targets that aren't `beside`, its rules come first; those that are may also be numbers in the unit that
+// their `as` says (Timestamp, MicroTimestamp, NanoTimestamp), or text made of numbers.
+absl::StatusOr<AvroScanPlan> CompileAvro(const AvroSchema& schema, const std::vector<ReadTarget>& targets,
+                                         const AvroTable* table = nullptr);
+// Takes numbers and texts as they are: a target's `column` is its slot, its type int64 or string.
+absl::StatusOr<AvroScanPlan> CompileAvroTaking(const AvroSchema& schema, const std::vector<ReadTarget>& targets);
 
 // Reads one value, of which the first `begin` bytes were read before, into the current row. The reason, where it isn't
 // a value of the plan's schema or doesn't fit.
-std::optional<std::string> ScanAvro(const AvroScanPlan& plan, std::string_view value, size_t begin, ColumnSet* columns);
+// `columns` is null where the plan takes. `taken` is needed by plans that take or know a table; the caller empties it.
+std::optional<std::string> ScanAvro(const AvroScanPlan& plan, std::string_view value, size_t begin, ColumnSet* columns,
+                                    AvroTaken* taken = nullptr);
 
 }  // namespace tidemark

@@ -185,7 +185,8 @@ class AvroSchemaParser {
     if (node->logical != AvroLogical::kNone || !node->fields.empty() || !node->members.empty()) return node;
     AvroNode with = *node;
     SetLogical(tree, &with);
-    if (with.logical == AvroLogical::kNone) return node;
+    with.meaning = tree.Text("connect.name");
+    if (with.logical == AvroLogical::kNone && with.meaning.empty()) return node;
     AvroNode* const copy = New(node->type);
     *copy = std::move(with);
     return copy;
@@ -245,6 +246,7 @@ class AvroSchemaParser {
     TM_ASSIGN_OR_RETURN(AvroNode* const node, Declare(AvroType::kRecord, tree, space, path));
     const JsonTree* const fields = tree.Find("fields");
     if (fields == nullptr || !fields->is(Json::kArray)) return Bad(path, "a record without a list of 'fields'");
+    node->meaning = tree.Text("connect.name");
     open_.insert(node->name);
     const std::string inner = Namespace(node->name);
     std::set<std::string> names;
@@ -290,6 +292,7 @@ class AvroSchemaParser {
     TM_ASSIGN_OR_RETURN(AvroNode* const node, Declare(AvroType::kEnum, tree, space, path));
     node->symbols = Strings(tree.Find("symbols"));
     if (node->symbols.empty()) return Bad(path, "an enum without symbols");
+    node->meaning = tree.Text("connect.name");
     return node;
   }
 

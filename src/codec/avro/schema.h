@@ -65,6 +65,7 @@ struct AvroField {
 struct AvroNode {
   AvroType type = AvroType::kNull;
   AvroLogical logical = AvroLogical::kNone;
+  std::string meaning;                   // as Connect names it: "io.debezium.data.Enum"; empty: it says none
   int precision = 0, scale = 0;          // kDecimal
   std::string name;                      // record, enum, fixed: with its namespace
   std::vector<AvroField> fields;         // record

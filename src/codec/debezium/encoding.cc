@@ -1,8 +1,6 @@
 #include "src/codec/debezium/encoding.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/match.h>
@@ -10,10 +8,11 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/strip.h>
 
+#include "src/codec/time_of_day.h"
+
 namespace tidemark::debezium {
 namespace {
 
-constexpr int64_t kDayUs = int64_t{86'400} * 1'000'000;
 constexpr size_t kMostDigits = 40;
 
 Reading Refuse(std::string reason) { return {Encoding::kRefused, 0, std::move(reason)}; }
@@ -45,6 +44,7 @@ constexpr Meaning kMeanings[] = {
     {"io.debezium.data.EnumSet", "", Encoding::kPlain, Kind::kString},
     {"io.debezium.data.Uuid", "", Encoding::kPlain, Kind::kString},
     {"io.debezium.data.Json", "", Encoding::kPlain, Kind::kString},
+    {"io.debezium.data.Json", "", Encoding::kJsonText, Kind::kJson},
     {"io.debezium.data.Xml", "", Encoding::kPlain, Kind::kString},
     {"io.debezium.data.Ltree", "", Encoding::kPlain, Kind::kString},
     {"org.apache.kafka.connect.data.Decimal", "", Encoding::kDecimalBytes, Kind::kDecimal},
@@ -100,6 +100,26 @@ Reading OfPlain(std::string_view type, const Type& column) {
   return fits ? Reading() : Mismatch(type, "", column);
 }
 
+// Elements that JSON has as they are: those of other types (days, bytes of decimals) would be read as what they aren't.
+bool IsPlainItem(const TableType& of) {
+  constexpr std::string_view kTypes[] = {"boolean", "int8", "int16", "int32", "int64", "float", "double", "string"};
+  constexpr std::string_view kNames[] = {"", "io.debezium.data.Uuid", "io.debezium.data.Enum",
+                                         "io.debezium.time.ZonedTimestamp", "io.debezium.time.ZonedTime"};
+  return std::find(std::begin(kTypes), std::end(kTypes), of.item) != std::end(kTypes) &&
+         std::find(std::begin(kNames), std::end(kNames), of.item_name) != std::end(kNames);
+}
+
+std::string NotImplemented(const TableType& of) {
+  const std::string item(of.item_name.empty() ? of.item : of.item_name);
+  return absl::StrCat("the table has ",
+                      of.type == "array" ? absl::StrCat("an array", item.empty() ? "" : " of ", item)
+                      : of.name.empty()  ? "a structure"
+                                         : std::string(of.name),
+                      ", which isn't implemented",
+                      of.type == "array" ? " (arrays of plain values are, as columns of type json)" : "",
+                      ": leave the column out");
+}
+
 std::optional<std::string> SetTime(size_t column, int64_t number, Encoding encoding, ColumnSet* columns) {
   int64_t us = number;
   Fit fit = Fit::kOk;
@@ -111,17 +131,12 @@ std::optional<std::string> SetTime(size_t column, int64_t number, Encoding encod
 
 std::optional<std::string> SetTimeOfDay(size_t column, int64_t number, Encoding encoding, ColumnSet* columns) {
   int64_t us = number;
-  if (encoding == Encoding::kTimeMillis && __builtin_mul_overflow(number, int64_t{1000}, &us)) us = -1;
-  if (encoding == Encoding::kTimeNanos) us = number < 0 ? -1 : number / 1000;
-  if (us < 0 || us > kDayUs) return columns->Reject(column, absl::StrCat(number, " isn't a time of a day"));
-  std::array<char, 48> text{};
-  const auto part = [&](int64_t unit, int64_t of) { return static_cast<int>(us / unit % of); };
-  int size = std::snprintf(text.data(), text.size(), "%02d:%02d:%02d", part(3'600'000'000, 100), part(60'000'000, 60),
-                           part(1'000'000, 60));
-  if (us % 1'000'000 != 0) {
-    size += std::snprintf(text.data() + size, text.size() - static_cast<size_t>(size), ".%06d", part(1, 1'000'000));
-  }
-  return columns->SetRaw(column, std::string_view(text.data(), static_cast<size_t>(size)));
+  bool fits = true;
+  if (encoding == Encoding::kTimeMillis) fits = !__builtin_mul_overflow(number, int64_t{1000}, &us);
+  if (encoding == Encoding::kTimeNanos) us = number / 1000;
+  const auto text = fits ? TimeOfDayText(us) : std::nullopt;
+  if (!text) return columns->Reject(column, absl::StrCat(number, " isn't a time of a day"));
+  return columns->SetRaw(column, *text);
 }
 
 // The decimal's digits, with a point in front of the last `scale`.
@@ -163,27 +178,24 @@ std::optional<std::string> SetDecimal(size_t column, std::string_view base64, in
   return columns->Set(column, {ScalarText::Kind::kNumber, text});
 }
 
-Reading ReadingOf(std::string_view type, std::string_view name, std::optional<int> scale, const Type& column) {
+Reading ReadingOf(const TableType& of, const Type& column) {
   for (const Unreadable& unreadable : kUnreadable) {
-    if (unreadable.name != name) continue;
-    return Refuse(absl::StrCat("the table has ", std::string(unreadable.what), " (", std::string(name),
+    if (unreadable.name != of.name) continue;
+    return Refuse(absl::StrCat("the table has ", std::string(unreadable.what), " (", std::string(of.name),
                                "), which isn't implemented: leave the column out"));
   }
+  bool known = false;
   for (const Meaning& meaning : kMeanings) {
-    if (meaning.name != name) continue;
-    const bool fits = meaning.kind == column.kind || (meaning.kind == Kind::kInt32 && IsWhole(column));
-    if (!fits) return Mismatch(type, name, column);
-    if (meaning.encoding == Encoding::kDecimalBytes && !scale) return Refuse("the schema part names no scale");
-    return {meaning.encoding, scale.value_or(0), ""};
+    if (meaning.name != of.name) continue;
+    known = true;
+    if (meaning.kind != column.kind && !(meaning.kind == Kind::kInt32 && IsWhole(column))) continue;
+    if (meaning.encoding == Encoding::kDecimalBytes && !of.scale) return Refuse("the schema part names no scale");
+    return {meaning.encoding, of.scale.value_or(0), ""};
   }
-  if (type == "array" || type == "map" || type == "struct") {
-    return Refuse(absl::StrCat("the table has ",
-                               type == "array" ? "an array"
-                               : name.empty()  ? "a structure"
-                                               : "",
-                               std::string(name), ", which isn't implemented: leave the column out"));
-  }
-  return OfPlain(type, column);
+  if (known) return Mismatch(of.type, of.name, column);
+  if (of.type == "array" && column.kind == Kind::kJson && IsPlainItem(of)) return {Encoding::kArray, 0, ""};
+  if (of.type == "array" || of.type == "map" || of.type == "struct") return Refuse(NotImplemented(of));
+  return OfPlain(of.type, column);
 }
 
 std::optional<Reading> ReadingAs(std::string_view as, const Type& column) {
@@ -237,6 +249,16 @@ std::optional<std::string> SetValue(const Reading& reading, size_t column, const
       if (!text || ParseDate(date, &days) != Fit::kOk) return Expected("a date", column, value, columns);
       return columns->SetInt64(column, days);
     }
+    case Encoding::kJsonText:
+      // Without a schema part nothing tells jsonb from an array, nor that from hstore.
+      if (value.kind == ScalarText::Kind::kArray || value.kind == ScalarText::Kind::kObject) {
+        return columns->Set(column, value);
+      }
+      if (!text) return Expected("text that is JSON", column, value, columns);
+      return columns->Set(column, {ScalarText::Kind::kJson, value.text, std::nullopt});
+    case Encoding::kArray:
+      if (value.kind != ScalarText::Kind::kArray) return Expected("an array", column, value, columns);
+      return columns->Set(column, value);
     case Encoding::kDecimalText:
       if (!text || !IsJsonNumber(value.text)) return Expected("a decimal as text", column, value, columns);
       return columns->Set(column, {ScalarText::Kind::kNumber, value.text});

@@ -27,6 +27,8 @@ enum class Encoding : uint8_t {
   kDecimalBytes,   // base64 of a big-endian number in two's complement; the scale stands beside it
   kDecimalStruct,  // {"scale": 2, "value": <base64>}
   kDecimalText,
+  kJsonText,  // text that is JSON
+  kArray,     // of plain values, as JSON has it
   kRefused,
 };
 
@@ -36,9 +38,14 @@ struct Reading {
   std::string refusal;  // kRefused: why, in words for people
 };
 
-// Of a field of the schema part: its type ("int64", "struct") and the name of what it means; "" has none. `scale`: of a
-// decimal.
-Reading ReadingOf(std::string_view type, std::string_view name, std::optional<int> scale, const Type& column);
+// A column of the table, as its schema says: Connect's type ("int64", "struct") and the name of what it means; "" has
+// none.
+struct TableType {
+  std::string_view type, name;
+  std::optional<int> scale;          // of a decimal
+  std::string_view item, item_name;  // of an array's elements
+};
+Reading ReadingOf(const TableType& of, const Type& column);
 
 // The words that `as` takes: "Date", "MicroTimestamp", "Decimal(2)" ... Nothing: there is no such one.
 std::optional<Reading> ReadingAs(std::string_view as, const Type& column);

@@ -1,5 +1,7 @@
 #include "src/codec/debezium/envelope.h"
 
+#include "src/codec/debezium/record_rules.h"
+
 namespace tidemark::debezium {
 namespace {
 
@@ -16,8 +18,6 @@ const std::vector<std::string>& SourceMemberNames() {
   static const auto& names = *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken"};
   return names;
 }
-
-constexpr char kPostgresLog = 'P', kMysqlLog = 'M';
 
 // Text of a JSON string that needs no unescaping: an operation's letter.
 std::string_view Unquoted(std::string_view json) {
@@ -93,8 +93,6 @@ std::optional<std::string> EnvelopeReader::Read(std::string_view json, Envelope*
   return text_.Reason();
 }
 
-// PostgreSQL: a number. MySQL and MariaDB: a file whose name ends with a running number, a place in it, a row of the
-// event there.
 std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, Change* change) {
   change->position = {};
   change->committed_us = Change::kNoTime;
@@ -115,23 +113,13 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
     return true;
   };
   if (!WalkObject(&text_, &source_names_, visit, [](const std::string&) {})) return "source: " + text_.Reason();
-  if (given[kCommitUs]) {
-    change->committed_us = numbers[kCommitUs];
-  } else if (given[kCommitMs] &&
-             ScaleTimestamp(numbers[kCommitMs], TimestampForm::kMillis, &numbers[kCommitUs]) == Fit::kOk) {
-    change->committed_us = numbers[kCommitUs];
-  }
+  const auto number = [&](SourceMember member) {
+    return given[member] ? std::make_optional(numbers[member]) : std::nullopt;
+  };
+  const LogPlace place{number(kLsn), number(kPos), number(kRow), number(kCommitMs), number(kCommitUs), file_};
+  change->committed_us = CommittedUs(place);
   position_.clear();
-  if (given[kLsn]) {
-    position_.push_back(kPostgresLog);
-    AppendBigEndian(static_cast<uint64_t>(numbers[kLsn]), 8, &position_);
-  } else if (!file_.empty() && given[kPos]) {
-    position_.push_back(kMysqlLog);
-    AppendBigEndian(file_.size(), 2, &position_);  // file 1000000 follows file 999999
-    position_.append(file_);
-    AppendBigEndian(static_cast<uint64_t>(numbers[kPos]), 8, &position_);
-    AppendBigEndian(static_cast<uint64_t>(given[kRow] ? numbers[kRow] : 0), 8, &position_);
-  }
+  AppendPosition(place, &position_);
   change->position = position_;
   return std::nullopt;
 }

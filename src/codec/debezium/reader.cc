@@ -1,15 +1,14 @@
 #include "src/codec/debezium/reader.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <absl/status/statusor.h>
 #include <absl/strings/str_cat.h>
-#include <absl/strings/str_join.h>
 #include <arrow/util/utf8.h>
 
 #include "src/base/status.h"
 #include "src/codec/debezium/change.h"
+#include "src/codec/debezium/record_rules.h"
 #include "src/codec/debezium/schema_part.h"
 #include "src/codec/record_rows.h"
 
@@ -28,6 +27,7 @@ std::vector<RowColumn> RowColumns(const std::vector<ReadTarget>& targets) {
     column.type = target.type;
     column.key = target.key;
     if (const auto reading = ReadingAs(target.as, target.type)) column.as = *reading;
+    if (target.type.kind == Kind::kJson) column.as.encoding = Encoding::kJsonText;
   }
   return columns;
 }
@@ -61,16 +61,16 @@ absl::Status Reader::Read(const Fetch& fetch, size_t first, size_t last, RecordR
     rows->BeginRecord(i);
     if (!records[i].value) continue;  // a tombstone: what it deletes was deleted by the record before
     std::string reason;
-    absl::StatusOr<What> what = ReadRecord(records[i], rows, &reason);
+    absl::StatusOr<Operation> what = ReadRecord(records[i], rows, &reason);
     if (!what.ok()) {
       return absl::Status(what.status().code(), absl::StrCat(ToString(fetch.source()), " offset ", records[i].offset,
                                                              ": ", what.status().message()));
     }
     if (!reason.empty()) {
       rows->Reject(std::move(reason));
-    } else if (*what == What::kRow) {
+    } else if (*what == Operation::kRow) {
       rows->EndRow();
-    } else if (*what == What::kDeletion) {
+    } else if (*what == Operation::kDeletion) {
       rows->EndDeletion();
     }
     for (const std::string& name : std::exchange(unnamed_, {})) rows->Unnamed(name);
@@ -78,41 +78,15 @@ absl::Status Reader::Read(const Fetch& fetch, size_t first, size_t last, RecordR
   return absl::OkStatus();
 }
 
-absl::StatusOr<Reader::What> Reader::ReadRecord(const RecordView& record, RecordRows* rows, std::string* reason) {
-  const auto refuse = [&](std::string why) {
-    *reason = std::move(why);
-    return What::kNothing;
-  };
-  if (auto why = envelopes_.Read(*record.value, &envelope_)) return refuse(*std::move(why));
-  const std::string_view op = envelope_.op;
-  if (op.empty()) {
-    return refuse(
-        "no Debezium record: it has no `op` (is a transformation such as ExtractNewRecordState on? rows by "
-        "themselves are read as format json)");
+absl::StatusOr<Operation> Reader::ReadRecord(const RecordView& record, RecordRows* rows, std::string* reason) {
+  if (auto why = envelopes_.Read(*record.value, &envelope_)) {
+    *reason = *std::move(why);
+    return Operation::kNothing;
   }
-  if (op == "m") return What::kNothing;
-  if (op == "t") {
-    TM_RETURN_IF_ERROR(Truncated(reason));
-    return What::kNothing;
-  }
-  if (op != "c" && op != "u" && op != "r" && op != "d") return refuse(absl::StrCat("unknown op ", Excerpt(op)));
-  const bool deleted = op == "d";
-  if (auto why = ReadRow(record, deleted, rows)) return refuse(*std::move(why));
-  return deleted ? What::kDeletion : What::kRow;
-}
-
-absl::Status Reader::Truncated(std::string* reason) const {
-  if (!options_.stop_on_truncate) {
-    *reason = "the table was emptied (TRUNCATE), and its rows stand here as they were (on_truncate: dead_letter)";
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(
-      "the table was emptied (TRUNCATE). The record has no key and no order among the other partitions, so which of "
-      "the "
-      "rows that are kept it means can't be told. Either state `on_truncate: dead_letter` in the format, which passes "
-      "it "
-      "over and leaves the rows as they were; or start anew under another name, with a topic that begins with a new "
-      "snapshot");
+  TM_ASSIGN_OR_RETURN(const Operation operation, OperationOf(envelope_.op, options_.stop_on_truncate, reason));
+  if (operation == Operation::kNothing) return operation;
+  if (auto why = ReadRow(record, operation == Operation::kDeletion, rows)) *reason = *std::move(why);
+  return operation;
 }
 
 std::optional<std::string> Reader::ReadRow(const RecordView& record, bool deleted, RecordRows* rows) {
@@ -133,7 +107,7 @@ std::optional<std::string> Reader::ReadRow(const RecordView& record, bool delete
     const std::vector<Reading>* const readings = ReadingsOf(envelope_.schema, deleted ? "before" : "after", &reason);
     if (readings == nullptr) return reason;
     if (auto why = row_.Read(row, *readings, deleted, &columns, &unchanged_, &unnamed_)) {
-      return absl::StrCat(*why, " (has the table changed?)");
+      return TableChanged(*std::move(why));
     }
   }
   if (auto why = ReadBeside(envelope_, &columns)) return why;
@@ -154,7 +128,8 @@ const std::vector<Reading>* Reader::ReadingsOf(std::string_view schema, std::str
     *reason =
         "the record has no schema part, so what its numbers and texts mean isn't known: set "
         "value.converter.schemas.enable "
-        "= true in the connector, or state `schema: none` in the format, and of dates, times and decimals how they are "
+        "= true in the connector, or state `schema_part: none` in the format, and of dates, times and decimals how "
+        "they are "
         "written (`as`)";
     return nullptr;
   }
@@ -176,7 +151,7 @@ const std::vector<Reading>* Reader::ReadingsOf(std::string_view schema, std::str
 }
 
 std::optional<std::string> Reader::ReadKey(const Bytes& key, ColumnSet* columns) {
-  if (!key) return "a deletion without `before`, and without a record key: which row it means isn't known";
+  if (!key) return kNoKeyOfDeletion;
   JsonText text(*key);
   std::string_view schema, payload = *key;
   FieldNames names({"schema", "payload"});
@@ -201,15 +176,8 @@ std::optional<std::string> Reader::ReadKey(const Bytes& key, ColumnSet* columns)
 // Changes of one key must lie in one partition, in their order: they do where the record key is that key. A key that is
 // no JSON object says nothing here; the partitions are checked anyway.
 std::optional<std::string> Reader::CheckKey(const Bytes& key) {
-  if (!key) {
-    return "the record key is null, so changes of one row lie in any partition and have no order: give the table a "
-           "primary "
-           "key, or the connector message.key.columns";
-  }
-  std::vector<std::string> wanted, found;
-  for (const RowColumn& column : row_.columns()) {
-    if (column.key) wanted.push_back(column.name);
-  }
+  if (!key) return kNoRecordKey;
+  std::vector<std::string> found;
   JsonText text(*key);
   FieldNames outer({"payload"}), inner({});
   const JsonText whole = text;
@@ -226,11 +194,7 @@ std::optional<std::string> Reader::CheckKey(const Bytes& key) {
     text = whole;
     if (!WalkObject(&text, &inner, skip, collect)) return std::nullopt;
   }
-  std::sort(wanted.begin(), wanted.end());
-  std::sort(found.begin(), found.end());
-  if (wanted == found) return std::nullopt;
-  return absl::StrCat("the record key is (", absl::StrJoin(found, ", "), "), the source's `key` (",
-                      absl::StrJoin(wanted, ", "), "): changes of one key must lie in one partition, in their order");
+  return OtherKey(std::move(found), row_.columns());
 }
 
 std::optional<std::string> Reader::ReadBeside(const Envelope& envelope, ColumnSet* columns) {

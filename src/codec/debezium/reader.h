@@ -19,6 +19,7 @@
 
 #include "src/codec/column_set.h"
 #include "src/codec/debezium/envelope.h"
+#include "src/codec/debezium/record_rules.h"
 #include "src/codec/debezium/row_reader.h"
 #include "src/codec/value_reader.h"
 
@@ -42,10 +43,8 @@ class Reader final : public ValueReader {
     std::vector<std::string> path;  // one name, or two: "source", "lsn"
   };
 
-  // What the record is: a row that was begun, or none.
-  enum class What { kRow, kDeletion, kNothing };
-  absl::StatusOr<What> ReadRecord(const RecordView& record, RecordRows* rows, std::string* reason);
-  absl::Status Truncated(std::string* reason) const;
+  // What the record does; the columns of its row are set.
+  absl::StatusOr<Operation> ReadRecord(const RecordView& record, RecordRows* rows, std::string* reason);
   std::optional<std::string> ReadRow(const RecordView& record, bool deleted, RecordRows* rows);
   // The deleted row's key, where the record says nothing else of it.
   std::optional<std::string> ReadKey(const Bytes& key, ColumnSet* columns);

@@ -74,6 +74,7 @@ bool RowReader::ReadValue(size_t number, const Reading& reading, std::string* un
 bool RowReader::ReadArray(size_t number, const Reading& reading, std::string* unchanged) {
   const JsonText before = text_;
   if (!text_.SkipValue(1)) return false;
+  const std::string_view whole(before.position(), static_cast<size_t>(text_.position() - before.position()));
   const JsonText behind = text_;
   text_ = before;
   ScalarText value;
@@ -83,17 +84,17 @@ bool RowReader::ReadArray(size_t number, const Reading& reading, std::string* un
     return true;
   }
   text_ = behind;
-  if (reading.encoding == Encoding::kRefused) return Set(out_->Reject(columns_[number].column, reading.refusal));
-  return Set(out_->Set(columns_[number].column, {ScalarText::Kind::kArray, {}}));
+  return Set(SetValue(reading, columns_[number].column, {ScalarText::Kind::kArray, whole, std::nullopt}, out_));
 }
 
 // Of all types only a decimal without a scale of its own is written as an object.
 bool RowReader::ReadObject(size_t number, const Reading& reading) {
   const size_t column = columns_[number].column;
   if (reading.encoding != Encoding::kDecimalStruct) {
+    const char* const begin = text_.position();
     if (!text_.SkipValue(1)) return false;
-    if (reading.encoding == Encoding::kRefused) return Set(out_->Reject(column, reading.refusal));
-    return Set(out_->Set(column, {ScalarText::Kind::kObject, {}}));
+    const std::string_view whole(begin, static_cast<size_t>(text_.position() - begin));
+    return Set(SetValue(reading, column, {ScalarText::Kind::kObject, whole, std::nullopt}, out_));
   }
   int64_t scale = -1;
   ScalarText bytes;

@@ -88,7 +88,12 @@ std::optional<std::string> ReadSchemaPart(std::string_view schema, std::string_v
     int number = 0;
     const Tree* const parameters = field->Find("parameters");
     if (parameters != nullptr && absl::SimpleAtoi(std::string(parameters->Text("scale")), &number)) scale = number;
-    readings->push_back(ReadingOf(field->Text("type"), field->Text("name"), scale, column.type));
+    TableType of{field->Text("type"), field->Text("name"), scale, {}, {}};
+    if (const Tree* const items = field->Find("items")) {
+      of.item = items->Text("type");
+      of.item_name = items->Text("name");
+    }
+    readings->push_back(ReadingOf(of, column.type));
   }
   return std::nullopt;
 }

@@ -110,5 +110,85 @@ TEST(Expect, WhatRulesCountIsPartOfTheState) {
   EXPECT_THAT(h.out().rows, IsEmpty());
 }
 
+ExpectSpec::Rule Share(const std::string& at_most, Else otherwise = Else::kWarn) {
+  return {"r", "a > 0", otherwise, ParseAtMost(at_most)};
+}
+
+// A row of the partition at a time in seconds; `own`: the row's watermark.
+TestRow At(int64_t a, int64_t seconds, int64_t own) {
+  TestRow row{{a, int64_t{0}}};
+  row.time = seconds * kSecond;
+  row.watermark = own * kSecond;
+  return row;
+}
+
+TEST(ExpectAtMost, IsReadExactlyAndOnlyWhereItMeansSomething) {
+  EXPECT_EQ(ParseAtMost("1% per 5m"), (ExpectSpec::Rule::AtMost{10'000, 300 * kSecond}));
+  EXPECT_EQ(ParseAtMost("0.0001%  per 1s"), (ExpectSpec::Rule::AtMost{1, kSecond}));
+  EXPECT_EQ(AtMostText(*ParseAtMost("12.50% per 60s")), "12.5% per 1m");
+  for (const char* bad :
+       {"", "1%", "1 per 5m", "1% per", "1% per 5", "0% per 5m", "100% per 5m", "-1% per 5m", "1.% per 5m",
+        "1e1% per 5m", "0.00001% per 5m", "1% per 999ms", "99999999999999999999% per 5m", "%per 5m"}) {
+    EXPECT_EQ(ParseAtMost(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(ExpectAtMost, AStretchWithMoreThanItsShareEndsTheRunWhenItIsOver) {
+  Harness h = Expecting({Share("50% per 10s")});
+  h.Process({At(1, 0, 0), At(-1, 9, 9), At(-1, 10, 10), At(1, 11, 11)});
+  EXPECT_EQ(h.Advance(20 * kSecond), EventTime{20 * kSecond}) << "half of each is no more than half";
+  h.Process({At(-1, 21, 21), At(-1, 22, 22), At(1, 23, 23)});
+  h.Advance(29 * kSecond);  // it isn't over yet
+  const auto stopped = h.op().AdvanceWatermark(EventTime{30 * kSecond}, h.out());
+  EXPECT_EQ(stopped.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(stopped.status().message()),
+              HasSubstr("rule r is broken by 2 of 3 rows of the 10s from 1970-01-01T00:00:20Z on (66.6666%), and "
+                        "`at_most` allows 50% per 10s"));
+}
+
+TEST(ExpectAtMost, WhichRowsAStretchHasIsTheirsAloneHoweverTheyAreCut) {
+  // The third is late for the first stretch by its own watermark: it belongs to the second.
+  const std::vector<TestRow> rows = {At(1, 1, 1),   At(-1, 12, 12), At(-1, 2, 12),
+                                     At(1, 13, 13), At(1, 14, 14),  At(1, 31, 31)};
+  for (const size_t batch : {1, 2, 6}) {
+    SCOPED_TRACE(batch);
+    Harness fits = Expecting({Share("50% per 10s", Else::kDrop)});
+    fits.Feed(rows, batch);
+    EXPECT_EQ(fits.ledger().violated.at("r"), 2);
+    EXPECT_EQ(fits.ledger().filtered, 2);
+    fits.CheckLedger();
+  }
+  Harness exceeds = Expecting({Share("49% per 10s")});
+  exceeds.Process(rows);
+  EXPECT_THAT(std::string(exceeds.op().AdvanceWatermark(EventTime{31 * kSecond}, exceeds.out()).status().message()),
+              HasSubstr("2 of 4 rows"));
+}
+
+TEST(ExpectAtMost, CountsOutliveACrashAndAreThoseOfTheirLengthAlone) {
+  Harness h = Expecting({Share("50% per 10s")});
+  h.Process({At(-1, 1, 1)});
+  h.Commit();
+  h.Process({At(1, 2, 2)});  // lost
+  h.Crash();
+  EXPECT_EQ(h.op().AdvanceWatermark(EventTime{10 * kSecond}, h.out()).status().code(),
+            absl::StatusCode::kFailedPrecondition)
+      << "the one row that is committed breaks it";
+  h.GoOnWith(MakeNode(ExpectSpec{{Share("50% per 20s")}}, kSchema, AllHidden(), kSchema));
+  EXPECT_TRUE(h.op().AdvanceWatermark(EventTime{20 * kSecond}, h.out()).ok());
+  h.Commit();
+  EXPECT_THAT(h.store().live(), IsEmpty());
+}
+
+TEST(ExpectAtMost, WhatIsOverLeavesNothingBehind) {
+  Harness h = Expecting({Share("50% per 1s")});
+  for (int64_t second = 0; second < 50; ++second) {
+    h.Process({At(1, second, second)});
+    h.Commit();
+    h.Advance((second + 1) * kSecond);
+  }
+  h.Commit();
+  EXPECT_THAT(h.store().live(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace tidemark

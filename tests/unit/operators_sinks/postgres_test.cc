@@ -196,6 +196,55 @@ TEST_F(PostgresSinkTest, AColumnOfAnotherTypeIsNamedWithWhatWasExpectedAndFound)
   EXPECT_THAT(std::string(status.message()), HasSubstr("column other is NOT NULL without a default"));
 }
 
+TEST_F(PostgresSinkTest, WithEvolveColumnsThatMayBeNullAreAddedBeforeAnythingIsWritten) {
+  ASSERT_TRUE(MustOpen()->Acquire(0).ok());
+  server_->Query("INSERT INTO out VALUES (1, 'old')");
+  schema_ = Schema({Col("id", "int64"), Col("name", "string?"), Col("price", "decimal(10,2)?"), Col("tags", "json?")});
+  EXPECT_THAT(std::string(Open().status().message()), HasSubstr("column price is missing")) << "without being asked";
+  spec_.add_columns = true;
+  const auto seen = InspectPostgres(spec_, "s", schema_, mode_);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_THAT(*seen, HasSubstr("would be altered: ALTER TABLE \"public\".\"out\" ADD COLUMN IF NOT EXISTS \"price\" "
+                               "numeric(10,2), ADD COLUMN IF NOT EXISTS \"tags\" jsonb"));
+  auto sink = MustOpen();
+  ASSERT_TRUE(sink->Acquire(0).ok());
+  ASSERT_TRUE(Write(*sink, -1, 1, {Rows(schema_, R"([[2, "new", "1.50", "{}"]])")}).ok());
+  EXPECT_THAT(Table(), ElementsAre("1|old|~|~", "2|new|1.50|{}"));
+  EXPECT_THAT(*InspectPostgres(spec_, "s", schema_, mode_), HasSubstr("fits"));
+  // What was dropped under a sink at work isn't made again, as its values would be missing without a word.
+  server_->Query("ALTER TABLE out DROP COLUMN tags");
+  server_->Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tidemark%'");
+  EXPECT_TRUE(absl::IsUnavailable(Write(*sink, 1, 2, {Rows(schema_, R"([[3, "x", "1.50", "{}"]])")})));
+  EXPECT_THAT(server_->Query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'out'::regclass AND attname = 'tags'"),
+              ElementsAre("0"));
+}
+
+TEST_F(PostgresSinkTest, EveryWorkerMayAddTheColumnsAtOnce) {
+  MustOpen();
+  schema_ = Schema({Col("id", "int64"), Col("name", "string?"), Col("a", "int64?"), Col("b", "string?")});
+  spec_.add_columns = true;
+  std::vector<std::thread> workers;
+  std::vector<absl::Status> opened(8);
+  for (absl::Status& status : opened) workers.emplace_back([&] { status = Open().status(); });
+  for (std::thread& worker : workers) worker.join();
+  for (const absl::Status& status : opened) EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(server_->Query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = "
+                             "'out'::regclass AND attnum > 0 ORDER BY attnum"),
+              ElementsAre("id|bigint", "name|text", "a|bigint", "b|text"));
+}
+
+TEST_F(PostgresSinkTest, EvolveAddsNothingWhereTheRestDoesntFit) {
+  server_->Query("CREATE TABLE out (id bigint PRIMARY KEY, name integer)");
+  spec_.add_columns = true;
+  schema_ = Schema({Col("id", "int64"), Col("name", "string?"), Col("more", "int64?"), Col("must", "int64")});
+  const std::string message(Open().status().message());
+  EXPECT_THAT(message, HasSubstr("column name: expected text, found integer; ALTER TABLE"));
+  EXPECT_THAT(message, HasSubstr("column must is missing: expected bigint"));
+  EXPECT_THAT(message, HasSubstr("only adds columns that may be NULL"));
+  EXPECT_THAT(server_->Query("SELECT count(*) FROM pg_attribute WHERE attrelid = 'out'::regclass AND attname = 'more'"),
+              ElementsAre("0"));
+}
+
 TEST_F(PostgresSinkTest, AnUpsertIntoATableWithoutAUniqueIndexIsRefused) {
   server_->Query("CREATE TABLE out (id bigint, name text, unique (id, name))");
   EXPECT_THAT(std::string(Open().status().message()), HasSubstr("no unique index on the key (id)"));

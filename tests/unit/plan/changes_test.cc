@@ -64,7 +64,7 @@ TEST(ChangesOfTables, MistakesAreToldWithTheirPlace) {
   EXPECT_THAT(errors("key: [id], columns: { id: int64 }"), HasSubstr("`key` is for formats that tell changes"));
   EXPECT_THAT(errors("columns: { id: { type: int64, as: Date } }"), HasSubstr("`as`"));
   EXPECT_THAT(errors("format: { type: debezium, encoding: avro }, key: [id], columns: { id: int64 }"),
-              HasSubstr("avro"));
+              HasSubstr("finds schemas in a registry"));
 }
 
 TEST(ChangesOfTables, WithoutASchemaPartColumnsSayHowTheyAreWritten) {
@@ -138,6 +138,66 @@ TEST(TablesOfPostgres, MistakesAreToldWithTheirPlace) {
               HasSubstr("a change of a table says no 'ts_us'"));
   EXPECT_THAT(rest("key: [id], columns: { id: int64, d: { type: string, from: \"header:x\" } }"),
               HasSubstr("a change of a table says no 'header:x': there are op, source.lsn"));
+}
+
+TEST(ChangesOfTables, InAvroTheyHaveTheirSchemasInTheRegistry) {
+  const auto errors = [](const std::string& format, const std::string& column = "int64") {
+    return ErrorsOf(
+        "schema_registry: \"http://h:1\"\n" +
+        Changes("format: { type: debezium, " + format + " }, key: [id], columns: { id: int64, v: " + column + " }"));
+  };
+  EXPECT_EQ(errors("encoding: avro"), "");
+  EXPECT_EQ(errors("encoding: avro", "json"), "");
+  EXPECT_THAT(errors("encoding: avro, schema_part: none"), HasSubstr("records in Avro have no schema part"));
+  EXPECT_THAT(errors("encoding: avro", "{ type: date, as: Date }"), HasSubstr("leave `as` out"));
+  const std::string alone =
+      ErrorsOf(Changes("format: { type: debezium, encoding: avro }, key: [id], columns: { id: int64 }"));
+  EXPECT_THAT(alone, HasSubstr("`schema_registry: http://HOST:PORT` names"));
+  EXPECT_THAT(alone, testing::Not(HasSubstr("schema_file")));
+}
+
+std::string Expecting(const std::string& rules, const std::string& source = "columns: { id: int64, v: double }") {
+  return "name: x\nsources:\n  a: { topic: a, " + source + ", expect: { " + rules +
+         " } }\nsinks: { s: { from: a, topic: b, create: {} } }\n";
+}
+
+TEST(RulesOfSources, AreAStepBehindTheSourceWithoutStateUnlessAShareIsCounted) {
+  const auto plan = PlanOf(Expecting("positive: { that: \"v > 0\" }, small: { that: \"v < 9\", else: warn }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_FALSE(plan->stages[0].stateful);
+  const Node& node = NodeOf(*plan, "a expect");
+  EXPECT_EQ(node.spec.As<ExpectSpec>().rules.size(), 2u);
+  EXPECT_FALSE(node.mode.update);
+  EXPECT_TRUE(plan->sources[0].hidden.Has(Hidden::kOffset)) << "a dead letter names the row's place";
+  EXPECT_FALSE(plan->sources[0].hidden.Has(Hidden::kWatermark));
+  const auto share = PlanOf(Expecting("positive: { that: \"v > 0\", at_most: 1% per 5m }"));
+  ASSERT_TRUE(share.ok()) << share.status();
+  EXPECT_TRUE(share->stages[0].stateful);
+  EXPECT_TRUE(share->sources[0].hidden.Has(Hidden::kWatermark));
+}
+
+TEST(RulesOfSources, MistakesAreToldWithTheirPlace) {
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: \"w > 0\" }")), HasSubstr("t.yaml:3:"));
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: \"w > 0\" }")), HasSubstr("w"));
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: v }")), HasSubstr("expected a condition (bool)"));
+  EXPECT_THAT(ErrorsOf(Expecting("")), HasSubstr("at least one rule is needed"));
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: \"v > 0\", at_most: 1% }")), HasSubstr("such as 1% per 5m"));
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: \"v > 0\", else: stop, at_most: 1% per 5m }")),
+              HasSubstr("leave at_most out"));
+  EXPECT_THAT(ErrorsOf(Expecting("r: { that: \"id > 0\" }", "format: debezium, key: [id], columns: { id: int64 }")),
+              HasSubstr("rules over such rows aren't implemented"));
+}
+
+TEST(TablesThatGrow, ColumnsAreAddedOnlyWhereTablesAreMade) {
+  const auto errors = [](const std::string& more) {
+    return ErrorsOf(
+        "name: x\nsources:\n  a: { topic: a, columns: { id: int64 } }\nsinks: { s: { from: a, postgres: { url: u, "
+        "table: t, key: [id], " +
+        more + " } } }\n");
+  };
+  EXPECT_EQ(errors("evolve: add_columns"), "");
+  EXPECT_THAT(errors("evolve: add_columns, create: false"), HasSubstr("leave one of the two out"));
+  EXPECT_THAT(errors("evolve: add_column"), HasSubstr("evolve is add_columns"));
 }
 
 TEST(TablesOfPostgres, ASlotHasOneReader) {
