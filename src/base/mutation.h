@@ -27,8 +27,9 @@ enum class Mutation : uint8_t {
   kUnmatchedRowEmittedEarly,     // it gives rows NULLs by the newest time that any row had, not by the watermark
   kVersionTakenBeforeWatermark,  // a join with versions takes what has come, whatever is still to come
   kAlertRaisedTwice,             // the state of an alert forgets that it was raised
+  kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
 };
-inline constexpr int kMutationCount = 18;
+inline constexpr int kMutationCount = 19;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

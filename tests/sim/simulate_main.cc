@@ -43,7 +43,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "join_side_cleaned_by_its_own_time",
                                                         "unmatched_row_emitted_early",
                                                         "version_taken_before_watermark",
-                                                        "alert_raised_twice"};
+                                                        "alert_raised_twice",
+                                                        "file_read_without_its_copy"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 
