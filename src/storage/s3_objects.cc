@@ -79,9 +79,10 @@ class S3Objects final : public Objects {
     arrow::fs::FileSelector selector;
     selector.base_dir = folder;
     selector.recursive = true;
-    selector.allow_not_found = folder.find('/') != std::string::npos;  // but for a bucket
+    selector.allow_not_found = true;
     const auto found = files_->GetFileInfo(selector);
     if (!found.ok()) return Away(found.status(), "listing", folder);
+    if (found->empty()) TM_RETURN_IF_ERROR(CheckBucket(folder.substr(0, folder.find('/'))));
     std::vector<ObjectInfo> objects;
     for (const arrow::fs::FileInfo& info : *found) {
       if (info.type() == arrow::fs::FileType::File) {
@@ -149,6 +150,15 @@ class S3Objects final : public Objects {
     if (!place.ok()) return absl::UnavailableError(place.status().message());
     files_ = std::move(place->files);
     return absl::OkStatus();
+  }
+
+  // The library lists a bucket that isn't there as one without objects.
+  absl::Status CheckBucket(const std::string& bucket) {
+    const auto info = files_->GetFileInfo(bucket);
+    if (!info.ok()) return Away(info.status(), "looking for", bucket);
+    if (info->type() != arrow::fs::FileType::NotFound) return absl::OkStatus();
+    return absl::UnavailableError(
+        absl::StrCat("there is no bucket ", bucket, ", or it may not be seen with these credentials"));
   }
 
   bool IsGone(const std::string& name) {

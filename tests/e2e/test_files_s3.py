@@ -40,8 +40,8 @@ class FilesInS3(SystemTest):
             return []
         return [json.loads(value) for value in topics.read(self.stack.brokers, topic)["value"].to_pylist()]
 
-    def topology(self, name, **options):
-        config = application(name, f"s3://{self.stack.s3().bucket}/{name}", **options)
+    def topology(self, name, bucket=None, **options):
+        config = application(name, f"s3://{bucket or self.stack.s3().bucket}/{name}", **options)
         del config["sources"]["surveys"]["files"]["whole"]
         return topology.write(self.stack.folder / f"{name}.yaml", config)
 
@@ -113,6 +113,10 @@ class FilesInS3(SystemTest):
                                decrypt={"openpgp": {"secret_keys": str(keys)}})
         seen = self.stack.tidemark("validate", "--online", "--config", config, env=self.stack.environment(**s3.environment()))[1]
         self.assertIn("source surveys: path: 2 files are there", seen)
+        code, _, said = self.stack.tidemark("validate", "--online", "--config", self.topology("nowhere", "no-such-bucket"),
+                                            env=self.stack.environment(**s3.environment()), check=False)
+        self.assertNotEqual(code, 0)
+        self.assertIn("there is no bucket no-such-bucket", said)
         self.run_worker(config, "--until_end", "--leave_on_stop", name="wrong").finish(300)
         self.assertEqual(sorted(v["id"] for v in self.values("wrong-out")), [1, 2])
         rejected = self.objects("wrong/rejected")
