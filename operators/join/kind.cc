@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <arrow/type.h>
@@ -227,12 +228,14 @@ bool Join::Check(StepCheck& check) const {
   }
   // What takes a row back meets the table as it is then, and not the version that the row was joined with: rows would
   // be left standing that nothing ever takes back.
-  if (check.in().mode.update && !table->topic.empty()) {
+  const bool one_file = !table->changes() && table->file.find_first_of("*?") == std::string::npos &&
+                        !absl::StartsWith(table->file, "s3://");
+  if (check.in().mode.update && !one_file) {
     check.Error("join/table",
                 absl::StrCat("rows of an updating step (key ", ColumnNames(check.in().schema, check.in().mode.key),
                              ") can't be joined with table ", table->name,
                              ", which changes while they stand: join before the updating step, use "
-                             "emit: on_close there, or read the table from a file"));
+                             "emit: on_close there, or read the table from a file, one local file without `reload`"));
   }
   if (!CheckOn(*table, check, &spec) || !AddColumns(*table, check, &spec) || check.Broken()) return false;
   check.step().spec = std::move(spec);

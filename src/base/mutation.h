@@ -28,8 +28,9 @@ enum class Mutation : uint8_t {
   kVersionTakenBeforeWatermark,  // a join with versions takes what has come, whatever is still to come
   kAlertRaisedTwice,             // the state of an alert forgets that it was raised
   kCommitShownInParts,           // an atomic sink is given what has been read of a commit, whether or not that is all
+  kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
 };
-inline constexpr int kMutationCount = 19;
+inline constexpr int kMutationCount = 20;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

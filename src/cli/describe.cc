@@ -1,5 +1,7 @@
 #include "src/cli/describe.h"
 
+#include <set>
+
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -7,6 +9,7 @@
 
 #include "src/base/suggest.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/step_origins.h"
 
 namespace tidemark {
 namespace {
@@ -121,6 +124,26 @@ std::string AboutText(const TopologyText& text, const std::string& path) {
   return absl::StrJoin(parts, "; ");
 }
 
+std::vector<std::vector<std::string>> ColumnOrigins(const Plan& plan, const SinkPlan& sink) {
+  std::vector<std::set<std::string>> origins(sink.schema.size());
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    for (size_t n = 0; n < plan.stages[s].nodes.size(); ++n) {
+      const Node& node = plan.stages[s].nodes[n];
+      const bool is_sink = node.kind == Node::Kind::kKafkaSink || node.kind == Node::Kind::kFeed;
+      if (!is_sink || plan.sinks[static_cast<size_t>(node.sink)].name != sink.name) continue;
+      for (const auto& way : SinkOrigins(plan, {static_cast<int>(s), static_cast<int>(n)})) {
+        for (size_t c = 0; c < origins.size() && c < way.size(); ++c) {
+          const auto at = sink.schema.Find(node.in().schema[c].name);
+          if (at) origins[*at].insert(way[c]);
+        }
+      }
+    }
+  }
+  std::vector<std::vector<std::string>> lists;
+  for (const std::set<std::string>& of_column : origins) lists.emplace_back(of_column.begin(), of_column.end());
+  return lists;
+}
+
 std::string StageInputs(const Plan& plan, const Stage& stage) {
   std::vector<std::string> topics;
   for (const Node& node : stage.nodes) {
@@ -136,8 +159,10 @@ absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& t
   if (format == "json") return DescribeAsJson(plan, text);
   if (format == "kafka") return DescribeAsKafka(plan, text);
   if (format == "yaml") return DescribeAsYaml(text);
-  return absl::InvalidArgumentError(absl::StrCat("unknown format '", std::string(format), "'",
-                                                 DidYouMean(format, {"text", "dot", "json", "kafka", "yaml"})));
+  if (format == "markdown") return DescribeAsMarkdown(plan, text);
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown format '", std::string(format), "'",
+                   DidYouMean(format, {"text", "dot", "json", "kafka", "yaml", "markdown"})));
 }
 
 }  // namespace tidemark

@@ -1,9 +1,11 @@
 // `tidemark describe`: a plan for people (text), for graphviz (dot), for programs (json), as the commands that create
-// its topics and grant its rights (kafka), and as the one file that all its files come to (yaml).
+// its topics and grant its rights (kafka), as the one file that all its files come to (yaml), and as a catalogue of
+// what it reads and gives (markdown).
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/statusor.h>
 
@@ -12,14 +14,15 @@
 
 namespace tidemark {
 
-// `format`: text, dot, json, kafka or yaml; InvalidArgument for another.
+// `format`: text, dot, json, kafka, yaml or markdown; InvalidArgument for another.
 absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format);
 
-std::string DescribeAsText(const Plan& plan, const TopologyText& text);   // describe_text.cc
-std::string DescribeAsDot(const Plan& plan, const TopologyText& text);    // describe_dot.cc
-std::string DescribeAsJson(const Plan& plan, const TopologyText& text);   // describe_json.cc
-std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);  // describe_kafka.cc
-std::string DescribeAsYaml(const TopologyText& text);                     // describe_yaml.cc
+std::string DescribeAsText(const Plan& plan, const TopologyText& text);      // describe_text.cc
+std::string DescribeAsDot(const Plan& plan, const TopologyText& text);       // describe_dot.cc
+std::string DescribeAsJson(const Plan& plan, const TopologyText& text);      // describe_json.cc
+std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);     // describe_kafka.cc
+std::string DescribeAsYaml(const TopologyText& text);                        // describe_yaml.cc
+std::string DescribeAsMarkdown(const Plan& plan, const TopologyText& text);  // describe_markdown.cc
 
 // ---- Shared by the formats
 
@@ -28,6 +31,8 @@ std::string Summary(const Plan& plan, const Node& node);
 // "topic clicks, format csv, key text", where formats that say nothing new (JSON values, a key that isn't read) are
 // left out.
 std::string TopicText(const std::string& topic, const FormatSpec& format, const FormatSpec& key_format);
+// Of each column of a sink, where it comes from: "trades value.price", one text a way.
+std::vector<std::vector<std::string>> ColumnOrigins(const Plan& plan, const SinkPlan& sink);
 // "append", or "update by (a, b)".
 std::string ModeText(const Schema& schema, const StepMode& mode);
 // "detections, htx.x.repartition": the topics whose partitions a stage's tasks read.

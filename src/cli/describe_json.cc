@@ -46,6 +46,16 @@ std::string Columns(const TopologyText& text, const Schema& schema, const std::s
   return absl::StrCat("[", absl::StrJoin(columns, ", "), "]");
 }
 
+// By column of the sink, the fields that it comes from.
+std::string Origins(const Plan& plan, const SinkPlan& sink) {
+  const std::vector<std::vector<std::string>> origins = ColumnOrigins(plan, sink);
+  std::vector<std::string> members;
+  for (size_t c = 0; c < origins.size(); ++c) {
+    members.push_back(absl::StrCat(JsonQuoted(sink.schema[c].name), ": ", Strings(origins[c])));
+  }
+  return absl::StrCat("{", absl::StrJoin(members, ", "), "}");
+}
+
 std::string_view KindName(const Node& node) {
   switch (node.kind) {
     case Node::Kind::kSource:
@@ -105,12 +115,13 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
         AboutMembers(text, "sources/" + source.name), "}"));
   }
   for (const TablePlan& table : plan.tables) {
-    tables.push_back(absl::StrCat(
-        "    {\"name\": ", JsonQuoted(table.name), ", \"topic\": ", JsonQuoted(table.topic), ", \"file\": ",
-        JsonQuoted(table.file), ", \"format\": ", JsonQuoted(table.topic.empty() ? "" : table.format.ToString()),
-        ", \"key_format\": ", JsonQuoted(table.topic.empty() ? "" : table.key_format.ToString()),
-        ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
-        ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
+    tables.push_back(
+        absl::StrCat("    {\"name\": ", JsonQuoted(table.name), ", \"topic\": ", JsonQuoted(table.topic),
+                     ", \"file\": ", JsonQuoted(table.file), ", \"reload_us\": ", table.reload_us,
+                     ", \"format\": ", JsonQuoted(table.topic.empty() ? "" : table.format.ToString()),
+                     ", \"key_format\": ", JsonQuoted(table.topic.empty() ? "" : table.key_format.ToString()),
+                     ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
+                     ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
   }
   for (const Stage& stage : plan.stages) {
     std::vector<std::string> nodes;
@@ -123,8 +134,8 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
   for (const Edge& edge : plan.edges) edges.push_back(EdgeJson(plan, edge));
   for (const SinkPlan& sink : plan.sinks) {
     sinks.push_back(absl::StrCat("    {\"name\": ", JsonQuoted(sink.name), ", \"from\": ", JsonQuoted(sink.from),
-                                 AboutMembers(text, (sink.view ? "views/" : "sinks/") + sink.name),
-                                 ", \"columns\": ", Columns(text, sink.schema), "}"));
+                                 AboutMembers(text, (sink.view ? "views/" : "sinks/") + sink.name), ", \"columns\": ",
+                                 Columns(text, sink.schema), ",\n     \"origins\": ", Origins(plan, sink), "}"));
   }
   const auto list = [](const std::vector<std::string>& items) {
     return items.empty() ? std::string("[]") : absl::StrCat("[\n", absl::StrJoin(items, ",\n"), "\n  ]");

@@ -5,6 +5,7 @@
 
 #include "src/cli/describe.h"
 #include "src/plan/operator_kind.h"
+#include "src/plan/units.h"
 
 namespace tidemark {
 namespace {
@@ -62,7 +63,10 @@ void AddStage(const Plan& plan, const TopologyText& text, size_t index, std::str
 
 // A topic's key has the form that its columns suggest, or the one that is told.
 std::string TableText(const TablePlan& table) {
-  if (table.topic.empty()) return "file " + table.file;
+  if (table.topic.empty()) {
+    const std::string reload = absl::StrCat(", looked at every ", FormatDuration(table.reload_us));
+    return absl::StrCat("file ", table.file, table.reload_us > 0 ? reload : "");
+  }
   const FormatSpec suggested = table.key.size() > 1 ? kJsonFormat : kTextFormat;
   return TopicText(table.topic, table.format, table.key_format == suggested ? FormatSpec() : table.key_format);
 }

@@ -28,8 +28,8 @@ DEFINE_string(log_format, "text", "text or json");
 DEFINE_bool(online, false,
             "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
 DEFINE_string(format, "text",
-              "text or json; of describe also dot, kafka (commands that create the topics) and yaml (one file for all "
-              "that were read)");
+              "text or json; of describe also dot, kafka (commands that create the topics), yaml (one file for all "
+              "that were read) and markdown (a catalogue)");
 DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
 DEFINE_bool(to_earliest, false, "begin where the sources begin");
 DEFINE_bool(to_latest, false, "begin with what comes from now on");

@@ -13,16 +13,19 @@
 
 #include "src/base/status.h"
 #include "src/base/suggest.h"
-#include "src/base/whole_file.h"
 #include "src/codec/json/object_reader.h"
 
 namespace tidemark {
 namespace {
 
-absl::StatusOr<std::string> ReadTable(const std::string& path) {
-  absl::StatusOr<std::string> content = ReadWholeFile(path);
-  if (content.ok()) return content;
-  return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(content.status().message())));
+absl::StatusOr<std::string> ReadWhole(const TablePlan& plan, const TableBytes& bytes) {
+  const auto read = [&]() -> arrow::Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(const int64_t size, bytes->GetSize());
+    ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Buffer> content, bytes->ReadAt(0, size));
+    return content->ToString();
+  }();
+  if (!read.ok()) return TableFileError(plan, read.status());
+  return *read;
 }
 
 // Editors on some systems begin a file with a byte order mark. Arrow's CSV reader passes over it by itself.
@@ -116,8 +119,8 @@ absl::StatusOr<std::vector<int>> MatchFileColumns(const TablePlan& plan, const s
   return positions;
 }
 
-absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
-  TM_ASSIGN_OR_RETURN(const std::string content, ReadTable(plan.file));
+absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan, const TableBytes& bytes) {
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadWhole(plan, bytes));
   std::vector<ReadTarget> targets;
   for (size_t c = 0; c < plan.columns.size(); ++c) {
     const SourceColumn& column = plan.columns[c];
@@ -147,9 +150,9 @@ absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan) {
 }
 
 // An empty field without quotes is no value; "" is the empty text.
-absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan) {
+absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan, const TableBytes& bytes) {
   arrow::util::InitializeUTF8();
-  TM_ASSIGN_OR_RETURN(const std::string content, ReadTable(plan.file));
+  TM_ASSIGN_OR_RETURN(const std::string content, ReadWhole(plan, bytes));
   const auto read = ReadCsvAsText(content);
   if (!read.ok()) return TableFileError(plan, read.status());
   const std::shared_ptr<arrow::Table>& table = *read;
@@ -180,14 +183,14 @@ absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan) {
   return FinishTable(plan, &columns, row);
 }
 
-absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan) {
+absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan, const TableBytes& bytes) {
   switch (plan.file_format) {
     case TablePlan::FileFormat::kJsonLines:
-      return ReadJsonLinesTable(plan);
+      return ReadJsonLinesTable(plan, bytes);
     case TablePlan::FileFormat::kCsv:
-      return ReadCsvTable(plan);
+      return ReadCsvTable(plan, bytes);
     case TablePlan::FileFormat::kParquet:
-      return ReadParquetTable(plan);
+      return ReadParquetTable(plan, bytes);
   }
   return absl::InternalError("unknown file format");
 }

@@ -1,4 +1,4 @@
-// Table files: all rows at once. Any thread.
+// Table files: all rows of one at once. Any thread.
 #pragma once
 
 #include <memory>
@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <absl/status/statusor.h>
+#include <arrow/io/type_fwd.h>
 #include <arrow/type_fwd.h>
 
 #include "src/base/batch.h"
@@ -14,15 +15,17 @@
 
 namespace tidemark {
 
+using TableBytes = std::shared_ptr<arrow::io::RandomAccessFile>;
+
 // All rows of a table file (Parquet, CSV with a header line, JSON Lines), as TablePlan::schema. InvalidArgument with
-// file, line or row, and column for what doesn't fit.
-absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan);
+// file (TablePlan::file), line or row, and column for what doesn't fit.
+absl::StatusOr<Batch> ReadTableFile(const TablePlan& plan, const TableBytes& bytes);
 
 // ---- The readers under it, one a format.
 
-absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan);
-absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan);
-absl::StatusOr<Batch> ReadParquetTable(const TablePlan& plan);
+absl::StatusOr<Batch> ReadJsonLinesTable(const TablePlan& plan, const TableBytes& bytes);
+absl::StatusOr<Batch> ReadCsvTable(const TablePlan& plan, const TableBytes& bytes);
+absl::StatusOr<Batch> ReadParquetTable(const TablePlan& plan, const TableBytes& bytes);
 
 // Decoded columns as a batch of the table's schema, without hidden columns.
 std::shared_ptr<arrow::Schema> TableBatchSchema(const TablePlan& plan);

@@ -9,7 +9,7 @@
 #include <arrow/array/array_primitive.h>
 #include <arrow/compute/cast.h>
 #include <arrow/compute/initialize.h>
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/table.h>
 #include <arrow/util/utf8.h>
 #include <parquet/arrow/reader.h>
@@ -123,10 +123,9 @@ Reason SetValue(size_t c, const arrow::Array& array, int64_t i, ColumnSet* colum
   }
 }
 
-absl::StatusOr<std::shared_ptr<arrow::Table>> ReadColumns(const TablePlan& plan, std::vector<int>* positions) {
-  auto input = arrow::io::ReadableFile::Open(plan.file);
-  if (!input.ok()) return TableFileError(plan, input.status());
-  auto opened = parquet::arrow::OpenFile(*input, arrow::default_memory_pool());
+absl::StatusOr<std::shared_ptr<arrow::Table>> ReadColumns(const TablePlan& plan, const TableBytes& bytes,
+                                                          std::vector<int>* positions) {
+  auto opened = parquet::arrow::OpenFile(bytes, arrow::default_memory_pool());
   if (!opened.ok()) return TableFileError(plan, opened.status());
   parquet::arrow::FileReader* const reader = opened->get();
   reader->set_use_threads(false);
@@ -151,7 +150,7 @@ absl::StatusOr<std::shared_ptr<arrow::Table>> ReadColumns(const TablePlan& plan,
 
 }  // namespace
 
-absl::StatusOr<Batch> ReadParquetTable(const TablePlan& plan) {
+absl::StatusOr<Batch> ReadParquetTable(const TablePlan& plan, const TableBytes& bytes) {
   static std::once_flag once;
   static arrow::Status initialized;
   std::call_once(once, [] {
@@ -161,7 +160,7 @@ absl::StatusOr<Batch> ReadParquetTable(const TablePlan& plan) {
   if (!initialized.ok()) return FromArrow(initialized, "Arrow's kernels");
 
   std::vector<int> positions;
-  TM_ASSIGN_OR_RETURN(const auto table, ReadColumns(plan, &positions));
+  TM_ASSIGN_OR_RETURN(const auto table, ReadColumns(plan, bytes, &positions));
   arrow::FieldVector fields;
   arrow::ChunkedArrayVector arrays;
   for (size_t c = 0; c < positions.size(); ++c) {

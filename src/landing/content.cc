@@ -284,6 +284,27 @@ absl::StatusOr<UnpackedFile> Unpack(std::unique_ptr<FileContent> content, const 
       absl::StrCat("the file is compressed or encrypted more than ", kMostLayers, " times over"));
 }
 
+// Takes off layers as long as there are any, `most` at most: what is left, and the innermost layer that was a message
+// of OpenPGP, counted from 1.
+absl::StatusOr<DecryptedFile> Peel(const std::shared_ptr<arrow::io::RandomAccessFile>& file,
+                                   const FilesSpec::Decrypt& decrypt, int most) {
+  TM_RETURN_IF_ERROR(FromArrow(file->Seek(0), "reading"));
+  auto budget = std::make_shared<UnpackBudget>();
+  DecryptedFile left{std::make_unique<DiskContent>(file, budget), 0};
+  for (int layer = 1; layer <= most; ++layer) {
+    auto peeked = std::make_unique<PeekedContent>(std::move(left.content));
+    TM_ASSIGN_OR_RETURN(const std::string head, peeked->Peek());
+    if (IsOpenPgp(head)) left.layers = layer;
+    TM_ASSIGN_OR_RETURN(std::unique_ptr<FileContent> inner, Uncover(&peeked, head, decrypt));
+    if (inner == nullptr) {
+      left.content = std::move(peeked);
+      break;
+    }
+    left.content = std::make_unique<CountedContent>(std::move(inner), budget);
+  }
+  return left;
+}
+
 }  // namespace
 
 absl::Status UnpackBudget::Take(int64_t bytes) {
@@ -301,6 +322,17 @@ absl::StatusOr<UnpackedFile> OpenFile(std::shared_ptr<arrow::io::RandomAccessFil
                                       const FilesSpec::Decrypt& decrypt) {
   auto budget = std::make_shared<UnpackBudget>();
   return Unpack(std::make_unique<DiskContent>(std::move(file), budget), decrypt, budget, /*member=*/false);
+}
+
+std::unique_ptr<FileContent> OpenAsItCame(std::shared_ptr<arrow::io::RandomAccessFile> file) {
+  return std::make_unique<DiskContent>(std::move(file), std::make_shared<UnpackBudget>());
+}
+
+absl::StatusOr<DecryptedFile> OpenDecrypted(const std::shared_ptr<arrow::io::RandomAccessFile>& file,
+                                            const FilesSpec::Decrypt& decrypt) {
+  TM_ASSIGN_OR_RETURN(DecryptedFile seen, Peel(file, decrypt, kMostLayers));
+  seen.content.reset();
+  return Peel(file, decrypt, seen.layers);
 }
 
 absl::StatusOr<UnpackedFile> OpenMember(std::unique_ptr<FileContent> member, const FilesSpec::Decrypt& decrypt,

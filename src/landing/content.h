@@ -52,7 +52,19 @@ struct UnpackedFile {
 
 absl::StatusOr<UnpackedFile> OpenFile(std::shared_ptr<arrow::io::RandomAccessFile> file,
                                       const FilesSpec::Decrypt& decrypt);
-// The same of a member of an archive, which is no archive itself.
+// The bytes of the file as they came.
+std::unique_ptr<FileContent> OpenAsItCame(std::shared_ptr<arrow::io::RandomAccessFile> file);
+
+// The file as it was before it was encrypted: with all layers down to the innermost message of OpenPGP taken off,
+// `layers` of them. Reads the beginning of the file twice.
+struct DecryptedFile {
+  std::unique_ptr<FileContent> content;
+  int layers = 0;
+};
+absl::StatusOr<DecryptedFile> OpenDecrypted(const std::shared_ptr<arrow::io::RandomAccessFile>& file,
+                                            const FilesSpec::Decrypt& decrypt);
+
+// As OpenFile, of a member of an archive, which is no archive itself.
 absl::StatusOr<UnpackedFile> OpenMember(std::unique_ptr<FileContent> member, const FilesSpec::Decrypt& decrypt,
                                         std::shared_ptr<UnpackBudget> budget);
 

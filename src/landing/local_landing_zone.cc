@@ -107,20 +107,12 @@ bool SameContent(const fs::path& a, const fs::path& b) {
   }
 }
 
-// "a/rates.csv.gz" of the version 1f3c becomes "a/rates~1f3c.csv.gz".
-std::string WithVersion(const std::string& name, const std::string& version) {
-  const size_t slash = name.rfind('/');
-  const size_t dot = name.find('.', slash == std::string::npos ? 1 : slash + 2);
-  const std::string stem = name.substr(0, dot);
-  return absl::StrCat(stem, "~", version, dot == std::string::npos ? "" : name.substr(dot));
-}
-
 class LocalLandingZone final : public LandingZone {
  public:
   explicit LocalLandingZone(const FilesSpec& spec)
       : spec_(spec), pattern_(NamePattern::Parse(spec.path)), folder_(pattern_.folder) {
-    for (const std::string& other : {spec.processed, spec.rejected}) {
-      if (!other.empty()) others_.push_back(Absolute(other));
+    for (const std::string& other : {spec.processed, spec.rejected, spec.raw, spec.archive}) {
+      if (!other.empty() && !absl::StrContains(other, "://")) others_.push_back(Absolute(other));
     }
   }
 
@@ -134,7 +126,7 @@ class LocalLandingZone final : public LandingZone {
       if (error) return Away("looking into " + folder_.string(), error.value());
       const std::string last = at->path().filename().string();
       if (at->is_directory(ignored)) {
-        // What was moved away within the folder isn't landing again.
+        // What was moved away, or copied, within the folder isn't landing again.
         const bool skip = absl::StartsWith(last, ".") ||
                           std::find(others_.begin(), others_.end(), Absolute(at->path())) != others_.end();
         if (skip) at.disable_recursion_pending();
@@ -192,12 +184,12 @@ class LocalLandingZone final : public LandingZone {
       return Away("looking at " + path, errno);
     }
     if (!S_ISREG(info.st_mode)) return absl::NotFoundError(path + " is no file");
-    return LandedFile{name, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+    return LandedFile{name, info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec, ""};
   }
 
   bool IsThere(const LandedFile& file) {
     const absl::StatusOr<LandedFile> now = Stat(file.name);
-    return !now.ok() ? !absl::IsNotFound(now.status()) : *now == file;
+    return !now.ok() ? !absl::IsNotFound(now.status()) : now->IsSameAs(file);
   }
 
   // One that is older than its file was left of another file of its name.
@@ -220,7 +212,7 @@ class LocalLandingZone final : public LandingZone {
     std::error_code error;
     fs::create_directories(to.parent_path(), error);
     if (error) return Away("making " + to.parent_path().string(), error.value());
-    if (fs::exists(to, error) && !SameContent(folder_ / name, to)) to = fs::path(root) / WithVersion(name, version);
+    if (fs::exists(to, error) && !SameContent(folder_ / name, to)) to = fs::path(root) / VersionedName(name, version);
     return to.string();
   }
 
@@ -232,7 +224,7 @@ class LocalLandingZone final : public LandingZone {
       TM_RETURN_IF_ERROR(Copy(file, from, to));
       return RemoveMark(file.name);
     }
-    if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && *moved != file) {
+    if (const absl::StatusOr<LandedFile> moved = StatOf(file.name, to); moved.ok() && !moved->IsSameAs(file)) {
       // Another one took its place in this very moment, and nobody has read that.
       TM_ASSIGN_OR_RETURN(const fs::path aside, TakeAside(to, from.parent_path(), from.filename().string()));
       PutBack(aside, from);
@@ -260,7 +252,7 @@ class LocalLandingZone final : public LandingZone {
     if (!synced) return Away("syncing " + part, failed);
     const auto is_it = [&](const fs::path& path) {
       const absl::StatusOr<LandedFile> now = StatOf(file.name, path.string());
-      return now.ok() && *now == file;
+      return now.ok() && now->IsSameAs(file);
     };
     if (!is_it(from)) {
       fs::remove(part, error);
@@ -301,10 +293,14 @@ class LocalLandingZone final : public LandingZone {
   const FilesSpec spec_;
   const NamePattern pattern_;
   const fs::path folder_;
-  std::vector<fs::path> others_;  // folders that files are moved to
+  std::vector<fs::path> others_;  // folders that files are moved or copied to
 };
 
 }  // namespace
+
+std::unique_ptr<LandingZone> NewLandingZone(const FilesSpec& spec) {
+  return spec.in_s3() ? NewObjectLandingZone(spec, NewS3Objects(spec.path)) : NewLocalLandingZone(spec);
+}
 
 std::unique_ptr<LandingZone> NewLocalLandingZone(const FilesSpec& spec) {
   return std::make_unique<LocalLandingZone>(spec);

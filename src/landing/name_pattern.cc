@@ -41,4 +41,11 @@ bool MatchesNames(std::string_view names, std::string_view name) {
   return MatchesNames(names.substr(1), name.substr(1));
 }
 
+std::string VersionedName(const std::string& name, const std::string& version) {
+  const size_t slash = name.rfind('/');
+  const size_t dot = name.find('.', slash == std::string::npos ? 1 : slash + 2);
+  const std::string end = dot == std::string::npos ? "" : name.substr(dot);
+  return name.substr(0, dot) + "~" + version + end;
+}
+
 }  // namespace tidemark

@@ -20,4 +20,7 @@ struct NamePattern {
 // `name`: with '/' between folders.
 bool MatchesNames(std::string_view names, std::string_view name);
 
+// "a/rates.csv.gz" of the version 1f3c is "a/rates~1f3c.csv.gz".
+std::string VersionedName(const std::string& name, const std::string& version);
+
 }  // namespace tidemark

@@ -114,6 +114,51 @@ void CheckDecrypt(const topology::Decrypt& yaml, const std::string& path, Diagno
   file(yaml.zip().passphrase_file(), "/zip/passphrase_file", &decrypt->zip_passphrase);
 }
 
+// s3://bucket, with whatever stands behind it.
+bool IsS3(const std::string& place) {
+  const size_t bucket = std::string_view("s3://").size();
+  if (!absl::StartsWith(place, "s3://") || place.size() == bucket) return false;
+  const std::string name = place.substr(bucket, place.find('/', bucket) - bucket);
+  return !name.empty() && name.find_first_of("*?") == std::string::npos;
+}
+
+// Files are moved within what holds them: a folder or S3. Copies may go to either.
+void CheckFolders(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics,
+                  const FilesSpec& spec) {
+  struct Place {
+    const char* key;
+    bool stated;
+    const std::string& where;
+    bool moved_to;
+  };
+  for (const Place& place :
+       {Place{"/path", true, spec.path, false}, Place{"/processed", yaml.has_processed(), spec.processed, true},
+        Place{"/rejected", yaml.has_rejected(), spec.rejected, true}, Place{"/raw", yaml.has_raw(), spec.raw, false},
+        Place{"/archive", yaml.has_archive(), spec.archive, false}}) {
+    if (!place.stated) continue;
+    const bool in_s3 = IsS3(place.where);
+    if (place.where.empty() || (!in_s3 && absl::StrContains(place.where, "://"))) {
+      diagnostics->Error(path + place.key,
+                         absl::StrCat("a folder or s3://bucket/prefix is expected, found '", place.where, "'"));
+    } else if (place.key != std::string_view("/path") && place.where.find_first_of("*?") != std::string::npos) {
+      diagnostics->Error(path + place.key, "a folder is expected");
+    } else if (place.moved_to && in_s3 != spec.in_s3()) {
+      diagnostics->Error(path + place.key,
+                         spec.in_s3() ? "files that land in S3 are moved within S3: s3://bucket/prefix is expected"
+                                      : "files that land in a folder are moved to another one; a copy in S3 is made by "
+                                        "'archive'");
+    }
+  }
+  if (!spec.in_s3() && !yaml.has_whole()) {
+    diagnostics->Error(path,
+                       "files in a folder want `whole`, which says how a file shows that nothing more of it "
+                       "comes: renamed, done_mark or unchanged");
+  }
+  if (spec.in_s3() && yaml.has_whole()) {
+    diagnostics->Error(path + "/whole", "an object in S3 appears whole: leave it out");
+  }
+}
+
 FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics) {
   FilesSpec spec;
   spec.path = yaml.path();
@@ -125,15 +170,9 @@ FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagn
   spec.reject_file = yaml.on_error() == "reject_file";
   spec.processed = yaml.processed();
   spec.rejected = yaml.rejected();
-  for (const auto& [key, folder] : {std::make_pair("/path", spec.path), std::make_pair("/processed", spec.processed),
-                                    std::make_pair("/rejected", spec.rejected)}) {
-    if (absl::StrContains(folder, "://")) {
-      diagnostics->Error(path + key, absl::StrCat("files are read from local folders; '", folder, "' isn't one"));
-    }
-    if (key != std::string_view("/path") && folder.find_first_of("*?") != std::string::npos) {
-      diagnostics->Error(path + key, "a folder is expected");
-    }
-  }
+  spec.raw = yaml.raw();
+  spec.archive = yaml.archive();
+  CheckFolders(yaml, path, diagnostics, spec);
   if (yaml.has_look_every()) spec.look_every_us = yaml.look_every();
   if (spec.look_every_us < 10 * kMillisecond) diagnostics->Error(path + "/look_every", "at least 10ms");
   CheckParts(yaml, path, diagnostics, &spec);
@@ -143,6 +182,11 @@ FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagn
     diagnostics->Error(path + "/members", "names are expected, such as **/*.csv");
   }
   if (yaml.has_decrypt()) CheckDecrypt(yaml.decrypt(), path + "/decrypt", diagnostics, &spec.decrypt);
+  if (!spec.raw.empty() && !spec.decrypt.zip_passphrase.empty()) {
+    diagnostics->Error(path + "/raw",
+                       "a raw copy of an encrypted zip archive would still be encrypted, and isn't made yet: keep the "
+                       "files as they come with 'archive'");
+  }
   return spec;
 }
 

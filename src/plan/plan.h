@@ -85,18 +85,21 @@ struct FilesSpec {
   enum class Format { kCsv, kJsonLines, kJson, kParquet, kXml };
   enum class Whole { kRenamed, kDoneMark, kUnchanged };  // how a file shows that nothing more of it comes
 
-  std::string path;              // as stated: a folder, and below it names with '*', '?' and '**'
+  std::string path;              // as stated: a folder or s3://bucket/prefix, below it names with '*', '?' and '**'
   std::optional<Format> format;  // none: by the file's name
   Whole whole = Whole::kRenamed;
   bool ordered = false;             // files of one folder are read in the order of their names
   bool reject_file = false;         // on_error: a file with a bad row is rejected as a whole
-  std::string processed, rejected;  // folders that files go to; empty: they stay
+  std::string processed, rejected;  // folders that files go to, in S3 where `path` is; empty: they stay
+  std::string raw, archive;         // folders or s3:// for copies, decrypted and as they came; empty: none
   int64_t look_every_us = kSecond;
   char delimiter = ',';          // csv
   int32_t partitions = 1;        // of the topic
   std::string encoding;          // of texts, by a name of iconv's; empty: UTF-8
   std::vector<std::string> row;  // xml: the elements from the root to a row; empty: not stated
   std::string members;           // of archives, names with '*', '?' and '**'; empty: all
+
+  bool in_s3() const { return path.compare(0, 5, "s3://") == 0; }
 
   // What opens encrypted files; each a file's path. Nothing of what stands in there is ever kept in a plan.
   struct Decrypt {
@@ -173,12 +176,15 @@ struct TablePlan {
   std::string topic;  // either a topic (compacted, null value = row deleted)
   std::string file;   // or a file
   FileFormat file_format = FileFormat::kJsonLines;
+  int64_t reload_us = 0;            // of a file: how often it is looked at; 0: it is read at the start alone
   FormatSpec format = kJsonFormat;  // of a topic
   FormatSpec key_format;            // as for sources; needed where a column comes `from: key`
   std::vector<SourceColumn> columns;
   std::vector<size_t> key;  // positions among the columns
 
   Schema schema() const;
+  // Rows may change while a worker runs.
+  bool changes() const { return !topic.empty() || reload_us > 0; }
 };
 
 // ---- Sinks ---------------------------------------------------------------------------------------------------------

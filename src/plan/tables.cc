@@ -20,6 +20,11 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     table.file = yaml.file();
     if (yaml.has_topic() == yaml.has_file()) diagnostics->Error(path, "a table has either 'topic' or 'file'");
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
+    if (yaml.has_reload()) {
+      table.reload_us = yaml.reload();
+      if (yaml.has_topic()) diagnostics->Error(path + "/reload", "a table of a topic is followed anyhow: leave it out");
+      if (table.reload_us < kSecond / 10) diagnostics->Error(path + "/reload", "at least 100ms");
+    }
     table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), {}, path + "/columns", true, diagnostics);
     table.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &table.columns);
     if (diagnostics->incomplete()) continue;
@@ -46,7 +51,13 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
         table.file_format = TablePlan::FileFormat::kCsv;
       } else if (!absl::EndsWith(lower, ".jsonl")) {
         diagnostics->Error(path + "/file",
-                           absl::StrCat("expected a file .parquet, .csv or .jsonl, found '", yaml.file(), "'"));
+                           absl::StrCat("expected a file .parquet, .csv or .jsonl, or names such as items/*.csv, ",
+                                        "found '", yaml.file(), "'"));
+      }
+      const size_t scheme = yaml.file().find("://");
+      if (scheme != std::string::npos && !absl::StartsWith(yaml.file(), "s3://")) {
+        diagnostics->Error(path + "/file",
+                           absl::StrCat("expected a local file or s3://bucket/..., found '", yaml.file(), "'"));
       }
       for (const char* field : {"format", "key_format"}) {
         if (!diagnostics->Present(absl::StrCat(path, "/", field))) continue;

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "src/base/intake_names.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
 #include "src/landing/name_pattern.h"
@@ -25,7 +26,7 @@ using packed::FilePosition;
 bool WasRead(const FileNote* note) { return note != nullptr && note->version() > 0; }
 
 bool IsAsNoted(const LandedFile& file, const FileNote& note) {
-  return file.size == note.size() && file.modified_ns == note.modified_ns();
+  return file.IsSameAs({file.name, note.size(), note.modified_ns(), note.etag()});
 }
 
 // `max_ahead` is measured from a row's arrival, which the topic's reader sees; a file's own time says nothing about it.
@@ -45,11 +46,12 @@ std::string JsonText(std::string_view text) {
 }  // namespace
 
 FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* clock, std::unique_ptr<LandingZone> zone,
-                       Wait wait)
+                       std::unique_ptr<FileCopies> copies, Wait wait)
     : plan_(plan),
       formats_(formats),
       clock_(clock),
       zone_(std::move(zone)),
+      copies_(std::move(copies)),
       wait_(wait != nullptr ? std::move(wait) : [this](int64_t us) {
         const absl::MutexLock lock(&mutex_);
         mutex_.AwaitWithTimeout(absl::Condition(&interrupted_), absl::Microseconds(us));
@@ -81,7 +83,8 @@ absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   if (!at.ParseFromString(position)) return absl::FailedPreconditionError("a strange position in files");
   if (at.name().empty()) return absl::OkStatus();
   Work& work = reading_.emplace();
-  work.file = {at.name(), at.size(), at.modified_ns()};
+  work.file = {at.name(), at.size(), at.modified_ns(), at.etag()};
+  work.copied = true;  // before its first row
   work.hash = at.hash();
   work.records_of_file = at.records();
   work.line = at.line();
@@ -98,8 +101,10 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, 
       const absl::MutexLock lock(&mutex_);
       if (interrupted_) return absl::UnavailableError("the worker stops");
     }
-    if (reading_) return Read(max_bytes);
-    if (checking_) {
+    if (reading_ && reading_->copied) return Read(max_bytes);
+    if (reading_) {
+      TM_RETURN_IF_ERROR(Copy(max_bytes));
+    } else if (checking_) {
       TM_ASSIGN_OR_RETURN(std::optional<IntakeRows> rows, Check(max_bytes));
       if (rows) return rows;
     } else if (!queue_.empty()) {
@@ -125,7 +130,7 @@ absl::Status FileSource::Look() {
   std::map<std::string, LandedFile> seen;
   for (const LandedFile& file : files) {
     const auto before = seen_.find(file.name);
-    const bool unchanged = before != seen_.end() && before->second == file;
+    const bool unchanged = before != seen_.end() && before->second.IsSameAs(file);
     seen[file.name] = file;
     if (plan_.files->whole == FilesSpec::Whole::kUnchanged && !unchanged) continue;
     const auto known = known_.find(file.name);
@@ -153,10 +158,10 @@ std::string FileSource::WhyTooLate(const std::string& name) const {
 absl::Status FileSource::Begin() {
   const LandedFile file = queue_.front().file;
   const absl::StatusOr<LandedFile> now = zone_->Stat(file.name);
-  const bool gone = absl::IsNotFound(now.status()) || (now.ok() && *now != file);
+  const bool gone = absl::IsNotFound(now.status()) || (now.ok() && !now->IsSameAs(file));
   if (!gone) TM_RETURN_IF_ERROR(now.status());
   queue_.pop_front();
-  if (!gone) checking_.emplace().file = file;  // else the next look sees what it is now
+  if (!gone) checking_.emplace().file = *now;  // else the next look sees what it is now
   return absl::OkStatus();
 }
 
@@ -230,13 +235,27 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   return IntakeRows();
 }
 
+// Some more of the copies of the file that is about to be read. Where it isn't what was checked any more, the next look
+// sees what it is now.
+absl::Status FileSource::Copy(int64_t max_bytes) {
+  const absl::StatusOr<bool> more = copies_->Copy(*zone_, reading_->file, reading_->hash, max_bytes);
+  if (absl::IsAborted(more.status())) {
+    LOG(WARNING) << "source " << plan_.name << ": " << more.status().message();
+    reading_.reset();
+    return absl::OkStatus();
+  }
+  if (!more.ok() && !MutationActive(Mutation::kFileReadWithoutItsCopy)) return more.status();
+  reading_->copied = !more.ok() || !*more;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   Work& work = *reading_;
   if (work.records == nullptr) {
     const absl::StatusOr<LandedFile> now = zone_->Stat(work.file.name);
     if (absl::IsNotFound(now.status())) return Broke("is gone");
     TM_RETURN_IF_ERROR(now.status());
-    if (*now != work.file) return Broke("was changed");
+    if (!now->IsSameAs(work.file)) return Broke("was changed");
     auto file = zone_->Open(work.file.name);
     if (absl::IsNotFound(file.status())) return Broke("is gone");
     TM_RETURN_IF_ERROR(file.status());
@@ -286,6 +305,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   next.set_rows(work.rows);
   next.set_refused(work.refused);
   next.set_records(work.records_of_file);
+  next.set_etag(work.file.etag);
   rows.next = next.SerializeAsString();
   return rows;
 }
@@ -339,6 +359,7 @@ IntakeRows FileSource::Note(FileNote note) {
   Work& work = checking_ ? *checking_ : *reading_;
   note.set_size(work.file.size);
   note.set_modified_ns(work.file.modified_ns);
+  note.set_etag(work.file.etag);
   note.set_rows(work.rows);
   note.set_refused(work.refused);
   note.set_noted_us(clock_->WallUs());
@@ -391,7 +412,7 @@ absl::Status FileSource::Committed(const std::string&) {
 }
 
 absl::Status FileSource::Settle(const std::string& name, const FileNote& note) {
-  const LandedFile file{name, note.size(), note.modified_ns()};
+  const LandedFile file{name, note.size(), note.modified_ns(), note.etag()};
   if (note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME) {
     return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
   }
@@ -428,7 +449,9 @@ void FileSource::Interrupt() {
 
 SplitIntake::SourceMaker FileSourceMaker(const Runtime& runtime, const SourcePlan& plan) {
   return [&runtime, &plan](int32_t) {
-    return std::make_unique<FileSource>(plan, *runtime.formats, runtime.clock, NewLocalLandingZone(*plan.files));
+    return std::make_unique<FileSource>(
+        plan, *runtime.formats, runtime.clock, NewLandingZone(*plan.files),
+        std::make_unique<FileCopies>(*plan.files, absl::StrCat(runtime.plan->application.name, ".", plan.name)));
   };
 }
 

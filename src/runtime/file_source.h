@@ -6,6 +6,7 @@
 //   check    a file is read to its end before its first row goes out: it must be readable as a whole, or it is rejected
 //            as a whole. That gives its hash, too: the same content again under its name is skipped, another content is
 //            a new version.
+//   copy     where `raw` or `archive` ask for it, before the first row (src/landing/file_copies.h).
 //   read     its records go out; those that can't become rows are dead letters with file and line. The position is
 //            (file with size, time and hash, records of it), so a takeover goes on in the middle of a file.
 //   note     behind its last record stands a note of the file, in the same transaction. Committed notes are what is
@@ -33,6 +34,7 @@
 
 #include "proto/files.pb.h"
 #include "src/base/clock.h"
+#include "src/landing/file_copies.h"
 #include "src/landing/file_records.h"
 #include "src/landing/landing_zone.h"
 #include "src/landing/record_check.h"
@@ -47,7 +49,7 @@ class FileSource final : public IntakeSource {
   using Wait = std::function<void(int64_t us)>;
   // What outlives it: the source's plan, formats, clock.
   FileSource(const SourcePlan& plan, const Formats& formats, Clock* clock, std::unique_ptr<LandingZone> zone,
-             Wait wait = nullptr);
+             std::unique_ptr<FileCopies> copies, Wait wait = nullptr);
   ~FileSource() override;
 
   std::string Of() const override;
@@ -70,6 +72,7 @@ class FileSource final : public IntakeSource {
     int64_t line = 0;               // of the last record
     int64_t records_of_file = 0;    // of the check; 0 before its end
     int64_t skip = 0;               // so many of its next records are among them already
+    bool copied = false;            // its copies stand
     bool given = false;             // some of its records are with Poll's caller ...
     bool committed = false;         // ... or in for good
     std::string first_refusal;      // "line 7: ..."
@@ -81,6 +84,7 @@ class FileSource final : public IntakeSource {
   absl::Status Begin();
   absl::StatusOr<std::optional<IntakeRows>> Check(int64_t max_bytes);
   absl::StatusOr<IntakeRows> Checked();
+  absl::Status Copy(int64_t max_bytes);
   absl::StatusOr<std::optional<IntakeRows>> Read(int64_t max_bytes);
   absl::StatusOr<std::optional<IntakeRows>> ReadToEnd(IntakeRows rows);
   absl::StatusOr<std::optional<IntakeRows>> Broke(const std::string& why);
@@ -98,6 +102,7 @@ class FileSource final : public IntakeSource {
   const Formats& formats_;
   Clock* const clock_;
   const std::unique_ptr<LandingZone> zone_;
+  const std::unique_ptr<FileCopies> copies_;
   const Wait wait_;
   const SourcePlan checked_;  // as rows are checked here: how far ahead they are, the topic's reader judges
   const bool with_batch_;     // records tell which content of their file they are of, and how many that has

@@ -14,7 +14,7 @@ constexpr Offset kBeginning = -2;
 }  // namespace
 
 FilesEnd::FilesEnd(const Runtime& runtime, const SourcePlan& source)
-    : runtime_(runtime), source_(source), zone_(NewLocalLandingZone(*source.files)) {}
+    : runtime_(runtime), source_(source), zone_(NewLandingZone(*source.files)) {}
 
 absl::Status FilesEnd::Take() {
   TM_ASSIGN_OR_RETURN(const std::vector<LandedFile> files, zone_->List());
@@ -38,14 +38,14 @@ absl::StatusOr<size_t> FilesEnd::Missing() {
       if (!note.ParseFromArray(value.data(), static_cast<int>(value.size()))) continue;
       const auto found = missing_.find(std::string(record.key.value_or("")));
       if (found == missing_.end()) continue;
-      const bool as_noted = found->second.size == note.size() && found->second.modified_ns == note.modified_ns();
+      const bool as_noted = found->second.IsSameAs({found->first, note.size(), note.modified_ns(), note.etag()});
       if (as_noted) missing_.erase(found);
     }
   }
   // What was moved by hand, or replaced, is no part of what was there.
   for (auto it = missing_.begin(); it != missing_.end();) {
     const absl::StatusOr<LandedFile> now = zone_->Stat(it->first);
-    const bool gone = absl::IsNotFound(now.status()) || (now.ok() && *now != it->second);
+    const bool gone = absl::IsNotFound(now.status()) || (now.ok() && !now->IsSameAs(it->second));
     it = gone ? missing_.erase(it) : std::next(it);
   }
   return missing_.size();

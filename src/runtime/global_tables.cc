@@ -4,6 +4,8 @@
 #include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <arrow/record_batch.h>
 #include <glog/logging.h>
 
@@ -11,7 +13,7 @@
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/codec/table_decoder.h"
-#include "src/codec/table_file.h"
+#include "src/runtime/table_files.h"
 
 namespace tidemark {
 
@@ -31,6 +33,13 @@ struct GlobalTables::TopicTable {
   std::unique_ptr<TableDecoder> decoder;
 };
 
+// A table of files that are looked at again.
+struct GlobalTables::FileTable {
+  const TablePlan* plan = nullptr;
+  std::unique_ptr<TableFiles> files;
+  int64_t look_at_us = 0;  // monotonic
+};
+
 GlobalTables::GlobalTables(const Plan& plan, KafkaClient* kafka, const Formats& formats)
     : plan_(plan), kafka_(kafka), formats_(formats) {}
 GlobalTables::~GlobalTables() = default;
@@ -41,9 +50,7 @@ absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions
   for (const TablePlan& table : plan_.tables) {
     if (stopped()) return absl::CancelledError("told to stop while loading tables");
     if (table.topic.empty()) {
-      TM_ASSIGN_OR_RETURN(const Batch rows, ReadTableFile(table));
-      TM_ASSIGN_OR_RETURN(auto snapshot, TableSnapshot::Build(table, {rows}, {}));
-      Set(table.name, std::move(snapshot));
+      TM_RETURN_IF_ERROR(LoadFiles(table));
     } else {
       TM_RETURN_IF_ERROR(Annotate(Begin(table, partitions.at(table.topic)), "loading table " + table.name));
     }
@@ -58,6 +65,40 @@ absl::Status GlobalTables::Load(const std::map<std::string, int32_t>& partitions
     TM_RETURN_IF_ERROR(Annotate(Publish(*table), "loading table " + table->plan->name));
   }
   return absl::OkStatus();
+}
+
+absl::Status GlobalTables::LoadFiles(const TablePlan& plan) {
+  auto table = std::make_unique<FileTable>();
+  table->plan = &plan;
+  table->files = std::make_unique<TableFiles>(plan);
+  TM_ASSIGN_OR_RETURN(auto snapshot, table->files->Look());
+  Set(plan.name, std::move(snapshot));
+  if (plan.reload_us == 0) return absl::OkStatus();
+  table->look_at_us = SystemClock()->MonotonicUs() + plan.reload_us;
+  file_tables_.push_back(std::move(table));
+  reloads_ = true;
+  return absl::OkStatus();
+}
+
+// Another version of the files, if there is one that can be read; else the former stands, and it is said why.
+void GlobalTables::Reload(FileTable& table) {
+  const std::string& name = table.plan->name;
+  absl::StatusOr<std::shared_ptr<const TableSnapshot>> snapshot = table.files->Look();
+  table.look_at_us = SystemClock()->MonotonicUs() + table.plan->reload_us;
+  const std::string why(snapshot.status().message());
+  bool said;
+  {
+    const absl::MutexLock lock(&mutex_);
+    std::string& unread = unread_[name];
+    said = unread == why;
+    unread = why;
+  }
+  if (!snapshot.ok() && !said) {
+    LOG(WARNING) << "table " << name << ": what its files hold now can't be read, and it stands as it was: " << why;
+  }
+  if (!snapshot.ok() || *snapshot == nullptr) return;
+  LOG(INFO) << "table " << name << ": " << table.plan->file << " has changed; " << (*snapshot)->size() << " rows";
+  Set(name, *std::move(snapshot));
 }
 
 absl::Status GlobalTables::Begin(const TablePlan& plan, int32_t partitions) {
@@ -216,6 +257,18 @@ absl::Status GlobalTables::Publish(TopicTable& table) {
 }
 
 absl::Status GlobalTables::Follow(int64_t max_wait_us) {
+  int64_t wait_us = max_wait_us;
+  for (const std::unique_ptr<FileTable>& table : file_tables_) {
+    const int64_t now = SystemClock()->MonotonicUs();
+    if (now >= table->look_at_us) Reload(*table);
+    wait_us = std::clamp<int64_t>(table->look_at_us - now, 0, wait_us);
+  }
+  if (!topic_tables_.empty()) return FollowTopics(wait_us);
+  absl::SleepFor(absl::Microseconds(wait_us));
+  return absl::OkStatus();
+}
+
+absl::Status GlobalTables::FollowTopics(int64_t max_wait_us) {
   absl::StatusOr<PollResult> polled = Poll(max_wait_us);
   if (ActionFor(polled.status()) == Action::kRetry) {
     LOG_EVERY_N(WARNING, 100) << "following tables, which stand as they are: " << polled.status().message();
@@ -250,8 +303,12 @@ std::vector<GlobalTables::Status> GlobalTables::Describe() const {
   for (const auto& [name, snapshot] : current_) {
     const auto bad = bad_records_.find(name);
     const auto waits = waits_for_.find(name);
-    all.push_back({name, snapshot->size(), bad == bad_records_.end() ? 0 : bad->second,
-                   waits == waits_for_.end() ? "" : waits->second});
+    const auto unread = unread_.find(name);
+    std::string waits_for = waits == waits_for_.end() ? "" : waits->second;
+    if (unread != unread_.end() && !unread->second.empty()) {
+      waits_for = absl::StrCat("files that can be read: ", unread->second);
+    }
+    all.push_back({name, snapshot->size(), bad == bad_records_.end() ? 0 : bad->second, std::move(waits_for)});
   }
   return all;
 }

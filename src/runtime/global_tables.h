@@ -1,6 +1,7 @@
 // The global tables of a process: read to the end they have at start before any reader's first row, then followed; each
-// change is a new immutable version, swapped in between batches. Static tables are exact; changing ones are the one
-// documented exception to determinism.
+// change is a new immutable version, swapped in between batches. A table from files is such a version whole, and where
+// they are read again (`reload`), what they hold next is another one; what can't be read as a whole is none, and the
+// former stands. Static tables are exact; changing ones are the one documented exception to determinism.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,8 @@ class GlobalTables {
   // versions are made less often than its changes come, so that making them takes a tenth of the time at most. Unknown:
   // a log has been trimmed under the reader, and another start reads what it has. Called by one thread.
   absl::Status Follow(int64_t max_wait_us);
-  // False where no table can change (files only).
-  bool follows() const { return !topic_tables_.empty(); }
+  // False where no table can change.
+  bool follows() const { return !topic_tables_.empty() || reloads_; }
 
   // The current version. Any thread.
   std::shared_ptr<const TableSnapshot> Get(std::string_view name) const;
@@ -57,6 +58,7 @@ class GlobalTables {
 
  private:
   struct TopicTable;
+  struct FileTable;
   // By partition: polled, not read, as the next record waits for something. The other partitions go on.
   struct Kept {
     std::deque<std::unique_ptr<Fetch>> fetches;
@@ -67,6 +69,9 @@ class GlobalTables {
     bool said = false;
   };
 
+  absl::Status LoadFiles(const TablePlan& plan);
+  void Reload(FileTable& table);
+  absl::Status FollowTopics(int64_t max_wait_us);
   absl::Status Begin(const TablePlan& plan, int32_t partitions);
   absl::Status ReadToEnd(const std::function<bool()>& stopped);
   absl::StatusOr<PollResult> Poll(int64_t max_wait_us);
@@ -87,6 +92,8 @@ class GlobalTables {
   const Formats& formats_;
   // Touched by the loading, then the following thread.
   std::vector<std::unique_ptr<TopicTable>> topic_tables_;
+  std::vector<std::unique_ptr<FileTable>> file_tables_;  // those that are read again
+  bool reloads_ = false;
   std::unique_ptr<Consumer> reader_;                  // of all their topics
   std::map<TopicPartition, Offset> starts_, target_;  // where reading begins; what is still to be read at start
   std::map<TopicPartition, Kept> kept_;
@@ -98,6 +105,7 @@ class GlobalTables {
   std::map<std::string, std::shared_ptr<const TableSnapshot>, std::less<>> current_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int64_t> bad_records_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> waits_for_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> unread_ ABSL_GUARDED_BY(mutex_);  // why a table's files can't be read again
 };
 
 }  // namespace tidemark

@@ -9,6 +9,7 @@
 #include "operators/sinks/postgres/libpq.h"
 #include "src/base/status.h"
 #include "src/kafka/rdkafka_client.h"
+#include "src/landing/landing_zone.h"
 #include "src/landing/openpgp.h"
 #include "src/postgres/table.h"
 #include "src/registry/formats.h"
@@ -17,6 +18,29 @@
 #include "src/storage/object_store.h"
 
 namespace tidemark {
+namespace {
+
+// Where files come from, as far as that isn't a folder, and where their copies go.
+void InspectPlaces(const SourcePlan& source, std::string* found, std::vector<std::string>* wrong) {
+  const FilesSpec& files = *source.files;
+  const auto say = [&](const char* what, const absl::StatusOr<std::string>& seen) {
+    const std::string name = absl::StrCat("source ", source.name, ": ", what, ": ");
+    if (seen.ok()) {
+      absl::StrAppend(found, name, *seen, "\n");
+    } else {
+      wrong->push_back(absl::StrCat(name, std::string(seen.status().message())));
+    }
+  };
+  if (files.in_s3()) {
+    const absl::StatusOr<std::vector<LandedFile>> there = NewLandingZone(files)->List();
+    say("path",
+        there.ok() ? absl::StatusOr<std::string>(absl::StrCat(there->size(), " files are there")) : there.status());
+  }
+  if (!files.raw.empty()) say("raw", InspectObjectStore(files.raw));
+  if (!files.archive.empty()) say("archive", InspectObjectStore(files.archive));
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
   std::string found;
@@ -52,6 +76,7 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     } else if (!seen->empty()) {
       absl::StrAppend(&found, "source ", source.name, ": ", *seen, "\n");
     }
+    if (source.files) InspectPlaces(source, &found, &wrong);
   }
   for (const SinkPlan& sink : plan.sinks) {
     absl::StatusOr<std::string> seen = "";

@@ -379,6 +379,13 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
   return origins;
 }
 
+std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink) {
+  const Tracer tracer(plan);
+  ColumnList columns(tracer.At(sink).in().schema.size());
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  return tracer.OfInput(sink, 0, columns);
+}
+
 std::string Meeting(const Plan& plan, NodePlace place) {
   const Tracer tracer(plan);
   std::set<std::string> ways;

@@ -47,6 +47,9 @@ bool TakesChanges(const Plan& plan, NodePlace place, size_t port);
 // An update step with state: one that makes changes of its own.
 bool MakesChanges(const Node& node);
 
+// Where each column of the rows that a sink's node takes comes from: one list a way, as long as its input's schema.
+std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink);
+
 // Which rows meet in one task of the step: "moved by [route]", "as they lie in prices".
 std::string Meeting(const Plan& plan, NodePlace place);
 

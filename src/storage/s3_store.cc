@@ -2,7 +2,6 @@
 // has no rename: a move copies, then deletes; the final name is looked at first, and since it follows from sink, task
 // and offsets alone, only remains of the same move can ever stand there.
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include <absl/strings/match.h>
@@ -12,29 +11,10 @@
 
 #include "src/base/status.h"
 #include "src/storage/backends.h"
+#include "src/storage/s3_access.h"
 
 namespace tidemark {
 namespace {
-
-const char* Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr || *value == '\0' ? nullptr : value;
-}
-
-// The library keeps the service's error code in the text only.
-absl::Status S3Status(const arrow::Status& status, std::string_view what) {
-  if (status.ok()) return absl::OkStatus();
-  const std::string message = absl::StrCat(std::string(what), ": ", status.message());
-  for (const char* mistake : {"NO_SUCH_BUCKET", "ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH",
-                              "INVALID_SIGNATURE", "UNRECOGNIZED_CLIENT", "MISSING_AUTHENTICATION_TOKEN",
-                              "Bucket does not exist", "HTTP status 403", "HTTP status 301"}) {
-    if (absl::StrContains(message, mistake)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          message, "; check the bucket's name, AWS_REGION, AWS_ENDPOINT_URL, the credentials and their rights"));
-    }
-  }
-  return absl::UnavailableError(message);
-}
 
 class S3Store final : public ObjectStore {
  public:
@@ -96,7 +76,7 @@ absl::Status S3Store::Move(const std::string& from, const std::string& to) {
           absl::StrCat("lake ", url_, ": ", to, " exists with other content than ", from, "; it is kept"));
     }
   } else {
-    TM_RETURN_IF_ERROR(S3Status(files_->CopyFile(Full(from), Full(to)), About("copying to", to)));
+    TM_RETURN_IF_ERROR(CopyS3(*files_, Full(from), Full(to), About("copying to", to)));
   }
   return Delete(from);
 }
@@ -134,68 +114,10 @@ absl::Status S3Store::Delete(const std::string& name) {
   return still_there ? S3Status(status, About("deleting", name)) : absl::OkStatus();
 }
 
-// Credentials come from the SDK's own chain. The endpoint's variable is read here, because its scheme is an option
-// apart.
-absl::StatusOr<arrow::fs::S3Options> Options(const std::string& bucket) {
-  auto options = arrow::fs::S3Options::Defaults();
-  options.connect_timeout = 5;
-  options.request_timeout = 30;
-  const char* endpoint = Environment("AWS_ENDPOINT_URL_S3");
-  if (endpoint == nullptr) endpoint = Environment("AWS_ENDPOINT_URL");
-  if (endpoint != nullptr) {
-    const std::string url = endpoint;
-    const size_t scheme_end = url.find("://");
-    if (scheme_end == std::string::npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("AWS_ENDPOINT_URL is '", url, "'; expected http://host:port or https://..."));
-    }
-    options.scheme = url.substr(0, scheme_end);
-    options.endpoint_override = url.substr(scheme_end + 3);
-    while (!options.endpoint_override.empty() && options.endpoint_override.back() == '/') {
-      options.endpoint_override.pop_back();
-    }
-  }
-  if (const char* region = Environment("AWS_REGION")) {
-    options.region = region;
-  } else if (const char* fallback = Environment("AWS_DEFAULT_REGION")) {
-    options.region = fallback;
-  } else if (endpoint == nullptr) {
-    auto region_of_bucket = arrow::fs::ResolveS3BucketRegion(bucket);
-    if (!region_of_bucket.ok())
-      return S3Status(region_of_bucket.status(), absl::StrCat("finding the region of bucket ", bucket));
-    options.region = *region_of_bucket;
-  } else {
-    options.region = "us-east-1";
-  }
-  return options;
-}
-
-// A bucket and a prefix, and a connection that has not been used yet.
-struct Place {
-  std::string bucket, prefix;  // the prefix begins with the bucket
-  std::shared_ptr<arrow::fs::S3FileSystem> files;
-};
-
-absl::StatusOr<Place> Reach(const std::string& url) {
-  Place place;
-  place.prefix = url.substr(std::string_view("s3://").size());
-  while (!place.prefix.empty() && place.prefix.back() == '/') place.prefix.pop_back();
-  place.bucket = place.prefix.substr(0, place.prefix.find('/'));
-  if (place.bucket.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("lake ", url, ": expected s3://bucket/prefix"));
-  }
-  TM_RETURN_IF_ERROR(FromArrow(arrow::fs::EnsureS3Initialized(), "starting the S3 library"));
-  TM_ASSIGN_OR_RETURN(const auto options, Options(place.bucket));
-  auto files = arrow::fs::S3FileSystem::Make(options);
-  if (!files.ok()) return S3Status(files.status(), absl::StrCat("lake ", url));
-  place.files = *files;
-  return place;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenS3Store(const std::string& url) {
-  TM_ASSIGN_OR_RETURN(Place place, Reach(url));
+  TM_ASSIGN_OR_RETURN(S3Place place, ReachS3(url));
   auto lake = std::make_unique<S3Store>(url, std::move(place.prefix), std::move(place.files));
   TM_RETURN_IF_ERROR(lake->Prepare());
   return lake;
@@ -203,7 +125,7 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenS3Store(const std::string& url)
 
 // Only a write shows whether writing is allowed, so that is left to the run.
 absl::StatusOr<std::string> InspectS3Store(const std::string& url) {
-  TM_ASSIGN_OR_RETURN(const Place place, Reach(url));
+  TM_ASSIGN_OR_RETURN(const S3Place place, ReachS3(url));
   auto bucket = place.files->GetFileInfo(place.bucket);
   if (!bucket.ok()) return S3Status(bucket.status(), absl::StrCat("lake ", url));
   if (bucket->type() == arrow::fs::FileType::NotFound) {
@@ -212,10 +134,6 @@ absl::StatusOr<std::string> InspectS3Store(const std::string& url) {
   }
   return absl::StrCat("lake ", url, ": bucket ", place.bucket,
                       " is there; whether it can be written shows when it is run");
-}
-
-void FinalizeS3Stores() {
-  if (arrow::fs::IsS3Initialized()) (void)arrow::fs::EnsureS3Finalized();
 }
 
 }  // namespace tidemark

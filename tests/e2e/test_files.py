@@ -2,12 +2,12 @@
 """Files that land in a folder are read once each, exactly once, while workers are killed: every row of every version of
 every file, against DuckDB's reading of the same files."""
 
-import bz2
 import gzip
 import json
 import lzma
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -23,91 +23,8 @@ import duckdb
 import topics
 import topology
 from case import SystemTest, main
+from landing import Lander, application, expected_rows
 from stack import wait_for
-
-PACKED = {"": lambda b: b, ".gz": gzip.compress, ".bz2": bz2.compress}
-
-
-def application(name, folder, **options):
-    return {
-        "name": name,
-        "kafka": {"brokers": "${KAFKA_BROKERS}"},
-        "commit_interval": "20ms",
-        "sources": {"surveys": {
-            "files": {"path": f"{folder}/landing/**/*.*", "whole": "renamed", "order": "unordered", "look_every": "100ms",
-                      "processed": f"{folder}/processed", "rejected": f"{folder}/rejected", **options},
-            "columns": {"id": "int64", "who": {"type": "string", "nullable": True},
-                        "score": {"type": "double", "nullable": True}, "at": "timestamp_ms",
-                        "file": {"type": "string", "from": "header:tidemark.file"}},
-            "event_time": {"column": "at", "max_out_of_orderness": "1d", "max_ahead": "3650d"}}},
-        "steps": {"per_file": {"from": "surveys", "group_by": ["file"], "emit": "on_update",
-                               "aggregates": {"rows": "count(*)", "ids": "sum(id)"}}},
-        "sinks": {"out": {"from": "surveys", "topic": f"{name}-out", "create": {"partitions": 2}},
-                  "files": {"from": "per_file", "topic": f"{name}-files", "key": ["file"], "create": {}}},
-    }
-
-
-class Lander:
-    """Puts files into the folder as a careful writer does, and keeps a copy of every version for the oracle."""
-
-    def __init__(self, folder, seed):
-        self.folder, self.random, self.next_id = folder, random.Random(seed), 0
-        self.landing, self.raw, self.hidden = folder / "landing", folder / "raw", folder / "hidden"
-        for path in (self.landing, self.raw, self.hidden):
-            path.mkdir(parents=True)
-        self.versions, self.bad, self.again = {}, 0, 0
-
-    def rows(self, count):
-        for _ in range(count):
-            self.next_id += 1
-            yield {"id": self.next_id, "who": self.random.choice([None, "Ann", "B,o", 'C"y', "D\r\ne", "\u00e9\u4e2d"]),
-                   "score": self.random.choice([None, 0.5, -1e-7, 3.0]), "at": 1_700_000_000_000 + self.next_id}
-
-    def csv(self, rows):
-        columns = ["id", "who", "score", "at", "unknown"]
-        self.random.shuffle(columns)
-        end = self.random.choice(["\n", "\r\n"])
-
-        def cell(value):
-            text = "" if value is None else str(value)
-            return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
-
-        lines = [columns] + [[row.get(c) for c in columns] for row in rows]
-        text = "".join(",".join(map(cell, line)) + end for line in lines)
-        return self.random.choice(["", "\ufeff"]) + text
-
-    def land(self, count):
-        kind = self.random.choice(["csv", "jsonl", "json"])
-        name = f"d{self.random.randrange(3)}/f{self.random.randrange(8)}.{kind}{self.random.choice(list(PACKED))}"
-        target = self.landing / name
-        if target.exists():
-            return
-        rows = list(self.rows(count))
-        bad = 0
-        if kind == "csv":
-            text = self.csv(rows)
-            if self.random.random() < 0.3:
-                text, bad = text + "not,a row\n", 1
-        elif kind == "jsonl":
-            text = "".join(json.dumps(row) + "\n" for row in rows)
-            if self.random.random() < 0.3:
-                text, bad = text + '{"id": "seven"}\n', 1
-        else:
-            text = json.dumps(rows, indent=1)
-        packed = PACKED["." + name.rpartition(".")[2] if name.endswith((".gz", ".bz2")) else ""](text.encode())
-        if name in self.versions and self.random.random() < 0.3:
-            packed, rows, bad = self.versions[name], [], 0  # the same again
-            self.again += 1
-        self.versions[name] = packed
-        self.bad += bad
-        if rows:
-            (self.raw / f"{len(list(self.raw.iterdir()))}.json").write_text(
-                json.dumps([{**row, "file": name} for row in rows]))
-        part = self.hidden / "part"
-        part.write_bytes(packed)
-        target.parent.mkdir(exist_ok=True)
-        part.rename(target)
-
 
 class Files(SystemTest):
     def values(self, topic):
@@ -117,9 +34,7 @@ class Files(SystemTest):
                 if value is not None]
 
     def expect_all(self, name, lander):
-        raw = (f"read_json('{lander.raw}/*.json', columns={{'id': 'BIGINT', 'who': 'VARCHAR', 'score': 'DOUBLE', "
-               "'at': 'BIGINT', 'file': 'VARCHAR'})")
-        expected = duckdb.sql(f'SELECT id, who, score, "at", file FROM {raw} ORDER BY id').fetchall()
+        raw, expected = expected_rows(lander)
         found = sorted((v["id"], v.get("who"), v.get("score"), v["at"], v["file"]) for v in self.values(f"{name}-out"))
         self.assertEqual(found, expected)
         sums = duckdb.sql(f"SELECT file, count(*), sum(id)::BIGINT FROM {raw} GROUP BY file ORDER BY file").fetchall()
@@ -246,7 +161,8 @@ class Files(SystemTest):
         (landing / "c.xml.xz").write_bytes(lzma.compress(f"<surveys>\n{xml}</surveys>".encode(), preset=1))
 
         decrypt = {"openpgp": {"secret_keys": str(keys), "passphrase_file": str(word)}}
-        config = application("covered", folder, decrypt=decrypt, row="/surveys/survey")
+        config = application("covered", folder, decrypt=decrypt, row="/surveys/survey", archive=str(folder / "kept"),
+                             raw=str(folder / "raw"))
         columns = config["sources"]["surveys"]["columns"]
         # One path serves files of both kinds where it is a name; the score of xml lies deeper.
         columns["deep"] = {"type": "double", "nullable": True, "path": "n/score"}
@@ -271,6 +187,11 @@ class Files(SystemTest):
         self.assertIn("cut off OpenPGP", reasons["cut.csv.gz.gpg.reason.json"])
         self.assertIn("encrypted for another key", reasons["other.csv.gz.gpg.reason.json"])
         self.assertEqual(sorted(p.name for p in (folder / "processed").iterdir()), ["a.zip", "b.csv.gz.gpg", "c.xml.xz"])
+        copies = lambda place: {re.sub("~[0-9a-f]{16}", "", p.name): p.read_bytes() for p in (folder / place).rglob("date=*/*")}
+        came = {p.name: p.read_bytes() for p in (folder / "processed").iterdir()}
+        self.assertEqual(copies("kept"), came)
+        decrypted = {"b.csv.gz": (folder / "plain.gz").read_bytes()}
+        self.assertEqual(copies("raw"), {**{k: v for k, v in came.items() if not k.endswith(".gpg")}, **decrypted})
 
     def test_another_folder_is_not_read_on_from_where_the_first_was(self):
         folder = self.stack.folder / "moved"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,8 +13,10 @@
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/base/mutation.h"
 #include "src/plan/planner.h"
 #include "src/runtime/file_source.h"
+#include "src/storage/memory_store.h"
 #include "tests/sim/sim_kafka.h"
 #include "tests/sim/sim_landing.h"
 
@@ -23,6 +26,39 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+// A lake as one process has it: what a dead one still does, as its objects go, reaches nothing.
+class ProcessStore final : public ObjectStore {
+ public:
+  ProcessStore(MemoryObjectStore* store, std::shared_ptr<const bool> alive)
+      : store_(*store), alive_(std::move(alive)) {}
+
+  std::string_view path() const override { return store_.path(); }
+  size_t max_open_files() const override { return store_.max_open_files(); }
+  absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> Create(const std::string& name) override {
+    if (!*alive_) return Dead();
+    return store_.Create(name);
+  }
+  absl::Status Sync(const std::string& name) override { return *alive_ ? store_.Sync(name) : Dead(); }
+  absl::Status Move(const std::string& from, const std::string& to) override {
+    return *alive_ ? store_.Move(from, to) : Dead();
+  }
+  absl::StatusOr<bool> Exists(const std::string& name) override {
+    if (!*alive_) return Dead();
+    return store_.Exists(name);
+  }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& folder, const std::string& prefix) override {
+    if (!*alive_) return Dead();
+    return store_.List(folder, prefix);
+  }
+  absl::Status Delete(const std::string& name) override { return *alive_ ? store_.Delete(name) : Dead(); }
+
+ private:
+  static absl::Status Dead() { return absl::UnavailableError("the process is dead"); }
+
+  MemoryObjectStore& store_;
+  const std::shared_ptr<const bool> alive_;
+};
 
 class FilesWorld {
  public:
@@ -47,7 +83,8 @@ class FilesWorld {
 
   void Boot(int worker) {
     Process& process = processes_[worker];
-    process.split.reset();
+    End(process);
+    process.alive = std::make_shared<bool>(true);
     process.kafka = cluster_.NewClient(worker);
     process.runtime = Runtime();
     process.runtime.plan = &plan_;
@@ -58,10 +95,12 @@ class FilesWorld {
     process.runtime.partitions = {{names_.Topic(), partitions_}, {plan_.dead_letter_topic, 1}};
     process.split = std::make_unique<SplitIntake>(
         process.runtime, SplitIntake::Split{"surveys", 0, 1},
-        [this](int32_t) {
-          return std::make_unique<FileSource>(plan_.sources[0], OwnFormats(), &clock_,
-                                              std::make_unique<SimLandingZone>(&folder_, &random_),
-                                              [this](int64_t us) { clock_.Advance(std::max<int64_t>(us, 1)); });
+        [this, &process](int32_t) {
+          return std::make_unique<FileSource>(
+              plan_.sources[0], OwnFormats(), &clock_, std::make_unique<SimLandingZone>(&folder_, &random_),
+              std::make_unique<FileCopies>(*plan_.sources[0].files, "app.surveys",
+                                           [this, alive = process.alive](const std::string&) { return Lake(alive); }),
+              [this](int64_t us) { clock_.Advance(std::max<int64_t>(us, 1)); });
         },
         [](int64_t) {});
   }
@@ -74,7 +113,7 @@ class FilesWorld {
     const absl::Status status = process.split->Step(10 * kMillisecond);
     if (status.ok() && cluster_.Alive(worker)) return true;
     if (cluster_.Alive(worker)) last_end_ = status;
-    process.split.reset();
+    End(process);
     return false;
   }
   void Run(int worker, int steps) {
@@ -100,6 +139,7 @@ class FilesWorld {
   SimClock& clock() { return clock_; }
   SimRandom& random() { return random_; }
   SimFolder& folder() { return folder_; }
+  MemoryObjectStore& lake() { return lake_; }
   absl::Status last_end() const { return last_end_; }
 
  private:
@@ -107,7 +147,16 @@ class FilesWorld {
     std::unique_ptr<KafkaClient> kafka;
     Runtime runtime;
     std::unique_ptr<SplitIntake> split;
+    std::shared_ptr<bool> alive;
   };
+  static void End(Process& process) {
+    if (process.alive != nullptr) *process.alive = false;
+    process.split.reset();
+  }
+  absl::StatusOr<std::unique_ptr<ObjectStore>> Lake(std::shared_ptr<const bool> alive) {
+    if (random_.Chance(folder_.away)) return absl::UnavailableError("the lake is away");
+    return std::make_unique<ProcessStore>(&lake_, std::move(alive));
+  }
   static SimCluster::Options Options(uint64_t seed) {
     SimCluster::Options options;
     options.seed = seed;
@@ -123,6 +172,7 @@ class FilesWorld {
   int32_t partitions_ = 1;
   RunControl control_;
   SimFolder folder_;
+  MemoryObjectStore lake_;
   std::map<int, Process> processes_;
   absl::Status last_end_;
 };
@@ -282,6 +332,76 @@ TEST(FileSource, AFileThatIsChangedUnderItsReaderEndsIt) {
     }
   }
 }
+
+std::multiset<std::string> CopiesOf(FilesWorld& world) {
+  std::multiset<std::string> contents;
+  for (const auto& [name, bytes] : world.lake().Files()) {
+    EXPECT_THAT(name, ::testing::MatchesRegex("date=1970-01-01/f[0-9]~[0-9a-f]+\\.csv")) << "nothing else is left";
+    contents.insert(bytes);
+  }
+  return contents;
+}
+
+// A lake that fails before and after each of its calls, loses power, and three workers that die and believe too long to
+// be the reader: when all is through, each content that came is there once, and no part of one.
+bool EachContentThatWasReadHasItsCopy(uint64_t seed) {
+  FilesWorld world(seed, "whole: renamed, order: unordered, look_every: 100ms, archive: kept");
+  SimRandom& random = world.random();
+  SimFaults& faults = world.cluster().faults();
+  faults.unavailable = 0.02;
+  faults.commit_unknown = 0.05;
+  faults.commit_aborted = 0.05;
+  faults.crash = 0.01;
+  world.folder().away = 0.05;
+  double away = 0.1;
+  world.lake().SetFaults([&](MemoryObjectStore::Call, const std::string&, bool) {
+    return random.Chance(away) ? absl::UnavailableError("the lake is away") : absl::OkStatus();
+  });
+  std::multiset<std::string> expected;
+  int64_t next_id = 0;
+  for (int turn = 0; turn < 600; ++turn) {
+    const int worker = static_cast<int>(random.Below(3));
+    if (!world.Booted(worker) || random.Below(80) == 0) world.Boot(worker);
+    const std::string name = absl::StrCat("f", random.Below(4), ".csv");
+    if (turn % 10 == 0 && !world.folder().landing.contains(name)) {
+      std::string text = "id\n";
+      for (int64_t i = 1 + static_cast<int64_t>(random.Below(3000)); i > 0; --i)
+        absl::StrAppend(&text, next_id++, "\n");
+      expected.insert(text);
+      world.folder().Land(name, text);
+    }
+    if (random.Below(40) == 0) world.lake().Crash();
+    if (random.Below(30) == 0) world.clock().Advance(static_cast<int64_t>(random.Below(12)) * kSecond);
+    world.Step(worker);
+    EXPECT_TRUE(world.last_end().ok()) << world.last_end();
+  }
+  faults = SimFaults();
+  world.folder().away = away = 0;
+  for (const int other : {1, 2}) world.cluster().Kill(other);
+  world.Boot(0);
+  world.Run(0, 3000);
+  // What the last owner's predecessors have left goes with the next copy.
+  world.folder().Land("f0.csv", "id\n-1\n");
+  expected.insert("id\n-1\n");
+  world.Run(0, 3000);
+  EXPECT_THAT(world.folder().landing, IsEmpty());
+  EXPECT_EQ(world.Values().size(), static_cast<size_t>(next_id + 1));
+  return CopiesOf(world) == expected;
+}
+
+TEST(FileSource, EachContentThatWasReadHasItsCopyWhateverFails) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) EXPECT_TRUE(EachContentThatWasReadHasItsCopy(seed)) << "seed " << seed;
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST(FileSource, AFileThatIsReadWithoutItsCopyIsFound) {
+  SetMutation(Mutation::kFileReadWithoutItsCopy, true);
+  bool found = false;
+  for (uint64_t seed = 1; seed <= 20 && !found; ++seed) found = !EachContentThatWasReadHasItsCopy(seed);
+  SetMutation(Mutation::kFileReadWithoutItsCopy, false);
+  EXPECT_TRUE(found);
+}
+#endif
 
 // A folder into which files come, come again and come as others, and three workers of which each may believe to be the
 // one that reads it; a folder and brokers that fail.

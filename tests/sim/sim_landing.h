@@ -60,13 +60,13 @@ class SimLandingZone final : public LandingZone {
 
  private:
   static LandedFile Landed(const std::string& name, const SimFolder::File& file) {
-    return {name, static_cast<int64_t>(file.bytes.size()), file.modified_ns};
+    return {name, static_cast<int64_t>(file.bytes.size()), file.modified_ns, ""};
   }
   template <typename To>
   absl::Status Move(const LandedFile& file, const To& to) {
     if (Away()) return absl::UnavailableError("the folder is away");
     const auto found = folder_.landing.find(file.name);
-    if (found == folder_.landing.end() || Landed(file.name, found->second) != file) return absl::OkStatus();
+    if (found == folder_.landing.end() || !Landed(file.name, found->second).IsSameAs(file)) return absl::OkStatus();
     to(found->second.bytes);
     folder_.landing.erase(found);
     return Away() ? absl::UnavailableError("the answer was lost") : absl::OkStatus();

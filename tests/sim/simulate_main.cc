@@ -44,7 +44,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "unmatched_row_emitted_early",
                                                         "version_taken_before_watermark",
                                                         "alert_raised_twice",
-                                                        "commit_shown_in_parts"};
+                                                        "commit_shown_in_parts",
+                                                        "file_read_without_its_copy"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

@@ -41,6 +41,28 @@ TEST(DescribeTest, TextShowsStagesStateModesAndWhyARepartitionIsThere) {
                     HasSubstr("upsert into PostgreSQL table public.top_items")));
 }
 
+TEST(DescribeTest, ACatalogueSaysOfEachColumnWhereItComesFrom) {
+  const auto plan = PlanFromYaml(
+      "name: c\nsources:\n  a: { topic: a, description: \"What | is\", columns: { k: int64, v: { type: string, path: "
+      "x.y, pii: true } } }\n"
+      "  b: { topic: b, columns: { k: int64, v: string } }\n"
+      "steps:\n  u: { from: [a, b], project: { k: true, h: \"upper(v)\" } }\n"
+      "  n: { from: u, group_by: [h], aggregates: { n: \"count(*)\" } }\n"
+      "sinks: { s: { from: n, topic: s, key: [h] } }\n",
+      "c.yaml", Operators(), OwnFormats().list(), NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  TopologyText text;
+  text.about["sources/a"].description = "What | is";
+  text.about["sources/a/columns/v"].pii = true;
+  EXPECT_THAT(
+      DescribePlan(*plan, text, "markdown").value(),
+      AllOf(StartsWith("# c\n"), HasSubstr("\nWhat \\| is\n"), HasSubstr("| `v` | `string` | personal data |"),
+            HasSubstr("| `h` | `string` | `(upper(v)) of (v from a value.x.y)`; `(upper(v)) of (v from b value.v)` |"),
+            HasSubstr("| `n` | `int64` | `step n n` |")));
+  EXPECT_THAT(DescribePlan(*plan, text, "json").value(),
+              HasSubstr("\"origins\": {\"h\": [\"(upper(v)) of (v from a value.x.y)\""));
+}
+
 TEST(DescribeTest, UpdateStepsNameTheirKey) {
   const auto plan = PlanFromYaml(
       "name: u\nsources: { a: { topic: a, columns: { k: int64 } } }\n"

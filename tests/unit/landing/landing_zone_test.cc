@@ -37,6 +37,7 @@ class LocalLanding : public ::testing::Test {
     spec_.path = (root_ / "in/**/*.csv*").string();
     spec_.processed = (root_ / "in/done").string();
     spec_.rejected = (root_ / "bad").string();
+    spec_.archive = (root_ / "in/kept").string();
   }
   ~LocalLanding() override { fs::remove_all(root_); }
 
@@ -75,8 +76,8 @@ TEST(NamePattern, StarsAndFolders) {
 }
 
 TEST_F(LocalLanding, ListsWhatIsMeantAndNothingThatWasMovedAway) {
-  for (const char* name :
-       {"in/b.csv", "in/x/a.csv.gz", "in/no.txt", "in/.part.csv", "in/.hidden/c.csv", "in/done/d.csv"})
+  for (const char* name : {"in/b.csv", "in/x/a.csv.gz", "in/no.txt", "in/.part.csv", "in/.hidden/c.csv",
+                           "in/done/d.csv", "in/kept/date=2026-01-01/e.csv"})
     Write(name, "x");
   EXPECT_THAT(Names(), ElementsAre("b.csv", "x/a.csv.gz"));
 }

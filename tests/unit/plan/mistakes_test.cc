@@ -142,10 +142,15 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
   };
   EXPECT_EQ(files(""), "");
   EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'files', 'http' or 'postgres'"));
-  EXPECT_THAT(Whole("{ files: { path: in/* }, columns: { id: int64 } }"), HasSubstr("whole"));
+  EXPECT_THAT(Whole("{ files: { path: in/*, order: unordered }, columns: { id: int64 } }"),
+              HasSubstr("files in a folder want `whole`"));
   EXPECT_THAT(files(", format: avro"), HasSubstr("files of format 'avro' aren't read yet"));
   EXPECT_THAT(files(", format: cvs"), HasSubstr("unknown format 'cvs' (one of: csv"));
-  EXPECT_THAT(files(", processed: \"s3://lake/done\""), HasSubstr("files are read from local folders"));
+  EXPECT_THAT(files(", processed: \"s3://lake/done\""), HasSubstr("a copy in S3 is made by 'archive'"));
+  EXPECT_THAT(files(", rejected: \"gs://lake/bad\""), HasSubstr("a folder or s3://bucket/prefix is expected"));
+  EXPECT_EQ(files(", archive: \"s3://lake/kept\", raw: raw"), "");
+  EXPECT_THAT(files(", archive: \"\""), HasSubstr("a folder or s3://bucket/prefix is expected"));
+  EXPECT_THAT(files(", raw: raw, decrypt: { zip: { passphrase_file: p } }"), HasSubstr("would still be encrypted"));
   EXPECT_THAT(files(", delimiter: \";;\""), HasSubstr("one character is expected"));
   EXPECT_THAT(files(", format: json, delimiter: \";\""), HasSubstr("only csv has delimiters"));
   EXPECT_THAT(files(", partitions: 0"), HasSubstr("1 to 1000"));
@@ -159,6 +164,20 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
   EXPECT_THAT(
       Whole("{ files: { path: in/*, whole: renamed, order: unordered }, start: latest, columns: { id: int64 } }"),
       HasSubstr("files are read from the first one on"));
+}
+
+TEST(MistakesTest, ObjectsOfS3AreWholeAndMovedWithinS3) {
+  const auto files = [](const std::string& more) {
+    return Whole("{ files: { order: unordered, " + more + " }, columns: { id: int64 } }");
+  };
+  EXPECT_EQ(files("path: \"s3://lake/in/**/*.csv\", processed: \"s3://lake/done\", rejected: \"s3://other/bad\""), "");
+  EXPECT_EQ(files("path: \"s3://lake/in\", raw: raw"), "");
+  EXPECT_THAT(files("path: \"s3://lake/in\", whole: unchanged"), HasSubstr("an object in S3 appears whole"));
+  EXPECT_THAT(files("path: \"s3://lake/in\", processed: done"), HasSubstr("moved within S3"));
+  for (const char* path : {"s3://", "s3://la*e/in", "S3://lake/in", "s3:///in"}) {
+    EXPECT_THAT(files(absl::StrCat("path: \"", path, "\"")), HasSubstr("a folder or s3://bucket/prefix is expected"))
+        << path;
+  }
 }
 
 TEST(MistakesTest, FilesOfXmlSayWhatTheirRowsAre) {

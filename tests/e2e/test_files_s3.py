@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Objects that land in a bucket are read once each, exactly once, while workers are killed, and each leaves its copies: every
+row against DuckDB's reading of the same files, every copy against the bytes that were put."""
+
+import collections
+import gzip
+import json
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import topics
+import topology
+from case import SystemTest, main
+from landing import BucketLander, application, expected_rows
+from stack import wait_for
+
+
+class FilesInS3(SystemTest):
+    def objects(self, prefix):
+        """Those below the prefix, by name; folders that are kept by an object of no bytes aren't any."""
+        s3, found = self.stack.s3(), {}
+        for page in s3.client.get_paginator("list_objects_v2").paginate(Bucket=s3.bucket, Prefix=prefix + "/"):
+            for item in page.get("Contents", []):
+                if not item["Key"].endswith("/"):
+                    found[item["Key"].removeprefix(prefix + "/")] = s3.client.get_object(
+                        Bucket=s3.bucket, Key=item["Key"])["Body"].read()
+        return found
+
+    def values(self, topic):
+        if topics.partitions(self.stack.brokers, topic) == 0:
+            return []
+        return [json.loads(value) for value in topics.read(self.stack.brokers, topic)["value"].to_pylist()]
+
+    def topology(self, name, bucket=None, **options):
+        config = application(name, f"s3://{bucket or self.stack.s3().bucket}/{name}", **options)
+        del config["sources"]["surveys"]["files"]["whole"]
+        return topology.write(self.stack.folder / f"{name}.yaml", config)
+
+    def run_worker(self, config, *args, name, **options):
+        return self.stack.run(config, *args, name=name, threads=1,
+                              env=self.stack.environment(**self.stack.s3().environment()), **options)
+
+    def test_workers_are_killed_while_objects_land(self):
+        s3, folder = self.stack.s3(), self.stack.folder / "bucket"
+        lander = BucketLander(folder, 11, s3, "bucket")
+        config = self.topology("bucket", partitions=2, raw=str(folder / "kept"), archive=f"s3://{s3.bucket}/bucket-archive")
+        stop = threading.Event()
+
+        def land():
+            while not stop.is_set():
+                lander.land(lander.random.randrange(1, 2000))
+                time.sleep(0.1)
+
+        landing = threading.Thread(target=land)
+        landing.start()
+        try:
+            workers = {name: self.run_worker(config, "--leave_on_stop", name=name) for name in ("s3-a", "s3-b")}
+            wait_for("the first rows", lambda: self.values("bucket-out"), 180, self.stack.logs)
+            moments = random.Random(12)
+            for _ in range(6):
+                time.sleep(moments.uniform(0.3, 2))
+                victim = moments.choice(list(workers))
+                workers[victim].kill()
+                workers[victim] = self.run_worker(config, "--leave_on_stop", name=victim)
+        finally:
+            stop.set()
+            landing.join()
+        for worker in workers.values():
+            self.assertEqual(worker.stop(), 0, worker.seen())
+        output = self.run_worker(config, "--until_end", name="s3-a").finish(300)
+        found = sorted((v["id"], v.get("who"), v.get("score"), v["at"], v["file"]) for v in self.values("bucket-out"))
+        self.assertEqual(found, expected_rows(lander)[1])
+        # The same again within a second of S3's clock is the very object that is noted already.
+        skipped = int(re.search(r"files_skipped=(\d+)", output)[1])
+        self.assertTrue(0 < skipped <= lander.again, (skipped, lander.again))
+        self.assertEqual(self.objects("bucket/landing"), {})
+        # Each content once, as it was put; what came again has its copy already.
+        contents = collections.Counter(set(lander.contents))
+        self.assertEqual(set(self.objects("bucket/processed").values()), set(contents))
+        for kept in (self.objects("bucket-archive"),
+                     {str(p.relative_to(folder / "kept")): p.read_bytes() for p in (folder / "kept").rglob("*") if p.is_file()}):
+            self.assertEqual([name for name in kept if not name.startswith("date=")], [])
+            self.assertEqual(collections.Counter(kept.values()), contents)
+
+    def test_what_is_wrong_is_rejected_and_encrypted_objects_leave_a_decrypted_copy(self):
+        s3 = self.stack.s3()
+        home = pathlib.Path(tempfile.mkdtemp(prefix="tidemark-gpg-"))  # a socket's path is short
+        self.addCleanup(shutil.rmtree, home, True)
+        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "all"])
+
+        def gpg(*args, data=None):
+            return subprocess.run(["gpg", "--homedir", home, "--batch", "--quiet", "--trust-model", "always", *args],
+                                  input=data, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+
+        gpg("--passphrase", "", "--quick-gen-key", "reader@x", "default", "default", "never")
+        keys = self.stack.folder / "reader.key"
+        keys.write_bytes(gpg("--export-secret-keys", "reader@x"))
+        plain = gzip.compress(b"id,at\n1,1700000000000\n2,1700000000001\n")
+        locked = gpg("--recipient", "reader@x", "--output", "-", "--encrypt", data=plain)
+        put = lambda name, body: s3.client.put_object(Bucket=s3.bucket, Key=f"wrong/landing/{name}", Body=body)
+        put("a/good.csv.gz.gpg", locked)
+        put("a/cut.csv.gz", plain[:-5])
+        config = self.topology("wrong", raw=f"s3://{s3.bucket}/wrong-raw", archive=str(self.stack.folder / "as-it-came"),
+                               decrypt={"openpgp": {"secret_keys": str(keys)}})
+        seen = self.stack.tidemark("validate", "--online", "--config", config, env=self.stack.environment(**s3.environment()))[1]
+        self.assertIn("source surveys: path: 2 files are there", seen)
+        code, _, said = self.stack.tidemark("validate", "--online", "--config", self.topology("nowhere", "no-such-bucket"),
+                                            env=self.stack.environment(**s3.environment()), check=False)
+        self.assertNotEqual(code, 0)
+        self.assertIn("there is no bucket no-such-bucket", said)
+        self.run_worker(config, "--until_end", "--leave_on_stop", name="wrong").finish(300)
+        self.assertEqual(sorted(v["id"] for v in self.values("wrong-out")), [1, 2])
+        rejected = self.objects("wrong/rejected")
+        self.assertEqual(sorted(rejected), ["a/cut.csv.gz", "a/cut.csv.gz.reason.json"])
+        self.assertIn("gzip", json.loads(rejected["a/cut.csv.gz.reason.json"])["reason"])
+        self.assertEqual(self.objects("wrong/processed"), {"a/good.csv.gz.gpg": locked})
+        raw = self.objects("wrong-raw")
+        self.assertEqual(list(raw.values()), [plain])
+        self.assertRegex(next(iter(raw)), r"^date=\d{4}-\d\d-\d\d/a/good~[0-9a-f]{16}\.csv\.gz$")
+        kept = [p for p in (self.stack.folder / "as-it-came").rglob("*") if p.is_file()]
+        self.assertEqual([p.read_bytes() for p in kept], [locked])
+
+
+if __name__ == "__main__":
+    main(at_once=True)
