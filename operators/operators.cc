@@ -6,6 +6,7 @@
 #include "operators/custom/custom_operator.h"
 #include "operators/dedup/spec.h"
 #include "operators/join/spec.h"
+#include "operators/over/spec.h"
 #include "operators/rows/spec.h"
 #include "operators/top/spec.h"
 #include "operators/window/spec.h"
@@ -25,6 +26,7 @@ const OperatorList& Operators() {
       &TopSyntax(),          // operators/top
       &AlertSyntax(),        // operators/alert
       &BatchSyntax(),        // operators/batch
+      &OverSyntax(),         // operators/over
       &RepartitionSyntax(),  // operators/rows
       &CustomSyntax(),       // operators/custom
       &ChangesSyntax(),      // operators/changes, behind sources of changes

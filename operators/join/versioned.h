@@ -48,9 +48,9 @@
 #include "operators/horizon.h"
 #include "operators/join/table_versions.h"
 #include "operators/join/versioned_spec.h"
-#include "operators/join/waiting_rows.h"
 #include "operators/operator.h"
 #include "operators/step.h"
+#include "operators/waiting_rows.h"
 #include "src/codec/row_codec.h"
 #include "src/expr/expression.h"
 

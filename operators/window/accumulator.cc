@@ -2,6 +2,7 @@
 #include "operators/window/accumulator.h"
 
 #include "operators/window/accumulator_parts.h"
+#include "operators/window/arguments.h"
 
 namespace tidemark {
 namespace {
@@ -62,14 +63,24 @@ bool IsSpread(AggregateFunction function) {
 }
 
 bool IsOfAllValues(AggregateFunction function) {
-  return function == AggregateFunction::kCountDistinct || function == AggregateFunction::kMode ||
-         function == AggregateFunction::kStringAgg;
+  switch (function) {
+    case AggregateFunction::kCountDistinct:
+    case AggregateFunction::kMode:
+    case AggregateFunction::kStringAgg:
+    case AggregateFunction::kArrayAgg:
+    case AggregateFunction::kApproxCountDistinct:
+    case AggregateFunction::kApproxPercentile:
+      return true;
+    default:
+      return false;
+  }
 }
 
-std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
-  const bool count =
-      aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
-  if (rows == InputRows::kChange && !count) return MakeRetractingAccumulator(aggregate);
+namespace {
+
+std::unique_ptr<Accumulator> MakeOfArguments(const Aggregate& aggregate, InputRows rows) {
+  if (aggregate.function == AggregateFunction::kApproxCountDistinct) return MakeApproxDistinctAccumulator(aggregate);
+  if (rows == InputRows::kChange) return MakeRetractingAccumulator(aggregate, rows);
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
     case AggregateFunction::kCount:
@@ -79,6 +90,8 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRo
       return MakeSumAccumulator(aggregate);
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
+    case AggregateFunction::kMinBy:
+    case AggregateFunction::kMaxBy:
     case AggregateFunction::kBoolAnd:
     case AggregateFunction::kBoolOr:
       return MakeExtremeAccumulator(aggregate);
@@ -89,13 +102,28 @@ std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRo
     case AggregateFunction::kVarPop:
     case AggregateFunction::kStddevSamp:
     case AggregateFunction::kStddevPop:
-      return MakeSpreadAccumulator(aggregate);
+      return MakeSpreadAccumulator(aggregate, rows);
     case AggregateFunction::kCountDistinct:
     case AggregateFunction::kMode:
     case AggregateFunction::kStringAgg:
-      return MakeRetractingAccumulator(aggregate);
+    case AggregateFunction::kArrayAgg:
+    case AggregateFunction::kApproxPercentile:
+      return MakeRetractingAccumulator(aggregate, rows);
+    case AggregateFunction::kApproxCountDistinct:
+    case AggregateFunction::kLag:  // only `over` has it, which looks at rows
+      break;
   }
   return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<Accumulator> MakeAccumulator(const Aggregate& aggregate, InputRows rows) {
+  const bool count =
+      aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
+  if (count) return std::make_unique<CountAccumulator>();
+  auto accumulator = MakeOfArguments(aggregate, rows);
+  return IsPacked(aggregate) ? MakeUnpackingAccumulator(aggregate, std::move(accumulator)) : std::move(accumulator);
 }
 
 }  // namespace tidemark

@@ -5,8 +5,9 @@
 // Which values are kept depends on the rows of the input. Of rows that stand, one value a group: of rows that are taken
 // back, whatever it takes to make the result that of the rows that remain, exactly. For counts that is the count; for
 // sums and averages of integers and decimals a sum of 192 bits, of doubles a sum that loses nothing (exact_double.h);
-// for min, max, first and last every value the group has, with how often. count(distinct), mode and string_agg keep
-// that of rows that stand, too.
+// for min, max, first and last every value the group has, with how often. count(distinct), mode, string_agg,
+// array_agg and approx_percentile (of buckets) keep that of rows that stand, too. The argument is what arguments.h
+// makes of a row. approx_count_distinct knows only rows that stand.
 #pragma once
 
 #include <cstdint>
@@ -84,8 +85,8 @@ class Accumulator {
   virtual int64_t OutsideBytes() const { return 0; }
 };
 
-// Variance and stddev; count(distinct), mode and string_agg, whose result is made of all values. The partials of either
-// are what they save, whatever the rows (operators/window/partial_schema.h).
+// Variance and stddev; count(distinct), mode, string_agg and the like, whose result is made of all values. The partials
+// of either are what they save, whatever the rows (operators/window/partial_schema.h).
 bool IsSpread(AggregateFunction function);
 bool IsOfAllValues(AggregateFunction function);
 

@@ -1,5 +1,6 @@
 // Smallest and largest values of rows that stand; of bools, whether all or any are true.
 #include "operators/window/accumulator_parts.h"
+#include "operators/window/arguments.h"
 
 namespace tidemark {
 namespace {
@@ -10,7 +11,7 @@ template <typename T>
 class ExtremeAccumulator final : public Accumulator {
  public:
   explicit ExtremeAccumulator(const Aggregate& aggregate)
-      : max_(TakesLargest(aggregate.function)), type_(ArrowType(aggregate.argument->type())) {}
+      : max_(TakesLargest(aggregate.function)), type_(ArrowType(ArgumentType(aggregate))) {}
 
   void Resize(size_t slots) override {
     values_.Resize(slots);
@@ -77,7 +78,7 @@ class ExtremeAccumulator final : public Accumulator {
 }  // namespace
 
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate) {
-  return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
+  return VisitKind(ArgumentType(aggregate).kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
     return std::make_unique<ExtremeAccumulator<decltype(tag)>>(aggregate);
   });
 }

@@ -23,14 +23,18 @@
 
 namespace tidemark {
 
-// Of rows that stand: sum and avg; min and max; first and last. Of rows that are taken back: all of these. Of either:
-// count(distinct), mode and string_agg.
+// Of rows that stand: sum and avg; min, max, min_by and max_by; first and last. Of rows that are taken back: all of
+// these. Of either: count(distinct), mode, string_agg, array_agg and approx_percentile.
 std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeOrderedAccumulator(const Aggregate& aggregate);
-std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate);
+std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate, InputRows rows);
 // Of either: variance and stddev.
-std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate);
+std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate, InputRows rows);
+// approx_count_distinct, of rows that stand.
+std::unique_ptr<Accumulator> MakeApproxDistinctAccumulator(const Aggregate& aggregate);
+// Of packed values (arguments.h): `inner`, whose result is bytes, with the result that these stand for.
+std::unique_ptr<Accumulator> MakeUnpackingAccumulator(const Aggregate& aggregate, std::unique_ptr<Accumulator> inner);
 
 namespace accumulators {
 

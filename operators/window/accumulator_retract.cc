@@ -1,16 +1,21 @@
 // Aggregates over rows that change: what is taken back is gone exactly. Sums and averages add up in numbers that lose
 // nothing; min, max, first and last keep every value with how often it is there. Variance and stddev add up so for rows
-// that stand too: in floating point, small differences between large values would be lost. count(distinct), mode and
-// string_agg are made of all values, whatever the rows.
+// that stand too: in floating point, small differences between large values would be lost. count(distinct), mode,
+// string_agg, array_agg and approx_percentile are made of all values, whatever the rows.
 //
 // A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
 // negative numbers.
 #include <algorithm>
+#include <bit>
+#include <iterator>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
 #include <absl/container/btree_map.h>
 
+#include "operators/window/accumulator_groups.h"
+#include "operators/window/arguments.h"
 #include "operators/window/exact_spread.h"
 #include "operators/window/sums.h"
 #include "src/base/signed_varint.h"
@@ -129,6 +134,54 @@ struct ByEqual : ByValue<T> {
   }
 };
 
+// array_agg and string_agg in an order of their own: values in which that stands in front (arguments.h).
+struct BySortKey : ByValue<std::string_view> {
+  using ByValue<std::string_view>::ByValue;
+};
+
+// approx_percentile: values that are next to each other count as one, the middle of all those. A bucket is a double's
+// sign, exponent and 6 bits of its mantissa, rounded, so its middle is at most 1/128 away, and whole numbers up to 128
+// are their own. That is DDSketch (Masson, Rim, Lee, VLDB 2019) with the logarithm that stands in the exponent: buckets
+// are a function of the value alone, on every machine, and their counts add up and are taken back exactly.
+struct ByBucket {
+  using Key = int32_t;
+
+  explicit ByBucket(const Aggregate&) {}
+  static bool Counts(const Cells<double>& cells, int32_t row) { return !cells.IsNull(row); }
+  static Key Of(const Cells<double>& cells, const OrderColumns&, int32_t row) { return Of(cells[row]); }
+  static Key Of(double value) {
+    if (std::isnan(value)) return std::numeric_limits<Key>::max();
+    if (value == 0) return 0;
+    uint64_t bits = std::bit_cast<uint64_t>(std::fabs(value));
+    if (!std::isinf(value)) bits = std::min(bits + (uint64_t{1} << (kDropped - 1)), kLargest);
+    const auto bucket = static_cast<Key>(bits >> kDropped) + 1;
+    return value < 0 ? -bucket : bucket;
+  }
+  static double Middle(Key bucket) {
+    if (bucket == std::numeric_limits<Key>::max()) return std::numeric_limits<double>::quiet_NaN();
+    if (bucket == 0) return 0;
+    const double middle = std::bit_cast<double>(static_cast<uint64_t>(std::abs(bucket) - 1) << kDropped);
+    return bucket < 0 ? -middle : middle;
+  }
+  bool operator()(Key a, Key b) const { return a < b; }
+  static const Key* Value(const Key& key) { return &key; }
+  static int64_t TextBytes(Key) { return 0; }
+  static void Save(Key key, std::string* out) { AppendSigned(key, out); }
+  static bool Load(std::string_view* from, Key* key) {
+    int64_t bucket = 0;
+    if (!TakeSigned(from, &bucket) || bucket < std::numeric_limits<Key>::min() ||
+        bucket > std::numeric_limits<Key>::max()) {
+      return false;
+    }
+    *key = static_cast<Key>(bucket);
+    return true;
+  }
+
+ private:
+  static constexpr int kDropped = 52 - 6;  // bits of the mantissa
+  static constexpr uint64_t kLargest = std::bit_cast<uint64_t>(std::numeric_limits<double>::max());
+};
+
 // first and last: the row that comes first, with its value, which may be NULL.
 template <typename T>
 struct ByOrder {
@@ -162,7 +215,7 @@ struct ByOrder {
   bool last;
 };
 
-// string_agg: the values that there are, of rows of one record in their own order.
+// string_agg and array_agg: the values that there are, of rows of one record in their own order.
 template <typename T>
 struct ByOrderOfValues : ByOrder<T> {
   using ByOrder<T>::ByOrder;
@@ -176,7 +229,10 @@ class Values {
   using Cell = T;
   using Key = typename By::Key;
 
-  explicit Values(const Aggregate& aggregate) : aggregate_(&aggregate), times_(By(aggregate)) {}
+  Values(const Aggregate& aggregate, InputRows rows)
+      : aggregate_(&aggregate),
+        most_(rows == InputRows::kStand ? static_cast<size_t>(aggregate.limit) : 0),
+        times_(By(aggregate)) {}
 
   void Count(const Cells<T>& cells, const OrderColumns& order, int32_t row, int times) {
     if (By::Counts(cells, row)) Count(By::Of(cells, order, row), times);
@@ -184,7 +240,8 @@ class Values {
   void Merge(const Values& other) {
     for (const auto& [key, times] : other.times_) Count(key, times);
   }
-  // One entry, whatever the result is made of: of count(distinct) with the count below 0, as no group has it.
+  // One entry, whatever the result is made of: of count(distinct) with the count below 0, as no group has it, and so of
+  // array_agg and string_agg with the whole result as its value.
   void CopyResult(const Values& from) {
     Clear();
     if (from.times_.empty()) return;
@@ -194,12 +251,16 @@ class Values {
       case AggregateFunction::kMode:
         return Count(*from.MostFrequent(), 1);
       case AggregateFunction::kStringAgg:
+      case AggregateFunction::kArrayAgg:
         if constexpr (kJoins) {
           Key joined{};
-          joined.value = from.Joined();
-          return Count(std::move(joined), 1);
+          Text(joined) = from.Joined();
+          return Count(std::move(joined), -1);
         }
         break;
+      case AggregateFunction::kApproxPercentile:
+        if (const Key* bucket = from.Percentile()) Count(*bucket, 1);
+        return;
       default:
         break;
     }
@@ -241,10 +302,13 @@ class Values {
       return AppendColumn<int64_t>(slots, arrow::int64(), out,
                                    [&](auto* w, size_t, uint32_t slot) { w->Append(groups[slot].CountDistinct()); });
     }
-    return AppendColumn<T>(slots, ArrowType(aggregate.argument->type()), out, [&](auto* w, size_t, uint32_t slot) {
+    return AppendColumn<T>(slots, ArrowType(ArgumentType(aggregate)), out, [&](auto* w, size_t, uint32_t slot) {
       const Values& group = groups[slot];
       if constexpr (kJoins) {
         group.times_.empty() ? w->AppendNull() : w->Append(group.Joined());
+      } else if constexpr (std::is_same_v<By, ByBucket>) {
+        const Key* bucket = group.Percentile();
+        bucket != nullptr ? w->Append(By::Middle(*bucket)) : w->AppendNull();
       } else {
         const Key* key = aggregate.function == AggregateFunction::kMode ? group.MostFrequent() : group.Front();
         const Kept<T>* value = key == nullptr ? nullptr : By::Value(*key);
@@ -254,7 +318,7 @@ class Values {
   }
 
  private:
-  static constexpr bool kJoins = std::is_same_v<By, ByOrderOfValues<std::string_view>>;
+  static constexpr bool kJoins = std::is_same_v<By, ByOrderOfValues<std::string_view>> || std::is_same_v<By, BySortKey>;
   static constexpr size_t kEntryBytes = sizeof(Key) + sizeof(int64_t);
   static int64_t EntryBytes(const Key& key) { return static_cast<int64_t>(kEntryBytes) + By::TextBytes(key); }
 
@@ -262,7 +326,11 @@ class Values {
     const auto [at, is_new] = times_.try_emplace(std::move(key), 0);
     if (is_new) text_bytes_ += By::TextBytes(at->first);
     at->second += times;
-    if (at->second != 0) return;
+    // Of rows that stand: what comes behind so many others never counts.
+    if (is_new && most_ != 0 && times > 0 && times_.size() > most_) return Drop(std::prev(times_.end()));
+    if (at->second == 0) Drop(at);
+  }
+  void Drop(typename absl::btree_map<Key, int64_t, By>::iterator at) {
     text_bytes_ -= By::TextBytes(at->first);
     times_.erase(at);
   }
@@ -281,141 +349,93 @@ class Values {
     const bool is_copy = !times_.empty() && times_.begin()->second < 0;
     return is_copy ? -times_.begin()->second : static_cast<int64_t>(times_.size());
   }
-  std::string Joined() const {
-    std::string text;
+  // The smallest value that is at least as large as this share of all, as percentile_disc has it.
+  const Key* Percentile() const {
+    int64_t count = 0;
+    for (const auto& entry : times_) count += entry.second;
+    int64_t rank = std::max<int64_t>(1, std::llround(std::ceil(aggregate_->fraction * static_cast<double>(count))));
     for (const auto& [key, times] : times_) {
-      for (int64_t i = 0; i < times; ++i) {
-        if (i > 0 || &key != Front()) text.append(aggregate_->separator);
-        text.append(key.value);
+      if ((rank -= times) <= 0) return &key;
+    }
+    return nullptr;
+  }
+  static std::string& Text(Key& key)
+    requires(kJoins)
+  {
+    if constexpr (std::is_same_v<Key, std::string>) {
+      return key;
+    } else {
+      return key.value;
+    }
+  }
+  // Packed values follow each other, each behind its size.
+  std::string Joined() const {
+    const bool is_copy = !times_.empty() && times_.begin()->second < 0;
+    if (is_copy) return *By::Value(times_.begin()->first);
+    const bool packed = IsPacked(*aggregate_);
+    std::string text;
+    int64_t left = aggregate_->limit == 0 ? std::numeric_limits<int64_t>::max() : aggregate_->limit;
+    for (const auto& [key, times] : times_) {
+      for (int64_t i = 0; i < times && left > 0; ++i, --left) {
+        if (packed) {
+          AppendVarint(By::Value(key)->size(), &text);
+        } else if (i > 0 || &key != Front()) {
+          text.append(aggregate_->separator);
+        }
+        text.append(*By::Value(key));
       }
     }
     return text;
   }
 
   const Aggregate* aggregate_;
+  size_t most_ = 0;                          // values that are kept; 0: all
   absl::btree_map<Key, int64_t, By> times_;  // how often each is there
   int64_t text_bytes_ = 0;                   // what their texts hold outside of the map
 };
 
-// ---- Of all groups -------------------------------------------------------------------------------------------------
-
-template <typename Group>
-class RetractingAccumulator final : public Accumulator {
- public:
-  explicit RetractingAccumulator(const Aggregate& aggregate) : aggregate_(aggregate), empty_(aggregate_) {}
-
-  void Resize(size_t slots) override {
-    for (size_t slot = slots; slot < groups_.size(); ++slot) outside_bytes_ -= groups_[slot].Bytes();
-    groups_.resize(slots, empty_);
-  }
-  void Clear(uint32_t slot) override {
-    Change(slot, [&](Group* group) { *group = empty_; });
-  }
-  void Copy(uint32_t from, uint32_t to) override {
-    Change(to, [&](Group* group) { group->CopyResult(groups_[from]); });
-  }
-  void Update(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
-    Count(*argument, order, rows, slots, 1);
-  }
-  absl::Status Retract(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
-    Count(*argument, order, rows, slots, -1);
-    return absl::OkStatus();
-  }
-  absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
-    const Cells<std::string_view> cells(Data(partials, column));
-    Group partial = empty_;
-    for (size_t p = 0; p < rows.size(); ++p) {
-      std::string_view bytes = cells[rows[p]];
-      if (!partial.Load(&bytes) || !bytes.empty()) return absl::DataLossError("a partial aggregate can't be read");
-      Change(slots[p], [&](Group* group) { group->Merge(partial); });
-    }
-    return absl::OkStatus();
-  }
-  void MergeSlot(uint32_t from, uint32_t to) override {
-    Change(to, [&](Group* group) { group->Merge(groups_[from]); });
-  }
-  absl::Status Partial(Slots slots, Columns* out) const override {
-    std::string bytes;
-    return AppendColumn<std::string_view>(slots, arrow::binary(), out, [&](auto* w, size_t, uint32_t slot) {
-      bytes.clear();
-      groups_[slot].Save(&bytes);
-      w->Append(bytes);
-    });
-  }
-  absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>* errors) const override {
-    return Group::AppendResults(groups_, aggregate_, slots, out, errors);
-  }
-  void Save(uint32_t slot, std::string* out) const override { groups_[slot].Save(out); }
-  bool Load(uint32_t slot, std::string_view* from) override {
-    bool ok = false;
-    Change(slot, [&](Group* group) { ok = group->Load(from); });
-    return ok;
-  }
-  void MovePart(uint32_t from, uint32_t to, int64_t bytes) override {
-    Change(from, [&](Group* group) { Change(to, [&](Group* part) { group->MovePart(part, bytes); }); });
-  }
-  int64_t MemoryBytes() const override { return VectorBytes(groups_) + outside_bytes_; }
-  int64_t OutsideBytes(uint32_t slot) const override { return groups_[slot].Bytes(); }
-  int64_t OutsideBytes() const override { return outside_bytes_; }
-
- private:
-  template <typename F>
-  void Change(uint32_t slot, F&& change) {
-    outside_bytes_ -= groups_[slot].Bytes();
-    change(&groups_[slot]);
-    outside_bytes_ += groups_[slot].Bytes();
-  }
-  void Count(const arrow::Array& argument, const OrderColumns& order, Rows rows, Slots slots, int times) {
-    const Cells<typename Group::Cell> cells(*argument.data());
-    for (size_t p = 0; p < rows.size(); ++p) {
-      Change(slots[p], [&](Group* group) { group->Count(cells, order, rows[p], times); });
-    }
-  }
-
-  const Aggregate aggregate_;
-  const Group empty_;
-  std::vector<Group> groups_;  // by slot
-  int64_t outside_bytes_ = 0;  // what the groups hold outside of themselves
-};
-
-std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate) {
+std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate, InputRows rows) {
   switch (aggregate.argument->type().kind) {
     case Kind::kInt32:
-      return std::make_unique<RetractingAccumulator<Sum<int32_t, WideSum>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Sum<int32_t, WideSum>>>(aggregate, rows);
     case Kind::kInt64:
-      return std::make_unique<RetractingAccumulator<Sum<int64_t, WideSum>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Sum<int64_t, WideSum>>>(aggregate, rows);
     case Kind::kDecimal:
-      return std::make_unique<RetractingAccumulator<Sum<Int128, WideSum>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Sum<Int128, WideSum>>>(aggregate, rows);
     default:
-      return std::make_unique<RetractingAccumulator<Sum<double, ExactDouble>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Sum<double, ExactDouble>>>(aggregate, rows);
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate) {
+std::unique_ptr<Accumulator> MakeSpreadAccumulator(const Aggregate& aggregate, InputRows rows) {
   switch (aggregate.argument->type().kind) {
     case Kind::kInt32:
-      return std::make_unique<RetractingAccumulator<Spread<int32_t>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Spread<int32_t>>>(aggregate, rows);
     case Kind::kInt64:
-      return std::make_unique<RetractingAccumulator<Spread<int64_t>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Spread<int64_t>>>(aggregate, rows);
     default:
-      return std::make_unique<RetractingAccumulator<Spread<double>>>(aggregate);
+      return std::make_unique<GroupAccumulator<Spread<double>>>(aggregate, rows);
   }
 }
 
-std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate) {
+std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate, InputRows rows) {
   if (aggregate.function == AggregateFunction::kSum || aggregate.function == AggregateFunction::kAvg) {
-    return MakeSum(aggregate);
+    return MakeSum(aggregate, rows);
   }
-  if (IsSpread(aggregate.function)) return MakeSpreadAccumulator(aggregate);
+  if (IsSpread(aggregate.function)) return MakeSpreadAccumulator(aggregate, rows);
   const auto make = [&](auto group) -> std::unique_ptr<Accumulator> {
-    return std::make_unique<RetractingAccumulator<typename decltype(group)::type>>(aggregate);
+    return std::make_unique<GroupAccumulator<typename decltype(group)::type>>(aggregate, rows);
   };
-  if (aggregate.function == AggregateFunction::kStringAgg) {
+  if (aggregate.function == AggregateFunction::kStringAgg || aggregate.function == AggregateFunction::kArrayAgg) {
+    if (!aggregate.order.empty()) return make(std::type_identity<Values<std::string_view, BySortKey>>());
     return make(std::type_identity<Values<std::string_view, ByOrderOfValues<std::string_view>>>());
   }
-  return VisitKind(aggregate.argument->type().kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
+  if (aggregate.function == AggregateFunction::kApproxPercentile) {
+    return make(std::type_identity<Values<double, ByBucket>>());
+  }
+  return VisitKind(ArgumentType(aggregate).kind, [&](auto tag) -> std::unique_ptr<Accumulator> {
     using T = decltype(tag);
     switch (aggregate.function) {
       case AggregateFunction::kFirst:

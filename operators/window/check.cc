@@ -158,13 +158,22 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
     const auto aggregate = check.Compile<Aggregate>(item.value(), field);
     if (!aggregate) continue;
     step.may_fail = step.may_fail || aggregate->fallible();
-    const bool by_order = aggregate->function == AggregateFunction::kFirst ||
-                          aggregate->function == AggregateFunction::kLast ||
-                          aggregate->function == AggregateFunction::kStringAgg;
+    if (aggregate->function == AggregateFunction::kLag) {
+      check.Error(field, "lag looks at the rows before one, which groups don't know: it goes with `over`");
+      continue;
+    }
+    if (aggregate->function == AggregateFunction::kApproxCountDistinct && input.mode.update) {
+      check.Error(field,
+                  absl::StrCat("rows of the input are taken back (key ", ColumnNames(input.schema, input.mode.key),
+                               "), which approx_count_distinct can't do; use count(distinct ...)"));
+      continue;
+    }
+    const bool by_order = aggregate->by_row_order();
     if (by_order && !input.ordered) {
       check.Error(field,
                   "first, last and string_agg follow the order of source rows, which results of windows and tops don't "
-                  "have; instead of first and last use min or max");
+                  "have; instead of first and last use min or max, or min_by and max_by, and array_agg and string_agg "
+                  "may have an ORDER BY of their own");
     }
     needs_order = needs_order || by_order;
     check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);
@@ -214,9 +223,9 @@ class Aggregation final : public OperatorSyntax {
   std::vector<std::string_view> beside() const override { return {"group_by", "aggregates", "emit"}; }
   bool Has(const Diagnostics& diagnostics, const std::string& path) const override {
     const bool window = diagnostics.Present(path + "/window");
-    return windowed_
-               ? window
-               : !window && (diagnostics.Present(path + "/group_by") || diagnostics.Present(path + "/aggregates"));
+    return windowed_ ? window
+                     : !window && !diagnostics.Present(path + "/over") &&
+                           (diagnostics.Present(path + "/group_by") || diagnostics.Present(path + "/aggregates"));
   }
   bool CheckAlone(StepCheck& check) const override;
   bool Check(StepCheck& check) const override;

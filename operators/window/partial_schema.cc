@@ -5,6 +5,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "operators/window/accumulator.h"
+#include "operators/window/arguments.h"
 #include "src/expr/expression.h"
 
 namespace tidemark {
@@ -34,7 +35,7 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
   if ((changes && !count) || IsSpread(aggregate.function) || IsOfAllValues(aggregate.function))
     return add("change", {.kind = Kind::kBytes}, false);
-  const Type argument = aggregate.argument ? aggregate.argument->type() : kInt64Type;
+  const Type argument = aggregate.argument ? ArgumentType(aggregate) : kInt64Type;
   switch (aggregate.function) {
     case AggregateFunction::kCountStar:
     case AggregateFunction::kCount:
@@ -49,6 +50,8 @@ void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schem
       break;
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
+    case AggregateFunction::kMinBy:
+    case AggregateFunction::kMaxBy:
     case AggregateFunction::kBoolAnd:
     case AggregateFunction::kBoolOr:
       add("value", argument, true);

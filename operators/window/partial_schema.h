@@ -10,11 +10,12 @@
 //                            __partial_i_lost    of doubles: what rounding took from the sum, or why it isn't finite
 //     avg                    the same, __partial_i_count
 //     min, max, bool_and, bool_or  __partial_i_value   null: no value yet
+//     min_by, max_by         __partial_i_value   bytes (operators/window/arguments.h)
 //     first, last            __partial_i_value, __partial_i_time, __partial_i_source, __partial_i_partition,
 //                            __partial_i_offset  the row's order; time is null: no row yet
 //
-// Variance, stddev, count(distinct), mode and string_agg, and where rows are taken back every aggregate but count, have
-// one column instead,
+// Variance, stddev, count(distinct), mode, string_agg, array_agg, approx_count_distinct and approx_percentile, and
+// where rows are taken back every aggregate but count, have one column instead,
 // __partial_i_change: bytes, what its accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of
 // values may be negative there: what a commit takes back may have been added by an earlier one.
 //

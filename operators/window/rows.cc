@@ -7,6 +7,7 @@
 #include <arrow/record_batch.h>
 
 #include "operators/step.h"
+#include "operators/window/arguments.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
 
@@ -26,9 +27,7 @@ absl::Status WindowRows::Evaluate(const Batch& batch) {
   counted_.assign(aggregates_.size(), {});
   errors_.assign(aggregates_.size(), {});
   for (size_t a = 0; a < aggregates_.size(); ++a) {
-    if (aggregates_[a].argument) {
-      TM_ASSIGN_OR_RETURN(arguments_[a], aggregates_[a].argument->Evaluate(*batch, &errors_[a]));
-    }
+    TM_ASSIGN_OR_RETURN(arguments_[a], EvaluateArgument(aggregates_[a], *batch, &errors_[a]));
     if (aggregates_[a].filter) TM_RETURN_IF_ERROR(EvaluateFilter(batch, a));
   }
   return absl::OkStatus();

@@ -29,8 +29,9 @@ enum class Mutation : uint8_t {
   kAlertRaisedTwice,             // the state of an alert forgets that it was raised
   kCommitShownInParts,           // an atomic sink is given what has been read of a commit, whether or not that is all
   kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
+  kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
 };
-inline constexpr int kMutationCount = 20;
+inline constexpr int kMutationCount = 21;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <set>
 
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -38,7 +39,16 @@ constexpr Name kNames[] = {{"count", AggregateFunction::kCount},
                            {"stddev_samp", AggregateFunction::kStddevSamp},
                            {"stddev_pop", AggregateFunction::kStddevPop},
                            {"mode", AggregateFunction::kMode},
-                           {"string_agg", AggregateFunction::kStringAgg}};
+                           {"string_agg", AggregateFunction::kStringAgg},
+                           {"array_agg", AggregateFunction::kArrayAgg},
+                           {"min_by", AggregateFunction::kMinBy},
+                           {"max_by", AggregateFunction::kMaxBy},
+                           {"approx_count_distinct", AggregateFunction::kApproxCountDistinct},
+                           {"approx_percentile", AggregateFunction::kApproxPercentile},
+                           {"lag", AggregateFunction::kLag}};
+
+constexpr int64_t kMostValues = 1'000'000;  // of a LIMIT
+constexpr int64_t kMostRowsBack = 10'000;   // of lag
 
 bool ContainsAggregate(const Node& node) {
   if (node.kind == Node::Kind::kCall && internal::IsAggregateName(node.text)) return true;
@@ -46,6 +56,44 @@ bool ContainsAggregate(const Node& node) {
     if (ContainsAggregate(arg)) return true;
   }
   return false;
+}
+
+// How many arguments there are, and that those which aren't of the rows are literals.
+absl::Status CheckArguments(const Node& node) {
+  const auto is_integer = [&](size_t a) { return node.args.size() > a && node.args[a].kind == Node::Kind::kInteger; };
+  const size_t count = node.args.size();
+  if (node.text == "string_agg") {
+    if (count < 2 || count > 3 || node.args[1].kind != Node::Kind::kString || (count == 3 && !is_integer(2))) {
+      return ErrorAt(node.position,
+                     "string_agg takes a text and what stands between, and may take how many at most: string_agg(name, "
+                     "', '), string_agg(name, ', ', 10 order by place)");
+    }
+  } else if (node.text == "array_agg") {
+    if (count < 1 || count > 2 || (count == 2 && !is_integer(1))) {
+      return ErrorAt(
+          node.position,
+          "array_agg takes a value, and may take how many at most: array_agg(name), array_agg(name, 10 order "
+          "by place desc)");
+    }
+  } else if (node.text == "lag") {
+    if (count < 1 || count > 2 || (count == 2 && !is_integer(1))) {
+      return ErrorAt(node.position, "lag takes a value, and may take how many rows before: lag(price), lag(price, 2)");
+    }
+  } else if (node.text == "min_by" || node.text == "max_by") {
+    if (count != 2) {
+      return ErrorAt(node.position,
+                     absl::StrCat(node.text, " takes a value and what to order by: ", node.text, "(name, place)"));
+    }
+  } else if (node.text == "approx_percentile") {
+    const bool number = count == 2 && (is_integer(1) || node.args[1].kind == Node::Kind::kDecimal);
+    if (!number) {
+      return ErrorAt(node.position,
+                     "approx_percentile takes a number and a share from 0 to 1: approx_percentile(ms, 0.95)");
+    }
+  } else if (count != (node.star ? 0u : 1u)) {
+    return ErrorAt(node.position, absl::StrCat(node.text, " takes one argument"));
+  }
+  return absl::OkStatus();
 }
 
 // The whole of the text must be one call; says what to do where it isn't.
@@ -69,19 +117,20 @@ absl::Status CheckCall(const Node& node) {
   if (node.refused == "DISTINCT" && !distinct_count) {
     return ErrorAt(node.position, "DISTINCT is supported in count alone; put a dedup step in front");
   }
-  if (node.refused == "ORDER BY") {
-    return ErrorAt(node.position,
-                   "ORDER BY in an aggregate isn't supported; first, last and string_agg follow the rows' order");
+  const bool of_many = node.text == "string_agg" || node.text == "array_agg";
+  const bool ordered = node.refused == "ORDER BY" && of_many;
+  if (node.refused == "ORDER BY" && !ordered) {
+    return ErrorAt(
+        node.position,
+        "ORDER BY is supported in array_agg and string_agg; first and last follow the rows' order, min_by and "
+        "max_by take what to order by");
   }
-  if (!node.refused.empty() && !distinct_count) {
+  if (!node.refused.empty() && !distinct_count && !ordered) {
     return ErrorAt(node.position, absl::StrCat(node.refused, " isn't supported in an aggregate"));
   }
-  if (node.text == "string_agg") {
-    if (node.args.size() != 2 || node.args[1].kind != Node::Kind::kString) {
-      return ErrorAt(node.position, "string_agg takes a text and what stands between: string_agg(name, ', ')");
-    }
-  } else if (node.args.size() != (node.star ? 0u : 1u)) {
-    return ErrorAt(node.position, absl::StrCat(node.text, " takes one argument"));
+  TM_RETURN_IF_ERROR(CheckArguments(node));
+  for (const Node& by : node.order) {
+    if (ContainsAggregate(by)) return ErrorAt(by.position, "ORDER BY looks at the rows, not at aggregates of them");
   }
   for (const Node& arg : node.args) {
     if (ContainsAggregate(arg)) return ErrorAt(arg.position, "an aggregate of an aggregate needs a step of its own");
@@ -147,11 +196,45 @@ absl::StatusOr<Type> ResultType(AggregateFunction function, const Node& node, co
         return ErrorAt(node.args[0].position, absl::StrCat(node.text, " takes a number, not ", TypeName(argument)));
       }
       return Type{Kind::kDouble};
+    case AggregateFunction::kArrayAgg:
+      return Type{Kind::kJson};
+    case AggregateFunction::kApproxCountDistinct:
+      if (argument.kind == Kind::kJson) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " doesn't compare json; cast it to string"));
+      }
+      return Type{Kind::kInt64};
+    case AggregateFunction::kApproxPercentile:
+      if (!number) {
+        return ErrorAt(node.args[0].position, absl::StrCat(node.text, " takes a number, not ", TypeName(argument)));
+      }
+      return Type{Kind::kDouble};
     case AggregateFunction::kFirst:
     case AggregateFunction::kLast:
+    case AggregateFunction::kMinBy:
+    case AggregateFunction::kMaxBy:
+    case AggregateFunction::kLag:
       return argument;
   }
   return argument;
+}
+
+// The integer literal at `arg`, from 1 to `most`; `otherwise` where there is none.
+absl::StatusOr<int64_t> Count(const Node& node, size_t arg, int64_t most, int64_t otherwise) {
+  if (node.args.size() <= arg) return otherwise;
+  int64_t count = 0;
+  if (!absl::SimpleAtoi(node.args[arg].text, &count) || count < 1 || count > most) {
+    return ErrorAt(node.args[arg].position, absl::StrCat("expected 1 to ", most));
+  }
+  return count;
+}
+
+Node AsDouble(Node node) {
+  Node cast;
+  cast.kind = Node::Kind::kCast;
+  cast.position = node.position;
+  cast.type.name = "float8";
+  cast.args.push_back(std::move(node));
+  return cast;
 }
 
 }  // namespace
@@ -166,13 +249,62 @@ bool IsAggregateName(std::string_view name) {
 
 std::vector<size_t> Aggregate::columns() const {
   std::set<size_t> columns;
-  for (const auto* part : {&argument, &filter}) {
-    if (*part) columns.insert((*part)->columns().begin(), (*part)->columns().end());
-  }
+  const auto add = [&](const Expression& part) { columns.insert(part.columns().begin(), part.columns().end()); };
+  if (argument) add(*argument);
+  if (filter) add(*filter);
+  for (const Order& each : order) add(each.by);
   return {columns.begin(), columns.end()};
 }
 
-bool Aggregate::fallible() const { return (argument && argument->fallible()) || (filter && filter->fallible()); }
+bool Aggregate::fallible() const {
+  return (argument && argument->fallible()) || (filter && filter->fallible()) ||
+         std::any_of(order.begin(), order.end(), [](const Order& each) { return each.by.fallible(); });
+}
+
+bool Aggregate::by_row_order() const {
+  const bool of_many = function == AggregateFunction::kStringAgg || function == AggregateFunction::kArrayAgg;
+  return function == AggregateFunction::kFirst || function == AggregateFunction::kLast || (of_many && order.empty());
+}
+
+absl::Status Aggregate::CompileOrder(const internal::Node& node, const Schema& input) {
+  const bool by = function == AggregateFunction::kMinBy || function == AggregateFunction::kMaxBy;
+  const auto add = [&](const Node& text, bool descending) -> absl::Status {
+    TM_ASSIGN_OR_RETURN(Expression expression, Expression::FromNode(text, input));
+    if (expression.type().kind == Kind::kJson) {
+      return ErrorAt(text.position, "json has no order; cast it to string, or order by a member of it");
+    }
+    order.push_back({std::move(expression), descending});
+    return absl::OkStatus();
+  };
+  if (by) return add(node.args[1], function == AggregateFunction::kMaxBy);
+  for (size_t i = 0; i < node.order.size(); ++i) TM_RETURN_IF_ERROR(add(node.order[i], node.descending[i]));
+  return absl::OkStatus();
+}
+
+absl::Status Aggregate::ReadLiterals(const internal::Node& node) {
+  switch (function) {
+    case AggregateFunction::kStringAgg: {
+      separator = node.args[1].text;
+      TM_ASSIGN_OR_RETURN(limit, Count(node, 2, kMostValues, 0));
+      return absl::OkStatus();
+    }
+    case AggregateFunction::kArrayAgg: {
+      TM_ASSIGN_OR_RETURN(limit, Count(node, 1, kMostValues, 0));
+      return absl::OkStatus();
+    }
+    case AggregateFunction::kLag: {
+      TM_ASSIGN_OR_RETURN(limit, Count(node, 1, kMostRowsBack, 1));
+      return absl::OkStatus();
+    }
+    case AggregateFunction::kApproxPercentile:
+      if (!absl::SimpleAtod(node.args[1].text, &fraction) || !(fraction >= 0 && fraction <= 1)) {
+        return ErrorAt(node.args[1].position, "expected a share from 0 to 1, as 0.95");
+      }
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();
+  }
+}
 
 absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema& input) {
   TM_ASSIGN_OR_RETURN(Node node, internal::Parse(sql));
@@ -199,8 +331,12 @@ absl::StatusOr<Aggregate> Aggregate::Compile(std::string_view sql, const Schema&
   }
   TM_ASSIGN_OR_RETURN(aggregate.argument, Expression::FromNode(node.args[0], input));
   TM_ASSIGN_OR_RETURN(aggregate.type, ResultType(aggregate.function, node, aggregate.argument->type()));
-  if (aggregate.function == AggregateFunction::kStringAgg) aggregate.separator = node.args[1].text;
-  aggregate.nullable = node.text != "count";
+  if (aggregate.function == AggregateFunction::kApproxPercentile) {
+    TM_ASSIGN_OR_RETURN(aggregate.argument, Expression::FromNode(AsDouble(node.args[0]), input));
+  }
+  TM_RETURN_IF_ERROR(aggregate.CompileOrder(node, input));
+  TM_RETURN_IF_ERROR(aggregate.ReadLiterals(node));
+  aggregate.nullable = node.text != "count" && node.text != "approx_count_distinct";
   return aggregate;
 }
 

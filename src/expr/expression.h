@@ -79,26 +79,49 @@ enum class AggregateFunction {
   kCountDistinct,
   kMode,
   kStringAgg,
+  kArrayAgg,
+  kMinBy,
+  kMaxBy,
+  kApproxCountDistinct,
+  kApproxPercentile,
+  kLag,
 };
 
 // "count(*)", "sum(price * quantity) filter (where paid)": one aggregate call over an expression. Result types are
 // PostgreSQL's, except: sum of int32 and int64 is int64 (accumulated in 128 bits, out of range is an error of the
 // result row), avg, variance and stddev of any integer or double are double, sum and avg of decimal(p,s) are
-// decimal(38,s). first, last and string_agg follow the order of rows. mode(x) is the most frequent value, of several
-// the smallest.
+// decimal(38,s). first, last, and without an ORDER BY of their own string_agg and array_agg, follow the order of rows.
+// mode(x) is the most frequent value, of several the smallest. min_by(x, y) is x of the row with the smallest y, max_by
+// of the largest; of several such rows it is the smallest x, NULL after all. array_agg is a JSON array. lag(x, n) is no
+// aggregate of a group: only the operator `over` knows rows that come before others.
 struct Aggregate {
+  struct Order {
+    Expression by;
+    bool descending = false;
+  };
+
   AggregateFunction function = AggregateFunction::kCountStar;
   std::optional<Expression> argument;  // none for count(*)
   std::optional<Expression> filter;    // a condition: other rows don't count, and the argument isn't computed for them
+  std::vector<Order> order;            // of array_agg and string_agg; min_by and max_by have one
   std::string separator;               // of string_agg
+  int64_t limit = 0;    // of array_agg and string_agg: so many values, 0: all; of lag: so many rows before
+  double fraction = 0;  // of approx_percentile, 0 to 1
   Type type;
   bool nullable = false;  // everything but the counts
 
   static absl::StatusOr<Aggregate> Compile(std::string_view sql, const Schema& input);
 
+  // Follows the order of source rows.
+  bool by_row_order() const;
+
   // Of the input, those that it reads, ascending; and whether it can fail on a row.
   std::vector<size_t> columns() const;
   bool fallible() const;
+
+ private:
+  absl::Status CompileOrder(const internal::Node& node, const Schema& input);
+  absl::Status ReadLiterals(const internal::Node& node);
 };
 
 }  // namespace tidemark

@@ -294,6 +294,14 @@ absl::StatusOr<Node> Converter::Function(const pg::FuncCall& in) {
   if (in.agg_within_group()) call.refused = "WITHIN GROUP";
   if (in.func_variadic()) call.refused = "VARIADIC";
   if (in.agg_order_size() > 0) call.refused = "ORDER BY";
+  for (const pg::Node& sort : in.agg_order()) {
+    const pg::SortBy& by = sort.sort_by();
+    if (by.sortby_dir() == 4) call.refused = "ORDER BY ... USING";
+    if (by.sortby_nulls() > 1) call.refused = "NULLS FIRST or LAST";
+    TM_ASSIGN_OR_RETURN(Node order, Convert(by.node()));
+    call.order.push_back(std::move(order));
+    call.descending.push_back(by.sortby_dir() == 3);
+  }
   if (in.agg_distinct()) call.refused = "DISTINCT";
   if (in.has_agg_filter()) {
     if (!IsAggregateName(call.text)) call.refused = "FILTER";

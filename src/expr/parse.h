@@ -34,11 +34,13 @@ struct Node {
   int position = 0;
   std::string text;
   std::vector<Node> args;
-  TypeRef type;              // kCast
-  bool quoted = false;       // kColumn
-  bool star = false;         // kCall: count(*)
-  std::vector<Node> filter;  // kCall: the condition of FILTER (WHERE ...), where there is one
-  std::string refused;       // kCall: "DISTINCT", "OVER", ...: what only an aggregate call could have
+  TypeRef type;                  // kCast
+  bool quoted = false;           // kColumn
+  bool star = false;             // kCall: count(*)
+  std::vector<Node> filter;      // kCall: the condition of FILTER (WHERE ...), where there is one
+  std::vector<Node> order;       // kCall: what ORDER BY names in it
+  std::vector<bool> descending;  // likewise
+  std::string refused;           // kCall: "DISTINCT", "OVER", ...: what only an aggregate call could have
 };
 
 // What is said of functions whose value depends on when or where it is computed.

@@ -45,7 +45,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "version_taken_before_watermark",
                                                         "alert_raised_twice",
                                                         "commit_shown_in_parts",
-                                                        "file_read_without_its_copy"};
+                                                        "file_read_without_its_copy",
+                                                        "over_rows_not_written"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

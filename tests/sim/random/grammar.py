@@ -20,6 +20,8 @@ What isn't generated, and why:
   - what alerts say of times behind the last row (topology.py leaves it out), and their severity.
   - batch: a task lets one batch out a commit, so what windows behind it count as late is all that differs from the rows;
     tests/sim/whole_commits_test.cc and its own tests have the rest.
+  - array_agg, whose json DuckDB writes in its own way, and the approximate aggregates; first and last in `over`, which SQL's
+    windows give of no certain row.
   - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
 
@@ -206,7 +208,7 @@ class Generator:
         kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window",
                  "alert"] if update else \
             ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "versions", "versions", "window",
-             "window", "window", "group_by", "top", "top", "repartition", "alert", "alert"]
+             "window", "window", "group_by", "top", "top", "repartition", "alert", "alert", "over", "over"]
         kind = random.choice(kinds)
         args = getattr(self, "_" + kind)(case, shape, update)
         return None if args is None else Step(name, inputs, kind, args, args.pop("stream", None))
@@ -290,6 +292,8 @@ class Generator:
             elif column.type != "bool":
                 calls += ["min", "max"]
             calls.append("count distinct")
+            other = random.choice(shape.columns)
+            calls += [f"min_by {other.name}", f"max_by {other.name}"]
             if shape.ordered:
                 calls += ["first", "last"]
                 if column.type == "string":
@@ -350,6 +354,22 @@ class Generator:
                 "for": random.choice([0, 0, 2, 15]) if raise_ else 0, "remind": random.choice([0, 0, 7, 20]),
                 "absent": absent, "forget": absent * random.choice([2, 5]), "grace": random.choice([0, 0, 5, 60]),
                 "late": random.random() < 0.3 and not update}
+
+    def _over(self, case, shape, update):
+        random = self.random
+        range_ = random.choice([0, 1, 10, 60])
+        rows = 0 if range_ else random.choice([0, 1, 2, 5])
+        # Which of those that come together is first isn't said in SQL's windows.
+        aggregates = {n: a for n, a in self._aggregates(case, shape).items()
+                      if a[0] not in ("first", "last", "string_agg") and a[0][:6] not in ("min_by", "max_by")}
+        lags = {} if range_ else {f"l{len(case.steps)}{i}": (random.choice(shape.columns).name, random.choice([1, 1, 3]))
+                                  for i in range(random.randint(0 if rows else 1, 2))}
+        if not (range_ or rows):
+            aggregates = {}
+        if not aggregates and (rows or not lags):
+            return None
+        return {"by": self._columns(shape, 1, 2), "range": range_, "rows": rows, "aggregates": aggregates, "lags": lags,
+                "grace": random.choice([0, 0, 5, 60]), "late": random.random() < 0.3}
 
     def _repartition(self, case, shape, update):
         by = self._columns(shape, 1, 1)

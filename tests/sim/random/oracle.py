@@ -249,6 +249,11 @@ class Oracle:
             elif call in ("first", "last"):
                 # DuckDB's first and last take NULLs too.
                 sql = f"{call}({quoted(argument)} ORDER BY {order})"
+            elif call[:6] in ("min_by", "max_by"):
+                by = quoted(call[7:])
+                direction = "ASC" if call[:3] == "min" else "DESC"
+                sql = f"first({quoted(argument)} ORDER BY {by} {direction}, {quoted(argument)} ASC NULLS LAST)"
+                some = f"{by} IS NOT NULL" + (f" AND ({some})" if some is not None else "")
             elif call == "string_agg":  # rows of one record follow their values
                 sql = f"string_agg({quoted(argument)}, '+' ORDER BY {order}, {quoted(argument)})"
             else:
@@ -356,6 +361,28 @@ class Oracle:
                    make_timestamp(__at) AS alert_time, (__at - __start) / 1e6 AS alert_seconds, __at AS __time,
                    NULL::BIGINT AS __watermark, 0 AS __source, 0 AS __partition, -1 AS __offset
             FROM said JOIN (SELECT {listed(shape.names())}, __n FROM readings) USING (__n)""")
+        if args["late"]:
+            side = f"{step.name}-late"
+            self._make(side, f"SELECT * FROM input WHERE {late}")
+            self.side[side] = shape
+
+    # SQL's windows, over the rows that aren't late.
+    def _over(self, step, shape, args):
+        late = f"coalesce(__time + {args['grace'] * 1_000_000} < __watermark, false)"
+        order = ", ".join(["__time", "__source", "__partition", "__offset"] +
+                          [f"{quoted(c)} ASC NULLS LAST" for c in shape.names()])
+        by = f"PARTITION BY {listed(args['by'])}"
+        frame = f"{by} ORDER BY {order} ROWS BETWEEN {args['rows'] - 1} PRECEDING AND CURRENT ROW" if args["rows"] else \
+            f"{by} ORDER BY __time RANGE BETWEEN {args['range'] * 1_000_000} PRECEDING AND CURRENT ROW"
+        made = ""
+        for name, (call, argument, some) in args["aggregates"].items():
+            some = f" FILTER (WHERE {some})" if some is not None else ""
+            made += f", {called(call, quoted(argument) if argument else '*')}{some} OVER ({frame}) AS {quoted(name)}"
+        for name, (column, rows) in args["lags"].items():
+            made += f", lag({quoted(column)}, {rows}) OVER ({by} ORDER BY {order}) AS {quoted(name)}"
+        self._make(step.name, f"""
+            SELECT {listed(shape.names())}{made}, __time, NULL::BIGINT AS __watermark, __source, __partition, __offset
+            FROM input WHERE NOT {late}""")
         if args["late"]:
             side = f"{step.name}-late"
             self._make(side, f"SELECT * FROM input WHERE {late}")

@@ -120,6 +120,8 @@ def aggregate_type(call, argument):
 
 
 def called(call, argument):
+    if call[:6] in ("min_by", "max_by"):
+        return f"{call[:6]}({argument}, {call[7:]})"
     # Some have more than a name and an argument.
     return {"count distinct": f"count(distinct {argument})", "string_agg": f"string_agg({argument}, '+')"}.get(
         call, f"{call}({argument})")
@@ -131,6 +133,8 @@ def _aggregated(shape, args, window_type):
         columns += [Column("window_start", window_type), Column("window_end", window_type)]
     for name, (call, argument, _) in args["aggregates"].items():
         column = shape.column(argument) if argument else None
+        if call[:6] in ("min_by", "max_by"):
+            shape.column(call[7:])
         columns.append(Column(name, aggregate_type(call, column), not call.startswith("count")))
     if len({c.name for c in columns}) != len(columns):
         raise Invalid("two columns of one name")
@@ -258,6 +262,18 @@ def _shape(case, step, inputs, right, window_type):
         if len({c.name for c in columns}) != len(columns):
             raise Invalid("two columns of one name")
         return Shape(columns, None, False, False, False, True, True, first.sources)
+    if step.operator == "over":
+        if first.update_key is not None:
+            raise Invalid("over rows that replace each other")
+        for column in args["by"]:
+            first.column(column)
+        made = _aggregated(first, {**args, "group_by": []}, None)
+        made += [Column(name, first.column(c).type, True) for name, (c, _) in args["lags"].items()]
+        if not made or len({c.name for c in first.columns + made}) != len(first.columns + made):
+            raise Invalid("nothing to see, or two columns of one name")
+        if not args["aggregates"] and (args["range"] or args["rows"]):
+            raise Invalid("a frame that nobody looks at")
+        return dataclasses.replace(first, columns=first.columns + made, sequenced=False, moved=True)
     if step.operator == "top":
         columns = list(first.columns)
         for column in args["by"] + [c for c, _ in args["order"]]:
@@ -362,6 +378,14 @@ def _operator_yaml(step):
         alert.update({n: args[n] for n in ("raise", "clear") if args[n]})
         alert.update({n: f"{args[n]}s" for n in ("for", "remind", "absent", "forget") if args[n]})
         return {"alert": {**alert, **({"late": {"topic": f"{step.name}-late"}} if args["late"] else {})}}
+    if step.operator == "over":
+        over = {"by": args["by"], "grace": f"{args['grace']}s"}
+        over.update({"range": f"{args['range']}s"} if args["range"] else {"rows": args["rows"]} if args["rows"] else {})
+        over.update({"late": {"topic": f"{step.name}-late"}} if args["late"] else {})
+        calls = {n: called(c, a or "*") + (f" filter (where {w})" if w else "")
+                 for n, (c, a, w) in args["aggregates"].items()}
+        calls.update({n: f"lag({c}, {rows})" for n, (c, rows) in args["lags"].items()})
+        return {"over": over, "aggregates": calls}
     return {"repartition": {"by": args["by"], **({"partitions": args["partitions"]} if args["partitions"] else {})}}
 
 

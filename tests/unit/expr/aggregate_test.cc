@@ -35,6 +35,13 @@ TEST(AggregateTest, SomeAreMadeOfAllValues) {
   EXPECT_EQ(Compiled("mode(n)"), Compiled("max(n)"));
   EXPECT_EQ(Compiled("mode(b)"), "bool null");
   EXPECT_EQ(Compiled("string_agg(s || '!', ', ')"), "string null");
+  EXPECT_EQ(Compiled("string_agg(s, ', ', 3 order by l desc, i)"), "string null");
+  EXPECT_EQ(Compiled("array_agg(l)"), "json null");
+  EXPECT_EQ(Compiled("array_agg(s, 10 order by l desc)"), "json null");
+  EXPECT_EQ(Compiled("min_by(s, l)"), "string null");
+  EXPECT_EQ(Compiled("max_by(b, l + i)"), "bool null");
+  EXPECT_EQ(Compiled("approx_count_distinct(s)"), "int64");
+  EXPECT_EQ(Compiled("approx_percentile(l, 0.95)"), "double null");
 }
 
 TEST(AggregateTest, AFilterIsAnExpressionOfItsOwn) {
@@ -61,9 +68,11 @@ TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
   EXPECT_EQ(Compiled("sum(distinct i)"), "error at 0: DISTINCT is supported in count alone; put a dedup step in front");
   EXPECT_EQ(Compiled("length(distinct s)").substr(0, 26), "error at 0: expected an ag");
   EXPECT_EQ(Compiled("string_agg(s)"),
-            "error at 0: string_agg takes a text and what stands between: string_agg(name, ', ')");
+            "error at 0: string_agg takes a text and what stands between, and may take how many at most: "
+            "string_agg(name, ', '), string_agg(name, ', ', 10 order by place)");
   EXPECT_EQ(Compiled("string_agg(s, s)"),
-            "error at 0: string_agg takes a text and what stands between: string_agg(name, ', ')");
+            "error at 0: string_agg takes a text and what stands between, and may take how many at most: "
+            "string_agg(name, ', '), string_agg(name, ', ', 10 order by place)");
   EXPECT_EQ(Compiled("string_agg(i, ',')"), "error at 11: string_agg takes a string, not int32");
   EXPECT_EQ(Compiled("mode(s, s)"), "error at 0: mode takes one argument");
   EXPECT_EQ(Compiled("length(s) filter (where b)").substr(0, 26), "error at 0: expected an ag");
@@ -75,14 +84,30 @@ TEST(AggregateTest, AnythingElseIsRefusedWithTheRemedy) {
   EXPECT_EQ(Compiled("stddev(n)"), "error at 7: stddev of a decimal isn't implemented; cast it to double");
   EXPECT_EQ(Compiled("variance(s)"), "error at 9: variance takes a number, not string");
   EXPECT_EQ(Compiled("first(l order by i)"),
-            "error at 0: ORDER BY in an aggregate isn't supported; first, last and string_agg follow the rows' order");
+            "error at 0: ORDER BY is supported in array_agg and string_agg; first and last follow the rows' order, "
+            "min_by and max_by take what to order by");
+  EXPECT_EQ(Compiled("array_agg(l order by i nulls first)"),
+            "error at 0: NULLS FIRST or LAST isn't supported in an aggregate");
+  EXPECT_EQ(Compiled("array_agg(l order by max(i))"),
+            "error at 21: ORDER BY looks at the rows, not at aggregates of them");
+  EXPECT_EQ(Compiled("array_agg(l, i)"),
+            "error at 0: array_agg takes a value, and may take how many at most: array_agg(name), array_agg(name, 10 "
+            "order by place desc)");
+  EXPECT_EQ(Compiled("array_agg(l, 0)"), "error at 13: expected 1 to 1000000");
+  EXPECT_EQ(Compiled("min_by(l)"), "error at 0: min_by takes a value and what to order by: min_by(name, place)");
+  EXPECT_EQ(Compiled("approx_percentile(l)"),
+            "error at 0: approx_percentile takes a number and a share from 0 to 1: approx_percentile(ms, 0.95)");
+  EXPECT_EQ(Compiled("approx_percentile(l, 1.5)"), "error at 21: expected a share from 0 to 1, as 0.95");
+  EXPECT_EQ(Compiled("approx_percentile(s, 0.5)"), "error at 18: approx_percentile takes a number, not string");
   EXPECT_EQ(Compiled("sum(l) over ()"), "error at 0: OVER isn't supported in an aggregate");
   EXPECT_EQ(Compiled("sum(l) / 2"),
             "error at 7: an aggregate stands alone; compute with its result in a project step that follows");
   EXPECT_EQ(Compiled("sum(max(l))"), "error at 4: an aggregate of an aggregate needs a step of its own");
-  EXPECT_EQ(Compiled("l"),
-            "error at 0: expected an aggregate, one of count, sum, min, max, avg, first, last, bool_and, bool_or, "
-            "variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop, mode, string_agg");
+  EXPECT_EQ(
+      Compiled("l"),
+      "error at 0: expected an aggregate, one of count, sum, min, max, avg, first, last, bool_and, bool_or, "
+      "variance, var_samp, var_pop, stddev, stddev_samp, stddev_pop, mode, string_agg, array_agg, min_by, max_by, "
+      "approx_count_distinct, approx_percentile, lag");
   EXPECT_EQ(Compiled("coumt(l)"), "error at 0: expected an aggregate (did you mean 'count'?)");
   EXPECT_EQ(Compiled("sum(s)"), "error at 4: sum takes a number, not string");
   EXPECT_EQ(Compiled("sum(*)"), "error at 0: sum(*) doesn't exist; only count(*) does");

@@ -18,12 +18,17 @@
 namespace tidemark {
 
 inline constexpr std::string_view kAllAggregates =
-    "n int64, s int64 null, lo double null, hi int64 null, a double null, f int64 null, l int64 null";
+    "n int64, s int64 null, lo double null, hi int64 null, a double null, f int64 null, l int64 null, mb int64 null, "
+    "ag json null, ad int64, p double null";
 
 inline WindowSpec FullSpec(int64_t size, int64_t every, int64_t grace, bool on_update) {
   WindowSpec spec = Spec(size, every, grace, on_update);
   spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"},   {"lo", "min(x)"}, {"hi", "max(v)"},
                      {"a", "avg(v)"},   {"f", "first(v)"}, {"l", "last(v)"}};
+  spec.aggregates.push_back({"mb", "min_by(v, x)"});
+  spec.aggregates.push_back({"ag", "array_agg(v, 5 order by x desc)"});
+  spec.aggregates.push_back({"ad", "approx_count_distinct(v)"});
+  spec.aggregates.push_back({"p", "approx_percentile(v % 64, 0.5)"});
   return spec;
 }
 
@@ -45,6 +50,34 @@ inline std::vector<TestRow> RandomRows(uint64_t seed, int64_t n) {
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+// Those of them that order values or are about, as text: what is about is exact for few values and small ones.
+inline std::string OrderedText(std::vector<TestRow> rows) {
+  // By x, then v, NULL last; v is four times x where it is there.
+  const auto v = [](const TestRow& row) {
+    return row.cells[1].index() == 0 ? "null" : CellsText(TestRow{.cells = {row.cells[1]}});
+  };
+  std::sort(rows.begin(), rows.end(), [](const TestRow& a, const TestRow& b) {
+    const double x = std::get<double>(a.cells[2]), y = std::get<double>(b.cells[2]);
+    return x != y ? x < y : a.cells[1].index() > b.cells[1].index();
+  });
+  const std::string least = v(rows[0]) == "null" ? "NULL" : v(rows[0]);
+  std::string list;
+  std::stable_sort(rows.begin(), rows.end(), [](const TestRow& a, const TestRow& b) {
+    return std::get<double>(a.cells[2]) > std::get<double>(b.cells[2]);
+  });
+  for (size_t i = 0; i < std::min<size_t>(5, rows.size()); ++i) absl::StrAppend(&list, i == 0 ? "" : ",", v(rows[i]));
+  std::set<int64_t> values;
+  std::vector<int64_t> rests;
+  for (const TestRow& row : rows) {
+    if (row.cells[1].index() == 0) continue;
+    values.insert(std::get<int64_t>(row.cells[1]));
+    rests.push_back(std::get<int64_t>(row.cells[1]) % 64);
+  }
+  std::sort(rests.begin(), rests.end());
+  return absl::StrCat(least, "|[", list, "]|", values.size(), "|",
+                      rests.empty() ? "NULL" : absl::StrCat(rests[(rests.size() + 1) / 2 - 1]));
 }
 
 // All aggregates of kAllAggregates over these rows, as text.
@@ -71,7 +104,7 @@ inline std::string SumText(const std::vector<TestRow>& rows) {
   };
   return absl::StrCat(rows.size(), "|", count ? absl::StrCat(sum) : "NULL", "|", text(lo), "|", text(hi), "|",
                       count ? absl::StrCat(static_cast<double>(sum) / static_cast<double>(count)) : "NULL", "|",
-                      cell(first->cells[1]), "|", cell(last->cells[1]));
+                      cell(first->cells[1]), "|", cell(last->cells[1]), "|", OrderedText(rows));
 }
 
 inline std::set<std::string> AsSet(const std::vector<std::string>& texts) {

@@ -1,4 +1,4 @@
-#include "operators/join/waiting_rows.h"
+#include "operators/waiting_rows.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,6 @@
-// The rows of a join with versions that wait until the time is over as of which they ask. By that time, and of one time
-// as they came; as bytes, in memory or on disk (state/keyed_rows.h). Touched only by the stream thread.
+// Rows that wait for a time: of a join with versions until that is over as of which they ask, of `over` until their own
+// has come for all. By that time, and of one time as they came; as bytes, in memory or on disk (state/keyed_rows.h).
+// Touched only by the stream thread.
 //
 // It also knows how far back these rows hold the output's watermark: each to the watermark that it came under itself
 // (Row::reached). Of rows that came since the start that is known to a tenth of a second; of those before, only that
