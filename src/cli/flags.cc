@@ -39,7 +39,11 @@ DEFINE_string(shift_by, "", "begin so much before the records that were read las
 DEFINE_bool(execute, false, "do it; without, it is only told what would be done");
 DEFINE_string(brokers, "localhost:9092", "bootstrap servers");
 DEFINE_int64(records, 1'000'000, "records to generate");
-DEFINE_uint64(seed, 1, "seed of the generator: the same seed gives the same records");
+DEFINE_uint64(seed, 1,
+              "of generate: the same seed gives the same records; of test: only the run of this seed, 0 the plain one");
+DEFINE_uint64(seeds, 20, "runs of each test with faults, besides the plain one");
+DEFINE_int64(record, 0, "with --config and --output: write a test of so many of each source's newest records; 0: none");
+DEFINE_bool(update, false, "rewrite what is expected with what the plain run finds");
 DEFINE_double(rate, 0, "records a second, paced by the clock; 0: as fast as possible");
 DEFINE_double(duplicates, 0.05, "share of records that repeat an earlier one");
 DEFINE_double(hot_location, 0, "share of records in location 1; 0: Zipf");
@@ -113,6 +117,10 @@ const std::vector<Command>& Commands() {
        "begin anew under the topology's name, at other places of its sources",
        {"config", "to_earliest", "to_latest", "to_timestamp", "to_offsets", "shift_by", "execute"},
        {}},
+      {"test",
+       "run tests of topologies: test FILE...",
+       {"seeds", "seed", "update", "record", "config", "output"},
+       {"FILE..."}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
       {"dead-letters",
        "what was put aside: dead-letters list, show or replay",

@@ -43,6 +43,8 @@
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
 #include "src/storage/object_store.h"
+#include "src/trial/record.h"
+#include "src/trial/suite.h"
 
 // Read by jemalloc when the process starts. One arena, which threads reach seldom, through large caches of their own:
 // records are made by one thread and freed by another, and an arena for each thread or processor keeps what the others
@@ -78,6 +80,9 @@ DECLARE_bool(execute);
 DECLARE_string(brokers);
 DECLARE_int64(records);
 DECLARE_uint64(seed);
+DECLARE_uint64(seeds);
+DECLARE_bool(update);
+DECLARE_int64(record);
 DECLARE_double(rate);
 DECLARE_double(duplicates);
 DECLARE_double(hot_location);
@@ -258,6 +263,49 @@ absl::Status DeadLetters(const std::vector<std::string>& arguments) {
                             {FLAGS_where, FLAGS_set, FLAGS_limit, FLAGS_dry_run, FLAGS_format == "json"}, std::cout);
 }
 
+// A new test file out of the topology's topics.
+absl::Status RecordTest() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  if (FLAGS_record < 0) return absl::InvalidArgumentError("--record: expected a number of records");
+  if (gflags::GetCommandLineFlagInfoOrDie("output").is_default) {
+    return absl::InvalidArgumentError("--output is missing: name the test file that --record writes");
+  }
+  if (std::ifstream(FLAGS_output).good()) {
+    return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " exists already: name another with --output"));
+  }
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
+  TM_ASSIGN_OR_RETURN(const std::string test, trial::RecordTest(plan, FLAGS_config, FLAGS_output, text.yaml,
+                                                                FLAGS_record, *kafka, *SystemClock()));
+  std::ofstream file(FLAGS_output);
+  file << test;
+  if (file.flush()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " can't be written: ", std::strerror(errno)));
+}
+
+absl::Status Test(std::vector<std::string> files, int* exit_code) {
+  if (FLAGS_record == 0 && !FLAGS_config.empty()) {
+    return absl::InvalidArgumentError("--config only goes with --record: a test file names its topology itself");
+  }
+  if (FLAGS_record != 0) {
+    if (!files.empty())
+      return absl::InvalidArgumentError("--record writes the file that --output names, and takes none");
+    TM_RETURN_IF_ERROR(RecordTest());
+    files.push_back(FLAGS_output);
+    FLAGS_update = true;
+  }
+  if (files.empty()) return absl::InvalidArgumentError("tidemark test takes the names of test files");
+  FLAGS_minloglevel = google::FATAL;  // what workers recover from is what they are put through
+  trial::SuiteOptions options;
+  options.seeds = FLAGS_seeds;
+  options.update = FLAGS_update;
+  if (!gflags::GetCommandLineFlagInfoOrDie("seed").is_default) options.seed = FLAGS_seed;
+  TM_ASSIGN_OR_RETURN(const int failed, trial::RunTestFiles(files, options, std::cout));
+  *exit_code = failed > 0 ? 1 : 0;
+  return absl::OkStatus();
+}
+
 absl::Status Generate(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1 || arguments[0] != "htx") {
     return absl::InvalidArgumentError("generate takes the workload's name: tidemark generate htx");
@@ -321,6 +369,7 @@ absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   if (name == "reset") return Reset();
   if (name == "describe") return Describe();
   if (name == "init") return Init();
+  if (name == "test") return Test(line.arguments, exit_code);
   if (name == "dead-letters") return DeadLetters(line.arguments);
   std::cout << "tidemark " << kTidemarkVersion << "\n";
   return absl::OkStatus();

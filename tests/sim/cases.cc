@@ -16,10 +16,10 @@
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/topics.h"
-#include "tests/sim/chaos.h"
-#include "tests/sim/deployment.h"
-#include "tests/sim/sim_clock.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/chaos.h"
+#include "src/sim/deployment.h"
+#include "src/sim/sim_clock.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/sim/sim_kafka.h"
 #include "tests/sim/conformance.h"
-#include "tests/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

@@ -17,7 +17,7 @@
 #include "src/kafka/appender.h"
 #include "src/plan/planner.h"
 #include "src/runtime/http_source.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

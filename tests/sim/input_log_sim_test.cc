@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "src/runtime/input_log.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

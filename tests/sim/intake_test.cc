@@ -20,7 +20,7 @@
 #include "src/plan/planner.h"
 #include "src/runtime/intake_thread.h"
 #include "src/runtime/topics.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

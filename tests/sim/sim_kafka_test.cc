@@ -1,6 +1,6 @@
 // The faults of the simulated Kafka: what no real broker does on demand. What it does without faults is held against a
 // real broker by the conformance suite.
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 #include <gtest/gtest.h>
 

@@ -12,7 +12,7 @@
 #include <arrow/io/memory.h>
 
 #include "src/landing/landing_zone.h"
-#include "tests/sim/sim_random.h"
+#include "src/sim/sim_random.h"
 
 namespace tidemark::sim {
 

@@ -19,8 +19,8 @@
 #include <glog/logging.h>
 
 #include "src/base/mutation.h"
+#include "src/sim/chaos.h"
 #include "tests/sim/cases.h"
-#include "tests/sim/chaos.h"
 #include "tests/sim/world.h"
 
 namespace tidemark::sim {

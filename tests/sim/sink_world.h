@@ -12,7 +12,7 @@
 
 #include "src/plan/plan.h"
 #include "src/runtime/sink_thread.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 

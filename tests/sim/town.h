@@ -14,9 +14,9 @@
 #include <absl/status/statusor.h>
 
 #include "src/plan/plan.h"
-#include "tests/sim/deployment.h"
-#include "tests/sim/sim_kafka.h"
-#include "tests/sim/sim_random.h"
+#include "src/sim/deployment.h"
+#include "src/sim/sim_kafka.h"
+#include "src/sim/sim_random.h"
 
 namespace tidemark::sim {
 

@@ -9,8 +9,8 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
-#include "tests/sim/chaos.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/chaos.h"
+#include "src/sim/sim_kafka.h"
 #include "tests/sim/town.h"
 
 namespace tidemark::sim {

@@ -9,9 +9,9 @@
 
 #include <absl/status/status.h>
 
-#include "tests/sim/chaos.h"
-#include "tests/sim/deployment.h"
-#include "tests/sim/sim_digest.h"
+#include "src/sim/chaos.h"
+#include "src/sim/deployment.h"
+#include "src/sim/sim_digest.h"
 
 namespace tidemark::sim {
 

@@ -1,0 +1,35 @@
+// One run of a test: the topology deployed on the simulator (src/sim/), the script played, everything processed to its
+// end, and what is found compared with what is expected. Seed 0 is the plain one: one worker, all rows at once, nothing
+// goes wrong. Every other seed has its own partitions, workers, batches and interleaving of the sources' rows, its own
+// faults, and a crash at one of the calls that a commit is made of (before or after its effect): twelve of them in
+// turn.
+//
+// Deterministic: a seed is the same run always. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "src/trial/found.h"
+#include "src/trial/subject.h"
+#include "src/trial/test_file.h"
+
+namespace tidemark::trial {
+
+struct RunResult {
+  bool ended = false;       // else what went wrong is all there is
+  std::string differences;  // for people; "": none
+  std::string how;          // of a seed: "2 workers, 3 partitions, a crash before commit_transaction"
+  int crashes = 0;
+  // What was found of each name that is expected, and of dead letters.
+  std::map<std::string, FoundRows> found;
+  FoundRows letters;
+};
+
+// An error is one of the file (InvalidArgument, with its place), or the run didn't come to its end.
+absl::StatusOr<RunResult> RunTest(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed);
+
+}  // namespace tidemark::trial

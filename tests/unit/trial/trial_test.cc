@@ -1,0 +1,174 @@
+// Tests of topologies: what is compared with what, and that runs are what they claim to be.
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <arrow/compute/initialize.h>
+#include <arrow/util/utf8.h>
+#include <glog/logging.h>
+
+#include "src/base/mutation.h"
+#include "src/trial/compare.h"
+#include "src/trial/run.h"
+#include "src/trial/value.h"
+
+namespace tidemark::trial {
+namespace {
+
+constexpr char kTopology[] = R"yaml(
+name: small
+kafka: { brokers: simulated }
+sources:
+  clicks:
+    topic: clicks
+    columns: { id: int64, page: string, at: timestamp_ms, share: { type: double, nullable: true } }
+    event_time: { column: at, max_out_of_orderness: 1h }
+steps:
+  once: { from: clicks, dedup: { by: [id], within: 1h } }
+  minutes: { from: once, window: { tumbling: 1m, grace: 1s }, group_by: [page], aggregates: { n: "count(*)" } }
+  pages: { from: once, group_by: [page], aggregates: { n: "count(*)" } }
+sinks:
+  pages_table: { from: pages, postgres: { url: "postgresql://simulated", table: pages, key: [page] } }
+  once_topic: { from: once, topic: once, key: [id], create: {} }
+)yaml";
+
+class Trials : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(arrow::compute::Initialize().ok());
+    arrow::util::InitializeUTF8();
+    FLAGS_minloglevel = google::FATAL;
+    folder_ = testing::TempDir() + "trials-" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(folder_);
+    std::ofstream(folder_ + "/topology.yaml") << kTopology;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  TestFile File(const std::string& tests) {
+    const std::string path = folder_ + "/tests.yaml";
+    std::ofstream(path) << "topology: topology.yaml\ntests:\n" << tests;
+    absl::StatusOr<TestFile> file = ReadTestFile(path);
+    CHECK(file.ok()) << file.status();
+    return *std::move(file);
+  }
+
+  std::string folder_;
+};
+
+FoundRows Found(std::vector<std::vector<std::string>> rows) {
+  FoundRows found;
+  found.schema = Schema({{"id", {Kind::kInt64}}, {"page", {Kind::kString}}});
+  found.rows = std::move(rows);
+  found.has_order = true;
+  found.telling = {0, 1};
+  return found;
+}
+
+TEST_F(Trials, ARowThatNamesFewerColumnsLeavesAnotherItsOnlyAnswer) {
+  const TestFile file = File("- name: x\n  expect:\n    s: [ { id: 1 }, { id: 1, page: a } ]\n");
+  const Case& test = file.tests[0];
+  EXPECT_EQ(*CompareRows(file, test, test.expect[0], Found({{"1", "\"a\""}, {"1", "\"b\""}})), "");
+  EXPECT_NE(*CompareRows(file, test, test.expect[0], Found({{"1", "\"b\""}, {"1", "\"b\""}})), "");
+}
+
+TEST_F(Trials, EveryFoundRowIsExpectedAndEachExpectedOneIsFoundAsOften) {
+  const TestFile file = File("- name: x\n  expect:\n    s: [ { id: 1 }, { id: 2 } ]\n");
+  const Case& test = file.tests[0];
+  EXPECT_EQ(*CompareRows(file, test, test.expect[0], Found({{"2", "null"}, {"1", "null"}})), "");
+  EXPECT_NE(*CompareRows(file, test, test.expect[0], Found({{"2", "null"}, {"1", "null"}, {"1", "null"}})), "");
+  EXPECT_NE(*CompareRows(file, test, test.expect[0], Found({{"1", "null"}})), "");
+}
+
+TEST_F(Trials, OrderCountsWhereItIsAskedFor) {
+  const TestFile file = File("- name: x\n  expect:\n    s: { ordered: true, rows: [ { id: 1 }, { id: 2 } ] }\n");
+  const Case& test = file.tests[0];
+  EXPECT_EQ(*CompareRows(file, test, test.expect[0], Found({{"1", "null"}, {"2", "null"}})), "");
+  EXPECT_NE(*CompareRows(file, test, test.expect[0], Found({{"2", "null"}, {"1", "null"}})), "");
+}
+
+TEST_F(Trials, ValuesAreComparedAsWhatTheyAreAndNotAsText) {
+  const Type millis{Kind::kTimestamp, TimestampForm::kMillis};
+  EXPECT_EQ(*Comparable(millis, "1970-01-01T00:00:01Z"), *Comparable(millis, "1000"));
+  EXPECT_EQ(*Comparable({Kind::kDecimal, {}, 10, 2}, "1.5"), *Comparable({Kind::kDecimal, {}, 10, 2}, "1.50"));
+  EXPECT_TRUE(SameValue({Kind::kDouble}, "1", "1.0", 0));
+  EXPECT_FALSE(SameValue({Kind::kDouble}, "1.001", "1.0", 0.0005));
+  EXPECT_FALSE(Comparable({Kind::kInt64}, "many").ok());
+}
+
+TEST_F(Trials, ATapLeavesTheOtherPartsOfThePlanAsTheyAre) {
+  const TestFile file =
+      File("- name: x\n  expect: { pages_table: [] }\n- name: y\n  expect: { minutes: [], pages: [] }\n");
+  const absl::StatusOr<Subject> bare = Subject::Load(file, file.tests[0]);
+  const absl::StatusOr<Subject> tapped = Subject::Load(file, file.tests[1]);
+  ASSERT_TRUE(bare.ok() && tapped.ok()) << bare.status() << tapped.status();
+  const auto texts = [](const Plan& plan) {
+    std::vector<std::string> nodes;
+    for (const Stage& stage : plan.stages) {
+      for (const Node& node : stage.nodes) {
+        if (node.step.starts_with("tidemark_test_tap")) continue;
+        nodes.push_back(stage.name + " " + node.step + " " + node.port + " " + node.output.ToString() + " " +
+                        std::to_string(node.hidden.bits()));
+      }
+    }
+    return nodes;
+  };
+  EXPECT_EQ(texts(bare->plan()), texts(tapped->plan()));
+  EXPECT_EQ(tapped->plan().sinks.size(), bare->plan().sinks.size() + 2);
+}
+
+constexpr char kClicks[] = R"yaml(- name: clicks
+  given:
+    clicks:
+      - { id: 1, page: a, at: 2026-01-01T00:00:01Z }
+      - { id: 2, page: b, at: 2026-01-01T00:00:02Z }
+      - { id: 1, page: a, at: 2026-01-01T00:00:03Z }
+      - { id: 3, page: a, at: 2026-01-01T00:02:00Z }
+      - { id: 4, page: b, at: 2026-01-01T00:00:04Z }
+      - { id: 5, page: c, at: 2026-01-01T00:00:05Z }
+      - { id: 5, page: c, at: 2026-01-01T00:00:06Z }
+      - { id: 6, page: a, at: 2026-01-01T00:00:07Z }
+  script: [ crash, restart, given: { clicks: [ { id: 7, page: c, at: 2026-01-01T00:00:08Z } ] } ]
+  expect:
+    pages_table: [ { page: a, n: 3 }, { page: b, n: 2 }, { page: c, n: 2 } ]
+    minutes: [ { page: a, n: 2 }, { page: b, n: 2 }, { page: c, n: 2 }, { page: a, n: 1 } ]
+    once_topic: { csv: "\nid\n1\n2\n3\n4\n5\n6\n7\n" }
+  ledger: { once: { in: 9, duplicate: 2 } }
+)yaml";
+
+TEST_F(Trials, EverySeedFindsWhatThePlainRunFindsAndIsTheSameRunTwice) {
+  const TestFile file = File(kClicks);
+  const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);
+  ASSERT_TRUE(subject.ok()) << subject.status();
+  int crashes = 0;
+  for (uint64_t seed = 0; seed <= 24; ++seed) {
+    const absl::StatusOr<RunResult> result = RunTest(file, file.tests[0], *subject, seed);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->differences, "") << "seed " << seed;
+    crashes += result->crashes;
+    if (seed % 8 == 0) {
+      EXPECT_EQ(RunTest(file, file.tests[0], *subject, seed)->how, result->how);
+    }
+  }
+  EXPECT_GT(crashes, 24);  // else the seeds would prove nothing
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(Trials, ADefectOfTheCommitIsFoundByASeed) {
+  const TestFile file = File(kClicks);
+  const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);
+  ASSERT_TRUE(subject.ok()) << subject.status();
+  SetMutation(Mutation::kApplyBeforeCommit, true);
+  bool found = false;
+  for (uint64_t seed = 0; seed <= 40 && !found; ++seed) {
+    const absl::StatusOr<RunResult> result = RunTest(file, file.tests[0], *subject, seed);
+    found = result.ok() && !result->differences.empty();
+  }
+  SetMutation(Mutation::kApplyBeforeCommit, false);
+  EXPECT_TRUE(found);
+}
+#endif
+
+}  // namespace
+}  // namespace tidemark::trial
