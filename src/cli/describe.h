@@ -1,5 +1,5 @@
-// `tidemark describe`: a plan for people (text), for graphviz (dot), for programs (json), as the commands that create
-// its topics and grant its rights (kafka), and as the one file that all its files come to (yaml).
+// `tidemark describe`: a plan for people (text), as a picture (svg), for graphviz (dot), for programs (json), as the
+// commands that create its topics and grant its rights (kafka), and as the one file that all its files come to (yaml).
 #pragma once
 
 #include <string>
@@ -9,10 +9,11 @@
 
 #include "src/plan/plan.h"
 #include "src/plan/topology_text.h"
+#include "src/status/graph.h"
 
 namespace tidemark {
 
-// `format`: text, dot, json, kafka or yaml; InvalidArgument for another.
+// `format`: text, svg, dot, json, kafka or yaml; InvalidArgument for another.
 absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format);
 
 std::string DescribeAsText(const Plan& plan, const TopologyText& text);   // describe_text.cc
@@ -20,6 +21,9 @@ std::string DescribeAsDot(const Plan& plan, const TopologyText& text);    // des
 std::string DescribeAsJson(const Plan& plan, const TopologyText& text);   // describe_json.cc
 std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);  // describe_kafka.cc
 std::string DescribeAsYaml(const TopologyText& text);                     // describe_yaml.cc
+
+// What is said of each box of the topology's picture, and on the page.
+BoxTexts TextsOfBoxes(const Plan& plan, const TopologyText& text);
 
 // ---- Shared by the formats
 
