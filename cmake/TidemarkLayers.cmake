@@ -53,6 +53,18 @@ function(tidemark_add_proto_layer)
   set(TIDEMARK_TOP_LAYER ${TIDEMARK_TOP_LAYER} PARENT_SCOPE)
 endfunction()
 
+# The page that workers serve: its files become the constants of src/status/page.h. No tool but cmake is needed for it.
+function(tidemark_embed_page layer folder)
+  foreach(file IN ITEMS page.html page.css page.js)
+    string(REGEX REPLACE "^page\\." "TIDEMARK_PAGE_" name "${file}")
+    string(TOUPPER "${name}" name)
+    file(READ "${tidemark_SOURCE_DIR}/${folder}/${file}" ${name})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${tidemark_SOURCE_DIR}/${folder}/${file}")
+  endforeach()
+  configure_file("${tidemark_SOURCE_DIR}/${folder}/page.cc.in" "${tidemark_BINARY_DIR}/generated/page.cc" @ONLY)
+  target_sources(tidemark_${layer} PRIVATE "${tidemark_BINARY_DIR}/generated/page.cc")
+endfunction()
+
 # One precompiled header serves every target: all are compiled with the same flags.
 if(TIDEMARK_PCH)
   file(CONFIGURE OUTPUT "${tidemark_BINARY_DIR}/pch.cc" CONTENT "// Only carries the precompiled header.\n")

@@ -44,7 +44,7 @@ struct Said {
 };
 
 template <typename T>
-std::shared_ptr<arrow::Array> Numbers(const std::vector<Batches::Row>& rows, T Batches::Hidden::*member,
+std::shared_ptr<arrow::Array> Numbers(const std::vector<Batches::Row>& rows, T Batches::Hidden::* member,
                                       const std::shared_ptr<arrow::DataType>& type) {
   std::vector<T> values;
   values.reserve(rows.size());
@@ -177,8 +177,10 @@ absl::Status BatchStep::Take(const Batch& batch, int64_t row, const Said& said, 
   const auto i = static_cast<size_t>(row);
   if (!said.refused.empty()) return Refuse(batch, row, said.refused, spec_.expected, emitter);
   if (keys_[i].size() > kMaxKeyBytes || rows_[i].size() > kMaxRowBytes) {
-    return Refuse(batch, row, absl::StrCat("a row of ", rows_[i].size(), " bytes is larger than a batch can keep: ",
-                                           kMaxRowBytes, ", and ", kMaxKeyBytes, " of `by`"), "", emitter);
+    return Refuse(batch, row,
+                  absl::StrCat("a row of ", rows_[i].size(), " bytes is larger than a batch can keep: ", kMaxRowBytes,
+                               ", and ", kMaxKeyBytes, " of `by`"),
+                  "", emitter);
   }
   Batches::Hidden hidden;
   hidden.time = HiddenInt64(*batch, Hidden::kTime)[row];
@@ -212,24 +214,27 @@ void BatchStep::Look(Batches::Batch* batch, const Said& said) {
   Batches::Batch::Numbers& n = batch->n;
   if (said.rule >= 0) {
     const BatchSpec::Rule& rule = spec_.rules[static_cast<size_t>(said.rule)];
-    return Reject(batch, kRejectedByRule, absl::StrCat("rule ", rule.name, " is broken by row ", n.rows, ": ",
-                                      said.error.empty() ? absl::StrCat("it is not true that ", rule.that)
-                                                         : said.error));
+    return Reject(batch, kRejectedByRule,
+                  absl::StrCat("rule ", rule.name, " is broken by row ", n.rows, ": ",
+                               said.error.empty() ? absl::StrCat("it is not true that ", rule.that) : said.error));
   }
   if (said.expected >= 0 && n.expected >= 0 && said.expected != n.expected) {
-    return Reject(batch, kRejectedByCount, absl::StrCat("its rows say that it has ", n.expected, " rows, and ", said.expected));
+    return Reject(batch, kRejectedByCount,
+                  absl::StrCat("its rows say that it has ", n.expected, " rows, and ", said.expected));
   }
   if (said.expected >= 0) n.expected = said.expected;
   if (n.expected >= 0 && n.rows > n.expected) {
     return Reject(batch, kRejectedByCount, absl::StrCat("it expects ", n.expected, " rows, and has ", n.rows));
   }
   if (n.bytes > kMaxBatchBytes) {
-    return Reject(batch, kRejectedBySize, absl::StrCat("it is larger than ", kMaxBatchBytes >> 20, " MiB, after ", n.rows, " rows"));
+    return Reject(batch, kRejectedBySize,
+                  absl::StrCat("it is larger than ", kMaxBatchBytes >> 20, " MiB, after ", n.rows, " rows"));
   }
   if (n.rows == n.expected && n.watermark < DueUs(*batch)) return Decided(batch, Phase::kComplete);
   if (n.watermark >= DueUs(*batch)) {
-    return Reject(batch, kRejectedByDeadline, absl::StrCat("row ", n.rows, n.expected < 0 ? "" : absl::StrCat(" of ", n.expected),
-                                      " came after its deadline"));
+    return Reject(batch, kRejectedByDeadline,
+                  absl::StrCat("row ", n.rows, n.expected < 0 ? "" : absl::StrCat(" of ", n.expected),
+                               " came after its deadline"));
   }
   kept_->SetTimer(batch, DueUs(*batch));
 }
@@ -273,8 +278,9 @@ absl::StatusOr<EventTime> BatchStep::AdvanceWatermark(EventTime time, Emitter& e
       continue;
     }
     const int64_t expected = batch->n.expected;
-    Reject(batch, kRejectedByDeadline, absl::StrCat(batch->n.rows, expected < 0 ? "" : absl::StrCat(" of ", expected),
-                               " rows had come by its deadline"));
+    Reject(batch, kRejectedByDeadline,
+           absl::StrCat(batch->n.rows, expected < 0 ? "" : absl::StrCat(" of ", expected),
+                        " rows had come by its deadline"));
   }
   TM_RETURN_IF_ERROR(Settle(emitter));
   let_through_ = std::max(let_through_, std::min(time, kept_->hold()));

@@ -1,7 +1,7 @@
-// The batch step: rows of a batch are kept until all of it is there, and then go out within ONE commit of their task; or
-// the batch is rejected, and each of its rows becomes a dead letter. So whoever shows the rows of one commit together
-// shows each batch whole: a Kafka sink in the same task by its transaction, a sink on a feed by the end of a commit that
-// the feed's records tell (src/runtime/whole_commits.h). No other mark of a batch travels.
+// The batch step: rows of a batch are kept until all of it is there, and then go out within ONE commit of their task;
+// or the batch is rejected, and each of its rows becomes a dead letter. So whoever shows the rows of one commit
+// together shows each batch whole: a Kafka sink in the same task by its transaction, a sink on a feed by the end of a
+// commit that the feed's records tell (src/runtime/whole_commits.h). No other mark of a batch travels.
 //
 //                    as many rows as it expects, in time           its rows have gone out
 //            +-----> kComplete ------------------------------------> kReleased --+
@@ -10,9 +10,9 @@
 //                    a rule is broken, its rows disagree about      its rows are dead letters
 //                    how many they are, it is too large, late
 //
-// A task lets one batch out a commit and asks for the commit at once, so that what an outside refuses of a commit is one
-// batch. (Where a union brings two batch steps into one task, two of them may share a commit.) Rejected rows go over as
-// many commits as they need: nobody sees them as a batch.
+// A task lets one batch out a commit and asks for the commit at once, so that what an outside refuses of a commit is
+// one batch. (Where a union brings two batch steps into one task, two of them may share a commit.) Rejected rows go
+// over as many commits as they need: nobody sees them as a batch.
 //
 // Time. A batch is in time iff the largest watermark that any of its rows came under (Hidden::kWatermark, that of its
 // source partition at that row) is less than the smallest event time of its rows plus the deadline. That depends on the

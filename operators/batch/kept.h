@@ -4,7 +4,8 @@
 // its batch is decided, and deleted then. What is known of a batch is in memory, and written with each commit in which
 // it has changed.
 //
-// State key: 'b', the batch's key (RowCodec::Key): what is known of it: packed numbers in Batch's order, then its reason.
+// State key: 'b', the batch's key (RowCodec::Key): what is known of it: packed numbers in Batch's order, then its
+// reason.
 //            'r', the batch's number (8), the chunk's (4), big-endian: rows: size (4), hidden columns, RowCodec::Rows.
 #pragma once
 
@@ -40,13 +41,13 @@ class KeptBatches {
   struct Batch {
     // Written as they are, so what is added comes last.
     struct Numbers {
-      uint64_t number = 0;         // the smaller, the earlier its first row came
-      int64_t rows = 0;            // that have come
-      int64_t expected = -1;       // -1: no row has said
-      int64_t bytes = 0;           // of its rows
-      int64_t first_time = 0;      // the smallest event time of its rows
-      int64_t watermark = 0;       // the largest that a row came under
-      int64_t hold = 0;            // what the step had let through when its first row came
+      uint64_t number = 0;                   // the smaller, the earlier its first row came
+      int64_t rows = 0;                      // that have come
+      int64_t expected = -1;                 // -1: no row has said
+      int64_t bytes = 0;                     // of its rows
+      int64_t first_time = 0;                // the smallest event time of its rows
+      int64_t watermark = 0;                 // the largest that a row came under
+      int64_t hold = 0;                      // what the step had let through when its first row came
       uint32_t first_chunk = 0, chunks = 0;  // those before the first are gone
       uint32_t phase = 0;
       uint32_t unused = 0;

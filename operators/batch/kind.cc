@@ -81,8 +81,8 @@ bool BatchSyntaxImpl::Check(StepCheck& check) const {
   spec.forget_us = yaml.has_forget() ? yaml.forget() : kForgetUs;
   const auto expected = check.Compile<Expression>(spec.expected, "batch/expected");
   if (expected && expected->type().kind != Kind::kInt64 && expected->type().kind != Kind::kInt32) {
-    check.Error("batch/expected", absl::StrCat("expected a number of rows (int32 or int64), this is ",
-                                               TypeName(expected->type())));
+    check.Error("batch/expected",
+                absl::StrCat("expected a number of rows (int32 or int64), this is ", TypeName(expected->type())));
   }
   for (const topology::Expectation& rule : check.yaml().expect()) {
     const std::string at = absl::StrCat("expect/", rule.name());

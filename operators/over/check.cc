@@ -21,7 +21,8 @@ bool CheckItem(StepCheck& check, const topology::Entry& item, OverSpec* spec) {
     return check.Error(field, "FILTER doesn't go with lag, which is the value of a row; put a filter step in front");
   }
   if (lag && spec->range_us > 0) {
-    return check.Error(field, "lag counts rows, however old, while `range` lets them go: give it an `over` step of its own");
+    return check.Error(field,
+                       "lag counts rows, however old, while `range` lets them go: give it an `over` step of its own");
   }
   if (!lag && spec->range_us == 0 && spec->rows == 0) {
     return check.Error(field,
@@ -29,7 +30,8 @@ bool CheckItem(StepCheck& check, const topology::Entry& item, OverSpec* spec) {
                        "`group_by` with emit: every_record");
   }
   if (aggregate->function == AggregateFunction::kApproxCountDistinct) {
-    return check.Error(field, "rows leave the frame, which approx_count_distinct can't forget; use count(distinct ...)");
+    return check.Error(field,
+                       "rows leave the frame, which approx_count_distinct can't forget; use count(distinct ...)");
   }
   spec->items.push_back({item.name(), item.value()});
   return check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);

@@ -1,5 +1,5 @@
-// Which rows the aggregates of `over` see: takes rows in their order and makes of them what accumulators are to do, and the
-// columns that these then give. A value of the operator; touched only by the stream thread.
+// Which rows the aggregates of `over` see: takes rows in their order and makes of them what accumulators are to do, and
+// the columns that these then give. A value of the operator; touched only by the stream thread.
 //
 // A frame of a range is SQL's RANGE BETWEEN range PRECEDING AND CURRENT ROW: rows of the same time see each other, so
 // all of one time must come in one call. A frame of rows is ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW, and lag(x, n)
@@ -78,8 +78,8 @@ class OverFrames {
   KeptRow* AddRow(const Row& row, size_t i, const EncodedKeys& cells, History* history);
   void TakeFirst(KeptKey* key);
   absl::StatusOr<Batch> LookedAt(const EncodedKeys& cells) const;
-  absl::Status RunItem(size_t item, const Values& values, size_t rows,
-                       std::vector<std::shared_ptr<arrow::Array>>* out, std::vector<ResultError>* errors);
+  absl::Status RunItem(size_t item, const Values& values, size_t rows, std::vector<std::shared_ptr<arrow::Array>>* out,
+                       std::vector<ResultError>* errors);
 
   int64_t range_us_, rows_;
   std::vector<size_t> columns_;

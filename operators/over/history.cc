@@ -113,9 +113,8 @@ absl::Status History::ReadTimes(absl::Span<KeptKey* const> keys, absl::Span<cons
     wanted = std::move(next);
   }
   // Of one key, in their order; which key comes first doesn't matter.
-  std::sort(found.begin(), found.end(), [](const Wanted& a, const Wanted& b) {
-    return std::tie(a.page, a.piece) < std::tie(b.page, b.piece);
-  });
+  std::sort(found.begin(), found.end(),
+            [](const Wanted& a, const Wanted& b) { return std::tie(a.page, a.piece) < std::tie(b.page, b.piece); });
   for (const Wanted& each : found) TM_RETURN_IF_ERROR(ReadPage(*pages_.Get(each.bytes), each, each.key));
   return absl::OkStatus();
 }

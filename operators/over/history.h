@@ -1,12 +1,13 @@
-// The rows of each key that rows to come may see, for the operator `over`. Those of keys that have had rows lately are in
-// memory as objects; all of them are in pages of state/keyed_rows.h, which spill. Touched only by the stream thread.
+// The rows of each key that rows to come may see, for the operator `over`. Those of keys that have had rows lately are
+// in memory as objects; all of them are in pages of state/keyed_rows.h, which spill. Touched only by the stream thread.
 //
 // Pages are of a stretch of time (an eighth of the range), or of 64 rows; a page of time that gets large goes on in
 // further pieces. A commit writes those to which rows were added, so it costs what has come and not what a key holds.
 // Pages of time go when their time is over for whatever may come, key by key and without a look at the keys; of rows
 // they go as they are left behind, and the last ones stay for good.
 //
-// State key: the prefix, KeyedRows': of a range: the page's first moment (8, ordered), its piece (4), the key: a page. Of
+// State key: the prefix, KeyedRows': of a range: the page's first moment (8, ordered), its piece (4), the key: a page.
+// Of
 //            rows: the page's number (8), 0 (4), the key: a page; ~0 (8), 0 (4), the key: varints of the number of the
 //            next row and of the first page.
 // A page: a byte, the version; rows: the time, signed varint, and the cells with their length.
@@ -47,7 +48,7 @@ struct KeptKey {
   size_t frame = 0;          // so many of the last are in the accumulators
   uint32_t slot = 0;         // there
   int64_t next_number = 0;
-  size_t added = 0;  // since the last commit
+  size_t added = 0;        // since the last commit
   int64_t first_page = 0;  // of rows: the first that is in state
   size_t piece_bytes = 0;  // of the last piece
 };
@@ -59,8 +60,8 @@ class History {
 
   absl::Status Load() { return pages_.Load(); }
 
-  // The objects of these keys, whose next rows have these times; `read`: those of them that are new, with their rows and
-  // an empty frame. They stay until ForgetIdle or Shrink.
+  // The objects of these keys, whose next rows have these times; `read`: those of them that are new, with their rows
+  // and an empty frame. They stay until ForgetIdle or Shrink.
   absl::Status Find(absl::Span<const std::string_view> keys, absl::Span<const int64_t> times,
                     std::vector<KeptKey*>* found, std::vector<KeptKey*>* read);
   void Add(KeptKey* key, KeptRow row);

@@ -57,8 +57,8 @@ class OverKind final : public OperatorKind {
   std::string Fingerprint(const Node& node) const override {
     const auto& spec = node.spec.As<OverSpec>();
     const Schema& input = node.in().schema;
-    std::string text = absl::StrCat("over ", spec.range_us, "us, ", spec.rows, " rows, by ", ColumnTypes(input, spec.by),
-                                    " of ", input.ToString(), ":");
+    std::string text = absl::StrCat("over ", spec.range_us, "us, ", spec.rows, " rows, by ",
+                                    ColumnTypes(input, spec.by), " of ", input.ToString(), ":");
     for (const OverItem& item : spec.items) absl::StrAppend(&text, " ", item.expression, ";");
     return text;
   }

@@ -123,8 +123,7 @@ absl::Status OverOperator::RefuseFailing(const Batch& batch, std::vector<uint8_t
   TM_ASSIGN_OR_RETURN(const Batch read, ReadColumns(*batch));
   TM_ASSIGN_OR_RETURN(const auto failures, frames_.Failures(*read));
   for (size_t i = 0; i < failures.size(); ++i) {
-    TM_RETURN_IF_ERROR(
-        RefuseRows(batch, shape_.input, spec_.items[i].expression, failures[i], keep, ledger_, emitter));
+    TM_RETURN_IF_ERROR(RefuseRows(batch, shape_.input, spec_.items[i].expression, failures[i], keep, ledger_, emitter));
   }
   return absl::OkStatus();
 }
@@ -216,8 +215,12 @@ absl::Status OverOperator::Emit(Batch results, const std::vector<std::vector<Res
     for (const ResultError& error : errors[i]) {
       if (!std::exchange(keep[error.position], 0)) continue;
       failed = true;
-      TM_RETURN_IF_ERROR(emitter.DeadLetter({results, static_cast<int64_t>(error.position), &shape_.output,
-                                             spec_.items[i].expression, error.reason, {}}));
+      TM_RETURN_IF_ERROR(emitter.DeadLetter({results,
+                                             static_cast<int64_t>(error.position),
+                                             &shape_.output,
+                                             spec_.items[i].expression,
+                                             error.reason,
+                                             {}}));
     }
   }
   if (failed) results = Selection(keep, nullptr).Apply(results);

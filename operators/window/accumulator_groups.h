@@ -18,7 +18,8 @@ namespace tidemark::accumulators {
 template <typename Group>
 class GroupAccumulator final : public Accumulator {
  public:
-  GroupAccumulator(const Aggregate& aggregate, InputRows rows) : aggregate_(aggregate), empty_(Empty(aggregate_, rows)) {}
+  GroupAccumulator(const Aggregate& aggregate, InputRows rows)
+      : aggregate_(aggregate), empty_(Empty(aggregate_, rows)) {}
 
   void Resize(size_t slots) override {
     for (size_t slot = slots; slot < groups_.size(); ++slot) outside_bytes_ -= groups_[slot].Bytes();

@@ -1,5 +1,5 @@
-// min_by, max_by, array_agg, and string_agg in an order of its own: an accumulator of packed values (arguments.h), and what
-// its results stand for.
+// min_by, max_by, array_agg, and string_agg in an order of its own: an accumulator of packed values (arguments.h), and
+// what its results stand for.
 #include <algorithm>
 
 #include <arrow/array/util.h>
@@ -77,7 +77,7 @@ class UnpackingAccumulator final : public Accumulator {
     std::vector<std::string_view> cells;
     for (size_t i = 0; i < n; ++i) {
       cells.push_back(packed.IsNull(static_cast<int64_t>(i)) ? std::string_view(null)
-                                                              : ArgumentCell(packed[static_cast<int64_t>(i)]));
+                                                             : ArgumentCell(packed[static_cast<int64_t>(i)]));
     }
     TM_ASSIGN_OR_RETURN(out->emplace_back(), Decode(cells));
     return absl::OkStatus();

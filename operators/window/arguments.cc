@@ -26,11 +26,10 @@ bool IsOfExtreme(const Aggregate& aggregate) {
 
 // One error a row, ascending.
 void SortErrors(std::vector<RowError>* errors) {
-  std::stable_sort(errors->begin(), errors->end(),
-                   [](const RowError& a, const RowError& b) { return a.row < b.row; });
-  errors->erase(std::unique(errors->begin(), errors->end(),
-                            [](const RowError& a, const RowError& b) { return a.row == b.row; }),
-                errors->end());
+  std::stable_sort(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row < b.row; });
+  errors->erase(
+      std::unique(errors->begin(), errors->end(), [](const RowError& a, const RowError& b) { return a.row == b.row; }),
+      errors->end());
 }
 
 std::shared_ptr<arrow::RecordBatch> BatchOf(const std::vector<Array>& columns, const std::vector<Type>& types,

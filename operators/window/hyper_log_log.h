@@ -5,8 +5,8 @@
 //
 // What is kept is a function of the set of hashes alone: a set of hashes while there are few, or the largest rank of
 // each register. So neither order nor repetition nor how partials were cut and merged makes a difference, which is why
-// this is the sketch: Apache DataSketches' HLL and its theta and KLL sketches give estimates that depend on the order of
-// updates and merges, or on random numbers. A value can't be taken out again.
+// this is the sketch: Apache DataSketches' HLL and its theta and KLL sketches give estimates that depend on the order
+// of updates and merges, or on random numbers. A value can't be taken out again.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,7 @@ class HyperLogLog {
   void Save(std::string* out) const;
   bool Load(std::string_view* from);
   // Outside of the object.
-  int64_t Bytes() const {
-    return static_cast<int64_t>(hashes_.capacity() * sizeof(uint64_t) + registers_.capacity());
-  }
+  int64_t Bytes() const { return static_cast<int64_t>(hashes_.capacity() * sizeof(uint64_t) + registers_.capacity()); }
 
  private:
   void AddToRegisters(uint64_t hash);

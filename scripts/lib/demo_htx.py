@@ -13,7 +13,7 @@ import topics
 import topology
 from oracle import Oracle
 from results import Results
-from stack import BINARY, ROOT, Failure, Stack
+from stack import BINARY, ROOT, Failure, Stack, wait_for
 
 EVENT_MINUTES = 10  # the data's own time, however many records it is
 SHOWN_LOCATIONS = 3
@@ -109,6 +109,15 @@ def write_environment(stack):
     KEPT.symlink_to(stack.folder)
 
 
+def keep_a_worker(stack):
+    """For its page, with a state of its own: a worker that is started by hand is another member. Returns the address."""
+    worker = stack.run(topology.EXAMPLE, name="page", threads=1)
+    wait_for("the page's worker to be ready", worker.ready, 120, worker.seen)
+    (stack.folder / "page.pid").write_text(f"{worker.pid}\n")
+    stack.leave_running(worker)
+    return f"http://{(worker.state_dir / 'http_address').read_text().strip()}/"
+
+
 def closing_lines(keep):
     """How to change the YAML, how to watch the output, how to kill a worker: lines for a shell in the checkout."""
     binary, config = pathlib.Path(BINARY), topology.EXAMPLE.relative_to(ROOT)
@@ -147,6 +156,7 @@ def demo(stack, records, keep, steps):
     print(f"oracle: {len(differences)} differences")
     if keep and not differences:
         write_environment(stack)
+        steps.say(f"a worker that is left running shows the application at {keep_a_worker(stack)}")
     return not differences
 
 

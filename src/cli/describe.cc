@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_replace.h>
+#include <absl/strings/strip.h>
 
 #include "src/base/suggest.h"
 #include "src/plan/operator_kind.h"
@@ -153,8 +154,25 @@ std::string StageInputs(const Plan& plan, const Stage& stage) {
   return absl::StrJoin(topics, ", ");
 }
 
+BoxTexts TextsOfBoxes(const Plan& plan, const TopologyText& text) {
+  BoxTexts texts;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      // Of a step with two phases the second one is told, of a shuffle the step behind it.
+      if (node.kind == Node::Kind::kInternal || node.kind == Node::Kind::kRepartition) continue;
+      const std::string summary = Summary(plan, node);
+      texts[node.step].summary = std::string(absl::StripPrefix(summary, "final phase of: "));
+    }
+  }
+  for (auto& [name, yaml] : YamlOfParts(DescribeAsYaml(text))) {
+    if (const auto box = texts.find(name); box != texts.end()) box->second.yaml = std::move(yaml);
+  }
+  return texts;
+}
+
 absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format) {
   if (format == "text") return DescribeAsText(plan, text);
+  if (format == "svg") return DrawSvg(MakeGraph(plan), TextsOfBoxes(plan, text));
   if (format == "dot") return DescribeAsDot(plan, text);
   if (format == "json") return DescribeAsJson(plan, text);
   if (format == "kafka") return DescribeAsKafka(plan, text);
@@ -162,7 +180,7 @@ absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& t
   if (format == "markdown") return DescribeAsMarkdown(plan, text);
   return absl::InvalidArgumentError(
       absl::StrCat("unknown format '", std::string(format), "'",
-                   DidYouMean(format, {"text", "dot", "json", "kafka", "yaml", "markdown"})));
+                   DidYouMean(format, {"text", "svg", "dot", "json", "kafka", "yaml", "markdown"})));
 }
 
 }  // namespace tidemark

@@ -9,6 +9,7 @@
 #include "src/base/intake_names.h"
 #include "src/cli/describe.h"
 #include "src/plan/intakes.h"
+#include "src/runtime/status_board.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -82,6 +83,10 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
       absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.name), plan.internal_topics, internal));
     }
   }
+  const TopicToCreate status = StatusTopicToCreate(plan);
+  TopicCreation one = plan.internal_topics;
+  one.partitions = 1;
+  absl::StrAppend(out, Create(status.topic, one, status.config));
   for (const std::string& topic : SideTopics(plan)) absl::StrAppend(out, Create(topic, {}, {}));
   absl::StrAppend(out, Create(plan.dead_letter_topic, plan.dead_letter_creation, {}));
 }

@@ -17,9 +17,9 @@ DEFINE_int32(threads, 0, "stream threads; 0: the smaller of cores and the larges
 DEFINE_string(instance_id, "", "name of this worker in its consumer group; default: the host's name");
 DEFINE_string(http_certificate, "", "PEM file with a certificate: what is on --http_address is HTTPS then");
 DEFINE_string(http_key, "", "PEM file with the key of --http_certificate");
-DEFINE_string(
-    http_address, "",
-    "host:port of /metrics, /healthz, /readyz and of what is posted to; default 127.0.0.1:9464, or a free port");
+DEFINE_string(http_address, "",
+              "host:port of the page, /metrics, /healthz, /readyz and of what is posted to; default 127.0.0.1:9464, or "
+              "a free port");
 DEFINE_bool(leave_on_stop, false,
             "give up the group membership at the end (scale-in), so that others take over at once");
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
@@ -28,7 +28,8 @@ DEFINE_string(log_format, "text", "text or json");
 DEFINE_bool(online, false,
             "also check topics, partition counts, tables in PostgreSQL and write access to lakes; changes nothing");
 DEFINE_string(format, "text",
-              "text or json; of describe also dot, kafka (commands that create the topics), yaml (one file for all "
+              "text or json; of describe also dot, svg (a picture), kafka (commands that create the topics), yaml (one "
+              "file for all "
               "that were read) and markdown (a catalogue)");
 DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
 DEFINE_bool(to_earliest, false, "begin where the sources begin");
@@ -121,6 +122,10 @@ const std::vector<Command>& Commands() {
        "run tests of topologies: test FILE...",
        {"seeds", "seed", "update", "record", "config", "output"},
        {"FILE..."}},
+      {"status",
+       "tell how the application runs: what limits it, and what keeps rows from showing",
+       {"config", "format"},
+       {}},
       {"describe", "show stages, tasks, topics and state of a topology", {"config", "format"}, {}},
       {"dead-letters",
        "what was put aside: dead-letters list, show or replay",

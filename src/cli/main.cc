@@ -22,6 +22,7 @@
 
 #include "operators/operators.h"
 #include "src/base/action.h"
+#include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/cli/dead_letters.h"
@@ -40,8 +41,10 @@
 #include "src/registry/formats.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/reset.h"
+#include "src/runtime/status_reader.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
+#include "src/status/told.h"
 #include "src/storage/object_store.h"
 #include "src/trial/record.h"
 #include "src/trial/suite.h"
@@ -172,6 +175,7 @@ absl::Status Run() {
   options.http_address = FLAGS_http_address;
   options.http_certificate = FLAGS_http_certificate;
   options.http_key = FLAGS_http_key;
+  options.texts = TextsOfBoxes(plan, text);
   options.leave_on_stop = FLAGS_leave_on_stop;
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;
@@ -250,12 +254,28 @@ absl::Status Describe() {
   return absl::OkStatus();
 }
 
+absl::Status CheckTextOrJson() {
+  if (FLAGS_format == "text" || FLAGS_format == "json") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--format: expected text or json, found '", FLAGS_format, "'"));
+}
+
+absl::Status Status() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_RETURN_IF_ERROR(CheckTextOrJson());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
+  TM_ASSIGN_OR_RETURN(const std::vector<HeardReport> reports, ListenToWorkers(plan, kafka.get(), SystemClock()));
+  const double wall_ms = static_cast<double>(SystemClock()->WallUs() / 1000);
+  const live::Application told = Fold(plan, MakeGraph(plan), TextsOfBoxes(plan, text), reports, wall_ms);
+  std::cout << (FLAGS_format == "json" ? StatusAsJson(told) : StatusAsText(told));
+  return absl::OkStatus();
+}
+
 absl::Status DeadLetters(const std::vector<std::string>& arguments) {
   TM_RETURN_IF_ERROR(NeedConfig());
   if (arguments.size() != 1) return absl::InvalidArgumentError("tidemark dead-letters takes list, show or replay");
-  if (FLAGS_format != "text" && FLAGS_format != "json") {
-    return absl::InvalidArgumentError(absl::StrCat("--format: expected text or json, found '", FLAGS_format, "'"));
-  }
+  TM_RETURN_IF_ERROR(CheckTextOrJson());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
@@ -367,6 +387,7 @@ absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   if (name == "validate") return Validate();
   if (name == "plan") return PlanChange(exit_code);
   if (name == "reset") return Reset();
+  if (name == "status") return Status();
   if (name == "describe") return Describe();
   if (name == "init") return Init();
   if (name == "test") return Test(line.arguments, exit_code);

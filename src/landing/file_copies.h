@@ -1,10 +1,11 @@
-// Copies of files that landed, for whoever needs them later: `archive` keeps each as it came, `raw` as it was before it was
-// encrypted. A copy is made between a file's check and its first row, so whatever is noted as read has its copies, and
-// what was rejected has none. What makes it the same however often it is made:
+// Copies of files that landed, for whoever needs them later: `archive` keeps each as it came, `raw` as it was before it
+// was encrypted. A copy is made between a file's check and its first row, so whatever is noted as read has its copies,
+// and what was rejected has none. What makes it the same however often it is made:
 //
 //   - Its name follows from the file alone: the day of its time (UTC), its name, its content's hash. Another version of
 //     the file is another copy.
-//   - It is written under a name of this attempt's own in `_staging`, hashed as it is read, and gets its final name only
+//   - It is written under a name of this attempt's own in `_staging`, hashed as it is read, and gets its final name
+//   only
 //     where the hash is that of the check. A final name that is there already has the same bytes, or is an error.
 //   - What a crash has left in `_staging` goes when a successor begins. Where two believe to be the reader, one may
 //     lose its staged file to the other, and makes it anew.
@@ -55,9 +56,9 @@ class FileCopies {
   const std::string owner_;
   const OpenStore open_;
   std::vector<std::unique_ptr<Place>> places_;
-  std::string copying_;                // of which file and content
-  size_t done_ = 0;                    // so many places have it
-  std::unique_ptr<Writing> writing_;   // to the next one; none: not begun
+  std::string copying_;               // of which file and content
+  size_t done_ = 0;                   // so many places have it
+  std::unique_ptr<Writing> writing_;  // to the next one; none: not begun
 };
 
 // "date=2026-11-29/a/rates~1f3c9d02aa64bf01.csv.gz", of a/rates.csv.gz.gpg where one layer was taken off.

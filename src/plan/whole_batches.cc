@@ -11,7 +11,8 @@ namespace tidemark {
 namespace {
 
 constexpr char kMayStandBetween[] =
-    "between a batch step and an atomic sink may stand filter, project, expect, unnest, a join with a table, and unions";
+    "between a batch step and an atomic sink may stand filter, project, expect, unnest, a join with a table, and "
+    "unions";
 
 // "" where all rows of this step are of whole batches.
 std::string WhyNotWhole(const Logical& logical, int s, std::set<int>* seen) {
@@ -25,8 +26,9 @@ std::string WhyNotWhole(const Logical& logical, int s, std::set<int>* seen) {
     case WholeBatches::kMakes:
       return "";
     case WholeBatches::kBreaks:
-      return absl::StrCat("step ", step.name, " (", step.repartition ? "repartition" : std::string(step.spec.kind().name()),
-                          ") doesn't keep batches together: ", kMayStandBetween, "; other steps go in front of the batch step");
+      return absl::StrCat(
+          "step ", step.name, " (", step.repartition ? "repartition" : std::string(step.spec.kind().name()),
+          ") doesn't keep batches together: ", kMayStandBetween, "; other steps go in front of the batch step");
     case WholeBatches::kKeeps:
       break;
   }
@@ -60,8 +62,9 @@ void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkP
                     "partition_by out");
     }
   } else if (std::get<KafkaSinkSpec>(sink.spec).upsert) {
-    return refuse("/mode", "an atomic sink appends: records that replace each other by a key are moved to the key's "
-                           "task, and a batch then lies in several");
+    return refuse("/mode",
+                  "an atomic sink appends: records that replace each other by a key are moved to the key's "
+                  "task, and a batch then lies in several");
   }
   std::set<int> seen;
   const std::string why = WhyNotWhole(logical, logical.by_name.find(yaml.from())->second, &seen);

@@ -42,8 +42,12 @@ absl::Status Apply(const std::vector<Task*>& tasks, const Producer& producer) {
 
 }  // namespace
 
-CommitPipeline::CommitPipeline(const Runtime& runtime, std::string thread_id)
-    : runtime_(runtime), thread_id_(std::move(thread_id)), decider_(runtime.new_decider()) {}
+CommitPipeline::CommitPipeline(const Runtime& runtime, std::string thread_id, TimeSpent* spent, size_t flushing)
+    : runtime_(runtime),
+      thread_id_(std::move(thread_id)),
+      spent_(spent),
+      flushing_(flushing),
+      decider_(runtime.new_decider()) {}
 
 CommitPipeline::~CommitPipeline() { Close(); }
 
@@ -93,7 +97,10 @@ absl::Status CommitPipeline::Begin(std::vector<Task*> tasks, std::shared_ptr<con
   TM_RETURN_IF_ERROR(Failpoint("commit.before_prepare"));
   for (Task* task : tasks) TM_RETURN_IF_ERROR(Annotate(task->PrepareCommit(), task->id().ToString()));
   TM_RETURN_IF_ERROR(Failpoint("commit.before_flush"));
-  TM_RETURN_IF_ERROR(producer->Flush());
+  {
+    const TimeSpent::Doing doing(spent_, flushing_);
+    TM_RETURN_IF_ERROR(producer->Flush());
+  }
   TM_RETURN_IF_ERROR(Failpoint("commit.after_flush"));
   std::vector<OffsetToCommit> offsets;
   for (const Task* task : tasks) task->AppendOffsets(&offsets);

@@ -44,6 +44,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include "src/base/time_spent.h"
 #include "src/kafka/client.h"
 #include "src/runtime/decider.h"
 #include "src/runtime/task.h"
@@ -53,7 +54,8 @@ namespace tidemark {
 
 class CommitPipeline {
  public:
-  CommitPipeline(const Runtime& runtime, std::string thread_id);
+  // `spent`, where there is one, hears of time in which the thread waits for brokers: its activity `flushing`.
+  CommitPipeline(const Runtime& runtime, std::string thread_id, TimeSpent* spent = nullptr, size_t flushing = 0);
   ~CommitPipeline();
 
   // Makes both producers and runs their init_transactions. Old ones are closed first; no task may hold the transaction.
@@ -96,6 +98,8 @@ class CommitPipeline {
 
   const Runtime& runtime_;
   const std::string thread_id_;
+  TimeSpent* const spent_;
+  const size_t flushing_;
   std::unique_ptr<Producer> producers_[2];
   int64_t limits_version_ = 0;  // that the producers, and the tasks opened since, keep to
   std::optional<Transaction> transaction_;

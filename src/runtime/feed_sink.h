@@ -18,6 +18,7 @@
 #include <absl/status/statusor.h>
 
 #include "src/base/batch.h"
+#include "src/base/time_spent.h"
 #include "src/kafka/client.h"
 
 namespace tidemark {
@@ -39,7 +40,15 @@ struct FeedRows {
 
 class FeedSink {
  public:
+  // What its thread's time goes to besides what the outside has a part in.
+  enum Activity : size_t { kAwaitsRows, kReadsRows, kOwn };  // kOwn and behind: the sink's own
+
+  // `own`: what else its thread's time goes to, as a sentence has it: "PostgreSQL COMMIT".
+  FeedSink(Clock* clock, std::vector<std::string> own) : spent_(clock, Activities(std::move(own))) {}
+  FeedSink() : FeedSink(SystemClock(), {"writing"}) {}
   virtual ~FeedSink() = default;
+
+  TimeSpent& spent() { return spent_; }
 
   // Opens or looks at the outside, also in a worker that will get no partitions; costs nothing once that has succeeded.
   // InvalidArgument: the user's mistake (password, rights, types, a folder that can't be written). Unavailable: it is
@@ -82,6 +91,14 @@ class FeedSink {
   // Rows made durable, rows sent to the dead letters.
   virtual int64_t rows_written() const = 0;
   virtual int64_t rows_refused() const = 0;
+
+ private:
+  static std::vector<std::string> Activities(std::vector<std::string> own) {
+    own.insert(own.begin(), {"waiting for rows", "reading rows from the feed"});
+    return own;
+  }
+
+  TimeSpent spent_;
 };
 
 }  // namespace tidemark

@@ -13,16 +13,25 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kEveryUs = 5 * kSecond;
+constexpr int64_t kEndsEveryUs = 2 * kSecond;
 constexpr auto kWait = std::chrono::milliseconds(50);
 
 }  // namespace
 
 absl::Status Housekeeping::Step() {
-  if (runtime_.clock->MonotonicUs() < next_us_) {
+  const int64_t begin_us = runtime_.clock->MonotonicUs();
+  if (begin_us < std::min(next_us_, next_ends_us_)) {
     std::this_thread::sleep_for(kWait);
     return absl::OkStatus();
   }
   const WorkerStatus now = look_();
+  if (begin_us >= next_us_) Tidy(now);
+  FindEnds(now);
+  next_ends_us_ = runtime_.clock->MonotonicUs() + kEndsEveryUs;
+  return absl::OkStatus();
+}
+
+void Housekeeping::Tidy(const WorkerStatus& now) {
   // First, as a trim that is late may cut off a new owner of the partition, who restores from it.
   Trim(now);
   if (const auto in_use = StoresInUse(now)) runtime_.state->CloseAllBut(*in_use);
@@ -31,9 +40,7 @@ absl::Status Housekeeping::Step() {
     ++runtime_.control->topics_changed;
     break;
   }
-  FindEnds(now);
   next_us_ = runtime_.clock->MonotonicUs() + kEveryUs;
-  return absl::OkStatus();
 }
 
 void Housekeeping::Trim(const WorkerStatus& now) {

@@ -1,6 +1,6 @@
 // What a worker does beside its data path, every few seconds: closes the stores that a rebalance has taken away for
-// good, trims internal topics behind their readers, and asks for the ends that lag is measured against. Slow calls all,
-// so they have a thread of their own.
+// good, trims internal topics behind their readers, and, more often, asks for the ends that lag is measured against.
+// Slow calls all, so they have a thread of their own.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +36,15 @@ class Housekeeping {
  private:
   using Trims = std::vector<std::pair<TopicPartition, Offset>>;
 
+  void Tidy(const WorkerStatus& now);
   void Trim(const WorkerStatus& now);
   void LeaveOutFormerViews(const WorkerStatus& now, Trims* trims);
   void FindEnds(const WorkerStatus& now);
 
   const Runtime& runtime_;
   const std::function<WorkerStatus()> look_;
-  int64_t next_us_ = 0;  // monotonic
+  int64_t next_us_ = 0;       // monotonic
+  int64_t next_ends_us_ = 0;  // likewise
   std::map<TopicPartition, Offset> trimmed_;
   std::map<TopicPartition, std::string> view_topics_;  // ids, of views' logs that `trimmed_` is of
   mutable absl::Mutex mutex_;

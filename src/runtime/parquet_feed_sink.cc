@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include <absl/strings/match.h>
@@ -31,6 +32,10 @@ constexpr int64_t kTellUs = 10 * kSecond;
 constexpr int64_t kRefusedBytes = 4 << 20;
 // Rows that are kept beside those in files: while files can't be moved, and on their way.
 constexpr int64_t kTakenBytes = 8 << 20;
+// What its time goes to, behind FeedSink's own.
+enum : size_t { kGathers = FeedSink::kOwn, kCloses, kDecides, kMoves };
+const char* const kActivities[] = {"writing rows to Parquet files", "closing Parquet files, which uploads them",
+                                   "Kafka's commit of a cut", "moving files to their places"};
 // What stands beside the group's offset: which manifest was written in the same transaction, and, unless an earlier
 // version wrote it, that the lake bears the sink's mark.
 constexpr char kMetadata[] = "tidemark:manifest:";
@@ -63,7 +68,8 @@ ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink)
     : ParquetFeedSink(runtime, sink, [this] { return OpenObjectStore(std::get<ParquetSinkSpec>(plan_.spec).path); }) {}
 
 ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener open_lake)
-    : runtime_(runtime),
+    : FeedSink(runtime.clock, {std::begin(kActivities), std::end(kActivities)}),
+      runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
       manifest_topic_(runtime.plan->application.ManifestTopic(plan_.name)),
@@ -398,6 +404,7 @@ absl::Status ParquetFeedSink::Cut() {
     if (!part.owes()) continue;
     packed::Manifest manifest = NewManifest(partition, part);
     if (part.rows > 0) {
+      const TimeSpent::Doing doing(&spent(), kCloses);
       absl::StatusOr<StagedCut> staged = ParquetSink::Cut(std::move(part.sink));
       if (!staged.ok() && !MutationActive(Mutation::kManifestDroppedAfterOneFailure)) return OfLake(staged.status());
       if (!staged.ok()) {
@@ -436,6 +443,7 @@ packed::Manifest ParquetFeedSink::NewManifest(int32_t partition, const Part& par
 }
 
 absl::Status ParquetFeedSink::Decide(const Manifests& manifests) {
+  const TimeSpent::Doing doing(&spent(), kDecides);
   Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
   const absl::Status produced = ProduceDecision(manifests, &transaction);
   if (!produced.ok()) {
@@ -500,6 +508,7 @@ absl::Status ParquetFeedSink::ProduceDecision(const Manifests& manifests, Transa
 }
 
 absl::Status ParquetFeedSink::PublishAll() {
+  const TimeSpent::Doing doing(&spent(), kMoves);
   while (!unpublished_.empty()) {
     const auto it = unpublished_.begin();
     const absl::Status published = parts_.at(it->first).sink->Publish(it->second);

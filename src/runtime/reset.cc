@@ -18,6 +18,7 @@
 #include "src/base/failpoint.h"
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
+#include "src/base/status_topic.h"
 #include "src/base/time.h"
 #include "src/plan/intakes.h"
 #include "src/runtime/former.h"
@@ -46,6 +47,7 @@ bool IsInternal(const Plan& plan, const std::string& topic) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !sink.view) others.insert(kafka->topic);
   }
+  if (topic == StatusTopic(plan.application)) return true;
   const std::string prefix = plan.application.TopicPrefix();
   if (!absl::StartsWith(topic, prefix) || others.contains(topic)) return false;
   const std::vector<std::string> words = absl::StrSplit(topic.substr(prefix.size()), '.');

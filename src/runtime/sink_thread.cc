@@ -62,7 +62,9 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
   if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(ActOn(Rejoin()));
   const int64_t now = runtime_.clock->MonotonicUs();
   const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
+  feed_sink_->spent().Switch(FeedSink::kAwaitsRows);
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
+  feed_sink_->spent().Switch(FeedSink::kReadsRows);
   absl::Status status;
   if (ActionFor(polled.status()) == Action::kRetry) {
     LOG_EVERY_N(WARNING, 100) << "sink " << plan_.name << ": " << polled.status().message();
@@ -79,6 +81,7 @@ absl::Status SinkThread::Step(int64_t max_wait_us) {
   }
   status = ActOn(status);
   Publish();
+  feed_sink_->spent().Switch(FeedSink::kAwaitsRows);
   return status;
 }
 
@@ -298,6 +301,7 @@ absl::Status SinkThread::Outside(absl::FunctionRef<absl::Status()> call) {
     status_.last_step_us = runtime_.clock->MonotonicUs();
   };
   tell(runtime_.clock->MonotonicUs());
+  const TimeSpent::Doing doing(&feed_sink_->spent(), FeedSink::kOwn);
   const absl::Status status = call();
   tell(0);
   return status;
@@ -321,8 +325,11 @@ void SinkThread::Publish() {
 }
 
 SinkStatus SinkThread::status() const {
+  std::vector<TimeSpent::Share> spent = feed_sink_->spent().Get();
   const absl::MutexLock lock(&mutex_);
-  return status_;
+  SinkStatus status = status_;
+  status.spent = std::move(spent);
+  return status;
 }
 
 bool SinkThread::settled() const {

@@ -36,6 +36,7 @@ struct SinkStatus {
   int64_t failing_since_us = 0;  // monotonic; the first failure since the last success
   std::map<TopicPartition, Offset> positions;
   std::map<TopicPartition, Offset> trims;
+  std::vector<TimeSpent::Share> spent;
 };
 
 class SinkThread {

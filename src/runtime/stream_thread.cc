@@ -27,6 +27,9 @@ constexpr int64_t kRetryUs = 20 * kMillisecond;
 // known to be lost before a new producer fences that process in turn.
 constexpr int64_t kFencedWaitUs = 4 * kSecond;
 
+// In kThreadActivities.
+constexpr size_t kPolling = 1, kFlushing = 2, kDeciding = 3;
+
 }  // namespace
 
 StreamThread::StreamThread(const Runtime& runtime, int index)
@@ -35,7 +38,8 @@ StreamThread::StreamThread(const Runtime& runtime, int index)
       // The thread's number first: the range assignor orders members by it and so spreads partitions over workers
       // before threads.
       group_instance_id_(absl::StrFormat("%04d-%s", index, runtime.options.instance_id)),
-      pipeline_(runtime, thread_id_),
+      spent_(runtime.clock, {std::begin(kThreadActivities), std::end(kThreadActivities)}),
+      pipeline_(runtime, thread_id_, &spent_, kFlushing),
       tasks_(runtime),
       pace_(runtime.plan->commit_interval_us) {
   const absl::MutexLock lock(&mutex_);
@@ -66,6 +70,7 @@ absl::Status StreamThread::Join() {
 // moment, as some large batches cost less than many small ones; a thread that is behind has better things to do.
 absl::Status StreamThread::GatherWhileDeciding() {
   if (!pipeline_.InFlight() || runtime_.options.gather_us == 0 || pace_.Behind()) return absl::OkStatus();
+  const TimeSpent::Doing doing(&spent_, kPolling);  // there is nothing better to do
   return FinishCommit(runtime_.options.gather_us).status();
 }
 
@@ -80,7 +85,7 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
     status = absl::AbortedError("a topic was made again");
   }
   if (status.ok()) {
-    absl::StatusOr<PollResult> polled = consumer_->Poll(WaitUs(max_wait_us), runtime_.options.poll_records);
+    absl::StatusOr<PollResult> polled = Poll(WaitUs(max_wait_us));
     if (polled.ok()) {
       status = OnPolled(*std::move(polled));
     } else if (ActionFor(polled.status()) == Action::kRetry) {
@@ -98,6 +103,11 @@ absl::Status StreamThread::Step(int64_t max_wait_us) {
   if (!status.ok()) return Fail(status);
   Publish(unpublished_ && runtime_.clock->MonotonicUs() - published_us_ >= kPublishUs);
   return absl::OkStatus();
+}
+
+absl::StatusOr<PollResult> StreamThread::Poll(int64_t max_wait_us) {
+  const TimeSpent::Doing doing(&spent_, kPolling);
+  return consumer_->Poll(max_wait_us, runtime_.options.poll_records);
 }
 
 absl::Status StreamThread::OnPolled(PollResult polled) {
@@ -206,7 +216,10 @@ std::vector<Task*> StreamThread::TasksToCommit() const {
 
 // Commits what there is to commit, after the commit in flight, which is waited for.
 absl::Status StreamThread::BeginCommit() {
-  TM_RETURN_IF_ERROR(FinishCommit(Decider::kForever).status());
+  {
+    const TimeSpent::Doing doing(&spent_, kDeciding);
+    TM_RETURN_IF_ERROR(FinishCommit(Decider::kForever).status());
+  }
   const std::vector<Task*> tasks = TasksToCommit();
   if (tasks.empty()) return absl::OkStatus();
   commit_began_us_ = runtime_.clock->MonotonicUs();
@@ -358,8 +371,11 @@ void StreamThread::Publish(bool with_tasks) {
 }
 
 ThreadStatus StreamThread::status() const {
+  std::vector<TimeSpent::Share> spent = spent_.Get();
   const absl::MutexLock lock(&mutex_);
-  return status_;
+  ThreadStatus status = status_;
+  status.spent = std::move(spent);
+  return status;
 }
 
 }  // namespace tidemark

@@ -38,6 +38,7 @@
 #include <absl/status/status.h>
 #include <absl/synchronization/mutex.h>
 
+#include "src/base/time_spent.h"
 #include "src/kafka/client.h"
 #include "src/runtime/commit.h"
 #include "src/runtime/commit_pace.h"
@@ -64,7 +65,12 @@ struct ThreadStatus {
   std::map<std::string, std::string> topic_ids;  // of the tasks' inputs, when they were opened
   std::string trouble;                           // why a partition can't be read; "" where all can
   std::map<TopicPartition, Offset> trims;        // internal topics may be trimmed below these
+  std::vector<TimeSpent::Share> spent;           // kThreadActivities
 };
+// What a stream thread's time goes to; all that waits for nobody is the first.
+inline constexpr const char* kThreadActivities[] = {"working", "waiting for records",
+                                                    "waiting for Kafka to acknowledge what was written",
+                                                    "waiting for Kafka to decide a commit"};
 inline constexpr int64_t kCommitBucketsMs[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000};
 
 class StreamThread {
@@ -93,6 +99,7 @@ class StreamThread {
 
   absl::Status Join();
   absl::Status Rejoin();
+  absl::StatusOr<PollResult> Poll(int64_t max_wait_us);
   absl::Status OnPolled(PollResult polled);
   absl::Status OnRebalance(const Rebalance& rebalance);
   absl::Status OnAssigned(const std::vector<TopicPartition>& partitions);
@@ -119,6 +126,7 @@ class StreamThread {
   const Runtime& runtime_;
   const std::string thread_id_, group_instance_id_;
 
+  TimeSpent spent_;  // before what is measured
   State state_ = State::kUnassigned;
   std::unique_ptr<Consumer> consumer_;
   CommitPipeline pipeline_;

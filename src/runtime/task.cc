@@ -27,6 +27,9 @@ namespace {
 // After an input of an internal topic was held: until its last word on whether it is idle counts again.
 constexpr int64_t kCatchUpUs = 10 * kSecond;
 
+// As many as there are nodes, and one for what is none's. They are told by position.
+std::vector<std::string> ActivitiesOf(const Stage& stage) { return std::vector<std::string>(stage.nodes.size() + 1); }
+
 }  // namespace
 
 // Sends an operator's output to the nodes below it.
@@ -70,7 +73,9 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
       transaction_(transaction),
       state_(std::move(state)),
       dead_letters_(runtime.plan->dead_letter_topic, runtime.partitions.at(runtime.plan->dead_letter_topic), partition,
-                    transaction, DeadLetterBytes(runtime)) {
+                    transaction, DeadLetterBytes(runtime)),
+      spent_(runtime.clock, ActivitiesOf(runtime.plan->stages[static_cast<size_t>(stage)])) {
+  spent_.Switch(runtime.plan->stages[static_cast<size_t>(stage)].nodes.size());
   const Stage& plan_stage = plan().stages[static_cast<size_t>(stage)];
   task_count_ = runtime.partitions.at(plan().application.ChangelogTopic(plan_stage.name));
   for (const Node& node : plan_stage.nodes) {
@@ -326,6 +331,7 @@ void NoteUnnamed(const std::string& source, const std::string& column) {
 
 absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch, size_t first) {
   SourceInput& source = *input.source();
+  const TimeSpent::Doing doing(&spent_, static_cast<size_t>(input.node));
   source.time.Busy(runtime_.clock->MonotonicUs());
   TM_ASSIGN_OR_RETURN(
       DecodedRows decoded,
@@ -383,6 +389,7 @@ absl::Status Task::ProcessInternal(TaskInput& input, const Fetch& fetch) {
   TM_RETURN_IF_ERROR(JoinTransaction());
   dirty_ = time_waits_ = true;
   InternalInput& internal = *input.internal();
+  const TimeSpent::Doing doing(&spent_, static_cast<size_t>(input.node));
   for (const RecordView& record : fetch.records()) {
     absl::StatusOr<UnpackedRows> read = internal.reader.Read(record);
     // DataLoss would be of this task's state, which another restore mends.
@@ -406,6 +413,7 @@ absl::Status Task::Deliver(int from, const Batch& rows) {
   if (rows == nullptr || rows->num_rows() == 0) return absl::OkStatus();
   for (const auto& [reader, number] : nodes_[static_cast<size_t>(from)]->readers) {
     NodeState& state = *nodes_[static_cast<size_t>(reader)];
+    const TimeSpent::Doing doing(&spent_, static_cast<size_t>(reader));
     if (state.op != nullptr) {
       TM_RETURN_IF_ERROR(Annotate(state.op->ProcessBatch(number, rows, *state.emitter), "step " + state.node->step));
     } else {
@@ -507,6 +515,7 @@ absl::Status Task::AdvanceOperator(int node, Mark mark) {
   state.mark.idle = mark.idle;
   if (mark.watermark == kMinTime || (mark.watermark <= state.reached && !advance_again_)) return absl::OkStatus();
   state.reached = std::max(state.reached, mark.watermark);
+  const TimeSpent::Doing doing(&spent_, static_cast<size_t>(node));
   absl::StatusOr<EventTime> passed = state.op->AdvanceWatermark(state.reached, *state.emitter);
   if (!passed.ok()) return Annotate(passed.status(), "step " + state.node->step);
   state.mark.watermark = std::max(state.mark.watermark, *passed);

@@ -24,6 +24,7 @@
 #include <absl/status/statusor.h>
 
 #include "operators/operator.h"
+#include "src/base/time_spent.h"
 #include "src/runtime/dead_letter.h"
 #include "src/runtime/input_time.h"
 #include "src/runtime/output.h"
@@ -43,7 +44,9 @@ struct TaskStatus {
   int64_t state_bytes = 0;
   int64_t memory_bytes = 0;
   std::vector<std::pair<TopicPartition, Offset>> positions;
+  std::vector<Mark> marks;  // of each of them
   std::vector<std::pair<std::string, StepLedger>> ledger;
+  std::vector<int64_t> spent_us;  // that the thread was busy with each of them, since the task was opened
   // A partition whose next record can't be read yet.
   struct Wait {
     TopicPartition partition;
@@ -175,6 +178,8 @@ class Task {
   std::vector<std::unique_ptr<NodeState>> nodes_;
   std::map<std::string, std::unique_ptr<Output>> side_outputs_;
   DeadLetters dead_letters_;
+
+  TimeSpent spent_;  // by node; the last one is none of them
 
   // The smallest watermark of all inputs that aren't idle, and when it moved last (monotonic).
   EventTime slowest_ = kMinTime;

@@ -43,7 +43,9 @@ absl::Status Task::PrepareCommit() {
   joined_ = 0;
   const uint64_t commit = commit_ + 1;
   const int64_t now = runtime_.clock->MonotonicUs();
-  for (const auto& state : nodes_) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    const auto& state = nodes_[i];
+    const TimeSpent::Doing doing(&spent_, i);
     if (state->op != nullptr) {
       TM_RETURN_IF_ERROR(Annotate(state->op->PrepareCommit(commit, *state->emitter), "step " + state->node->step));
     } else if (state->output != nullptr) {
@@ -192,6 +194,7 @@ TaskStatus Task::status() const {
   for (const auto& input : inputs_) {
     minimum.Add(input->mark());
     status.positions.emplace_back(input->partition, input->position);
+    status.marks.push_back(input->mark());
     if (const SourceInput* source = input->source(); source != nullptr && source->waits()) {
       status.waits.push_back({input->partition, source->waits_for, source->waits_since_us});
     }
@@ -203,6 +206,8 @@ TaskStatus Task::status() const {
   status.idle = minimum.Get().idle;
   status.state_bytes = state_->live_bytes();
   status.memory_bytes = state_->overlay_bytes();
+  for (const TimeSpent::Share& share : spent_.Get()) status.spent_us.push_back(share.us);
+  status.spent_us.pop_back();  // what is no node's
   for (const auto& state : nodes_) {
     if (state->op != nullptr) status.memory_bytes += state->op->MemoryBytes();
     status.ledger.emplace_back(LedgerName(*state->node), state->ledger);

@@ -1,7 +1,7 @@
-// One partition of a feed, commit by commit: rows are kept until the commit of their task has been read to its end, which
-// its last record says (RowsHeader::last). A sink behind batch steps is given nothing else, so that what it decides is never
-// a part of a commit, nor is its position ever inside of one. As a batch step lets one batch out a commit
-// (operators/batch/batch.h), such a sink shows batches whole.
+// One partition of a feed, commit by commit: rows are kept until the commit of their task has been read to its end,
+// which its last record says (RowsHeader::last). A sink behind batch steps is given nothing else, so that what it
+// decides is never a part of a commit, nor is its position ever inside of one. As a batch step lets one batch out a
+// commit (operators/batch/batch.h), such a sink shows batches whole.
 //
 // Where several tasks write to the partition (its topic has fewer partitions than they are), their commits may lie
 // within each other: then what is given is the shortest stretch that cuts none. A commit that is read is in the log to
@@ -22,8 +22,8 @@
 
 namespace tidemark {
 
-// All rows of the sink come out of batch steps, through steps that keep them together, and it appends: so its commits are
-// batches. `atomic: true` in the topology has the planner see to it (src/plan/whole_batches.cc).
+// All rows of the sink come out of batch steps, through steps that keep them together, and it appends: so its commits
+// are batches. `atomic: true` in the topology has the planner see to it (src/plan/whole_batches.cc).
 bool ShowsBatchesWhole(const Plan& plan, int sink);
 
 class WholeCommits {

@@ -20,6 +20,7 @@
 #include "src/base/clock.h"
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
+#include "src/base/status_topic.h"
 #include "src/http/server.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/plan/intakes.h"
@@ -40,11 +41,13 @@
 #include "src/runtime/record_limits.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/start_check.h"
+#include "src/runtime/status_board.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
 #include "src/runtime/topics.h"
 #include "src/runtime/view_gate.h"
 #include "src/runtime/view_reader.h"
+#include "src/status/page.h"
 
 namespace tidemark {
 namespace {
@@ -56,6 +59,8 @@ constexpr int64_t kStartPatienceUs = 30 * kSecond;
 // How long what was posted may wait for the brokers; and for how long a worker that stops waits for that.
 constexpr int64_t kAppendPatienceUs = 8 * kSecond;
 constexpr int64_t kGatePatienceUs = kSecond;
+// Of what a worker says of itself: the next report makes up for it.
+constexpr int64_t kReportPatienceUs = 5 * kSecond;
 constexpr int64_t kViewsConfirmedUs = kSecond / 2;  // how often the ends of views' logs are asked for
 
 std::string RandomIdentity() {
@@ -248,15 +253,39 @@ class Worker {
     handlers["/metrics"] = [this] {
       return HttpResponse{200, "text/plain; version=0.0.4", RenderMetrics(status()), {}};
     };
+    AddPage(&handlers);
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
     TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
                                                   gate_->most_body_bytes()},
                                                  std::move(handlers), std::move(entrances)));
-    LOG(INFO) << "metrics on " << (options_.http_certificate.empty() ? "http://" : "https://") << http_->address()
-              << "/metrics";
+    const std::string here =
+        absl::StrCat(options_.http_certificate.empty() ? "http://" : "https://", http_->address(), "/");
+    LOG(INFO) << "page on " << here << ", metrics on " << here << "metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
     return absl::OkStatus();
+  }
+
+  // The page, and what it is made of; for whoever may see the metrics.
+  void AddPage(HttpHandlers* handlers) {
+    board_.emplace(plan_, SystemClock(), options_.texts);
+    for (const PageFile& file : PageFiles()) {
+      (*handlers)[file.path] = [&file] {
+        return HttpResponse{200,
+                            file.content_type,
+                            file.text,
+                            {{"Cache-Control", "no-cache"}, {"Content-Security-Policy", kPagePolicy}}};
+      };
+    }
+    (*handlers)["/v1/topology.svg"] = [this] { return HttpResponse{200, "image/svg+xml", board_->svg(), {}}; };
+    (*handlers)["/v1/status/history"] = [this] {
+      return HttpResponse{200, "application/json", board_->history(), {{"Cache-Control", "no-store"}}};
+    };
+    (*handlers)["/v1/status"] = [this] {
+      std::string told = board_->json();
+      if (told.empty()) told = board_->JsonOfStart(status());
+      return HttpResponse{200, "application/json", std::move(told), {{"Cache-Control", "no-store"}}};
+    };
   }
 
   // What is posted is accepted whoever reads it.
@@ -312,6 +341,12 @@ class Worker {
     view_gate_->Open(views_);
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });
+    board_->Open(
+        &runtime_, http_->address(), [this] { return status(); },
+        [this] {
+          return NewRdAppender(plan_.kafka, absl::StrCat(StatusTopic(plan_.application), "-", options_.instance_id),
+                               kReportPatienceUs, LogKafka);
+        });
     Phase("");
   }
 
@@ -336,6 +371,12 @@ class Worker {
     if (!views_.empty()) {
       supervisor_.Run({"views' ends", Nothing, [this] { return ConfirmViews(); }, Nothing}, Work::kReads);
     }
+    supervisor_.Run({"status", Nothing, [this] { return board_->Step(kStepWaitUs); },
+                     [this] {
+                       board_->Close();
+                       return absl::OkStatus();
+                     }},
+                    Work::kReads);
     supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
     supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
@@ -467,6 +508,7 @@ class Worker {
   int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
   std::optional<Housekeeping> housekeeping_;
+  std::optional<StatusBoard> board_;
   Supervisor supervisor_;
   EndReport report_;
   std::optional<HttpGate> gate_;

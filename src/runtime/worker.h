@@ -12,6 +12,7 @@
 
 #include "src/plan/plan.h"
 #include "src/runtime/worker_status.h"
+#include "src/status/graph.h"
 
 namespace tidemark {
 
@@ -21,6 +22,7 @@ struct WorkerOptions {
   std::string instance_id;
   std::string http_address;                // empty: the default one, or a free port where that is taken
   std::string http_certificate, http_key;  // PEM files; both or none
+  BoxTexts texts;                          // what the page says of sources, steps and sinks
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;

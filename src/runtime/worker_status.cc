@@ -46,6 +46,10 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
   return sums;
 }
 
+void ForEachCounter(const StepLedger& ledger, absl::FunctionRef<void(std::string_view name, int64_t value)> take) {
+  for (const Counter& counter : kCounters) take(counter.name, ledger.*counter.value);
+}
+
 std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status) {
   std::vector<TaskId> in_use;
   for (const ThreadStatus& thread : status.threads) {

@@ -6,7 +6,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <absl/functional/function_ref.h>
 
 #include "src/base/record.h"
 #include "src/runtime/global_tables.h"
@@ -41,6 +44,9 @@ struct WorkerStatus {
 
 // The ledger of a worker: the counters of its tasks, added up by step, in the order of the plan.
 std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& status);
+
+// The counters of a ledger but `violated`, in the order of its line.
+void ForEachCounter(const StepLedger& ledger, absl::FunctionRef<void(std::string_view name, int64_t value)> take);
 
 // "ledger <step> in=1 passed=1 ..." with the counters that are not 0.
 std::string LedgerLine(const std::string& step, const StepLedger& ledger);

@@ -1,8 +1,8 @@
 // Objects of S3, by their full names "bucket/key": what somebody else puts there, to be read and moved away. An object
 // appears whole, and another one may take its name at any time; its ETag tells them apart. Used by one thread.
 //
-// Codes: NotFound where an object isn't there, Unavailable where the service, the bucket or the right to use it is away:
-// all of these may come back.
+// Codes: NotFound where an object isn't there, Unavailable where the service, the bucket or the right to use it is
+// away: all of these may come back.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ class Objects {
   virtual absl::Status Delete(const std::string& name) = 0;
 };
 
-// Credentials, region and endpoint as for lakes (object_store.h), of the bucket of `url`. Connects at the first call, and
-// again after one that couldn't.
+// Credentials, region and endpoint as for lakes (object_store.h), of the bucket of `url`. Connects at the first call,
+// and again after one that couldn't.
 std::unique_ptr<Objects> NewS3Objects(std::string url);
 
 }  // namespace tidemark

@@ -1,5 +1,5 @@
-// How S3 is reached, for all that keep or read objects there: where credentials, region and endpoint come from, and what
-// an error of the service asks for. Any thread.
+// How S3 is reached, for all that keep or read objects there: where credentials, region and endpoint come from, and
+// what an error of the service asks for. Any thread.
 #pragma once
 
 #include <memory>

@@ -34,7 +34,7 @@ class Commands(SystemTest):
         self.assertRegex(out, r"^tidemark \d+\.\d+\.\d+")
         code, out, _ = self.tidemark("help")
         self.assertEqual(code, 0)
-        for command in ("run", "validate", "test", "plan", "reset", "describe", "generate", "init", "version", "help"):
+        for command in ("run", "validate", "test", "plan", "reset", "status", "describe", "generate", "init", "version", "help"):
             self.assertIn(f"  {command} ", out)
         code, out, _ = self.tidemark("help", "run")
         self.assertEqual(code, 0)

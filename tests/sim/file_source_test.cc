@@ -16,8 +16,8 @@
 #include "src/base/mutation.h"
 #include "src/plan/planner.h"
 #include "src/runtime/file_source.h"
-#include "src/storage/memory_store.h"
 #include "src/sim/sim_kafka.h"
+#include "src/storage/memory_store.h"
 #include "tests/sim/sim_landing.h"
 
 namespace tidemark::sim {

@@ -155,6 +155,7 @@ absl::Status PostgresSink::TryWrite(int32_t partition, const PostgresFence& fenc
       if (!failed.empty()) TM_RETURN_IF_ERROR(failures(failed));
     }
     TM_RETURN_IF_ERROR(Failpoint("sink_postgres.before_commit"));
+    const TimeSpent::Doing doing(spent_, committing_);
     return session_->Commit();
   }();
   if (status.ok()) return Failpoint("sink_postgres.after_commit");

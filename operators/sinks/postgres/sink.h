@@ -30,6 +30,7 @@
 #include "operators/sinks/postgres/session.h"
 #include "src/base/batch.h"
 #include "src/base/schema.h"
+#include "src/base/time_spent.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
@@ -50,6 +51,12 @@ class PostgresSink {
   static absl::StatusOr<std::unique_ptr<PostgresSink>> Over(std::unique_ptr<PostgresSession> session,
                                                             const PostgresSinkSpec& spec, std::string_view sink,
                                                             const Schema& schema, const StepMode& mode);
+
+  // From now on the thread's time is told: activity `commit` while the database commits.
+  void Measure(TimeSpent* spent, size_t commit) {
+    spent_ = spent;
+    committing_ = commit;
+  }
 
   // Takes a partition over from whoever had it: call at each assignment, before its first Write. next_offset is where
   // reading the feed goes on, -1: at its beginning; heard is what Write was given with it, "" where an earlier version
@@ -90,6 +97,8 @@ class PostgresSink {
   absl::StatusOr<FoldedRows> Fold(const std::vector<Batch>& batches) const;
 
   const std::unique_ptr<PostgresSession> session_;
+  TimeSpent* spent_ = nullptr;
+  size_t committing_ = 0;
   const std::string sink_;
   const Schema schema_;
   const std::vector<size_t> key_;

@@ -330,6 +330,10 @@ class Stack:
                 worker.signal(signal.SIGCONT)
                 worker.kill()
 
+    def leave_running(self, worker):
+        """It is no longer this stack's to stop."""
+        self._started.remove(worker)
+
     def left_behind(self):
         """Processes that still work in this folder: {pid: command line}."""
         found = {}

@@ -134,8 +134,9 @@ TEST(DescribeTest, APasswordIsNeverShown) {
       "schema_registry: { url: \"http://me:hunter2@h\", user: u, password: hunter2 }\n",
       "u.yaml", Operators(), OwnFormats().list(), NoVariables, FilesOnDisk(), &text);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  for (const char* format : {"text", "dot", "json", "kafka", "yaml"})
+  for (const char* format : {"text", "svg", "dot", "json", "kafka", "yaml"})
     EXPECT_THAT(DescribePlan(*plan, text, format).value(), Not(HasSubstr("hunter2")));
+  for (const auto& [box, said] : TextsOfBoxes(*plan, text)) EXPECT_THAT(said.yaml, Not(HasSubstr("hunter2"))) << box;
   EXPECT_THAT(DescribePlan(*plan, text, "yaml").value(),
               AllOf(StartsWith("# A password is masked here: put it into a variable"),
                     HasSubstr("    sasl.password: \"***\"\n"), HasSubstr("url: \"postgresql://me:***@h/d\"\n")));

@@ -98,7 +98,7 @@ TEST_F(ServicesTest, WhatCameOutOfAllItsFilesIsTheSamePlanAgain) {
   const TopologyText text = text_;
   const auto again = Load("all.yaml");
   ASSERT_TRUE(again.ok()) << again.status();
-  for (const char* format : {"text", "dot", "json", "kafka", "yaml"}) {
+  for (const char* format : {"text", "svg", "dot", "json", "kafka", "yaml"}) {
     EXPECT_EQ(*DescribePlan(*again, text_, format), *DescribePlan(*plan, text, format)) << format;
   }
   EXPECT_EQ(Identities(*again), Identities(*plan));

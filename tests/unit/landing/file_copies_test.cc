@@ -63,10 +63,10 @@ class Copies : public ::testing::Test {
     hash_ = *HashOfFile(**arrow::io::ReadableFile::Open((root_ / "a/x.csv").string()));
   }
   std::unique_ptr<FileCopies> Begin() {
-    return std::make_unique<FileCopies>(
-        spec_, "app.source", [this](const std::string&) -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
-          return std::make_unique<Borrowed>(&store_);
-        });
+    return std::make_unique<FileCopies>(spec_, "app.source",
+                                        [this](const std::string&) -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
+                                          return std::make_unique<Borrowed>(&store_);
+                                        });
   }
   absl::Status CopyAll(FileCopies& copies) {
     while (true) {

@@ -98,9 +98,7 @@ class ObjectLanding : public ::testing::Test {
     spec_.raw = "raw";
     zone_ = Zone();
   }
-  std::unique_ptr<LandingZone> Zone() {
-    return NewObjectLandingZone(spec_, std::make_unique<MemoryObjects>(&bucket_));
-  }
+  std::unique_ptr<LandingZone> Zone() { return NewObjectLandingZone(spec_, std::make_unique<MemoryObjects>(&bucket_)); }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
     for (const auto& [name, object] : bucket_.objects) names.push_back(name);
@@ -114,7 +112,8 @@ class ObjectLanding : public ::testing::Test {
 };
 
 TEST_F(ObjectLanding, ListsWhatIsMeantAndNothingThatWasMovedAway) {
-  for (const char* name : {"b.csv", "x/a.csv.gz", "no.txt", ".part.csv", "../c.csv", "x//d.csv", "done/d.csv", "kept/date=2026-01-01/e.csv"}) {
+  for (const char* name : {"b.csv", "x/a.csv.gz", "no.txt", ".part.csv", "../c.csv", "x//d.csv", "done/d.csv",
+                           "kept/date=2026-01-01/e.csv"}) {
     bucket_.Put(absl::StrCat("lake/in/", name), "x");
   }
   bucket_.Put("lake/in.csv", "x");

@@ -58,8 +58,8 @@ TEST(Over, ARowSeesWhatItsKeyHadWithinTheRangeAndItsOwnTime) {
   h.Advance(10 * kS);
   EXPECT_THAT(Texts(h), ElementsAre("a|5|0|1|5|5"));
   h.Advance(12 * kS);
-  EXPECT_THAT(Texts(h), ElementsAre("a|5|0|1|5|5", "a|7|1|3|13|1", "a|1|2|3|13|1", "b|100|4|1|100|100",
-                                    "a|2|3|3|10|1"));
+  EXPECT_THAT(Texts(h),
+              ElementsAre("a|5|0|1|5|5", "a|7|1|3|13|1", "a|1|2|3|13|1", "b|100|4|1|100|100", "a|2|3|3|10|1"));
   h.CheckLedger();
 }
 
@@ -67,8 +67,8 @@ TEST(Over, OfRowsThereAreTheLastSoMany) {
   Harness h(OverNode(Spec(0, 2, {"sum(v)", "lag(v, 3)", "lag(n)"})));
   h.Feed({At(1, 1, 0), At(2, 2, 1), At(3, Cell(), 2), At(4, 4, 3), At(4, 5, 4)}, 2);
   h.Advance(10 * kS);
-  EXPECT_THAT(Texts(h), ElementsAre("a|1|0|1|NULL|NULL", "a|2|1|3|NULL|0", "a|NULL|2|2|NULL|1", "a|4|3|4|1|2",
-                                    "a|5|4|9|2|3"));
+  EXPECT_THAT(Texts(h),
+              ElementsAre("a|1|0|1|NULL|NULL", "a|2|1|3|NULL|0", "a|NULL|2|2|NULL|1", "a|4|3|4|1|2", "a|5|4|9|2|3"));
 }
 
 TEST(Over, ALateRowIsRefusedAndSeenByNone) {
@@ -149,8 +149,8 @@ std::map<int64_t, std::string> Model(const std::vector<TestRow>& rows, int64_t r
       out[std::get<int64_t>(all[i].cells[2])] =
           absl::StrCat(frame.size(), "|", odd, "|", most ? absl::StrCat(sum, "|", *most) : "NULL|NULL", "|",
                        cell(frame.front().cells[2]));
-      if (range_s == 0) absl::StrAppend(&out[std::get<int64_t>(all[i].cells[2])], "|",
-                                        cell(i < 3 ? Cell() : all[i - 3].cells[1]));
+      if (range_s == 0)
+        absl::StrAppend(&out[std::get<int64_t>(all[i].cells[2])], "|", cell(i < 3 ? Cell() : all[i - 3].cells[1]));
     }
   }
   return out;
@@ -160,7 +160,8 @@ std::map<int64_t, std::string> ByNumber(const Harness& h) {
   std::map<int64_t, std::string> out;
   for (const TestRow& row : const_cast<Harness&>(h).out().rows) {
     std::vector<std::string> made;
-    for (size_t c = kRows.size(); c < row.cells.size(); ++c) made.push_back(CellsText(TestRow{.cells = {row.cells[c]}}));
+    for (size_t c = kRows.size(); c < row.cells.size(); ++c)
+      made.push_back(CellsText(TestRow{.cells = {row.cells[c]}}));
     EXPECT_TRUE(out.emplace(std::get<int64_t>(row.cells[2]), absl::StrJoin(made, "|")).second);
   }
   return out;

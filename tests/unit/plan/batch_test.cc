@@ -70,7 +70,8 @@ TEST(BatchPlanTest, WhatWouldShowPartsIsRefusedByName) {
   EXPECT_THAT(ErrorsOf(Atomic("  z: { from: [b, clicks], filter: \"price < 5\" }\n")),
               HasSubstr("rows of source clicks come to it without a batch step"));
   const std::string z = "  z: { from: b, filter: \"price < 5\" }\n";
-  EXPECT_THAT(ErrorsOf(Atomic(z, "postgres: { url: x, table: t, key: [guid] }")), HasSubstr("mode: insert, without key"));
+  EXPECT_THAT(ErrorsOf(Atomic(z, "postgres: { url: x, table: t, key: [guid] }")),
+              HasSubstr("mode: insert, without key"));
   EXPECT_THAT(ErrorsOf(Atomic(z, "topic: whole, key: [guid], mode: upsert")), HasSubstr("an atomic sink appends"));
   EXPECT_THAT(ErrorsOf(Atomic(z, "parquet: { path: /lake, partition_by: [url] }")), HasSubstr("has no folders"));
 }

@@ -14,7 +14,8 @@ using ::testing::HasSubstr;
 
 std::string Over(const std::string& over, const std::string& aggregates, const std::string& from = "clicks",
                  const std::string& more = "") {
-  return Clicks(more + "  z: { from: " + from + ", over: { " + over + " }, aggregates: { " + aggregates + " } }\n", "z");
+  return Clicks(more + "  z: { from: " + from + ", over: { " + over + " }, aggregates: { " + aggregates + " } }\n",
+                "z");
 }
 std::string Errors(const std::string& over, const std::string& aggregates, const std::string& from = "clicks",
                    const std::string& more = "") {

@@ -1,0 +1,400 @@
+// @ts-check
+// What a worker tells about its whole application (docs/status.md), drawn. No library: the server lays out the picture,
+// and what is left is tables, bars and lines.
+'use strict';
+
+/** @typedef {{activity: string, share: number}} Share */
+/** @typedef {{name: string, kind: string, stage: string, summary: string, yaml: string, in_per_s: number,
+ *    out_per_s: number, busy: number, lag: number, reads: boolean, watermark_ms: number, idle: boolean, ledger: string,
+ *    time: Share[], error: string, state_bytes: number}} Box */
+/** @typedef {{state: string, sentence: string, node: string}} Verdict */
+/** @typedef {{stage: string, partition: number, worker: string, lag: number, watermark_ms: number, idle: boolean,
+ *    state_bytes: number}} Place */
+/** @typedef {{application: string, wall_ms: number, verdict: Verdict, findings: {node: string, text: string}[],
+ *    nodes: Box[], readers: {name: string, lag: number, behind_s: number, to_go_s: number}[], workers: any[],
+ *    places: Place[], dead_letters: {step: string, rows: number}[], dead_letter_topic: string,
+ *    views: {view: string, ready: boolean, rows: number}[], alarms: {name: string, text: string}[],
+ *    note: string}} Status */
+/** @typedef {{wall_ms: number, nodes: Record<string, {in_per_s: number, busy: number, lag: number}>}} Moment */
+
+const EVERY_MS = 2000;
+const state = {
+  /** @type {Status|null} */ status: null,
+  /** @type {Moment[]} */ history: [],
+  failed: false,
+  /** @type {any} */ answer: null, // of the view that is shown
+};
+
+/** @param {string} id @returns {HTMLElement} */
+const at = id => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** An element with attributes and children; text is always text.
+ * @param {string} name @param {Record<string, any>} attributes @param {...any} children @returns {HTMLElement} */
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else if (value === true) element.setAttribute(key, '');
+    else if (value !== false && value != null) element.setAttribute(key, String(value));
+  }
+  element.append(...children.flat().filter(child => child != null));
+  return element;
+}
+
+/** @param {string} name @param {Record<string, any>} attributes @param {...any} children */
+function draw(name, attributes, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  element.append(...children);
+  return element;
+}
+
+// ---- Words
+
+/** @param {number} n */
+const count = n => Math.round(n).toLocaleString('en-US');
+/** @param {number} n */
+const rate = n => (n > 0 && n < 9.5 ? n.toFixed(1) : count(n));
+/** @param {number} share */
+const percent = share => `${Math.round(share * 100)}%`;
+/** @param {number} s */
+function seconds(s) {
+  if (s < 0.95) return `${s.toFixed(1)} s`;
+  if (s < 120) return `${Math.round(s)} s`;
+  if (s < 7200) return `${Math.round(s / 60)} min`;
+  return s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
+}
+/** @param {number} ms */
+const moment = ms => new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+/** @param {number} n */
+const bytes = n => (n < 1e6 ? `${Math.round(n / 1e3)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`);
+
+/** @param {(string|HTMLElement)[]} head @param {any[][]} rows @param {Set<number>} numbers columns of numbers */
+function table(head, rows, numbers) {
+  const cell = (/** @type {string} */ name) => (/** @type {any} */ content, /** @type {number} */ i) =>
+    make(name, {class: numbers.has(i) ? 'number' : null, scope: name === 'th' ? 'col' : null}, content);
+  return [make('thead', {}, make('tr', {}, head.map(cell('th')))),
+          make('tbody', {}, rows.map(row => make('tr', {}, row.map(cell('td')))))];
+}
+
+// ---- What is chosen stands in the address, so that it can be shared
+
+const chosen = () => new URLSearchParams(location.hash.slice(1));
+/** @param {Record<string, string|null>} changes */
+function choose(changes) {
+  const now = chosen();
+  for (const [key, value] of Object.entries(changes)) {
+    if (value == null || value === '') now.delete(key);
+    else now.set(key, value);
+  }
+  location.hash = now.toString();
+}
+
+// ---- The picture
+
+async function loadPicture() {
+  const answer = await fetch('v1/topology.svg');
+  at('graph').innerHTML = await answer.text(); // the worker's own picture, names escaped there
+  const picture = at('graph').querySelector('svg');
+  picture?.style.setProperty('--natural', `${picture.getAttribute('width')}px`); // smaller ones aren't blown up
+  for (const box of document.querySelectorAll('.graph .node')) {
+    const name = box.getAttribute('data-node');
+    const pick = () => choose({node: chosen().get('node') === name ? null : name});
+    box.setAttribute('tabindex', '0');
+    box.setAttribute('role', 'button');
+    box.addEventListener('click', pick);
+    box.addEventListener('keydown', event => {
+      const key = /** @type {KeyboardEvent} */ (event).key;
+      if (key !== 'Enter' && key !== ' ') return;
+      event.preventDefault();
+      pick();
+    });
+  }
+}
+
+/** @param {Box} node */
+function noteOf(node) {
+  if (node.error) return 'does not get through';
+  const said = [];
+  if (node.busy >= 0.005) said.push(`${percent(node.busy)} busy`);
+  if (node.reads && node.lag >= 1) said.push(`lag ${count(node.lag)}`);
+  if (node.idle) said.push('idle');
+  return said.join(' · ');
+}
+
+/** @param {Status} status */
+function drawFigures(status) {
+  for (const node of status.nodes) {
+    const box = document.querySelector(`.graph .node[data-node="${CSS.escape(node.name)}"]`);
+    if (!box) continue;
+    const ends = node.kind === 'sink' || node.kind === 'view';
+    const set = (/** @type {string} */ name, /** @type {string} */ text) => {
+      const element = box.querySelector(`.${name}`);
+      if (element) element.textContent = text;
+    };
+    set('rate', `${rate(ends && node.time.length ? node.out_per_s : node.in_per_s)} rows/s`);
+    set('note', noteOf(node));
+    set('out', !ends && node.out_per_s >= 0.05 ? rate(node.out_per_s) : '');
+    box.querySelector('.busy')?.setAttribute('width', String(Math.min(1, node.busy) * 176));
+    box.classList.toggle('hot', node.busy >= 0.8);
+    box.classList.toggle('limit', (status.verdict.state !== 'up_to_date' && status.verdict.node === node.name) || node.error !== '');
+    box.classList.toggle('chosen', chosen().get('node') === node.name);
+  }
+}
+
+// ---- One node
+
+/** @param {number[]} values @param {string} name @param {(n: number) => string} words */
+function spark(values, name, words) {
+  const most = Math.max(...values, 1e-9);
+  const step = 100 / Math.max(1, values.length - 1);
+  const points = values.map((value, i) => `${(i * step).toFixed(2)},${(50 - (value / most) * 46).toFixed(1)}`).join(' ');
+  return make('div', {}, make('p', {class: 'soft'}, `${name}: now ${words(values[values.length - 1] ?? 0)}, at most ${words(most < 1e-8 ? 0 : most)}`),
+              draw('svg', {class: 'spark', viewBox: '0 0 100 54', preserveAspectRatio: 'none', role: 'img', 'aria-label': name},
+                   draw('polyline', {points})));
+}
+
+/** @param {Status} status */
+function showNode(status) {
+  const name = chosen().get('node');
+  const node = status.nodes.find(each => each.name === name);
+  const section = at('node');
+  section.hidden = !node;
+  if (!node) return;
+  const past = state.history.map(each => each.nodes[node.name]).filter(Boolean);
+  const charts = past.length < 2 ? [make('p', {class: 'soft'}, 'The history begins.')] : [
+    spark(past.map(each => each.in_per_s), 'rows a second', rate),
+    spark(past.map(each => each.busy), 'busy', percent),
+    node.reads ? spark(past.map(each => each.lag), 'lag', count) : null,
+    make('p', {class: 'soft'}, `The last ${seconds((status.wall_ms - state.history[0].wall_ms) / 1000)}.`)];
+  section.replaceChildren(
+    make('div', {class: 'heading'}, make('h2', {}, `${node.kind} ${node.name}`),
+         make('button', {type: 'button', onclick: () => choose({node: null})}, 'Close')),
+    make('p', {class: 'soft'}, node.summary, node.stage ? ` — in stage ${node.stage}` : ''),
+    node.error ? make('p', {}, make('b', {}, node.error)) : '',
+    make('div', {class: 'columns'},
+         make('div', {}, ...charts),
+         make('div', {},
+              ...(node.time.length ? [make('p', {class: 'soft'}, 'What its time goes to'), make('div', {class: 'share'},
+                [...node.time].sort((a, b) => b.share - a.share)
+                  .flatMap(share => [make('span', {}, share.activity), make('span', {class: 'number'}, percent(share.share))]))] : []),
+              make('p', {class: 'soft'}, 'Ledger'), make('pre', {}, node.ledger || 'nothing yet'),
+              node.yaml ? make('p', {class: 'soft'}, 'In the topology') : '', node.yaml ? make('pre', {}, node.yaml) : '')));
+}
+
+// ---- Tables
+
+/** @param {Status} status */
+function showTables(status) {
+  at('findings').replaceChildren(...(status.findings.length ? status.findings : [{node: '', text: 'Nothing.'}]).map(
+    finding => make('li', {}, finding.node ? make('b', {}, `${finding.node}: `) : '', finding.text)));
+  const readers = new Map(status.readers.map(reader => [reader.name, reader]));
+  at('times').replaceChildren(...table(['', 'lag', 'behind', 'time (UTC)', 'clock ahead of it'],
+    status.nodes.filter(node => node.reads || node.watermark_ms > 0).map(node => [
+      `${node.kind} ${node.name}`, node.reads ? count(node.lag) : '',
+      readers.get(node.name)?.behind_s ? seconds(readers.get(node.name)?.behind_s ?? 0) : '',
+      node.watermark_ms > 0 ? moment(node.watermark_ms) : '',
+      node.idle ? 'idle' : node.watermark_ms > 0 ? seconds(Math.max(0, (status.wall_ms - node.watermark_ms) / 1000)) : '']),
+    new Set([1, 2, 4])));
+  at('workers').replaceChildren(...table(['worker', 'state', 'threads', 'tasks', 'busy', 'commits/s', 'a commit', 'address'],
+    status.workers.map(worker => [worker.worker, worker.state, worker.threads, worker.tasks, percent(worker.busy),
+      rate(worker.commits_per_s), `${Math.round(worker.commit_ms)} ms`, worker.address]), new Set([2, 3, 4, 5, 6])));
+  showPlaces(status);
+  at('letters').hidden = status.dead_letters.length === 0;
+  at('letter-table').replaceChildren(...table(['step', 'rows'],
+    status.dead_letters.map(each => [each.step, count(each.rows)]), new Set([1])));
+  at('letter-advice').textContent = `They are in topic ${status.dead_letter_topic}. \`tidemark dead-letters list\` groups ` +
+    'them by reason, `show` shows them and `replay` gives them back after a fix.';
+}
+
+/** @param {Status} status */
+function showPlaces(status) {
+  const stages = [...new Set(status.places.map(place => place.stage))];
+  const partitions = [...new Set(status.places.map(place => place.partition))].sort((a, b) => a - b);
+  const find = (/** @type {string} */ stage, /** @type {number} */ partition) =>
+    status.places.find(place => place.stage === stage && place.partition === partition);
+  at('places').replaceChildren(...table(['partition', ...stages], partitions.map(partition => [
+    partition, ...stages.map(stage => {
+      const place = find(stage, partition);
+      if (!place) return '';
+      return make('span', {title: `state ${bytes(place.state_bytes)}`},
+                  `${place.worker}${place.lag >= 1 ? ` · ${count(place.lag)}` : ''}${place.idle ? ' · idle' : ''}`);
+    })]), new Set()));
+}
+
+// ---- Views
+
+/** @param {Status} status */
+function showViewNames(status) {
+  at('views').hidden = status.views.length === 0;
+  const now = chosen().get('view');
+  at('view-names').replaceChildren(...status.views.map(view => make('button', {
+    type: 'button', 'aria-pressed': String(view.view === now),
+    onclick: () => choose({view: view.view === now ? null : view.view, ask: null, x: null, y: null, show: null}),
+  }, `${view.view} (${view.ready ? `${count(view.rows)} rows` : 'not ready'})`)));
+}
+
+async function askView() {
+  const name = chosen().get('view');
+  if (!name) {
+    state.answer = null;
+    at('view').replaceChildren();
+    return;
+  }
+  const token = sessionStorage.getItem(`token:${name}`);
+  const question = new URLSearchParams(chosen().get('ask') ?? '');
+  if (!question.has('limit')) question.set('limit', '50');
+  try {
+    const answer = await fetch(`v1/views/${encodeURIComponent(name)}?${question}`,
+                               {headers: token ? {Authorization: `Bearer ${token}`} : {}});
+    const told = await answer.json();
+    state.answer = {name, status: answer.status, ...told};
+  } catch (error) {
+    state.answer = {name, status: 0, error: 'the worker does not answer'};
+  }
+  showView();
+}
+
+/** @param {string} name */
+function askToken(name) {
+  const input = /** @type {HTMLInputElement} */ (make('input', {type: 'password', class: 'wide', autocomplete: 'off',
+                                                              'aria-label': 'token', placeholder: `token for view ${name}`}));
+  return make('form', {onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    sessionStorage.setItem(`token:${name}`, input.value.trim());
+    askView();
+  }}, input, make('button', {}, 'Ask'));
+}
+
+/** Rows are drawn anew with each answer, the form only when something else is chosen. */
+function showView() {
+  const answer = state.answer;
+  if (!answer) return;
+  const key = `${answer.name} ${[401, 403].includes(answer.status)} ${Object.keys(answer.rows?.[0] ?? {})} ${location.hash}`;
+  if (at('view').dataset.key !== key) {
+    at('view').dataset.key = key;
+    at('view').replaceChildren([401, 403].includes(answer.status) ? askToken(answer.name) : viewForm(answer),
+                               make('div', {id: 'rows'}));
+  }
+  const rows = answer.rows ?? [];
+  const show = chosen().get('show') ?? 'table';
+  const body = answer.error ? [make('p', {}, answer.error)]
+    : rows.length === 0 ? [make('p', {class: 'soft'}, 'No rows.')]
+    : show === 'bars' ? [bars(rows)] : show === 'line' ? [line(rows)] : [rowTable(rows)];
+  if (answer.position != null) {
+    body.push(make('p', {class: 'soft'}, `${count(rows.length)} rows${answer.next ? ' of more' : ''}` +
+      `${answer.as_of ? `, as of ${answer.as_of}` : ''}, position ${answer.position}, ${answer.age_ms} ms old`));
+  }
+  at('rows').replaceChildren(...body);
+}
+
+/** @param {any} answer */
+function viewForm(answer) {
+  const columns = Object.keys(answer.rows?.[0] ?? {});
+  const pick = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string[]} */ values, /** @type {string} */ now) =>
+    make('label', {}, make('span', {}, label), make('select', {onchange: (/** @type {any} */ event) => choose({[name]: event.target.value})},
+      values.map(value => make('option', {selected: value === now}, value))));
+  const ask = /** @type {HTMLInputElement} */ (make('input', {class: 'wide', 'aria-label': 'question', value: chosen().get('ask') ?? '',
+    placeholder: 'column=value&order=n desc&limit=10'}));
+  const chart = (chosen().get('show') ?? 'table') !== 'table';
+  return make('form', {onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); choose({ask: ask.value}); }},
+    ask, make('button', {}, 'Ask'), pick('show', 'as', ['table', 'bars', 'line'], chosen().get('show') ?? 'table'),
+    ...(chart ? [pick('x', 'by', columns, axis('x', answer.rows ?? [])), pick('y', 'value', columns, axis('y', answer.rows ?? []))] : []));
+}
+
+/** @param {'x'|'y'} which @param {any[]} rows */
+function axis(which, rows) {
+  const stated = chosen().get(which);
+  const columns = Object.keys(rows[0] ?? {});
+  if (stated && columns.includes(stated)) return stated;
+  const numbers = columns.filter(column => typeof rows[0][column] === 'number');
+  const texts = columns.filter(column => typeof rows[0][column] === 'string');
+  return (which === 'y' ? numbers[numbers.length - 1] : texts[texts.length - 1]) ?? columns[0] ?? '';
+}
+
+/** @param {any} value */
+const text = value => (value == null ? '' : typeof value === 'object' ? JSON.stringify(value)
+  : typeof value === 'number' ? value.toLocaleString('en-US', {maximumFractionDigits: 6, useGrouping: Math.abs(value) < 1e9}) : String(value));
+
+/** @param {any[]} rows */
+function rowTable(rows) {
+  const columns = Object.keys(rows[0]);
+  const numbers = new Set(columns.map((_, i) => i).filter(i => typeof rows[0][columns[i]] === 'number'));
+  return make('div', {class: 'scroll'}, make('table', {}, ...table(columns, rows.map(row => columns.map(column => text(row[column]))), numbers)));
+}
+
+/** @param {any[]} rows */
+function bars(rows) {
+  const [x, y] = [axis('x', rows), axis('y', rows)];
+  const most = Math.max(...rows.map(row => Number(row[y]) || 0), 1e-9);
+  return make('div', {class: 'bars'}, rows.flatMap(row => {
+    const bar = make('span', {class: 'bar'});
+    bar.style.width = `${Math.max(0, (Number(row[y]) || 0) / most) * 100}%`;
+    return [make('span', {class: 'label', title: text(row[x])}, text(row[x])), bar, make('span', {class: 'number'}, text(row[y]))];
+  }));
+}
+
+/** @param {any} value */
+const place = value => (typeof value === 'number' ? value : Number.isNaN(Date.parse(value)) ? NaN : Date.parse(value));
+
+/** Values over time, or over a number; else over the rows' order. @param {any[]} rows */
+function line(rows) {
+  const [x, y] = [axis('x', rows), axis('y', rows)];
+  const inOrder = rows.some(row => Number.isNaN(place(row[x])));
+  const points = rows.map((row, i) => [inOrder ? i : place(row[x]), Number(row[y]) || 0]).sort((a, b) => a[0] - b[0]);
+  const [first, last] = [points[0][0], points[points.length - 1][0]];
+  const low = Math.min(0, ...points.map(point => point[1])), high = Math.max(...points.map(point => point[1]), low + 1e-9);
+  const drawn = points.map(([a, b]) => `${(((a - first) / Math.max(1e-9, last - first)) * 100).toFixed(2)},${(96 - ((b - low) / (high - low)) * 92).toFixed(2)}`);
+  return make('div', {}, make('p', {class: 'soft'}, `${y} over ${x}, from ${text(low)} to ${text(high)}`),
+    draw('svg', {class: 'line', viewBox: '0 0 100 100', preserveAspectRatio: 'none', role: 'img', 'aria-label': `${y} over ${x}`},
+         draw('polyline', {points: drawn.join(' ')})));
+}
+
+// ---- The loop
+
+function show() {
+  const status = state.status;
+  if (!status) return;
+  document.title = `${status.application} · Tidemark`;
+  at('application').textContent = status.application;
+  const verdict = at('verdict');
+  const sentence = state.failed ? `The worker does not answer. Its last word: ${status.verdict.sentence}` : status.verdict.sentence;
+  if (verdict.textContent !== sentence) verdict.textContent = sentence;
+  verdict.className = state.failed ? 'lost' : status.verdict.state;
+  at('told').textContent = `${moment(status.wall_ms)} UTC`;
+  at('note').textContent = status.note;
+  at('alarms').replaceChildren(...status.alarms.map(alarm => make('li', {}, `${alarm.name}: ${alarm.text}`)));
+  drawFigures(status);
+  showNode(status);
+  showTables(status);
+  showViewNames(status);
+}
+
+async function look() {
+  try {
+    const answer = await fetch('v1/status');
+    if (!answer.ok) throw new Error(String(answer.status));
+    state.status = await answer.json();
+    state.failed = false;
+    const last = state.history[state.history.length - 1];
+    if (chosen().get('node') && (!last || Date.now() - last.wall_ms > 8000)) {
+      state.history = (await (await fetch('v1/status/history')).json()).moments;
+    }
+  } catch (error) {
+    state.failed = true;
+    if (!state.status) at('verdict').textContent = 'The worker does not answer.';
+  }
+  show();
+  await askView();
+}
+
+async function main() {
+  addEventListener('hashchange', () => { show(); askView(); });
+  await loadPicture().catch(() => {});
+  for (;;) {
+    await look();
+    await new Promise(done => setTimeout(done, document.hidden ? 5 * EVERY_MS : EVERY_MS));
+  }
+}
+
+main();

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Workers see each other, and say the same: the sentence about the application names what was slowed down, be it a sink or
+a step; figures are those of /metrics; a worker that is killed vanishes; `tidemark status` answers why nothing comes out;
+and the page is there, with all it needs. With TIDEMARK_LONG the page is also looked at in a browser (page.py)."""
+
+import json
+import pathlib
+import re
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import page
+import topics
+import topology
+import wire
+from case import LONG, SystemTest, main
+from faults_postgres import is_commit
+from proxy import Proxy
+from stack import wait_for
+
+BASE_MS = 1_767_225_600_000  # 2026-01-01
+
+
+def application(name, steps, sinks, **more):
+    return {
+        "name": name,
+        "kafka": {"brokers": "${KAFKA_BROKERS}"},
+        "commit_interval": "50ms",
+        "sources": {"seen": {
+            "topic": f"{name}-seen", "columns": {"id": "int64", "item": "string", "at": "timestamp_ms"},
+            "event_time": {"column": "at", "max_out_of_orderness": "1s", "idle_after": "1h"}}},
+        "steps": steps, "sinks": sinks, **more,
+    }
+
+
+class Flow(threading.Thread):
+    """`rate` records a second into all partitions, until it is stopped."""
+
+    def __init__(self, brokers, topic, rate):
+        super().__init__(daemon=True)
+        self.brokers, self.topic, self.rate, self.sent = brokers, topic, rate, 0
+        self.stopped = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.join()
+
+    def run(self):
+        while not self.stopped.wait(0.25):
+            topics.produce(self.brokers, self.topic, [
+                {"value": json.dumps({"id": i, "item": f"item {i % 7}", "at": BASE_MS + i}).encode(), "partition": i % 2}
+                for i in range(self.sent, self.sent + self.rate // 4)])
+            self.sent += self.rate // 4
+
+
+def status(worker):
+    return json.loads(worker.http("/v1/status"))
+
+
+def node(told, name):
+    return next(each for each in told["nodes"] if each["name"] == name)
+
+
+class Status(SystemTest):
+    needs_postgres = True
+
+    def start(self, config, name, **options):
+        worker = self.stack.run(config, name=name, threads=1, **options)
+        wait_for("the worker to be ready, or to end", lambda: worker.ready() or not worker.running(), 120, worker.seen)
+        self.assertTrue(worker.running(), worker.seen())
+        return worker
+
+    def verdict(self, worker, what, says, seconds=60):
+        said = []
+
+        def names():
+            said.append(status(worker)["verdict"]["sentence"])
+            return re.search(says, said[-1])
+        wait_for(what, names, seconds, lambda: f"{said[-3:]}\n{worker.seen()}", every=0.5)
+        return said[-1]
+
+    def test_a_slow_commit_of_a_sink_is_named_and_forgotten(self):
+        name = "slowsink"
+        topics.create(self.stack.brokers, **{f"{name}-seen": 2})
+        address = re.search(r"@([\d.]+):(\d+)/", self.stack.database_url).groups()
+        proxy = Proxy((address[0], int(address[1])), wire.Postgres)
+        self.addCleanup(proxy.close)
+        url = re.sub(r"@[\d.]+:\d+/", f"@127.0.0.1:{proxy.port}/", self.stack.database_url)
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(
+            name, {"plain": {"from": "seen", "filter": "id >= 0"}},
+            {"rows_table": {"from": "plain", "postgres": {"url": "${SLOW_URL}", "table": "slow_rows"}},
+             "out": {"from": "plain", "topic": f"{name}-out", "create": {}}}))
+        worker = self.start(config, name, env=self.stack.environment(SLOW_URL=url))
+        with Flow(self.stack.brokers, f"{name}-seen", 400):
+            self.verdict(worker, "a sentence", "^Up to date")
+            with proxy.rule(is_commit, stall=2.5):
+                said = self.verdict(worker, "the sink to be named",
+                                    r"^Behind by .* The limit is sink rows_table: PostgreSQL COMMIT takes \d+% of its time")
+                print(said)
+                told = status(worker)
+                self.assertGreater(node(told, "rows_table")["busy"], 0.5)
+                self.assertEqual(told["verdict"]["node"], "rows_table")
+                # Nobody else is held up by it.
+                self.assertLess(node(told, "seen")["lag"], 2_000)
+                self.assertTrue(any(f["node"] == "rows_table" and "of its feed" in f["text"] for f in told["findings"]), told)
+            self.verdict(worker, "the sink to catch up", "^Up to date")
+
+    def test_a_step_that_keeps_a_thread_busy_is_named(self):
+        name = "slowstep"
+        topics.create(self.stack.brokers, **{f"{name}-seen": 2})
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(
+            name, {"cheap": {"from": "seen", "filter": "id >= 0"},
+                   "dear": {"from": "cheap", "project": {"id": "id", "at": "at", "sum": "md5(repeat(item, 30000))"}}},
+            {"out": {"from": "dear", "topic": f"{name}-out", "create": {}}}))
+        with Flow(self.stack.brokers, f"{name}-seen", 6_000):
+            worker = self.start(config, name)
+            said = self.verdict(worker, "the step to be named",
+                                r"^Behind by .* The limit is step dear: it takes \d+% of the threads' time")
+            print(said)
+            self.assertGreater(int(re.search(r"takes (\d+)%", said)[1]), 50)
+
+    def test_workers_see_each_other_until_one_is_killed(self):
+        name = "many"
+        topics.create(self.stack.brokers, **{f"{name}-seen": 2})
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(
+            name, {"some": {"from": "seen", "filter": "item <> 'item 3'"},
+                   "counts": {"from": "some", "window": {"tumbling": "1m", "grace": "5s"}, "group_by": ["item"],
+                              "aggregates": {"n": "count(*)"}}},
+            {"out": {"from": "counts", "topic": f"{name}-out", "create": {}}}))
+        workers = [self.start(config, f"{name}-{i}") for i in range(2)]
+        # One partition has come 100 s further than the other, whose time is what the window waits for.
+        topics.produce(self.stack.brokers, f"{name}-seen", [
+            {"value": json.dumps({"id": i, "item": f"item {i % 7}", "at": BASE_MS + i + (i % 2) * 100_000}).encode(),
+             "partition": i % 2} for i in range(7_000)])
+
+        def all_told(worker):
+            told = status(worker)
+            return (len(told["workers"]) == 2 and len(told["places"]) == 4 and
+                    node(told, "seen")["counters"].get("in") == 7_000 and node(told, "counts")["counters"].get("in") == 6_000)
+        for worker in workers:
+            wait_for("both workers' figures", lambda: all_told(worker), 60, worker.seen, every=0.5)
+        told = status(workers[0])
+        for step, metric in (("seen", "tidemark_step_in_rows_total"), ("some", "tidemark_step_in_rows_total"),
+                             ("counts", "tidemark_step_open_window_pairs")):
+            shown = sum(worker.metric(metric, step=step) or 0 for worker in workers)
+            figure = "open" if metric.endswith("pairs") else "in"
+            self.assertEqual(node(told, step)["counters"][figure], shown, step)
+        self.assertEqual({place["worker"] for place in told["places"]}, {worker.name for worker in workers})
+        self.assertEqual(told["alarms"], [])
+
+        # Why nothing comes out, in a terminal: which partition's time is waited for, and what was filtered.
+        _, text, _ = self.stack.tidemark("status", "--config", config)
+        print(text)
+        self.assertRegex(text, r"^Up to date")
+        self.assertRegex(text, r"counts: 6,000 rows in open windows; its time is [-0-9: ]+; windows close with the slowest "
+                               r"partition, many-seen-0 at [-0-9: ]+ \(others have come to ")
+        self.assertRegex(text, r"out: step counts has given it no row yet")
+        _, text, _ = self.stack.tidemark("status", "--config", config, "--format", "json")
+        self.assertEqual(len(json.loads(text)["workers"]), 2)
+
+        # The page and the picture, which `describe` prints too.
+        self.assertIn('id="verdict"', workers[0].http("/"))
+        self.assertIn("v1/status", workers[0].http("/page.js"))
+        self.assertIn("--ground", workers[0].http("/page.css"))
+        _, picture, _ = self.stack.tidemark("describe", "--config", config, "--format", "svg")
+        self.assertEqual(workers[0].http("/v1/topology.svg"), picture)
+        self.assertGreater(len(json.loads(workers[0].http("/v1/status/history"))["moments"]), 0)
+
+        workers[1].kill()
+        wait_for("the killed worker to vanish", lambda: len(status(workers[0])["workers"]) == 1, 30, workers[0].seen, every=0.5)
+        self.assertEqual(workers[0].stop(), 0)
+        _, text, _ = self.stack.tidemark("status", "--config", config)
+        self.assertRegex(text, "^No worker runs")
+
+    def test_the_page_can_be_read_in_both_schemes(self):
+        self.assertEqual({where: contrast for where, contrast in page.contrasts().items() if contrast < page.AA}, {})
+
+    @unittest.skipUnless(LONG, "installs a browser")
+    def test_the_page_in_a_browser(self):
+        name = "page"
+        topics.create(self.stack.brokers, **{f"{name}-seen": 2})
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(
+            name, {"counts": {"from": "seen", "group_by": ["item"], "aggregates": {"n": "count(*)"}, "emit": "on_update"}},
+            {"raw": {"from": "seen", "topic": f"{name}-out", "create": {}}}, views={"totals": {"from": "counts", "key": ["item"]}}))
+        worker = self.start(config, name)
+        with Flow(self.stack.brokers, f"{name}-seen", 400):
+            wait_for("rows in the view", lambda: (worker.metric("tidemark_view_rows", view="totals") or 0) == 7, 60, worker.seen)
+            address = (worker.state_dir / "http_address").read_text().strip()
+            page.check(f"http://{address}/", self.stack.folder)
+
+
+if __name__ == "__main__":
+    main()
