@@ -24,11 +24,12 @@ from sinks import Sinks
 from skew import Skew
 from stack import BINARY, Stack
 from tables import Tables
+from view_load import Views
 
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "formats": Formats(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(), "scale": Scale(),
-                "ladder": Ladder(), "burst": Burst(), "nexmark": Nexmark(), "tables": Tables(), "big": Big()}
+                "ladder": Ladder(), "burst": Burst(), "views": Views(), "nexmark": Nexmark(), "tables": Tables(), "big": Big()}
 # What `all` leaves out takes long, or compares Tidemark with itself.
 USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats")]
 

@@ -2,6 +2,10 @@
 //
 //     bench_posts 127.0.0.1:9464 /v1/ingest/surveys --connections 16 --rate 2000 --seconds 10 --rows 10
 //
+// or asks questions (docs/views.md), one of so many in turn, by the number that stands in place of {}:
+//
+//     bench_posts 127.0.0.1:9464 '/v1/views/totals?place={}&limit=10' --questions 1000 --rate 5000
+//
 // One JSON object at the end: posts answered with 202, others by status, the rate, and how long an answer took. A
 // thread for each connection; a post is timed from when it was due, so that a server that falls behind shows.
 #include <arpa/inet.h>
@@ -27,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string host, path;
-  int port = 0, connections = 16, rate = 2000, seconds = 10, rows = 10;
+  int port = 0, connections = 16, rate = 2000, seconds = 10, rows = 10, questions = 0;
 };
 
 struct Results {
@@ -49,7 +53,16 @@ int Connect(const Options& options) {
   return -1;
 }
 
+std::string Question(const Options& options, int64_t number) {
+  std::string path = options.path;
+  if (const size_t at = path.find("{}"); at != std::string::npos) {
+    path.replace(at, 2, std::to_string(number % options.questions));
+  }
+  return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n";
+}
+
 std::string Request(const Options& options, int64_t number) {
+  if (options.questions > 0) return Question(options, number);
   std::string body;
   for (int row = 0; row < options.rows; ++row) {
     body += "{\"id\":" + std::to_string(number * options.rows + row) +
@@ -105,7 +118,9 @@ void Post(const Options& options, int first, Clock::time_point begin, Results* r
 int main(int argc, char** argv) {
   Options options;
   if (argc < 3 || std::strchr(argv[1], ':') == nullptr) {
-    std::fprintf(stderr, "usage: bench_posts HOST:PORT PATH [--connections N] [--rate N] [--seconds N] [--rows N]\n");
+    std::fprintf(
+        stderr,
+        "usage: bench_posts HOST:PORT PATH [--connections N] [--rate N] [--seconds N] [--rows N | --questions N]\n");
     return 2;
   }
   options.host.assign(argv[1], std::strchr(argv[1], ':'));
@@ -117,6 +132,7 @@ int main(int argc, char** argv) {
                        : name == "--rate"      ? &options.rate
                        : name == "--seconds"   ? &options.seconds
                        : name == "--rows"      ? &options.rows
+                       : name == "--questions" ? &options.questions
                                                : nullptr;
     if (value == nullptr || (*value = std::atoi(argv[i + 1])) <= 0) {
       std::fprintf(stderr, "bench_posts: %s\n", argv[i]);

@@ -56,6 +56,12 @@ std::string ApplicationId::SinkTransactionalId(std::string_view sink, std::strin
   return SinkGroup(sink).append("/").append(worker);
 }
 
+std::string ApplicationId::AlarmsTopic() const { return TopicPrefix().append("__alarms"); }
+
+std::string ApplicationId::AlarmsGroup() const { return TopicPrefix().append("__alarms"); }
+
+std::string ApplicationId::AlarmsTransactionalId() const { return TopicPrefix().append("__alarms/watch"); }
+
 std::string ApplicationId::ReplayedTopic() const { return TopicPrefix().append("__dead-letters.replayed"); }
 
 std::string ApplicationId::ReplayTransactionalId() const { return TopicPrefix().append("__dead-letters/replay"); }

@@ -59,6 +59,11 @@ struct ApplicationId {
   static std::string ProducerId(std::string_view thread_id, int turn);
   std::string SinkTransactionalId(std::string_view sink, std::string_view worker) const;
 
+  // The log of alarms, the group whose one member watches, and the id of whoever writes it.
+  std::string AlarmsTopic() const;
+  std::string AlarmsGroup() const;
+  std::string AlarmsTransactionalId() const;
+
   // Notes of the dead letters that were replayed, and the id of all replays.
   std::string ReplayedTopic() const;
   std::string ReplayTransactionalId() const;

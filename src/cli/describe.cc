@@ -39,6 +39,11 @@ std::string Describe(const ParquetSinkSpec& spec, const Schema&) {
       absl::StrJoin(spec.partition_by, ", ",
                     [](std::string* s, const ParquetSinkSpec::PartitionColumn& p) { absl::StrAppend(s, p.name); }));
 }
+std::string Describe(const WebhookSpec& spec, const Schema& schema) {
+  return absl::StrCat("post to ", spec.Shown(),
+                      spec.id.empty() ? "" : absl::StrCat(", id (", ColumnNames(schema, spec.id), ")"),
+                      spec.sign.empty() ? "" : ", signed");
+}
 
 std::string DescribeView(const SinkPlan& sink) {
   const auto& kafka = std::get<KafkaSinkSpec>(sink.spec);
@@ -178,9 +183,10 @@ absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& t
   if (format == "kafka") return DescribeAsKafka(plan, text);
   if (format == "yaml") return DescribeAsYaml(text);
   if (format == "markdown") return DescribeAsMarkdown(plan, text);
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown format '", std::string(format), "'",
-                   DidYouMean(format, {"text", "svg", "dot", "json", "kafka", "yaml", "markdown"})));
+  if (format == "prometheus-rules") return DescribeAsPrometheusRules(plan);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown format '", std::string(format), "'",
+      DidYouMean(format, {"text", "svg", "dot", "json", "kafka", "yaml", "markdown", "prometheus-rules"})));
 }
 
 }  // namespace tidemark

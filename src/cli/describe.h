@@ -1,6 +1,6 @@
 // `tidemark describe`: a plan for people (text), as a picture (svg), for graphviz (dot), for programs (json), as the
 // commands that create its topics and grant its rights (kafka), as the one file that all its files come to (yaml), and
-// as a catalogue of what it reads and gives (markdown).
+// as a catalogue of what it reads and gives (markdown), and as alert rules (prometheus-rules).
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace tidemark {
 
-// `format`: text, svg, dot, json, kafka, yaml or markdown; InvalidArgument for another.
+// `format`: text, svg, dot, json, kafka, yaml, markdown or prometheus-rules; InvalidArgument for another.
 absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format);
 
 std::string DescribeAsText(const Plan& plan, const TopologyText& text);      // describe_text.cc
@@ -24,6 +24,7 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text);      // 
 std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);     // describe_kafka.cc
 std::string DescribeAsYaml(const TopologyText& text);                        // describe_yaml.cc
 std::string DescribeAsMarkdown(const Plan& plan, const TopologyText& text);  // describe_markdown.cc
+std::string DescribeAsPrometheusRules(const Plan& plan);                     // describe_prometheus.cc
 
 // What is said of each box of the topology's picture, and on the page.
 BoxTexts TextsOfBoxes(const Plan& plan, const TopologyText& text);

@@ -88,6 +88,12 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
   one.partitions = 1;
   absl::StrAppend(out, Create(status.topic, one, status.config));
   for (const std::string& topic : SideTopics(plan)) absl::StrAppend(out, Create(topic, {}, {}));
+  for (const std::string& topic : NoticeTopics(plan)) absl::StrAppend(out, Create(topic, {.partitions = 1}, {}));
+  if (!plan.notify.empty()) {
+    TopicCreation creation = plan.internal_topics;
+    creation.partitions = 1;
+    absl::StrAppend(out, Create(plan.application.AlarmsTopic(), creation, internal));
+  }
   absl::StrAppend(out, Create(plan.dead_letter_topic, plan.dead_letter_creation, {}));
 }
 
@@ -110,6 +116,7 @@ void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
                         absl::StrCat("--topic ", plan.application.TopicPrefix(), prefixed)));
   std::set<std::string> written = SideTopics(plan);
   written.insert(plan.dead_letter_topic);
+  written.merge(NoticeTopics(plan));
   for (const SinkPlan& sink : plan.sinks) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !sink.view) written.insert(kafka->topic);

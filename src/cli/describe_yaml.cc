@@ -62,11 +62,38 @@ std::string MaskProperty(const std::string& line) {
   return IsVariable(value) ? line : line.substr(0, colon) + ": \"***\"";
 }
 
+// Whether lines are of a webhook: its address and its headers are secrets, whatever stands in them.
+class WebhookLines {
+ public:
+  std::string Mask(const std::string& line) {
+    const size_t indent = line.find_first_not_of(' ');
+    const size_t colon = line.find(':');
+    if (indent == std::string::npos || colon == std::string::npos) return line;
+    if (indent <= webhook_) webhook_ = headers_ = kOutside;
+    if (indent <= headers_) headers_ = kOutside;
+    const std::string name = line.substr(indent, colon - indent);
+    const bool inside = webhook_ != kOutside;
+    const bool secret = (inside && (name == "url" || headers_ != kOutside)) || (!inside && name == "webhook");
+    if (!inside && name == "webhook") webhook_ = indent;
+    if (inside && name == "headers") headers_ = indent;
+    std::string_view value = std::string_view(line).substr(colon + 1);
+    while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
+    if (value.size() > 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+    return !secret || value.empty() || IsVariable(value) ? line : line.substr(0, colon) + ": \"***\"";
+  }
+
+ private:
+  // More than any line is indented by, so that none is inside.
+  static constexpr size_t kOutside = std::string::npos - 1;
+  size_t webhook_ = kOutside, headers_ = kOutside;
+};
+
 }  // namespace
 
 std::string DescribeAsYaml(const TopologyText& text) {
   std::string out, section, field;
   bool hidden = false;
+  WebhookLines webhook;
   for (const absl::string_view piece : absl::StrSplit(text.yaml, '\n')) {
     const std::string line(piece);
     const size_t indent = line.find_first_not_of(' ');
@@ -75,6 +102,7 @@ std::string DescribeAsYaml(const TopologyText& text) {
     std::string shown = absl::StrContains(line, "://") || IsConnection(line) ? MaskAddress(line) : line;
     const bool property = section == "kafka:" && field == "  properties:" && indent == 4;
     if (property || (section == "schema_registry:" && indent == 2)) shown = MaskProperty(shown);
+    shown = webhook.Mask(shown);
     hidden = hidden || shown != line;
     absl::StrAppend(&out, out.empty() ? "" : "\n", shown);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,11 +26,24 @@ struct HttpRequest {
   }
 };
 
+// A body that goes on for as long as somebody takes it. Called from the server's thread, but for what `wake` says.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+
+  // Before the first Next: `wake` makes the server ask again where Next had nothing. Any thread may call it, at any
+  // time.
+  virtual void Begin(std::function<void()> wake) = 0;
+  // Appends what comes next, at most so many bytes; nothing for now where it appends nothing. False: that was all.
+  virtual bool Next(size_t at_most, std::string* out) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // further ones
+  std::shared_ptr<HttpStream> stream = nullptr;              // not null: the body, in place of `body`
 };
 
 // Answers a request. Called once, by any thread.

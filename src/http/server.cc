@@ -10,10 +10,12 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <list>
 #include <map>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -37,6 +39,7 @@ namespace {
 constexpr size_t kMostConnections = 1024;  // and no more than a quarter of the files that the process may have open
 constexpr unsigned int kIdleTimeoutSeconds = 60;
 constexpr size_t kConnectionBytes = 64 << 10;
+constexpr size_t kStreamBlock = 16 << 10;  // that a stream is asked for at once
 // Who posts a body that pauses for so long is gone.
 constexpr unsigned int kBodyPauseSeconds = 10;
 // A body that nobody wants is read all the same, so that its sender reads the answer, unless it is larger than this.
@@ -74,10 +77,54 @@ struct Pending {
   }
 };
 
+// An answer that goes on. Shared by the connection, the library's response and whoever wakes it.
+struct Streaming {
+  std::shared_ptr<HttpStream> stream;  // touched by the server's thread only
+  absl::Mutex mutex;
+  MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone
+  bool suspended ABSL_GUARDED_BY(mutex) = false;
+  bool woken ABSL_GUARDED_BY(mutex) = false;  // since it last asked
+  bool ends ABSL_GUARDED_BY(mutex) = false;   // the server stops
+
+  void Wake(bool for_good = false) {
+    const absl::MutexLock lock(&mutex);
+    ends = ends || for_good;
+    woken = true;
+    if (suspended && connection != nullptr) MHD_resume_connection(connection);
+    suspended = false;
+  }
+
+  static ssize_t Read(void* self, uint64_t, char* to, size_t most) {
+    Streaming& streaming = **static_cast<std::shared_ptr<Streaming>*>(self);
+    while (true) {
+      {
+        const absl::MutexLock lock(&streaming.mutex);
+        if (streaming.ends) return MHD_CONTENT_READER_END_OF_STREAM;
+        streaming.woken = false;
+      }
+      std::string out;
+      const bool goes_on = streaming.stream->Next(most, &out);
+      if (!out.empty()) {
+        std::memcpy(to, out.data(), out.size());
+        return static_cast<ssize_t>(out.size());
+      }
+      if (!goes_on) return MHD_CONTENT_READER_END_OF_STREAM;
+      const absl::MutexLock lock(&streaming.mutex);
+      if (streaming.woken || streaming.ends) continue;
+      MHD_suspend_connection(streaming.connection);
+      streaming.suspended = true;
+      return 0;
+    }
+  }
+  static void Free(void* self) { delete static_cast<std::shared_ptr<Streaming>*>(self); }
+};
+
 // A connection, touched by the server's thread only.
 //
 //   kIdle --a head has come--> kBusy --the body is whole--> kWaits --there is an answer--> kBusy --it is sent--> kIdle
 //
+// Who follows a stream stays kWaits, as nothing is wrong with who hears nothing; one that doesn't take what there is is
+// cut off by the library's own time-out.
 // kIdle is also who is in the middle of a head, kBusy whose body or answer is on its way: nobody who means it stays so
 // for long. Who waits for whoever answers has done what he could.
 struct Client {
@@ -96,9 +143,10 @@ struct Exchange {
   int64_t counted = 0;                  // bytes of the body among the server's
   int64_t answer_bytes = 0;             // likewise
   int64_t began_us = 0;
-  bool under_way = false;            // counted among those of the server
-  bool active = false;               // a stop waits for it
-  std::shared_ptr<Pending> pending;  // once the body is with whoever answers
+  bool under_way = false;                // counted among those of the server
+  bool active = false;                   // a stop waits for it
+  std::shared_ptr<Pending> pending;      // once the body is with whoever answers
+  std::shared_ptr<Streaming> streaming;  // once an answer that goes on has begun
 };
 
 class MicroServer final : public HttpServer {
@@ -111,6 +159,7 @@ class MicroServer final : public HttpServer {
     stopping_ = true;
     const MHD_socket listener = MHD_quiesce_daemon(daemon_);
     AwaitQuiet();
+    EndStreams();
     // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
     while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> waiting = TakePending();
@@ -409,7 +458,40 @@ class MicroServer final : public HttpServer {
     });
   }
 
+  MHD_Result SendStream(MHD_Connection* connection, Exchange* exchange, const HttpResponse& answer) {
+    auto streaming = std::make_shared<Streaming>();
+    streaming->stream = answer.stream;
+    {
+      const absl::MutexLock lock(&streaming->mutex);
+      streaming->connection = connection;
+    }
+    {
+      const absl::MutexLock lock(&mutex_);
+      streams_.insert(streaming);
+      if (stopping_) streaming->Wake(/*for_good=*/true);
+    }
+    exchange->streaming = streaming;
+    SetActive(exchange, false);
+    SetState(connection, Client::State::kWaits);
+    answer.stream->Begin([weak = std::weak_ptr<Streaming>(streaming)] {
+      if (const auto still = weak.lock()) still->Wake();
+    });
+    MHD_Response* const response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kStreamBlock, &Streaming::Read,
+                                          new std::shared_ptr<Streaming>(std::move(streaming)), &Streaming::Free);
+    return Queue(connection, answer, response);
+  }
+
+  static MHD_Result Queue(MHD_Connection* connection, const HttpResponse& answer, MHD_Response* response) {
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
+    for (const auto& [name, value] : answer.headers) MHD_add_response_header(response, name.c_str(), value.c_str());
+    const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned int>(answer.status), response);
+    MHD_destroy_response(response);
+    return queued;
+  }
+
   MHD_Result Send(MHD_Connection* connection, Exchange* exchange, const HttpResponse& answer) {
+    if (answer.stream != nullptr) return SendStream(connection, exchange, answer);
     const auto bytes = static_cast<int64_t>(answer.body.size());
     exchange->answer_bytes = bytes;
     answer_bytes_ += bytes;
@@ -418,11 +500,7 @@ class MicroServer final : public HttpServer {
     }
     MHD_Response* const response = MHD_create_response_from_buffer(
         answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
-    for (const auto& [name, value] : answer.headers) MHD_add_response_header(response, name.c_str(), value.c_str());
-    const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned int>(answer.status), response);
-    MHD_destroy_response(response);
-    return queued;
+    return Queue(connection, answer, response);
   }
 
   static void OnCompleted(void* self, MHD_Connection* connection, void** context, MHD_RequestTerminationCode) {
@@ -436,6 +514,14 @@ class MicroServer final : public HttpServer {
       }
       const absl::MutexLock lock(&server->mutex_);
       server->pending_.erase(exchange->pending);
+    }
+    if (exchange->streaming != nullptr) {
+      {
+        const absl::MutexLock lock(&exchange->streaming->mutex);
+        exchange->streaming->connection = nullptr;
+      }
+      const absl::MutexLock lock(&server->mutex_);
+      server->streams_.erase(exchange->streaming);
     }
     server->body_bytes_ -= exchange->counted;
     server->answer_bytes_ -= exchange->answer_bytes;
@@ -461,6 +547,20 @@ class MicroServer final : public HttpServer {
     return {pending_.begin(), pending_.end()};
   }
 
+  // What is suspended when the library stops would be its end; so is what it hasn't resumed yet.
+  void EndStreams() {
+    for (const std::shared_ptr<Streaming>& streaming : TakeStreams()) streaming->Wake(/*for_good=*/true);
+    const auto until = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(kLongestStop);
+    while (!TakeStreams().empty() && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  std::set<std::shared_ptr<Streaming>> TakeStreams() {
+    const absl::MutexLock lock(&mutex_);
+    return streams_;
+  }
+
   const HttpHandlers handlers_;
   const HttpEntrances entrances_;
   const int64_t most_body_bytes_;
@@ -478,6 +578,7 @@ class MicroServer final : public HttpServer {
 
   absl::Mutex mutex_;
   std::map<std::shared_ptr<Pending>, const HttpEntrance*> pending_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::shared_ptr<Streaming>> streams_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

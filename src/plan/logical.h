@@ -111,6 +111,12 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
 
 // Of CheckSinks: refuses a sink that says it is atomic where it can't be.
 void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkPlan& sink, Diagnostics* diagnostics);
+// Of sinks, views and alarms (alarms.cc).
+WebhookSpec ReadWebhook(const topology::Webhook& yaml, const std::string& path, Diagnostics* diagnostics);
+std::optional<FreshnessSpec> ReadFreshness(const topology::Freshness& yaml, const std::string& path,
+                                           Diagnostics* diagnostics);
+// Behind CheckSinks: who is told of alarms.
+void CheckNotify(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
 
 // Of CheckSinks: the views, into `plan->sinks`.
 void CheckViews(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan);

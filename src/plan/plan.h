@@ -20,6 +20,7 @@
 #include "src/base/batch.h"
 #include "src/base/schema.h"
 #include "src/base/time.h"
+#include "src/plan/alarm_spec.h"
 #include "src/plan/format_spec.h"
 #include "src/plan/operator_spec.h"
 #include "src/plan/registry_spec.h"
@@ -207,6 +208,8 @@ struct ViewSpec {
   std::vector<std::vector<size_t>> indexes;  // positions among the step's columns, as stated
   int64_t keep_us = 0;                       // rows leave so long after their event time; 0: they stay
   std::string tokens;                        // the file of those who may ask; empty: anybody on this machine
+  int64_t rate_limit = 0;                    // requests a second of each token; 0: as many as there are
+  std::string audit;                         // the topic that requests are noted in; empty: none
 };
 
 struct PostgresSinkSpec {
@@ -331,8 +334,9 @@ struct Stage {
 struct SinkPlan {
   std::string name;
   std::string from;  // step
-  std::variant<KafkaSinkSpec, PostgresSinkSpec, ParquetSinkSpec> spec;
-  std::optional<ViewSpec> view;  // of a Kafka sink that is one of `views`
+  std::variant<KafkaSinkSpec, PostgresSinkSpec, ParquetSinkSpec, WebhookSpec> spec;
+  std::optional<ViewSpec> view;            // of a Kafka sink that is one of `views`
+  std::optional<FreshnessSpec> freshness;  // none: nobody watches it
   Schema schema;
   HiddenSet hidden;
   StepMode mode;
@@ -353,6 +357,7 @@ struct Plan {
   std::vector<Stage> stages;  // upstream before downstream
   std::vector<Edge> edges;
   std::vector<SinkPlan> sinks;
+  NotifySpec notify;
 };
 
 }  // namespace tidemark

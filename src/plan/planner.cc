@@ -65,6 +65,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
   CheckSinks(topology, formats, logical, &diagnostics, &plan);
+  CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);

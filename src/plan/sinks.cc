@@ -34,6 +34,8 @@ class SinkCheck {
   bool PostgresColumns();
   bool PostgresTable(PostgresSinkSpec* spec);
   bool ParquetLake(ParquetSinkSpec* spec);
+  bool Webhook(WebhookSpec* spec);
+  bool Freshness(const ParquetSinkSpec& parquet, SinkPlan* out);
   bool PartitionBy(ParquetSinkSpec* spec);
   bool CheckValue(const KafkaSinkSpec& spec);
   bool CheckKey(const KafkaSinkSpec& spec);
@@ -55,26 +57,31 @@ class SinkCheck {
 };
 
 std::optional<SinkPlan> SinkCheck::Run() {
-  const int kinds = int{yaml_.has_topic()} + int{yaml_.has_postgres()} + int{yaml_.has_parquet()};
+  const int kinds =
+      int{yaml_.has_topic()} + int{yaml_.has_postgres()} + int{yaml_.has_parquet()} + int{yaml_.has_webhook()};
   if (kinds != 1) {
     if (kinds == 0 && diagnostics_.Broken(path_)) return std::nullopt;
-    Error("", "a sink writes to one of: topic, postgres, parquet");
+    Error("", "a sink writes to one of: topic, postgres, parquet, webhook");
     return std::nullopt;
   }
   if (!yaml_.has_topic()) {
     for (const char* field : {"format", "key", "key_format", "mode", "headers", "compression", "create"}) {
       if (Present(field)) {
         Error(field, absl::StrCat("'", field, "' beside `from` is for Kafka sinks",
-                                  yaml_.has_postgres() ? "; move it into postgres: {...}" : ""));
+                                  yaml_.has_postgres()  ? "; move it into postgres: {...}"
+                                  : yaml_.has_webhook() ? "; move it into webhook: {...}"
+                                                        : ""));
       }
     }
   }
   KafkaSinkSpec kafka;
   PostgresSinkSpec postgres;
   ParquetSinkSpec parquet;
+  WebhookSpec webhook;
   if (yaml_.has_topic()) KafkaAlone(&kafka);
   if (yaml_.has_postgres()) PostgresAlone(&postgres);
   if (yaml_.has_parquet()) ParquetAlone(&parquet);
+  if (yaml_.has_webhook()) webhook = ReadWebhook(yaml_.webhook(), path_ + "/webhook", &diagnostics_);
   if (step_ == nullptr) return std::nullopt;
   SinkPlan out;
   out.name = yaml_.name();
@@ -83,11 +90,14 @@ std::optional<SinkPlan> SinkCheck::Run() {
   out.mode = step_->mode;
   const bool good = yaml_.has_topic()      ? Kafka(&kafka)
                     : yaml_.has_postgres() ? PostgresTable(&postgres)
-                                           : ParquetLake(&parquet);
+                    : yaml_.has_parquet()  ? ParquetLake(&parquet)
+                                           : Webhook(&webhook);
+  if (!Freshness(parquet, &out)) return std::nullopt;
   if (!good || diagnostics_.Broken(path_)) return std::nullopt;
   if (yaml_.has_topic()) out.spec = std::move(kafka);
   if (yaml_.has_postgres()) out.spec = std::move(postgres);
   if (yaml_.has_parquet()) out.spec = std::move(parquet);
+  if (yaml_.has_webhook()) out.spec = std::move(webhook);
   return out;
 }
 
@@ -329,6 +339,30 @@ bool SinkCheck::ParquetLake(ParquetSinkSpec* spec) {
     }
   }
   return PartitionBy(spec);
+}
+
+// Each row is posted once or more, so it has to stand by itself.
+bool SinkCheck::Webhook(WebhookSpec* spec) {
+  if (step_->mode.update) {
+    return Error("webhook", absl::StrCat("step ", step_->name, " updates its rows (key ", StepKey(),
+                                         "), and what was posted can't be taken back", OrOnClose(step_->closes)));
+  }
+  const auto id =
+      FindKeyColumns(yaml_.webhook().id(), step_->output, path_ + "/webhook/id", "step " + step_->name, &diagnostics_);
+  if (!id) return false;
+  spec->id = *id;
+  return true;
+}
+
+// A file that is closed after max_age shows its first row when that is so old.
+bool SinkCheck::Freshness(const ParquetSinkSpec& parquet, SinkPlan* out) {
+  if (!yaml_.has_freshness()) return true;
+  out->freshness = ReadFreshness(yaml_.freshness(), path_ + "/freshness", &diagnostics_);
+  if (!out->freshness) return false;
+  if (!yaml_.has_parquet() || out->freshness->warn_us > parquet.max_age_us) return true;
+  return Error("freshness",
+               "files are closed `max_age` after their first row, so that `warn` has to be longer than "
+               "that, or there would be an alarm for every file: state another `parquet: { max_age }`");
 }
 
 // Sources, steps and tables that nothing reads would be work for nothing: more likely a mistyped `from`.

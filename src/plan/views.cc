@@ -69,6 +69,14 @@ std::optional<SinkPlan> CheckView(const topology::View& yaml, const LogicalStep*
   if (yaml.has_keep() && view.keep_us <= 0) diagnostics->Error(path + "/keep", "expected a time longer than nothing");
   view.tokens = yaml.tokens();
   if (yaml.has_tokens() && view.tokens.empty()) diagnostics->Error(path + "/tokens", "a file is expected");
+  view.rate_limit = yaml.rate_limit();
+  if (yaml.has_rate_limit() && (view.rate_limit < 1 || view.rate_limit > 1'000'000)) {
+    diagnostics->Error(path + "/rate_limit", "1 to 1000000 requests a second");
+  }
+  view.audit = yaml.audit();
+  if (yaml.has_audit()) CheckTopicName(view.audit, path + "/audit", diagnostics);
+  std::optional<FreshnessSpec> freshness;
+  if (yaml.has_freshness()) freshness = ReadFreshness(yaml.freshness(), path + "/freshness", diagnostics);
   if (step == nullptr || diagnostics->Broken(path)) return std::nullopt;
   const auto key = KeyOf(yaml, *step, path, diagnostics);
   if (!key || !ReadIndexes(yaml, *step, *key, path, diagnostics, &view)) return std::nullopt;
@@ -83,6 +91,7 @@ std::optional<SinkPlan> CheckView(const topology::View& yaml, const LogicalStep*
   out.from = yaml.from();
   out.spec = std::move(spec);
   out.view = std::move(view);
+  out.freshness = freshness;
   out.schema = step->output;
   out.mode = step->mode;
   return out;

@@ -63,6 +63,10 @@ class FeedSink {
   // error: nothing is done but to drop.
   virtual absl::Status Dropped(bool lost) = 0;
 
+  // Asks the outside whether it is there, where that can be asked without changing it: so that one that is away is
+  // noticed though there is nothing to write. Unavailable: it is away.
+  virtual absl::Status Look() { return absl::OkStatus(); }
+
   // Keeps rows of a partition that is owned, in the order of the feed.
   virtual void Take(FeedRows rows) = 0;
   // It has enough: to be given more only after a Progress. A piece that is given all the same is taken.

@@ -277,6 +277,9 @@ void RenderViews(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family answers(status, "tidemark_view_answers_total", kCounter,
                  "Answers about the view here, by status, since the process began");
   Family told(status, "tidemark_view_told_rows_total", kCounter, "Rows in these answers");
+  Family followers(status, "tidemark_view_followers", kGauge, "Streams of the view's changes that are open here");
+  Family unaudited(status, "tidemark_view_unaudited_total", kCounter,
+                   "Requests here whose audit record wasn't acknowledged in time");
   for (const ViewStatus& view : status.views) {
     const Labels labels = {{"view", view.view}};
     ready.Add(labels, view.ready);
@@ -292,10 +295,48 @@ void RenderViews(const WorkerStatus& status, std::vector<MetricFamily>* out) {
       answers.Add({{"view", gate.view}, {"status", absl::StrCat(code)}}, count);
     }
     told.Add({{"view", gate.view}}, gate.rows);
+    followers.Add({{"view", gate.view}}, gate.followers);
+    unaudited.Add({{"view", gate.view}}, gate.unaudited);
   }
-  for (Family* family : {&ready, &rows, &bytes, &lag, &age, &as_of, &bad, &answers, &told}) {
+  for (Family* family : {&followers, &unaudited, &ready, &rows, &bytes, &lag, &age, &as_of, &bad, &answers, &told}) {
     out->push_back(family->Take());
   }
+}
+
+void RenderFreshness(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family age(status, "tidemark_freshness_seconds", kGauge,
+             "How old what shows in the sink or view is, at least where tidemark_freshness_confirmed is 0");
+  Family confirmed(status, "tidemark_freshness_confirmed", kGauge,
+                   "1 once this worker has seen that what was read shows there");
+  Family warn(status, "tidemark_freshness_warn_seconds", kGauge, "The `warn` of its `freshness`");
+  Family max(status, "tidemark_freshness_max_seconds", kGauge, "The `max` of its `freshness`");
+  Family breach(status, "tidemark_freshness_breach_in_seconds", kGauge,
+                "Until `max` is reached, as the age has grown lately; absent while it doesn't grow");
+  Family raised(status, "tidemark_alarm", kGauge, "1 while this worker sees the alarm of that kind raised");
+  for (const FreshnessStatus& found : status.freshness) {
+    const Labels labels = {{found.view ? "view" : "sink", found.sink}};
+    age.Add(labels, Seconds(found.age_us));
+    confirmed.Add(labels, found.confirmed);
+    warn.Add(labels, Seconds(found.spec.warn_us));
+    max.Add(labels, Seconds(found.spec.max_us));
+    if (found.breach_in_us) breach.Add(labels, Seconds(*found.breach_in_us));
+    for (const AlarmKind kind : kAlarmKinds) {
+      Labels with_kind = labels;
+      with_kind.push_back({"kind", std::string(AlarmName(kind))});
+      raised.Add(std::move(with_kind), std::any_of(found.raised.begin(), found.raised.end(),
+                                                   [&](const RaisedAlarm& alarm) { return alarm.kind == kind; }));
+    }
+  }
+  for (Family* family : {&age, &confirmed, &warn, &max, &breach, &raised}) out->push_back(family->Take());
+  if (!status.alarms) return;
+  Family tells(status, "tidemark_alarms_watching", kGauge, "1 in the worker that tells of the application's alarms");
+  Family waiting(status, "tidemark_alarms_waiting", kGauge, "Alarms that the webhook hasn't taken");
+  Family posted(status, "tidemark_alarms_posted_total", kCounter, "Alarms that it has, by what it answered");
+  tells.Add({}, status.alarms->watches);
+  waiting.Add({}, status.alarms->webhook.waiting);
+  posted.Add({{"outcome", "taken"}}, status.alarms->webhook.posted);
+  posted.Add({{"outcome", "refused"}}, status.alarms->webhook.refused);
+  for (Family* family : {&tells, &waiting, &posted}) out->push_back(family->Take());
 }
 
 void RenderTables(const WorkerStatus& status, std::vector<MetricFamily>* out) {
@@ -373,6 +414,21 @@ void FindViews(Health* health, const WorkerStatus& status) {
   }
 }
 
+// They are told here and make nobody unready: another worker would be as late.
+void FindAlarms(Health* health, const WorkerStatus& status) {
+  for (const FreshnessStatus& found : status.freshness) {
+    for (const RaisedAlarm& alarm : found.raised) {
+      Find(health, true,
+           absl::StrFormat("%s %s: alarm %s for %.0f seconds, what shows is %.0f seconds old",
+                           found.view ? "view" : "sink", found.sink, std::string(AlarmName(alarm.kind)),
+                           Seconds(status.wall_us - alarm.since_us), Seconds(found.age_us)));
+    }
+  }
+  if (status.alarms && !status.alarms->trouble.empty()) {
+    Find(health, true, absl::StrCat("alarms can't be told: ", status.alarms->trouble));
+  }
+}
+
 }  // namespace
 
 std::string RenderMetrics(const WorkerStatus& status) {
@@ -387,6 +443,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderIntakes(status, &families);
   RenderGates(status, &families);
   RenderViews(status, &families);
+  RenderFreshness(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
   RenderLosses(status, &families);
@@ -450,6 +507,7 @@ Health CheckReadiness(const WorkerStatus& status) {
   }
   FindIntakes(&health, status);
   FindViews(&health, status);
+  FindAlarms(&health, status);
   for (const GlobalTables::Status& table : status.tables) {
     if (!table.waits_for.empty()) {
       Find(&health, false, absl::StrCat("table ", table.name, ": waits for ", table.waits_for));

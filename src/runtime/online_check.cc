@@ -16,6 +16,7 @@
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
 #include "src/storage/object_store.h"
+#include "src/webhook/webhook.h"
 
 namespace tidemark {
 namespace {
@@ -85,6 +86,10 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
     } else if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) {
       seen = InspectObjectStore(parquet->path);
       if (seen.ok()) seen = absl::StrCat("sink ", sink.name, ": ", *seen);
+    } else if (const auto* webhook = std::get_if<WebhookSpec>(&sink.spec)) {
+      const absl::Status files = CheckWebhookFiles(*webhook);
+      if (files.ok()) continue;
+      seen = files;
     } else {
       continue;
     }

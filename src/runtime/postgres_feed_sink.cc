@@ -6,7 +6,6 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
-#include "src/runtime/record_limits.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/whole_commits.h"
 
@@ -33,7 +32,8 @@ PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector c
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
       whole_(ShowsBatchesWhole(*runtime.plan, sink)),
-      connect_(std::move(connect)) {}
+      connect_(std::move(connect)),
+      letters_(runtime, plan_, edge_.topic) {}
 
 absl::Status PostgresFeedSink::Open() {
   if (sink_ != nullptr) return absl::OkStatus();
@@ -108,7 +108,7 @@ absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
   int64_t refused = 0;
   const auto failures = [&](const std::vector<SinkRowFailure>& failed) {
     refused = static_cast<int64_t>(failed.size());
-    return SendDeadLetters(rows.partition, failed);
+    return letters_.Send(rows.partition, failed);
   };
   TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.heard, rows.batches, failures));
   next->second = rows.next;
@@ -117,40 +117,6 @@ absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
   rows_ -= refused;
   refused_ += refused;
   return absl::OkStatus();
-}
-
-// Every failure is one of this attempt alone, and the next makes a producer of its own: whether the database's
-// partition is still this worker's, the fence tells.
-absl::Status PostgresFeedSink::SendDeadLetters(int32_t partition, const std::vector<SinkRowFailure>& failures) {
-  const auto send = [&]() -> absl::Status {
-    if (producer_ == nullptr) {
-      ProducerOptions options;
-      options.transactional_id =
-          runtime_.plan->application.SinkTransactionalId(plan_.name, runtime_.options.instance_id);
-      options.client_id = options.transactional_id;
-      limits_version_ = LimitsVersion(runtime_);
-      options.batch_bytes = ProducerBatchBytes(runtime_);
-      options.give_up = runtime_.GiveUpAtStop();
-      TM_ASSIGN_OR_RETURN(producer_, runtime_.kafka->NewProducer(options));
-      TM_RETURN_IF_ERROR(producer_->InitTransactions());
-    }
-    Transaction transaction(producer_.get(), runtime_.options.commit_bytes);
-    const std::string& topic = runtime_.plan->dead_letter_topic;
-    DeadLetters letters(topic, runtime_.partitions.at(topic), partition, &transaction, DeadLetterBytes(runtime_));
-    for (const SinkRowFailure& failure : failures) {
-      TM_RETURN_IF_ERROR(letters.Text(plan_.name, {edge_.topic, partition}, failure.row_json, failure.reason));
-    }
-    TM_RETURN_IF_ERROR(producer_->Flush());
-    std::string error;
-    if (producer_->Commit(&error) != CommitOutcome::kCommitted) return absl::UnavailableError("commit: " + error);
-    return absl::OkStatus();
-  };
-  const absl::Status sent = send();
-  if (sent.ok()) return sent;
-  producer_.reset();
-  const absl::Status status = Annotate(ExplainRefusal(runtime_, sent, limits_version_), "dead letters");
-  return absl::IsInvalidArgument(status) || absl::IsInternal(status) ? status
-                                                                     : absl::UnavailableError(status.message());
 }
 
 absl::Status PostgresFeedSink::Tell(const std::map<int32_t, Offset>& positions) {

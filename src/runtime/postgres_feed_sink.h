@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "operators/sinks/postgres/sink.h"
-#include "src/runtime/dead_letter.h"
 #include "src/runtime/feed_sink.h"
 #include "src/runtime/runtime.h"
+#include "src/runtime/sink_letters.h"
 
 namespace tidemark {
 
@@ -33,6 +33,7 @@ class PostgresFeedSink final : public FeedSink {
   absl::Status Open() override;
   absl::StatusOr<std::map<int32_t, FeedPosition>> Assigned(const std::vector<int32_t>& partitions, Consumer* consumer,
                                                            std::shared_ptr<const GroupMetadata> group) override;
+  absl::Status Look() override { return sink_ == nullptr ? Open() : sink_->Look(); }
   absl::Status Dropped(bool lost) override;
   void Take(FeedRows rows) override;
   bool Full() const override;
@@ -48,7 +49,6 @@ class PostgresFeedSink final : public FeedSink {
  private:
   absl::Status Write(const FeedRows& rows);
   absl::Status Tell(const std::map<int32_t, Offset>& positions);
-  absl::Status SendDeadLetters(int32_t partition, const std::vector<SinkRowFailure>& failures);
   void Drop();
 
   const Runtime& runtime_;
@@ -58,8 +58,7 @@ class PostgresFeedSink final : public FeedSink {
   std::atomic<bool> interrupted_{false};  // before what looks at it
   const Connector connect_;
   std::unique_ptr<PostgresSink> sink_;
-  std::unique_ptr<Producer> producer_;  // for dead letters, made when the first is written
-  int64_t limits_version_ = 0;          // that it keeps to
+  SinkLetters letters_;
   Consumer* consumer_ = nullptr;
   std::deque<FeedRows> taken_;  // not written yet; the first may have been tried
   int64_t taken_bytes_ = 0;

@@ -97,6 +97,10 @@ absl::StatusOr<std::string> SinkAfterReset(const Plan& plan, const SinkPlan& sin
     return absl::StrCat(name, Rows(absl::StrCat("table ", postgres->schema, ".", postgres->table),
                                    postgres->upsert ? KeyOf(sink, postgres->key) : "", complete));
   }
+  if (const auto* webhook = std::get_if<WebhookSpec>(&sink.spec)) {
+    return absl::StrCat(name, "rows that are computed again are posted again to ", webhook->Shown(),
+                        ", under their former ids");
+  }
   const auto& lake = std::get<ParquetSinkSpec>(sink.spec);
   if (!lake.changes) return absl::StrCat(name, Rows("lake " + lake.path, "", complete));
   TM_ASSIGN_OR_RETURN(const bool written, IsTheLake(plan, sink));

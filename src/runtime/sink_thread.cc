@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kReadAheadBytes = 3 << 20;
 constexpr int64_t kPieceBytes = 4 << 20;
 constexpr int64_t kLongestPauseUs = 5 * kSecond;
+// Then the group is heard, and what was polled waits.
+constexpr int64_t kLongestWorkUs = 10 * kSecond;
 // Whoever fenced this sink is left alone for so long: where it is a newer process of the same name, the group says so
 // meanwhile.
 constexpr int64_t kFencedPauseUs = 4 * kSecond;
@@ -61,7 +63,8 @@ absl::Status SinkThread::Rejoin() {
 absl::Status SinkThread::Step(int64_t max_wait_us) {
   if (rejoin_.exchange(false, std::memory_order_relaxed)) TM_RETURN_IF_ERROR(ActOn(Rejoin()));
   const int64_t now = runtime_.clock->MonotonicUs();
-  const int64_t wait = retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
+  const bool works_on = state_ == State::kWaiting && retry_at_us_ <= now;
+  const int64_t wait = works_on ? 0 : retry_at_us_ > now ? std::min(max_wait_us, retry_at_us_ - now) : max_wait_us;
   feed_sink_->spent().Switch(FeedSink::kAwaitsRows);
   absl::StatusOr<PollResult> polled = consumer_->Poll(wait, runtime_.options.poll_records);
   feed_sink_->spent().Switch(FeedSink::kReadsRows);
@@ -92,6 +95,7 @@ absl::Status SinkThread::Turn() {
       // A worker without partitions has to know as well whether it could take some.
       if (paused) return absl::OkStatus();
       TM_RETURN_IF_ERROR(Outside([&] { return feed_sink_->Open(); }));
+      TM_RETURN_IF_ERROR(LookOutside());
       if (failures_ > 0) Succeeded();
       return absl::OkStatus();
     case State::kTakingOver:
@@ -164,17 +168,35 @@ absl::Status SinkThread::TakeOver() {
   return absl::OkStatus();
 }
 
-// Goes on until all that was polled is with the sink, a few megabytes at a time. A stop doesn't wait for that.
+// Goes on until all that was polled is with the sink, a few megabytes at a time. A stop doesn't wait for that, nor does
+// the group, where the outside is slow.
 absl::Status SinkThread::Work() {
+  const int64_t until = runtime_.clock->MonotonicUs() + kLongestWorkUs;
+  TM_RETURN_IF_ERROR(LookOutside());
   do {
     TM_RETURN_IF_ERROR(TakeSome());
     const bool flush = runtime_.control->flush_sinks.load(std::memory_order_relaxed);
     TM_RETURN_IF_ERROR(Outside([&] { return feed_sink_->Progress(positions_, flush); }));
     if (!feed_sink_->Holds() || feed_sink_->decisions() != decisions_) Succeeded();
-  } while (!pending_.empty() && !runtime_.control->stop.load(std::memory_order_relaxed));
-  if (state_ != State::kWaiting) return absl::OkStatus();
+  } while (!pending_.empty() && runtime_.clock->MonotonicUs() < until &&
+           !runtime_.control->stop.load(std::memory_order_relaxed));
+  if (!pending_.empty() && state_ == State::kRunning) {
+    state_ = State::kWaiting;
+    return consumer_->Pause(assigned_);
+  }
+  if (!pending_.empty() || state_ != State::kWaiting) return absl::OkStatus();
   state_ = State::kRunning;
   return consumer_->Resume(assigned_);
+}
+
+// A sink that is to be fresh has to notice that the outside is away before there is something to write.
+absl::Status SinkThread::LookOutside() {
+  if (!plan_.freshness) return absl::OkStatus();
+  const int64_t now = runtime_.clock->MonotonicUs();
+  if (now - looked_us_ < std::clamp(plan_.freshness->warn_us / 4, kSecond, 10 * kSecond)) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(Outside([&] { return feed_sink_->Look(); }));
+  looked_us_ = now;
+  return absl::OkStatus();
 }
 
 absl::Status SinkThread::TakeSome() {
@@ -261,6 +283,12 @@ absl::Status SinkThread::ActOn(const absl::Status& status) {
   };
   if (!Recoverable(status)) return failed(status);
   const int64_t now = runtime_.clock->MonotonicUs();
+  if (feed_sink_->decisions() != decisions_) {  // some of it was done
+    decisions_ = feed_sink_->decisions();
+    last_success_us_ = now;
+    failures_ = 0;
+    failing_since_us_ = 0;
+  }
   ++failures_;
   const int64_t pause = std::min<int64_t>(kLongestPauseUs, 20 * kMillisecond << std::min(failures_, 10));
   retry_at_us_ = now + (action == Action::kAwaitMembership ? std::max(kFencedPauseUs, pause) : pause);

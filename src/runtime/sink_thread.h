@@ -76,7 +76,8 @@ class SinkThread {
     kUnassigned,
     kTakingOver,  // the consumer is paused; the position isn't known
     kRunning,     // reads, takes, makes progress
-    kWaiting,  // the outside is away: the consumer is paused, what was taken is kept, progress is tried after a pause
+    kWaiting,  // the outside is away or slow: the consumer is paused, what was taken is kept, progress is tried after a
+               // pause
     kFailed,
   };
   // Polled records that the sink hasn't taken yet.
@@ -91,6 +92,7 @@ class SinkThread {
   absl::Status Turn();
   absl::Status TakeOver();
   absl::Status Work();
+  absl::Status LookOutside();
   absl::Status TakeSome();
   absl::Status TakePiece(Pending* pending);
   absl::Status TakeCommit(Pending* pending);
@@ -117,6 +119,7 @@ class SinkThread {
   std::map<int32_t, EdgeReader> readers_;      // of the records before them, and of those in `whole_`
   std::map<int32_t, WholeCommits> whole_;      // of whole commits: what was read behind the positions
   int64_t retry_at_us_ = 0;
+  int64_t looked_us_ = 0;  // monotonic; when the outside was there
   int failures_ = 0;
   int64_t decisions_ = 0;  // the sink's when it last succeeded
   int64_t last_success_us_ = 0;

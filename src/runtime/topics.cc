@@ -67,6 +67,7 @@ class Resolver {
       if (kafka != nullptr && !sink.view) foreign("sink " + sink.name, kafka->topic);
     }
     for (const std::string& side : SideTopics(plan_)) foreign("late or unmatched rows", side);
+    for (const std::string& noted : NoticeTopics(plan_)) foreign("alarms or audit records", noted);
     foreign("dead letters", plan_.dead_letter_topic);
   }
 
@@ -80,6 +81,7 @@ class Resolver {
       }
       if (sink.view) topics.insert(std::get<KafkaSinkSpec>(sink.spec).topic);
     }
+    if (!plan_.notify.empty()) topics.insert(plan_.application.AlarmsTopic());
     for (const IntakePlan& intake : IntakesOf(plan_)) {
       const IntakeNames names{plan_.application, intake.name};
       topics.insert({names.PositionsTopic(), names.NotesTopic()});
@@ -99,6 +101,7 @@ class Resolver {
       if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) names.insert(kafka->topic);
     }
     for (const std::string& side : SideTopics(plan_)) names.insert(side);
+    for (const std::string& noted : NoticeTopics(plan_)) names.insert(noted);
     names.insert(plan_.dead_letter_topic);
     TM_ASSIGN_OR_RETURN(const auto found, admin_.Describe({names.begin(), names.end()}));
     for (const auto& [name, info] : found) existing_[name] = info.partitions;
@@ -290,6 +293,10 @@ class Resolver {
       }
     }
     for (const std::string& topic : SideTopics(plan_)) CreateOrTake(topic, TopicCreation());
+    for (const std::string& topic : NoticeTopics(plan_)) CreateOrTake(topic, {.partitions = 1});
+    if (!plan_.notify.empty()) {
+      Internal(plan_.application.AlarmsTopic(), {1, "alarms have one order"}, "notify");
+    }
     CreateOrTake(plan_.dead_letter_topic, plan_.dead_letter_creation);
   }
 
@@ -309,6 +316,15 @@ std::set<std::string> SideTopics(const Plan& plan) {
     for (const Node& node : stage.nodes) {
       for (const SideTopic& side : node.side_topics) topics.insert(side.topic);
     }
+  }
+  return topics;
+}
+
+std::set<std::string> NoticeTopics(const Plan& plan) {
+  std::set<std::string> topics;
+  if (!plan.notify.topic.empty()) topics.insert(plan.notify.topic);
+  for (const SinkPlan& sink : plan.sinks) {
+    if (sink.view && !sink.view->audit.empty()) topics.insert(sink.view->audit);
   }
   return topics;
 }

@@ -30,6 +30,8 @@ absl::StatusOr<PartitionCounts> ResolveTopics(const Plan& plan, Admin& admin, bo
 
 // Where joins and windows send unmatched and late rows.
 std::set<std::string> SideTopics(const Plan& plan);
+// The users' topics that alarms and audit records are written to.
+std::set<std::string> NoticeTopics(const Plan& plan);
 
 // Configuration of internal topics: nothing but DeleteRecords ever removes from them, and their records carry append
 // time, so that a broker's retention never judges them by event time.

@@ -62,6 +62,7 @@ std::string About(const SinkPlan& sink) {
   if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
     return absl::StrCat("table ", postgres->schema, ".", postgres->table);
   }
+  if (const auto* webhook = std::get_if<WebhookSpec>(&sink.spec)) return "webhook at " + webhook->Shown();
   return absl::StrCat("lake ", std::get<ParquetSinkSpec>(sink.spec).path);
 }
 

@@ -1,4 +1,5 @@
-// Where views are asked (docs/views.md): GET /v1/views/NAME and POST /v1/views/NAME/query. Who may, what was asked, how
+// Where views are asked (docs/views.md): GET /v1/views/NAME and POST /v1/views/NAME/query, and followed by
+// GET /v1/views/NAME/changes (view_stream.h). Who may, what was asked, how
 // long one waits for a position, and the answer with what it is of. Every worker answers everything from the rows that
 // its readers hold (view_reader.h), so no request waits for another worker, for a broker or for a task.
 //
@@ -20,6 +21,7 @@
 #include "src/base/clock.h"
 #include "src/base/task_thread.h"
 #include "src/http/server.h"
+#include "src/kafka/appender.h"
 #include "src/plan/plan.h"
 #include "src/runtime/view_reader.h"
 
@@ -30,6 +32,8 @@ struct ViewGateStatus {
   std::string view;
   std::map<int, int64_t> answers;  // by status
   int64_t rows = 0;                // that were told
+  int64_t followers = 0;           // streams of changes that are open
+  int64_t unaudited = 0;           // requests whose audit record the brokers didn't take in time
 };
 
 class ViewGate {
@@ -44,10 +48,10 @@ class ViewGate {
   // the address isn't this machine's own.
   absl::Status Prepare(const std::string& http_address);
   HttpEntrances Entrances();
-  // From now on the readers' rows are told.
-  void Open(const std::vector<std::shared_ptr<ViewReader>>& readers);
-  // Nothing is answered any more; who waits for a position is told so.
-  void Close();
+  // From now on the readers' rows are told. `audit` writes audit records; null where no view has any.
+  void Open(const std::vector<std::shared_ptr<ViewReader>>& readers, std::unique_ptr<Appender> audit = nullptr);
+  // Nothing is answered any more; who waits for a position is told so. Audit records are waited for, so long at most.
+  void Close(int64_t max_wait_us = 0);
 
   // Any thread.
   std::vector<ViewGateStatus> status() const;
@@ -57,6 +61,7 @@ class ViewGate {
 
   std::vector<std::shared_ptr<Door>> doors_;
   std::vector<std::shared_ptr<ViewReader>> readers_;
+  std::shared_ptr<Appender> audit_;  // shared with the doors
   RunTask run_;
   std::unique_ptr<TaskThread> threads_;  // null: `run` was given
 };

@@ -50,6 +50,7 @@ ViewReader::ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudge
       shape_(view),
       table_(ViewTable(view)),
       log_{std::get<KafkaSinkSpec>(view.spec).topic, 0},
+      changes_(std::make_shared<ViewChanges>(shape_)),
       memory_(memory) {}
 
 void ViewReader::EndWaits() {
@@ -71,6 +72,7 @@ absl::Status ViewReader::Step(int64_t max_wait_us) {
     is_another = is_another_;
   }
   TellWaiting();
+  changes_->Tick(now);
   if (forgotten) Drop(State::kReads, "it hasn't been at the end of its log for too long, and is read anew");
   if (is_another) {
     LOG(WARNING) << "view " << view_.name << ": topic " << log_.topic << " was deleted and made again; it is read anew";
@@ -135,6 +137,7 @@ void ViewReader::Drop(State state, std::string trouble) {
   ready_.clear();
   begin_at_us_ = runtime_.clock->MonotonicUs() + kAgainUs;
   memory_.Update(0);
+  changes_->End();
   const absl::MutexLock lock(&mutex_);
   state_ = state;
   trouble_ = std::move(trouble);
@@ -197,6 +200,8 @@ absl::Status ViewReader::TakeRows(const Fetch& fetch, size_t begin, size_t end) 
     TM_ASSIGN_OR_RETURN(change.key, shape_.KeyOf(cells[row]));
     if (decoded.deleted[row] == 0) {
       TM_ASSIGN_OR_RETURN(change.row, shape_.MakeRow(cells[row], EventTime{times[row]}, offset));
+    } else {
+      TM_ASSIGN_OR_RETURN(change.gone, shape_.MakeRow(cells[row], EventTime{times[row]}, offset));
     }
     ++row;
   }
@@ -234,14 +239,17 @@ std::optional<EventTime> ViewReader::AsOf() {
 
 void ViewReader::Publish() {
   std::shared_ptr<ViewStore> store;
+  bool told = false;
   {
     const absl::MutexLock lock(&mutex_);
     store = store_;
+    told = state_ == State::kServes;
   }
   ViewMoment moment{next_, AsOf()};
   for (const auto& [writer, pending] : pending_) moment.position = std::min(moment.position, pending.first);
+  if (told) changes_->Add(ready_, moment);
   store->Apply(std::exchange(ready_, {}), moment);
-  int64_t bytes = store->bytes();
+  int64_t bytes = store->bytes() + changes_->bytes();
   for (const auto& [writer, pending] : pending_) {
     for (const ViewChange& change : pending.changes) bytes += change.row != nullptr ? change.row->bytes() : 64;
   }
@@ -260,6 +268,7 @@ void ViewReader::Publish() {
   end_ = std::max(end_, position_);
   if (state_ != State::kReads || position_ < target_) return;
   state_ = State::kServes;
+  changes_->Begin(moment);
   confirmed_us_ = std::max(confirmed_us_, target_us_);
   trouble_.clear();
   LOG(INFO) << "view " << view_.name << ": " << store->rows() << " rows, " << (store->bytes() >> 20) << " MiB";

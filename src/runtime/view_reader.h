@@ -34,6 +34,7 @@
 #include "src/codec/table_decoder.h"
 #include "src/runtime/input_time.h"
 #include "src/runtime/runtime.h"
+#include "src/views/changes.h"
 #include "src/views/store.h"
 
 namespace tidemark {
@@ -61,6 +62,8 @@ class ViewReader {
   const SinkPlan& view() const { return view_; }
   const ViewShape& shape() const { return shape_; }
   const TopicPartition& log() const { return log_; }
+  // What has changed lately, for those who follow; any thread. It doesn't outlive the reader.
+  const std::shared_ptr<ViewChanges>& changes() const { return changes_; }
 
   // Reads what is there, waiting at most so long for the first of it. Always OK: what fails is tried again.
   absl::Status Step(int64_t max_wait_us);
@@ -104,6 +107,7 @@ class ViewReader {
   const ViewShape shape_;
   const TablePlan table_;
   const TopicPartition log_;
+  const std::shared_ptr<ViewChanges> changes_;
 
   // Touched by Step only.
   MemoryBudget::Share memory_;

@@ -1,5 +1,7 @@
 #include "src/runtime/worker.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -25,10 +27,12 @@
 #include "src/kafka/rdkafka_client.h"
 #include "src/plan/intakes.h"
 #include "src/registry/formats.h"
+#include "src/runtime/alarm_thread.h"
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
 #include "src/runtime/file_source.h"
 #include "src/runtime/former.h"
+#include "src/runtime/freshness.h"
 #include "src/runtime/housekeeping.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
@@ -47,6 +51,7 @@
 #include "src/runtime/topics.h"
 #include "src/runtime/view_gate.h"
 #include "src/runtime/view_reader.h"
+#include "src/runtime/webhook_feed_sink.h"
 #include "src/status/page.h"
 
 namespace tidemark {
@@ -56,6 +61,7 @@ constexpr int64_t kStepWaitUs = kSecond / 10;
 // How long a run that has reached its end waits for tasks that are still being opened.
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
+constexpr rlim_t kFiles = 16'384;
 // How long what was posted may wait for the brokers; and for how long a worker that stops waits for that.
 constexpr int64_t kAppendPatienceUs = 8 * kSecond;
 constexpr int64_t kGatePatienceUs = kSecond;
@@ -71,6 +77,15 @@ std::string RandomIdentity() {
     bytes.append(reinterpret_cast<const char*>(&word), sizeof word);
   }
   return bytes;
+}
+
+// Soft limits of 1,024 files are for programs that wait by select; connections, sockets to brokers and stores need
+// more.
+void RaiseFileLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kFiles) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kFiles);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) LOG(WARNING) << "files that may be open: stay at the former limit";
 }
 
 void LogKafka(int level, std::string_view text) {
@@ -123,7 +138,7 @@ class Worker {
     deadline_.Begin();
     deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
     gate_->Close(kGatePatienceUs);
-    view_gate_->Close();
+    view_gate_->Close(kGatePatienceUs);
   }
 
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
@@ -240,6 +255,7 @@ class Worker {
   }
 
   absl::Status StartHttp() {
+    RaiseFileLimit();
     gate_.emplace(plan_, formats_.formats(), SystemClock());
     TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
     view_gate_.emplace(plan_, SystemClock());
@@ -290,6 +306,12 @@ class Worker {
 
   // What is posted is accepted whoever reads it.
   absl::Status OpenGate() {
+    if (std::any_of(plan_.sinks.begin(), plan_.sinks.end(),
+                    [](const SinkPlan& sink) { return sink.view && !sink.view->audit.empty(); })) {
+      TM_ASSIGN_OR_RETURN(
+          audit_, NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-audit-", options_.instance_id),
+                                kAppendPatienceUs, LogKafka));
+    }
     if (std::none_of(plan_.sources.begin(), plan_.sources.end(), [](const auto& s) { return s.http.has_value(); })) {
       return absl::OkStatus();
     }
@@ -319,6 +341,8 @@ class Worker {
         feed_sink = std::make_unique<PostgresFeedSink>(runtime_, sink);
       } else if (std::holds_alternative<ParquetSinkSpec>(plan_.sinks[s].spec)) {
         feed_sink = std::make_unique<ParquetFeedSink>(runtime_, sink);
+      } else if (std::holds_alternative<WebhookSpec>(plan_.sinks[s].spec)) {
+        feed_sink = std::make_unique<WebhookFeedSink>(runtime_, sink);
       } else {
         continue;
       }
@@ -338,7 +362,11 @@ class Worker {
     for (const SinkPlan& sink : plan_.sinks) {
       if (sink.view) views_.push_back(std::make_shared<ViewReader>(runtime_, sink, &*view_memory_));
     }
-    view_gate_->Open(views_);
+    view_gate_->Open(views_, std::move(audit_));
+    freshness_.emplace(
+        runtime_, [this](const std::string& view) { return PositionOf(view); },
+        [this](const std::string& sink) { return Fails(sink); });
+    if (!plan_.notify.empty()) alarms_.emplace(runtime_, [this] { return freshness_->status(); });
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
     housekeeping_.emplace(runtime_, [this] { return status(); });
     board_->Open(
@@ -379,6 +407,10 @@ class Worker {
                     Work::kReads);
     supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
     supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
+    if (freshness_->watches()) {
+      supervisor_.Run({"freshness", Nothing, [this] { return freshness_->Step(); }, Nothing}, Work::kReads);
+    }
+    if (alarms_) supervisor_.Run(LoopOf("alarms", &*alarms_), Work::kReads);
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
   }
 
@@ -402,6 +434,22 @@ class Worker {
       views_[i]->Confirm(end->second, asked_us, topic->second.id);
     }
     return absl::OkStatus();
+  }
+
+  bool Fails(const std::string& name) const {
+    return std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) {
+      const SinkStatus status = sink->status();
+      return status.sink == name && status.failing_since_us > 0;
+    });
+  }
+
+  std::optional<Offset> PositionOf(const std::string& name) const {
+    for (const auto& view : views_) {
+      if (view->view().name != name) continue;
+      const ViewStatus status = view->status();
+      return status.ready ? std::optional<Offset>(status.position) : std::nullopt;
+    }
+    return std::nullopt;
   }
 
   // One member is enough for the group to assign anew.
@@ -475,6 +523,8 @@ class Worker {
     status.gates = gate_->status();
     for (const auto& view : views_) status.views.push_back(view->status());
     status.view_gates = view_gate_->status();
+    status.freshness = freshness_->status();
+    if (alarms_) status.alarms = alarms_->status();
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
     status.losses = losses_.Get();
@@ -505,6 +555,8 @@ class Worker {
   std::vector<std::unique_ptr<IntakeThread>> intakes_;
   std::optional<MemoryBudget> view_memory_;
   std::vector<std::shared_ptr<ViewReader>> views_;
+  std::optional<FreshnessWatch> freshness_;
+  std::optional<AlarmThread> alarms_;
   int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
   std::optional<Housekeeping> housekeeping_;
@@ -513,6 +565,7 @@ class Worker {
   EndReport report_;
   std::optional<HttpGate> gate_;
   std::optional<ViewGate> view_gate_;
+  std::unique_ptr<Appender> audit_;   // until the gate of views is open
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };
 

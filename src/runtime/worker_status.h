@@ -12,6 +12,8 @@
 #include <absl/functional/function_ref.h>
 
 #include "src/base/record.h"
+#include "src/runtime/alarm_thread.h"
+#include "src/runtime/freshness.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/input_log.h"
@@ -35,6 +37,8 @@ struct WorkerStatus {
   std::vector<HttpGateStatus> gates;
   std::vector<ViewStatus> views;
   std::vector<ViewGateStatus> view_gates;
+  std::vector<FreshnessStatus> freshness;  // with the alarms that are raised
+  std::optional<AlarmStatus> alarms;       // nothing: nobody is told
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process

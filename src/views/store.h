@@ -87,7 +87,8 @@ class ViewShape {
 // What happens to the row of a key.
 struct ViewChange {
   std::string key;
-  ViewRowPtr row;  // null: it goes
+  ViewRowPtr row;   // null: it goes
+  ViewRowPtr gone;  // then: the columns of its key, for those who are told
 };
 
 // Which rows are asked for: those of one index between bounds, in its order or against it.

@@ -244,7 +244,7 @@ class Views(SystemTest):
                 ("/v1/views/sides_view/query", None, 405, "POST"),
                 ("/v1/views/sides_view/query?limit=1", {}, 400, "in its body"),
                 ("/v1/views/sides_view/query", {"where": "x" * (2 << 20)}, 413, "1048576 bytes"),
-                ("/v1/views/sides_view/changes", None, 404, "not found")):
+                ("/v1/views/sides_view/change", None, 404, "not found")):
             status, _, text = ask(worker, path, body)
             self.assertEqual(status, expected, text)
             self.assertIn(part, text)

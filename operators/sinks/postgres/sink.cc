@@ -104,6 +104,13 @@ absl::StatusOr<PostgresFence> PostgresSink::Acquire(int32_t partition) {
   return fence;
 }
 
+absl::Status PostgresSink::Look() {
+  TM_RETURN_IF_ERROR(Reconnect());
+  const absl::Status begun = session_->Begin();
+  session_->Rollback();
+  return begun;
+}
+
 void PostgresSink::Release(int32_t partition) { epochs_.erase(partition); }
 
 absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64_t new_next, std::string_view heard,

@@ -64,6 +64,8 @@ class PostgresSink {
   absl::StatusOr<PostgresFence> Acquire(int32_t partition);
   // From now on a write is all or nothing: where the database refuses a row, none of its rows is written.
   void RefuseWhole() { refuse_whole_ = true; }
+  // Asks the database something that changes nothing. Unavailable: it is away.
+  absl::Status Look();
   // Forgets a partition that was taken away.
   void Release(int32_t partition);
 

@@ -388,7 +388,7 @@ TEST(ErrorsTest, SinksSayWhatTheirKeyMustBe) {
   EXPECT_THAT(sink("topic: clicks"), HasSubstr("would read its own output"));
   EXPECT_THAT(sink("topic: web-dead-letter"), HasSubstr("holds the dead letters"));
   EXPECT_THAT(sink("topic: s, postgres: { url: x, table: t }"),
-              HasSubstr("a sink writes to one of: topic, postgres, parquet"));
+              HasSubstr("a sink writes to one of: topic, postgres, parquet, webhook"));
   EXPECT_THAT(sink("postgres: { url: x, table: t }, key: [guid]"),
               HasSubstr("is for Kafka sinks; move it into postgres"));
   EXPECT_THAT(sink("postgres: { url: x, table: t, key: [url] }"), HasSubstr("which a primary key can't hold"));

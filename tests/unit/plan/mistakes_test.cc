@@ -118,7 +118,7 @@ TEST(MistakesTest, ASinkSaysHowItIsWritten) {
   EXPECT_THAT(Whole(kSource, "{ from: s, topic: s }"), HasSubstr("the topology would read its own output"));
   EXPECT_EQ(Whole(kSource, "{ topic: o }"), "t.yaml:3:10: missing field 'from'");
   EXPECT_THAT(Whole(kSource, "{ from: s, kafka: { topic: o } }"),
-              HasSubstr("a sink writes to one of: topic, postgres, parquet"));
+              HasSubstr("a sink writes to one of: topic, postgres, parquet, webhook"));
   EXPECT_EQ(Whole(kSource, "{ from: s, topic: o, key: id }"), "t.yaml:3:39: expected a list, found 'id'; write [id]");
   EXPECT_THAT(Whole(kSource, "{ from: s, topic: o, create: true }"), HasSubstr("its fields: partitions"));
   EXPECT_THAT(Whole(kSource, "{ from: s, postgres: { url: x, table: t, key: [id], mode: append } }"),

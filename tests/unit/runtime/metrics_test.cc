@@ -85,6 +85,13 @@ WorkerStatus FullStatus() {
   view.age_us = kSecond;
   view.as_of = EventTime{kSecond};
   status.view_gates = {{"top_items_view", {{200, 7}}, 70}};
+  status.freshness = {{.sink = "top_items",
+                       .spec = {20 * kSecond, 30 * kSecond, false},
+                       .age_us = 25 * kSecond,
+                       .confirmed = true,
+                       .breach_in_us = 5 * kSecond,
+                       .raised = {{"top_items", AlarmKind::kWarn, kSecond}}}};
+  status.alarms = AlarmStatus{.watches = true, .raised = 1, .webhook = {}, .trouble = "nobody takes them"};
   status.tables = {{"locations", 100, 1}};
   status.losses = {{"detections", {50, 1}}};
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};

@@ -30,7 +30,7 @@ SinkPlan PlacesView(int64_t keep_us = 0) {
   plan.name = "places";
   plan.from = "counted";
   plan.spec = std::move(kafka);
-  plan.view = ViewSpec{{{1}}, keep_us, ""};
+  plan.view = ViewSpec{.indexes = {{1}}, .keep_us = keep_us, .tokens = "", .audit = ""};
   plan.schema = PlaceSchema();
   return plan;
 }

@@ -11,6 +11,7 @@
 
 #include "src/codec/table_decoder.h"
 #include "src/views/answer.h"
+#include "src/views/changes.h"
 #include "src/views/records.h"
 
 namespace tidemark {
@@ -61,7 +62,7 @@ class SalesView {
     plan.name = "sales";
     plan.from = "sold";
     plan.spec = std::move(kafka);
-    plan.view = ViewSpec{std::move(indexes), keep_us, ""};
+    plan.view = ViewSpec{.indexes = std::move(indexes), .keep_us = keep_us, .tokens = "", .audit = ""};
     plan.schema = SalesSchema();
     return plan;
   }
@@ -100,6 +101,7 @@ class SalesView {
   const ViewShape& shape() const { return shape_; }
   ViewStore& store() { return store_; }
   const ViewStore& store() const { return store_; }
+  ViewChanges& changes() { return changes_; }
 
  private:
   void Take(const Fetch& fetch, Offset at, std::optional<EventTime> as_of) {
@@ -117,14 +119,18 @@ class SalesView {
       change.key = *shape_.KeyOf(cells[i]);
       if (decoded->deleted[i] == 0) {
         change.row = *shape_.MakeRow(cells[i], EventTime{times[i]}, static_cast<Offset>(i));
+      } else {
+        change.gone = *shape_.MakeRow(cells[i], EventTime{times[i]}, static_cast<Offset>(i));
       }
     }
+    changes_.Add(changes, {at, as_of});
     store_.Apply(std::move(changes), {at, as_of});
   }
 
   const SinkPlan plan_;
   const ViewShape shape_;
   ViewStore store_;
+  ViewChanges changes_{shape_, 64 << 10};
 };
 
 // The value of a record: shop and sale, and further members.
