@@ -36,7 +36,8 @@ WebhookFeedSink::WebhookFeedSink(const Runtime& runtime, int sink)
     : WebhookFeedSink(runtime, sink, [this] { return NewWebhook(spec_); }) {}
 
 WebhookFeedSink::WebhookFeedSink(const Runtime& runtime, int sink, Connector connect)
-    : runtime_(runtime),
+    : FeedSink(runtime.clock, {"posting to the webhook"}),
+      runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       spec_(std::get<WebhookSpec>(plan_.spec)),
       edge_(FeedOf(*runtime.plan, sink)),

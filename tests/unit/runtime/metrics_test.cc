@@ -90,7 +90,7 @@ WorkerStatus FullStatus() {
                        .age_us = 25 * kSecond,
                        .confirmed = true,
                        .breach_in_us = 5 * kSecond,
-                       .raised = {{"top_items", AlarmKind::kWarn, kSecond}}}};
+                       .raised = {{"top_items", AlarmKind::kWarn, kWall - 7 * kSecond}}}};
   status.alarms = AlarmStatus{.watches = true, .raised = 1, .webhook = {}, .trouble = "nobody takes them"};
   status.tables = {{"locations", 100, 1}};
   status.losses = {{"detections", {50, 1}}};
@@ -228,7 +228,9 @@ TEST(ReadinessCheck, AllThreadsRunAndAllSinksHaveTheirPartitions) {
   EXPECT_TRUE(CheckReadiness(FullStatus()).ok);
   EXPECT_EQ(CheckReadiness(FullStatus()).text,
             "stream thread 0: runs 1 tasks\nsink top_items: runs\nsource surveys: runs\n"
-            "view top_items_view: 0 rows\n");
+            "view top_items_view: 0 rows\n"
+            "sink top_items: alarm warn for 7 seconds, what shows is 25 seconds old\n"
+            "alarms can't be told: nobody takes them\n");
 }
 
 TEST(ReadinessCheck, ARestoreShowsHowMuchIsLeft) {
