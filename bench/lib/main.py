@@ -29,7 +29,8 @@ from view_load import Views
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "formats": Formats(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(),
-                "scale": Scale(), "ladder": Ladder(), "burst": Burst(), "views": Views(), "nexmark": Nexmark(), "tables": Tables(), "big": Big()}
+                "scale": Scale(), "ladder": Ladder(), "burst": Burst(), "views": Views(), "nexmark": Nexmark(),
+                "tables": Tables(), "big": Big()}
 # What `all` leaves out takes long, compares Tidemark with itself, or measures other things than records.
 USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats", "views")]
 
