@@ -26,7 +26,7 @@ class GroupAccumulator final : public Accumulator {
     groups_.resize(slots, empty_);
   }
   void Clear(uint32_t slot) override {
-    Change(slot, [&](Group* group) { *group = empty_; });
+    Change(slot, [&](Group* group) { *group = Group(empty_); });
   }
   void Copy(uint32_t from, uint32_t to) override {
     Change(to, [&](Group* group) { group->CopyResult(groups_[from]); });

@@ -371,7 +371,10 @@ class Values {
   // Packed values follow each other, each behind its size.
   std::string Joined() const {
     const bool is_copy = !times_.empty() && times_.begin()->second < 0;
-    if (is_copy) return *By::Value(times_.begin()->first);
+    if (is_copy) {
+      Key whole = times_.begin()->first;
+      return std::move(Text(whole));
+    }
     const bool packed = IsPacked(*aggregate_);
     std::string text;
     int64_t left = aggregate_->limit == 0 ? std::numeric_limits<int64_t>::max() : aggregate_->limit;

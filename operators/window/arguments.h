@@ -2,9 +2,9 @@
 // more than that, the value is made here, in the phase that has the rows:
 //
 //   min_by, max_by      packed: what is ordered by and the argument, as bytes whose order is that of the result, so
-//   that array_agg,          the first of them, or the first so many, are what is looked for. Without ORDER BY,
-//   array_agg's string_agg by ...   are ordered by their rows, as string_agg's texts are approx_count_distinct   a hash
-//   of the argument, 64 bits, the same on every machine and in every version
+//   array_agg,          that the first of them, or the first so many, are what is looked for. Without ORDER BY,
+//   string_agg by ...   array_agg's are ordered by their rows, as string_agg's texts are
+//   approx_count_distinct   a hash of the argument, 64 bits, the same on every machine and in every version
 //
 // Part of the format of state and partials. Any thread.
 #pragma once

@@ -1,8 +1,7 @@
 // One run of a test: the topology deployed on the simulator (src/sim/), the script played, everything processed to its
 // end, and what is found compared with what is expected. Seed 0 is the plain one: one worker, all rows at once, nothing
 // goes wrong. Every other seed has its own partitions, workers, batches and interleaving of the sources' rows, its own
-// faults, and a crash at one of the calls that a commit is made of (before or after its effect): twelve of them in
-// turn.
+// faults, and crashes at one of the calls that a commit is made of, before or after its effect: each of them in turn.
 //
 // Deterministic: a seed is the same run always. One thread.
 #pragma once

@@ -450,7 +450,7 @@ TEST(Accumulators, WhatIsCutOffAndMergedAgainIsTheSame) {
         a.accumulator->Clear(part);
         a.accumulator->MovePart(0, part, 300);
         EXPECT_GT(a.accumulator->OutsideBytes(part), 0) << call;
-        EXPECT_LE(a.accumulator->OutsideBytes(part), 500) << call;
+        EXPECT_LE(a.accumulator->OutsideBytes(part), Changes(call) ? 500 : 4096) << call;
         parts.push_back(part);
       }
       for (uint32_t slot = 0; slot < 5; ++slot) a.accumulator->MergeSlot(slot, 5);

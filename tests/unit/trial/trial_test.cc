@@ -32,6 +32,7 @@ steps:
 sinks:
   pages_table: { from: pages, postgres: { url: "postgresql://simulated", table: pages, key: [page] } }
   once_topic: { from: once, topic: once, key: [id], create: {} }
+  minutes_topic: { from: minutes, topic: minutes, key: [page], create: {} }
 )yaml";
 
 class Trials : public testing::Test {
