@@ -84,6 +84,7 @@ class Report {
       for (const IntakeStatus& split : intake.splits) AddIntake(split, to->add_intakes());
     }
     for (const ViewStatus& view : now_.views) AddView(view, to->add_views());
+    for (const FreshnessStatus& freshness : now_.freshness) AddFreshness(freshness, to->add_freshness());
     to->set_ownership_known(now_.ownership.known);
     for (const auto& [group, unread] : now_.ownership.unread) {
       for (const UnreadInput& input : unread) AddUnread(input, to->add_unread());
@@ -236,6 +237,23 @@ class Report {
     to->set_lag(static_cast<double>(view.lag));
     if (view.as_of) to->set_as_of_ms(Millis(*view.as_of));
     to->set_trouble(AsUtf8(view.trouble));
+  }
+
+  static void AddFreshness(const FreshnessStatus& freshness, live::FreshnessReport* to) {
+    to->set_name(freshness.sink);
+    to->set_view(freshness.view);
+    to->set_age_s(S(freshness.age_us));
+    to->set_confirmed(freshness.confirmed);
+    to->set_warn_s(S(freshness.spec.warn_us));
+    to->set_max_s(S(freshness.spec.max_us));
+    to->set_grows(freshness.breach_in_us.has_value());
+    to->set_breach_in_s(S(freshness.breach_in_us.value_or(0)));
+    for (const RaisedAlarm& raised : freshness.raised) {
+      live::Alarm* alarm = to->add_alarms();
+      alarm->set_name(freshness.sink);
+      alarm->set_kind(std::string(AlarmName(raised.kind)));
+      alarm->set_since_ms(static_cast<double>(raised.since_us / kMillisecond));
+    }
   }
 
   static void AddUnread(const UnreadInput& input, live::UnreadInput* to) {

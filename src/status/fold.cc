@@ -56,6 +56,7 @@ class Folder {
     AddReaders();
     AddSinks();
     AddViews();
+    AddFreshness();
     AddUnread();
     AddDeadLetters();
     for (live::Arrow& arrow : *out_.mutable_arrows()) {
@@ -313,6 +314,34 @@ class Folder {
       }
     }
     for (auto& [name, view] : views) *out_.add_views() = std::move(view);
+  }
+
+  // Every worker looks at the whole application, and shows views of its own: what is oldest anywhere is told. A worker
+  // that has confirmed nothing since it began knows less than the others.
+  void AddFreshness() {
+    std::map<std::string, live::FreshnessReport> oldest;
+    for (const HeardReport& heard : reports_) {
+      for (const live::FreshnessReport& report : heard.report.freshness()) {
+        const auto [best, first] = oldest.try_emplace(report.name(), report);
+        const auto rank = [](const live::FreshnessReport& r) { return std::pair(r.confirmed(), r.age_s()); };
+        if (!first && rank(report) > rank(best->second)) best->second = report;
+      }
+    }
+    for (auto& [name, report] : oldest) {
+      if (!report.alarms().empty()) *out_.add_alarms() = AlarmOf(report);
+      *out_.add_freshness() = std::move(report);
+    }
+  }
+
+  // The gravest that is raised, in words: kinds ascend.
+  static live::Alarm AlarmOf(const live::FreshnessReport& report) {
+    live::Alarm alarm = report.alarms(report.alarms_size() - 1);
+    alarm.set_text(absl::StrCat("what shows there is ", report.confirmed() ? "" : "at least ", Seconds(report.age_s()),
+                                " old; ", Seconds(report.max_s()), " is the most it may be"));
+    if (alarm.kind() == "breach") return alarm;
+    if (report.grows())
+      absl::StrAppend(alarm.mutable_text(), ", in ", Seconds(report.breach_in_s()), " if it goes on so");
+    return alarm;
   }
 
   // Every worker looks for itself; what one of them still misses while the others don't is a moment of a rebalance.

@@ -58,7 +58,7 @@ std::string HistoryAsJson(const live::History& history) { return AsJson(history)
 std::string StatusAsText(const live::Application& application) {
   std::string out = absl::StrCat(application.verdict().sentence(), "\n");
   for (const live::Alarm& alarm : application.alarms())
-    absl::StrAppend(&out, "alarm ", alarm.name(), ": ", alarm.text(), "\n");
+    absl::StrAppend(&out, "ALARM (", alarm.kind(), ") ", alarm.name(), ": ", alarm.text(), "\n");
   if (!application.note().empty()) absl::StrAppend(&out, application.note(), "\n");
   AppendNodes(application, &out);
   AppendWorkers(application, &out);

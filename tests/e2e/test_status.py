@@ -153,7 +153,7 @@ class Status(SystemTest):
             figure = "open" if metric.endswith("pairs") else "in"
             self.assertEqual(node(told, step)["counters"][figure], shown, step)
         self.assertEqual({place["worker"] for place in told["places"]}, {worker.name for worker in workers})
-        self.assertEqual(told["alarms"], [])
+        self.assertEqual((told["alarms"], told["freshness"]), ([], []))
 
         # Why nothing comes out, in a terminal: which partition's time is waited for, and what was filtered.
         _, text, _ = self.stack.tidemark("status", "--config", config)

@@ -13,7 +13,9 @@
 /** @typedef {{application: string, wall_ms: number, verdict: Verdict, findings: {node: string, text: string}[],
  *    nodes: Box[], readers: {name: string, lag: number, behind_s: number, to_go_s: number}[], workers: any[],
  *    places: Place[], dead_letters: {step: string, rows: number}[], dead_letter_topic: string,
- *    views: {view: string, ready: boolean, rows: number}[], alarms: {name: string, text: string}[],
+ *    views: {view: string, ready: boolean, rows: number}[], alarms: {name: string, kind: string, text: string}[],
+ *    freshness: {name: string, view: boolean, age_s: number, confirmed: boolean, warn_s: number, max_s: number,
+ *      grows: boolean, breach_in_s: number}[],
  *    note: string}} Status */
 /** @typedef {{wall_ms: number, nodes: Record<string, {in_per_s: number, busy: number, lag: number}>}} Moment */
 
@@ -196,6 +198,11 @@ function showTables(status) {
       node.watermark_ms > 0 ? moment(node.watermark_ms) : '',
       node.idle ? 'idle' : node.watermark_ms > 0 ? seconds(Math.max(0, (status.wall_ms - node.watermark_ms) / 1000)) : '']),
     new Set([1, 2, 4])));
+  at('freshness').hidden = status.freshness.length === 0;
+  at('freshness-table').replaceChildren(...table(['', 'age', 'warn at', 'at most', 'reached in'],
+    status.freshness.map(each => [`${each.view ? 'view' : 'sink'} ${each.name}`,
+      `${each.confirmed ? '' : '≥ '}${seconds(each.age_s)}`, seconds(each.warn_s), seconds(each.max_s),
+      each.grows ? seconds(each.breach_in_s) : '']), new Set([1, 2, 3, 4])));
   at('workers').replaceChildren(...table(['worker', 'state', 'threads', 'tasks', 'busy', 'commits/s', 'a commit', 'address'],
     status.workers.map(worker => [worker.worker, worker.state, worker.threads, worker.tasks, percent(worker.busy),
       rate(worker.commits_per_s), `${Math.round(worker.commit_ms)} ms`, worker.address]), new Set([2, 3, 4, 5, 6])));
@@ -363,7 +370,7 @@ function show() {
   verdict.className = state.failed ? 'lost' : status.verdict.state;
   at('told').textContent = `${moment(status.wall_ms)} UTC`;
   at('note').textContent = status.note;
-  at('alarms').replaceChildren(...status.alarms.map(alarm => make('li', {}, `${alarm.name}: ${alarm.text}`)));
+  at('alarms').replaceChildren(...status.alarms.map(alarm => make('li', {}, `Alarm (${alarm.kind}): ${alarm.name}: ${alarm.text}`)));
   drawFigures(status);
   showNode(status);
   showTables(status);

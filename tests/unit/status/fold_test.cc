@@ -187,6 +187,29 @@ TEST(Findings, AThreadThatReadsAndDoesNotCommitIsTold) {
                "before (4 transactions aborted)"));
 }
 
+TEST(Fold, TheOldestThatAnyWorkerSeesIsToldAndTheGravestAlarmOfIt) {
+  const auto with = [](const std::string& worker, double age_s, bool confirmed, std::vector<std::string> kinds) {
+    live::WorkerReport report = WorkerOf(worker, 0, kTenPastTen);
+    live::FreshnessReport* freshness = report.add_freshness();
+    freshness->set_name("counts_table");
+    freshness->set_age_s(age_s);
+    freshness->set_confirmed(confirmed);
+    freshness->set_warn_s(60);
+    freshness->set_max_s(600);
+    freshness->set_grows(true);
+    freshness->set_breach_in_s(300);
+    for (const std::string& kind : kinds) freshness->add_alarms()->set_kind(kind);
+    return HeardReport{report, 0};
+  };
+  const live::Application told =
+      FoldOf({with("a", 20, true, {}), with("b", 180, true, {"warn", "predicted"}), with("c", 900, false, {})});
+  ASSERT_THAT(told.freshness(), SizeIs(1));
+  EXPECT_EQ(told.freshness(0).age_s(), 180);
+  ASSERT_THAT(told.alarms(), SizeIs(1));
+  EXPECT_EQ(told.alarms(0).kind(), "predicted");
+  EXPECT_THAT(told.alarms(0).text(), HasSubstr("3 min old; 10 min is the most it may be, in 5 min if it goes on so"));
+}
+
 TEST(Told, JsonHasAllFieldsAndTextTheSentenceFirst) {
   const live::Application told = FoldOf({{WorkerOf("a", 0, kTenPastTen), 0}});
   const std::string json = StatusAsJson(told);
