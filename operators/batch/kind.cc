@@ -60,8 +60,11 @@ bool BatchSyntaxImpl::CheckAlone(StepCheck& check) const {
   }
   if (yaml.deadline() <= 0) check.Error("batch/deadline", "must be longer than nothing");
   for (const topology::Expectation& rule : check.yaml().expect()) {
-    if (rule.else_() == "reject_batch") continue;
     const std::string at = absl::StrCat("expect/", rule.name());
+    if (!rule.at_most().empty()) {
+      check.Error(at + "/at_most", "one row that breaks it rejects the batch: leave at_most out");
+    }
+    if (rule.else_() == "reject_batch") continue;
     check.Error(check.Present(at + "/else") ? at + "/else" : at,
                 "a rule beside `batch` is about the batch: else: reject_batch. One about single rows goes into an "
                 "expect step before or behind this one");

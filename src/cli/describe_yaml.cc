@@ -65,7 +65,8 @@ std::string MaskProperty(const std::string& line) {
 // Whether lines are of a webhook: its address and its headers are secrets, whatever stands in them.
 class WebhookLines {
  public:
-  std::string Mask(const std::string& line) {
+  // `field`: the line may be a sink's field, or one of `notify`; a column elsewhere may have any name.
+  std::string Mask(const std::string& line, bool field) {
     const size_t indent = line.find_first_not_of(' ');
     const size_t colon = line.find(':');
     if (indent == std::string::npos || colon == std::string::npos) return line;
@@ -73,8 +74,8 @@ class WebhookLines {
     if (indent <= headers_) headers_ = kOutside;
     const std::string name = line.substr(indent, colon - indent);
     const bool inside = webhook_ != kOutside;
-    const bool secret = (inside && (name == "url" || headers_ != kOutside)) || (!inside && name == "webhook");
-    if (!inside && name == "webhook") webhook_ = indent;
+    const bool secret = (inside && (name == "url" || headers_ != kOutside)) || (field && name == "webhook");
+    if (field && name == "webhook") webhook_ = indent;
     if (inside && name == "headers") headers_ = indent;
     std::string_view value = std::string_view(line).substr(colon + 1);
     while (!value.empty() && value.front() == ' ') value.remove_prefix(1);
@@ -102,7 +103,7 @@ std::string DescribeAsYaml(const TopologyText& text) {
     std::string shown = absl::StrContains(line, "://") || IsConnection(line) ? MaskAddress(line) : line;
     const bool property = section == "kafka:" && field == "  properties:" && indent == 4;
     if (property || (section == "schema_registry:" && indent == 2)) shown = MaskProperty(shown);
-    shown = webhook.Mask(shown);
+    shown = webhook.Mask(shown, (section == "sinks:" && indent == 4) || (section == "notify:" && indent == 2));
     hidden = hidden || shown != line;
     absl::StrAppend(&out, out.empty() ? "" : "\n", shown);
   }

@@ -61,6 +61,8 @@ void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkP
                     "the files of several folders appear one after the other, so an atomic lake has no folders: leave "
                     "partition_by out");
     }
+  } else if (std::holds_alternative<WebhookSpec>(sink.spec)) {
+    return refuse("/atomic", "a webhook posts row by row, so it can't show a batch whole: post to it without `atomic`");
   } else if (std::get<KafkaSinkSpec>(sink.spec).upsert) {
     return refuse("/mode",
                   "an atomic sink appends: records that replace each other by a key are moved to the key's "

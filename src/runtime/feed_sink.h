@@ -1,6 +1,6 @@
 // One sink thread's side of an external system: takes committed rows of a feed topic and makes them durable there,
-// exactly once. Two implementations: PostgresFeedSink and ParquetFeedSink; SinkThread drives them. Used by one thread,
-// except Interrupt.
+// exactly once; or at least once where the outside knows no transaction (WebhookFeedSink). PostgresFeedSink and
+// ParquetFeedSink are the others; SinkThread drives them. Used by one thread, except Interrupt.
 //
 // Taking and doing are two things. Take keeps rows in memory and can't fail for the outside; Progress does all that
 // can: it writes, cuts, decides, publishes. What fails before the decision (the one transaction that makes rows and

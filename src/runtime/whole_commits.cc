@@ -27,6 +27,7 @@ bool ComesOutOfBatches(const Stage& stage, const Node& node) {
 }  // namespace
 
 bool ShowsBatchesWhole(const Plan& plan, int sink) {
+  if (std::holds_alternative<WebhookSpec>(plan.sinks[static_cast<size_t>(sink)].spec)) return false;
   const auto* postgres = std::get_if<PostgresSinkSpec>(&plan.sinks[static_cast<size_t>(sink)].spec);
   if (postgres != nullptr && postgres->upsert) return false;
   for (const Stage& stage : plan.stages) {

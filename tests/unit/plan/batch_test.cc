@@ -45,6 +45,9 @@ TEST(BatchPlanTest, ARuleBesideItIsAboutTheBatchAndNowhereElse) {
   EXPECT_EQ(SpecOf<BatchSpec>(*plan, "z").rules[0].that, "price < 5");
   EXPECT_THAT(ErrorsOf(Batch(std::string(kBatch) + ", expect: { cheap: { that: \"price < 5\" } }")),
               HasSubstr("is about the batch: else: reject_batch"));
+  EXPECT_THAT(ErrorsOf(Batch(std::string(kBatch) + ", expect: { cheap: { that: \"price < 5\", else: reject_batch, "
+                                                   "at_most: 1% per 5m } }")),
+              HasSubstr("one row that breaks it rejects the batch"));
   EXPECT_THAT(ErrorsOf(Batch("expect: { cheap: { that: \"price < 5\", else: reject_batch } }")),
               HasSubstr("goes into the `expect` of the batch step"));
   EXPECT_THAT(ErrorsOf(Batch(std::string(kBatch) + ", filter: \"price < 5\"")), HasSubstr("a step has one operator"));
@@ -74,6 +77,7 @@ TEST(BatchPlanTest, WhatWouldShowPartsIsRefusedByName) {
               HasSubstr("mode: insert, without key"));
   EXPECT_THAT(ErrorsOf(Atomic(z, "topic: whole, key: [guid], mode: upsert")), HasSubstr("an atomic sink appends"));
   EXPECT_THAT(ErrorsOf(Atomic(z, "parquet: { path: /lake, partition_by: [url] }")), HasSubstr("has no folders"));
+  EXPECT_THAT(ErrorsOf(Atomic(z, "webhook: \"http://127.0.0.1/hook\"")), HasSubstr("posts row by row"));
 }
 
 }  // namespace
