@@ -81,7 +81,7 @@ class Report {
     }
     for (const SinkStatus& sink : now_.sinks) AddSink(sink, to->add_sinks());
     for (const IntakeMemberStatus& intake : now_.intakes) {
-      for (const IntakeStatus& split : intake.splits) AddIntake(split, to->add_intakes());
+      for (const IntakeStatus& split : intake.splits) AddIntake(split, to);
     }
     for (const ViewStatus& view : now_.views) AddView(view, to->add_views());
     for (const FreshnessStatus& freshness : now_.freshness) AddFreshness(freshness, to->add_freshness());
@@ -223,11 +223,14 @@ class Report {
     AddShares(sink.spent, &was->spent, to->mutable_time());
   }
 
-  static void AddIntake(const IntakeStatus& split, live::IntakeReport* to) {
-    to->set_source(split.source);
-    to->set_rows(static_cast<double>(split.rows));
-    to->set_refused(static_cast<double>(split.refused));
-    to->set_error(AsUtf8(split.last_error));
+  static void AddIntake(const IntakeStatus& split, live::WorkerReport* to) {
+    for (const IntakeStatus::Target& target : split.targets) {
+      live::IntakeReport* intake = to->add_intakes();
+      intake->set_source(target.source);
+      intake->set_rows(static_cast<double>(target.rows));
+      intake->set_refused(static_cast<double>(target.refused));
+      intake->set_error(AsUtf8(split.last_error));
+    }
   }
 
   static void AddView(const ViewStatus& view, live::ViewReport* to) {

@@ -31,7 +31,9 @@ TEST(AlarmPlanTest, FreshnessIsThatOfASinkOrAView) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(Out(*plan).freshness, (FreshnessSpec{1200 * kSecond, 1800 * kSecond, true}));
   for (const SinkPlan& sink : plan->sinks) {
-    if (sink.view) EXPECT_EQ(sink.freshness, (FreshnessSpec{20 * kSecond, 30 * kSecond, false}));
+    if (sink.view) {
+      EXPECT_EQ(sink.freshness, (FreshnessSpec{20 * kSecond, 30 * kSecond, false}));
+    }
   }
 }
 
