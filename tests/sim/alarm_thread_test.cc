@@ -18,7 +18,7 @@
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/topics.h"
-#include "tests/sim/sim_kafka.h"
+#include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
 namespace {

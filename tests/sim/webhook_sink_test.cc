@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "src/runtime/webhook_feed_sink.h"
-#include "tests/sim/sim_random.h"
+#include "src/sim/sim_random.h"
 #include "tests/sim/sink_world.h"
 
 namespace tidemark::sim {
