@@ -19,7 +19,7 @@ std::string Atomic(const std::string& steps, const std::string& sink = "postgres
                 "  a: { from: z, atomic: true, " + sink + " }\n");
 }
 
-TEST(BatchPlanTest, ABatchLiesInOneTaskWithItsPlacesAndWatermarks) {
+TEST(BatchPlanTest, ABatchLiesInOneTaskAndItsRowsBringTheirWatermarks) {
   const auto plan = PlanOf(Batch(kBatch));
   ASSERT_TRUE(plan.ok()) << plan.status();
   const Node& node = NodeOf(*plan, "z");
@@ -28,7 +28,7 @@ TEST(BatchPlanTest, ABatchLiesInOneTaskWithItsPlacesAndWatermarks) {
   EXPECT_EQ(node.spec.As<BatchSpec>().forget_us, 7 * 86'400 * kSecond);
   ASSERT_EQ(plan->edges.size(), 1u);
   EXPECT_EQ(plan->edges[0].key, (std::vector<size_t>{1}));
-  EXPECT_TRUE(plan->edges[0].hidden.Has(Hidden::kWatermark) && plan->edges[0].hidden.HasOrder());
+  EXPECT_TRUE(plan->edges[0].hidden.Has(Hidden::kWatermark));
 }
 
 TEST(BatchPlanTest, WhatItAsksIsChecked) {
