@@ -8,6 +8,7 @@
 #include <absl/strings/strip.h>
 
 #include "src/base/big_endian.h"
+#include "src/base/status.h"
 #include "src/base/varint.h"
 #include "src/codec/column_text.h"
 #include "src/plan/units.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr int64_t kMillion = 1'000'000;
 constexpr int kDigits = 4;  // behind the point of a percentage, so that a millionth is the least share
 constexpr int64_t kShortestUs = kSecond;
+constexpr size_t kOrderedBytes = 8;
 
 // A percentage in millionths; nothing where it is none.
 std::optional<int64_t> Millionths(std::string_view percent) {
@@ -92,13 +94,21 @@ absl::Status ViolationShares::Open(StateStore* store) {
   for (; kept->Valid(); kept->Next()) {
     const std::string_view key = kept->key();
     const auto of = std::find_if(shares_.begin(), shares_.end(), [&](const Share& share) {
-      return key.size() == share.prefix.size() + 8 && key.starts_with(share.prefix);
+      const bool fits = key.size() == share.prefix.size() || key.size() == share.prefix.size() + kOrderedBytes;
+      return fits && key.starts_with(share.prefix);
     });
     if (of == shares_.end()) {
       deleted_.emplace_back(key);  // of a rule that is gone, or had another length
       continue;
     }
     std::string_view value = kept->value();
+    if (key.size() == of->prefix.size()) {
+      if (value.size() != kOrderedBytes) {
+        return absl::DataLossError(absl::StrCat("how far rule ", of->rule.name, " was judged can't be read"));
+      }
+      of->judged_until = of->kept_until = ReadOrdered(value);
+      continue;
+    }
     uint64_t rows = 0, broken = 0;
     if (!TakeVarint(&value, &rows) || !TakeVarint(&value, &broken)) {
       return absl::DataLossError(absl::StrCat("the counts of rule ", of->rule.name, " can't be read"));
@@ -124,7 +134,16 @@ void ViolationShares::Count(size_t rule, EventTime time, EventTime watermark, bo
 }
 
 absl::Status ViolationShares::Judge(EventTime time) {
-  if (time < next_ || time == kMinTime) return absl::OkStatus();
+  if (time == kMinTime) return absl::OkStatus();
+  if (time >= next_) TM_RETURN_IF_ERROR(JudgeStretches(time));
+  if (time == kMaxTime) return absl::OkStatus();
+  for (Share& share : shares_) {
+    share.judged_until = std::max(share.judged_until, FloorTo(time, share.rule.at_most->per_us).us);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ViolationShares::JudgeStretches(EventTime time) {
   next_ = kMaxTime;
   for (Share& share : shares_) {
     const int64_t per_us = share.rule.at_most->per_us;
@@ -143,7 +162,6 @@ absl::Status ViolationShares::Judge(EventTime time) {
       share.stretches.erase(share.stretches.begin());
       share.last = nullptr;
     }
-    if (time != kMaxTime) share.judged_until = std::max(share.judged_until, FloorTo(time, per_us).us);
   }
   return absl::OkStatus();
 }
@@ -163,6 +181,11 @@ void ViolationShares::Commit() {
   for (const std::string& key : deleted_) store_->Delete(key);
   deleted_.clear();
   for (Share& share : shares_) {
+    if (share.judged_until != std::exchange(share.kept_until, share.judged_until)) {
+      std::string until;
+      AppendOrdered(share.judged_until, &until);
+      store_->Put(share.prefix, until);
+    }
     for (auto& [begin, stretch] : share.stretches) {
       if (!std::exchange(stretch.changed, false)) continue;
       std::string value;

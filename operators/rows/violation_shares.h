@@ -4,11 +4,12 @@
 // A row belongs to the stretch of its time or, where that is over by the row's own watermark, to the one of that
 // watermark. So which rows a stretch has follows from the topic's contents alone; it is judged when the operator's
 // watermark reaches its end, as nothing that belongs to it can come any more. (Rows of a partition that comes back from
-// idle may: they belong to the oldest stretch that isn't judged.) A stretch that has too many ends the run, and does so
-// again after every start, as its counts and its rows are the same then.
+// idle may: they belong to the oldest stretch that isn't judged, also after a start.) A stretch that has too many ends
+// the run, and does so again after every start, as its counts and its rows are the same then.
 //
 // State: a key for each stretch that isn't judged, by rule and by the stretch's length, so that another `at_most` of
-// the rule begins anew. Written at commits only. Used by the task's stream thread.
+// the rule begins anew; and one for how far the rule was judged. Written at commits only. Used by the task's stream
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -49,11 +50,13 @@ class ViolationShares {
     std::string prefix;                         // of its keys
     std::map<int64_t, Stretch> stretches = {};  // by their beginning, those that aren't judged
     int64_t judged_until = kMinTime.us;         // the beginning of the oldest that may still get rows
+    int64_t kept_until = kMinTime.us;           // what the state has of it
     // Where the last row went: mostly the next one goes there too.
     int64_t last_begin = 0;
     Stretch* last = nullptr;
   };
 
+  absl::Status JudgeStretches(EventTime time);
   std::string Excess(const Share& share, int64_t begin, const Stretch& stretch) const;
 
   std::vector<Share> shares_;

@@ -103,7 +103,7 @@ void FileCopies::Abandon() {
 // Whatever is staged there by the owner was left by one that is gone.
 absl::Status FileCopies::Open(Place& place) {
   TM_ASSIGN_OR_RETURN(std::unique_ptr<ObjectStore> store, open_(place.path));
-  TM_ASSIGN_OR_RETURN(const std::vector<std::string> left, store->List(kStaging, absl::StrCat(owner_, "-")));
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> left, store->List(kStaging, absl::StrCat(owner_, ".")));
   for (const std::string& name : left) TM_RETURN_IF_ERROR(store->Delete(name));
   place.store = std::move(store);
   return absl::OkStatus();
@@ -124,7 +124,7 @@ absl::Status FileCopies::Begin(Place& place, LandingZone& zone, const LandedFile
   }
   writing->name = CopyName(file, hash, layers);
   std::random_device random;  // no two attempts write to one name
-  writing->staged = absl::StrFormat("%s/%s-%08x%08x", kStaging, owner_, random(), random());
+  writing->staged = absl::StrFormat("%s/%s.%08x%08x", kStaging, owner_, random(), random());
   absl::StatusOr<std::shared_ptr<arrow::io::OutputStream>> stream = place.store->Create(writing->staged);
   if (!stream.ok()) return Away(place.what, stream.status());
   writing->stream = *std::move(stream);

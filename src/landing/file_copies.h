@@ -32,7 +32,8 @@ class FileCopies {
  public:
   using OpenStore = std::function<absl::StatusOr<std::unique_ptr<ObjectStore>>(const std::string& path)>;
 
-  // `owner`: what no other source has in its place of staged files, "application.source".
+  // `owner`: what no other source has in its place of staged files, and what no other's begins with before a '.':
+  // "KEY.SOURCE" (src/base/application.h). What is staged under "OWNER." is the owner's, and nobody else's.
   FileCopies(const FilesSpec& spec, std::string owner, OpenStore open = OpenObjectStore);
   ~FileCopies();
 

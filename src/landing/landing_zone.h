@@ -15,6 +15,7 @@
 #include <absl/status/statusor.h>
 #include <arrow/io/type_fwd.h>
 
+#include "src/base/clock.h"
 #include "src/plan/plan.h"
 #include "src/storage/objects.h"
 
@@ -45,7 +46,8 @@ class LandingZone {
   virtual absl::StatusOr<std::shared_ptr<arrow::io::RandomAccessFile>> Open(const std::string& name) = 0;
 
   // Moves a file to the folder of those that were processed, or were rejected, with a text beside it that says why.
-  // Where there is no such folder, nothing happens. Redoing it is harmless: a file that is gone was moved before, and
+  // Where there is no such folder, nothing happens, but that a later listing tells of another one in its place that it
+  // couldn't tell apart before. Redoing it is harmless: a file that is gone was moved before, and
   // another one in its place stays. `version` tells files of one name and other content apart.
   virtual absl::Status MoveToProcessed(const LandedFile& file, const std::string& version) = 0;
   virtual absl::Status MoveToRejected(const LandedFile& file, const std::string& version,
@@ -55,6 +57,7 @@ class LandingZone {
 // In the folders that the spec names, or below the prefixes of S3.
 std::unique_ptr<LandingZone> NewLandingZone(const FilesSpec& spec);
 std::unique_ptr<LandingZone> NewLocalLandingZone(const FilesSpec& spec);
-std::unique_ptr<LandingZone> NewObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects);
+std::unique_ptr<LandingZone> NewObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects,
+                                                  Clock* clock = SystemClock());
 
 }  // namespace tidemark

@@ -3,6 +3,11 @@
 // first. The object is looked at before and after the copy: where another one has taken its name, that one stays, to be
 // read, and whatever was copied of it is the content that its own move finds. An object that is put under the same name
 // between the last look and the delete would be lost: S3 has no delete that asks (docs/files.md says so).
+//
+// An object that stays where it is may be replaced by one of equal size within the second that its time has: a listing
+// doesn't tell those apart, and no move looks at it. So it is looked at once more, by each process, when that second is
+// over for sure: at least kSettledUs after this process heard for the first time that it was read, as S3's clock may be
+// another. At most kLooks a listing, so that many objects of former runs hold nothing up.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -11,12 +16,17 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/base/time.h"
 #include "src/landing/landing_zone.h"
 #include "src/landing/name_pattern.h"
 
 namespace tidemark {
 namespace {
+
+constexpr int64_t kSettledUs = 2 * kSecond;
+constexpr int kLooks = 50;
 
 // "s3://bucket/prefix/" as objects have it in front of their names.
 std::string FolderOf(const std::string& url) {
@@ -33,12 +43,13 @@ bool IsHidden(const std::string& name) {
 
 class ObjectLandingZone final : public LandingZone {
  public:
-  ObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects)
+  ObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects, Clock* clock)
       : pattern_(NamePattern::Parse(spec.path)),
         folder_(FolderOf(pattern_.folder)),
         processed_(spec.processed.empty() ? "" : FolderOf(spec.processed)),
         rejected_(spec.rejected.empty() ? "" : FolderOf(spec.rejected)),
-        objects_(std::move(objects)) {
+        objects_(std::move(objects)),
+        clock_(clock) {
     for (const std::string& other : {spec.processed, spec.rejected, spec.raw, spec.archive}) {
       if (absl::StartsWith(other, "s3://")) others_.push_back(FolderOf(other));
     }
@@ -62,7 +73,12 @@ class ObjectLandingZone final : public LandingZone {
       found.push_back(std::move(file));
     }
     known_ = std::move(known);
-    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    looks_ = 0;
+    const auto by_name = [](const LandedFile& a, const LandedFile& b) { return a.name < b.name; };
+    std::sort(found.begin(), found.end(), by_name);
+    std::erase_if(staying_, [&](const auto& each) {
+      return !std::binary_search(found.begin(), found.end(), LandedFile{each.first, 0, 0, ""}, by_name);
+    });
     return found;
   }
 
@@ -76,10 +92,10 @@ class ObjectLandingZone final : public LandingZone {
   }
 
   absl::Status MoveToProcessed(const LandedFile& file, const std::string& version) override {
-    return processed_.empty() ? absl::OkStatus() : Move(file, processed_, version, "");
+    return processed_.empty() ? Settle(file) : Move(file, processed_, version, "");
   }
   absl::Status MoveToRejected(const LandedFile& file, const std::string& version, const std::string& reason) override {
-    return rejected_.empty() ? absl::OkStatus() : Move(file, rejected_, version, reason);
+    return rejected_.empty() ? Settle(file) : Move(file, rejected_, version, reason);
   }
 
  private:
@@ -88,6 +104,20 @@ class ObjectLandingZone final : public LandingZone {
   static bool IsIn(const std::string& folder, const std::string& name) {
     return !folder.empty() && name.size() > folder.size() + 1 && name[folder.size()] == '/' &&
            absl::StartsWith(name, folder);
+  }
+
+  // Of an object that stays: whether it is still the one that was read. What is there now the next listing tells.
+  absl::Status Settle(const LandedFile& file) {
+    if (file.etag.empty()) return absl::OkStatus();
+    const int64_t now = clock_->MonotonicUs();
+    Staying& staying = staying_[file.name];
+    if (staying.etag != file.etag) staying = {file.etag, now, false};
+    if (staying.settled || now - staying.since_us < kSettledUs || looks_ >= kLooks) return absl::OkStatus();
+    ++looks_;
+    const absl::StatusOr<LandedFile> there = Stat(file.name);
+    if (!there.ok() && !absl::IsNotFound(there.status())) return there.status();
+    staying.settled = true;
+    return absl::OkStatus();
   }
 
   // False: it is gone, or another one has its name.
@@ -125,13 +155,22 @@ class ObjectLandingZone final : public LandingZone {
   const std::string folder_, processed_, rejected_;  // as names of objects begin
   std::vector<std::string> others_;                  // likewise: where files are moved or copied to
   const std::unique_ptr<Objects> objects_;
+  Clock* const clock_;
   std::map<std::string, LandedFile> known_;  // as Stat has seen them
+  struct Staying {
+    std::string etag;
+    int64_t since_us = 0;  // monotonic
+    bool settled = false;  // looked at since
+  };
+  std::map<std::string, Staying> staying_;  // by name: what was read and isn't moved away
+  int looks_ = 0;                           // since the last listing
 };
 
 }  // namespace
 
-std::unique_ptr<LandingZone> NewObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects) {
-  return std::make_unique<ObjectLandingZone>(spec, std::move(objects));
+std::unique_ptr<LandingZone> NewObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects,
+                                                  Clock* clock) {
+  return std::make_unique<ObjectLandingZone>(spec, std::move(objects), clock);
 }
 
 }  // namespace tidemark

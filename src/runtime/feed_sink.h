@@ -69,6 +69,8 @@ class FeedSink {
 
   // Keeps rows of a partition that is owned, in the order of the feed.
   virtual void Take(FeedRows rows) = 0;
+  // Records are put together to pieces of about so many bytes of rows, unpacked; each has at least one record.
+  virtual int64_t piece_bytes() const { return 4 << 20; }
   // It has enough: to be given more only after a Progress. A piece that is given all the same is taken.
   virtual bool Full() const = 0;
   // Works on what was taken; then time passes: cuts, offsets. `positions` are those reached in the feed, past what was

@@ -451,7 +451,7 @@ SplitIntake::SourceMaker FileSourceMaker(const Runtime& runtime, const SourcePla
   return [&runtime, &plan](int32_t) {
     return std::make_unique<FileSource>(
         plan, *runtime.formats, runtime.clock, NewLandingZone(*plan.files),
-        std::make_unique<FileCopies>(*plan.files, absl::StrCat(runtime.plan->application.name, ".", plan.name)));
+        std::make_unique<FileCopies>(*plan.files, absl::StrCat(runtime.plan->application.Key(), ".", plan.name)));
   };
 }
 

@@ -32,12 +32,17 @@
 //   7. A position says what it is a position in (Of), of how many splits, and which topic has the records before it. A
 //      log of positions that was emptied, deleted or made for something else is refused and never read as "nothing
 //      yet".
+//   8. A position is only ever written by who knows all that it speaks of. Where it names a source that the worker's
+//      topology doesn't have - the worker is of a former topology, in a rolling restart that adds one, or the source
+//      was taken out - the worker writes nothing and tells the outside nothing, and says so at each try. It goes on
+//      once a worker that has the source has taken over, or the source's topic is deleted: that gives its place up.
 //
 // An intake serves one source mostly, or several, whose outside has one reader: tables of a database by one replication
 // slot. Each of them is a target, with a topic of its own and numbers of its own in the one position; so rule 2 holds
 // of all of them together. A target that comes later has an empty topic, or is refused: what stands in it was written
 // by somebody else, or when it was a target before. It is committed as a target before anything is written to it, so
-// that what a transaction has left behind that was aborted is never taken for that. One that is gone is forgotten.
+// that what a transaction has left behind that was aborted is never taken for that. One that is gone is forgotten with
+// its topic (rule 8).
 //
 // Time isn't the intake's: the reading source makes it of the rows in its partitions, as of any topic. A partition in
 // which nothing comes is idle after `idle_after`, whatever the outside does.

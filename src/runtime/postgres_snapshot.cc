@@ -35,8 +35,10 @@ void PostgresSnapshot::Begin() {
     placed = placed && table.lsn() != 0;
   }
   std::reverse(left_.begin(), left_.end());
-  // `older_` was noted behind every place, or isn't noted.
+  // `older_` was noted behind every place, or isn't noted. What was noted of a table that was published then may not
+  // hold of one that is so now.
   phase_ = left_.empty() ? Phase::kNone : placed ? Phase::kOlder : Phase::kPublished;
+  published_ = 0;
 }
 
 absl::Status PostgresSnapshot::Begin(const std::string& exported, Lsn lsn) {

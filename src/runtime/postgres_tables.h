@@ -29,7 +29,8 @@ class PostgresTables {
   // What it points at outlives this. Its sources are tables.
   explicit PostgresTables(const IntakePlan& intake);
 
-  // How far the tables were read. What it says of others is forgotten. FailedPrecondition: it isn't such a text.
+  // How far the tables were read. What it says of others is forgotten: the intake has seen that they are given up
+  // (intake.h, rule 8). FailedPrecondition: it isn't such a text.
   absl::Status Read(const std::string& position);
   std::string Write() const;
 

@@ -11,10 +11,9 @@
 namespace tidemark {
 namespace {
 
-// Of packed records that the client reads ahead, and of unpacked rows that are handed over at once: together they bound
-// what a sink that catches up holds.
+// Of packed records that the client reads ahead. With the unpacked rows that are handed over at once
+// (FeedSink::piece_bytes) they bound what a sink that catches up holds.
 constexpr int64_t kReadAheadBytes = 3 << 20;
-constexpr int64_t kPieceBytes = 4 << 20;
 constexpr int64_t kLongestPauseUs = 5 * kSecond;
 // Then the group is heard, and what was polled waits.
 constexpr int64_t kLongestWorkUs = 10 * kSecond;
@@ -225,7 +224,7 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
   rows.partition = source.partition;
   rows.first = position.next;
   absl::Status failed;  // at a record: what stands before it is taken all the same, as the position says
-  for (int64_t bytes = 0; pending->next < records.size() && bytes < kPieceBytes; ++pending->next) {
+  for (int64_t bytes = 0; pending->next < records.size() && bytes < feed_sink_->piece_bytes(); ++pending->next) {
     const RecordView& record = records[pending->next];
     if (record.offset < position.next) {
       failed = absl::InternalError(

@@ -218,12 +218,16 @@ absl::Status SplitIntake::CheckNothingWasRead() const {
   return absl::OkStatus();
 }
 
-// The targets there are now, in `committed_`, with what it says of them. True: there is one that must be committed
-// before anything is written to it.
+// Rule 8. The targets there are now, in `committed_`, with what it says of them. True: there is one that must be
+// committed before anything is written to it.
 absl::StatusOr<bool> SplitIntake::FindTargets() {
-  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe(topics_));
   std::map<std::string, packed::IntakeTarget> known;
   for (const packed::IntakeTarget& target : committed_.targets()) known[target.source()] = target;
+  std::vector<std::string> asked = topics_;
+  for (const auto& [source, target] : known) {
+    if (std::find(sources_.begin(), sources_.end(), source) == sources_.end()) asked.push_back(TopicOf(source));
+  }
+  TM_ASSIGN_OR_RETURN(const auto topics, runtime_.kafka->admin().Describe(asked));
   const bool is_first = committed_.number() == 0;
   committed_.clear_targets();
   bool has_new = false;
@@ -246,9 +250,25 @@ absl::StatusOr<bool> SplitIntake::FindTargets() {
     target.mutable_written()->Resize(runtime_.partitions.at(topics_[t]), 0);
   }
   for (const auto& [source, target] : known) {
-    LOG(INFO) << split_.intake << ": source " << source << " is gone, and what was known of it is forgotten";
+    const auto topic = topics.find(TopicOf(source));
+    if (topic != topics.end()) TM_RETURN_IF_ERROR(CheckGone(target, topic->second.id));
+    LOG(INFO) << split_.intake << ": source " << source << " is gone with its topic, and its place is forgotten";
   }
   return has_new;
+}
+
+std::string SplitIntake::TopicOf(const std::string& source) const {
+  return IntakeNames{names_.application, source}.Topic();
+}
+
+// OK: its topic was deleted, and another one has the name.
+absl::Status SplitIntake::CheckGone(const packed::IntakeTarget& target, const std::string& id) const {
+  if (!target.topic_id().empty() && !id.empty() && target.topic_id() != id) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "source ", target.source(), " isn't in this worker's topology, and ", ToString(log_),
+      " has its place: nothing is read until a worker that has the source takes over, or it is given up. Where it was "
+      "taken out for good, delete the topic ",
+      TopicOf(target.source()), ", and this goes on without it"));
 }
 
 absl::Status SplitIntake::CheckTarget(const packed::IntakeTarget& found, const std::string& topic,

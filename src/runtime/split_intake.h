@@ -100,6 +100,8 @@ class SplitIntake {
   absl::Status CheckPosition(const std::optional<packed::IntakePosition>& found, const std::string& of) const;
   absl::Status CheckNothingWasRead() const;
   absl::StatusOr<bool> FindTargets();
+  std::string TopicOf(const std::string& source) const;
+  absl::Status CheckGone(const packed::IntakeTarget& target, const std::string& id) const;
   absl::Status CheckTarget(const packed::IntakeTarget& found, const std::string& topic, const std::string& id) const;
   absl::Status CheckNewTarget(const std::string& topic) const;
   absl::Status Run(int64_t max_wait_us);

@@ -1,6 +1,7 @@
 // A sink that posts each row of its feed (src/webhook/webhook.h), at least once: alerts to whoever must hear of them.
-// The feed's position is committed for the sink's group only behind what the receiver has answered with 2xx; whoever
-// takes the partition over goes on from there, so what was posted and not committed comes again, with the id it had.
+// The feed's position is committed for the sink's group only behind what the receiver has answered with 2xx: record by
+// record of the feed, of which each has the rows that a task wrote to it at once. Whoever takes the partition over goes
+// on from there, so what was posted and not committed comes again, with the id it had.
 //
 // The id is a function of the application, the sink and the row's columns (WebhookSpec::id; all where none are named):
 // the same before and after a crash, a rebalance and a reset, whatever place the row has in the feed. A row that the
@@ -41,6 +42,8 @@ class WebhookFeedSink final : public FeedSink {
                                                            std::shared_ptr<const GroupMetadata> group) override;
   absl::Status Dropped(bool lost) override;
   void Take(FeedRows rows) override;
+  // A record each: the position moves behind whole pieces, and what is posted twice is what of one wasn't behind it.
+  int64_t piece_bytes() const override { return 1; }
   bool Full() const override;
   absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
   bool Holds() const override { return !taken_.empty(); }

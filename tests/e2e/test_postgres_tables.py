@@ -220,15 +220,16 @@ class PostgresTables(SystemTest):
         for future in admin.delete_topics([f"{name}.{LATER}.changelog"]).values():
             future.result()
         wait_for("the changelog to be gone", lambda: f"{name}.{LATER}.changelog" not in topics.names(self.stack.brokers), 60)
+        # Then its place in the log, without which nothing is read past it: a newer topology might have it.
         worker = self.run_worker(name, TABLES)
         self.sql(f"UPDATE orders SET n = n + 1; UPDATE {LATER} SET n = 99")
+        wait_for("the worker to say what it waits for",
+                 lambda: f"delete the topic {name}.{LATER}.intake, and this goes on" in worker.output(), 180, worker.seen)
+        for future in admin.delete_topics([f"{name}.{LATER}.intake"]).values():
+            future.result()
         self.equal(name, TABLES, worker)
-        self.assertIn(f"source {LATER} is gone", worker.output())
+        self.assertIn(f"source {LATER} is gone with its topic", worker.output())
         self.assertEqual(worker.stop(), 0)
-        # Its topic has rows of an earlier time: to come back, it begins with an empty one.
-        worker = self.run_worker(name, (*TABLES, LATER))
-        self.assertEqual(worker.wait(180), 2, worker.seen())
-        self.assertIn(f"topic {name}.{LATER}.intake isn't empty", worker.output())
 
     def test_mistakes_are_told_with_the_tables_name(self):
         worker = self.run_worker("mistaken", (*TABLES, LATER))

@@ -115,6 +115,9 @@ class World {
   }
   IntakeStatus status(int worker) { return processes_[worker].split->status(); }
 
+  // The log of positions is made again, empty.
+  void Forget() { cluster_.RemakeTopic(names_.PositionsTopic(), 1); }
+
   // How many rows there are, in their order and numbered without a gap.
   int64_t Rows(const std::string& source) {
     int64_t rows = 0;
@@ -200,27 +203,63 @@ TEST(IntakeTargets, RowsOfAllTargetsComeTogetherWhateverFails) {
   EXPECT_GT(later, 1000);
 }
 
-TEST(IntakeTargets, ATargetIsForgottenAndComesBackOnlyWithAnEmptyTopic) {
+TEST(IntakeTargets, AWorkerThatDoesntKnowATargetChangesNothingUntilOneThatDoesTakesOver) {
+  World world(1);
+  const auto run = [&](int worker) {
+    world.log.rows += 10;
+    for (int i = 0; i < 50 && world.Booted(worker); ++i) world.Step(worker);
+    ASSERT_TRUE(world.last_end.ok()) << world.last_end;
+  };
+  world.Boot(0, {"a"});
+  run(0);
+  world.Boot(1, {"a", "b"});  // a rolling restart adds b ...
+  run(1);
+  EXPECT_EQ(world.Rows("b"), 10);
+  world.Boot(0, {"a"});  // ... and the former topology has the split once more
+  run(0);
+  EXPECT_EQ(world.Rows("a"), 20) << "nothing is read past the place of b";
+  EXPECT_THAT(world.status(0).last_error, HasSubstr("source b isn't in this worker's topology"));
+  world.Boot(1, {"a", "b"});
+  run(1);
+  EXPECT_EQ(world.Rows("a"), 40);
+  EXPECT_EQ(world.Rows("b"), 30) << "all that came since it was added";
+}
+
+TEST(IntakeTargets, ATargetIsForgottenWithItsTopicAndComesBackOnlyWithAnEmptyOne) {
   World world(1);
   const auto run = [&](std::vector<std::string> sources) {
-    world.Boot(0, std::move(sources));
+    if (!sources.empty()) world.Boot(0, std::move(sources));
     world.log.rows += 10;
     for (int i = 0; i < 50; ++i) {
+      world.clock().Advance(kSecond);
       if (!world.Step(0)) return;
     }
   };
   run({"a", "b"});
   run({"a"});
-  EXPECT_EQ(world.Rows("a"), 20);
-  EXPECT_EQ(world.Rows("b"), 10);
-  run({"a", "b"});
-  EXPECT_THAT(std::string(world.last_end.message()), HasSubstr("topic app.b.intake isn't empty"));
-  world.last_end = absl::OkStatus();
-  world.cluster().RemakeTopic(world.TopicOf("b"), kPartitions);
+  EXPECT_EQ(world.Rows("a"), 10);
+  EXPECT_THAT(world.status(0).last_error, HasSubstr("delete the topic app.b.intake, and this goes on without it"));
+  world.cluster().RemakeTopic(world.TopicOf("b"), kPartitions);  // under the name is another one
+  run({});
+  EXPECT_EQ(world.Rows("a"), 30) << "without a start";
+  EXPECT_EQ(world.Rows("b"), 0);
+  EXPECT_EQ(world.status(0).last_error, "");
   run({"a", "b"});
   EXPECT_TRUE(world.last_end.ok()) << world.last_end;
   EXPECT_EQ(world.Rows("a"), 40);
-  EXPECT_EQ(world.Rows("b"), 20) << "what came while nobody could say so, and since";
+  EXPECT_EQ(world.Rows("b"), 10) << "what came since";
+}
+
+TEST(IntakeTargets, ANewTargetWhoseTopicHasRowsIsRefused) {
+  World world(1);
+  world.log.rows = 10;
+  world.Boot(0, {"a", "b"});
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(world.Step(0));
+  ASSERT_EQ(world.Rows("b"), 10);
+  world.Forget();
+  world.Boot(0, {"b", "slot"});
+  for (int i = 0; i < 50 && world.Booted(0); ++i) world.Step(0);
+  EXPECT_THAT(std::string(world.last_end.message()), HasSubstr("topic app.b.intake isn't empty"));
 }
 
 TEST(IntakeTargets, ThePositionOfOneSourceGoesOnWithOthersBesideIt) {

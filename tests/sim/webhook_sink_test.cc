@@ -128,6 +128,24 @@ TEST_F(WebhookSinkTest, AReceiverThatIsAwayHoldsThePositionAndNothingIsLost) {
   EXPECT_EQ(world_.thread().status().last_error, "");
 }
 
+TEST_F(WebhookSinkTest, ThePositionMovesRecordByRecordOfWhatWasTakenAtOnce) {
+  ASSERT_TRUE(world_.Boot().ok());
+  for (int i = 0; i < 5; ++i) world_.Feed(0, 3);
+  int posts = 0;
+  receiver_.answer = [&](bool* takes) -> absl::Status {
+    *takes = ++posts <= 7;  // two records, and a row of the third
+    return *takes ? absl::OkStatus() : absl::UnavailableError("refused");
+  };
+  ASSERT_TRUE(world_.Turns(60).ok());
+  EXPECT_EQ(receiver_.order.size(), 7U);
+  world_.Destroy();
+  receiver_.answer = [](bool*) { return absl::OkStatus(); };
+  ASSERT_TRUE(world_.Boot().ok());
+  ASSERT_TRUE(world_.Turns(60).ok());
+  EXPECT_EQ(TakenIds(), Fed());
+  EXPECT_EQ(receiver_.order.size(), 16U) << "one of the third record came again, and none of the others";
+}
+
 TEST_F(WebhookSinkTest, ARowThatIsRefusedIsADeadLetterAndHoldsNothingUp) {
   ASSERT_TRUE(world_.Boot().ok());
   int posts = 0;

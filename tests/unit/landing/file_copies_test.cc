@@ -62,8 +62,8 @@ class Copies : public ::testing::Test {
     file_ = *zone_->Stat("a/x.csv");
     hash_ = *HashOfFile(**arrow::io::ReadableFile::Open((root_ / "a/x.csv").string()));
   }
-  std::unique_ptr<FileCopies> Begin() {
-    return std::make_unique<FileCopies>(spec_, "app.source",
+  std::unique_ptr<FileCopies> Begin(const std::string& owner = "app.source") {
+    return std::make_unique<FileCopies>(spec_, owner,
                                         [this](const std::string&) -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
                                           return std::make_unique<Borrowed>(&store_);
                                         });
@@ -133,6 +133,17 @@ TEST_F(Copies, WhateverCallFailsTheNextTryIsWhole) {
     ASSERT_TRUE(CopyAll(*Begin()).ok());
     EXPECT_THAT(store_.Files(), ElementsAre(Pair(Name(), "id\n1\n"))) << "a successor has cleaned up after " << fault;
   }
+}
+
+TEST_F(Copies, ASourceWhoseNameBeginsAnothersLeavesItsCopiesAlone) {
+  Write("id\n1\n");
+  const std::unique_ptr<FileCopies> longer = Begin("app.source-b");
+  ASSERT_TRUE(*longer->Copy(*zone_, file_, hash_, 1));  // in the middle of it
+  file_.name = "a/gone.csv";
+  EXPECT_FALSE(CopyAll(*Begin()).ok());  // has looked at the place
+  Write("id\n1\n");
+  ASSERT_TRUE(CopyAll(*longer).ok());
+  EXPECT_THAT(store_.Files(), ElementsAre(Pair(Name(), "id\n1\n")));
 }
 
 }  // namespace

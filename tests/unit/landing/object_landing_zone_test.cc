@@ -13,6 +13,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/clock.h"
+#include "src/base/time.h"
 #include "src/landing/landing_zone.h"
 
 namespace tidemark {
@@ -88,6 +90,16 @@ class MemoryObjects final : public Objects {
   Bucket& bucket_;
 };
 
+class HandClock final : public Clock {
+ public:
+  int64_t WallUs() override { return now_us_; }
+  int64_t MonotonicUs() override { return now_us_; }
+  void Advance(int64_t us) { now_us_ += us; }
+
+ private:
+  int64_t now_us_ = kSecond;
+};
+
 class ObjectLanding : public ::testing::Test {
  protected:
   ObjectLanding() {
@@ -98,7 +110,9 @@ class ObjectLanding : public ::testing::Test {
     spec_.raw = "raw";
     zone_ = Zone();
   }
-  std::unique_ptr<LandingZone> Zone() { return NewObjectLandingZone(spec_, std::make_unique<MemoryObjects>(&bucket_)); }
+  std::unique_ptr<LandingZone> Zone() {
+    return NewObjectLandingZone(spec_, std::make_unique<MemoryObjects>(&bucket_), &clock_);
+  }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
     for (const auto& [name, object] : bucket_.objects) names.push_back(name);
@@ -107,6 +121,7 @@ class ObjectLanding : public ::testing::Test {
   std::string Text(const std::string& name) { return bucket_.objects.at(name).bytes; }
 
   FilesSpec spec_;
+  HandClock clock_;
   MemoryObjects::Bucket bucket_;
   std::unique_ptr<LandingZone> zone_;
 };
@@ -167,6 +182,27 @@ TEST_F(ObjectLanding, AnObjectThatTookTheNameOfOneThatWasReadStaysAndIsSeen) {
   ASSERT_TRUE(zone_->MoveToProcessed(read, "v1").ok());
   EXPECT_THAT(Names(), ElementsAre("lake/in/a.csv"));
   EXPECT_FALSE((*zone_->List())[0].IsSameAs(read));
+}
+
+TEST_F(ObjectLanding, WithoutFoldersAnObjectThatWasReplacedWithinItsSecondIsSeenWhenThatIsOver) {
+  spec_.processed = spec_.rejected = "";
+  for (const bool again : {false, true}) {
+    bucket_.Put("lake/in/a.csv", "1");
+    zone_ = Zone();
+    const LandedFile read = *zone_->Stat("a.csv");
+    ASSERT_TRUE(zone_->MoveToProcessed(read, "v1").ok());
+    bucket_.Put("lake/in/a.csv", "2");
+    if (again) zone_ = Zone();  // as after a crash
+    const auto look = [&] {
+      const LandedFile now = zone_->List()->front();
+      EXPECT_TRUE(zone_->MoveToProcessed(read, "v1").ok());  // as of each that is noted
+      return now;
+    };
+    EXPECT_TRUE(look().IsSameAs(read)) << "a listing alone doesn't tell";
+    clock_.Advance(2 * kSecond);
+    look();
+    EXPECT_FALSE(look().IsSameAs(read));
+  }
 }
 
 TEST_F(ObjectLanding, WithoutFoldersObjectsStay) {
