@@ -61,7 +61,7 @@ class Emitter {
   // Rows in the shape of an input, for the topic of that name among Node::side_topics; only where it has one.
   virtual absl::Status EmitSide(std::string_view side, Batch batch) = 0;
   virtual absl::Status DeadLetter(RowFailure failure) = 0;
-  // The commit's byte bound is reached: AdvanceWatermark should return what it has completed.
+  // The commit's byte bound is reached: stop here. AdvanceWatermark follows behind the commit, if need be at kMinTime.
   virtual bool Full() const = 0;
   // Counts towards that bound, besides rows: what an operator holds until the commit only, where it may become much
   // without any row going out.

@@ -32,7 +32,7 @@ using Phase = KeptBatches::Phase;
 // A row and its batch's key must fit values and keys of the state, with what stands beside them.
 constexpr size_t kMaxRowBytes = kMaxValueBytes - 1024;
 constexpr size_t kMaxKeyBytes = 32 << 10;
-// Makes any commit due at once.
+// Makes any commit due at once, and has time advanced behind it.
 constexpr int64_t kEndsTheCommit = int64_t{1} << 40;
 
 // What a row says about its batch.
@@ -102,8 +102,8 @@ class BatchStep final : public Operator {
   std::unique_ptr<Batches> kept_;
   absl::btree_map<uint64_t, Batches::Batch*> decided_;  // whose rows are still here, by number
   bool released_ = false;                               // in the commit under way
-  EventTime let_through_ = kMinTime;
-  EncodedKeys keys_, rows_;  // scratch
+  EventTime time_ = kMinTime, let_through_ = kMinTime;  // watermarks of the input and the output
+  EncodedKeys keys_, rows_;                             // scratch
 };
 
 absl::Status BatchStep::Open(const OperatorContext& context) {
@@ -130,7 +130,10 @@ absl::Status BatchStep::ProcessBatch(int /*input*/, const Batch& batch, Emitter&
   TM_RETURN_IF_ERROR(key_codec_.Encode(*batch, &keys_));
   TM_RETURN_IF_ERROR(row_codec_.Encode(*batch, &rows_));
   for (int64_t i = 0; i < n; ++i) TM_RETURN_IF_ERROR(Take(batch, i, said[static_cast<size_t>(i)], emitter));
-  return Settle(emitter);
+  TM_RETURN_IF_ERROR(Settle(emitter));
+  // A batch that has gone held time back, and nothing else need come that would have it looked at.
+  if (std::min(time_, kept_->hold()) > let_through_) emitter.AddPending(kEndsTheCommit);
+  return absl::OkStatus();
 }
 
 absl::Status BatchStep::Judge(const Batch& batch, std::vector<Said>* said) {
@@ -203,7 +206,7 @@ absl::Status BatchStep::Take(const Batch& batch, int64_t row, const Said& said, 
                                         : absl::StrCat("rejected: ", known->why)),
                   "", emitter);
   }
-  Batches::Batch* const its = known != nullptr ? known : kept_->Begin(keys_[i], let_through_);
+  Batches::Batch* const its = known != nullptr ? known : kept_->Begin(keys_[i]);
   emitter.AddPending(kept_->Append(its, hidden, rows_[i]));
   Look(its, said);
   return absl::OkStatus();
@@ -226,9 +229,11 @@ void BatchStep::Look(Batches::Batch* batch, const Said& said) {
   if (n.expected >= 0 && n.rows > n.expected) {
     return Reject(batch, kRejectedByCount, absl::StrCat("it expects ", n.expected, " rows, and has ", n.rows));
   }
-  if (n.bytes > kMaxBatchBytes) {
-    return Reject(batch, kRejectedBySize,
-                  absl::StrCat("it is larger than ", kMaxBatchBytes >> 20, " MiB, after ", n.rows, " rows"));
+  if (std::max(n.expected, n.rows) > kMaxBatchRows || n.bytes > kMaxBatchBytes) {
+    return Reject(
+        batch, kRejectedBySize,
+        absl::StrCat("it is larger than ", kMaxBatchRows, " rows or ", kMaxBatchBytes >> 20, " MiB: ", n.rows, " rows",
+                     n.expected < 0 ? "" : absl::StrCat(" of ", n.expected), " have come, of ", n.bytes, " bytes"));
   }
   if (n.rows == n.expected && n.watermark < DueUs(*batch)) return Decided(batch, Phase::kComplete);
   if (n.watermark >= DueUs(*batch)) {
@@ -283,6 +288,7 @@ absl::StatusOr<EventTime> BatchStep::AdvanceWatermark(EventTime time, Emitter& e
                         " rows had come by its deadline"));
   }
   TM_RETURN_IF_ERROR(Settle(emitter));
+  time_ = std::max(time_, time);
   let_through_ = std::max(let_through_, std::min(time, kept_->hold()));
   return let_through_;
 }

@@ -24,8 +24,8 @@
 // Rows of a batch that is decided are dead letters that say what became of it, until it is forgotten: `forget` behind
 // its deadline. So a batch that is sent a second time in that time is never shown twice.
 //
-// The watermark is held back to what it was when the first row of a batch that still has rows here came, so rows that
-// weren't late for later steps don't become so.
+// The watermark is held back to the smallest that a row which is still here came under, so rows that weren't late for
+// later steps don't become so. It moves on with the oldest batch, however many are open behind that.
 //
 // Memory: about 200 bytes for each batch that is known, and the rows since the last commit, up to 128 KiB a batch. The
 // rows of a commit that lets a batch out wait, packed, until its end. State: kept.h.
@@ -40,8 +40,10 @@
 
 namespace tidemark {
 
-// A batch with more than that is rejected: the sinks hold it in memory. As RowCodec has its rows.
-inline constexpr int64_t kMaxBatchBytes = int64_t{512} << 20;
+// A batch with more than that is rejected: the sinks hold it in memory, and it is read, encoded and flushed within one
+// transaction, which Kafka's time-out gives 10 s in all. Bytes: as RowCodec has its rows.
+inline constexpr int64_t kMaxBatchBytes = int64_t{128} << 20;
+inline constexpr int64_t kMaxBatchRows = 1'000'000;
 
 // InvalidArgument where an expression doesn't compile.
 absl::StatusOr<std::unique_ptr<Operator>> MakeBatchStep(const Node& node, const BatchSpec& spec);

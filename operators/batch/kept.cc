@@ -45,14 +45,13 @@ KeptBatches::Batch* KeptBatches::Find(std::string_view key) {
   return it == batches_.end() ? nullptr : &it->second;
 }
 
-KeptBatches::Batch* KeptBatches::Begin(std::string_view key, EventTime let_through) {
+KeptBatches::Batch* KeptBatches::Begin(std::string_view key) {
   const auto entry = batches_.try_emplace(std::string(key)).first;
   Batch& batch = entry->second;
   batch.key = entry->first;
   batch.n.number = next_number_++;
   batch.n.first_time = kMaxTime.us;
   batch.n.watermark = kMinTime.us;
-  batch.n.hold = let_through.us;
   key_bytes_ += static_cast<int64_t>(key.size());
   Hold(&batch, true);
   Change(&batch);
@@ -71,6 +70,13 @@ int64_t KeptBatches::Append(Batch* batch, const Hidden& hidden, std::string_view
   batch->n.bytes += static_cast<int64_t>(row.size());
   batch->n.first_time = std::min(batch->n.first_time, hidden.time);
   batch->n.watermark = std::max(batch->n.watermark, hidden.watermark);
+  const bool never_late = hidden.watermark == kMinTime.us;
+  const int64_t hold = never_late ? (EventTime{hidden.time} - 1).us : hidden.watermark;
+  if (hold < batch->n.hold) {
+    Hold(batch, false);
+    batch->n.hold = hold;
+    Hold(batch, true);
+  }
   Change(batch);
   return static_cast<int64_t>(whole);
 }

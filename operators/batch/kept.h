@@ -47,7 +47,7 @@ class KeptBatches {
       int64_t bytes = 0;                     // of its rows
       int64_t first_time = 0;                // the smallest event time of its rows
       int64_t watermark = 0;                 // the largest that a row came under
-      int64_t hold = 0;                      // what the step had let through when its first row came
+      int64_t hold = kMaxTime.us;            // the smallest watermark that a row came under; see Append
       uint32_t first_chunk = 0, chunks = 0;  // those before the first are gone
       uint32_t phase = 0;
       uint32_t unused = 0;
@@ -73,9 +73,10 @@ class KeptBatches {
 
   // Null: it isn't known.
   Batch* Find(std::string_view key);
-  // A batch whose first row comes: open, without rows. `let_through`: the step's watermark.
-  Batch* Begin(std::string_view key, EventTime let_through);
-  // Returns the bytes that wait for the commit because of it.
+  // A batch whose first row comes: open, without rows.
+  Batch* Begin(std::string_view key);
+  // Returns the bytes that wait for the commit because of it. The row holds time back to its own watermark; one that
+  // came under none, and so is never late, to before its event time.
   int64_t Append(Batch* batch, const Hidden& hidden, std::string_view row);
   void SetPhase(Batch* batch, Phase phase);
   // When ExpiredBy is to give it; kMaxTime: never.
@@ -91,7 +92,7 @@ class KeptBatches {
   void CloseChunk(Batch* batch);
   void DropChunksBefore(Batch* batch, uint32_t end);
 
-  // No row of a batch came under less; kMaxTime: none has rows.
+  // The output's watermark must not get past it; kMaxTime: no batch has rows.
   EventTime hold() const;
   void Commit();
   int64_t MemoryBytes() const;

@@ -17,7 +17,7 @@ namespace tidemark {
 inline constexpr char kIntakeNumberHeader[] = "tidemark.number";
 inline constexpr char kIntakeFileHeader[] = "tidemark.file";
 inline constexpr char kIntakeLineHeader[] = "tidemark.line";
-// Of files whose source reads either: the file and which content of it, "rates.csv.gz@9f86d081884c7d65", and how many
+// Of files whose source reads either: the file and which content of it, "rates.csv.gz@1-9f86d081884c7d65", and how many
 // records it has, those that can't be rows included.
 inline constexpr char kIntakeBatchHeader[] = "tidemark.batch";
 inline constexpr char kIntakeRowsHeader[] = "tidemark.rows";

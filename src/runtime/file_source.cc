@@ -389,7 +389,10 @@ absl::Status FileSource::Decode(const std::vector<FileRecord>& records, std::vec
 HeaderList FileSource::Place(const Work& work) const {
   HeaderList place = {{kIntakeFileHeader, PlaceOf(work)}};
   if (!with_batch_) return place;
-  place.emplace_back(kIntakeBatchHeader, absl::StrCat(work.file.name, "@", work.hash.substr(0, 16)));
+  // A file is read once in a version, so content that comes back is another batch than it was before.
+  const FileNote* const before = Known(work.file.name);
+  const int32_t version = (before == nullptr ? 0 : before->version()) + 1;
+  place.emplace_back(kIntakeBatchHeader, absl::StrCat(work.file.name, "@", version, "-", work.hash.substr(0, 16)));
   place.emplace_back(kIntakeRowsHeader, absl::StrCat(work.records_of_file));
   return place;
 }

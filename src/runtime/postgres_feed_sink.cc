@@ -107,7 +107,7 @@ absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
   if (next == next_.end()) return absl::InternalError("rows of a partition that isn't owned");
   int64_t refused = 0;
   const auto failures = [&](const std::vector<SinkRowFailure>& failed) {
-    refused = static_cast<int64_t>(failed.size());
+    refused += static_cast<int64_t>(failed.size());
     return letters_.Send(rows.partition, failed);
   };
   TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.heard, rows.batches, failures));

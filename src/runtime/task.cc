@@ -422,6 +422,8 @@ absl::Status Task::Deliver(int from, const Batch& rows) {
       TM_RETURN_IF_ERROR(Annotate(state.output->Write(rows), "step " + state.node->step));
     }
   }
+  // An operator that has stopped here goes on in the next commit, also where neither rows nor time move any more.
+  advance_again_ |= transaction_->Full();
   return absl::OkStatus();
 }
 
@@ -513,7 +515,7 @@ absl::Status Task::AdvanceOperator(int node, Mark mark) {
     return absl::OkStatus();
   }
   state.mark.idle = mark.idle;
-  if (mark.watermark == kMinTime || (mark.watermark <= state.reached && !advance_again_)) return absl::OkStatus();
+  if (mark.watermark <= state.reached && !advance_again_) return absl::OkStatus();
   state.reached = std::max(state.reached, mark.watermark);
   const TimeSpent::Doing doing(&spent_, static_cast<size_t>(node));
   absl::StatusOr<EventTime> passed = state.op->AdvanceWatermark(state.reached, *state.emitter);

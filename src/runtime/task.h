@@ -105,7 +105,7 @@ class Task {
   // A commit is owed: rows or time have moved since the last one (`due`), or only positions over control records.
   bool Dirty() const { return dirty_ || advance_again_; }
   bool PositionMoved() const { return position_moved_; }
-  // An AdvanceWatermark stopped at the commit's byte bound: commit, then Advance again before any other batch.
+  // Some operator may have stopped at the commit's byte bound: commit, then Advance again before any other batch.
   bool AdvancePending() const { return advance_again_; }
 
   // ---- The commit.

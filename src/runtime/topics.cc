@@ -10,6 +10,7 @@
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/intakes.h"
+#include "src/runtime/whole_commits.h"
 #include "src/views/records.h"
 
 namespace tidemark {
@@ -236,6 +237,17 @@ class Resolver {
     return {largest_input_, absl::StrCat("the largest input has ", largest_input_)};
   }
 
+  // Of a sink that shows batches whole each task has a partition for itself: what is refused of one then touches none
+  // of another task's, and the sink needn't wait for commits that lie within each other (whole_commits.h).
+  Count CountOfFeed(const Edge& feed, const std::vector<std::string>& topics) const {
+    Count count = CountOf(topics);
+    const Stage& stage = plan_.stages[static_cast<size_t>(feed.from_stage)];
+    const auto tasks = counts_.find(plan_.application.ChangelogTopic(stage.name));
+    if (tasks == counts_.end() || tasks->second <= count.partitions) return count;
+    if (!ShowsBatchesWhole(plan_, feed.to_sink)) return count;
+    return {tasks->second, absl::StrCat("it shows batches whole, and its stage has ", tasks->second, " tasks")};
+  }
+
   static std::string Contradiction(const Stage& stage, const Edge& edge, const Count& count) {
     return absl::StrCat("step ", edge.step, " is moved to ", edge.partitions, " partitions (", edge.reason,
                         "), but stage ", stage.name, " reads it together with others, and ", count.because,
@@ -288,7 +300,7 @@ class Resolver {
         std::vector<std::string> topics = {edge.topic};
         if (std::holds_alternative<ParquetSinkSpec>(sink.spec))
           topics.push_back(plan_.application.ManifestTopic(sink.name));
-        const Count count = CountOf(topics);
+        const Count count = CountOfFeed(edge, topics);
         for (const std::string& topic : topics) Internal(topic, count, "sink " + sink.name);
       }
     }

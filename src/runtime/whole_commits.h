@@ -3,12 +3,12 @@
 // decides is never a part of a commit, nor is its position ever inside of one. As a batch step lets one batch out a
 // commit (operators/batch/batch.h), such a sink shows batches whole.
 //
-// Where several tasks write to the partition (its topic has fewer partitions than they are), their commits may lie
-// within each other: then what is given is the shortest stretch that cuts none. A commit that is read is in the log to
-// its end, as readers of feeds see committed records only; so a stretch that isn't complete waits for records that are
-// there, and not for a worker.
+// One task writes to each partition, as the feed of such a sink has at least as many partitions as there are tasks
+// (topics.cc): so commits don't lie within each other. If they did, what is given would be the shortest stretch that
+// cuts none. A commit that is read is in the log to its end, as readers of feeds see committed records only; so a
+// stretch that isn't complete waits for records that are there, and not for a worker.
 //
-// What is kept is in memory: a batch is at most kMaxBatchBytes. Used by the sink's thread.
+// What is kept is in memory: a batch is at most kMaxBatchBytes (operators/batch/batch.h). Used by the sink's thread.
 #pragma once
 
 #include <cstdint>

@@ -127,6 +127,18 @@ class FilesWorld {
     }
     return values;
   }
+  // The values of this header in the rows that have it.
+  std::vector<std::string> Headers(const std::string& name) {
+    std::vector<std::string> values;
+    for (int32_t p = 0; p < partitions_; ++p) {
+      for (const SimRecord& record : cluster_.CommittedRecords({names_.Topic(), p})) {
+        for (const auto& [header, value] : record.headers) {
+          if (header == name) values.push_back(value.value_or(""));
+        }
+      }
+    }
+    return values;
+  }
   std::vector<std::string> Letters() {
     std::vector<std::string> letters;
     for (const SimRecord& record : cluster_.CommittedRecords({plan_.dead_letter_topic, 0})) {
@@ -282,6 +294,20 @@ TEST(FileSource, AnOrderThatIsStatedIsKeptTo) {
   EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(2), Row(10), Row(100), Row(3)));
   ASSERT_EQ(world.folder().rejected.size(), 1u);
   EXPECT_THAT(world.folder().rejected.begin()->second, HasSubstr("out of order: a/2.csv was read before"));
+}
+
+TEST(FileSource, ContentThatComesBackIsAnotherBatch) {
+  FilesWorld world(9, "whole: renamed, order: unordered, partitions: 1", "",
+                   ", batch: { type: string, from: \"header:tidemark.batch\" }");
+  world.Boot(0);
+  for (const char* id : {"1", "2", "1"}) {
+    world.folder().Land("x.csv", absl::StrCat("id\n", id, "\n"));
+    world.Run(0, 900);
+  }
+  const std::vector<std::string> batches = world.Headers("tidemark.batch");
+  ASSERT_EQ(batches.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_THAT(batches[i], testing::StartsWith(absl::StrCat("x.csv@", i + 1, "-")));
+  EXPECT_EQ(batches[0].substr(8), batches[2].substr(8)) << "of the same content";
 }
 
 TEST(FileSource, WhatWasReadIsKnownThoughAnotherVersionWasRejected) {

@@ -24,6 +24,8 @@ namespace {
 
 // Of one statement; a batch may have more. What a statement takes is held three times, here, on its way and there.
 constexpr int64_t kStatementRows = 32 << 10;
+// Of the rows of a refused batch that are handed over at once.
+constexpr size_t kRefusedBytes = 4 << 20;
 
 bool IsSubset(const std::vector<size_t>& inner, const std::vector<size_t>& outer) {
   return std::all_of(inner.begin(), inner.end(),
@@ -129,10 +131,12 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
   TM_RETURN_IF_ERROR(Reconnect());
   const PostgresFence fence{epoch->second, expected_next, ""};
   const PostgresFence next{epoch->second, new_next, HeardRow(new_next, heard)};
-  absl::Status status = TryWrite(partition, fence, next, rows, absl::OkStatus(), failures);
-  if (absl::IsOutOfRange(status)) {
-    const absl::Status refused = status;
-    status = TryWrite(partition, fence, next, rows, refused, failures);
+  absl::Status status = TryWrite(partition, fence, next, rows, false, failures);
+  if (absl::IsOutOfRange(status) && refuse_whole_) {
+    TM_RETURN_IF_ERROR(RefuseAll(rows, status, failures));
+    status = TryWrite(partition, fence, next, FoldedRows(), false, failures);
+  } else if (absl::IsOutOfRange(status)) {
+    status = TryWrite(partition, fence, next, rows, true, failures);
   }
   // Refused as a whole, by something that no single row shows (a trigger at the commit): nothing else can be done than
   // to wait for somebody to look at the message.
@@ -141,24 +145,20 @@ absl::Status PostgresSink::Write(int32_t partition, int64_t expected_next, int64
 }
 
 // One transaction. The order: the fence, which also locks out everybody else until the end; the rows; the dead letters,
-// so that none can be lost; the commit, which decides. `refused`: how the attempt before this one ended.
+// so that none can be lost; the commit, which decides. `bisect`: the attempt before this one ended with a refused row.
 absl::Status PostgresSink::TryWrite(int32_t partition, const PostgresFence& fence, const PostgresFence& next,
-                                    const FoldedRows& rows, const absl::Status& refused, SinkFailures failures) {
+                                    const FoldedRows& rows, bool bisect, SinkFailures failures) {
   TM_RETURN_IF_ERROR(session_->Begin());
   bool fenced = false;
   absl::Status status = [&]() -> absl::Status {
     TM_ASSIGN_OR_RETURN(const bool mine, session_->MoveFence(partition, fence, next.next_offset, next.heard));
     fenced = !mine && !MutationActive(Mutation::kPostgresWithoutFence);
     if (fenced) return absl::CancelledError("fenced");
-    if (refused.ok()) {
+    if (!bisect) {
       TM_RETURN_IF_ERROR(WriteRows(rows));
     } else {
       std::vector<SinkRowFailure> failed;
-      if (refuse_whole_) {
-        RefuseAll(rows, refused, &failed);
-      } else {
-        TM_RETURN_IF_ERROR(WriteBisecting(rows, &failed));
-      }
+      TM_RETURN_IF_ERROR(WriteBisecting(rows, &failed));
       if (!failed.empty()) TM_RETURN_IF_ERROR(failures(failed));
     }
     TM_RETURN_IF_ERROR(Failpoint("sink_postgres.before_commit"));
@@ -197,16 +197,26 @@ absl::Status PostgresSink::WriteRows(const FoldedRows& rows) {
   return absl::OkStatus();
 }
 
-// What is refused of a batch refuses the batch.
-void PostgresSink::RefuseAll(const FoldedRows& rows, const absl::Status& why,
-                             std::vector<SinkRowFailure>* failures) const {
+// What is refused of a batch refuses the batch. Its rows are handed over in pieces, each made durable by itself, while
+// no transaction of the database waits for them: that may take longer than one is given.
+absl::Status PostgresSink::RefuseAll(const FoldedRows& rows, const absl::Status& why, SinkFailures failures) const {
   const int64_t count = rows.rows == nullptr ? 0 : rows.rows->num_rows();
   LOG(WARNING) << "sink " << sink_ << ": a batch of " << count
                << " rows is rejected, as the database refuses one: " << why.message();
   const std::string reason = absl::StrCat(
       "the batch is rejected, ", count,
       " rows, as the database refuses one of them: ", absl::string_view(why.message().data(), why.message().size()));
-  for (int64_t row = 0; row < count; ++row) failures->push_back({RowToJson(schema_, *rows.rows, row), reason});
+  std::vector<SinkRowFailure> piece;
+  size_t bytes = 0;
+  for (int64_t row = 0; row < count; ++row) {
+    piece.push_back({RowToJson(schema_, *rows.rows, row), reason});
+    bytes += piece.back().row_json.size() + reason.size();
+    if (bytes < kRefusedBytes && row + 1 < count) continue;
+    TM_RETURN_IF_ERROR(failures(piece));
+    piece.clear();
+    bytes = 0;
+  }
+  return absl::OkStatus();
 }
 
 namespace {

@@ -79,7 +79,9 @@ class PostgresSink {
   //   Cancelled           fenced: another sink owns the partition; where it is still assigned, Acquire again and seek
   //   Aborted             the row's offset is neither of the two: Acquire again and seek
   // `failures` gets the refused rows before the commit and must make them durable before it returns (they can reach the
-  // dead letters twice if the process dies in between, never not at all); its error aborts the write and is returned.
+  // dead letters twice if the process or the database fails in between, never not at all); its error aborts the write
+  // and is returned. It is called once, within the transaction; where the write is a batch, before the transaction, and
+  // for a large one any number of times, each with some megabytes of its rows.
   absl::Status Write(int32_t partition, int64_t expected_next, int64_t new_next, std::string_view heard,
                      const std::vector<Batch>& batches, SinkFailures failures);
 
@@ -91,10 +93,10 @@ class PostgresSink {
 
   absl::Status Reconnect();
   absl::Status TryWrite(int32_t partition, const PostgresFence& fence, const PostgresFence& next,
-                        const FoldedRows& rows, const absl::Status& refused, SinkFailures failures);
+                        const FoldedRows& rows, bool bisect, SinkFailures failures);
   absl::Status WriteRows(const FoldedRows& rows);
   absl::Status WriteBisecting(const FoldedRows& rows, std::vector<SinkRowFailure>* failures);
-  void RefuseAll(const FoldedRows& rows, const absl::Status& why, std::vector<SinkRowFailure>* failures) const;
+  absl::Status RefuseAll(const FoldedRows& rows, const absl::Status& why, SinkFailures failures) const;
   absl::Status ExplainFence(int32_t partition, const PostgresFence& fence, int64_t new_next);
   absl::StatusOr<FoldedRows> Fold(const std::vector<Batch>& batches) const;
 

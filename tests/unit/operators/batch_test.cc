@@ -47,12 +47,31 @@ TEST(Batch, NothingIsSeenOfABatchBeforeAllOfItIsThere) {
 TEST(Batch, OneBatchGoesOutACommitAndTheCommitIsAskedForAtOnce) {
   Harness h = Whole();
   h.out().set_full_after_pending(int64_t{1} << 30);
-  h.Process({Row("a", 1, 1), Row("b", 1, 2), Row("c", 1, 3)});
-  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|1"));
-  EXPECT_TRUE(h.out().Full());
-  h.Advance(1);  // commits as long as the output is full
+  h.Advance(7);
+  h.Process({Row("a", 1, 1, 8, 7), Row("b", 1, 2, 8, 7), Row("c", 1, 3, 8, 7)});
   EXPECT_EQ(h.commit(), 3u);
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|1", "b|1|2", "c|1|3"));
+}
+
+// No row comes any more, and time doesn't move, or there is none yet.
+TEST(Batch, WhatAFullCommitDoesNotTakeGoesOutInTheNextWithoutAnythingElse) {
+  Harness h = Whole();
+  h.out().set_full_after_pending(int64_t{1} << 30);
+  h.Process({Row("a", 1, 1), Row("b", 2, 2)});
+  h.Process({Row("c", 1, 3), Row("b", 2, 4), Row("d", 1, -5)});
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|1", "b|2|2", "b|2|4", "c|1|3"));
+  EXPECT_EQ(h.out().failures.size(), 1u);
+  EXPECT_FALSE(h.out().Full());
+  h.CheckLedger();
+}
+
+TEST(Batch, WhatACrashLeavesToGiveGoesOutBeforeAnythingElseComes) {
+  Harness h = Whole();
+  h.Process({Row("a", 1, 1), Row("b", 1, 2)});  // nothing is full here, so b waits
+  h.Commit();
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|1"));
+  h.Crash();
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("a|1|1", "b|1|2"));
 }
 
 TEST(Batch, OneThatIsntCompleteByItsDeadlineIsRejectedWholeAndSoIsWhatComesLater) {
@@ -148,6 +167,50 @@ TEST(Batch, TimeIsHeldBackForThoseThatWait) {
   EXPECT_EQ(h.Advance(61), EventTime{61});
 }
 
+// However many batches overlap, and one is always open.
+TEST(Batch, TimeMovesOnWithTheOldestBatchThatWaits) {
+  for (const bool crash : {false, true}) {
+    Harness h = Whole();
+    h.out().set_full_after_pending(int64_t{1} << 30);
+    h.Process({Row("0", 2, 1, 10, 0)});
+    for (int64_t i = 1; i < 50; ++i) {
+      const int64_t now = i * 10;
+      h.Advance(now);
+      h.Commit();
+      if (crash) h.Crash(false);
+      h.Process({Row(std::to_string(i), 2, 1, now + 10, now)});
+      EXPECT_EQ(h.Advance(now), EventTime{now - 10});
+      h.Process({Row(std::to_string(i - 1), 2, 2, now + 10, now)});
+      EXPECT_EQ(h.Advance(now), EventTime{now});
+    }
+  }
+}
+
+TEST(Batch, RowsThatAreNeverLateHoldTimeBeforeTheirOwn) {
+  Harness h = Whole();
+  h.Process({Row("a", 2, 1, 40, kMinTime.us)});
+  EXPECT_EQ(h.Advance(30), EventTime{30});
+  EXPECT_EQ(h.Advance(60), EventTime{39});
+}
+
+TEST(Batch, ARejectedBatchThatHeldTimeBackLetsItGoAtOnce) {
+  Harness h = Whole();
+  h.out().set_full_after_pending(int64_t{1} << 30);
+  h.Process({Row("a", 3, 1, 10, 5)});
+  EXPECT_EQ(h.Advance(60), EventTime{5});
+  h.Process({Row("a", 3, -1, 10, 60)});
+  EXPECT_EQ(h.out().failures.size(), 2u);
+  EXPECT_EQ(h.Advance(60), EventTime{60});
+}
+
+TEST(Batch, OneThatExpectsMoreRowsThanACommitCarriesIsRejectedByItsFirst) {
+  Harness h = Whole();
+  h.Process({Row("a", kMaxBatchRows + 1, 1), Row("b", kMaxBatchRows, 2)});
+  ASSERT_EQ(h.out().failures.size(), 1u);
+  EXPECT_THAT(h.out().failures[0], HasSubstr("larger than 1000000 rows or 128 MiB: 1 rows of 1000001 have come"));
+  EXPECT_THAT(h.ledger().violated, testing::Contains(Pair("batch-size", 1)));
+}
+
 TEST(Batch, ARejectedBatchOfManyChunksLosesNoRowInACrash) {
   Harness h = Whole();
   std::vector<TestRow> rows;
@@ -180,11 +243,9 @@ TEST(Batch, ResultsDependOnRowsAlone) {
   std::vector<std::string> first;
   for (uint64_t seed = 0; seed < 6; ++seed) {
     Harness h = Whole();
+    h.out().set_full_after_pending(int64_t{1} << 30);
     h.FeedWithCrashes(rows, 1 + seed * 37, seed, 100, 300);
-    for (int i = 0; i < 200; ++i) {
-      h.Advance(100'000);
-      h.Commit();
-    }
+    h.Advance(100'000);
     EXPECT_EQ(h.out().rows.size(), 24u * 3 * 40);
     EXPECT_EQ(h.out().failures.size(), 6u * 3 * 39);
     std::vector<std::string> texts = CellsText(h.out().rows);

@@ -85,7 +85,8 @@ class Harness {
   explicit Harness(Node node, std::map<std::string, std::shared_ptr<const TableSnapshot>> tables = {},
                    MemoryBudget* memory = nullptr);
 
-  // One batch; then time runs on to `watermark`, which never goes back.
+  // One batch, and where it makes the commit full, the commit; then time runs on to `watermark`, which never goes back.
+  // As the runtime does, tells the operator of time only where it has moved, or where a commit was full.
   void Process(const std::vector<TestRow>& rows, size_t port = 0);
   EventTime Advance(int64_t watermark);
   // Batches of `batch_size` rows; after each, time runs on to the largest watermark of its rows.
@@ -125,6 +126,8 @@ class Harness {
   StepLedger ledger_, committed_ledger_;
   std::unique_ptr<Operator> operator_;
   EventTime watermark_ = kMinTime, committed_watermark_ = kMinTime;
+  EventTime told_ = kMinTime, output_watermark_ = kMinTime;  // since it was opened
+  bool advance_again_ = true;
   uint64_t commit_ = 0;
 };
 

@@ -1,7 +1,9 @@
 // The protocol of the PostgreSQL sink over a database in memory that loses connections at chosen calls.
+#include <map>
 #include <string>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +15,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class PostgresProtocolTest : public ::testing::Test {
@@ -64,6 +67,41 @@ TEST_F(PostgresProtocolTest, AConnectionLostAtAnyCallLosesAndDoublesNothing) {
     }
   }
   EXPECT_GT(faults, 20);
+}
+
+// Its rows are letters before the transaction that says so: some twice where that fails, none not at all.
+TEST_F(PostgresProtocolTest, ARefusedBatchIsHandedOverInPiecesAndWrittenInNoPart) {
+  std::string json = R"([[0, "bad"])";
+  const std::string text(1000, 'x');
+  constexpr int kRows = 10'000;
+  for (int i = 1; i < kRows; ++i) absl::StrAppend(&json, ", [", i, ", \"", text, "\"]");
+  const Batch rows = Rows(schema_, json + "]");
+  for (int64_t lost_at = 0;; ++lost_at) {
+    MemoryPostgres database(schema_, {}, false);
+    database.Refuse([](const std::string& row) { return row.find("bad") != std::string::npos; });
+    auto sink = Open(database, false);
+    sink->RefuseWhole();
+    ASSERT_TRUE(sink->Acquire(0).ok());
+    database.LoseConnection(lost_at);
+    std::map<std::string, int> letters;
+    int attempts = 0, pieces = 0;
+    absl::Status status;
+    do {
+      ++attempts;
+      status = sink->Write(0, -1, 7, "", {rows}, [&](const std::vector<SinkRowFailure>& failures) {
+        ++pieces;
+        EXPECT_LT(failures.size(), 5000u);
+        for (const SinkRowFailure& failure : failures) ++letters[failure.row_json];
+        return absl::OkStatus();
+      });
+    } while (absl::IsUnavailable(status) && attempts < 5);
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_GT(pieces, 2);
+    EXPECT_THAT(letters, SizeIs(kRows));
+    EXPECT_THAT(database.Rows(), IsEmpty());
+    EXPECT_EQ(database.Fence(0).next_offset, 7);
+    if (attempts == 1) break;
+  }
 }
 
 TEST_F(PostgresProtocolTest, WhatWasHeardComesBackWithTheOffsetItBelongsTo) {

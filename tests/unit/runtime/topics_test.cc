@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/batch/spec.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
@@ -193,6 +194,23 @@ TEST_F(TopicsTest, AnExistingFeedDecidesItsCountWhereNothingIsStated) {
   const auto counts = ResolveTopics(plan_, admin_, true);
   ASSERT_TRUE(counts.ok()) << counts.status();
   EXPECT_EQ(counts->at("app.pg.feed"), 9);
+}
+
+TEST_F(TopicsTest, AFeedOfWholeBatchesHasAPartitionForEachTask) {
+  plan_.edges[0].partitions = 12;
+  Node batch, feed;
+  batch.kind = Node::Kind::kOperator;
+  batch.spec = BatchSpec();
+  feed.kind = Node::Kind::kFeed;
+  feed.edge = feed.sink = 1;
+  feed.inputs = {{.nodes = {0}}};
+  plan_.stages[1].nodes = {batch, feed};
+  ASSERT_TRUE(ResolveTopics(plan_, admin_, true).ok());
+  EXPECT_EQ(admin_.created["app.pg.feed"], 12);
+  admin_.created.clear();
+  admin_.topics["app.pg.feed"] = 6;
+  ExpectRefused(
+      {"'app.pg.feed' has 6 partitions where sink pg needs 12 (it shows batches whole, and its stage has 12"});
 }
 
 TEST_F(TopicsTest, ExistingInternalTopicsOfAStageMustAgree) {
