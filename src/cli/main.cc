@@ -321,9 +321,14 @@ absl::Status Test(std::vector<std::string> files, int* exit_code) {
   options.seeds = FLAGS_seeds;
   options.update = FLAGS_update;
   if (!gflags::GetCommandLineFlagInfoOrDie("seed").is_default) options.seed = FLAGS_seed;
-  TM_ASSIGN_OR_RETURN(const int failed, trial::RunTestFiles(files, options, std::cout));
-  *exit_code = failed > 0 ? 1 : 0;
-  return absl::OkStatus();
+  const absl::StatusOr<int> failed = trial::RunTestFiles(files, options, std::cout);
+  if (failed.ok()) *exit_code = *failed > 0 ? 1 : 0;
+  if (failed.ok() || FLAGS_record == 0) return failed.status();
+  return absl::Status(failed.status().code(),
+                      absl::StrCat(std::string(failed.status().message()), "\n", FLAGS_output,
+                                   " is written, but what it expects isn't: mend it, and go on with `tidemark test "
+                                   "--update ",
+                                   FLAGS_output, "`"));
 }
 
 absl::Status Generate(const std::vector<std::string>& arguments) {

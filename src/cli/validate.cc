@@ -5,13 +5,9 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "src/base/many.h"
+
 namespace tidemark {
-namespace {
-
-std::string Count(size_t n, const char* what) { return absl::StrCat(n, " ", what, n == 1 ? "" : "s"); }
-
-}  // namespace
-
 std::string ValidationReport(const Plan& plan, const TopologyText& text) {
   std::set<std::string> steps;
   size_t repartitions = 0;
@@ -21,9 +17,9 @@ std::string ValidationReport(const Plan& plan, const TopologyText& text) {
       if (node.kind == Node::Kind::kRepartition) ++repartitions;
     }
   }
-  std::string out = absl::StrCat("ok: ", Count(plan.sources.size(), "source"), ", ", Count(plan.tables.size(), "table"),
-                                 ", ", Count(steps.size(), "step"), ", ", Count(plan.sinks.size(), "sink"), ", ",
-                                 Count(plan.stages.size(), "stage"), ", ", Count(repartitions, "repartition"), "\n");
+  std::string out = absl::StrCat("ok: ", Many(plan.sources.size(), "source"), ", ", Many(plan.tables.size(), "table"),
+                                 ", ", Many(steps.size(), "step"), ", ", Many(plan.sinks.size(), "sink"), ", ",
+                                 Many(plan.stages.size(), "stage"), ", ", Many(repartitions, "repartition"), "\n");
   if (text.files.size() > 1) absl::StrAppend(&out, "note: read ", absl::StrJoin(text.files, ", "), "\n");
   for (const SourcePlan& source : plan.sources) {
     if (source.partitioned_by.empty() || source.verify_partitioning) continue;

@@ -4,32 +4,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "operators/ledger_counters.h"
+
 namespace tidemark {
-namespace {
-
-struct Counter {
-  std::string_view name;
-  int64_t StepLedger::* value;
-};
-
-constexpr Counter kCounters[] = {
-    {"in", &StepLedger::in},
-    {"passed", &StepLedger::passed},
-    {"duplicate", &StepLedger::duplicate},
-    {"late", &StepLedger::late},
-    {"filtered", &StepLedger::filtered},
-    {"unmatched", &StepLedger::unmatched},
-    {"dead_lettered", &StepLedger::dead_lettered},
-    {"absorbed", &StepLedger::absorbed},
-    {"pairs", &StepLedger::pairs},
-    {"late_pairs", &StepLedger::late_pairs},
-    {"late_after_idle", &StepLedger::late_after_idle},
-    {"closed", &StepLedger::closed},
-    {"open", &StepLedger::open},
-    {"out", &StepLedger::out},
-};
-
-}  // namespace
 
 std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& status) {
   std::vector<std::pair<std::string, StepLedger>> sums;
@@ -38,7 +15,7 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
       for (const auto& [step, ledger] : task.ledger) {
         auto it = std::find_if(sums.begin(), sums.end(), [&](const auto& sum) { return sum.first == step; });
         if (it == sums.end()) it = sums.insert(it, {step, StepLedger()});
-        for (const Counter& counter : kCounters) it->second.*counter.value += ledger.*counter.value;
+        for (const LedgerCounter& counter : kLedgerCounters) it->second.*counter.value += ledger.*counter.value;
         for (const auto& [rule, rows] : ledger.violated) it->second.violated[rule] += rows;
       }
     }
@@ -47,7 +24,8 @@ std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& st
 }
 
 void ForEachCounter(const StepLedger& ledger, absl::FunctionRef<void(std::string_view name, int64_t value)> take) {
-  for (const Counter& counter : kCounters) take(counter.name, ledger.*counter.value);
+  for (const LedgerCounter& counter : kLedgerCounters) take(counter.name, ledger.*counter.value);
+  for (const auto& [rule, rows] : ledger.violated) take(std::string(kViolatedCounter) + rule, rows);
 }
 
 std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status) {
@@ -61,14 +39,10 @@ std::optional<std::vector<TaskId>> StoresInUse(const WorkerStatus& status) {
 
 std::string LedgerLine(const std::string& step, const StepLedger& ledger) {
   std::string line = absl::StrCat("ledger ", step);
-  for (const Counter& counter : kCounters) {
-    const int64_t value = ledger.*counter.value;
-    if (value == 0 && counter.value != &StepLedger::in) continue;
-    absl::StrAppend(&line, " ", absl::string_view(counter.name.data(), counter.name.size()), "=", value);
-  }
-  for (const auto& [rule, rows] : ledger.violated) {
-    if (rows != 0) absl::StrAppend(&line, " violated.", rule, "=", rows);
-  }
+  ForEachCounter(ledger, [&line](std::string_view name, int64_t value) {
+    if (value == 0 && name != "in") return;
+    absl::StrAppend(&line, " ", absl::string_view(name.data(), name.size()), "=", value);
+  });
   return line;
 }
 

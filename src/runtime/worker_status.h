@@ -49,7 +49,7 @@ struct WorkerStatus {
 // The ledger of a worker: the counters of its tasks, added up by step, in the order of the plan.
 std::vector<std::pair<std::string, StepLedger>> SumLedger(const WorkerStatus& status);
 
-// The counters of a ledger but `violated`, in the order of its line.
+// The counters of a ledger (operators/ledger_counters.h), those of violated rules last.
 void ForEachCounter(const StepLedger& ledger, absl::FunctionRef<void(std::string_view name, int64_t value)> take);
 
 // "ledger <step> in=1 passed=1 ..." with the counters that are not 0.

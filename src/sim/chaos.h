@@ -19,7 +19,7 @@ namespace tidemark::sim {
 
 struct Faults {
   SimFaults kafka;         // of calls to the brokers
-  OutsideFaults database;  // of calls to a database
+  OutsideFaults database;  // of calls to a database, or a receiver of posts
   OutsideFaults lake;      // and to a lake
   // Once in so many turns of a worker; 0: never.
   uint64_t crash = 0;

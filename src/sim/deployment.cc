@@ -15,6 +15,7 @@
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/topics.h"
+#include "src/runtime/webhook_feed_sink.h"
 #include "src/runtime/worker_status.h"
 #include "src/sim/patient_format.h"
 #include "src/sim/sim_decider.h"
@@ -70,6 +71,8 @@ Deployment::Deployment(const Plan* plan, const DeploymentOptions& options, SimRa
       databases_[sink.name] = std::make_unique<SimPostgres>(sink.schema, *postgres, random, clock);
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
       lakes_[sink.name] = std::make_unique<SimLake>(random, clock);
+    } else if (std::holds_alternative<WebhookSpec>(sink.spec)) {
+      receivers_[sink.name] = std::make_unique<SimReceiver>(random, clock);
     }
   }
   for (int w = 0; w < options.workers; ++w) {
@@ -167,6 +170,10 @@ std::unique_ptr<SinkThread> Deployment::MakeSink(Process* process, size_t s) {
         runtime, index, [lake, dead = process->dead]() -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
           return lake->NewSession(dead);
         });
+  } else if (std::holds_alternative<WebhookSpec>(sink.spec)) {
+    SimReceiver* const receiver = receivers_.at(sink.name).get();
+    feed_sink = std::make_unique<WebhookFeedSink>(
+        runtime, index, [receiver, dead = process->dead] { return receiver->NewSession(dead); });
   } else {
     return nullptr;
   }
@@ -265,6 +272,7 @@ void Deployment::Heal() {
   cluster_->faults() = SimFaults();
   for (const auto& [sink, database] : databases_) database->outside().Heal();
   for (const auto& [sink, lake] : lakes_) lake->Heal();
+  for (const auto& [sink, receiver] : receivers_) receiver->outside().Heal();
   for (int w = 0; w < workers(); ++w) {
     Wake(w);
     disks_[static_cast<size_t>(w)]->SetFreeBytes(Disk::kUnlimited);
@@ -273,6 +281,7 @@ void Deployment::Heal() {
 
 void Deployment::SetOutsideFaults(const OutsideFaults& database, const OutsideFaults& lake) {
   for (const auto& [sink, simulated] : databases_) simulated->outside().faults() = database;
+  for (const auto& [sink, simulated] : receivers_) simulated->outside().faults() = database;
   for (const auto& [sink, simulated] : lakes_) simulated->outside().faults() = lake;
 }
 
@@ -409,6 +418,7 @@ std::vector<std::pair<int32_t, SimRecord>> Deployment::Records(const std::string
 
 absl::StatusOr<std::vector<std::string>> Deployment::RowsOf(const SinkPlan& sink) {
   if (const auto database = databases_.find(sink.name); database != databases_.end()) return database->second->Rows();
+  if (const auto receiver = receivers_.find(sink.name); receiver != receivers_.end()) return receiver->second->Rows();
   TM_ASSIGN_OR_RETURN(const auto files, FilesOf(sink.name));
   return RowsOfParquet(files, sink.schema);
 }

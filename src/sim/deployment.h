@@ -1,6 +1,7 @@
 // The processes of a deployment: workers made of the shipped runtime, operators, overlay, changelog and RocksDB (on
-// disks in memory), over a simulated Kafka, with a simulated database or lake for each external sink. A scheduler
-// (chaos.h) gives them turns and lets things happen to them; at the end RunToEnd brings them to what --until_end
+// disks in memory), over a simulated Kafka, with a simulated database, lake or receiver for each external sink. A
+// scheduler (chaos.h) gives them turns and lets things happen to them; at the end RunToEnd brings them to what
+// --until_end
 // --close_windows brings a real one.
 //
 // One thread. A process ends as a real one does: a loop whose Step fails is stopped, then all others are, as by
@@ -26,6 +27,7 @@
 #include "src/sim/sim_kafka.h"
 #include "src/sim/sim_lake.h"
 #include "src/sim/sim_postgres.h"
+#include "src/sim/sim_receiver.h"
 #include "state/disk.h"
 
 namespace tidemark::sim {
@@ -79,7 +81,7 @@ class Deployment {
   void FillDisk(int w, int64_t free_bytes);
   // Nothing fails any more: no call to anybody. Whoever is frozen wakes up.
   void Heal();
-  // From now on, of all calls to databases and to lakes.
+  // From now on, of all calls to databases and receivers, and to lakes.
   void SetOutsideFaults(const OutsideFaults& database, const OutsideFaults& lake);
   // The worker that is spoken of says what happened, where that is asked for.
   void Say(int w, const std::string& what) const;
@@ -97,7 +99,8 @@ class Deployment {
   const std::vector<std::pair<std::string, StepLedger>>& ledger() const { return ledger_; }
   // The records of a topic that a reader with read_committed sees, with their partitions.
   std::vector<std::pair<int32_t, SimRecord>> Records(const std::string& topic);
-  // The rows of an external sink, as JSON; DataLoss where a file of a lake is broken, vanished or was replaced.
+  // The rows of an external sink, as JSON, of a webhook one for each id; DataLoss where a file of a lake is broken,
+  // vanished or was replaced.
   absl::StatusOr<std::vector<std::string>> RowsOf(const SinkPlan& sink);
   // The files of a lake, by name.
   absl::StatusOr<std::map<std::string, std::string>> FilesOf(const std::string& sink) const;
@@ -125,6 +128,7 @@ class Deployment {
   std::vector<const Plan*> plans_;  // by worker
   std::map<std::string, std::unique_ptr<SimPostgres>> databases_;
   std::map<std::string, std::unique_ptr<SimLake>> lakes_;
+  std::map<std::string, std::unique_ptr<SimReceiver>> receivers_;
   std::vector<std::unique_ptr<Disk>> disks_;  // outlive the processes
   std::vector<std::unique_ptr<Process>> processes_;
 };

@@ -8,17 +8,13 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "operators/ledger_counters.h"
 #include "src/status/findings.h"
 #include "src/status/verdict.h"
 #include "src/status/words.h"
 
 namespace tidemark {
 namespace {
-
-// As in the ledger's line (LedgerLine, src/runtime/worker_status.h).
-constexpr const char* kCounters[] = {
-    "in",    "passed",     "duplicate",       "late",   "filtered", "unmatched", "dead_lettered", "absorbed",
-    "pairs", "late_pairs", "late_after_idle", "closed", "open",     "out"};
 
 // A thread of a worker: its place among the reports, and its number.
 using ThreadId = std::pair<size_t, int32_t>;
@@ -162,10 +158,16 @@ class Folder {
   void AddLedger(live::Node* node) {
     for (const auto& [name, counters] : ledgers_[node->name()]) {
       absl::StrAppend(node->mutable_ledger(), node->ledger().empty() ? "" : "\n", name);
-      for (const char* counter : kCounters) {
-        const auto value = counters.find(counter);
-        if (value == counters.end() || (value->second == 0 && absl::string_view(counter) != "in")) continue;
-        absl::StrAppend(node->mutable_ledger(), "  ", counter, " ", Count(value->second));
+      const auto tell = [node](const std::string& counter, double value) {
+        if (value == 0 && counter != "in") return;
+        absl::StrAppend(node->mutable_ledger(), "  ", counter, " ", Count(value));
+      };
+      for (const LedgerCounter& counter : kLedgerCounters) {
+        const auto value = counters.find(std::string(counter.name));
+        if (value != counters.end()) tell(value->first, value->second);
+      }
+      for (const auto& [counter, value] : counters) {
+        if (counter.starts_with(kViolatedCounter)) tell(counter, value);
       }
     }
   }

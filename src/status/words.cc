@@ -1,7 +1,5 @@
 #include "src/status/words.h"
 
-#include <cmath>
-
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/time/time.h>
@@ -13,12 +11,6 @@ std::string Seconds(double s) {
   if (s < 120) return absl::StrFormat("%.0f s", s);
   if (s < 7200) return absl::StrFormat("%.0f min", s / 60);
   return s < 172800 ? absl::StrFormat("%.0f h", s / 3600) : absl::StrFormat("%.0f d", s / 86400);
-}
-
-std::string Count(double n) {
-  std::string digits = absl::StrFormat("%.0f", std::fabs(n));
-  for (size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
-  return n <= -0.5 ? "-" + digits : digits;
 }
 
 std::string Rate(double per_s) { return per_s > 0 && per_s < 9.5 ? absl::StrFormat("%.1f", per_s) : Count(per_s); }

@@ -21,8 +21,9 @@ namespace tidemark::trial {
 absl::StatusOr<std::string> CompareRows(const TestFile& file, const Case& test, const RowSet& expected,
                                         const FoundRows& found);
 
-absl::StatusOr<std::string> CompareLedger(const TestFile& file, const Case& test,
-                                          const std::vector<std::pair<std::string, StepLedger>>& found);
+// Its lines and counters are those of the ledger: Subject has seen to it.
+std::string CompareLedger(const TestFile& file, const Case& test,
+                          const std::vector<std::pair<std::string, StepLedger>>& found);
 
 // "{ id: 1, name: cup }", of these columns.
 std::string RowText(const Schema& schema, const std::vector<std::string>& row, const std::vector<size_t>& columns);

@@ -64,7 +64,9 @@ class Run {
     ArmCommitCrash();
     const absl::Status played = Play();
     result_.how = How();
-    result_.crashes = deployment_->counts().crashes;
+    result_.counts = deployment_->counts();
+    result_.commit_point = PointText();
+    result_.commit_crashes = commit_crashes_;
     if (!played.ok()) {
       result_.differences =
           absl::StrCat("  ", file_.places.Place(test_.at), ": the run ended: ", std::string(played.message()), "\n");
@@ -277,10 +279,15 @@ class Run {
     std::string how = absl::StrCat(workers_, workers_ == 1 ? " worker, " : " workers, ", partitions_,
                                    partitions_ == 1 ? " partition" : " partitions");
     if (seed_ == 0) return how;
-    const auto [at, after] = Point();
     const int crashes = deployment_->counts().crashes;
     return absl::StrCat(how, ", ", crashes, crashes == 1 ? " crash, " : " crashes, ", commit_crashes_, " of them ",
-                        after ? "after " : "before ", at.name);
+                        PointText());
+  }
+
+  std::string PointText() const {
+    if (seed_ == 0) return "";
+    const auto [at, after] = Point();
+    return absl::StrCat(after ? "after " : "before ", at.name);
   }
 
   // ---- What is left
@@ -294,8 +301,7 @@ class Run {
     }
     TM_ASSIGN_OR_RETURN(result_.letters, FoundLetters(subject_.plan(), &*deployment_));
     TM_ASSIGN_OR_RETURN(const std::string letters, CompareRows(file_, test_, test_.dead_letters, result_.letters));
-    TM_ASSIGN_OR_RETURN(const std::string ledger, CompareLedger(file_, test_, deployment_->ledger()));
-    result_.differences += letters + ledger;
+    result_.differences += letters + CompareLedger(file_, test_, deployment_->ledger());
     return absl::OkStatus();
   }
 

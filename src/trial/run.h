@@ -12,6 +12,7 @@
 
 #include <absl/status/statusor.h>
 
+#include "src/sim/deployment.h"
 #include "src/trial/found.h"
 #include "src/trial/subject.h"
 #include "src/trial/test_file.h"
@@ -22,7 +23,10 @@ struct RunResult {
   bool ended = false;       // else what went wrong is all there is
   std::string differences;  // for people; "": none
   std::string how;          // of a seed: "2 workers, 3 partitions, a crash before commit_transaction"
-  int crashes = 0;
+  sim::DeploymentCounts counts;
+  // Of a seed: the call of a commit that it crashes at, "before commit_transaction", and how often it did.
+  std::string commit_point;
+  int commit_crashes = 0;
   // What was found of each name that is expected, and of dead letters.
   std::map<std::string, FoundRows> found;
   FoundRows letters;

@@ -8,6 +8,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "operators/ledger_counters.h"
 #include "operators/operators.h"
 #include "src/base/json_text.h"
 #include "src/base/status.h"
@@ -15,6 +16,7 @@
 #include "src/base/whole_file.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
+#include "src/runtime/step_identity.h"
 
 namespace tidemark::trial {
 namespace {
@@ -66,6 +68,29 @@ std::vector<std::string> Observable(const Plan& plan) {
     }
   }
   return {names.begin(), names.end()};
+}
+
+// The ledger has that line, and lines have that counter.
+absl::Status CheckLedger(const TestFile& file, const Case& test, const Plan& plan) {
+  std::vector<std::string> lines, counters;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) lines.push_back(LedgerName(node));
+  }
+  for (const LedgerCounter& counter : kLedgerCounters) counters.emplace_back(counter.name);
+  const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const LedgerSet& set : test.ledger) {
+    if (!is_in(lines, set.name)) {
+      return file.Error(set.at, absl::StrCat("the ledger has no line '", set.name, "'", DidYouMean(set.name, lines)));
+    }
+    for (const Count& count : set.counts) {
+      if (is_in(counters, count.counter) || count.counter.starts_with(kViolatedCounter)) continue;
+      return file.Error(count.at, absl::StrCat("the ledger has no counter '", count.counter, "'",
+                                               DidYouMean(count.counter, counters)));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // "  tap: { from: step, topic: ..., key: [...], create: {} }": a key only where rows replace each other.
@@ -130,14 +155,7 @@ absl::Status Subject::Check(const TestFile& file, const Case& test) const {
     return file.Error(
         set.at, absl::StrCat("there is no step or sink '", set.name, "'", DidYouMean(set.name, Observable(plan_))));
   }
-  for (const auto& [step, counts] : test.ledger) {
-    // "counts partial" is a line of step counts.
-    if (FindStep(plan_, step.substr(0, step.find(' '))) == nullptr && !counts.empty()) {
-      return file.Error(counts[0].at,
-                        absl::StrCat("there is no step '", step, "'", DidYouMean(step, Observable(plan_))));
-    }
-  }
-  return absl::OkStatus();
+  return CheckLedger(file, test, plan_);
 }
 
 absl::Status Subject::AddTaps(const TestFile& file, const Case& test, const std::string& yaml) {

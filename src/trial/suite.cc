@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include "src/base/many.h"
 #include "src/base/status.h"
 #include "src/trial/run.h"
 #include "src/trial/subject.h"
@@ -15,8 +16,6 @@
 
 namespace tidemark::trial {
 namespace {
-
-std::string Count(uint64_t n, const char* what) { return absl::StrCat(n, " ", what, n == 1 ? "" : "s"); }
 
 class Suite {
  public:
@@ -82,7 +81,8 @@ class Suite {
     }
     ++passed_;
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    const std::string runs = options_.seed ? absl::StrCat("seed ", *options_.seed) : Count(options_.seeds, "seed");
+    const std::string runs =
+        options_.seed ? absl::StrCat("seed ", *options_.seed) : Many(static_cast<double>(options_.seeds), "seed");
     out_ << "ok   " << file.path << ": " << test.name << " (" << runs << absl::StrFormat(", %.1f s)", took.count())
          << std::endl;
     return absl::OkStatus();

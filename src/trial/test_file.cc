@@ -36,6 +36,8 @@ class Reader {
     if (const YamlEntry* vars = root.Find("vars")) ReadVars(*vars);
     const YamlEntry* tests = Need(root, root.at, "tests", "a list of tests");
     if (tests == nullptr || !List(*tests)) return;
+    if (tests->value->items.empty())
+      places_.ErrorAt(tests->place(), "tests: the list is empty: it would pass whatever the topology does");
     for (const YamlPtr& test : tests->value->items) ReadTest(*test);
   }
 
@@ -180,7 +182,7 @@ class Reader {
     if (!Mapping(*ledger.value, ledger.place(), "a mapping of steps", {})) return;
     for (const YamlEntry& step : ledger.value->entries) {
       if (!Mapping(*step.value, step.place(), "a mapping of counters, such as { duplicate: 1 }", {})) continue;
-      auto& counts = test->ledger.emplace_back(step.key, std::vector<Count>()).second;
+      auto& counts = test->ledger.emplace_back(LedgerSet{step.key, step.at, {}}).counts;
       for (const YamlEntry& count : step.value->entries) {
         Count& read = counts.emplace_back(Count{count.key, count.place(), 0});
         if (!absl::SimpleAtoi(Text(count), &read.value)) {

@@ -67,16 +67,23 @@ struct Count {
   int64_t value = 0;
 };
 
+// What is expected of a line of the ledger.
+struct LedgerSet {
+  std::string name;
+  Position at;  // where the name stands
+  std::vector<Count> counts;
+};
+
 // One test.
 struct Case {
   std::string name;
   Position at;
   std::vector<ScriptEntry> script;  // what is given at first is its first entry
   std::vector<RowSet> expect;
-  RowSet dead_letters;                                             // none where the test doesn't speak of them
-  std::vector<std::pair<std::string, std::vector<Count>>> ledger;  // by step
-  int32_t partitions = 0;                                          // of every source; 0: by seed
-  std::optional<int64_t> clock_us;                                 // when it begins; nothing: at the last row given
+  RowSet dead_letters;  // none where the test doesn't speak of them
+  std::vector<LedgerSet> ledger;
+  int32_t partitions = 0;           // of every source; 0: by seed
+  std::optional<int64_t> clock_us;  // when it begins; nothing: at the last row given
   bool close_windows = true;
   double tolerance = 0;  // of doubles, beside what rounding takes
 };

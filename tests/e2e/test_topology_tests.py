@@ -3,6 +3,7 @@
 between partitions are told with their place; --update writes what was found: all without any broker. And --record makes a
 test out of the topics of a real one."""
 
+import concurrent.futures
 import json
 import pathlib
 import re
@@ -112,8 +113,9 @@ class TopologyTests(unittest.TestCase):
     def test_the_examples_pass_with_every_seed(self):
         files = sorted(f for f in EXAMPLES.glob("*/tests/*.yaml") if "custom_operator" not in f.parts)
         self.assertGreaterEqual(len(files), 4)
-        said = self.run_tests(*files)
-        self.assertRegex(said, r"\n\d+ passed, 0 failed\n$")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:  # a simulator has one thread
+            for said in pool.map(self.run_tests, files):
+                self.assertRegex(said, r"\n\d+ passed, 0 failed\n$")
 
     def test_a_program_tests_its_own_operators(self):
         said = self.run_tests(EXAMPLES / "custom_operator" / "tests" / "visits.yaml", binary=SESSIONS)
@@ -196,6 +198,22 @@ class Recorded(SystemTest):
         # What is there is not written over, and a test names its topology itself.
         for wrong in [("--record", "9", "--config", config, "--output", recorded), (recorded, "--config", config)]:
             self.assertEqual(self.stack.tidemark("test", *wrong, check=False)[0], 2)
+
+    def test_a_recorded_test_that_has_to_be_mended_is_kept_and_goes_on(self):
+        config, kept = self.stack.folder / "told.yaml", self.stack.folder / "kept.yaml"
+        config.write_text(TOPOLOGY.replace("simulated", '"${KAFKA_BROKERS}"').replace("topic: clicks", 'topic: "${CLICKS}"')
+                          + '  told: { from: once, webhook: "http://simulated/told" }\n')
+        topics.create(self.stack.brokers, few=1)
+        topics.produce(self.stack.brokers, "few", [
+            {"partition": 0, "timestamp": 1_767_225_600_000,
+             "value": json.dumps({"id": id, "page": "a", "at": "2026-01-01T00:00:00Z"}).encode()} for id in [1, 2, 1]])
+        code, out, err = self.stack.tidemark("test", "--record", "9", "--config", config, "--output", kept, check=False,
+                                             env=self.stack.environment(CLICKS="few"))
+        self.assertEqual(code, 2, out + err)
+        self.assertIn(f"go on with `tidemark test --update {kept}`", out + err)
+        kept.write_text(re.sub("CLICKS: .*", "CLICKS: few", kept.read_text()))
+        self.assertIn("1 passed, 0 failed", self.stack.tidemark("test", "--update", kept)[1])
+        self.assertRegex(kept.read_text(), r"told:\n +- \{ id: 1, .*\n +- \{ id: 2, .*\n +dead_letters")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 // Tests of topologies: what is compared with what, and that runs are what they claim to be.
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <string>
+#include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <arrow/compute/initialize.h>
@@ -33,6 +37,7 @@ sinks:
   pages_table: { from: pages, postgres: { url: "postgresql://simulated", table: pages, key: [page] } }
   once_topic: { from: once, topic: once, key: [id], create: {} }
   minutes_topic: { from: minutes, topic: minutes, key: [page], create: {} }
+  once_told: { from: once, webhook: "http://simulated/clicks" }
 )yaml";
 
 class Trials : public testing::Test {
@@ -47,10 +52,13 @@ class Trials : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  TestFile File(const std::string& tests) {
+  absl::StatusOr<TestFile> Read(const std::string& tests) {
     const std::string path = folder_ + "/tests.yaml";
-    std::ofstream(path) << "topology: topology.yaml\ntests:\n" << tests;
-    absl::StatusOr<TestFile> file = ReadTestFile(path);
+    std::ofstream(path) << "topology: topology.yaml\ntests:" << tests;
+    return ReadTestFile(path);
+  }
+  TestFile File(const std::string& tests) {
+    absl::StatusOr<TestFile> file = Read("\n" + tests);
     CHECK(file.ok()) << file.status();
     return *std::move(file);
   }
@@ -119,6 +127,23 @@ TEST_F(Trials, ATapLeavesTheOtherPartsOfThePlanAsTheyAre) {
   EXPECT_EQ(tapped->plan().sinks.size(), bare->plan().sinks.size() + 2);
 }
 
+TEST_F(Trials, AListWithoutTestsIsAMistake) {
+  EXPECT_THAT(Read(" []\n").status().ToString(), testing::HasSubstr(": tests: the list is empty"));
+}
+
+TEST_F(Trials, ALineThatTheLedgerHasntGotIsAMistakeAndNotAllZeros) {
+  const auto loaded = [&](const std::string& ledger) {
+    const TestFile file = File("- name: x\n  ledger: { " + ledger + " }\n");
+    return Subject::Load(file, file.tests[0]).status();
+  };
+  EXPECT_TRUE(loaded("pages partial: { in: 0 }, pages: { violated.x: 0 }, sink once_topic: { in: 0 }").ok());
+  EXPECT_THAT(
+      loaded("pages partail: { in: 0 }").ToString(),
+      testing::HasSubstr("tests.yaml:4:13: the ledger has no line 'pages partail' (did you mean 'pages partial'?"));
+  EXPECT_THAT(loaded("pages: { duplicat: 0 }").ToString(),
+              testing::HasSubstr("the ledger has no counter 'duplicat' (did you mean 'duplicate'?"));
+}
+
 constexpr char kClicks[] = R"yaml(- name: clicks
   given:
     clicks:
@@ -135,24 +160,50 @@ constexpr char kClicks[] = R"yaml(- name: clicks
     pages_table: [ { page: a, n: 3 }, { page: b, n: 2 }, { page: c, n: 2 } ]
     minutes: [ { page: a, n: 2 }, { page: b, n: 2 }, { page: c, n: 2 }, { page: a, n: 1 } ]
     once_topic: { csv: "\nid\n1\n2\n3\n4\n5\n6\n7\n" }
+    once_told: { csv: "\nid\n1\n2\n3\n4\n5\n6\n7\n" }
   ledger: { once: { in: 9, duplicate: 2 } }
 )yaml";
+
+// All that a run has found, in the order in which it has.
+std::map<std::string, std::vector<std::vector<std::string>>> AllRows(const RunResult& result) {
+  std::map<std::string, std::vector<std::vector<std::string>>> rows;
+  for (const auto& [name, found] : result.found) rows[name] = found.rows;
+  rows["dead letters"] = result.letters.rows;
+  return rows;
+}
 
 TEST_F(Trials, EverySeedFindsWhatThePlainRunFindsAndIsTheSameRunTwice) {
   const TestFile file = File(kClicks);
   const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);
   ASSERT_TRUE(subject.ok()) << subject.status();
-  int crashes = 0;
+  std::set<std::string> crashed_at;
+  sim::DeploymentCounts happened;
   for (uint64_t seed = 0; seed <= 24; ++seed) {
     const absl::StatusOr<RunResult> result = RunTest(file, file.tests[0], *subject, seed);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->differences, "") << "seed " << seed;
-    crashes += result->crashes;
-    if (seed % 8 == 0) {
-      EXPECT_EQ(RunTest(file, file.tests[0], *subject, seed)->how, result->how);
-    }
+    if (result->commit_crashes > 0) crashed_at.insert(result->commit_point);
+    happened.wiped += result->counts.wiped;
+    happened.frozen += result->counts.frozen;
+    happened.endings += result->counts.endings;
+    happened.aborts += result->counts.aborts;
+    if (seed % 8 != 0) continue;
+    const absl::StatusOr<RunResult> again = RunTest(file, file.tests[0], *subject, seed);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->how, result->how);
+    EXPECT_EQ(AllRows(*again), AllRows(*result));
   }
-  EXPECT_GT(crashes, 24);  // else the seeds would prove nothing
+  // Else the seeds would prove nothing.
+  std::set<std::string> all;
+  for (const char* call :
+       {"produce", "flush", "send_offsets", "commit_transaction", "init_transactions", "a sink's commit"}) {
+    all.insert({std::string("before ") + call, std::string("after ") + call});
+  }
+  EXPECT_EQ(crashed_at, all);
+  EXPECT_GT(happened.wiped, 0);
+  EXPECT_GT(happened.frozen, 0);
+  EXPECT_GT(happened.endings, 0);
+  EXPECT_GT(happened.aborts, 0);
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS
