@@ -59,8 +59,17 @@ void AddProcess(Rules* rules) {
              "no worker of the application is scraped");
   rules->Add("TidemarkUnownedInputs", absl::StrCat("max by (group) (", rules->Of("tidemark_unowned_inputs"), ") > 0"),
              "2m", "critical", "{{ $value }} partitions that group {{ $labels.group }} should read have no reader");
-  rules->Add("TidemarkCommitsStand", absl::StrCat("min(", rules->Of("tidemark_thread_running"), ") == 0"), "5m",
-             "critical", "a stream thread isn't running");
+  // A worker that reads nothing has nothing to commit.
+  rules->Add("TidemarkCommitsStand",
+             absl::StrCat("sum by (instance) (increase(", rules->Of("tidemark_commits_total"),
+                          "[5m])) == 0 and on (instance) sum by (instance) (", rules->Of("tidemark_task_lag_records"),
+                          ") > 0"),
+             "1m", "critical",
+             "worker {{ $labels.instance }} has records to read, and has committed nothing for 5 minutes");
+  rules->Add("TidemarkThreadStands",
+             absl::StrCat("max by (instance, thread) (", rules->Of("tidemark_thread_step_age_seconds"), ") > 60"), "1m",
+             "critical",
+             "stream thread {{ $labels.thread }} of {{ $labels.instance }} hasn't come through a batch or a commit");
   rules->Add("TidemarkDeadLetters",
              absl::StrCat("sum by (step) (increase(",
                           rules->Of("tidemark_step_rows_total", Label("outcome", "dead_lettered")), "[10m])) > 0"),
@@ -82,6 +91,9 @@ void AddSources(const Plan& plan, Rules* rules) {
                             " or absent(", rules->Of("tidemark_intake_running", of), ")"),
                "2m", "critical",
                absl::StrCat("source ", source.name, " isn't read from outside by any worker, or in part"));
+    rules->Add("TidemarkIntakeRefuses",
+               absl::StrCat("sum(increase(", rules->Of("tidemark_intake_refused_total", of), "[10m])) > 0"), "0m",
+               "warning", absl::StrCat("what came into source ", source.name, " became dead letters"));
     rules->Add("TidemarkIntakeFails", absl::StrCat("max(", rules->Of("tidemark_intake_error", of), ") > 0"), "5m",
                "warning", absl::StrCat("source ", source.name, " fails again and again; /readyz has the reason"));
   }

@@ -39,6 +39,9 @@ namespace {
 constexpr size_t kMostConnections = 1024;  // and no more than a quarter of the files that the process may have open
 constexpr unsigned int kIdleTimeoutSeconds = 60;
 constexpr size_t kConnectionBytes = 64 << 10;
+// Of the connections, three quarters may have requests under way, a half answers that go on; and those of one path a
+// quarter, where there are several such paths.
+constexpr size_t kUnderWayQuarters = 3, kStreamsQuarters = 2, kStreamsOfOneQuarters = 1;
 constexpr size_t kStreamBlock = 16 << 10;  // that a stream is asked for at once
 // Who posts a body that pauses for so long is gone.
 constexpr unsigned int kBodyPauseSeconds = 10;
@@ -164,7 +167,7 @@ class MicroServer final : public HttpServer {
     while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> waiting = TakePending();
     for (const auto& [pending, post] : waiting) {
-      pending->Answer(post->refuse(504, "the worker stops, and doesn't know what became of the request"));
+      pending->Answer(post->refuse(nullptr, 504, "the worker stops, and doesn't know what became of the request"));
     }
     if (!waiting.empty()) AwaitQuiet();
     MHD_stop_daemon(daemon_);
@@ -340,22 +343,41 @@ class MicroServer final : public HttpServer {
       return NoteLength(connection, exchange);
     }
     exchange->entrance = &entrance->second;
+    Collect(connection, MHD_HEADER_KIND, &request.headers);
+    Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
     if (stopping_) {
       exchange->refusal = Later(*exchange, 503, "the worker stops");
-    } else if (under_way_ >= most_connections_ - most_connections_ / 4) {
+    } else if (under_way_ >= Quarters(kUnderWayQuarters)) {
       exchange->refusal = Later(*exchange, 429, "too many requests are under way");
       exchange->unwanted = kMostUnwanted + 1;  // it is told so at once: who is left has to be able to come in
     } else if (exchange->entrance->large_answers && answer_bytes_ > kMostAnswerBytes) {
       exchange->refusal = Later(*exchange, 429, "too many answers are on their way");
+    } else if (exchange->entrance->streams && !HasPlace(exchange->entrance)) {
+      exchange->refusal = Later(*exchange, 429, "too many follow already");
     } else {
-      Collect(connection, MHD_HEADER_KIND, &request.headers);
-      Collect(connection, MHD_GET_ARGUMENT_KIND, &request.query);
       exchange->refusal = exchange->entrance->begin(request);
       // Who is refused, as strangers are, takes nobody's place.
       exchange->under_way = !exchange->refusal;
-      if (exchange->under_way) ++under_way_;
+      if (exchange->under_way) CountUnderWay(*exchange, 1);
     }
     NoteLength(connection, exchange);
+  }
+
+  size_t Quarters(size_t quarters) const { return most_connections_ / 4 * quarters; }
+
+  // For one more answer that goes on.
+  bool HasPlace(const HttpEntrance* entrance) {
+    const bool alone =
+        std::count_if(entrances_.begin(), entrances_.end(), [](const auto& each) { return each.second.streams; }) == 1;
+    return streaming_ < Quarters(kStreamsQuarters) &&
+           (alone || streaming_of_[entrance] < Quarters(kStreamsOfOneQuarters));
+  }
+
+  void CountUnderWay(const Exchange& exchange, int more) {
+    under_way_ += more;
+    if (!exchange.entrance->streams) return;
+    streaming_ += more;
+    streaming_of_[exchange.entrance] += more;
   }
 
   // Of what the head says of the body.
@@ -380,11 +402,11 @@ class MicroServer final : public HttpServer {
 
   static HttpResponse TooLarge(const Exchange& exchange) {
     return exchange.entrance->refuse(
-        413, absl::StrCat("a body may have ", exchange.entrance->max_body_bytes, " bytes here"));
+        &exchange.request, 413, absl::StrCat("a body may have ", exchange.entrance->max_body_bytes, " bytes here"));
   }
 
   static HttpResponse Later(const Exchange& exchange, int status, const std::string& why) {
-    HttpResponse response = exchange.entrance->refuse(status, why);
+    HttpResponse response = exchange.entrance->refuse(&exchange.request, status, why);
     response.headers.emplace_back("Retry-After", "1");
     return response;
   }
@@ -526,7 +548,7 @@ class MicroServer final : public HttpServer {
     server->body_bytes_ -= exchange->counted;
     server->answer_bytes_ -= exchange->answer_bytes;
     if (Client* const client = ClientOf(connection)) client->answer_due_us = 0;
-    if (exchange->under_way) --server->under_way_;
+    if (exchange->under_way) server->CountUnderWay(*exchange, -1);
     server->SetState(connection, Client::State::kIdle);
     server->SetActive(exchange, false);
     delete exchange;
@@ -572,7 +594,9 @@ class MicroServer final : public HttpServer {
   std::atomic<int> handing_on_{0};  // that are on their way to whoever answers
   // The server's thread.
   std::list<Client> clients_;
-  size_t under_way_ = 0;
+  size_t under_way_ = 0;  // requests, and of them those whose answers go on, in all and by entrance
+  size_t streaming_ = 0;
+  std::map<const HttpEntrance*, size_t> streaming_of_;
   int64_t body_bytes_ = 0, answer_bytes_ = 0;
   int64_t looked_us_ = 0;  // monotonic; for answers that aren't taken
 

@@ -4,9 +4,10 @@
 // The thread waits for nobody. However many clients idle or are slow, the others are answered at once: a connection
 // costs something only when it says something, and a body has to come within a time that its size allows. Where there
 // are too many connections the one that has been idle for longest goes, then the one whose body has been on its way for
-// longest; bodies never take all of them, so that a probe is answered whatever is posted. Whoever answers a POST may do
-// so later, from any thread; the connection waits without holding anything up. An answer has to be taken within a time
-// that its size allows, and large answers that are being taken have a bound together.
+// longest; bodies never take all of them, so that a probe is answered whatever is posted, and answers that go on have
+// places of their own among theirs, so that who follows never keeps all others from posting and asking. Whoever answers
+// a POST may do so later, from any thread; the connection waits without holding anything up. An answer has to be taken
+// within a time that its size allows, and large answers that are being taken have a bound together.
 //
 // libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS.
 #pragma once
@@ -34,11 +35,13 @@ struct HttpEntrance {
   // Of the head alone: an answer refuses the request, and its body is thrown away.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> begin;
   std::function<void(HttpRequest request, HttpReply reply)> take;
-  // What the server itself says of a body that it doesn't hand on: too large (413), too many (429), a stop (503, 504).
-  // The server adds when to come again.
-  std::function<HttpResponse(int status, const std::string& why)> refuse;
+  // What the server itself says of a request that it doesn't hand on: too large (413), too many (429), a stop (503); or
+  // that was handed on and isn't answered when the server stops (504), then without a head. The server adds when to
+  // come again.
+  std::function<HttpResponse(const HttpRequest* head, int status, const std::string& why)> refuse;
   std::string method = "POST";  // or GET: without a body
   bool large_answers = false;   // it is told 429 while too many answers are still being taken
+  bool streams = false;         // its answers go on: it takes places of those of streams, and 429 where none is left
 };
 using HttpEntrances = std::map<std::string, HttpEntrance>;
 

@@ -41,7 +41,8 @@ absl::StatusOr<std::vector<Tokens::Entry>> Tokens::Parse(const std::string& text
       return absl::InvalidArgumentError(
           absl::StrCat(path, ":", number, ": ", what,
                        "; a line has the SHA-256 of a token in hex, a name, what it is for "
-                       "(sources, view:NAME, * for all sources, view:* for all views), and until when, if that ends"));
+                       "(sources, view:NAME, worker:status, * for all sources, view:* for all views), and until when, "
+                       "if that ends"));
     };
     if (words.size() < 3 || words.size() > 4) return wrong(absl::StrCat("found ", words.size(), " words"));
     const bool hex = words[0].size() == 2 * kHashBytes && std::all_of(words[0].begin(), words[0].end(), [](char c) {
@@ -117,7 +118,8 @@ absl::StatusOr<std::string> Tokens::Check(std::string_view authorization, const 
   if (found->until_us != 0 && clock_->WallUs() >= found->until_us) {
     return absl::UnauthenticatedError("the token's time is over");
   }
-  const char* const all = absl::StartsWith(scope, "view:") ? "view:*" : "*";
+  // Nothing is for all kinds: a name of a source has no colon.
+  const std::string all = absl::StrCat(scope.substr(0, scope.find(':') + 1), "*");
   const bool allowed = std::any_of(found->scopes.begin(), found->scopes.end(),
                                    [&](const std::string& s) { return s == all || s == scope; });
   if (!allowed) return absl::PermissionDeniedError(absl::StrCat("the token isn't for ", scope));

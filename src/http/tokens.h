@@ -4,8 +4,10 @@
 //   <64 digits>       partner   surveys,returns
 //   <64 digits>       analyst   view:top_items
 //   <64 digits>       cameras   *                    2027-01-01T00:00:00Z
+//   <64 digits>       on-call   worker:status
 //
-// `*` is for all sources, `view:*` for all views: who may post everything may not read anything by that.
+// `*` is for all sources, `view:*` for all views: who may post everything may not read anything by that. Who has
+// `worker:status` sees how the application runs (src/runtime/status_guard.h).
 // A token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
 // one name: that is how one is replaced by another. Every comparison looks at all entries, all bytes of each.
 //
@@ -34,10 +36,10 @@ class Tokens {
   // Reads the file. InvalidArgument: it can't be read, or isn't what it should be, with its line.
   absl::Status Load();
 
-  // The name of who has the token of an Authorization header, if it is for `scope`: a source that is posted to, or
-  // "view:NAME". Unauthenticated: no token, one that isn't known, or one whose time is over. PermissionDenied: known,
-  // but not for this. Looks every second whether the file has changed; where that can't be read, what it said before
-  // still holds, and the log says so.
+  // The name of who has the token of an Authorization header, if it is for `scope`: a source that is posted to,
+  // "view:NAME" or "worker:status". Unauthenticated: no token, one that isn't known, or one whose time is over.
+  // PermissionDenied: known, but not for this. Looks every second whether the file has changed; where that can't be
+  // read, what it said before still holds, and the log says so.
   absl::StatusOr<std::string> Check(std::string_view authorization, const std::string& scope);
 
  private:

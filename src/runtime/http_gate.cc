@@ -466,7 +466,7 @@ HttpEntrances HttpGate::Entrances() {
     entrances[door->spec.path] = {
         door->spec.max_body_bytes, [door](const HttpRequest& head) { return door->Begin(head); },
         [this, door](HttpRequest request, HttpReply reply) { door->Take(std::move(request), std::move(reply), run_); },
-        [door](int status, const std::string& why) { return door->RefuseUnread(status, why); }};
+        [door](const HttpRequest*, int status, const std::string& why) { return door->RefuseUnread(status, why); }};
   }
   return entrances;
 }

@@ -101,6 +101,11 @@ absl::StatusOr<std::string> CheckOnline(const Plan& plan) {
       wrong.push_back(absl::StartsWith(message, name) ? message : name + message);
     }
   }
+  for (const WebhookSpec& webhook : plan.notify.webhook) {
+    if (const absl::Status files = CheckWebhookFiles(webhook); !files.ok()) {
+      wrong.push_back(absl::StrCat("notify: ", files.message()));
+    }
+  }
   if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
   return found;
 }

@@ -47,7 +47,7 @@ bool IsInternal(const Plan& plan, const std::string& topic) {
     const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka != nullptr && !sink.view) others.insert(kafka->topic);
   }
-  if (topic == StatusTopic(plan.application)) return true;
+  if (topic == StatusTopic(plan.application) || topic == plan.application.AlarmsTopic()) return true;
   const std::string prefix = plan.application.TopicPrefix();
   if (!absl::StartsWith(topic, prefix) || others.contains(topic)) return false;
   const std::vector<std::string> words = absl::StrSplit(topic.substr(prefix.size()), '.');
@@ -69,6 +69,7 @@ std::vector<std::string> Groups(const Plan& plan) {
   for (const IntakePlan& intake : IntakesOf(plan)) {
     groups.push_back(IntakeNames{plan.application, intake.name}.Group());
   }
+  groups.push_back(plan.application.AlarmsGroup());  // also where `notify` was taken out
   return groups;
 }
 

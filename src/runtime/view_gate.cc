@@ -57,7 +57,9 @@ struct ViewGate::Door : std::enable_shared_from_this<Door> {
   // Nothing: it may ask. Of the head alone.
   std::optional<HttpResponse> Begin(const HttpRequest& head, bool post);
   void Take(const HttpRequest& request, bool post, HttpReply reply, const RunTask& run);
-  HttpResponse Refuse(int status, const std::string& why) { return Counted(Error(status, why)); }
+  // What the server doesn't hand on; `head` is null where it was handed on before. `asks`: how.
+  enum class Asks { kByGet, kByPost, kToFollow };
+  HttpResponse Refuse(const HttpRequest* head, Asks asks, int status, const std::string& why);
   HttpResponse Counted(HttpResponse response, int64_t rows = 0) {
     const absl::MutexLock lock(&mutex);
     ++answers[response.status];
@@ -74,6 +76,10 @@ struct ViewGate::Door : std::enable_shared_from_this<Door> {
   std::optional<HttpResponse> BeginChanges(const HttpRequest& head);
   void TakeChanges(const HttpRequest& request, HttpReply reply);
 
+  // The name of who has the token, if that may ask; else "".
+  std::string Who(const HttpRequest& head) {
+    return tokens ? tokens->Check(head.Header("authorization"), scope()).value_or("") : "";
+  }
   // Whose the request is; nothing: an answer that refuses it.
   std::optional<HttpResponse> Admit(const HttpRequest& head, std::string* who);
   std::optional<HttpResponse> LookForView();
@@ -209,10 +215,7 @@ std::optional<HttpResponse> ViewGate::Door::Begin(const HttpRequest& head, bool 
 void ViewGate::Door::Take(const HttpRequest& request, bool post, HttpReply reply, const RunTask& run) {
   const int64_t began = clock->MonotonicUs();
   const std::string what = view.view->audit.empty() ? "" : Asked(request);
-  std::string who;
-  if (tokens && !view.view->audit.empty()) {
-    who = tokens->Check(request.Header("authorization"), scope()).value_or("");  // as Begin has seen
-  }
+  const std::string who = view.view->audit.empty() ? "" : Who(request);  // as Begin has seen
   const auto tell = [self = shared_from_this(), who, what, began, reply = std::move(reply)](HttpResponse response,
                                                                                             int64_t rows) {
     self->Audit(who, what, response, rows, self->clock->MonotonicUs() - began);
@@ -239,6 +242,17 @@ void ViewGate::Door::Take(const HttpRequest& request, bool post, HttpReply reply
   from->Await(*position, deadline, [answer, run](bool reached) { run([answer, reached] { answer(reached); }); });
 }
 
+HttpResponse ViewGate::Door::Refuse(const HttpRequest* head, Asks asks, int status, const std::string& why) {
+  HttpResponse response = Counted(Error(status, why));
+  // What was handed on is noted by whoever answers it.
+  if (head == nullptr || view.view->audit.empty()) return response;
+  const std::string what = asks == Asks::kByPost     ? "POST"
+                           : asks == Asks::kToFollow ? absl::StrCat("follow: ", Asked(*head))
+                                                     : Asked(*head);
+  Audit(Who(*head), what, response, 0, 0);
+  return response;
+}
+
 std::optional<HttpResponse> ViewGate::Door::BeginChanges(const HttpRequest& head) {
   std::string who;
   std::optional<HttpResponse> refusal = Admit(head, &who);
@@ -261,35 +275,36 @@ std::optional<HttpResponse> ViewGate::Door::BeginChanges(const HttpRequest& head
 }
 
 void ViewGate::Door::TakeChanges(const HttpRequest& request, HttpReply reply) {
+  const std::string who = Who(request);
+  const auto tell = [&](HttpResponse response) {
+    Audit(who, absl::StrCat("follow: ", Asked(request)), response, 0, 0);
+    reply(Counted(std::move(response)));
+  };
   std::string_view stated = request.Header("last-event-id");
   for (const auto& [name, value] : request.query) {
     if (stated.empty()) stated = value;
   }
-  std::optional<Offset> after;
-  if (Offset position = 0; !stated.empty()) {
-    if (!absl::SimpleAtoi(absl::string_view(stated.data(), stated.size()), &position) || position < 0) {
-      return reply(Counted(Error(400,
-                                 "Last-Event-ID and `after` are positions: the id of an event, or the `position` "
-                                 "of an answer")));
+  std::optional<ViewPlace> after;
+  if (!stated.empty()) {
+    after = ViewPlace::Parse(stated);
+    if (!after) {
+      return tell(
+          Error(400, "Last-Event-ID and `after` are positions: the id of an event, or the `position` of an answer"));
     }
-    after = position;
   }
   const std::shared_ptr<ViewReader> from = Reader();
-  if (from == nullptr) return reply(Counted(Later(503, "the worker stops")));
+  if (from == nullptr) return tell(Later(503, "the worker stops"));
   const std::string token(request.Header("authorization"));
-  std::string who;
-  if (tokens) who = tokens->Check(token, scope()).value_or("");
   HttpResponse response;
   response.content_type = "text/event-stream";
   response.headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
   response.stream = std::make_shared<ViewStream>(
-      from, after,
+      from, std::move(after),
       [self = shared_from_this(), token] {
         return self->Reader() != nullptr && (!self->tokens || self->tokens->Check(token, self->scope()).ok());
       },
       clock);
-  Audit(who, absl::StrCat("follow: ", Asked(request)), response, 0, 0);
-  reply(Counted(std::move(response)));
+  tell(std::move(response));
 }
 
 HttpResponse ViewGate::Door::Compute(const ViewQuestion& question, ViewFormat format, int64_t* told) {
@@ -368,13 +383,18 @@ HttpEntrances ViewGate::Entrances() {
       entry.take = [this, door, post](HttpRequest request, HttpReply reply) {
         door->Take(request, post, std::move(reply), run_);
       };
-      entry.refuse = [door](int status, const std::string& why) { return door->Refuse(status, why); };
+      entry.refuse = [door, post](const HttpRequest* head, int status, const std::string& why) {
+        return door->Refuse(head, post ? Door::Asks::kByPost : Door::Asks::kByGet, status, why);
+      };
     }
     HttpEntrance& changes = entrances[door->path() + "/changes"];
     changes.method = "GET";
+    changes.streams = true;
     changes.begin = [door](const HttpRequest& head) { return door->BeginChanges(head); };
     changes.take = [door](HttpRequest request, HttpReply reply) { door->TakeChanges(request, std::move(reply)); };
-    changes.refuse = [door](int status, const std::string& why) { return door->Refuse(status, why); };
+    changes.refuse = [door](const HttpRequest* head, int status, const std::string& why) {
+      return door->Refuse(head, Door::Asks::kToFollow, status, why);
+    };
   }
   return entrances;
 }

@@ -124,7 +124,7 @@ absl::Status ViewReader::Begin() {
   target_ = end_ = end;
   target_us_ = asked_us;
   position_ = start;
-  confirmed_us_ = 0;
+  confirmed_us_ = told_us_ = 0;
   bad_records_ = 0;
   topic_id_ = topic->second.id;
   return absl::OkStatus();
@@ -268,7 +268,7 @@ void ViewReader::Publish() {
   end_ = std::max(end_, position_);
   if (state_ != State::kReads || position_ < target_) return;
   state_ = State::kServes;
-  changes_->Begin(moment);
+  changes_->Begin(moment, ViewPlace::LogOf(topic_id_));
   confirmed_us_ = std::max(confirmed_us_, target_us_);
   trouble_.clear();
   LOG(INFO) << "view " << view_.name << ": " << store->rows() << " rows, " << (store->bytes() >> 20) << " MiB";
@@ -279,6 +279,8 @@ void ViewReader::Confirm(Offset end, int64_t asked_us, const std::string& topic_
     const absl::MutexLock lock(&mutex_);
     is_another_ = !topic_id.empty() && !topic_id_.empty() && topic_id != topic_id_;
     if (is_another_) return;  // that end is none of this log
+    told_end_ = end;
+    told_us_ = asked_us;
   }
   AtEnd(end, asked_us);
 }
@@ -287,6 +289,12 @@ void ViewReader::AtEnd(Offset end, int64_t asked_us) {
   const absl::MutexLock lock(&mutex_);
   end_ = std::max(end_, end);
   if (position_ >= end) confirmed_us_ = std::max(confirmed_us_, asked_us);
+}
+
+std::optional<Offset> ViewReader::EndAskedSince(int64_t since_us) const {
+  const absl::MutexLock lock(&mutex_);
+  if (told_us_ == 0 || told_us_ < since_us) return std::nullopt;
+  return told_end_;
 }
 
 // What a reader that begins now could do without: records of rows that have gone or were replaced, and of former marks.

@@ -80,6 +80,8 @@ class ViewReader {
   void Await(Offset position, int64_t deadline_us, std::function<void(bool reached)> done);
 
   void EndWaits();
+  // The log's end as it was asked for last, where that was no earlier than `since_us` (monotonic). Nothing: not yet.
+  std::optional<Offset> EndAskedSince(int64_t since_us) const;
 
   ViewStatus status() const;
 
@@ -134,6 +136,8 @@ class ViewReader {
   int64_t target_us_ ABSL_GUARDED_BY(mutex_) = 0;             // ... as it was then, monotonic
   Offset position_ ABSL_GUARDED_BY(mutex_) = 0;
   Offset end_ ABSL_GUARDED_BY(mutex_) = 0;            // as last heard of
+  Offset told_end_ ABSL_GUARDED_BY(mutex_) = 0;       // by Confirm, of this log ...
+  int64_t told_us_ ABSL_GUARDED_BY(mutex_) = 0;       // ... as it was asked for then, monotonic. 0: never
   int64_t confirmed_us_ ABSL_GUARDED_BY(mutex_) = 0;  // monotonic; all that was committed then is in. 0: never
   int64_t bad_records_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<Offset> trim_ ABSL_GUARDED_BY(mutex_);

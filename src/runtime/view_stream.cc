@@ -19,24 +19,28 @@ std::string AsOf(const ViewMoment& moment) {
   return moment.as_of ? JsonQuoted(TimestampText(moment.as_of->us, TimestampForm::kRfc3339)) : "null";
 }
 
-std::shared_ptr<const std::string> Event(const char* name, const ViewMoment& moment, const std::string& rest) {
-  return std::make_shared<const std::string>(absl::StrCat(kRetry, "id: ", moment.position, "\nevent: ", name,
+constexpr char kMadeAnew[] = "the view's log was made anew, and hasn't that position";
+
+std::shared_ptr<const std::string> Event(const char* name, const ViewMoment& moment, const std::string& log,
+                                         const std::string& rest) {
+  const ViewPlace place{moment.position, log};
+  return std::make_shared<const std::string>(absl::StrCat(kRetry, "id: ", place.Id(), "\nevent: ", name,
                                                           "\ndata: {\"position\":", moment.position,
                                                           ",\"as_of\":", AsOf(moment), rest, "}\n\n"));
 }
 
 }  // namespace
 
-ViewStream::ViewStream(std::shared_ptr<ViewReader> reader, std::optional<Offset> after, std::function<bool()> still_may,
-                       Clock* clock)
-    : reader_(std::move(reader)), after_(after), still_may_(std::move(still_may)), clock_(clock) {}
+ViewStream::ViewStream(std::shared_ptr<ViewReader> reader, std::optional<ViewPlace> after,
+                       std::function<bool()> still_may, Clock* clock)
+    : reader_(std::move(reader)), after_(std::move(after)), still_may_(std::move(still_may)), clock_(clock) {}
 
 ViewStream::~ViewStream() {
   if (follower_ != 0) reader_->changes()->Unfollow(follower_);
 }
 
 void ViewStream::Begin(std::function<void()> wake) {
-  told_us_ = asked_us_ = clock_->MonotonicUs();
+  begun_us_ = told_us_ = asked_us_ = clock_->MonotonicUs();
   follower_ = reader_->changes()->Follow(std::move(wake));
 }
 
@@ -71,18 +75,26 @@ bool ViewStream::Find() {
       over_ = true;
       return false;
     }
-    const std::optional<int64_t> found = after_ ? changes.Find(*after_) : now->second;
+    if (after_ && !after_->log.empty() && !changes.log().empty() && after_->log != changes.log()) {
+      Reset(now->first, kMadeAnew);
+      return true;
+    }
+    const std::optional<int64_t> found = after_ ? changes.Find(after_->position) : now->second;
     if (!found) {
       Reset(now->first, "changes behind that position aren't all known here any more");
       return true;
     }
     number_ = *found;
-    text_ =
-        after_ ? std::make_shared<const std::string>(absl::StrCat(kRetry, "\n")) : Event("position", now->first, "");
+    text_ = after_ ? std::make_shared<const std::string>(absl::StrCat(kRetry, "\n"))
+                   : Event("position", now->first, changes.log(), "");
     return true;
   }
   while (true) {
     const ViewChanges::Next next = changes.After(number_);
+    if (next.what != ViewChanges::Next::What::kGone && IsOfAnotherLog(next.moment)) {
+      Reset(next.moment, kMadeAnew);
+      return true;
+    }
     if (next.what == ViewChanges::Next::What::kNothing) return false;
     if (next.what == ViewChanges::Next::What::kGone) {
       Reset(next.moment, "the client has fallen behind, or the view was read anew");
@@ -90,15 +102,23 @@ bool ViewStream::Find() {
     }
     number_ = next.number;
     // Of another worker, which is ahead of this one.
-    if (after_ && next.moment.position < *after_) continue;
+    if (after_ && next.moment.position < after_->position) continue;
     text_ = next.text;
     return true;
   }
 }
 
+// Another worker's readers may be ahead of this one's, but never of an end that is asked for after they have told it.
+bool ViewStream::IsOfAnotherLog(const ViewMoment& now) {
+  if (fits_ || !after_) return false;
+  const std::optional<Offset> end = reader_->EndAskedSince(begun_us_);
+  fits_ = now.position >= after_->position || (end && *end >= after_->position);
+  return !fits_ && end.has_value();
+}
+
 // The client may come back with the id, once it has asked the view.
 void ViewStream::Reset(const ViewMoment& moment, const char* why) {
-  text_ = Event("reset", moment, absl::StrCat(",\"why\":", JsonQuoted(why)));
+  text_ = Event("reset", moment, reader_->changes()->log(), absl::StrCat(",\"why\":", JsonQuoted(why)));
   over_ = true;
 }
 

@@ -46,6 +46,7 @@
 #include "src/runtime/runtime.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/status_board.h"
+#include "src/runtime/status_guard.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
 #include "src/runtime/topics.h"
@@ -269,7 +270,9 @@ class Worker {
     handlers["/metrics"] = [this] {
       return HttpResponse{200, "text/plain; version=0.0.4", RenderMetrics(status()), {}};
     };
-    AddPage(&handlers);
+    StatusGuard guard(plan_, SystemClock());
+    TM_RETURN_IF_ERROR(guard.Prepare(options_.http_address));
+    AddPage(guard, &handlers, &entrances);
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
     TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
@@ -282,8 +285,8 @@ class Worker {
     return absl::OkStatus();
   }
 
-  // The page, and what it is made of; for whoever may see the metrics.
-  void AddPage(HttpHandlers* handlers) {
+  // The page, which says nothing by itself, for everybody; and what it shows, for whoever may see that.
+  void AddPage(const StatusGuard& guard, HttpHandlers* handlers, HttpEntrances* entrances) {
     board_.emplace(plan_, SystemClock(), options_.texts);
     for (const PageFile& file : PageFiles()) {
       (*handlers)[file.path] = [&file] {
@@ -293,15 +296,17 @@ class Worker {
                             {{"Cache-Control", "no-cache"}, {"Content-Security-Policy", kPagePolicy}}};
       };
     }
-    (*handlers)["/v1/topology.svg"] = [this] { return HttpResponse{200, "image/svg+xml", board_->svg(), {}}; };
-    (*handlers)["/v1/status/history"] = [this] {
+    HttpHandlers told;
+    told["/v1/topology.svg"] = [this] { return HttpResponse{200, "image/svg+xml", board_->svg(), {}}; };
+    told["/v1/status/history"] = [this] {
       return HttpResponse{200, "application/json", board_->history(), {{"Cache-Control", "no-store"}}};
     };
-    (*handlers)["/v1/status"] = [this] {
-      std::string told = board_->json();
-      if (told.empty()) told = board_->JsonOfStart(status());
-      return HttpResponse{200, "application/json", std::move(told), {{"Cache-Control", "no-store"}}};
+    told["/v1/status"] = [this] {
+      std::string text = board_->json();
+      if (text.empty()) text = board_->JsonOfStart(status());
+      return HttpResponse{200, "application/json", std::move(text), {{"Cache-Control", "no-store"}}};
     };
+    guard.Put(std::move(told), handlers, entrances);
   }
 
   // What is posted is accepted whoever reads it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,12 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "operators/alert/spec.h"
+#include "operators/batch/spec.h"
+#include "operators/dedup/spec.h"
+#include "operators/join/streams_spec.h"
+#include "operators/join/versioned_spec.h"
+#include "operators/over/spec.h"
 #include "src/status/words.h"
 
 namespace tidemark {
@@ -16,6 +23,29 @@ namespace {
 
 constexpr double kOldCommitS = 5;
 constexpr double kSilentS = 30;
+
+// How rows that a step keeps show in its ledger, by its operator (docs/operators.md).
+enum class Keeps {
+  kPassed,     // `passed` counts a row when it comes, `out` when it goes
+  kUndecided,  // no counter has a row before it is decided
+  kReadings,   // `absorbed` counts rows of which results are made, perhaps never
+};
+struct Kept {
+  Keeps how;
+  const char* why;
+};
+
+std::optional<Kept> KeptBy(const OperatorSpec& spec) {
+  if (spec.Is<OverSpec>()) return Kept{Keeps::kPassed, "wait for the time of the step to pass theirs, and grace"};
+  if (spec.Is<DedupSpec>()) return Kept{Keeps::kPassed, "may be followed by a later one of their key, and wait"};
+  if (spec.Is<BatchSpec>()) return Kept{Keeps::kUndecided, "a batch waits until it is whole, or late"};
+  if (spec.Is<VersionedJoinSpec>()) {
+    return Kept{Keeps::kUndecided, "a row waits until all versions as of its time have come"};
+  }
+  if (spec.Is<StreamJoinSpec>()) return Kept{Keeps::kReadings, "has found a partner"};
+  if (spec.Is<AlertSpec>()) return Kept{Keeps::kReadings, "has raised an alert"};
+  return std::nullopt;
+}
 
 class Finder {
  public:
@@ -35,6 +65,7 @@ class Finder {
       if (node.kind() == "source") FindSource(node);
       FindRows(node);
       if (node.kind() == "step") FindWindow(node);
+      if (node.kind() == "step") FindKept(node);
       if (node.kind() == "sink" || node.kind() == "view") FindSink(node);
     }
     return std::move(findings_);
@@ -170,6 +201,48 @@ class Finder {
       }
     }
     Add(node.name(), std::move(text));
+  }
+
+  std::optional<Kept> KeptByStep(const std::string& step) const {
+    for (const Stage& stage : plan_.stages) {
+      for (const Node& node : stage.nodes) {
+        if (node.kind != Node::Kind::kOperator || node.step != step) continue;
+        if (const std::optional<Kept> kept = KeptBy(node.spec)) return kept;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // What the steps and sources above have given it, since it was counted.
+  double Given(const live::Node& node) const {
+    double given = 0;
+    for (const live::Arrow& arrow : application_.arrows()) {
+      if (arrow.to() != node.name()) continue;
+      for (const live::Node& from : application_.nodes()) {
+        if (from.name() != arrow.from()) continue;
+        given += from.kind() == "source" ? Counter(from, "passed") : Counter(from, "out");
+      }
+    }
+    return given;
+  }
+
+  // Rows that a step keeps for another reason than an open window.
+  void FindKept(const live::Node& node) {
+    const std::optional<Kept> kept = KeptByStep(node.name());
+    if (!kept) return;
+    if (kept->how == Keeps::kPassed) {
+      const double waiting = Counter(node, "passed") - Counter(node, "out");
+      if (waiting > 0) Add(node.name(), absl::StrCat(Many(waiting, "row"), " ", kept->why));
+    } else if (kept->how == Keeps::kUndecided) {
+      // Those that were given while they are on their way, or before the step was there, are among them.
+      const double waiting = Given(node) - Counter(node, "in");
+      if (waiting > 0) {
+        Add(node.name(), absl::StrCat("up to ", Many(waiting, "row"), " that came to it aren't decided: ", kept->why));
+      }
+    } else if (Counter(node, "absorbed") > 0 && Counter(node, "out") == 0) {
+      Add(node.name(),
+          absl::StrCat("none of the ", Many(Counter(node, "absorbed"), "row"), " that it has taken ", kept->why));
+    }
   }
 
   // The topics whose time reaches a stage.

@@ -6,7 +6,10 @@
 #include <string_view>
 #include <utility>
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <glog/logging.h>
 
 #include "src/base/status.h"
@@ -18,6 +21,7 @@ namespace {
 
 constexpr int64_t kEntryBytes = 128, kChangeBytes = 32;
 constexpr int64_t kWakeEveryUs = 5 * kSecond;
+constexpr size_t kLogLetters = 8;  // of 22 random ones
 
 // The rows as the elements of an array, on one line: line breaks between the tokens of json columns are blanks.
 absl::StatusOr<std::string> Elements(const ViewShape& shape, const std::vector<ViewRowPtr>& rows,
@@ -43,9 +47,28 @@ absl::StatusOr<std::string> Elements(const ViewShape& shape, const std::vector<V
 
 }  // namespace
 
-void ViewChanges::Begin(const ViewMoment& moment) {
+std::string ViewPlace::Id() const { return absl::StrCat(position, log.empty() ? "" : "-", log); }
+
+std::optional<ViewPlace> ViewPlace::Parse(std::string_view id) {
+  const absl::string_view text(id.data(), id.size());
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('-', 1));
+  ViewPlace place{0, std::string(parts.second)};
+  if (!absl::SimpleAtoi(parts.first, &place.position) || place.position < 0) return std::nullopt;
+  return place;
+}
+
+std::string ViewPlace::LogOf(const std::string& topic_id) {
+  std::string log;
+  for (const char c : topic_id) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) && log.size() < kLogLetters) log += c;
+  }
+  return log;
+}
+
+void ViewChanges::Begin(const ViewMoment& moment, const std::string& log) {
   const absl::MutexLock lock(&mutex_);
   open_ = true;
+  log_ = log;
   begins_ = moment.position;
   now_ = moment;
 }
@@ -125,6 +148,11 @@ std::optional<std::pair<ViewMoment, int64_t>> ViewChanges::Now() const {
   return std::make_pair(now_, last_);
 }
 
+std::string ViewChanges::log() const {
+  const absl::MutexLock lock(&mutex_);
+  return log_;
+}
+
 int64_t ViewChanges::Follow(std::function<void()> wake) {
   const absl::MutexLock lock(&mutex_);
   wanted_ = true;  // what it finds may have no text yet
@@ -166,7 +194,8 @@ absl::StatusOr<std::string> ViewChanges::Render(const Entry& entry) const {
   const std::string as_of =
       entry.moment.as_of ? absl::StrCat("\"", TimestampText(entry.moment.as_of->us, TimestampForm::kRfc3339), "\"")
                          : "null";
-  return absl::StrCat("id: ", entry.moment.position, "\nevent: changes\ndata: {\"position\":", entry.moment.position,
+  const ViewPlace place{entry.moment.position, log_};
+  return absl::StrCat("id: ", place.Id(), "\nevent: changes\ndata: {\"position\":", entry.moment.position,
                       ",\"as_of\":", as_of, ",\"rows\":[", told, "],\"deleted\":[", deleted, "]}\n\n");
 }
 

@@ -5,11 +5,12 @@
 // An entry is what became visible at once: commits as a whole. Its text, a Server-Sent Event, is made once, by the
 // writer, and only where somebody follows:
 //
-//   id: 5120
+//   id: 5120-Qj0abZk1
 //   event: changes
 //   data: {"position":5120,"as_of":"2026-01-01T10:05:00Z","rows":[{...}],"deleted":[{the key}]}
 //
-// Of a key there is the last change of the entry. Positions are the log's, so a follower may go on at another worker.
+// Of a key there is the last change of the entry. Positions are the log's, so a follower may go on at another worker. A
+// log that is made anew (`tidemark reset`) begins at 0 again, so the id says which one it is, too.
 // Several entries may have one position, where a task's commit shows before an older one of another task: so a follower
 // goes by the entries' numbers, and one that comes back with a position hears again what isn't certain to be behind it.
 //
@@ -23,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,13 +39,26 @@ namespace tidemark {
 // All that it keeps; a commit that is larger alone ends the history before it.
 inline constexpr int64_t kMostHistoryBytes = int64_t{8} << 20;
 
+// Where a follower stands.
+struct ViewPlace {
+  Offset position = 0;
+  std::string log;  // which one's; "": not known
+
+  std::string Id() const;  // "5120-Qj0abZk1", or "5120"
+  // Of an Id, or of a position alone; nothing: it is neither.
+  static std::optional<ViewPlace> Parse(std::string_view id);
+  // The short name of a log, by the id of its topic; "" of "".
+  static std::string LogOf(const std::string& topic_id);
+};
+
 class ViewChanges {
  public:
   explicit ViewChanges(const ViewShape& shape, int64_t most_bytes = kMostHistoryBytes)
       : shape_(shape), most_bytes_(most_bytes) {}
 
-  // From here on there is a history: what is before it isn't told.
-  void Begin(const ViewMoment& moment);
+  // From here on there is a history: what is before it isn't told. `log`: whose positions these are, as ViewPlace has
+  // it.
+  void Begin(const ViewMoment& moment, const std::string& log = "");
   // What became visible at `moment`; perhaps nothing but time.
   void Add(const std::vector<ViewChange>& changes, const ViewMoment& moment);
   // Makes texts that somebody waits for, and lets followers say that they are alive. Called several times a second.
@@ -63,6 +78,7 @@ class ViewChanges {
   Next After(int64_t number);
   // Where the history stands, with the number of its last entry; nothing: there is none.
   std::optional<std::pair<ViewMoment, int64_t>> Now() const;
+  std::string log() const;
 
   // Calls `wake` when there is more, from the writer's thread, until Unfollow. It must not wait.
   int64_t Follow(std::function<void()> wake);
@@ -88,7 +104,7 @@ class ViewChanges {
     bool operator()(Offset a, const Entry& b) const { return a < b.moment.position; }
   };
 
-  absl::StatusOr<std::string> Render(const Entry& entry) const;
+  absl::StatusOr<std::string> Render(const Entry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RenderAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAll();
@@ -97,6 +113,7 @@ class ViewChanges {
   const int64_t most_bytes_;
   mutable absl::Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string log_ ABSL_GUARDED_BY(mutex_);
   Offset begins_ ABSL_GUARDED_BY(mutex_) = 0;  // entries hold all changes behind it
   int64_t last_ ABSL_GUARDED_BY(mutex_) = 0;   // the newest entry's number
   ViewMoment now_ ABSL_GUARDED_BY(mutex_);

@@ -266,11 +266,14 @@ class Run(SystemTest):
         for sink in variant["sinks"].values():
             if "topic" in sink:
                 sink.pop("create", None)
+        next(iter(variant["sinks"].values()))["freshness"] = {"warn": "1m", "max": "2m"}
+        variant["notify"] = {"webhook": {"url": "http://127.0.0.1:1/alarms", "sign": "no-such-secret"}}
         config = topology.write(self.stack.folder / "missing.yaml", variant)
         code, _, err = self.stack.tidemark("validate", "--config", config, "--online", check=False)
         self.assertEqual(code, 2)
         for topic in ("nowhere", "no-locations", *(s["topic"] for s in variant["sinks"].values() if "topic" in s)):
             self.assertIn(f"topic '{topic}' does not exist", err)
+        self.assertRegex(err, "notify: .*no-such-secret")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,10 @@ class Resets(SystemTest):
 
     def test_from_the_beginning_every_sink_is_as_it_was_and_the_lake_has_its_rows_twice(self):
         for name, keeps_disk in (("again", True), ("bare", False)):
-            config = self.begin(name)
+            watched = application(name) | {"notify": {"topic": f"{name}-alarms"}}
+            watched["sinks"]["table"]["freshness"] = {"warn": "30m", "max": "1h"}
+            config = self.begin(name, watched)
+            self.assertIn(f"{name}.__alarms", topics.names(self.stack.brokers))
             before = self.standing(name)
             code, text = self.reset(config, "--to_earliest")
             self.assertEqual(code, 0, text)

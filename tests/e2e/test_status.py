@@ -6,6 +6,8 @@ and the page is there, with all it needs. With TIDEMARK_LONG the page is also lo
 import json
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 import threading
 import unittest
@@ -181,6 +183,11 @@ class Status(SystemTest):
 
     def test_the_page_can_be_read_in_both_schemes(self):
         self.assertEqual({where: contrast for where, contrast in page.contrasts().items() if contrast < page.AA}, {})
+
+    def test_the_script_parses_and_finds_what_it_looks_for(self):
+        self.assertEqual(page.unknown_names(), set())
+        if shutil.which("node"):
+            subprocess.run(["node", "--check", page.FOLDER / "page.js"], check=True)
 
     @unittest.skipUnless(LONG, "installs a browser")
     def test_the_page_in_a_browser(self):

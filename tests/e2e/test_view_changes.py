@@ -45,7 +45,7 @@ def events(answer):
             name, _, value = text.partition(": ")
             found[name] = value
         elif not text and "data" in found:
-            yield int(found.get("id", -1)), found.get("event"), json.loads(found["data"])
+            yield int(found.get("id", "-1").rsplit("-", 1)[0] or -1), found.get("event"), json.loads(found["data"])
             found = {}
 
 
@@ -125,8 +125,8 @@ class Client(threading.Thread):
 
 
 class ViewChanges(SystemTest):
-    def start(self, name, config):
-        worker = self.stack.run(config, name=name, threads=1)
+    def start(self, name, config, *flags):
+        worker = self.stack.run(config, *flags, name=name, threads=1)
         wait_for("the worker to be ready", worker.ready, 120, worker.seen)
         return worker
 
@@ -227,11 +227,18 @@ class ViewChanges(SystemTest):
         tokens = self.stack.folder / "tokens.txt"
         entry = "{}  {}  {}\n".format
         good = entry(hashlib.sha256(b"good").hexdigest(), "analyst", "view:pages")
-        tokens.write_text(good + entry(hashlib.sha256(b"other").hexdigest(), "stranger", "view:others"))
+        tokens.write_text(good + entry(hashlib.sha256(b"other").hexdigest(), "stranger", "view:others")
+                          + entry(hashlib.sha256(b"call").hexdigest(), "oncall", "worker:status"))
         config = topology.write(self.stack.folder / "guarded.yaml", application(
             "guarded", tokens=str(tokens), rate_limit="5", audit="guarded-audit"))
-        worker = self.start("guarded", config)
+        worker = self.start("guarded", config, "--http_address=0.0.0.0:0")
         self.produce("guarded", ["one"])
+        # Off this machine's own addresses the status is for those with a token for it; the page asks for that.
+        for token, expected in ((None, 401), ("good", 403), ("call", 200)):
+            for path in ("/v1/status", "/v1/status/history", "/v1/topology.svg"):
+                self.assertEqual(ask(worker, path, token=token)[0], expected, path)
+        for path in ("/", "/page.js", "/metrics", "/healthz"):
+            self.assertEqual(ask(worker, path)[0], 200, path)
         wait_for("the row", lambda: worker.metric("tidemark_view_rows", view="pages") == 1, 60, worker.seen)
         for token, expected in ((None, 401), ("unknown", 401), ("other", 403)):
             self.assertEqual(ask(worker, "/v1/views/pages", token=token)[0], expected)

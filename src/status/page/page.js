@@ -11,7 +11,8 @@
 /** @typedef {{stage: string, partition: number, worker: string, lag: number, watermark_ms: number, idle: boolean,
  *    state_bytes: number}} Place */
 /** @typedef {{application: string, wall_ms: number, verdict: Verdict, findings: {node: string, text: string}[],
- *    nodes: Box[], readers: {name: string, lag: number, behind_s: number, to_go_s: number}[], workers: any[],
+ *    nodes: Box[], arrows: {from: string, to: string}[],
+ *    readers: {name: string, lag: number, behind_s: number, to_go_s: number}[], workers: any[],
  *    places: Place[], dead_letters: {step: string, rows: number}[], dead_letter_topic: string,
  *    views: {view: string, ready: boolean, rows: number}[], alarms: {name: string, kind: string, text: string}[],
  *    freshness: {name: string, view: boolean, age_s: number, confirmed: boolean, warn_s: number, max_s: number,
@@ -24,6 +25,8 @@ const state = {
   /** @type {Status|null} */ status: null,
   /** @type {Moment[]} */ history: [],
   failed: false,
+  locked: 0, // the answer that asks for a token, 401 or 403; else 0
+  pictured: '', // the shape of what is drawn
   /** @type {any} */ answer: null, // of the view that is shown
 };
 
@@ -92,11 +95,38 @@ function choose(changes) {
   location.hash = now.toString();
 }
 
+// ---- Tokens stay until the tab is closed
+const STATUS_TOKEN = 'status-token';
+/** @param {string} key */
+function withToken(key) {
+  const token = sessionStorage.getItem(key);
+  return {headers: token ? {Authorization: `Bearer ${token}`} : {}};
+}
+
+/** @param {string} key @param {string} label @param {() => void} then */
+function askToken(key, label, then) {
+  const input = /** @type {HTMLInputElement} */ (make('input', {type: 'password', class: 'wide', autocomplete: 'off',
+                                                              'aria-label': 'token', placeholder: label}));
+  return make('form', {onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    sessionStorage.setItem(key, input.value.trim());
+    then();
+  }}, input, make('button', {}, 'Ask'));
+}
+
 // ---- The picture
 
-async function loadPicture() {
-  const answer = await fetch('v1/topology.svg');
+/** What the picture is drawn from. @param {Status} status */
+const shapeOf = status => JSON.stringify([status.nodes.map(node => [node.name, node.kind]), status.arrows.map(arrow => [arrow.from, arrow.to])]);
+
+/** Anew where the worker has another topology since. @param {Status} status */
+async function loadPicture(status) {
+  const shape = shapeOf(status);
+  if (shape === state.pictured) return;
+  const answer = await fetch('v1/topology.svg', withToken(STATUS_TOKEN));
+  if (!answer.ok) throw new Error(String(answer.status));
   at('graph').innerHTML = await answer.text(); // the worker's own picture, names escaped there
+  state.pictured = shape;
   const picture = at('graph').querySelector('svg');
   picture?.style.setProperty('--natural', `${picture.getAttribute('width')}px`); // smaller ones aren't blown up
   for (const box of document.querySelectorAll('.graph .node')) {
@@ -248,29 +278,16 @@ async function askView() {
     at('view').replaceChildren();
     return;
   }
-  const token = sessionStorage.getItem(`token:${name}`);
   const question = new URLSearchParams(chosen().get('ask') ?? '');
   if (!question.has('limit')) question.set('limit', '50');
   try {
-    const answer = await fetch(`v1/views/${encodeURIComponent(name)}?${question}`,
-                               {headers: token ? {Authorization: `Bearer ${token}`} : {}});
+    const answer = await fetch(`v1/views/${encodeURIComponent(name)}?${question}`, withToken(`token:${name}`));
     const told = await answer.json();
     state.answer = {name, status: answer.status, ...told};
   } catch (error) {
     state.answer = {name, status: 0, error: 'the worker does not answer'};
   }
   showView();
-}
-
-/** @param {string} name */
-function askToken(name) {
-  const input = /** @type {HTMLInputElement} */ (make('input', {type: 'password', class: 'wide', autocomplete: 'off',
-                                                              'aria-label': 'token', placeholder: `token for view ${name}`}));
-  return make('form', {onsubmit: (/** @type {Event} */ event) => {
-    event.preventDefault();
-    sessionStorage.setItem(`token:${name}`, input.value.trim());
-    askView();
-  }}, input, make('button', {}, 'Ask'));
 }
 
 /** Rows are drawn anew with each answer, the form only when something else is chosen. */
@@ -280,7 +297,7 @@ function showView() {
   const key = `${answer.name} ${[401, 403].includes(answer.status)} ${Object.keys(answer.rows?.[0] ?? {})} ${location.hash}`;
   if (at('view').dataset.key !== key) {
     at('view').dataset.key = key;
-    at('view').replaceChildren([401, 403].includes(answer.status) ? askToken(answer.name) : viewForm(answer),
+    at('view').replaceChildren([401, 403].includes(answer.status) ? askToken(`token:${answer.name}`, `token for view ${answer.name}`, askView) : viewForm(answer),
                                make('div', {id: 'rows'}));
   }
   const rows = answer.rows ?? [];
@@ -377,16 +394,29 @@ function show() {
   showViewNames(status);
 }
 
+/** Without a token that is for it nothing is shown but the question for one. @param {number} status */
+function showLock(status) {
+  if (status) at('verdict').textContent = status === 401 ? 'This worker tells its status by token.' : 'This token is not for the status.';
+  at('all').hidden = status !== 0;
+  if (status && !state.locked) at('entry').replaceChildren(askToken(STATUS_TOKEN, 'token with the scope worker:status', look));
+  if (!status && state.locked) at('entry').replaceChildren();
+  state.locked = status;
+}
+
 async function look() {
   try {
-    const answer = await fetch('v1/status');
+    const answer = await fetch('v1/status', withToken(STATUS_TOKEN));
+    showLock([401, 403].includes(answer.status) ? answer.status : 0);
+    if (state.locked) return;
     if (!answer.ok) throw new Error(String(answer.status));
     state.status = await answer.json();
     state.failed = false;
     const last = state.history[state.history.length - 1];
-    if (chosen().get('node') && (!last || Date.now() - last.wall_ms > 8000)) {
-      state.history = (await (await fetch('v1/status/history')).json()).moments;
+    const now = state.status?.wall_ms ?? 0; // the worker's clock, as the history's is
+    if (chosen().get('node') && (!last || now - last.wall_ms > 8000)) {
+      state.history = (await (await fetch('v1/status/history', withToken(STATUS_TOKEN))).json()).moments;
     }
+    if (state.status) await loadPicture(state.status);
   } catch (error) {
     state.failed = true;
     if (!state.status) at('verdict').textContent = 'The worker does not answer.';
@@ -397,7 +427,6 @@ async function look() {
 
 async function main() {
   addEventListener('hashchange', () => { show(); askView(); });
-  await loadPicture().catch(() => {});
   for (;;) {
     await look();
     await new Promise(done => setTimeout(done, document.hidden ? 5 * EVERY_MS : EVERY_MS));

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(os.environ.get("TIDEMARK_ROOT", pathlib.Path(__file__).resolve().parents[3]))
-CSS = ROOT / "src/status/page/page.css"
+FOLDER = ROOT / "src/status/page"
+CSS = FOLDER / "page.css"
 SIZES = {"desktop": (1300, 1400), "phone": (500, 1400)}
 SCHEMES = {"dark": 0, "light": 1}
 AA = 4.5  # the contrast that WCAG asks of text
@@ -43,6 +44,20 @@ def check(url, folder):
         assert not console, console
         for wanted in ('class="up_to_date"', 'class="spark"|The history begins', 'class="bar"', "item 6", "rows/s", "Views"):
             assert re.search(wanted, html), f"{name}, {scheme}: {wanted}\n{html[-3000:]}"
+
+
+def unknown_names():
+    """Ids and classes that the script looks for and nothing makes, and classes that it gives and no style knows."""
+    script, page, style = ((FOLDER / name).read_text() for name in ("page.js", "page.html", "page.css"))
+    picture = (ROOT / "src/status/graph_svg.cc").read_text().replace('\\"', '"')
+    ids = set(re.findall(r'id="([\w-]+)"', page)) | set(re.findall(r"\{id: '([\w-]+)'", script))
+    given = set(re.findall(r"\bclass: '([\w-]+)'", script)) | set(re.findall(r"classList\.toggle\('([\w-]+)'", script))
+    drawn = {name for names in re.findall(r'class="([^"%]+)', picture) for name in names.split()}
+    styled = set(re.findall(r"\.([a-z][\w-]*)", style + picture))
+    sought = set(re.findall(r"querySelector(?:All)?\([`']([^`']*)", script)) | {
+        f".{name}" for name in re.findall(r"(?<!\.)\bset\('([\w-]+)'", script)}
+    sought = {name for selector in sought for name in re.findall(r"\.([a-z][\w-]*)", re.sub(r"\[.*", "", selector))}
+    return (set(re.findall(r"\bat\('([\w-]+)'\)", script)) - ids) | (sought - drawn) | (given - styled)
 
 
 def luminance(colour):

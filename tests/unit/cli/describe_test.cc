@@ -41,6 +41,22 @@ TEST(DescribeTest, TextShowsStagesStateModesAndWhyARepartitionIsThere) {
                     HasSubstr("upsert into PostgreSQL table public.top_items")));
 }
 
+TEST(DescribeTest, RulesForPrometheusWatchCommitsThreadsAndEachKindOfDeadLetter) {
+  const auto plan = PlanFromYaml(
+      "name: town\nsources:\n  posts: { http: { path: /in }, columns: { k: int64 } }\n"
+      "sinks: { s: { from: posts, topic: s } }\n",
+      "town.yaml", Operators(), OwnFormats().list(), NoVariables);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(
+      DescribePlan(*plan, {}, "prometheus-rules").value(),
+      AllOf(HasSubstr("sum by (instance) (increase(tidemark_commits_total{application=\"town\"}[5m])) == 0 and on "
+                      "(instance) sum by (instance) (tidemark_task_lag_records{application=\"town\"}) > 0"),
+            HasSubstr("max by (instance, thread) (tidemark_thread_step_age_seconds{application=\"town\"}) > 60"),
+            HasSubstr("tidemark_step_rows_total{application=\"town\",outcome=\"dead_lettered\"}"),
+            HasSubstr("sum(increase(tidemark_intake_refused_total{application=\"town\",source=\"posts\"}[10m])) > 0"),
+            Not(HasSubstr("tidemark_thread_running"))));
+}
+
 TEST(DescribeTest, ACatalogueSaysOfEachColumnWhereItComesFrom) {
   const auto plan = PlanFromYaml(
       "name: c\nsources:\n  a: { topic: a, description: \"What | is\", columns: { k: int64, v: { type: string, path: "

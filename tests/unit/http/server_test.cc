@@ -34,6 +34,8 @@ HttpHandlers Hello() {
           {"/unwell", [] { return HttpResponse{503, "text/plain; charset=utf-8", "no\n", {}}; }}};
 }
 
+HttpResponse Refuse(const HttpRequest*, int status, const std::string& why) { return {status, "text/plain", why, {}}; }
+
 HttpServerOptions At(const std::string& address) { return {.address = address}; }
 
 int PortOf(const std::string& address) {
@@ -242,7 +244,7 @@ class HttpPostTest : public ::testing::Test {
                             reply({202, "text/plain", absl::StrCat(request.body.size(), " ", query), {}});
                           });
                         },
-                        [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; }};
+                        Refuse};
     auto server = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(entrances));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -271,7 +273,7 @@ TEST(HttpQuestionTest, LargeAnswersThatNobodyTakesKeepFurtherOnesBackUntilTheyAr
                          EXPECT_TRUE(absl::SimpleAtoi(request.query.at(0).second, &bytes));
                          reply({200, "text/plain", std::string(bytes, 'x'), {}});
                        },
-                       [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; },
+                       Refuse,
                        "GET",
                        /*large_answers=*/true};
   const auto started = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(entrances));
@@ -301,6 +303,79 @@ TEST(HttpQuestionTest, LargeAnswersThatNobodyTakesKeepFurtherOnesBackUntilTheyAr
     EXPECT_EQ(probe->status, 200);
   }
   EXPECT_TRUE(until(200)) << "they are gone";
+}
+
+// Streams that say nothing until they end.
+class Crowd {
+ public:
+  std::unique_ptr<HttpStream> Stream() { return std::make_unique<Silent>(this); }
+  void End() {
+    std::vector<std::function<void()>> wakes;
+    {
+      const absl::MutexLock lock(&mutex_);
+      wakes.swap(wakes_);
+      ended_ = true;
+    }
+    for (const auto& wake : wakes) wake();
+  }
+  int Await(int count) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (open_ != count && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    return open_;
+  }
+
+ private:
+  class Silent final : public HttpStream {
+   public:
+    explicit Silent(Crowd* crowd) : crowd_(*crowd) { ++crowd_.open_; }
+    ~Silent() override { --crowd_.open_; }
+    void Begin(std::function<void()> wake) override {
+      const absl::MutexLock lock(&crowd_.mutex_);
+      crowd_.wakes_.push_back(std::move(wake));
+    }
+    bool Next(size_t, std::string*) override { return !crowd_.ended_; }
+
+   private:
+    Crowd& crowd_;
+  };
+
+  std::atomic<int> open_{0};
+  std::atomic<bool> ended_{false};
+  absl::Mutex mutex_;
+  std::vector<std::function<void()>> wakes_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST(HttpStreamPlacesTest, WhoFollowsLeavesPlacesForPostsAndForThoseWhoFollowAnother) {
+  AllowFiles(1024);  // 256 connections
+  Crowd a, b;
+  HttpEntrances entrances;
+  const auto admit = [](const HttpRequest&) -> std::optional<HttpResponse> { return std::nullopt; };
+  for (const auto& [path, crowd] : {std::pair("/a", &a), std::pair("/b", &b)}) {
+    HttpEntrance& entrance = entrances[path];
+    entrance = {0, admit, nullptr, Refuse, "GET"};
+    entrance.streams = true;
+    entrance.take = [crowd = crowd](const HttpRequest&, const HttpReply& reply) {
+      HttpResponse response;
+      response.stream = crowd->Stream();
+      reply(std::move(response));
+    };
+  }
+  entrances["/in"] = {1024, admit,
+                      [](const HttpRequest&, const HttpReply& reply) { reply({202, "text/plain", "in", {}}); }, Refuse};
+  const auto started = HttpServer::Start(At("127.0.0.1:0"), Hello(), std::move(entrances));
+  ASSERT_TRUE(started.ok()) << started.status();
+  const HttpServer& server = **started;
+  const auto follow = [&](const char* path) { return ClientOf(server).Get(path)->status; };
+  const IdleClients of_a(PortOf(server.address()), 64, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(a.Await(64), 64);
+  EXPECT_EQ(follow("/a"), 429);
+  const IdleClients of_b(PortOf(server.address()), 64, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(b.Await(64), 64);
+  EXPECT_EQ(follow("/b"), 429);
+  EXPECT_EQ(ClientOf(server).Post("/in", "x", "text/plain")->status, 202);
+  a.End();
+  EXPECT_EQ(a.Await(0), 0);
+  EXPECT_EQ(follow("/a"), 200) << "a stream that is over takes no place";
 }
 
 TEST_F(HttpPostTest, BodiesOfOneConnectionAreAnsweredOneAfterTheOther) {

@@ -80,7 +80,9 @@ class HttpStreamTest : public ::testing::Test {
       response.stream = text_.Stream();
       reply(std::move(response));
     };
-    entrance.refuse = [](int status, const std::string& why) { return HttpResponse{status, "text/plain", why, {}}; };
+    entrance.refuse = [](const HttpRequest*, int status, const std::string& why) {
+      return HttpResponse{status, "text/plain", why, {}};
+    };
     server_ = *HttpServer::Start({.address = "127.0.0.1:0"},
                                  {{"/hello", [] { return HttpResponse{200, "text/plain", "hello", {}}; }}},
                                  std::move(entrances));

@@ -58,6 +58,9 @@ TEST_F(TokensTest, AStarIsForAllSourcesOrForAllViewsNeverForBoth) {
   ASSERT_TRUE(tokens_.Load().ok());
   EXPECT_TRUE(tokens_.Check("Bearer good", "surveys").ok());
   EXPECT_EQ(tokens_.Check("Bearer good", "view:totals").status().code(), absl::StatusCode::kPermissionDenied);
+  for (const char* each : {"Bearer good", "Bearer other"}) {
+    EXPECT_EQ(tokens_.Check(each, "worker:status").status().code(), absl::StatusCode::kPermissionDenied);
+  }
   EXPECT_TRUE(tokens_.Check("Bearer other", "view:totals").ok());
   EXPECT_EQ(tokens_.Check("Bearer other", "surveys").status().code(), absl::StatusCode::kPermissionDenied);
 }

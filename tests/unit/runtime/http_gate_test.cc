@@ -203,7 +203,7 @@ TEST_F(HttpGateTest, ASmallBodyOfTooManyRowsIsRefused) {
 }
 
 TEST_F(HttpGateTest, WhatTheServerRefusesByItselfIsCountedToo) {
-  EXPECT_EQ(entrances_.at("/in").refuse(413, "too large").body, "{\"error\":\"too large\"}\n");
+  EXPECT_EQ(entrances_.at("/in").refuse(nullptr, 413, "too large").body, "{\"error\":\"too large\"}\n");
   EXPECT_EQ(gate_->status()[0].answers.at(413), 1);
 }
 

@@ -16,7 +16,10 @@ namespace tidemark {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int64_t kInterval = 100 * kMillisecond;
 
@@ -71,7 +74,7 @@ class ViewKafka final : public SilentKafka, public SilentAdmin {
   }
 
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>& topics) override {
-    EXPECT_THAT(topics, ::testing::ElementsAre("town.places.view"));
+    EXPECT_THAT(topics, ElementsAre("town.places.view"));
     return std::map<std::string, TopicInfo>{{topics[0], {1, id}}};
   }
 
@@ -477,6 +480,120 @@ TEST_F(ViewGateTest, APositionIsWaitedForUntilItIsReachedOrTheTimeIsOver) {
   EXPECT_EQ(Ask({{"min_position", "4"}}), std::nullopt);
   gate_.Close();
   EXPECT_EQ(later_->status, 504);
+}
+
+// What a client hears that comes back with a position.
+class ViewStreamTest : public ViewGateTest {
+ protected:
+  ViewStreamTest() { gate_.Open({reader_}); }
+
+  // So many rows, each with its mark, in the log and in the reader.
+  void Fill(int commits) {
+    const auto writer = MakeWriter(0, 1);
+    for (int i = 0; i < commits; ++i) {
+      Write(*writer, {{"x", i}});
+      Mark_(*writer, i + 1);
+      clock_.monotonic_us += kInterval;
+    }
+    Flush(*writer);
+    Steps(*reader_, 2);
+  }
+  std::shared_ptr<HttpStream> Follow(const std::string& last_event_id) {
+    const HttpEntrance entry = gate_.Entrances().at("/v1/views/places/changes");
+    HttpRequest request{"/v1/views/places/changes", {}, {{"Last-Event-ID", last_event_id}}, ""};
+    EXPECT_FALSE(entry.begin(request).has_value());
+    entry.take(request, [this](HttpResponse response) { later_ = std::move(response); });
+    if (later_->stream != nullptr) later_->stream->Begin([] {});
+    return later_->stream;
+  }
+  // All that there is now; "(end)" where that was all.
+  static std::string Read(HttpStream& stream) {
+    std::string all;
+    while (true) {
+      std::string out;
+      const bool goes_on = stream.Next(1 << 16, &out);
+      all += out;
+      if (!goes_on) return all + "(end)";
+      if (out.empty()) return all;
+    }
+  }
+};
+
+TEST_F(ViewStreamTest, APositionBehindTheLogsEndIsOfALogThatIsNoMore) {
+  Fill(2);
+  const auto stream = Follow("5120");
+  EXPECT_THAT(Read(*stream), Not(HasSubstr("event:"))) << "another worker may be ahead of this one";
+  reader_->Confirm(4, clock_.monotonic_us - 1, "first");
+  EXPECT_THAT(Read(*stream), Not(HasSubstr("event:"))) << "of before it came";
+  clock_.monotonic_us += 10;
+  reader_->Confirm(4, clock_.monotonic_us, "first");
+  EXPECT_THAT(Read(*stream), AllOf(HasSubstr("id: 4-first\nevent: reset\ndata: {\"position\":4,"),
+                                   HasSubstr("made anew"), EndsWith("(end)")));
+}
+
+TEST_F(ViewStreamTest, AnEventsIdTellsOfWhichLogItIsHoweverLongThatHasGrown) {
+  Fill(2);
+  const auto before = Follow("");
+  const std::string told = Read(*before);
+  EXPECT_THAT(told, HasSubstr("id: 4-first\nevent: position\n"));
+  EXPECT_THAT(Read(*Follow("4-first")), Not(HasSubstr("event:")));
+  kafka_.log.clear();
+  kafka_.id = "se/co+nd";
+  reader_->Confirm(8, clock_.monotonic_us, kafka_.id);
+  Steps(*reader_, 1);
+  EXPECT_THAT(Read(*before), HasSubstr("event: reset"));
+  clock_.monotonic_us += 2 * kSecond;
+  Fill(4);
+  EXPECT_THAT(Read(*Follow("4-first")), AllOf(HasSubstr("id: 8-second\nevent: reset\n"), EndsWith("(end)")));
+  EXPECT_THAT(Read(*Follow("8-second")), Not(HasSubstr("event:")));
+}
+
+TEST_F(ViewStreamTest, APositionThatAnotherWorkerHasToldIsWaitedFor) {
+  Fill(2);
+  const auto stream = Follow("6");
+  clock_.monotonic_us += 10;
+  reader_->Confirm(8, clock_.monotonic_us, "first");
+  EXPECT_THAT(Read(*stream), Not(HasSubstr("event:")));
+  kafka_.at_once = 2;
+  Fill(2);
+  reader_->changes()->Tick(clock_.monotonic_us);
+  const std::string told = Read(*stream);
+  EXPECT_THAT(told, AllOf(HasSubstr("event: changes\ndata: {\"position\":8,"), Not(HasSubstr("reset"))));
+}
+
+// Records of what was asked, as they would stand in the audit topic.
+class AuditTopic final : public Appender {
+ public:
+  explicit AuditTopic(std::vector<std::string>* records) : records_(*records) {}
+  void Append(const std::string& topic, int32_t, std::string_view value, Done) override {
+    EXPECT_EQ(topic, "asked");
+    records_.emplace_back(value);
+  }
+  void Close(int64_t) override {}
+
+ private:
+  std::vector<std::string>& records_;
+};
+
+TEST_F(ViewStreamTest, WhatTheServerRefusesAndAnswersToFollowersAreAudited) {
+  Fill(1);
+  plan_.sinks[0].view->audit = "asked";
+  std::vector<std::string> records;
+  gate_.Open({reader_}, std::make_unique<AuditTopic>(&records));
+  const HttpEntrances entrances = gate_.Entrances();
+  const HttpRequest head{"/v1/views/places", {{"place", "x"}}, {}, ""};
+  EXPECT_EQ(entrances.at("/v1/views/places").refuse(&head, 429, "too many").status, 429);
+  EXPECT_EQ(entrances.at("/v1/views/places/query").refuse(&head, 413, "too large").status, 413);
+  EXPECT_EQ(entrances.at("/v1/views/places/changes").refuse(&head, 429, "too many follow").status, 429);
+  entrances.at("/v1/views/places").refuse(nullptr, 504, "whoever answers it notes it");
+  EXPECT_EQ(Follow("seven"), nullptr);
+  EXPECT_EQ(later_->status, 400);
+  EXPECT_NE(Follow("2"), nullptr);
+  EXPECT_THAT(records,
+              ElementsAre(HasSubstr(R"("what":"GET place=x","status":429)"), HasSubstr(R"("what":"POST","status":413)"),
+                          HasSubstr(R"("what":"follow: GET place=x","status":429)"),
+                          HasSubstr(R"("what":"follow: GET","status":400)"),
+                          HasSubstr(R"("what":"follow: GET","status":200)")));
 }
 
 TEST_F(ViewGateTest, WithoutTokensOnlyThisMachineMayAsk) {

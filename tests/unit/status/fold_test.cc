@@ -163,6 +163,39 @@ TEST(Findings, RowsThatAStepKeepsBackAreTold) {
               Contains("wanted: 60 of 100 rows (60%) don't fulfil the condition"));
 }
 
+TEST(Findings, RowsThatWaitForAnythingButAWindowAreTold) {
+  const Plan plan = PlanOf(R"yaml(name: town
+kafka: { brokers: "localhost:9092" }
+sources:
+  orders:
+    topic: orders
+    columns: { file: string, lines: int64, at: timestamp_ms }
+    event_time: { column: at, max_out_of_orderness: 5s }
+steps:
+  last: { from: orders, dedup: { by: [file], within: 1h, keep: last } }
+  whole: { from: orders, batch: { by: [file], expected: lines, deadline: 1h } }
+  watched: { from: orders, alert: { by: [file], raise: "lines > 9" } }
+sinks:
+  last_out: { from: last, topic: last }
+  whole_out: { from: whole, topic: whole }
+  watched_out: { from: watched, topic: watched }
+)yaml");
+  live::WorkerReport report;
+  report.set_worker("a");
+  report.add_threads()->set_state("running");
+  live::TaskReport* task = report.add_tasks();
+  task->set_stage("orders");
+  *task->add_nodes() = NodeOf("orders", "orders", "source", 0, {{"in", 100}, {"passed", 100}});
+  *task->add_nodes() = NodeOf("last", "last", "operator", 0, {{"in", 100}, {"passed", 90}, {"out", 70}});
+  *task->add_nodes() = NodeOf("whole", "whole", "operator", 0, {{"in", 60}, {"passed", 60}, {"out", 60}});
+  *task->add_nodes() = NodeOf("watched", "watched", "operator", 0, {{"in", 100}, {"absorbed", 100}});
+  const std::vector<std::string> found = Findings(Fold(plan, MakeGraph(plan), {}, {{report, 0}}, kTenPastTen));
+  EXPECT_THAT(found, Contains("last: 20 rows may be followed by a later one of their key, and wait"));
+  EXPECT_THAT(found, Contains("whole: up to 40 rows that came to it aren't decided: a batch waits until it is whole, "
+                              "or late"));
+  EXPECT_THAT(found, Contains("watched: none of the 100 rows that it has taken has raised an alert"));
+}
+
 TEST(Findings, DeadLettersAreToldWithTheCommandThatShowsThem) {
   live::WorkerReport report = WorkerOf("a", 0, kTenPastTen);
   (*report.mutable_tasks(0)->mutable_nodes(0)->mutable_counters())["dead_lettered"] = 3;

@@ -36,14 +36,16 @@ sinks:
     postgres: { url: "postgres://me:secret@localhost/town", table: counts, key: [place, window_start] }
 )yaml";
 
-inline Plan PlanOfTown(TopologyText* text = nullptr) {
+inline Plan PlanOf(const std::string& yaml, TopologyText* text = nullptr) {
   TopologyText unused;
   auto plan = PlanFromYaml(
-      kTown, "town.yaml", Operators(), OwnFormats().list(),
+      yaml, "town.yaml", Operators(), OwnFormats().list(),
       [](const std::string&) { return std::optional<std::string>(); }, FilesOnDisk(), text == nullptr ? &unused : text);
   EXPECT_TRUE(plan.ok()) << plan.status();
   return *std::move(plan);
 }
+
+inline Plan PlanOfTown(TopologyText* text = nullptr) { return PlanOf(kTown, text); }
 
 inline live::NodeReport NodeOf(const std::string& name, const std::string& step, const std::string& role, double busy,
                                std::map<std::string, double> counters, double in_per_s = 0, double out_per_s = 0) {

@@ -66,6 +66,14 @@ TEST(ViewChangesTest, AFollowerHearsWhatBecomesVisibleInItsOrder) {
   EXPECT_EQ(events[1], R"(13: {"position":13,"as_of":null,"rows":[],"deleted":[{"shop":"a","sale":1}]})");
 }
 
+TEST(ViewChangesTest, AnIdIsAPositionAndPerhapsItsLog) {
+  EXPECT_EQ((ViewPlace{5120, ViewPlace::LogOf("Q-j0/ab+Zk1xyz")}.Id()), "5120-Qj0abZk1");
+  EXPECT_EQ(ViewPlace::Parse("5120-Qj0abZk1")->log, "Qj0abZk1");
+  EXPECT_EQ(ViewPlace::Parse("5120")->position, 5120);
+  EXPECT_EQ(ViewPlace::Parse("5120")->log, "");
+  for (const char* none : {"", "x", "-1", "5120.5", "Qj0abZk1-5120"}) EXPECT_FALSE(ViewPlace::Parse(none)) << none;
+}
+
 TEST(ViewChangesTest, OfAKeyTheLastChangeOfAMomentIsTold) {
   SalesView view;
   view.changes().Begin({0, std::nullopt});
