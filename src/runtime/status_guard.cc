@@ -14,8 +14,10 @@ namespace tidemark {
 namespace {
 
 HttpResponse Refusal(int status, const std::string& why) {
-  HttpResponse response{status, "text/plain; charset=utf-8",
-                        absl::StrCat(why, ": this is told to tokens whose line has the scope ", kStatusScope, "\n"), {}};
+  HttpResponse response{status,
+                        "text/plain; charset=utf-8",
+                        absl::StrCat(why, ": this is told to tokens whose line has the scope ", kStatusScope, "\n"),
+                        {}};
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }

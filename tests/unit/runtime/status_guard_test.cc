@@ -40,7 +40,8 @@ class StatusGuardTest : public ::testing::Test {
   void Write(const std::string& name, const std::vector<std::pair<std::string, std::string>>& lines) const {
     std::filesystem::create_directories(folder_);
     std::ofstream file(Path(name));
-    for (const auto& [who, scopes] : lines) file << absl::BytesToHexString(Sha256(who)) << " " << who << " " << scopes << "\n";
+    for (const auto& [who, scopes] : lines)
+      file << absl::BytesToHexString(Sha256(who)) << " " << who << " " << scopes << "\n";
   }
   void Put(const std::string& address) {
     StatusGuard guard(plan_, SystemClock());
