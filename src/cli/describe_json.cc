@@ -115,13 +115,13 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
         AboutMembers(text, "sources/" + source.name), "}"));
   }
   for (const TablePlan& table : plan.tables) {
-    tables.push_back(
-        absl::StrCat("    {\"name\": ", JsonQuoted(table.name), ", \"topic\": ", JsonQuoted(table.topic),
-                     ", \"file\": ", JsonQuoted(table.file), ", \"reload_us\": ", table.reload_us,
-                     ", \"format\": ", JsonQuoted(table.topic.empty() ? "" : table.format.ToString()),
-                     ", \"key_format\": ", JsonQuoted(table.topic.empty() ? "" : table.key_format.ToString()),
-                     ", \"key\": ", Key(table.schema(), table.key), AboutMembers(text, "tables/" + table.name),
-                     ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
+    tables.push_back(absl::StrCat(
+        "    {\"name\": ", JsonQuoted(table.name), ", \"topic\": ", JsonQuoted(table.topic), ", \"file\": ",
+        JsonQuoted(table.file), ", \"format\": ", JsonQuoted(table.topic.empty() ? "" : table.format.ToString()),
+        ", \"key_format\": ", JsonQuoted(table.topic.empty() ? "" : table.key_format.ToString()),
+        ", \"key\": ", Key(table.schema(), table.key), ", \"reload_us\": ", table.reload_us,
+        AboutMembers(text, "tables/" + table.name),
+        ",\n      \"columns\": ", Columns(text, table.schema(), "tables/" + table.name), "}"));
   }
   for (const Stage& stage : plan.stages) {
     std::vector<std::string> nodes;
