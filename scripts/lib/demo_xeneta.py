@@ -106,7 +106,8 @@ def table(url):
 def lake(folder):
     if not any(folder.glob("*.parquet")):
         return []
-    return duckdb.sql(f"SELECT batch, count(*), max(rows) FROM '{folder}/*.parquet' GROUP BY 1").fetchall()
+    with duckdb.connect() as connection:
+        return connection.sql(f"SELECT batch, count(*), max(rows) FROM '{folder}/*.parquet' GROUP BY 1").fetchall()
 
 
 def differences(stack, batches):

@@ -20,7 +20,7 @@ import demo_xeneta
 import topics
 import topology
 from case import LONG, SystemTest, main
-from stack import wait_for
+from stack import Stack, wait_for
 
 SEED = 20
 KILLS = 20 if LONG else 6
@@ -120,7 +120,8 @@ class BatchesTest(SystemTest):
     def lake(folder):
         if not any(folder.glob("*.parquet")):
             return None
-        return dict(duckdb.sql(f"SELECT batch, count(*) FROM '{folder}/*.parquet' GROUP BY 1").fetchall())
+        with duckdb.connect() as connection:  # a reader's thread and the test ask at the same time
+            return dict(connection.sql(f"SELECT batch, count(*) FROM '{folder}/*.parquet' GROUP BY 1").fetchall())
 
     def test_batches_are_seen_whole_or_not_at_all_while_workers_are_killed(self):
         name, random_ = "batches", random.Random(SEED)
@@ -175,7 +176,8 @@ class BatchesTest(SystemTest):
 
     def test_the_demo_of_rates_finds_no_part_and_no_difference(self):
         said = []
-        self.assertTrue(demo_xeneta.demo(self.stack, 2_000, said.append), "\n".join(said))
+        with Stack() as stack:
+            self.assertTrue(demo_xeneta.demo(stack, 2_000, said.append), "\n".join(said))
 
     def letters(self, name):
         topic = f"{name}-dead-letter"
