@@ -113,14 +113,16 @@ def lake(folder):
 def differences(stack, batches):
     """Every row of every whole batch, as often as it was sent, in the table and in the lake, and nothing else."""
     key = "regexp_replace(batch, '@.*', '') AS name, lane, usd, valid_from::varchar AS valid_from"
-    sent = duckdb.sql(f"SELECT name, upper(lane) AS lane, usd, valid_from::varchar AS valid_from, count(*) AS times "
-                      f"FROM '{batches.sent}/*.json' GROUP BY ALL").arrow()
-    in_lake = duckdb.sql(f"SELECT {key}, count(*) AS times FROM '{stack.folder}/lake/curated/*.parquet' GROUP BY ALL").arrow()
+    with duckdb.connect() as connection:
+        sent = connection.sql("SELECT name, upper(lane) AS lane, usd, valid_from::varchar AS valid_from, count(*) AS times "
+                              f"FROM '{batches.sent}/*.json' GROUP BY ALL").fetchall()
+        in_lake = connection.sql(f"SELECT {key}, count(*) AS times FROM '{stack.folder}/lake/curated/*.parquet' "
+                                 "GROUP BY ALL").fetchall()
     with psycopg.connect(stack.database_url) as connection:
         rows = connection.execute("SELECT regexp_replace(batch, '@.*', ''), lane, usd, valid_from::text, count(*) "
                                   "FROM rates GROUP BY 1, 2, 3, 4").fetchall()
-    wanted = set(map(tuple, duckdb.sql("SELECT * FROM sent").fetchall()))
-    return [(where, row) for where, found in (("table", set(rows)), ("lake", set(duckdb.sql("SELECT * FROM in_lake").fetchall())))
+    wanted = set(map(tuple, sent))
+    return [(where, row) for where, found in (("table", set(rows)), ("lake", set(map(tuple, in_lake))))
             for row in sorted(wanted ^ found)[:5]]
 
 
@@ -172,11 +174,12 @@ def demo(stack, rows, say):
         reader.join(30)
     for line in worker.output().splitlines():
         if "is rejected, with" in line:
-            say(line.partition("] ")[2][:160])
+            say(line.partition("warning ")[2][:160])
     parts = [part for reader in readers for part in reader.parts]
     wrong = differences(stack, batches)
     say(f"dead letters: {dict(letters())}")
-    raw = duckdb.sql(f"SELECT count(*) FROM '{stack.folder}/lake/raw/*.parquet'").fetchone()[0]
+    with duckdb.connect() as connection:
+        raw = connection.sql(f"SELECT count(*) FROM '{stack.folder}/lake/raw/*.parquet'").fetchall()[0][0]
     say(f"raw lake: {raw:,} rows of files")
     say(f"the readers have looked {readers[0].looks} and {readers[1].looks} times; parts of a batch seen: {len(parts)}")
     for line in parts[:5] + wrong:
