@@ -69,9 +69,11 @@ class Driver {
   void Feed(size_t p) {
     const std::vector<TestRow>& rows = partitions_[p].rows;
     const size_t end = std::min(rows.size(), at_[p] + batch_);
+    const uint64_t commit = harness_.commit();
     harness_.Process({rows.begin() + static_cast<int64_t>(at_[p]), rows.begin() + static_cast<int64_t>(end)},
                      partitions_[p].port);
     at_[p] = end;
+    if (harness_.commit() != commit) committed_ = at_;  // it was full
     int64_t time = kMaxTime.us;
     for (size_t q = 0; q < partitions_.size(); ++q) {
       // One that has been read to its end is closed, as by --close_windows.
@@ -79,10 +81,10 @@ class Driver {
         time = std::min(time, at_[q] == 0 ? kMinTime.us : partitions_[q].rows[at_[q] - 1].watermark);
     }
     if (time == kMaxTime.us || time == kMinTime.us) return;
-    const uint64_t commit = harness_.commit();
+    const uint64_t processed = harness_.commit();
     const EventTime out = harness_.Advance(time);
     EXPECT_LE(out.us, time);
-    if (harness_.commit() != commit) committed_ = at_;  // it was full
+    if (harness_.commit() != processed) committed_ = at_;  // likewise
     // What is still to come isn't behind the output's watermark.
     const std::vector<TestRow>& emitted = harness_.out().rows;
     for (; checked_ < emitted.size(); ++checked_) EXPECT_GE(judged_(emitted[checked_]), promised_);

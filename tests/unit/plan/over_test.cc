@@ -71,7 +71,8 @@ TEST(OverPlanTest, MistakesNameWhatToDo) {
 TEST(OverPlanTest, ApproximateAggregatesOfChangesAreRefusedOrExact) {
   const std::string counts = "  u: { from: clicks, group_by: [url], aggregates: { n2: count(*) } }\n";
   const auto over_counts = [&](const std::string& call) {
-    return ErrorsOf(Clicks(counts + "  z: { from: u, group_by: [n2], aggregates: { a: \"" + call + "\" } }\n", "z"));
+    return ErrorsOf(Clicks(counts + "  z: { from: u, group_by: [n2], aggregates: { a: \"" + call + "\" } }\n", "",
+                           "  o: { from: z, topic: o, key: [n2] }\n"));
   };
   EXPECT_THAT(over_counts("approx_count_distinct(n2)"), HasSubstr("use count(distinct ...)"));
   EXPECT_EQ(over_counts("approx_percentile(n2, 0.5)"), "");

@@ -52,7 +52,7 @@ class Pairs final : public Operator {
     return absl::OkStatus();
   }
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter&) override {
-    told_->push_back(absl::StrCat("time ", time.us / kMillisecond));
+    if (time > kMinTime) told_->push_back(absl::StrCat("time ", time.us / kMillisecond));
     return time;
   }
   bool Ahead(size_t input) const override { return ahead_[input]; }
