@@ -328,14 +328,15 @@ void RenderFreshness(const WorkerStatus& status, std::vector<MetricFamily>* out)
     }
   }
   for (Family* family : {&age, &confirmed, &warn, &max, &breach, &raised}) out->push_back(family->Take());
-  if (!status.alarms) return;
   Family tells(status, "tidemark_alarms_watching", kGauge, "1 in the worker that tells of the application's alarms");
   Family waiting(status, "tidemark_alarms_waiting", kGauge, "Alarms that the webhook hasn't taken");
   Family posted(status, "tidemark_alarms_posted_total", kCounter, "Alarms that it has, by what it answered");
-  tells.Add({}, status.alarms->watches);
-  waiting.Add({}, status.alarms->webhook.waiting);
-  posted.Add({{"outcome", "taken"}}, status.alarms->webhook.posted);
-  posted.Add({{"outcome", "refused"}}, status.alarms->webhook.refused);
+  if (status.alarms) {
+    tells.Add({}, status.alarms->watches);
+    waiting.Add({}, status.alarms->webhook.waiting);
+    posted.Add({{"outcome", "taken"}}, status.alarms->webhook.posted);
+    posted.Add({{"outcome", "refused"}}, status.alarms->webhook.refused);
+  }
   for (Family* family : {&tells, &waiting, &posted}) out->push_back(family->Take());
 }
 
