@@ -398,4 +398,5 @@ class Generator:
         if kind == "postgres":
             return Sink(name, input_, kind, [])
         folders = self._columns(shape, 0, 1, lambda c: c.type in ("int64", "int32", "bool", "date"))
-        return Sink(name, input_, kind, [], folders or [])
+        # A file keeps a column at least.
+        return Sink(name, input_, kind, [], folders if folders and len(shape.columns) > 1 else [])
