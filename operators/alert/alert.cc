@@ -13,6 +13,7 @@
 #include "operators/alert/readings.h"
 #include "operators/alert/rows.h"
 #include "operators/alert/watches.h"
+#include "operators/late_rows.h"
 #include "operators/step.h"
 #include "src/base/big_endian.h"
 #include "src/base/status.h"
@@ -48,7 +49,6 @@ class AlertOperator final : public Operator {
  private:
   using Truths = std::vector<Truth>;
 
-  absl::Status RefuseLate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter);
   absl::Status Evaluate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter);
   absl::Status EvaluateOne(const Batch& batch, const Expression& condition, const std::string& text,
                            std::vector<uint8_t>* keep, Truths* truths, Emitter& emitter);
@@ -97,25 +97,9 @@ absl::Status AlertOperator::ProcessBatch(int /*input*/, const Batch& batch, Emit
   if (batch->num_rows() == 0) return absl::OkStatus();
   ledger_->in += batch->num_rows();
   std::vector<uint8_t> keep(static_cast<size_t>(batch->num_rows()), 1);
-  TM_RETURN_IF_ERROR(RefuseLate(batch, &keep, emitter));
+  TM_RETURN_IF_ERROR(RefuseLate(batch, spec_.grace_us, clock_, spec_.late_topic.has_value(), &keep, ledger_, emitter));
   TM_RETURN_IF_ERROR(Evaluate(batch, &keep, emitter));
   return Wait(batch, keep);
-}
-
-// What takes a row back has its time, so both are late or neither is.
-absl::Status AlertOperator::RefuseLate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter) {
-  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
-  const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
-  std::vector<int32_t> late;
-  for (size_t i = 0; i < keep->size(); ++i) {
-    const EventTime time{times[i]}, watermark{watermarks[i]};
-    if (time + spec_.grace_us >= watermark && time >= clock_) continue;
-    (*keep)[i] = 0;
-    late.push_back(static_cast<int32_t>(i));
-  }
-  ledger_->late += static_cast<int64_t>(late.size());
-  if (late.empty() || !spec_.late_topic) return absl::OkStatus();
-  return emitter.EmitSide("late", TakeRows(batch, late));
 }
 
 absl::Status AlertOperator::Evaluate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter) {

@@ -12,6 +12,7 @@
 #include <absl/strings/str_cat.h>
 #include <arrow/record_batch.h>
 
+#include "operators/late_rows.h"
 #include "operators/over/frames.h"
 #include "operators/over/history.h"
 #include "operators/step.h"
@@ -47,7 +48,6 @@ class OverOperator final : public Operator {
   }
 
  private:
-  absl::Status RefuseLate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter);
   absl::Status RefuseFailing(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter);
   absl::Status Wait(const Batch& batch, const std::vector<uint8_t>& keep);
   absl::Status Give(std::vector<WaitingRows::Taken> rows, Emitter& emitter);
@@ -99,24 +99,9 @@ absl::Status OverOperator::ProcessBatch(int /*input*/, const Batch& batch, Emitt
   if (batch->num_rows() == 0) return absl::OkStatus();
   ledger_->in += batch->num_rows();
   std::vector<uint8_t> keep(static_cast<size_t>(batch->num_rows()), 1);
-  TM_RETURN_IF_ERROR(RefuseLate(batch, &keep, emitter));
+  TM_RETURN_IF_ERROR(RefuseLate(batch, spec_.grace_us, clock_, spec_.late_topic.has_value(), &keep, ledger_, emitter));
   TM_RETURN_IF_ERROR(RefuseFailing(batch, &keep, emitter));
   return Wait(batch, keep);
-}
-
-absl::Status OverOperator::RefuseLate(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter) {
-  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
-  const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
-  std::vector<int32_t> late;
-  for (size_t i = 0; i < keep->size(); ++i) {
-    const EventTime time{times[i]}, watermark{watermarks[i]};
-    if (time + spec_.grace_us >= watermark && time >= clock_) continue;
-    (*keep)[i] = 0;
-    late.push_back(static_cast<int32_t>(i));
-  }
-  ledger_->late += static_cast<int64_t>(late.size());
-  if (late.empty() || !spec_.late_topic) return absl::OkStatus();
-  return emitter.EmitSide("late", TakeRows(batch, late));
 }
 
 absl::Status OverOperator::RefuseFailing(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter) {
