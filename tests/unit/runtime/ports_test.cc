@@ -37,18 +37,21 @@ class EmptyState final : public TaskState {
   int64_t live_bytes() const override { return 0; }
 };
 
+constexpr int64_t kCommitBytes = 1 << 20;
+
 // Writes down what it is told.
 class Pairs final : public Operator {
  public:
-  Pairs(const Node& node, std::vector<std::string>* told, const bool* ahead)
-      : left_(node, 0), right_(node, 1), told_(told), ahead_(ahead) {}
+  Pairs(const Node& node, std::vector<std::string>* told, const bool* ahead, const bool* fills)
+      : left_(node, 0), right_(node, 1), told_(told), ahead_(ahead), fills_(fills) {}
 
   std::string_view name() const override { return left_.name; }
   absl::Status Open(const OperatorContext&) override { return absl::OkStatus(); }
-  absl::Status ProcessBatch(int input, const Batch& batch, Emitter&) override {
+  absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override {
     const StepShape& shape = input == 0 ? left_ : right_;
     EXPECT_TRUE(batch->schema()->Equals(BatchSchema(shape.input, shape.input_hidden)));
     told_->push_back(absl::StrCat(input == 0 ? "left " : "right ", batch->num_rows()));
+    if (*fills_) emitter.AddPending(kCommitBytes);
     return absl::OkStatus();
   }
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter&) override {
@@ -61,6 +64,7 @@ class Pairs final : public Operator {
   const StepShape left_, right_;
   std::vector<std::string>* const told_;
   const bool* const ahead_;  // by input
+  const bool* const fills_;  // what it makes of a batch makes the commit full
 };
 
 class PortsTest : public ::testing::Test {
@@ -85,7 +89,7 @@ sinks:
     for (Node& node : plan_.stages.at(0).nodes) {
       if (node.step != "z") continue;
       node.spec.As<PairSpec>().make = [this](const Node& made) {
-        return std::make_unique<Pairs>(made, &told_, ahead_);
+        return std::make_unique<Pairs>(made, &told_, ahead_, &fills_);
       };
     }
     runtime_.plan = &plan_;
@@ -111,10 +115,11 @@ sinks:
   FakeProducer producer_;
   std::vector<std::string> told_;
   bool ahead_[2] = {false, false};
+  bool fills_ = false;
 };
 
 TEST_F(PortsTest, AnInputThatIsAheadWaitsWhileTheOtherComesUp) {
-  Transaction transaction(&producer_, 1 << 20);
+  Transaction transaction(&producer_, kCommitBytes);
   Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
   ASSERT_TRUE(task.Open().ok());
   for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
@@ -136,7 +141,7 @@ TEST_F(PortsTest, AnInputThatIsAheadWaitsWhileTheOtherComesUp) {
 
 TEST_F(PortsTest, AnInputThatIsHeldIsNeverIdleAndItsSilenceCountsFromItsRelease) {
   for (SourcePlan& source : plan_.sources) source.event_time.when_all_idle = WhenAllIdle::kFollowClock;
-  Transaction transaction(&producer_, 1 << 20);
+  Transaction transaction(&producer_, kCommitBytes);
   Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
   ASSERT_TRUE(task.Open().ok());
   for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
@@ -184,8 +189,33 @@ TEST(TaskInputTest, TheLastWordOfAnInternalTopicThatItIsIdleDoesntCountWhileItIs
   EXPECT_EQ(input.mark().watermark.us, 5);
 }
 
+// What it has stopped at may wait for nothing else: neither rows nor time have to come.
+TEST_F(PortsTest, AnOperatorThatAFullCommitStoppedIsAskedAgainBehindItThoughTimeStandsStill) {
+  Transaction transaction(&producer_, kCommitBytes);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "left", 0, {R"({"k": 1, "at": 5000})"});
+  Process(&task, "right", 0, {R"({"j": 1, "at": 7000})"});
+  told_.clear();
+  fills_ = true;
+  ASSERT_TRUE(task.Process(std::make_unique<FakeFetch>(TopicPartition{"right", 0}, 1,
+                                                       std::vector<std::string>{R"({"j": 2, "at": 9000})"}))
+                  .ok());
+  ASSERT_TRUE(transaction.Full());
+  EXPECT_TRUE(task.AdvancePending());
+  EXPECT_TRUE(task.Dirty()) << "a commit before it may not call the task done";
+  transaction.Reset();  // as StreamThread::AdvanceAll: the commit first
+  ASSERT_TRUE(task.Advance().ok());
+  EXPECT_THAT(told_, ElementsAre("right 1", "time 5000"));
+  EXPECT_FALSE(task.AdvancePending());
+  told_.clear();
+  ASSERT_TRUE(task.Advance().ok());
+  EXPECT_THAT(told_, ElementsAre());
+}
+
 TEST_F(PortsTest, RowsComeToTheirInputAndTimeIsTheSmallestOfAll) {
-  Transaction transaction(&producer_, 1 << 20);
+  Transaction transaction(&producer_, kCommitBytes);
   Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
   ASSERT_TRUE(task.Open().ok());
   for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
