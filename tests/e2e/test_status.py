@@ -119,12 +119,14 @@ class Status(SystemTest):
         topics.create(self.stack.brokers, **{f"{name}-seen": 2})
         config = topology.write(self.stack.folder / f"{name}.yaml", application(
             name, {"cheap": {"from": "seen", "filter": "id >= 0"},
-                   "dear": {"from": "cheap", "project": {"id": "id", "at": "at", "sum": "md5(repeat(item, 30000))"}}},
+                   "dear": {"from": "cheap", "project": {"id": "id", "at": "at", **{
+                       f"sum_{i}": f"md5(repeat(item || '{i}', 30000))" for i in range(2)}}}},
             {"out": {"from": "dear", "topic": f"{name}-out", "create": {}}}))
-        with Flow(self.stack.brokers, f"{name}-seen", 6_000):
+        # What a step takes is told behind a batch, which are seconds where others use the machine too.
+        with Flow(self.stack.brokers, f"{name}-seen", 5_000):
             worker = self.start(config, name)
             said = self.verdict(worker, "the step to be named",
-                                r"^Behind by .* The limit is step dear: it takes \d+% of the threads' time")
+                                r"^Behind by .* The limit is step dear: it takes \d+% of the threads' time", 240)
             print(said)
             self.assertGreater(int(re.search(r"takes (\d+)%", said)[1]), 50)
 
@@ -148,12 +150,16 @@ class Status(SystemTest):
                     node(told, "seen")["counters"].get("in") == 7_000 and node(told, "counts")["counters"].get("in") == 6_000)
         for worker in workers:
             wait_for("both workers' figures", lambda: all_told(worker), 60, worker.seen, every=0.5)
-        told = status(workers[0])
+        # What is told of all workers comes a moment behind what each one says of itself.
         for step, metric in (("seen", "tidemark_step_in_rows_total"), ("some", "tidemark_step_in_rows_total"),
                              ("counts", "tidemark_step_open_window_pairs")):
-            shown = sum(worker.metric(metric, step=step) or 0 for worker in workers)
             figure = "open" if metric.endswith("pairs") else "in"
-            self.assertEqual(node(told, step)["counters"][figure], shown, step)
+
+            def figures():
+                return (node(status(workers[0]), step)["counters"][figure],
+                        sum(worker.metric(metric, step=step) or 0 for worker in workers))
+            wait_for(f"one figure of {step}", lambda: len(set(figures())) == 1, 20, lambda: str(figures()), every=0.5)
+        told = status(workers[0])
         self.assertEqual({place["worker"] for place in told["places"]}, {worker.name for worker in workers})
         self.assertEqual((told["alarms"], told["freshness"]), ([], []))
 
