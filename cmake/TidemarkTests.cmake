@@ -121,7 +121,7 @@ if(TIDEMARK_UNIT_TESTS)
   if(NOT TIDEMARK_SANITIZE STREQUAL "thread")
     add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.random_topologies
       COMMAND nice -n 10 "${TIDEMARK_VENV}/bin/python" "${tidemark_SOURCE_DIR}/tests/sim/random/main.py"
-        --simulate $<TARGET_FILE:simulate> --random 500)
+        --simulate $<TARGET_FILE:simulate> --random 250 --random_long 1000)
     set_tests_properties(${TIDEMARK_TEST_PREFIX}sim.random_topologies PROPERTIES
       LABELS simulation
       COST ${TIDEMARK_COST_simulation}

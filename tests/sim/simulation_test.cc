@@ -1,4 +1,4 @@
-// A thousand seeds of the simulated deployment (world.h), and the deliberate defects that they must find.
+// Seeds of the simulated deployment (world.h), four hundred of them or a thousand with TIDEMARK_LONG, and the deliberate defects that they must find.
 // `scripts/simulate --seed S` replays one.
 #include <cstdlib>
 #include <string>
@@ -15,7 +15,8 @@
 namespace tidemark::sim {
 namespace {
 
-constexpr uint64_t kSeedsAShard = 100, kShards = 10;
+constexpr uint64_t kShards = 10;
+const uint64_t kSeedsAShard = std::getenv("TIDEMARK_LONG") != nullptr ? 100 : 40;
 
 // The worlds' workers log what they recover from; only the verdict matters here.
 class Quiet : public testing::Environment {

@@ -1,6 +1,6 @@
 """Random topologies under random faults, compared with DuckDB's SQL.
 
-    main.py --simulate BINARY [--random N] [--seed FIRST] [--with OPERATOR] [--mutation NAME] [--no-shrink]
+    main.py --simulate BINARY [--random N] [--random_long N] [--seed FIRST] [--with OPERATOR] [--mutation NAME] [--no-shrink]
             [--print]
 
 Exit 1 where one differs: it is made as small as possible, and printed with its topology and its records. With --mutation a
@@ -10,6 +10,7 @@ step.
 
 import argparse
 import itertools
+import os
 import sys
 import time
 
@@ -36,16 +37,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulate", required=True)
     parser.add_argument("--random", type=int, default=1)
+    parser.add_argument("--random_long", type=int, help="as many instead where TIDEMARK_LONG is set")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--with", dest="operator")
     parser.add_argument("--mutation")
     parser.add_argument("--no-shrink", action="store_true")
     parser.add_argument("--print", action="store_true")
     args = parser.parse_args()
+    wanted = args.random_long if args.random_long and os.environ.get("TIDEMARK_LONG") else args.random
     binary = [args.simulate] + (["--mutation", args.mutation] if args.mutation else [])
     began = time.monotonic()
     cases = itertools.islice((c for c in (Generator(seed).case() for seed in itertools.count(args.seed))
-                              if args.operator in [None] + [s.operator for s in c.steps]), args.random)
+                              if args.operator in [None] + [s.operator for s in c.steps]), wanted)
     cases = list(cases)
     failed, operators, kinds, records = [], {}, {}, 0
     for case, result in zip(cases, simulator.run(binary, cases)):
