@@ -394,9 +394,14 @@ class HttpIn(SystemTest):
     def test_a_certificate_makes_it_https(self):
         folder = self.stack.folder / "tls"
         folder.mkdir()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-                       cwd=folder, check=True, capture_output=True)
+
+        def make():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.new", "-out", "cert.new"],
+                           cwd=folder, check=True, capture_output=True)
+            for name in ("key", "cert"):
+                (folder / f"{name}.new").rename(folder / f"{name}.pem")
+        make()
         config = topology.write(self.stack.folder / "tls.yaml", application("tls"))
         worker = self.stack.run(config, f"--http_certificate={folder}/cert.pem", f"--http_key={folder}/key.pem", name="tls")
         curl = ["curl", "-s", "--cacert", str(folder / "cert.pem")]
@@ -407,6 +412,12 @@ class HttpIn(SystemTest):
                               capture_output=True, text=True).stdout
         self.assertEqual(json.loads(told)["rows"], 1)
         wait_for("the row", lambda: len(self.rows("tls")) == 1, 60, worker.seen)
+        # Another certificate counts without a restart: who trusts it alone is answered.
+        self.assertFalse("has changed" in worker.output())
+        make()
+        wait_for("the new certificate", lambda: subprocess.run([*curl, "-f", f"https://{address()}/healthz"],
+                                                               capture_output=True).returncode == 0, 60, worker.seen)
+        self.assertIn("has changed, and is shown from now on", worker.output())
         self.assertEqual(worker.stop(), 0, worker.seen())
 
 
