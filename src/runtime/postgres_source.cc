@@ -270,9 +270,11 @@ absl::Status PostgresSource::ReadStream(int64_t max_wait_us, int64_t max_bytes, 
   }
   const int64_t now = runtime_.clock->MonotonicUs();
   moved_ = !IsEmpty(*rows);
-  if (!moved_ && status.ok() && (now - moved_at_us_ >= (asked_ ? kAskedUs : kQuietUs) || runtime_.control->until_end)) {
+  const bool quiet = now - moved_at_us_ >= (asked_ ? kAskedUs : kQuietUs);
+  if (!moved_ && status.ok() && (quiet || runtime_.control->until_end)) {
     tables_.MoveTo(sent_);
-    moved_ = tables_.First() > committed_;
+    // Also where nothing moves: so that who was fenced, as a new snapshot is asked for (resnapshot.h), finds out.
+    moved_ = quiet || tables_.First() > committed_;
     moved_at_us_ = now;
     asked_ = false;
   }

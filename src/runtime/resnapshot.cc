@@ -142,7 +142,7 @@ absl::StatusOr<std::string> AskForSnapshots(const Plan& plan, const std::vector<
   }
   return absl::StrCat(
       report,
-      "A worker that runs takes it up in a few seconds, others when they start. Rows that the table has "
+      "A worker that runs takes it up within 15 seconds, others when they start. Rows that the table has "
       "no more are deleted when it is in.\n");
 }
 

@@ -3,9 +3,9 @@
 //
 // What asks for it is a position of the table's intake (intake.h): nothing was read yet, and a number that tells which
 // new snapshot this is. It is written as any position is, by who takes the split over: a worker that has it meanwhile
-// is fenced, in front of its next commit or behind it, comes back a few seconds later, and finds what it has to do. So
-// there is no moment at which a worker and this command both know where the table stands, workers may run or not, and
-// whoever dies has asked or hasn't.
+// is fenced, finds out at its next commit, which comes within ten seconds, comes back a few seconds later, and sees
+// what it has to do. So there is no moment at which a worker and this command both know where the table stands, workers
+// may run or not, and whoever dies has asked or hasn't.
 //
 // From then on all is as for a table that comes later (postgres_source.h), whose argument needs nothing that was read
 // before: a place C is noted, rows of snapshots come, then all changes behind C. What is left to be said is which rows

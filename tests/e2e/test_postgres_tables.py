@@ -249,13 +249,11 @@ class PostgresTables(SystemTest):
         self.fill("places", 300)
         worker = self.run_worker(name, TABLES)
         self.equal(name, TABLES, worker)
-        # Under a worker that runs, which is fenced and goes on; nothing was lost, and nothing comes of it but the rows again.
-        with Churn(self.source, seed) as churn:
-            self.assertIn("snapshot 1 of public.orders is asked for", self.resnapshot(name, "orders"))
-            wait_for("the new snapshot", lambda: worker.metric("tidemark_intake_events_total", source="orders",
-                                                               event="snapshots") == 2, 120, worker.seen, every=0.3)
-            before = churn.changes
-            wait_for("changes", lambda: churn.changes > before + 200, 120)
+        # Under a worker that runs over a quiet database, which is fenced and goes on; nothing comes of it but the rows again.
+        self.assertIn("snapshot 1 of public.orders is asked for", self.resnapshot(name, "orders"))
+        wait_for("the new snapshot", lambda: worker.metric("tidemark_intake_events_total", source="orders", event="snapshots") == 2,
+                 120, worker.seen, every=0.3)
+        self.sql("UPDATE orders SET n = n + 1 WHERE id % 100 = 0; DELETE FROM orders WHERE id = 7; UPDATE places SET n = 5")
         self.equal(name, TABLES, worker)
         self.assertEqual(worker.stop(), 0, worker.seen())
 
