@@ -76,6 +76,8 @@ tidemark_dep(xml PkgConfig::TIDEMARK_LIBXML)
 
 pkg_check_modules(TIDEMARK_MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 tidemark_dep(microhttpd PkgConfig::TIDEMARK_MICROHTTPD)
+pkg_check_modules(TIDEMARK_GNUTLS REQUIRED IMPORTED_TARGET gnutls)
+tidemark_dep(gnutls PkgConfig::TIDEMARK_GNUTLS)
 
 # jemalloc returns the memory of RocksDB and Arrow buffers to the system better than glibc; sanitizers bring their own.
 tidemark_dep(malloc)

@@ -337,6 +337,33 @@ void KeyedRows::SaveFloor() {
   store_->Put(prefix_ + 'w', record);
 }
 
+// ---- All of them ---------------------------------------------------------------------------------------------------
+
+absl::StatusOr<bool> KeyedRows::GoOn(Walk* walk, size_t most, Visitor visit) {
+  const auto show = [&](const Slot& slot) {
+    if ((slot.flags & (kUsed | kErased)) == kUsed) visit(slot.key(), slot.row());
+  };
+  if (!walk->in_runs) {
+    for (; walk->slot < slots_.size() && most > 0; ++walk->slot, --most) show(slots_[walk->slot]);
+    if (walk->slot < slots_.size()) return false;
+    walk->in_runs = true;
+  }
+  if (runs_.empty()) return true;
+  KeyedRuns::Entries entries;
+  std::optional<std::string> next;
+  TM_RETURN_IF_ERROR(runs_.Read(walk->key, &entries, &next));
+  for (const KeyedRuns::Entry& entry : entries.list) {
+    const uint32_t number = FindSlot(entry.key);
+    if (number != kNone) {
+      show(slots_[number]);
+    } else if (!entry.erased) {
+      visit(entry.key, entry.value);
+    }
+  }
+  if (next) walk->key = *std::move(next);
+  return !next;
+}
+
 // ---- The commit ----------------------------------------------------------------------------------------------------
 
 absl::Status KeyedRows::Commit(uint64_t commit, int64_t more_bytes) {

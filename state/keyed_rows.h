@@ -98,6 +98,19 @@ class KeyedRows {
   using Visitor = absl::FunctionRef<void(std::string_view key, std::string_view row)>;
   uint64_t VisitBelow(uint64_t end, size_t most, Visitor visit) const;
 
+  // ---- All of them.
+  // A walk goes over all rows a piece at a time, in no order, while batches and commits go on: a row that isn't put or
+  // deleted meanwhile is shown, once or more often. Rows in memory come first: one that leaves it later is met in the
+  // runs, and one that comes back unchanged is still there. So a walk that goes on with another object, as of a commit,
+  // may keep its place in the runs, and else begins anew. Not of ordered rows.
+  struct Walk {
+    bool in_runs = false;
+    uint32_t slot = 0;  // the next one
+    std::string key;    // in_runs: shown up to there
+  };
+  // Shows the next rows, about so many, or a range of the runs (KeyedRuns). True: these were the last.
+  absl::StatusOr<bool> GoOn(Walk* walk, size_t most, Visitor visit);
+
   // Writes what has changed since the last commit, and lets rows leave where there is too little memory. `more_bytes`:
   // what the owner holds beside them.
   absl::Status Commit(uint64_t commit, int64_t more_bytes = 0);

@@ -6,9 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
-#include <arrow/array/builder_primitive.h>
+#include <arrow/array/array_primitive.h>
+#include <arrow/type_traits.h>
 
+#include "operators/changes/sweep.h"
 #include "operators/step.h"
 #include "src/base/big_endian.h"
 #include "src/base/status.h"
@@ -21,6 +24,8 @@ namespace tidemark {
 namespace {
 
 constexpr char kRows[] = "k";
+constexpr char kSweep[] = "s";
+constexpr size_t kSweptAtOnce = 1000;
 constexpr char kUnknownValues[] =
     "the record leaves out values that haven't changed (TOAST), and no earlier row of the key is known: ALTER TABLE "
     "... "
@@ -51,6 +56,13 @@ bool ReadKept(std::string_view stored, Kept* kept) {
   return true;
 }
 
+template <typename T>
+std::shared_ptr<arrow::Array> ArrayOf(std::vector<T> values) {
+  const auto n = static_cast<int64_t>(values.size());
+  return std::make_shared<arrow::NumericArray<typename arrow::CTypeTraits<T>::ArrowType>>(
+      n, arrow::Buffer::FromVector(std::move(values)));
+}
+
 class Changes final : public Operator {
  public:
   Changes(const Node& node, const ChangesSpec& spec)
@@ -66,7 +78,8 @@ class Changes final : public Operator {
   std::string_view name() const override { return shape_.name; }
   absl::Status Open(const OperatorContext& context) override;
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
-  absl::Status PrepareCommit(uint64_t commit, Emitter& /*emitter*/) override { return rows_->Commit(commit); }
+  absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
+  absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
   int64_t MemoryBytes() const override { return rows_ ? rows_->MemoryBytes() : 0; }
 
  private:
@@ -87,13 +100,23 @@ class Changes final : public Operator {
     }
   };
 
+  absl::Status EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter& emitter);
+  absl::Status BeginSweep(const Change& end, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter);
+  // As far as the commit under way takes it; or `all` of it.
+  absl::Status GoOnSweeping(bool all, Emitter& emitter);
+  absl::Status SweepSome(Emitter& emitter);
+  void SweepRow(std::string_view key, const Kept& kept);
+  absl::Status EmitSwept(Emitter& emitter);
+  absl::StatusOr<std::optional<Kept>> KeptOf(std::string_view key);
   void Delete(std::string_view key, const std::optional<Kept>& kept, int64_t at, Out* out);
   absl::Status Upsert(std::string_view key, const std::optional<Kept>& kept, Kept now, const Batch& batch, int64_t at,
                       Out* out, Emitter& emitter);
   // The row with the values that the record left out, from the row that is kept.
   absl::Status FillIn(const Change& change, std::string_view kept, std::string_view row);
   absl::StatusOr<bool> SameValues(std::string_view a, std::string_view b);
-  absl::StatusOr<Batch> MakeOutput(const arrow::RecordBatch& batch, const Out& out) const;
+  // The column of a hidden one that says where rows stand.
+  using PlaceColumn = absl::FunctionRef<absl::StatusOr<std::shared_ptr<arrow::Array>>(Hidden)>;
+  absl::StatusOr<Batch> MakeOutput(const Out& out, PlaceColumn place) const;
 
   const StepShape shape_;
   const int change_column_;
@@ -101,7 +124,12 @@ class Changes final : public Operator {
   std::vector<bool> is_value_;
   bool all_values_ = false;
   StepLedger* ledger_ = nullptr;
+  StateStore* store_ = nullptr;
   std::unique_ptr<KeyedRows> rows_;
+  std::optional<Sweep> sweep_;
+  bool sweep_kept_ = false;  // the state has one
+  EventTime let_through_ = kMinTime;
+  Out swept_;  // to be emitted next
   // Scratch.
   EncodedKeys keys_, encoded_;
   std::vector<std::string_view> cells_, other_cells_;
@@ -110,7 +138,11 @@ class Changes final : public Operator {
 
 absl::Status Changes::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
+  store_ = context.state;
   rows_ = std::make_unique<KeyedRows>(context.state, kRows, context.memory);
+  TM_ASSIGN_OR_RETURN(const std::optional<std::string> sweep, store_->Get(kSweep));
+  sweep_kept_ = sweep.has_value();
+  if (sweep && !sweep_.emplace().Read(*sweep)) return Damaged();
   return rows_->Load();
 }
 
@@ -132,10 +164,13 @@ absl::Status Changes::ProcessBatch(int /*input*/, const Batch& batch, Emitter& e
     Kept now{times[i], {}, encoded_[i]};
     std::string_view bytes = changes[i];
     if (!TakeChange(&bytes, &now.change)) return absl::InternalError("a change that can't be read");
-    std::optional<Kept> kept;
-    if (const auto stored = rows_->Get(keys_[i])) {
-      if (!ReadKept(*stored, &kept.emplace())) return Damaged();
+    if (now.change.ends_resnapshot) {
+      ++ledger_->absorbed;
+      TM_RETURN_IF_ERROR(EmitOut(*batch, &out, emitter));
+      TM_RETURN_IF_ERROR(BeginSweep(now.change, *batch, i, emitter));
+      continue;
     }
+    TM_ASSIGN_OR_RETURN(const std::optional<Kept> kept, KeptOf(keys_[i]));
     if (kept && now.change.IsBefore(kept->change)) {
       ++ledger_->duplicate;
     } else if (now.change.deletes) {
@@ -144,10 +179,107 @@ absl::Status Changes::ProcessBatch(int /*input*/, const Batch& batch, Emitter& e
       TM_RETURN_IF_ERROR(Upsert(keys_[i], kept, now, batch, i, &out, emitter));
     }
   }
-  ledger_->out += static_cast<int64_t>(out.rows.size());
-  if (out.rows.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(Batch rows, MakeOutput(*batch, out));
-  return emitter.Emit(std::move(rows));
+  TM_RETURN_IF_ERROR(EmitSwept(emitter));
+  return EmitOut(*batch, &out, emitter);
+}
+
+absl::Status Changes::EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter& emitter) {
+  const Out rows = std::exchange(*out, {});
+  ledger_->out += static_cast<int64_t>(rows.rows.size());
+  if (rows.rows.empty()) return absl::OkStatus();
+  const auto place = [&](Hidden hidden) {
+    return TakeCells(*batch.column_data(HiddenIndex(shape_.input, shape_.input_hidden, hidden)), rows.from);
+  };
+  TM_ASSIGN_OR_RETURN(Batch made, MakeOutput(rows, place));
+  return emitter.Emit(std::move(made));
+}
+
+absl::StatusOr<EventTime> Changes::AdvanceWatermark(EventTime time, Emitter& emitter) {
+  TM_RETURN_IF_ERROR(GoOnSweeping(/*all=*/false, emitter));
+  if (!sweep_) let_through_ = std::max(let_through_, time);
+  return let_through_;
+}
+
+absl::Status Changes::PrepareCommit(uint64_t commit, Emitter& /*emitter*/) {
+  if (sweep_) {
+    sweep_->Write(&stored_);
+    store_->Put(kSweep, stored_);
+  } else if (sweep_kept_) {
+    store_->Delete(kSweep);
+  }
+  sweep_kept_ = sweep_.has_value();
+  return rows_->Commit(commit);
+}
+
+// The row of a key that was fetched. One that the sweep hasn't come to yet is gone.
+absl::StatusOr<std::optional<Kept>> Changes::KeptOf(std::string_view key) {
+  std::optional<Kept> kept;
+  const auto stored = rows_->Get(key);
+  if (!stored) return kept;
+  if (!ReadKept(*stored, &kept.emplace())) return Damaged();
+  if (!sweep_ || kept->change.resnapshot >= sweep_->number) return kept;
+  SweepRow(key, *kept);
+  return std::nullopt;
+}
+
+absl::Status Changes::BeginSweep(const Change& end, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter) {
+  TM_RETURN_IF_ERROR(GoOnSweeping(/*all=*/true, emitter));
+  Sweep& sweep = sweep_.emplace();
+  sweep.number = end.resnapshot;
+  const auto value = [&](const auto* column) { return column == nullptr ? int64_t{0} : int64_t{column[at]}; };
+  sweep.watermark = value(HiddenInt64(batch, Hidden::kWatermark));
+  sweep.source = value(HiddenInt32(batch, Hidden::kSource));
+  sweep.partition = value(HiddenInt32(batch, Hidden::kPartition));
+  sweep.offset = value(HiddenInt64(batch, Hidden::kOffset));
+  return GoOnSweeping(/*all=*/false, emitter);
+}
+
+absl::Status Changes::GoOnSweeping(bool all, Emitter& emitter) {
+  while (sweep_ && (all || !emitter.Full())) TM_RETURN_IF_ERROR(SweepSome(emitter));
+  return EmitSwept(emitter);
+}
+
+// What is only looked at counts for the commit too, which is to be no longer than others.
+absl::Status Changes::SweepSome(Emitter& emitter) {
+  std::vector<std::string> gone;
+  bool damaged = false;
+  int64_t bytes = 0;
+  TM_ASSIGN_OR_RETURN(const bool done, rows_->GoOn(&sweep_->walk, kSweptAtOnce, [&](auto key, auto row) {
+    Kept kept;
+    damaged = damaged || !ReadKept(row, &kept);
+    bytes += static_cast<int64_t>(key.size() + row.size());
+    if (kept.change.resnapshot < sweep_->number) gone.emplace_back(key);
+  }));
+  if (damaged) return Damaged();
+  TM_RETURN_IF_ERROR(rows_->Fetch(std::vector<std::string_view>(gone.begin(), gone.end())));
+  for (const std::string& key : gone) TM_RETURN_IF_ERROR(KeptOf(key).status());
+  emitter.AddPending(bytes);
+  TM_RETURN_IF_ERROR(EmitSwept(emitter));
+  if (done) sweep_.reset();
+  return absl::OkStatus();
+}
+
+void Changes::SweepRow(std::string_view key, const Kept& kept) {
+  swept_.Add(Op::kDelete, kept.row, kept.time, 0);
+  rows_->Delete(key);
+}
+
+// Hidden columns but for times and operations are those of the snapshot's end.
+absl::Status Changes::EmitSwept(Emitter& emitter) {
+  const Out rows = std::exchange(swept_, {});
+  const size_t n = rows.rows.size();
+  if (n == 0) return absl::OkStatus();
+  ledger_->out += static_cast<int64_t>(n);
+  const auto place = [&](Hidden hidden) -> absl::StatusOr<std::shared_ptr<arrow::Array>> {
+    const int64_t value = hidden == Hidden::kWatermark ? sweep_->watermark
+                          : hidden == Hidden::kSource  ? sweep_->source
+                          : hidden == Hidden::kOffset  ? sweep_->offset
+                                                       : sweep_->partition;
+    if (hidden == Hidden::kWatermark || hidden == Hidden::kOffset) return ArrayOf(std::vector<int64_t>(n, value));
+    return ArrayOf(std::vector<int32_t>(n, static_cast<int32_t>(value)));
+  };
+  TM_ASSIGN_OR_RETURN(Batch made, MakeOutput(rows, place));
+  return emitter.Emit(std::move(made));
 }
 
 void Changes::Delete(std::string_view key, const std::optional<Kept>& kept, int64_t at, Out* out) {
@@ -180,6 +312,10 @@ absl::Status Changes::Upsert(std::string_view key, const std::optional<Kept>& ke
     TM_ASSIGN_OR_RETURN(const bool same, SameValues(kept->row, now.row));
     if (same) {
       ++ledger_->duplicate;
+      if (now.change.resnapshot != kept->change.resnapshot) {
+        WriteKept({kept->time, now.change, kept->row}, &stored_);
+        rows_->Put(key, stored_);
+      }
       return absl::OkStatus();
     }
     out->Add(Op::kUpdateBefore, kept->row, kept->time, at);
@@ -208,7 +344,7 @@ absl::StatusOr<bool> Changes::SameValues(std::string_view a, std::string_view b)
   return true;
 }
 
-absl::StatusOr<Batch> Changes::MakeOutput(const arrow::RecordBatch& batch, const Out& out) const {
+absl::StatusOr<Batch> Changes::MakeOutput(const Out& out, PlaceColumn place) const {
   std::vector<std::string_view> rows;
   for (const auto& [at, size] : out.rows) rows.push_back(std::string_view(out.bytes).substr(at, size));
   std::vector<std::shared_ptr<arrow::Array>> columns;
@@ -217,15 +353,12 @@ absl::StatusOr<Batch> Changes::MakeOutput(const arrow::RecordBatch& batch, const
     const auto hidden = static_cast<Hidden>(h);
     if (!shape_.hidden.Has(hidden)) continue;
     if (hidden == Hidden::kTime) {
-      columns.push_back(std::make_shared<arrow::Int64Array>(static_cast<int64_t>(rows.size()),
-                                                            arrow::Buffer::FromVector(std::vector(out.times))));
+      columns.push_back(ArrayOf(out.times));
     } else if (hidden == Hidden::kOp) {
-      columns.push_back(std::make_shared<arrow::Int8Array>(static_cast<int64_t>(rows.size()),
-                                                           arrow::Buffer::FromVector(std::vector(out.ops))));
+      columns.push_back(ArrayOf(out.ops));
     } else {
-      const int column = HiddenIndex(shape_.input, shape_.input_hidden, hidden);
-      TM_ASSIGN_OR_RETURN(auto cells, TakeCells(*batch.column_data(column), out.from));
-      columns.push_back(std::move(cells));
+      TM_ASSIGN_OR_RETURN(auto column, place(hidden));
+      columns.push_back(std::move(column));
     }
   }
   return arrow::RecordBatch::Make(shape_.batch_schema, static_cast<int64_t>(rows.size()), std::move(columns));

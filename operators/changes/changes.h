@@ -11,7 +11,15 @@
 // A row has values, by which it is compared, and columns that tell of its last change (from: op, source.lsn ...): those
 // stay as they were where the values do.
 //
-// State: rows by key (state/keyed_rows.h), beneath the row its event time and what is known of its last change.
+// A new snapshot of the table (Change::resnapshot) may find rows gone of which no deletion was told. Its rows, and what
+// comes behind it, carry its number, which is kept with the row, also where the row is the same. Where its end stands
+// in the partition, rows with a smaller number aren't there any more: each is deleted with the time of the row and, for
+// the rest, at the place of that end, whenever it is found. That goes over all rows (the sweep, sweep.h), as much in a
+// commit as it takes; a key that a record comes for first is swept then. So what comes out depends on the records
+// alone, but for the order of different keys' rows, and time waits until all are swept.
+//
+// State: rows by key (state/keyed_rows.h), beneath the row its event time and what is known of its last change; and the
+// sweep that is under way.
 #pragma once
 
 #include <memory>

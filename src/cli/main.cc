@@ -41,6 +41,7 @@
 #include "src/registry/formats.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/reset.h"
+#include "src/runtime/resnapshot.h"
 #include "src/runtime/status_reader.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
@@ -245,6 +246,17 @@ absl::Status Reset() {
   return absl::OkStatus();
 }
 
+absl::Status Resnapshot(const std::vector<std::string>& sources) {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_RETURN_IF_ERROR(ArmFailpoints());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
+  TM_ASSIGN_OR_RETURN(const std::string done, AskForSnapshots(plan, sources, *kafka));
+  std::cout << done;
+  return absl::OkStatus();
+}
+
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TopologyText text;
@@ -392,6 +404,7 @@ absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   if (name == "validate") return Validate();
   if (name == "plan") return PlanChange(exit_code);
   if (name == "reset") return Reset();
+  if (name == "resnapshot") return Resnapshot(line.arguments);
   if (name == "status") return Status();
   if (name == "describe") return Describe();
   if (name == "init") return Init();

@@ -30,6 +30,7 @@
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
+#include "src/http/certificate.h"
 #include "src/http/listener.h"
 
 namespace tidemark {
@@ -175,9 +176,8 @@ class MicroServer final : public HttpServer {
   }
 
   absl::Status Serve(const HttpServerOptions& options) {
-    std::string certificate, key;
     const bool tls = !options.certificate.empty() || !options.key.empty();
-    if (tls) TM_RETURN_IF_ERROR(ReadPem(options, &certificate, &key));
+    if (tls) TM_RETURN_IF_ERROR(LoadCertificate(options));
     TM_ASSIGN_OR_RETURN(const Listener listener, Listen(options.address));
     address_ = listener.address;
     std::vector<MHD_OptionItem> items = {
@@ -189,38 +189,33 @@ class MicroServer final : public HttpServer {
         {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<intptr_t>(&MicroServer::OnConnection), this},
         {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<intptr_t>(&MicroServer::OnCompleted), this},
     };
-    if (tls) {
-      items.push_back({MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.data()});
-      items.push_back({MHD_OPTION_HTTPS_MEM_KEY, 0, key.data()});
-    }
     items.push_back({MHD_OPTION_END, 0, nullptr});
     unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (tls) flags |= MHD_USE_TLS;
-    daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
-                               items.data(), MHD_OPTION_END);
+    if (tls) {
+      daemon_ =
+          MHD_start_daemon(flags | MHD_USE_TLS, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
+                           items.data(), MHD_OPTION_HTTPS_CERT_CALLBACK, &MicroServer::OnHandshake, MHD_OPTION_END);
+    } else {
+      daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
+                                 items.data(), MHD_OPTION_END);
+    }
     if (daemon_ != nullptr) return absl::OkStatus();
     close(listener.socket);
-    if (!tls) return absl::InternalError("HTTP: the server can't be started");
-    return absl::InvalidArgumentError(absl::StrCat("HTTP: certificate '", options.certificate, "' and key '",
-                                                   options.key, "' aren't two PEM files that belong together"));
+    return absl::InternalError("HTTP: the server can't be started");
   }
 
   const std::string& address() const override { return address_; }
 
  private:
-  static absl::Status ReadPem(const HttpServerOptions& options, std::string* certificate, std::string* key) {
+  absl::Status LoadCertificate(const HttpServerOptions& options) {
     if (options.certificate.empty() || options.key.empty()) {
       return absl::InvalidArgumentError("HTTP: a certificate and its key go together: --http_certificate, --http_key");
     }
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES) {
       return absl::InvalidArgumentError("HTTP: this build's libmicrohttpd has no TLS");
     }
-    for (const auto& [path, out] : {std::pair(&options.certificate, certificate), std::pair(&options.key, key)}) {
-      std::ifstream file(*path, std::ios::binary);
-      out->assign(std::istreambuf_iterator<char>(file), {});
-      if (!file || out->empty()) return absl::InvalidArgumentError(absl::StrCat("HTTP: can't read '", *path, "'"));
-    }
-    return absl::OkStatus();
+    certificate_.emplace(options.certificate, options.key, SystemClock());
+    return certificate_->Load();
   }
 
   // ---- What the library calls, on its thread.
@@ -231,9 +226,18 @@ class MicroServer final : public HttpServer {
     LOG_EVERY_T(WARNING, 1) << "HTTP: " << text;
   }
 
+  // The library says of which session it asks, not of which server; but a server has one thread, on which it has said
+  // before that the connection has come.
+  static int OnHandshake(gnutls_session_t, const gnutls_datum_t*, int, const gnutls_pk_algorithm_t*, int,
+                         gnutls_pcert_st** certificates, unsigned int* count, gnutls_privkey_t* key) {
+    of_this_thread_->certificate_->Show(certificates, count, key);
+    return 0;
+  }
+
   static void OnConnection(void* self, MHD_Connection* connection, void** context,
                            MHD_ConnectionNotificationCode code) {
     auto* const server = static_cast<MicroServer*>(self);
+    of_this_thread_ = server;
     auto** const place = reinterpret_cast<std::list<Client>::iterator**>(context);
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
       if (*place == nullptr) return;
@@ -588,6 +592,8 @@ class MicroServer final : public HttpServer {
   const int64_t most_body_bytes_;
   const size_t most_connections_ = MostConnections();
   std::string address_;
+  std::optional<Certificate> certificate_;  // with TLS; then of the server's thread
+  static inline thread_local MicroServer* of_this_thread_ = nullptr;
   MHD_Daemon* daemon_ = nullptr;
   std::atomic<bool> stopping_{false};
   std::atomic<int> active_{0};      // requests that a stop waits for

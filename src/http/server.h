@@ -46,8 +46,9 @@ struct HttpEntrance {
 using HttpEntrances = std::map<std::string, HttpEntrance>;
 
 struct HttpServerOptions {
-  std::string address;                           // as Listen takes it (listener.h)
-  std::string certificate, key;                  // PEM files; with them all that is spoken is TLS. Both or none
+  std::string address;  // as Listen takes it (listener.h)
+  // PEM files, read again when they change (certificate.h); with them all that is spoken is TLS. Both or none.
+  std::string certificate, key;
   int64_t most_body_bytes = int64_t{256} << 20;  // of all bodies that are read or wait for their answers
 };
 

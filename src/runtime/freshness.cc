@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -58,12 +59,17 @@ std::set<size_t> StagesOf(const Plan& plan, size_t sink) {
 
 }  // namespace
 
-FreshnessWatch::FreshnessWatch(const Runtime& runtime, ViewPosition view_position, SinkFails sink_fails)
-    : runtime_(runtime), view_position_(std::move(view_position)), sink_fails_(std::move(sink_fails)) {
-  const int64_t now = runtime.clock->MonotonicUs();
+FreshnessWatch::FreshnessWatch(const Runtime& runtime, ViewPosition view_position, SinkFails sink_fails, Of of)
+    : runtime_(runtime), view_position_(std::move(view_position)), sink_fails_(std::move(sink_fails)), of_(of) {
+  of_ == Of::kStated ? WatchStated() : WatchPosts();
+  Observe();
+}
+
+void FreshnessWatch::WatchStated() {
+  const int64_t now = runtime_.clock->MonotonicUs();
   int64_t soonest = kLongestTickUs * kTicksAWarning;
-  for (size_t s = 0; s < runtime.plan->sinks.size(); ++s) {
-    const SinkPlan& sink = runtime.plan->sinks[s];
+  for (size_t s = 0; s < runtime_.plan->sinks.size(); ++s) {
+    const SinkPlan& sink = runtime_.plan->sinks[s];
     if (!sink.freshness) continue;
     soonest = std::min(soonest, sink.freshness->warn_us);
     sinks_.push_back({sink.name,
@@ -77,7 +83,37 @@ FreshnessWatch::FreshnessWatch(const Runtime& runtime, ViewPosition view_positio
                       0});
   }
   tick_us_ = std::clamp(soonest / kTicksAWarning, kShortestTickUs, kLongestTickUs);
-  Observe();
+}
+
+void FreshnessWatch::WatchPosts() {
+  std::set<std::string> posted;
+  for (const SourcePlan& source : runtime_.plan->sources) {
+    if (source.http) posted.insert(source.topic);
+  }
+  for (size_t s = 0; s < runtime_.plan->sinks.size(); ++s) {
+    const SinkPlan& sink = runtime_.plan->sinks[s];
+    std::vector<Level> levels = LevelsOf(s);
+    const bool ours = std::any_of(levels.begin(), levels.end(), [&](const Level& level) {
+      return std::any_of(level.sources.begin(), level.sources.end(),
+                         [&](const TopicPartition& partition) { return posted.contains(partition.topic); });
+    });
+    if (!ours) continue;
+    const FreshnessSpec none{};
+    sinks_.push_back(
+        {sink.name, sink.view.has_value(), none, FreshnessAlarm(none), std::move(levels), {}, 0, false, 0});
+  }
+}
+
+int64_t FreshnessWatch::ThroughUs(const std::string& topic) const {
+  int64_t through = std::numeric_limits<int64_t>::max();
+  for (const Watched& watched : sinks_) {
+    for (const Level& level : watched.levels) {
+      const bool ours = std::any_of(level.sources.begin(), level.sources.end(),
+                                    [&](const TopicPartition& partition) { return partition.topic == topic; });
+      if (ours) through = std::min(through, watched.confirmed ? watched.through_us : 0);
+    }
+  }
+  return through;
 }
 
 std::vector<FreshnessWatch::Level> FreshnessWatch::LevelsOf(size_t sink) const {
@@ -137,7 +173,9 @@ absl::Status FreshnessWatch::Look() {
     NoteMoves(committed[runtime_.plan->application.Group()], runtime_.clock->WallUs());
     const int64_t at_us = runtime_.clock->MonotonicUs();
     auto now = std::make_shared<Ends>(), ends = std::make_shared<Ends>();
-    TM_ASSIGN_OR_RETURN(*now, admin.LogEnds({sources.begin(), sources.end()}, Isolation::kReadCommitted));
+    // The markers of an intake's transaction may reach its topic after those that show its position.
+    const Isolation isolation = of_ == Of::kPosts ? Isolation::kReadUncommitted : Isolation::kReadCommitted;
+    TM_ASSIGN_OR_RETURN(*now, admin.LogEnds({sources.begin(), sources.end()}, isolation));
     if (!internal.empty()) {
       TM_ASSIGN_OR_RETURN(*ends, admin.LogEnds({internal.begin(), internal.end()}, Isolation::kReadUncommitted));
     }
@@ -237,6 +275,7 @@ int64_t FreshnessWatch::EventDelay(const Watched& watched, int64_t mono_us, int6
 }
 
 void FreshnessWatch::Observe() {
+  if (of_ == Of::kPosts) return;
   const int64_t mono = runtime_.clock->MonotonicUs(), wall = runtime_.clock->WallUs();
   std::vector<FreshnessStatus> all;
   for (Watched& watched : sinks_) {

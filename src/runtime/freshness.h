@@ -64,7 +64,12 @@ class FreshnessWatch {
   // thread.
   using SinkFails = std::function<bool(const std::string& sink)>;
 
-  FreshnessWatch(const Runtime& runtime, ViewPosition view_position, SinkFails sink_fails);
+  // Which sinks are watched: those that state `freshness`; or, for whoever waits for what was posted to show
+  // (visible_waits.h), all that its rows may come to. There are no alarms of these, and Look is called when somebody
+  // waits.
+  enum class Of { kStated, kPosts };
+
+  FreshnessWatch(const Runtime& runtime, ViewPosition view_position, SinkFails sink_fails, Of of = Of::kStated);
 
   bool watches() const { return !sinks_.empty(); }
   // Asks the brokers once. What they don't tell leaves everything as old as it is.
@@ -73,6 +78,10 @@ class FreshnessWatch {
   absl::Status Step();
 
   std::vector<FreshnessStatus> status() const;
+
+  // Whatever could be read in a source's topic at this time, monotonic, shows in all sinks that are watched and that
+  // its rows may come to. The thread's that calls Look.
+  int64_t ThroughUs(const std::string& topic) const;
 
  private:
   using Offsets = std::map<TopicPartition, CommittedOffset>;
@@ -108,6 +117,8 @@ class FreshnessWatch {
     int64_t time_us = 0, at_us = 0;  // the largest event time; when it was seen to have moved, wall
   };
 
+  void WatchStated();
+  void WatchPosts();
   std::vector<Level> LevelsOf(size_t sink) const;
   bool Passed(const Watched& watched, const std::map<std::string, Offsets>& committed, Probe* probe) const;
   void Advance(Watched* watched, const std::map<std::string, Offsets>& committed,
@@ -119,6 +130,7 @@ class FreshnessWatch {
   const Runtime& runtime_;
   const ViewPosition view_position_;
   const SinkFails sink_fails_;
+  const Of of_;
   int64_t tick_us_ = kSecond;
   int64_t next_us_ = 0;
   std::vector<Watched> sinks_;

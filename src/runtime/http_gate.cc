@@ -26,6 +26,7 @@
 #include "src/http/listener.h"
 #include "src/http/tokens.h"
 #include "src/landing/record_check.h"
+#include "src/plan/units.h"
 
 namespace tidemark {
 namespace {
@@ -44,6 +45,9 @@ constexpr size_t kMostErrorsTold = 10;
 constexpr int64_t kMostRows = 100'000;
 constexpr int64_t kMostRowBytes = int64_t{64} << 20;  // as JSON
 constexpr int64_t kPieceBytes = int64_t{1} << 20;     // of rows that are decoded at once
+
+// Who waits for rows to show does so for at most this, unless it says how long, which is at most the other.
+constexpr int64_t kWaitUs = 30 * kSecond, kLongestWaitUs = 300 * kSecond;
 
 HttpResponse Json(int status, std::string body) { return {status, "application/json", std::move(body) + "\n", {}}; }
 HttpResponse Error(int status, absl::string_view why) {
@@ -159,6 +163,31 @@ absl::StatusOr<std::string> Unpack(std::string body, arrow::Compression::type co
   return out;
 }
 
+// What the parameters say: how long the client waits for its rows to show; 0: it doesn't. InvalidArgument: they have no
+// meaning.
+absl::StatusOr<int64_t> WaitOf(const HttpRequest& head) {
+  bool waits = false;
+  std::optional<int64_t> timeout;
+  for (const auto& [name, value] : head.query) {
+    if (name == "wait" && value == "committed") {
+      waits = true;
+    } else if (name == "timeout") {
+      timeout = ParseDuration(value);
+      if (!timeout || *timeout <= 0 || *timeout > kLongestWaitUs) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("'timeout' is how long to wait, from 1ms to 300s, not '", value, "'"));
+      }
+    } else if (name == "wait") {
+      return absl::InvalidArgumentError(absl::StrCat("'wait' is committed, or left out; not '", value, "'"));
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", name, "' has no meaning here: `wait=committed` has, and `timeout` with it"));
+    }
+  }
+  if (timeout && !waits) return absl::InvalidArgumentError("'timeout' goes with wait=committed");
+  return waits ? timeout.value_or(kWaitUs) : 0;
+}
+
 }  // namespace
 
 // One source's. Begin and Take are called by the server's thread, Decode by that of the bodies.
@@ -195,7 +224,9 @@ struct HttpGate::Door {
   std::optional<HttpResponse> CheckBody(const Body& body, int64_t* rows);
   std::optional<HttpResponse> CheckPiece(const Body& body, const std::vector<FileRecord>& records, Found* found);
   Fault FaultOf(const Body& body, absl::string_view message) const;
-  void Append(const Body& body, int64_t rows, HttpReply reply);
+  // `wait_us`: how long the client waits for its rows to show.
+  void Append(const Body& body, int64_t rows, int64_t wait_us, HttpReply reply);
+  void Accepted(int32_t partition, Offset offset, int64_t rows, int64_t wait_us, HttpReply reply);
   void Count(int status, int64_t rows = 0) {
     const absl::MutexLock lock(&mutex);
     ++answers[status];
@@ -214,6 +245,7 @@ struct HttpGate::Door {
 
   absl::Mutex mutex;
   std::shared_ptr<Appender> appender ABSL_GUARDED_BY(mutex);  // null: not open, or closed
+  AwaitVisible await ABSL_GUARDED_BY(mutex);
   std::map<int, int64_t> answers ABSL_GUARDED_BY(mutex);
   int64_t accepted_rows ABSL_GUARDED_BY(mutex) = 0;
   int64_t waiting ABSL_GUARDED_BY(mutex) = 0, waiting_bytes ABSL_GUARDED_BY(mutex) = 0;
@@ -231,9 +263,7 @@ std::optional<HttpResponse> HttpGate::Door::WhyNot(const HttpRequest& head, std:
     }
     *client = *std::move(name);
   }
-  if (!head.query.empty()) {
-    return Error(400, absl::StrCat("'", head.query[0].first, "' has no meaning here: no parameters are known yet"));
-  }
+  if (const absl::StatusOr<int64_t> wait = WaitOf(head); !wait.ok()) return Error(400, wait.status().message());
   const std::string_view type = head.Header("content-type");
   const std::optional<HttpRequest_Format> format = FormatOf({type.data(), type.size()});
   if (!format) {
@@ -309,7 +339,7 @@ void HttpGate::Door::Decode(HttpRequest request, const std::string& client, cons
   if (body.format() == Body::CSV) body.set_delimiter(std::string(1, spec.delimiter));
   int64_t rows = 0;
   if (std::optional<HttpResponse> refusal = CheckBody(body, &rows)) return answer(*std::move(refusal));
-  Append(body, rows, reply);
+  Append(body, rows, *WaitOf(request), reply);
 }
 
 std::optional<HttpResponse> HttpGate::Door::CheckBody(const Body& body, int64_t* rows) {
@@ -373,7 +403,7 @@ Fault HttpGate::Door::FaultOf(const Body& body, absl::string_view message) const
   return place;
 }
 
-void HttpGate::Door::Append(const Body& body, int64_t rows, HttpReply reply) {
+void HttpGate::Door::Append(const Body& body, int64_t rows, int64_t wait_us, HttpReply reply) {
   const std::string value = body.SerializeAsString();
   const auto bytes = static_cast<int64_t>(value.size());
   const uint64_t place = body.key().empty() ? turn++ : XXH3_64bits(body.key().data(), body.key().size());
@@ -391,28 +421,45 @@ void HttpGate::Door::Append(const Body& body, int64_t rows, HttpReply reply) {
     Count(503);
     return reply(Later(503, "the worker stops"));
   }
-  to->Append(topic, partition, value, [this, partition, bytes, rows, reply = std::move(reply)](const Appended& what) {
-    {
-      const absl::MutexLock lock(&mutex);
-      --waiting;
-      waiting_bytes -= bytes;
-      silent_since_us = what.outcome == Appended::Outcome::kIn || waiting == 0 ? clock->MonotonicUs() : silent_since_us;
-    }
-    const bool in = what.outcome == Appended::Outcome::kIn;
-    HttpResponse response;
-    if (in) {
-      response = Json(202, absl::StrCat("{\"topic\":", JsonQuoted(topic), ",\"partition\":", partition,
-                                        ",\"offset\":", what.offset, ",\"rows\":", rows, "}"));
-    } else if (what.outcome == Appended::Outcome::kUnknown) {
-      response = Error(504, "nobody knows yet whether this is in: ask again with the same Idempotency-Key");
-    } else if (absl::IsInvalidArgument(what.status)) {
-      response = Error(413, absl::StrCat("the log of requests doesn't take this body: ", what.status.message()));
-    } else {
-      response = Later(503, absl::StrCat("nothing of this was written: ", what.status.message()));
-    }
-    Count(response.status, in ? rows : 0);
-    reply(std::move(response));
-  });
+  to->Append(
+      topic, partition, value, [this, partition, bytes, rows, wait_us, reply = std::move(reply)](const Appended& what) {
+        {
+          const absl::MutexLock lock(&mutex);
+          --waiting;
+          waiting_bytes -= bytes;
+          silent_since_us =
+              what.outcome == Appended::Outcome::kIn || waiting == 0 ? clock->MonotonicUs() : silent_since_us;
+        }
+        if (what.outcome == Appended::Outcome::kIn) return Accepted(partition, what.offset, rows, wait_us, reply);
+        HttpResponse response;
+        if (what.outcome == Appended::Outcome::kUnknown) {
+          response = Error(504, "nobody knows yet whether this is in: ask again with the same Idempotency-Key");
+        } else if (absl::IsInvalidArgument(what.status)) {
+          response = Error(413, absl::StrCat("the log of requests doesn't take this body: ", what.status.message()));
+        } else {
+          response = Later(503, absl::StrCat("nothing of this was written: ", what.status.message()));
+        }
+        Count(response.status);
+        reply(std::move(response));
+      });
+}
+
+void HttpGate::Door::Accepted(int32_t partition, Offset offset, int64_t rows, int64_t wait_us, HttpReply reply) {
+  const std::string place = absl::StrCat("{\"topic\":", JsonQuoted(topic), ",\"partition\":", partition,
+                                         ",\"offset\":", offset, ",\"rows\":", rows);
+  const auto answer = [this, place, rows, reply = std::move(reply)](int status, const char* shows) {
+    Count(status, rows);
+    reply(Json(status, absl::StrCat(place, shows, "}")));
+  };
+  if (wait_us == 0) return answer(202, "");
+  AwaitVisible to;
+  {
+    const absl::MutexLock lock(&mutex);
+    to = await;
+  }
+  if (to == nullptr) return answer(202, ",\"visible\":false");
+  to(plan.name, partition, offset, clock->MonotonicUs() + wait_us,
+     [answer](bool visible) { answer(visible ? 200 : 202, visible ? ",\"visible\":true" : ",\"visible\":false"); });
 }
 
 HttpGate::HttpGate(const Plan& plan, const Formats& formats, Clock* clock, RunTask run)
@@ -471,11 +518,12 @@ HttpEntrances HttpGate::Entrances() {
   return entrances;
 }
 
-void HttpGate::Open(std::unique_ptr<Appender> appender) {
+void HttpGate::Open(std::unique_ptr<Appender> appender, AwaitVisible await) {
   const std::shared_ptr<Appender> shared = std::move(appender);
   for (const auto& door : doors_) {
     const absl::MutexLock lock(&door->mutex);
     door->appender = shared;
+    door->await = await;
   }
   const absl::MutexLock lock(&mutex_);
   appender_ = shared;

@@ -12,6 +12,9 @@
 //   nothing refused is in        4xx is said before anything is written; 503 only of what was certainly not written
 //   no retry doubles             see http_source.h; 504 is said where the outcome isn't known, and asks for one
 //
+// Who posts with wait=committed is answered when the rows show (visible_waits.h), with 200; and with 202 where they
+// don't in time: they are in all the same.
+//
 // Heads are looked at on the HTTP server's thread (HttpEntrance), bodies on one of the gate's own, so that the server
 // answers probes at once whatever is posted; Done comes from the appender's. Open and Close: the main thread.
 #pragma once
@@ -49,6 +52,10 @@ class HttpGate {
   // Runs a task, one at a time, in their order.
   using RunTask = std::function<void(std::function<void()> task)>;
 
+  // Finds out when what stands at that place of a source's log of requests shows, until then (monotonic) at most.
+  using AwaitVisible = std::function<void(const std::string& source, int32_t partition, Offset offset, int64_t until_us,
+                                          std::function<void(bool visible)> done)>;
+
   // All outlive it. `run`: for bodies, a thread of the gate's own if it is null.
   HttpGate(const Plan& plan, const Formats& formats, Clock* clock, RunTask run = nullptr);
   // Behind the server that has its Entrances.
@@ -60,8 +67,8 @@ class HttpGate {
   HttpEntrances Entrances();
   // What bodies may take while they are on their way: of the budget of the process, and never less than two need.
   int64_t most_body_bytes() const;
-  // The topics are there: from now on bodies are accepted.
-  void Open(std::unique_ptr<Appender> appender);
+  // The topics are there: from now on bodies are accepted. `await` outlives this; null: nobody is waited for.
+  void Open(std::unique_ptr<Appender> appender, AwaitVisible await = nullptr);
   // Nothing is accepted any more; what is under way gets its answer, for as long as that takes at most.
   void Close(int64_t max_wait_us);
 

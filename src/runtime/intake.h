@@ -72,6 +72,7 @@ struct IntakeRecord {
   std::string value;
   HeaderList headers;  // the number is added to them
   size_t target = 0;
+  bool is_row = true;  // false: a mark between rows, which isn't counted as one
 };
 
 // What can't be a record: a dead letter in the same transaction.

@@ -128,8 +128,9 @@ absl::Status PostgresRows::TakeRelation(const pgoutput::Relation& relation) {
       return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat("table ", relation.schema, ".", relation.name,
                                                       " was dropped and made anew, and what became of its rows isn't "
-                                                      "in the log: give the topology a new name and the "
-                                                      "source a new slot, to begin with what the table holds now"));
+                                                      "in the log. To begin with what the table holds now: `tidemark "
+                                                      "resnapshot ",
+                                                      source_.name, "`"));
   }
   identity_ = CheckIdentity(relation);
   known_ = true;
@@ -170,8 +171,8 @@ absl::Status PostgresRows::CheckIdentity(const pgoutput::Relation& relation) con
       "the log names rows of ", relation.schema, ".", relation.name, " by (", absl::StrJoin(identity, ", "),
       "), its replica identity at that time, and the source's `key` is (", absl::StrJoin(key, ", "),
       "), so it isn't known which rows were changed: put the replica identity right (REPLICA IDENTITY "
-      "FULL goes with every key), and give the topology a new name and the source a new slot, to begin "
-      "with what the table holds now"));
+      "FULL goes with every key), and begin with what the table holds now: `tidemark resnapshot ",
+      source_.name, "`"));
 }
 
 absl::StatusOr<bool> PostgresRows::IsNew(Lsn lsn) {
@@ -203,8 +204,8 @@ absl::Status PostgresRows::TakeTruncate(Lsn lsn, IntakeRows* rows) {
         absl::StrCat("the table was emptied (TRUNCATE) at ", LsnText(lsn),
                      ", by the transaction that was committed at ", LsnText(transaction_->commit_lsn),
                      ". Its rows stand here as they were. State `on_truncate: dead_letter`, which passes it over and "
-                     "leaves them; or "
-                     "give the topology a new name and the source a new slot, to begin with what the table holds now"));
+                     "leaves them; or begin with what the table holds now: `tidemark resnapshot ",
+                     source_.name, "`"));
   }
   Taken(lsn);
   ++rows->counts[target_]["truncates_passed_over"];
@@ -330,14 +331,37 @@ std::optional<std::string> PostgresRows::AppendValue(const PgColumn& column, con
   return absl::StrCat("column ", column.column.name, " holds the very value that stands for one that hasn't changed");
 }
 
-void PostgresRows::Emit(char op, const Tuple& row, const Origin& origin, IntakeRows* rows) {
+std::string PostgresRows::Head(char op, const Origin& origin) const {
   std::string json;
   json.reserve(256);
   absl::StrAppend(&json, "{\"op\":\"", absl::string_view(&op, 1), "\",\"source\":{\"lsn\":", origin.lsn,
                   ",\"ts_us\":", origin.committed_us, ",\"ts_ms\":", origin.committed_us / 1000);
   if (origin.xid != 0) absl::StrAppend(&json, ",\"txId\":", origin.xid);
   absl::StrAppend(&json, ",\"snapshot\":", origin.snapshot ? "true" : "false",
-                  origin.overtaken ? ",\"overtaken\":true" : "", where_, op == 'd' ? ",\"before\":{" : ",\"after\":{");
+                  origin.overtaken ? ",\"overtaken\":true" : "");
+  if (position_.resnapshot() > 0) absl::StrAppend(&json, ",\"resnapshot\":", position_.resnapshot());
+  json.append(where_);
+  return json;
+}
+
+// A record lies where its key says, so each mark has one that lies in its partition.
+void PostgresRows::EndSnapshot(Lsn lsn, int64_t time_us, IntakeRows* rows) {
+  position_.set_snapshot_done(true);
+  ++rows->counts[target_]["snapshots"];
+  if (position_.resnapshot() == 0) return;
+  const std::string json = Head('m', {lsn, time_us, 0, /*snapshot=*/true, false}) + "}";
+  for (int32_t partition = 0; partition < source_.postgres->partitions; ++partition) {
+    std::string key;
+    for (int i = 0; key.empty() || JavaPartition(key, source_.postgres->partitions) != partition; ++i) {
+      key = absl::StrCat("{\"tidemark.resnapshot\":", i, "}");
+    }
+    rows->records.push_back({partition, std::move(key), json, {}, target_, /*is_row=*/false});
+  }
+}
+
+void PostgresRows::Emit(char op, const Tuple& row, const Origin& origin, IntakeRows* rows) {
+  std::string json = Head(op, origin);
+  json.append(op == 'd' ? ",\"before\":{" : ",\"after\":{");
   std::optional<std::string> reason;
   bool first = true;
   for (size_t c = 0; c < table_.columns.size(); ++c) {

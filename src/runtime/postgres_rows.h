@@ -5,6 +5,7 @@
 //   Row       a row of the snapshot                                              op r
 //   Insert, update, delete                                                       op c, u, d
 //   Update of a key      a deletion of the old key, then an insert of the new one: of two keys, in their partitions
+//   The end of a new snapshot (resnapshot.h), in every partition               op m
 //   Truncate             an error in front of which all is taken, or a dead letter
 //
 // A value that the log leaves out as it hasn't changed (TOAST) is taken from the row before where the log has that
@@ -48,6 +49,8 @@ class PostgresRows {
 
   // A row of a snapshot that was taken at `lsn`.
   void Row(const pgoutput::Tuple& row, Lsn lsn, int64_t time_us, IntakeRows* rows);
+  // The snapshot is in. Behind a new one it says so to whoever keeps rows of earlier ones, in every partition.
+  void EndSnapshot(Lsn lsn, int64_t time_us, IntakeRows* rows);
   // What comes next of the log, from the place `lsn`. FailedPrecondition: a TRUNCATE, another table of that name,
   // another replica identity than the key, a log that isn't the one that was read before; nothing of it is taken, and
   // `rows` has what came before.
@@ -75,6 +78,7 @@ class PostgresRows {
   absl::StatusOr<bool> IsNew(Lsn lsn);
   void Taken(Lsn lsn);
 
+  std::string Head(char op, const Origin& origin) const;
   void Emit(char op, const pgoutput::Tuple& row, const Origin& origin, IntakeRows* rows);
   std::string Key(const pgoutput::Tuple& row) const;
   bool SameKey(const pgoutput::Tuple& a, const pgoutput::Tuple& b) const;

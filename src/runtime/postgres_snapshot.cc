@@ -97,8 +97,7 @@ absl::Status PostgresSnapshot::Read(int64_t max_wait_us, int64_t max_bytes, Inta
     if (read.what == PgConnection::CopyRead::What::kNothing) break;
     Table& table = *left_.back();
     if (read.what == PgConnection::CopyRead::What::kEnd) {
-      table.rows.position().set_snapshot_done(true);
-      ++rows->counts[table.rows.target()]["snapshots"];
+      table.rows.EndSnapshot(snapshot_.lsn, snapshot_.time_us, rows);
       left_.pop_back();
       if (!left_.empty()) return StartCopy();
       phase_ = Phase::kNone;

@@ -57,8 +57,7 @@ PostgresSource::PostgresSource(const Runtime& runtime, const IntakePlan& intake)
       tables_(intake),
       snapshot_(table_, tables_, spec_.slot) {}
 
-// As it was when a slot had one table.
-std::string PostgresSource::Of() const { return absl::StrCat("a table's changes by replication slot ", spec_.slot); }
+std::string PostgresSource::Of() const { return PostgresPositionsOf(spec_); }
 
 absl::Status PostgresSource::Open(const std::string& position, IntakeNotes /*notes*/) { return tables_.Read(position); }
 
@@ -131,8 +130,9 @@ absl::Status PostgresSource::InspectTables() {
     if (position.lsn() != 0 && position.table() != found->oid) {
       return absl::FailedPreconditionError(absl::StrCat(
           "table ", source.postgres->schema, ".", source.postgres->table,
-          " isn't the one that was read before: it was dropped and made anew, or another was named. Give the "
-          "topology a new name and the source a new slot, to begin with what it holds now"));
+          " isn't the one that was read before: it was dropped and made anew, or another was named. To begin with what "
+          "it holds now: `tidemark resnapshot ",
+          source.name, "`"));
     }
     if (!connected_once_ && !found->unnamed.empty()) {
       LOG(INFO) << "source " << source.name
@@ -155,10 +155,9 @@ absl::StatusOr<PgSlot> PostgresSource::InspectSlot() {
 
 absl::Status PostgresSource::Refuse(const std::string& what) const {
   return absl::FailedPreconditionError(absl::StrCat(what, ". Changes behind ", LsnText(tables_.First()),
-                                                    " are lost, and a new snapshot wouldn't tell of rows that were ",
-                                                    "deleted since (`resnapshot` isn't implemented): give the "
-                                                    "topology a new name and the source a new slot, to begin ",
-                                                    "with what the table holds now"));
+                                                    " are lost. To begin with what is in the database now, so that "
+                                                    "rows which were deleted meanwhile are deleted here too: ",
+                                                    tables_.Resnapshot()));
 }
 
 absl::Status PostgresSource::CheckSystem(uint64_t system) {
@@ -174,8 +173,11 @@ absl::Status PostgresSource::CheckSystem(uint64_t system) {
 absl::Status PostgresSource::CheckSlot(const PgSlot& slot) const {
   const Lsn first = tables_.First();
   if (slot.exists && slot.lost) {
-    return Refuse(absl::StrCat("slot ", spec_.slot,
-                               " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its log"));
+    const std::string lost = absl::StrCat("slot ", spec_.slot,
+                                          " is lost, as PostgreSQL kept no more than max_slot_wal_keep_size of its "
+                                          "log: SELECT pg_drop_replication_slot('",
+                                          spec_.slot, "')");
+    return first == 0 ? absl::FailedPreconditionError(lost + ", and it is made anew") : Refuse(lost);
   }
   if (!slot.exists && first != 0) return Refuse(absl::StrCat("slot ", spec_.slot, " is gone"));
   if (slot.exists && first != 0 && slot.confirmed > first) {
@@ -268,9 +270,11 @@ absl::Status PostgresSource::ReadStream(int64_t max_wait_us, int64_t max_bytes, 
   }
   const int64_t now = runtime_.clock->MonotonicUs();
   moved_ = !IsEmpty(*rows);
-  if (!moved_ && status.ok() && (now - moved_at_us_ >= (asked_ ? kAskedUs : kQuietUs) || runtime_.control->until_end)) {
+  const bool quiet = now - moved_at_us_ >= (asked_ ? kAskedUs : kQuietUs);
+  if (!moved_ && status.ok() && (quiet || runtime_.control->until_end)) {
     tables_.MoveTo(sent_);
-    moved_ = tables_.First() > committed_;
+    // Also where nothing moves: so that who was fenced, as a new snapshot is asked for (resnapshot.h), finds out.
+    moved_ = quiet || tables_.First() > committed_;
     moved_at_us_ = now;
     asked_ = false;
   }

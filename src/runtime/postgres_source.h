@@ -15,7 +15,8 @@
 // what it sends again is left out (postgres_rows.h). A slot that is ahead was read by somebody else, or made anew:
 // changes are lost, which is refused. A table's place is dropped with its topic only (intake.h, rule 8): a worker that
 // doesn't know the table would confirm what it has yet to be told. Of a quiet table the position moves to where the
-// server says that nothing is on its way, every kQuietUs; else the server would keep its log for the slot for ever.
+// server says that nothing is on its way, every kQuietUs, and is committed whether it moves or not; else the server
+// would keep its log for the slot for ever.
 //
 // Why a snapshot that is broken off may just be made anew. What follows is about one table. Its snapshot is behind a
 // place C, which doesn't change once anything of it is in: every change of it that is committed behind C comes in the

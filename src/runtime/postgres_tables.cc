@@ -17,6 +17,11 @@ PostgresTables::PostgresTables(const IntakePlan& intake)
   for (size_t s = 0; s < intake.sources.size(); ++s) tables_.emplace_back(*intake.sources[s], s);
 }
 
+// As it was when a slot had one table.
+std::string PostgresPositionsOf(const PostgresTableSpec& spec) {
+  return absl::StrCat("a table's changes by replication slot ", spec.slot);
+}
+
 bool ReadPostgresPosition(const std::string& text, PostgresPosition* position) {
   return position->ParseFromString(text);
 }
@@ -89,6 +94,12 @@ void PostgresTables::MoveTo(Lsn lsn) {
   for (Table& table : tables_) {
     if (table.streams && table.rows.CanMoveTo(lsn)) table.rows.position().set_lsn(lsn);
   }
+}
+
+std::string PostgresTables::Resnapshot() const {
+  std::string words = "`tidemark resnapshot";
+  for (const Table& table : tables_) absl::StrAppend(&words, " ", table.rows.source().name);
+  return words + "`";
 }
 
 absl::Status PostgresTables::OfTable(const absl::Status& status, const Table& table) const {

@@ -51,12 +51,17 @@ class PostgresTables {
   const std::string& name() const { return name_; }
   // An error of that table, with its name where there may be several.
   absl::Status OfTable(const absl::Status& status, const Table& table) const;
+  // The words for what begins all of them anew: `tidemark resnapshot a b`.
+  std::string Resnapshot() const;
 
  private:
   const std::string name_;  // of the intake
   const bool shared_;       // it is the slot's
   std::deque<Table> tables_;
 };
+
+// What an intake's positions are positions in.
+std::string PostgresPositionsOf(const PostgresTableSpec& spec);
 
 // What a position says for all tables: that they are read up to there, and whether all snapshots are in. False: it
 // isn't such a text.

@@ -379,9 +379,9 @@ absl::Status SplitIntake::ProduceTo(size_t target, std::vector<IntakeRecord*> re
       continue;
     }
     to.set_written(record->partition, number);
+    to.set_rows(to.rows() + (record->is_row ? 1 : 0));
     out.push_back(std::move(next));
   }
-  to.set_rows(to.rows() + static_cast<int64_t>(out.size()));
   return out.empty() ? absl::OkStatus() : transaction_->Produce(topic, out);
 }
 

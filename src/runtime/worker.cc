@@ -52,6 +52,7 @@
 #include "src/runtime/topics.h"
 #include "src/runtime/view_gate.h"
 #include "src/runtime/view_reader.h"
+#include "src/runtime/visible_waits.h"
 #include "src/runtime/webhook_feed_sink.h"
 #include "src/status/page.h"
 
@@ -139,6 +140,7 @@ class Worker {
     deadline_.Begin();
     deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
     gate_->Close(kGatePatienceUs);
+    if (waits_) waits_->Close();
     view_gate_->Close(kGatePatienceUs);
   }
 
@@ -324,7 +326,13 @@ class Worker {
         std::unique_ptr<Appender> appender,
         NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-posts-", options_.instance_id),
                       kAppendPatienceUs, LogKafka));
-    gate_->Open(std::move(appender));
+    waits_.emplace(
+        runtime_, [this](const std::string& view) { return PositionOf(view); },
+        [this](const std::string& sink) { return Fails(sink); });
+    gate_->Open(std::move(appender), [this](const std::string& source, int32_t partition, Offset offset,
+                                            int64_t until_us, std::function<void(bool)> done) {
+      waits_->Add({source, partition, offset, until_us, std::move(done)});
+    });
     return absl::OkStatus();
   }
 
@@ -415,6 +423,7 @@ class Worker {
     if (freshness_->watches()) {
       supervisor_.Run({"freshness", Nothing, [this] { return freshness_->Step(); }, Nothing}, Work::kReads);
     }
+    if (waits_) supervisor_.Run({"posts that wait", Nothing, [this] { return waits_->Step(); }, Nothing}, Work::kReads);
     if (alarms_) supervisor_.Run(LoopOf("alarms", &*alarms_), Work::kReads);
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
   }
@@ -562,6 +571,7 @@ class Worker {
   std::vector<std::shared_ptr<ViewReader>> views_;
   std::optional<FreshnessWatch> freshness_;
   std::optional<AlarmThread> alarms_;
+  std::optional<VisibleWaits> waits_;
   int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
   std::optional<Housekeeping> housekeeping_;

@@ -266,8 +266,11 @@ class HttpIn(SystemTest):
             self.assertEqual(ask(packed.getvalue(), {"Content-Type": "application/vnd.apache.parquet"})[0], 413)
         for key in ({"Idempotency-Key": ""}, {"Idempotency-Key": "k" * 256}):
             self.assertIn("one Idempotency-Key", fault('{"id":1}\n', {**NDJSON, **key})[2])
-        status, _, text = ask('{"id":1}\n', path=PATH + "?wait=committed")
-        self.assertEqual((status, "'wait'" in text), (400, True), text)
+        for query, words in (("wait=all", "'wait' is committed"), ("wait=committed&timeout=1", "'timeout' is how long"),
+                             ("wait=committed&timeout=301s", "'timeout' is how long"), ("timeout=5s", "goes with wait=committed"),
+                             ("key=1", "'key' has no meaning here")):
+            status, _, text = ask('{"id":1}\n', path=f"{PATH}?{query}")
+            self.assertEqual((status, words in text), (400, True), text)
         self.assertEqual(ask('{"id":1}\n', path="/v1/other")[0], 404)
 
         status, _, text = ask('{"id":1}\n\n{"id":2}\n', {**NDJSON, "Idempotency-Key": "k"})
@@ -391,12 +394,63 @@ class HttpIn(SystemTest):
         self.assertEqual(worker.wait(30), 2, worker.seen())
         self.assertIn("is posted to without tokens", worker.output())
 
+    def test_who_waits_is_answered_when_the_rows_show(self):
+        name = "shows"
+        shows = application(name, partitions=3)
+        shows["sources"]["surveys"]["columns"]["who"] = "string"
+        # Behind a repartition too, and a window that is open for long.
+        shows["steps"] = {"everyone": {"from": "surveys", "group_by": ["who"], "aggregates": {"n": "count(*)"}}}
+        shows["sinks"]["totals"] = {"from": "everyone", "topic": f"{name}-totals", "key": ["who"], "create": {"partitions": 2}}
+        config = topology.write(self.stack.folder / f"{name}.yaml", shows)
+        run = lambda worker: self.stack.run(config, name=worker, threads=1)
+        workers = {worker: run(worker) for worker in ("wa", "wb")}
+        for worker in workers.values():
+            self.ready(worker)
+        moments, killed, times = random.Random(9), 0, []
+        for count in range(12):
+            if count in (3, 8):  # whoever has the splits is gone, for a moment or in the midst of it
+                victim = "wa" if count == 3 else "wb"
+                workers[victim].kill()
+                workers[victim] = run(victim)
+                killed += 1
+            headers = {**NDJSON, "Idempotency-Key": str(count)}
+            body = "".join(json.dumps({"id": count * 10 + i, "who": f"w{count}"}) + "\n" for i in range(3)).encode()
+            began = time.monotonic()
+            while True:
+                worker = workers[moments.choice(list(workers))]
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    status, _, text = post(worker, body, headers, path=PATH + "?wait=committed&timeout=20s")
+                    self.assertIn(status, (200, 202, 503, 504), text)
+                    if status == 200:
+                        break
+                self.assertLess(time.monotonic() - began, 120, text)
+                time.sleep(0.05)
+            times.append(time.monotonic() - began)
+            self.assertTrue(json.loads(text)["visible"], text)
+            found = sorted(row["id"] for row in self.rows(name) if row["who"] == f"w{count}")
+            self.assertEqual(found, [count * 10 + i for i in range(3)], "what is said to show")
+            totals = [json.loads(v) for v in topics.read(self.stack.brokers, f"{name}-totals")["value"].to_pylist() if v]
+            self.assertEqual([row["n"] for row in totals if row["who"] == f"w{count}"][-1:], [3])
+        print(f"answered when it shows, {killed} kills: median {sorted(times)[len(times) // 2]:.2f} s, at most {max(times):.2f} s", flush=True)
+        # Longer than the client waits, which isn't 504: it is in.
+        self.ready(workers["wa"])
+        status, _, text = post(workers["wa"], b'{"id":9999,"who":"late"}', NDJSON, path=PATH + "?wait=committed&timeout=1ms")
+        self.assertEqual((status, json.loads(text)["visible"]), (202, False), text)
+        wait_for("the row all the same", lambda: 9999 in [row["id"] for row in self.rows(name)], 60, workers["wa"].seen)
+        for worker in workers.values():
+            self.assertEqual(worker.stop(), 0, worker.seen())
+
     def test_a_certificate_makes_it_https(self):
         folder = self.stack.folder / "tls"
         folder.mkdir()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-                       cwd=folder, check=True, capture_output=True)
+
+        def make():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.new", "-out", "cert.new"],
+                           cwd=folder, check=True, capture_output=True)
+            for name in ("key", "cert"):
+                (folder / f"{name}.new").rename(folder / f"{name}.pem")
+        make()
         config = topology.write(self.stack.folder / "tls.yaml", application("tls"))
         worker = self.stack.run(config, f"--http_certificate={folder}/cert.pem", f"--http_key={folder}/key.pem", name="tls")
         curl = ["curl", "-s", "--cacert", str(folder / "cert.pem")]
@@ -407,6 +461,12 @@ class HttpIn(SystemTest):
                               capture_output=True, text=True).stdout
         self.assertEqual(json.loads(told)["rows"], 1)
         wait_for("the row", lambda: len(self.rows("tls")) == 1, 60, worker.seen)
+        # Another certificate counts without a restart: who trusts it alone is answered.
+        self.assertFalse("has changed" in worker.output())
+        make()
+        wait_for("the new certificate", lambda: subprocess.run([*curl, "-f", f"https://{address()}/healthz"],
+                                                               capture_output=True).returncode == 0, 60, worker.seen)
+        self.assertIn("has changed, and is shown from now on", worker.output())
         self.assertEqual(worker.stop(), 0, worker.seen())
 
 

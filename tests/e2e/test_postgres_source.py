@@ -321,10 +321,21 @@ class PostgresSource(SystemTest):
         worker = self.run_worker(name)
         self.assertEqual(worker.wait(180), 2, worker.seen())
         self.assertIn(f"slot {name} is lost", worker.output())
-        self.assertIn("give the topology a new name and the source a new slot", worker.output())
+        self.assertIn("`tidemark resnapshot items`", worker.output())
         code, out, err = self.stack.tidemark("validate", "--online", "--config", self.config(name), env=self.environment(), check=False)
         self.assertNotEqual(code, 0, out)
         self.assertIn(f"slot {name} is lost", out + err)
+        # The way on.
+        self.stack.tidemark("resnapshot", "items", "--config", self.config(name), env=self.environment())
+        self.sql("DELETE FROM items WHERE id <= 5; UPDATE items SET name = 'later' WHERE id = 6; INSERT INTO items VALUES (12, 'x', 'new', "
+                 "1, 1, 1, 'n', NULL, NULL, now())")
+        worker = self.run_worker(name)
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn(f"SELECT pg_drop_replication_slot('{name}'), and it is made anew", worker.output())
+        self.sql("SELECT pg_drop_replication_slot(%s)", name)
+        worker = self.run_worker(name)
+        self.assertEqual(self.equal(name, worker)[0], 6)
+        self.assertEqual(worker.stop(), 0, worker.seen())
 
     def test_a_table_that_is_written_anew_while_its_snapshot_begins_isnt_empty(self):
         name = "written_anew"

@@ -32,6 +32,7 @@ HEAD = """
 name: {name}
 kafka: {{ brokers: "${{KAFKA_BROKERS}}" }}
 commit_interval: 50ms
+memory: 256MiB
 databases:
   shop: {{ url: "${{SOURCE_URL}}", publication: shop, slot: {name}_slot }}
 sources:
@@ -230,6 +231,58 @@ class PostgresTables(SystemTest):
         self.equal(name, TABLES, worker)
         self.assertIn(f"source {LATER} is gone with its topic", worker.output())
         self.assertEqual(worker.stop(), 0)
+
+    def resnapshot(self, name, *tables, ok=True):
+        code, out, err = self.stack.tidemark("resnapshot", "--config", self.config(name, TABLES), *tables, check=False,
+                                             env=self.stack.environment(SOURCE_URL=self.source, COPY_URL=self.copy))
+        self.assertEqual(code == 0, ok, out + err)
+        return out + err
+
+    def test_tables_are_taken_anew_whatever_is_killed(self):
+        name, seed = "anew", 7
+        moments = random.Random(seed)
+        self.assertIn("nothing was read yet", self.resnapshot(name, "orders", ok=False))
+        self.assertIn("'order' is no source that is a table of PostgreSQL (did you mean 'orders'?)",
+                      self.resnapshot(name, "order", ok=False))
+        # Larger than a commit, so that rows that are gone take several.
+        self.fill("orders", 12000)
+        self.fill("places", 300)
+        worker = self.run_worker(name, TABLES)
+        self.equal(name, TABLES, worker)
+        # Under a worker that runs over a quiet database, which is fenced and goes on; nothing comes of it but the rows again.
+        self.assertIn("snapshot 1 of public.orders is asked for", self.resnapshot(name, "orders"))
+        wait_for("the new snapshot", lambda: worker.metric("tidemark_intake_events_total", source="orders", event="snapshots") == 2,
+                 120, worker.seen, every=0.3)
+        self.sql("UPDATE orders SET n = n + 1 WHERE id % 100 = 0; DELETE FROM orders WHERE id = 7; UPDATE places SET n = 5")
+        self.equal(name, TABLES, worker)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+        # Changes that nobody can tell any more: rows are gone, new, others, and the table is made anew.
+        wait_for("the slot to be free", lambda: not self.sql("SELECT active FROM pg_replication_slots")[0][0], 120)
+        self.sql("SELECT pg_drop_replication_slot(%s)", f"{name}_slot")
+        self.sql("DELETE FROM orders WHERE id % 6 <> 0; UPDATE orders SET n = n + 1 WHERE id % 12 = 0; INSERT INTO orders SELECT i, 0, "
+                 "'new', 'n' FROM generate_series(20001, 20100) i; TRUNCATE places; INSERT INTO places VALUES (1, 1, 'one', 'n')")
+        worker = self.run_worker(name, TABLES)
+        self.assertEqual(worker.wait(180), 2, worker.seen())
+        self.assertIn(f"slot {name}_slot is gone", worker.output())
+        self.assertIn("`tidemark resnapshot orders places visits`", worker.output())
+        self.resnapshot(name, *TABLES)
+        kills = 0
+        with Churn(self.source, seed + 1):
+            for _ in range(KILLS):
+                # In the midst of the snapshot, and of what it makes of the rows that are gone.
+                point = moments.choice(("intake.after_flush", "commit.before_decision", "commit.after_decision"))
+                worker = self.run_worker(name, TABLES, failpoints=f"{point}=kill@{moments.randint(2, 8)}")
+                self.assertEqual(worker.wait(240), -signal.SIGKILL, worker.seen())
+                kills += 1
+            worker = self.run_worker(name, TABLES)
+            wait_for("the new snapshots", lambda: worker.metric("tidemark_intake_events_total", source="visits",
+                                                                event="snapshots") == 2, 240, worker.seen, every=0.3)
+        rows = self.equal(name, TABLES, worker)
+        print(f"taken anew with {kills} kills (seed {seed}): {rows}", flush=True)
+        for table in TABLES:
+            self.assertEqual(worker.metric("tidemark_step_rows_total", step=f"{table} changes", outcome="dead_lettered"), 0)
+        self.assertEqual(worker.stop(), 0, worker.seen())
 
     def test_mistakes_are_told_with_the_tables_name(self):
         worker = self.run_worker("mistaken", (*TABLES, LATER))

@@ -27,6 +27,12 @@ struct Change {
   int64_t committed_us = kNoTime;  // when the database committed it
   // Columns that haven't changed and whose values the record leaves out: bit c % 8 of byte c / 8. Empty: none.
   std::string_view unchanged;
+  // No row: what a new snapshot of the table, this one, had to say is said. Rows that it, and what came behind it,
+  // didn't speak of aren't there any more.
+  bool ends_resnapshot = false;
+  // Of how many new snapshots of the table this is the last, or the first one's (0); what comes behind a snapshot has
+  // its number too. In a partition it never falls.
+  uint64_t resnapshot = 0;
 
   bool IsUnchanged(size_t column) const {
     return column / 8 < unchanged.size() && (static_cast<uint8_t>(unchanged[column / 8]) >> (column % 8) & 1) != 0;
@@ -39,7 +45,10 @@ struct Change {
   //
   // A smaller place with a later time is another log's (a database that was restored, a new server): nothing comes
   // again.
+  //
+  // What came by a new snapshot says nothing of places in front of it: that may be another log.
   bool IsBefore(const Change& kept) const {
+    if (resnapshot != kept.resnapshot) return resnapshot < kept.resnapshot;
     if (kept.snapshot && !snapshot) return false;
     return !position.empty() && !kept.position.empty() && position.front() == kept.position.front() &&
            position < kept.position && committed_us <= kept.committed_us;
@@ -47,23 +56,29 @@ struct Change {
 };
 
 inline void AppendChange(const Change& change, std::string* out) {
-  out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0) | (change.overtaken ? 4 : 0)));
+  out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0) | (change.overtaken ? 4 : 0) |
+                                   (change.ends_resnapshot ? 8 : 0) | (change.resnapshot > 0 ? 16 : 0)));
   AppendOrdered(change.committed_us, out);
   AppendVarint(change.position.size(), out);
   out->append(change.position);
   AppendVarint(change.unchanged.size(), out);
   out->append(change.unchanged);
+  if (change.resnapshot > 0) AppendVarint(change.resnapshot, out);
 }
 
 // Takes a change off the front. False: there is none.
 inline bool TakeChange(std::string_view* from, Change* change) {
   if (from->size() < 9) return false;
+  const bool numbered = (from->front() & 16) != 0;
   change->deletes = (from->front() & 1) != 0;
   change->snapshot = (from->front() & 2) != 0;
   change->overtaken = (from->front() & 4) != 0;
+  change->ends_resnapshot = (from->front() & 8) != 0;
+  change->resnapshot = 0;
   change->committed_us = ReadOrdered(from->substr(1, 8));
   from->remove_prefix(9);
-  return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged);
+  return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged) &&
+         (!numbered || TakeVarint(from, &change->resnapshot));
 }
 
 }  // namespace tidemark

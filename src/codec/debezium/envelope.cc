@@ -13,9 +13,10 @@ const std::vector<std::string>& MemberNames() {
   return names;
 }
 
-enum SourceMember : int { kLsn, kFile, kPos, kRow, kCommitMs, kCommitUs, kOvertaken };
+enum SourceMember : int { kLsn, kFile, kPos, kRow, kCommitMs, kCommitUs, kOvertaken, kResnapshot };
 const std::vector<std::string>& SourceMemberNames() {
-  static const auto& names = *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken"};
+  static const auto& names =
+      *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken", "resnapshot"};
   return names;
 }
 
@@ -97,9 +98,10 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
   change->position = {};
   change->committed_us = Change::kNoTime;
   if (source.empty()) return std::nullopt;
-  int64_t numbers[7] = {};
-  bool given[7] = {};
+  int64_t numbers[8] = {};
+  bool given[8] = {};
   change->overtaken = false;
+  change->resnapshot = 0;
   file_.clear();
   text_ = JsonText(source);
   const auto visit = [&](int member) {
@@ -118,6 +120,7 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
   };
   const LogPlace place{number(kLsn), number(kPos), number(kRow), number(kCommitMs), number(kCommitUs), file_};
   change->committed_us = CommittedUs(place);
+  if (given[kResnapshot] && numbers[kResnapshot] > 0) change->resnapshot = static_cast<uint64_t>(numbers[kResnapshot]);
   position_.clear();
   AppendPosition(place, &position_);
   change->position = position_;

@@ -26,8 +26,9 @@ class EnvelopeReader {
   // The reason, where the text is no such object.
   std::optional<std::string> Read(std::string_view json, Envelope* out);
 
-  // Of the member `source`: where in the database's log, and when committed; and whether a
-  // snapshot has overtaken it, which Tidemark's own reader of PostgreSQL adds. `position` is valid until the next call.
+  // Of the member `source`: where in the database's log, and when committed; and what Tidemark's own reader of
+  // PostgreSQL adds: whether a snapshot has overtaken it, and which new snapshot it is from or behind. `position` is
+  // valid until the next call.
   std::optional<std::string> ReadSource(std::string_view source, Change* change);
 
  private:

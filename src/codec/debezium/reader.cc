@@ -84,9 +84,29 @@ absl::StatusOr<Operation> Reader::ReadRecord(const RecordView& record, RecordRow
     return Operation::kNothing;
   }
   TM_ASSIGN_OR_RETURN(const Operation operation, OperationOf(envelope_.op, options_.stop_on_truncate, reason));
-  if (operation == Operation::kNothing) return operation;
+  if (operation == Operation::kNothing) {
+    const bool mark = envelope_.op == "m" && !envelope_.source.empty() && ReadMark(rows, reason);
+    return mark ? Operation::kDeletion : operation;
+  }
   if (auto why = ReadRow(record, operation == Operation::kDeletion, rows)) *reason = *std::move(why);
   return operation;
+}
+
+// Of its columns none means anything, as of a deletion those beside the key.
+bool Reader::ReadMark(RecordRows* rows, std::string* reason) {
+  Change change;
+  if (envelopes_.ReadSource(envelope_.source, &change) || change.resnapshot == 0 || !change_column_) return false;
+  change.ends_resnapshot = true;
+  ColumnSet& columns = rows->BeginRow();
+  for (const RowColumn& column : row_.columns()) {
+    if (column.key) columns.SetAny(column.column);
+  }
+  std::optional<std::string> why = ReadBeside(envelope_, &columns);
+  change_.clear();
+  AppendChange(change, &change_);
+  if (!why) why = columns.SetRaw(*change_column_, change_);
+  if (why) *reason = *std::move(why);
+  return true;
 }
 
 std::optional<std::string> Reader::ReadRow(const RecordView& record, bool deleted, RecordRows* rows) {

@@ -3,7 +3,8 @@
 // behind it (change.h). What the row was before is looked at only for a deleted key: the step behind keeps rows itself.
 //
 //   c, u, r   the row after the change      d   the row that is deleted; the key alone where nothing else is said
-//   m         no row                        t   the table was emptied: an error, or a bad record (on_truncate)
+//   m         no row; by Tidemark's own reader of PostgreSQL, the end of a new snapshot, told to the step behind
+//   t         the table was emptied: an error, or a bad record (on_truncate)
 //   no value  (the tombstone behind d)  no row
 //
 // Used by one thread.
@@ -45,6 +46,8 @@ class Reader final : public ValueReader {
 
   // What the record does; the columns of its row are set.
   absl::StatusOr<Operation> ReadRecord(const RecordView& record, RecordRows* rows, std::string* reason);
+  // A message. False: it says nothing to us.
+  bool ReadMark(RecordRows* rows, std::string* reason);
   std::optional<std::string> ReadRow(const RecordView& record, bool deleted, RecordRows* rows);
   // The deleted row's key, where the record says nothing else of it.
   std::optional<std::string> ReadKey(const Bytes& key, ColumnSet* columns);

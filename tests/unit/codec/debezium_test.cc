@@ -342,6 +342,24 @@ TEST(Debezium, ASnapshotIsOlderOnlyThanAChangeBehindItsPlace) {
   EXPECT_FALSE(Change{}.IsBefore(late));
 }
 
+TEST(Debezium, TheEndOfANewSnapshotIsToldWhateverTheColumnsAre) {
+  const SourcePlan plan =
+      Orders({Col("id int64"), Col("name string"), Beside("lsn int64", {"source", "lsn"})}, {{"schema_part", "none"}});
+  const std::string key = R"({"tidemark.resnapshot":3})";
+  const Read read = Decode(
+      plan, {Record(R"({"op":"m","source":{"lsn":9,"ts_us":5,"snapshot":true,"resnapshot":2}})", key),
+             Record(R"({"op":"m","source":{"lsn":9,"resnapshot":0}})", key),
+             Record(R"({"op":"m","source":{"lsn":9,"resnapshot":-1}})", key),
+             Record(R"({"op":"c","source":{"lsn":10,"resnapshot":2},"after":{"id":1,"name":"a"}})", R"({"id":1})")});
+  EXPECT_THAT(read.errors, IsEmpty());
+  EXPECT_EQ(read.empty, 2) << "messages of others";
+  ASSERT_EQ(read.changes.size(), 2u);
+  EXPECT_TRUE(read.changes[0].ends_resnapshot);
+  EXPECT_EQ(read.changes[0].resnapshot, 2u);
+  EXPECT_FALSE(read.changes[1].ends_resnapshot);
+  EXPECT_EQ(read.changes[1].resnapshot, 2u);
+}
+
 // Every prefix and every changed byte of a record gives rows or reasons, never anything else.
 TEST(Debezium, DamagedRecordsAreRefusedOrRead) {
   const SourcePlan plan = Orders({Col("id int64"), Col("n decimal(12,2) null")});

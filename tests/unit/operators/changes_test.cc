@@ -208,5 +208,135 @@ TEST(Changes, OfATableAreTheTableWhateverComesAgain) {
   }
 }
 
+TestRow End(uint64_t number, int64_t lsn) { return Row({.ends_resnapshot = true, .resnapshot = number}, 0, "", lsn); }
+TestRow Seen(uint64_t number, int64_t id, const std::string& name, int64_t lsn) {
+  return Row({.snapshot = true, .resnapshot = number}, id, name, lsn);
+}
+
+TEST(Resnapshot, DeletesRowsThatItDidNotTellOf) {
+  Harness h(ChangesNode());
+  h.Process({Set(1, "same", 10), Set(2, "gone", 11), Set(3, "other", 12)});
+  h.out().rows.clear();
+  // Another server's log, whose places are smaller, and whose clock goes behind.
+  h.Process({Seen(1, 1, "same", 5), Seen(1, 3, "new", 5), Seen(1, 4, "more", 5), End(1, 5)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("-3|other|12@12", ">3|new|5@5", "+4|more|5@5", "x2|gone|11@11"));
+  EXPECT_EQ(h.out().rows.back().offset, 5) << "a row that goes stands where the snapshot ends";
+  EXPECT_EQ(h.ledger().absorbed, 1);
+  h.out().rows.clear();
+  h.Process({Row({.resnapshot = 1}, 1, "later", 6), Row({.deletes = true, .resnapshot = 1}, 4, "", 7), End(1, 5)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("-1|same|10@10", ">1|later|6@6", "x4|more|5@5"));
+}
+
+TEST(Resnapshot, WhatStandsInFrontOfItSaysNothingAnyMore) {
+  Harness h(ChangesNode());
+  h.Process({Seen(2, 1, "a", 5), Set(1, "old", 100), Delete(1, 101)});
+  EXPECT_THAT(Texts(h.out().rows), ElementsAre("+1|a|5@5"));
+  EXPECT_EQ(h.ledger().duplicate, 2);
+}
+
+TEST(Resnapshot, SweepsInPiecesAndTimeWaitsForThem) {
+  for (const bool crash : {false, true}) {
+    Harness h(ChangesNode());
+    std::vector<TestRow> rows;
+    for (int64_t id = 0; id < 4'000; ++id) rows.push_back(Set(id, "row", 10));
+    h.Process(rows);
+    h.Commit();
+    h.Advance(50);
+    h.out().rows.clear();
+    h.out().set_full_after_pending(10'000);
+    // By hand, as the harness would commit until all are swept.
+    const auto process = [&](const std::vector<TestRow>& batch) {
+      const Port& in = h.node().in(0);
+      ASSERT_TRUE(h.op().ProcessBatch(0, ToBatch(in.schema, in.hidden, batch), h.out()).ok());
+    };
+    const auto reached = [&] { return h.op().AdvanceWatermark(EventTime{60}, h.out()).value().us; };
+    process({Seen(1, 7, "row", 20), End(1, 20)});
+    EXPECT_GT(h.out().rows.size(), 100u);
+    EXPECT_LT(h.out().rows.size(), 3'500u);
+    EXPECT_EQ(reached(), 50) << "rows are still to be deleted";
+    // Keys that aren't swept yet are looked for where they stand, and are as if they were.
+    std::vector<TestRow> later;
+    for (int64_t id = 0; id < 4'000; id += 100) later.push_back(Row({.resnapshot = 1}, id, "again", 30));
+    process(later);
+    h.Commit();
+    if (crash) h.Crash(/*advance=*/false);
+    for (int commits = 0; reached() < 60; ++commits) {
+      ASSERT_LT(commits, 1000);
+      h.Commit();
+    }
+    std::map<std::string, std::string> stands;
+    int deleted = 0;
+    for (const TestRow& row : h.out().rows) {
+      const std::string id = absl::StrCat(std::get<int64_t>(row.cells[0]));
+      if (row.op == Op::kInsert) stands[id] = std::get<std::string>(row.cells[1]);
+      if (row.op != Op::kDelete) continue;
+      ++deleted;
+      EXPECT_FALSE(stands.contains(id)) << id << " goes behind what came later";
+      EXPECT_EQ(row.offset, 20);
+    }
+    EXPECT_EQ(deleted, 3'999);
+    EXPECT_EQ(stands.size(), 40u);
+    h.Commit();
+    EXPECT_EQ(h.store().Count("s"), 0) << "nothing is left of the sweep";
+  }
+}
+
+// A table whose log is lost for a while; then a snapshot that is broken off and begun anew, its end, and all changes
+// behind the place where it was asked for. Twice. Whatever the batches, commits, crashes and memory.
+TEST(Resnapshot, MakesTheRowsTheTablesWhateverWasLost) {
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    std::mt19937_64 random(seed);
+    std::map<int64_t, std::string> table;
+    std::vector<TestRow> told;
+    int64_t lsn = 0;
+    Change as;
+    const auto change = [&](bool is_told) {
+      const auto id = static_cast<int64_t>(random() % 100);
+      TestRow row;
+      ++lsn;
+      if (random() % 3 == 0 && table.contains(id)) {
+        table.erase(id);
+        row = Row({.deletes = true, .overtaken = as.overtaken, .resnapshot = as.resnapshot}, id, "", lsn);
+      } else if (random() % 3 == 0 && table.contains(id)) {
+        row = Row({.overtaken = as.overtaken, .unchanged = "\x02", .resnapshot = as.resnapshot}, id, "", lsn);
+      } else {
+        table[id] = std::string(1 + random() % 60, static_cast<char>('a' + lsn % 26));
+        row = Row(as, id, table[id], lsn);
+      }
+      if (is_told) told.push_back(row);
+      return row;
+    };
+    for (uint64_t number = 1; number <= 2; ++number) {
+      for (int i = 0; i < 250; ++i) change(true);
+      for (int i = 0; i < 150; ++i) change(false);
+      as = {.overtaken = true, .resnapshot = number};
+      std::vector<TestRow> behind;
+      for (int attempt = 0; attempt < 3; ++attempt) {
+        size_t rows = attempt == 2 ? table.size() : random() % (table.size() + 1);
+        for (const auto& [id, name] : table) {
+          if (rows-- == 0) break;
+          told.push_back(Seen(number, id, name, lsn));
+        }
+        if (attempt == 2) told.push_back(End(number, lsn));
+        for (int i = 0; attempt < 2 && i < 40; ++i) behind.push_back(change(false));
+      }
+      told.insert(told.end(), behind.begin(), behind.end());
+      as.overtaken = false;
+    }
+    MemoryBudget nothing(0, 0);
+    Harness h(ChangesNode(), {}, seed == 0 || seed == 3 ? &nothing : nullptr);
+    if (seed >= 2) h.out().set_full_after_pending(1000);
+    h.FeedWithCrashes(told, std::vector<size_t>{1, 2, 7, 1000}[seed], seed, 60, 300);
+    h.Commit();
+    std::map<std::string, std::string> stands;
+    for (const auto& [key, row] : Fold(h.out().rows, {0})) stands[key] = row.substr(0, row.rfind('|'));
+    std::map<std::string, std::string> expected;
+    for (const auto& [id, name] : table) expected[absl::StrCat(id)] = absl::StrCat(id, "|", name);
+    EXPECT_EQ(stands, expected) << seed;
+    EXPECT_THAT(h.out().failures, IsEmpty()) << seed;
+    h.CheckLedger();
+  }
+}
+
 }  // namespace
 }  // namespace tidemark

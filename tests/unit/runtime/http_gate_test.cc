@@ -74,9 +74,10 @@ class HttpGateTest : public ::testing::Test {
 
   // As the server does it. Status 0: the answer hasn't come yet, and will be in later_.
   HttpResponse Post(const std::string& body, const std::string& type = "application/x-ndjson",
-                    const std::string& key = "") {
+                    const std::string& key = "", std::vector<std::pair<std::string, std::string>> query = {}) {
     HttpRequest request;
     request.path = "/in";
+    request.query = std::move(query);
     request.headers = {{"Content-Type", type}};
     if (!key.empty()) request.headers.emplace_back("Idempotency-Key", key == "empty" ? "" : key);
     if (key == "two") request.headers.emplace_back("idempotency-key", "three");
@@ -132,6 +133,52 @@ TEST_F(HttpGateTest, AnAnswerIsGivenWhenTheBrokersHaveSpokenAndSaysWhatTheySaid)
   EXPECT_EQ(status.waiting_bytes, 0);
   EXPECT_EQ(status.answers.at(202), 1);
   EXPECT_EQ(status.answers.at(504), 1);
+}
+
+TEST_F(HttpGateTest, WhoWaitsIsAnsweredWhenTheRowsShowOrNoLongerWaitedFor) {
+  struct Wait {
+    std::string source;
+    int32_t partition = 0;
+    Offset offset = 0;
+    int64_t until_us = 0;
+    std::function<void(bool)> done;
+  };
+  std::vector<Wait> waits;
+  gate_->Open(
+      std::make_unique<PatientAppender>(&written_),
+      [&](const std::string& source, int32_t partition, Offset offset, int64_t until_us,
+          std::function<void(bool)> done) { waits.push_back({source, partition, offset, until_us, std::move(done)}); });
+  for (const char* timeout : {"", "2s"}) {
+    std::vector<std::pair<std::string, std::string>> query = {{"wait", "committed"}};
+    if (*timeout != 0) query.emplace_back("timeout", timeout);
+    EXPECT_EQ(Post("{\"id\":1}", "application/json", "", query).status, 0);
+  }
+  ASSERT_THAT(written_, SizeIs(2));
+  for (Written& written : written_) written.done({Appended::Outcome::kIn, 41, absl::OkStatus()});
+  ASSERT_THAT(waits, SizeIs(2));
+  EXPECT_EQ(later_[0]->status, 0) << "what is in doesn't show yet";
+  EXPECT_EQ(waits[0].source, "surveys");
+  EXPECT_EQ(waits[0].partition, written_[0].partition);
+  EXPECT_EQ(waits[0].offset, 41);
+  EXPECT_EQ(waits[0].until_us - clock_.monotonic_us, 30 * kSecond);
+  EXPECT_EQ(waits[1].until_us - clock_.monotonic_us, 2 * kSecond);
+  waits[0].done(true);
+  waits[1].done(false);
+  EXPECT_EQ(later_[0]->status, 200);
+  EXPECT_THAT(later_[0]->body, HasSubstr("\"offset\":41,\"rows\":1,\"visible\":true}"));
+  EXPECT_EQ(later_[1]->status, 202) << "it is in all the same";
+  EXPECT_THAT(later_[1]->body, HasSubstr("\"visible\":false}"));
+  EXPECT_EQ(gate_->status()[0].rows, 2);
+  // What can't be accepted isn't waited for.
+  EXPECT_EQ(Post("{\"id\":1}", "application/json", "", {{"wait", "committed"}}).status, 0);
+  written_[2].done({Appended::Outcome::kUnknown, -1, absl::UnavailableError("timed out")});
+  EXPECT_EQ(later_[2]->status, 504);
+  EXPECT_THAT(waits, SizeIs(2));
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"wait", "visible"}, {"timeout", "5s"}, {"other", "x"}}) {
+    EXPECT_EQ(Post("{\"id\":1}", "application/json", "", {{name, value}}).status, 400) << name;
+  }
+  EXPECT_EQ(Post("{\"id\":1}", "application/json", "", {{"wait", "committed"}, {"timeout", "400s"}}).status, 400);
 }
 
 TEST_F(HttpGateTest, ABodyWithABadRowIsRefusedWithItsPlaceAndNeverWritten) {

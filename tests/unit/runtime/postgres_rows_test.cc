@@ -299,5 +299,28 @@ TEST_F(Rows, AStreamThatContradictsItselfIsAnError) {
   EXPECT_FALSE(Take(Change{Change::Kind::kDelete, kTable, 0, {}, {}}, 80).ok());
 }
 
+TEST_F(Rows, ANewSnapshotIsNumberedAndItsEndStandsInEveryPartition) {
+  rows_->EndSnapshot(90, 5, &out_);
+  EXPECT_THAT(out_.records, IsEmpty()) << "the first one has nothing to say of others";
+  EXPECT_TRUE(rows_->position().snapshot_done());
+  Restart();
+  rows_->position().Clear();
+  rows_->position().set_resnapshot(2);
+  rows_->Row({Text("1"), Text("note"), kNull}, 90, 5, &out_);
+  EXPECT_THAT(out_.records[0].value, HasSubstr(R"("snapshot":true,"resnapshot":2,"db")"));
+  out_.records.clear();
+  rows_->EndSnapshot(90, 5, &out_);
+  ASSERT_EQ(out_.records.size(), 4u);
+  for (int32_t p = 0; p < 4; ++p) {
+    const IntakeRecord& end = out_.records[static_cast<size_t>(p)];
+    EXPECT_EQ(end.partition, p);
+    EXPECT_EQ(JavaPartition(*end.key, 4), p) << *end.key;
+    EXPECT_FALSE(end.is_row);
+    EXPECT_THAT(end.value, HasSubstr(R"({"op":"m","source":{"lsn":90,)"));
+    EXPECT_THAT(end.value, HasSubstr(R"("resnapshot":2,)"));
+  }
+  EXPECT_EQ(out_.counts[0]["snapshots"], 2);
+}
+
 }  // namespace
 }  // namespace tidemark
