@@ -1,11 +1,11 @@
-// The rows that one side of a join of tables has now, by the columns that they are joined by. Touched only by the stream
-// thread.
+// The rows that one side of a join of tables has now, by the columns that they are joined by. Touched only by the
+// stream thread.
 //
 // All rows of one join key are a group, and in it a row is found by the rest of its table's key. A group has a record:
-// how many rows there are, and while they are few the rows themselves. One that has outgrown a page lies in pages by the
-// hash of the row's key, as many as its bytes ask for (linear hashing: Litwin, 1980): a page more is made by parting one
-// that there is, so neither does a group's growth ever move more than a page, nor does a change of one of a million rows
-// cost more than a page. Records lie in KeyedRows, so they needn't fit in memory.
+// how many rows there are, and while they are few the rows themselves. One that has outgrown a page lies in pages by
+// the hash of the row's key, as many as its bytes ask for (linear hashing: Litwin, 1980): a page more is made by
+// parting one that there is, so neither does a group's growth ever move more than a page, nor does a change of one of a
+// million rows cost more than a page. Records lie in KeyedRows, so they needn't fit in memory.
 //
 // A batch at a time: Fetch brings in the groups that the batch is about, and then the other functions speak of these
 // only. What a Row or the argument of a visitor shows is valid until a row of that group is put or erased.

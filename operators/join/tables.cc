@@ -147,9 +147,7 @@ absl::Status TableJoin::Change(size_t side, std::string_view group, bool comes, 
 }
 
 absl::Status TableJoin::Meet(const Exchange& exchange, const Row& other, Emitter& emitter) {
-  const auto joined = [&](const Row* row) {
-    return exchange.side == 0 ? Joined{row, &other} : Joined{&other, row};
-  };
+  const auto joined = [&](const Row* row) { return exchange.side == 0 ? Joined{row, &other} : Joined{&other, row}; };
   std::optional<Joined> goes, comes;
   if (exchange.old != nullptr || exchange.alone_before) goes = joined(exchange.old);
   if (exchange.now != nullptr || exchange.alone_after) comes = joined(exchange.now);

@@ -1,12 +1,12 @@
-// The join of two tables that change. Both inputs are updating steps; what stands in the output is, at every commit, the
-// join of what stands in the two inputs there: of the rows that are equal in `on`, and for an outer side those that
+// The join of two tables that change. Both inputs are updating steps; what stands in the output is, at every commit,
+// the join of what stands in the two inputs there: of the rows that are equal in `on`, and for an outer side those that
 // match nothing, with NULLs. So which rows stand in the end doesn't depend on how the inputs come interleaved.
 //
 // A row that comes, goes or is replaced changes just the rows of the output that it is part of:
 //
-//   One of a side with the row `old` before and `new` after, either may be missing. For each row `o` that the other side
-//   has of that key: (old, o) goes and (new, o) comes. If there was no row of this side before, and the other side is
-//   outer, (NULL, o) goes; if there is none after, it comes. If the other side has no row of the key and this one is
+//   One of a side with the row `old` before and `new` after, either may be missing. For each row `o` that the other
+//   side has of that key: (old, o) goes and (new, o) comes. If there was no row of this side before, and the other side
+//   is outer, (NULL, o) goes; if there is none after, it comes. If the other side has no row of the key and this one is
 //   outer, (old, NULL) goes and (new, NULL) comes.
 //
 // What goes is made of the very bytes that what came was made of, so it is taken back exactly. What goes and what comes
@@ -16,12 +16,14 @@
 // Rows that move. A row whose `on` changes leaves its matches and meets others. Behind a shuffle by `on` these are two
 // tasks, one with a delete and one with an insert, in no order to each other. Each of them has what it was sent, in
 // order, and what takes a row back follows that row; so each makes of its own part the rows of its own part, and takes
-// them back. No answer of one can overtake one of the other and be mistaken for it, as the columns of `on` are part of the
-// output's key: a row that went at one place isn't the row that comes at the other, though both be of one left row. That is
-// the rule of every repartition by columns that aren't a key's (operators/rows/pass_kind.cc), and what stands behind it.
+// them back. No answer of one can overtake one of the other and be mistaken for it, as the columns of `on` are part of
+// the output's key: a row that went at one place isn't the row that comes at the other, though both be of one left row.
+// That is the rule of every repartition by columns that aren't a key's (operators/rows/pass_kind.cc), and what stands
+// behind it.
 //
-// A key with a NULL matches nothing: such a row of an outer side passes with NULLs and isn't kept, else it is unmatched.
-// What takes a row back that isn't known (the step is newer than the row) does nothing: nothing was made of it.
+// A key with a NULL matches nothing: such a row of an outer side passes with NULLs and isn't kept, else it is
+// unmatched. What takes a row back that isn't known (the step is newer than the row) does nothing: nothing was made of
+// it.
 //
 // State: of each side its rows (TableRows), 'l' and 'r'.
 #pragma once
@@ -77,7 +79,7 @@ class TableJoin final : public Operator {
   // What a row of a side is now in place of what it was.
   struct Exchange {
     size_t side = 0;
-    const Row *old = nullptr, *now = nullptr;               // not both null
+    const Row *old = nullptr, *now = nullptr;        // not both null
     bool alone_before = false, alone_after = false;  // the other side's rows stood alone, or will
   };
   // Rows of the output that are still to be emitted: the bytes of either side's row.

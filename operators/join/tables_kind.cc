@@ -71,16 +71,19 @@ class TableJoinKind final : public OperatorKind {
   }
 };
 
-bool Contains(const ColumnList& list, size_t column) { return std::find(list.begin(), list.end(), column) != list.end(); }
+bool Contains(const ColumnList& list, size_t column) {
+  return std::find(list.begin(), list.end(), column) != list.end();
+}
 
 bool NeedsTables(StepCheck& check) {
   const bool left = check.in(0).mode.update, right = check.in(1).mode.update;
   if (left && right) return true;
   if (!left && !right) {
-    return check.Error("join",
-                       "a table of a step's rows changes while rows meet it: say how long its versions are kept, "
-                       "versioned: { keep: 1d }, and each row meets the one of its own time. The row that has been read "
-                       "last would be another one in each run");
+    return check.Error(
+        "join",
+        "a table of a step's rows changes while rows meet it: say how long its versions are kept, "
+        "versioned: { keep: 1d }, and each row meets the one of its own time. The row that has been read "
+        "last would be another one in each run");
   }
   return check.Error(left ? "join/table/from" : "from",
                      absl::StrCat("rows of the ", left ? "table" : "input", " stand for good, and those of the ",
@@ -99,12 +102,12 @@ bool CheckRowsAlone(StepCheck& check, const TableJoinSpec& spec) {
   for (size_t i = 0; i < spec.on[0].size(); ++i) {
     const size_t left = spec.on[0][i], right = spec.on[1][i];
     if (!nullable(0, left) || !nullable(1, right)) continue;
-    return check.Error("join/type",
-                       absl::StrCat("'", check.in(0).schema[left].name, "' of the input and '",
-                                    check.in(1).schema[right].name,
-                                    "' of the table may both be NULL, and rows with NULL match nothing: of a full join "
-                                    "one of each side would stand, with one key. Make one of them a value in a project "
-                                    "step, as coalesce(x, '') does"));
+    return check.Error(
+        "join/type",
+        absl::StrCat("'", check.in(0).schema[left].name, "' of the input and '", check.in(1).schema[right].name,
+                     "' of the table may both be NULL, and rows with NULL match nothing: of a full join "
+                     "one of each side would stand, with one key. Make one of them a value in a project "
+                     "step, as coalesce(x, '') does"));
   }
   return true;
 }
@@ -160,9 +163,10 @@ bool CheckTableJoinAlone(StepCheck& check) {
                                    "own time; a join of two tables has the rows that both have now"));
   }
   if (yaml.has_unmatched()) {
-    check.Error("join/unmatched",
-                "rows of a join of tables come to match and cease to: no topic can hold those without; with type: left, "
-                "right or full they come with NULLs");
+    check.Error(
+        "join/unmatched",
+        "rows of a join of tables come to match and cease to: no topic can hold those without; with type: left, "
+        "right or full they come with NULLs");
   }
   return !check.Broken();
 }

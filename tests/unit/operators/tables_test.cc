@@ -50,7 +50,8 @@ Node JoinNode(const Options& options) {
   Node node = MakeNode(spec, left, UpdateHidden(),
                        Columns("i int64 null, k " + options.key + ", a string null, j int64 null, b string null"));
   node.inputs[0].mode = {true, KeyOf(options.left)};
-  node.inputs.push_back({.nodes = {}, .schema = right, .hidden = UpdateHidden(), .mode = {true, KeyOf(options.right)}, .passed = {}});
+  node.inputs.push_back(
+      {.nodes = {}, .schema = right, .hidden = UpdateHidden(), .mode = {true, KeyOf(options.right)}, .passed = {}});
   node.mode = {true, {1}};
   if (options.left != By::kJoin) node.mode.key.push_back(0);
   if (options.right != By::kJoin) node.mode.key.push_back(3);
@@ -77,8 +78,12 @@ std::vector<Partition> RandomInput(uint64_t seed, int changes, const Options& op
     TestRow row{.time = int64_t{n} * 1000};
     // Told apart by the join's column, each partition has its own values of it.
     const int64_t k = by == By::kJoin ? key * 2 + static_cast<int64_t>(p % 2) : key;
-    row.cells = {other, k == 5 ? Cell() : options.key[0] == 's' ? Cell(absl::StrCat("key ", k)) : Cell(k),
-                 random() % 9 == 0 ? Cell() : Cell(absl::StrCat("v", random() % 3, std::string(options.wide ? 700 : 0, '-')))};
+    row.cells = {
+        other,
+        k == 5                  ? Cell()
+        : options.key[0] == 's' ? Cell(absl::StrCat("key ", k))
+                                : Cell(k),
+        random() % 9 == 0 ? Cell() : Cell(absl::StrCat("v", random() % 3, std::string(options.wide ? 700 : 0, '-')))};
     Standing& now = (*stand)[side];
     const std::string name = KeyText(row, KeyOf(by));
     const auto old = now.find(name);
@@ -99,7 +104,8 @@ std::vector<Partition> RandomInput(uint64_t seed, int changes, const Options& op
   return partitions;
 }
 
-std::map<std::string, std::string> Model(const std::array<Standing, 2>& stand, const Options& options, const Node& node) {
+std::map<std::string, std::string> Model(const std::array<Standing, 2>& stand, const Options& options,
+                                         const Node& node) {
   std::map<std::string, std::string> out;
   const auto add = [&](const TestRow* left, const TestRow* right) {
     TestRow row;
@@ -152,7 +158,7 @@ TEST_P(TablesModelTest, WhatStandsIsTheJoinOfWhatStandsInBoth) {
     if (seed % 5 == 0) options.key = "string null";
     options.wide = seed % 6 == 1;
     std::array<Standing, 2> stand;
-    const std::vector<Partition> input = RandomInput(seed, 220, options, &stand);
+    const std::vector<Partition> input = RandomInput(seed, 140, options, &stand);
     const Node node = JoinNode(options);
     const auto expected = Model(stand, options, node);
     for (const auto& [crashes, spilled] : {std::pair(false, false), {true, false}, {true, true}}) {
@@ -188,7 +194,8 @@ std::vector<std::string> Take(Harness* harness) {
 
 TEST(TablesTest, AChangeOfEitherSideReplacesTheRowsItIsPartOfAndNoOthers) {
   Harness harness(JoinNode({}));
-  harness.Process({Row(Op::kInsert, 1, 7, "order 1"), Row(Op::kInsert, 2, 7, "order 2"), Row(Op::kInsert, 3, 8, "order 3")});
+  harness.Process(
+      {Row(Op::kInsert, 1, 7, "order 1"), Row(Op::kInsert, 2, 7, "order 2"), Row(Op::kInsert, 3, 8, "order 3")});
   EXPECT_THAT(Take(&harness), IsEmpty());
   harness.Process({Row(Op::kInsert, 50, 7, "Ann")}, 1);
   EXPECT_THAT(Take(&harness), ElementsAre("+ 1|7|order 1|50|Ann", "+ 2|7|order 2|50|Ann"));
@@ -219,7 +226,8 @@ TEST(TablesTest, ARowOfAnOuterSideStandsAloneUntilItsFirstMatchAndAgainAfterItsL
   harness.Process({Row(Op::kInsert, 1, 7, "a")});
   EXPECT_THAT(Take(&harness), ElementsAre("+ 1|7|a|NULL|NULL"));
   harness.Process({Row(Op::kInsert, 50, 7, "b")}, 1);
-  EXPECT_THAT(Take(&harness), ElementsAre("-U 1|7|a|NULL|NULL", "+U 1|7|a|50|b")) << "one key, so one row replaces another";
+  EXPECT_THAT(Take(&harness), ElementsAre("-U 1|7|a|NULL|NULL", "+U 1|7|a|50|b"))
+      << "one key, so one row replaces another";
   harness.Process({Row(Op::kDelete, 1, 7, "a")});
   EXPECT_THAT(Take(&harness), ElementsAre("-U 1|7|a|50|b", "+U NULL|7|NULL|50|b")) << "its key is the right one's";
   harness.Process({Row(Op::kDelete, 50, 7, "b")}, 1);

@@ -13,22 +13,25 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// orders (order_id, customer, total) by order_id; customers (customer, name, note) by customer, and by (customer, kind).
-std::string Topology(const std::string& join, const std::string& from = "orders", const std::string& key = "[id, customer]",
-                     const std::string& more = "") {
+// orders (order_id, customer, total) by order_id; customers (customer, name, note) by customer, and by (customer,
+// kind).
+std::string Topology(const std::string& join, const std::string& from = "orders",
+                     const std::string& key = "[id, customer]", const std::string& more = "") {
   return "name: app\nsources:\n"
          "  order_rows: { topic: o, columns: { id: int64, who: { type: string, nullable: true }, total: double } }\n"
          "  customer_rows: { topic: c, columns: { customer: string, kind: string, name: string, note: string } }\n"
          "steps:\n"
          "  orders: { from: order_rows, group_by: [id], aggregates: { customer: last(who), total: last(total) } }\n"
-         "  customers: { from: customer_rows, group_by: [customer], aggregates: { name: last(name), note: last(note) } }\n"
+         "  customers: { from: customer_rows, group_by: [customer], aggregates: { name: last(name), note: last(note) } "
+         "}\n"
          "  kinds: { from: customer_rows, group_by: [customer, kind], aggregates: { name: last(name) } }\n" +
-         more + "  z: { from: " + from + ", join: { " + join + " } }\nsinks:\n  out: { from: z, topic: out, key_format: json, key: " + key +
+         more + "  z: { from: " + from + ", join: { " + join +
+         " } }\nsinks:\n  out: { from: z, topic: out, key_format: json, key: " + key +
          " }\n  a: { from: orders, topic: a, key: [id] }\n  b: { from: customers, topic: b, key: [customer] }\n"
          "  d: { from: kinds, topic: d, key: [customer, kind], key_format: json }\n";
 }
-std::string Errors(const std::string& join, const std::string& from = "orders", const std::string& key = "[id, customer]",
-                   const std::string& more = "") {
+std::string Errors(const std::string& join, const std::string& from = "orders",
+                   const std::string& key = "[id, customer]", const std::string& more = "") {
   return ErrorsOf(Topology(join, from, key, more));
 }
 Plan Planned(const std::string& join, const std::string& from = "orders", const std::string& key = "[id, customer]",
@@ -62,8 +65,7 @@ TEST(TableJoinPlanTest, ByAForeignKeyTheLeftIsMovedByItWhichJoinsTheKeyAndTheRig
 }
 
 TEST(TableJoinPlanTest, ByTheKeyOfBothNothingIsMoved) {
-  const std::string more =
-      "  totals: { from: order_rows, group_by: [who], aggregates: { total: sum(total) } }\n";
+  const std::string more = "  totals: { from: order_rows, group_by: [who], aggregates: { total: sum(total) } }\n";
   const Plan plan = Planned("table: { from: customers }, on: { who: customer }, type: full, columns: [name]", "totals",
                             "[who]", more);
   EXPECT_EQ(NodeOf(plan, "z").output.ToString(), "who string null, total double null, name string null");
@@ -73,9 +75,10 @@ TEST(TableJoinPlanTest, ByTheKeyOfBothNothingIsMoved) {
   std::vector<ColumnFlags> read = {ColumnFlags(2), ColumnFlags(3)};
   EXPECT_TRUE(z.spec.kind().Reads(z, ColumnFlags(3), &read));
   EXPECT_THAT(read[1], ElementsAre(true, true, false)) << "its key, and what comes of it";
-  EXPECT_EQ(z.spec.kind().Fingerprint(z),
-            "table join full of [who string null, total double null] by [who string null] and [] and [name string null, "
-            "customer string] by [customer string] and []");
+  EXPECT_EQ(
+      z.spec.kind().Fingerprint(z),
+      "table join full of [who string null, total double null] by [who string null] and [] and [name string null, "
+      "customer string] by [customer string] and []");
 }
 
 TEST(TableJoinPlanTest, WhereSeveralRowsOfTheRightMatchWhatTellsThemApartJoinsTheKey) {
@@ -90,10 +93,11 @@ TEST(TableJoinPlanTest, AnUpsertSinkByTheLeftsKeyAloneIsRefusedAsARowThatMovesHa
 }
 
 TEST(TableJoinPlanTest, AggregatedByTheLeftsKeyThereIsOneRowOfIt) {
-  const std::string yaml = Topology(kForeign, "orders", "[id, customer]",
-                                    "  by_order: { from: z, group_by: [id], aggregates: { customer: max(customer), name: "
-                                    "max(name) } }\n") +
-                           "  e: { from: by_order, topic: e, key: [id] }\n";
+  const std::string yaml =
+      Topology(kForeign, "orders", "[id, customer]",
+               "  by_order: { from: z, group_by: [id], aggregates: { customer: max(customer), name: "
+               "max(name) } }\n") +
+      "  e: { from: by_order, topic: e, key: [id] }\n";
   const auto plan = PlanOf(yaml);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(KeyOf(*plan, "by_order"), "id");
@@ -109,10 +113,14 @@ TEST(TableJoinPlanTest, AStepMayBeJoinedWithItself) {
 }
 
 TEST(TableJoinPlanTest, MistakesSayWhatIsExpected) {
-  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], unmatched: { topic: u }"), HasSubstr("no topic can hold"));
-  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], grace: 1m"), HasSubstr("'grace' goes with versioned"));
-  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], as_of: total"), HasSubstr("'as_of' goes with versioned"));
-  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], within: { after: 1m }"), HasSubstr("goes with `stream`"));
+  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], unmatched: { topic: u }"),
+              HasSubstr("no topic can hold"));
+  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], grace: 1m"),
+              HasSubstr("'grace' goes with versioned"));
+  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], as_of: total"),
+              HasSubstr("'as_of' goes with versioned"));
+  EXPECT_THAT(Errors("table: { from: customers }, on: [customer], within: { after: 1m }"),
+              HasSubstr("goes with `stream`"));
   EXPECT_THAT(Errors("table: { from: customers }, on: { id: customer }"),
               HasSubstr("'id' is int64, but 'customer' of the table is string; cast one of them"));
   EXPECT_THAT(Errors("table: { from: customer_rows }, on: [customer]"),
