@@ -1,5 +1,5 @@
-// The rows of a joined table by their join key, against a map: groups that grow to many pages and shrink to none, rows of
-// any size, in memory and on disk.
+// The rows of a joined table by their join key, against a map: groups that grow to many pages and shrink to none, rows
+// of any size, in memory and on disk.
 #include "operators/join/table_rows.h"
 
 #include <map>
@@ -50,10 +50,11 @@ class World {
     }
     EXPECT_EQ(rows_->Count(group).value(), static_cast<int64_t>(expected.size()));
     Group all;
-    ASSERT_TRUE(rows_->Visit(group, [&](const TableRows::Row& r) {
+    const auto take = [&all](const TableRows::Row& r) {
       EXPECT_TRUE(all.emplace(r.key, std::pair(std::string(r.row), r.time)).second) << "twice";
       return absl::OkStatus();
-    }).ok());
+    };
+    ASSERT_TRUE(rows_->Visit(group, take).ok());
     EXPECT_EQ(all, expected);
   }
   const Group& group(const std::string& name) { return model_[name]; }
