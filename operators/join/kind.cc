@@ -1,5 +1,6 @@
-// `join` in a step: with a global table, which stands here, with another stream (streams_kind.cc), or with the versions
-// of a table of a step's rows (versioned_kind.cc); and joins with global tables as the planner and others see them.
+// `join` in a step: with a global table, which stands here, with another stream (streams_kind.cc), with the versions of
+// a table of a step's rows (versioned_kind.cc), or of two tables (tables_kind.cc); and joins with global tables as the
+// planner and others see them.
 #include <algorithm>
 #include <map>
 
@@ -11,6 +12,7 @@
 #include "operators/join/join.h"
 #include "operators/join/spec.h"
 #include "operators/join/streams_spec.h"
+#include "operators/join/tables_spec.h"
 #include "operators/join/versioned_spec.h"
 #include "src/base/suggest.h"
 #include "src/plan/step_check.h"
@@ -73,6 +75,9 @@ class Join final : public OperatorSyntax {
 
  private:
   static const TablePlan* Table(const StepCheck& check);
+  static bool Versioned(const StepCheck& check) {
+    return check.Present("join/versioned") || check.Broken("join/versioned");
+  }
   static void RefuseVersions(StepCheck& check, std::string_view why);
   static bool CheckOn(const TablePlan& table, StepCheck& check, JoinSpec* spec);
   static bool AddColumns(const TablePlan& table, StepCheck& check, JoinSpec* spec);
@@ -80,8 +85,12 @@ class Join final : public OperatorSyntax {
 
 std::vector<PortNames> Join::Ports(const topology::Step& yaml) const {
   if (!yaml.join().table().from().empty()) {
-    return {{"stream", "from", true, {yaml.from().begin(), yaml.from().end()}},
-            {"table", "join/table/from", true, {yaml.join().table().from().begin(), yaml.join().table().from().end()}}};
+    const bool versioned = yaml.join().has_versioned();
+    return {{versioned ? "stream" : "left", "from", true, {yaml.from().begin(), yaml.from().end()}},
+            {versioned ? "table" : "right",
+             "join/table/from",
+             true,
+             {yaml.join().table().from().begin(), yaml.join().table().from().end()}}};
   }
   if (yaml.join().stream().empty()) return OperatorSyntax::Ports(yaml);
   return {{"left", "from", true, {yaml.from().begin(), yaml.from().end()}},
@@ -176,7 +185,7 @@ bool Join::CheckAlone(StepCheck& check) const {
     if (yaml.table().has_name()) {
       return check.Error("join/table", "a table is one of `tables:`, by its name, or `from` a step; not both");
     }
-    return CheckVersionedJoinAlone(check);
+    return Versioned(check) ? CheckVersionedJoinAlone(check) : CheckTableJoinAlone(check);
   }
   if (!yaml.table().has_name() && !check.Broken("join/table")) {
     return check.Error("join", "a join is with a `table` or with a `stream`: name one");
@@ -213,7 +222,9 @@ bool Join::CheckAlone(StepCheck& check) const {
 
 bool Join::Check(StepCheck& check) const {
   if (!check.yaml().join().stream().empty()) return CheckStreamJoin(check);
-  if (!check.yaml().join().table().from().empty()) return CheckVersionedJoin(check);
+  if (!check.yaml().join().table().from().empty()) {
+    return Versioned(check) ? CheckVersionedJoin(check) : CheckTableJoin(check);
+  }
   const topology::Join& yaml = check.yaml().join();
   const TablePlan* table = Table(check);
   if (check.TableBroken(table->name)) return false;
@@ -231,11 +242,14 @@ bool Join::Check(StepCheck& check) const {
   const bool one_file = !table->changes() && table->file.find_first_of("*?") == std::string::npos &&
                         !absl::StartsWith(table->file, "s3://");
   if (check.in().mode.update && !one_file) {
-    check.Error("join/table",
-                absl::StrCat("rows of an updating step (key ", ColumnNames(check.in().schema, check.in().mode.key),
-                             ") can't be joined with table ", table->name,
-                             ", which changes while they stand: join before the updating step, use "
-                             "emit: on_close there, or read the table from a file, one local file without `reload`"));
+    check.Error(
+        "join/table",
+        absl::StrCat("rows of an updating step (key ", ColumnNames(check.in().schema, check.in().mode.key),
+                     ") can't be joined with table ", table->name,
+                     ", which changes while they stand: join before the updating step, use "
+                     "emit: on_close there, read the table from a file, one local file without `reload`, or make "
+                     "an updating step of it too, a source of changes or a group_by, and join with "
+                     "`table: { from: STEP }`"));
   }
   if (!CheckOn(*table, check, &spec) || !AddColumns(*table, check, &spec) || check.Broken()) return false;
   check.step().spec = std::move(spec);

@@ -110,6 +110,11 @@ bool CheckStreamJoinAlone(StepCheck& check) {
 
 bool CheckStreamJoin(StepCheck& check) {
   const topology::Join& yaml = check.yaml().join();
+  if (check.in(0).mode.update && check.in(1).mode.update) {
+    return check.Error("join/stream",
+                       "rows of both sides replace each other, so they are joined as tables: `table: { from: STEP }` "
+                       "instead of `stream` and `within`");
+  }
   if (!check.NeedsAppend("a join of streams")) return false;
   StreamJoinSpec spec;
   spec.before_us = yaml.within().before();

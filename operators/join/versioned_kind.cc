@@ -104,12 +104,6 @@ bool CheckDeleted(StepCheck& check, VersionedJoinSpec* spec) {
 
 bool CheckVersionedJoinAlone(StepCheck& check) {
   const topology::Join& yaml = check.yaml().join();
-  if (!check.Present("join/versioned") && !check.Broken("join/versioned")) {
-    check.Error("join",
-                "a table of a step's rows changes while rows meet it: say how long its versions are kept, "
-                "versioned: { keep: 1d }, and each row meets the one of its own time. The row that has been read last "
-                "would be another one in each run");
-  }
   if (yaml.on().empty() && !check.Broken("join/on")) check.Error("join/on", "at least one column is needed");
   if (check.Present("join/within")) check.Error("join/within", "'within' goes with `stream`, not with `table`");
   if (yaml.late().has_left()) {
@@ -117,7 +111,10 @@ bool CheckVersionedJoinAlone(StepCheck& check) {
                 "rows of the stream are never late for a table's versions; `late: { right: ... }` is");
   }
   if (yaml.type() == "right" || yaml.type() == "full") {
-    check.Error("join/type", "a table's rows come with none of the stream's: `right` and `full` go with `stream`");
+    check.Error(
+        "join/type",
+        "a table's rows come with none of the stream's: `right` and `full` go with `stream`, and with a join of "
+        "two tables, without `versioned`");
   }
   if (check.Present("join/versioned/ahead") && yaml.as_of().empty()) {
     check.Error("join/versioned/ahead", "'ahead' goes with `as_of`: a row's own time isn't ahead of it");
@@ -134,6 +131,12 @@ bool CheckVersionedJoinAlone(StepCheck& check) {
 
 bool CheckVersionedJoin(StepCheck& check) {
   const topology::Join& yaml = check.yaml().join();
+  if (check.in(0).mode.update && check.in(1).mode.update) {
+    return check.Error(
+        "join/versioned",
+        "rows of both sides replace each other: leave out `versioned`, and they are joined as tables, whose "
+        "result is an updating step too");
+  }
   if (!check.NeedsAppend("a join with versions")) return false;
   VersionedJoinSpec spec;
   spec.left = yaml.type() == "left";

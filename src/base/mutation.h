@@ -30,8 +30,9 @@ enum class Mutation : uint8_t {
   kCommitShownInParts,           // an atomic sink is given what has been read of a commit, whether or not that is all
   kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
   kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
+  kMatchesNotTakenBack,  // a row of a joined table that goes or changes is taken back with its first match alone
 };
-inline constexpr int kMutationCount = 21;
+inline constexpr int kMutationCount = 22;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

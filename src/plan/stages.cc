@@ -81,6 +81,10 @@ class Cutter {
   // The same for ports whose rows must meet each other; `keyed` are those.
   Moves FindMeeting(int s, const std::vector<size_t>& keyed, const std::vector<std::optional<Partitioning>>& lie);
   bool Loops(const LogicalStep& step, const Moves& moves) const;
+  // Rows of the step's output are told apart by the columns at these positions in `together`, whichever port's. So its
+  // inputs may be moved by them, though rows of these replace each other by others: what goes at one place and what
+  // comes at another are different rows of the output.
+  static bool ToldApart(const LogicalStep& step, const ColumnList& positions);
   // Sets of columns of the step's output by which later steps want equal rows together, the nearest first.
   const std::vector<ColumnList>& Demands(int s);
   std::vector<ColumnList> FindDemands(int s);
@@ -239,7 +243,7 @@ ColumnList Cutter::ShuffleKey(int s, const std::vector<size_t>& ports) {
     const LogicalPort& port = step.in(p);
     if (!port.mode.update || step.spec.kind().Split(step.spec)) continue;
     const ColumnList stay = Intersect(key, PositionsOf(port.mode.key, *port.together));
-    if (!stay.empty() || !IsSubset(*port.together, step.mode.key)) key = stay;
+    if (!stay.empty() || !ToldApart(step, key)) key = stay;
   }
   for (const ColumnList& demand : Demands(s)) {
     ColumnList wanted;
@@ -312,11 +316,22 @@ Cutter::Moves Cutter::FindMeeting(int s, const std::vector<size_t>& keyed,
       const LogicalPort& port = step.in(other);
       return !moves.port[other] || !port.mode.update || IsSubset(moves.key, PositionsOf(port.mode.key, *port.together));
     });
-    if (keeps_updates && !Loops(step, moves)) return moves;
+    if ((keeps_updates || ToldApart(step, moves.key)) && !Loops(step, moves)) return moves;
   }
   Moves all{std::vector<bool>(step.ports.size()), ShuffleKey(s, keyed)};
   for (const size_t p : keyed) all.port[p] = true;
   return all;
+}
+
+bool Cutter::ToldApart(const LogicalStep& step, const ColumnList& positions) {
+  return std::all_of(positions.begin(), positions.end(), [&](size_t position) {
+    return std::any_of(step.mode.key.begin(), step.mode.key.end(), [&](size_t c) {
+      const std::optional<PortColumn>& origin = step.origin[c];
+      if (!origin || !step.in(origin->port).together) return false;
+      const ColumnList& together = *step.in(origin->port).together;
+      return position < together.size() && together[position] == origin->column;
+    });
+  });
 }
 
 bool Cutter::Loops(const LogicalStep& step, const Moves& moves) const {

@@ -6,7 +6,7 @@ What isn't generated, and why:
   - first and last over rows of no order: results of windows, tops, keep: last, and unions of a source with itself.
   - partitions that fall idle, and tables that change: results then depend on when something was looked at.
   - joins of update steps with tables, which a changing table makes wrong.
-  - joins of streams and with versions by columns of doubles (DuckDB's NaN) and of time.
+  - joins of streams, with versions and of tables by columns of doubles (DuckDB's NaN) and of time.
   - avg of decimals (DuckDB's is a double), decimal arithmetic, division, and anything that overflows: the tests of
     expressions against PostgreSQL have these.
   - json columns and unnest: of a row alone, without state or time; their tests compare with PostgreSQL and with models.
@@ -206,7 +206,7 @@ class Generator:
         random = self.random
         update = shape.update_key is not None
         kinds = ["filter", "project", "top", "repartition", "group_by", "group_by", "window", "window",
-                 "alert"] if update else \
+                 "alert", "tables", "tables", "tables"] if update else \
             ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "versions", "versions", "window",
              "window", "window", "group_by", "top", "top", "repartition", "alert", "alert", "over", "over"]
         kind = random.choice(kinds)
@@ -278,6 +278,20 @@ class Generator:
                 "expired": random.choice([None, "dead_letter", "unmatched"]), "grace": random.choice([0, 0, 3, 60]),
                 "prefix": f"v{len(case.steps)}_", "unmatched": inner and random.random() < 0.5,
                 "late": random.random() < 0.3}
+
+    def _tables(self, case, shape, update):
+        random = self.random
+        tables = [(n, s) for n, s in shapes(case).items() if s.update_key is not None]
+        table, right = random.choice(tables)
+        fits = [(a.name, b.name) for a in shape.columns for b in right.columns
+                if a.type == b.type and a.type not in ("double",) and not is_time(a.type)]
+        if not fits or len(shape.columns) + len(right.columns) > 30:
+            return None
+        keys = [(a, b) for a, b in fits if a in shape.update_key and b in right.update_key]
+        foreign = [(a, b) for a, b in fits if b in right.update_key]
+        on, table_on = random.choice(random.choice([keys or fits, foreign or fits, fits]))
+        return {"stream": table, "on": on, "stream_on": table_on, "type": random.choice(["inner", "left", "right", "full"]),
+                "prefix": f"j{len(case.steps)}_"}
 
     def _aggregates(self, case, shape):
         random = self.random

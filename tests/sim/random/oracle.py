@@ -196,6 +196,18 @@ class Oracle:
                 self._make(name, f"SELECT * FROM {rows} WHERE {late}")
                 self.side[name] = of
 
+    # SQL's join of what stands on both sides.
+    def _tables(self, step, shape, args):
+        right = self.shapes[step.stream]
+        added = [c for c in right.names() if c != args["stream_on"]]
+        own = ", ".join(f"coalesce(i.{quoted(c)}, t.{quoted(args['stream_on'])}) AS {quoted(c)}" if c == args["on"]
+                        else "i." + quoted(c) for c in shape.names())
+        other = "".join(f", t.{quoted(c)} AS {quoted(args['prefix'] + c)}" for c in added)
+        self._make(step.name, f"""
+            SELECT {own}{other}, greatest(i.__time, t.__time) AS __time, NULL::BIGINT AS __watermark, 0 AS __source,
+                   0 AS __partition, -1 AS __offset
+            FROM input i {args['type'].upper()} JOIN stream t ON i.{quoted(args['on'])} = t.{quoted(args['stream_on'])}""")
+
     # Of all versions that aren't late, the newest one of the key at the time that a row asks for.
     def _versions(self, step, shape, args):
         right = self.shapes[step.stream]

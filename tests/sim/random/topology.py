@@ -51,7 +51,7 @@ class Step:
     inputs: list
     operator: str
     args: dict
-    stream: str = None  # of a join of streams, or with versions, what is on its right
+    stream: str = None  # of a join of streams, with versions, or of tables, what is on its right
 
     def reads(self):
         return self.inputs + ([self.stream] if self.stream else [])
@@ -176,6 +176,23 @@ def _versioned(first, right, args):
     return dataclasses.replace(first, columns=columns, sequenced=False, moved=True, sources=first.sources | right.sources)
 
 
+def _joined_tables(first, right, args):
+    """The rows that two update steps have now, told apart by the keys of both and by what they are joined on."""
+    if first.update_key is None or right.update_key is None:
+        raise Invalid("a join of tables over rows that stand")
+    left_on, right_on = first.column(args["on"]), right.column(args["stream_on"])
+    if left_on.type != right_on.type:
+        raise Invalid("keys of two types")
+    joined = _matched(dataclasses.replace(first, update_key=None), dataclasses.replace(right, update_key=None), args)
+    others = [[c for c in s.update_key if c != on.name] for s, on in ((first, left_on), (right, right_on))]
+    key = first.update_key + ([left_on.name] if left_on.name not in first.update_key else []) + \
+        [args["prefix"] + c for c in others[1]]
+    if args["type"] == "full" and left_on.nullable and right_on.nullable and \
+            all(s.column(c).nullable for s, names in ((first, others[0]), (right, others[1])) for c in names):
+        raise Invalid("two rows alone with one key")
+    return dataclasses.replace(joined, update_key=key, timely=False)
+
+
 def _shape(case, step, inputs, right, window_type):
     first, args = inputs[0], step.args
     if len(inputs) > 1:
@@ -191,6 +208,8 @@ def _shape(case, step, inputs, right, window_type):
         return _matched(first, right, args)
     if step.operator == "versions":
         return _versioned(first, right, args)
+    if step.operator == "tables":
+        return _joined_tables(first, right, args)
     if step.operator == "filter":
         return first
     if step.operator == "repartition":
@@ -334,6 +353,9 @@ def _operator_yaml(step):
         return {"join": {"stream": step.stream, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
                          "within": {"before": f"{args['before']}s", "after": f"{args['after']}s"},
                          "grace": f"{args['grace']}s", "prefix": args["prefix"], **({"late": late} if late else {})}}
+    if step.operator == "tables":
+        return {"join": {"table": {"from": step.stream}, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
+                         "prefix": args["prefix"]}}
     if step.operator == "versions":
         versioned = {"keep": f"{args['keep']}s"}
         for name, value in (("ahead", args["ahead"]), ("deleted", args["deleted"]), ("on_expired", args["expired"])):
