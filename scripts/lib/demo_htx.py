@@ -150,7 +150,7 @@ def closing_lines(keep):
     binary = binary.relative_to(ROOT) if binary.is_relative_to(ROOT) else binary
     env = KEPT.relative_to(ROOT) / "env"
     return [
-        f"Change it:  edit {config}, then {binary} validate --config {config} && scripts/demo",
+        f"Change it:  edit {config.parent}/topology.yaml, then {binary} validate --config {config} && scripts/demo",
         *([] if keep else ["Look at it: scripts/demo --open"]),
         f"Watch it:   . {env}; kcat -C -e -b $KAFKA_BROKERS -X isolation.level=read_committed -t top_items",
         f"Kill it:    . {env}; {binary} run --config {config} --state_dir $STATE_DIR & sleep 5; kill -9 $!",

@@ -38,6 +38,7 @@ class PanelCheck {
     if (yaml_.has_latest() && Compared(yaml_.latest(), "latest")) panel.latest = yaml_.latest();
     CheckWhere(&panel);
     CheckOrder(&panel);
+    FindTimes(&panel);
     panel.limit = yaml_.has_limit()            ? yaml_.limit()
                   : panel.show == Show::kTable ? kTableRows
                   : panel.show == Show::kBars  ? kBarRows
@@ -140,6 +141,15 @@ class PanelCheck {
       } else if (Compared(words[0], field)) {
         panel->order.push_back(absl::StrCat(words[0], " ", way));
       }
+    }
+  }
+
+  void FindTimes(PanelSpec* panel) const {
+    for (const Column& column : view_.schema.columns()) {
+      if (column.type.kind != Kind::kTimestamp || column.type.form == TimestampForm::kRfc3339) continue;
+      panel->times[column.name] = column.type.form == TimestampForm::kSeconds  ? 1
+                                  : column.type.form == TimestampForm::kMillis ? 1'000
+                                                                               : 1'000'000;
     }
   }
 

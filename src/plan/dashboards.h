@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct PanelSpec {
   std::string where;
   std::vector<std::string> order;  // as a question has it: "n desc"
   int64_t limit = 0;               // of rows that are asked for
+  // The view's times that are told as numbers: how many of them are a second.
+  std::map<std::string, int64_t> times;
 };
 
 struct DashboardSpec {

@@ -28,13 +28,22 @@ std::string Strings(const std::vector<std::string>& values) {
       "]");
 }
 
+std::string Numbers(const std::map<std::string, int64_t>& values) {
+  return absl::StrCat("{",
+                      absl::StrJoin(values, ",",
+                                    [](std::string* out, const auto& value) {
+                                      absl::StrAppend(out, JsonQuoted(value.first), ":", value.second);
+                                    }),
+                      "}");
+}
+
 std::string PanelJson(const PanelSpec& panel) {
   return absl::StrCat("{\"name\":", JsonQuoted(panel.name), ",\"title\":", JsonQuoted(panel.title),
                       ",\"view\":", JsonQuoted(panel.view), ",\"show\":", JsonQuoted(Word(panel.show)),
                       ",\"x\":", JsonQuoted(panel.x), ",\"y\":", JsonQuoted(panel.y), ",\"by\":", JsonQuoted(panel.by),
                       ",\"columns\":", Strings(panel.columns), ",\"latest\":", JsonQuoted(panel.latest),
                       ",\"where\":", JsonQuoted(panel.where), ",\"order\":", Strings(panel.order),
-                      ",\"limit\":", panel.limit, "}");
+                      ",\"times\":", Numbers(panel.times), ",\"limit\":", panel.limit, "}");
 }
 
 }  // namespace

@@ -25,8 +25,8 @@ function bars(rows, x, y) {
   }));
 }
 
-/** @param {any} value */
-const place = value => (typeof value === 'number' ? value : Number.isNaN(Date.parse(value)) ? NaN : Date.parse(value));
+/** Where a value lies on an axis; browsers take `item 3` for a date as well. @param {any} value */
+const place = value => (typeof value === 'number' ? value : /^[+-]?\d{4,6}-\d\d/.test(value) ? Date.parse(value) : NaN);
 
 /** What one line is drawn of, by the value of `by`; without `by` all rows are one. @param {any[]} rows @param {string} by */
 function linesOf(rows, by) {

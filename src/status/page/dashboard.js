@@ -3,7 +3,7 @@
 'use strict';
 
 /** @typedef {{name: string, title: string, view: string, show: string, x: string, y: string, by: string, columns: string[],
- *    latest: string, where: string, order: string[], limit: number}} Panel */
+ *    latest: string, where: string, order: string[], limit: number, times: Record<string, number>}} Panel */
 /** @typedef {{name: string, title: string, choose: string, panels: Panel[]}} Board */
 
 const MOST_CHOICES = 200;
@@ -89,7 +89,20 @@ async function answerOf(of, panel) {
   const columns = panel.show === 'table' ? panel.columns : [...new Set([panel.x, panel.y, panel.by].filter(Boolean))];
   const order = panel.order.length ? panel.order : panel.show === 'line' ? [`${panel.x} desc`] : [];
   const answer = await askOf(panel.view, {...rest, filter, limit: panel.limit, ...(columns.length ? {columns} : {}), ...(order.length ? {order} : {})});
-  return {...answer, latest: panel.latest ? filter[panel.latest] : null};
+  const rows = answer.rows?.map((/** @type {any} */ row) => withTimes(row, panel));
+  const latest = panel.latest ? withTimes({[panel.latest]: filter[panel.latest]}, panel)[panel.latest] : null;
+  return {...answer, rows, latest};
+}
+
+/** Times that are numbers, as people read them. @param {Record<string, any>} row @param {Panel} panel */
+function withTimes(row, panel) {
+  const out = {...row};
+  for (const [column, perSecond] of Object.entries(panel.times)) {
+    if (typeof out[column] !== 'number') continue;
+    const time = new Date((out[column] / perSecond) * 1000); // years beyond a Date's stay numbers
+    if (!Number.isNaN(time.getTime())) out[column] = time.toISOString().replace('.000Z', 'Z');
+  }
+  return out;
 }
 
 /** @param {Panel} panel @param {any} answer */

@@ -15,7 +15,7 @@ std::string Shown(const std::string& dashboards) {
   return Clicks(
              "  totals: { from: clicks, group_by: [url], aggregates: { n: \"count(*)\", most: \"max(price)\" }, emit: "
              "on_update }\n"
-             "  docs: { from: clicks, project: { guid: true, doc: \"to_json(guid)\" } }\n",
+             "  docs: { from: clicks, project: { guid: guid, ms: ms, doc: \"to_json(guid)\" } }\n",
              "docs", "") +
          "views:\n  v: { from: totals, index: [[n]] }\n  d: { from: docs, key: [guid] }\ndashboards:\n  " + dashboards +
          "\n";
@@ -42,6 +42,12 @@ TEST(DashboardPlanTest, APanelAsksAViewAndIsNoPartOfThePlan) {
   EXPECT_EQ(board.panels[1].limit, 7);
 }
 
+TEST(DashboardPlanTest, TimesThatAreNumbersAreToldAsSuch) {
+  TopologyText text;
+  ASSERT_TRUE(PlanOf(Shown("b: { panels: { p: { view: d } } }"), {}, &text).ok());
+  EXPECT_EQ(text.dashboards[0].panels[0].times, (std::map<std::string, int64_t>{{"ms", 1'000}}));
+}
+
 TEST(DashboardPlanTest, WhatAPanelCantBeIsNamed) {
   const auto why = [](const std::string& panel) { return ErrorsOf(Shown("b: { panels: { p: " + panel + " } }")); };
   EXPECT_THAT(why("{ view: w }"), HasSubstr("unknown view 'w'"));
@@ -65,7 +71,8 @@ TEST(DashboardPlanTest, WhatAPanelCantBeIsNamed) {
               HasSubstr("no index of view v begins with it, so its values can't be listed; add [most]"));
   EXPECT_THAT(ErrorsOf(Shown("b: { choose: town, panels: { p: { view: v } } }")),
               HasSubstr("view v has no column 'town'"));
-  EXPECT_THAT(ErrorsOf(Shown("b: { titel: x, panels: { p: { view: v } } }")), HasSubstr("did you mean 'title'?"));
+  EXPECT_THAT(ErrorsOf(Shown("b: { titel: x, panels: { p: { view: v } } }")),
+              HasSubstr("unknown field 'titel' (one of: title, choose, panels)"));
 }
 
 TEST(DashboardPlanTest, AViewThatIsWrongIsAccusedOnce) {
