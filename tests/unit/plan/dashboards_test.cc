@@ -83,5 +83,10 @@ TEST(DashboardPlanTest, AViewThatIsWrongIsAccusedOnce) {
   EXPECT_EQ(errors.find("unknown"), std::string::npos) << errors;
 }
 
+TEST(DashboardPlanTest, EventsOfRunsAreRefusedByName) {
+  EXPECT_THAT(ErrorsOf(Clicks("", "clicks") + "lineage: { topic: t }\n"),
+              HasSubstr("'lineage' isn't implemented, workers send no events of their runs"));
+}
+
 }  // namespace
 }  // namespace tidemark
