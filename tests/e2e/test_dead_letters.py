@@ -15,9 +15,11 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import browser
+import page
 import topics
 import topology
-from case import SystemTest, main
+from case import LONG, SystemTest, main
 from stack import BINARY, wait_for
 
 COMMAS, NAMELESS, LARGE, ZEROS = 4_000, 30, 2, 7
@@ -206,6 +208,8 @@ class DeadLetters(SystemTest):
         self.assertIn("10 letters", ask("list")[1])
         self.assertIn("reason", ask("show", limit="1")[1])
         self.assertIn(f"would replay 10 letters to {name}", ask("replay", dry_run="true")[1])
+        if LONG:
+            self.try_the_page((worker.state_dir / "http_address").read_text().strip(), name)
         self.assertEqual(topics.ends(self.stack.brokers, name), ends)
         mend = "value = replace(value, 'null', '1.5')"
         self.assertIn(f"replayed 10 letters to {name}", ask("replay", dry_run="false", set=mend)[1])
@@ -213,6 +217,24 @@ class DeadLetters(SystemTest):
         wait_for("all rows", lambda: self.rows(name) == collections.Counter(range(100)), 60, worker.seen, every=0.3)
         self.assertIn("dead letters are replayed by admin", worker.output())
         self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def try_the_page(self, address, name):
+        """It asks for a token, and replays nothing that it hasn't been asked about."""
+        button = lambda text: f"[...document.querySelectorAll('#letter-form button')].find(each => each.textContent === '{text}')"
+        with browser.Browser(path=page.chromium()) as tab:
+            tab.go(f"http://{address}/")
+            for token, says in (("oncall", "isn't for worker:admin"), ("admin", f"would replay 10 letters to {name}")):
+                tab.wait("document.querySelector('#letter-form input[type=password]')")
+                tab.value(f"document.querySelector('#letter-form input').value = '{token}'; document.querySelector('#letter-form button').click()")
+                tab.wait("document.getElementById('letter-where')")
+                self.assertTrue(tab.value("document.getElementById('letter-replay').disabled"))
+                tab.value(f"{button('What would be replayed?')}.click()")
+                tab.wait(f'document.getElementById("letter-said").textContent.includes("{says}")')
+            self.assertFalse(tab.value("document.getElementById('letter-replay').disabled"))
+            tab.value("const where = document.getElementById('letter-where'); where.value = 'true'; where.dispatchEvent(new Event('input'))")
+            self.assertTrue(tab.value("document.getElementById('letter-replay').disabled"))
+            # A token that isn't for it is the browser's to tell on the console, and all that stands there.
+            self.assertEqual([said for said in tab.console if "403" not in said], [])
 
     def test_mistakes_are_named_and_nothing_is_replayed(self):
         config = topology.write(self.stack.folder / "none.yaml", application("none"))
