@@ -6,7 +6,7 @@ import sys
 
 import topics
 from broker_services import SIXTEENTH, Broker
-from demo import Steps
+from demo_htx import Steps
 from stack import Stack, wait_for
 
 

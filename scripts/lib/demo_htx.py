@@ -6,11 +6,12 @@ import shlex
 import signal
 import sys
 import time
+import webbrowser
 
 import psycopg
 
+import browser
 import topics
-import topology
 from oracle import Oracle
 from results import Results
 from stack import BINARY, ROOT, Failure, Stack, wait_for
@@ -19,6 +20,8 @@ EVENT_MINUTES = 10  # the data's own time, however many records it is
 SHOWN_LOCATIONS = 3
 DEADLINE_SECONDS = 1800
 KEPT = ROOT / ".deps" / "demo"  # leads to the folder of a demo that was kept
+PICTURE = ROOT / ".deps" / "demo.png"
+CONFIG = ROOT / "examples" / "htx" / "page.yaml"
 
 
 class Steps:
@@ -109,23 +112,46 @@ def write_environment(stack):
     KEPT.symlink_to(stack.folder)
 
 
-def keep_a_worker(stack):
-    """For its page, with a state of its own: a worker that is started by hand is another member. Returns the address."""
-    worker = stack.run(topology.EXAMPLE, name="page", threads=1)
+def start_the_page(stack):
+    """A worker for its page, with a state of its own: one that is started by hand is another member. (worker, address)"""
+    worker = stack.run(CONFIG, name="page", threads=1)
     wait_for("the page's worker to be ready", worker.ready, 120, worker.seen)
+    return worker, f"http://{(worker.state_dir / 'http_address').read_text().strip()}/#dashboard=locations"
+
+
+def take_a_picture(url):
+    with browser.Browser((1300, 1000)) as page:
+        page.go(url)
+        page.wait("document.querySelector('#board .bar') && document.querySelector('#board svg.line')", 60)
+        page.picture(PICTURE)
+
+
+def show_the_page(stack, keep, look, steps):
+    """What people see of it: a picture, and with --keep the page itself."""
+    worker, url = start_the_page(stack)
+    if browser.installed():
+        take_a_picture(url)
+        steps.say(f"a picture of its page is in {PICTURE.relative_to(ROOT)}")
+    else:
+        steps.say("no picture of its page: there is no chromium here")
+    if not keep:
+        worker.stop()
+        return steps.say("its page was at " + url + "; scripts/demo --keep leaves it running")
     (stack.folder / "page.pid").write_text(f"{worker.pid}\n")
     stack.leave_running(worker)
-    return f"http://{(worker.state_dir / 'http_address').read_text().strip()}/"
+    steps.say(f"its page is at {url}")
+    if look and not webbrowser.open(url):
+        steps.say("--open: no browser could be started")
 
 
 def closing_lines(keep):
     """How to change the YAML, how to watch the output, how to kill a worker: lines for a shell in the checkout."""
-    binary, config = pathlib.Path(BINARY), topology.EXAMPLE.relative_to(ROOT)
+    binary, config = pathlib.Path(BINARY), CONFIG.relative_to(ROOT)
     binary = binary.relative_to(ROOT) if binary.is_relative_to(ROOT) else binary
     env = KEPT.relative_to(ROOT) / "env"
     return [
-        f"Change it:  edit {config}, then {binary} validate --config {config} && scripts/demo",
-        *([] if keep else ["Keep it:    scripts/demo --keep"]),
+        f"Change it:  edit {config.parent}/topology.yaml, then {binary} validate --config {config} && scripts/demo",
+        *([] if keep else ["Look at it: scripts/demo --open"]),
         f"Watch it:   . {env}; kcat -C -e -b $KAFKA_BROKERS -X isolation.level=read_committed -t top_items",
         f"Kill it:    . {env}; {binary} run --config {config} --state_dir $STATE_DIR & sleep 5; kill -9 $!",
         "No number moves, however often it is killed:",
@@ -134,15 +160,15 @@ def closing_lines(keep):
     ]
 
 
-def demo(stack, records, keep, steps):
+def demo(stack, records, keep, look, steps):
     steps.say(f"scratch folder {stack.folder}")
     steps.say(f"Kafka broker at {stack.start_kafka()}")
     stack.start_postgres()
     steps.say(f"PostgreSQL at {stack.database_url.rpartition('@')[2]}")
     generated = stack.generate(records, events_per_second=max(records / (EVENT_MINUTES * 60), 1), late=0.01)
     steps.say("generated " + "; ".join(generated.strip().splitlines()))
-    worker = stack.run(topology.EXAMPLE, "--until_end", "--close_windows", name="demo", threads=2)
-    steps.say(f"running {topology.EXAMPLE.relative_to(ROOT)} as process {worker.pid}")
+    worker = stack.run(CONFIG, "--until_end", "--close_windows", name="demo", threads=2)
+    steps.say(f"running {CONFIG.relative_to(ROOT)} as process {worker.pid}")
     output = follow(stack, worker, records, steps)
     steps.say("done; the ten most detected items, from PostgreSQL:")
     show_top_lists(stack.database_url)
@@ -154,9 +180,10 @@ def demo(stack, records, keep, steps):
     for difference in differences:
         print(difference, file=sys.stderr)
     print(f"oracle: {len(differences)} differences")
-    if keep and not differences:
-        write_environment(stack)
-        steps.say(f"a worker that is left running shows the application at {keep_a_worker(stack)}")
+    if not differences:
+        if keep:
+            write_environment(stack)
+        show_the_page(stack, keep, look, steps)
     return not differences
 
 
@@ -164,13 +191,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--open", action="store_true")
     options = parser.parse_args()
+    options.keep = options.keep or options.open
     # Ended from outside, it still stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     steps, stack = Steps(), Stack(keep=options.keep)
     held = False
     try:
-        held = demo(stack, options.records, options.keep, steps)
+        held = demo(stack, options.records, options.keep, options.open, steps)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
     except Exception as error:  # whatever it is: say it, with the logs, and stop what was started

@@ -184,9 +184,10 @@ absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& t
   if (format == "yaml") return DescribeAsYaml(text);
   if (format == "markdown") return DescribeAsMarkdown(plan, text);
   if (format == "prometheus-rules") return DescribeAsPrometheusRules(plan);
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown format '", std::string(format), "'",
-      DidYouMean(format, {"text", "svg", "dot", "json", "kafka", "yaml", "markdown", "prometheus-rules"})));
+  if (format == "openlineage") return DescribeAsOpenLineage(plan, text);
+  return absl::InvalidArgumentError(absl::StrCat("unknown format '", std::string(format), "'",
+                                                 DidYouMean(format, {"text", "svg", "dot", "json", "kafka", "yaml",
+                                                                     "markdown", "openlineage", "prometheus-rules"})));
 }
 
 }  // namespace tidemark

@@ -15,7 +15,7 @@
 
 namespace tidemark {
 
-// `format`: text, svg, dot, json, kafka, yaml, markdown or prometheus-rules; InvalidArgument for another.
+// `format`: text, svg, dot, json, kafka, yaml, markdown, openlineage or prometheus-rules; InvalidArgument for another.
 absl::StatusOr<std::string> DescribePlan(const Plan& plan, const TopologyText& text, std::string_view format);
 
 std::string DescribeAsText(const Plan& plan, const TopologyText& text);      // describe_text.cc
@@ -24,7 +24,9 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text);      // 
 std::string DescribeAsKafka(const Plan& plan, const TopologyText& text);     // describe_kafka.cc
 std::string DescribeAsYaml(const TopologyText& text);                        // describe_yaml.cc
 std::string DescribeAsMarkdown(const Plan& plan, const TopologyText& text);  // describe_markdown.cc
-std::string DescribeAsPrometheusRules(const Plan& plan);                     // describe_prometheus.cc
+// The event's time is the clock's: all the rest is a function of both.
+std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text);  // describe_openlineage.cc
+std::string DescribeAsPrometheusRules(const Plan& plan);                        // describe_prometheus.cc
 
 // What is said of each box of the topology's picture, and on the page.
 BoxTexts TextsOfBoxes(const Plan& plan, const TopologyText& text);

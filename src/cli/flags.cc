@@ -30,7 +30,7 @@ DEFINE_bool(online, false,
 DEFINE_string(format, "text",
               "text or json; of describe also dot, svg (a picture), kafka (commands that create the topics), yaml (one "
               "file for all "
-              "that were read), markdown (a catalogue) and prometheus-rules");
+              "that were read), markdown (a catalogue), openlineage and prometheus-rules");
 DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
 DEFINE_bool(to_earliest, false, "begin where the sources begin");
 DEFINE_bool(to_latest, false, "begin with what comes from now on");

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <sstream>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -45,6 +46,7 @@
 #include "src/runtime/status_reader.h"
 #include "src/runtime/version.h"
 #include "src/runtime/worker.h"
+#include "src/status/dashboards.h"
 #include "src/status/told.h"
 #include "src/storage/object_store.h"
 #include "src/trial/record.h"
@@ -153,6 +155,17 @@ absl::Status ArmFailpoints() {
   return failpoints == nullptr ? absl::OkStatus() : tidemark::ArmFailpoints(failpoints);
 }
 
+// `tidemark dead-letters` for who asks a worker.
+absl::StatusOr<std::string> CarryLettersOf(const Plan& plan, const LetterOrder& order) {
+  TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
+  std::ostringstream said;
+  const absl::Status status = DeadLettersCommand(order.command, plan, *kafka,
+                                                 {order.where, order.set, order.limit, order.dry_run, false}, said);
+  // What is in stays in, whatever came after it.
+  if (!status.ok()) return absl::Status(status.code(), absl::StrCat(said.str(), status.message()));
+  return said.str();
+}
+
 absl::Status Run() {
   TM_RETURN_IF_ERROR(NeedConfig());
   if (FLAGS_close_windows && !FLAGS_until_end) {
@@ -177,6 +190,9 @@ absl::Status Run() {
   options.http_certificate = FLAGS_http_certificate;
   options.http_key = FLAGS_http_key;
   options.texts = TextsOfBoxes(plan, text);
+  options.dashboards = DashboardsAsJson(plan.application.name, text.dashboards);
+  options.letters = [&plan](const LetterOrder& order) { return CarryLettersOf(plan, order); };
+  options.catalogue = DescribeAsJson(plan, text);
   options.leave_on_stop = FLAGS_leave_on_stop;
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;

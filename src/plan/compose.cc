@@ -21,8 +21,8 @@ struct SectionWord {
   const char* section;
   const char* word;
 };
-constexpr SectionWord kNamed[] = {
-    {"sources", "source"}, {"tables", "table"}, {"steps", "step"}, {"sinks", "sink"}, {"views", "view"}};
+constexpr SectionWord kNamed[] = {{"sources", "source"}, {"tables", "table"}, {"steps", "step"},
+                                  {"sinks", "sink"},     {"views", "view"},   {"dashboards", "dashboard"}};
 
 const char* WordOf(std::string_view section) {
   for (const SectionWord& named : kNamed) {
@@ -116,9 +116,10 @@ void Composer::ReadFile(const std::string& name, int number, std::string_view te
     return diagnostics_.SetIncomplete();
   }
   if (!root->IsMapping()) {
-    return Lost(root->at, absl::StrCat("expected a mapping, found ", What(*root),
-                                       "; its fields: name, include, "
-                                       "sources, tables, steps, sinks, views, templates, use, and settings"));
+    return Lost(root->at,
+                absl::StrCat("expected a mapping, found ", What(*root),
+                             "; its fields: name, include, "
+                             "sources, tables, steps, sinks, views, dashboards, templates, use, and settings"));
   }
   const YamlPtr merged = expander_.Merge(root);
   for (const YamlEntry& entry : merged->entries) {

@@ -7,6 +7,7 @@
 
 #include "src/plan/canonical_yaml.h"
 #include "src/plan/compose.h"
+#include "src/plan/dashboards.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
 #include "src/plan/logical.h"
@@ -67,10 +68,13 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckSinks(topology, formats, logical, &diagnostics, &plan);
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
+  std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
-  if (read != nullptr) *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology)};
+  if (read != nullptr) {
+    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards)};
+  }
   return plan;
 }
 

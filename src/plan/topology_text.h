@@ -1,10 +1,11 @@
-// What is read of a topology beside its plan: for people and for `tidemark describe`. The runtime knows nothing of it.
+// What is read of a topology beside its plan: for people and for `tidemark describe`. Nothing is computed from it.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "src/plan/about.h"
+#include "src/plan/dashboards.h"
 
 namespace tidemark {
 
@@ -12,6 +13,7 @@ struct TopologyText {
   std::vector<std::string> files;  // that it was read from, the topology's own first
   std::string yaml;                // all of them as one (canonical_yaml.h), variables as they were written
   AboutParts about;
+  std::vector<DashboardSpec> dashboards;
 };
 
 }  // namespace tidemark

@@ -27,6 +27,11 @@ topology::Shape ShapeOf(const FieldDescriptor* field) { return field->options().
 
 // What else to write where a field isn't implemented rather than mistyped.
 std::string NotImplemented(const Descriptor* type, const std::string& key) {
+  if (type == topology::Topology::descriptor() && key == "lineage") {
+    return "'lineage' isn't implemented, workers send no events of their runs: `tidemark describe --format "
+           "openlineage` "
+           "prints the job and its datasets, to be posted where the topology is deployed";
+  }
   const bool topics = type == topology::Source::descriptor() &&
                       (key == "topics" || key == "pattern" || key == "topic_pattern" || key == "topic_regex");
   return topics ? absl::StrCat("'", key,
@@ -117,7 +122,7 @@ void Reader::ReadMessage(const YamlNode& node, const std::string& path, bool key
     if (field == nullptr || (keyed && key == "name")) {
       if (const std::string instead = NotImplemented(type, key); !instead.empty()) {
         diagnostics_.ErrorAt(entry.at, instead);
-        diagnostics_.SetBroken(path);
+        if (!path.empty()) diagnostics_.SetBroken(path);
         present.insert("topic");
         continue;
       }

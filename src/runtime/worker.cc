@@ -265,6 +265,11 @@ class Worker {
     TM_RETURN_IF_ERROR(view_gate_->Prepare(options_.http_address));
     HttpEntrances entrances = gate_->Entrances();
     entrances.merge(view_gate_->Entrances());
+    if (options_.letters) {
+      letter_gate_.emplace(plan_, SystemClock(), options_.letters);
+      TM_RETURN_IF_ERROR(letter_gate_->Prepare());
+      entrances.merge(letter_gate_->Entrances());
+    }
     const auto health = [](const Health& found) {
       return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
@@ -308,7 +313,11 @@ class Worker {
       if (text.empty()) text = board_->JsonOfStart(status());
       return HttpResponse{200, "application/json", std::move(text), {{"Cache-Control", "no-store"}}};
     };
+    told["/v1/catalogue"] = [this] { return HttpResponse{200, "application/json", options_.catalogue, {}}; };
     guard.Put(std::move(told), handlers, entrances);
+    HttpHandlers shared;
+    shared["/v1/dashboards"] = [this] { return HttpResponse{200, "application/json", options_.dashboards, {}}; };
+    guard.Put(std::move(shared), handlers, entrances, StatusGuard::Who::kAnyView);
   }
 
   // What is posted is accepted whoever reads it.
@@ -580,6 +589,7 @@ class Worker {
   EndReport report_;
   std::optional<HttpGate> gate_;
   std::optional<ViewGate> view_gate_;
+  std::optional<LetterGate> letter_gate_;
   std::unique_ptr<Appender> audit_;   // until the gate of views is open
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };

@@ -11,6 +11,7 @@
 #include <absl/status/status.h>
 
 #include "src/plan/plan.h"
+#include "src/runtime/letter_gate.h"
 #include "src/runtime/worker_status.h"
 #include "src/status/graph.h"
 
@@ -23,6 +24,9 @@ struct WorkerOptions {
   std::string http_address;                // empty: the default one, or a free port where that is taken
   std::string http_certificate, http_key;  // PEM files; both or none
   BoxTexts texts;                          // what the page says of sources, steps and sinks
+  std::string dashboards;                  // what /v1/dashboards says (src/status/dashboards.h)
+  std::string catalogue;                   // what /v1/catalogue says: `describe --format json`
+  CarryLetters letters;                    // what /v1/dead-letters does; null: it isn't there
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;

@@ -2,18 +2,24 @@
 """Dead letters are listed, shown and sent back to their sources, each once, whatever ends a replay in between."""
 
 import collections
+import hashlib
 import json
 import pathlib
 import random
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import browser
+import page
 import topics
 import topology
-from case import SystemTest, main
+from case import LONG, SystemTest, main
 from stack import BINARY, wait_for
 
 COMMAS, NAMELESS, LARGE, ZEROS = 4_000, 30, 2, 7
@@ -171,6 +177,64 @@ class DeadLetters(SystemTest):
         self.assertIn("files of source rows: correct the file", told)
         self.run_to_the_end(config, "landed")
         self.assertEqual(self.rows("landed"), collections.Counter([1]))
+
+    def test_a_worker_replays_for_whoever_has_the_token(self):
+        name, tokens = "asked", self.stack.folder / "tokens"
+        tokens.write_text("".join(f"{hashlib.sha256(who.encode()).hexdigest()} {who} {scopes}\n" for who, scopes in (
+            ("admin", "worker:admin"), ("oncall", "worker:status"), ("analyst", "view:*"))))
+        topics.create(self.stack.brokers, **{name: PARTITIONS})
+        topics.produce(self.stack.brokers, name, [record(id, price(id, None if id % 10 == 0 else 1.5)) for id in range(100)])
+        config = application(name) | {"views": {"seen": {"from": "prices", "key": ["id"], "tokens": str(tokens)}}}
+        config = topology.write(self.stack.folder / f"{name}.yaml", config)
+        worker = self.stack.run(config, name=name, threads=1)
+        wait_for("the letters", lambda: (worker.metric("tidemark_step_rows_total", step="prices", outcome="dead_lettered") or 0) == 10,
+                 120, worker.seen)
+
+        def ask(command, who="admin", **question):
+            address = (worker.state_dir / "http_address").read_text().strip()
+            request = urllib.request.Request(f"http://{address}/v1/dead-letters/{command}?{urllib.parse.urlencode(question)}", b"",
+                                             {"Authorization": f"Bearer {who}"} if who else {})
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as refused:
+                return refused.code, refused.read().decode()
+
+        ends = topics.ends(self.stack.brokers, name)
+        for who, status in ((None, 401), ("nobody", 401), ("oncall", 403), ("analyst", 403)):
+            self.assertEqual(ask("replay", who, dry_run="false")[0], status, who)
+        self.assertEqual(ask("replay")[0], 400)
+        self.assertEqual(ask("list", where="reasn = 1")[0], 400)
+        self.assertIn("10 letters", ask("list")[1])
+        self.assertIn("reason", ask("show", limit="1")[1])
+        self.assertIn(f"would replay 10 letters to {name}", ask("replay", dry_run="true")[1])
+        if LONG:
+            self.try_the_page((worker.state_dir / "http_address").read_text().strip(), name)
+        self.assertEqual(topics.ends(self.stack.brokers, name), ends)
+        mend = "value = replace(value, 'null', '1.5')"
+        self.assertIn(f"replayed 10 letters to {name}", ask("replay", dry_run="false", set=mend)[1])
+        self.assertIn("10 were replayed before", ask("replay", dry_run="false", set=mend)[1])
+        wait_for("all rows", lambda: self.rows(name) == collections.Counter(range(100)), 60, worker.seen, every=0.3)
+        self.assertIn("dead letters are replayed by admin", worker.output())
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def try_the_page(self, address, name):
+        """It asks for a token, and replays nothing that it hasn't been asked about."""
+        button = lambda text: f"[...document.querySelectorAll('#letter-form button')].find(each => each.textContent === '{text}')"
+        with browser.Browser(path=page.chromium()) as tab:
+            tab.go(f"http://{address}/")
+            for token, says in (("oncall", "isn't for worker:admin"), ("admin", f"would replay 10 letters to {name}")):
+                tab.wait("document.querySelector('#letter-form input[type=password]')")
+                tab.value(f"document.querySelector('#letter-form input').value = '{token}'; document.querySelector('#letter-form button').click()")
+                tab.wait("document.getElementById('letter-where')")
+                self.assertTrue(tab.value("document.getElementById('letter-replay').disabled"))
+                tab.value(f"{button('What would be replayed?')}.click()")
+                tab.wait(f'document.getElementById("letter-said").textContent.includes("{says}")')
+            self.assertFalse(tab.value("document.getElementById('letter-replay').disabled"))
+            tab.value("const where = document.getElementById('letter-where'); where.value = 'true'; where.dispatchEvent(new Event('input'))")
+            self.assertTrue(tab.value("document.getElementById('letter-replay').disabled"))
+            # A token that isn't for it is the browser's to tell on the console, and all that stands there.
+            self.assertEqual([said for said in tab.console if "403" not in said], [])
 
     def test_mistakes_are_named_and_nothing_is_replayed(self):
         config = topology.write(self.stack.folder / "none.yaml", application("none"))

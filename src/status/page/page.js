@@ -1,6 +1,6 @@
 // @ts-check
 // What a worker tells about its whole application (docs/status.md), drawn. No library: the server lays out the picture,
-// and what is left is tables, bars and lines.
+// and what is left is tables, bars and lines (charts.js). Dashboards are in dashboard.js.
 'use strict';
 
 /** @typedef {{activity: string, share: number}} Share */
@@ -25,6 +25,7 @@ const state = {
   /** @type {Status|null} */ status: null,
   /** @type {Moment[]} */ history: [],
   failed: false,
+  board: false, // a dashboard is shown, and nothing else
   locked: 0, // the answer that asks for a token, 401 or 403; else 0
   pictured: '', // the shape of what is drawn
   /** @type {any} */ answer: null, // of the view that is shown
@@ -99,7 +100,7 @@ function choose(changes) {
 const STATUS_TOKEN = 'status-token';
 /** @param {string} key */
 function withToken(key) {
-  const token = sessionStorage.getItem(key);
+  const token = sessionStorage.getItem(key) ?? sessionStorage.getItem(STATUS_TOKEN);
   return {headers: token ? {Authorization: `Bearer ${token}`} : {}};
 }
 
@@ -241,7 +242,8 @@ function showTables(status) {
   at('letter-table').replaceChildren(...table(['step', 'rows'],
     status.dead_letters.map(each => [each.step, count(each.rows)]), new Set([1])));
   at('letter-advice').textContent = `They are in topic ${status.dead_letter_topic}. \`tidemark dead-letters list\` groups ` +
-    'them by reason, `show` shows them and `replay` gives them back after a fix.';
+    'them by reason, `show` shows them and `replay` gives them back after a fix; so does this page, by a token.';
+  if (status.dead_letters.length > 0) showLetterForm();
 }
 
 /** @param {Status} status */
@@ -304,7 +306,8 @@ function showView() {
   const show = chosen().get('show') ?? 'table';
   const body = answer.error ? [make('p', {}, answer.error)]
     : rows.length === 0 ? [make('p', {class: 'soft'}, 'No rows.')]
-    : show === 'bars' ? [bars(rows)] : show === 'line' ? [line(rows)] : [rowTable(rows)];
+    : show === 'bars' ? [bars(rows, axis('x', rows), axis('y', rows))]
+    : show === 'line' ? [line(rows, axis('x', rows), axis('y', rows))] : [rowTable(rows)];
   if (answer.position != null) {
     body.push(make('p', {class: 'soft'}, `${count(rows.length)} rows${answer.next ? ' of more' : ''}` +
       `${answer.as_of ? `, as of ${answer.as_of}` : ''}, position ${answer.position}, ${answer.age_ms} ms old`));
@@ -336,44 +339,6 @@ function axis(which, rows) {
   return (which === 'y' ? numbers[numbers.length - 1] : texts[texts.length - 1]) ?? columns[0] ?? '';
 }
 
-/** @param {any} value */
-const text = value => (value == null ? '' : typeof value === 'object' ? JSON.stringify(value)
-  : typeof value === 'number' ? value.toLocaleString('en-US', {maximumFractionDigits: 6, useGrouping: Math.abs(value) < 1e9}) : String(value));
-
-/** @param {any[]} rows */
-function rowTable(rows) {
-  const columns = Object.keys(rows[0]);
-  const numbers = new Set(columns.map((_, i) => i).filter(i => typeof rows[0][columns[i]] === 'number'));
-  return make('div', {class: 'scroll'}, make('table', {}, ...table(columns, rows.map(row => columns.map(column => text(row[column]))), numbers)));
-}
-
-/** @param {any[]} rows */
-function bars(rows) {
-  const [x, y] = [axis('x', rows), axis('y', rows)];
-  const most = Math.max(...rows.map(row => Number(row[y]) || 0), 1e-9);
-  return make('div', {class: 'bars'}, rows.flatMap(row => {
-    const bar = make('span', {class: 'bar'});
-    bar.style.width = `${Math.max(0, (Number(row[y]) || 0) / most) * 100}%`;
-    return [make('span', {class: 'label', title: text(row[x])}, text(row[x])), bar, make('span', {class: 'number'}, text(row[y]))];
-  }));
-}
-
-/** @param {any} value */
-const place = value => (typeof value === 'number' ? value : Number.isNaN(Date.parse(value)) ? NaN : Date.parse(value));
-
-/** Values over time, or over a number; else over the rows' order. @param {any[]} rows */
-function line(rows) {
-  const [x, y] = [axis('x', rows), axis('y', rows)];
-  const inOrder = rows.some(row => Number.isNaN(place(row[x])));
-  const points = rows.map((row, i) => [inOrder ? i : place(row[x]), Number(row[y]) || 0]).sort((a, b) => a[0] - b[0]);
-  const [first, last] = [points[0][0], points[points.length - 1][0]];
-  const low = Math.min(0, ...points.map(point => point[1])), high = Math.max(...points.map(point => point[1]), low + 1e-9);
-  const drawn = points.map(([a, b]) => `${(((a - first) / Math.max(1e-9, last - first)) * 100).toFixed(2)},${(96 - ((b - low) / (high - low)) * 92).toFixed(2)}`);
-  return make('div', {}, make('p', {class: 'soft'}, `${y} over ${x}, from ${text(low)} to ${text(high)}`),
-    draw('svg', {class: 'line', viewBox: '0 0 100 100', preserveAspectRatio: 'none', role: 'img', 'aria-label': `${y} over ${x}`},
-         draw('polyline', {points: drawn.join(' ')})));
-}
-
 // ---- The loop
 
 function show() {
@@ -383,10 +348,12 @@ function show() {
   at('application').textContent = status.application;
   const verdict = at('verdict');
   const sentence = state.failed ? `The worker does not answer. Its last word: ${status.verdict.sentence}` : status.verdict.sentence;
-  if (verdict.textContent !== sentence) verdict.textContent = sentence;
+  const heading = (state.board && theBoard()?.title) || sentence;
+  if (verdict.textContent !== heading) verdict.textContent = heading;
   verdict.className = state.failed ? 'lost' : status.verdict.state;
   at('told').textContent = `${moment(status.wall_ms)} UTC`;
-  at('note').textContent = status.note;
+  at('note').textContent = state.board ? sentence : status.note;
+  at('all').hidden = state.board || state.locked !== 0;
   at('alarms').replaceChildren(...status.alarms.map(alarm => make('li', {}, `Alarm (${alarm.kind}): ${alarm.name}: ${alarm.text}`)));
   drawFigures(status);
   showNode(status);
@@ -396,14 +363,17 @@ function show() {
 
 /** Without a token that is for it nothing is shown but the question for one. @param {number} status */
 function showLock(status) {
-  if (status) at('verdict').textContent = status === 401 ? 'This worker tells its status by token.' : 'This token is not for the status.';
-  at('all').hidden = status !== 0;
-  if (status && !state.locked) at('entry').replaceChildren(askToken(STATUS_TOKEN, 'token with the scope worker:status', look));
-  if (!status && state.locked) at('entry').replaceChildren();
+  if (status && !state.board) at('verdict').textContent = status === 401 ? 'This worker tells its status by token.' : 'This token is not for the status.';
+  if (status && state.board) at('verdict').textContent = theBoard()?.title ?? 'This worker tells its dashboards by token.';
+  at('all').hidden = status !== 0 || state.board;
+  const asks = status !== 0 && !state.board; // whoever may see a dashboard need not see how it runs
+  if (asks && !at('entry').childElementCount) at('entry').replaceChildren(askToken(STATUS_TOKEN, 'token with the scope worker:status', look));
+  if (!asks) at('entry').replaceChildren();
   state.locked = status;
 }
 
 async function look() {
+  state.board = await lookAtBoards();
   try {
     const answer = await fetch('v1/status', withToken(STATUS_TOKEN));
     showLock([401, 403].includes(answer.status) ? answer.status : 0);
@@ -422,11 +392,12 @@ async function look() {
     if (!state.status) at('verdict').textContent = 'The worker does not answer.';
   }
   show();
-  await askView();
+  if (!state.board) await askView();
 }
 
 async function main() {
-  addEventListener('hashchange', () => { show(); askView(); });
+  addEventListener('hashchange', () => { show(); look(); });
+  addEventListener('visibilitychange', () => followBoard(theBoard()));
   for (;;) {
     await look();
     await new Promise(done => setTimeout(done, document.hidden ? 5 * EVERY_MS : EVERY_MS));

@@ -4,51 +4,77 @@ import itertools
 import os
 import pathlib
 import re
-import shutil
 import subprocess
-import tempfile
+
+import browser
 
 ROOT = pathlib.Path(os.environ.get("TIDEMARK_ROOT", pathlib.Path(__file__).resolve().parents[3]))
 FOLDER = ROOT / "src/status/page"
 CSS = FOLDER / "page.css"
 SIZES = {"desktop": (1300, 1400), "phone": (500, 1400)}
-SCHEMES = {"dark": 0, "light": 1}
+SCHEMES = ("dark", "light")
 AA = 4.5  # the contrast that WCAG asks of text
 TEXTS = ("ink", "soft", "alert", "good")  # colours of text, and what it stands on
 GROUNDS = ("ground", "card", "busy", "hot")
+AA_LINES = 3  # and of what is drawn
+LINES = ("mark", "line-1", "line-2", "line-3", "line-4", "line-5")
 
 
-def browser():
-    if shutil.which("chromium") is None:
+def chromium():
+    if browser.installed() is None:
         subprocess.run(["apt-get", "update", "-qq"], check=True)
         subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True,
                        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, stdout=subprocess.DEVNULL)
-    return "chromium"
-
-
-def look(url, size, scheme, picture):
-    """(the page's text as HTML once it has asked a few times, what the console said)"""
-    with tempfile.TemporaryDirectory() as profile:
-        command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
-                   f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", "--virtual-time-budget=6000",
-                   f"--window-size={size[0]},{size[1]}", "--enable-logging=stderr"]
-        shown = subprocess.run([*command, "--dump-dom", url], capture_output=True, text=True, timeout=120)
-        subprocess.run([*command, f"--screenshot={picture}", url], capture_output=True, timeout=120, check=True)
-    console = [line for line in shown.stderr.splitlines() if ":CONSOLE" in line]
-    return shown.stdout, console
+    return browser.installed()
 
 
 def check(url, folder):
+    """How it runs, and a dashboard: at both sizes, in both schemes, by keys alone, without a word on the console."""
     for (name, size), scheme in itertools.product(SIZES.items(), SCHEMES):
-        html, console = look(f"{url}#node=counts&view=totals&show=bars&x=item&y=n", size, scheme, folder / f"{name}-{scheme}.png")
-        assert not console, console
-        for wanted in ('class="up_to_date"', 'class="spark"|The history begins', 'class="bar"', "item 6", "rows/s", "Views"):
-            assert re.search(wanted, html), f"{name}, {scheme}: {wanted}\n{html[-3000:]}"
+        with browser.Browser(size, scheme, chromium()) as page:
+            page.go(f"{url}#node=counts&view=totals&show=bars&x=item&y=n")
+            page.wait("document.querySelector('#verdict.up_to_date') && document.querySelectorAll('#rows .bar').length === 7")
+            html = page.value("document.body.innerHTML")
+            for wanted in ('class="spark"|The history begins', "item 6", "rows/s", "Views"):
+                assert re.search(wanted, html), f"{name}, {scheme}: {wanted}\n{html[-3000:]}"
+            page.picture(folder / f"{name}-{scheme}.png")
+            page.go(f"{url}#dashboard=town&pick=item%203")
+            page.wait("document.querySelectorAll('#board section').length === 3 && document.querySelector('#board .bar') "
+                      "&& document.querySelector('#board svg.line polyline') && document.querySelector('#board tbody tr')")
+            assert page.value("document.getElementById('choice').value") == "item 3"
+            # It follows the changes: the count grows by itself.
+            counted = "document.querySelector('#panel-list tbody td.number').textContent.replace(/,/g, '') * 1"
+            before = page.value(counted)
+            page.wait(f"{counted} > {before}")
+            assert page.value("document.documentElement.scrollWidth <= innerWidth"), f"{name}: wider than its window"
+            page.picture(folder / f"{name}-{scheme}-dashboard.png")
+            if name == "desktop":
+                by_keys(page)
+            assert not page.console, page.console
+
+
+def by_keys(page):
+    """Tab goes to each dashboard, then to the choice, and shows where it is; another value is chosen, Enter goes elsewhere."""
+    page.value("document.activeElement.blur()")
+    seen = []
+    for _ in range(3):
+        page.press("Tab")
+        seen.append(page.value("document.activeElement.id || document.activeElement.textContent"))
+        outline = page.value("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", (seen, outline)
+    assert seen == ["How it runs", "Town", "choice"], seen
+    page.press("ArrowDown")
+    page.wait("location.hash.includes('pick=item+4')")
+    page.wait("document.activeElement.id === 'choice' && document.querySelector('#panel-list tbody td')?.textContent === 'item 4'")
+    page.value("document.querySelector('#boards a').focus()")
+    page.press("Enter", text="\r")
+    page.wait("document.getElementById('board').hidden && !document.getElementById('all').hidden")
 
 
 def unknown_names():
     """Ids and classes that the script looks for and nothing makes, and classes that it gives and no style knows."""
-    script, page, style = ((FOLDER / name).read_text() for name in ("page.js", "page.html", "page.css"))
+    script = "".join(path.read_text() for path in sorted(FOLDER.glob("*.js")))
+    page, style = ((FOLDER / name).read_text() for name in ("page.html", "page.css"))
     picture = (ROOT / "src/status/graph_svg.cc").read_text().replace('\\"', '"')
     ids = set(re.findall(r'id="([\w-]+)"', page)) | set(re.findall(r"\{id: '([\w-]+)'", script))
     given = set(re.findall(r"\bclass: '([\w-]+)'", script)) | set(re.findall(r"classList\.toggle\('([\w-]+)'", script))
@@ -66,15 +92,22 @@ def luminance(colour):
                for weight, c in zip((0.2126, 0.7152, 0.0722), channels))
 
 
+def contrast(one, other):
+    a, b = sorted((luminance(one), luminance(other)), reverse=True)
+    return (a + 0.05) / (b + 0.05)
+
+
 def contrasts():
-    """{(scheme, text, ground): contrast} of all texts of the page."""
-    light, dark = (dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
+    """{(scheme, text or line, ground): contrast as a part of what it must be} of the page."""
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
                    for block in re.findall(r":root \{(.*?)\}", CSS.read_text(), re.S))
     found = {}
     for scheme, colours in (("light", light), ("dark", dark)):
         for text, ground in itertools.product(TEXTS, GROUNDS):
             if ground in ("busy", "hot") and text not in ("ink", "soft"):
                 continue  # boxes of the picture have no other text
-            a, b = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
-            found[scheme, text, ground] = (a + 0.05) / (b + 0.05)
+            found[scheme, text, ground] = contrast(colours[text], colours[ground]) / AA
+        for line in LINES:
+            found[scheme, line, "card"] = contrast(colours[line], colours["card"]) / AA_LINES
+        found[scheme, "card", "mark"] = contrast(colours["card"], colours["mark"]) / AA  # what is chosen
     return found

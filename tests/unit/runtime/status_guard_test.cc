@@ -49,10 +49,12 @@ class StatusGuardTest : public ::testing::Test {
     open_.clear();
     guarded_.clear();
     guard.Put({{"/v1/status", [] { return HttpResponse{200, "application/json", "{}", {}}; }}}, &open_, &guarded_);
+    guard.Put({{"/v1/dashboards", [] { return HttpResponse{200, "application/json", "[]", {}}; }}}, &open_, &guarded_,
+              StatusGuard::Who::kAnyView);
   }
-  HttpResponse Get(const std::string& authorization) {
-    const HttpEntrance& entrance = guarded_.at("/v1/status");
-    const HttpRequest request{"/v1/status", {}, {{"Authorization", authorization}}, ""};
+  HttpResponse Get(const std::string& authorization, const std::string& path = "/v1/status") {
+    const HttpEntrance& entrance = guarded_.at(path);
+    const HttpRequest request{path, {}, {{"Authorization", authorization}}, ""};
     if (auto refused = entrance.begin(request)) return *refused;
     HttpResponse answer;
     entrance.take(request, [&](HttpResponse told) { answer = std::move(told); });
@@ -80,13 +82,22 @@ TEST_F(StatusGuardTest, OffThisMachineItIsToldToTokensThatAreForIt) {
   }
 }
 
+TEST_F(StatusGuardTest, DashboardsAreToldToTokensOfAnyViewToo) {
+  Put("0.0.0.0:9464");
+  EXPECT_EQ(Get("", "/v1/dashboards").status, 401);
+  EXPECT_EQ(Get("Bearer partner", "/v1/dashboards").status, 403) << "who may post everything";
+  for (const char* may : {"Bearer both", "Bearer oncall", "Bearer analyst"}) {
+    EXPECT_EQ(Get(may, "/v1/dashboards").body, "[]") << may;
+  }
+}
+
 TEST_F(StatusGuardTest, OnThisMachineAndWhereNobodyHasTokensItIsOpen) {
   Put("127.0.0.1:0");
-  EXPECT_THAT(open_, SizeIs(1));
+  EXPECT_THAT(open_, SizeIs(2));
   EXPECT_THAT(guarded_, SizeIs(0));
   plan_ = Plan();
   Put("0.0.0.0:9464");
-  EXPECT_THAT(open_, SizeIs(1));
+  EXPECT_THAT(open_, SizeIs(2));
   EXPECT_THAT(guarded_, SizeIs(0));
 }
 
