@@ -35,6 +35,10 @@ absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, c
 absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
                                                   const Schema& schema, const StepMode& mode, std::string_view what);
 
+// What stands in `heard` of a sink's row of partition -1 in the fence table, once another generation has got its table
+// (swap.h): it takes no partition over any more.
+inline constexpr char kRetiredSink[] = "retired";
+
 // The fence table beside the target, quoted, with its schema.
 std::string FenceTableOf(const PostgresSinkSpec& spec);
 

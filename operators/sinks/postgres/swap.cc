@@ -1,0 +1,335 @@
+#include "operators/sinks/postgres/swap.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <string_view>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "operators/sinks/postgres/swap_catalog.h"
+#include "operators/sinks/postgres/table.h"
+#include "src/base/failpoint.h"
+#include "src/base/status.h"
+#include "src/base/time.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kNameBytes = 63;
+// What a lock is waited for: first so long, later longer, always less than deadlock_timeout's second, in which a reader
+// who stands behind us would be taken for the one to cancel.
+constexpr int64_t kFirstWaitMs = 50, kLongestWaitMs = 400;
+constexpr int kAttempts = 60;
+constexpr char kScratch[] = "tidemark_rehearsal";
+constexpr char kNotInTime[] = "(SQLSTATE 55P03)";
+
+std::string Text(const PgResult& result, int row, int column) { return PQgetvalue(result.get(), row, column); }
+
+struct Index {
+  std::string name, definition;
+  bool unique = false, constraint = false;
+};
+
+absl::StatusOr<std::vector<Index>> IndexesOf(PgConnection& connection, const std::string& table) {
+  TM_ASSIGN_OR_RETURN(const PgResult rows, connection.Run(swap_catalog::kIndexes, {table}));
+  std::vector<Index> indexes;
+  for (int i = 0; i < PQntuples(rows.get()); ++i) {
+    indexes.push_back({Text(rows, i, 0), Text(rows, i, 1), !Text(rows, i, 2).empty(), !Text(rows, i, 3).empty()});
+  }
+  return indexes;
+}
+
+// Of each of `some` the one of `others` that is alike and nobody else's; nothing where there is none.
+std::vector<const Index*> Matches(const std::vector<Index>& some, const std::vector<Index>& others) {
+  std::vector<const Index*> found;
+  std::set<const Index*> taken;
+  for (const Index& index : some) {
+    const auto at = std::find_if(others.begin(), others.end(), [&](const Index& other) {
+      return !taken.contains(&other) &&
+             std::tie(index.definition, index.unique, index.constraint) ==
+                 std::tie(other.definition, other.unique, other.constraint);
+    });
+    found.push_back(at == others.end() ? nullptr : &*at);
+    taken.insert(found.back());
+  }
+  return found;
+}
+
+// "orders_pkey" of a table that becomes orders__g1 is orders_pkey__g1.
+std::string NameOfKept(std::string index, const std::string& live, const std::string& kept) {
+  const std::string tail =
+      absl::StartsWith(kept, live) && kept.size() > live.size() ? kept.substr(live.size()) : "__kept";
+  if (index.size() + tail.size() > kNameBytes) index.resize(kNameBytes - std::min(tail.size(), kNameBytes));
+  return index + tail;
+}
+
+}  // namespace
+
+PostgresTableSwap::PostgresTableSwap(PostgresSwapSpec spec)
+    : spec_(std::move(spec)),
+      what_(absl::StrCat("sink ", spec_.sink, ": table ", spec_.sink_spec.schema, ".", spec_.sink_spec.table)),
+      live_(Qualified(spec_.sink_spec.table)),
+      fence_(FenceTableOf(spec_.sink_spec)),
+      connection_(spec_.sink_spec.url, absl::StrCat("tidemark switch ", spec_.sink), what_, nullptr) {}
+
+std::string PostgresTableSwap::Qualified(const std::string& table) const {
+  return absl::StrCat(PgConnection::Quote(spec_.sink_spec.schema), ".", PgConnection::Quote(table));
+}
+
+absl::Status PostgresTableSwap::Open() {
+  if (connection_.idle()) return absl::OkStatus();
+  TM_RETURN_IF_ERROR(connection_.Connect());
+  // Names in what the catalogs tell come with their schemas.
+  return connection_.Run("SET search_path = ''; SET statement_timeout = 0").status();
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Column(const std::string& sql,
+                                                                   const std::vector<std::string>& parameters) {
+  TM_ASSIGN_OR_RETURN(const PgResult rows, connection_.Run(sql, parameters));
+  std::vector<std::string> texts;
+  for (int i = 0; i < PQntuples(rows.get()); ++i) texts.push_back(Text(rows, i, 0));
+  return texts;
+}
+
+absl::Status PostgresTableSwap::RunAll(const std::vector<std::string>& statements) {
+  for (const std::string& statement : statements) TM_RETURN_IF_ERROR(connection_.Run(statement).status());
+  return absl::OkStatus();
+}
+
+absl::Status PostgresTableSwap::RunLong(const std::string& sql) {
+  TM_RETURN_IF_ERROR(connection_.Send(sql));
+  while (true) {
+    TM_ASSIGN_OR_RETURN(const std::optional<PgResult> answer, connection_.Await(kSecond));
+    if (answer) return absl::OkStatus();
+  }
+}
+
+// ---- What stands in the way ----------------------------------------------------------------------------------------
+
+absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
+  const std::string shadow = Qualified(spec_.shadow), schema = spec_.sink_spec.schema + ".";
+  const std::string shown_live = schema + spec_.sink_spec.table, shown_shadow = schema + spec_.shadow;
+  std::vector<std::string> written = spec_.written;
+  for (std::string& column : written) column = PgConnection::Quote(column);
+  TM_ASSIGN_OR_RETURN(
+      std::vector<std::string> complaints,
+      Column(swap_catalog::kUnfit,
+             {live_, shadow, absl::StrCat("{", absl::StrJoin(written, ","), "}"), shown_live, shown_shadow}));
+  for (const std::string& name : {spec_.shadow, spec_.kept}) {
+    if (name.size() > kNameBytes) complaints.push_back(absl::StrCat(name, ": names have 63 bytes at most"));
+  }
+  TM_ASSIGN_OR_RETURN(const auto kept, Column("SELECT 1 WHERE to_regclass($1) IS NOT NULL", {Qualified(spec_.kept)}));
+  if (!kept.empty()) {
+    complaints.push_back(absl::StrCat("table ", schema, spec_.kept, ", under whose name the rows that stand would be "
+                                      "kept, is there already; drop it"));
+  }
+  TM_ASSIGN_OR_RETURN(const auto fence, Column("SELECT 1 WHERE to_regclass($1) IS NOT NULL", {fence_}));
+  if (fence.empty()) complaints.push_back(absl::StrCat("table ", fence_, " doesn't exist: no sink has written here"));
+  TM_ASSIGN_OR_RETURN(const auto dependents, Column(swap_catalog::kDependents, {live_}));
+  for (const std::string& dependent : dependents) {
+    complaints.push_back(
+        absl::StrCat(dependent, " depends on ", shown_live, " and would go on with the old rows; drop it, and make it anew "
+                     "behind the switch"));
+  }
+  // The sink's own key may be another one in the next generation.
+  std::vector<std::string> key;
+  for (const size_t column : spec_.sink_spec.key) key.push_back(spec_.written[column]);
+  std::sort(key.begin(), key.end());
+  TM_ASSIGN_OR_RETURN(
+      const auto key_names,
+      Column("SELECT conname::text FROM pg_constraint WHERE conrelid = to_regclass($1) AND contype IN ('p', 'u') AND "
+             "ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) "
+             "ORDER BY attname COLLATE \"C\") = string_to_array($2, chr(1))",
+             {live_, absl::StrJoin(key, "\x01")}));
+  TM_ASSIGN_OR_RETURN(const PgResult of_live, connection_.Run(swap_catalog::kBound, {live_}));
+  TM_ASSIGN_OR_RETURN(const PgResult of_shadow, connection_.Run(swap_catalog::kBound, {shadow}));
+  std::set<std::pair<std::string, std::string>> there;
+  for (int i = 0; i < PQntuples(of_shadow.get()); ++i) there.emplace(Text(of_shadow, i, 0), Text(of_shadow, i, 1));
+  for (int i = 0; i < PQntuples(of_live.get()); ++i) {
+    const std::string kind = Text(of_live, i, 0), definition = Text(of_live, i, 1), name = Text(of_live, i, 2);
+    if (there.contains({kind, definition})) continue;
+    if (kind == "constraint" && std::find(key_names.begin(), key_names.end(), name) != key_names.end()) continue;
+    complaints.push_back(absl::StrCat(kind, " ", name, " of ", shown_live, " is missing on ", shown_shadow, " (",
+                                      definition, "); make it there, or drop it here"));
+  }
+  return complaints;
+}
+
+// ---- The transaction -----------------------------------------------------------------------------------------------
+
+absl::Status PostgresTableSwap::Rehearse() {
+  TM_RETURN_IF_ERROR(Open());
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> complaints, Complaints());
+  if (!complaints.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(what_, ": ", absl::StrJoin(complaints, "; ")));
+  }
+  const std::string scratch = Qualified(kScratch);
+  absl::Status status = connection_.Run("BEGIN").status();
+  if (status.ok()) {
+    status = connection_
+                 .Run(absl::StrCat("CREATE TABLE ", scratch, " (LIKE ", Qualified(spec_.shadow), " INCLUDING ALL)"))
+                 .status();
+  }
+  if (status.ok()) status = BuildIndexes(scratch);
+  if (status.ok()) status = ExchangeInTime(scratch);
+  if (!connection_.Run("ROLLBACK").ok()) connection_.Close();
+  // What a statement says that was refused in the rehearsal is for the user to mend.
+  return absl::IsOutOfRange(status) ? absl::InvalidArgumentError(absl::StrCat(what_, ": ", std::string(status.message())))
+                                    : status;
+}
+
+absl::Status PostgresTableSwap::Run() {
+  TM_RETURN_IF_ERROR(Open());
+  TM_ASSIGN_OR_RETURN(const bool done, IsDone());
+  if (done) return absl::OkStatus();
+  const std::string shadow = Qualified(spec_.shadow);
+  absl::Status status = connection_.Run("BEGIN").status();
+  if (status.ok()) status = BuildIndexes(shadow);
+  if (status.ok()) status = ExchangeInTime(shadow);
+  if (status.ok()) status = Failpoint("swap_postgres.before_commit");
+  if (status.ok()) {
+    // An answer that is lost leaves it open what has happened: the next call looks.
+    const auto committed = connection_.Run("COMMIT");
+    status = committed.status();
+    if (status.ok() && std::string_view(PQcmdStatus(committed->get())) != "COMMIT") {
+      status = absl::UnavailableError(absl::StrCat(what_, ": PostgreSQL rolled the transaction back"));
+    }
+  }
+  if (!status.ok()) {
+    connection_.Close();  // which rolls back
+    if (absl::IsUnavailable(status)) return status;
+    return absl::FailedPreconditionError(absl::StrCat(what_, " isn't what it was: ", std::string(status.message())));
+  }
+  return Failpoint("swap_postgres.after_commit");
+}
+
+absl::StatusOr<bool> PostgresTableSwap::IsDone() {
+  TM_ASSIGN_OR_RETURN(const auto done,
+                      Column(absl::StrCat("SELECT 1 FROM ", fence_, " WHERE application = $1 AND sink = $2 AND "
+                                          "partition = -1 AND epoch >= $3::bigint"),
+                             {spec_.to, spec_.sink, absl::StrCat(spec_.decision)}));
+  return !done.empty();
+}
+
+absl::Status PostgresTableSwap::BuildIndexes(const std::string& shadow) {
+  TM_ASSIGN_OR_RETURN(const std::vector<Index> of_live, IndexesOf(connection_, live_));
+  TM_ASSIGN_OR_RETURN(const std::vector<Index> of_shadow, IndexesOf(connection_, shadow));
+  const std::vector<const Index*> matches = Matches(of_live, of_shadow);
+  for (size_t i = 0; i < of_live.size(); ++i) {
+    if (matches[i] != nullptr || of_live[i].unique || of_live[i].constraint) continue;
+    TM_RETURN_IF_ERROR(Annotate(RunLong(absl::StrCat("CREATE INDEX ON ", shadow, of_live[i].definition)),
+                                absl::StrCat("index ", of_live[i].name)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresTableSwap::ExchangeInTime(const std::string& shadow) {
+  int64_t wait_ms = kFirstWaitMs;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const absl::Status status = Exchange(shadow, wait_ms);
+    if (status.ok() || !absl::StrContains(status.message(), kNotInTime)) return status;
+    TM_RETURN_IF_ERROR(connection_.Run("ROLLBACK TO SAVEPOINT exchange").status());
+    // Whoever stood behind us has its turn.
+    std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    wait_ms = std::min(wait_ms * 2, kLongestWaitMs);
+  }
+  return absl::UnavailableError(absl::StrCat(what_, ": its lock isn't to be had: ", Holders()));
+}
+
+absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
+  TM_RETURN_IF_ERROR(
+      connection_.Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms)).status());
+  TM_RETURN_IF_ERROR(Lock(shadow));
+  TM_RETURN_IF_ERROR(MoveFence());
+  TM_RETURN_IF_ERROR(Dress(shadow));
+  return Rename(shadow);
+}
+
+// A view is locked by a change of its owner to who it is: LOCK TABLE would lock what it reads too, with its owner's
+// rights. A view that was made meanwhile is locked as it is defined anew.
+absl::Status PostgresTableSwap::Lock(const std::string& shadow) {
+  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("LOCK TABLE ", fence_, " IN SHARE ROW EXCLUSIVE MODE")).status());
+  TM_ASSIGN_OR_RETURN(const PgResult views, connection_.Run(swap_catalog::kViews, {live_}));
+  for (int i = 0; i < PQntuples(views.get()); ++i) {
+    TM_RETURN_IF_ERROR(
+        connection_.Run(absl::StrCat("ALTER VIEW ", Text(views, i, 0), " OWNER TO ", Text(views, i, 1))).status());
+  }
+  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("LOCK TABLE ", live_, " IN ACCESS EXCLUSIVE MODE")).status());
+  return connection_.Run(absl::StrCat("LOCK TABLE ", shadow, " IN ACCESS EXCLUSIVE MODE")).status();
+}
+
+// Under the lock of the table, so that a sink that takes a partition over for the first time waits for it too.
+absl::Status PostgresTableSwap::MoveFence() {
+  TM_RETURN_IF_ERROR(connection_
+                         .Run(absl::StrCat("UPDATE ", fence_, " SET epoch = epoch + 1 WHERE application = $1 AND "
+                                           "sink = $2 AND partition >= 0"),
+                              {spec_.from, spec_.sink})
+                         .status());
+  for (const bool retired : {true, false}) {
+    TM_RETURN_IF_ERROR(
+        connection_
+            .Run(absl::StrCat("INSERT INTO ", fence_, " (application, sink, partition, epoch, next_offset, heard) "
+                              "VALUES ($1, $2, -1, $3, -1, $4) ON CONFLICT (application, sink, partition) DO UPDATE "
+                              "SET epoch = EXCLUDED.epoch, heard = EXCLUDED.heard"),
+                 {retired ? spec_.from : spec_.to, spec_.sink, absl::StrCat(spec_.decision),
+                  retired ? kRetiredSink : "active"})
+            .status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PostgresTableSwap::Dress(const std::string& shadow) {
+  TM_ASSIGN_OR_RETURN(const auto owner, Column(swap_catalog::kOwner, {live_, shadow}));
+  TM_RETURN_IF_ERROR(RunAll(owner));
+  TM_ASSIGN_OR_RETURN(const auto outfit, Column(swap_catalog::kOutfit, {live_, shadow}));
+  return RunAll(outfit);
+}
+
+absl::Status PostgresTableSwap::Rename(const std::string& shadow) {
+  TM_ASSIGN_OR_RETURN(const auto views, Column(swap_catalog::kViewsAnew, {live_}));
+  TM_ASSIGN_OR_RETURN(const std::vector<Index> of_live, IndexesOf(connection_, live_));
+  TM_ASSIGN_OR_RETURN(const std::vector<Index> of_shadow, IndexesOf(connection_, shadow));
+  TM_ASSIGN_OR_RETURN(const PgResult constraints,
+                      connection_.Run(swap_catalog::kConstraintNames, {live_, shadow}));
+  const std::string& live_name = spec_.sink_spec.table;
+  const auto rename_index = [&](const std::string& from, const std::string& to) {
+    return from == to ? absl::OkStatus()
+                      : connection_
+                            .Run(absl::StrCat("ALTER INDEX ", Qualified(from), " RENAME TO ", PgConnection::Quote(to)))
+                            .status();
+  };
+  const auto rename_table = [&](const std::string& from, const std::string& to) {
+    return connection_.Run(absl::StrCat("ALTER TABLE ", from, " RENAME TO ", PgConnection::Quote(to))).status();
+  };
+  for (const Index& index : of_live) {
+    TM_RETURN_IF_ERROR(rename_index(index.name, NameOfKept(index.name, live_name, spec_.kept)));
+  }
+  TM_RETURN_IF_ERROR(rename_table(live_, spec_.kept));
+  TM_RETURN_IF_ERROR(rename_table(shadow, live_name));
+  const std::vector<const Index*> matches = Matches(of_live, of_shadow);
+  for (size_t i = 0; i < of_live.size(); ++i) {
+    if (matches[i] != nullptr) TM_RETURN_IF_ERROR(rename_index(matches[i]->name, of_live[i].name));
+  }
+  for (int i = 0; i < PQntuples(constraints.get()); ++i) {
+    TM_RETURN_IF_ERROR(connection_
+                           .Run(absl::StrCat("ALTER TABLE ", live_, " RENAME CONSTRAINT ",
+                                             PgConnection::Quote(Text(constraints, i, 1)), " TO ",
+                                             PgConnection::Quote(Text(constraints, i, 0))))
+                           .status());
+  }
+  return Annotate(RunAll(views), "a view that reads it");
+}
+
+std::string PostgresTableSwap::Holders() {
+  const auto holders = Column(swap_catalog::kHolders, {live_});
+  if (!holders.ok() || holders->empty()) return "somebody holds it";
+  return absl::StrCat(absl::StrJoin(*holders, ", "), " read or write it in a long transaction");
+}
+
+}  // namespace tidemark
