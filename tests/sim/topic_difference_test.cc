@@ -140,8 +140,8 @@ TEST_F(TopicDifferenceTest, UnderFaultsOfEveryKindItIsWrittenOnce) {
     SimCluster::Options options;
     options.seed = seed;
     options.marker_delay_us = 50'000;
-    options.faults = {.unavailable = 0.03, .lost_answer = 0.03, .commit_unknown = 0.3, .commit_aborted = 0.2,
-                      .crash = 0.01};
+    options.faults = {
+        .unavailable = 0.03, .lost_answer = 0.03, .commit_unknown = 0.3, .commit_aborted = 0.2, .crash = 0.01};
     Start(options);
     Fill(30);
     const Rows next = Table("orders.g2");

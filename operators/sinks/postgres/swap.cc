@@ -51,9 +51,8 @@ std::vector<const Index*> Matches(const std::vector<Index>& some, const std::vec
   std::set<const Index*> taken;
   for (const Index& index : some) {
     const auto at = std::find_if(others.begin(), others.end(), [&](const Index& other) {
-      return !taken.contains(&other) &&
-             std::tie(index.definition, index.unique, index.constraint) ==
-                 std::tie(other.definition, other.unique, other.constraint);
+      return !taken.contains(&other) && std::tie(index.definition, index.unique, index.constraint) ==
+                                            std::tie(other.definition, other.unique, other.constraint);
     });
     found.push_back(at == others.end() ? nullptr : &*at);
     taken.insert(found.back());
@@ -117,25 +116,26 @@ absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
   const std::string shown_live = schema + spec_.sink_spec.table, shown_shadow = schema + spec_.shadow;
   std::vector<std::string> written = spec_.written;
   for (std::string& column : written) column = PgConnection::Quote(column);
-  TM_ASSIGN_OR_RETURN(
-      std::vector<std::string> complaints,
-      Column(swap_catalog::kUnfit,
-             {live_, shadow, absl::StrCat("{", absl::StrJoin(written, ","), "}"), shown_live, shown_shadow}));
+  TM_ASSIGN_OR_RETURN(std::vector<std::string> complaints,
+                      Column(swap_catalog::kUnfit, {live_, shadow, absl::StrCat("{", absl::StrJoin(written, ","), "}"),
+                                                    shown_live, shown_shadow}));
   for (const std::string& name : {spec_.shadow, spec_.kept}) {
     if (name.size() > kNameBytes) complaints.push_back(absl::StrCat(name, ": names have 63 bytes at most"));
   }
-  TM_ASSIGN_OR_RETURN(const auto kept, Column("SELECT 1 WHERE to_regclass($1) IS NOT NULL", {Qualified(spec_.kept)}));
-  if (!kept.empty()) {
-    complaints.push_back(absl::StrCat("table ", schema, spec_.kept, ", under whose name the rows that stand would be "
-                                      "kept, is there already; drop it"));
+  TM_ASSIGN_OR_RETURN(const bool has_live, Exists(live_));
+  TM_ASSIGN_OR_RETURN(const bool has_kept, Exists(Qualified(spec_.kept)));
+  TM_ASSIGN_OR_RETURN(const bool has_fence, Exists(fence_));
+  if (has_live && has_kept) {
+    complaints.push_back(
+        absl::StrCat("table ", schema, spec_.kept,
+                     ", under whose name the rows that stand would be kept, is there already; drop it"));
   }
-  TM_ASSIGN_OR_RETURN(const auto fence, Column("SELECT 1 WHERE to_regclass($1) IS NOT NULL", {fence_}));
-  if (fence.empty()) complaints.push_back(absl::StrCat("table ", fence_, " doesn't exist: no sink has written here"));
+  if (!has_fence) complaints.push_back(absl::StrCat("table ", fence_, " doesn't exist: no sink has written here"));
   TM_ASSIGN_OR_RETURN(const auto dependents, Column(swap_catalog::kDependents, {live_}));
   for (const std::string& dependent : dependents) {
-    complaints.push_back(
-        absl::StrCat(dependent, " depends on ", shown_live, " and would go on with the old rows; drop it, and make it anew "
-                     "behind the switch"));
+    complaints.push_back(absl::StrCat(dependent, " depends on ", shown_live,
+                                      " and would go on with the old rows; drop it, and make it anew "
+                                      "behind the switch"));
   }
   // The sink's own key may be another one in the next generation.
   std::vector<std::string> key;
@@ -172,16 +172,17 @@ absl::Status PostgresTableSwap::Rehearse() {
   const std::string scratch = Qualified(kScratch);
   absl::Status status = connection_.Run("BEGIN").status();
   if (status.ok()) {
-    status = connection_
-                 .Run(absl::StrCat("CREATE TABLE ", scratch, " (LIKE ", Qualified(spec_.shadow), " INCLUDING ALL)"))
-                 .status();
+    status =
+        connection_.Run(absl::StrCat("CREATE TABLE ", scratch, " (LIKE ", Qualified(spec_.shadow), " INCLUDING ALL)"))
+            .status();
   }
   if (status.ok()) status = BuildIndexes(scratch);
   if (status.ok()) status = ExchangeInTime(scratch);
   if (!connection_.Run("ROLLBACK").ok()) connection_.Close();
   // What a statement says that was refused in the rehearsal is for the user to mend.
-  return absl::IsOutOfRange(status) ? absl::InvalidArgumentError(absl::StrCat(what_, ": ", std::string(status.message())))
-                                    : status;
+  return absl::IsOutOfRange(status)
+             ? absl::InvalidArgumentError(absl::StrCat(what_, ": ", std::string(status.message())))
+             : status;
 }
 
 absl::Status PostgresTableSwap::Run() {
@@ -210,11 +211,16 @@ absl::Status PostgresTableSwap::Run() {
 }
 
 absl::StatusOr<bool> PostgresTableSwap::IsDone() {
-  TM_ASSIGN_OR_RETURN(const auto done,
-                      Column(absl::StrCat("SELECT 1 FROM ", fence_, " WHERE application = $1 AND sink = $2 AND "
-                                          "partition = -1 AND epoch >= $3::bigint"),
-                             {spec_.to, spec_.sink, absl::StrCat(spec_.decision)}));
+  TM_ASSIGN_OR_RETURN(const auto done, Column(absl::StrCat("SELECT 1 FROM ", fence_,
+                                                           " WHERE application = $1 AND sink = $2 AND "
+                                                           "partition = -1 AND epoch >= $3::bigint"),
+                                              {spec_.to, spec_.sink, absl::StrCat(spec_.decision)}));
   return !done.empty();
+}
+
+absl::StatusOr<bool> PostgresTableSwap::Exists(const std::string& table) {
+  TM_ASSIGN_OR_RETURN(const auto found, Column("SELECT 1 WHERE to_regclass($1) IS NOT NULL", {table}));
+  return !found.empty();
 }
 
 absl::Status PostgresTableSwap::BuildIndexes(const std::string& shadow) {
@@ -243,8 +249,7 @@ absl::Status PostgresTableSwap::ExchangeInTime(const std::string& shadow) {
 }
 
 absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
-  TM_RETURN_IF_ERROR(
-      connection_.Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms)).status());
+  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms)).status());
   TM_RETURN_IF_ERROR(Lock(shadow));
   TM_RETURN_IF_ERROR(MoveFence());
   TM_RETURN_IF_ERROR(Dress(shadow));
@@ -260,24 +265,29 @@ absl::Status PostgresTableSwap::Lock(const std::string& shadow) {
     TM_RETURN_IF_ERROR(
         connection_.Run(absl::StrCat("ALTER VIEW ", Text(views, i, 0), " OWNER TO ", Text(views, i, 1))).status());
   }
-  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("LOCK TABLE ", live_, " IN ACCESS EXCLUSIVE MODE")).status());
+  TM_ASSIGN_OR_RETURN(const bool has_live, Exists(live_));
+  if (has_live) {
+    TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("LOCK TABLE ", live_, " IN ACCESS EXCLUSIVE MODE")).status());
+  }
   return connection_.Run(absl::StrCat("LOCK TABLE ", shadow, " IN ACCESS EXCLUSIVE MODE")).status();
 }
 
 // Under the lock of the table, so that a sink that takes a partition over for the first time waits for it too.
 absl::Status PostgresTableSwap::MoveFence() {
   TM_RETURN_IF_ERROR(connection_
-                         .Run(absl::StrCat("UPDATE ", fence_, " SET epoch = epoch + 1 WHERE application = $1 AND "
+                         .Run(absl::StrCat("UPDATE ", fence_,
+                                           " SET epoch = epoch + 1 WHERE application = $1 AND "
                                            "sink = $2 AND partition >= 0"),
-                              {spec_.from, spec_.sink})
+                              {spec_.from, spec_.from_sink})
                          .status());
   for (const bool retired : {true, false}) {
     TM_RETURN_IF_ERROR(
         connection_
-            .Run(absl::StrCat("INSERT INTO ", fence_, " (application, sink, partition, epoch, next_offset, heard) "
+            .Run(absl::StrCat("INSERT INTO ", fence_,
+                              " (application, sink, partition, epoch, next_offset, heard) "
                               "VALUES ($1, $2, -1, $3, -1, $4) ON CONFLICT (application, sink, partition) DO UPDATE "
                               "SET epoch = EXCLUDED.epoch, heard = EXCLUDED.heard"),
-                 {retired ? spec_.from : spec_.to, spec_.sink, absl::StrCat(spec_.decision),
+                 {retired ? spec_.from : spec_.to, retired ? spec_.from_sink : spec_.sink, absl::StrCat(spec_.decision),
                   retired ? kRetiredSink : "active"})
             .status());
   }
@@ -295,14 +305,13 @@ absl::Status PostgresTableSwap::Rename(const std::string& shadow) {
   TM_ASSIGN_OR_RETURN(const auto views, Column(swap_catalog::kViewsAnew, {live_}));
   TM_ASSIGN_OR_RETURN(const std::vector<Index> of_live, IndexesOf(connection_, live_));
   TM_ASSIGN_OR_RETURN(const std::vector<Index> of_shadow, IndexesOf(connection_, shadow));
-  TM_ASSIGN_OR_RETURN(const PgResult constraints,
-                      connection_.Run(swap_catalog::kConstraintNames, {live_, shadow}));
+  TM_ASSIGN_OR_RETURN(const PgResult constraints, connection_.Run(swap_catalog::kConstraintNames, {live_, shadow}));
   const std::string& live_name = spec_.sink_spec.table;
   const auto rename_index = [&](const std::string& from, const std::string& to) {
-    return from == to ? absl::OkStatus()
-                      : connection_
-                            .Run(absl::StrCat("ALTER INDEX ", Qualified(from), " RENAME TO ", PgConnection::Quote(to)))
-                            .status();
+    return from == to
+               ? absl::OkStatus()
+               : connection_.Run(absl::StrCat("ALTER INDEX ", Qualified(from), " RENAME TO ", PgConnection::Quote(to)))
+                     .status();
   };
   const auto rename_table = [&](const std::string& from, const std::string& to) {
     return connection_.Run(absl::StrCat("ALTER TABLE ", from, " RENAME TO ", PgConnection::Quote(to))).status();
@@ -310,7 +319,8 @@ absl::Status PostgresTableSwap::Rename(const std::string& shadow) {
   for (const Index& index : of_live) {
     TM_RETURN_IF_ERROR(rename_index(index.name, NameOfKept(index.name, live_name, spec_.kept)));
   }
-  TM_RETURN_IF_ERROR(rename_table(live_, spec_.kept));
+  TM_ASSIGN_OR_RETURN(const bool has_live, Exists(live_));
+  if (has_live) TM_RETURN_IF_ERROR(rename_table(live_, spec_.kept));
   TM_RETURN_IF_ERROR(rename_table(shadow, live_name));
   const std::vector<const Index*> matches = Matches(of_live, of_shadow);
   for (size_t i = 0; i < of_live.size(); ++i) {

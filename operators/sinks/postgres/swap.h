@@ -3,17 +3,22 @@
 //
 // In the transaction, whose order matters:
 //   1. Indexes that only the live table has (those that aren't unique) are built on the shadow. Nobody waits for that.
-//   2. Locks, each waited for a fraction of a second at most, in the order in which writers and readers take theirs: the
+//   2. Locks, each waited for a fraction of a second at most, in the order in which writers and readers take theirs:
+//   the
 //      table of fences, the views, live, shadow. Where one isn't free, all are let go of, who waited behind us goes on,
 //      and it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled.
 //   3. The fence: n's epochs grow, and a row of partition -1 says that n may not take them over again
 //      (LibpqSession::BumpFence looks). It carries the decision's number: a swap that finds it there is done.
-//   4. Owner, rights, defaults, comments, storage parameters and replica identity of the live table become the shadow's;
+//   4. Owner, rights, defaults, comments, storage parameters and replica identity of the live table become the
+//   shadow's;
 //      live is renamed to kept, shadow to live, and indexes and constraints with them.
 //   5. Views: they follow a table, not its name, so each that reads the live table is defined anew by its own text, as
 //      it was before the renaming. Its owner, rights and options stay. Views of views need nothing.
 // A reader that asks for the table by its name while this goes on waits for a moment and then finds the new one
 // (PostgreSQL looks the name up again, once it has the lock). One that reads in a longer transaction holds the swap up.
+//
+// Where there is no live table (the sink is new, or writes elsewhere), all of this comes down to the fence and a
+// rename.
 //
 // What can't be carried over is refused by name: Rehearse does all of the above with an empty copy of the shadow, and
 // rolls it back. Constraints, unique indexes, triggers, policies, rules, publications and statistics of the live table
@@ -35,7 +40,7 @@ struct PostgresSwapSpec {
   PostgresSinkSpec sink_spec;        // n's: url, schema, live table, key
   std::string shadow, kept;          // tables of the same schema
   std::vector<std::string> written;  // the columns of n's sink, to which the key's positions refer
-  std::string sink;                  // its name
+  std::string sink, from_sink;       // n+1's, and what n calls it
   std::string from, to;              // keys of n and of n+1 (ApplicationId::Key), which their fences stand under
   int64_t decision = 0;              // above 0
 };
@@ -50,11 +55,9 @@ class PostgresTableSwap {
   absl::Status Run();
 
  private:
-  struct Names {
-    std::string live, shadow, kept;  // quoted, with their schema
-  };
   absl::Status Open();
   absl::StatusOr<bool> IsDone();
+  absl::StatusOr<bool> Exists(const std::string& table);
   absl::StatusOr<std::vector<std::string>> Complaints();
   absl::Status BuildIndexes(const std::string& shadow);
   // Within the transaction, until the locks are there.
@@ -71,7 +74,7 @@ class PostgresTableSwap {
   std::string Qualified(const std::string& table) const;
 
   const PostgresSwapSpec spec_;
-  const std::string what_;   // "sink s: table public.orders"
+  const std::string what_;          // "sink s: table public.orders"
   const std::string live_, fence_;  // quoted, with their schema
   PgConnection connection_;
 };

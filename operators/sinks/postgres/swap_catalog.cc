@@ -8,8 +8,6 @@ WITH live AS (SELECT * FROM pg_class WHERE oid = to_regclass($1)),
      both_tables AS (SELECT 'table ' || $4 AS label, * FROM live UNION ALL SELECT 'table ' || $5, * FROM shadow),
      columns AS (SELECT a.*, a.attrelid = (SELECT oid FROM live) AS of_live
                  FROM pg_attribute a JOIN both_tables t ON a.attrelid = t.oid WHERE attnum > 0 AND NOT attisdropped)
-SELECT 'table ' || $4 || ' doesn''t exist' WHERE NOT EXISTS (SELECT FROM live)
-UNION ALL
 SELECT 'table ' || $5 || ' doesn''t exist' WHERE NOT EXISTS (SELECT FROM shadow)
 UNION ALL
 SELECT label || CASE WHEN relkind = 'p' OR relispartition THEN ' is partitioned' ELSE ' isn''t a plain table' END ||
@@ -25,7 +23,7 @@ SELECT 'user ' || current_user || ' doesn''t own ' || label || ', which ' || pg_
        ' does: grant that role, or change the owner' FROM both_tables WHERE NOT pg_has_role(relowner, 'USAGE')
 UNION ALL
 SELECT 'user ' || current_user || ' may not create in schema ' || n.nspname || ', which renaming takes'
-FROM live JOIN pg_namespace n ON n.oid = relnamespace WHERE NOT has_schema_privilege(n.oid, 'CREATE')
+FROM shadow JOIN pg_namespace n ON n.oid = relnamespace WHERE NOT has_schema_privilege(n.oid, 'CREATE')
 UNION ALL
 SELECT 'column ' || attname || ' of ' || $4 || ' isn''t the topology''s, and ' || $5 || ' lacks it; what stands in it '
        'would be left behind. Add it there, or drop it' FROM columns l

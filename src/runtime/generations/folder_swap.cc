@@ -5,6 +5,7 @@
 //   live: n+1's, number d    shadow: n's      kept: none       Swap renames shadow to kept
 //   live: n+1's, number d    shadow: none     kept: n's        done
 //   live: number > d                                           done: a later decision has been here
+//   live: none                shadow: n+1's                    Swap writes d into shadow, renames it to live
 //
 // Each step is durable before the next begins, and a crash within one leaves the line above or below it.
 #include <fcntl.h>
@@ -87,9 +88,10 @@ absl::Status TryExchange(const fs::path& parent) {
     }
   }
   if (status.ok() && !RenameWith(made[0], made[1], RENAME_EXCHANGE)) {
-    status = absl::InvalidArgumentError(
-        absl::StrCat("the file system of ", parent.string(), " can't exchange two names at once (renameat2 with "
-                     "RENAME_EXCHANGE: ", std::strerror(errno), "); ext4, xfs, btrfs and tmpfs can"));
+    status = absl::InvalidArgumentError(absl::StrCat("the file system of ", parent.string(),
+                                                     " can't exchange two names at once (renameat2 with "
+                                                     "RENAME_EXCHANGE: ",
+                                                     std::strerror(errno), "); ext4, xfs, btrfs and tmpfs can"));
   }
   for (const std::string& name : made) (void)rmdir(name.c_str());
   return status;
@@ -140,7 +142,8 @@ class FolderSwap final : public TargetSwap {
         kept_(Clean(target.kept)),
         parent_(ParentOf(live_)),
         decision_(parties.decision),
-        mark_of_from_(absl::StrCat("_", parties.from.SinkGroup(parties.sink), ".mark")),
+        mark_of_from_(absl::StrCat(
+            "_", parties.from.SinkGroup(parties.from_sink.empty() ? parties.sink : parties.from_sink), ".mark")),
         mark_of_to_(absl::StrCat("_", parties.to.SinkGroup(parties.sink), ".mark")),
         what_(absl::StrCat("sink ", parties.sink)) {}
 
@@ -171,31 +174,37 @@ class FolderSwap final : public TargetSwap {
 
 std::vector<std::string> FolderSwap::Complaints() const {
   if (absl::StartsWith(live_.string(), "s3:/")) {
-    return {absl::StrCat("a lake in S3 (", live_.string(), ") has no folders that could change places; switch such a "
+    return {absl::StrCat("a lake in S3 (", live_.string(),
+                         ") has no folders that could change places; switch such a "
                          "topology by giving the sink a new path")};
   }
   std::vector<std::string> complaints;
   for (const auto& [folder, mark] : {std::pair(live_, mark_of_from_), std::pair(shadow_, mark_of_to_)}) {
+    if (folder == live_ && !Exists(live_)) continue;
     if (ParentOf(folder) != parent_) {
       complaints.push_back(absl::StrCat(folder.string(), " isn't beside ", live_.string()));
     } else if (!IsFolder(folder)) {
       complaints.push_back(absl::StrCat(folder.string(), Exists(folder) ? " isn't a folder, or a link to one: name the "
-                                                                          "folder itself" : " doesn't exist"));
+                                                                          "folder itself"
+                                                                        : " doesn't exist"));
     } else if (!Exists(folder / mark)) {
       complaints.push_back(absl::StrCat(folder.string(), " isn't the lake of its generation: it has no ", mark));
     }
   }
   if (ParentOf(kept_) != parent_) complaints.push_back(absl::StrCat(kept_.string(), " isn't beside ", live_.string()));
-  if (Exists(kept_)) {
-    complaints.push_back(absl::StrCat(kept_.string(), ", under whose name the files that stand would be kept, is there "
+  if (Exists(live_) && Exists(kept_)) {
+    complaints.push_back(absl::StrCat(kept_.string(),
+                                      ", under whose name the files that stand would be kept, is there "
                                       "already; remove it"));
   }
-  struct stat of_parent {}, of_live {}, of_shadow {};
-  if (complaints.empty() && stat(parent_.c_str(), &of_parent) == 0 && stat(live_.c_str(), &of_live) == 0 &&
-      stat(shadow_.c_str(), &of_shadow) == 0 &&
+  struct stat of_parent{}, of_live{}, of_shadow{};
+  if (complaints.empty() && Exists(live_) && stat(parent_.c_str(), &of_parent) == 0 &&
+      stat(live_.c_str(), &of_live) == 0 && stat(shadow_.c_str(), &of_shadow) == 0 &&
       (of_live.st_dev != of_parent.st_dev || of_shadow.st_dev != of_parent.st_dev)) {
-    complaints.push_back(absl::StrCat(live_.string(), " and ", shadow_.string(), " aren't on one file system with the "
-                                      "folder that they stand in: a place where something is mounted can't be renamed"));
+    complaints.push_back(
+        absl::StrCat(live_.string(), " and ", shadow_.string(),
+                     " aren't on one file system with the "
+                     "folder that they stand in: a place where something is mounted can't be renamed"));
   }
   return complaints;
 }
@@ -209,13 +218,16 @@ absl::Status FolderSwap::Follow() const {
 }
 
 absl::Status FolderSwap::Exchange() const {
-  if (!Exists(live_ / mark_of_from_) || !Exists(shadow_ / mark_of_to_)) {
-    return absl::FailedPreconditionError(absl::StrCat(live_.string(), " or ", shadow_.string(), " isn't the lake of its "
+  const bool is_new = !Exists(live_);
+  if ((!is_new && !Exists(live_ / mark_of_from_)) || !Exists(shadow_ / mark_of_to_)) {
+    return absl::FailedPreconditionError(absl::StrCat(live_.string(), " or ", shadow_.string(),
+                                                      " isn't the lake of its "
                                                       "generation any more; nothing was changed"));
   }
   TM_RETURN_IF_ERROR(WriteNumber(shadow_, decision_));
   TM_RETURN_IF_ERROR(Failpoint("swap_folder.before_exchange"));
-  if (!RenameWith(live_, shadow_, RENAME_EXCHANGE)) return Errno(live_, "can't change places with the shadow");
+  if (!RenameWith(shadow_, live_, is_new ? RENAME_NOREPLACE : RENAME_EXCHANGE))
+    return Errno(live_, "can't change places with the shadow");
   return SyncFolder(parent_);
 }
 

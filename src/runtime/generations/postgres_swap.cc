@@ -17,8 +17,8 @@ class PostgresSwap final : public TargetSwap {
   std::string Describe() const override {
     const std::string schema = spec_.sink_spec.schema + ".";
     return absl::StrCat("sink ", spec_.sink, ": table ", schema, spec_.shadow, " takes the place of ", schema,
-                        spec_.sink_spec.table, ", with its rights, views and indexes; what stands there now is kept as ",
-                        schema, spec_.kept);
+                        spec_.sink_spec.table,
+                        ", with its rights, views and indexes; what stands there now is kept as ", schema, spec_.kept);
   }
 
  private:
@@ -34,6 +34,7 @@ std::unique_ptr<TargetSwap> MakePostgresSwap(PostgresSwapTarget target, SwapPart
   spec.shadow = std::move(target.shadow);
   spec.kept = std::move(target.kept);
   spec.written = std::move(target.written);
+  spec.from_sink = parties.from_sink.empty() ? parties.sink : std::move(parties.from_sink);
   spec.sink = std::move(parties.sink);
   spec.from = parties.from.Key();
   spec.to = parties.to.Key();

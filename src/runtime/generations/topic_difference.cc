@@ -75,7 +75,8 @@ class TopicDifference final : public TargetSwap {
   }
   absl::Status Swap() override { return Annotate(Told(Follow()), what_); }
   std::string Describe() const override {
-    return absl::StrCat(what_, " gets what ", target_.shadow, " has otherwise, and tombstones of the keys that it "
+    return absl::StrCat(what_, " gets what ", target_.shadow,
+                        " has otherwise, and tombstones of the keys that it "
                         "hasn't, in one transaction");
   }
 
@@ -142,8 +143,10 @@ absl::StatusOr<Difference> TopicDifference::FindIn(int32_t partition, bool settl
       const auto [at, is_new] = entries.try_emplace(std::string(*record.key));
       if (is_new) bytes += static_cast<int64_t>(record.key->size()) + kEntryBytes;
       if (bytes > key_bytes) {
-        return absl::InvalidArgumentError(absl::StrCat("the keys of a partition, and those that would be deleted, take "
-                                                       "more than ", key_bytes >> 20, " MiB; give it more partitions"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("the keys of a partition, and those that would be deleted, take "
+                         "more than ",
+                         key_bytes >> 20, " MiB; give it more partitions"));
       }
       std::optional<XXH128_hash_t>& value = shadow ? at->second.shadow : at->second.live;
       value.reset();

@@ -1,5 +1,5 @@
-// A table takes another's place, on a real PostgreSQL: what hangs on it comes along, readers see one or the other, and a
-// kill at any place leaves what the next call finishes.
+// A table takes another's place, on a real PostgreSQL: what hangs on it comes along, readers see one or the other, and
+// a kill at any place leaves what the next call finishes.
 #include "operators/sinks/postgres/swap.h"
 
 #include <sys/wait.h>
@@ -40,7 +40,7 @@ class PostgresSwapTest : public ::testing::Test {
     spec_.sink_spec.key = {0};
     spec_.sink_spec.upsert = true;
     spec_.written = {"id", "name"};
-    spec_.sink = "s";
+    spec_.sink = spec_.from_sink = "s";
     spec_.shadow = "orders__g2";
     spec_.kept = "orders__g1";
     spec_.from = "town";
@@ -98,6 +98,15 @@ TEST_F(PostgresSwapTest, TheShadowTakesThePlaceOnceAndTheOldRowsAreKept) {
               ElementsAre("orders_pkey"));
 }
 
+TEST_F(PostgresSwapTest, WhereThereIsNoLiveTableTheShadowGetsTheName) {
+  Do("DROP TABLE orders");
+  ASSERT_TRUE(Rehearse().ok()) << Rehearse();
+  for (int again = 0; again < 2; ++again) {
+    ASSERT_TRUE(Run().ok());
+    EXPECT_THAT(server_->Query("SELECT count(*), to_regclass('orders__g2') FROM orders"), ElementsAre("5|~"));
+  }
+}
+
 TEST_F(PostgresSwapTest, TheOldGenerationWritesNoMoreUntilTheTableIsGivenBack) {
   ASSERT_TRUE(Run().ok());
   EXPECT_TRUE(absl::IsCancelled(Write(*live_, 3, 4, "old")));
@@ -135,7 +144,8 @@ TEST_F(PostgresSwapTest, WhatHangsOnTheTableComesAlong) {
   Do("CREATE INDEX by_name ON orders (name, id DESC) WHERE id > 0; ALTER TABLE orders SET (fillfactor = 70); ALTER "
      "TABLE orders REPLICA IDENTITY FULL; ALTER TABLE orders ALTER COLUMN name SET DEFAULT 'none'");
   Do("CREATE VIEW few WITH (security_barrier) AS SELECT name, count(*) AS n FROM orders o GROUP BY 1; ALTER VIEW few "
-     "OWNER TO boss; GRANT SELECT ON few TO viewer; CREATE VIEW fewer AS SELECT n FROM few; CREATE VIEW pairs AS SELECT "
+     "OWNER TO boss; GRANT SELECT ON few TO viewer; CREATE VIEW fewer AS SELECT n FROM few; CREATE VIEW pairs AS "
+     "SELECT "
      "a.id FROM orders a JOIN orders b USING (id)");
   ASSERT_TRUE(Rehearse().ok()) << Rehearse();
   EXPECT_THAT(server_->Query("SELECT n FROM fewer"), ElementsAre("3"));
@@ -148,8 +158,9 @@ TEST_F(PostgresSwapTest, WhatHangsOnTheTableComesAlong) {
                              "has_column_privilege('clerk', 'orders', 'name', 'UPDATE'), has_column_privilege('clerk', "
                              "'orders', 'id', 'UPDATE'), has_table_privilege('clerk', 'orders', 'DELETE')"),
               ElementsAre("t|t|f|f"));
-  EXPECT_THAT(server_->Query("SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'orders'::regclass ORDER BY 1"),
-              ElementsAre("orders_pkey", "by_name"));
+  EXPECT_THAT(
+      server_->Query("SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'orders'::regclass ORDER BY 1"),
+      ElementsAre("orders_pkey", "by_name"));
   EXPECT_THAT(server_->Query("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'orders__g1'::regclass "
                              "ORDER BY 1"),
               ElementsAre("by_name__g1", "orders_pkey__g1"));
@@ -164,21 +175,23 @@ TEST_F(PostgresSwapTest, WhatCannotComeAlongIsRefusedByNameAndNothingIsChanged) 
      "lines (\"order\" bigint CONSTRAINT of_order REFERENCES orders); CREATE FUNCTION f() RETURNS trigger LANGUAGE "
      "plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER watch BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION "
      "f(); ALTER TABLE orders ADD CONSTRAINT has_name CHECK (name <> ''); CREATE UNIQUE INDEX one_name ON orders "
-     "(lower(name), id); CREATE POLICY mine ON orders USING (true); ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE "
-     "PUBLICATION news FOR TABLE orders; CREATE STATISTICS both_of ON id, name FROM orders; CREATE TABLE orders__g1 ()");
+     "(lower(name), id); CREATE POLICY mine ON orders USING (true); ALTER TABLE orders ENABLE ROW LEVEL SECURITY; "
+     "CREATE "
+     "PUBLICATION news FOR TABLE orders; CREATE STATISTICS both_of ON id, name FROM orders; CREATE TABLE orders__g1 "
+     "()");
   const absl::Status status = Rehearse();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   const std::string message(status.message());
-  for (const char* name : {"column note of public.orders", "mirror", "of_order", "trigger watch", "has_name", "one_name",
-                           "policy mine", "row-level security", "publication news", "both_of", "orders__g1"}) {
+  for (const char* name :
+       {"column note of public.orders", "mirror", "of_order", "trigger watch", "has_name", "one_name", "policy mine",
+        "row-level security", "publication news", "both_of", "orders__g1"}) {
     EXPECT_THAT(message, HasSubstr(name)) << message;
   }
   EXPECT_THAT(server_->Query("SELECT count(*) FROM orders"), ElementsAre("3"));
 }
 
 TEST_F(PostgresSwapTest, WhatTheShadowHasTooIsNoHindrance) {
-  const std::string sql =
-      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; ";
+  const std::string sql = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; ";
   Do(sql);
   for (const char* table : {"orders", "orders__g2"}) {
     Do(absl::StrCat("CREATE TRIGGER watch BEFORE INSERT ON ", table, " FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE ",
@@ -220,7 +233,8 @@ TEST_F(PostgresSwapTest, ReadersSeeTheOldThenTheNewAndNeverAnErrorNorBoth) {
   for (size_t r = 0; r < said.size(); ++r) {
     readers.emplace_back([&, r] {
       PgConnection connection(server_->Url(), "reader", "reader", nullptr);
-      if (!connection.Connect().ok() || !connection.Prepare("ask", "SELECT count(*)::text FROM orders", {}).ok()) ++wrong;
+      if (!connection.Connect().ok() || !connection.Prepare("ask", "SELECT count(*)::text FROM orders", {}).ok())
+        ++wrong;
       while (!stop) {
         const auto answer = r == 0   ? connection.RunPrepared("ask", {})
                             : r == 1 ? connection.Run("SELECT n FROM through")

@@ -99,6 +99,16 @@ TEST_F(FolderSwapTest, ItGoesBackAndAnEarlierDecisionChangesNothingAnyMore) {
   EXPECT_EQ(Is("lake.g1"), "old 3");
 }
 
+TEST_F(FolderSwapTest, WhereThereIsNoLiveFolderTheShadowGetsTheName) {
+  fs::remove_all(root_ / "lake");
+  ASSERT_TRUE(Forth(1)->Prepare().ok()) << Forth(1)->Prepare();
+  for (int again = 0; again < 2; ++again) {
+    ASSERT_TRUE(Forth(1)->Swap().ok());
+    EXPECT_EQ(Is("lake"), "new 5");
+    EXPECT_EQ(Is("lake.g1"), "missing 1");
+  }
+}
+
 TEST_F(FolderSwapTest, AKillBetweenAnyTwoStepsIsFinishedByTheNextCall) {
   for (const char* point : {"swap_folder.before_exchange", "swap_folder.after_exchange"}) {
     const pid_t child = fork();
@@ -159,8 +169,8 @@ TEST_F(FolderSwapTest, WhatStandsInTheWayIsSaid) {
 
 TEST_F(FolderSwapTest, APlaceWhereSomethingIsMountedIsRefused) {
   if (!fs::exists("/proc/self/mounts") || !fs::is_directory("/dev/shm")) GTEST_SKIP();
-  const auto swap = MakeFolderSwap({"/dev/shm", "/dev/tidemark-no-such", "/dev/tidemark-kept"},
-                                   {{"town", 1}, {"town", 2}, "s", 1});
+  const auto swap =
+      MakeFolderSwap({"/dev/shm", "/dev/tidemark-no-such", "/dev/tidemark-kept"}, {{"town", 1}, {"town", 2}, "s", 1});
   EXPECT_TRUE(absl::IsInvalidArgument(swap->Prepare()));
 }
 
