@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
@@ -22,8 +23,8 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kNameBytes = 63;
-// What a lock is waited for: first so long, later longer, always less than deadlock_timeout's second, in which a reader
-// who stands behind us would be taken for the one to cancel.
+// What a lock is waited for: first so long, later longer, always less than half of deadlock_timeout (a second, unless
+// somebody has changed it), after which a reader who stands behind us could be taken for the one to cancel.
 constexpr int64_t kFirstWaitMs = 50, kLongestWaitMs = 400;
 constexpr int kAttempts = 60;
 constexpr char kScratch[] = "tidemark_rehearsal";
@@ -189,6 +190,11 @@ absl::Status PostgresTableSwap::Run() {
   TM_RETURN_IF_ERROR(Open());
   TM_ASSIGN_OR_RETURN(const bool done, IsDone());
   if (done) return absl::OkStatus();
+  // Somebody may have made a view, or an index, since.
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> complaints, Complaints());
+  if (!complaints.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(what_, ": ", absl::StrJoin(complaints, "; ")));
+  }
   const std::string shadow = Qualified(spec_.shadow);
   absl::Status status = connection_.Run("BEGIN").status();
   if (status.ok()) status = BuildIndexes(shadow);
@@ -236,16 +242,43 @@ absl::Status PostgresTableSwap::BuildIndexes(const std::string& shadow) {
 }
 
 absl::Status PostgresTableSwap::ExchangeInTime(const std::string& shadow) {
-  int64_t wait_ms = kFirstWaitMs;
+  TM_ASSIGN_OR_RETURN(const auto patience,
+                      Column("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'", {}));
+  int64_t deadlock_ms = 0;
+  if (patience.size() != 1 || !absl::SimpleAtoi(patience[0], &deadlock_ms)) deadlock_ms = 1'000;
+  TM_RETURN_IF_ERROR(EndMaintenance(shadow, deadlock_ms));
+  const int64_t longest_ms = std::clamp<int64_t>(deadlock_ms / 2 - 1, 1, kLongestWaitMs);
+  int64_t wait_ms = std::min(kFirstWaitMs, longest_ms);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const absl::Status status = Exchange(shadow, wait_ms);
     if (status.ok() || !absl::StrContains(status.message(), kNotInTime)) return status;
     TM_RETURN_IF_ERROR(connection_.Run("ROLLBACK TO SAVEPOINT exchange").status());
     // Whoever stood behind us has its turn.
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
-    wait_ms = std::min(wait_ms * 2, kLongestWaitMs);
+    wait_ms = std::min(wait_ms * 2, longest_ms);
   }
   return absl::UnavailableError(absl::StrCat(what_, ": its lock isn't to be had: ", Holders()));
+}
+
+// PostgreSQL ends an autovacuum that somebody has waited for as long as for a deadlock, which we never do while we hold
+// what readers want. So what only such work, and a change of the table, would wait for is asked for first.
+absl::Status PostgresTableSwap::EndMaintenance(const std::string& shadow, int64_t deadlock_ms) {
+  TM_RETURN_IF_ERROR(
+      connection_.Run(absl::StrCat("SAVEPOINT quiet; SET LOCAL lock_timeout = ", deadlock_ms * 3 / 2)).status());
+  TM_ASSIGN_OR_RETURN(const bool has_live, Exists(live_));
+  for (const std::string& table : {live_, shadow}) {
+    if (table == live_ && !has_live) continue;
+    const absl::Status locked =
+        connection_.Run(absl::StrCat("LOCK TABLE ", table, " IN SHARE UPDATE EXCLUSIVE MODE")).status();
+    if (locked.ok() || !absl::StrContains(locked.message(), kNotInTime)) {
+      TM_RETURN_IF_ERROR(locked);
+      continue;
+    }
+    TM_RETURN_IF_ERROR(connection_.Run("ROLLBACK TO SAVEPOINT quiet").status());
+    return absl::UnavailableError(
+        absl::StrCat(what_, ": ", table, " is being vacuumed, analysed or changed: ", Holders()));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
@@ -339,7 +372,7 @@ absl::Status PostgresTableSwap::Rename(const std::string& shadow) {
 std::string PostgresTableSwap::Holders() {
   const auto holders = Column(swap_catalog::kHolders, {live_});
   if (!holders.ok() || holders->empty()) return "somebody holds it";
-  return absl::StrCat(absl::StrJoin(*holders, ", "), " read or write it in a long transaction");
+  return absl::StrCat(absl::StrJoin(*holders, ", "), " use it in a long transaction");
 }
 
 }  // namespace tidemark

@@ -3,16 +3,15 @@
 //
 // In the transaction, whose order matters:
 //   1. Indexes that only the live table has (those that aren't unique) are built on the shadow. Nobody waits for that.
-//   2. Locks, each waited for a fraction of a second at most, in the order in which writers and readers take theirs:
-//   the
-//      table of fences, the views, live, shadow. Where one isn't free, all are let go of, who waited behind us goes on,
-//      and it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled.
-//   3. The fence: n's epochs grow, and a row of partition -1 says that n may not take them over again
+//   2. A lock that only vacuuming and changes of the tables would wait for, so that an autovacuum ends and none begins.
+//   3. Locks, each waited for a fraction of a second, in the order in which writers and readers take theirs: the table
+//      of fences, the views, live, shadow. Where one isn't free, all are let go of, who waited behind us goes on, and
+//      it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled.
+//   4. The fence: n's epochs grow, and a row of partition -1 says that n may not take them over again
 //      (LibpqSession::BumpFence looks). It carries the decision's number: a swap that finds it there is done.
-//   4. Owner, rights, defaults, comments, storage parameters and replica identity of the live table become the
-//   shadow's;
-//      live is renamed to kept, shadow to live, and indexes and constraints with them.
-//   5. Views: they follow a table, not its name, so each that reads the live table is defined anew by its own text, as
+//   5. Owner, rights, defaults, comments, storage parameters and replica identity of the live table become the
+//      shadow's; live is renamed to kept, shadow to live, and indexes and constraints with them.
+//   6. Views: they follow a table, not its name, so each that reads the live table is defined anew by its own text, as
 //      it was before the renaming. Its owner, rights and options stay. Views of views need nothing.
 // A reader that asks for the table by its name while this goes on waits for a moment and then finds the new one
 // (PostgreSQL looks the name up again, once it has the lock). One that reads in a longer transaction holds the swap up.
@@ -51,7 +50,8 @@ class PostgresTableSwap {
 
   // Changes nothing; the live table is locked for some milliseconds. InvalidArgument: all that stands in the way.
   absl::Status Rehearse();
-  // Unavailable: call again. FailedPrecondition: the tables aren't what was rehearsed.
+  // Unavailable: call again. FailedPrecondition: somebody has changed the tables since, and has to mend it; then call
+  // again.
   absl::Status Run();
 
  private:
@@ -62,6 +62,7 @@ class PostgresTableSwap {
   absl::Status BuildIndexes(const std::string& shadow);
   // Within the transaction, until the locks are there.
   absl::Status ExchangeInTime(const std::string& shadow);
+  absl::Status EndMaintenance(const std::string& shadow, int64_t deadlock_ms);
   absl::Status Exchange(const std::string& shadow, int64_t wait_ms);
   absl::Status Lock(const std::string& shadow);
   absl::Status MoveFence();

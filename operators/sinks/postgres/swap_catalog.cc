@@ -89,7 +89,7 @@ WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid)
       WHEN 'pg_policy'::regclass THEN EXISTS (SELECT FROM pg_policy WHERE oid = d.objid AND polrelid = t.oid)
       WHEN 'pg_rewrite'::regclass THEN EXISTS (
            SELECT FROM pg_rewrite r JOIN pg_class v ON v.oid = r.ev_class
-           WHERE r.oid = d.objid AND (r.ev_class = t.oid OR (v.relkind = 'v' AND r.rulename = '_RETURN')))
+           WHERE r.oid = d.objid AND (r.ev_class = t.oid OR (v.relkind = 'v' AND r.rulename = '_RETURN' AND v.relpersistence <> 't')))
       WHEN 'pg_publication_rel'::regclass THEN true
       WHEN 'pg_statistic_ext'::regclass THEN true
       ELSE false END
@@ -127,6 +127,10 @@ SELECT statement FROM (
   SELECT 1 AS turn, format('REVOKE ALL ON %s FROM %s', s.oid::regclass, roles.name) AS statement
   FROM s, aclexplode(s.relacl) a JOIN roles ON roles.oid = a.grantee WHERE a.grantee <> s.relowner
   UNION
+  SELECT 1, format('REVOKE ALL ON %s FROM %s', s.oid::regclass, roles.name)
+  FROM s JOIN pg_attribute c ON c.attrelid = s.oid, aclexplode(c.attacl) a JOIN roles ON roles.oid = a.grantee
+  WHERE a.grantee <> s.relowner
+  UNION
   SELECT 2, format('GRANT %s ON %s TO %s%s', a.privilege_type, s.oid::regclass, roles.name,
                    CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
   FROM l, s, aclexplode(l.relacl) a JOIN roles ON roles.oid = a.grantee WHERE a.grantee <> l.relowner
@@ -158,7 +162,7 @@ const char kViews[] = R"sql(
 SELECT DISTINCT v.oid::regclass::text, quote_ident(pg_get_userbyid(v.relowner))
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1)
-  AND v.relkind = 'v' ORDER BY 1
+  AND v.relkind = 'v' AND v.relpersistence <> 't' ORDER BY 1
 )sql";
 
 const char kViewsAnew[] = R"sql(
@@ -166,7 +170,7 @@ SELECT DISTINCT format('CREATE OR REPLACE VIEW %s%s AS %s', v.oid::regclass,
        ' WITH (' || array_to_string(v.reloptions, ', ') || ')', pg_get_viewdef(v.oid))
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass($1)
-  AND v.relkind = 'v'
+  AND v.relkind = 'v' AND v.relpersistence <> 't'
 )sql";
 
 const char kHolders[] = R"sql(

@@ -13,7 +13,8 @@ extern const char kUnfit[];
 // constraints, unique indexes, triggers, policies, rules, publications, statistics. No $2.
 extern const char kBound[];
 
-// What depends on the live table, $1, and would go on with the old rows: all but what belongs to it and plain views.
+// What depends on the live table, $1, and would go on with the old rows: all but what belongs to it and views,
+// of which those of other sessions alone (temporary ones) can't be defined anew.
 extern const char kDependents[];
 
 // Of $1: (name, definition behind the table's name, "unique" or "", "constraint" or "").

@@ -84,7 +84,8 @@ class Shadower {
       table->table = Free(what, name, Place(*table, name));
     } else if (auto* lake = std::get_if<ParquetSinkSpec>(&sink->spec)) {
       if (absl::StartsWith(lake->path, "s3://")) {
-        refused_.push_back(absl::StrCat(what, ": a lake in S3 (", lake->path, ") has no folders that could change places "
+        refused_.push_back(absl::StrCat(what, ": a lake in S3 (", lake->path,
+                                        ") has no folders that could change places "
                                         "with another generation's; give the sink a new path, under a new name of the "
                                         "topology"));
         return;
@@ -92,9 +93,9 @@ class Shadower {
       const std::string name = ShadowFolder(lake->path, generation_);
       lake->path = Free(what, name, name);
     } else {
-      refused_.push_back(absl::StrCat(what, ": what generation ", generation_, " computes again would be posted again to ",
-                                      std::get<WebhookSpec>(sink->spec).Shown(),
-                                      "; leave the sink out until the switch is done"));
+      refused_.push_back(
+          absl::StrCat(what, ": what generation ", generation_, " computes again would be posted again to ",
+                       std::get<WebhookSpec>(sink->spec).Shown(), "; leave the sink out until the switch is done"));
     }
   }
 
@@ -180,11 +181,10 @@ std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, Kaf
       }
       swaps.push_back(MakePostgresSwap(std::move(target), parties));
     } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
-      swaps.push_back(MakeFolderSwap({lake->path, ShadowFolder(lake->path, to.generation),
-                                      ShadowFolder(lake->path, from.generation)},
-                                     parties));
-    } else if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec); topic != nullptr && topic->upsert &&
-                                                                           !sink.view && former != nullptr) {
+      swaps.push_back(MakeFolderSwap(
+          {lake->path, ShadowFolder(lake->path, to.generation), ShadowFolder(lake->path, from.generation)}, parties));
+    } else if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec);
+               topic != nullptr && topic->upsert && !sink.view && former != nullptr) {
       TopicDifferenceTarget target;
       target.live = topic->topic;
       target.shadow = ShadowTopic(topic->topic, to.generation);

@@ -34,7 +34,8 @@ class TargetSwap {
   virtual absl::Status Prepare() = 0;
 
   // Behind the decision. Unavailable: call again, as often as it takes. FailedPrecondition: the target isn't what
-  // Prepare has seen, and nothing was changed. OK: the target is n+1's, and will be after a crash of everything.
+  // Prepare has seen, as somebody else has changed it, and nothing was done; call again once they have mended it. OK:
+  // the target is n+1's, and will be after a crash of everything.
   virtual absl::Status Swap() = 0;
 
   // What Swap does, for people, in a line: "table public.orders: public.orders__g2 takes its place, ...".

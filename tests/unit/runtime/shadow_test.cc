@@ -103,7 +103,8 @@ TEST(ShadowTest, WhatCannotHaveOneIsRefusedByName) {
   EXPECT_THAT(Refused("table: rows }", "table: " + std::string(60, 'r') + " }"),
               AllOf(HasSubstr("sink table"), HasSubstr("has 64 bytes, and PostgreSQL takes 63")));
   EXPECT_THAT(Refused("topic: newest,", "topic: " + std::string(248, 't') + ","), HasSubstr("Kafka takes 249"));
-  EXPECT_THAT(Refused("topic: newest,", "topic: sums.g2,"), HasSubstr("sink sums: generation 2 would write to sums.g2"));
+  EXPECT_THAT(Refused("topic: newest,", "topic: sums.g2,"),
+              HasSubstr("sink sums: generation 2 would write to sums.g2"));
 }
 
 class TopicsAdmin final : public SilentAdmin {
