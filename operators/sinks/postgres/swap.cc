@@ -28,6 +28,7 @@ constexpr size_t kNameBytes = 63;
 constexpr int64_t kFirstWaitMs = 50, kLongestWaitMs = 400;
 constexpr int kAttempts = 60;
 constexpr char kScratch[] = "tidemark_rehearsal";
+constexpr char kBetween[] = "\x01";  // names of columns
 constexpr char kNotInTime[] = "(SQLSTATE 55P03)";
 
 std::string Text(const PgResult& result, int row, int column) { return PQgetvalue(result.get(), row, column); }
@@ -115,11 +116,9 @@ absl::Status PostgresTableSwap::RunLong(const std::string& sql) {
 absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
   const std::string shadow = Qualified(spec_.shadow), schema = spec_.sink_spec.schema + ".";
   const std::string shown_live = schema + spec_.sink_spec.table, shown_shadow = schema + spec_.shadow;
-  std::vector<std::string> written = spec_.written;
-  for (std::string& column : written) column = PgConnection::Quote(column);
-  TM_ASSIGN_OR_RETURN(std::vector<std::string> complaints,
-                      Column(swap_catalog::kUnfit, {live_, shadow, absl::StrCat("{", absl::StrJoin(written, ","), "}"),
-                                                    shown_live, shown_shadow}));
+  TM_ASSIGN_OR_RETURN(
+      std::vector<std::string> complaints,
+      Column(swap_catalog::kUnfit, {live_, shadow, absl::StrJoin(spec_.written, kBetween), shown_live, shown_shadow}));
   for (const std::string& name : {spec_.shadow, spec_.kept}) {
     if (name.size() > kNameBytes) complaints.push_back(absl::StrCat(name, ": names have 63 bytes at most"));
   }
@@ -147,7 +146,7 @@ absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
       Column("SELECT conname::text FROM pg_constraint WHERE conrelid = to_regclass($1) AND contype IN ('p', 'u') AND "
              "ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey) "
              "ORDER BY attname COLLATE \"C\") = string_to_array($2, chr(1))",
-             {live_, absl::StrJoin(key, "\x01")}));
+             {live_, absl::StrJoin(key, kBetween)}));
   TM_ASSIGN_OR_RETURN(const PgResult of_live, connection_.Run(swap_catalog::kBound, {live_}));
   TM_ASSIGN_OR_RETURN(const PgResult of_shadow, connection_.Run(swap_catalog::kBound, {shadow}));
   std::set<std::pair<std::string, std::string>> there;

@@ -27,7 +27,7 @@ FROM shadow JOIN pg_namespace n ON n.oid = relnamespace WHERE NOT has_schema_pri
 UNION ALL
 SELECT 'column ' || attname || ' of ' || $4 || ' isn''t the topology''s, and ' || $5 || ' lacks it; what stands in it '
        'would be left behind. Add it there, or drop it' FROM columns l
-WHERE of_live AND NOT attname = ANY ($3::text[])
+WHERE of_live AND NOT attname = ANY (string_to_array($3, chr(1)))
   AND NOT EXISTS (SELECT FROM columns s WHERE NOT s.of_live AND s.attname = l.attname)
 UNION ALL
 SELECT 'the default of column ' || attname || ' of ' || $4 || ' takes numbers from a sequence; give the column of ' ||

@@ -6,7 +6,7 @@
 namespace tidemark::swap_catalog {
 
 // Complaints about the tables themselves, a row each: kinds, owners, rights, columns. $3: the columns that n's sink
-// writes, as an array; $4 and $5 what the two are called in messages.
+// writes, with chr(1) between; $4 and $5 what the two are called in messages.
 extern const char kUnfit[];
 
 // What the live table has, $1, as (kind, definition without names of tables, name), and the shadow must have too:

@@ -206,6 +206,11 @@ std::vector<std::string> FolderSwap::Complaints() const {
                      " aren't on one file system with the "
                      "folder that they stand in: a place where something is mounted can't be renamed"));
   }
+  if (complaints.empty() && of_live.st_mode != 0 && of_live.st_mode != of_shadow.st_mode && geteuid() != 0 &&
+      geteuid() != of_shadow.st_uid) {
+    complaints.push_back(absl::StrCat(shadow_.string(), " belongs to another user and has other permissions than ",
+                                      live_.string(), "; give it the same"));
+  }
   return complaints;
 }
 
@@ -223,6 +228,10 @@ absl::Status FolderSwap::Exchange() const {
     return absl::FailedPreconditionError(absl::StrCat(live_.string(), " or ", shadow_.string(),
                                                       " isn't the lake of its "
                                                       "generation any more; nothing was changed"));
+  }
+  struct stat of_live{};
+  if (stat(live_.c_str(), &of_live) == 0 && chmod(shadow_.c_str(), of_live.st_mode & 07777) != 0) {
+    return Errno(shadow_, "can't get the permissions of the folder whose place it takes");
   }
   TM_RETURN_IF_ERROR(WriteNumber(shadow_, decision_));
   TM_RETURN_IF_ERROR(Failpoint("swap_folder.before_exchange"));

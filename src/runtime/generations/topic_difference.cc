@@ -70,8 +70,10 @@ class TopicDifference final : public TargetSwap {
       : target_(std::move(target)), what_("topic " + target_.live), kafka_(kafka), clock_(clock) {}
 
   absl::Status Prepare() override {
-    absl::StatusOr<Differences> found = Find(/*settled=*/false, target_.key_bytes);
-    return Annotate(Told(found.status()), what_);
+    absl::Status status = Find(/*settled=*/false, target_.key_bytes).status();
+    // Whether such a transaction may be begun at all, under an id that fences nobody.
+    if (status.ok()) status = Own(target_.transactional_id + ".rehearsal").status();
+    return Annotate(Told(status), what_);
   }
   absl::Status Swap() override { return Annotate(Told(Follow()), what_); }
   std::string Describe() const override {

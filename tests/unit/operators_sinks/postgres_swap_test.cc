@@ -107,6 +107,30 @@ TEST_F(PostgresSwapTest, WhereThereIsNoLiveTableTheShadowGetsTheName) {
   }
 }
 
+TEST_F(PostgresSwapTest, NamesMayBeAnything) {
+  schema_ = Schema({Col("a \"b\", {c}", "int64"), Col("Größe", "string?")});
+  spec_.sink_spec.schema = "My \"own\"";
+  spec_.sink_spec.table = "Bits & ON pieces";
+  spec_.shadow = "Bits & ON pieces__g2";
+  spec_.kept = "Bits & ON pieces__g1";
+  spec_.written = {"a \"b\", {c}", "Größe"};
+  Fill(spec_.sink_spec.table, "town", "old", 3);
+  Fill(spec_.shadow, "town.__2", "new", 5);
+  const std::string table = "\"My \"\"own\"\"\".\"Bits & ON pieces\"";
+  Do(absl::StrCat("CREATE INDEX \"An INDEX ON it\" ON ", table,
+                  " (\"Größe\"); CREATE VIEW \"A view\" AS SELECT \"Größe\" "
+                  "FROM ",
+                  table));
+  ASSERT_TRUE(Rehearse().ok()) << Rehearse();
+  ASSERT_TRUE(Run().ok());
+  EXPECT_THAT(server_->Query("SELECT min(\"Größe\"), count(*) FROM \"A view\""), ElementsAre("new|5"));
+  EXPECT_THAT(
+      server_->Query(absl::StrCat("SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE "
+                                  "indrelid = '",
+                                  table, "'::regclass ORDER BY 1")),
+      ElementsAre("An INDEX ON it", "Bits & ON pieces_pkey"));
+}
+
 TEST_F(PostgresSwapTest, TheOldGenerationWritesNoMoreUntilTheTableIsGivenBack) {
   ASSERT_TRUE(Run().ok());
   EXPECT_TRUE(absl::IsCancelled(Write(*live_, 3, 4, "old")));

@@ -99,6 +99,14 @@ TEST_F(FolderSwapTest, ItGoesBackAndAnEarlierDecisionChangesNothingAnyMore) {
   EXPECT_EQ(Is("lake.g1"), "old 3");
 }
 
+TEST_F(FolderSwapTest, ThePermissionsOfTheFolderComeAlong) {
+  fs::permissions(root_ / "lake", fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
+  ASSERT_TRUE(Forth(1)->Swap().ok());
+  EXPECT_EQ(Is("lake"), "new 5");
+  EXPECT_EQ(fs::status(root_ / "lake").permissions(),
+            fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
+}
+
 TEST_F(FolderSwapTest, WhereThereIsNoLiveFolderTheShadowGetsTheName) {
   fs::remove_all(root_ / "lake");
   ASSERT_TRUE(Forth(1)->Prepare().ok()) << Forth(1)->Prepare();
