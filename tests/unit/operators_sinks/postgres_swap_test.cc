@@ -321,6 +321,58 @@ TEST_F(PostgresSwapTest, ReadersSeeTheOldThenTheNewAndNeverAnErrorNorBoth) {
   EXPECT_EQ(wrong, 0) << testing::PrintToString(said);
 }
 
+// Both generations write while it is rehearsed, and one that wasn't told goes on while the table is taken from it: what
+// it has written stands in the kept table, all of it, and nothing of it in the new one.
+TEST_F(PostgresSwapTest, WritersAreNeitherHarmedByTheRehearsalNorOvertakenByTheSwap) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> writes{0};
+  struct Writer {
+    PostgresSink* sink;
+    std::string name;
+    int64_t next;
+    absl::Status ended;
+  };
+  Writer both[] = {{live_.get(), "old", 3, {}}, {shadow_.get(), "new", 5, {}}};
+  std::vector<std::thread> threads;
+  for (Writer& writer : both) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        writer.ended = Write(*writer.sink, writer.next, writer.next + 1, writer.name);
+        if (absl::IsUnavailable(writer.ended)) continue;
+        if (!writer.ended.ok()) return;
+        ++writer.next;
+        ++writes;
+      }
+    });
+  }
+  const auto let_them_write = [&] {
+    const int before = writes;
+    while (writes < before + 10) std::this_thread::yield();
+  };
+  for (int i = 0; i < 5; ++i) {
+    let_them_write();
+    const absl::Status rehearsed = Rehearse();
+    EXPECT_TRUE(rehearsed.ok()) << rehearsed;
+  }
+  let_them_write();
+  stop = true;  // n+1 stands still, n doesn't know
+  for (std::thread& thread : threads) thread.join();
+  threads[0] = std::thread([&] {
+    while (both[0].ended.ok() || absl::IsUnavailable(both[0].ended)) {
+      both[0].ended = Write(*both[0].sink, both[0].next, both[0].next + 1, "old");
+      if (both[0].ended.ok()) ++both[0].next;
+    }
+  });
+  const absl::Status swapped = Run();
+  EXPECT_TRUE(swapped.ok()) << swapped;
+  threads[0].join();
+  EXPECT_TRUE(absl::IsCancelled(both[0].ended)) << both[0].ended;
+  EXPECT_THAT(server_->Query("SELECT min(name), max(name), count(*) FROM orders"),
+              ElementsAre(absl::StrCat("new|new|", both[1].next)));
+  EXPECT_THAT(server_->Query("SELECT min(name), max(name), count(*) FROM orders__g1"),
+              ElementsAre(absl::StrCat("old|old|", both[0].next)));
+}
+
 TEST_F(PostgresSwapTest, ALongReaderHoldsItUpAndOthersStillRead) {
   PgConnection reader(server_->Url(), "a long report", "reader", nullptr);
   ASSERT_TRUE(reader.Connect().ok());
