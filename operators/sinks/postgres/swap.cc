@@ -124,13 +124,12 @@ absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
   }
   TM_ASSIGN_OR_RETURN(const bool has_live, Exists(live_));
   TM_ASSIGN_OR_RETURN(const bool has_kept, Exists(Qualified(spec_.kept)));
-  TM_ASSIGN_OR_RETURN(const bool has_fence, Exists(fence_));
   if (has_live && has_kept) {
     complaints.push_back(
         absl::StrCat("table ", schema, spec_.kept,
                      ", under whose name the rows that stand would be kept, is there already; drop it"));
   }
-  if (!has_fence) complaints.push_back(absl::StrCat("table ", fence_, " doesn't exist: no sink has written here"));
+  TM_RETURN_IF_ERROR(CheckFence(&complaints));
   TM_ASSIGN_OR_RETURN(const auto dependents, Column(swap_catalog::kDependents, {live_}));
   for (const std::string& dependent : dependents) {
     complaints.push_back(absl::StrCat(dependent, " depends on ", shown_live,
@@ -159,6 +158,33 @@ absl::StatusOr<std::vector<std::string>> PostgresTableSwap::Complaints() {
                                       definition, "); make it there, or drop it here"));
   }
   return complaints;
+}
+
+absl::Status PostgresTableSwap::CheckFence(std::vector<std::string>* complaints) {
+  TM_ASSIGN_OR_RETURN(const bool is_there, Exists(fence_));
+  if (!is_there) {
+    complaints->push_back(absl::StrCat("table ", fence_, " doesn't exist: no sink has written here"));
+    return absl::OkStatus();
+  }
+  TM_ASSIGN_OR_RETURN(const auto may,
+                      Column("SELECT 1 WHERE has_table_privilege($1, 'SELECT') AND has_table_privilege($1, 'INSERT') "
+                             "AND has_table_privilege($1, 'UPDATE')",
+                             {fence_}));
+  if (may.empty()) {
+    complaints->push_back(absl::StrCat("the user may not SELECT, INSERT and UPDATE in ", fence_));
+    return absl::OkStatus();
+  }
+  // A later decision would take this one for done.
+  TM_ASSIGN_OR_RETURN(const auto later,
+                      Column(absl::StrCat("SELECT max(epoch) FROM ", fence_,
+                                          " WHERE partition = -1 AND ((application = $1 AND sink = $2) OR "
+                                          "(application = $3 AND sink = $4)) HAVING max(epoch) >= $5::bigint"),
+                             {spec_.from, spec_.from_sink, spec_.to, spec_.sink, absl::StrCat(spec_.decision)}));
+  if (later.empty()) return absl::OkStatus();
+  complaints->push_back(absl::StrCat("decision ", later[0], " has been here, and this one is ", spec_.decision,
+                                     "; where the application was begun anew, delete the rows of partition -1 from ",
+                                     fence_));
+  return absl::OkStatus();
 }
 
 // ---- The transaction -----------------------------------------------------------------------------------------------

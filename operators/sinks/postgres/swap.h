@@ -59,6 +59,7 @@ class PostgresTableSwap {
   absl::StatusOr<bool> IsDone();
   absl::StatusOr<bool> Exists(const std::string& table);
   absl::StatusOr<std::vector<std::string>> Complaints();
+  absl::Status CheckFence(std::vector<std::string>* complaints);
   absl::Status BuildIndexes(const std::string& shadow);
   // Within the transaction, until the locks are there.
   absl::Status ExchangeInTime(const std::string& shadow);

@@ -197,6 +197,13 @@ std::vector<std::string> FolderSwap::Complaints() const {
                                       ", under whose name the files that stand would be kept, is there "
                                       "already; remove it"));
   }
+  const absl::StatusOr<int64_t> stands = NumberOf(live_);
+  if (!stands.ok()) complaints.emplace_back(stands.status().message());
+  if (stands.ok() && *stands >= decision_) {  // it would take this one for done
+    complaints.push_back(absl::StrCat("decision ", *stands, " has been here, and this one is ", decision_,
+                                      "; where the application was begun anew, remove ",
+                                      (live_ / kNumberFile).string()));
+  }
   struct stat of_parent{}, of_live{}, of_shadow{};
   if (complaints.empty() && Exists(live_) && stat(parent_.c_str(), &of_parent) == 0 &&
       stat(live_.c_str(), &of_live) == 0 && stat(shadow_.c_str(), &of_shadow) == 0 &&

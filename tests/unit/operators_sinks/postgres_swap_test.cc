@@ -107,6 +107,16 @@ TEST_F(PostgresSwapTest, WhereThereIsNoLiveTableTheShadowGetsTheName) {
   }
 }
 
+TEST_F(PostgresSwapTest, ADecisionThatIsNotBehindTheLastOneIsRefusedBeforeItIsMade) {
+  spec_.decision = 5;
+  ASSERT_TRUE(Run().ok());
+  std::swap(spec_.from, spec_.to);
+  std::swap(spec_.shadow, spec_.kept);
+  EXPECT_THAT(std::string(Rehearse().message()), HasSubstr("decision 5 has been here, and this one is 5"));
+  spec_.decision = 6;
+  EXPECT_TRUE(Rehearse().ok()) << Rehearse();
+}
+
 TEST_F(PostgresSwapTest, NamesMayBeAnything) {
   schema_ = Schema({Col("a \"b\", {c}", "int64"), Col("Größe", "string?")});
   spec_.sink_spec.schema = "My \"own\"";

@@ -99,6 +99,12 @@ TEST_F(FolderSwapTest, ItGoesBackAndAnEarlierDecisionChangesNothingAnyMore) {
   EXPECT_EQ(Is("lake.g1"), "old 3");
 }
 
+TEST_F(FolderSwapTest, ADecisionThatIsNotBehindTheLastOneIsRefusedBeforeItIsMade) {
+  ASSERT_TRUE(Forth(5)->Swap().ok());
+  EXPECT_THAT(std::string(Back(5)->Prepare().message()), HasSubstr("decision 5 has been here, and this one is 5"));
+  EXPECT_TRUE(Back(6)->Prepare().ok());
+}
+
 TEST_F(FolderSwapTest, ThePermissionsOfTheFolderComeAlong) {
   fs::permissions(root_ / "lake", fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
   ASSERT_TRUE(Forth(1)->Swap().ok());
