@@ -162,6 +162,7 @@ class FolderSwap final : public TargetSwap {
 
  private:
   std::vector<std::string> Complaints() const;
+  void CompareFolders(std::vector<std::string>* complaints) const;
   absl::Status Follow() const;
   absl::Status Exchange() const;
   absl::Status Keep() const;
@@ -175,8 +176,7 @@ class FolderSwap final : public TargetSwap {
 std::vector<std::string> FolderSwap::Complaints() const {
   if (absl::StartsWith(live_.string(), "s3:/")) {
     return {absl::StrCat("a lake in S3 (", live_.string(),
-                         ") has no folders that could change places; switch such a "
-                         "topology by giving the sink a new path")};
+                         ") has no folders that could change places; give the sink a new path")};
   }
   std::vector<std::string> complaints;
   for (const auto& [folder, mark] : {std::pair(live_, mark_of_from_), std::pair(shadow_, mark_of_to_)}) {
@@ -193,9 +193,8 @@ std::vector<std::string> FolderSwap::Complaints() const {
   }
   if (ParentOf(kept_) != parent_) complaints.push_back(absl::StrCat(kept_.string(), " isn't beside ", live_.string()));
   if (Exists(live_) && Exists(kept_)) {
-    complaints.push_back(absl::StrCat(kept_.string(),
-                                      ", under whose name the files that stand would be kept, is there "
-                                      "already; remove it"));
+    complaints.push_back(
+        absl::StrCat(kept_.string(), ", under whose name the files that stand would be kept, is there; remove it"));
   }
   const absl::StatusOr<int64_t> stands = NumberOf(live_);
   if (!stands.ok()) complaints.emplace_back(stands.status().message());
@@ -204,21 +203,27 @@ std::vector<std::string> FolderSwap::Complaints() const {
                                       "; where the application was begun anew, remove ",
                                       (live_ / kNumberFile).string()));
   }
-  struct stat of_parent{}, of_live{}, of_shadow{};
-  if (complaints.empty() && Exists(live_) && stat(parent_.c_str(), &of_parent) == 0 &&
-      stat(live_.c_str(), &of_live) == 0 && stat(shadow_.c_str(), &of_shadow) == 0 &&
-      (of_live.st_dev != of_parent.st_dev || of_shadow.st_dev != of_parent.st_dev)) {
-    complaints.push_back(
-        absl::StrCat(live_.string(), " and ", shadow_.string(),
-                     " aren't on one file system with the "
-                     "folder that they stand in: a place where something is mounted can't be renamed"));
-  }
-  if (complaints.empty() && of_live.st_mode != 0 && of_live.st_mode != of_shadow.st_mode && geteuid() != 0 &&
-      geteuid() != of_shadow.st_uid) {
-    complaints.push_back(absl::StrCat(shadow_.string(), " belongs to another user and has other permissions than ",
-                                      live_.string(), "; give it the same"));
-  }
+  if (complaints.empty() && Exists(live_)) CompareFolders(&complaints);
   return complaints;
+}
+
+void FolderSwap::CompareFolders(std::vector<std::string>* complaints) const {
+  struct stat of_parent{}, of_live{}, of_shadow{};
+  for (const auto& [path, found] :
+       {std::pair(&parent_, &of_parent), std::pair(&live_, &of_live), std::pair(&shadow_, &of_shadow)}) {
+    if (stat(path->c_str(), found) == 0) continue;
+    complaints->push_back(absl::StrCat(path->string(), " can't be looked at: ", std::strerror(errno)));
+    return;
+  }
+  if (of_live.st_dev != of_parent.st_dev || of_shadow.st_dev != of_parent.st_dev) {
+    complaints->push_back(absl::StrCat(live_.string(), " and ", shadow_.string(),
+                                       " aren't on one file system with the folder that they stand in: a place where "
+                                       "something is mounted can't be renamed"));
+  }
+  if (of_live.st_mode != of_shadow.st_mode && geteuid() != 0 && geteuid() != of_shadow.st_uid) {
+    complaints->push_back(absl::StrCat(shadow_.string(), " belongs to another user and has other permissions than ",
+                                       live_.string(), "; give it the same"));
+  }
 }
 
 absl::Status FolderSwap::Follow() const {
@@ -232,9 +237,8 @@ absl::Status FolderSwap::Follow() const {
 absl::Status FolderSwap::Exchange() const {
   const bool is_new = !Exists(live_);
   if ((!is_new && !Exists(live_ / mark_of_from_)) || !Exists(shadow_ / mark_of_to_)) {
-    return absl::FailedPreconditionError(absl::StrCat(live_.string(), " or ", shadow_.string(),
-                                                      " isn't the lake of its "
-                                                      "generation any more; nothing was changed"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(live_.string(), " or ", shadow_.string(), " isn't the lake of its generation any more"));
   }
   struct stat of_live{};
   if (stat(live_.c_str(), &of_live) == 0 && chmod(shadow_.c_str(), of_live.st_mode & 07777) != 0) {
