@@ -110,16 +110,16 @@ absl::Status LibpqSession::Connect() {
 }
 
 absl::StatusOr<PostgresFence> LibpqSession::BumpFence(int32_t partition) {
+  std::vector<std::string> key = FenceKey(partition);
+  key.push_back(RetiredFrom(target_.table));
   auto row = connection_.Run(absl::StrCat("INSERT INTO ", target_.fence_table,
                                           " AS f SELECT $1, $2, $3::integer, 1, -1 WHERE NOT EXISTS "
                                           "(SELECT FROM ",
                                           target_.fence_table,
                                           " WHERE application = $1 AND sink = $2 AND partition = -1 AND "
-                                          "heard = '",
-                                          kRetiredSink,
-                                          "') ON CONFLICT (application, sink, partition) DO UPDATE SET "
+                                          "heard = $4) ON CONFLICT (application, sink, partition) DO UPDATE SET "
                                           "epoch = f.epoch + 1 RETURNING epoch, next_offset, heard"),
-                             FenceKey(partition));
+                             key);
   if (!row.ok()) return Retryable(row.status());
   if (PQntuples(row->get()) == 0) {
     return absl::UnavailableError(absl::StrCat(what_, ": table ", target_.table,

@@ -267,7 +267,7 @@ absl::Status PostgresTableSwap::MoveFence() {
                               "VALUES ($1, $2, -1, $3, -1, $4) ON CONFLICT (application, sink, partition) DO UPDATE "
                               "SET epoch = EXCLUDED.epoch, heard = EXCLUDED.heard"),
                  {retired ? spec_.from : spec_.to, retired ? spec_.from_sink : spec_.sink, absl::StrCat(spec_.decision),
-                  retired ? kRetiredSink : "active"})
+                  retired ? RetiredFrom(live_) : "active"})
             .status());
   }
   return absl::OkStatus();

@@ -36,8 +36,9 @@ absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, cons
                                                   const Schema& schema, const StepMode& mode, std::string_view what);
 
 // What stands in `heard` of a sink's row of partition -1 in the fence table, once another generation has got its table
-// (swap.h): it takes no partition over any more.
-inline constexpr char kRetiredSink[] = "retired";
+// (swap.h), quoted and with its schema: it takes no partition of that table over any more. Into the one that was kept
+// it may go on writing, where its generation is built again.
+inline std::string RetiredFrom(const std::string& table) { return "retired from " + table; }
 
 // The fence table beside the target, quoted, with its schema.
 std::string FenceTableOf(const PostgresSinkSpec& spec);
