@@ -44,9 +44,8 @@ absl::StatusOr<Plan> Load(const std::string& file, GenerationText* text) {
 }
 
 absl::StatusOr<Plan> PlanOf(const generations::Generation& generation) {
-  TM_ASSIGN_OR_RETURN(const Plan base,
-                      PlanFromYaml(generation.yaml(), absl::StrCat("generation ", generation.number()), Operators(),
-                                   PlanningFormats().list(), ProcessEnvironment()));
+  TM_ASSIGN_OR_RETURN(const Plan base, PlanFromYaml(generation.yaml(), absl::StrCat("generation ", generation.number()),
+                                                    Operators(), PlanningFormats().list(), ProcessEnvironment()));
   Plan plan = PlanOfGeneration(base, generation.number());
   TM_RETURN_IF_ERROR(BeginAt(generation.from(), &plan));
   return plan;
@@ -69,8 +68,8 @@ absl::StatusOr<int64_t> Lag(const std::string& when) {
   return Duration("when", absl::StripAsciiWhitespace(rest));
 }
 
-// The newest values of topics by key as the generation that is left had them, in its shadows: what differs from the next
-// one's is written over them, and on the way back the two are compared again.
+// The newest values of topics by key as the generation that is left had them, in its shadows: what differs from the
+// next one's is written over them, and on the way back the two are compared again.
 absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& from, KafkaClient* kafka) {
   const int32_t generation = from.application.generation;
   TM_RETURN_IF_ERROR(MakeShadowTopics(from, generation, kafka->admin()));
@@ -150,7 +149,8 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
   if (flags.back && state.phase() != generations::State::DECIDED &&
       (state.building() == 0 || state.building() > state.active())) {
     return absl::FailedPreconditionError(
-        "--back: no earlier generation is being built. `tidemark replay --generation N --config ITS_FILE` lets it catch "
+        "--back: no earlier generation is being built. `tidemark replay --generation N --config ITS_FILE` lets it "
+        "catch "
         "up from where it was left");
   }
   return SwitchGenerations(plan, options, parts);

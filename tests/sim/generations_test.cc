@@ -1,3 +1,5 @@
+#include <cstdlib>
+
 #include <absl/status/status.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,8 +11,10 @@ namespace tidemark::sim {
 namespace {
 
 TEST(GenerationsWorld, EveryRowStandsThereOnceWhoeverDiesDuringASwitch) {
+  const char* const stated = std::getenv("TIDEMARK_GENERATION_SEEDS");
+  const uint64_t first = 1, seeds = stated == nullptr ? 4 : std::strtoull(stated, nullptr, 10);
   int worker_deaths = 0, command_deaths = 0;
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
     const GenerationsResult result = RunGenerationsWorld(seed);
     EXPECT_TRUE(result.verdict.ok()) << "seed " << seed << ": " << result.verdict;
     worker_deaths += result.worker_deaths;
@@ -28,6 +32,8 @@ bool Finds(SwitchMutation mutation) {
   active_switch_mutation = SwitchMutation::kNone;
   return found;
 }
+
+TEST(GenerationsWorld, ACutThatIsTakenBeforeTheFenceIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kCutBeforeFence)); }
 
 TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kCutPassed)); }
 #endif

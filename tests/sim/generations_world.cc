@@ -19,12 +19,12 @@
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/generations/fence.h"
+#include "src/runtime/generations/fence_mark.h"
 #include "src/runtime/generations/follower.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/generations/switch.h"
 #include "src/runtime/global_tables.h"
-#include "src/runtime/generations/fence_mark.h"
 #include "src/runtime/stream_thread.h"
 #include "src/runtime/topics.h"
 #include "src/sim/deployment.h"
@@ -48,13 +48,15 @@ Plan PlanWith(int rule) {
       "sources: { events: { topic: events, columns: { id: int64, route: int64 } } }\n"
       "steps:\n"
       "  once: { from: events, dedup: { by: [id], within: 10h } }\n"
-      "  valued: { from: once, project: { id: id, route: route, worth: \"", rule, "\" } }\n"
+      "  valued: { from: once, project: { id: id, route: route, worth: \"",
+      rule,
+      "\" } }\n"
       "  totals: { from: valued, group_by: [route], aggregates: { n: count(*), worth: sum(worth) } }\n"
       "sinks:\n"
       "  rows: { from: valued, topic: rows, create: {} }\n"
       "  latest: { from: totals, topic: latest, key: [route], create: {} }\n");
-  absl::StatusOr<Plan> plan = PlanFromYaml(text, "sim.yaml", Operators(), OwnFormats().list(),
-                                           [](std::string_view) { return std::nullopt; });
+  absl::StatusOr<Plan> plan =
+      PlanFromYaml(text, "sim.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   CHECK(plan.ok()) << plan.status();
   return *std::move(plan);
 }
@@ -73,7 +75,8 @@ class SimResetClient final : public ResetClient {
     TM_RETURN_IF_ERROR(Alive());
     if (!cluster_.groups().CheckCommit({.group = group}).ok()) return absl::FailedPreconditionError("it has members");
     cluster_.log().CommitOffsets(group, offsets);
-    return cluster_.random().Below(5) == 0 ? absl::UnavailableError("(simulated) the answer is lost") : absl::OkStatus();
+    return cluster_.random().Below(5) == 0 ? absl::UnavailableError("(simulated) the answer is lost")
+                                           : absl::OkStatus();
   }
   absl::Status DeleteTopic(const std::string&) override { return absl::UnimplementedError("not simulated"); }
 
@@ -113,7 +116,8 @@ class SimSwap final : public TargetSwap {
       if (!next.contains(key)) cluster_.AppendInput({live_, 0}, key, std::nullopt);
     }
     for (const auto& [key, value] : next) cluster_.AppendInput({live_, 0}, key, value);
-    return cluster_.random().Below(3) == 0 ? absl::UnavailableError("(simulated) the answer is lost") : absl::OkStatus();
+    return cluster_.random().Below(3) == 0 ? absl::UnavailableError("(simulated) the answer is lost")
+                                           : absl::OkStatus();
   }
   std::string Describe() const override { return live_; }
 
@@ -419,7 +423,8 @@ class World {
     for (int64_t id = 0; id < next_id_; ++id) {
       const auto& rows = seen[id];
       if (rows.size() != 1) {
-        return absl::DataLossError(absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(), " times"));
+        return absl::DataLossError(
+            absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(), " times"));
       }
       bool& behind = behind_cut[id % kPartitions];
       if (behind && rows[0] == "old") return absl::DataLossError(absl::StrCat("row ", id, " is old behind a new one"));
@@ -433,7 +438,8 @@ class World {
       const auto found = latest.find(absl::StrCat(route));
       const std::string worth = absl::StrCat("\"n\":", n, ",\"worth\":", n * 10);
       const std::string quoted = absl::StrCat("\"n\":", n, ",\"worth\":\"", n * 10, "\"");
-      if (found == latest.end() || (!absl::StrContains(found->second, worth) && !absl::StrContains(found->second, quoted))) {
+      if (found == latest.end() ||
+          (!absl::StrContains(found->second, worth) && !absl::StrContains(found->second, quoted))) {
         return absl::DataLossError(
             absl::StrCat("route ", route, ": ", found == latest.end() ? "missing" : found->second, ", not ", worth));
       }

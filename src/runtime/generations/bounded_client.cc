@@ -41,7 +41,8 @@ class BoundedConsumer final : public Consumer {
     PollResult result;
     for (auto& [partition, part] : parts_) TM_RETURN_IF_ERROR(Give(partition, &part, &result));
     if (!result.fetches.empty() || !result.ends.empty()) max_wait_us = 0;
-    const bool stopped = std::any_of(parts_.begin(), parts_.end(), [](const auto& each) { return each.second.stopped; });
+    const bool stopped =
+        std::any_of(parts_.begin(), parts_.end(), [](const auto& each) { return each.second.stopped; });
     if (stopped) max_wait_us = std::min(max_wait_us, kLookUs);
     TM_ASSIGN_OR_RETURN(PollResult polled, inner_->Poll(max_wait_us, max_records));
     if (polled.rebalance) {
@@ -150,7 +151,8 @@ class BoundedConsumer final : public Consumer {
       first.next += due;
       if (due < rest.size()) {
         // All that is there before the bound has been handed out: there is the end, for now.
-        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset)) result->ends.emplace_back(partition, *end);
+        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset))
+          result->ends.emplace_back(partition, *end);
         break;
       }
       part->kept.pop_front();
@@ -259,10 +261,9 @@ size_t SourceBounds::Deliver(const TopicPartition& partition, std::span<const Re
   const Offset bound = BoundOf(partition);
   size_t due = records.size();
   if (!records.empty() && records.back().offset >= bound) {
-    due = static_cast<size_t>(
-        std::lower_bound(records.begin(), records.end(), bound,
-                         [](const RecordView& record, Offset at) { return record.offset < at; }) -
-        records.begin());
+    due = static_cast<size_t>(std::lower_bound(records.begin(), records.end(), bound,
+                                               [](const RecordView& record, Offset at) { return record.offset < at; }) -
+                              records.begin());
   }
   if (due > 0) delivered_[partition] = records[due - 1].offset + 1;
   return due;

@@ -8,8 +8,8 @@
 // are own ones; what was fetched and isn't due is kept in order and handed out later, and the client library is never
 // asked where it stands.
 //
-// Bounds may be moved by any thread at any time; they take effect with the next Poll. Lowering one doesn't call back what
-// was delivered: Delivered says what was.
+// Bounds may be moved by any thread at any time; they take effect with the next Poll. Lowering one doesn't call back
+// what was delivered: Delivered says what was.
 #pragma once
 
 #include <cstdint>
@@ -67,8 +67,8 @@ class SourceBounds {
   std::map<TopicPartition, Offset> delivered_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The same cluster, but for what consumers of `group` are given. Both outlive everything that is made of it. `assigned` is
-// called by the thread that polls, with each assignment before anything is read by it.
+// The same cluster, but for what consumers of `group` are given. Both outlive everything that is made of it. `assigned`
+// is called by the thread that polls, with each assignment before anything is read by it.
 std::unique_ptr<KafkaClient> BoundedClient(std::unique_ptr<KafkaClient> kafka, std::string group, SourceBounds* bounds,
                                            std::function<void()> assigned);
 

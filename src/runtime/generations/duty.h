@@ -1,5 +1,5 @@
-// What a worker of a generation owes at each state of the application's generations. A pure function of the two, so that
-// workers, the command that switches and the simulator can't disagree.
+// What a worker of a generation owes at each state of the application's generations. A pure function of the two, so
+// that workers, the command that switches and the simulator can't disagree.
 #pragma once
 
 #include <cstdint>

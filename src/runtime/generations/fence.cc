@@ -146,9 +146,9 @@ class Reader {
       if (stand_.sources.contains(input)) stand_.sources[input] = at.offset;
       return absl::OkStatus();
     }
-    return absl::FailedPreconditionError(
-        absl::StrCat("group ", plan_.application.Group(), " stands at offset ", at.offset, " of ", ToString(input),
-                     ", and the newest commit in ", ToString(log), " at ", in_record->offset()));
+    return absl::FailedPreconditionError(absl::StrCat("group ", plan_.application.Group(), " stands at offset ",
+                                                      at.offset, " of ", ToString(input), ", and the newest commit in ",
+                                                      ToString(log), " at ", in_record->offset()));
   }
 
   absl::Status Drained() {
@@ -169,8 +169,7 @@ class Reader {
   }
 
   absl::Status SinkDrained(const Edge& edge) {
-    const std::string group =
-        plan_.application.SinkGroup(plan_.sinks[static_cast<size_t>(edge.to_sink)].name);
+    const std::string group = plan_.application.SinkGroup(plan_.sinks[static_cast<size_t>(edge.to_sink)].name);
     TM_ASSIGN_OR_RETURN(auto confirmed, kafka_.admin().GroupOffsets(group, PartitionsOf(edge.topic)));
     for (const TopicPartition& partition : PartitionsOf(edge.topic)) {
       const Offset end = ends_.at(partition);

@@ -1,8 +1,8 @@
-// Where a generation stands, and the fence that keeps it there: a mark in front of the metadata of every position of its
-// group (fence_mark.h), committed as whoever isn't a member, which coordinators take only while nobody is.
-// So "no worker runs" and "no worker begins" are one step of Kafka's. Whoever opens a task behind it, of whichever
-// version of Tidemark, finds metadata that isn't of its last commit and ends; whoever was in the group before and sleeps
-// has a group generation that is over, so its transaction can't commit its offsets.
+// Where a generation stands, and the fence that keeps it there: a mark in front of the metadata of every position of
+// its group (fence_mark.h), committed as whoever isn't a member, which coordinators take only while nobody is. So "no
+// worker runs" and "no worker begins" are one step of Kafka's. Whoever opens a task behind it, of whichever version of
+// Tidemark, finds metadata that isn't of its last commit and ends; whoever was in the group before and sleeps has a
+// group generation that is over, so its transaction can't commit its offsets.
 //
 // Positions stay what they are under the mark, and taking it away leaves what stood there: a generation that is marked
 // is kept, not given up.

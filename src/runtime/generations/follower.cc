@@ -52,7 +52,7 @@ std::unique_ptr<KafkaClient> GenerationFollower::Bound(std::unique_ptr<KafkaClie
 
 void GenerationFollower::Assigned() {
   const absl::StatusOr<generations::State> state = ReadGenerations(plan_.application.name, *unbound_);
-  if (state.ok() && MayTurnInto(duty_, DutyOf(*state, plan_.application.generation))) return;
+  if (state.ok() && DutyOf(*state, plan_.application.generation) == duty_) return;
   {
     const absl::MutexLock lock(&doubts_mutex_);
     bounds_.Hold();
@@ -162,7 +162,8 @@ absl::Status GenerationFollower::Follow() {
   const double took = static_cast<double>(now - told_us_) / kSecond;
   const double rate = told_us_ < 0 ? 0 : static_cast<double>(told_behind_ - behind) / took;
   LOG(INFO) << "generation " << plan_.application.generation << " is " << behind << " records behind generation "
-            << state_.active() << (rate > 0 ? absl::StrFormat(", about %.0f s", static_cast<double>(behind) / rate) : "");
+            << state_.active()
+            << (rate > 0 ? absl::StrFormat(", about %.0f s", static_cast<double>(behind) / rate) : "");
   told_us_ = now;
   told_behind_ = behind;
   return absl::OkStatus();

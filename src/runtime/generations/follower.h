@@ -3,13 +3,13 @@
 // telling the worker when to stop.
 //
 // A generation that is being built never reads past what the active one has committed. So it is never ahead of a cut,
-// wherever that is taken; whoever is slow to hear of a decision can't read what isn't its own any more; and what it reads
-// is what the active one has found readable. Besides, it reads nothing at all while the active one is further behind the
-// logs' ends than `max_live_lag`.
+// wherever that is taken; whoever is slow to hear of a decision can't read what isn't its own any more; and what it
+// reads is what the active one has found readable. Besides, it reads nothing at all while the active one is further
+// behind the logs' ends than `max_live_lag`.
 //
-// A process that has slept through a switch, and through one back, wakes up with the targets of before: so whoever is given
-// partitions asks the log first. A fence is lifted only while nobody is in the group, behind the record that says for
-// what; so an assignment that finds no fence finds that record.
+// A process that has slept through a switch, and through one back, wakes up with the targets of before: so whoever is
+// given partitions asks the log first. A fence is lifted only while nobody is in the group, behind the record that says
+// for what; so an assignment that finds no fence finds that record.
 //
 // Its rule of DESIGN.md section 2: nothing is inferred. That a worker has drained is its own word, which only makes it
 // leave; the command that switches goes by what is committed (fence.h).
@@ -42,8 +42,8 @@ namespace tidemark {
 
 class GenerationFollower {
  public:
-  // `plan`: that the worker runs; outlives this. `duty`: as it stood when the plan was made. `supposed`: nobody has asked
-  // whether there is a log at all; if so, the worker doesn't begin.
+  // `plan`: that the worker runs; outlives this. `duty`: as it stood when the plan was made. `supposed`: nobody has
+  // asked whether there is a log at all; if so, the worker doesn't begin.
   GenerationFollower(const Plan& plan, Duty duty, bool supposed, int64_t max_live_lag_us);
 
   // The worker's Kafka with bounds.

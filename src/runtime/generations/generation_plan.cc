@@ -37,9 +37,8 @@ Plan PlanOfGeneration(const Plan& base, int32_t generation) {
   Plan plan = base;
   plan.application.generation = generation;
   for (Edge& edge : plan.edges) {
-    edge.topic = edge.to_sink >= 0
-                     ? plan.application.FeedTopic(plan.sinks[static_cast<size_t>(edge.to_sink)].name)
-                     : plan.application.RepartitionTopic(edge.step, edge.port);
+    edge.topic = edge.to_sink >= 0 ? plan.application.FeedTopic(plan.sinks[static_cast<size_t>(edge.to_sink)].name)
+                                   : plan.application.RepartitionTopic(edge.step, edge.port);
   }
   for (SinkPlan& sink : plan.sinks) {
     if (sink.view) std::get<KafkaSinkSpec>(sink.spec).topic = plan.application.ViewTopic(sink.name);
@@ -83,8 +82,9 @@ absl::Status CheckSwitchable(const Plan& active, const Plan& next) {
     const bool shared = std::any_of(active.sinks.begin(), active.sinks.end(),
                                     [&](const SinkPlan& each) { return TargetOf(each) == target; });
     if (!shared) {
-      wrong.push_back(absl::StrCat("sink ", sink.name, " writes to ", target,
-                                   ", which no sink of the active generation does: leave it out, switch, and add it then"));
+      wrong.push_back(
+          absl::StrCat("sink ", sink.name, " writes to ", target,
+                       ", which no sink of the active generation does: leave it out, switch, and add it then"));
     }
   }
   return Refuse(wrong);

@@ -15,8 +15,8 @@ namespace tidemark {
 // views. The real targets.
 Plan PlanOfGeneration(const Plan& base, int32_t generation);
 
-// Where all its sources begin: "earliest", or a time such as 2026-01-01T00:00:00Z; empty: as each says. InvalidArgument:
-// it is neither.
+// Where all its sources begin: "earliest", or a time such as 2026-01-01T00:00:00Z; empty: as each says.
+// InvalidArgument: it is neither.
 absl::Status BeginAt(const std::string& from, Plan* plan);
 
 // InvalidArgument: sources that can't be read twice, all of them, and why. Of targets ShadowPlan says it.

@@ -100,10 +100,11 @@ class Process {
 
   void Rest() {
     if (rested_for_ != state_.number()) {
-      LOG(INFO) << "generation " << own_ << " waits for the switch"
-                << (state_.phase() == generations::State::DECIDED
-                        ? ": it is decided, and sinks are being exchanged; where `tidemark switch` has ended, run it again"
-                        : "");
+      LOG(INFO)
+          << "generation " << own_ << " waits for the switch"
+          << (state_.phase() == generations::State::DECIDED
+                  ? ": it is decided, and sinks are being exchanged; where `tidemark switch` has ended, run it again"
+                  : "");
     }
     rested_for_ = state_.number();
     std::this_thread::sleep_for(kBetweenLooks);
@@ -124,11 +125,12 @@ class Process {
     if (own == nullptr || own->fingerprint() == print) return absl::OkStatus();
     for (const generations::Generation& each : state_.generations()) {
       if (each.number() == own_ || each.fingerprint() != print) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          text_.file, " is the topology of generation ", each.number(), ", and generation ", own_, " of ",
-          base_.application.name, " is active",
-          each.number() == state_.building() ? ": it is being built, by `tidemark replay`, until `tidemark switch`"
-                                             : ": `tidemark replay --generation` and `tidemark switch` lead back to it"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(text_.file, " is the topology of generation ", each.number(), ", and generation ", own_, " of ",
+                       base_.application.name, " is active",
+                       each.number() == state_.building()
+                           ? ": it is being built, by `tidemark replay`, until `tidemark switch`"
+                           : ": `tidemark replay --generation` and `tidemark switch` lead back to it"));
     }
     return absl::OkStatus();
   }
@@ -168,9 +170,10 @@ absl::StatusOr<int32_t> GoOnWith(const generations::State& state, const std::str
   const generations::Generation* const building = FindGeneration(state, state.building());
   if (building == nullptr) return absl::InternalError("the log of generations names one it hasn't");
   if (building->fingerprint() == print && (stated == 0 || stated == building->number())) return building->number();
-  return absl::InvalidArgumentError(
-      absl::StrCat("generation ", building->number(), " is being built, from another topology. `tidemark switch` puts it "
-                   "into place, `tidemark generations drop ", building->number(), "` gives it up"));
+  return absl::InvalidArgumentError(absl::StrCat("generation ", building->number(),
+                                                 " is being built, from another topology. `tidemark switch` puts it "
+                                                 "into place, `tidemark generations drop ",
+                                                 building->number(), "` gives it up"));
 }
 
 // That the file is what runs, as far as what runs can tell.
@@ -206,7 +209,8 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   if (replay.generation != 0 && replay.generation == state.active()) return state.active();
   if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
     return absl::InvalidArgumentError(
-        "--active is missing: name the file of the topology that runs now, so that it can be told what the new one takes "
+        "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
+        "takes "
         "the place of");
   }
   // Another worker of it: the log isn't written, so that a switch that is under way goes on.
@@ -230,7 +234,8 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   if (replay.generation != 0) {
     generations::Generation* const known = FindGeneration(&state, replay.generation);
     if (known == nullptr || known->fingerprint() != print) {
-      return absl::InvalidArgumentError(absl::StrCat(text.file, " isn't the topology of generation ", replay.generation));
+      return absl::InvalidArgumentError(
+          absl::StrCat(text.file, " isn't the topology of generation ", replay.generation));
     }
     state.set_building(known->number());
   } else {

@@ -29,7 +29,7 @@ struct GenerationText {
 absl::Status RunActive(const Plan& base, const GenerationText& text, const WorkerOptions& options);
 
 struct ReplayOptions {
-  std::string from;       // BeginAt; of a new generation
+  std::string from;        // BeginAt; of a new generation
   int32_t generation = 0;  // one that was left, which is built again from where it stands; 0: a new one, or the one
                            // that is being built from this very file
   int64_t max_live_lag_us = 0;  // 0: never waits for the active one
@@ -40,8 +40,8 @@ struct ReplayOptions {
   std::function<absl::StatusOr<Plan>(const generations::Generation&)> plan_of;
 };
 
-// `tidemark replay`: makes the generation where there is none, and runs as a worker of it. InvalidArgument: this can't be
-// replayed or switched to, or another generation is being built.
+// `tidemark replay`: makes the generation where there is none, and runs as a worker of it. InvalidArgument: this can't
+// be replayed or switched to, or another generation is being built.
 absl::Status RunReplay(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
                        const WorkerOptions& options);
 

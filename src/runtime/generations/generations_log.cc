@@ -56,9 +56,7 @@ generations::Generation* FindGeneration(generations::State* state, int32_t numbe
   return const_cast<generations::Generation*>(FindGeneration(std::as_const(*state), number));
 }
 
-std::string TopologyFingerprint(const std::string& yaml) {
-  return absl::BytesToHexString(Sha256(yaml)).substr(0, 16);
-}
+std::string TopologyFingerprint(const std::string& yaml) { return absl::BytesToHexString(Sha256(yaml)).substr(0, 16); }
 
 absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka) {
   return GenerationsReader(application, &kafka).Read();
@@ -105,9 +103,9 @@ absl::Status GenerationsWriter::Write(generations::State next) {
   next.set_number(state_.number() + 1);
   const std::string value = next.SerializeAsString();
   if (value.size() > kMostBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the topologies of all generations together have ", value.size(), " bytes, and ", kMostBytes,
-                     " fit into a record: drop a generation that isn't needed any more"));
+    return absl::InvalidArgumentError(absl::StrCat("the topologies of all generations together have ", value.size(),
+                                                   " bytes, and ", kMostBytes,
+                                                   " fit into a record: drop a generation that isn't needed any more"));
   }
   std::unique_ptr<Producer> producer = std::move(producer_);  // comes back where all has gone well
   TM_RETURN_IF_ERROR(producer->Begin());

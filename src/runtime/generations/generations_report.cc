@@ -60,8 +60,8 @@ absl::StatusOr<Offset> Behind(const Plan& plan, KafkaClient& kafka) {
   for (const auto& [partition, end] : ends) {
     const auto at = committed.find(partition);
     const auto start = starts.find(partition);
-    const Offset from = std::max(at == committed.end() ? -1 : at->second.offset,
-                                 start == starts.end() ? Offset{0} : start->second);
+    const Offset from =
+        std::max(at == committed.end() ? -1 : at->second.offset, start == starts.end() ? Offset{0} : start->second);
     behind += std::max<Offset>(0, end - from);
   }
   return behind;
@@ -87,11 +87,13 @@ std::string ShadowsOf(const Plan& plan) {
   std::string text;
   for (const SinkPlan& sink : shadow.sinks) {
     if (sink.view) continue;
-    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) absl::StrAppend(&text, "  topic ", kafka->topic, "\n");
+    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec))
+      absl::StrAppend(&text, "  topic ", kafka->topic, "\n");
     if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
       absl::StrAppend(&text, "  table ", table->schema, ".", table->table, "\n");
     }
-    if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) absl::StrAppend(&text, "  folder ", lake->path, "\n");
+    if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec))
+      absl::StrAppend(&text, "  folder ", lake->path, "\n");
   }
   for (const std::string& topic : SideTopics(shadow)) absl::StrAppend(&text, "  topic ", topic, "\n");
   return absl::StrCat(text, "  topic ", shadow.dead_letter_topic, "\n");
@@ -145,8 +147,8 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
   TM_ASSIGN_OR_RETURN(const Plan plan, plan_of(*known));
   TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(plan, client));
   if (!busy.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("group ", busy, " has members: stop the workers of generation ",
-                                                      number, ", and run this again"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("group ", busy, " has members: stop the workers of generation ", number, ", and run this again"));
   }
   for (const std::string& topic : InternalTopicsOf(plan)) {
     TM_RETURN_IF_ERROR(client.DeleteTopic(topic));

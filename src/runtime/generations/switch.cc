@@ -101,9 +101,9 @@ class Switch {
       lag.Observe(now, ends, positions);
       if (lag.known() && lag.lag_us() <= options_.lag_us) return absl::OkStatus();
       if (now > deadline_us_) {
-        return absl::FailedPreconditionError(absl::StrFormat(
-            "generation %d is more than %.1f s behind the sources' ends; nothing has changed", to_.application.generation,
-            static_cast<double>(options_.lag_us) / kSecond));
+        return absl::FailedPreconditionError(
+            absl::StrFormat("generation %d is more than %.1f s behind the sources' ends; nothing has changed",
+                            to_.application.generation, static_cast<double>(options_.lag_us) / kSecond));
       }
       parts_.wait();
     }
@@ -124,14 +124,31 @@ class Switch {
     return ReachCut();
   }
 
-  absl::Status TakeCut() {
-    TM_RETURN_IF_ERROR(AwaitNobody(from_));
+  // Positions of a generation that nobody can move any more. Whoever comes in between is waited for again.
+  absl::StatusOr<Stand> FencedStand() {
+    while (true) {
+      TM_RETURN_IF_ERROR(AwaitNobody(from_));
+      TM_ASSIGN_OR_RETURN(const Stand before, StandOf(from_));
+      const absl::Status fenced = Fence(from_, to_.application.generation, before, *parts_.client);
+      if (!absl::IsFailedPrecondition(fenced)) {
+        TM_RETURN_IF_ERROR(fenced);
+        break;
+      }
+      TM_RETURN_IF_ERROR(Wait(std::string(fenced.message())));
+    }
+    TM_RETURN_IF_ERROR(Failpoint("switch.fenced"));
     TM_ASSIGN_OR_RETURN(Stand stand, StandOf(from_));
-    if (!SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
-      TM_RETURN_IF_ERROR(tidemark::Fence(from_, to_.application.generation, stand, *parts_.client));
-      TM_RETURN_IF_ERROR(Failpoint("switch.fenced"));
+    if (!stand.wholly_marked) return absl::UnavailableError("the fence isn't whole: is another switch running?");
+    return stand;
+  }
+
+  absl::Status TakeCut() {
+    Stand stand;
+    if (SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
       TM_ASSIGN_OR_RETURN(stand, StandOf(from_));
-      if (!stand.wholly_marked) return absl::UnavailableError("the fence isn't whole: is another switch running?");
+      TM_RETURN_IF_ERROR(FencedStand().status());
+    } else {
+      TM_ASSIGN_OR_RETURN(stand, FencedStand());
     }
     if (!stand.undrained.empty()) {
       return absl::FailedPreconditionError(
@@ -146,9 +163,6 @@ class Switch {
       at->set_topic(partition.topic);
       at->set_partition(partition.partition);
       at->set_offset(offset);
-    }
-    if (SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
-      TM_RETURN_IF_ERROR(tidemark::Fence(from_, to_.application.generation, stand, *parts_.client));
     }
     TM_RETURN_IF_ERROR(log_->Write(next));
     parts_.say(absl::StrCat("generation ", from_.application.generation, " stands at the cut, behind a fence"));
@@ -191,7 +205,8 @@ class Switch {
         const auto found = stand.sources.find({at.topic(), at.partition()});
         if (found == stand.sources.end() || found->second == at.offset()) continue;
         if (SwitchMutationActive(SwitchMutation::kCutPassed) && found->second > at.offset()) continue;
-        const std::string where = absl::StrCat(ToString(found->first), " at ", found->second, " instead of ", at.offset());
+        const std::string where =
+            absl::StrCat(ToString(found->first), " at ", found->second, " instead of ", at.offset());
         if (found->second > at.offset()) {
           return absl::FailedPreconditionError(
               absl::StrCat("generation ", to_.application.generation, " is past the cut: ", where));
@@ -232,7 +247,8 @@ class Switch {
   absl::Status TakeBack(const absl::Status& why) {
     if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
     if (absl::IsCancelled(why) || absl::IsUnknown(why) || absl::IsUnavailable(why)) {
-      return Annotate(why, "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
+      return Annotate(why,
+                      "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
     }
     const absl::Status back = GoBack(why.message());
     if (back.ok()) return absl::FailedPreconditionError(absl::StrCat(why.message(), "; the switch was taken back"));

@@ -1,6 +1,6 @@
 // `tidemark switch`: generation n+1, which was built beside n (follower.h), takes n's place at a cut of the sources'
-// offsets. Nobody's row counts twice and none is missing: n has given out what the rows before the cut make, n+1 goes on
-// with those behind it.
+// offsets. Nobody's row counts twice and none is missing: n has given out what the rows before the cut make, n+1 goes
+// on with those behind it.
 //
 //   1. DRAINING is written. Workers of n stop reading wherever they are, process what they hold, let their sinks write
 //      it, leave their groups and wait. Until then n+1 follows what n has committed, and never gets ahead of it.
@@ -8,9 +8,9 @@
 //      fence, once no transaction is open any more, and compared with its changelogs: that is the cut. What of n's own
 //      topics isn't read or written to the end cancels the switch.
 //   3. CUT is written, with the cut. Workers of n+1 read up to it, exactly, let their sinks write what it makes, leave
-//      their groups and wait. Where n+1 doesn't stand at the cut, at every partition, and at the ends of its own topics,
-//      the switch isn't made.
-//      Then what a target would be without, once n+1 has it, is copied aside, for a way back.
+//      their groups and wait. Where n+1 doesn't stand at the cut, at every partition, and at the ends of its own
+//      topics, the switch isn't made. Then what a target would be without, once n+1 has it, is copied aside, for a way
+//      back.
 //   4. DECIDED is written: the one decision. Everything before can be taken back, and is by whoever finds it (--cancel,
 //      or a time-out); everything behind can only be gone on with.
 //   5. Every sink follows (target_swap.h), each as often as it takes. STEADY is written; workers of n+1 run on with the
@@ -46,7 +46,7 @@
 namespace tidemark {
 
 struct SwitchOptions {
-  int64_t lag_us = 2 * kSecond;      // --when: n+1 is at most so far behind the sources' ends when it begins
+  int64_t lag_us = 2 * kSecond;       // --when: n+1 is at most so far behind the sources' ends when it begins
   int64_t within_us = 120 * kSecond;  // steps 1 to 3 together; the switch is cancelled where they take longer
   bool dry_run = false;
 };
@@ -65,8 +65,8 @@ struct SwitchParts {
   std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const Plan& from, const Plan& to,
                                                                          int64_t decision)>
       swaps;
-  // What of n's targets is copied aside between the cut and the decision, as nothing of it is left behind it. May be done
-  // again; whoever takes the switch back leaves the copies.
+  // What of n's targets is copied aside between the cut and the decision, as nothing of it is left behind it. May be
+  // done again; whoever takes the switch back leaves the copies.
   std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const Plan& from, const Plan& to)> keeps;
 };
 
