@@ -65,7 +65,15 @@ DEFINE_string(table_topic, "locations", "topic of the reference table");
 DEFINE_string(where, "", "an SQL condition over the columns of dead letters, such as \"reason like '%int64%'\"");
 DEFINE_string(set, "", "replay: another value or key, such as \"value = replace(value, ',', '.')\"");
 DEFINE_int64(limit, 20, "kinds that are listed, or letters that are shown");
-DEFINE_bool(dry_run, false, "replay: only say what would be replayed");
+DEFINE_bool(dry_run, false, "only say what would be done");
+DEFINE_string(active, "", "the file of the topology that runs now; needed for the first replay of an application");
+DEFINE_string(from, "", "where a new generation begins: earliest, or a time; default: where its sources' `start` says");
+DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
+DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
+DEFINE_string(when, "lag < 2s", "how close the new generation has to be before anything happens");
+DEFINE_string(within, "2m", "the switch is taken back where it isn't decided after so long");
+DEFINE_bool(back, false, "only to an earlier generation");
+DEFINE_bool(cancel, false, "take back a switch that isn't decided");
 DEFINE_string(output, "topology.yaml", "the file to write");
 
 namespace tidemark {
@@ -109,6 +117,19 @@ const std::vector<Command>& Commands() {
        {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
         "leave_on_stop", "until_end", "close_windows", "log_format"},
        {}},
+      {"replay",
+       "build another generation of the topology beside the one that runs, as a worker of it",
+       {"config", "active", "from", "generation", "max_live_lag", "state_dir", "threads", "instance_id", "http_address",
+        "http_certificate", "http_key", "leave_on_stop", "log_format"},
+       {}},
+      {"switch",
+       "put the generation that was built into the place of the active one",
+       {"config", "when", "within", "dry_run", "back", "cancel"},
+       {}},
+      {"generations",
+       "which generations there are: generations list, or generations drop N",
+       {"config"},
+       {"list|drop", "[N]"}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
       {"plan",
        "tell what a change of a topology does to what runs, before it does",

@@ -30,6 +30,7 @@
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
 #include "src/cli/generate.h"
+#include "src/cli/generations.h"
 #include "src/cli/init.h"
 #include "src/cli/logging.h"
 #include "src/cli/plan_report.h"
@@ -40,6 +41,7 @@
 #include "src/kafka/reset_client.h"
 #include "src/plan/planner.h"
 #include "src/registry/formats.h"
+#include "src/runtime/generations/generation_run.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/reset.h"
 #include "src/runtime/resnapshot.h"
@@ -111,6 +113,14 @@ DECLARE_string(where);
 DECLARE_string(set);
 DECLARE_int64(limit);
 DECLARE_bool(dry_run);
+DECLARE_string(active);
+DECLARE_string(from);
+DECLARE_int32(generation);
+DECLARE_string(max_live_lag);
+DECLARE_string(when);
+DECLARE_string(within);
+DECLARE_bool(back);
+DECLARE_bool(cancel);
 
 namespace tidemark {
 namespace {
@@ -166,7 +176,7 @@ absl::StatusOr<std::string> CarryLettersOf(const Plan& plan, const LetterOrder& 
   return said.str();
 }
 
-absl::Status Run() {
+absl::Status CheckWorkerFlags() {
   TM_RETURN_IF_ERROR(NeedConfig());
   if (FLAGS_close_windows && !FLAGS_until_end) {
     return absl::InvalidArgumentError("--close_windows only goes with --until_end");
@@ -177,11 +187,10 @@ absl::Status Run() {
   }
   if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
-  TM_RETURN_IF_ERROR(ArmFailpoints());
-  TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
-  LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
-  HandleSignals();
+  return ArmFailpoints();
+}
+
+WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   WorkerOptions options;
   options.state_dir = FLAGS_state_dir;
   options.threads = FLAGS_threads;
@@ -202,7 +211,37 @@ absl::Status Run() {
     const std::lock_guard lock(*mutex);
     std::cout << line << std::endl;
   };
-  return RunWorker(plan, options);
+  return options;
+}
+
+absl::Status Run() {
+  TM_RETURN_IF_ERROR(CheckWorkerFlags());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
+  HandleSignals();
+  return RunActive(plan, {FLAGS_config, text.yaml}, WorkerFlags(plan, text));
+}
+
+absl::Status Replay() {
+  TM_RETURN_IF_ERROR(CheckWorkerFlags());
+  TopologyText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  HandleSignals();
+  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation},
+                       WorkerFlags(plan, text));
+}
+
+absl::Status Switch() {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_RETURN_IF_ERROR(ArmFailpoints());
+  return SwitchCommand({FLAGS_config, FLAGS_when, FLAGS_within, FLAGS_dry_run, FLAGS_back, FLAGS_cancel}, std::cout);
+}
+
+absl::Status Generations(const std::vector<std::string>& arguments) {
+  TM_RETURN_IF_ERROR(NeedConfig());
+  TM_RETURN_IF_ERROR(ArmFailpoints());
+  return GenerationsCommand(FLAGS_config, arguments, std::cout);
 }
 
 absl::Status Validate() {
@@ -212,7 +251,8 @@ absl::Status Validate() {
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan, text);
   if (!FLAGS_online) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(plan));
+  TM_ASSIGN_OR_RETURN(const Plan active, OfActiveGeneration(plan, /*whole=*/false));
+  TM_ASSIGN_OR_RETURN(const std::string online, CheckOnline(active));
   std::cout << online;
   return absl::OkStatus();
 }
@@ -229,7 +269,8 @@ absl::Status PlanChange(int* exit_code) {
   if (FLAGS_against == "running") {
     TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
                         NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
-    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(plan, *kafka));
+    TM_ASSIGN_OR_RETURN(const Plan active, OfActiveGeneration(plan, /*whole=*/false));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(active, *kafka));
   } else {
     TM_ASSIGN_OR_RETURN(const Plan before, load(FLAGS_against));
     TM_ASSIGN_OR_RETURN(change, ChangeOfFile(plan, before, FLAGS_against));
@@ -249,7 +290,8 @@ absl::Status Reset() {
                                                     .shift_by = FLAGS_shift_by}));
   TM_RETURN_IF_ERROR(ArmFailpoints());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan read, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, OfActiveGeneration(read, /*whole=*/true));
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
                       NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
   TM_ASSIGN_OR_RETURN(const ResetPlan reset, PlanReset(plan, to, *kafka));
@@ -291,7 +333,8 @@ absl::Status Status() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TM_RETURN_IF_ERROR(CheckTextOrJson());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan read, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, OfActiveGeneration(read, /*whole=*/false));
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
   TM_ASSIGN_OR_RETURN(const std::vector<HeardReport> reports, ListenToWorkers(plan, kafka.get(), SystemClock()));
   const double wall_ms = static_cast<double>(SystemClock()->WallUs() / 1000);
@@ -417,6 +460,9 @@ absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   if (name == "generate") return Generate(line.arguments);
   if (name == "help") return Help(line.arguments);
   if (name == "run") return Run();
+  if (name == "replay") return Replay();
+  if (name == "switch") return Switch();
+  if (name == "generations") return Generations(line.arguments);
   if (name == "validate") return Validate();
   if (name == "plan") return PlanChange(exit_code);
   if (name == "reset") return Reset();

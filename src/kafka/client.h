@@ -231,6 +231,9 @@ struct ProducerOptions {
   int64_t queue_bytes = int64_t{64} << 20;
   int64_t batch_bytes = 1'000'000;  // of records sent as one, before compression; one record alone may be larger
   int64_t linger_us = 5'000;        // how long a record waits for others of its partition, where no Flush sends it
+  // After so long the broker aborts a transaction; nothing that takes longer can succeed. It holds back those who read
+  // what is committed behind it, so only what is written once and nobody waits for may take longer than this.
+  int64_t transaction_timeout_us = 10'000'000;
   // Looked at while InitTransactions waits for brokers, by its thread: true ends the wait. Null: nobody asks.
   std::function<bool()> give_up;
 };

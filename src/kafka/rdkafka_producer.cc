@@ -15,7 +15,7 @@
 namespace tidemark::rdkafka {
 namespace {
 
-// As long as the broker lets a transaction live; nothing that takes longer can succeed.
+// What a step of a transaction may take: as long as the broker lets one live, where nothing else is asked for.
 constexpr int kTransactionTimeoutMs = 10'000;
 constexpr int kSettleMs = 2'000;  // what an abort waits for the acknowledgement of what is under way
 // Resolving the transaction of a dead predecessor may take that long by itself.
@@ -27,7 +27,7 @@ std::vector<Property> Properties(const ProducerOptions& options) {
   return {
       {"client.id", options.client_id},
       {"transactional.id", options.transactional_id},
-      {"transaction.timeout.ms", absl::StrCat(kTransactionTimeoutMs)},
+      {"transaction.timeout.ms", absl::StrCat(options.transaction_timeout_us / 1'000)},
       {"enable.idempotence", "true"},
       {"linger.ms", absl::StrCat(options.linger_us / 1'000)},
       {"batch.num.messages", "1000000"},

@@ -24,6 +24,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <absl/base/thread_annotations.h>
@@ -49,6 +50,8 @@ class EndWatcher {
 
   // Takes the sources' end offsets: once, before the threads start.
   absl::Status TakeEnds();
+  // Instead: sources are done where they are committed up to here, and those that aren't named where they are.
+  void SetEnds(std::map<TopicPartition, Offset> ends) { source_ends_ = std::move(ends); }
   // True when everything is done. Moves RunControl::close_to and ::flush_sinks forward.
   absl::StatusOr<bool> Check();
   // Check, then a short wait: a turn of the watcher's thread. Brokers that are away are waited for.

@@ -7,6 +7,7 @@
 #include <glog/logging.h>
 
 #include "src/base/status.h"
+#include "src/runtime/generations/fence_mark.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/topics.h"
 
@@ -266,6 +267,7 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
   for (const auto& [input, committed] : committed_) {
     if (committed.offset < 0) continue;  // groups expire; the record's own offsets are used then
     if (committed.metadata == kResetBegun) return absl::FailedPreconditionError(kResetUnderWay);
+    if (committed.metadata.rfind(kMoved, 0) == 0) return absl::FailedPreconditionError(kMovedAway);
     if (committed.metadata == kStartHere && record == nullptr) continue;
     const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
     if (record != nullptr && metadata && metadata->commit == record->commit() &&

@@ -33,6 +33,7 @@
 #include "src/runtime/file_source.h"
 #include "src/runtime/former.h"
 #include "src/runtime/freshness.h"
+#include "src/runtime/generations/follower.h"
 #include "src/runtime/housekeeping.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
@@ -120,16 +121,19 @@ class Worker {
       return Ended(/*done=*/false);
     }
     if (supervisor_.StopRequested()) return Ended(/*done=*/false);
+    if (OfAnotherGeneration()) return absl::OkStatus();
     MakeThreads();
     RunThreads();
     bool done = false;
-    absl::Status status = supervisor_.Watch([&] { return done = ReachedEnd(); });
+    absl::Status status =
+        supervisor_.Watch([&] { return (done = ReachedEnd()) || OfAnotherGeneration() || Drained(); });
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     CloseGate(status);
     status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptOutside(); });
     if (!status.ok()) return status;
     report_.Final(last, done);
+    if (!done && (OfAnotherGeneration() || Drained())) return absl::OkStatus();
     return Ended(done);
   }
 
@@ -142,6 +146,13 @@ class Worker {
     gate_->Close(kGatePatienceUs);
     if (waits_) waits_->Close();
     view_gate_->Close(kGatePatienceUs);
+  }
+
+  // Nothing is made, joined or written as a generation that isn't this worker's (any more).
+  bool OfAnotherGeneration() const { return options_.generation != nullptr && options_.generation->ended(); }
+  bool Drained() const {
+    return options_.generation != nullptr && options_.generation->drained() &&
+           std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) { return sink->settled(); });
   }
 
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
@@ -164,8 +175,11 @@ class Worker {
     Phase("connects to Kafka");
     TM_RETURN_IF_ERROR(StartHttp());
     TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(plan_.kafka, LogKafka));
+    if (options_.generation != nullptr) kafka_ = options_.generation->Bound(std::move(kafka_));
     runtime_.kafka = kafka_.get();
     Phase("looks at its topics");
+    TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
+    if (OfAnotherGeneration()) return absl::OkStatus();
     TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
       TM_RETURN_IF_ERROR(CheckStart(plan_, *kafka_));
       TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
@@ -186,7 +200,12 @@ class Worker {
       TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
     }
     TM_RETURN_IF_ERROR(Patiently([this] { return CheckUnchanged(); }));
+    TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
     return OpenGate();
+  }
+
+  absl::Status LookAtGenerations() const {
+    return options_.generation == nullptr ? absl::OkStatus() : options_.generation->Look(*kafka_);
   }
 
   // Brokers that have just started know for a while less than they will: what passes is tried again.
@@ -434,6 +453,10 @@ class Worker {
     }
     if (waits_) supervisor_.Run({"posts that wait", Nothing, [this] { return waits_->Step(); }, Nothing}, Work::kReads);
     if (alarms_) supervisor_.Run(LoopOf("alarms", &*alarms_), Work::kReads);
+    if (options_.generation != nullptr) {
+      options_.generation->Open(&runtime_);
+      supervisor_.Run({"generations", Nothing, [this] { return options_.generation->Step(); }, Nothing}, Work::kReads);
+    }
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
   }
 
@@ -489,7 +512,7 @@ class Worker {
   template <typename Thread>
   ThreadRunner::Loop LoopOf(std::string name, Thread* thread) {
     return {std::move(name), [thread] { return thread->Start(); }, [thread] { return thread->Step(kStepWaitUs); },
-            [this, thread] { return thread->Stop(control_.leave_on_stop); }};
+            [this, thread] { return thread->Stop(control_.leave_on_stop || Drained()); }};
   }
 
   // The watcher goes by decisions. What a decision only promises (files that must still be moved) is waited for by

@@ -17,6 +17,8 @@
 
 namespace tidemark {
 
+class GenerationFollower;  // src/runtime/generations/follower.h
+
 struct WorkerOptions {
   std::string state_dir;
   int threads = 0;  // 0: min(cores, largest partition count)
@@ -32,11 +34,14 @@ struct WorkerOptions {
   bool close_windows = false;
   // Written to from a signal handler: 1 asks to stop.
   const std::atomic<int>* stop_requests = nullptr;
+  // Looks after which generation this one is, and when it has to stop for another; null: nobody does. Outlives the run.
+  GenerationFollower* generation = nullptr;
   // Receives lines of progress and the final report (until_end).
   std::function<void(const std::string&)> report;
 };
 
-// Runs to the end. OK: stopped by request, or everything is done (until_end). InvalidArgument: the user's mistake,
+// Runs to the end. OK: stopped by request, everything is done (until_end), or its generation has to (`generation` says
+// so). InvalidArgument: the user's mistake,
 // nothing was changed. Cancelled: told to stop before everything was done (until_end). Others: a failure; state is
 // intact and the next start goes on from the last commit.
 //

@@ -34,8 +34,8 @@ class Commands(SystemTest):
         self.assertRegex(out, r"^tidemark \d+\.\d+\.\d+")
         code, out, _ = self.tidemark("help")
         self.assertEqual(code, 0)
-        for command in ("run", "validate", "test", "plan", "reset", "resnapshot", "status", "describe", "generate", "init", "version",
-                        "help"):
+        for command in ("run", "validate", "test", "plan", "reset", "resnapshot", "replay", "switch", "generations", "status",
+                        "describe", "generate", "init", "version", "help"):
             self.assertIn(f"  {command} ", out)
         code, out, _ = self.tidemark("help", "run")
         self.assertEqual(code, 0)
@@ -51,7 +51,7 @@ class Commands(SystemTest):
                                 (["run", "--config", "x", "--threads", "100000"], "from 0 to 256"),
                                 (["run", "--config", "x", "--close_windows"], "--until_end"),
                                 (["plan", "--config", "x", "--agianst", "y"], "against"), (["reset", "--config", "x"], "--to_earliest"),
-                                (["resnapshot", "orders"], "--config"),
+                                (["resnapshot", "orders"], "--config"), (["switch", "--config", "x", "--whne", "y"], "when"),
                                 (["init", "--output", "/no/such/folder/t.yaml"], "No such file")):
             with self.subTest(arguments):
                 code, _, err = self.tidemark(*arguments)

@@ -231,6 +231,18 @@ const ConformanceScript kScripts[] = {
      "commit: committed\n"
      "3=c\n",
      false},
+    {SCRIPT(TheDifferenceOfTwoGenerationsIsWrittenOnce),
+     "n: committed\n"
+     "n+1: committed\n"
+     "prepare: OK\n"
+     "swap: OK\n"
+     "0: 0=1 1=2 2=3 6=null 7=33 end 9\n"
+     "1: 0=4 1=null 3=5 end 5\n"
+     "again: OK\n"
+     "0: 0=1 1=2 2=3 6=null 7=33 end 9\n"
+     "1: 0=4 1=null 3=5 end 5\n"
+     "the late one: fenced\n",
+     false},
     {SCRIPT(EveryRecordIsTakenOnceWhileMembersComeAndGo),
      "0: each once, in order\n"
      "1: each once, in order\n"

@@ -51,6 +51,9 @@ std::string OffsetsCommitWithTheirTransaction(const ConformanceWorld& world);
 std::string ANewOwnerDropsPendingOffsets(const ConformanceWorld& world);
 std::string ARestartedMemberGoesOnWhereItCommitted(const ConformanceWorld& world);
 
+// conformance_swap.cc
+std::string TheDifferenceOfTwoGenerationsIsWrittenOnce(const ConformanceWorld& world);
+
 // conformance_churn.cc
 std::string EveryRecordIsTakenOnceWhileMembersComeAndGo(const ConformanceWorld& world);
 

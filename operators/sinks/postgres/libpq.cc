@@ -110,11 +110,22 @@ absl::Status LibpqSession::Connect() {
 }
 
 absl::StatusOr<PostgresFence> LibpqSession::BumpFence(int32_t partition) {
+  std::vector<std::string> key = FenceKey(partition);
+  key.push_back(RetiredFrom(target_.table));
   auto row = connection_.Run(absl::StrCat("INSERT INTO ", target_.fence_table,
-                                          " AS f VALUES ($1, $2, $3, 1, -1) ON CONFLICT (application, sink, partition) "
-                                          "DO UPDATE SET epoch = f.epoch + 1 RETURNING epoch, next_offset, heard"),
-                             FenceKey(partition));
+                                          " AS f SELECT $1, $2, $3::integer, 1, -1 WHERE NOT EXISTS "
+                                          "(SELECT FROM ",
+                                          target_.fence_table,
+                                          " WHERE application = $1 AND sink = $2 AND partition = -1 AND "
+                                          "heard = $4) ON CONFLICT (application, sink, partition) DO UPDATE SET "
+                                          "epoch = f.epoch + 1 RETURNING epoch, next_offset, heard"),
+                             key);
   if (!row.ok()) return Retryable(row.status());
+  if (PQntuples(row->get()) == 0) {
+    return absl::UnavailableError(absl::StrCat(what_, ": table ", target_.table,
+                                               " was given to another generation of the topology; this one (",
+                                               application_, ") writes no more"));
+  }
   return FenceOf(*row);
 }
 
@@ -275,7 +286,7 @@ absl::Status RewindPostgres(const PostgresSinkSpec& spec, std::string_view appli
   const bool is_old = ToInt64(PQgetvalue(columns.get(), 0, 1)) == 0;           // an earlier version made the table
   return connection
       .Run(absl::StrCat("UPDATE ", table, " SET epoch = epoch + 1, next_offset = -1", is_old ? "" : ", heard = ''",
-                        " WHERE application = $1"),
+                        " WHERE application = $1 AND partition >= 0"),
            {std::string(application)})
       .status();
 }

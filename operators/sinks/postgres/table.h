@@ -35,6 +35,11 @@ absl::StatusOr<PostgresTarget> PreparePostgresTables(PgConnection& connection, c
 absl::StatusOr<std::string> InspectPostgresTables(PgConnection& connection, const PostgresSinkSpec& spec,
                                                   const Schema& schema, const StepMode& mode, std::string_view what);
 
+// What stands in `heard` of a sink's row of partition -1 in the fence table, once another generation has got its table
+// (swap.h), quoted and with its schema: it takes no partition of that table over any more. Into the one that was kept
+// it may go on writing, where its generation is built again.
+inline std::string RetiredFrom(const std::string& table) { return "retired from " + table; }
+
 // The fence table beside the target, quoted, with its schema.
 std::string FenceTableOf(const PostgresSinkSpec& spec);
 

@@ -1,0 +1,191 @@
+#include "src/cli/generations.h"
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/strip.h>
+#include <absl/time/time.h>
+#include <glog/logging.h>
+
+#include "operators/operators.h"
+#include "src/base/clock.h"
+#include "src/base/status.h"
+#include "src/kafka/rdkafka_client.h"
+#include "src/kafka/reset_client.h"
+#include "src/plan/planner.h"
+#include "src/plan/units.h"
+#include "src/registry/formats.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generation_run.h"
+#include "src/runtime/generations/generations_log.h"
+#include "src/runtime/generations/generations_report.h"
+#include "src/runtime/generations/shadow.h"
+#include "src/runtime/generations/switch.h"
+
+namespace tidemark {
+namespace {
+
+constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
+
+void Quiet(int, std::string_view) {}
+
+absl::StatusOr<Plan> Load(const std::string& file, GenerationText* text) {
+  TopologyText read;
+  TM_ASSIGN_OR_RETURN(Plan plan, LoadPlan(file, Operators(), PlanningFormats().list(), &read));
+  *text = {file, read.yaml};
+  return plan;
+}
+
+absl::StatusOr<Plan> PlanOf(const generations::Generation& generation) {
+  TM_ASSIGN_OR_RETURN(const Plan base, PlanFromYaml(generation.yaml(), absl::StrCat("generation ", generation.number()),
+                                                    Operators(), PlanningFormats().list(), ProcessEnvironment()));
+  Plan plan = PlanOfGeneration(base, generation.number());
+  TM_RETURN_IF_ERROR(BeginAt(generation.from(), &plan));
+  return plan;
+}
+
+absl::StatusOr<int64_t> Duration(const std::string& flag, absl::string_view text) {
+  const std::optional<int64_t> us = ParseDuration(std::string_view(text.data(), text.size()));
+  if (us && *us > 0) return *us;
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, ": expected a duration such as 2s, found '", text, "'"));
+}
+
+// "lag < 2s".
+absl::StatusOr<int64_t> Lag(const std::string& when) {
+  absl::string_view rest = absl::StripAsciiWhitespace(when);
+  const bool lag = absl::ConsumePrefix(&rest, "lag");
+  rest = absl::StripAsciiWhitespace(rest);
+  if (!lag || !absl::ConsumePrefix(&rest, "<")) {
+    return absl::InvalidArgumentError(absl::StrCat("--when: expected \"lag < 2s\", found '", when, "'"));
+  }
+  return Duration("when", absl::StripAsciiWhitespace(rest));
+}
+
+// The newest values of topics by key as the generation that is left had them, in its shadows: what differs from the
+// next one's is written over them, and on the way back the two are compared again.
+absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& from, KafkaClient* kafka) {
+  const int32_t generation = from.application.generation;
+  TM_RETURN_IF_ERROR(MakeShadowTopics(from, generation, kafka->admin()));
+  std::vector<std::unique_ptr<TargetSwap>> keeps;
+  for (const SinkPlan& sink : from.sinks) {
+    const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (topic == nullptr || !topic->upsert || sink.view) continue;
+    TopicDifferenceTarget target;
+    target.live = ShadowTopic(topic->topic, generation);
+    target.shadow = topic->topic;
+    target.transactional_id = ApplicationId{from.application.name}.SinkTransactionalId(sink.name, "keep");
+    keeps.push_back(MakeTopicDifference(std::move(target), kafka, SystemClock()));
+  }
+  return keeps;
+}
+
+struct Clients {
+  std::unique_ptr<KafkaClient> kafka;
+  std::unique_ptr<ResetClient> reset;
+};
+
+absl::StatusOr<Clients> Connect(const Plan& plan) {
+  Clients clients;
+  TM_ASSIGN_OR_RETURN(clients.kafka, NewRdKafkaClient(plan.kafka, Quiet));
+  TM_ASSIGN_OR_RETURN(clients.reset, NewRdResetClient(plan.kafka, Quiet));
+  return clients;
+}
+
+}  // namespace
+
+absl::Status ReplayCommand(const ReplayFlags& flags, const WorkerOptions& options) {
+  GenerationText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, Load(flags.config, &text));
+  ReplayOptions replay;
+  replay.generation = flags.generation;
+  replay.from = flags.from;
+  replay.plan_of = PlanOf;
+  if (flags.generation < 0) return absl::InvalidArgumentError("--generation: expected a number from 1 on");
+  if (flags.generation != 0 && !flags.from.empty()) {
+    return absl::InvalidArgumentError("--from doesn't go with --generation, which goes on where it has stopped");
+  }
+  if (!flags.max_live_lag.empty()) {
+    TM_ASSIGN_OR_RETURN(replay.max_live_lag_us, Duration("max_live_lag", flags.max_live_lag));
+  }
+  std::optional<Plan> active;
+  if (!flags.active.empty()) {
+    TM_ASSIGN_OR_RETURN(active, Load(flags.active, &replay.active_text));
+    replay.active = &*active;
+  }
+  LOG(INFO) << "replays topology " << plan.application.name << " from " << flags.config;
+  return RunReplay(plan, text, replay, options);
+}
+
+absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
+  GenerationText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, Load(flags.config, &text));
+  SwitchOptions options;
+  options.dry_run = flags.dry_run;
+  TM_ASSIGN_OR_RETURN(options.lag_us, Lag(flags.when));
+  TM_ASSIGN_OR_RETURN(options.within_us, Duration("within", flags.within));
+  TM_ASSIGN_OR_RETURN(const Clients clients, Connect(plan));
+  SwitchParts parts;
+  parts.kafka = clients.kafka.get();
+  parts.client = clients.reset.get();
+  parts.clock = SystemClock();
+  parts.wait = [] { std::this_thread::sleep_for(kBetweenLooks); };
+  parts.say = [&out](const std::string& line) { out << line << std::endl; };
+  parts.plan_of = PlanOf;
+  parts.swaps = [&clients](const Plan& from, const Plan& to,
+                           int64_t decision) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
+    TM_RETURN_IF_ERROR(CheckSwitchable(from, to));
+    return SwapsOf({&from, &to, decision, {}}, clients.kafka.get(), SystemClock());
+  };
+  parts.keeps = [&clients](const Plan& from, const Plan&) { return KeptTopics(from, clients.kafka.get()); };
+  if (flags.cancel) return CancelSwitch(plan, parts);
+  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *clients.kafka));
+  if (flags.back && state.phase() != generations::State::DECIDED &&
+      (state.building() == 0 || state.building() > state.active())) {
+    return absl::FailedPreconditionError(
+        "--back: no earlier generation is being built. `tidemark replay --generation N --config ITS_FILE` lets it "
+        "catch "
+        "up from where it was left");
+  }
+  return SwitchGenerations(plan, options, parts);
+}
+
+absl::Status GenerationsCommand(const std::string& config, const std::vector<std::string>& words, std::ostream& out) {
+  int32_t number = 0;
+  const bool list = words.size() == 1 && words[0] == "list";
+  const bool drop = words.size() == 2 && words[0] == "drop" && absl::SimpleAtoi(words[1], &number);
+  if (!list && !drop) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tidemark generations takes `list` or `drop N`, found '", absl::StrJoin(words, " "), "'"));
+  }
+  GenerationText text;
+  TM_ASSIGN_OR_RETURN(const Plan plan, Load(config, &text));
+  TM_ASSIGN_OR_RETURN(const Clients clients, Connect(plan));
+  absl::StatusOr<std::string> told =
+      list ? GenerationsReport(plan.application.name, *clients.kafka, PlanOf,
+                               [] { std::this_thread::sleep_for(std::chrono::seconds(1)); })
+           : DropGeneration(plan, number, *clients.kafka, *clients.reset, PlanOf);
+  TM_RETURN_IF_ERROR(told.status());
+  out << *told;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Plan> OfActiveGeneration(const Plan& plan, bool whole) {
+  TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka, NewRdKafkaClient(plan.kafka, Quiet));
+  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *kafka));
+  if (whole && state.generations_size() > 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(plan.application.name,
+                     " has several generations, and a reset concerns one alone: `tidemark generations drop` those that "
+                     "aren't active first"));
+  }
+  return PlanOfGeneration(plan, state.active());
+}
+
+}  // namespace tidemark

@@ -1,0 +1,75 @@
+// A Kafka whose source topics end where somebody says: the seam by which a generation is stopped at an offset, without
+// any task, thread or commit knowing of it. What lies at or behind a partition's bound isn't there yet; where records
+// wait behind it, the bound is the partition's end, so that a task's position comes to stand on it exactly, past the
+// control records in front of it.
+//
+// Why here: everything that a stream thread reads passes one Consumer, so a bound that holds here holds whatever a task
+// does, and what was never delivered can't be in a transaction. The rule of DESIGN.md section 2 that is kept: positions
+// are own ones; what was fetched and isn't due is kept in order and handed out later, and the client library is never
+// asked where it stands.
+//
+// Bounds may be moved by any thread at any time; they take effect with the next Poll. Lowering one doesn't call back
+// what was delivered: Delivered says what was.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include "src/kafka/client.h"
+
+namespace tidemark {
+
+// Thread-safe.
+class SourceBounds {
+ public:
+  static constexpr Offset kNone = std::numeric_limits<Offset>::max();
+
+  // `topics`: that may have bounds. Until something is said they have none.
+  explicit SourceBounds(std::set<std::string> topics) : topics_(std::move(topics)) {}
+
+  bool Concerns(const std::string& topic) const { return topics_.contains(topic); }
+
+  // Nothing more is delivered of any of them.
+  void Hold();
+  // Of these partitions nothing at or behind the offset; of the others `other`: all (kNone), or nothing more (0).
+  void Set(std::map<TopicPartition, Offset> bounds, Offset other);
+
+  Offset Of(const TopicPartition& partition) const;
+  // What consumers have handed out: of each partition that one of them owns the offset behind the last record. Hold (or
+  // Set) before: nothing at or behind a bound comes in addition.
+  std::map<TopicPartition, Offset> delivered() const;
+
+  // By consumers: under the lock that Hold takes, so that a bound holds once it was set. Of `offsets`, ascending, how
+  // many are delivered now.
+  size_t Deliver(const TopicPartition& partition, std::span<const RecordView> records);
+  // What is told as the partition's end: it, or the bound where that comes first; none: nothing to tell yet.
+  std::optional<Offset> DeliverEnd(const TopicPartition& partition, Offset end);
+  void Begin(const TopicPartition& partition, Offset position);
+  void Forget(const TopicPartition& partition);
+
+ private:
+  Offset BoundOf(const TopicPartition& partition) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  const std::set<std::string> topics_;
+  mutable absl::Mutex mutex_;
+  std::map<TopicPartition, Offset> bounds_ ABSL_GUARDED_BY(mutex_);
+  Offset other_ ABSL_GUARDED_BY(mutex_) = kNone;
+  std::map<TopicPartition, Offset> delivered_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The same cluster, but for what consumers of `group` are given. Both outlive everything that is made of it. `assigned`
+// is called by the thread that polls, with each assignment before anything is read by it.
+std::unique_ptr<KafkaClient> BoundedClient(std::unique_ptr<KafkaClient> kafka, std::string group, SourceBounds* bounds,
+                                           std::function<void()> assigned);
+
+}  // namespace tidemark

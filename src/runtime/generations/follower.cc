@@ -1,0 +1,195 @@
+#include "src/runtime/generations/follower.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <glog/logging.h>
+
+#include "src/base/action.h"
+#include "src/base/status.h"
+#include "src/runtime/former.h"
+#include "src/runtime/generations/switch_mutation.h"
+
+namespace tidemark {
+namespace {
+
+constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
+constexpr int64_t kTellUs = 10 * kSecond;
+
+std::set<std::string> SourceTopics(const Plan& plan) {
+  std::set<std::string> topics;
+  for (const SourcePlan& source : plan.sources) topics.insert(source.topic);
+  return topics;
+}
+
+std::map<TopicPartition, Offset> OffsetsOf(const std::map<TopicPartition, CommittedOffset>& committed) {
+  std::map<TopicPartition, Offset> offsets;
+  for (const auto& [partition, at] : committed) offsets[partition] = std::max<Offset>(at.offset, 0);
+  return offsets;
+}
+
+}  // namespace
+
+GenerationFollower::GenerationFollower(const Plan& plan, Duty duty, bool supposed, int64_t max_live_lag_us)
+    : plan_(plan),
+      supposed_(supposed),
+      max_live_lag_us_(max_live_lag_us),
+      bounds_(SourceTopics(plan)),
+      duty_(duty),
+      state_(FirstState()) {
+  if (duty != Duty::kActive) bounds_.Hold();  // until it is known how far
+}
+
+std::unique_ptr<KafkaClient> GenerationFollower::Bound(std::unique_ptr<KafkaClient> kafka) {
+  unbound_ = kafka.get();
+  return BoundedClient(std::move(kafka), plan_.application.Group(), &bounds_, [this] { Assigned(); });
+}
+
+void GenerationFollower::Assigned() {
+  const absl::StatusOr<generations::State> state = ReadGenerations(plan_.application.name, *unbound_);
+  if (state.ok() && DutyOf(*state, plan_.application.generation) == duty_) return;
+  {
+    const absl::MutexLock lock(&doubts_mutex_);
+    bounds_.Hold();
+    ++doubts_;
+  }
+  LOG(WARNING) << "generation " << plan_.application.generation << " reads nothing until it is known to be still this: "
+               << (state.ok() ? "the log says otherwise" : state.status().message());
+}
+
+absl::Status GenerationFollower::Look(KafkaClient& kafka) {
+  if (!reader_) reader_.emplace(plan_.application.name, &kafka);
+  TM_ASSIGN_OR_RETURN(state_, reader_->Read());
+  const Duty owed = DutyOf(state_, plan_.application.generation);
+  const bool mistaken = supposed_ && !began() && state_.number() > 0;
+  if (owed == duty_ && !mistaken) return absl::OkStatus();
+  if (mistaken || !MayTurnInto(duty_, owed)) {
+    ended_.store(true, std::memory_order_release);
+    return absl::OkStatus();
+  }
+  LOG(INFO) << "generation " << plan_.application.generation
+            << (owed == Duty::kDrain ? " stops reading: another takes its place" : " goes on to the cut, and leaves");
+  if (owed == Duty::kDrain) bounds_.Hold();
+  duty_ = owed;
+  return absl::OkStatus();
+}
+
+absl::Status GenerationFollower::Step() {
+  const absl::Status turned = Turn();
+  if (ActionFor(turned) == Action::kRetry) {
+    LOG_EVERY_N(WARNING, 20) << "looking at generations: " << turned.message();
+  } else if (!turned.ok()) {
+    return turned;
+  }
+  // An application that has never been replayed asks seldom.
+  const bool quiet = duty_ == Duty::kActive && state_.number() == 0;
+  for (int i = 0; i < (quiet ? 10 : 1) && !runtime_->control->stop.load(std::memory_order_relaxed); ++i) {
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GenerationFollower::Turn() {
+  if (ended() || drained()) return absl::OkStatus();
+  const int64_t doubts = [this] {
+    const absl::MutexLock lock(&doubts_mutex_);
+    return doubts_;
+  }();
+  TM_RETURN_IF_ERROR(Look(*runtime_->kafka));
+  if (ended()) return absl::OkStatus();
+  if (duty_ == Duty::kBuild) return Follow();
+  if (duty_ != Duty::kActive) return Drain();
+  const absl::MutexLock lock(&doubts_mutex_);
+  if (doubts == 0 || doubts != doubts_) return absl::OkStatus();  // the log was asked before a doubt came up
+  doubts_ = 0;
+  bounds_.Set({}, SourceBounds::kNone);
+  return absl::OkStatus();
+}
+
+// What the active one doesn't read has no bound: nobody else says how far it is.
+absl::Status GenerationFollower::FindFollowed() {
+  if (followed_) return absl::OkStatus();
+  Plan active;
+  active.application = {plan_.application.name, state_.active()};
+  active.dead_letter_topic = plan_.dead_letter_topic;
+  TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(active, *runtime_->kafka));
+  std::set<std::string> topics;
+  for (const auto& [changelog, record] : former.newest) {
+    for (const auto& input : record.inputs()) topics.insert(input.topic());
+  }
+  followed_ = std::move(topics);
+  return absl::OkStatus();
+}
+
+absl::Status GenerationFollower::Follow() {
+  TM_RETURN_IF_ERROR(FindFollowed());
+  std::vector<TopicPartition> partitions;
+  for (const std::string& topic : SourceTopics(plan_)) {
+    if (!followed_->contains(topic)) continue;
+    for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) partitions.push_back({topic, p});
+  }
+  Admin& admin = runtime_->kafka->admin();
+  const ApplicationId active{plan_.application.name, state_.active()};
+  const int64_t now = runtime_->clock->MonotonicUs();
+  TM_ASSIGN_OR_RETURN(const auto ends, admin.LogEnds(partitions, Isolation::kReadCommitted));
+  TM_ASSIGN_OR_RETURN(const auto committed, admin.GroupOffsets(active.Group(), partitions));
+  std::map<TopicPartition, Offset> positions = OffsetsOf(committed);
+  for (const TopicPartition& partition : partitions) positions.try_emplace(partition, 0);
+  live_.Observe(now, ends, positions);
+  const bool throttled = max_live_lag_us_ > 0 && live_.lag_us() > max_live_lag_us_;
+  if (throttled != std::exchange(throttled_, throttled)) {
+    LOG(INFO) << (throttled ? "waits: the active generation is " : "goes on: the active generation is ")
+              << absl::StrFormat("%.1f s behind", static_cast<double>(live_.lag_us()) / kSecond);
+  }
+  if (throttled) {
+    bounds_.Hold();
+  } else if (SwitchMutationActive(SwitchMutation::kCutPassed)) {
+    bounds_.Set({}, SourceBounds::kNone);
+  } else {
+    bounds_.Set(positions, SourceBounds::kNone);
+  }
+  if (told_us_ >= 0 && now - told_us_ < kTellUs) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const auto own, admin.GroupOffsets(plan_.application.Group(), partitions));
+  int64_t behind = 0;
+  for (const auto& [partition, at] : own) {
+    behind += std::max<Offset>(0, positions.at(partition) - std::max<Offset>(at.offset, 0));
+  }
+  const double took = static_cast<double>(now - told_us_) / kSecond;
+  const double rate = told_us_ < 0 ? 0 : static_cast<double>(told_behind_ - behind) / took;
+  LOG(INFO) << "generation " << plan_.application.generation << " is " << behind << " records behind generation "
+            << state_.active()
+            << (rate > 0 ? absl::StrFormat(", about %.0f s", static_cast<double>(behind) / rate) : "");
+  told_us_ = now;
+  told_behind_ = behind;
+  return absl::OkStatus();
+}
+
+absl::Status GenerationFollower::Drain() {
+  if (watcher_ == nullptr) {
+    std::map<TopicPartition, Offset> cut;
+    for (const auto& at : state_.cut()) {
+      if (duty_ == Duty::kCut && bounds_.Concerns(at.topic())) cut[{at.topic(), at.partition()}] = at.offset();
+    }
+    bounds_.Set(cut, 0);
+    // What was handed out before the bounds stood is processed too.
+    for (const auto& [partition, offset] : bounds_.delivered()) cut.emplace(partition, std::max<Offset>(offset, 0));
+    // Of the others it is only asked whether their tasks have more to give.
+    for (const std::string& topic : SourceTopics(plan_)) {
+      for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) cut.emplace(TopicPartition{topic, p}, 0);
+    }
+    watcher_ = std::make_unique<EndWatcher>(*runtime_, /*close_windows=*/false);
+    watcher_->SetEnds(std::move(cut));
+  }
+  TM_ASSIGN_OR_RETURN(const bool done, watcher_->Check());
+  if (!done) return absl::OkStatus();
+  switch_number_.store(state_.switch_number(), std::memory_order_release);
+  drained_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+}  // namespace tidemark

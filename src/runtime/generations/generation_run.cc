@@ -1,0 +1,285 @@
+#include "src/runtime/generations/generation_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <glog/logging.h>
+
+#include "src/base/action.h"
+#include "src/base/clock.h"
+#include "src/base/status.h"
+#include "src/kafka/rdkafka_client.h"
+#include "src/kafka/reset_client.h"
+#include "src/runtime/former.h"
+#include "src/runtime/generations/duty.h"
+#include "src/runtime/generations/fence.h"
+#include "src/runtime/generations/fence_mark.h"
+#include "src/runtime/generations/follower.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generations_log.h"
+#include "src/runtime/generations/shadow.h"
+#include "src/runtime/start_check.h"
+
+namespace tidemark {
+namespace {
+
+constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
+constexpr int kTries = 50;
+
+void LogKafka(int level, std::string_view text) {
+  if (level > 3) return;
+  LOG_EVERY_T(ERROR, 10) << "kafka: " << text;
+}
+
+class Process {
+ public:
+  Process(const Plan& base, const GenerationText& text, const WorkerOptions& options, int64_t max_live_lag_us)
+      : base_(base), text_(text), options_(options), max_live_lag_us_(max_live_lag_us) {}
+
+  // `own`: 0 where it is whichever is active.
+  absl::Status Run(int32_t own) {
+    own_ = own;
+    // An application without a log is generation 1; the worker itself looks whether it has one, once Kafka answers.
+    bool finished = false;
+    if (own_ == 0) {
+      TM_ASSIGN_OR_RETURN(finished, RunAs(1, Duty::kActive, /*supposed=*/true));
+    }
+    while (!finished && !Stopped()) {
+      TM_RETURN_IF_ERROR(Read());
+      if (own_ == 0) own_ = state_.active();
+      const Duty duty = DutyOf(state_, own_);
+      if (duty == Duty::kLeft || duty == Duty::kGone) return End(duty);
+      if (Rests(duty)) {
+        Rest();
+        continue;
+      }
+      TM_RETURN_IF_ERROR(CheckFile());
+      TM_ASSIGN_OR_RETURN(finished, RunAs(own_, duty, /*supposed=*/false));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  bool Stopped() const { return options_.stop_requests != nullptr && options_.stop_requests->load() > 0; }
+
+  absl::Status Read() {
+    if (kafka_ == nullptr) {
+      TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(base_.kafka, LogKafka));
+      reader_.emplace(base_.application.name, kafka_.get());
+    }
+    while (true) {
+      absl::StatusOr<generations::State> state = reader_->Read();
+      if (ActionFor(state.status()) != Action::kRetry || Stopped()) {
+        TM_ASSIGN_OR_RETURN(state_, std::move(state));
+        return absl::OkStatus();
+      }
+      LOG_EVERY_N(WARNING, 20) << state.status().message() << "; trying again";
+      std::this_thread::sleep_for(kBetweenLooks);
+    }
+  }
+
+  absl::Status End(Duty duty) const {
+    if (duty == Duty::kGone) {
+      return absl::InvalidArgumentError(absl::StrCat("generation ", own_, " of ", base_.application.name,
+                                                     " has been dropped; generation ", state_.active(), " is active"));
+    }
+    LOG(INFO) << "generation " << own_ << " has been left: generation " << state_.active()
+              << " has taken its place. This worker has nothing more to do";
+    return absl::OkStatus();
+  }
+
+  bool Rests(Duty duty) const {
+    const bool left = state_.switch_number() > 0 && state_.switch_number() == left_for_;
+    return duty == Duty::kWait || (left && (duty == Duty::kDrain || duty == Duty::kCut));
+  }
+
+  void Rest() {
+    if (rested_for_ != state_.number()) {
+      LOG(INFO)
+          << "generation " << own_ << " waits for the switch"
+          << (state_.phase() == generations::State::DECIDED
+                  ? ": it is decided, and sinks are being exchanged; where `tidemark switch` has ended, run it again"
+                  : "");
+    }
+    rested_for_ = state_.number();
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+
+  absl::StatusOr<Plan> PlanFor(int32_t number, Duty duty) const {
+    Plan plan = PlanOfGeneration(base_, number);
+    const generations::Generation* const known = FindGeneration(state_, number);
+    if (known != nullptr) TM_RETURN_IF_ERROR(BeginAt(known->from(), &plan));
+    if (duty == Duty::kBuild || duty == Duty::kCut) return ShadowPlan(plan, number);
+    return plan;
+  }
+
+  // The file of another generation would go on with this one's state where it fits, unnoticed.
+  absl::Status CheckFile() const {
+    const std::string print = TopologyFingerprint(text_.yaml);
+    const generations::Generation* const own = FindGeneration(state_, own_);
+    if (own == nullptr || own->fingerprint() == print) return absl::OkStatus();
+    for (const generations::Generation& each : state_.generations()) {
+      if (each.number() == own_ || each.fingerprint() != print) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(text_.file, " is the topology of generation ", each.number(), ", and generation ", own_, " of ",
+                       base_.application.name, " is active",
+                       each.number() == state_.building()
+                           ? ": it is being built, by `tidemark replay`, until `tidemark switch`"
+                           : ": `tidemark replay --generation` and `tidemark switch` lead back to it"));
+    }
+    return absl::OkStatus();
+  }
+
+  // True: it has done what it was to do, and the process ends.
+  absl::StatusOr<bool> RunAs(int32_t number, Duty duty, bool supposed) {
+    TM_ASSIGN_OR_RETURN(const Plan plan, PlanFor(number, duty));
+    GenerationFollower follower(plan, duty, supposed, max_live_lag_us_);
+    WorkerOptions options = options_;
+    options.generation = &follower;
+    if (number > 1) options.state_dir = absl::StrCat(options_.state_dir, "/g", number);
+    const absl::Status run = RunWorker(plan, options);
+    if (follower.began()) own_ = number;
+    if (follower.drained() && run.ok()) left_for_ = follower.switch_number();
+    if (follower.ended() || follower.drained()) return false;  // a commit that has failed at the end is made up for
+    if (!absl::StrContains(run.message(), kMovedAway)) return run.ok() ? absl::StatusOr<bool>(true) : run;
+    // Tasks were to be opened behind a fence that the log may tell of.
+    TM_RETURN_IF_ERROR(Read());
+    return DutyOf(state_, number) == duty ? absl::StatusOr<bool>(run) : false;
+  }
+
+  const Plan& base_;
+  const GenerationText& text_;
+  const WorkerOptions& options_;
+  const int64_t max_live_lag_us_;
+  std::unique_ptr<KafkaClient> kafka_;
+  std::optional<GenerationsReader> reader_;
+  generations::State state_;
+  int32_t own_ = 0;
+  int64_t left_for_ = 0, rested_for_ = 0;  // switches, records
+};
+
+// ---- What `tidemark replay` writes ---------------------------------------------------------------------------------
+
+// The one that is being built, where it is of this file.
+absl::StatusOr<int32_t> GoOnWith(const generations::State& state, const std::string& print, int32_t stated) {
+  const generations::Generation* const building = FindGeneration(state, state.building());
+  if (building == nullptr) return absl::InternalError("the log of generations names one it hasn't");
+  if (building->fingerprint() == print && (stated == 0 || stated == building->number())) return building->number();
+  return absl::InvalidArgumentError(absl::StrCat("generation ", building->number(),
+                                                 " is being built, from another topology. `tidemark switch` puts it "
+                                                 "into place, `tidemark generations drop ",
+                                                 building->number(), "` gives it up"));
+}
+
+// That the file is what runs, as far as what runs can tell.
+absl::Status CheckRuns(const Plan& base, const ReplayOptions& replay, KafkaClient& kafka) {
+  if (replay.active->application.name != base.application.name) {
+    return absl::InvalidArgumentError(absl::StrCat(replay.active_text.file, " is topology ",
+                                                   replay.active->application.name, ", not ", base.application.name));
+  }
+  // What runs trims what is read here.
+  absl::StatusOr<Former> former = absl::UnavailableError("");
+  for (int tries = 0; tries < kTries && absl::IsUnavailable(former.status()); ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(kBetweenLooks);
+    const absl::Status runs = CheckStart(*replay.active, kafka);
+    former = runs.ok() ? ReadFormer(*replay.active, kafka) : absl::StatusOr<Former>(runs);
+  }
+  if (!former.ok()) return Annotate(former.status(), replay.active_text.file);
+  if (!former->newest.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("nothing has run under the name ", base.application.name,
+                                                 ": there is nothing to take the place of, `tidemark run` is enough"));
+}
+
+absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                                 KafkaClient* kafka) {
+  TM_RETURN_IF_ERROR(CheckReplayable(base));
+  TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
+  const std::string print = TopologyFingerprint(text.yaml);
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka));
+  const generations::Generation* const active = FindGeneration(state, state.active());
+  // The same command behind the switch.
+  if (replay.generation == 0 && state.building() == 0 && active != nullptr && active->fingerprint() == print) {
+    return state.active();
+  }
+  if (replay.generation != 0 && replay.generation == state.active()) return state.active();
+  if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
+    return absl::InvalidArgumentError(
+        "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
+        "takes "
+        "the place of");
+  }
+  // Another worker of it: the log isn't written, so that a switch that is under way goes on.
+  if (state.building() != 0) return GoOnWith(state, print, replay.generation);
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka));
+  state = log->state();
+  if (state.building() != 0) return GoOnWith(state, print, replay.generation);
+  if (state.phase() != generations::State::STEADY) {
+    return absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
+  }
+  if (FindGeneration(state, state.active()) == nullptr) {
+    TM_RETURN_IF_ERROR(CheckRuns(base, replay, *kafka));
+    generations::Generation* const first = state.add_generations();
+    first->set_number(state.active());
+    first->set_yaml(replay.active_text.yaml);
+    first->set_fingerprint(TopologyFingerprint(replay.active_text.yaml));
+  }
+  TM_ASSIGN_OR_RETURN(const Plan runs, replay.plan_of(*FindGeneration(state, state.active())));
+  TM_RETURN_IF_ERROR(CheckReplayable(runs));
+  TM_RETURN_IF_ERROR(CheckSwitchable(runs, base));
+  if (replay.generation != 0) {
+    generations::Generation* const known = FindGeneration(&state, replay.generation);
+    if (known == nullptr || known->fingerprint() != print) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(text.file, " isn't the topology of generation ", replay.generation));
+    }
+    state.set_building(known->number());
+  } else {
+    int32_t number = 1;
+    for (const generations::Generation& each : state.generations()) number = std::max(number, each.number());
+    generations::Generation* const next = state.add_generations();
+    next->set_number(number + 1);
+    next->set_yaml(text.yaml);
+    next->set_fingerprint(print);
+    next->set_from(replay.from);
+    next->set_begun_us(SystemClock()->WallUs());
+    state.set_building(number + 1);
+  }
+  // Before anybody writes there: a number of partitions that is another one couldn't be mended.
+  TM_RETURN_IF_ERROR(MakeShadowTopics(base, state.building(), kafka->admin()));
+  TM_RETURN_IF_ERROR(log->Write(state));
+  return state.building();
+}
+
+}  // namespace
+
+absl::Status RunActive(const Plan& base, const GenerationText& text, const WorkerOptions& options) {
+  return Process(base, text, options, 0).Run(0);
+}
+
+absl::Status RunReplay(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                       const WorkerOptions& options) {
+  Plan first = base;
+  TM_RETURN_IF_ERROR(BeginAt(replay.from, &first));
+  int32_t number = 0;
+  {
+    TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(base.kafka, LogKafka));
+    TM_ASSIGN_OR_RETURN(number, Register(base, text, replay, kafka.get()));
+    TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka));
+    // It was left behind a fence; where that has been lifted before, nothing happens.
+    if (number == state.building() && replay.generation != 0) {
+      TM_ASSIGN_OR_RETURN(const auto client, NewRdResetClient(base.kafka, LogKafka));
+      const Plan plan = PlanOfGeneration(base, number);
+      const absl::Status lifted = Unfence(plan, *kafka, *client);
+      if (!absl::IsFailedPrecondition(lifted)) TM_RETURN_IF_ERROR(lifted);  // another worker has, and runs
+    }
+  }
+  LOG(INFO) << "generation " << number << " of " << base.application.name;
+  return Process(base, text, options, replay.max_live_lag_us).Run(number);
+}
+
+}  // namespace tidemark

@@ -1,0 +1,48 @@
+// A worker process through the generations of its application: runs a worker (worker.h) for as long as its generation
+// owes the same, and then as whatever follows: waits outside of all groups while a switch hangs in the balance, goes on
+// under the real targets, or ends with a sentence.
+//
+// Main thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "proto/generations.pb.h"
+#include "src/plan/plan.h"
+#include "src/runtime/worker.h"
+
+namespace tidemark {
+
+// The topology as the command read it.
+struct GenerationText {
+  std::string file;  // for people
+  std::string yaml;  // all of it as one, variables as they were written
+};
+
+// `tidemark run`: as the active generation. InvalidArgument: the file is that of another generation.
+absl::Status RunActive(const Plan& base, const GenerationText& text, const WorkerOptions& options);
+
+struct ReplayOptions {
+  std::string from;        // BeginAt; of a new generation
+  int32_t generation = 0;  // one that was left, which is built again from where it stands; 0: a new one, or the one
+                           // that is being built from this very file
+  int64_t max_live_lag_us = 0;  // 0: never waits for the active one
+  // The topology that is active, where the log doesn't have it yet; null: not stated.
+  const Plan* active = nullptr;
+  GenerationText active_text;
+  // The topology of one that the log has.
+  std::function<absl::StatusOr<Plan>(const generations::Generation&)> plan_of;
+};
+
+// `tidemark replay`: makes the generation where there is none, and runs as a worker of it. InvalidArgument: this can't
+// be replayed or switched to, or another generation is being built.
+absl::Status RunReplay(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                       const WorkerOptions& options);
+
+}  // namespace tidemark

@@ -1,0 +1,130 @@
+#include "src/runtime/generations/generations_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+
+#include "src/base/status.h"
+#include "src/http/sha256.h"
+#include "src/runtime/former.h"
+#include "src/runtime/topics.h"
+
+namespace tidemark {
+namespace {
+
+// A record and its marker; more where commands were aborted.
+constexpr Offset kFirstLook = 4;
+// Brokers take a record of a megabyte.
+constexpr size_t kMostBytes = 900'000;
+
+absl::StatusOr<generations::State> ReadLast(KafkaClient& kafka, const TopicPartition& log) {
+  TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(kafka.admin(), log));
+  for (Offset look = kFirstLook;; look *= 16) {
+    const Offset from = std::max(range.first, range.second - look);
+    generations::State last;
+    bool found = false, damaged = false;
+    TM_RETURN_IF_ERROR(ReadRanges(kafka, {{log, {from, range.second}}}, [&](const auto&, const RecordView& record) {
+      const std::string_view value = record.value.value_or("");
+      damaged = !last.ParseFromArray(value.data(), static_cast<int>(value.size()));
+      found = true;
+      return true;
+    }));
+    if (damaged) return absl::DataLossError(absl::StrCat(ToString(log), ": its last record can't be read"));
+    if (found) return last;
+    if (from <= range.first) return FirstState();
+  }
+}
+
+}  // namespace
+
+generations::State FirstState() {
+  generations::State state;
+  state.set_active(1);
+  return state;
+}
+
+const generations::Generation* FindGeneration(const generations::State& state, int32_t number) {
+  for (const generations::Generation& each : state.generations()) {
+    if (each.number() == number) return &each;
+  }
+  return nullptr;
+}
+
+generations::Generation* FindGeneration(generations::State* state, int32_t number) {
+  return const_cast<generations::Generation*>(FindGeneration(std::as_const(*state), number));
+}
+
+std::string TopologyFingerprint(const std::string& yaml) { return absl::BytesToHexString(Sha256(yaml)).substr(0, 16); }
+
+absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka) {
+  return GenerationsReader(application, &kafka).Read();
+}
+
+absl::StatusOr<generations::State> GenerationsReader::Read() {
+  const TopicPartition log{names_.Topic(), 0};
+  if (!exists_) {
+    TM_ASSIGN_OR_RETURN(const auto found, kafka_.admin().Describe({log.topic}));
+    if (found.empty()) return state_;
+    exists_ = true;
+  }
+  TM_ASSIGN_OR_RETURN(const Offset end, kafka_.admin().LogEnd(log, Isolation::kReadCommitted));
+  if (end == end_) return state_;
+  TM_ASSIGN_OR_RETURN(state_, ReadLast(kafka_, log));
+  end_ = end;
+  return state_;
+}
+
+absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const Plan& plan, KafkaClient* kafka) {
+  const GenerationNames names{plan.application.name};
+  TM_ASSIGN_OR_RETURN(const auto found, kafka->admin().Describe({names.Topic()}));
+  if (found.empty()) {
+    if (!plan.create_internal_topics) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "topic '", names.Topic(),
+          "' does not exist, and internal_topics.create is false: make it with 1 partition, cleanup.policy=delete and "
+          "retention.ms=-1"));
+    }
+    TM_RETURN_IF_ERROR(kafka->admin().CreateTopics(
+        {{names.Topic(), 1, plan.internal_topics.replication_factor, InternalTopicConfig(plan)}}));
+  }
+  const std::string id = names.TransactionalId();
+  TM_ASSIGN_OR_RETURN(auto producer, kafka->NewProducer({.transactional_id = id, .client_id = id}));
+  TM_RETURN_IF_ERROR(producer->InitTransactions());
+  // What a predecessor had undecided is decided by now.
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(names.name, *kafka));
+  return std::unique_ptr<GenerationsWriter>(
+      new GenerationsWriter(names.Topic(), std::move(producer), std::move(state)));
+}
+
+absl::Status GenerationsWriter::Write(generations::State next) {
+  if (producer_ == nullptr) return absl::UnknownError("the log of generations: this writer has failed before");
+  next.set_number(state_.number() + 1);
+  const std::string value = next.SerializeAsString();
+  if (value.size() > kMostBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the topologies of all generations together have ", value.size(),
+                                                   " bytes, and ", kMostBytes,
+                                                   " fit into a record: drop a generation that isn't needed any more"));
+  }
+  std::unique_ptr<Producer> producer = std::move(producer_);  // comes back where all has gone well
+  TM_RETURN_IF_ERROR(producer->Begin());
+  TM_RETURN_IF_ERROR(producer->Produce(topic_, {{0, std::nullopt, value, nullptr}}));
+  TM_RETURN_IF_ERROR(producer->Flush());
+  std::string error;
+  switch (producer->Commit(&error)) {
+    case CommitOutcome::kCommitted:
+      break;
+    case CommitOutcome::kAborted:
+      return absl::AbortedError(absl::StrCat("the log of generations: ", error));
+    case CommitOutcome::kFenced:
+      return absl::CancelledError("another tidemark command changes the generations of this application");
+    case CommitOutcome::kUnknown:
+      return absl::UnknownError(absl::StrCat("the log of generations: whether it was written isn't known: ", error));
+  }
+  state_ = std::move(next);
+  producer_ = std::move(producer);
+  return absl::OkStatus();
+}
+
+}  // namespace tidemark

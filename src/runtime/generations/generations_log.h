@@ -1,0 +1,83 @@
+// What an application's workers and commands agree on about its generations: a log in Kafka with one partition, of
+// which each record says all there is to say (proto/generations.proto), so the last one is the truth.
+//
+//                 replay registers                     all of n have left, behind the fence
+//      STEADY ------------------------> STEADY (building) --switch--> DRAINING ------------> CUT
+//        ^  ^                                ^                            |                    |
+//        |  |                                \--------- cancelled --------+--------------------+
+//        |  \--- drop: the building one                                                        |
+//        \------- every sink follows -------- DECIDED <---------- both stand at the cut -------/
+//
+// An application that has never been replayed has no such topic: generation 1 is active, and nothing is ever made for
+// it. Whoever writes takes the one transactional id there is for that, which fences whoever had it before; so of two
+// commands at once one wins and the other is told. Readers are any number of workers, read_committed.
+//
+// Rule of DESIGN.md section 2 that stands here: what is decided is one committed record. Everything before it can be
+// taken back, everything behind it only be completed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "proto/generations.pb.h"
+#include "src/base/generation_names.h"
+#include "src/kafka/client.h"
+#include "src/plan/plan.h"
+
+namespace tidemark {
+
+// Of an application that has no log.
+generations::State FirstState();
+
+// Null where there is none of that number.
+const generations::Generation* FindGeneration(const generations::State& state, int32_t number);
+generations::Generation* FindGeneration(generations::State* state, int32_t number);
+// Of the topology's text as one file (TopologyText::yaml).
+std::string TopologyFingerprint(const std::string& yaml);
+
+// The last record; of an application without a log, FirstState. Unavailable: Kafka doesn't answer. DataLoss: the log is
+// there and its last record can't be read.
+absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka);
+
+// Reads the log only where it has grown. Used by one thread.
+class GenerationsReader {
+ public:
+  GenerationsReader(std::string application, KafkaClient* kafka)
+      : names_{std::move(application)}, kafka_(*kafka), state_(FirstState()) {}
+
+  absl::StatusOr<generations::State> Read();
+
+ private:
+  const GenerationNames names_;
+  KafkaClient& kafka_;
+  generations::State state_;
+  bool exists_ = false;
+  Offset end_ = -1;  // of the log when it was read last
+};
+
+// Used by one thread, and by one process at a time.
+class GenerationsWriter {
+ public:
+  // Makes the topic where it is missing, fences other writers, and reads what stands. `plan` says how internal topics
+  // are made. FailedPrecondition: the topic is missing and the topology makes none by itself.
+  static absl::StatusOr<std::unique_ptr<GenerationsWriter>> Open(const Plan& plan, KafkaClient* kafka);
+
+  const generations::State& state() const { return state_; }
+  // The next record; it stands when this returns OK. Cancelled: another command has taken over, and nothing is written.
+  // Unknown: whether it stands isn't known; this writer is of no use any more.
+  absl::Status Write(generations::State next);
+
+ private:
+  GenerationsWriter(std::string topic, std::unique_ptr<Producer> producer, generations::State state)
+      : topic_(std::move(topic)), producer_(std::move(producer)), state_(std::move(state)) {}
+
+  const std::string topic_;
+  std::unique_ptr<Producer> producer_;  // null: has failed
+  generations::State state_;
+};
+
+}  // namespace tidemark

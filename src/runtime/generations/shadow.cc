@@ -1,0 +1,199 @@
+#include "src/runtime/generations/shadow.h"
+
+#include <map>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include "src/base/status.h"
+
+namespace tidemark {
+namespace {
+
+constexpr size_t kTableNameBytes = 63, kTopicNameBytes = 249;
+
+class Shadower {
+ public:
+  Shadower(const Plan& plan, int32_t generation) : plan_(plan), generation_(generation) {}
+
+  absl::StatusOr<Plan> Make() {
+    NoteTaken();
+    Plan shadow = plan_;
+    for (SinkPlan& sink : shadow.sinks) Move(&sink);
+    for (Stage& stage : shadow.stages) {
+      for (Node& node : stage.nodes) {
+        for (SideTopic& side : node.side_topics) side.topic = Topic(absl::StrCat("step ", node.step), side.topic);
+      }
+    }
+    shadow.dead_letter_topic = Topic("dead_letter", plan_.dead_letter_topic);
+    shadow.notify = NotifySpec();
+    if (!refused_.empty()) return absl::InvalidArgumentError(absl::StrJoin(refused_, "\n"));
+    return shadow;
+  }
+
+ private:
+  // Names that the topology uses already: of inputs, and of targets as they are.
+  void NoteTaken() {
+    for (const SourcePlan& source : plan_.sources) taken_.insert(source.topic);
+    for (const TablePlan& table : plan_.tables) taken_.insert(table.topic);
+    for (const SinkPlan& sink : plan_.sinks) {
+      if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) taken_.insert(kafka->topic);
+      if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) taken_.insert(Place(*table, table->table));
+      if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) taken_.insert(lake->path);
+    }
+  }
+
+  static std::string Place(const PostgresSinkSpec& spec, const std::string& table) {
+    return absl::StrCat(spec.url, " ", spec.schema, ".", table);
+  }
+
+  std::string Free(const std::string& what, std::string name, const std::string& place) {
+    if (taken_.contains(place)) {
+      refused_.push_back(absl::StrCat(what, ": generation ", generation_, " would write to ", name,
+                                      ", which the topology names itself; give that another name"));
+    }
+    return name;
+  }
+
+  std::string Topic(const std::string& what, const std::string& topic) {
+    std::string name = ShadowTopic(topic, generation_);
+    if (name.size() > kTopicNameBytes) {
+      refused_.push_back(absl::StrCat(what, ": topic ", name, " of generation ", generation_, " has ", name.size(),
+                                      " characters, and Kafka takes ", kTopicNameBytes, "; shorten it"));
+    }
+    return Free(what, name, name);
+  }
+
+  void Move(SinkPlan* sink) {
+    const std::string what = absl::StrCat("sink ", sink->name);
+    if (auto* kafka = std::get_if<KafkaSinkSpec>(&sink->spec)) {
+      if (sink->view) return;
+      kafka->topic = Topic(what, kafka->topic);
+      if (!kafka->create) kafka->create.emplace();
+      if (kafka->upsert) kafka->create->config.try_emplace("cleanup.policy", "compact");
+    } else if (auto* table = std::get_if<PostgresSinkSpec>(&sink->spec)) {
+      const std::string name = ShadowTable(table->table, generation_);
+      if (name.size() > kTableNameBytes) {
+        refused_.push_back(absl::StrCat(what, ": table ", name, " of generation ", generation_, " has ", name.size(),
+                                        " bytes, and PostgreSQL takes ", kTableNameBytes, "; rename ", table->table));
+      }
+      table->table = Free(what, name, Place(*table, name));
+    } else if (auto* lake = std::get_if<ParquetSinkSpec>(&sink->spec)) {
+      if (absl::StartsWith(lake->path, "s3://")) {
+        refused_.push_back(absl::StrCat(what, ": a lake in S3 (", lake->path,
+                                        ") has no folders that could change places "
+                                        "with another generation's; give the sink a new path, under a new name of the "
+                                        "topology"));
+        return;
+      }
+      const std::string name = ShadowFolder(lake->path, generation_);
+      lake->path = Free(what, name, name);
+    } else {
+      refused_.push_back(
+          absl::StrCat(what, ": what generation ", generation_, " computes again would be posted again to ",
+                       std::get<WebhookSpec>(sink->spec).Shown(), "; leave the sink out until the switch is done"));
+    }
+  }
+
+  const Plan& plan_;
+  const int32_t generation_;
+  std::set<std::string> taken_;
+  std::vector<std::string> refused_;
+};
+
+// n's sink with the same target; null: there was none, and nobody's place is taken.
+const SinkPlan* Former(const Plan& from, const SinkPlan& sink) {
+  for (const SinkPlan& former : from.sinks) {
+    if (former.spec.index() != sink.spec.index()) continue;
+    if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+      const auto& other = std::get<PostgresSinkSpec>(former.spec);
+      if (std::tie(table->url, table->schema, table->table) == std::tie(other.url, other.schema, other.table)) {
+        return &former;
+      }
+    } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+      if (lake->path == std::get<ParquetSinkSpec>(former.spec).path) return &former;
+    } else if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      if (kafka->topic == std::get<KafkaSinkSpec>(former.spec).topic) return &former;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string ShadowTopic(std::string_view topic, int32_t generation) {
+  return absl::StrCat(std::string(topic), ".g", generation);
+}
+
+std::string ShadowTable(std::string_view table, int32_t generation) {
+  return absl::StrCat(std::string(table), "__g", generation);
+}
+
+std::string ShadowFolder(std::string_view folder, int32_t generation) {
+  while (folder.size() > 1 && folder.back() == '/') folder.remove_suffix(1);
+  return absl::StrCat(std::string(folder), ".g", generation);
+}
+
+absl::StatusOr<Plan> ShadowPlan(const Plan& plan, int32_t generation) { return Shadower(plan, generation).Make(); }
+
+absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin) {
+  std::map<std::string, const KafkaSinkSpec*> sinks;
+  std::vector<std::string> topics;
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+    if (kafka == nullptr || sink.view) continue;
+    sinks[kafka->topic] = kafka;
+    topics.push_back(kafka->topic);
+  }
+  if (topics.empty()) return absl::OkStatus();
+  TM_ASSIGN_OR_RETURN(const auto found, admin.Describe(topics));
+  std::vector<TopicToCreate> made;
+  for (const auto& [topic, info] : found) {
+    const KafkaSinkSpec& sink = *sinks.at(topic);
+    TopicToCreate create{ShadowTopic(topic, generation), info.partitions};
+    if (sink.create) {
+      create.replication_factor = sink.create->replication_factor;
+      create.config = sink.create->config;
+    }
+    if (sink.upsert) create.config.try_emplace("cleanup.policy", "compact");
+    made.push_back(std::move(create));
+  }
+  return made.empty() ? absl::OkStatus() : admin.CreateTopics(made);
+}
+
+std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock) {
+  const ApplicationId &from = swap.from->application, &to = swap.to->application;
+  std::vector<std::unique_ptr<TargetSwap>> swaps;
+  for (const SinkPlan& sink : swap.to->sinks) {
+    const SinkPlan* const former = Former(*swap.from, sink);
+    const SwapParties parties{from, to, sink.name, swap.decision, former == nullptr ? "" : former->name};
+    if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+      PostgresSwapTarget target;
+      target.spec = former == nullptr ? *table : std::get<PostgresSinkSpec>(former->spec);
+      target.shadow = ShadowTable(table->table, to.generation);
+      target.kept = ShadowTable(table->table, from.generation);
+      for (const Column& column : (former == nullptr ? sink : *former).schema.columns()) {
+        target.written.push_back(column.name);
+      }
+      swaps.push_back(MakePostgresSwap(std::move(target), parties));
+    } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+      swaps.push_back(MakeFolderSwap(
+          {lake->path, ShadowFolder(lake->path, to.generation), ShadowFolder(lake->path, from.generation)}, parties));
+    } else if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec);
+               topic != nullptr && topic->upsert && !sink.view && former != nullptr) {
+      TopicDifferenceTarget target;
+      target.live = topic->topic;
+      target.shadow = ShadowTopic(topic->topic, to.generation);
+      target.transactional_id = ApplicationId{to.name}.SinkTransactionalId(sink.name, "switch");
+      target.n_writes_with = swap.from_writes_with;
+      swaps.push_back(MakeTopicDifference(std::move(target), kafka, clock));
+    }
+  }
+  return swaps;
+}
+
+}  // namespace tidemark

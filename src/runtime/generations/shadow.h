@@ -1,0 +1,56 @@
+// Where a generation writes that is built beside the one that runs: into targets of its own, its shadows, beside those
+// that people read. Of generation 2:
+//
+//   topic orders          orders.g2        late and unmatched rows likewise
+//   table public.orders   public.orders__g2
+//   folder /lake/orders   /lake/orders.g2  a sibling, so that the two can change places
+//   dead letters          a topic of their own, town-dead-letter.g2: a record that both generations can't read would
+//                         otherwise be counted, alarmed about and replayed twice. It stays, for people to look into
+//   views                 nothing to do: a view's topic has the generation in its name
+//
+// Refused: a webhook, as what is computed again would be posted again; and a lake in S3, which couldn't be switched
+// afterwards. Silent: `notify`, as nobody wants to be woken by how old a backfill is. What a generation reads isn't
+// touched here. Pure functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include "src/kafka/client.h"
+#include "src/plan/plan.h"
+#include "src/runtime/generations/target_swap.h"
+
+namespace tidemark {
+
+// The names above; what generation n's target is called once n+1's has its place is n's by the same rule.
+std::string ShadowTopic(std::string_view topic, int32_t generation);
+std::string ShadowTable(std::string_view table, int32_t generation);
+std::string ShadowFolder(std::string_view folder, int32_t generation);
+
+// The plan with its outputs into shadows. Topics are made where they are missing, whatever the topology says of its
+// own: but MakeShadowTopics first. InvalidArgument: what can't have a shadow, all of it.
+absl::StatusOr<Plan> ShadowPlan(const Plan& plan, int32_t generation);
+
+// Makes the shadows of the plan's topics with as many partitions as the topics have, so that keys lie in the same ones
+// and the two can be compared; those of topics by key keep every key. What is there is left alone. `plan` has its final
+// names; a topic that isn't there yet is left to the workers.
+absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin);
+
+// What has to follow a decision by which generation `to` takes the place of `from`: a unit for each target of `to`'s
+// sinks that has rows of its own, in their order; plans with their final names. None for a topic without a key, whose
+// rows are n's up to the cut and n+1's from there, and none for views.
+struct GenerationSwap {
+  const Plan* from = nullptr;
+  const Plan* to = nullptr;
+  int64_t decision = 0;
+  std::vector<std::string> from_writes_with;  // transactional ids of the producers of `from`
+};
+std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock);
+
+}  // namespace tidemark

@@ -1,0 +1,315 @@
+#include "src/runtime/generations/switch.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+
+#include "src/base/action.h"
+#include "src/base/failpoint.h"
+#include "src/base/status.h"
+#include "src/runtime/generations/fence.h"
+#include "src/runtime/generations/live_lag.h"
+#include "src/runtime/generations/switch_mutation.h"
+#include "src/runtime/topics.h"
+
+namespace tidemark {
+namespace {
+
+using generations::State;
+
+class Switch {
+ public:
+  Switch(const SwitchOptions& options, const SwitchParts& parts, std::unique_ptr<GenerationsWriter> log)
+      : options_(options), parts_(parts), log_(std::move(log)) {}
+
+  absl::Status Run() {
+    if (state().phase() != State::DECIDED) {
+      TM_RETURN_IF_ERROR(Begin());
+      if (options_.dry_run) return absl::OkStatus();
+      const absl::Status decided = Decide();
+      if (!decided.ok()) return TakeBack(decided);
+    } else if (options_.dry_run) {
+      parts_.say("a switch is decided and isn't done: `tidemark switch` completes it");
+      return absl::OkStatus();
+    }
+    return Annotate(Complete(), "the switch is decided and isn't done, run it again");
+  }
+
+  absl::Status Cancel() {
+    if (state().phase() == State::DECIDED) {
+      return absl::FailedPreconditionError(
+          "the switch is decided: it can only be completed, by `tidemark switch`; then `tidemark replay --generation` "
+          "and another switch lead back");
+    }
+    if (state().phase() == State::STEADY) return LiftFence();
+    return GoBack("cancelled");
+  }
+
+ private:
+  const State& state() const { return log_->state(); }
+
+  absl::Status Load(int32_t from, int32_t to) {
+    const generations::Generation* const old = FindGeneration(state(), from);
+    const generations::Generation* const next = FindGeneration(state(), to);
+    if (old == nullptr || next == nullptr) return absl::InternalError("the log of generations names one it hasn't");
+    TM_ASSIGN_OR_RETURN(from_, parts_.plan_of(*old));
+    TM_ASSIGN_OR_RETURN(to_, parts_.plan_of(*next));
+    return absl::OkStatus();
+  }
+
+  // Everything that can be known before anything changes.
+  absl::Status Begin() {
+    if (state().building() == 0) {
+      return absl::FailedPreconditionError("no generation is being built: `tidemark replay` begins one");
+    }
+    deadline_us_ = parts_.clock->MonotonicUs() + options_.within_us;
+    TM_RETURN_IF_ERROR(Load(state().active(), state().building()));
+    // The number of the decision is that of the switch, which a run that goes on with it has.
+    decision_ = state().phase() == State::STEADY ? state().switch_number() + 1 : state().switch_number();
+    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(from_, to_, decision_));
+    for (const auto& swap : swaps_) {
+      TM_RETURN_IF_ERROR(Annotate(swap->Prepare(), swap->Describe()));
+      parts_.say(absl::StrCat(options_.dry_run ? "would follow: " : "follows: ", swap->Describe()));
+    }
+    if (options_.dry_run || state().phase() != State::STEADY) return absl::OkStatus();
+    return AwaitLag();
+  }
+
+  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOfSources(const Plan& plan) const {
+    TM_ASSIGN_OR_RETURN(const auto counts, ResolveTopics(plan, parts_.kafka->admin(), /*create=*/false));
+    std::vector<TopicPartition> partitions;
+    for (const SourcePlan& source : plan.sources) {
+      for (int32_t p = 0; p < counts.at(source.topic); ++p) partitions.push_back({source.topic, p});
+    }
+    return parts_.kafka->admin().LogEnds(partitions, Isolation::kReadCommitted);
+  }
+
+  absl::Status AwaitLag() {
+    LiveLag lag;
+    while (true) {
+      const int64_t now = parts_.clock->MonotonicUs();
+      TM_ASSIGN_OR_RETURN(const auto ends, EndsOfSources(to_));
+      std::vector<TopicPartition> partitions;
+      for (const auto& [partition, end] : ends) partitions.push_back(partition);
+      TM_ASSIGN_OR_RETURN(const auto committed,
+                          parts_.kafka->admin().GroupOffsets(to_.application.Group(), partitions));
+      std::map<TopicPartition, Offset> positions;
+      for (const auto& [partition, at] : committed) positions[partition] = at.offset;
+      lag.Observe(now, ends, positions);
+      if (lag.known() && lag.lag_us() <= options_.lag_us) return absl::OkStatus();
+      if (now > deadline_us_) {
+        return absl::FailedPreconditionError(
+            absl::StrFormat("generation %d is more than %.1f s behind the sources' ends; nothing has changed",
+                            to_.application.generation, static_cast<double>(options_.lag_us) / kSecond));
+      }
+      parts_.wait();
+    }
+  }
+
+  // Steps 1 to 4.
+  absl::Status Decide() {
+    if (state().phase() == State::STEADY) {
+      State next = state();
+      next.set_phase(State::DRAINING);
+      next.set_switch_number(decision_);
+      next.clear_cut();
+      TM_RETURN_IF_ERROR(log_->Write(next));
+      parts_.say(absl::StrCat("generation ", from_.application.generation, " stops reading"));
+      TM_RETURN_IF_ERROR(Failpoint("switch.draining"));
+    }
+    if (state().phase() == State::DRAINING) TM_RETURN_IF_ERROR(TakeCut());
+    return ReachCut();
+  }
+
+  // Positions of a generation that nobody can move any more. Whoever comes in between is waited for again.
+  absl::StatusOr<Stand> FencedStand() {
+    while (true) {
+      TM_RETURN_IF_ERROR(AwaitNobody(from_));
+      TM_ASSIGN_OR_RETURN(const Stand before, StandOf(from_));
+      const absl::Status fenced = Fence(from_, to_.application.generation, before, *parts_.client);
+      if (!absl::IsFailedPrecondition(fenced)) {
+        TM_RETURN_IF_ERROR(fenced);
+        break;
+      }
+      TM_RETURN_IF_ERROR(Wait(std::string(fenced.message())));
+    }
+    TM_RETURN_IF_ERROR(Failpoint("switch.fenced"));
+    TM_ASSIGN_OR_RETURN(Stand stand, StandOf(from_));
+    if (!stand.wholly_marked) return absl::UnavailableError("the fence isn't whole: is another switch running?");
+    return stand;
+  }
+
+  absl::Status TakeCut() {
+    Stand stand;
+    if (SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
+      TM_ASSIGN_OR_RETURN(stand, StandOf(from_));
+      TM_RETURN_IF_ERROR(FencedStand().status());
+    } else {
+      TM_ASSIGN_OR_RETURN(stand, FencedStand());
+    }
+    if (!stand.undrained.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("generation ", from_.application.generation, " has left too early: ", stand.undrained));
+    }
+    State next = state();
+    next.set_phase(State::CUT);
+    next.clear_cut();
+    for (const auto& [partition, offset] : stand.sources) {
+      if (offset < 0) continue;
+      generations::Position* const at = next.add_cut();
+      at->set_topic(partition.topic);
+      at->set_partition(partition.partition);
+      at->set_offset(offset);
+    }
+    TM_RETURN_IF_ERROR(log_->Write(next));
+    parts_.say(absl::StrCat("generation ", from_.application.generation, " stands at the cut, behind a fence"));
+    return Failpoint("switch.cut");
+  }
+
+  absl::Status ReachCut() {
+    TM_RETURN_IF_ERROR(AwaitAtCut());
+    TM_RETURN_IF_ERROR(Keep());
+    State next = state();
+    next.set_phase(State::DECIDED);
+    next.set_leaving(next.active());
+    next.set_active(next.building());
+    next.set_building(0);
+    FindGeneration(&next, next.leaving())->set_left_us(parts_.clock->WallUs());
+    FindGeneration(&next, next.active())->set_left_us(0);
+    TM_RETURN_IF_ERROR(log_->Write(next));
+    parts_.say("decided");
+    return Failpoint("switch.decided");
+  }
+
+  absl::Status Keep() {
+    if (!parts_.keeps) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const auto keeps, parts_.keeps(from_, to_));
+    for (const auto& keep : keeps) {
+      TM_RETURN_IF_ERROR(Annotate(keep->Prepare(), keep->Describe()));
+      TM_RETURN_IF_ERROR(Annotate(keep->Swap(), keep->Describe()));
+      TM_RETURN_IF_ERROR(Failpoint("switch.kept"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AwaitAtCut() {
+    std::string waits_for;
+    while (true) {
+      TM_RETURN_IF_ERROR(AwaitNobody(to_));
+      TM_ASSIGN_OR_RETURN(const Stand stand, StandOf(to_));
+      waits_for = stand.undrained;
+      for (const auto& at : state().cut()) {
+        const auto found = stand.sources.find({at.topic(), at.partition()});
+        if (found == stand.sources.end() || found->second == at.offset()) continue;
+        if (SwitchMutationActive(SwitchMutation::kCutPassed) && found->second > at.offset()) continue;
+        const std::string where =
+            absl::StrCat(ToString(found->first), " at ", found->second, " instead of ", at.offset());
+        if (found->second > at.offset()) {
+          return absl::FailedPreconditionError(
+              absl::StrCat("generation ", to_.application.generation, " is past the cut: ", where));
+        }
+        waits_for = where;
+      }
+      if (waits_for.empty()) return absl::OkStatus();
+      TM_RETURN_IF_ERROR(Wait(absl::StrCat("generation ", to_.application.generation, ": ", waits_for)));
+    }
+  }
+
+  absl::Status AwaitNobody(const Plan& plan) {
+    while (true) {
+      TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(plan, *parts_.client));
+      if (busy.empty()) return absl::OkStatus();
+      TM_RETURN_IF_ERROR(Wait(absl::StrCat("group ", busy, " has members")));
+    }
+  }
+
+  // Transactions of who was killed are open until their time-out.
+  absl::StatusOr<Stand> StandOf(const Plan& plan) {
+    while (true) {
+      absl::StatusOr<Stand> stand = ReadStand(plan, *parts_.kafka);
+      if (!absl::IsUnavailable(stand.status())) return stand;
+      TM_RETURN_IF_ERROR(Wait(std::string(stand.status().message())));
+    }
+  }
+
+  absl::Status Wait(const std::string& what) {
+    if (parts_.clock->MonotonicUs() > deadline_us_) {
+      return absl::DeadlineExceededError(absl::StrCat("it has taken too long, and still waited: ", what));
+    }
+    parts_.wait();
+    return absl::OkStatus();
+  }
+
+  // A writer that has failed doesn't know what stands: whoever runs the command again does.
+  absl::Status TakeBack(const absl::Status& why) {
+    if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
+    if (absl::IsCancelled(why) || absl::IsUnknown(why) || absl::IsUnavailable(why)) {
+      return Annotate(why,
+                      "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
+    }
+    const absl::Status back = GoBack(why.message());
+    if (back.ok()) return absl::FailedPreconditionError(absl::StrCat(why.message(), "; the switch was taken back"));
+    return Annotate(back, absl::StrCat(why.message(), "; taking it back has failed, run `tidemark switch --cancel`"));
+  }
+
+  absl::Status GoBack(absl::string_view why) {
+    TM_RETURN_IF_ERROR(LiftFence());
+    State next = state();
+    next.set_phase(State::STEADY);
+    next.clear_cut();
+    TM_RETURN_IF_ERROR(log_->Write(next));
+    parts_.say(absl::StrCat("taken back (", why, "): generation ", next.active(), " goes on"));
+    return absl::OkStatus();
+  }
+
+  // Only the active generation's: those of others stand for good.
+  absl::Status LiftFence() {
+    const generations::Generation* const active = FindGeneration(state(), state().active());
+    if (active == nullptr) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const Plan plan, parts_.plan_of(*active));
+    return Unfence(plan, *parts_.kafka, *parts_.client);
+  }
+
+  // Step 5.
+  absl::Status Complete() {
+    TM_RETURN_IF_ERROR(Load(state().leaving(), state().active()));
+    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(from_, to_, state().switch_number()));
+    for (const auto& swap : swaps_) {
+      TM_RETURN_IF_ERROR(Annotate(swap->Swap(), swap->Describe()));
+      parts_.say(absl::StrCat("done: ", swap->Describe()));
+      TM_RETURN_IF_ERROR(Failpoint("switch.swapped"));
+    }
+    State next = state();
+    next.set_phase(State::STEADY);
+    next.clear_cut();
+    next.clear_leaving();
+    TM_RETURN_IF_ERROR(log_->Write(next));
+    parts_.say(absl::StrCat("generation ", next.active(), " is active"));
+    return absl::OkStatus();
+  }
+
+  const SwitchOptions& options_;
+  const SwitchParts& parts_;
+  const std::unique_ptr<GenerationsWriter> log_;
+  Plan from_, to_;
+  int64_t decision_ = 0;
+  int64_t deadline_us_ = 0;
+  std::vector<std::unique_ptr<TargetSwap>> swaps_;
+};
+
+}  // namespace
+
+absl::Status SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  return Switch(options, parts, std::move(log)).Run();
+}
+
+absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts) {
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  return Switch(SwitchOptions(), parts, std::move(log)).Cancel();
+}
+
+}  // namespace tidemark

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Another generation of a topology is built beside the one that runs, and switched in at a cut, under traffic that doesn't
+stop: every row counts once in what appends, whoever is killed when; what is kept by key is the old generation's, then the
+new one's, never a mix; and back again."""
+
+import collections
+import json
+import pathlib
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
+
+import duckdb
+import psycopg
+
+import topics
+import topology
+from case import LONG, SystemTest, main
+from stack import BINARY, Worker, wait_for
+
+START_MS = 1_700_000_000_000
+ROUTES = 7
+
+
+def application(name, rule):
+    """Rows are taken once; a total of each route replaces the last one. A generation shows by its rule: what a row is
+    worth."""
+    return {
+        "name": name, "kafka": {"brokers": "${KAFKA_BROKERS}"}, "internal_topics": {"partitions": 2},
+        "commit_interval": "50ms",
+        "sources": {"prices": {"topic": f"{name}-in", "event_time": {"column": "at"}, "columns": {
+            "id": "int64", "route": "string", "at": "timestamp_ms"}}},
+        "steps": {
+            "once": {"from": "prices", "dedup": {"by": ["id"], "within": "1h"}},
+            "valued": {"from": "once", "project": {"id": "id", "route": "route", "worth": str(rule)}},
+            "totals": {"from": "valued", "group_by": ["route"],
+                       "aggregates": {"n": "count(*)", "worth": "sum(worth)"}}},
+        "sinks": {
+            "rows": {"from": "valued", "topic": f"{name}-rows", "create": {}},
+            "latest": {"from": "totals", "topic": f"{name}-totals", "key": ["route"],
+                       "create": {"config": {"cleanup.policy": "compact"}}},
+            "table": {"from": "totals", "postgres": {"url": "${DATABASE_URL}", "table": f"{name}_totals",
+                                                     "mode": "upsert", "key": ["route"]}},
+            "lake": {"from": "valued", "parquet": {"path": "${LAKE}/" + name, "max_age": "1s"}}}}
+
+
+class Traffic:
+    """Rows of growing ids, every tenth of them twice, until it is ended."""
+
+    def __init__(self, brokers, topic, first=0, pause=0.02, batch=20):
+        self.brokers, self.topic, self.next, self.pause, self.batch = brokers, topic, first, pause, batch
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopped.wait(self.pause):
+            rows = []
+            for number in range(self.next, self.next + self.batch):
+                value = json.dumps({"id": number, "route": f"r{number % ROUTES}", "at": START_MS + number})
+                rows += [{"value": value, "partition": number % 2}] * (2 if number % 10 == 0 else 1)
+            topics.produce(self.brokers, self.topic, rows)
+            self.next += self.batch
+
+    def end(self):
+        """How many ids there were."""
+        self.stopped.set()
+        self.thread.join()
+        return self.next
+
+
+class TableReader:
+    """Reads the table all the time: which rules its rows were made by, each time it was another set."""
+
+    def __init__(self, url, table):
+        self.url, self.table, self.seen, self.looks = url, table, [], 0
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        with psycopg.connect(self.url, autocommit=True) as database:
+            while not self.stopped.wait(0.005):
+                rows = database.execute(f"SELECT n, worth FROM {self.table}").fetchall()
+                rules = sorted({int(worth) // n if int(worth) % n == 0 else -1 for n, worth in rows}) or ["none"]
+                self.looks += 1
+                if not self.seen or self.seen[-1] != rules:
+                    self.seen.append(rules)
+
+    def end(self):
+        self.stopped.set()
+        self.thread.join()
+        return self.seen
+
+
+class Generations(SystemTest):
+    needs_postgres = True
+    kafka_settings = ("--set", "group.initial.rebalance.delay.ms=100")
+
+    def start(self, command, config, name, *flags, failpoints=None):
+        state_dir = self.stack.folder / "state" / name
+        environment = self.stack.environment(**({"TIDEMARK_FAILPOINTS": failpoints} if failpoints else {}))
+        line = [BINARY, command, "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
+                "--threads", "1", "--http_address", "127.0.0.1:0", *map(str, flags)]
+        return self.stack.add(Worker(name, line, environment, self.stack.folder / f"{name}.log", state_dir))
+
+    def switch(self, config, *flags, check=True, **environment):
+        code, out, errors = self.stack.tidemark("switch", "--config", config, *flags, check=False,
+                                                env=self.stack.environment(**environment))
+        if check:
+            self.assertEqual(code, 0, out + errors)
+        return code, out + errors
+
+    def configs(self, name, *rules):
+        topics.create(self.stack.brokers, **{f"{name}-in": 2})
+        return [topology.write(self.stack.folder / f"{name}-{rule}.yaml", application(name, rule)) for rule in rules]
+
+    def state(self, config):
+        return self.stack.tidemark("generations", "list", "--config", config)[1]
+
+    def rows(self, name):
+        """By id, how often, and by which rules."""
+        seen, rules = collections.Counter(), set()
+        if f"{name}-rows" in topics.names(self.stack.brokers):
+            for value in topics.read(self.stack.brokers, f"{name}-rows")["value"].to_pylist():
+                row = json.loads(value)
+                seen[row["id"]] += 1
+                rules.add(row["worth"])
+        return seen, rules
+
+    def check_appended(self, name, ids, rules):
+        seen, found = self.rows(name)
+        self.assertEqual(found, rules)
+        self.assertEqual({i: n for i, n in seen.items() if n != 1}, {}, "rows that stand there twice")
+        self.assertEqual(sorted(seen), list(range(ids)))
+
+    def totals(self, name):
+        latest = {}
+        read = topics.read(self.stack.brokers, f"{name}-totals")
+        for key, value in zip(read["key"].to_pylist(), read["value"].to_pylist()):
+            latest[key] = json.loads(value) if value is not None else None
+        return {t["route"]: (t["n"], int(t["worth"])) for t in latest.values() if t}
+
+    def table(self, name):
+        with psycopg.connect(self.stack.database_url) as database:
+            return {r: (n, int(w)) for r, n, w in database.execute(f"SELECT route, n, worth FROM {name}_totals").fetchall()}
+
+    def lake(self, name):
+        found = duckdb.sql(f"SELECT id, worth FROM read_parquet('{self.stack.folder}/lake/{name}/**/*.parquet')").fetchall()
+        return collections.Counter(found)
+
+    def expected(self, ids, rule):
+        """By DuckDB."""
+        return {r: (n, int(w)) for r, n, w in duckdb.sql(
+            f"SELECT 'r' || (i % {ROUTES}), count(*), count(*) * {rule} FROM range({ids}) t(i) GROUP BY ALL").fetchall()}
+
+    def check_all(self, name, ids, rule):
+        wait_for("all sinks to have everything", lambda: self.table(name) == self.totals(name) == self.expected(ids, rule)
+                 and sum(self.lake(name).values()) >= ids, 60,
+                 lambda: f"{self.expected(ids, rule)}\ntopic {self.totals(name)}\ntable {self.table(name)}", every=0.5)
+        self.assertEqual(self.lake(name), {(i, rule): 1 for i in range(ids)})
+
+    def await_rows(self, name, count, worker):
+        wait_for(f"{count} rows", lambda: len(self.rows(name)[0]) >= count, 90, worker.seen, every=0.3)
+
+    def test_a_generation_is_built_switched_in_and_back_while_readers_look_and_workers_are_killed(self):
+        name = "town"
+        old, new = self.configs(name, 1, 10)
+        traffic = Traffic(self.stack.brokers, f"{name}-in")
+        first = self.start("run", old, f"{name}-a")
+        self.await_rows(name, 200, first)
+        second = self.start("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
+        wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, second.seen)
+        reader = TableReader(self.stack.database_url, f"{name}_totals")
+        lot = random.Random(1)
+        for point in ("switch.draining", "switch.fenced", "switch.cut", "switch.decided", "switch.swapped"):
+            code, text = self.switch(new, check=False, TIDEMARK_FAILPOINTS=f"{point}=kill@1")
+            self.assertNotEqual(code, 0, text)
+            victim = lot.choice([first, second])
+            victim.kill()
+            again = self.start(*(("run", old, f"{name}-a") if victim is first else
+                                 ("replay", new, f"{name}-b", "--active", old)))
+            if victim is first:
+                first = again
+            else:
+                second = again
+        self.switch(new)
+        self.assertEqual(reader.end(), [[1], [10]])
+        wait_for("the worker of the old generation to end", lambda: not first.running(), 60, first.seen)
+        ids = traffic.next
+        self.await_rows(name, ids + 200, second)
+        third = self.start("replay", old, f"{name}-a", "--generation", 1)
+        wait_for("it to be built again", lambda: "being built" in self.state(old), 60, third.seen)
+        code, text = self.switch(old, "--back", "--when", "lag < 5s")
+        self.assertIn("generation 1 is active", text)
+        wait_for("the worker of the newer generation to end", lambda: not second.running(), 60, second.seen)
+        self.await_rows(name, traffic.next, third)
+        ids = traffic.end()
+        self.check_all(name, ids, 1)
+        self.check_appended(name, ids, {1, 10})
+        third.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+// What needs no broker: what a worker owes, how late somebody is, and the names of a generation.
+#include <variant>
+
+#include <absl/status/status.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "src/base/time.h"
+#include "src/runtime/generations/duty.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generations_log.h"
+#include "src/runtime/generations/live_lag.h"
+#include "tests/unit/plan/plan_text.h"
+
+namespace tidemark {
+namespace {
+
+using generations::State;
+
+State Two(State::Phase phase) {
+  State state = FirstState();
+  state.add_generations()->set_number(1);
+  state.add_generations()->set_number(2);
+  state.set_building(2);
+  state.set_phase(phase);
+  return state;
+}
+
+TEST(Duty, WithoutALogGenerationOneRuns) {
+  EXPECT_EQ(DutyOf(FirstState(), 1), Duty::kActive);
+  EXPECT_EQ(DutyOf(FirstState(), 2), Duty::kGone);
+}
+
+TEST(Duty, AtNoTimeMayBothRead) {
+  EXPECT_EQ(DutyOf(Two(State::STEADY), 1), Duty::kActive);
+  EXPECT_EQ(DutyOf(Two(State::STEADY), 2), Duty::kBuild);
+  EXPECT_EQ(DutyOf(Two(State::DRAINING), 1), Duty::kDrain);
+  EXPECT_EQ(DutyOf(Two(State::DRAINING), 2), Duty::kBuild);
+  EXPECT_EQ(DutyOf(Two(State::CUT), 1), Duty::kWait);
+  EXPECT_EQ(DutyOf(Two(State::CUT), 2), Duty::kCut);
+  State decided = Two(State::DECIDED);
+  decided.set_active(2);
+  decided.set_leaving(1);
+  decided.set_building(0);
+  EXPECT_EQ(DutyOf(decided, 1), Duty::kLeft);
+  EXPECT_EQ(DutyOf(decided, 2), Duty::kWait);
+}
+
+TEST(Duty, OnlyWhoWritesToTheSameTargetsGoesOnAsItRuns) {
+  EXPECT_TRUE(MayTurnInto(Duty::kActive, Duty::kDrain));
+  EXPECT_TRUE(MayTurnInto(Duty::kBuild, Duty::kCut));
+  EXPECT_FALSE(MayTurnInto(Duty::kBuild, Duty::kActive));
+  EXPECT_FALSE(MayTurnInto(Duty::kDrain, Duty::kActive));
+}
+
+TEST(LiveLag, IsHowLongAgoTheLogsEndedWhereTheGroupStands) {
+  const TopicPartition p{"t", 0};
+  LiveLag lag;
+  lag.Observe(0, {{p, 10}}, {{p, 4}});
+  EXPECT_FALSE(lag.known());
+  lag.Observe(kSecond, {{p, 20}}, {{p, 10}});
+  EXPECT_TRUE(lag.known());
+  EXPECT_EQ(lag.lag_us(), kSecond);
+  lag.Observe(3 * kSecond, {{p, 30}}, {{p, 12}});
+  EXPECT_EQ(lag.lag_us(), 3 * kSecond);
+  lag.Observe(4 * kSecond, {{p, 30}}, {{p, 30}});
+  EXPECT_EQ(lag.lag_us(), 0);
+}
+
+constexpr char kTown[] = R"(
+name: town
+kafka: { brokers: b }
+sources: { rows: { topic: in, columns: { id: int64, route: string } } }
+steps: { totals: { from: rows, group_by: [route], aggregates: { n: count(*) } } }
+sinks:
+  table: { from: totals, postgres: { url: "postgresql://x", table: t, mode: upsert, key: [route] } }
+views: { latest: { from: totals, key: [route] } }
+)";
+
+TEST(GenerationPlan, ItsOwnNamesAreOfTheGenerationAndTargetsStay) {
+  const absl::StatusOr<Plan> base = PlanOf(kTown);
+  ASSERT_TRUE(base.ok()) << base.status();
+  EXPECT_EQ(PlanOfGeneration(*base, 1).edges[0].topic, base->edges[0].topic);
+  const Plan second = PlanOfGeneration(*base, 2);
+  ASSERT_EQ(second.edges.size(), base->edges.size());
+  for (const Edge& edge : second.edges) EXPECT_EQ(edge.topic.rfind("town.__2.", 0), 0u) << edge.topic;
+  for (const SinkPlan& sink : second.sinks) {
+    if (sink.view) {
+      EXPECT_EQ(std::get<KafkaSinkSpec>(sink.spec).topic, "town.__2.latest.view");
+    } else {
+      EXPECT_EQ(std::get<PostgresSinkSpec>(sink.spec).table, "t");
+    }
+  }
+}
+
+TEST(GenerationPlan, WhereItBeginsIsSaidForAllSources) {
+  Plan plan = *PlanOf(kTown);
+  ASSERT_TRUE(BeginAt("2026-01-01T00:00:00Z", &plan).ok());
+  EXPECT_EQ(plan.sources[0].start.at, StartPosition::At::kTimestamp);
+  EXPECT_EQ(plan.sources[0].start.timestamp_ms, 1'767'225'600'000);
+  EXPECT_TRUE(absl::IsInvalidArgument(BeginAt("yesterday", &plan)));
+}
+
+TEST(GenerationPlan, ATargetThatNobodyElseWritesCantBeSwitchedTo) {
+  const Plan active = *PlanOf(kTown);
+  Plan next = active;
+  EXPECT_TRUE(CheckSwitchable(active, next).ok());
+  for (SinkPlan& sink : next.sinks) {
+    if (auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) table->table = "other";
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckSwitchable(active, next)));
+}
+
+}  // namespace
+}  // namespace tidemark
