@@ -82,7 +82,7 @@ TEST(ComposeMistakesTest, IncludedFilesThatSayNothingOrWhatIsNoYaml) {
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "# nothing\n"}})), "a.yaml:1:1: the file is empty");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "- a\n"}})),
             "a.yaml:1:1: expected a mapping, found a list; its fields: name, include, sources, tables, steps, sinks, "
-            "views, templates, use, and settings");
+            "views, dashboards, templates, use, and settings");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "sources:\n\ta: b\n"}})),
             "a.yaml:2:3: not YAML: illegal map value; line 2 is indented with a tab, and YAML takes blanks alone");
   EXPECT_EQ(ErrorsOfFiles(Top("include: a.yaml", {{"a.yaml", "x-a: 1\n---\nx-b: 1\n"}})),
