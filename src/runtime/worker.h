@@ -11,6 +11,7 @@
 #include <absl/status/status.h>
 
 #include "src/plan/plan.h"
+#include "src/runtime/verdict.h"
 #include "src/runtime/worker_status.h"
 #include "src/status/graph.h"
 
@@ -26,6 +27,7 @@ struct WorkerOptions {
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;
+  AllowedDrops allow_drop;
   // Written to from a signal handler: 1 asks to stop.
   const std::atomic<int>* stop_requests = nullptr;
   // Receives lines of progress and the final report (until_end).
