@@ -359,9 +359,11 @@ class EditWorld {
     Append(on ? edit_.meaning : Meaning());
     if (on && circumstance_ == Circumstance::kBack) {
       ASSERT_EQ(deployment_->RunToEnd(false), absl::OkStatus());
-      deployment_->set_allow_drop({});
       const bool back = JudgeBack();
-      if (back) deployment_->set_plan(0, &former_);
+      if (back) {
+        deployment_->set_allow_drop({});
+        deployment_->set_plan(0, &former_);
+      }
       Append(back ? Meaning() : edit_.meaning, /*forgotten=*/back && !edit_.meaning.once);
     }
     ASSERT_EQ(deployment_->RunToEnd(true), absl::OkStatus());
