@@ -32,6 +32,9 @@ DEFINE_string(format, "text",
               "file for all "
               "that were read), markdown (a catalogue), openlineage and prometheus-rules");
 DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
+DEFINE_string(
+    allow_drop, "",
+    "steps that the topology no longer has, with commas between: the state that was kept of them is given up");
 DEFINE_bool(to_earliest, false, "begin where the sources begin");
 DEFINE_bool(to_latest, false, "begin with what comes from now on");
 DEFINE_string(to_timestamp, "", "begin with the first records that aren't older, such as 2026-01-01T00:00:00Z");
@@ -115,7 +118,7 @@ const std::vector<Command>& Commands() {
       {"run",
        "run the topology as a worker of its consumer group",
        {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
-        "leave_on_stop", "until_end", "close_windows", "log_format"},
+        "leave_on_stop", "until_end", "close_windows", "allow_drop", "log_format"},
        {}},
       {"replay",
        "build another generation of the topology beside the one that runs, as a worker of it",
@@ -133,7 +136,7 @@ const std::vector<Command>& Commands() {
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},
       {"plan",
        "tell what a change of a topology does to what runs, before it does",
-       {"config", "against", "format"},
+       {"config", "against", "allow_drop", "format"},
        {}},
       {"reset",
        "begin anew under the topology's name, at other places of its sources",

@@ -15,8 +15,10 @@
 #include <mutex>
 #include <sstream>
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <arrow/compute/initialize.h>
 #include <gflags/gflags.h>
 #include <glog/logging.h>
@@ -79,6 +81,7 @@ DECLARE_string(log_format);
 DECLARE_bool(online);
 DECLARE_string(format);
 DECLARE_string(against);
+DECLARE_string(allow_drop);
 DECLARE_bool(to_earliest);
 DECLARE_bool(to_latest);
 DECLARE_string(to_timestamp);
@@ -165,6 +168,15 @@ absl::Status ArmFailpoints() {
   return failpoints == nullptr ? absl::OkStatus() : tidemark::ArmFailpoints(failpoints);
 }
 
+// Names with commas between.
+AllowedDrops AllowedDropsOf(const std::string& flag) {
+  AllowedDrops names;
+  for (const absl::string_view name : absl::StrSplit(flag, ',', absl::SkipWhitespace())) {
+    names.emplace(absl::StripAsciiWhitespace(name));
+  }
+  return names;
+}
+
 // `tidemark dead-letters` for who asks a worker.
 absl::StatusOr<std::string> CarryLettersOf(const Plan& plan, const LetterOrder& order) {
   TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
@@ -205,6 +217,7 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   options.leave_on_stop = FLAGS_leave_on_stop;
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;
+  options.allow_drop = AllowedDropsOf(FLAGS_allow_drop);
   options.stop_requests = &stop_requests;
   // Lines may come from several threads of the worker.
   options.report = [mutex = std::make_shared<std::mutex>()](const std::string& line) {
@@ -270,10 +283,10 @@ absl::Status PlanChange(int* exit_code) {
     TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
                         NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
     TM_ASSIGN_OR_RETURN(const Plan active, OfActiveGeneration(plan, /*whole=*/false));
-    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(active, *kafka));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfRunning(active, *kafka, AllowedDropsOf(FLAGS_allow_drop)));
   } else {
     TM_ASSIGN_OR_RETURN(const Plan before, load(FLAGS_against));
-    TM_ASSIGN_OR_RETURN(change, ChangeOfFile(plan, before, FLAGS_against));
+    TM_ASSIGN_OR_RETURN(change, ChangeOfFile(plan, before, FLAGS_against, AllowedDropsOf(FLAGS_allow_drop)));
   }
   TM_ASSIGN_OR_RETURN(const std::string report, PlanReport(plan, change, FLAGS_format));
   std::cout << report;

@@ -1,5 +1,6 @@
 #include "src/cli/plan_report.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,6 +35,8 @@ std::string_view Name(Verdict::Kind kind) {
       return "new";
     case Verdict::Kind::kUnchanged:
       return "unchanged";
+    case Verdict::Kind::kConverted:
+      return "converts state";
     case Verdict::Kind::kDropped:
       return "dropped";
     case Verdict::Kind::kRefused:
@@ -78,8 +81,12 @@ std::string About(const Verdict& step) {
       return "new, and empty from now on";
     case Verdict::Kind::kUnchanged:
       return absl::StrCat("unchanged, goes on with its state", Open(step));
+    case Verdict::Kind::kConverted:
+      return absl::StrCat("converts state, which the former file can't go on with behind it", Open(step));
     case Verdict::Kind::kDropped:
-      return absl::StrCat("dropped: its state would be lost", Open(step));
+      return absl::StrCat(
+          step.allowed ? "dropped, as --allow_drop says: its state is given up" : "dropped: its state would be lost",
+          Open(step));
     case Verdict::Kind::kRefused:
       return absl::StrCat("refused: it can't go on with what is there", Open(step));
   }
@@ -126,6 +133,7 @@ void Steps(const TopologyChange& change, Text* text) {
   for (const Verdict& step : change.steps) {
     const char* sign = step.kind == Verdict::Kind::kNew         ? "+"
                        : step.kind == Verdict::Kind::kUnchanged ? " "
+                       : step.kind == Verdict::Kind::kConverted ? "~"
                        : step.kind == Verdict::Kind::kDropped   ? "-"
                                                                 : "!";
     const std::string name = step.subject;
@@ -160,10 +168,16 @@ void Sinks(const TopologyChange& change, Text* text) {
   }
 }
 
+bool GivesUp(const TopologyChange& change) {
+  return std::any_of(change.steps.begin(), change.steps.end(), [](const Verdict& step) { return step.allowed; });
+}
+
 std::string Conclusion(const TopologyChange& change) {
   switch (change.outcome()) {
     case Outcome::kNothingLost:
-      return "Nothing is lost: `run` goes on with this.\n";
+      return GivesUp(change)
+                 ? "Nothing is lost but what --allow_drop gives up: `run` goes on with this and that flag.\n"
+                 : "Nothing is lost: `run` goes on with this.\n";
     case Outcome::kNotKnown:
       return "What could be looked at fits; ask again when the rest can be.\n";
     case Outcome::kMistake:
@@ -228,6 +242,9 @@ std::string JsonReport(const Plan& plan, const TopologyChange& change) {
   const auto step = [](const Verdict& verdict) {
     return absl::StrCat("{", Member("step", verdict.subject), ", ", Member("verdict", Name(verdict.kind)),
                         ", \"open\": ", verdict.open, ", \"tasks\": ", verdict.tasks,
+                        verdict.kind == Verdict::Kind::kDropped
+                            ? absl::StrCat(", \"allowed\": ", verdict.allowed ? "true" : "false")
+                            : "",
                         verdict.message.empty() ? "" : ", " + Member("message", verdict.message), "}");
   };
   const auto topic = [](const TopicToCreate& each) {

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <arrow/array.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/array/util.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -28,6 +29,34 @@ std::shared_ptr<arrow::DataType> ParseArrowType(const std::string& text) {
 constexpr char kJson[] = "json";
 
 std::string TypeText(const arrow::Field& field) { return IsJsonField(field) ? kJson : field.type()->ToString(); }
+
+// Every value of the one type is one of the other, and the same.
+bool HoldsAll(const arrow::Field& is, const arrow::Field& was) {
+  if (is.type()->id() == arrow::Type::DECIMAL128 && was.type()->id() == arrow::Type::DECIMAL128) {
+    const auto& now = static_cast<const arrow::Decimal128Type&>(*is.type());
+    const auto& before = static_cast<const arrow::Decimal128Type&>(*was.type());
+    return now.scale() == before.scale() && now.precision() >= before.precision();
+  }
+  return is.type()->id() == arrow::Type::INT64 && was.type()->id() == arrow::Type::INT32;
+}
+
+// The cells of a column under a type that holds all of them.
+absl::StatusOr<std::shared_ptr<arrow::Array>> Widened(const std::shared_ptr<arrow::Array>& cells,
+                                                      const std::shared_ptr<arrow::DataType>& to) {
+  if (cells->type()->Equals(*to)) return cells;
+  if (to->id() == arrow::Type::DECIMAL128) {  // sixteen bytes, whatever its precision
+    const std::shared_ptr<arrow::ArrayData> data = cells->data()->Copy();
+    data->type = to;
+    return arrow::MakeArray(data);
+  }
+  arrow::Int64Builder builder;
+  const auto& narrow = static_cast<const arrow::Int32Array&>(*cells);
+  TM_RETURN_IF_ERROR(FromArrow(builder.Reserve(narrow.length()), "a column that was widened"));
+  for (int64_t row = 0; row < narrow.length(); ++row) {
+    narrow.IsNull(row) ? builder.UnsafeAppendNull() : builder.UnsafeAppend(narrow.Value(row));
+  }
+  return FromArrow(builder.Finish(), "a column that was widened");
+}
 
 }  // namespace
 
@@ -66,7 +95,8 @@ absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::Packed
   return arrow::schema(std::move(fields));
 }
 
-absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to) {
+absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to,
+                                                Widening widening) {
   SchemaChange change;
   for (const auto& field : to->fields()) {
     const int at = from.GetFieldIndex(field->name());
@@ -77,8 +107,9 @@ absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::
                        "for it (declare it nullable: they get NULL)"));
     }
     if (at >= 0 && TypeText(*from.field(at)) != TypeText(*field)) {
-      return absl::FailedPreconditionError(
+      const absl::Status other = absl::FailedPreconditionError(
           absl::StrCat("column ", field->name(), " was ", TypeText(*from.field(at)), " and is now ", TypeText(*field)));
+      if (widening == Widening::kNo || !HoldsAll(*field, *from.field(at))) return other;
     }
     if (at >= 0 && from.field(at)->nullable() && !field->nullable()) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -94,7 +125,8 @@ absl::StatusOr<Batch> SchemaChange::Apply(const Batch& rows) const {
   arrow::ArrayVector columns;
   for (size_t c = 0; c < sources_.size(); ++c) {
     if (sources_[c] >= 0) {
-      columns.push_back(rows->column(sources_[c]));
+      TM_ASSIGN_OR_RETURN(auto cells, Widened(rows->column(sources_[c]), to_->field(static_cast<int>(c))->type()));
+      columns.push_back(std::move(cells));
       continue;
     }
     TM_ASSIGN_OR_RETURN(auto nulls,

@@ -1,6 +1,7 @@
 // Schemas of packed rows: their form in headers and commit records, and how rows under one become rows under another.
 // A topology changes, and what it has written under its former schema may still lie in an internal topic: columns that
-// were added since are NULL in it, columns that were removed are left out. Nothing else is guessed.
+// were added since are NULL in it, columns that were removed are left out, and an int32 becomes an int64, a decimal one
+// of more digits in front of the point. Nothing else is guessed.
 #pragma once
 
 #include <cstdint>
@@ -24,12 +25,16 @@ packed::PackedSchema PackSchema(const arrow::Schema& schema);
 // FailedPrecondition: a type that this version doesn't know.
 absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::PackedSchema& packed);
 
+// Whether a type may become one that holds all of its values.
+enum class Widening { kNo, kYes };
+
 // Rows under `from` as rows under `to`.
 class SchemaChange {
  public:
-  // FailedPrecondition, naming the column: its type has changed, or it was added and isn't nullable, so that there is
-  // nothing to put in its place.
-  static absl::StatusOr<SchemaChange> Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to);
+  // FailedPrecondition, naming the column: its type has become one that doesn't hold all of its values, or it was added
+  // and isn't nullable, so that there is nothing to put in its place.
+  static absl::StatusOr<SchemaChange> Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to,
+                                           Widening widening = Widening::kYes);
 
   absl::StatusOr<Batch> Apply(const Batch& rows) const;
 

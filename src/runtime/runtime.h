@@ -15,6 +15,7 @@
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
 #include "src/runtime/decider.h"
+#include "src/runtime/verdict.h"
 #include "state/task_state.h"
 
 namespace tidemark {
@@ -63,6 +64,7 @@ struct Runtime {
   const Formats* formats = &OwnFormats();     // immutable
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
   std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;
+  AllowedDrops allow_drop = {};  // immutable
 
   // For ProducerOptions::give_up: a producer that begins has nothing in hand yet, so a stop doesn't wait for brokers
   // that are away. What its predecessor left undecided is then ended by whoever comes next, or by its time-out.

@@ -9,6 +9,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <glog/logging.h>
 
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
@@ -32,9 +33,10 @@ class Verdicts {
     }
     same->open += verdict.open;
     same->tasks += verdict.tasks;
-    if (verdict.kind <= same->kind) return;
+    if (verdict.kind < same->kind || (verdict.kind == same->kind && verdict.allowed >= same->allowed)) return;
     same->kind = verdict.kind;
     same->message = std::move(verdict.message);
+    same->allowed = verdict.allowed;
   }
 
   std::vector<Verdict> Take() { return std::move(all_); }
@@ -43,22 +45,32 @@ class Verdicts {
   std::vector<Verdict> all_;
 };
 
-// A stage that the plan doesn't have any more, with what a task of it has kept.
-std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const std::string& changelog,
-                               const packed::CommitRecord& record) {
+// Of a stage that the plan doesn't have any more, what a task of it has kept.
+std::vector<packed::StepIdentity> LeftInStage(const Plan& plan, const packed::CommitRecord& record) {
   const bool former = !record.has_standing();
   const auto& steps = former ? record.steps() : record.standing().steps();
-  if (steps.empty() || (!former && record.standing().application() != plan.application.Key())) return {};
+  if (!former && record.standing().application() != plan.application.Key()) return {};
+  std::vector<packed::StepIdentity> left(steps.begin(), steps.end());
+  std::erase_if(left, [](const packed::StepIdentity& step) { return step.fingerprint() == kGivenUp; });
+  return left;
+}
+
+std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const std::string& changelog,
+                               const packed::CommitRecord& record, const AllowedDrops& drops) {
+  const std::vector<packed::StepIdentity> steps = LeftInStage(plan, record);
+  if (steps.empty()) return {};
+  std::vector<std::string> names, refused;
+  for (const packed::StepIdentity& step : steps) {
+    names.push_back(step.step());
+    if (!drops.contains(step.step())) refused.push_back(step.step());
+  }
   const std::string message = absl::StrCat(
-      "the topology has no stage ", stage, " any more, which has kept the state of ",
-      absl::StrJoin(steps, ", ",
-                    [](std::string* out, const auto& step) { absl::StrAppend(out, "step ", step.step()); }),
-      " (in ", changelog,
+      "the topology has no stage ", stage, " any more, which has kept the state of step ",
+      absl::StrJoin(names, ", step "), " (in ", changelog,
       "): was a step or source renamed or removed, or is a step's input partitioned otherwise now? Put it back as it "
       "was, or begin anew, by `tidemark reset` or under a new name, which starts with empty state. If that state isn't "
-      "wanted any more, "
-      "delete the topic ",
-      changelog);
+      "wanted any more, give it up by --allow_drop ",
+      absl::StrJoin(names, ","));
   std::vector<Verdict> verdicts;
   for (const packed::StepIdentity& step : steps) {
     Verdict& verdict = verdicts.emplace_back();
@@ -66,11 +78,16 @@ std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const
     verdict.kind = Verdict::Kind::kDropped;
     verdict.message = message;
     verdict.tasks = 1;
+    verdict.allowed = refused.empty();
     for (const packed::StepLedger& ledger : record.ledger()) {
       if (ledger.step() == step.step()) verdict.open = ledger.open();
     }
   }
   return verdicts;
+}
+
+bool HasStage(const Plan& plan, const std::string& name) {
+  return std::any_of(plan.stages.begin(), plan.stages.end(), [&](const Stage& each) { return each.name == name; });
 }
 
 // Rows that were written to an edge under a schema that can't become the present one must be read before.
@@ -182,7 +199,8 @@ std::optional<Verdict> CheckView(const Former& former, const SinkPlan& view) {
 }
 
 // `kafka` null: nobody can say what lies in the topics.
-absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka) {
+absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka,
+                                             const AllowedDrops& drops) {
   Verdicts verdicts;
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
@@ -194,8 +212,8 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
     const auto stage =
         std::find_if(plan.stages.begin(), plan.stages.end(), [&](const Stage& each) { return each.name == name; });
     const bool gone = stage == plan.stages.end();
-    for (Verdict& verdict : gone ? GoneStage(plan, name, partition.topic, record)
-                                 : CompareSteps(plan, static_cast<int>(stage - plan.stages.begin()), record)) {
+    for (Verdict& verdict : gone ? GoneStage(plan, name, partition.topic, record, drops)
+                                 : CompareSteps(plan, static_cast<int>(stage - plan.stages.begin()), record, drops)) {
       if (!gone && !verdict.goes_on()) verdict.message = absl::StrCat("stage ", name, ": ", verdict.message);
       verdicts.Add(std::move(verdict));
     }
@@ -225,16 +243,56 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
 
 }  // namespace
 
-absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka) {
-  return Compare(plan, former, &kafka);
+absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka,
+                                                        const AllowedDrops& drops) {
+  TM_RETURN_IF_ERROR(CheckDrops(plan, drops));
+  return Compare(plan, former, &kafka, drops);
 }
 
-std::vector<Verdict> CompareStates(const Plan& plan, const Former& former) { return *Compare(plan, former, nullptr); }
+std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const AllowedDrops& drops) {
+  return *Compare(plan, former, nullptr, drops);
+}
 
-absl::Status CheckStart(const Plan& plan, KafkaClient& kafka) {
+absl::Status CheckDrops(const Plan& plan, const AllowedDrops& drops) {
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.kind != Node::Kind::kOperator || !drops.contains(node.step)) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", node.step,
+                                                     ": the topology has that step, which goes on with its state: take "
+                                                     "the step out, or leave out the flag"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops) {
   TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
-  TM_ASSIGN_OR_RETURN(const std::vector<Verdict> verdicts, CompareWithRunning(plan, former, kafka));
-  return Refusal(verdicts);
+  TM_ASSIGN_OR_RETURN(const std::vector<Verdict> verdicts, CompareWithRunning(plan, former, kafka, drops));
+  TM_RETURN_IF_ERROR(Refusal(verdicts));
+  for (const Verdict& verdict : verdicts) {
+    LOG_IF(WARNING, verdict.allowed) << verdict.subject << ": its state is given up, as --allow_drop says"
+                                     << (verdict.open > 0 ? absl::StrCat(", ", verdict.open, " rows in open windows")
+                                                          : "");
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ChangelogsGivenUp(const Plan& plan, const Former& former, const AllowedDrops& drops) {
+  std::map<std::string, bool> given_up;  // by changelog: all that its tasks have kept may go
+  for (const auto& [partition, record] : former.newest) {
+    if (HasStage(plan, *plan.application.StageOfChangelog(partition.topic))) continue;
+    const std::vector<packed::StepIdentity> left = LeftInStage(plan, record);
+    if (left.empty()) continue;
+    const bool all =
+        std::all_of(left.begin(), left.end(), [&](const auto& step) { return drops.contains(step.step()); });
+    bool& whole = given_up.emplace(partition.topic, true).first->second;
+    whole = whole && all;
+  }
+  std::vector<std::string> changelogs;
+  for (const auto& [changelog, whole] : given_up) {
+    if (whole) changelogs.push_back(changelog);
+  }
+  return changelogs;
 }
 
 }  // namespace tidemark

@@ -29,12 +29,19 @@ namespace tidemark {
 
 // What becomes of every step with state, of those that are gone, and of sinks that can't go on. Reads what lies unread
 // in internal topics. Unavailable: Kafka doesn't answer.
-absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka);
+absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka,
+                                                        const AllowedDrops& drops = {});
 
 // The same as if rows were waiting wherever they can. Asks nobody.
-std::vector<Verdict> CompareStates(const Plan& plan, const Former& former);
+std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const AllowedDrops& drops = {});
+
+// InvalidArgument: the user would give up what the topology goes on with.
+absl::Status CheckDrops(const Plan& plan, const AllowedDrops& drops);
 
 // FailedPrecondition: what was, what is, and what to do. Unavailable: Kafka doesn't answer.
-absl::Status CheckStart(const Plan& plan, KafkaClient& kafka);
+absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops = {});
+
+// Changelogs of stages that the plan no longer has, of which every step with state may be dropped.
+std::vector<std::string> ChangelogsGivenUp(const Plan& plan, const Former& former, const AllowedDrops& drops);
 
 }  // namespace tidemark

@@ -16,6 +16,7 @@
 #include "src/plan/units.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/step_origins.h"
+#include "src/runtime/widening.h"
 
 namespace tidemark {
 namespace {
@@ -91,6 +92,10 @@ namespace {
 constexpr char kRemedy[] =
     ". State can't be turned into other state: put the step back as it was, or begin anew, by `tidemark reset` or "
     "under a new name, which starts with empty state";
+// Of a step whose store is still being emptied.
+constexpr char kNotYet[] =
+    "what was kept under its name before is still being given up: give the step another name, or run the topology "
+    "without it until `tidemark plan` doesn't say so any more";
 
 // As the topology writes it: a window's lengths stand in commits as "60000000us".
 std::string Readable(const std::string& fingerprint) {
@@ -115,14 +120,41 @@ std::string Describe(const packed::StepIdentity& identity, const packed::StepIde
   return text;
 }
 
-bool SameState(const packed::StepIdentity& saved, const packed::StepIdentity& now) {
-  if (saved.fingerprint() != now.fingerprint()) return false;
-  if (!saved.rows().empty() && saved.rows() != now.rows()) return false;
-  if (saved.meeting().empty()) return true;  // an earlier version's
-  return saved.columns() == now.columns() && saved.meeting() == now.meeting() &&
-         std::all_of(saved.origins().begin(), saved.origins().end(), [&](const std::string& origin) {
-           return std::count(now.origins().begin(), now.origins().end(), origin) > 0;
-         });
+enum class Likeness { kSame, kWidened, kOther };
+
+// Rows that met before meet now: as before, and beside them those of further sources, which lie by the same keys.
+bool MeetAsBefore(const std::string& saved, const std::string& now) {
+  const auto ways = [](std::string_view text) {
+    std::set<std::string> all;
+    size_t begin = 0;
+    for (size_t at = 0; (at = text.find(kBetweenWays, at)) != std::string_view::npos; ++at) {
+      const std::string_view next = text.substr(at + kBetweenWays.size());
+      if (!next.starts_with(kAsTheyLie) && !next.starts_with(kMovedBy)) continue;  // between two columns
+      all.emplace(text.substr(begin, at - begin));
+      begin = at + kBetweenWays.size();
+    }
+    all.emplace(text.substr(begin));
+    return all;
+  };
+  const std::set<std::string> before = ways(saved), after = ways(now);
+  return std::includes(after.begin(), after.end(), before.begin(), before.end()) &&
+         std::all_of(after.begin(), after.end(),
+                     [&](const std::string& way) { return before.contains(way) || way.starts_with(kAsTheyLie); });
+}
+
+Likeness Compare(const packed::StepIdentity& saved, const packed::StepIdentity& now) {
+  const bool rows = saved.rows().empty() || saved.rows() == now.rows();
+  if (!rows) return Likeness::kOther;
+  if (saved.meeting().empty()) {  // an earlier version's
+    return saved.fingerprint() == now.fingerprint() ? Likeness::kSame : Likeness::kOther;
+  }
+  const bool elsewhere = !MeetAsBefore(saved.meeting(), now.meeting()) ||
+                         !std::all_of(saved.origins().begin(), saved.origins().end(), [&](const std::string& origin) {
+                           return std::count(now.origins().begin(), now.origins().end(), origin) > 0;
+                         });
+  if (elsewhere) return Likeness::kOther;
+  if (saved.fingerprint() == now.fingerprint() && saved.columns() == now.columns()) return Likeness::kSame;
+  return IsWidened(saved, now) ? Likeness::kWidened : Likeness::kOther;
 }
 
 // Where a step's state is now; empty: nowhere.
@@ -169,10 +201,35 @@ std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Sta
 
 }  // namespace
 
-std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record) {
+namespace {
+
+// Of state that no step of the plan's has under its name.
+void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, const AllowedDrops& drops, Verdict* verdict) {
+  std::string what = absl::StrCat(verdict->subject, ": its state was written by '", Readable(saved.fingerprint()), "'");
+  if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
+    verdict->kind = Verdict::Kind::kRefused;
+    verdict->message = absl::StrCat(what, " in stage ", plan.stages[static_cast<size_t>(stage)].name,
+                                    ", the topology now keeps it in ", "stage ", elsewhere,
+                                    ", where its rows are partitioned otherwise", kRemedy);
+    return;
+  }
+  verdict->kind = Verdict::Kind::kDropped;
+  verdict->allowed = drops.contains(saved.step());
+  verdict->message = absl::StrCat(what, ", the topology now has no such step (was it renamed or removed?)", kRemedy,
+                                  ". If that state isn't wanted any more, give it up by --allow_drop ", saved.step());
+}
+
+}  // namespace
+
+std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                  const AllowedDrops& drops) {
   const std::vector<packed::StepIdentity> now = StepIdentities(plan, stage);
   std::vector<Verdict> verdicts;
   for (const packed::StepIdentity& saved : record.has_standing() ? record.standing().steps() : record.steps()) {
+    const auto same =
+        std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });
+    const bool given_up = saved.fingerprint() == kGivenUp;
+    if (given_up && same == now.end()) continue;
     Verdict& verdict = verdicts.emplace_back();
     verdict.subject = absl::StrCat("step ", saved.step());
     verdict.kind = Verdict::Kind::kUnchanged;
@@ -180,32 +237,29 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
     for (const packed::StepLedger& ledger : record.ledger()) {
       if (ledger.step() == saved.step()) verdict.open = ledger.open();
     }
-    const auto same =
-        std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });
-    if (same != now.end() && SameState(saved, *same)) continue;
-    verdict.kind = Verdict::Kind::kRefused;
-    std::string what = absl::StrCat(verdict.subject, ": its state was written by '");
-    if (same != now.end()) {
-      absl::StrAppend(&what, Describe(saved, *same), "', the topology now says '", Describe(*same, saved), "'");
-    } else if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
-      absl::StrAppend(&what, Readable(saved.fingerprint()), "' in stage ", plan.stages[static_cast<size_t>(stage)].name,
-                      ", the topology now keeps it in stage ", elsewhere, ", where its rows are partitioned otherwise");
-    } else {
-      verdict.kind = Verdict::Kind::kDropped;
-      absl::StrAppend(&what, Readable(saved.fingerprint()),
-                      "', the topology now has no such step (was it renamed or removed?)");
+    if (same == now.end()) {
+      Gone(plan, stage, saved, drops, &verdict);
+    } else if (given_up) {
+      verdict.kind = Verdict::Kind::kRefused;
+      verdict.message = absl::StrCat(verdict.subject, ": ", kNotYet);
+    } else if (const Likeness likeness = Compare(saved, *same); likeness == Likeness::kWidened) {
+      verdict.kind = Verdict::Kind::kConverted;
+    } else if (likeness == Likeness::kOther) {
+      verdict.kind = Verdict::Kind::kRefused;
+      verdict.message = absl::StrCat(verdict.subject, ": its state was written by '", Describe(saved, *same),
+                                     "', the topology now says '", Describe(*same, saved), "'", kRemedy);
     }
-    verdict.message = what + kRemedy;
   }
   for (Verdict& lake : CompareLakes(plan, stage, record.standing())) verdicts.push_back(std::move(lake));
   return verdicts;
 }
 
-absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record) {
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                 const AllowedDrops& drops) {
   TM_RETURN_IF_ERROR(CheckFirstChanges(plan, [&](int s) {
     return s == stage ? std::vector<const packed::CommitRecord*>{&record} : std::vector<const packed::CommitRecord*>();
   }));
-  return Refusal(CompareSteps(plan, stage, record));
+  return Refusal(CompareSteps(plan, stage, record, drops));
 }
 
 uint64_t StandingHash(const packed::Standing& standing) {

@@ -24,6 +24,10 @@ namespace tidemark {
 // The name under which a node's ledger is kept: the step's; a Kafka sink and the like have names of their own.
 std::string LedgerName(const Node& node);
 
+// In place of the fingerprint of a step that isn't in the topology any more, and whose state is being taken out: what
+// is left of it is nobody's. Earlier versions take it for other state, and don't go on until the last of it is gone.
+inline constexpr char kGivenUp[] = "given up";
+
 // Operator, keys and types of a node's state, as text; empty for nodes without state.
 std::string StepFingerprint(const Node& node);
 
@@ -33,12 +37,14 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
 // What becomes of each step that a task has kept state of, and of lakes of changes that can't go on. Also reads records
 // of earlier versions, which say less of a step.
-std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record);
+std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                  const AllowedDrops& drops = {});
 // The same as a task asks it of its own record. FailedPrecondition: a step's state was written by
 // another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
 // changes whose beginning it hasn't heard (first_changes.h), or a lake of changes would be given others than it holds;
 // says what it was, what it is, and what to do.
-absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record);
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                 const AllowedDrops& drops = {});
 
 // Never 0.
 uint64_t StandingHash(const packed::Standing& standing);

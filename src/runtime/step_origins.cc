@@ -396,18 +396,18 @@ std::string Meeting(const Plan& plan, NodePlace place) {
     open.pop_back();
     const Node& node = tracer.At(at);
     if (node.kind == Node::Kind::kSource) {
-      ways.insert(absl::StrCat("as they lie in ", plan.sources[static_cast<size_t>(node.source)].topic));
+      ways.insert(absl::StrCat(std::string(kAsTheyLie), plan.sources[static_cast<size_t>(node.source)].topic));
     } else if (node.kind == Node::Kind::kInternal) {
       const Edge& edge = plan.edges[static_cast<size_t>(node.edge)];
       std::vector<std::string> names;
       for (const size_t c : edge.key) names.push_back(edge.schema[c].name);
-      ways.insert(absl::StrCat("moved by [", absl::StrJoin(names, ", "), "]"));
+      ways.insert(absl::StrCat(std::string(kMovedBy), absl::StrJoin(names, ", "), "]"));
     }
     for (const int input : node.upstream()) {
       if (seen.insert(input).second) open.push_back({at.stage, input});
     }
   }
-  return absl::StrJoin(ways, ", ");
+  return absl::StrJoin(ways, std::string(kBetweenWays));
 }
 
 }  // namespace tidemark

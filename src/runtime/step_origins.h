@@ -5,6 +5,7 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/plan/plan.h"
@@ -50,7 +51,9 @@ bool MakesChanges(const Node& node);
 // Where each column of the rows that a sink's node takes comes from: one list a way, as long as its input's schema.
 std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink);
 
-// Which rows meet in one task of the step: "moved by [route]", "as they lie in prices".
+// Which rows meet in one task of the step: "moved by [route]", "as they lie in prices"; several, where it has several
+// inputs, with kBetweenWays between them.
+inline constexpr std::string_view kMovedBy = "moved by [", kAsTheyLie = "as they lie in ", kBetweenWays = ", ";
 std::string Meeting(const Plan& plan, NodePlace place);
 
 }  // namespace tidemark

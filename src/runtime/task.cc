@@ -123,7 +123,7 @@ absl::Status Task::Open() {
   }
   const packed::CommitRecord* record = state_->committed();
   if (record != nullptr) {
-    TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record), id_.ToString()));
+    TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record, runtime_.allow_drop), id_.ToString()));
     commit_ = record->commit();
     identity_ = record->identity();
     for (const auto& input : inputs_) {

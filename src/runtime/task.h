@@ -155,6 +155,8 @@ class Task {
   absl::StatusOr<Output*> SideOutput(const SideTopic& side, const Node& node);
   packed::CommitRecord MakeRecord() const;
   void BeginStanding(const packed::CommitRecord* record);
+  void BeginToGiveUp(const packed::CommitRecord* record);
+  absl::Status GiveUp();
   void NoteSchemas();
   std::string Changelog() const;
   absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);
@@ -194,6 +196,10 @@ class Task {
   bool announced_ = false;             // of the next commit to be prepared
   uint64_t joined_ = 0;                // the transaction that carries what isn't prepared yet; 0: there is nothing
   std::unique_ptr<Producer> outside_;  // only with Mutation::kChangelogOutsideTransaction
+  // Steps of whose stores something may be left, which nobody reads any more; of the last, what stands below this key
+  // is gone.
+  std::vector<std::string> giving_up_;
+  std::string given_up_to_;
 };
 
 }  // namespace tidemark

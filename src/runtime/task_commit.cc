@@ -14,6 +14,13 @@
 #include "src/runtime/task_parts.h"
 
 namespace tidemark {
+namespace {
+
+// Of keys that dropped steps have kept, a commit takes out so many.
+constexpr int64_t kGiveUpBytes = int64_t{1} << 20;
+constexpr int64_t kBytesAKey = 16;
+
+}  // namespace
 
 std::string Task::Changelog() const {
   return plan().application.ChangelogTopic(plan().stages[static_cast<size_t>(stage_)].name);
@@ -52,11 +59,13 @@ absl::Status Task::PrepareCommit() {
       TM_RETURN_IF_ERROR(state->output->PrepareCommit(commit, state->mark, now));
     }
   }
+  TM_RETURN_IF_ERROR(GiveUp());
   prepared_ = MakeRecord();
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
   std::vector<OutRecord> records;
   for (const std::string& part : parts) records.push_back({partition_, std::nullopt, part, nullptr});
-  dirty_ = start_is_new_ = position_moved_ = announced_ = false;
+  start_is_new_ = position_moved_ = announced_ = false;
+  dirty_ = !giving_up_.empty();
   const std::string topic = Changelog();
   if (MutationActive(Mutation::kChangelogOutsideTransaction)) return ProduceOutside(topic, records);
   return transaction_->Produce(topic, records);
@@ -130,7 +139,51 @@ void Task::BeginStanding(const packed::CommitRecord* record) {
       if (!IsGone(saved)) gone->add_schemas();
     }
   }
+  BeginToGiveUp(record);
   NoteSchemas();
+}
+
+// Who may not give up what isn't in the plan any more was refused before.
+void Task::BeginToGiveUp(const packed::CommitRecord* record) {
+  if (record == nullptr) return;
+  for (const packed::StepIdentity& saved : record->has_standing() ? record->standing().steps() : record->steps()) {
+    const auto& now = standing_.steps();
+    if (std::any_of(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); })) continue;
+    giving_up_.push_back(saved.step());
+    packed::StepIdentity* mark = standing_.add_steps();
+    mark->set_step(saved.step());
+    mark->set_fingerprint(kGivenUp);
+  }
+  if (!giving_up_.empty()) OweCommit();
+}
+
+// A part of it, as deltas of this commit like any others: so whoever takes the task over finds the rest of it under
+// its mark, and the mark goes with the last of it.
+absl::Status Task::GiveUp() {
+  for (int64_t bytes = 0; !giving_up_.empty();) {
+    StateStore* const store = state_->Store(giving_up_.back());
+    std::vector<std::string> keys;
+    {
+      const std::unique_ptr<StateIterator> it = store->Scan(given_up_to_, "");
+      for (; it->Valid() && bytes < kGiveUpBytes; it->Next()) {
+        bytes += static_cast<int64_t>(it->key().size()) + kBytesAKey;
+        keys.emplace_back(it->key());
+      }
+      TM_RETURN_IF_ERROR(it->status());
+      given_up_to_ = it->Valid() ? std::string(it->key()) : "";
+    }
+    for (const std::string& key : keys) store->Delete(key);
+    if (!given_up_to_.empty()) return absl::OkStatus();
+    auto* const steps = standing_.mutable_steps();
+    steps->erase(std::remove_if(steps->begin(), steps->end(),
+                                [&](const auto& step) {
+                                  return step.step() == giving_up_.back() && step.fingerprint() == kGivenUp;
+                                }),
+                 steps->end());
+    giving_up_.pop_back();
+    standing_hash_ = StandingHash(standing_);
+  }
+  return absl::OkStatus();
 }
 
 void Task::NoteSchemas() {

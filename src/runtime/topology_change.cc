@@ -180,12 +180,12 @@ void LookAt(const SinkPlan& sink, PartChange* change) {
 }
 
 // Once: a worker that runs may trim what is read here.
-absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafka) {
+absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops) {
   TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
   Builder builder(plan, former);
   TopologyChange& change = builder.change_;
   change.against = absl::StrCat("what stands in Kafka at ", plan.kafka.brokers);
-  TM_ASSIGN_OR_RETURN(change.steps, CompareWithRunning(plan, former, kafka));
+  TM_ASSIGN_OR_RETURN(change.steps, CompareWithRunning(plan, former, kafka, drops));
   TM_ASSIGN_OR_RETURN(FoundTopics topics, FindTopics(plan, kafka.admin()));
   change.topics = std::move(topics.missing);
   change.wrong = std::move(topics.wrong);
@@ -207,16 +207,17 @@ TopologyChange::Outcome TopologyChange::outcome() const {
   return any(&PartChange::unknown) ? Outcome::kNotKnown : Outcome::kNothingLost;
 }
 
-absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka) {
+absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   while (true) {
-    absl::StatusOr<TopologyChange> change = LookAtRunning(plan, kafka);
+    absl::StatusOr<TopologyChange> change = LookAtRunning(plan, kafka, drops);
     if (ActionFor(change.status()) != Action::kRetry || std::chrono::steady_clock::now() > until) return change;
     std::this_thread::sleep_for(kBetweenLooks);
   }
 }
 
-absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file) {
+absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file,
+                                            const AllowedDrops& drops) {
   if (!(plan.application == before.application)) {
     return absl::InvalidArgumentError(
         absl::StrCat(file, " is the topology ", before.application.name, ", not ", plan.application.name,
@@ -226,7 +227,8 @@ absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before
   Builder builder(plan, former);
   TopologyChange& change = builder.change_;
   change.against = file;
-  change.steps = CompareStates(plan, former);
+  TM_RETURN_IF_ERROR(CheckDrops(plan, drops));
+  change.steps = CompareStates(plan, former, drops);
   builder.Sources();
   builder.Stateless();
   builder.Sinks();

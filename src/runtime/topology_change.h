@@ -44,8 +44,10 @@ struct TopologyChange {
 };
 
 // Unavailable: Kafka doesn't answer.
-absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka);
+// InvalidArgument: `drops` names what goes on (start_check.h).
+absl::StatusOr<TopologyChange> ChangeOfRunning(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops = {});
 // Asks nobody. InvalidArgument: they are two topologies, which share nothing.
-absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file);
+absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before, const std::string& file,
+                                            const AllowedDrops& drops = {});
 
 }  // namespace tidemark

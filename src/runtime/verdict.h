@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Verdict {
   enum class Kind {
     kNew,        // nothing was kept under its name: empty from now on
     kUnchanged,  // goes on with its state
+    kConverted,  // goes on with its state, which can be read as what the topology says now
     kDropped,    // it is gone, and its state would be lost
     kRefused,    // it can't go on with what was kept or written
   };
@@ -25,8 +27,13 @@ struct Verdict {
   int64_t open = 0;          // (row, window) pairs in windows that are open, of steps that have some
   int tasks = 0;             // that keep state of it
 
-  bool goes_on() const { return kind == Kind::kNew || kind == Kind::kUnchanged; }
+  bool allowed = false;  // of kDropped: the user gives it up
+
+  bool goes_on() const { return kind < Kind::kDropped || (kind == Kind::kDropped && allowed); }
 };
+
+// Steps whose state the user gives up, where the topology no longer has them: by name (--allow_drop).
+using AllowedDrops = std::set<std::string>;
 
 // FailedPrecondition with the messages of all that can't go on, a line each.
 absl::Status Refusal(const std::vector<Verdict>& verdicts);

@@ -34,6 +34,7 @@
 #include "src/runtime/former.h"
 #include "src/runtime/freshness.h"
 #include "src/runtime/generations/follower.h"
+#include "src/runtime/give_up.h"
 #include "src/runtime/housekeeping.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
@@ -169,6 +170,7 @@ class Worker {
     runtime_.formats = &formats_.formats();
     runtime_.new_identity = RandomIdentity;
     runtime_.options.instance_id = options_.instance_id;
+    runtime_.allow_drop = options_.allow_drop;
     control_.leave_on_stop = options_.leave_on_stop;
     control_.until_end = options_.until_end;
     TM_RETURN_IF_ERROR(OpenState());
@@ -181,7 +183,9 @@ class Worker {
     TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
     if (OfAnotherGeneration()) return absl::OkStatus();
     TM_RETURN_IF_ERROR(Patiently([this]() -> absl::Status {
-      TM_RETURN_IF_ERROR(CheckStart(plan_, *kafka_));
+      TM_RETURN_IF_ERROR(CheckStart(plan_, *kafka_, options_.allow_drop));
+      TM_RETURN_IF_ERROR(GiveUpStages(plan_, options_.allow_drop, *kafka_,
+                                      [this] { return NewRdResetClient(plan_.kafka, LogKafka); }));
       TM_ASSIGN_OR_RETURN(runtime_.partitions, ResolveTopics(plan_, kafka_->admin(), /*create=*/true));
       TM_ASSIGN_OR_RETURN(topics_, DescribeTopics());
       limits_.emplace(plan_);

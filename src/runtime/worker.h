@@ -12,6 +12,7 @@
 
 #include "src/plan/plan.h"
 #include "src/runtime/letter_gate.h"
+#include "src/runtime/verdict.h"
 #include "src/runtime/worker_status.h"
 #include "src/status/graph.h"
 
@@ -32,6 +33,7 @@ struct WorkerOptions {
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;
+  AllowedDrops allow_drop;
   // Written to from a signal handler: 1 asks to stop.
   const std::atomic<int>* stop_requests = nullptr;
   // Looks after which generation this one is, and when it has to stop for another; null: nobody does. Outlives the run.

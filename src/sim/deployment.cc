@@ -131,7 +131,8 @@ absl::Status Deployment::Start(int w) {
   state.rewrite_commit_bytes = 500;
   TM_ASSIGN_OR_RETURN(process->state, StateDir::Open("/state", state, disks_[static_cast<size_t>(w)].get()));
   runtime.state = process->state.get();
-  if (options_.checks_start) TM_RETURN_IF_ERROR(CheckStart(*runtime.plan, *process->kafka));
+  runtime.allow_drop = allow_drop_;
+  if (options_.checks_start) TM_RETURN_IF_ERROR(CheckStart(*runtime.plan, *process->kafka, allow_drop_));
   TM_ASSIGN_OR_RETURN(runtime.partitions, ResolveTopics(*runtime.plan, process->kafka->admin(), true));
   process->limits.emplace(*runtime.plan);
   TM_RETURN_IF_ERROR(process->limits->Read(process->kafka->admin()));

@@ -24,6 +24,7 @@
 #include "src/runtime/global_tables.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
+#include "src/runtime/verdict.h"
 #include "src/sim/sim_kafka.h"
 #include "src/sim/sim_lake.h"
 #include "src/sim/sim_postgres.h"
@@ -55,6 +56,8 @@ class Deployment {
   void set_expected(std::function<bool(const absl::Status&)> expected) { expected_ = std::move(expected); }
   // The next process of this worker runs that plan.
   void set_plan(int w, const Plan* plan) { plans_[static_cast<size_t>(w)] = plan; }
+  // The next processes have --allow_drop of these.
+  void set_allow_drop(AllowedDrops drops) { allow_drop_ = std::move(drops); }
 
   // ---- Turns, and what may happen instead of one
 
@@ -126,6 +129,7 @@ class Deployment {
   DeploymentCounts counts_;
   std::vector<std::pair<std::string, StepLedger>> ledger_;
   std::vector<const Plan*> plans_;  // by worker
+  AllowedDrops allow_drop_;
   std::map<std::string, std::unique_ptr<SimPostgres>> databases_;
   std::map<std::string, std::unique_ptr<SimLake>> lakes_;
   std::map<std::string, std::unique_ptr<SimReceiver>> receivers_;

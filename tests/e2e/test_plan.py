@@ -2,6 +2,7 @@
 """`tidemark plan` against an application that has run, and one that runs: it says what `run` then does, in the same
 words, and changes nothing."""
 
+import collections
 import copy
 import json
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
+import duckdb
 import psycopg
 
 import topics
@@ -171,6 +173,44 @@ class Plans(SystemTest):
         wait_for("what came meanwhile to be in the table", lambda: rows() == 2 * ROWS, 180, worker.seen, every=0.2)
         self.assertNotIn("lost", worker.output())
         worker.kill()
+
+    def test_state_that_is_given_up_goes_and_nothing_else_does(self):
+        name = "dropped"
+        config = self.begin(name)
+        both = edited(name, without_window)
+        both["steps"]["rows"]["from"] = "prices"
+        del both["steps"]["once"]
+        window = topology.write(self.stack.folder / f"{name}-window.yaml", edited(name, without_window))
+        both = topology.write(self.stack.folder / f"{name}-both.yaml", both)
+        self.assertEqual(self.plan(window)[0], DECISION)
+        code, text = self.plan(window, "--allow_drop", "hourly")
+        self.assertEqual(code, 0, text)
+        self.assertIn("its state is given up, 1,000 rows in open windows", text)
+        code, text = self.plan(both, "--allow_drop", "hourly")
+        self.assertEqual(code, DECISION, "another step than the one that is named")
+        self.assertIn("--allow_drop once", text)
+        code, text = self.plan(window, "--allow_drop", "hourly,once")
+        self.assertEqual(code, MISTAKE, text)
+        self.assertIn("the topology has that step", text)
+        # Two stages at once, killed at some moment of it.
+        flags = "--allow_drop", "hourly,once"
+        self.put(name, range(ROWS))  # the same again, which nothing remembers
+        worker = self.stack.run(both, *flags, name=name, threads=1)
+        wait_for("the changelog to go", lambda: f"{name}.hourly.changelog" not in topics.names(self.stack.brokers), 180,
+                 worker.seen)
+        worker.kill()
+        for _ in range(2):  # what is gone isn't looked for again
+            self.stack.run(both, *flags, "--until_end", name=name, threads=1).finish(300)
+        self.assertEqual(self.plan(both)[0], 0)
+        with psycopg.connect(self.stack.database_url) as database:
+            self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS)
+        lake = duckdb.sql(f"SELECT id, count(*) FROM '{self.stack.folder}/lake/{name}/**/*.parquet' GROUP BY id")
+        self.assertEqual(collections.Counter(n for _, n in lake.fetchall()), {2: ROWS})
+        # Rows in front of them have been read that their state doesn't know of: they don't come back without a word.
+        self.put(name, range(ROWS))
+        worker = self.stack.run(config, "--until_end", name=name, threads=1)
+        self.assertEqual(worker.wait(300), 2, worker.seen())
+        self.assertIn("the changelog", worker.output())
 
     def test_of_a_table_the_statement_that_it_needs_is_told_and_then_all_is_well(self):
         name = "columns"

@@ -77,6 +77,33 @@ TEST(RowsReaderTest, BothVersionsReadEachOthersRows) {
   EXPECT_TRUE(former.Read(Record(Rows(), false))->rows->Equals(*Rows()));
 }
 
+TEST(RowsReaderTest, ATypeThatHoldsAllValuesOfAnotherTakesThem) {
+  const auto before = arrow::schema({arrow::field("n", arrow::int32()), arrow::field("d", arrow::decimal128(8, 2))});
+  const auto after = arrow::schema({arrow::field("n", arrow::int64()), arrow::field("d", arrow::decimal128(20, 2))});
+  arrow::Int32Builder numbers;
+  ASSERT_TRUE(numbers.AppendValues({-2'147'483'647 - 1, 0, 2'147'483'647}, {true, false, true}).ok());
+  arrow::Decimal128Builder decimals(arrow::decimal128(8, 2));
+  for (const char* text : {"-999999.99", "0.00", "123.45"}) {
+    ASSERT_TRUE(decimals.Append(*arrow::Decimal128::FromString(text)).ok());
+  }
+  const Batch rows = arrow::RecordBatch::Make(before, 3, {*numbers.Finish(), *decimals.Finish()})->Slice(0, 3);
+  const auto change = SchemaChange::Make(*before, after);
+  ASSERT_TRUE(change.ok()) << change.status();
+  for (const int64_t from : {0, 1}) {  // also of a slice
+    const Batch wide = *change->Apply(rows->Slice(from));
+    ASSERT_TRUE(wide->ValidateFull().ok());
+    EXPECT_EQ(wide->schema(), after);
+    for (int64_t row = 0; row < wide->num_rows(); ++row) {
+      for (int c = 0; c < 2; ++c) {
+        EXPECT_EQ((*wide->column(c)->GetScalar(row))->ToString(),
+                  (*rows->column(c)->GetScalar(from + row))->ToString());
+      }
+    }
+  }
+  EXPECT_FALSE(SchemaChange::Make(*before, after, Widening::kNo).ok());
+  EXPECT_FALSE(SchemaChange::Make(*after, before).ok());
+}
+
 TEST(RowsReaderTest, WhatCantBecomeTheOtherIsRefusedByName) {
   EXPECT_THAT(
       Refusal(arrow::schema({arrow::field("n", arrow::float64(), false), kText})),

@@ -1,0 +1,123 @@
+#include "src/runtime/widening.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/base/schema.h"
+
+namespace tidemark {
+namespace {
+
+struct Typed {
+  std::string name;
+  Type type;
+  bool nullable = false;
+};
+
+constexpr std::string_view kNull = " null";
+
+// "id int64, price decimal(12,2) null" as columns; a name may have anything in it but the comma and blank in front of
+// the next. Nothing: it can't be told for certain.
+std::optional<std::vector<Typed>> ParseColumns(std::string_view text) {
+  std::vector<Typed> columns;
+  while (!text.empty()) {
+    const size_t end = text.find(", ");
+    std::string_view column = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 2);
+    Typed typed;
+    typed.nullable = column.ends_with(kNull);
+    if (typed.nullable) column.remove_suffix(kNull.size());
+    const size_t blank = column.rfind(' ');
+    if (blank == std::string_view::npos) return std::nullopt;
+    const std::optional<Type> type = ParseType(column.substr(blank + 1));
+    if (!type) return std::nullopt;
+    typed.name = column.substr(0, blank);
+    typed.type = *type;
+    columns.push_back(std::move(typed));
+  }
+  return columns;
+}
+
+bool HoldsAll(const Type& is, const Type& was, bool integers) {
+  if (is == was) return true;
+  if (is.kind == Kind::kDecimal) {
+    return was.kind == Kind::kDecimal && is.scale == was.scale && is.precision >= was.precision;
+  }
+  return integers && is.kind == Kind::kInt64 && was.kind == Kind::kInt32;
+}
+
+struct Allowed {
+  bool integers = false;  // int32 becomes int64
+  bool nulls = false;     // what was never NULL may be
+};
+
+bool AreWidened(std::string_view was_text, std::string_view is_text, Allowed allowed) {
+  if (was_text == is_text) return true;
+  const auto was = ParseColumns(was_text), is = ParseColumns(is_text);
+  if (!was || !is || was->size() != is->size()) return false;
+  for (size_t c = 0; c < is->size(); ++c) {
+    const Typed& before = (*was)[c];
+    const Typed& now = (*is)[c];
+    if (before.name != now.name || !HoldsAll(now.type, before.type, allowed.integers)) return false;
+    if (before.nullable != now.nullable && (before.nullable || !allowed.nulls)) return false;
+  }
+  return true;
+}
+
+// "window 3600us by [id int64]: count(*);" in three parts.
+struct Parts {
+  std::string_view head, keys, tail;
+};
+
+std::optional<Parts> Split(std::string_view fingerprint) {
+  const size_t begin = fingerprint.find('['), end = fingerprint.find(']');
+  if (begin == std::string_view::npos || end == std::string_view::npos || end < begin) return std::nullopt;
+  return Parts{fingerprint.substr(0, begin), fingerprint.substr(begin + 1, end - begin - 1), fingerprint.substr(end)};
+}
+
+// "]: count(*); sum(cents);": all of them keep numbers of one width whatever they are given.
+bool OnlyAddsUp(std::string_view aggregates) {
+  constexpr std::string_view kBegin = "]:";
+  if (!aggregates.starts_with(kBegin) || aggregates.find(" of changes") != std::string_view::npos) return false;
+  aggregates.remove_prefix(kBegin.size());
+  while (!aggregates.empty()) {
+    if (!aggregates.starts_with(' ')) return false;
+    aggregates.remove_prefix(1);
+    const bool adds =
+        aggregates.starts_with("count(*)") || aggregates.starts_with("sum(") || aggregates.starts_with("avg(");
+    const size_t end = aggregates.find(';');
+    if (!adds || end == std::string_view::npos) return false;
+    const std::string_view one = aggregates.substr(0, end);
+    // A second aggregate of another kind in one expression, a DISTINCT, a cast to a width: not looked into.
+    if (std::count(one.begin(), one.end(), '(') != 1) return false;
+    if (one.find(' ') != std::string_view::npos) return false;
+    aggregates.remove_prefix(end + 1);
+  }
+  return true;
+}
+
+bool IsIntegerKey(std::string_view keys) {
+  const auto columns = ParseColumns(keys);
+  return columns && columns->size() == 1 && !(*columns)[0].nullable &&
+         ((*columns)[0].type.kind == Kind::kInt32 || (*columns)[0].type.kind == Kind::kInt64);
+}
+
+}  // namespace
+
+bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is) {
+  const auto before = Split(was.fingerprint()), now = Split(is.fingerprint());
+  if (!before || !now || before->head != now->head || before->tail != now->tail) return false;
+  if (before->head == "dedup by ") {
+    return before->tail == "]" && was.columns() == is.columns() &&
+           AreWidened(before->keys, now->keys, {.integers = true, .nulls = !IsIntegerKey(before->keys)});
+  }
+  if (!before->head.starts_with("window ") && !before->head.starts_with("sessions ")) return false;
+  return AreWidened(before->keys, now->keys, {.integers = true, .nulls = true}) &&
+         AreWidened(was.columns(), is.columns(), {.integers = OnlyAddsUp(before->tail)});
+}
+
+}  // namespace tidemark

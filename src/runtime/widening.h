@@ -1,0 +1,23 @@
+// Whether state that was kept of columns of some types is, byte for byte, state of columns of wider ones, so that a
+// step goes on with it as it lies: the identities of a step differ in types alone, and each type of before is held
+// whole by that of now. A pure function over identities (step_identity.h); what it lets through is said by the formats
+// of state that it leans on:
+//
+//   - keys (src/codec/key_encoder.h): integers have eight bytes whatever their width, decimals sixteen whatever their
+//     precision, and a byte in front of each cell says NULL in all of them;
+//   - sums and averages (operators/window/sums.h) add up 192 bits whatever the integer was, and a decimal is sixteen
+//     bytes in every aggregate. Smallest and largest integers have their own width: those aren't widened;
+//   - dedup keep first remembers an integer column that is never NULL as 64 bits, any other key as a hash of the above.
+//
+// Nothing else is widened: what keeps whole rows (top, dedup keep last, alert, over, joins) says their columns, and its
+// identity has to be the same. The way back is no widening, so a former topology is refused behind it.
+#pragma once
+
+#include "proto/packed.pb.h"
+
+namespace tidemark {
+
+// Fingerprints and columns only; kind of rows, meeting and origins are the same.
+bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is);
+
+}  // namespace tidemark

@@ -1,0 +1,79 @@
+#include "src/runtime/widening.h"
+
+#include <gtest/gtest.h>
+
+namespace tidemark {
+namespace {
+
+packed::StepIdentity Identity(const std::string& fingerprint, const std::string& columns = "") {
+  packed::StepIdentity identity;
+  identity.set_fingerprint(fingerprint);
+  identity.set_columns(columns);
+  return identity;
+}
+
+bool Keys(const std::string& was, const std::string& is) {
+  return IsWidened(Identity("dedup by [" + was + "]"), Identity("dedup by [" + is + "]"));
+}
+
+// Of a window by one route: its aggregates, and the columns of them.
+bool Sums(const std::string& aggregates, const std::string& was, const std::string& is) {
+  const std::string window = "window 60us every 60us by [route string]:" + aggregates;
+  return IsWidened(Identity(window, was), Identity(window, is));
+}
+
+TEST(Widening, KeysAreOfOneFormWhateverTheirWidth) {
+  EXPECT_TRUE(Keys("id int32", "id int64"));
+  EXPECT_TRUE(Keys("id decimal(8,2)", "id decimal(20,2)"));
+  EXPECT_TRUE(Keys("id string, n int32", "id string null, n int64 null"));
+  EXPECT_TRUE(Keys("id string", "id string null"));
+}
+
+TEST(Widening, NothingIsNarrowedOrBecomesAnotherKindOfValue) {
+  EXPECT_FALSE(Keys("id int64", "id int32"));
+  EXPECT_FALSE(Keys("id decimal(20,2)", "id decimal(8,2)"));
+  EXPECT_FALSE(Keys("id decimal(8,2)", "id decimal(9,3)"));
+  EXPECT_FALSE(Keys("id string null", "id string"));
+  EXPECT_FALSE(Keys("id int32", "id double"));
+  EXPECT_FALSE(Keys("id int32", "id decimal(12,0)"));
+  EXPECT_FALSE(Keys("id date", "id timestamp"));
+}
+
+TEST(Widening, OtherColumnsAreOtherState) {
+  EXPECT_FALSE(Keys("id int32", "number int64"));
+  EXPECT_FALSE(Keys("id int32", "id int64, n int64"));
+  EXPECT_FALSE(Keys("a int32, b int32", "b int64, a int64"));
+}
+
+TEST(Widening, ADedupRemembersOneIntegerInAFormOfItsOwn) {
+  EXPECT_FALSE(Keys("id int64", "id int64 null"));
+  EXPECT_FALSE(Keys("id int32", "id int64 null"));
+}
+
+TEST(Widening, WhatOnlyAddsUpTakesWiderIntegers) {
+  EXPECT_TRUE(Sums(" count(*); sum(cents); avg(cents);", "cents int32", "cents int64"));
+  EXPECT_FALSE(Sums(" sum(cents); max(cents);", "cents int32", "cents int64"));
+  EXPECT_FALSE(Sums(" count(DISTINCT cents);", "cents int32", "cents int64"));
+  EXPECT_FALSE(Sums(" sum(cast(cents as int32));", "cents int32", "cents int64"));
+  EXPECT_FALSE(Sums(" sum(cents); of changes", "cents int32", "cents int64"));
+  EXPECT_TRUE(Sums(" sum(cents); max(cents); of changes", "cents decimal(8,2)", "cents decimal(9,2)"));
+}
+
+TEST(Widening, WhatKeepsWholeRowsIsLeftAlone) {
+  for (const std::string step : {"top 3 by ", "dedup keep last by ", "alert by ", "batches by ", "changes by "}) {
+    EXPECT_FALSE(IsWidened(Identity(step + "[id int32] of id int32"), Identity(step + "[id int64] of id int32")))
+        << step;
+  }
+  EXPECT_FALSE(IsWidened(Identity("window 60us every 60us by [id int32]: count(*);"),
+                         Identity("window 90us every 90us by [id int64]: count(*);")));
+}
+
+// Names have in them what users put there.
+TEST(Widening, WhatCantBeReadForCertainIsOtherState) {
+  EXPECT_FALSE(Keys("a] int32", "a] int64"));
+  EXPECT_FALSE(Keys("a, b int32", "a, b int64"));
+  EXPECT_FALSE(IsWidened(Identity("dedup by"), Identity("dedup by [")));
+}
+
+}  // namespace
+}  // namespace tidemark
