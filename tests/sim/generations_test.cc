@@ -12,7 +12,9 @@ namespace {
 
 TEST(GenerationsWorld, EveryRowStandsThereOnceWhoeverDiesDuringASwitch) {
   const char* const stated = std::getenv("TIDEMARK_GENERATION_SEEDS");
-  const uint64_t first = 1, seeds = stated == nullptr ? 4 : std::strtoull(stated, nullptr, 10);
+  const char* const from = std::getenv("TIDEMARK_GENERATION_SEED");
+  const uint64_t first = from == nullptr ? 1 : std::strtoull(from, nullptr, 10);
+  const uint64_t seeds = stated == nullptr ? 4 : std::strtoull(stated, nullptr, 10);
   int worker_deaths = 0, command_deaths = 0;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     const GenerationsResult result = RunGenerationsWorld(seed);

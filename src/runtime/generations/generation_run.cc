@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
@@ -45,8 +48,9 @@ class Process {
   absl::Status Run(int32_t own) {
     own_ = own;
     // An application without a log is generation 1; the worker itself looks whether it has one, once Kafka answers.
+    // Where it has kept state of a later one, it asks first: the other state may be another process's.
     bool finished = false;
-    if (own_ == 0) {
+    if (own_ == 0 && !HasLaterState()) {
       TM_ASSIGN_OR_RETURN(finished, RunAs(1, Duty::kActive, /*supposed=*/true));
     }
     while (!finished && !Stopped()) {
@@ -91,6 +95,16 @@ class Process {
     LOG(INFO) << "generation " << own_ << " has been left: generation " << state_.active()
               << " has taken its place. This worker has nothing more to do";
     return absl::OkStatus();
+  }
+
+  bool HasLaterState() const {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.state_dir, ignored)) {
+      int32_t number = 0;
+      const std::string name = entry.path().filename();
+      if (name[0] == 'g' && absl::SimpleAtoi(name.substr(1), &number)) return true;
+    }
+    return false;
   }
 
   bool Rests(Duty duty) const {
@@ -207,6 +221,14 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
     return state.active();
   }
   if (replay.generation != 0 && replay.generation == state.active()) return state.active();
+  // A worker of one that was left, which somebody starts again, begins nothing anew.
+  for (const generations::Generation& each : state.generations()) {
+    if (state.building() != 0 || replay.generation != 0 || each.fingerprint() != print) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
+                     each.number(), "` builds it again from where it stands; `tidemark generations drop ", each.number(),
+                     "` first, and it is built anew"));
+  }
   if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
     return absl::InvalidArgumentError(
         "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "

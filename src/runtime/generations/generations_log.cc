@@ -65,8 +65,11 @@ absl::StatusOr<generations::State> ReadGenerations(const std::string& applicatio
 absl::StatusOr<generations::State> GenerationsReader::Read() {
   const TopicPartition log{names_.Topic(), 0};
   if (!exists_) {
-    TM_ASSIGN_OR_RETURN(const auto found, kafka_.admin().Describe({log.topic}));
-    if (found.empty()) return state_;
+    const auto found = kafka_.admin().Describe({log.topic});
+    // Who may not even see it: brokers say so of a topic that isn't there, too. Were it there, the fence would tell.
+    if (absl::IsInvalidArgument(found.status())) return state_;
+    TM_RETURN_IF_ERROR(found.status());
+    if (found->empty()) return state_;
     exists_ = true;
   }
   TM_ASSIGN_OR_RETURN(const Offset end, kafka_.admin().LogEnd(log, Isolation::kReadCommitted));
