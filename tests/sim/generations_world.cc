@@ -214,7 +214,7 @@ class World {
 
   absl::Status Register() {
     const auto kafka = cluster_->NewClient(kCommand);
-    TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(bases_[0], kafka.get()));
+    TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(bases_[0], kafka.get(), [this] { clock_.Advance(10'000); }));
     generations::State state = log->state();
     for (int32_t number = 1; number <= 2; ++number) {
       generations::Generation* const each = state.add_generations();
@@ -240,6 +240,7 @@ class World {
     if (duty == Duty::kLeft) worker->wanted = false;
     VLOG(1) << "worker " << worker->number << " finds duty " << static_cast<int>(duty) << " at record " << state->number();
     const bool left = state->switch_number() > 0 && state->switch_number() == worker->left_for;
+    if (duty == Duty::kGone) return absl::InternalError("a generation that was never dropped is gone");
     if (duty == Duty::kLeft || duty == Duty::kWait || (left && (duty == Duty::kDrain || duty == Duty::kCut))) {
       return absl::OkStatus();
     }

@@ -34,6 +34,8 @@ namespace {
 constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
 constexpr int kTries = 50;
 
+void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
+
 void LogKafka(int level, std::string_view text) {
   if (level > 3) return;
   LOG_EVERY_T(ERROR, 10) << "kafka: " << text;
@@ -214,7 +216,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   TM_RETURN_IF_ERROR(CheckReplayable(base));
   TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
   const std::string print = TopologyFingerprint(text.yaml);
-  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka));
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
   const generations::Generation* const active = FindGeneration(state, state.active());
   // The same command behind the switch.
   if (replay.generation == 0 && state.building() == 0 && active != nullptr && active->fingerprint() == print) {
@@ -237,7 +239,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   }
   // Another worker of it: the log isn't written, so that a switch that is under way goes on.
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
   state = log->state();
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
   if (state.phase() != generations::State::STEADY) {
@@ -291,7 +293,7 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
   {
     TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(base.kafka, LogKafka));
     TM_ASSIGN_OR_RETURN(number, Register(base, text, replay, kafka.get()));
-    TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka));
+    TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
     // It was left behind a fence; where that has been lifted before, nothing happens.
     if (number == state.building() && replay.generation != 0) {
       TM_ASSIGN_OR_RETURN(const auto client, NewRdResetClient(base.kafka, LogKafka));

@@ -303,12 +303,12 @@ class Switch {
 }  // namespace
 
 absl::Status SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(options, parts, std::move(log)).Run();
 }
 
 absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(SwitchOptions(), parts, std::move(log)).Cancel();
 }
 
