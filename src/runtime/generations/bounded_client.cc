@@ -58,6 +58,7 @@ class BoundedConsumer final : public Consumer {
         continue;
       }
       found->second.kept.push_back({std::shared_ptr<Fetch>(std::move(fetch)), 0});
+      found->second.end = -1;  // it was the end before these
       TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
     for (const auto& [partition, end] : polled.ends) {
@@ -150,9 +151,11 @@ class BoundedConsumer final : public Consumer {
       if (due > 0) result->fetches.push_back(std::make_unique<Part>(first.fetch, first.next, due));
       first.next += due;
       if (due < rest.size()) {
-        // All that is there before the bound has been handed out: there is the end, for now.
-        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset))
+        // All that is there before the bound has been handed out. Where only control records lie between, the position
+        // comes to stand on it by being told an end there.
+        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset + 1)) {
           result->ends.emplace_back(partition, *end);
+        }
         break;
       }
       part->kept.pop_front();

@@ -143,13 +143,7 @@ class Switch {
   }
 
   absl::Status TakeCut() {
-    Stand stand;
-    if (SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
-      TM_ASSIGN_OR_RETURN(stand, StandOf(from_));
-      TM_RETURN_IF_ERROR(FencedStand().status());
-    } else {
-      TM_ASSIGN_OR_RETURN(stand, FencedStand());
-    }
+    TM_ASSIGN_OR_RETURN(const Stand stand, FencedStand());
     if (!stand.undrained.empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat("generation ", from_.application.generation, " has left too early: ", stand.undrained));
