@@ -238,7 +238,8 @@ class World {
     if (!state.ok()) return absl::OkStatus();
     const Duty duty = DutyOf(*state, worker->generation);
     if (duty == Duty::kLeft) worker->wanted = false;
-    VLOG(1) << "worker " << worker->number << " finds duty " << static_cast<int>(duty) << " at record " << state->number();
+    VLOG(1) << "worker " << worker->number << " finds duty " << static_cast<int>(duty) << " at record "
+            << state->number();
     const bool left = state->switch_number() > 0 && state->switch_number() == worker->left_for;
     if (duty == Duty::kGone) return absl::InternalError("a generation that was never dropped is gone");
     if (duty == Duty::kLeft || duty == Duty::kWait || (left && (duty == Duty::kDrain || duty == Duty::kCut))) {
@@ -420,19 +421,20 @@ class World {
         int64_t id = 0;
         const size_t from = record.value->find("\"id\":") + 5;
         CHECK(absl::SimpleAtoi(record.value->substr(from, record.value->find(',', from) - from), &id));
-        seen[id].push_back(absl::StrCat(absl::StrContains(*record.value, "\"worth\":10") ? "new" : "old", p, "@", record.offset));
+        seen[id].push_back(
+            absl::StrCat(absl::StrContains(*record.value, "\"worth\":10") ? "new" : "old", p, "@", record.offset));
       }
     }
     bool behind_cut[kPartitions] = {};
     for (int64_t id = 0; id < next_id_; ++id) {
       const auto& rows = seen[id];
       if (rows.size() != 1) {
-        return absl::DataLossError(
-            absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(), " times: ",
-                                              absl::StrJoin(rows, ", ")));
+        return absl::DataLossError(absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(),
+                                                " times: ", absl::StrJoin(rows, ", ")));
       }
       bool& behind = behind_cut[id % kPartitions];
-      if (behind && rows[0].substr(0, 3) == "old") return absl::DataLossError(absl::StrCat("row ", id, " is old behind a new one"));
+      if (behind && rows[0].substr(0, 3) == "old")
+        return absl::DataLossError(absl::StrCat("row ", id, " is old behind a new one"));
       behind = rows[0].substr(0, 3) == "new";
     }
     std::map<int64_t, int64_t> counts;

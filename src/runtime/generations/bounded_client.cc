@@ -70,6 +70,12 @@ class BoundedConsumer final : public Consumer {
       found->second.end = std::max(found->second.end, end);
       TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
+    // What was the end while something was kept isn't any more where records behind it have come with it.
+    std::erase_if(result.ends, [&](const auto& end) {
+      return std::any_of(result.fetches.begin(), result.fetches.end(), [&](const auto& fetch) {
+        return fetch->source() == end.first && fetch->records().back().offset >= end.second;
+      });
+    });
     return result;
   }
 

@@ -76,9 +76,10 @@ absl::Status CheckSwitchable(const Plan& active, const Plan& next) {
     const bool shared = std::any_of(active.sinks.begin(), active.sinks.end(),
                                     [&](const SinkPlan& each) { return TopicOf(each) == topic; });
     if (!shared) {
-      wrong.push_back(absl::StrCat("sink ", sink.name, " writes to ", topic,
-                                   ", which no sink of the active generation does: what it makes of the past would stay "
-                                   "in the shadow. Leave it out, switch, and add it then"));
+      wrong.push_back(
+          absl::StrCat("sink ", sink.name, " writes to ", topic,
+                       ", which no sink of the active generation does: what it makes of the past would stay "
+                       "in the shadow. Leave it out, switch, and add it then"));
     }
   }
   return Refuse(wrong);

@@ -228,8 +228,8 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
     if (state.building() != 0 || replay.generation != 0 || each.fingerprint() != print) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
-                     each.number(), "` builds it again from where it stands; `tidemark generations drop ", each.number(),
-                     "` first, and it is built anew"));
+                     each.number(), "` builds it again from where it stands; `tidemark generations drop ",
+                     each.number(), "` first, and it is built anew"));
   }
   if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
     return absl::InvalidArgumentError(

@@ -96,7 +96,7 @@ absl::StatusOr<generations::State> ReadGenerations(const std::string& applicatio
 }
 
 absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const Plan& plan, KafkaClient* kafka,
-                                                                            const std::function<void()>& wait) {
+                                                                           const std::function<void()>& wait) {
   const GenerationNames names{plan.application.name};
   TM_ASSIGN_OR_RETURN(const auto found, kafka->admin().Describe({names.Topic()}));
   if (found.empty()) {

@@ -42,8 +42,8 @@ std::string TopologyFingerprint(const std::string& yaml);
 
 // The last record; of an application without a log, FirstState. Never one that has been followed by another: where a
 // transaction is open, or its marker isn't written yet, nobody knows, and the answer is Unavailable (for ten seconds at
-// most, a transaction's time-out). Unavailable too: Kafka doesn't answer. DataLoss: the log is there and its last record
-// can't be read.
+// most, a transaction's time-out). Unavailable too: Kafka doesn't answer. DataLoss: the log is there and its last
+// record can't be read.
 absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka);
 // The same, again and again for as long as that may take, with a wait in between.
 absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka,
