@@ -35,6 +35,7 @@ namespace {
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 
 void Quiet(int, std::string_view) {}
+void Pause() { std::this_thread::sleep_for(kBetweenLooks); }
 
 absl::StatusOr<Plan> Load(const std::string& file, GenerationText* text) {
   TopologyText read;
@@ -135,7 +136,7 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
   parts.kafka = clients.kafka.get();
   parts.client = clients.reset.get();
   parts.clock = SystemClock();
-  parts.wait = [] { std::this_thread::sleep_for(kBetweenLooks); };
+  parts.wait = Pause;
   parts.say = [&out](const std::string& line) { out << line << std::endl; };
   parts.plan_of = PlanOf;
   parts.swaps = [&clients](const Plan& from, const Plan& to,
@@ -145,7 +146,7 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
   };
   parts.keeps = [&clients](const Plan& from, const Plan&) { return KeptTopics(from, clients.kafka.get()); };
   if (flags.cancel) return CancelSwitch(plan, parts);
-  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *clients.kafka));
+  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *clients.kafka, Pause));
   if (flags.back && state.phase() != generations::State::DECIDED &&
       (state.building() == 0 || state.building() > state.active())) {
     return absl::FailedPreconditionError(
@@ -170,7 +171,7 @@ absl::Status GenerationsCommand(const std::string& config, const std::vector<std
   absl::StatusOr<std::string> told =
       list ? GenerationsReport(plan.application.name, *clients.kafka, PlanOf,
                                [] { std::this_thread::sleep_for(std::chrono::seconds(1)); })
-           : DropGeneration(plan, number, *clients.kafka, *clients.reset, PlanOf);
+           : DropGeneration(plan, number, *clients.kafka, *clients.reset, PlanOf, Pause);
   TM_RETURN_IF_ERROR(told.status());
   out << *told;
   return absl::OkStatus();
@@ -178,7 +179,7 @@ absl::Status GenerationsCommand(const std::string& config, const std::vector<std
 
 absl::StatusOr<Plan> OfActiveGeneration(const Plan& plan, bool whole) {
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka, NewRdKafkaClient(plan.kafka, Quiet));
-  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *kafka));
+  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *kafka, Pause));
   if (whole && state.generations_size() > 1) {
     return absl::FailedPreconditionError(
         absl::StrCat(plan.application.name,

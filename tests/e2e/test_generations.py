@@ -166,42 +166,80 @@ class Generations(SystemTest):
     def await_rows(self, name, count, worker):
         wait_for(f"{count} rows", lambda: len(self.rows(name)[0]) >= count, 90, worker.seen, every=0.3)
 
+    def cross(self, workers, config, moments, lot, *flags):
+        """A switch that is killed at each of these moments, with a worker of either generation, and run again. `workers`:
+        by "old" and "new", how each is started, and the process."""
+        for point, victim in moments:
+            code, text = self.switch(config, *flags, check=False, TIDEMARK_FAILPOINTS=f"{point}=kill@1")
+            if code == 0:
+                return  # it had come further than that before
+            if victim is None:
+                continue
+            time.sleep(lot.random() / 2)
+            arguments, process = workers[victim]
+            process.kill()
+            workers[victim] = (arguments, self.start(*arguments))
+        self.switch(config, *flags)
+
     def test_a_generation_is_built_switched_in_and_back_while_readers_look_and_workers_are_killed(self):
         name = "town"
         old, new = self.configs(name, 1, 10)
         traffic = Traffic(self.stack.brokers, f"{name}-in")
+        self.addCleanup(traffic.end)
+        lot = random.Random(1)
+        points = ("switch.draining", "switch.fenced", "switch.cut", "switch.decided", "switch.swapped")
         first = self.start("run", old, f"{name}-a")
         self.await_rows(name, 200, first)
-        second = self.start("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
-        wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, second.seen)
+        arguments = ("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
+        workers = {"old": (("run", old, f"{name}-a"), first), "new": (arguments, self.start(*arguments))}
+        wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
         reader = TableReader(self.stack.database_url, f"{name}_totals")
-        lot = random.Random(1)
-        for point in ("switch.draining", "switch.fenced", "switch.cut", "switch.decided", "switch.swapped"):
-            code, text = self.switch(new, check=False, TIDEMARK_FAILPOINTS=f"{point}=kill@1")
-            self.assertNotEqual(code, 0, text)
-            victim = lot.choice([first, second])
-            victim.kill()
-            again = self.start(*(("run", old, f"{name}-a") if victim is first else
-                                 ("replay", new, f"{name}-b", "--active", old)))
-            if victim is first:
-                first = again
-            else:
-                second = again
-        self.switch(new)
+        victims = ["new", None, "old", "new", None] if not LONG else [lot.choice(["old", "new"]) for _ in points]
+        self.cross(workers, new, list(zip(points, victims)), lot)
         self.assertEqual(reader.end(), [[1], [10]])
-        wait_for("the worker of the old generation to end", lambda: not first.running(), 60, first.seen)
-        ids = traffic.next
-        self.await_rows(name, ids + 200, second)
-        third = self.start("replay", old, f"{name}-a", "--generation", 1)
-        wait_for("it to be built again", lambda: "being built" in self.state(old), 60, third.seen)
-        code, text = self.switch(old, "--back", "--when", "lag < 5s")
-        self.assertIn("generation 1 is active", text)
-        wait_for("the worker of the newer generation to end", lambda: not second.running(), 60, second.seen)
-        self.await_rows(name, traffic.next, third)
+        wait_for("the worker of the old generation to end", lambda: not workers["old"][1].running(), 60,
+                 workers["old"][1].seen)
+        code, _, errors = self.stack.tidemark("run", "--config", old, "--state_dir", self.stack.folder / "state" / "other",
+                                              check=False)
+        self.assertEqual(code, 2, errors)
+        self.assertIn("is the topology of generation 1, and generation 2 of town is active", errors)
+        self.await_rows(name, traffic.next, workers["new"][1])
+        config, rule = new, 10
+        for round in range(4 if LONG else 1):
+            back = round % 2 == 0
+            config, rule = (old, 1) if back else (new, 10)
+            arguments = ("replay", config, f"{name}-{'a' if back else 'b'}", "--generation", 1 if back else 2)
+            workers = {"old": workers["new"], "new": (arguments, self.start(*arguments))}
+            wait_for("it to be built again", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
+            moments = [(p, lot.choice(["old", "new", None])) for p in points] if LONG else []
+            self.cross(workers, config, moments, lot, *(["--back"] if back else []), "--when", "lag < 5s")
+            wait_for("the worker of the other generation to end", lambda: not workers["old"][1].running(), 60,
+                     workers["old"][1].seen)
+            self.await_rows(name, traffic.next, workers["new"][1])
         ids = traffic.end()
-        self.check_all(name, ids, 1)
+        self.check_all(name, ids, rule)
         self.check_appended(name, ids, {1, 10})
-        third.stop()
+        self.assertEqual(workers["new"][1].stop(), 0)
+
+    def test_what_cant_be_built_beside_itself_is_refused_by_name(self):
+        name = "refused"
+        old, new = self.configs(name, 1, 10)
+        changed = application(name, 10)
+        changed["sinks"]["rows"]["topic"] = f"{name}-others"
+        other = topology.write(self.stack.folder / f"{name}-others.yaml", changed)
+        refused = self.start("replay", new, f"{name}-b", "--active", old)
+        self.assertEqual(refused.wait(60), 2)
+        self.assertIn("nothing has run under the name", refused.output())
+        self.start("run", old, f"{name}-a", "--until_end").finish(120)
+        for config, flags, said in ((new, [], "--active is missing"), (other, ["--active", old], f"topic {name}-others"),
+                                    (new, ["--active", old, "--from", "yesterday"], "--from: expected earliest")):
+            refused = self.start("replay", config, f"{name}-b", *flags)
+            self.assertEqual(refused.wait(60), 2, refused.seen())
+            self.assertIn(said, refused.output())
+        code, text = self.switch(new, check=False)
+        self.assertEqual(code, 2, text)
+        self.assertIn("no generation is being built", text)
+        self.assertIn("has one generation", self.state(old))
 
 
 if __name__ == "__main__":

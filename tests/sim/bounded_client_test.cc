@@ -59,11 +59,11 @@ TEST_F(BoundedClientTest, WithoutABoundAllComesAndTheEndIsTheEnd) {
 
 TEST_F(BoundedClientTest, ABoundIsTheEndAndWhatLiesBehindItComesInOrderOnceItMoves) {
   bounds_.Set({{kPart, 4}}, SourceBounds::kNone);
-  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, -5));
+  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3));
   EXPECT_EQ(bounds_.delivered().at(kPart), 4);
   EXPECT_THAT(Read(), IsEmpty());
   bounds_.Set({{kPart, 6}}, SourceBounds::kNone);
-  EXPECT_THAT(Read(3), ElementsAre(4, 5, -7));
+  EXPECT_THAT(Read(3), ElementsAre(4, 5));
   Append(2);
   bounds_.Set({}, SourceBounds::kNone);
   EXPECT_THAT(Read(3), ElementsAre(6, 7, 8, 9, 10, 11, -13));
@@ -78,7 +78,7 @@ TEST_F(BoundedClientTest, WhoIsHeldGetsNothingMoreAndNoEnd) {
 
 TEST_F(BoundedClientTest, APauseOfItsUserKeepsWhatIsBehindTheBound) {
   bounds_.Set({{kPart, 4}}, SourceBounds::kNone);
-  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, -5));
+  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3));
   ASSERT_TRUE(consumer_->Hold({kPart}).ok());
   bounds_.Set({}, SourceBounds::kNone);
   EXPECT_THAT(Read(), IsEmpty());
@@ -90,7 +90,7 @@ TEST_F(BoundedClientTest, ABoundAboveTheEndIsReachedAsTheEnd) {
   bounds_.Set({{kPart, 12}}, SourceBounds::kNone);
   EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -11));
   Append(5);
-  EXPECT_THAT(Read(), ElementsAre(10, 11, -13));
+  EXPECT_THAT(Read(), ElementsAre(10, 11));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <glog/logging.h>
 
 #include "operators/operators.h"
@@ -187,7 +188,7 @@ class World {
       if (attempt == 40) Heal();
       TM_RETURN_IF_ERROR(Switch());
     }
-    if (result_.switches == 0) return absl::InternalError("no switch was ever done");
+    if (result_.switches == 0) return absl::InternalError(absl::StrCat("no switch was ever done: ", last_.ToString()));
     TM_RETURN_IF_ERROR(Turns(200));
     Heal();
     Feed(20);
@@ -213,7 +214,7 @@ class World {
 
   absl::Status Register() {
     const auto kafka = cluster_->NewClient(kCommand);
-    TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(bases_[0], kafka.get()));
+    TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(bases_[0], kafka.get(), [this] { clock_.Advance(10'000); }));
     generations::State state = log->state();
     for (int32_t number = 1; number <= 2; ++number) {
       generations::Generation* const each = state.add_generations();
@@ -237,7 +238,10 @@ class World {
     if (!state.ok()) return absl::OkStatus();
     const Duty duty = DutyOf(*state, worker->generation);
     if (duty == Duty::kLeft) worker->wanted = false;
+    VLOG(1) << "worker " << worker->number << " finds duty " << static_cast<int>(duty) << " at record "
+            << state->number();
     const bool left = state->switch_number() > 0 && state->switch_number() == worker->left_for;
+    if (duty == Duty::kGone) return absl::InternalError("a generation that was never dropped is gone");
     if (duty == Duty::kLeft || duty == Duty::kWait || (left && (duty == Duty::kDrain || duty == Duty::kCut))) {
       return absl::OkStatus();
     }
@@ -362,7 +366,7 @@ class World {
     parts.kafka = kafka.get();
     parts.client = &client;
     parts.clock = &clock_;
-    parts.say = [](const std::string&) {};
+    parts.say = [](const std::string& line) { VLOG(1) << "the command: " << line; };
     parts.wait = [&] {
       if (finding.ok()) finding = Turns(1 + static_cast<int>(random_.Below(30)));
       if (faults_ && random_.Below(25) == 0) cluster_->Kill(kCommand);
@@ -389,6 +393,7 @@ class World {
     if (!cluster_->Alive(kCommand)) ++result_.command_deaths;
     cluster_->Kill(kCommand);
     last_ = done;
+    VLOG(1) << "the command ends: " << done;
     TM_RETURN_IF_ERROR(finding);
     if (absl::IsInternal(done) || absl::IsInvalidArgument(done)) return Annotate(done, "the command");
     return Turns(50);
@@ -416,19 +421,21 @@ class World {
         int64_t id = 0;
         const size_t from = record.value->find("\"id\":") + 5;
         CHECK(absl::SimpleAtoi(record.value->substr(from, record.value->find(',', from) - from), &id));
-        seen[id].push_back(absl::StrContains(*record.value, "\"worth\":10") ? "new" : "old");
+        seen[id].push_back(
+            absl::StrCat(absl::StrContains(*record.value, "\"worth\":10") ? "new" : "old", p, "@", record.offset));
       }
     }
     bool behind_cut[kPartitions] = {};
     for (int64_t id = 0; id < next_id_; ++id) {
       const auto& rows = seen[id];
       if (rows.size() != 1) {
-        return absl::DataLossError(
-            absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(), " times"));
+        return absl::DataLossError(absl::StrCat("row ", id, " at ", offsets_[id], " stands there ", rows.size(),
+                                                " times: ", absl::StrJoin(rows, ", ")));
       }
       bool& behind = behind_cut[id % kPartitions];
-      if (behind && rows[0] == "old") return absl::DataLossError(absl::StrCat("row ", id, " is old behind a new one"));
-      behind = rows[0] == "new";
+      if (behind && rows[0].substr(0, 3) == "old")
+        return absl::DataLossError(absl::StrCat("row ", id, " is old behind a new one"));
+      behind = rows[0].substr(0, 3) == "new";
     }
     std::map<int64_t, int64_t> counts;
     for (int64_t id = 0; id < next_id_; ++id) ++counts[id % kRoutes];

@@ -58,6 +58,7 @@ class BoundedConsumer final : public Consumer {
         continue;
       }
       found->second.kept.push_back({std::shared_ptr<Fetch>(std::move(fetch)), 0});
+      found->second.end = -1;  // it was the end before these
       TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
     for (const auto& [partition, end] : polled.ends) {
@@ -69,6 +70,12 @@ class BoundedConsumer final : public Consumer {
       found->second.end = std::max(found->second.end, end);
       TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
+    // What was the end while something was kept isn't any more where records behind it have come with it.
+    std::erase_if(result.ends, [&](const auto& end) {
+      return std::any_of(result.fetches.begin(), result.fetches.end(), [&](const auto& fetch) {
+        return fetch->source() == end.first && fetch->records().back().offset >= end.second;
+      });
+    });
     return result;
   }
 
@@ -150,9 +157,11 @@ class BoundedConsumer final : public Consumer {
       if (due > 0) result->fetches.push_back(std::make_unique<Part>(first.fetch, first.next, due));
       first.next += due;
       if (due < rest.size()) {
-        // All that is there before the bound has been handed out: there is the end, for now.
-        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset))
+        // All that is there before the bound has been handed out. Where only control records lie between, the position
+        // comes to stand on it by being told an end there.
+        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset + 1)) {
           result->ends.emplace_back(partition, *end);
+        }
         break;
       }
       part->kept.pop_front();

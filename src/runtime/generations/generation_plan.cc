@@ -18,17 +18,11 @@ absl::Status Refuse(const std::vector<std::string>& wrong) {
   return wrong.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
 }
 
-// What a sink writes to, with its kind: two sinks of one target are one to readers.
-std::string TargetOf(const SinkPlan& sink) {
-  if (sink.view) return "view " + sink.name;
-  if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
-    return absl::StrCat(kafka->upsert ? "upsert topic " : "topic ", kafka->topic);
-  }
-  if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
-    return absl::StrCat("table ", postgres->schema, ".", postgres->table);
-  }
-  if (const auto* parquet = std::get_if<ParquetSinkSpec>(&sink.spec)) return "folder " + parquet->path;
-  return "webhook " + sink.name;
+// The topic that a sink appends to or keeps by key, which are two things to readers; "": it has none of its own.
+std::string TopicOf(const SinkPlan& sink) {
+  const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+  if (kafka == nullptr || sink.view) return "";
+  return absl::StrCat(kafka->upsert ? "topic (by key) " : "topic ", kafka->topic);
 }
 
 }  // namespace
@@ -77,14 +71,15 @@ absl::Status CheckReplayable(const Plan& plan) {
 absl::Status CheckSwitchable(const Plan& active, const Plan& next) {
   std::vector<std::string> wrong;
   for (const SinkPlan& sink : next.sinks) {
-    const std::string target = TargetOf(sink);
-    if (sink.view) continue;
+    const std::string topic = TopicOf(sink);
+    if (topic.empty()) continue;
     const bool shared = std::any_of(active.sinks.begin(), active.sinks.end(),
-                                    [&](const SinkPlan& each) { return TargetOf(each) == target; });
+                                    [&](const SinkPlan& each) { return TopicOf(each) == topic; });
     if (!shared) {
       wrong.push_back(
-          absl::StrCat("sink ", sink.name, " writes to ", target,
-                       ", which no sink of the active generation does: leave it out, switch, and add it then"));
+          absl::StrCat("sink ", sink.name, " writes to ", topic,
+                       ", which no sink of the active generation does: what it makes of the past would stay "
+                       "in the shadow. Leave it out, switch, and add it then"));
     }
   }
   return Refuse(wrong);

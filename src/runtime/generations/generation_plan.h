@@ -21,7 +21,7 @@ absl::Status BeginAt(const std::string& from, Plan* plan);
 
 // InvalidArgument: sources that can't be read twice, all of them, and why. Of targets ShadowPlan says it.
 absl::Status CheckReplayable(const Plan& plan);
-// Likewise for `next` in the place of `active`: what it writes that the other doesn't, or otherwise.
+// Likewise for `next` in the place of `active`: topics that only it writes. Tables and folders simply get their names.
 absl::Status CheckSwitchable(const Plan& active, const Plan& next);
 
 }  // namespace tidemark

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
@@ -31,6 +34,8 @@ namespace {
 constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
 constexpr int kTries = 50;
 
+void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
+
 void LogKafka(int level, std::string_view text) {
   if (level > 3) return;
   LOG_EVERY_T(ERROR, 10) << "kafka: " << text;
@@ -45,8 +50,9 @@ class Process {
   absl::Status Run(int32_t own) {
     own_ = own;
     // An application without a log is generation 1; the worker itself looks whether it has one, once Kafka answers.
+    // Where it has kept state of a later one, it asks first: the other state may be another process's.
     bool finished = false;
-    if (own_ == 0) {
+    if (own_ == 0 && !HasLaterState()) {
       TM_ASSIGN_OR_RETURN(finished, RunAs(1, Duty::kActive, /*supposed=*/true));
     }
     while (!finished && !Stopped()) {
@@ -91,6 +97,16 @@ class Process {
     LOG(INFO) << "generation " << own_ << " has been left: generation " << state_.active()
               << " has taken its place. This worker has nothing more to do";
     return absl::OkStatus();
+  }
+
+  bool HasLaterState() const {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.state_dir, ignored)) {
+      int32_t number = 0;
+      const std::string name = entry.path().filename();
+      if (name[0] == 'g' && absl::SimpleAtoi(name.substr(1), &number)) return true;
+    }
+    return false;
   }
 
   bool Rests(Duty duty) const {
@@ -200,13 +216,21 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   TM_RETURN_IF_ERROR(CheckReplayable(base));
   TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
   const std::string print = TopologyFingerprint(text.yaml);
-  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka));
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
   const generations::Generation* const active = FindGeneration(state, state.active());
   // The same command behind the switch.
   if (replay.generation == 0 && state.building() == 0 && active != nullptr && active->fingerprint() == print) {
     return state.active();
   }
   if (replay.generation != 0 && replay.generation == state.active()) return state.active();
+  // A worker of one that was left, which somebody starts again, begins nothing anew.
+  for (const generations::Generation& each : state.generations()) {
+    if (state.building() != 0 || replay.generation != 0 || each.fingerprint() != print) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
+                     each.number(), "` builds it again from where it stands; `tidemark generations drop ",
+                     each.number(), "` first, and it is built anew"));
+  }
   if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
     return absl::InvalidArgumentError(
         "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
@@ -215,7 +239,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   }
   // Another worker of it: the log isn't written, so that a switch that is under way goes on.
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
   state = log->state();
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
   if (state.phase() != generations::State::STEADY) {
@@ -269,7 +293,7 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
   {
     TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(base.kafka, LogKafka));
     TM_ASSIGN_OR_RETURN(number, Register(base, text, replay, kafka.get()));
-    TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka));
+    TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
     // It was left behind a fence; where that has been lifted before, nothing happens.
     if (number == state.building() && replay.generation != 0) {
       TM_ASSIGN_OR_RETURN(const auto client, NewRdResetClient(base.kafka, LogKafka));

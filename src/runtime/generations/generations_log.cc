@@ -18,6 +18,7 @@ namespace {
 constexpr Offset kFirstLook = 4;
 // Brokers take a record of a megabyte.
 constexpr size_t kMostBytes = 900'000;
+constexpr int kTries = 150;  // of a tenth of a second
 
 absl::StatusOr<generations::State> ReadLast(KafkaClient& kafka, const TopicPartition& log) {
   TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(kafka.admin(), log));
@@ -65,18 +66,37 @@ absl::StatusOr<generations::State> ReadGenerations(const std::string& applicatio
 absl::StatusOr<generations::State> GenerationsReader::Read() {
   const TopicPartition log{names_.Topic(), 0};
   if (!exists_) {
-    TM_ASSIGN_OR_RETURN(const auto found, kafka_.admin().Describe({log.topic}));
-    if (found.empty()) return state_;
+    const auto found = kafka_.admin().Describe({log.topic});
+    // Who may not even see it: brokers say so of a topic that isn't there, too. Were it there, the fence would tell.
+    if (absl::IsInvalidArgument(found.status())) return state_;
+    TM_RETURN_IF_ERROR(found.status());
+    if (found->empty()) return state_;
     exists_ = true;
   }
+  // Asked first: what is behind it by then is in the other.
+  TM_ASSIGN_OR_RETURN(const Offset written, kafka_.admin().LogEnd(log, Isolation::kReadUncommitted));
   TM_ASSIGN_OR_RETURN(const Offset end, kafka_.admin().LogEnd(log, Isolation::kReadCommitted));
+  if (end < written) {
+    return absl::UnavailableError(absl::StrCat("what stands in ", ToString(log), " isn't decided yet"));
+  }
   if (end == end_) return state_;
   TM_ASSIGN_OR_RETURN(state_, ReadLast(kafka_, log));
   end_ = end;
   return state_;
 }
 
-absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const Plan& plan, KafkaClient* kafka) {
+absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka,
+                                                   const std::function<void()>& wait) {
+  absl::StatusOr<generations::State> state = ReadGenerations(application, kafka);
+  for (int tries = 0; tries < kTries && absl::IsUnavailable(state.status()); ++tries) {
+    wait();
+    state = ReadGenerations(application, kafka);
+  }
+  return state;
+}
+
+absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const Plan& plan, KafkaClient* kafka,
+                                                                           const std::function<void()>& wait) {
   const GenerationNames names{plan.application.name};
   TM_ASSIGN_OR_RETURN(const auto found, kafka->admin().Describe({names.Topic()}));
   if (found.empty()) {
@@ -93,7 +113,7 @@ absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const
   TM_ASSIGN_OR_RETURN(auto producer, kafka->NewProducer({.transactional_id = id, .client_id = id}));
   TM_RETURN_IF_ERROR(producer->InitTransactions());
   // What a predecessor had undecided is decided by now.
-  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(names.name, *kafka));
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(names.name, *kafka, wait));
   return std::unique_ptr<GenerationsWriter>(
       new GenerationsWriter(names.Topic(), std::move(producer), std::move(state)));
 }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -39,9 +40,14 @@ generations::Generation* FindGeneration(generations::State* state, int32_t numbe
 // Of the topology's text as one file (TopologyText::yaml).
 std::string TopologyFingerprint(const std::string& yaml);
 
-// The last record; of an application without a log, FirstState. Unavailable: Kafka doesn't answer. DataLoss: the log is
-// there and its last record can't be read.
+// The last record; of an application without a log, FirstState. Never one that has been followed by another: where a
+// transaction is open, or its marker isn't written yet, nobody knows, and the answer is Unavailable (for ten seconds at
+// most, a transaction's time-out). Unavailable too: Kafka doesn't answer. DataLoss: the log is there and its last
+// record can't be read.
 absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka);
+// The same, again and again for as long as that may take, with a wait in between.
+absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka,
+                                                   const std::function<void()>& wait);
 
 // Reads the log only where it has grown. Used by one thread.
 class GenerationsReader {
@@ -64,7 +70,8 @@ class GenerationsWriter {
  public:
   // Makes the topic where it is missing, fences other writers, and reads what stands. `plan` says how internal topics
   // are made. FailedPrecondition: the topic is missing and the topology makes none by itself.
-  static absl::StatusOr<std::unique_ptr<GenerationsWriter>> Open(const Plan& plan, KafkaClient* kafka);
+  static absl::StatusOr<std::unique_ptr<GenerationsWriter>> Open(const Plan& plan, KafkaClient* kafka,
+                                                                 const std::function<void()>& wait);
 
   const generations::State& state() const { return state_; }
   // The next record; it stands when this returns OK. Cancelled: another command has taken over, and nothing is written.

@@ -103,7 +103,7 @@ std::string ShadowsOf(const Plan& plan) {
 
 absl::StatusOr<std::string> GenerationsReport(const std::string& application, KafkaClient& kafka,
                                               const PlanOfRecord& plan_of, const std::function<void()>& pause) {
-  TM_ASSIGN_OR_RETURN(const State state, ReadGenerations(application, kafka));
+  TM_ASSIGN_OR_RETURN(const State state, ReadGenerations(application, kafka, pause));
   if (state.generations().empty()) {
     return absl::StrCat(application, " has one generation: it has never been replayed\n");
   }
@@ -133,8 +133,8 @@ absl::StatusOr<std::string> GenerationsReport(const std::string& application, Ka
 }
 
 absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, KafkaClient& kafka, ResetClient& client,
-                                           const PlanOfRecord& plan_of) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, &kafka));
+                                           const PlanOfRecord& plan_of, const std::function<void()>& pause) {
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, &kafka, pause));
   State state = log->state();
   const generations::Generation* const known = FindGeneration(state, number);
   if (known == nullptr) return absl::InvalidArgumentError(absl::StrCat("there is no generation ", number));

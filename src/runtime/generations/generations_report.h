@@ -23,6 +23,6 @@ absl::StatusOr<std::string> GenerationsReport(const std::string& application, Ka
 // Deletes the internal topics of a generation that isn't active, and its record; the answer names what is left to its
 // owner. InvalidArgument: there is none, or it is active. FailedPrecondition: workers of it run, or a switch to it.
 absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, KafkaClient& kafka, ResetClient& client,
-                                           const PlanOfRecord& plan_of);
+                                           const PlanOfRecord& plan_of, const std::function<void()>& pause);
 
 }  // namespace tidemark

@@ -143,13 +143,7 @@ class Switch {
   }
 
   absl::Status TakeCut() {
-    Stand stand;
-    if (SwitchMutationActive(SwitchMutation::kCutBeforeFence)) {
-      TM_ASSIGN_OR_RETURN(stand, StandOf(from_));
-      TM_RETURN_IF_ERROR(FencedStand().status());
-    } else {
-      TM_ASSIGN_OR_RETURN(stand, FencedStand());
-    }
+    TM_ASSIGN_OR_RETURN(const Stand stand, FencedStand());
     if (!stand.undrained.empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat("generation ", from_.application.generation, " has left too early: ", stand.undrained));
@@ -303,12 +297,12 @@ class Switch {
 }  // namespace
 
 absl::Status SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(options, parts, std::move(log)).Run();
 }
 
 absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka));
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(SwitchOptions(), parts, std::move(log)).Cancel();
 }
 

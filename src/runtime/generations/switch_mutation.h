@@ -12,8 +12,7 @@ namespace tidemark {
 
 enum class SwitchMutation : uint8_t {
   kNone,
-  kCutBeforeFence,  // the cut is taken of a generation whose workers may still commit
-  kCutPassed,       // the generation that is built reads past the cut, and nobody looks
+  kCutPassed,  // the generation that is built reads past the cut, and nobody looks
 };
 
 #ifdef TIDEMARK_WITH_MUTATIONS

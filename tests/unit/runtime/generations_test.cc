@@ -101,13 +101,13 @@ TEST(GenerationPlan, WhereItBeginsIsSaidForAllSources) {
   EXPECT_TRUE(absl::IsInvalidArgument(BeginAt("yesterday", &plan)));
 }
 
-TEST(GenerationPlan, ATargetThatNobodyElseWritesCantBeSwitchedTo) {
+TEST(GenerationPlan, ATopicThatNobodyElseWritesCantBeSwitchedTo) {
   const Plan active = *PlanOf(kTown);
   Plan next = active;
   EXPECT_TRUE(CheckSwitchable(active, next).ok());
-  for (SinkPlan& sink : next.sinks) {
-    if (auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) table->table = "other";
-  }
+  next.sinks.push_back(next.sinks[0]);
+  next.sinks.back().view.reset();
+  next.sinks.back().spec = KafkaSinkSpec{.topic = "new"};
   EXPECT_TRUE(absl::IsInvalidArgument(CheckSwitchable(active, next)));
 }
 
