@@ -101,9 +101,9 @@ class Changes final : public Operator {
   };
 
   absl::Status EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter& emitter);
-  absl::Status BeginSweep(const Change& end, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter);
-  // As far as the commit under way takes it; or `all` of it.
-  absl::Status GoOnSweeping(bool all, Emitter& emitter);
+  absl::Status BeginSweep(const Change& mark, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter);
+  // As far as the commit under way takes it.
+  absl::Status GoOnSweeping(Emitter& emitter);
   absl::Status SweepSome(Emitter& emitter);
   void SweepRow(std::string_view key, const Kept& kept);
   absl::Status EmitSwept(Emitter& emitter);
@@ -129,7 +129,7 @@ class Changes final : public Operator {
   std::optional<Sweep> sweep_;
   bool sweep_kept_ = false;  // the state has one
   EventTime let_through_ = kMinTime;
-  Out swept_;  // to be emitted next
+  Out swept_;  // to be emitted next, each by its end of the sweep
   // Scratch.
   EncodedKeys keys_, encoded_;
   std::vector<std::string_view> cells_, other_cells_;
@@ -166,6 +166,7 @@ absl::Status Changes::ProcessBatch(int /*input*/, const Batch& batch, Emitter& e
     if (!TakeChange(&bytes, &now.change)) return absl::InternalError("a change that can't be read");
     if (now.change.ends_resnapshot) {
       ++ledger_->absorbed;
+      TM_RETURN_IF_ERROR(EmitSwept(emitter));
       TM_RETURN_IF_ERROR(EmitOut(*batch, &out, emitter));
       TM_RETURN_IF_ERROR(BeginSweep(now.change, *batch, i, emitter));
       continue;
@@ -195,7 +196,7 @@ absl::Status Changes::EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter
 }
 
 absl::StatusOr<EventTime> Changes::AdvanceWatermark(EventTime time, Emitter& emitter) {
-  TM_RETURN_IF_ERROR(GoOnSweeping(/*all=*/false, emitter));
+  TM_RETURN_IF_ERROR(GoOnSweeping(emitter));
   if (!sweep_) let_through_ = std::max(let_through_, time);
   return let_through_;
 }
@@ -217,25 +218,28 @@ absl::StatusOr<std::optional<Kept>> Changes::KeptOf(std::string_view key) {
   const auto stored = rows_->Get(key);
   if (!stored) return kept;
   if (!ReadKept(*stored, &kept.emplace())) return Damaged();
-  if (!sweep_ || kept->change.resnapshot >= sweep_->number) return kept;
+  if (!sweep_ || !sweep_->Takes(kept->change.resnapshot)) return kept;
   SweepRow(key, *kept);
   return std::nullopt;
 }
 
-absl::Status Changes::BeginSweep(const Change& end, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter) {
-  TM_RETURN_IF_ERROR(GoOnSweeping(/*all=*/true, emitter));
-  Sweep& sweep = sweep_.emplace();
-  sweep.number = end.resnapshot;
+// What is left of a sweep under way goes on with this one: rows that were walked past may go now.
+absl::Status Changes::BeginSweep(const Change& mark, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter) {
+  if (sweep_ && mark.resnapshot <= sweep_->ends.back().number) return GoOnSweeping(emitter);
+  if (!sweep_) sweep_.emplace();
+  sweep_->walk = {};
+  Sweep::End& end = sweep_->ends.emplace_back();
+  end.number = mark.resnapshot;
   const auto value = [&](const auto* column) { return column == nullptr ? int64_t{0} : int64_t{column[at]}; };
-  sweep.watermark = value(HiddenInt64(batch, Hidden::kWatermark));
-  sweep.source = value(HiddenInt32(batch, Hidden::kSource));
-  sweep.partition = value(HiddenInt32(batch, Hidden::kPartition));
-  sweep.offset = value(HiddenInt64(batch, Hidden::kOffset));
-  return GoOnSweeping(/*all=*/false, emitter);
+  end.watermark = value(HiddenInt64(batch, Hidden::kWatermark));
+  end.source = value(HiddenInt32(batch, Hidden::kSource));
+  end.partition = value(HiddenInt32(batch, Hidden::kPartition));
+  end.offset = value(HiddenInt64(batch, Hidden::kOffset));
+  return GoOnSweeping(emitter);
 }
 
-absl::Status Changes::GoOnSweeping(bool all, Emitter& emitter) {
-  while (sweep_ && (all || !emitter.Full())) TM_RETURN_IF_ERROR(SweepSome(emitter));
+absl::Status Changes::GoOnSweeping(Emitter& emitter) {
+  while (sweep_ && !emitter.Full()) TM_RETURN_IF_ERROR(SweepSome(emitter));
   return EmitSwept(emitter);
 }
 
@@ -248,7 +252,7 @@ absl::Status Changes::SweepSome(Emitter& emitter) {
     Kept kept;
     damaged = damaged || !ReadKept(row, &kept);
     bytes += static_cast<int64_t>(key.size() + row.size());
-    if (kept.change.resnapshot < sweep_->number) gone.emplace_back(key);
+    if (sweep_->Takes(kept.change.resnapshot)) gone.emplace_back(key);
   }));
   if (damaged) return Damaged();
   TM_RETURN_IF_ERROR(rows_->Fetch(std::vector<std::string_view>(gone.begin(), gone.end())));
@@ -260,7 +264,7 @@ absl::Status Changes::SweepSome(Emitter& emitter) {
 }
 
 void Changes::SweepRow(std::string_view key, const Kept& kept) {
-  swept_.Add(Op::kDelete, kept.row, kept.time, 0);
+  swept_.Add(Op::kDelete, kept.row, kept.time, static_cast<int64_t>(sweep_->EndOf(kept.change.resnapshot)));
   rows_->Delete(key);
 }
 
@@ -271,12 +275,15 @@ absl::Status Changes::EmitSwept(Emitter& emitter) {
   if (n == 0) return absl::OkStatus();
   ledger_->out += static_cast<int64_t>(n);
   const auto place = [&](Hidden hidden) -> absl::StatusOr<std::shared_ptr<arrow::Array>> {
-    const int64_t value = hidden == Hidden::kWatermark ? sweep_->watermark
-                          : hidden == Hidden::kSource  ? sweep_->source
-                          : hidden == Hidden::kOffset  ? sweep_->offset
-                                                       : sweep_->partition;
-    if (hidden == Hidden::kWatermark || hidden == Hidden::kOffset) return ArrayOf(std::vector<int64_t>(n, value));
-    return ArrayOf(std::vector<int32_t>(n, static_cast<int32_t>(value)));
+    const auto member = hidden == Hidden::kWatermark ? &Sweep::End::watermark
+                        : hidden == Hidden::kSource  ? &Sweep::End::source
+                        : hidden == Hidden::kOffset  ? &Sweep::End::offset
+                                                     : &Sweep::End::partition;
+    std::vector<int64_t> values;
+    values.reserve(n);
+    for (const int32_t end : rows.from) values.push_back(sweep_->ends[static_cast<size_t>(end)].*member);
+    if (hidden == Hidden::kWatermark || hidden == Hidden::kOffset) return ArrayOf(std::move(values));
+    return ArrayOf(std::vector<int32_t>(values.begin(), values.end()));
   };
   TM_ASSIGN_OR_RETURN(Batch made, MakeOutput(rows, place));
   return emitter.Emit(std::move(made));

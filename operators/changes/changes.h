@@ -15,8 +15,9 @@
 // comes behind it, carry its number, which is kept with the row, also where the row is the same. Where its end stands
 // in the partition, rows with a smaller number aren't there any more: each is deleted with the time of the row and, for
 // the rest, at the place of that end, whenever it is found. That goes over all rows (the sweep, sweep.h), as much in a
-// commit as it takes; a key that a record comes for first is swept then. So what comes out depends on the records
-// alone, but for the order of different keys' rows, and time waits until all are swept.
+// commit as it takes, also where the next snapshot ends meanwhile; a key that a record comes for first is swept then.
+// So what comes out depends on the records alone, but for the order of different keys' rows, and time waits until all
+// are swept.
 //
 // State: rows by key (state/keyed_rows.h), beneath the row its event time and what is known of its last change; and the
 // sweep that is under way.

@@ -15,6 +15,10 @@ namespace tidemark {
 // partition: "0:17". And of those from files: the file, below the landing folder, and the line that the record begins
 // in (or its row, of files without lines).
 inline constexpr char kIntakeNumberHeader[] = "tidemark.number";
+// Behind them stands what an earlier version must not take as if it knew it: the record's form, "0:17:2". Nothing is 1.
+// 2: of a table that was taken anew (src/runtime/resnapshot.h), whose records belong to the last snapshot. A version
+// that doesn't know the form stops at the record; the first ones took nothing but two numbers.
+inline constexpr int kIntakeForm = 2;
 inline constexpr char kIntakeFileHeader[] = "tidemark.file";
 inline constexpr char kIntakeLineHeader[] = "tidemark.line";
 // Of files whose source reads either: the file and which content of it, "rates.csv.gz@1-9f86d081884c7d65", and how many

@@ -68,7 +68,9 @@ FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* cl
 
 FileSource::~FileSource() = default;
 
-std::string FileSource::Of() const { return absl::StrCat("files of ", NamePattern::Parse(plan_.files->path).folder); }
+std::string FileSource::Of(const std::string& /*position*/) const {
+  return absl::StrCat("files of ", NamePattern::Parse(plan_.files->path).folder);
+}
 
 absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   TM_ASSIGN_OR_RETURN(check_, RecordCheck::Make(checked_, formats_));

@@ -52,7 +52,7 @@ class FileSource final : public IntakeSource {
              std::unique_ptr<FileCopies> copies, Wait wait = nullptr);
   ~FileSource() override;
 
-  std::string Of() const override;
+  std::string Of(const std::string& position) const override;
   absl::Status Open(const std::string& position, IntakeNotes notes) override;
   absl::StatusOr<std::optional<IntakeRows>> Poll(int64_t max_wait_us, int64_t max_bytes) override;
   absl::Status Committed(const std::string& position) override;

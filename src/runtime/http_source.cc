@@ -90,7 +90,7 @@ HttpSource::HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t s
 
 HttpSource::~HttpSource() = default;
 
-std::string HttpSource::Of() const { return "requests of " + log_.topic; }
+std::string HttpSource::Of(const std::string& /*position*/) const { return "requests of " + log_.topic; }
 
 absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
   if (!position_.ParseFromString(position)) return absl::FailedPreconditionError("a strange position in requests");

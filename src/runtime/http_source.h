@@ -51,7 +51,7 @@ class HttpSource final : public IntakeSource {
   HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t split);
   ~HttpSource() override;
 
-  std::string Of() const override;
+  std::string Of(const std::string& position) const override;
   absl::Status Open(const std::string& position, IntakeNotes notes) override;
   absl::StatusOr<std::optional<IntakeRows>> Poll(int64_t max_wait_us, int64_t max_bytes) override;
   absl::Status Committed(const std::string& position) override;

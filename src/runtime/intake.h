@@ -28,7 +28,8 @@
 //      is used again.
 //   6. The records of a split are numbered by target partition: each carries its number, the last numbers are kept in
 //      the position, so an abort takes them back with it. The task that reads the topic keeps what it has heard in its
-//      commit record (heard.h) and refuses a record that is missing, comes again, or that somebody else has written.
+//      commit record (heard.h) and refuses a record that is missing, comes again, or that somebody else has written;
+//      and one of a form that its version doesn't know (kIntakeForm).
 //   7. A position says what it is a position in (Of), of how many splits, and which topic has the records before it. A
 //      log of positions that was emptied, deleted or made for something else is refused and never read as "nothing
 //      yet".
@@ -73,6 +74,7 @@ struct IntakeRecord {
   HeaderList headers;  // the number is added to them
   size_t target = 0;
   bool is_row = true;  // false: a mark between rows, which isn't counted as one
+  int form = 1;        // kIntakeForm
 };
 
 // What can't be a record: a dead letter in the same transaction.
@@ -106,8 +108,9 @@ class IntakeSource {
  public:
   virtual ~IntakeSource() = default;
 
-  // What its positions are positions in, in words that don't change as long as they mean the same.
-  virtual std::string Of() const = 0;
+  // What that position is a position in, in words that don't change as long as they mean the same. Other words where it
+  // says what an earlier version would pass over: that refuses it then, by rule 7. Before Open too.
+  virtual std::string Of(const std::string& position) const = 0;
   // Unavailable: the outside is away, call again. InvalidArgument: the user's mistake. FailedPrecondition: what the
   // position speaks of isn't there any more.
   virtual absl::Status Open(const std::string& position, IntakeNotes notes) = 0;

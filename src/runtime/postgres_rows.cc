@@ -355,7 +355,7 @@ void PostgresRows::EndSnapshot(Lsn lsn, int64_t time_us, IntakeRows* rows) {
     for (int i = 0; key.empty() || JavaPartition(key, source_.postgres->partitions) != partition; ++i) {
       key = absl::StrCat("{\"tidemark.resnapshot\":", i, "}");
     }
-    rows->records.push_back({partition, std::move(key), json, {}, target_, /*is_row=*/false});
+    rows->records.push_back({partition, std::move(key), json, {}, target_, /*is_row=*/false, kIntakeForm});
   }
 }
 
@@ -380,7 +380,13 @@ void PostgresRows::Emit(char op, const Tuple& row, const Origin& origin, IntakeR
   }
   std::string key = Key(row);
   const int32_t partition = JavaPartition(key, source_.postgres->partitions);
-  rows->records.push_back({partition, std::move(key), std::move(json), {}, target_});
+  rows->records.push_back({partition,
+                           std::move(key),
+                           std::move(json),
+                           {},
+                           target_,
+                           /*is_row=*/true,
+                           position_.resnapshot() > 0 ? kIntakeForm : 1});
 }
 
 }  // namespace tidemark

@@ -57,7 +57,7 @@ PostgresSource::PostgresSource(const Runtime& runtime, const IntakePlan& intake)
       tables_(intake),
       snapshot_(table_, tables_, spec_.slot) {}
 
-std::string PostgresSource::Of() const { return PostgresPositionsOf(spec_); }
+std::string PostgresSource::Of(const std::string& position) const { return PostgresPositionsOf(spec_, position); }
 
 absl::Status PostgresSource::Open(const std::string& position, IntakeNotes /*notes*/) { return tables_.Read(position); }
 

@@ -73,7 +73,7 @@ class PostgresSource final : public IntakeSource {
   // What they point at outlives it.
   PostgresSource(const Runtime& runtime, const IntakePlan& intake);
 
-  std::string Of() const override;
+  std::string Of(const std::string& position) const override;
   absl::Status Open(const std::string& position, IntakeNotes notes) override;
   absl::StatusOr<std::optional<IntakeRows>> Poll(int64_t max_wait_us, int64_t max_bytes) override;
   absl::Status Committed(const std::string& position) override;

@@ -18,8 +18,12 @@ PostgresTables::PostgresTables(const IntakePlan& intake)
 }
 
 // As it was when a slot had one table.
-std::string PostgresPositionsOf(const PostgresTableSpec& spec) {
-  return absl::StrCat("a table's changes by replication slot ", spec.slot);
+std::string PostgresPositionsOf(const PostgresTableSpec& spec, const std::string& position) {
+  PostgresPosition all;
+  bool anew = ReadPostgresPosition(position, &all) && all.resnapshot() > 0;
+  for (const auto& [source, each] : all.tables()) anew = anew || each.resnapshot() > 0;
+  return absl::StrCat("a table's changes by replication slot ", spec.slot,
+                      anew ? ", taken anew by `tidemark resnapshot`, which needs a version that knows of it" : "");
 }
 
 bool ReadPostgresPosition(const std::string& text, PostgresPosition* position) {

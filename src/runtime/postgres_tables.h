@@ -60,8 +60,9 @@ class PostgresTables {
   std::deque<Table> tables_;
 };
 
-// What an intake's positions are positions in.
-std::string PostgresPositionsOf(const PostgresTableSpec& spec);
+// What that position of an intake is a position in. Where a new snapshot of a table was asked for, other words: an
+// earlier version, which knows of none, would take one that deletes nothing.
+std::string PostgresPositionsOf(const PostgresTableSpec& spec, const std::string& position);
 
 // What a position says for all tables: that they are read up to there, and whether all snapshots are in. False: it
 // isn't such a text.

@@ -37,7 +37,9 @@ class Resnapshot final : public IntakeSource {
  public:
   Resnapshot(const IntakePlan& intake, Asked* asked) : intake_(intake), tables_(intake), asked_(*asked) {}
 
-  std::string Of() const override { return PostgresPositionsOf(*intake_.sources.front()->postgres); }
+  std::string Of(const std::string& position) const override {
+    return PostgresPositionsOf(*intake_.sources.front()->postgres, position);
+  }
   absl::Status Open(const std::string& position, IntakeNotes /*notes*/) override {
     if (position.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -125,9 +125,8 @@ absl::Status SplitIntake::TakeOver() {
     source_ = make_source_(split_.number);
     if (interrupted_) source_->Interrupt();
   }
-  TM_RETURN_IF_ERROR(CheckPosition(found, source_->Of()));
   committed_ = found.value_or(packed::IntakePosition());
-  committed_.set_of(source_->Of());
+  TM_RETURN_IF_ERROR(CheckPosition(found, source_->Of(committed_.position())));
   committed_.set_splits(split_.count);
   TM_ASSIGN_OR_RETURN(const bool has_new, FindTargets());
   next_ = committed_;
@@ -370,7 +369,9 @@ absl::Status SplitIntake::ProduceTo(size_t target, std::vector<IntakeRecord*> re
       return absl::InternalError(absl::StrCat("source ", to.source(), ": no partition ", record->partition));
     }
     const uint64_t number = to.written(record->partition) + 1;
-    record->headers.emplace_back(kIntakeNumberHeader, absl::StrCat(split_.number, ":", number));
+    std::string place = absl::StrCat(split_.number, ":", number);
+    if (record->form > 1) absl::StrAppend(&place, ":", record->form);
+    record->headers.emplace_back(kIntakeNumberHeader, std::move(place));
     OutRecord next{record->partition, record->key, record->value, &record->headers};
     if (const std::optional<std::string> why = WhyTooLarge(next, topic, limits_[target])) {
       record->headers.pop_back();
@@ -389,6 +390,7 @@ absl::Status SplitIntake::ProduceTo(size_t target, std::vector<IntakeRecord*> re
 absl::Status SplitIntake::Commit() {
   next_.set_number(committed_.number() + 1);
   next_.set_position(*reached_);
+  next_.set_of(source_->Of(*reached_));
   const std::string value = AsWritten(split_.intake, next_).SerializeAsString();
   TM_RETURN_IF_ERROR(transaction_->Produce(log_.topic, {{log_.partition, std::nullopt, value, nullptr}}));
   TM_RETURN_IF_ERROR(producer_->Flush());

@@ -368,13 +368,19 @@ absl::Status Task::CheckNumbers(SourceInput& source, const Fetch& fetch, size_t 
   header.set_writer_stage(WriterStage(source.plan->name));
   for (size_t i = first; i < last; ++i) {
     const std::string place = absl::StrCat(ToString(fetch.source()), "@", fetch.records()[i].offset);
-    std::pair<std::string, std::string> number;
+    std::vector<std::string> number;
     for (const auto& [name, value] : fetch.Headers(i)) {
-      if (name == kIntakeNumberHeader) number = absl::StrSplit(value.value_or(""), absl::MaxSplits(':', 1));
+      if (name == kIntakeNumberHeader) number = absl::StrSplit(value.value_or(""), ':');
     }
-    int32_t split = 0;
+    number.resize(std::max<size_t>(number.size(), 2));
+    int32_t split = 0, form = 1;
     uint64_t sequence = 0;
-    if (!absl::SimpleAtoi(number.first, &split) || !absl::SimpleAtoi(number.second, &sequence) || sequence == 0) {
+    const bool whole = number.size() == 2 || (number.size() == 3 && absl::SimpleAtoi(number[2], &form));
+    if (form > kIntakeForm) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          place, ": a record of form ", form, ", written by a later version of Tidemark, which this one can't read"));
+    }
+    if (!whole || !absl::SimpleAtoi(number[0], &split) || !absl::SimpleAtoi(number[1], &sequence) || sequence == 0) {
       return absl::FailedPreconditionError(
           place + ": a record without a number: this topic is Tidemark's own, and nobody else may write to it");
     }

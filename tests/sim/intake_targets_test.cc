@@ -36,7 +36,7 @@ class LogSource final : public IntakeSource {
  public:
   LogSource(Log* log, size_t targets, SimRandom* random) : log_(*log), targets_(targets), random_(*random) {}
 
-  std::string Of() const override { return "a log"; }
+  std::string Of(const std::string& /*position*/) const override { return "a log"; }
   absl::Status Open(const std::string& position, IntakeNotes) override {
     return position.empty() || absl::SimpleAtoi(position, &next_) ? absl::OkStatus()
                                                                   : absl::InternalError("a strange position");

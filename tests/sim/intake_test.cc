@@ -46,7 +46,7 @@ class CountingSource final : public IntakeSource {
   CountingSource(Outside* outside, int32_t split, SimRandom* random)
       : outside_(*outside), split_(split), random_(*random) {}
 
-  std::string Of() const override { return outside_.of; }
+  std::string Of(const std::string& /*position*/) const override { return outside_.of; }
   absl::Status Open(const std::string& position, IntakeNotes notes) override {
     ++outside_.opened;
     // Notes and position are one fact.

@@ -55,15 +55,22 @@ struct Change {
   }
 };
 
+// In front of a number, where the earlier version of this form has the size of the position: no record is so long, so
+// that version refuses the change, and the row that is kept with it, instead of reading the number as part of the row.
+inline constexpr uint64_t kNumbered = (uint64_t{1} << 28) - 1;
+
 inline void AppendChange(const Change& change, std::string* out) {
   out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0) | (change.overtaken ? 4 : 0) |
                                    (change.ends_resnapshot ? 8 : 0) | (change.resnapshot > 0 ? 16 : 0)));
   AppendOrdered(change.committed_us, out);
+  if (change.resnapshot > 0) {
+    AppendVarint(kNumbered, out);
+    AppendVarint(change.resnapshot, out);
+  }
   AppendVarint(change.position.size(), out);
   out->append(change.position);
   AppendVarint(change.unchanged.size(), out);
   out->append(change.unchanged);
-  if (change.resnapshot > 0) AppendVarint(change.resnapshot, out);
 }
 
 // Takes a change off the front. False: there is none.
@@ -77,8 +84,10 @@ inline bool TakeChange(std::string_view* from, Change* change) {
   change->resnapshot = 0;
   change->committed_us = ReadOrdered(from->substr(1, 8));
   from->remove_prefix(9);
-  return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged) &&
-         (!numbered || TakeVarint(from, &change->resnapshot));
+  uint64_t mark = 0;
+  if (numbered && (!TakeVarint(from, &mark) || mark != kNumbered || !TakeVarint(from, &change->resnapshot)))
+    return false;
+  return TakeBytes(from, &change->position) && TakeBytes(from, &change->unchanged);
 }
 
 }  // namespace tidemark

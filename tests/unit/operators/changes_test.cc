@@ -234,6 +234,92 @@ TEST(Resnapshot, WhatStandsInFrontOfItSaysNothingAnyMore) {
   EXPECT_EQ(h.ledger().duplicate, 2);
 }
 
+// Of a version that knows of no new snapshots: how it reads what is kept of a key (TakeChange as it was).
+bool FormerReads(std::string_view stored) {
+  std::string_view position, unchanged;
+  if (stored.size() < 8 + 9) return false;
+  stored.remove_prefix(8 + 9);
+  return TakeBytes(&stored, &position) && TakeBytes(&stored, &unchanged);
+}
+TEST(Resnapshot, RowsOfItAreRefusedByAVersionThatWouldReadTheNumberAsPartOfTheRow) {
+  for (const uint64_t number : {0, 1, 127, 128, 1 << 20}) {
+    std::string stored, position = "P12345678";
+    AppendOrdered(1, &stored);
+    AppendChange({.position = position, .committed_us = 5, .unchanged = "\x02", .resnapshot = number}, &stored);
+    stored.append(100'000, 'r');
+    EXPECT_EQ(FormerReads(stored), number == 0) << number;
+    std::string_view rest = std::string_view(stored).substr(8);
+    Change read;
+    ASSERT_TRUE(TakeChange(&rest, &read));
+    EXPECT_EQ(read.resnapshot, number);
+    EXPECT_EQ(read.position, position);
+    EXPECT_EQ(read.unchanged, "\x02");
+    EXPECT_EQ(rest, std::string(100'000, 'r'));
+  }
+}
+
+// The second one ends while the first one's rows are swept: a commit has as many rows as any other, and each row goes
+// where the first snapshot ended that didn't have it, whatever the commits were.
+TEST(Resnapshot, ThatEndsDuringASweepIsSweptWithItInPieces) {
+  for (const bool crash : {false, true}) {
+    for (const bool memory : {false, true}) {
+      MemoryBudget nothing(0, 0);
+      Harness h(ChangesNode(), {}, memory ? nullptr : &nothing);
+      std::vector<TestRow> rows;
+      for (int64_t id = 0; id < 8'000; ++id) rows.push_back(Set(id, "row", 10));
+      h.Process(rows);
+      h.Commit();
+      h.Advance(50);
+      h.out().set_full_after_pending(10'000);
+      const auto process = [&](const std::vector<TestRow>& batch) {
+        const Port& in = h.node().in(0);
+        ASSERT_TRUE(h.op().ProcessBatch(0, ToBatch(in.schema, in.hidden, batch), h.out()).ok());
+      };
+      const auto reached = [&] { return h.op().AdvanceWatermark(EventTime{60}, h.out()).value().us; };
+      // Of the first one's rows the second one has some, and the last one isn't in either's table any more.
+      std::vector<TestRow> seen;
+      for (int64_t id = 0; id < 8'000; id += 80) seen.push_back(Seen(1, id, "row", 20));
+      seen.push_back(End(1, 20));
+      process(seen);
+      const size_t first = h.out().rows.size();
+      EXPECT_GT(first, 8'000u);
+      EXPECT_LT(first, 12'000u);
+      // In one batch: a key that isn't swept yet comes, then the end by which it goes.
+      std::vector<TestRow> again = {Seen(1, 7'999, "between", 21)};
+      for (int64_t id = 0; id < 8'000; id += 160) again.push_back(Seen(2, id, "row", 30));
+      again.push_back(End(2, 30));
+      again.push_back(End(2, 31));  // tells nothing new
+      process(again);
+      EXPECT_LT(h.out().rows.size() - first, 4'000u) << "all that was left goes in one commit";
+      EXPECT_EQ(reached(), 50) << "rows are still to be deleted";
+      h.Commit();
+      if (crash) h.Crash(/*advance=*/false);
+      for (int commits = 0; reached() < 60; ++commits) {
+        ASSERT_LT(commits, 1000);
+        h.Commit();
+      }
+      std::map<int64_t, std::string> stands;
+      for (const TestRow& row : h.out().rows) {
+        const auto id = std::get<int64_t>(row.cells[0]);
+        const auto& name = std::get<std::string>(row.cells[1]);
+        if (row.op == Op::kInsert) {
+          EXPECT_TRUE(stands.emplace(id, name).second) << id << " stands already";
+          continue;
+        }
+        ASSERT_EQ(row.op, Op::kDelete);
+        EXPECT_EQ(stands[id], name);
+        stands.erase(id);
+        EXPECT_EQ(row.offset, id % 80 == 0 || name == "between" ? 30 : 20) << id;
+      }
+      EXPECT_EQ(stands.size(), 50u);
+      for (const auto& [id, name] : stands) EXPECT_EQ(id % 160, 0) << id;
+      h.Commit();
+      EXPECT_EQ(h.store().Count("s"), 0) << "nothing is left of the sweep";
+      h.CheckLedger();
+    }
+  }
+}
+
 TEST(Resnapshot, SweepsInPiecesAndTimeWaitsForThem) {
   for (const bool crash : {false, true}) {
     Harness h(ChangesNode());

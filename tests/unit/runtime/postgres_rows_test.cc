@@ -308,6 +308,7 @@ TEST_F(Rows, ANewSnapshotIsNumberedAndItsEndStandsInEveryPartition) {
   rows_->position().set_resnapshot(2);
   rows_->Row({Text("1"), Text("note"), kNull}, 90, 5, &out_);
   EXPECT_THAT(out_.records[0].value, HasSubstr(R"("snapshot":true,"resnapshot":2,"db")"));
+  EXPECT_EQ(out_.records[0].form, 2) << "which earlier versions refuse";
   out_.records.clear();
   rows_->EndSnapshot(90, 5, &out_);
   ASSERT_EQ(out_.records.size(), 4u);
@@ -316,6 +317,7 @@ TEST_F(Rows, ANewSnapshotIsNumberedAndItsEndStandsInEveryPartition) {
     EXPECT_EQ(end.partition, p);
     EXPECT_EQ(JavaPartition(*end.key, 4), p) << *end.key;
     EXPECT_FALSE(end.is_row);
+    EXPECT_EQ(end.form, 2);
     EXPECT_THAT(end.value, HasSubstr(R"({"op":"m","source":{"lsn":90,)"));
     EXPECT_THAT(end.value, HasSubstr(R"("resnapshot":2,)"));
   }

@@ -597,7 +597,7 @@ class IntakeTopicTest : public StreamThreadTest {
 TEST_F(IntakeTopicTest, NumbersThatFollowEachOtherArePartOfThePosition) {
   Run();
   ThenNumbered(0, {"0:1", "0:2", "1:1"});
-  ThenNumbered(3, {"1:2", "0:3"});
+  ThenNumbered(3, {"1:2", "0:3:2"});
   for (int i = 0; i < 4; ++i) {
     clock_.monotonic_us += kSecond;
     ASSERT_TRUE(thread_->Step(0).ok());
@@ -608,6 +608,10 @@ TEST_F(IntakeTopicTest, NumbersThatFollowEachOtherArePartOfThePosition) {
 TEST_F(IntakeTopicTest, ARecordThatIsMissingStopsTheTask) { ExpectRefused("0:3", "1 records are missing"); }
 TEST_F(IntakeTopicTest, ARecordThatComesAgainStopsTheTask) { ExpectRefused("0:1", "has been read before"); }
 TEST_F(IntakeTopicTest, ARecordOfSomebodyElseStopsTheTask) { ExpectRefused("", "without a number"); }
+TEST_F(IntakeTopicTest, ARecordOfAFormThatIsNotKnownStopsTheTask) {
+  ExpectRefused("0:2:3", "form 3, written by a later version");
+}
+TEST_F(IntakeTopicTest, ARecordOfNoFormStopsTheTask) { ExpectRefused("0:2:x", "without a number"); }
 
 // ---- Records that aren't one row each, and at once.
 
