@@ -34,7 +34,8 @@ DEFINE_string(format, "text",
 DEFINE_string(against, "running", "what to compare with: running (what stands under the topology's name), or a file");
 DEFINE_string(
     allow_drop, "",
-    "steps that the topology no longer has, with commas between: the state that was kept of them is given up");
+    "steps that the topology no longer has, with commas between: the state that was kept of them is given up; also one "
+    "that it has again behind that, which begins empty");
 DEFINE_bool(to_earliest, false, "begin where the sources begin");
 DEFINE_bool(to_latest, false, "begin with what comes from now on");
 DEFINE_string(to_timestamp, "", "begin with the first records that aren't older, such as 2026-01-01T00:00:00Z");

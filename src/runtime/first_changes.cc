@@ -8,6 +8,7 @@
 
 #include "src/base/status.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/step_identity.h"
 #include "src/runtime/step_origins.h"
 
 namespace tidemark {
@@ -16,10 +17,7 @@ namespace {
 using Record = packed::CommitRecord;
 using Knows = absl::FunctionRef<bool(const Record&)>;
 
-bool HasState(const Record& record, const std::string& step) {
-  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
-  return std::any_of(steps.begin(), steps.end(), [&](const auto& each) { return each.step() == step; });
-}
+bool HasState(const Record& record, const std::string& step) { return HasBegun(record, step); }
 
 bool HasRead(const Record& record, const std::string& topic) {
   const auto& inputs = record.inputs();

@@ -1,6 +1,7 @@
 #include "src/runtime/give_up.h"
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,12 +26,17 @@ constexpr auto kBetweenLooks = std::chrono::milliseconds(500);
 absl::Status GiveUpStages(const Plan& plan, const AllowedDrops& drops, KafkaClient& kafka,
                           const ResetClientMaker& make) {
   if (drops.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
-  const std::vector<std::string> changelogs = ChangelogsGivenUp(plan, former, drops);
-  if (changelogs.empty()) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(const std::unique_ptr<ResetClient> client, make());
+  std::unique_ptr<ResetClient> client;
+  std::vector<std::string> changelogs;
   const auto until = std::chrono::steady_clock::now() + kMembersPatience;
   while (true) {
+    // Anew each time: another worker that was started beside this one may have done it, and be in the group since.
+    TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
+    changelogs = ChangelogsGivenUp(plan, former, drops);
+    if (changelogs.empty()) return absl::OkStatus();
+    if (client == nullptr) {
+      TM_ASSIGN_OR_RETURN(client, make());
+    }
     TM_ASSIGN_OR_RETURN(const bool empty, client->IsEmpty(plan.application.Group()));
     if (empty) break;
     if (std::chrono::steady_clock::now() > until) {

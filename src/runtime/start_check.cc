@@ -51,7 +51,7 @@ std::vector<packed::StepIdentity> LeftInStage(const Plan& plan, const packed::Co
   const auto& steps = former ? record.steps() : record.standing().steps();
   if (!former && record.standing().application() != plan.application.Key()) return {};
   std::vector<packed::StepIdentity> left(steps.begin(), steps.end());
-  std::erase_if(left, [](const packed::StepIdentity& step) { return step.fingerprint() == kGivenUp; });
+  std::erase_if(left, IsGivenUp);
   return left;
 }
 
@@ -245,7 +245,7 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
 
 absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const Former& former, KafkaClient& kafka,
                                                         const AllowedDrops& drops) {
-  TM_RETURN_IF_ERROR(CheckDrops(plan, drops));
+  TM_RETURN_IF_ERROR(CheckDrops(plan, former, drops));
   return Compare(plan, former, &kafka, drops);
 }
 
@@ -253,10 +253,24 @@ std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const
   return *Compare(plan, former, nullptr, drops);
 }
 
-absl::Status CheckDrops(const Plan& plan, const AllowedDrops& drops) {
+namespace {
+
+// A step that was given up, and is begun anew.
+bool WasGivenUp(const Former& former, const std::string& step) {
+  return std::any_of(former.newest.begin(), former.newest.end(), [&](const auto& each) {
+    const auto& steps = each.second.standing().steps();
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const auto& saved) { return saved.step() == step && IsGivenUp(saved); });
+  });
+}
+
+}  // namespace
+
+absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops) {
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
       if (node.kind != Node::Kind::kOperator || !drops.contains(node.step)) continue;
+      if (WasGivenUp(former, node.step)) continue;
       return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", node.step,
                                                      ": the topology has that step, which goes on with its state: take "
                                                      "the step out, or leave out the flag"));

@@ -35,8 +35,9 @@ absl::StatusOr<std::vector<Verdict>> CompareWithRunning(const Plan& plan, const 
 // The same as if rows were waiting wherever they can. Asks nobody.
 std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const AllowedDrops& drops = {});
 
-// InvalidArgument: the user would give up what the topology goes on with.
-absl::Status CheckDrops(const Plan& plan, const AllowedDrops& drops);
+// InvalidArgument: the user would give up what the topology goes on with. A step that was given up before may be named:
+// it begins anew.
+absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops);
 
 // FailedPrecondition: what was, what is, and what to do. Unavailable: Kafka doesn't answer.
 absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops = {});

@@ -74,9 +74,22 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
   return identities;
 }
 
+namespace {
+
+const std::string& TopicOf(const Plan& plan, const Node& sink) {
+  return std::get<KafkaSinkSpec>(plan.sinks[static_cast<size_t>(sink.sink)].spec).topic;
+}
+
+}  // namespace
+
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
   const Stage& at = plan.stages[static_cast<size_t>(stage)];
   for (size_t n = 0; n < at.nodes.size(); ++n) {
+    if (const std::set<std::string> keys = KeyOrigins(plan, at.nodes[n]); !keys.empty()) {
+      packed::Standing::Edge* written = standing->add_outputs();
+      written->set_topic(TopicOf(plan, at.nodes[n]));
+      for (const std::string& origin : keys) written->add_origins(origin);
+    }
     if (at.nodes[n].kind != Node::Kind::kFeed) continue;
     const std::string& topic = plan.edges[static_cast<size_t>(at.nodes[n].edge)].topic;
     for (packed::Standing::Edge& edge : *standing->mutable_outputs()) {
@@ -92,6 +105,11 @@ namespace {
 constexpr char kRemedy[] =
     ". State can't be turned into other state: put the step back as it was, or begin anew, by `tidemark reset` or "
     "under a new name, which starts with empty state";
+// Of a step whose state is gone.
+constexpr char kWasGivenUp[] =
+    "what was kept under its name was given up, so it would begin empty. Leave it out, or give it another name; to "
+    "have "
+    "it begin empty under this one, name it by --allow_drop once more, or by `tidemark reset`";
 // Of a step whose store is still being emptied.
 constexpr char kNotYet[] =
     "what was kept under its name before is still being given up: give the step another name, or run the topology "
@@ -173,6 +191,29 @@ std::string Without(const std::set<std::string>& lines, const std::set<std::stri
   return absl::StrJoin(only, ", ");
 }
 
+// Rows that stand in a topic are replaced and deleted by their keys, byte for byte.
+std::vector<Verdict> CompareKeys(const Plan& plan, int stage, const packed::Standing& standing) {
+  std::vector<Verdict> verdicts;
+  for (const Node& node : plan.stages[static_cast<size_t>(stage)].nodes) {
+    const std::set<std::string> now = KeyOrigins(plan, node);
+    if (now.empty()) continue;
+    const std::string& topic = TopicOf(plan, node);
+    for (const packed::Standing::Edge& saved : standing.outputs()) {
+      if (saved.topic() != topic) continue;
+      const std::set<std::string> was(saved.origins().begin(), saved.origins().end());
+      if (was.empty() || was == now) continue;
+      const std::string subject = absl::StrCat("sink ", plan.sinks[static_cast<size_t>(node.sink)].name);
+      verdicts.push_back({subject, Verdict::Kind::kRefused,
+                          absl::StrCat(subject, ": topic ", topic, " holds '", Without(was, now),
+                                       "', the topology now says '", Without(now, was),
+                                       "'. Rows that stand there would never be replaced or deleted, as their keys are "
+                                       "other bytes: put the key's type and key_format back, or give the sink another "
+                                       "topic")});
+    }
+  }
+  return verdicts;
+}
+
 // A file of a lake goes on being what it was; so where its sink was or is one of changes, those are the same.
 std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Standing& standing) {
   std::vector<Verdict> verdicts;
@@ -221,6 +262,16 @@ void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, const 
 
 }  // namespace
 
+bool IsGivenUp(const packed::StepIdentity& step) {
+  return step.fingerprint() == kGivenUp || step.fingerprint() == kWasGiven;
+}
+
+bool HasBegun(const packed::CommitRecord& record, const std::string& step) {
+  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
+  return std::any_of(steps.begin(), steps.end(),
+                     [&](const auto& each) { return each.step() == step && !IsGivenUp(each); });
+}
+
 std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
                                   const AllowedDrops& drops) {
   const std::vector<packed::StepIdentity> now = StepIdentities(plan, stage);
@@ -228,10 +279,16 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
   for (const packed::StepIdentity& saved : record.has_standing() ? record.standing().steps() : record.steps()) {
     const auto same =
         std::find_if(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); });
-    const bool given_up = saved.fingerprint() == kGivenUp;
-    if (given_up && same == now.end()) continue;
+    const bool given_up = saved.fingerprint() == kGivenUp, was_given_up = saved.fingerprint() == kWasGiven;
+    if (IsGivenUp(saved) && same == now.end()) continue;
+    if (was_given_up && HasBegun(record, saved.step())) continue;
     Verdict& verdict = verdicts.emplace_back();
     verdict.subject = absl::StrCat("step ", saved.step());
+    if (was_given_up) {
+      verdict.kind = drops.contains(saved.step()) ? Verdict::Kind::kNew : Verdict::Kind::kRefused;
+      if (!verdict.goes_on()) verdict.message = absl::StrCat(verdict.subject, ": ", kWasGivenUp);
+      continue;
+    }
     verdict.kind = Verdict::Kind::kUnchanged;
     verdict.tasks = 1;
     for (const packed::StepLedger& ledger : record.ledger()) {
@@ -251,6 +308,7 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
     }
   }
   for (Verdict& lake : CompareLakes(plan, stage, record.standing())) verdicts.push_back(std::move(lake));
+  for (Verdict& keys : CompareKeys(plan, stage, record.standing())) verdicts.push_back(std::move(keys));
   return verdicts;
 }
 

@@ -27,13 +27,22 @@ std::string LedgerName(const Node& node);
 // In place of the fingerprint of a step that isn't in the topology any more, and whose state is being taken out: what
 // is left of it is nobody's. Earlier versions take it for other state, and don't go on until the last of it is gone.
 inline constexpr char kGivenUp[] = "given up";
+// The same once all of it is gone. It stays, beside the step's identity where that begins anew, which a user has to ask
+// for: a worker of a former file would else take the step for a new one, and go on without what it had counted. One a
+// name that was ever given up.
+inline constexpr char kWasGiven[] = "given up, and gone";
+// One of the two.
+bool IsGivenUp(const packed::StepIdentity& step);
+// The task keeps state of the step, or begins to.
+bool HasBegun(const packed::CommitRecord& record, const std::string& step);
 
 // Operator, keys and types of a node's state, as text; empty for nodes without state.
 std::string StepFingerprint(const Node& node);
 
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
-// Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to.
+// Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to; and beside
+// them how the keys of topics are written whose rows replace each other.
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
 // What becomes of each step that a task has kept state of, and of lakes of changes that can't go on. Also reads records
 // of earlier versions, which say less of a step.

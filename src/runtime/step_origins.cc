@@ -10,6 +10,8 @@
 #include <utility>
 #include <variant>
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/synchronization/mutex.h>
@@ -111,6 +113,9 @@ class Tracer {
   // through one goes with every way through the others, so to multiply them would tell nothing more.
   std::set<Way> OfOutput(NodePlace place, const ColumnList& columns) const;
 
+  // Of the expressions on the ways told so far whose values depend on how wide an integer is.
+  const std::set<std::string>& widths() const { return widths_; }
+
  private:
   // How a column of a node's output comes about: from the columns `reads` of its inputs, and what is said of it where
   // it is known what is said of those.
@@ -118,14 +123,32 @@ class Tracer {
     std::vector<PortColumn> reads;
     std::function<std::string(const std::vector<std::string>&)> say;
   };
-  static Column ColumnOf(const Node& node, size_t c);
+  Column ColumnOf(const Node& node, size_t c) const;
 
   const Plan& plan_;
+  mutable std::set<std::string> widths_;
 };
+
+// "id int32, n int64": the integers that an expression reads. What it makes of any other type, or whether it fails, is
+// the same where that type becomes a wider one (widening.h).
+std::string WidthsOf(const Expression& expression, const Schema& schema) {
+  std::vector<std::string> widths;
+  for (const size_t c : expression.columns()) {
+    const Type& type = schema[c].type;
+    if (type.kind != Kind::kInt32 && type.kind != Kind::kInt64) continue;
+    widths.push_back(absl::StrCat(schema[c].name, " ", TypeName(type)));
+  }
+  return absl::StrJoin(widths, ", ");
+}
+
+// Nothing else that doesn't fail makes something else of a number that is held in another width.
+bool TellsWidth(const std::string& expression) {
+  return absl::StrContains(absl::AsciiStrToLower(expression), "to_hex");
+}
 
 std::string First(const std::vector<std::string>& from) { return from[0]; }
 
-Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) {
+Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) const {
   if (node.kind != Node::Kind::kOperator) return {{c}, First};
   const OperatorKind& kind = node.spec.kind();
   if (c == kEventTime) {
@@ -140,6 +163,8 @@ Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) {
     const absl::StatusOr<Expression> expression = Expression::Compile(*text, node.in().schema);
     if (!expression.ok()) return {{}, [](const auto&) { return std::string(); }};  // was compiled before
     if (const auto column = expression->AsColumn()) return {{*column}, First};
+    const std::string widths = TellsWidth(*text) ? WidthsOf(*expression, node.in().schema) : "";
+    if (!widths.empty()) widths_.insert(absl::StrCat("(", *text, ") reads ", widths));
     Column of{{expression->columns().begin(), expression->columns().end()}, nullptr};
     of.say = [&node, text, columns = expression->columns()](const std::vector<std::string>& from) {
       std::vector<std::string> parts;
@@ -248,12 +273,35 @@ std::string LetsThrough(const Plan& plan, const Node& node) {
   return text;
 }
 
+// Of the expressions that decide which rows come through a node without state: the widths of the integers they read, as
+// `id * 1000` fails in one and not in the other. Beside LetsThrough, whose texts stand in commits as they are.
+std::string WidthsThatDecide(const Node& node) {
+  if (node.kind != Node::Kind::kOperator) return "";
+  const OperatorKind* const kind = &node.spec.kind();
+  std::vector<std::string> widths;
+  const auto add = [&](const std::string& text, bool always) {
+    const absl::StatusOr<Expression> expression = Expression::Compile(text, node.in().schema);
+    if (!expression.ok() || !(always || expression->fallible())) return;
+    const std::string of = WidthsOf(*expression, node.in().schema);
+    if (!of.empty()) widths.push_back(absl::StrCat("(", text, ") reads ", of));
+  };
+  if (kind == &FilterSpec::Kind()) add(node.spec.As<FilterSpec>().expression, true);
+  if (kind == &ProjectSpec::Kind()) {
+    for (const ProjectSpec::Item& item : node.spec.As<ProjectSpec>().items) add(item.expression, false);
+  }
+  if (kind == &UnnestSpec::Kind()) add(node.spec.As<UnnestSpec>().element, true);
+  return absl::StrJoin(widths, ", ");
+}
+
 // From the node of a way of changes up; `below`: what they come through below of it.
 void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
   const Node& node = Tracer(plan).At(at);
   if (MakesChanges(node)) {
     ways->insert(absl::StrCat("changes of step ", node.step, below.empty() ? "" : " through ", below));
     return;
+  }
+  if (const std::string widths = WidthsThatDecide(node); !widths.empty()) {
+    ways->insert(absl::StrCat("changes where ", widths));
   }
   const std::string here = LetsThrough(plan, node);
   const std::string through = absl::StrCat(here, here.empty() || below.empty() ? "" : ", ", below);
@@ -328,6 +376,7 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place) {
       }
     }
   }
+  origins.insert(tracer.widths().begin(), tracer.widths().end());
   return origins;
 }
 
@@ -374,9 +423,18 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
     }
     origins.insert(absl::StrJoin(parts, "; "));
   }
+  origins.insert(tracer.widths().begin(), tracer.widths().end());
   const auto& sink = plan.sinks[static_cast<size_t>(node.sink)];
   origins.insert(FoldersOf(std::get<ParquetSinkSpec>(sink.spec), schema));
   return origins;
+}
+
+std::set<std::string> KeyOrigins(const Plan& plan, const Node& node) {
+  if (node.kind != Node::Kind::kKafkaSink) return {};
+  const SinkPlan& sink = plan.sinks[static_cast<size_t>(node.sink)];
+  const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
+  if (kafka == nullptr || !kafka->upsert || sink.view || kafka->key.empty()) return {};
+  return {absl::StrCat("rows by their key as ", kafka->key_format.ToString())};
 }
 
 std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink) {

@@ -27,7 +27,8 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 // How changes come to a step with state that takes rows which are taken back: from which update step, and through what
 // that decides which of them come. A row is taken back on the way on which it came, as it came, or not at all, so what
 // lies on it mustn't change: filters, and the content of files that tables are read from. One line a way: "changes of
-// step counts through filter (n > 1)". None: all its rows stand.
+// step counts through filter (n > 1)"; and the integers that decide: "changes where (n * 1000 > 5) reads n int32".
+// None: all its rows stand.
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
 
 // A sink that adds up the changes of an update step, as a step with state does: what it has written isn't changed any
@@ -38,6 +39,10 @@ bool IsLakeOfChanges(const Plan& plan, const Node& node);
 // what each column is made from and of which type, and by which folders rows are refused or lose a column. For all
 // others: one line that says that they are none.
 std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed);
+
+// Of a Kafka sink whose rows replace each other: how their keys are written, by which rows of before are found. None:
+// of any other.
+std::set<std::string> KeyOrigins(const Plan& plan, const Node& node);
 
 // The nodes whose rows a port of a node takes; of a node that reads an internal topic, those that write it.
 std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port);

@@ -148,17 +148,22 @@ void Task::BeginToGiveUp(const packed::CommitRecord* record) {
   if (record == nullptr) return;
   for (const packed::StepIdentity& saved : record->has_standing() ? record->standing().steps() : record->steps()) {
     const auto& now = standing_.steps();
+    if (saved.fingerprint() == kWasGiven) continue;
     if (std::any_of(now.begin(), now.end(), [&](const auto& step) { return step.step() == saved.step(); })) continue;
     giving_up_.push_back(saved.step());
     packed::StepIdentity* mark = standing_.add_steps();
     mark->set_step(saved.step());
     mark->set_fingerprint(kGivenUp);
   }
+  for (const packed::StepIdentity& saved : record->standing().steps()) {
+    if (saved.fingerprint() != kWasGiven) continue;
+    if (std::count(giving_up_.begin(), giving_up_.end(), saved.step()) == 0) *standing_.add_steps() = saved;
+  }
   if (!giving_up_.empty()) OweCommit();
 }
 
 // A part of it, as deltas of this commit like any others: so whoever takes the task over finds the rest of it under
-// its mark, and the mark goes with the last of it.
+// its mark; behind the last of it another one stays.
 absl::Status Task::GiveUp() {
   for (int64_t bytes = 0; !giving_up_.empty();) {
     StateStore* const store = state_->Store(giving_up_.back());
@@ -174,12 +179,9 @@ absl::Status Task::GiveUp() {
     }
     for (const std::string& key : keys) store->Delete(key);
     if (!given_up_to_.empty()) return absl::OkStatus();
-    auto* const steps = standing_.mutable_steps();
-    steps->erase(std::remove_if(steps->begin(), steps->end(),
-                                [&](const auto& step) {
-                                  return step.step() == giving_up_.back() && step.fingerprint() == kGivenUp;
-                                }),
-                 steps->end());
+    for (packed::StepIdentity& step : *standing_.mutable_steps()) {
+      if (step.step() == giving_up_.back() && step.fingerprint() == kGivenUp) step.set_fingerprint(kWasGiven);
+    }
     giving_up_.pop_back();
     standing_hash_ = StandingHash(standing_);
   }

@@ -227,7 +227,7 @@ absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before
   Builder builder(plan, former);
   TopologyChange& change = builder.change_;
   change.against = file;
-  TM_RETURN_IF_ERROR(CheckDrops(plan, drops));
+  TM_RETURN_IF_ERROR(CheckDrops(plan, former, drops));
   change.steps = CompareStates(plan, former, drops);
   builder.Sources();
   builder.Stateless();

@@ -163,6 +163,28 @@ TEST(StepIdentity, AStepWithStateThatIsGoneIsRefused) {
   EXPECT_THAT(Message(Check(PlanOf({}), FormerRecordOf(PlanOf({Dedup({0})})))), refused);
 }
 
+// A task of the former file that comes behind the last of it would begin with nothing.
+TEST(StepIdentity, AStepThatWasGivenUpBeginsAnewOnlyWhereItIsAskedTo) {
+  const Plan with = PlanOf({Dedup({0})}), without = PlanOf({});
+  packed::CommitRecord record = RecordOf(without);
+  packed::StepIdentity* mark = record.mutable_standing()->add_steps();
+  mark->set_step("once");
+  mark->set_fingerprint(kGivenUp);
+  const AllowedDrops once = {"once"};
+  EXPECT_THAT(Message(CheckStepIdentities(with, 0, record, once)), HasSubstr("still being given up"));
+  mark->set_fingerprint(kWasGiven);
+  EXPECT_TRUE(Check(without, record).ok());
+  EXPECT_THAT(Message(Check(with, record)), AllOf(HasSubstr("begin empty"), HasSubstr("--allow_drop")));
+  ASSERT_EQ(CompareSteps(with, 0, record, once).size(), 1U);
+  EXPECT_EQ(CompareSteps(with, 0, record, once)[0].kind, Verdict::Kind::kNew);
+  // As its task writes it from then on.
+  *record.mutable_standing()->add_steps() = StepIdentities(with, 0)[0];
+  ASSERT_EQ(CompareSteps(with, 0, record).size(), 1U);
+  EXPECT_EQ(CompareSteps(with, 0, record)[0].kind, Verdict::Kind::kUnchanged);
+  ASSERT_EQ(CompareSteps(without, 0, record).size(), 1U);
+  EXPECT_EQ(CompareSteps(without, 0, record)[0].kind, Verdict::Kind::kDropped);
+}
+
 TEST(StepIdentity, TypesOfWhatIsAggregatedArePartOfIt) {
   const Plan before = Topology(kHourly);
   EXPECT_EQ(GoesOn(before, Topology(kHourly)), "goes on");

@@ -136,6 +136,58 @@ TEST(TopologyChange, EveryEditHasItsVerdict) {
   }
 }
 
+// What becomes of everything where `id` becomes wider, under these steps and with this sink; as int32 in the key format
+// where it is so before.
+std::map<std::string, Verdict::Kind> Widened(const std::string& steps, const std::string& sink) {
+  const std::string before = absl::StrCat(
+      "name: app\nkafka: { brokers: b }\nsources:\n  rows:\n    topic: rows\n    columns: { id: int32, note: string }\n"
+      "steps:\n",
+      steps, "sinks:\n  out: { topic: out, create: {}, mode: upsert, ", sink, " }\n");
+  const TopologyChange change = Change(
+      absl::StrReplaceAll(before, {{"id: int32", "id: int64"}, {"key_format: int32", "key_format: int64"}}), before);
+  std::map<std::string, Verdict::Kind> kinds = Kinds(change);
+  std::erase_if(kinds, [](const auto& each) { return each.second == kUnchanged; });
+  return kinds;
+}
+
+// An id that was too large to be multiplied fitted nowhere behind it, and would be taken back from there.
+TEST(TopologyChange, ChangesDontComeByTheWidthOfAnInteger) {
+  const auto between = [](const std::string& step) {
+    return Widened(absl::StrCat("  each: { from: rows, group_by: [id, note], aggregates: { n: \"count(*)\" } }\n",
+                                "  some: { from: each, ", step, " }\n",
+                                "  all: { from: some, group_by: [note], aggregates: { n: \"count(*)\" } }\n"),
+                   "from: all, key: [note]");
+  };
+  const std::map<std::string, Verdict::Kind> converted = {{"step each", Verdict::Kind::kConverted}};
+  std::map<std::string, Verdict::Kind> refused = converted;
+  refused["step all"] = kRefused;
+  EXPECT_EQ(between("project: { id: id, note: note, big: \"cast(id * 1000000 as int64)\" }"), refused);
+  EXPECT_EQ(between("filter: \"id * 1000000 > 5\""), refused);
+  EXPECT_EQ(between("filter: \"to_hex(id) = 'ffffffff'\""), refused);
+  EXPECT_EQ(between("filter: \"n > 1\""), converted);
+  EXPECT_EQ(between("project: { note: note, id: id }"), converted);
+}
+
+TEST(TopologyChange, WhatIsMadeOfTheWidthOfAnIntegerIsAnotherKey) {
+  const auto by = [](const std::string& text) {
+    return Widened(absl::StrCat("  made: { from: rows, project: { made: \"", text, "\" } }\n",
+                                "  once: { from: made, dedup: { by: [made], within: 1h } }\n"),
+                   "from: once, key: [made]");
+  };
+  EXPECT_EQ(by("to_hex(id)"), (std::map<std::string, Verdict::Kind>{{"step once", kRefused}}));
+  EXPECT_EQ(by("id::string"), (std::map<std::string, Verdict::Kind>()));
+}
+
+TEST(TopologyChange, RowsOfATopicAreFoundByTheBytesOfTheirKeys) {
+  const std::string steps = "  ids: { from: rows, project: { id: id } }\n";
+  const auto written = [&](const std::string& format) {
+    return Widened(steps, absl::StrCat("from: ids, key: [id], key_format: ", format));
+  };
+  EXPECT_EQ(written("int32"), (std::map<std::string, Verdict::Kind>{{"sink out", kRefused}}));
+  EXPECT_EQ(written("text"), (std::map<std::string, Verdict::Kind>()));
+  EXPECT_EQ(written("json"), (std::map<std::string, Verdict::Kind>()));
+}
+
 TEST(TopologyChange, AllThatCantGoOnIsToldAtOnce) {
   const TopologyChange change =
       Change(absl::StrReplaceAll(kTopology, {{"by: [id]", "by: [id, note]"}, {"hourly", "by_hour"}}));
