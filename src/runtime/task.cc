@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/generations/withheld.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/record_output.h"
@@ -464,6 +465,8 @@ absl::StatusOr<Output*> Task::SideOutput(const SideTopic& side, const Node& node
 void Task::ReachedEnd(const std::string& topic, Offset end) {
   for (const auto& input : inputs_) {
     if (input->partition.topic != topic) continue;
+    input->withheld = end == kWithheld;
+    if (input->withheld) continue;
     if (SourceInput* source = input->source(); source != nullptr && source->waits()) {
       source->end_behind = end;
     } else {
@@ -492,7 +495,7 @@ absl::Status Task::Advance() {
     NodeState& state = *nodes_[static_cast<size_t>(input->node)];
     if (SourceInput* source = input->source()) {
       // An end that was reached before the hold says nothing of what has come since.
-      dirty_ |= source->time.Tick(input->at_end && !input->held, now, runtime_.clock->WallUs());
+      dirty_ |= source->time.Tick(input->at_end && !input->held && !input->withheld, now, runtime_.clock->WallUs());
       dirty_ |= source->time.RaiseFloor(close_to);
     } else if (input->held) {
       input->held_us = now;

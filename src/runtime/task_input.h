@@ -71,8 +71,9 @@ struct TaskInput {
   Offset position = -1;
   std::string topic_id;  // of the topic that the position belongs to; empty: not known
   bool at_end = false;
-  bool held = false;     // far ahead of others: it is read no further for now (task_ahead.cc)
-  int64_t held_us = -1;  // internal: when it was last, monotonic; -1: long ago
+  bool withheld = false;  // more is there than was handed out (generations/withheld.h): the end that was told isn't one
+  bool held = false;      // far ahead of others: it is read no further for now (task_ahead.cc)
+  int64_t held_us = -1;   // internal: when it was last, monotonic; -1: long ago
   std::variant<SourceInput, InternalInput> of;
 };
 

@@ -1,11 +1,14 @@
 #include "src/runtime/generations/bounded_client.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "src/base/status.h"
+#include "src/runtime/generations/withheld.h"
 
 namespace tidemark {
 namespace {
@@ -31,51 +34,48 @@ class Part final : public Fetch {
 
 class BoundedConsumer final : public Consumer {
  public:
-  BoundedConsumer(std::unique_ptr<Consumer> inner, SourceBounds* bounds, std::function<void()> assigned)
-      : inner_(std::move(inner)), bounds_(*bounds), assigned_(std::move(assigned)) {}
+  BoundedConsumer(std::unique_ptr<Consumer> inner, bool bounded, SourceBounds* bounds,
+                  std::function<absl::Status()> assigned)
+      : inner_(std::move(inner)), bounded_(bounded), bounds_(*bounds), assigned_(std::move(assigned)) {}
   ~BoundedConsumer() override { ForgetAll(); }
 
   absl::Status Subscribe(const std::vector<std::string>& topics) override { return inner_->Subscribe(topics); }
 
+  // Nothing is handed out before the last call that may fail: what a Poll that fails has taken would be gone.
   absl::StatusOr<PollResult> Poll(int64_t max_wait_us, size_t max_records) override {
-    PollResult result;
-    for (auto& [partition, part] : parts_) TM_RETURN_IF_ERROR(Give(partition, &part, &result));
-    if (!result.fetches.empty() || !result.ends.empty()) max_wait_us = 0;
-    const bool stopped =
-        std::any_of(parts_.begin(), parts_.end(), [](const auto& each) { return each.second.stopped; });
-    if (stopped) max_wait_us = std::min(max_wait_us, kLookUs);
+    TM_RETURN_IF_ERROR(std::exchange(failed_, absl::OkStatus()));
+    if (assignment_) return TellAssignment(max_wait_us);
+    for (const auto& [partition, part] : parts_) {
+      if (part.stopped) max_wait_us = std::min(max_wait_us, Due(partition, part) ? 0 : kLookUs);
+    }
     TM_ASSIGN_OR_RETURN(PollResult polled, inner_->Poll(max_wait_us, max_records));
     if (polled.rebalance) {
-      // What was kept is fetched again by whoever is given the partition; what `result` has counts as never delivered.
+      // What was kept is fetched again by whoever is given the partition.
       ForgetAll();
-      if (polled.rebalance->kind == Rebalance::Kind::kAssigned) assigned_();
-      return polled;
+      assignment_ = std::move(polled);
+      return TellAssignment(0);
     }
+    PollResult result;
     for (std::unique_ptr<Fetch>& fetch : polled.fetches) {
       const auto found = parts_.find(fetch->source());
       if (found == parts_.end()) {
         result.fetches.push_back(std::move(fetch));
-        continue;
+      } else if (!fetch->records().empty()) {
+        found->second.kept.push_back({std::shared_ptr<Fetch>(std::move(fetch)), 0});
+        found->second.end = -1;  // it isn't the end any more
       }
-      found->second.kept.push_back({std::shared_ptr<Fetch>(std::move(fetch)), 0});
-      found->second.end = -1;  // it was the end before these
-      TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
     for (const auto& [partition, end] : polled.ends) {
       const auto found = parts_.find(partition);
       if (found == parts_.end()) {
         result.ends.emplace_back(partition, end);
-        continue;
+      } else {
+        const std::deque<Kept>& kept = found->second.kept;
+        const bool passed = !kept.empty() && kept.back().fetch->records().back().offset >= end;
+        if (!passed) found->second.end = std::max(found->second.end, end);
       }
-      found->second.end = std::max(found->second.end, end);
-      TM_RETURN_IF_ERROR(Give(found->first, &found->second, &result));
     }
-    // What was the end while something was kept isn't any more where records behind it have come with it.
-    std::erase_if(result.ends, [&](const auto& end) {
-      return std::any_of(result.fetches.begin(), result.fetches.end(), [&](const auto& fetch) {
-        return fetch->source() == end.first && fetch->records().back().offset >= end.second;
-      });
-    });
+    for (auto& [partition, part] : parts_) Give(partition, &part, &result);
     return result;
   }
 
@@ -144,12 +144,38 @@ class BoundedConsumer final : public Consumer {
     std::deque<Kept> kept;  // in the order of their offsets
     Offset end = -1;        // that was told behind them; -1: none
     bool held = false;      // by whoever uses this consumer
-    bool stopped = false;   // by us: something is kept
+    bool stopped = false;   // something of it is kept, and that was told
     bool asked = false;     // inner_ holds it
   };
 
+  // An assignment that may not be taken up stays unanswered, and is asked about again by the next Poll.
+  absl::StatusOr<PollResult> TellAssignment(int64_t max_wait_us) {
+    if (assignment_->rebalance->kind == Rebalance::Kind::kAssigned && !assignment_->rebalance->partitions.empty()) {
+      if (max_wait_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(std::min(max_wait_us, kLookUs)));
+      TM_RETURN_IF_ERROR(assigned_());
+    }
+    PollResult told = *std::move(assignment_);
+    assignment_.reset();
+    return told;
+  }
+
+  bool Due(const TopicPartition& partition, const PartState& part) const {
+    if (part.held) return false;
+    const Offset bound = bounds_.Of(partition);
+    if (part.kept.empty()) return part.end >= 0 && part.end <= bound;
+    const Kept& first = part.kept.front();
+    return first.fetch->records()[first.next].offset < bound;
+  }
+
   // What is due of what is kept.
-  absl::Status Give(const TopicPartition& partition, PartState* part, PollResult* result) {
+  void Give(const TopicPartition& partition, PartState* part, PollResult* result) {
+    bool end_told = false;
+    const auto tell = [&](Offset end) {
+      const std::optional<Offset> due = bounds_.DeliverEnd(partition, end);
+      if (due) result->ends.emplace_back(partition, *due);
+      end_told = end_told || due;
+      return due;
+    };
     while (!part->held && !part->kept.empty()) {
       Kept& first = part->kept.front();
       const auto rest = first.fetch->records().subspan(first.next);
@@ -159,28 +185,28 @@ class BoundedConsumer final : public Consumer {
       if (due < rest.size()) {
         // All that is there before the bound has been handed out. Where only control records lie between, the position
         // comes to stand on it by being told an end there.
-        if (const auto end = bounds_.DeliverEnd(partition, rest[due].offset + 1)) {
-          result->ends.emplace_back(partition, *end);
-        }
+        tell(rest[due].offset + 1);
         break;
       }
       part->kept.pop_front();
     }
-    if (!part->held && part->kept.empty() && part->end >= 0) {
-      if (const auto end = bounds_.DeliverEnd(partition, part->end)) {
-        result->ends.emplace_back(partition, *end);
-        if (*end >= part->end) part->end = -1;
-      }
+    // Where the client was held, what it has brought meanwhile comes first.
+    if (!part->asked && part->kept.empty() && part->end >= 0) {
+      if (const auto end = tell(part->end); end && *end >= part->end) part->end = -1;
     }
-    part->stopped = !part->kept.empty() || part->end >= 0;
-    return Ask(partition, part);
+    const bool stopped = !part->kept.empty() || part->end >= 0;
+    if (stopped && (end_told || !part->stopped)) result->ends.emplace_back(partition, kWithheld);
+    part->stopped = stopped;
+    if (const absl::Status asked = Ask(partition, part); !asked.ok()) failed_ = asked;
   }
 
   // The client is held while anything is kept: what is on its way comes, and no more.
   absl::Status Ask(const TopicPartition& partition, PartState* part) {
     const bool hold = part->held || !part->kept.empty();
-    if (std::exchange(part->asked, hold) == hold) return absl::OkStatus();
-    return hold ? inner_->Hold({partition}) : inner_->Release({partition});
+    if (part->asked == hold) return absl::OkStatus();
+    TM_RETURN_IF_ERROR(hold ? inner_->Hold({partition}) : inner_->Release({partition}));
+    part->asked = hold;
+    return absl::OkStatus();
   }
 
   absl::Status SetHeld(const std::vector<TopicPartition>& partitions, bool held) {
@@ -202,7 +228,7 @@ class BoundedConsumer final : public Consumer {
   }
 
   void Begin(const TopicPartition& partition, Offset position) {
-    if (!bounds_.Concerns(partition.topic)) return;
+    if (!bounded_ || !bounds_.Concerns(partition.topic)) return;
     parts_[partition] = PartState();
     bounds_.Begin(partition, position);
   }
@@ -210,23 +236,30 @@ class BoundedConsumer final : public Consumer {
   void ForgetAll() {
     for (const auto& [partition, part] : parts_) bounds_.Forget(partition);
     parts_.clear();
+    failed_ = absl::OkStatus();
   }
 
   const std::unique_ptr<Consumer> inner_;
+  const bool bounded_;  // else it is only asked for that it may take its assignments up
   SourceBounds& bounds_;
-  const std::function<void()> assigned_;
+  const std::function<absl::Status()> assigned_;
+  std::optional<PollResult> assignment_;       // a rebalance that isn't handed out yet
+  absl::Status failed_;                        // for the next Poll, as this one had something to hand out
   std::map<TopicPartition, PartState> parts_;  // of topics that may have bounds, those that are read
 };
 
 class Client final : public KafkaClient {
  public:
-  Client(std::unique_ptr<KafkaClient> inner, std::string group, SourceBounds* bounds, std::function<void()> assigned)
+  Client(std::unique_ptr<KafkaClient> inner, std::string group, SourceBounds* bounds,
+         std::function<absl::Status()> assigned)
       : inner_(std::move(inner)), group_(std::move(group)), bounds_(bounds), assigned_(std::move(assigned)) {}
 
   absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions& options) override {
     TM_ASSIGN_OR_RETURN(std::unique_ptr<Consumer> consumer, inner_->NewConsumer(options));
-    if (options.group != group_) return consumer;
-    return std::unique_ptr<Consumer>(std::make_unique<BoundedConsumer>(std::move(consumer), bounds_, assigned_));
+    const bool bounded = options.group == group_;
+    if (!bounded && options.group.empty()) return consumer;  // nobody assigns it anything
+    return std::unique_ptr<Consumer>(
+        std::make_unique<BoundedConsumer>(std::move(consumer), bounded, bounds_, assigned_));
   }
   absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions& options) override {
     return inner_->NewProducer(options);
@@ -237,7 +270,7 @@ class Client final : public KafkaClient {
   const std::unique_ptr<KafkaClient> inner_;
   const std::string group_;
   SourceBounds* const bounds_;
-  const std::function<void()> assigned_;
+  const std::function<absl::Status()> assigned_;
 };
 
 }  // namespace
@@ -299,7 +332,7 @@ void SourceBounds::Forget(const TopicPartition& partition) {
 }
 
 std::unique_ptr<KafkaClient> BoundedClient(std::unique_ptr<KafkaClient> kafka, std::string group, SourceBounds* bounds,
-                                           std::function<void()> assigned) {
+                                           std::function<absl::Status()> assigned) {
   return std::make_unique<Client>(std::move(kafka), std::move(group), bounds, std::move(assigned));
 }
 

@@ -1,7 +1,8 @@
 // A Kafka whose source topics end where somebody says: the seam by which a generation is stopped at an offset, without
 // any task, thread or commit knowing of it. What lies at or behind a partition's bound isn't there yet; where records
 // wait behind it, the bound is the partition's end, so that a task's position comes to stand on it exactly, past the
-// control records in front of it.
+// control records in front of it. It isn't the end that makes a partition idle, though: kWithheld (withheld.h) goes
+// with it.
 //
 // Why here: everything that a stream thread reads passes one Consumer, so a bound that holds here holds whatever a task
 // does, and what was never delivered can't be in a transaction. The rule of DESIGN.md section 2 that is kept: positions
@@ -68,8 +69,9 @@ class SourceBounds {
 };
 
 // The same cluster, but for what consumers of `group` are given. Both outlive everything that is made of it. `assigned`
-// is called by the thread that polls, with each assignment before anything is read by it.
+// is called by the thread that polls, with each assignment of partitions to a consumer of any group (sinks have others)
+// before anybody hears of it: where it fails, so does the Poll, and the next one asks again.
 std::unique_ptr<KafkaClient> BoundedClient(std::unique_ptr<KafkaClient> kafka, std::string group, SourceBounds* bounds,
-                                           std::function<void()> assigned);
+                                           std::function<absl::Status()> assigned);
 
 }  // namespace tidemark

@@ -20,6 +20,8 @@ namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 constexpr int64_t kTellUs = 10 * kSecond;
+constexpr int64_t kGoneUs = 10 * kSecond;    // no commit that was under way takes longer
+constexpr int64_t kFollowUs = 60 * kSecond;  // between looks at what the active generation reads
 
 std::set<std::string> SourceTopics(const Plan& plan) {
   std::set<std::string> topics;
@@ -47,19 +49,18 @@ GenerationFollower::GenerationFollower(const Plan& plan, Duty duty, bool suppose
 
 std::unique_ptr<KafkaClient> GenerationFollower::Bound(std::unique_ptr<KafkaClient> kafka) {
   unbound_ = kafka.get();
-  return BoundedClient(std::move(kafka), plan_.application.Group(), &bounds_, [this] { Assigned(); });
+  return BoundedClient(std::move(kafka), plan_.application.Group(), &bounds_, [this] { return Assigned(); });
 }
 
-void GenerationFollower::Assigned() {
-  const absl::StatusOr<generations::State> state = ReadGenerations(plan_.application.name, *unbound_);
-  if (state.ok() && DutyOf(*state, plan_.application.generation) == duty_) return;
-  {
-    const absl::MutexLock lock(&doubts_mutex_);
-    bounds_.Hold();
-    ++doubts_;
-  }
-  LOG(WARNING) << "generation " << plan_.application.generation << " reads nothing until it is known to be still this: "
-               << (state.ok() ? "the log says otherwise" : state.status().message());
+// Unavailable also where the log says otherwise: the follower's own look, which is under way, ends the worker, or has
+// it do what it owes now.
+absl::Status GenerationFollower::Assigned() const {
+  const Duty before = duty_;
+  TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan_.application.name, *unbound_));
+  if (before == duty_ && DutyOf(state, plan_.application.generation) == before && !ended()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("generation ", plan_.application.generation,
+                                             " takes nothing up until it is known what it owes: a switch is under way, "
+                                             "or was"));
 }
 
 absl::Status GenerationFollower::Look(KafkaClient& kafka) {
@@ -96,24 +97,22 @@ absl::Status GenerationFollower::Step() {
 
 absl::Status GenerationFollower::Turn() {
   if (ended() || drained()) return absl::OkStatus();
-  const int64_t doubts = [this] {
-    const absl::MutexLock lock(&doubts_mutex_);
-    return doubts_;
-  }();
   TM_RETURN_IF_ERROR(Look(*runtime_->kafka));
-  if (ended()) return absl::OkStatus();
-  if (duty_ == Duty::kBuild) return Follow();
-  if (duty_ != Duty::kActive) return Drain();
-  const absl::MutexLock lock(&doubts_mutex_);
-  if (doubts == 0 || doubts != doubts_) return absl::OkStatus();  // the log was asked before a doubt came up
-  doubts_ = 0;
-  bounds_.Set({}, SourceBounds::kNone);
-  return absl::OkStatus();
+  if (ended() || duty_ == Duty::kActive) return absl::OkStatus();
+  return duty_ == Duty::kBuild ? Follow() : Drain();
 }
 
-// What the active one doesn't read has no bound: nobody else says how far it is.
-absl::Status GenerationFollower::FindFollowed() {
-  if (followed_) return absl::OkStatus();
+// What the active one doesn't read has no bound: nobody else says how far it is. What it reads changes with its file: a
+// topic that it commits positions of is known at once, one that it has left within kFollowUs.
+absl::Status GenerationFollower::FindFollowed(const std::map<TopicPartition, CommittedOffset>& committed) {
+  const int64_t now = runtime_->clock->MonotonicUs();
+  if (followed_ && now - followed_us_ < kFollowUs) {
+    for (const auto& [partition, offset] : unfollowed_) {
+      const auto at = committed.find(partition);
+      if (at != committed.end() && at->second.offset != offset) followed_->insert(partition.topic);
+    }
+    return absl::OkStatus();
+  }
   Plan active;
   active.application = {plan_.application.name, state_.active()};
   active.dead_letter_topic = plan_.dead_letter_topic;
@@ -123,21 +122,29 @@ absl::Status GenerationFollower::FindFollowed() {
     for (const auto& input : record.inputs()) topics.insert(input.topic());
   }
   followed_ = std::move(topics);
+  followed_us_ = now;
+  unfollowed_.clear();
+  for (const auto& [partition, at] : committed) {
+    if (!followed_->contains(partition.topic)) unfollowed_[partition] = at.offset;
+  }
   return absl::OkStatus();
 }
 
 absl::Status GenerationFollower::Follow() {
-  TM_RETURN_IF_ERROR(FindFollowed());
   std::vector<TopicPartition> partitions;
   for (const std::string& topic : SourceTopics(plan_)) {
-    if (!followed_->contains(topic)) continue;
     for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) partitions.push_back({topic, p});
   }
   Admin& admin = runtime_->kafka->admin();
   const ApplicationId active{plan_.application.name, state_.active()};
   const int64_t now = runtime_->clock->MonotonicUs();
-  TM_ASSIGN_OR_RETURN(const auto ends, admin.LogEnds(partitions, Isolation::kReadCommitted));
-  TM_ASSIGN_OR_RETURN(const auto committed, admin.GroupOffsets(active.Group(), partitions));
+  TM_ASSIGN_OR_RETURN(auto ends, admin.LogEnds(partitions, Isolation::kReadCommitted));
+  TM_ASSIGN_OR_RETURN(auto committed, admin.GroupOffsets(active.Group(), partitions));
+  TM_RETURN_IF_ERROR(FindFollowed(committed));
+  const auto unfollowed = [this](const TopicPartition& each) { return !followed_->contains(each.topic); };
+  std::erase_if(partitions, unfollowed);
+  std::erase_if(ends, [&](const auto& end) { return unfollowed(end.first); });
+  std::erase_if(committed, [&](const auto& at) { return unfollowed(at.first); });
   std::map<TopicPartition, Offset> positions = OffsetsOf(committed);
   for (const TopicPartition& partition : partitions) positions.try_emplace(partition, 0);
   live_.Observe(now, ends, positions);
@@ -169,22 +176,38 @@ absl::Status GenerationFollower::Follow() {
   return absl::OkStatus();
 }
 
-absl::Status GenerationFollower::Drain() {
-  if (watcher_ == nullptr) {
-    std::map<TopicPartition, Offset> cut;
-    for (const auto& at : state_.cut()) {
-      if (duty_ == Duty::kCut && bounds_.Concerns(at.topic())) cut[{at.topic(), at.partition()}] = at.offset();
-    }
-    bounds_.Set(cut, 0);
-    // What was handed out before the bounds stood is processed too.
-    for (const auto& [partition, offset] : bounds_.delivered()) cut.emplace(partition, std::max<Offset>(offset, 0));
-    // Of the others it is only asked whether their tasks have more to give.
-    for (const std::string& topic : SourceTopics(plan_)) {
-      for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) cut.emplace(TopicPartition{topic, p}, 0);
-    }
-    watcher_ = std::make_unique<EndWatcher>(*runtime_, /*close_windows=*/false);
-    watcher_->SetEnds(std::move(cut));
+// What an abort takes back isn't read again under these bounds, nor is what a partition has that was taken away: it
+// lies behind the cut. A partition that is nobody's for a moment is committed just then, or opened anew.
+const std::map<TopicPartition, Offset>& GenerationFollower::HandedOut() {
+  const int64_t now = runtime_->clock->MonotonicUs();
+  const std::map<TopicPartition, Offset> delivered = bounds_.delivered();
+  for (const auto& [partition, offset] : delivered) {
+    handed_out_[partition] = offset;
+    gone_us_.erase(partition);
   }
+  for (auto& [partition, offset] : handed_out_) {
+    if (!delivered.contains(partition) && now - gone_us_.try_emplace(partition, now).first->second > kGoneUs)
+      offset = 0;
+  }
+  return handed_out_;
+}
+
+absl::Status GenerationFollower::Drain() {
+  std::map<TopicPartition, Offset> ends;
+  for (const auto& at : state_.cut()) {
+    if (duty_ == Duty::kCut && bounds_.Concerns(at.topic())) ends[{at.topic(), at.partition()}] = at.offset();
+  }
+  if (watcher_ == nullptr) {
+    bounds_.Set(ends, 0);
+    watcher_ = std::make_unique<EndWatcher>(*runtime_, /*close_windows=*/false);
+  }
+  // What was handed out before the bounds stood is processed too.
+  for (const auto& [partition, offset] : HandedOut()) ends.emplace(partition, std::max<Offset>(offset, 0));
+  // Of the others it is only asked whether their tasks have more to give.
+  for (const std::string& topic : SourceTopics(plan_)) {
+    for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) ends.emplace(TopicPartition{topic, p}, 0);
+  }
+  watcher_->SetEnds(std::move(ends));
   TM_ASSIGN_OR_RETURN(const bool done, watcher_->Check());
   if (!done) return absl::OkStatus();
   switch_number_.store(state_.switch_number(), std::memory_order_release);

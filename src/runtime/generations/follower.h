@@ -8,8 +8,9 @@
 // behind the logs' ends than `max_live_lag`.
 //
 // A process that has slept through a switch, and through one back, wakes up with the targets of before: so whoever is
-// given partitions asks the log first. A fence is lifted only while nobody is in the group, behind the record that says
-// for what; so an assignment that finds no fence finds that record.
+// given partitions, of sources, between stages or of a sink's feed, asks the log first, and takes them up only where it
+// says what the worker was started for. A fence is lifted only while nobody is in the group, behind the record that
+// says for what; so an assignment that finds no fence finds that record.
 //
 // Its rule of DESIGN.md section 2: nothing is inferred. That a worker has drained is its own word, which only makes it
 // leave; the command that switches goes by what is committed (fence.h).
@@ -19,15 +20,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
-#include <absl/synchronization/mutex.h>
 
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
@@ -68,9 +68,10 @@ class GenerationFollower {
   int64_t switch_number() const { return switch_number_.load(std::memory_order_acquire); }
 
  private:
-  void Assigned();
+  absl::Status Assigned() const;
   absl::Status Follow();
-  absl::Status FindFollowed();
+  absl::Status FindFollowed(const std::map<TopicPartition, CommittedOffset>& committed);
+  const std::map<TopicPartition, Offset>& HandedOut();
   absl::Status Drain();
 
   const Plan& plan_;
@@ -79,9 +80,6 @@ class GenerationFollower {
   std::atomic<bool> ended_{false}, drained_{false};
   std::atomic<int64_t> switch_number_{0};
   KafkaClient* unbound_ = nullptr;
-  // Assignments that the log couldn't be asked about: nothing is read until it has been.
-  absl::Mutex doubts_mutex_;
-  int64_t doubts_ ABSL_GUARDED_BY(doubts_mutex_) = 0;
   SourceBounds bounds_;
   const Runtime* runtime_ = nullptr;
 
@@ -90,13 +88,17 @@ class GenerationFollower {
   // By whoever looks.
   generations::State state_;
   std::optional<GenerationsReader> reader_;
-  // kBuild: topics that the active generation reads too, and how late it is.
+  // kBuild: topics that the active generation reads too, where it stood in the others then, and how late it is.
   std::optional<std::set<std::string>> followed_;
+  int64_t followed_us_ = 0;
+  std::map<TopicPartition, Offset> unfollowed_;
   LiveLag live_;
   bool throttled_ = false;
   int64_t told_us_ = -1, told_behind_ = 0;
   // kDrain, kCut.
   std::unique_ptr<EndWatcher> watcher_;
+  std::map<TopicPartition, Offset> handed_out_;
+  std::map<TopicPartition, int64_t> gone_us_;  // monotonic; of those that this worker doesn't read any more
 };
 
 }  // namespace tidemark

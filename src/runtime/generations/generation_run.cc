@@ -94,6 +94,11 @@ class Process {
       return absl::InvalidArgumentError(absl::StrCat("generation ", own_, " of ", base_.application.name,
                                                      " has been dropped; generation ", state_.active(), " is active"));
     }
+    if (options_.until_end) {
+      return absl::CancelledError(absl::StrCat("generation ", own_, " of ", base_.application.name,
+                                               " was left before the end was reached: generation ", state_.active(),
+                                               " has taken its place and goes on from there"));
+    }
     LOG(INFO) << "generation " << own_ << " has been left: generation " << state_.active()
               << " has taken its place. This worker has nothing more to do";
     return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include "operators/step.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
+#include "src/runtime/generations/withheld.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task.h"
 #include "src/runtime/task_input.h"
@@ -171,6 +172,28 @@ TEST_F(PortsTest, AnInputThatIsHeldIsNeverIdleAndItsSilenceCountsFromItsRelease)
   clock_.monotonic_us += 2 * kSecond;
   Process(&task, "right", next++, {R"({"j": 1, "at": 32000})"});
   EXPECT_EQ(told_.back(), "time 32000") << "it is silent";
+}
+
+TEST_F(PortsTest, AnInputOfWhichMoreIsWithheldIsntIdle) {
+  Transaction transaction(&producer_, kCommitBytes);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "left", 0, {R"({"k": 1, "at": 1000})"});
+  task.ReachedEnd("left", 1);
+  task.ReachedEnd("left", kWithheld);
+  Offset next = 0;
+  const auto silent = [&] {
+    clock_.monotonic_us += 60 * kSecond;
+    Process(&task, "right", next, {absl::StrCat(R"({"j": 1, "at": )", 20'000 + 1'000 * next, "}")});
+    ++next;
+    return told_.back();
+  };
+  EXPECT_EQ(silent(), "time 1000");
+  EXPECT_EQ(silent(), "right 1") << "the left's next rows would be late";
+  EXPECT_EQ(task.position("left"), 1);
+  task.ReachedEnd("left", 1);
+  EXPECT_EQ(silent(), "time 22000");
 }
 
 TEST(TaskInputTest, TheLastWordOfAnInternalTopicThatItIsIdleDoesntCountWhileItIsHeld) {

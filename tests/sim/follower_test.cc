@@ -1,0 +1,152 @@
+// What a worker is allowed to read while generations change, over the simulated Kafka: by committed positions alone.
+#include "src/runtime/generations/follower.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operators/operators.h"
+#include "src/codec/formats.h"
+#include "src/plan/planner.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/topics.h"
+#include "src/sim/sim_kafka.h"
+
+namespace tidemark::sim {
+namespace {
+
+using generations::State;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const TopicPartition kPart{"events", 0};
+
+class FollowerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    cluster_.CreateTopic("events", 1);
+    for (int i = 0; i < 8; ++i) cluster_.AppendInput(kPart, std::nullopt, "{}");
+    absl::StatusOr<Plan> plan = PlanFromYaml(
+        "name: app\nsources: { events: { topic: events, columns: { id: int64 } } }\n"
+        "sinks: { rows: { from: events, topic: rows, create: {} } }\n",
+        "f.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    base_ = *std::move(plan);
+    const auto kafka = cluster_.NewClient(9);
+    for (int32_t number = 1; number <= 2; ++number) {
+      ASSERT_TRUE(ResolveTopics(PlanOfGeneration(base_, number), kafka->admin(), /*create=*/true).ok());
+    }
+    Write([](State* state) {
+      for (int32_t number = 1; number <= 2; ++number) state->add_generations()->set_number(number);
+      state->set_building(2);
+    });
+  }
+
+  template <typename Change>
+  void Write(const Change& change) {
+    const auto kafka = cluster_.NewClient(9);
+    auto log = GenerationsWriter::Open(base_, kafka.get(), [this] { clock_.Advance(10'000); });
+    ASSERT_TRUE(log.ok()) << log.status();
+    State state = (*log)->state();
+    change(&state);
+    const absl::Status written = (*log)->Write(state);
+    ASSERT_TRUE(written.ok()) << written;
+  }
+
+  void Start(int32_t generation, Duty duty) {
+    plan_ = PlanOfGeneration(base_, generation);
+    follower_ = std::make_unique<GenerationFollower>(plan_, duty, false, 0);
+    kafka_ = follower_->Bound(cluster_.NewClient(0));
+    runtime_.plan = &plan_;
+    runtime_.kafka = kafka_.get();
+    runtime_.clock = &clock_;
+    runtime_.control = &control_;
+    runtime_.partitions = *ResolveTopics(plan_, kafka_->admin(), /*create=*/false);
+    follower_->Open(&runtime_);
+    consumer_ = *kafka_->NewConsumer({.group = plan_.application.Group(), .instance_id = "w", .client_id = "w"});
+    Turn();
+  }
+
+  void Turn() {
+    const absl::Status turned = follower_->Turn();
+    EXPECT_TRUE(turned.ok()) << turned;
+  }
+
+  void Commit(int32_t generation, Offset offset) {
+    cluster_.log().CommitOffsets(PlanOfGeneration(base_, generation).application.Group(), {{kPart, offset, ""}});
+  }
+
+  std::vector<Offset> Read() {
+    std::vector<Offset> seen;
+    for (int i = 0; i < 10; ++i) {
+      const auto polled = consumer_->Poll(1'000, 100);
+      EXPECT_TRUE(polled.ok()) << polled.status();
+      for (const auto& fetch : polled->fetches) {
+        for (const RecordView& record : fetch->records()) seen.push_back(record.offset);
+      }
+    }
+    return seen;
+  }
+
+  SimClock clock_;
+  SimCluster cluster_{SimCluster::Options(), &clock_};
+  Plan base_, plan_;
+  RunControl control_;
+  Runtime runtime_;
+  std::unique_ptr<GenerationFollower> follower_;
+  std::unique_ptr<KafkaClient> kafka_;
+  std::unique_ptr<Consumer> consumer_;
+};
+
+TEST_F(FollowerTest, ATopicThatTheActiveGenerationBeginsToReadHasABoundFromThenOn) {
+  Start(2, Duty::kBuild);
+  Commit(1, 4);
+  Turn();
+  ASSERT_TRUE(consumer_->Assign({{kPart, 0}}).ok());
+  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3));
+}
+
+TEST_F(FollowerTest, WhatAnAbortTakesBackDuringADrainIsntWaitedFor) {
+  Commit(1, 3);
+  Start(1, Duty::kActive);
+  ASSERT_TRUE(consumer_->Assign({{kPart, 3}}).ok());
+  EXPECT_THAT(Read(), ElementsAre(3, 4, 5, 6, 7));
+  Write([](State* state) {
+    state->set_phase(State::DRAINING);
+    state->set_switch_number(1);
+  });
+  Turn();
+  EXPECT_FALSE(follower_->drained()) << "what was handed out isn't committed";
+  ASSERT_TRUE(consumer_->AssignPaused({kPart}).ok());
+  Turn();
+  EXPECT_FALSE(follower_->drained());
+  ASSERT_TRUE(consumer_->Assign({{kPart, 3}}).ok());
+  EXPECT_THAT(Read(), IsEmpty());
+  Turn();
+  EXPECT_TRUE(follower_->drained());
+}
+
+TEST_F(FollowerTest, APartitionThatWasLostDuringADrainIsWaitedForAWhile) {
+  Commit(1, 3);
+  Start(1, Duty::kActive);
+  ASSERT_TRUE(consumer_->Assign({{kPart, 3}}).ok());
+  EXPECT_THAT(Read(), ElementsAre(3, 4, 5, 6, 7));
+  Write([](State* state) {
+    state->set_phase(State::DRAINING);
+    state->set_switch_number(1);
+  });
+  Turn();
+  ASSERT_TRUE(consumer_->Unassign().ok());
+  Turn();
+  EXPECT_FALSE(follower_->drained());
+  clock_.Advance(11 * kSecond);
+  Turn();
+  EXPECT_TRUE(follower_->drained());
+}
+
+}  // namespace
+}  // namespace tidemark::sim
