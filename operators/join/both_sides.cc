@@ -57,14 +57,19 @@ bool AddBothSides(StepCheck& check, std::string_view of, const std::array<Column
       if (std::count(on[1].begin(), on[1].end(), c) == 0) columns->push_back(c);
     }
   }
+  // Where a row has no match NULL stands in its place, so that neither the other side's value is there nor its row's
+  // partition is that value's: only columns of `on`, which hold whichever side's there is, and sides whose rows all
+  // have come have an origin.
   for (size_t c = 0; c < left.size(); ++c) {
     Column column = left[c];
+    std::optional<PortColumn> origin(std::in_place, c, 0);
     const auto key = std::find(on[0].begin(), on[0].end(), c);
     if (outer[1]) {
       const bool nullable = key == on[0].end() || right[on[1][static_cast<size_t>(key - on[0].begin())]].nullable;
       column.nullable = column.nullable || nullable;
+      if (key == on[0].end()) origin.reset();
     }
-    if (!check.AddOutput(column, PortColumn(c, 0), "join")) return false;
+    if (!check.AddOutput(column, origin, "join")) return false;
   }
   for (const size_t c : *columns) {
     Column column = right[c];
@@ -74,7 +79,9 @@ bool AddBothSides(StepCheck& check, std::string_view of, const std::array<Column
       return check.Error("join", absl::StrCat("the input has a column '", column.name,
                                               "' already; use prefix, or name others in columns"));
     }
-    if (!check.AddOutput(column, PortColumn(c, 1), "join")) return false;
+    std::optional<PortColumn> origin;
+    if (!outer[0]) origin.emplace(c, 1);
+    if (!check.AddOutput(column, origin, "join")) return false;
   }
   return true;
 }

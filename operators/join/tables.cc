@@ -7,6 +7,7 @@
 #include <arrow/array/util.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <glog/logging.h>
 
 #include "src/base/mutation.h"
 #include "src/base/status.h"
@@ -15,6 +16,8 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kEmitRows = 4096;
+// Of one batch, which is in one commit.
+constexpr int64_t kManyRows = 1'000'000;
 
 std::shared_ptr<arrow::Schema> VisibleSchema(const Schema& schema) {
   const std::shared_ptr<arrow::Schema> with_time = BatchSchema(schema, HiddenSet());
@@ -81,6 +84,7 @@ absl::Status TableJoin::ProcessBatch(int input, const Batch& batch, Emitter& emi
   if (n == 0) return absl::OkStatus();
   const auto side = static_cast<size_t>(input);
   gone_ = ByteArena();
+  made_of_batch_ = 0;
   Side& own = sides_[side];
   FindNulls(*batch, own.on, &nulls_);
   TM_RETURN_IF_ERROR(own.groups.Encode(*batch, &groups_));
@@ -218,6 +222,13 @@ absl::Status TableJoin::Flush(Emitter& emitter) {
     hidden.times = std::move(pending_.times);
     hidden.ops = std::move(pending_.ops);
     context_.ledger->out += rows;
+    made_of_batch_ += rows;
+    if (made_of_batch_ >= kManyRows && emitter.Full()) {
+      LOG_EVERY_T(WARNING, 10) << "step " << name() << ": some changed rows match so many others that "
+                               << made_of_batch_
+                               << " rows go out in one commit, which Kafka ends after ten seconds: if it fails again "
+                                  "and again, join by further columns";
+    }
     TM_RETURN_IF_ERROR(emitter.Emit(MakeBatch(output_, std::move(visible), hidden)));
   }
   pending_.Shrink(0);

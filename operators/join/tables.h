@@ -117,6 +117,7 @@ class TableJoin final : public Operator {
   EncodedKeys groups_, keys_, encoded_;
   std::vector<uint8_t> nulls_;
   ByteArena gone_;  // rows that were kept when it came
+  int64_t made_of_batch_ = 0;
   std::vector<std::string_view> cells_, other_cells_;
 };
 

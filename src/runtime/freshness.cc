@@ -128,14 +128,16 @@ std::vector<FreshnessWatch::Level> FreshnessWatch::LevelsOf(size_t sink) const {
   std::vector<Level> levels;
   for (const size_t stage : StagesOf(plan, sink)) {
     const Inputs inputs = InputsOf(plan, stage);
-    levels.push_back({plan.application.Group(), partitions(inputs.sources), partitions(inputs.internal), false});
+    levels.push_back({plan.application.Group(), partitions(inputs.sources), partitions(inputs.internal)});
   }
   const SinkPlan& last = plan.sinks[sink];
   for (const Edge& edge : plan.edges) {
     if (edge.to_sink != static_cast<int>(sink)) continue;
-    levels.push_back({plan.application.SinkGroup(last.name), {}, partitions({edge.topic}), false});
+    levels.push_back({plan.application.SinkGroup(last.name), {}, partitions({edge.topic})});
   }
-  if (last.view) levels.push_back({"", {}, partitions({std::get<KafkaSinkSpec>(last.spec).topic}), true});
+  if (const auto* kafka = std::get_if<KafkaSinkSpec>(&last.spec)) {
+    levels.push_back({"", {}, partitions({kafka->topic}), last.view ? By::kView : By::kReaders});
+  }
   return levels;
 }
 
@@ -154,23 +156,27 @@ absl::Status FreshnessWatch::Step() {
 // First what is committed, then the ends: what a stage has committed is in the ends that the next one has to reach.
 absl::Status FreshnessWatch::Look() {
   std::map<std::string, std::set<TopicPartition>> asked;
-  std::set<TopicPartition> sources, internal;
+  std::set<TopicPartition> sources, internal, shown;
   for (const Watched& watched : sinks_) {
     for (const Level& level : watched.levels) {
       sources.insert(level.sources.begin(), level.sources.end());
       internal.insert(level.internal.begin(), level.internal.end());
-      if (level.view) continue;
+      if (level.by == By::kReaders) shown.insert(level.internal.begin(), level.internal.end());
+      if (level.by != By::kGroup) continue;
       asked[level.group].insert(level.sources.begin(), level.sources.end());
       asked[level.group].insert(level.internal.begin(), level.internal.end());
     }
   }
   Admin& admin = runtime_.kafka->admin();
   const auto look = [&]() -> absl::Status {
-    std::map<std::string, Offsets> committed;
+    Found found;
     for (const auto& [group, partitions] : asked) {
-      TM_ASSIGN_OR_RETURN(committed[group], admin.GroupOffsets(group, {partitions.begin(), partitions.end()}));
+      TM_ASSIGN_OR_RETURN(found.committed[group], admin.GroupOffsets(group, {partitions.begin(), partitions.end()}));
     }
-    NoteMoves(committed[runtime_.plan->application.Group()], runtime_.clock->WallUs());
+    if (!shown.empty()) {
+      TM_ASSIGN_OR_RETURN(found.shown, admin.LogEnds({shown.begin(), shown.end()}, Isolation::kReadCommitted));
+    }
+    NoteMoves(found.committed[runtime_.plan->application.Group()], runtime_.clock->WallUs());
     const int64_t at_us = runtime_.clock->MonotonicUs();
     auto now = std::make_shared<Ends>(), ends = std::make_shared<Ends>();
     // The markers of an intake's transaction may reach its topic after those that show its position.
@@ -182,7 +188,7 @@ absl::Status FreshnessWatch::Look() {
     const bool all = now->size() == sources.size() && ends->size() == internal.size();
     for (Watched& watched : sinks_) {
       if (all) watched.probes.push_back({at_us, now, 0, ends, {}});
-      Advance(&watched, committed, ends);
+      Advance(&watched, found, ends);
     }
     return all ? absl::OkStatus() : absl::UnavailableError("nobody tells the ends of some partitions");
   };
@@ -191,24 +197,31 @@ absl::Status FreshnessWatch::Look() {
   return status;
 }
 
-bool FreshnessWatch::Passed(const Watched& watched, const std::map<std::string, Offsets>& committed,
-                            Probe* probe) const {
+bool FreshnessWatch::Passed(const Watched& watched, const Found& found, Probe* probe) const {
   const Level& level = watched.levels[probe->level];
-  if (level.view) {
+  if (level.by == By::kReaders) {
+    return std::all_of(level.internal.begin(), level.internal.end(), [&](const TopicPartition& partition) {
+      const auto end = probe->internal->find(partition);
+      const auto shown = found.shown.find(partition);
+      return end != probe->internal->end() && shown != found.shown.end() && shown->second >= end->second;
+    });
+  }
+  if (level.by == By::kView) {
     const std::optional<Offset> position = view_position_(watched.sink);
     const auto end = probe->internal->find(level.internal.front());
     return position && end != probe->internal->end() && *position >= end->second;
   }
   if (probe->level + 1 == watched.levels.size() && sink_fails_(watched.sink)) return false;
-  const Offsets& of_group = committed.at(level.group);
+  const Offsets& of_group = found.committed.at(level.group);
   const auto reached = [&](const TopicPartition& partition, const Ends& ends, bool must_be_owned) {
     const auto end = ends.find(partition);
     if (end == ends.end()) return false;
     if (end->second == 0 && !must_be_owned) return true;  // nothing has ever been there to confirm
-    const auto found = of_group.find(partition);
-    if (found == of_group.end() || found->second.offset < end->second) return false;
-    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(found->second.metadata);
+    const auto position = of_group.find(partition);
+    if (position == of_group.end() || position->second.offset < end->second) return false;
+    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(position->second.metadata);
     if (!metadata || !metadata->busy) return true;
+    if (of_ == Of::kPosts) return false;
     return metadata->commit > probe->waits.try_emplace(partition, metadata->commit).first->second;
   };
   bool all = true;  // all are looked at, as each may begin to wait
@@ -218,12 +231,11 @@ bool FreshnessWatch::Passed(const Watched& watched, const std::map<std::string, 
 }
 
 // Each probe by at most a level, as the ends that it has to reach next are those of now.
-void FreshnessWatch::Advance(Watched* watched, const std::map<std::string, Offsets>& committed,
-                             const std::shared_ptr<const Ends>& ends) {
+void FreshnessWatch::Advance(Watched* watched, const Found& found, const std::shared_ptr<const Ends>& ends) {
   std::deque<Probe>& probes = watched->probes;
   for (size_t i = probes.size(); i-- > 0;) {
     Probe& probe = probes[i];
-    if (!Passed(*watched, committed, &probe)) continue;
+    if (!Passed(*watched, found, &probe)) continue;
     if (probe.level + 1 < watched->levels.size()) {
       ++probe.level;
       probe.internal = ends;

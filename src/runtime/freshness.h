@@ -8,9 +8,15 @@
 //
 // So nothing is inferred from silence: a source that says nothing is fresh because its end was committed, and a
 // database that is away (its sink thread asks it now and then, also where there is nothing to write), a broker that is
-// away and a partition that nobody reads all keep probes from passing. Output that waits for a task's next commit
-// (OffsetMetadata::busy) is waited for by one commit more. Committed positions are Kafka's, so every worker sees the
-// whole application; only a view's last step is this worker's own.
+// away and a partition that nobody reads all keep probes from passing. Of a Kafka sink the markers of the transactions
+// have to be in its topic too, which come after the positions: another application's that is open there is waited for
+// as its readers wait for it.
+//
+// Output that waits for a task's next commit (OffsetMetadata::busy) is waited for. Who has posted waits for a commit
+// that leaves none, and is told at its deadline where a task under full load makes no such commit. An alarm has no
+// deadline, and a task that is always busy mustn't look like one that stands still: there one commit more is taken for
+// enough, so of what takes several to come out the last may be younger than it says. Committed positions are Kafka's,
+// so every worker sees the whole application; only a view's last step is this worker's own.
 //
 // With FreshnessSpec::from_event the age counts from the largest event time that each source partition's task has
 // committed, where that is longer ago; a partition that hasn't moved for `max` counts by its confirmed end alone.
@@ -87,11 +93,18 @@ class FreshnessWatch {
   using Offsets = std::map<TopicPartition, CommittedOffset>;
   using Ends = std::map<TopicPartition, Offset>;
 
-  // What a probe passes: members of `group` have committed these partitions; of a view the reader's position.
+  // What a probe passes: members of `group` have committed these partitions; of a view the reader's position; of a
+  // Kafka sink what readers with read_committed are given of its topic.
+  enum class By { kGroup, kView, kReaders };
   struct Level {
     std::string group;
     std::vector<TopicPartition> sources, internal;
-    bool view = false;
+    By by = By::kGroup;
+  };
+  // What a look has found.
+  struct Found {
+    std::map<std::string, Offsets> committed;  // by group
+    std::map<TopicPartition, Offset> shown;    // of Kafka sinks' topics, to readers with read_committed
   };
   struct Probe {
     int64_t at_us = 0;  // monotonic
@@ -120,9 +133,8 @@ class FreshnessWatch {
   void WatchStated();
   void WatchPosts();
   std::vector<Level> LevelsOf(size_t sink) const;
-  bool Passed(const Watched& watched, const std::map<std::string, Offsets>& committed, Probe* probe) const;
-  void Advance(Watched* watched, const std::map<std::string, Offsets>& committed,
-               const std::shared_ptr<const Ends>& ends);
+  bool Passed(const Watched& watched, const Found& found, Probe* probe) const;
+  void Advance(Watched* watched, const Found& found, const std::shared_ptr<const Ends>& ends);
   void NoteMoves(const Offsets& committed, int64_t wall_us);
   int64_t EventDelay(const Watched& watched, int64_t mono_us, int64_t wall_us) const;
   void Observe();

@@ -3,8 +3,9 @@
 // worker:admin, on this machine's own address too; nobody has one where the topology names no files of tokens.
 //
 // Heads are looked at on the HTTP server's thread; what is asked is done by a thread of the gate's own, one thing at a
-// time, and whoever comes meanwhile is told 429. A stop doesn't wait for a replay longer than for anything else: what
-// it has committed is noted with it, so it is begun again. Constructor, Prepare and Entrances: the main thread.
+// time, and whoever comes meanwhile is told 429. A stop waits for what is being done, and where that takes too long the
+// stop's deadline ends the process (stop_deadline.h): what a replay has committed is noted with it, so it can be begun
+// again, and goes on behind that. Constructor, Prepare and Entrances: the main thread.
 #pragma once
 
 #include <cstdint>

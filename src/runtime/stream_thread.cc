@@ -134,6 +134,10 @@ absl::Status StreamThread::ProcessPolled(PollResult polled) {
     if (task == nullptr) continue;  // of a stage that lacks another of its partitions
     TM_RETURN_IF_ERROR(task->Process(std::move(fetch)));
     TM_RETURN_IF_ERROR(CommitIfFull());
+    while (task->HasRest()) {
+      TM_RETURN_IF_ERROR(task->ProcessRest());
+      TM_RETURN_IF_ERROR(CommitIfFull());
+    }
   }
   for (const auto& [partition, end] : polled.ends) {
     if (Task* const task = tasks_.Reading(partition)) task->ReachedEnd(partition.topic, end);

@@ -28,6 +28,19 @@ namespace {
 // After an input of an internal topic was held: until its last word on whether it is idle counts again.
 constexpr int64_t kCatchUpUs = 10 * kSecond;
 
+// Records of a fetch up to one of them.
+class FirstRecords final : public Fetch {
+ public:
+  FirstRecords(const Fetch& fetch, size_t end) : fetch_(fetch), end_(end) {}
+  const TopicPartition& source() const override { return fetch_.source(); }
+  std::span<const RecordView> records() const override { return fetch_.records().first(end_); }
+  HeaderList Headers(size_t i) const override { return fetch_.Headers(i); }
+
+ private:
+  const Fetch& fetch_;
+  const size_t end_;
+};
+
 // As many as there are nodes, and one for what is none's. They are told by position.
 std::vector<std::string> ActivitiesOf(const Stage& stage) { return std::vector<std::string>(stage.nodes.size() + 1); }
 
@@ -259,20 +272,33 @@ absl::Status Task::Process(std::unique_ptr<Fetch> fetch) {
     }
     input->at_end = false;
     SourceInput* const source = input->source();
-    if (source == nullptr) return ProcessInternal(*input, *fetch);
-    if (source->waits()) {
+    if (source != nullptr && source->waits()) {
       source->kept.push_back(std::move(fetch));
       source->end_behind.reset();  // it isn't the end any more
       return absl::OkStatus();
     }
-    TM_ASSIGN_OR_RETURN(const size_t next, ProcessSource(*input, *fetch, 0));
-    if (next == fetch->records().size()) return absl::OkStatus();
-    source->next = next;
-    source->waits_since_us = runtime_.clock->MonotonicUs();
-    source->kept.push_back(std::move(fetch));
-    return absl::OkStatus();
+    if (HasRest()) return absl::InternalError(absl::StrCat(id_.ToString(), " isn't done with the fetch before"));
+    rest_ = Rest{std::move(fetch), input.get(), 0};
+    return ProcessRest();
   }
   return absl::InternalError(absl::StrCat(id_.ToString(), " doesn't read ", ToString(fetch->source())));
+}
+
+absl::Status Task::ProcessRest() {
+  Rest rest = std::exchange(rest_, Rest());
+  bool waits = false;
+  SourceInput* const source = rest.input->source();
+  TM_ASSIGN_OR_RETURN(rest.next, source != nullptr ? ProcessSource(*rest.input, *rest.fetch, rest.next, &waits)
+                                                   : ProcessInternal(*rest.input, *rest.fetch, rest.next));
+  if (rest.next == rest.fetch->records().size()) return absl::OkStatus();
+  if (!waits) {
+    rest_ = std::move(rest);
+    return absl::OkStatus();
+  }
+  source->next = rest.next;
+  source->waits_since_us = runtime_.clock->MonotonicUs();
+  source->kept.push_back(std::move(rest.fetch));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> Task::Retry() {
@@ -281,9 +307,13 @@ absl::StatusOr<bool> Task::Retry() {
     if (source == nullptr || !source->waits()) continue;
     const Fetch& fetch = *source->kept.front();
     const size_t before = source->next;
-    TM_ASSIGN_OR_RETURN(source->next, ProcessSource(*input, fetch, before));
+    bool waits = false;
+    TM_ASSIGN_OR_RETURN(source->next, ProcessSource(*input, fetch, before, &waits));
     SayWait(*input, source->next > before);
-    if (source->next < fetch.records().size()) continue;
+    if (source->next < fetch.records().size()) {
+      if (waits) continue;
+      return true;  // behind the full commit
+    }
     source->kept.pop_front();
     source->next = 0;
     if (source->waits()) return true;
@@ -330,7 +360,25 @@ void NoteUnnamed(const std::string& source, const std::string& column) {
 
 }  // namespace
 
-absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch, size_t first) {
+absl::StatusOr<size_t> Task::ProcessSource(TaskInput& input, const Fetch& fetch, size_t first, bool* waits) {
+  const size_t size = fetch.records().size();
+  while (first < size) {
+    const size_t end = std::min(size, first + records_at_once_);
+    TM_ASSIGN_OR_RETURN(first, ProcessPart(input, FirstRecords(fetch, end), first));
+    if (first < end) {
+      *waits = true;
+      return first;
+    }
+    if (transaction_->Full()) {
+      records_at_once_ = std::max<size_t>(records_at_once_ / 2, 1);
+      return first;
+    }
+    records_at_once_ = std::min(records_at_once_ * 2, kLargestPart);
+  }
+  return first;
+}
+
+absl::StatusOr<size_t> Task::ProcessPart(TaskInput& input, const Fetch& fetch, size_t first) {
   SourceInput& source = *input.source();
   const TimeSpent::Doing doing(&spent_, static_cast<size_t>(input.node));
   source.time.Busy(runtime_.clock->MonotonicUs());
@@ -392,12 +440,14 @@ absl::Status Task::CheckNumbers(SourceInput& source, const Fetch& fetch, size_t 
   return absl::OkStatus();
 }
 
-absl::Status Task::ProcessInternal(TaskInput& input, const Fetch& fetch) {
+absl::StatusOr<size_t> Task::ProcessInternal(TaskInput& input, const Fetch& fetch, size_t first) {
   TM_RETURN_IF_ERROR(JoinTransaction());
   dirty_ = time_waits_ = true;
   InternalInput& internal = *input.internal();
   const TimeSpent::Doing doing(&spent_, static_cast<size_t>(input.node));
-  for (const RecordView& record : fetch.records()) {
+  const std::span<const RecordView> records = fetch.records();
+  do {
+    const RecordView& record = records[first++];
     absl::StatusOr<UnpackedRows> read = internal.reader.Read(record);
     // DataLoss would be of this task's state, which another restore mends.
     if (absl::IsDataLoss(read.status())) return absl::FailedPreconditionError(read.status().message());
@@ -411,9 +461,9 @@ absl::Status Task::ProcessInternal(TaskInput& input, const Fetch& fetch) {
     if (unpacked.header.has_schema()) NoteSchemas();
     TM_RETURN_IF_ERROR(Deliver(input.node, unpacked.rows));
     internal.time.Update(unpacked.header);
-  }
-  input.position = fetch.records().back().offset + 1;
-  return absl::OkStatus();
+    input.position = record.offset + 1;
+  } while (first < records.size() && !transaction_->Full());
+  return first;
 }
 
 absl::Status Task::Deliver(int from, const Batch& rows) {

@@ -93,6 +93,10 @@ class Task {
   // ---- The data path.
   // Where a record has to wait for something (task_input.h), its fetch is kept, as is all that comes behind it.
   absl::Status Process(std::unique_ptr<Fetch> fetch);
+  // The commit's byte bound was reached within that fetch, and the position stands there: commit, then go on with the
+  // rest of it before anything else.
+  bool HasRest() const { return rest_.fetch != nullptr; }
+  absl::Status ProcessRest();
   // Tries to go on with what was kept, at most one fetch. True: there is more that can be tried now.
   absl::StatusOr<bool> Retry();
   // Adds the inputs of which nothing more should come for now: those whose records are kept, and those that are far
@@ -137,11 +141,19 @@ class Task {
   absl::Status OpenOperators(const packed::CommitRecord* record);
   absl::Status OpenView(const SinkPlan& view, NodeState* state);
   absl::Status Deliver(int from, const Batch& rows);
-  // The record to go on with; the fetch's size: all were read.
-  absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first);
+  // A fetch that is left in the middle.
+  struct Rest {
+    std::unique_ptr<Fetch> fetch;  // null: none
+    TaskInput* input = nullptr;
+    size_t next = 0;  // the record to go on with
+  };
+  // The record to go on with; the fetch's size: all were read. Stops where the commit is full, or (`waits`, of sources)
+  // at a record that has to wait.
+  absl::StatusOr<size_t> ProcessSource(TaskInput& input, const Fetch& fetch, size_t first, bool* waits);
+  absl::StatusOr<size_t> ProcessPart(TaskInput& input, const Fetch& fetch, size_t first);
   absl::Status CheckNumbers(SourceInput& source, const Fetch& fetch, size_t first, size_t last);
   void SayWait(TaskInput& input, bool over);
-  absl::Status ProcessInternal(TaskInput& input, const Fetch& fetch);
+  absl::StatusOr<size_t> ProcessInternal(TaskInput& input, const Fetch& fetch, size_t first);
   void SetEnd(TaskInput& input, Offset end);
   absl::Status AdvanceOperator(int node, Mark mark);
   Mark InputMark(const Node& node) const;
@@ -161,6 +173,11 @@ class Task {
   std::string Changelog() const;
   absl::Status ProduceOutside(const std::string& topic, const std::vector<OutRecord>& records);
   const Plan& plan() const { return *runtime_.plan; }
+
+  // What a source's record becomes isn't known before: a join of tables may make thousands of rows of each. So a task
+  // begins with a few records at a time, with twice as many while they don't fill a commit, and with half of them where
+  // they do.
+  static constexpr size_t kFirstPart = 16, kLargestPart = 8192;
 
   const Runtime& runtime_;
   const int stage_;
@@ -186,6 +203,9 @@ class Task {
   // The smallest watermark of all inputs that aren't idle, and when it moved last (monotonic).
   EventTime slowest_ = kMinTime;
   int64_t slowest_moved_us_ = -1;
+
+  Rest rest_;
+  size_t records_at_once_ = kFirstPart;  // of a source
 
   bool dirty_ = false;
   bool start_is_new_ = false;

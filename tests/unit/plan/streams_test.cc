@@ -92,6 +92,20 @@ TEST(StreamsPlanTest, OfTheRightOnlyWhatIsKeptIsCarriedThere) {
             "string null, total double] and [note string, order_id int64]");
 }
 
+TEST(StreamsPlanTest, GroupedByTheKeyOfASideThatMayBeMissingRowsAreMoved) {
+  const auto moved = [](const std::string& type, const std::string& group) {
+    const auto plan = PlanOf(Topology(std::string(kOn) + ", columns: [order_id], prefix: p_, type: " + type,
+                                      "  g: { from: z, group_by: [" + group + "], aggregates: { n: count(*) } }\n") +
+                             "  groups: { from: g, topic: groups, key_format: json, key: [" + group + "] }\n");
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() && std::any_of(plan->edges.begin(), plan->edges.end(),
+                                    [](const Edge& edge) { return edge.topic == "app.g.repartition"; });
+  };
+  for (const char* type : {"inner", "right"}) EXPECT_FALSE(moved(type, "p_order_id")) << type;
+  for (const char* type : {"left", "full"}) EXPECT_TRUE(moved(type, "p_order_id")) << type;
+  for (const char* type : {"inner", "left", "right", "full"}) EXPECT_FALSE(moved(type, "id")) << type;
+}
+
 TEST(StreamsPlanTest, AStreamMayBeJoinedWithItself) {
   const Plan plan = Planned("stream: orders, on: [id], within: { before: 1m }, prefix: last_");
   EXPECT_EQ(plan.edges.size(), 2u);

@@ -104,6 +104,25 @@ TEST(TableJoinPlanTest, AggregatedByTheLeftsKeyThereIsOneRowOfIt) {
   EXPECT_THAT(EdgesOf(*plan, "by_order"), ElementsAre("app.by_order.repartition by id"));
 }
 
+// A row without match has NULL there, in whichever partition it lies.
+TEST(TableJoinPlanTest, GroupedByTheKeyOfASideThatMayBeMissingRowsAreMoved) {
+  const auto edges = [](const std::string& type, const std::string& group) {
+    const std::string step = absl::StrCat("  g: { from: z, group_by: [", group, "], aggregates: { n: count(*) } }\n");
+    const auto plan = PlanOf(Topology(kForeign + ", columns: [customer, name], prefix: c_, type: " + type, "orders",
+                                      "[id, customer]", step) +
+                             "  e: { from: g, topic: e, key_format: json, key: [" + group + "] }\n");
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? EdgesOf(*plan, "g") : std::vector<std::string>();
+  };
+  for (const char* type : {"inner", "right"}) EXPECT_THAT(edges(type, "c_customer"), ElementsAre()) << type;
+  for (const char* type : {"left", "full"}) {
+    EXPECT_THAT(edges(type, "c_customer"), ElementsAre("app.g.repartition by c_customer")) << type;
+  }
+  for (const char* type : {"inner", "left", "right", "full"}) {
+    EXPECT_THAT(edges(type, "customer"), ElementsAre()) << "it is whichever side's there is: " << type;
+  }
+}
+
 TEST(TableJoinPlanTest, AStepMayBeJoinedWithItself) {
   const std::string more =
       "  people: { from: customer_rows, group_by: [customer], aggregates: { boss: last(note), name: last(name) } }\n";

@@ -164,6 +164,19 @@ class CommitTest : public ::testing::Test {
   std::optional<CommitPipeline> pipeline_;
 };
 
+TEST_F(CommitTest, AFetchIsLeftInTheMiddleWhereTheCommitIsFullAndThePositionStandsThere) {
+  const auto task = Open(0);
+  pipeline_->transaction()->AddPending(runtime_.options.commit_bytes);
+  Process(task.get(), 100, std::vector<std::string>(20, R"({"n":1})"));
+  EXPECT_TRUE(task->HasRest());
+  EXPECT_EQ(task->position("in"), 116);
+  ASSERT_TRUE(Begin({task.get()}).ok());
+  ASSERT_TRUE(Finish().ok());
+  ASSERT_TRUE(task->ProcessRest().ok());
+  EXPECT_FALSE(task->HasRest());
+  EXPECT_EQ(task->position("in"), 120);
+}
+
 TEST_F(CommitTest, BothProducersAreInitialisedBeforeAnythingIsRead) {
   ASSERT_TRUE(pipeline_->Open().ok());
   EXPECT_THAT(calls_, ElementsAre("init", "other: init"));
