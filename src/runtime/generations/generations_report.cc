@@ -154,6 +154,7 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
     TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
     TM_RETURN_IF_ERROR(Failpoint("generations.topic_deleted"));
   }
+  state.set_newest(NewestGeneration(state));
   if (number == state.building()) state.set_building(0);
   auto* const all = state.mutable_generations();
   all->erase(std::remove_if(all->begin(), all->end(), [&](const auto& each) { return each.number() == number; }),
