@@ -240,8 +240,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
     if (HadText(each, print)) {
       return absl::InvalidArgumentError(absl::StrCat(text.file, " is an earlier version of the topology of generation ",
                                                      each.number(),
-                                                     ", which was edited since: change it, as little "
-                                                     "as a comment, if it is to be built as a generation of its own"));
+                                                     ", which was edited since: run the newest version of that file"));
     }
     if (each.fingerprint() != print) continue;
     return absl::InvalidArgumentError(
