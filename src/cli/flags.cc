@@ -71,6 +71,8 @@ DEFINE_string(set, "", "replay: another value or key, such as \"value = replace(
 DEFINE_int64(limit, 20, "kinds that are listed, or letters that are shown");
 DEFINE_bool(dry_run, false, "only say what would be done");
 DEFINE_string(active, "", "the file of the topology that runs now; needed for the first replay of an application");
+DEFINE_string(accept_edit, "",
+              "the topology is the next version of the active generation's, whose text has this fingerprint");
 DEFINE_string(from, "", "where a new generation begins: earliest, or a time; default: where its sources' `start` says");
 DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
@@ -119,7 +121,7 @@ const std::vector<Command>& Commands() {
       {"run",
        "run the topology as a worker of its consumer group",
        {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
-        "leave_on_stop", "until_end", "close_windows", "allow_drop", "log_format"},
+        "leave_on_stop", "until_end", "close_windows", "allow_drop", "accept_edit", "log_format"},
        {}},
       {"replay",
        "build another generation of the topology beside the one that runs, as a worker of it",

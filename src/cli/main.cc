@@ -116,6 +116,7 @@ DECLARE_string(where);
 DECLARE_string(set);
 DECLARE_int64(limit);
 DECLARE_bool(dry_run);
+DECLARE_string(accept_edit);
 DECLARE_string(active);
 DECLARE_string(from);
 DECLARE_int32(generation);
@@ -233,7 +234,7 @@ absl::Status Run() {
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
   HandleSignals();
-  return RunActive(plan, {FLAGS_config, text.yaml}, WorkerFlags(plan, text));
+  return RunActive(plan, {FLAGS_config, text.yaml}, FLAGS_accept_edit, WorkerFlags(plan, text));
 }
 
 absl::Status Replay() {

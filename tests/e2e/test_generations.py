@@ -7,6 +7,7 @@ import collections
 import json
 import pathlib
 import random
+import re
 import sys
 import threading
 import time
@@ -202,7 +203,7 @@ class Generations(SystemTest):
         code, _, errors = self.stack.tidemark("run", "--config", old, "--state_dir", self.stack.folder / "state" / "other",
                                               check=False)
         self.assertEqual(code, 2, errors)
-        self.assertIn("is the topology of generation 1, and generation 2 of town is active", errors)
+        self.assertIn("is the topology of generation 1, and generation 2 is active", errors)
         self.await_rows(name, traffic.next, workers["new"][1])
         config, rule = new, 10
         for round in range(4 if LONG else 1):
@@ -240,6 +241,36 @@ class Generations(SystemTest):
         self.assertEqual(code, 2, text)
         self.assertIn("no generation is being built", text)
         self.assertIn("has one generation", self.state(old))
+
+    def test_an_edit_is_accepted_by_name_and_what_was_dropped_leaves_its_number(self):
+        name = "edited"
+        old, new = self.configs(name, 1, 10)
+        edited = self.stack.folder / f"{name}-edited.yaml"
+        topology.write(edited, application(name, 1) | {"commit_interval": "60ms"})
+        topics.produce(self.stack.brokers, f"{name}-in", [
+            {"value": json.dumps({"id": i, "route": f"r{i % ROUTES}", "at": START_MS + i}), "partition": i % 2}
+            for i in range(20)])
+        self.start("run", old, f"{name}-a", "--until_end").finish(120)
+        building = self.start("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
+        wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, building.seen)
+        building.kill()
+        def dropped():
+            return self.stack.tidemark("generations", "drop", "2", "--config", old, check=False)[0] == 0
+        wait_for("its group to be empty", dropped, 90, building.seen, every=1)
+        left = {t for t in topics.names(self.stack.brokers) if t.startswith(f"{name}.__2.")}
+        self.assertEqual(left, set())
+        self.start("run", old, f"{name}-a", "--until_end").finish(120)
+        refused = self.start("run", edited, f"{name}-c", "--until_end")
+        self.assertEqual(refused.wait(60), 2, refused.seen())
+        flag = re.search(r"--accept_edit=[0-9a-f]{16}", refused.output()).group()
+        self.start("run", edited, f"{name}-a", "--until_end", flag).finish(120)
+        self.start("run", edited, f"{name}-a", "--until_end").finish(120)
+        refused = self.start("run", old, f"{name}-c", "--until_end", flag)
+        self.assertEqual(refused.wait(60), 2, refused.seen())
+        self.assertIn("an earlier version of the topology of generation 1", refused.output())
+        again = self.start("replay", new, f"{name}-d")
+        wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, again.seen)
+        self.assertIn("  3  being built", self.state(old))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ bool Finds(SwitchMutation mutation) {
 }
 
 TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kCutPassed)); }
+
+TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kDecidedUnfenced)); }
 #endif
 
 }  // namespace

@@ -16,6 +16,7 @@
 
 #include "operators/operators.h"
 #include "src/base/action.h"
+#include "src/base/failpoint.h"
 #include "src/base/status.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
@@ -358,6 +359,13 @@ class World {
 
   // ---- The command
 
+  absl::Status StandsFenced(KafkaClient& kafka) {
+    if (!cluster_->Alive(kCommand)) return absl::OkStatus();
+    const absl::StatusOr<Stand> stand = ReadStand(PlanOfGeneration(bases_[0], 1), kafka);
+    if (!stand.ok() || stand->wholly_marked) return absl::OkStatus();
+    return absl::DataLossError("it was decided while no fence stood");
+  }
+
   absl::Status Switch() {
     const auto kafka = cluster_->NewClient(kCommand);
     SimResetClient client(cluster_.get());
@@ -366,7 +374,10 @@ class World {
     parts.kafka = kafka.get();
     parts.client = &client;
     parts.clock = &clock_;
-    parts.say = [](const std::string& line) { VLOG(1) << "the command: " << line; };
+    parts.say = [&](const std::string& line) {
+      VLOG(1) << "the command: " << line;
+      if (line == "decided" && finding.ok()) finding = StandsFenced(*kafka);
+    };
     parts.wait = [&] {
       if (finding.ok()) finding = Turns(1 + static_cast<int>(random_.Below(30)));
       if (faults_ && random_.Below(25) == 0) cluster_->Kill(kCommand);
@@ -383,6 +394,8 @@ class World {
     };
     const SwitchOptions options{.lag_us = 20 * kSecond, .within_us = 300 * kSecond};
     absl::Status done;
+    // Killed between lifting the fence and saying so.
+    (void)ArmFailpoints(faults_ && random_.Below(3) == 0 ? "switch.lifted=error@1" : "");
     if (faults_ && random_.Below(10) == 0) {
       ++result_.cancelled;
       done = CancelSwitch(bases_[0], parts);
@@ -390,6 +403,7 @@ class World {
       done = SwitchGenerations(bases_[0], options, parts);
       result_.switches += done.ok() ? 1 : 0;
     }
+    (void)ArmFailpoints("");
     if (!cluster_->Alive(kCommand)) ++result_.command_deaths;
     cluster_->Kill(kCommand);
     last_ = done;

@@ -157,6 +157,10 @@ absl::Status PostgresTableSwap::Run() {
   if (!status.ok()) {
     connection_.Close();  // which rolls back
     if (absl::IsUnavailable(status)) return status;
+    // What another command did meanwhile isn't for anybody to mend.
+    TM_RETURN_IF_ERROR(Open());
+    TM_ASSIGN_OR_RETURN(const bool by_another, IsDone());
+    if (by_another) return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat(what_, " isn't what it was: ", std::string(status.message())));
   }
   return Failpoint("swap_postgres.after_commit");
@@ -230,6 +234,11 @@ absl::Status PostgresTableSwap::EndMaintenance(const std::string& shadow, int64_
 absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
   TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms)).status());
   TM_RETURN_IF_ERROR(Lock(shadow));
+  // Again, where nobody can change it any more.
+  if (shadow == Qualified(spec_.shadow)) {
+    TM_ASSIGN_OR_RETURN(const std::vector<std::string> complaints, Complaints());
+    if (!complaints.empty()) return absl::FailedPreconditionError(absl::StrJoin(complaints, "; "));
+  }
   TM_RETURN_IF_ERROR(MoveFence());
   TM_RETURN_IF_ERROR(Dress(shadow));
   return Rename(shadow);
@@ -260,15 +269,19 @@ absl::Status PostgresTableSwap::MoveFence() {
                               {spec_.from, spec_.from_sink})
                          .status());
   for (const bool retired : {true, false}) {
-    TM_RETURN_IF_ERROR(
-        connection_
-            .Run(absl::StrCat("INSERT INTO ", fence_,
-                              " (application, sink, partition, epoch, next_offset, heard) "
-                              "VALUES ($1, $2, -1, $3, -1, $4) ON CONFLICT (application, sink, partition) DO UPDATE "
-                              "SET epoch = EXCLUDED.epoch, heard = EXCLUDED.heard"),
-                 {retired ? spec_.from : spec_.to, retired ? spec_.from_sink : spec_.sink, absl::StrCat(spec_.decision),
-                  retired ? RetiredFrom(live_) : "active"})
-            .status());
+    TM_ASSIGN_OR_RETURN(
+        const auto moved,
+        Column(absl::StrCat("INSERT INTO ", fence_,
+                            " AS f (application, sink, partition, epoch, next_offset, heard) "
+                            "VALUES ($1, $2, -1, $3, -1, $4) ON CONFLICT (application, sink, partition) DO UPDATE "
+                            "SET epoch = EXCLUDED.epoch, heard = EXCLUDED.heard WHERE f.epoch < EXCLUDED.epoch "
+                            "RETURNING 1"),
+               {retired ? spec_.from : spec_.to, retired ? spec_.from_sink : spec_.sink, absl::StrCat(spec_.decision),
+                retired ? RetiredFrom(live_) : "active"}));
+    if (moved.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("decision ", spec_.decision, ", or a later one, has been here meanwhile"));
+    }
   }
   return absl::OkStatus();
 }

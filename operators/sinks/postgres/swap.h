@@ -8,7 +8,9 @@
 //      of fences, the views, live, shadow. Where one isn't free, all are let go of, who waited behind us goes on, and
 //      it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled.
 //   4. The fence: n's epochs grow, and a row of partition -1 says that n may not take them over again
-//      (LibpqSession::BumpFence looks). It carries the decision's number: a swap that finds it there is done.
+//      (LibpqSession::BumpFence looks). It carries the decision's number: a swap that finds it there is done. Of two
+//      at once the second finds it under the lock, and lets everything go; what stands in the way is looked for there
+//      once more, too.
 //   5. Owner, rights, defaults, comments, storage parameters and replica identity of the live table become the
 //      shadow's; live is renamed to kept, shadow to live, and indexes and constraints with them.
 //   6. Views: they follow a table, not its name, so each that reads the live table is defined anew by its own text, as

@@ -110,6 +110,7 @@ class Reader {
   // The changelog is what a commit was; the group's positions are of the same one.
   absl::Status AsInChangelogs() {
     TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan_, kafka_));
+    TM_RETURN_IF_ERROR(AsRegistered(former));
     for (const Stage& stage : plan_.stages) {
       const std::string changelog = plan_.application.ChangelogTopic(stage.name);
       for (const TopicPartition& log : PartitionsOf(changelog)) {
@@ -121,6 +122,57 @@ class Reader {
       }
     }
     return absl::OkStatus();
+  }
+
+  // Its commits know what has run; the plan may be of another version of the file.
+  absl::Status AsRegistered(const Former& former) {
+    for (const auto& [log, record] : former.newest) {
+      const std::optional<std::string> name = plan_.application.StageOfChangelog(log.topic);
+      const auto stage = std::find_if(plan_.stages.begin(), plan_.stages.end(),
+                                      [&](const Stage& each) { return name && each.name == *name; });
+      if (stage == plan_.stages.end()) {
+        Unregistered(absl::StrCat("stage ", name.value_or(""),
+                                  " has committed and isn't in it. Where it was taken out, ", "delete its topic ",
+                                  log.topic));
+        continue;
+      }
+      const std::vector<std::string> inputs = InputTopics(plan_, *stage);
+      for (const auto& input : record.inputs()) {
+        if (std::find(inputs.begin(), inputs.end(), input.topic()) != inputs.end()) continue;
+        Unregistered(absl::StrCat("stage ", *name, " has read topic ", input.topic(),
+                                  ", which isn't among its inputs. ",
+                                  "Where it was taken out, let the stage commit once more"));
+      }
+    }
+    for (const auto& [topic, info] : former.topics) {
+      const std::string sink = SinkOfFeed(topic);
+      if (sink.empty()) continue;
+      std::vector<TopicPartition> partitions;
+      for (int32_t p = 0; p < info.partitions; ++p) partitions.push_back({topic, p});
+      TM_ASSIGN_OR_RETURN(const auto ends, kafka_.admin().LogEnds(partitions, Isolation::kReadCommitted));
+      TM_ASSIGN_OR_RETURN(auto confirmed, kafka_.admin().GroupOffsets(plan_.application.SinkGroup(sink), partitions));
+      for (const auto& [partition, end] : ends) {
+        if (end == 0 || confirmed[partition].offset >= end) continue;
+        Unregistered(absl::StrCat("sink ", sink, " isn't in it and has rows in ", ToString(partition),
+                                  " that weren't written. Where it was taken out, delete that topic"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Of one that the plan doesn't have; "": the topic is none, or another generation's.
+  std::string SinkOfFeed(const std::string& topic) const {
+    const std::string prefix = plan_.application.TopicPrefix();
+    if (topic.rfind(prefix, 0) != 0) return "";
+    const std::string sink = topic.substr(prefix.size(), topic.find('.', prefix.size()) - prefix.size());
+    if (!IsName(sink) || topic != plan_.application.FeedTopic(sink)) return "";
+    const bool known =
+        std::any_of(plan_.edges.begin(), plan_.edges.end(), [&](const Edge& edge) { return edge.topic == topic; });
+    return known ? "" : sink;
+  }
+
+  void Unregistered(std::string what) {
+    if (stand_.unregistered.empty()) stand_.unregistered = std::move(what);
   }
 
   absl::Status SameCommit(const TopicPartition& input, const TopicPartition& log, const packed::CommitRecord& record) {

@@ -29,6 +29,8 @@ struct Stand {
   std::map<TopicPartition, Offset> sources;  // of those, the sources' partitions
   bool marked = false, wholly_marked = false;
   std::string undrained;  // what of its own topics is still to be read or written; "": nothing
+  // What its commits tell of that the plan doesn't have, and what to do about it; "": nothing.
+  std::string unregistered;
 };
 
 // Reads it. Unavailable: Kafka doesn't answer, or a transaction is still open: ask again. FailedPrecondition: a task's

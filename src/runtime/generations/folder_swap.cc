@@ -7,9 +7,11 @@
 //   live: number > d                                           done: a later decision has been here
 //   live: none                shadow: n+1's                    Swap writes d into shadow, renames it to live
 //
+// Whoever does any of this holds a lock of the folder that all of them stand in (flock), and looks under it.
 // Each step is durable before the next begins, and a crash within one leaves the line above or below it.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -227,6 +229,10 @@ void FolderSwap::CompareFolders(std::vector<std::string>* complaints) const {
 }
 
 absl::Status FolderSwap::Follow() const {
+  // Of several commands one at a time looks and exchanges; whoever dies leaves no lock.
+  const FileDescriptor locked(open(parent_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (locked.get() < 0) return Errno(parent_, "can't be opened");
+  if (flock(locked.get(), LOCK_EX | LOCK_NB) != 0) return Errno(parent_, "is locked by another command");
   TM_ASSIGN_OR_RETURN(const int64_t stands, NumberOf(live_));
   if (stands > decision_) return absl::OkStatus();
   if (stands < decision_) TM_RETURN_IF_ERROR(Exchange());

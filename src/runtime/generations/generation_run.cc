@@ -43,8 +43,13 @@ void LogKafka(int level, std::string_view text) {
 
 class Process {
  public:
-  Process(const Plan& base, const GenerationText& text, const WorkerOptions& options, int64_t max_live_lag_us)
-      : base_(base), text_(text), options_(options), max_live_lag_us_(max_live_lag_us) {}
+  Process(const Plan& base, const GenerationText& text, const WorkerOptions& options, int64_t max_live_lag_us,
+          std::string accept_edit)
+      : base_(base),
+        text_(text),
+        options_(options),
+        max_live_lag_us_(max_live_lag_us),
+        accept_edit_(std::move(accept_edit)) {}
 
   // `own`: 0 where it is whichever is active.
   absl::Status Run(int32_t own) {
@@ -139,21 +144,18 @@ class Process {
     return plan;
   }
 
-  // The file of another generation would go on with this one's state where it fits, unnoticed.
-  absl::Status CheckFile() const {
-    const std::string print = TopologyFingerprint(text_.yaml);
+  absl::Status CheckFile() {
     const generations::Generation* const own = FindGeneration(state_, own_);
-    if (own == nullptr || own->fingerprint() == print) return absl::OkStatus();
-    for (const generations::Generation& each : state_.generations()) {
-      if (each.number() == own_ || each.fingerprint() != print) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat(text_.file, " is the topology of generation ", each.number(), ", and generation ", own_, " of ",
-                       base_.application.name, " is active",
-                       each.number() == state_.building()
-                           ? ": it is being built, by `tidemark replay`, until `tidemark switch`"
-                           : ": `tidemark replay --generation` and `tidemark switch` lead back to it"));
-    }
-    return absl::OkStatus();
+    const bool edits = own != nullptr && own_ == state_.active() && own->fingerprint() == accept_edit_ &&
+                       own->fingerprint() != TopologyFingerprint(text_.yaml);
+    if (!edits) return CheckText(state_, own_, text_);
+    TM_RETURN_IF_ERROR(WithEditAccepted(state_, accept_edit_, text_).status());
+    TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base_, kafka_.get(), Pause));
+    TM_ASSIGN_OR_RETURN(generations::State next, WithEditAccepted(log->state(), accept_edit_, text_));
+    TM_RETURN_IF_ERROR(log->Write(std::move(next)));
+    state_ = log->state();
+    LOG(INFO) << text_.file << " is the topology of generation " << own_ << " from now on";
+    return CheckText(state_, own_, text_);
   }
 
   // True: it has done what it was to do, and the process ends.
@@ -170,19 +172,28 @@ class Process {
     if (!absl::StrContains(run.message(), kMovedAway)) return run.ok() ? absl::StatusOr<bool>(true) : run;
     // Tasks were to be opened behind a fence that the log may tell of.
     TM_RETURN_IF_ERROR(Read());
-    return DutyOf(state_, number) == duty ? absl::StatusOr<bool>(run) : false;
+    const bool same = DutyOf(state_, number) == duty;
+    // It stands at the cut already, and waits there for the decision.
+    if (same && duty == Duty::kCut) left_for_ = state_.switch_number();
+    return same && duty != Duty::kCut ? absl::StatusOr<bool>(run) : false;
   }
 
   const Plan& base_;
   const GenerationText& text_;
   const WorkerOptions& options_;
   const int64_t max_live_lag_us_;
+  const std::string accept_edit_;
   std::unique_ptr<KafkaClient> kafka_;
   std::optional<GenerationsReader> reader_;
   generations::State state_;
   int32_t own_ = 0;
   int64_t left_for_ = 0, rested_for_ = 0;  // switches, records
 };
+
+bool HadText(const generations::Generation& generation, const std::string& print) {
+  return std::any_of(generation.earlier_fingerprints().begin(), generation.earlier_fingerprints().end(),
+                     [&](const std::string& each) { return each == print; });
+}
 
 // ---- What `tidemark replay` writes ---------------------------------------------------------------------------------
 
@@ -230,7 +241,13 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   if (replay.generation != 0 && replay.generation == state.active()) return state.active();
   // A worker of one that was left, which somebody starts again, begins nothing anew.
   for (const generations::Generation& each : state.generations()) {
-    if (state.building() != 0 || replay.generation != 0 || each.fingerprint() != print) continue;
+    if (state.building() != 0 || replay.generation != 0) continue;
+    if (HadText(each, print)) {
+      return absl::InvalidArgumentError(absl::StrCat(text.file, " is an earlier version of the topology of generation ",
+                                                     each.number(),
+                                                     ", which was edited since: run the newest version of that file"));
+    }
+    if (each.fingerprint() != print) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
                      each.number(), "` builds it again from where it stands; `tidemark generations drop ",
@@ -268,10 +285,11 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
     }
     state.set_building(known->number());
   } else {
-    int32_t number = 1;
-    for (const generations::Generation& each : state.generations()) number = std::max(number, each.number());
+    const int32_t number = NewestGeneration(state);
+    TM_RETURN_IF_ERROR(CheckShadowsNew(base, number + 1, kafka->admin()));
     generations::Generation* const next = state.add_generations();
     next->set_number(number + 1);
+    state.set_newest(number + 1);
     next->set_yaml(text.yaml);
     next->set_fingerprint(print);
     next->set_from(replay.from);
@@ -286,8 +304,65 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
 
 }  // namespace
 
-absl::Status RunActive(const Plan& base, const GenerationText& text, const WorkerOptions& options) {
-  return Process(base, text, options, 0).Run(0);
+absl::Status CheckText(const generations::State& state, int32_t own, const GenerationText& text) {
+  const std::string print = TopologyFingerprint(text.yaml);
+  const generations::Generation* const found = FindGeneration(state, own);
+  if (found == nullptr || found->fingerprint() == print) return absl::OkStatus();
+  const std::string stands =
+      absl::StrCat(", and generation ", own, own == state.active() ? " is active" : " is to run");
+  for (const generations::Generation& each : state.generations()) {
+    if (each.number() == own || each.fingerprint() != print) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        text.file, " is the topology of generation ", each.number(), stands,
+        each.number() == state.building() ? ": it is being built, by `tidemark replay`, until `tidemark switch`"
+                                          : ": `tidemark replay --generation` and `tidemark switch` lead back to it"));
+  }
+  for (const generations::Generation& each : state.generations()) {
+    if (!HadText(each, print)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(text.file, " is an earlier version of the topology of generation ",
+                                                   each.number(), stands, ": run the newest version of its file"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      text.file, " isn't the topology of any generation", stands,
+      own != state.active() ? std::string(": run the file that it was begun with")
+                            : absl::StrCat(". If it is that one's next version: `tidemark run --accept_edit=",
+                                           found->fingerprint(), "`, once")));
+}
+
+absl::StatusOr<generations::State> WithEditAccepted(generations::State state, const std::string& fingerprint,
+                                                    const GenerationText& text) {
+  const std::string print = TopologyFingerprint(text.yaml);
+  generations::Generation* const active = FindGeneration(&state, state.active());
+  if (active == nullptr || active->fingerprint() == print) return state;
+  if (active->fingerprint() != fingerprint) {
+    return absl::InvalidArgumentError(absl::StrCat("--accept_edit=", fingerprint, ": the topology of generation ",
+                                                   active->number(), " has become ", active->fingerprint()));
+  }
+  if (state.phase() != generations::State::STEADY || state.building() != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--accept_edit: not while ",
+        state.phase() != generations::State::STEADY
+            ? std::string("a switch is under way: `tidemark switch` completes it, or `--cancel` takes it back")
+            : absl::StrCat("generation ", state.building(), " is being built: `tidemark switch` puts it into place, ",
+                           "`tidemark generations drop ", state.building(), "` gives it up")));
+  }
+  // What is another generation's, or was this one's before, isn't its next version.
+  for (const generations::Generation& each : state.generations()) {
+    if (each.fingerprint() == print && each.number() != active->number())
+      return CheckText(state, active->number(), text);
+    if (HadText(each, print) && each.number() != active->number()) return CheckText(state, active->number(), text);
+  }
+  auto* const earlier = active->mutable_earlier_fingerprints();
+  earlier->erase(std::remove(earlier->begin(), earlier->end(), print), earlier->end());
+  active->add_earlier_fingerprints(active->fingerprint());
+  active->set_yaml(text.yaml);
+  active->set_fingerprint(print);
+  return state;
+}
+
+absl::Status RunActive(const Plan& base, const GenerationText& text, const std::string& accept_edit,
+                       const WorkerOptions& options) {
+  return Process(base, text, options, 0, accept_edit).Run(0);
 }
 
 absl::Status RunReplay(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
@@ -300,7 +375,7 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
     TM_ASSIGN_OR_RETURN(number, Register(base, text, replay, kafka.get()));
     TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
     // It was left behind a fence; where that has been lifted before, nothing happens.
-    if (number == state.building() && replay.generation != 0) {
+    if (number == state.building() && replay.generation != 0 && state.phase() == generations::State::STEADY) {
       TM_ASSIGN_OR_RETURN(const auto client, NewRdResetClient(base.kafka, LogKafka));
       const Plan plan = PlanOfGeneration(base, number);
       const absl::Status lifted = Unfence(plan, *kafka, *client);
@@ -308,7 +383,7 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
     }
   }
   LOG(INFO) << "generation " << number << " of " << base.application.name;
-  return Process(base, text, options, replay.max_live_lag_us).Run(number);
+  return Process(base, text, options, replay.max_live_lag_us, "").Run(number);
 }
 
 }  // namespace tidemark

@@ -25,8 +25,19 @@ struct GenerationText {
   std::string yaml;  // all of it as one, variables as they were written
 };
 
-// `tidemark run`: as the active generation. InvalidArgument: the file is that of another generation.
-absl::Status RunActive(const Plan& base, const GenerationText& text, const WorkerOptions& options);
+// What a worker of a generation may run, by the text of its file. InvalidArgument: it is that of another generation, or
+// one that the log hasn't: nobody could tell then what has run (a switch takes the registered one's sources), nor
+// whether it is an old file that is about to go on with the state of another generation.
+absl::Status CheckText(const generations::State& state, int32_t own, const GenerationText& text);
+// `run --accept_edit=FINGERPRINT`: the text is the next version of the active generation's, whose text has this
+// fingerprint; another fingerprint accepts nothing, so a flag that is left behind does no harm. InvalidArgument: it
+// can't be. FailedPrecondition: not now, as a generation is being built or a switch is under way.
+absl::StatusOr<generations::State> WithEditAccepted(generations::State state, const std::string& fingerprint,
+                                                    const GenerationText& text);
+
+// `tidemark run`: as the active generation. `accept_edit`: the flag; empty: not stated. InvalidArgument: as CheckText.
+absl::Status RunActive(const Plan& base, const GenerationText& text, const std::string& accept_edit,
+                       const WorkerOptions& options);
 
 struct ReplayOptions {
   std::string from;        // BeginAt; of a new generation

@@ -57,6 +57,12 @@ generations::Generation* FindGeneration(generations::State* state, int32_t numbe
   return const_cast<generations::Generation*>(FindGeneration(std::as_const(*state), number));
 }
 
+int32_t NewestGeneration(const generations::State& state) {
+  int32_t newest = std::max({1, state.newest(), state.active(), state.leaving(), state.building()});
+  for (const generations::Generation& each : state.generations()) newest = std::max(newest, each.number());
+  return newest;
+}
+
 std::string TopologyFingerprint(const std::string& yaml) { return absl::BytesToHexString(Sha256(yaml)).substr(0, 16); }
 
 absl::StatusOr<generations::State> ReadGenerations(const std::string& application, KafkaClient& kafka) {

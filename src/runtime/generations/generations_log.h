@@ -37,6 +37,9 @@ generations::State FirstState();
 // Null where there is none of that number.
 const generations::Generation* FindGeneration(const generations::State& state, int32_t number);
 generations::Generation* FindGeneration(generations::State* state, int32_t number);
+// The largest number that any generation has ever had: numbers aren't given anew, as groups, rows of fences and shadows
+// of one that was dropped stay.
+int32_t NewestGeneration(const generations::State& state);
 // Of the topology's text as one file (TopologyText::yaml).
 std::string TopologyFingerprint(const std::string& yaml);
 

@@ -14,6 +14,7 @@
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
+#include "src/base/status_topic.h"
 #include "src/base/time.h"
 #include "src/codec/column_text.h"
 #include "src/runtime/generations/fence.h"
@@ -69,7 +70,7 @@ absl::StatusOr<Offset> Behind(const Plan& plan, KafkaClient& kafka) {
 
 // Exactly what a generation's plan names: the names of generation 1 are a beginning of those of others.
 std::set<std::string> InternalTopicsOf(const Plan& plan) {
-  std::set<std::string> topics;
+  std::set<std::string> topics = {StatusTopic(plan.application), plan.application.AlarmsTopic()};
   for (const Stage& stage : plan.stages) topics.insert(plan.application.ChangelogTopic(stage.name));
   for (const Edge& edge : plan.edges) topics.insert(edge.topic);
   for (const SinkPlan& sink : plan.sinks) {
@@ -154,6 +155,7 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
     TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
     TM_RETURN_IF_ERROR(Failpoint("generations.topic_deleted"));
   }
+  state.set_newest(NewestGeneration(state));
   if (number == state.building()) state.set_building(0);
   auto* const all = state.mutable_generations();
   all->erase(std::remove_if(all->begin(), all->end(), [&](const auto& each) { return each.number() == number; }),

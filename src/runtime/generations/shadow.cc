@@ -1,7 +1,9 @@
 #include "src/runtime/generations/shadow.h"
 
+#include <filesystem>
 #include <map>
 #include <set>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -10,6 +12,7 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
+#include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
@@ -163,6 +166,43 @@ absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin
     made.push_back(std::move(create));
   }
   return made.empty() ? absl::OkStatus() : admin.CreateTopics(made);
+}
+
+absl::Status CheckShadowsNew(const Plan& plan, int32_t generation, Admin& admin) {
+  TM_ASSIGN_OR_RETURN(const Plan shadow, ShadowPlan(plan, generation));
+  std::vector<std::string> taken, topics;
+  for (const SinkPlan& sink : shadow.sinks) {
+    if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec); kafka != nullptr && !sink.view) {
+      topics.push_back(kafka->topic);
+    }
+    const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec);
+    std::error_code ignored;
+    if (lake != nullptr && std::filesystem::exists(lake->path, ignored) &&
+        !std::filesystem::is_empty(lake->path, ignored)) {
+      taken.push_back(absl::StrCat("folder ", lake->path));
+    }
+  }
+  for (const std::string& topic : SideTopics(shadow)) topics.push_back(topic);
+  std::map<std::string, TopicInfo> found;
+  if (!topics.empty()) {
+    TM_ASSIGN_OR_RETURN(found, admin.Describe(topics));
+  }
+  std::vector<TopicPartition> partitions;
+  for (const auto& [topic, info] : found) {
+    for (int32_t p = 0; p < info.partitions; ++p) partitions.push_back({topic, p});
+  }
+  TM_ASSIGN_OR_RETURN(const auto starts, admin.LogStarts(partitions));
+  TM_ASSIGN_OR_RETURN(const auto ends, admin.LogEnds(partitions, Isolation::kReadUncommitted));
+  std::set<std::string> written;
+  for (const auto& [partition, end] : ends) {
+    const auto start = starts.find(partition);
+    if (end > (start == starts.end() ? 0 : start->second)) written.insert(partition.topic);
+  }
+  for (const std::string& topic : written) taken.push_back(absl::StrCat("topic ", topic));
+  if (taken.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("generation ", generation, " would write to ", absl::StrJoin(taken, ", "),
+                   ", where something stands already: delete it, or give it another name"));
 }
 
 std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock) {

@@ -42,6 +42,11 @@ absl::StatusOr<Plan> ShadowPlan(const Plan& plan, int32_t generation);
 // names; a topic that isn't there yet is left to the workers.
 absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin);
 
+// Before a new generation is registered: InvalidArgument: shadows, topics with records and folders, that are there
+// already, all of them by name. Whose they are isn't known, and what stands in them would be taken for the generation's
+// own. Tables aren't asked for.
+absl::Status CheckShadowsNew(const Plan& plan, int32_t generation, Admin& admin);
+
 // What has to follow a decision by which generation `to` takes the place of `from`: a unit for each target of `to`'s
 // sinks that has rows of its own, in their order; plans with their final names. None for a topic without a key, whose
 // rows are n's up to the cut and n+1's from there, and none for views.

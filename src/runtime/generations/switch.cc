@@ -22,14 +22,21 @@ using generations::State;
 
 class Switch {
  public:
-  Switch(const SwitchOptions& options, const SwitchParts& parts, std::unique_ptr<GenerationsWriter> log)
+  Switch(SwitchOptions options, const SwitchParts& parts, std::unique_ptr<GenerationsWriter> log)
       : options_(options), parts_(parts), log_(std::move(log)) {}
 
   absl::Status Run() {
     if (state().phase() != State::DECIDED) {
-      TM_RETURN_IF_ERROR(Begin());
+      const bool under_way = state().phase() != State::STEADY;
+      const absl::Status begun = Begin();
+      if (!begun.ok() && under_way) {
+        return Annotate(begun,
+                        "a switch is under way, neither generation reads, and this command can't go on with it: mend "
+                        "this and run it again, or `tidemark switch --cancel`");
+      }
+      TM_RETURN_IF_ERROR(begun);
       if (options_.dry_run) return absl::OkStatus();
-      const absl::Status decided = Decide();
+      const absl::Status decided = InTime([this] { return Decide(); });
       if (!decided.ok()) return TakeBack(decided);
     } else if (options_.dry_run) {
       parts_.say("a switch is decided and isn't done: `tidemark switch` completes it");
@@ -44,7 +51,7 @@ class Switch {
           "the switch is decided: it can only be completed, by `tidemark switch`; then `tidemark replay --generation` "
           "and another switch lead back");
     }
-    if (state().phase() == State::STEADY) return LiftFence();
+    if (state().phase() == State::STEADY) return Persist([this] { return LiftFence(); });
     return GoBack("cancelled");
   }
 
@@ -138,6 +145,14 @@ class Switch {
     }
     TM_RETURN_IF_ERROR(Failpoint("switch.fenced"));
     TM_ASSIGN_OR_RETURN(Stand stand, StandOf(from_));
+    // A fence is put beside a position: where there is none, whoever comes later would read on unhindered.
+    for (const auto& [partition, at] : stand.positions) {
+      if (at.offset >= 0) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("group ", from_.application.Group(), " has no position of ", ToString(partition),
+                       ": was the partition added, or has nobody read it yet? Restart the workers of generation ",
+                       from_.application.generation, ", let them commit, and switch then"));
+    }
     if (!stand.wholly_marked) return absl::UnavailableError("the fence isn't whole: is another switch running?");
     return stand;
   }
@@ -147,6 +162,11 @@ class Switch {
     if (!stand.undrained.empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat("generation ", from_.application.generation, " has left too early: ", stand.undrained));
+    }
+    if (!stand.unregistered.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat("generation ", from_.application.generation,
+                                                        " has run another version of its topology than the ",
+                                                        "log of generations has: ", stand.unregistered));
     }
     State next = state();
     next.set_phase(State::CUT);
@@ -164,8 +184,9 @@ class Switch {
   }
 
   absl::Status ReachCut() {
-    TM_RETURN_IF_ERROR(AwaitAtCut());
+    TM_RETURN_IF_ERROR(HoldAtCut());
     TM_RETURN_IF_ERROR(Keep());
+    TM_RETURN_IF_ERROR(CheckFenced());
     State next = state();
     next.set_phase(State::DECIDED);
     next.set_leaving(next.active());
@@ -176,6 +197,20 @@ class Switch {
     TM_RETURN_IF_ERROR(log_->Write(next));
     parts_.say("decided");
     return Failpoint("switch.decided");
+  }
+
+  // Whoever took the switch back, and was killed as the fence was lifted already, has left no other trace.
+  absl::Status CheckFenced() {
+    if (SwitchMutationActive(SwitchMutation::kDecidedUnfenced)) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(const Stand stand, StandOf(from_));
+    bool stands = stand.wholly_marked && stand.sources.size() == static_cast<size_t>(state().cut_size());
+    for (const auto& at : state().cut()) {
+      const auto found = stand.sources.find({at.topic(), at.partition()});
+      stands = stands && found != stand.sources.end() && found->second == at.offset();
+    }
+    if (stands) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        absl::StrCat("generation ", from_.application.generation, " doesn't stand fenced at the cut any more"));
   }
 
   absl::Status Keep() {
@@ -189,11 +224,22 @@ class Switch {
     return absl::OkStatus();
   }
 
-  absl::Status AwaitAtCut() {
+  // Behind a fence of its own: a worker that begins now would write into shadows that are being compared, or renamed.
+  absl::Status HoldAtCut() {
+    while (true) {
+      TM_ASSIGN_OR_RETURN(const Stand before, AwaitAtCut());
+      if (before.marked) return absl::OkStatus();
+      const absl::Status fenced = Fence(to_, to_.application.generation, before, *parts_.client);
+      if (!fenced.ok() && !absl::IsFailedPrecondition(fenced)) return fenced;
+      if (!fenced.ok()) TM_RETURN_IF_ERROR(Wait(std::string(fenced.message())));
+    }
+  }
+
+  absl::StatusOr<Stand> AwaitAtCut() {
     std::string waits_for;
     while (true) {
       TM_RETURN_IF_ERROR(AwaitNobody(to_));
-      TM_ASSIGN_OR_RETURN(const Stand stand, StandOf(to_));
+      TM_ASSIGN_OR_RETURN(Stand stand, StandOf(to_));
       waits_for = stand.undrained;
       for (const auto& at : state().cut()) {
         const auto found = stand.sources.find({at.topic(), at.partition()});
@@ -207,7 +253,7 @@ class Switch {
         }
         waits_for = where;
       }
-      if (waits_for.empty()) return absl::OkStatus();
+      if (waits_for.empty()) return stand;
       TM_RETURN_IF_ERROR(Wait(absl::StrCat("generation ", to_.application.generation, ": ", waits_for)));
     }
   }
@@ -237,10 +283,29 @@ class Switch {
     return absl::OkStatus();
   }
 
+  // Kafka and databases that are away are waited for, until it has taken too long.
+  absl::Status InTime(const std::function<absl::Status()>& what) {
+    while (true) {
+      const absl::Status status = what();
+      if (!absl::IsUnavailable(status)) return status;
+      TM_RETURN_IF_ERROR(Wait(std::string(status.message())));
+    }
+  }
+
+  // The same for what leads back, which has a time of its own.
+  absl::Status Persist(const std::function<absl::Status()>& what) {
+    const int64_t until = parts_.clock->MonotonicUs() + options_.within_us;
+    while (true) {
+      const absl::Status status = what();
+      if (!absl::IsUnavailable(status) || parts_.clock->MonotonicUs() > until) return status;
+      parts_.wait();
+    }
+  }
+
   // A writer that has failed doesn't know what stands: whoever runs the command again does.
   absl::Status TakeBack(const absl::Status& why) {
     if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
-    if (absl::IsCancelled(why) || absl::IsUnknown(why) || absl::IsUnavailable(why)) {
+    if (absl::IsCancelled(why) || absl::IsUnknown(why)) {
       return Annotate(why,
                       "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
     }
@@ -249,8 +314,11 @@ class Switch {
     return Annotate(back, absl::StrCat(why.message(), "; taking it back has failed, run `tidemark switch --cancel`"));
   }
 
+  // The fence is lifted first: behind the record workers come, and would find it. Between the two nobody may decide,
+  // which CheckFenced sees to.
   absl::Status GoBack(absl::string_view why) {
-    TM_RETURN_IF_ERROR(LiftFence());
+    TM_RETURN_IF_ERROR(Persist([this] { return LiftFence(); }));
+    TM_RETURN_IF_ERROR(Failpoint("switch.lifted"));
     State next = state();
     next.set_phase(State::STEADY);
     next.clear_cut();
@@ -259,23 +327,29 @@ class Switch {
     return absl::OkStatus();
   }
 
-  // Only the active generation's: those of others stand for good.
+  // The active generation's, and that of the one that is being built: those of others stand for good.
   absl::Status LiftFence() {
-    const generations::Generation* const active = FindGeneration(state(), state().active());
-    if (active == nullptr) return absl::OkStatus();
-    TM_ASSIGN_OR_RETURN(const Plan plan, parts_.plan_of(*active));
-    return Unfence(plan, *parts_.kafka, *parts_.client);
+    for (const int32_t number : {state().active(), state().building()}) {
+      const generations::Generation* const found = FindGeneration(state(), number);
+      if (found == nullptr) continue;
+      TM_ASSIGN_OR_RETURN(const Plan plan, parts_.plan_of(*found));
+      TM_RETURN_IF_ERROR(Lift(plan));
+    }
+    return absl::OkStatus();
+  }
+
+  // Members can't begin anything behind the mark: they are gone soon.
+  absl::Status Lift(const Plan& plan) {
+    const absl::Status lifted = Unfence(plan, *parts_.kafka, *parts_.client);
+    return absl::IsFailedPrecondition(lifted) ? absl::UnavailableError(lifted.message()) : lifted;
   }
 
   // Step 5.
   absl::Status Complete() {
     TM_RETURN_IF_ERROR(Load(state().leaving(), state().active()));
     TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(from_, to_, state().switch_number()));
-    for (const auto& swap : swaps_) {
-      TM_RETURN_IF_ERROR(Annotate(swap->Swap(), swap->Describe()));
-      parts_.say(absl::StrCat("done: ", swap->Describe()));
-      TM_RETURN_IF_ERROR(Failpoint("switch.swapped"));
-    }
+    TM_RETURN_IF_ERROR(SwapAll());
+    TM_RETURN_IF_ERROR(Persist([this] { return Lift(to_); }));
     State next = state();
     next.set_phase(State::STEADY);
     next.clear_cut();
@@ -285,7 +359,40 @@ class Switch {
     return absl::OkStatus();
   }
 
-  const SwitchOptions& options_;
+  // Nobody reads until all have followed. So what is away is asked again for as long as it takes, the others aren't
+  // kept waiting by it, and what somebody has to mend is told once the rest is done.
+  absl::Status SwapAll() {
+    std::vector<TargetSwap*> open;
+    for (const auto& swap : swaps_) open.push_back(swap.get());
+    std::map<TargetSwap*, std::string> told;
+    while (!open.empty()) {
+      std::vector<TargetSwap*> left;
+      absl::Status wrong;
+      bool away = false;
+      for (TargetSwap* const swap : open) {
+        const absl::Status status = swap->Swap();
+        if (status.ok()) {
+          parts_.say(absl::StrCat("done: ", swap->Describe()));
+          TM_RETURN_IF_ERROR(Failpoint("switch.swapped"));
+          continue;
+        }
+        left.push_back(swap);
+        away = away || absl::IsUnavailable(status);
+        if (!absl::IsUnavailable(status) && wrong.ok()) wrong = Annotate(status, swap->Describe());
+        std::string& before = told[swap];
+        if (before == status.message()) continue;
+        before = std::string(status.message());
+        parts_.say(absl::StrCat(absl::IsUnavailable(status) ? "tries again: " : "has to be mended: ", swap->Describe(),
+                                ": ", before));
+      }
+      if (!away && !wrong.ok()) return wrong;
+      open = std::move(left);
+      if (!open.empty()) parts_.wait();
+    }
+    return absl::OkStatus();
+  }
+
+  const SwitchOptions options_;
   const SwitchParts& parts_;
   const std::unique_ptr<GenerationsWriter> log_;
   Plan from_, to_;

@@ -9,15 +9,18 @@
 //      topics isn't read or written to the end cancels the switch.
 //   3. CUT is written, with the cut. Workers of n+1 read up to it, exactly, let their sinks write what it makes, leave
 //      their groups and wait. Where n+1 doesn't stand at the cut, at every partition, and at the ends of its own
-//      topics, the switch isn't made. Then what a target would be without, once n+1 has it, is copied aside, for a way
-//      back.
+//      topics, the switch isn't made. Else it gets a fence too. Then what a target would be without, once n+1 has it,
+//      is copied aside, for a way back.
 //   4. DECIDED is written: the one decision. Everything before can be taken back, and is by whoever finds it (--cancel,
 //      or a time-out); everything behind can only be gone on with.
-//   5. Every sink follows (target_swap.h), each as often as it takes. STEADY is written; workers of n+1 run on with the
+//   5. Every sink follows (target_swap.h), each as often as it takes: one that is away is asked again until it answers,
+//      and doesn't keep the others waiting. n+1's fence is lifted, STEADY is written; workers of n+1 run on with the
 //      real targets, workers of n end.
 //
 // Invariants, whoever dies when:
 //   - n is fenced before its cut is taken, and while its cut is taken: a row that n processes later is in no commit.
+//     Right before the decision it is looked whether it still stands fenced at the cut; where it doesn't, the switch is
+//     taken back: whoever was taking it back before may have been killed between lifting the fence and saying so.
 //   - n+1 has read nothing at or behind the cut before the decision, and its workers with shadow targets can't behind
 //     it, however slow they are: their bound is n's committed position, which the fence holds.
 //   - At most one of the two reads; between them there is at most a pause.

@@ -12,7 +12,8 @@ namespace tidemark {
 
 enum class SwitchMutation : uint8_t {
   kNone,
-  kCutPassed,  // the generation that is built reads past the cut, and nobody looks
+  kCutPassed,        // the generation that is built reads past the cut, and nobody looks
+  kDecidedUnfenced,  // nobody looks whether the fence still stands before the decision
 };
 
 #ifdef TIDEMARK_WITH_MUTATIONS

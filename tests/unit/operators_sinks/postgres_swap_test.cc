@@ -401,6 +401,23 @@ TEST_F(PostgresSwapTest, ALongReaderHoldsItUpAndOthersStillRead) {
   EXPECT_THAT(Counts(), ElementsAre("new|5", "old|3"));
 }
 
+TEST_F(PostgresSwapTest, OfSeveralCommandsAtOnceOneExchangesAndAllAreDone) {
+  Do("CREATE INDEX by_name ON orders (name)");
+  std::vector<std::thread> commands;
+  std::atomic<int> done{0};
+  for (int i = 0; i < 4; ++i) {
+    commands.emplace_back([&] {
+      absl::Status status = Run();
+      while (absl::IsUnavailable(status)) status = Run();
+      EXPECT_TRUE(status.ok()) << status;
+      done += status.ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& command : commands) command.join();
+  EXPECT_EQ(done, 4);
+  EXPECT_THAT(Counts(), ElementsAre("new|5", "old|3"));
+}
+
 TEST_F(PostgresSwapTest, AKillBeforeOrBehindTheCommitIsFinishedByTheNextCall) {
   Do("CREATE VIEW few AS SELECT count(*) AS n FROM orders");
   for (const char* point : {"swap_postgres.before_commit", "swap_postgres.after_commit"}) {

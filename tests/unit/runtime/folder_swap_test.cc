@@ -1,6 +1,8 @@
 // A folder takes another's place on the real file system: readers list one generation or the other, and a kill between
 // any two steps leaves what the next call finishes.
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,6 +123,16 @@ TEST_F(FolderSwapTest, WhereThereIsNoLiveFolderTheShadowGetsTheName) {
     EXPECT_EQ(Is("lake"), "new 5");
     EXPECT_EQ(Is("lake.g1"), "missing 1");
   }
+}
+
+TEST_F(FolderSwapTest, OfTwoCommandsAtOnceOneWaits) {
+  const int held = open(root_.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(flock(held, LOCK_EX), 0);
+  EXPECT_TRUE(absl::IsUnavailable(Forth(1)->Swap()));
+  EXPECT_EQ(Is("lake"), "old 3");
+  close(held);
+  ASSERT_TRUE(Forth(1)->Swap().ok());
+  EXPECT_EQ(Is("lake"), "new 5");
 }
 
 TEST_F(FolderSwapTest, AKillBetweenAnyTwoStepsIsFinishedByTheNextCall) {

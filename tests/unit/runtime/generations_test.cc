@@ -1,4 +1,6 @@
 // What needs no broker: what a worker owes, how late somebody is, and the names of a generation.
+#include <string>
+#include <utility>
 #include <variant>
 
 #include <absl/status/status.h>
@@ -8,6 +10,7 @@
 #include "src/base/time.h"
 #include "src/runtime/generations/duty.h"
 #include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generation_run.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/live_lag.h"
 #include "tests/unit/plan/plan_text.h"
@@ -16,6 +19,7 @@ namespace tidemark {
 namespace {
 
 using generations::State;
+using ::testing::HasSubstr;
 
 State Two(State::Phase phase) {
   State state = FirstState();
@@ -51,6 +55,64 @@ TEST(Duty, OnlyWhoWritesToTheSameTargetsGoesOnAsItRuns) {
   EXPECT_TRUE(MayTurnInto(Duty::kBuild, Duty::kCut));
   EXPECT_FALSE(MayTurnInto(Duty::kBuild, Duty::kActive));
   EXPECT_FALSE(MayTurnInto(Duty::kDrain, Duty::kActive));
+}
+
+State WithTexts(const std::string& first, const std::string& second) {
+  State state = Two(State::STEADY);
+  for (auto& [at, yaml] : {std::pair{0, first}, std::pair{1, second}}) {
+    state.mutable_generations(at)->set_yaml(yaml);
+    state.mutable_generations(at)->set_fingerprint(TopologyFingerprint(yaml));
+  }
+  state.set_active(2);
+  state.set_building(0);
+  return state;
+}
+
+TEST(GenerationText, OnlyTheRegisteredOneRunsAndTheRefusalNamesTheFlagThatAcceptsAnother) {
+  const State state = WithTexts("old", "new");
+  EXPECT_TRUE(CheckText(state, 2, {"f.yaml", "new"}).ok());
+  EXPECT_THAT(std::string(CheckText(state, 2, {"f.yaml", "old"}).message()),
+              HasSubstr("f.yaml is the topology of generation 1, and generation 2 is active"));
+  // An old file with a change of its own would go on with the new generation's state.
+  const absl::Status edited = CheckText(state, 2, {"f.yaml", "old, edited"});
+  EXPECT_TRUE(absl::IsInvalidArgument(edited));
+  EXPECT_THAT(std::string(edited.message()), HasSubstr("--accept_edit=" + TopologyFingerprint("new")));
+  EXPECT_TRUE(CheckText(FirstState(), 1, {"f.yaml", "anything"}).ok());
+}
+
+TEST(GenerationText, AnEditIsAcceptedOnceInPlaceOfTheTextThatItNames) {
+  const State state = WithTexts("old", "new");
+  const auto next = WithEditAccepted(state, TopologyFingerprint("new"), {"f.yaml", "newer"});
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(FindGeneration(*next, 2)->yaml(), "newer");
+  EXPECT_TRUE(CheckText(*next, 2, {"f.yaml", "newer"}).ok());
+  EXPECT_THAT(std::string(CheckText(*next, 2, {"f.yaml", "new"}).message()),
+              HasSubstr("an earlier version of the topology of generation 2"));
+  // A flag that was left in a deployment accepts nothing any more.
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(WithEditAccepted(*next, TopologyFingerprint("new"), {"f.yaml", "other"}).status()));
+  // Nor does one that names the text of the generation before accept its file.
+  EXPECT_FALSE(WithEditAccepted(state, TopologyFingerprint("old"), {"f.yaml", "old, edited"}).ok());
+  EXPECT_FALSE(WithEditAccepted(state, TopologyFingerprint("new"), {"f.yaml", "old"}).ok());
+}
+
+TEST(GenerationText, NoEditIsAcceptedWhileAGenerationIsBuiltOrASwitchIsUnderWay) {
+  State state = WithTexts("old", "new");
+  state.set_building(1);
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(WithEditAccepted(state, TopologyFingerprint("new"), {"f.yaml", "newer"}).status()));
+  state.set_building(0);
+  state.set_phase(State::DECIDED);
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(WithEditAccepted(state, TopologyFingerprint("new"), {"f.yaml", "newer"}).status()));
+}
+
+TEST(GenerationNumbers, AreNeverGivenAnew) {
+  State state = Two(State::STEADY);
+  EXPECT_EQ(NewestGeneration(FirstState()), 1);
+  EXPECT_EQ(NewestGeneration(state), 2);
+  state.set_newest(7);
+  EXPECT_EQ(NewestGeneration(state), 7);
 }
 
 TEST(LiveLag, IsHowLongAgoTheLogsEndedWhereTheGroupStands) {

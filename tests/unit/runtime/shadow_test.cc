@@ -107,7 +107,7 @@ TEST(ShadowTest, WhatCannotHaveOneIsRefusedByName) {
               HasSubstr("sink sums: generation 2 would write to sums.g2"));
 }
 
-class TopicsAdmin final : public SilentAdmin {
+class TopicsAdmin : public SilentAdmin {
  public:
   absl::StatusOr<std::map<std::string, TopicInfo>> Describe(const std::vector<std::string>&) override {
     return std::map<std::string, TopicInfo>{{"newest", {.partitions = 7}}};
@@ -125,6 +125,31 @@ TEST(ShadowTest, AShadowTopicHasAsManyPartitionsAsTheTopicAndKeepsEveryKey) {
   TopicsAdmin admin;
   ASSERT_TRUE(MakeShadowTopics(Topology(), 2, admin).ok());
   EXPECT_THAT(admin.made, ElementsAre("newest.g2 7 compact"));
+}
+
+TEST(ShadowTest, ANewGenerationFindsNothingInItsShadows) {
+  class Written final : public TopicsAdmin {
+   public:
+    absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& partitions) override {
+      return At(partitions, 0);
+    }
+    absl::StatusOr<std::map<TopicPartition, Offset>> LogEnds(const std::vector<TopicPartition>& partitions,
+                                                             Isolation) override {
+      return At(partitions, end);
+    }
+    static std::map<TopicPartition, Offset> At(const std::vector<TopicPartition>& partitions, Offset offset) {
+      std::map<TopicPartition, Offset> all;
+      for (const TopicPartition& each : partitions) all[each] = offset;
+      return all;
+    }
+    Offset end = 0;
+  };
+  Written admin;
+  EXPECT_TRUE(CheckShadowsNew(Topology(), 2, admin).ok());
+  admin.end = 1;
+  const absl::Status refused = CheckShadowsNew(Topology(), 2, admin);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("generation 2 would write to topic newest"));
 }
 
 TEST(ShadowTest, WhatHasRowsOfItsOwnChangesPlacesAndTopicsWithoutAKeyDoNot) {
