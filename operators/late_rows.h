@@ -1,7 +1,7 @@
 // Which rows come too late for a step that lets rows wait for their time and goes through them in its order: alert and
-// over. A row is late iff its own watermark, that of its source partition when it came, has passed its time by more than
-// the grace; so it depends on offsets alone. Of a step that goes on with more grace than it had, rows are late too that
-// lie behind what it has gone through.
+// over. A row is late iff its own watermark, that of its source partition when it came, has passed its time by more
+// than the grace; so it depends on offsets alone. Of a step that goes on with more grace than it had, rows are late too
+// that lie behind what it has gone through.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Seeds of the simulated deployment (world.h), four hundred of them or a thousand with TIDEMARK_LONG, and the deliberate defects that they must find.
-// `scripts/simulate --seed S` replays one.
+// Seeds of the simulated deployment (world.h), four hundred of them or a thousand with TIDEMARK_LONG, and the
+// deliberate defects that they must find. `scripts/simulate --seed S` replays one.
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -52,7 +52,7 @@ class BoundedConsumer final : public Consumer {
     if (polled.rebalance) {
       // What was kept is fetched again by whoever is given the partition.
       ForgetAll();
-      assignment_ = std::move(polled);
+      assignment_ = std::make_unique<PollResult>(std::move(polled));
       return TellAssignment(0);
     }
     PollResult result;
@@ -154,9 +154,8 @@ class BoundedConsumer final : public Consumer {
       if (max_wait_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(std::min(max_wait_us, kLookUs)));
       TM_RETURN_IF_ERROR(assigned_());
     }
-    PollResult told = *std::move(assignment_);
-    assignment_.reset();
-    return told;
+    const std::unique_ptr<PollResult> told = std::move(assignment_);
+    return std::move(*told);
   }
 
   bool Due(const TopicPartition& partition, const PartState& part) const {
@@ -243,7 +242,7 @@ class BoundedConsumer final : public Consumer {
   const bool bounded_;  // else it is only asked for that it may take its assignments up
   SourceBounds& bounds_;
   const std::function<absl::Status()> assigned_;
-  std::optional<PollResult> assignment_;       // a rebalance that isn't handed out yet
+  std::unique_ptr<PollResult> assignment_;     // a rebalance that isn't handed out yet
   absl::Status failed_;                        // for the next Poll, as this one had something to hand out
   std::map<TopicPartition, PartState> parts_;  // of topics that may have bounds, those that are read
 };
