@@ -189,7 +189,8 @@ class Planner {
 
   // What was replayed stays noted, as dead letters stay, and isn't replayed again: but what is in the sources is.
   absl::Status Replayed() {
-    const TopicPartition notes{plan_.application.ReplayedTopic(), 0};
+    // One log for all generations: sources and dead letters are theirs together.
+    const TopicPartition notes{ApplicationId{plan_.application.name}.ReplayedTopic(), 0};
     TM_ASSIGN_OR_RETURN(const auto found, kafka_.admin().Describe({notes.topic}));
     if (found.empty() || to_.at == ResetTo::At::kLatest) return absl::OkStatus();
     TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(kafka_.admin(), notes));

@@ -2,7 +2,9 @@
 // its group (fence_mark.h), committed as whoever isn't a member, which coordinators take only while nobody is. So "no
 // worker runs" and "no worker begins" are one step of Kafka's. Whoever opens a task behind it, of whichever version of
 // Tidemark, finds metadata that isn't of its last commit and ends; whoever was in the group before and sleeps has a
-// group generation that is over, so its transaction can't commit its offsets.
+// group generation that is over, so its transaction can't commit its offsets. Brokers keep positions of a group without
+// members for a week (offsets.retention.minutes); from then on the log of generations alone refuses a worker, which
+// versions without generations don't read.
 //
 // Positions stay what they are under the mark, and taking it away leaves what stood there: a generation that is marked
 // is kept, not given up.
