@@ -1,7 +1,8 @@
 // See target_swap.h. One pass over both topics finds what differs, and a second one over the shadow fetches the values
 // that go: so values are never kept, and the transaction is open for no longer than it takes to write. It is made from
 // logs that don't grow: n's group is fenced before (fence.h), and a transaction that is still open is waited for, so
-// nothing that n has begun can become visible behind the end (DESIGN.md: opening a task has the same order), and n+1 stands still.
+// nothing that n has begun can become visible behind the end (DESIGN.md: opening a task has the same order), and n+1
+// stands still.
 //
 // Idempotent by what it is: once it is written, nothing differs. A commit whose outcome isn't known is settled by the
 // next call's init_transactions, and the topic then tells.

@@ -7,13 +7,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/operators.h"
 #include "src/base/time.h"
+#include "src/codec/formats.h"
+#include "src/plan/planner.h"
 #include "src/runtime/generations/duty.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generation_run.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/live_lag.h"
-#include "tests/unit/plan/plan_text.h"
 
 namespace tidemark {
 namespace {
@@ -138,6 +140,10 @@ sinks:
   table: { from: totals, postgres: { url: "postgresql://x", table: t, mode: upsert, key: [route] } }
 views: { latest: { from: totals, key: [route] } }
 )";
+
+absl::StatusOr<Plan> PlanOf(const std::string& yaml) {
+  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
+}
 
 TEST(GenerationPlan, ItsOwnNamesAreOfTheGenerationAndTargetsStay) {
   const absl::StatusOr<Plan> base = PlanOf(kTown);
