@@ -274,4 +274,4 @@ class Generations(SystemTest):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=True)

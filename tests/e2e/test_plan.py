@@ -210,9 +210,6 @@ class Plans(SystemTest):
         self.put(name, range(ROWS))
         worker = self.stack.run(config, "--until_end", name=name, threads=1)
         self.assertEqual(worker.wait(300), 2, worker.seen())
-        self.assertIn("was given up", worker.output())
-        worker = self.stack.run(config, "--allow_drop", "once", "--until_end", name=name, threads=1)
-        self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("the changelog", worker.output())
 
     def test_of_a_table_the_statement_that_it_needs_is_told_and_then_all_is_well(self):
