@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <iostream>
 
 #include <absl/status/status.h>
 #include <gmock/gmock.h>
@@ -27,17 +28,23 @@ TEST(GenerationsWorld, EveryRowStandsThereOnceWhoeverDiesDuringASwitch) {
 }
 
 #ifdef TIDEMARK_WITH_MUTATIONS
-bool Finds(SwitchMutation mutation) {
+// The seed that finds it, 0: none of twenty. `likely`: one that found it when this was last looked at, tried first;
+// nothing depends on it but the time that the test takes.
+uint64_t Finds(SwitchMutation mutation, uint64_t likely) {
   active_switch_mutation = mutation;
-  bool found = false;
-  for (uint64_t seed = 1; seed <= 20 && !found; ++seed) found = !RunGenerationsWorld(seed).verdict.ok();
+  uint64_t found = 0;
+  for (uint64_t seed = 0; seed <= 20 && found == 0; ++seed) {
+    const uint64_t tried = seed == 0 ? likely : seed;
+    if (!RunGenerationsWorld(tried).verdict.ok()) found = tried;
+  }
   active_switch_mutation = SwitchMutation::kNone;
+  std::cout << "found by seed " << found << "\n";
   return found;
 }
 
-TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kCutPassed)); }
+TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(SwitchMutation::kCutPassed, 2), 0); }
 
-TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_TRUE(Finds(SwitchMutation::kDecidedUnfenced)); }
+TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(SwitchMutation::kDecidedUnfenced, 15), 0); }
 #endif
 
 }  // namespace
