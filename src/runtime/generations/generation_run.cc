@@ -172,10 +172,11 @@ class Process {
     if (!absl::StrContains(run.message(), kMovedAway)) return run.ok() ? absl::StatusOr<bool>(true) : run;
     // Tasks were to be opened behind a fence that the log may tell of.
     TM_RETURN_IF_ERROR(Read());
-    const bool same = DutyOf(state_, number) == duty;
-    // It stands at the cut already, and waits there for the decision.
-    if (same && duty == Duty::kCut) left_for_ = state_.switch_number();
-    return same && duty != Duty::kCut ? absl::StatusOr<bool>(run) : false;
+    if (DutyOf(state_, number) != duty) return false;
+    if (duty != Duty::kCut && duty != Duty::kDrain) return run;
+    // It has left for this switch already, as which process ever, and waits for the decision.
+    left_for_ = state_.switch_number();
+    return false;
   }
 
   const Plan& base_;
