@@ -262,11 +262,14 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   }
   // Another worker of it: the log isn't written, so that a switch that is under way goes on.
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
+  const absl::Status decided =
+      absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
+  if (state.phase() != generations::State::STEADY) return decided;  // whoever writes would fence it
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
   state = log->state();
   if (state.building() != 0) return GoOnWith(state, print, replay.generation);
   if (state.phase() != generations::State::STEADY) {
-    return absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
+    return decided;
   }
   if (FindGeneration(state, state.active()) == nullptr) {
     TM_RETURN_IF_ERROR(CheckRuns(base, replay, *kafka));
