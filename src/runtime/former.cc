@@ -130,6 +130,17 @@ std::vector<const packed::CommitRecord*> Former::RecordsOf(const ApplicationId& 
   return records;
 }
 
+std::string ReadWithoutState(const ApplicationId& application, const std::string& stage, const TopicPartition& input,
+                             Offset position) {
+  return absl::StrCat("the consumer group ", application.Group(), " has read ", ToString(input), " up to offset ",
+                      position, ", but the changelog ",
+                      ToString(TopicPartition{application.ChangelogTopic(stage), input.partition}), " of stage ", stage,
+                      " has no commit. State lies under the names of sources and steps: if '", stage,
+                      "' had another name before, put that back. If the changelog was deleted, as where the state was "
+                      "given up, or the group was used by something else, give the topology a new name, or delete both "
+                      "the group and its internal topics");
+}
+
 absl::Status CheckNoReset(const Plan& plan, Admin& admin) {
   const TopicPartition mark{plan.dead_letter_topic, 0};
   // Without its topic there is no mark, and a cluster that has no groups yet needn't begin with them.

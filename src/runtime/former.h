@@ -30,6 +30,10 @@ struct Former {
 // FailedPrecondition: a reset has begun and isn't done.
 absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka);
 
+// Rows of `input` have been read by a task whose changelog has no commit: what to tell of it.
+std::string ReadWithoutState(const ApplicationId& application, const std::string& stage, const TopicPartition& input,
+                             Offset position);
+
 // FailedPrecondition: a reset has begun and isn't done.
 absl::Status CheckNoReset(const Plan& plan, Admin& admin);
 

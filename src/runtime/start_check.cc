@@ -15,6 +15,7 @@
 #include "src/codec/packed_rows.h"
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
+#include "src/runtime/offset_metadata.h"
 #include "src/runtime/step_identity.h"
 #include "src/views/records.h"
 
@@ -198,6 +199,34 @@ std::optional<Verdict> CheckView(const Former& former, const SinkPlan& view) {
   return std::nullopt;
 }
 
+// Rows in front of a step have been read, and the changelog that knew of them is gone: a task of it is never opened.
+// That has to be known before the stages in front of it read anything, as their rows would wait here, where no other
+// version of the topology looks for them. What was committed of an edge was committed with a record of the changelog,
+// so an empty one is one that was deleted, whoever runs meanwhile.
+absl::StatusOr<std::optional<Verdict>> CheckChangelog(const Plan& plan, const Former& former, const Edge& edge,
+                                                      KafkaClient& kafka) {
+  const std::string& stage = plan.stages[static_cast<size_t>(edge.to_stage)].name;
+  const std::string changelog = plan.application.ChangelogTopic(stage);
+  std::vector<TopicPartition> unknown;
+  for (int32_t p = 0; p < former.topics.at(edge.topic).partitions; ++p) {
+    if (!former.newest.contains({changelog, p})) unknown.push_back({edge.topic, p});
+  }
+  if (unknown.empty()) return std::nullopt;
+  TM_ASSIGN_OR_RETURN(const auto committed, kafka.admin().GroupOffsets(plan.application.Group(), unknown));
+  TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().Describe({changelog}));
+  for (const auto& [input, at] : committed) {
+    if (at.offset <= 0 || at.metadata == kStartHere) continue;
+    if (topics.contains(changelog) && input.partition < topics.at(changelog).partitions) {
+      TM_ASSIGN_OR_RETURN(const Offset end,
+                          kafka.admin().LogEnd({changelog, input.partition}, Isolation::kReadUncommitted));
+      if (end > 0) continue;
+    }
+    return Verdict{absl::StrCat("step ", edge.step), Verdict::Kind::kRefused,
+                   ReadWithoutState(plan.application, stage, input, at.offset)};
+  }
+  return std::nullopt;
+}
+
 // `kafka` null: nobody can say what lies in the topics.
 absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka,
                                              const AllowedDrops& drops) {
@@ -229,6 +258,10 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
   for (const Edge& edge : plan.edges) {
     const auto topic = former.topics.find(edge.topic);
     if (topic == former.topics.end()) continue;
+    if (kafka != nullptr && edge.to_sink < 0) {
+      TM_ASSIGN_OR_RETURN(std::optional<Verdict> found, CheckChangelog(plan, former, edge, *kafka));
+      if (found) verdicts.Add(*std::move(found));
+    }
     EdgeCheck check(plan, former, edge);
     if (check.Reads()) continue;
     if (kafka == nullptr) {

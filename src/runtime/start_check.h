@@ -7,6 +7,7 @@
 //     whose beginning it can't hear (first_changes.h);
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
 //     whose schema is another and was never named, which an earlier version didn't do;
+//   - a step in front of which rows have been read, and whose changelog is gone;
 //   - rows of a view that were written with another key, other types or from another step (src/views/records.h).
 //
 // `tidemark plan` asks the same and tells all of it; a worker refuses what isn't to go on.

@@ -7,6 +7,7 @@
 #include <glog/logging.h>
 
 #include "src/base/status.h"
+#include "src/runtime/former.h"
 #include "src/runtime/generations/fence_mark.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/topics.h"
@@ -276,13 +277,8 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
     }
     if (WasLeft(input)) continue;
     if (record == nullptr) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the consumer group ", runtime_.plan->application.Group(), " has read ", ToString(input), " up to offset ",
-          committed.offset, ", but the changelog ", ToString(changelog()), " of stage ", id().stage,
-          " has no commit. State lies under the names of sources and steps: if '", id().stage,
-          "' had another name before, put that back. If the changelog was deleted, or the "
-          "group was used by something else, give the topology a new name, or delete both the group and its internal "
-          "topics"));
+      return absl::FailedPreconditionError(
+          ReadWithoutState(runtime_.plan->application, id().stage, input, committed.offset));
     }
     const std::string in_log = absl::StrCat("commit ", record->commit(), " of state ",
                                             absl::BytesToHexString(record->identity()).substr(0, 8));

@@ -206,11 +206,18 @@ class Plans(SystemTest):
             self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS)
         lake = duckdb.sql(f"SELECT id, count(*) FROM '{self.stack.folder}/lake/{name}/**/*.parquet' GROUP BY id")
         self.assertEqual(collections.Counter(n for _, n in lake.fetchall()), {2: ROWS})
-        # Rows in front of them have been read that their state doesn't know of: they don't come back without a word.
-        self.put(name, range(ROWS))
-        worker = self.stack.run(config, "--until_end", name=name, threads=1)
+        # Rows in front of them have been read that their state doesn't know of: they don't come back without a word, and the
+        # start that is refused has taken nothing from the file that goes on.
+        self.put(name, range(ROWS, ROWS + 10))
+        code, text = self.plan(config)
+        self.assertEqual(code, DECISION, text)
+        worker = self.stack.run(config, "--until_end", name=name, threads=1, state_dir=self.stack.folder / "state" / "fresh")
         self.assertEqual(worker.wait(300), 2, worker.seen())
-        self.assertIn("the changelog", worker.output())
+        for said in (text, worker.output()):
+            self.assertRegex(said, rf"has read {name}\.\w+\.repartition-\d up to offset \d+, but the changelog .* has no commit")
+        self.stack.run(both, "--until_end", name=name, threads=1).finish(300)
+        with psycopg.connect(self.stack.database_url) as database:
+            self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS + 10)
 
     def test_of_a_table_the_statement_that_it_needs_is_told_and_then_all_is_well(self):
         name = "columns"
