@@ -1,13 +1,12 @@
 """What `scripts/demo broker` does once everything is built: examples/broker, with the harness and the oracle of tests/e2e/lib."""
 
 import argparse
-import signal
 import sys
 
 import topics
 from broker_services import SIXTEENTH, Broker
-from demo_htx import Steps
-from stack import Stack, wait_for
+from demo_run import run
+from stack import wait_for
 
 
 def added(plan):
@@ -46,19 +45,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=60_000)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended from outside, it still stops what it started
-    steps, stack, held = Steps(), Stack(), False
-    try:
-        held = demo(stack, options.records, steps)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-    except Exception as error:  # whatever it is: say it, with the logs, and stop what was started
-        print(f"\n{error}\n{stack.logs()}", file=sys.stderr)
-    finally:
-        stack.close()
-    if not held:
-        sys.exit(1)
-    steps.say("all stopped and removed")
+    run(lambda stack, steps: demo(stack, options.records, steps))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import psycopg
 
 import browser
 import topics
+from demo_run import Steps
 from oracle import Oracle
 from results import Results
 from stack import BINARY, ROOT, Failure, Stack, wait_for
@@ -22,16 +23,6 @@ DEADLINE_SECONDS = 1800
 KEPT = ROOT / ".deps" / "demo"  # leads to the folder of a demo that was kept
 PICTURE = ROOT / ".deps" / "demo.png"
 CONFIG = ROOT / "examples" / "htx" / "page.yaml"
-
-
-class Steps:
-    """Prints what is being done and how long it took."""
-
-    def __init__(self):
-        self.began = time.monotonic()
-
-    def say(self, text):
-        print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
 
 
 class Progress:

@@ -3,17 +3,16 @@ past hour, and a second generation that has computed it anew is switched in whil
 oracle of tests/e2e/lib."""
 
 import argparse
-import signal
 import sys
 import threading
 
 import psycopg
 
 import topics
-from demo_htx import Steps
+from demo_run import run
 from oracle import Oracle
 from results import ENRICHED, ITEM_COUNTS, TOP_ITEMS, Results, compare, load_topic
-from stack import BINARY, ROOT, Stack, Worker, wait_for
+from stack import BINARY, ROOT, Worker, wait_for
 
 OLD = ROOT / "examples" / "htx" / "topology.yaml"
 RULE, NEW_RULE = '"detections desc"', '"detections asc"'  # the rarest items instead of the most frequent ones
@@ -120,8 +119,7 @@ def demo(stack, records, steps):
     print("".join(f"    {line}\n" for line in said.strip().splitlines()), end="")
     wait_for("the old generation's worker to end", lambda: not old.running(), 120, old.seen)
     steps.say(f"the old generation's worker has ended with {old.wait(1)}")
-    live.signal(signal.SIGTERM)
-    live.wait(60)
+    live.stop()
     lists = reader.end()
     new.stop()
     stack.run(config, "--until_end", "--close_windows", name="rest").finish(600)
@@ -138,19 +136,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=200_000)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    steps, stack, held = Steps(), Stack(), False
-    try:
-        held = demo(stack, options.records, steps)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-    except Exception as error:  # whatever it is: say it, with the logs, and stop what was started
-        print(f"\n{error}\n{stack.logs()}", file=sys.stderr)
-    finally:
-        stack.close()
-    if not held:
-        sys.exit(1)
-    steps.say("all stopped and removed")
+    run(lambda stack, steps: demo(stack, options.records, steps))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 of tests/e2e/lib."""
 
 import argparse
-import signal
 import sys
 
+from demo_run import run
 from early_warning import CONFIG, EarlyWarning
-from demo_htx import Steps
-from stack import ROOT, Stack, wait_for
+from stack import ROOT, wait_for
 
 
 def show(warning, worker):
@@ -55,18 +54,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/demo wfp")
     parser.add_argument("--surveys", type=int, default=400, help="of a region and day (default 400)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended from outside, it still stops what it started
-    steps, held = Steps(), False
-    with Stack() as stack:
-        try:
-            held = demo(stack, options.surveys, steps)
-        except KeyboardInterrupt:
-            print("\ninterrupted", file=sys.stderr)
-        except Exception as error:  # whatever it is: say it, with the logs, and stop what was started
-            print(f"\n{error}\n{stack.logs()}", file=sys.stderr)
-    if not held:
-        sys.exit(1)
-    steps.say("all stopped and removed")
+    run(lambda stack, steps: demo(stack, options.surveys, steps))
 
 
 if __name__ == "__main__":
