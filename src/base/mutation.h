@@ -31,8 +31,10 @@ enum class Mutation : uint8_t {
   kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
   kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
   kMatchesNotTakenBack,  // a row of a joined table that goes or changes is taken back with its first match alone
+  kCutPassed,            // a generation that is built reads past the cut of a switch, and nobody looks
+  kDecidedUnfenced,      // a switch is decided, and nobody looks whether the fence still stands
 };
-inline constexpr int kMutationCount = 22;
+inline constexpr int kMutationCount = 24;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -142,7 +142,7 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
   parts.swaps = [&clients](const Plan& from, const Plan& to,
                            int64_t decision) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
     TM_RETURN_IF_ERROR(CheckSwitchable(from, to));
-    return SwapsOf({&from, &to, decision, {}}, clients.kafka.get(), SystemClock());
+    return SwapsOf({&from, &to, decision}, clients.kafka.get(), SystemClock());
   };
   parts.keeps = [&clients](const Plan& from, const Plan&) { return KeptTopics(from, clients.kafka.get()); };
   if (flags.cancel) return CancelSwitch(plan, parts);

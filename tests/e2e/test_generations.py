@@ -195,7 +195,7 @@ class Generations(SystemTest):
         workers = {"old": (("run", old, f"{name}-a"), first), "new": (arguments, self.start(*arguments))}
         wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
         reader = TableReader(self.stack.database_url, f"{name}_totals")
-        victims = ["new", None, "old", "new", None] if not LONG else [lot.choice(["old", "new"]) for _ in points]
+        victims = ["new", "old", None, "new", None] if not LONG else [lot.choice(["old", "new"]) for _ in points]
         self.cross(workers, new, list(zip(points, victims)), lot)
         self.assertEqual(reader.end(), [[1], [10]])
         wait_for("the worker of the old generation to end", lambda: not workers["old"][1].running(), 60,

@@ -235,13 +235,14 @@ const ConformanceScript kScripts[] = {
      "n: committed\n"
      "n+1: committed\n"
      "prepare: OK\n"
+     "too early: 1\n"
+     "the late one: committed\n"
      "swap: OK\n"
-     "0: 0=1 1=2 2=3 6=null 7=33 end 9\n"
+     "0: 0=1 1=2 2=3 4=6 6=null 7=null 8=33 end 10\n"
      "1: 0=4 1=null 3=5 end 5\n"
      "again: OK\n"
-     "0: 0=1 1=2 2=3 6=null 7=33 end 9\n"
-     "1: 0=4 1=null 3=5 end 5\n"
-     "the late one: fenced\n",
+     "0: 0=1 1=2 2=3 4=6 6=null 7=null 8=33 end 10\n"
+     "1: 0=4 1=null 3=5 end 5\n",
      false},
     {SCRIPT(EveryRecordIsTakenOnceWhileMembersComeAndGo),
      "0: each once, in order\n"

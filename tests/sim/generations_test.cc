@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "src/runtime/generations/switch_mutation.h"
+#include "src/base/mutation.h"
 #include "tests/sim/generations_world.h"
 
 namespace tidemark::sim {
@@ -30,21 +30,21 @@ TEST(GenerationsWorld, EveryRowStandsThereOnceWhoeverDiesDuringASwitch) {
 #ifdef TIDEMARK_WITH_MUTATIONS
 // The seed that finds it, 0: none of twenty. `likely`: one that found it when this was last looked at, tried first;
 // nothing depends on it but the time that the test takes.
-uint64_t Finds(SwitchMutation mutation, uint64_t likely) {
-  active_switch_mutation = mutation;
+uint64_t Finds(Mutation mutation, uint64_t likely) {
+  SetMutation(mutation, true);
   uint64_t found = 0;
   for (uint64_t seed = 0; seed <= 20 && found == 0; ++seed) {
     const uint64_t tried = seed == 0 ? likely : seed;
     if (!RunGenerationsWorld(tried).verdict.ok()) found = tried;
   }
-  active_switch_mutation = SwitchMutation::kNone;
+  SetMutation(mutation, false);
   std::cout << "found by seed " << found << "\n";
   return found;
 }
 
-TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(SwitchMutation::kCutPassed, 2), 0); }
+TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(Mutation::kCutPassed, 2), 0); }
 
-TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(SwitchMutation::kDecidedUnfenced, 15), 0); }
+TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(Mutation::kDecidedUnfenced, 15), 0); }
 #endif
 
 }  // namespace

@@ -47,7 +47,9 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "commit_shown_in_parts",
                                                         "file_read_without_its_copy",
                                                         "over_rows_not_written",
-                                                        "matches_not_taken_back"};
+                                                        "matches_not_taken_back",
+                                                        "cut_passed",
+                                                        "decided_unfenced"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

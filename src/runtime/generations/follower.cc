@@ -11,9 +11,9 @@
 #include <glog/logging.h>
 
 #include "src/base/action.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/former.h"
-#include "src/runtime/generations/switch_mutation.h"
 
 namespace tidemark {
 namespace {
@@ -155,7 +155,7 @@ absl::Status GenerationFollower::Follow() {
   }
   if (throttled) {
     bounds_.Hold();
-  } else if (SwitchMutationActive(SwitchMutation::kCutPassed)) {
+  } else if (MutationActive(Mutation::kCutPassed)) {
     bounds_.Set({}, SourceBounds::kNone);
   } else {
     bounds_.Set(positions, SourceBounds::kNone);

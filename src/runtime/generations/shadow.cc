@@ -229,7 +229,6 @@ std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, Kaf
       target.live = topic->topic;
       target.shadow = ShadowTopic(topic->topic, to.generation);
       target.transactional_id = ApplicationId{to.name}.SinkTransactionalId(sink.name, "switch");
-      target.n_writes_with = swap.from_writes_with;
       swaps.push_back(MakeTopicDifference(std::move(target), kafka, clock));
     }
   }

@@ -54,7 +54,6 @@ struct GenerationSwap {
   const Plan* from = nullptr;
   const Plan* to = nullptr;
   int64_t decision = 0;
-  std::vector<std::string> from_writes_with;  // transactional ids of the producers of `from`
 };
 std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock);
 

@@ -9,10 +9,10 @@
 
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/generations/fence.h"
 #include "src/runtime/generations/live_lag.h"
-#include "src/runtime/generations/switch_mutation.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -201,7 +201,7 @@ class Switch {
 
   // Whoever took the switch back, and was killed as the fence was lifted already, has left no other trace.
   absl::Status CheckFenced() {
-    if (SwitchMutationActive(SwitchMutation::kDecidedUnfenced)) return absl::OkStatus();
+    if (MutationActive(Mutation::kDecidedUnfenced)) return absl::OkStatus();
     TM_ASSIGN_OR_RETURN(const Stand stand, StandOf(from_));
     bool stands = stand.wholly_marked && stand.sources.size() == static_cast<size_t>(state().cut_size());
     for (const auto& at : state().cut()) {
@@ -244,7 +244,7 @@ class Switch {
       for (const auto& at : state().cut()) {
         const auto found = stand.sources.find({at.topic(), at.partition()});
         if (found == stand.sources.end() || found->second == at.offset()) continue;
-        if (SwitchMutationActive(SwitchMutation::kCutPassed) && found->second > at.offset()) continue;
+        if (MutationActive(Mutation::kCutPassed) && found->second > at.offset()) continue;
         const std::string where =
             absl::StrCat(ToString(found->first), " at ", found->second, " instead of ", at.offset());
         if (found->second > at.offset()) {

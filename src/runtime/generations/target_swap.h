@@ -82,8 +82,7 @@ std::unique_ptr<TargetSwap> MakeFolderSwap(FolderSwapTarget target, SwapParties 
 // Of a topic with cleanup.policy=delete, keys that were trimmed get none.
 struct TopicDifferenceTarget {
   std::string live, shadow;
-  std::string transactional_id;            // of all who ever swap this topic
-  std::vector<std::string> n_writes_with;  // transactional ids of n's producers: fenced before the topic is read
+  std::string transactional_id;  // of all who ever swap this topic
   // What the keys of one partition may take in memory, with 64 bytes each; Prepare refuses more, Swap takes a quarter
   // more than that. Values aren't kept.
   int64_t key_bytes = int64_t{1} << 30;

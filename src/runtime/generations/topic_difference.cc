@@ -185,7 +185,6 @@ absl::StatusOr<std::unique_ptr<Producer>> TopicDifference::Own(const std::string
 }
 
 absl::Status TopicDifference::Follow() const {
-  for (const std::string& id : target_.n_writes_with) TM_RETURN_IF_ERROR(Own(id).status());
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<Producer> producer, Own(target_.transactional_id));
   TM_ASSIGN_OR_RETURN(const Differences differences, Find(/*settled=*/true, target_.key_bytes / 4 * 5));
   if (differences.empty()) return absl::OkStatus();

@@ -7,15 +7,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "operators/operators.h"
 #include "src/base/time.h"
-#include "src/codec/formats.h"
-#include "src/plan/planner.h"
 #include "src/runtime/generations/duty.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generation_run.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/live_lag.h"
+#include "tests/unit/runtime/test_plan.h"
 
 namespace tidemark {
 namespace {
@@ -141,16 +139,11 @@ sinks:
 views: { latest: { from: totals, key: [route] } }
 )";
 
-absl::StatusOr<Plan> PlanOf(const std::string& yaml) {
-  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
-}
-
 TEST(GenerationPlan, ItsOwnNamesAreOfTheGenerationAndTargetsStay) {
-  const absl::StatusOr<Plan> base = PlanOf(kTown);
-  ASSERT_TRUE(base.ok()) << base.status();
-  EXPECT_EQ(PlanOfGeneration(*base, 1).edges[0].topic, base->edges[0].topic);
-  const Plan second = PlanOfGeneration(*base, 2);
-  ASSERT_EQ(second.edges.size(), base->edges.size());
+  const Plan base = TestPlan(kTown);
+  EXPECT_EQ(PlanOfGeneration(base, 1).edges[0].topic, base.edges[0].topic);
+  const Plan second = PlanOfGeneration(base, 2);
+  ASSERT_EQ(second.edges.size(), base.edges.size());
   for (const Edge& edge : second.edges) EXPECT_EQ(edge.topic.rfind("town.__2.", 0), 0u) << edge.topic;
   for (const SinkPlan& sink : second.sinks) {
     if (sink.view) {
@@ -162,7 +155,7 @@ TEST(GenerationPlan, ItsOwnNamesAreOfTheGenerationAndTargetsStay) {
 }
 
 TEST(GenerationPlan, WhereItBeginsIsSaidForAllSources) {
-  Plan plan = *PlanOf(kTown);
+  Plan plan = TestPlan(kTown);
   ASSERT_TRUE(BeginAt("2026-01-01T00:00:00Z", &plan).ok());
   EXPECT_EQ(plan.sources[0].start.at, StartPosition::At::kTimestamp);
   EXPECT_EQ(plan.sources[0].start.timestamp_ms, 1'767'225'600'000);
@@ -170,7 +163,7 @@ TEST(GenerationPlan, WhereItBeginsIsSaidForAllSources) {
 }
 
 TEST(GenerationPlan, ATopicThatNobodyElseWritesCantBeSwitchedTo) {
-  const Plan active = *PlanOf(kTown);
+  const Plan active = TestPlan(kTown);
   Plan next = active;
   EXPECT_TRUE(CheckSwitchable(active, next).ok());
   next.sinks.push_back(next.sinks[0]);

@@ -10,10 +10,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "operators/operators.h"
-#include "src/codec/formats.h"
-#include "src/plan/planner.h"
 #include "tests/unit/runtime/fakes.h"
+#include "tests/unit/runtime/test_plan.h"
 
 namespace tidemark {
 namespace {
@@ -48,12 +46,7 @@ views:
 notify: { topic: alarms }
 )yaml";
 
-Plan Topology(const std::string& yaml = kTopology) {
-  absl::StatusOr<Plan> plan =
-      PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
-  EXPECT_TRUE(plan.ok()) << plan.status() << yaml;
-  return plan.ok() ? *std::move(plan) : Plan();
-}
+Plan Topology(const std::string& yaml = kTopology) { return TestPlan(yaml); }
 
 std::string Refused(const std::string& from, const std::string& to) {
   const std::string text = absl::StrReplaceAll(kTopology, {{from, to}});
@@ -156,7 +149,7 @@ TEST(ShadowTest, WhatHasRowsOfItsOwnChangesPlacesAndTopicsWithoutAKeyDoNot) {
   Plan from = Topology(), to = Topology(absl::StrReplaceAll(kTopology, {{"  table: {", "  renamed: {"}}));
   to.application.generation = 2;
   std::vector<std::string> said;
-  for (const auto& swap : SwapsOf({&from, &to, 1, {}}, nullptr, nullptr)) said.push_back(swap->Describe());
+  for (const auto& swap : SwapsOf({&from, &to, 1}, nullptr, nullptr)) said.push_back(swap->Describe());
   EXPECT_THAT(
       said,
       testing::UnorderedElementsAre(

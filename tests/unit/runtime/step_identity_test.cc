@@ -1,5 +1,4 @@
 #include "src/runtime/step_identity.h"
-#include "src/codec/formats.h"
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -7,15 +6,14 @@
 #include <gtest/gtest.h>
 
 #include "operators/dedup/spec.h"
-#include "operators/operators.h"
 #include "operators/rows/spec.h"
 #include "operators/top/spec.h"
 #include "operators/window/spec.h"
-#include "src/plan/planner.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/task.h"
 #include "src/runtime/worker_status.h"
 #include "tests/unit/runtime/fakes.h"
+#include "tests/unit/runtime/test_plan.h"
 
 namespace tidemark {
 namespace {
@@ -87,10 +85,7 @@ Plan Topology(const std::string& steps,
   const std::string yaml = absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n",
                                         "    columns: { ", columns, " }\n    ", source, "\nsteps:\n", steps,
                                         "\nsinks:\n  out: { from: last, topic: out, create: {} }\n");
-  absl::StatusOr<Plan> plan =
-      PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
-  EXPECT_TRUE(plan.ok()) << plan.status();
-  return *std::move(plan);
+  return TestPlan(yaml);
 }
 
 // Whether a topology may go on with all that another has written; what it says otherwise.

@@ -9,10 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "operators/operators.h"
-#include "src/codec/formats.h"
-#include "src/plan/planner.h"
 #include "src/runtime/start_check.h"
+#include "tests/unit/runtime/test_plan.h"
 
 namespace tidemark {
 namespace {
@@ -45,13 +43,6 @@ sinks:
   table: { from: rows, postgres: { url: "postgresql://h/d", table: rows } }
 )yaml";
 
-Plan Topology(const std::string& yaml) {
-  absl::StatusOr<Plan> plan =
-      PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
-  EXPECT_TRUE(plan.ok()) << plan.status() << yaml;
-  return plan.ok() ? *std::move(plan) : Plan();
-}
-
 std::string Edited(const std::string& from, const std::string& to) {
   const std::string text = absl::StrReplaceAll(kTopology, {{from, to}});
   EXPECT_NE(text, kTopology) << from;
@@ -59,7 +50,7 @@ std::string Edited(const std::string& from, const std::string& to) {
 }
 
 TopologyChange Change(const std::string& now, const std::string& before = kTopology) {
-  absl::StatusOr<TopologyChange> change = ChangeOfFile(Topology(now), Topology(before), "before.yaml");
+  absl::StatusOr<TopologyChange> change = ChangeOfFile(TestPlan(now), TestPlan(before), "before.yaml");
   EXPECT_TRUE(change.ok()) << change.status();
   return *std::move(change);
 }
@@ -249,13 +240,13 @@ TEST(TopologyChange, ColumnsThatComeAndGoAreNamed) {
 
 TEST(TopologyChange, AnotherTopologyIsNoFormerVersion) {
   const absl::Status status =
-      ChangeOfFile(Topology(kTopology), Topology(Edited("name: app", "name: other")), "o.yaml").status();
+      ChangeOfFile(TestPlan(kTopology), TestPlan(Edited("name: app", "name: other")), "o.yaml").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("two topologies share nothing"));
 }
 
 TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
-  const Plan before = Topology(kTopology);
+  const Plan before = TestPlan(kTopology);
   Former former = FormerOf(before);
   for (auto& [partition, record] : former.newest) {
     for (packed::StepLedger& ledger : *record.mutable_ledger()) {
@@ -264,7 +255,7 @@ TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
   }
   const std::map<TopicPartition, packed::CommitRecord> first = former.newest;
   for (const auto& [partition, record] : first) former.newest[{partition.topic, 1}] = record;
-  const Plan now = Topology(Edited("tumbling: 1h", "tumbling: 30m"));
+  const Plan now = TestPlan(Edited("tumbling: 1h", "tumbling: 30m"));
   for (const Verdict& verdict : CompareStates(now, former)) {
     if (verdict.subject != "step hourly") continue;
     EXPECT_EQ(verdict.kind, kRefused);
@@ -274,7 +265,7 @@ TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
 }
 
 TEST(TopologyChange, AFirstRunLosesNothing) {
-  const std::vector<Verdict> verdicts = CompareStates(Topology(kTopology), Former());
+  const std::vector<Verdict> verdicts = CompareStates(TestPlan(kTopology), Former());
   EXPECT_THAT(std::string(Refusal(verdicts).message()), IsEmpty());
   for (const Verdict& verdict : verdicts) EXPECT_EQ(verdict.kind, kNew) << verdict.subject;
 }
