@@ -219,6 +219,12 @@ if(TIDEMARK_BENCH)
   endforeach()
   target_link_libraries(bench_by_hand PRIVATE dep::rocksdb)
 
+  # W3's two operators are a user's own: tidemark with them.
+  add_executable(bench_shuffle bench/shuffle/main.cc bench/shuffle/operators.cc)
+  target_link_libraries(bench_shuffle PRIVATE tidemark::tidemark dep::malloc)
+  tidemark_reuse_pch(bench_shuffle)
+  add_dependencies(bench_tools bench_shuffle)
+
   # Operators over the state layer without Kafka: memory, CPU and disk reads for as many ids or groups as one likes.
   foreach(name IN ITEMS dedup_memory group_bytes group_memory join_memory)
     add_executable(bench_${name} bench/${name}.cc)

@@ -12,7 +12,7 @@ from stack import ROOT, Failure
 
 BENCH = ROOT / "bench"
 OUTPUTS = {"w1": ["enriched"], "w2": ["item_counts", "top_items"], "w1w2": ["enriched", "item_counts", "top_items"],
-           "sinks": ["copy"]}
+           "sinks": ["copy"], "w3": ["events"]}
 
 
 @dataclasses.dataclass
@@ -48,6 +48,7 @@ class Tidemark:
     workloads = tuple(OUTPUTS)
     other_topics = ()     # beside the outputs
     open_windows = False  # --close_windows
+    source = "detections"
     allowance_ms = 7_000  # after the end of a window its rows may be written: grace and out-of-orderness
 
     def __init__(self, binary):
@@ -75,7 +76,7 @@ class Tidemark:
         topology = yaml.load((BENCH / "topologies" / f"{job.workload}.yaml").read_text(), Loader=yaml.BaseLoader)
         topology.update(name=job.application, commit_interval=f"{job.commit_ms}ms", memory=job.memory)
         topology["kafka"]["brokers"] = job.brokers
-        topology["sources"]["detections"]["topic"] = job.dataset.detections
+        topology["sources"][self.source]["topic"] = job.dataset.detections
         if "tables" in topology:
             topology["tables"]["locations"]["topic"] = job.dataset.locations
         if job.sinks is not None:

@@ -20,6 +20,7 @@ from peers import ByHand, Flink, KafkaStreams
 from report import print_json, print_table, summary
 from restore import Restore
 from scale import Scale
+from shuffle import Shuffle
 from sinks import Sinks
 from skew import Skew
 from stack import BINARY, Stack
@@ -29,10 +30,10 @@ from view_load import Views
 # In the order in which `all` takes them.
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "formats": Formats(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(),
-                "scale": Scale(), "ladder": Ladder(), "burst": Burst(), "views": Views(), "nexmark": Nexmark(),
+                "scale": Scale(), "ladder": Ladder(), "burst": Burst(), "views": Views(), "w3": Shuffle(), "nexmark": Nexmark(),
                 "tables": Tables(), "big": Big()}
-# What `all` leaves out takes long, compares Tidemark with itself, or measures other things than records.
-USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats", "views")]
+# What `all` leaves out takes long or much room, compares Tidemark with itself, or measures other things than records.
+USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats", "views", "w3")]
 
 
 def parse():

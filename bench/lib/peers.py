@@ -57,10 +57,15 @@ class JavaPeer:
 
 class KafkaStreams(JavaPeer):
     name = "kafka-streams"
+    workloads = ("w1", "w2", "w3")
     main = "bench.streams.Main"
     java_options = ["-Xms1g", "-Xmx1g", "-XX:+UseParallelGC"]
     open_windows = True    # windows close when data passes them, never at the end of the input
     allowance_ms = 5_000   # its time is the largest event time
+
+    def key(self, key):
+        """Of W3: the consumer's number."""
+        return int.from_bytes(key, "big")
 
 
 class Flink(JavaPeer):

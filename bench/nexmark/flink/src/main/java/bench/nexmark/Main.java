@@ -4,6 +4,8 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.table.api.TableResult;
@@ -26,11 +28,23 @@ public final class Main {
         StreamTableEnvironment tables = StreamTableEnvironment.create(env);
         tables.createTemporarySystemFunction("SIDE_INPUT", new SideInput(options.text("side-input")));
         // The script creates its table and says how to fill it; statements end in a semicolon and a line break.
-        for (String statement : (resource("events.sql") + resource("queries/" + options.text("query") + ".sql")).split(";\n")) {
+        for (String statement : script(resource("queries/" + options.text("query") + ".sql")).split(";\n")) {
             if (statement.isBlank()) continue;
             TableResult result = tables.executeSql(filled(statement));
             if (statement.contains("INSERT")) result.await();
         }
+    }
+
+    /** The query behind what it reads: of each kind of events the type of its rows, which a comment says, and its view. */
+    private static String script(String query) throws IOException {
+        StringBuilder rows = new StringBuilder(), views = new StringBuilder();
+        for (String kind : List.of("person", "auction", "bid")) {
+            if (!Pattern.compile("\\b(FROM|JOIN|TABLE) " + kind + "\\b").matcher(query).find()) continue;
+            String[] typeAndView = resource("kinds/" + kind + ".sql").substring("-- ".length()).split("\n", 2);
+            rows.append("  ").append(kind).append(" ").append(typeAndView[0]).append(",\n");
+            views.append(typeAndView[1]);
+        }
+        return resource("events.sql").replace("${ROWS}\n", rows) + views + query;
     }
 
     private static String resource(String name) throws IOException {

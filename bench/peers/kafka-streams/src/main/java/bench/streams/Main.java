@@ -25,21 +25,22 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.state.Stores;
 
-/** W1 or W2 as one Kafka Streams application. */
+/** W1, W2 or W3 as one Kafka Streams application. */
 public final class Main {
     private static final Serde<byte[]> BYTES = Serdes.ByteArray();
     private static final Map<String, String> CHANGELOG = Map.of("segment.bytes", Integer.toString(256 << 20));
-    private static final String SHUFFLE = "by-location";
+    private static final String SHUFFLE = "by-key";
     private static final long STILL_NS = 5_000_000_000L;
 
     private final Options options;
-    private final boolean w2;
+    private final boolean w2, w3;
     private final int partitions;
 
     private Main(Options options, int partitions) {
         this.options = options;
         this.partitions = partitions;
         w2 = options.text("workload").equals("w2");
+        w3 = options.text("workload").equals("w3");
     }
 
     public static void main(String[] words) throws Exception {
@@ -73,6 +74,7 @@ public final class Main {
 
     private Topology topology() {
         StreamsBuilder builder = new StreamsBuilder();
+        if (w3) return shuffle(builder);
         builder.addGlobalStore(
             Stores.keyValueStoreBuilder(Stores.inMemoryKeyValueStore(Locations.STORE), BYTES, BYTES).withLoggingDisabled(),
             options.text("locations"), Consumed.with(BYTES, BYTES), Locations.Updater::new);
@@ -91,6 +93,18 @@ public final class Main {
         joined.repartition(Repartitioned.with(BYTES, BYTES).withName(SHUFFLE).withNumberOfPartitions(partitions))
             .process(() -> new TopItems(partitions), Named.as("top-items"), TopItems.STORE)
             .to((key, row, context) -> prefix + (row.top() ? "top_items" : "item_counts"), Produced.with(BYTES, rows));
+        return builder.build();
+    }
+
+    private Topology shuffle(StreamsBuilder builder) {
+        Rules rules = new Rules(Shuffle.RULES, Shuffle.SELECTIVITY);
+        builder.addStateStore(Stores.keyValueStoreBuilder(Stores.persistentKeyValueStore(Shuffle.STORE), BYTES, BYTES)
+            .withLoggingEnabled(CHANGELOG).withCachingEnabled());
+        builder.stream(options.text("detections"), Consumed.with(BYTES, BYTES))
+            .process(() -> new Shuffle.Match(rules), Named.as("match"))
+            .repartition(Repartitioned.with(BYTES, BYTES).withName(SHUFFLE).withNumberOfPartitions(partitions))
+            .process(Shuffle.Consume::new, Named.as("consume"), Shuffle.STORE)
+            .to(options.text("prefix") + "events", Produced.with(BYTES, BYTES));
         return builder.build();
     }
 
@@ -134,6 +148,7 @@ public final class Main {
         String group = options.text("application"), shuffle = group + "-" + SHUFFLE + "-repartition";
         long total = 0;
         for (var end : ends.entrySet()) total += end.getValue() - begins.getOrDefault(end.getKey(), 0L);
+        boolean shuffles = w2 || w3;
         long before = -1, since = System.nanoTime();
         while (true) {
             Thread.sleep(100);
@@ -143,9 +158,9 @@ public final class Main {
             if (moved != before) since = System.nanoTime();
             before = moved;
             boolean still = System.nanoTime() - since > STILL_NS;
-            if (!still && (Progress.taken() < total || w2 && !Progress.shuffleIsEmpty())) continue;
+            if (!still && (Progress.taken() < total || shuffles && !Progress.shuffleIsEmpty())) continue;
             Map<TopicPartition, Long> wanted = new HashMap<>(ends);
-            for (int i = 0; w2 && i < partitions; i++) wanted.put(new TopicPartition(shuffle, i), Progress.next(i));
+            for (int i = 0; shuffles && i < partitions; i++) wanted.put(new TopicPartition(shuffle, i), Progress.next(i));
             Map<TopicPartition, Long> committed = committed(admin, group);
             if (wanted.entrySet().stream().allMatch(e -> committed.getOrDefault(e.getKey(), 0L) >= e.getValue())) return;
         }
