@@ -3,4 +3,6 @@ CREATE TABLE output_rows (
 ) WITH (${APPEND});
 
 INSERT INTO output_rows
-SELECT auction, bidder, price, channel, SPLIT_INDEX(url, '/', 3), SPLIT_INDEX(url, '/', 4), SPLIT_INDEX(url, '/', 5) FROM bid;
+SELECT auction, bidder, price, channel,
+       COALESCE(SPLIT_INDEX(url, '/', 3), ''), COALESCE(SPLIT_INDEX(url, '/', 4), ''), COALESCE(SPLIT_INDEX(url, '/', 5), '')
+FROM bid;
