@@ -11,13 +11,12 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "state/task_db.h"
 
 namespace tidemark {
 namespace {
-
-constexpr int kFormat = 1;
 
 absl::Status NotUsable(const std::string& folder, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat("can't use ", folder, " as the state folder: ", why));
@@ -37,7 +36,7 @@ std::string HolderOf(int file) {
 }
 
 std::string TagText(const std::string& application) {
-  return absl::StrCat("application ", application, "\nformat ", kFormat, "\n");
+  return absl::StrCat("application ", application, "\nformat ", kKeptFormat, "\n");
 }
 
 // The word behind `key` on its line; empty where there is none.
@@ -50,16 +49,14 @@ std::string Field(const std::string& text, const std::string& key) {
 }
 
 absl::Status CheckTag(const std::string& folder, const std::string& text, const std::string& application) {
-  int format = 0;
+  uint32_t format = 0;
   if (!absl::SimpleAtoi(Field(text, "format"), &format)) {
     return NotUsable(folder,
                      "its file TIDEMARK can't be read; if the folder holds nothing else of yours, delete it: state is "
                      "restored from the changelog topics");
   }
-  if (format > kFormat) {
-    return NotUsable(
-        folder, absl::StrCat("it was written by a newer version of Tidemark (format ", format,
-                             ", this version reads up to ", kFormat, "); run that version, or name another folder"));
+  if (const absl::Status known = CheckKeptFormat(format, "what is in it"); !known.ok()) {
+    return NotUsable(folder, absl::StrCat(known.message(), ", or name another folder"));
   }
   if (const std::string owner = Field(text, "application"); owner != application) {
     return NotUsable(folder, absl::StrCat("it belongs to the application '", owner, "', and this one is '", application,

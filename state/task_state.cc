@@ -8,6 +8,7 @@
 #include <absl/strings/str_split.h>
 
 #include "src/base/failpoint.h"
+#include "src/base/kept_format.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "state/task_state_impl.h"
@@ -124,6 +125,7 @@ absl::Status RocksTaskState::Replay(Offset offset, std::string_view value) {
   if (!part.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
     return Contradiction(offset, "the record can't be read");
   }
+  TM_RETURN_IF_ERROR(CheckKeptFormat(part.record().needs_format(), task_.ToString()));
   TM_RETURN_IF_ERROR(CheckFollows(offset, part));
   if (restore_.parts.empty()) restore_.first = offset;
   if (committed() == nullptr && restore_.start < 0) {

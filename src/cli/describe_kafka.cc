@@ -80,7 +80,7 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
       }
       absl::StrAppend(out, Create(kafka->topic, kafka->create.value_or(TopicCreation{}), {}));
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-      absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.name), plan.internal_topics, internal));
+      absl::StrAppend(out, Create(plan.application.ManifestTopic(sink.kept_as()), plan.internal_topics, internal));
     }
   }
   const TopicToCreate status = StatusTopicToCreate(plan);

@@ -81,7 +81,7 @@ absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& 
     TopicDifferenceTarget target;
     target.live = ShadowTopic(topic->topic, generation);
     target.shadow = topic->topic;
-    target.transactional_id = ApplicationId{from.application.name}.SinkTransactionalId(sink.name, "keep");
+    target.transactional_id = ApplicationId{from.application.name}.SinkTransactionalId(sink.kept_as(), "keep");
     keeps.push_back(MakeTopicDifference(std::move(target), kafka, SystemClock()));
   }
   return keeps;

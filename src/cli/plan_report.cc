@@ -75,14 +75,20 @@ std::string Open(const Verdict& step) {
   return step.open > 0 ? absl::StrCat(", ", Grouped(step.open), " rows in open windows") : "";
 }
 
+std::string WasCalled(const std::string& former_name) {
+  return former_name.empty() ? "" : absl::StrCat(", called ", former_name, " before");
+}
+
 std::string About(const Verdict& step) {
   switch (step.kind) {
     case Verdict::Kind::kNew:
       return "new, and empty from now on";
     case Verdict::Kind::kUnchanged:
-      return absl::StrCat("unchanged, goes on with its state", Open(step));
+      return step.former_name.empty() ? absl::StrCat("unchanged, goes on with its state", Open(step))
+                                      : absl::StrCat("takes over state of ", step.former_name, Open(step));
     case Verdict::Kind::kConverted:
-      return absl::StrCat("converts state, which the former file can't go on with behind it", Open(step));
+      return absl::StrCat("converts state", step.former_name.empty() ? "" : " of ", step.former_name,
+                          ", which the former file can't go on with behind it", Open(step));
     case Verdict::Kind::kDropped:
       return absl::StrCat(
           step.allowed ? "dropped, as --allow_drop says: its state is given up" : "dropped: its state would be lost",
@@ -116,7 +122,8 @@ void Sources(const TopologyChange& change, Text* text) {
   for (const PartChange& source : change.sources) {
     switch (source.kind) {
       case PartChange::Kind::kGoesOn:
-        text->Line(" ", source.name, absl::StrCat("goes on: ", source.about));
+        text->Line(source.former_name.empty() ? " " : "~", source.name,
+                   absl::StrCat("goes on", WasCalled(source.former_name), ": ", source.about));
         break;
       case PartChange::Kind::kNew:
         text->Line("+", source.name, absl::StrCat("new: ", source.about, source.begins));
@@ -132,7 +139,7 @@ void Steps(const TopologyChange& change, Text* text) {
   if (!change.steps.empty() || !change.stateless.empty()) text->Title("steps");
   for (const Verdict& step : change.steps) {
     const char* sign = step.kind == Verdict::Kind::kNew         ? "+"
-                       : step.kind == Verdict::Kind::kUnchanged ? " "
+                       : step.kind == Verdict::Kind::kUnchanged ? (step.former_name.empty() ? " " : "~")
                        : step.kind == Verdict::Kind::kConverted ? "~"
                        : step.kind == Verdict::Kind::kDropped   ? "-"
                                                                 : "!";
@@ -141,8 +148,13 @@ void Steps(const TopologyChange& change, Text* text) {
   }
   for (const PartChange& step : change.stateless) {
     const bool is_new = step.kind == PartChange::Kind::kNew;
-    text->Line(is_new ? "+" : " ", step.name,
-               is_new ? "new; keeps no state" : "keeps no state: what it says holds from now on");
+    text->Line(is_new                     ? "+"
+               : step.former_name.empty() ? " "
+                                          : "~",
+               step.name,
+               is_new
+                   ? "new; keeps no state"
+                   : absl::StrCat("keeps no state", WasCalled(step.former_name), ": what it says holds from now on"));
   }
 }
 
@@ -152,7 +164,8 @@ void Sinks(const TopologyChange& change, Text* text) {
     const std::string columns = Columns(sink);
     switch (sink.kind) {
       case PartChange::Kind::kGoesOn:
-        text->Line(columns.empty() ? " " : "~", sink.name, absl::StrCat("goes on into ", sink.about));
+        text->Line(columns.empty() && sink.former_name.empty() ? " " : "~", sink.name,
+                   absl::StrCat("goes on into ", sink.about, WasCalled(sink.former_name)));
         break;
       case PartChange::Kind::kNew:
         text->Line("+", sink.name, absl::StrCat("new: gets rows from now on into ", sink.about));
@@ -225,8 +238,9 @@ std::string Array(const List& list, ToText to_text) {
 
 std::string Part(const PartChange& part) {
   std::vector<std::string> members = {Member("name", part.name), Member("change", Name(part.kind))};
-  for (const auto& [name, value] : {std::pair("about", part.about), std::pair("found", part.found),
-                                    std::pair("wrong", part.wrong), std::pair("unknown", part.unknown)}) {
+  for (const auto& [name, value] :
+       {std::pair("about", part.about), std::pair("found", part.found), std::pair("wrong", part.wrong),
+        std::pair("unknown", part.unknown), std::pair("former_name", part.former_name)}) {
     if (!value.empty()) members.push_back(Member(name, value));
   }
   for (const auto& [name, columns] : {std::pair("added", part.added), std::pair("removed", part.removed)}) {
@@ -240,11 +254,14 @@ std::string Part(const PartChange& part) {
 
 std::string JsonReport(const Plan& plan, const TopologyChange& change) {
   const auto step = [](const Verdict& verdict) {
-    return absl::StrCat("{", Member("step", verdict.subject), ", ", Member("verdict", Name(verdict.kind)),
+    const bool takes_over = verdict.kind == Verdict::Kind::kUnchanged && !verdict.former_name.empty();
+    return absl::StrCat("{", Member("step", verdict.subject), ", ",
+                        Member("verdict", takes_over ? "takes over state" : Name(verdict.kind)),
                         ", \"open\": ", verdict.open, ", \"tasks\": ", verdict.tasks,
                         verdict.kind == Verdict::Kind::kDropped
                             ? absl::StrCat(", \"allowed\": ", verdict.allowed ? "true" : "false")
                             : "",
+                        verdict.former_name.empty() ? "" : ", " + Member("former_name", verdict.former_name),
                         verdict.message.empty() ? "" : ", " + Member("message", verdict.message), "}");
   };
   const auto topic = [](const TopicToCreate& each) {

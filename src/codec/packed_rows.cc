@@ -13,6 +13,7 @@
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/codec/packed_columns.h"
 #include "src/codec/packed_schema.h"
@@ -182,6 +183,7 @@ absl::StatusOr<PackedRecord> OpenRecord(std::string_view value) {
   if (header_bytes > value.size() || !record.header.ParseFromArray(value.data(), static_cast<int>(header_bytes))) {
     return absl::DataLossError("packed rows: the header is damaged");
   }
+  TM_RETURN_IF_ERROR(CheckKeptFormat(record.header.needs_format(), "a record of packed rows"));
   value.remove_prefix(header_bytes);
   if (record.header.rows() == 0 && !value.empty()) {
     return absl::DataLossError("packed rows: rows behind a header that says there are none");

@@ -261,6 +261,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
                               : stated;
     SourcePlan source;
     source.name = yaml.name();
+    source.renamed_from = yaml.renamed_from();
     CheckName(yaml.name(), path, "source", diagnostics);
     const bool outside = yaml.has_files() || yaml.has_http() || yaml.has_postgres();
     source.topic = outside ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
@@ -296,7 +297,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     plan->sources.push_back(std::move(source));
   }
   std::sort(plan->sources.begin(), plan->sources.end(),
-            [](const SourcePlan& a, const SourcePlan& b) { return a.name < b.name; });
+            [](const SourcePlan& a, const SourcePlan& b) { return a.kept_as() < b.kept_as(); });
   std::map<std::string, std::string> topics;
   for (size_t i = 0; i < plan->sources.size(); ++i) {
     plan->sources[i].order = static_cast<int32_t>(i);

@@ -67,6 +67,9 @@ struct LogicalStep {
   bool ordered = true;
   bool timely = true;
   bool may_fail = false;  // an expression of it can fail on a row
+  std::string renamed_from = {};
+
+  const std::string& kept_as() const { return renamed_from.empty() ? name : renamed_from; }
 
   struct Side {
     SideTopic topic;
@@ -104,6 +107,9 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
 // Resolves sources and steps; refuses cycles, unknown names and whatever doesn't type-check.
 Logical CheckSteps(const topology::Topology& topology, const OperatorList& operators, const Plan& plan,
                    Diagnostics* diagnostics);
+
+// Refuses names that nothing can be kept under, and two parts that would be kept under one (renames.cc).
+void CheckRenames(const topology::Topology& topology, Diagnostics* diagnostics);
 
 // Resolves the sinks into `plan`; then refuses steps, sources and tables that nothing reads.
 void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,

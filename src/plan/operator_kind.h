@@ -101,7 +101,7 @@ class OperatorKind {
   virtual const std::string* ExpressionOf(const Node& /*node*/, size_t /*column*/) const { return nullptr; }
   // Where a column comes from that comes from no input.
   virtual std::string Made(const Node& node, size_t column) const {
-    return "step " + node.step + " " + node.output[column].name;
+    return "step " + node.kept_as() + " " + node.output[column].name;
   }
 
   // ---- Batches (operators/batch)

@@ -166,6 +166,11 @@ struct SourcePlan {
   }
   // That the outside is cut into: files are read as one, and so is a replication slot.
   int32_t intake_splits() const { return http ? http->partitions : files || postgres ? 1 : 0; }
+
+  std::string renamed_from = {};  // empty: it has always been called so
+  // The name under which its counts, and the stage that it begins, are kept.
+  const std::string& kept_as() const { return renamed_from.empty() ? name : renamed_from; }
+
   Schema schema() const;  // the columns as a Schema
   Schema rows() const;    // of the rows that steps read: without kChangeColumn
 };
@@ -292,7 +297,7 @@ struct Node {
   };
 
   Kind kind = Kind::kOperator;
-  std::string step;          // the user's name of the source, step or sink; names state, metrics and the ledger
+  std::string step;          // the user's name of the source, step or sink, for people and metrics
   std::string port;          // kRepartition, kInternal: of which port of the step; empty where it has one
   OperatorSpec spec;         // kOperator; columns by position in `inputs`, expressions by text, compiled again by it
   int source = -1;           // kSource: index in Plan::sources
@@ -303,7 +308,10 @@ struct Node {
   HiddenSet hidden;
   StepMode mode;
   std::vector<SideTopic> side_topics;
+  std::string renamed_from = {};  // of the source, step or sink; empty: it has always been called so
 
+  // The name under which it is kept: of state, of what it has counted and of topics in front of it.
+  const std::string& kept_as() const { return renamed_from.empty() ? step : renamed_from; }
   const Port& in(size_t input = 0) const { return inputs[input]; }
   // The nodes of all inputs, port by port.
   std::vector<int> upstream() const;
@@ -313,7 +321,8 @@ struct Node {
 struct Edge {
   std::string topic;  // of the application, RepartitionTopic or FeedTopic
   std::string step;
-  std::string port;  // of the step that reads it; empty where it has one
+  std::string kept_as;  // the name under which the step or sink is kept, in the topic's
+  std::string port;     // of the step that reads it; empty where it has one
   int from_stage = -1;
   int to_stage = -1;  // -1: an external sink
   int to_sink = -1;
@@ -340,6 +349,11 @@ struct SinkPlan {
   Schema schema;
   HiddenSet hidden;
   StepMode mode;
+  std::string renamed_from = {};  // empty: it has always been called so
+  std::string from_kept_as = {};  // of a view: the name under which the step is kept
+
+  // The name of its group, feed, fence, manifests and files.
+  const std::string& kept_as() const { return renamed_from.empty() ? name : renamed_from; }
 };
 
 struct Plan {

@@ -66,6 +66,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
   CheckSinks(topology, formats, logical, &diagnostics, &plan);
+  CheckRenames(topology, &diagnostics);
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);

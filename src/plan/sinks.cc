@@ -85,6 +85,7 @@ std::optional<SinkPlan> SinkCheck::Run() {
   if (step_ == nullptr) return std::nullopt;
   SinkPlan out;
   out.name = yaml_.name();
+  out.renamed_from = yaml_.renamed_from();
   out.from = yaml_.from();
   out.schema = step_->output;
   out.mode = step_->mode;

@@ -16,13 +16,14 @@ bool IsStateful(const Node& node) {
   return node.kind == Node::Kind::kOperator && !node.spec.kind().Fingerprint(node).empty();
 }
 
-// A source stage is named by its first source, another by the first step behind the topics that it reads.
+// A source stage is named by its first source, another by the first step behind the topics that it reads: by the names
+// under which those are kept, as its state lies under it.
 std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root) {
   std::string source, step;
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (component[i] != root || !nodes[i].inputs.empty()) continue;
     std::string& name = nodes[i].kind == Node::Kind::kSource ? source : step;
-    if (name.empty() || nodes[i].step < name) name = nodes[i].step;
+    if (name.empty() || nodes[i].kept_as() < name) name = nodes[i].kept_as();
   }
   return source.empty() ? step : source;
 }

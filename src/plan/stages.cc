@@ -95,8 +95,9 @@ class Cutter {
   int AddOperator(const LogicalStep& step, OperatorSpec spec, std::vector<Port> ports, const Schema& output,
                   const StepMode& mode, std::vector<HiddenSet> needs);
   // A repartition node behind the port's nodes and its reading end in front of another stage, which is returned.
-  int AddEdge(const std::string& step, const std::string& port_name, const Port& port, const ColumnList& key,
-              int32_t partitions, std::string reason);
+  // `kept_as`: of the step.
+  int AddEdge(const std::string& step, const std::string& kept_as, const std::string& port_name, const Port& port,
+              const ColumnList& key, int32_t partitions, std::string reason);
   void MovePort(const LogicalStep& step, size_t p, const ColumnList& key, std::optional<Partitioning>* lies,
                 Port* port);
 
@@ -127,6 +128,7 @@ int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, std::vector<
   Node node;
   node.kind = Node::Kind::kOperator;
   node.step = step.name;
+  node.renamed_from = step.renamed_from;
   node.spec = std::move(spec);
   node.inputs = std::move(ports);
   node.output = output;
@@ -135,11 +137,12 @@ int Cutter::AddOperator(const LogicalStep& step, OperatorSpec spec, std::vector<
   return Add(std::move(node), std::move(needs), step.may_fail);
 }
 
-int Cutter::AddEdge(const std::string& step, const std::string& port_name, const Port& port, const ColumnList& key,
-                    int32_t partitions, std::string reason) {
+int Cutter::AddEdge(const std::string& step, const std::string& kept_as, const std::string& port_name, const Port& port,
+                    const ColumnList& key, int32_t partitions, std::string reason) {
   Edge edge;
-  edge.topic = plan_.application.RepartitionTopic(step, port_name);
+  edge.topic = plan_.application.RepartitionTopic(kept_as, port_name);
   edge.step = step;
+  edge.kept_as = kept_as;
   edge.port = port_name;
   edge.key = key;
   edge.schema = port.schema;
@@ -150,6 +153,7 @@ int Cutter::AddEdge(const std::string& step, const std::string& port_name, const
   Node node;
   node.kind = Node::Kind::kRepartition;
   node.step = step;
+  if (kept_as != step) node.renamed_from = kept_as;
   node.port = port_name;
   node.edge = static_cast<int>(plan_.edges.size()) - 1;
   node.output = port.schema;
@@ -361,7 +365,7 @@ void Cutter::PlacePhases(int s, const TwoPhases& phases, const std::vector<Port>
     partitions = 1;
   }
   between.nodes = {AddEdge(
-      step.name, "", between, moved_by, partitions,
+      step.name, step.kept_as(), "", between, moved_by, partitions,
       absl::StrCat(Why(step, input, PartitioningOf(input), At(*input.together, key)), "; as partial aggregates"))};
   node_of_[static_cast<size_t>(s)] = AddOperator(step, phases.final, {std::move(between)}, step.output, step.mode, {});
   partitioning_[static_cast<size_t>(s)] = after;
@@ -372,6 +376,7 @@ void Cutter::PlaceSource(int s) {
   Node node;
   node.kind = Node::Kind::kSource;
   node.step = step.name;
+  node.renamed_from = step.renamed_from;
   node.source = step.source;
   const SourcePlan& source = plan_.sources[static_cast<size_t>(step.source)];
   node.output = source.schema();
@@ -383,6 +388,7 @@ void Cutter::PlaceSource(int s) {
     at = AddOperator(step, step.spec, {std::move(port)}, step.output, step.mode, {step.behind_needs});
     // No step can have this name, so the state is this one's alone.
     nodes_.back().step = absl::StrCat(step.name, " ", step.behind);
+    if (!step.renamed_from.empty()) nodes_.back().renamed_from = absl::StrCat(step.renamed_from, " ", step.behind);
   }
   node_of_[static_cast<size_t>(s)] = at;
   partitioning_[static_cast<size_t>(s)] = PartitioningOfSource(source);
@@ -404,7 +410,7 @@ void Cutter::MovePort(const LogicalStep& step, size_t p, const ColumnList& key, 
     return;
   }
   const bool all = columns.empty();  // one group for everything: one partition, whatever the key
-  port->nodes = {AddEdge(step.name, logical.name, *port, all ? ColumnList{0} : columns, all ? 1 : 0,
+  port->nodes = {AddEdge(step.name, step.kept_as(), logical.name, *port, all ? ColumnList{0} : columns, all ? 1 : 0,
                          Why(step, logical, *lies, columns))};
   *lies = Partitioning{columns, kHash};
 }
@@ -426,7 +432,7 @@ void Cutter::PlaceStep(int s) {
   if (step.repartition) {
     lie[0] = Partitioning{step.partitions == 1 ? ColumnList{} : *step.repartition, kHash};
     ports[0].nodes = {
-        AddEdge(step.name, "", ports[0], *step.repartition, step.partitions,
+        AddEdge(step.name, step.kept_as(), "", ports[0], *step.repartition, step.partitions,
                 absl::StrCat("the step says so: by (", ColumnNames(step.in().schema, *step.repartition), ")"))};
   }
   const Moves moves = FindMoves(s, lie);
@@ -447,6 +453,7 @@ void Cutter::PlaceSink(size_t i) {
   const LogicalStep& step = Step(s);
   Node node;
   node.step = sink.name;
+  node.renamed_from = sink.renamed_from;
   node.sink = static_cast<int>(i);
   Port port;
   port.nodes = {node_of_[static_cast<size_t>(s)]};
@@ -457,7 +464,7 @@ void Cutter::PlaceSink(size_t i) {
     if (kafka->upsert && !(partitioning && IsSubset(partitioning->columns, kafka->key))) {
       // Rows that replace each other stay together; they share the step's key, which the sink's key contains.
       const ColumnList& key = sink.mode.update ? sink.mode.key : kafka->key;
-      port.nodes = {AddEdge(sink.name, "", port, key, 0,
+      port.nodes = {AddEdge(sink.name, sink.kept_as(), "", port, key, 0,
                             absl::StrCat("rows of one key (", ColumnNames(sink.schema, kafka->key),
                                          ") come from several tasks of ", step.name, ", and the last must win"))};
     }
@@ -467,8 +474,9 @@ void Cutter::PlaceSink(size_t i) {
     return;
   }
   Edge edge;
-  edge.topic = plan_.application.FeedTopic(sink.name);
+  edge.topic = plan_.application.FeedTopic(sink.kept_as());
   edge.step = sink.name;
+  edge.kept_as = sink.kept_as();
   edge.to_sink = static_cast<int>(i);
   edge.schema = sink.schema;
   edge.update = sink.mode.update;

@@ -120,6 +120,7 @@ void Graph::AddSource(const std::string& name) {
   step.usable = !diagnostics_.Broken(step.path + "/columns");
   step.time_form = it->event_time.form;
   step.mode = {!it->key.empty(), it->key};
+  step.renamed_from = it->renamed_from;
   step.timely = it->key.empty();  // a row stands for as long as its table has it
   for (const OperatorSyntax* syntax : operators_) {
     if (auto spec = syntax->Behind(*it)) {
@@ -209,6 +210,7 @@ void Graph::AddStep(const topology::Step& yaml, const References& references) {
   LogicalStep step;
   step.name = yaml.name();
   step.path = "steps/" + yaml.name();
+  step.renamed_from = yaml.renamed_from();
   for (const PortNames& names : references.ports) {
     LogicalPort& port = step.ports.emplace_back();
     port.name = names.name;

@@ -88,7 +88,9 @@ std::optional<SinkPlan> CheckView(const topology::View& yaml, const LogicalStep*
   spec.compression = "lz4";
   SinkPlan out;
   out.name = yaml.name();
+  out.renamed_from = yaml.renamed_from();
   out.from = yaml.from();
+  out.from_kept_as = step->kept_as();
   out.spec = std::move(spec);
   out.view = std::move(view);
   out.freshness = freshness;
@@ -122,7 +124,8 @@ void CheckViews(const topology::Topology& topology, const Logical& logical, Diag
       from = &logical.steps[static_cast<size_t>(step->second)];
     }
     auto view = CheckView(yaml, from != nullptr && from->usable ? from : nullptr,
-                          plan->application.ViewTopic(yaml.name()), diagnostics);
+                          plan->application.ViewTopic(yaml.has_renamed_from() ? yaml.renamed_from() : yaml.name()),
+                          diagnostics);
     if (view) plan->sinks.push_back(*std::move(view));
   }
   if (topology.views().empty() && diagnostics->Present("views")) {

@@ -11,6 +11,7 @@
 #include <glog/logging.h>
 
 #include "src/base/json_text.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
 #include "src/http/sha256.h"
@@ -117,6 +118,7 @@ absl::Status AlarmThread::Take(const PollResult& polled) {
         LOG(ERROR) << ToString(log_) << "@" << record.offset << ": no alarm; it is passed over";
         continue;
       }
+      TM_RETURN_IF_ERROR(CheckKeptFormat(event.needs_format(), ToString(log_)));
       if (courier_ != nullptr && record.offset >= committed_) {
         courier_->Give({record.offset, event.id(), event.body()});
       }

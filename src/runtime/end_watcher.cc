@@ -175,7 +175,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
       TM_ASSIGN_OR_RETURN(auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
       // A sink has nothing to confirm of a partition that never held a record.
       std::erase_if(ends, [](const auto& end) { return end.second == 0; });
-      TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.name), ends));
+      TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.kept_as()), ends));
       if (!positions.complete) {
         return WaitFor(absl::StrCat("sink ", sink.name, ": ", positions.missing, " records of its feed"), sink.name);
       }

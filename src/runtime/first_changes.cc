@@ -45,7 +45,7 @@ class FirstChanges {
   absl::Status Look(NodePlace at, Knows knows) const {
     const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
     if (MakesChanges(node)) {
-      return Any(at.stage, knows, [&](const Record& record) { return HasState(record, node.step); })
+      return Any(at.stage, knows, [&](const Record& record) { return HasState(record, node.kept_as()); })
                  ? Missed(absl::StrCat("step ", node.step, ", which has counted rows before"))
                  : absl::OkStatus();
     }
@@ -114,7 +114,7 @@ std::vector<Verdict> MissedChanges(const Plan& plan, RecordsOfStage records) {
       if (ChangeOrigins(plan, {s, n}).empty()) continue;
       const std::string step = absl::StrCat("step ", node.step);
       const FirstChanges of_step(plan, step, "give the topology a new name, which computes everything anew", records);
-      note(step, of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.step); }));
+      note(step, of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.kept_as()); }));
     }
   }
   return missed;

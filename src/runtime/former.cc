@@ -9,7 +9,9 @@
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/codec/packed_schema.h"
+#include "src/runtime/kept_check.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/renamed.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/topics.h"
 
@@ -136,7 +138,8 @@ std::string ReadWithoutState(const ApplicationId& application, const std::string
                       position, ", but the changelog ",
                       ToString(TopicPartition{application.ChangelogTopic(stage), input.partition}), " of stage ", stage,
                       " has no commit. State lies under the names of sources and steps: if '", stage,
-                      "' had another name before, put that back. If the changelog was deleted, as where the state was "
+                      "' had another name before, put that back, or say `renamed_from` there. If the changelog was "
+                      "deleted, as where the state was "
                       "given up, or the group was used by something else, give the topology a new name, or delete both "
                       "the group and its internal topics");
 }
@@ -153,15 +156,27 @@ absl::Status CheckNoReset(const Plan& plan, Admin& admin) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka) {
-  const ApplicationId& application = plan.application;
-  TM_RETURN_IF_ERROR(CheckNoReset(plan, kafka.admin()));
+namespace {
+
+// Without what the newest records leave out.
+absl::StatusOr<Former> ReadKnown(const Plan& plan, KafkaClient& kafka) {
   Former former;
-  TM_ASSIGN_OR_RETURN(former.topics, kafka.admin().List(application.TopicPrefix()));
-  TM_RETURN_IF_ERROR(ReadNewest(application, kafka, &former));
+  TM_ASSIGN_OR_RETURN(former.topics, kafka.admin().List(plan.application.TopicPrefix()));
+  TM_RETURN_IF_ERROR(ReadNewest(plan.application, kafka, &former));
+  TM_RETURN_IF_ERROR(CheckKept(plan, former, kafka));
+  return former;
+}
+
+}  // namespace
+
+absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka) {
+  TM_RETURN_IF_ERROR(CheckNoReset(plan, kafka.admin()));
+  TM_ASSIGN_OR_RETURN(Former former, ReadKnown(plan, kafka));
   TM_RETURN_IF_ERROR(ReadStanding(kafka, &former));
   return former;
 }
+
+absl::Status CheckKnown(const Plan& plan, KafkaClient& kafka) { return ReadKnown(plan, kafka).status(); }
 
 Former FormerOf(const Plan& plan) {
   Former former;
@@ -176,7 +191,7 @@ Former FormerOf(const Plan& plan) {
       *standing.add_steps() = std::move(step);
     }
     for (const std::string& topic : InputTopics(plan, stage)) record.add_inputs()->set_topic(topic);
-    for (const Node& node : stage.nodes) record.add_ledger()->set_step(LedgerName(node));
+    for (const Node& node : stage.nodes) record.add_ledger()->set_step(KeptLedgerName(node));
     for (const Edge& edge : plan.edges) {
       if (edge.from_stage != static_cast<int>(s)) continue;
       packed::Standing::Edge* output = standing.add_outputs();
@@ -185,6 +200,13 @@ Former FormerOf(const Plan& plan) {
       former.topics[edge.topic].partitions = 1;
     }
     SaveFeedOrigins(plan, static_cast<int>(s), &standing);
+    SaveRenamed(stage, &standing);
+  }
+  for (const SinkPlan& sink : plan.sinks) {
+    if (sink.view) former.topics[plan.application.ViewTopic(sink.kept_as())].partitions = 1;
+    if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
+      former.topics[plan.application.ManifestTopic(sink.kept_as())].partitions = 1;
+    }
   }
   return former;
 }

@@ -27,8 +27,12 @@ struct Former {
 };
 
 // Unavailable: Kafka doesn't answer, or what was to be read is trimmed by a worker that runs: ask again.
-// FailedPrecondition: a reset has begun and isn't done.
+// FailedPrecondition: a reset has begun and isn't done. InvalidArgument: a newer version has written what this one
+// doesn't know (kept_check.h).
 absl::StatusOr<Former> ReadFormer(const Plan& plan, KafkaClient& kafka);
+
+// The same question alone, whatever else stands there.
+absl::Status CheckKnown(const Plan& plan, KafkaClient& kafka);
 
 // Rows of `input` have been read by a task whose changelog has no commit: what to tell of it.
 std::string ReadWithoutState(const ApplicationId& application, const std::string& stage, const TopicPartition& input,

@@ -133,7 +133,7 @@ std::vector<FreshnessWatch::Level> FreshnessWatch::LevelsOf(size_t sink) const {
   const SinkPlan& last = plan.sinks[sink];
   for (const Edge& edge : plan.edges) {
     if (edge.to_sink != static_cast<int>(sink)) continue;
-    levels.push_back({plan.application.SinkGroup(last.name), {}, partitions({edge.topic})});
+    levels.push_back({plan.application.SinkGroup(last.kept_as()), {}, partitions({edge.topic})});
   }
   if (const auto* kafka = std::get_if<KafkaSinkSpec>(&last.spec)) {
     levels.push_back({"", {}, partitions({kafka->topic}), last.view ? By::kView : By::kReaders});

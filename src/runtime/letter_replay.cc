@@ -98,10 +98,21 @@ absl::Status LetterReplay::ReadNotes() {
   return absl::OkStatus();
 }
 
+namespace {
+
+// The one that the letter names, by any name that it has had: a record's letter says its topic too, and a topic has one
+// source.
+bool IsOf(const Letter& letter, const SourcePlan& source) {
+  return source.name == letter.step || source.kept_as() == letter.step ||
+         (letter.of_record && letter.source_topic == source.topic);
+}
+
+}  // namespace
+
 absl::StatusOr<const SourcePlan*> LetterReplay::SourceOf(const Letter& letter) const {
   const auto cannot = [](auto&&... text) { return absl::FailedPreconditionError(absl::StrCat(text...)); };
   const auto source = std::find_if(plan_.sources.begin(), plan_.sources.end(),
-                                   [&](const SourcePlan& each) { return each.name == letter.step; });
+                                   [&](const SourcePlan& each) { return IsOf(letter, each); });
   const bool known = source != plan_.sources.end();
   // Nothing may be written to the topic of an intake but by that: its records are numbered.
   if (letter.file || (known && source->files)) {

@@ -7,6 +7,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
 
+#include "src/base/kept_format.h"
+
 namespace tidemark {
 
 std::string OffsetMetadata::ToString() const {
@@ -24,6 +26,15 @@ std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
   parsed.identity = absl::HexStringToBytes(fields[2]);
   parsed.busy = fields[3] == "1";
   return parsed;
+}
+
+absl::Status CheckMetadataFormat(std::string_view text, const TopicPartition& input) {
+  if (!text.starts_with(kTextOfFormat)) return absl::OkStatus();
+  text.remove_prefix(sizeof(kTextOfFormat) - 1);
+  text = text.substr(0, text.find(':'));
+  uint32_t format = 0;
+  if (!absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &format)) return absl::OkStatus();
+  return CheckKeptFormat(format, "what is committed beside " + ToString(input));
 }
 
 }  // namespace tidemark

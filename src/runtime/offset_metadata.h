@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include <absl/status/status.h>
+
+#include "src/base/record.h"
 #include "src/base/time.h"
 
 namespace tidemark {
@@ -17,6 +20,8 @@ inline constexpr char kResetBegun[] = "tidemark:reset-begun";
 inline constexpr char kStartHere[] = "tidemark:start-here";
 // Beside that of the first partition of dead letters, which every application has.
 inline constexpr char kResetDone[] = "tidemark:reset-done";
+// Of a text in a later form, whatever stands behind it: "tidemark/2:" (src/base/kept_format.h).
+inline constexpr char kTextOfFormat[] = "tidemark/";
 // What a start ends with meanwhile.
 inline constexpr char kResetUnderWay[] =
     "a reset of this topology has begun and isn't done: run `tidemark reset` again, with --execute, before anything "
@@ -32,5 +37,8 @@ struct OffsetMetadata {
   std::string ToString() const;
   static std::optional<OffsetMetadata> Parse(std::string_view text);
 };
+
+// InvalidArgument: a newer version has committed the text beside `input`.
+absl::Status CheckMetadataFormat(std::string_view text, const TopicPartition& input);
 
 }  // namespace tidemark

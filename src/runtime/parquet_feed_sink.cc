@@ -14,6 +14,7 @@
 
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
+#include "src/base/kept_format.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/runtime/dead_letter.h"
@@ -72,8 +73,8 @@ ParquetFeedSink::ParquetFeedSink(const Runtime& runtime, int sink, LakeOpener op
       runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
-      manifest_topic_(runtime.plan->application.ManifestTopic(plan_.name)),
-      mark_(absl::StrCat("_", runtime.plan->application.SinkGroup(plan_.name), ".mark")),
+      manifest_topic_(runtime.plan->application.ManifestTopic(plan_.kept_as())),
+      mark_(absl::StrCat("_", runtime.plan->application.SinkGroup(plan_.kept_as()), ".mark")),
       buffer_bytes_(std::clamp<int64_t>(runtime.plan->memory_bytes / 32, int64_t{8} << 20, int64_t{64} << 20)),
       open_lake_(std::move(open_lake)) {}
 
@@ -93,7 +94,8 @@ absl::Status ParquetFeedSink::Open() {
 absl::Status ParquetFeedSink::NewProducer() {
   producer_.reset();
   ProducerOptions options;
-  options.transactional_id = runtime_.plan->application.SinkTransactionalId(plan_.name, runtime_.options.instance_id);
+  options.transactional_id =
+      runtime_.plan->application.SinkTransactionalId(plan_.kept_as(), runtime_.options.instance_id);
   options.client_id = options.transactional_id;
   limits_version_ = LimitsVersion(runtime_);
   options.batch_bytes = ProducerBatchBytes(runtime_);
@@ -174,6 +176,7 @@ absl::StatusOr<ParquetFeedSink::Manifests> ParquetFeedSink::ReadManifests(const 
         if (!manifest.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
           return absl::DataLossError(absl::StrCat(place, ": not a manifest"));
         }
+        TM_RETURN_IF_ERROR(CheckKeptFormat(manifest.needs_format(), place));
         const auto before = newest.find(fetch->source().partition);
         if (before != newest.end() && before->second.number() != 0 && manifest.number() != 0 &&
             manifest.number() != before->second.number() + 1) {
@@ -204,8 +207,8 @@ absl::Status ParquetFeedSink::CheckAgainstGroup(int32_t partition, const packed:
   if (fits) return absl::OkStatus();
   const TopicPartition feed{edge_.topic, partition}, log{manifest_topic_, partition};
   return absl::FailedPreconditionError(absl::StrCat(
-      "the consumer group ", runtime_.plan->application.SinkGroup(plan_.name), " stands at offset ", committed.offset,
-      " of ", ToString(feed), " with metadata '", committed.metadata, "', but ",
+      "the consumer group ", runtime_.plan->application.SinkGroup(plan_.kept_as()), " stands at offset ",
+      committed.offset, " of ", ToString(feed), " with metadata '", committed.metadata, "', but ",
       manifest == nullptr
           ? absl::StrCat(ToString(log), " has no manifest")
           : absl::StrCat("the newest manifest in ", ToString(log), " is number ", number, ", up to offset ", next),
@@ -233,7 +236,7 @@ absl::Status ParquetFeedSink::OpenPart(int32_t partition, const packed::Manifest
   part.reached = part.committed;
   ParquetSinkOptions options;
   options.spec = std::get<ParquetSinkSpec>(plan_.spec);
-  options.sink = plan_.name;
+  options.sink = plan_.kept_as();
   options.schema = plan_.schema;
   options.mode = plan_.mode;
   options.identity = part.identity;
@@ -432,7 +435,7 @@ absl::Status ParquetFeedSink::Cut() {
 
 packed::Manifest ParquetFeedSink::NewManifest(int32_t partition, const Part& part) const {
   packed::Manifest manifest;
-  manifest.set_sink(plan_.name);
+  manifest.set_sink(plan_.kept_as());
   manifest.set_identity(part.identity);
   manifest.set_partition(partition);
   manifest.set_first_offset(part.committed.next);

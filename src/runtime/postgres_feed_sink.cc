@@ -22,8 +22,8 @@ const char* const kActivities[] = {"running statements in PostgreSQL", "PostgreS
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink)
     : PostgresFeedSink(runtime, sink, [this] {
-        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan_.spec), runtime_.plan->application.Key(), plan_.name,
-                                  plan_.schema, plan_.mode, &interrupted_);
+        return PostgresSink::Open(std::get<PostgresSinkSpec>(plan_.spec), runtime_.plan->application.Key(),
+                                  plan_.kept_as(), plan_.schema, plan_.mode, &interrupted_);
       }) {}
 
 PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector connect)

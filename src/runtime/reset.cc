@@ -64,7 +64,7 @@ bool IsInternal(const Plan& plan, const std::string& topic) {
 std::vector<std::string> Groups(const Plan& plan) {
   std::vector<std::string> groups = {plan.application.Group()};
   for (const SinkPlan& sink : plan.sinks) {
-    if (!std::holds_alternative<KafkaSinkSpec>(sink.spec)) groups.push_back(plan.application.SinkGroup(sink.name));
+    if (!std::holds_alternative<KafkaSinkSpec>(sink.spec)) groups.push_back(plan.application.SinkGroup(sink.kept_as()));
   }
   for (const IntakePlan& intake : IntakesOf(plan)) {
     groups.push_back(IntakeNames{plan.application, intake.name}.Group());
@@ -99,6 +99,8 @@ class Planner {
   absl::StatusOr<ResetPlan> Make() {
     TM_RETURN_IF_ERROR(CheckSources());
     TM_RETURN_IF_ERROR(Places());
+    // One that resumes has asked already, and topics may be gone by half.
+    if (!reset_.resumes) TM_RETURN_IF_ERROR(CheckKnown(plan_, kafka_));
     TM_RETURN_IF_ERROR(Replayed());
     TM_ASSIGN_OR_RETURN(const auto topics, kafka_.admin().List(plan_.application.TopicPrefix()));
     for (const auto& [topic, info] : topics) {
@@ -343,7 +345,7 @@ absl::Status ClearAndBegin(const Plan& plan, const ResetPlan& reset, KafkaClient
   for (const SinkPlan& sink : plan.sinks) {
     const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec);
     if (postgres == nullptr) continue;
-    TM_RETURN_IF_ERROR(RewindPostgres(*postgres, plan.application.Key(), sink.name));
+    TM_RETURN_IF_ERROR(RewindPostgres(*postgres, plan.application.Key(), sink.kept_as()));
     TM_RETURN_IF_ERROR(Failpoint("reset.sink_rewound"));
   }
   TM_RETURN_IF_ERROR(AwaitForgotten(plan, topics, admin));

@@ -14,6 +14,7 @@
 #include <absl/strings/str_join.h>
 
 #include "operators/sinks/parquet/sink.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/runtime/former.h"
 #include "src/storage/object_store.h"
@@ -37,7 +38,7 @@ std::string Rows(const std::string& where, const std::string& key, bool complete
 // Whether files of the sink have gone there. A folder is looked at from outside: opening would make it.
 absl::StatusOr<bool> IsTheLake(const Plan& plan, const SinkPlan& sink) {
   const std::string& path = std::get<ParquetSinkSpec>(sink.spec).path;
-  const std::string mark = absl::StrCat("_", plan.application.SinkGroup(sink.name), ".mark");
+  const std::string mark = absl::StrCat("_", plan.application.SinkGroup(sink.kept_as()), ".mark");
   if (!absl::StartsWith(path, "s3://")) {
     std::error_code error;
     const bool there = std::filesystem::exists(std::filesystem::path(path) / mark, error);
@@ -76,9 +77,10 @@ absl::StatusOr<std::map<int32_t, packed::Manifest>> ReadManifests(const std::str
   absl::Status damaged;
   TM_RETURN_IF_ERROR(ReadRanges(kafka, whole, [&](const TopicPartition& partition, const RecordView& record) {
     const std::string_view value = record.value.value_or("");
-    if (!newest[partition.partition].ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-      damaged = absl::DataLossError(absl::StrCat(ToString(partition), "@", record.offset, ": not a manifest"));
-    }
+    packed::Manifest& manifest = newest[partition.partition];
+    damaged = manifest.ParseFromArray(value.data(), static_cast<int>(value.size()))
+                  ? CheckKeptFormat(manifest.needs_format(), ToString(partition))
+                  : absl::DataLossError(absl::StrCat(ToString(partition), "@", record.offset, ": not a manifest"));
     return damaged.ok();
   }));
   TM_RETURN_IF_ERROR(damaged);
@@ -112,7 +114,7 @@ absl::StatusOr<std::string> SinkAfterReset(const Plan& plan, const SinkPlan& sin
 }
 
 absl::Status SettleLake(const Plan& plan, const SinkPlan& sink, bool complete, KafkaClient& kafka) {
-  TM_ASSIGN_OR_RETURN(const auto manifests, ReadManifests(plan.application.ManifestTopic(sink.name), kafka));
+  TM_ASSIGN_OR_RETURN(const auto manifests, ReadManifests(plan.application.ManifestTopic(sink.kept_as()), kafka));
   if (manifests.empty()) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const bool there, IsTheLake(plan, sink));
   const auto& spec = std::get<ParquetSinkSpec>(sink.spec);
@@ -129,7 +131,7 @@ absl::Status SettleLake(const Plan& plan, const SinkPlan& sink, bool complete, K
   for (const auto& [partition, manifest] : manifests) {
     ParquetSinkOptions options;
     options.spec = spec;
-    options.sink = sink.name;
+    options.sink = sink.kept_as();
     options.schema = sink.schema;
     options.mode = sink.mode;
     options.identity = manifest.identity();

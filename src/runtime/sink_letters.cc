@@ -10,7 +10,8 @@ namespace tidemark {
 absl::Status SinkLetters::TrySend(int32_t partition, const std::vector<SinkRowFailure>& failures) {
   if (producer_ == nullptr) {
     ProducerOptions options;
-    options.transactional_id = runtime_.plan->application.SinkTransactionalId(sink_.name, runtime_.options.instance_id);
+    options.transactional_id =
+        runtime_.plan->application.SinkTransactionalId(sink_.kept_as(), runtime_.options.instance_id);
     options.client_id = options.transactional_id;
     limits_version_ = LimitsVersion(runtime_);
     options.batch_bytes = ProducerBatchBytes(runtime_);

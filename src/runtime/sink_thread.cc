@@ -40,7 +40,7 @@ SinkThread::SinkThread(const Runtime& runtime, int sink, std::unique_ptr<FeedSin
 absl::Status SinkThread::Start() {
   TM_RETURN_IF_ERROR(ActOn(Outside([&] { return feed_sink_->Open(); })));
   ConsumerOptions options;
-  options.group = runtime_.plan->application.SinkGroup(plan_.name);
+  options.group = runtime_.plan->application.SinkGroup(plan_.kept_as());
   options.instance_id = runtime_.options.instance_id;
   options.client_id = absl::StrCat(options.group, "-", runtime_.options.instance_id);
   options.queue_bytes = kReadAheadBytes;
@@ -337,6 +337,7 @@ absl::Status SinkThread::Outside(absl::FunctionRef<absl::Status()> call) {
 void SinkThread::Publish() {
   const absl::MutexLock lock(&mutex_);
   status_.sink = plan_.name;
+  status_.group = runtime_.plan->application.SinkGroup(plan_.kept_as());
   // A member that got no partition has nothing to wait for.
   owns_nothing_ = group_ != nullptr && assigned_.empty();
   status_.assigned = owns() || owns_nothing_;

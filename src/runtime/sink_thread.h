@@ -26,6 +26,7 @@ namespace tidemark {
 // What the thread shows to metrics and readiness; a copy, taken under a lock.
 struct SinkStatus {
   std::string sink;
+  std::string group;
   bool assigned = false;
   int64_t rows = 0, refused = 0;
   int64_t last_success_us = 0;  // monotonic

@@ -9,6 +9,7 @@
 
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/runtime/log_range.h"
 
@@ -152,6 +153,7 @@ absl::StatusOr<std::optional<packed::IntakePosition>> SplitIntake::ReadPosition(
           if (!position.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
             return absl::FailedPreconditionError("not a position of an intake");
           }
+          TM_RETURN_IF_ERROR(CheckKeptFormat(position.needs_format(), ToString(log_)));
           if (newest && position.number() != newest->number() + 1) {
             return absl::FailedPreconditionError(absl::StrCat("position ", position.number(),
                                                               " stands behind position ", newest->number(),

@@ -16,6 +16,7 @@
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/renamed.h"
 #include "src/runtime/step_identity.h"
 #include "src/views/records.h"
 
@@ -32,6 +33,7 @@ class Verdicts {
       all_.push_back(std::move(verdict));
       return;
     }
+    if (same->former_name.empty()) same->former_name = verdict.former_name;
     same->open += verdict.open;
     same->tasks += verdict.tasks;
     if (verdict.kind < same->kind || (verdict.kind == same->kind && verdict.allowed >= same->allowed)) return;
@@ -63,19 +65,21 @@ std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const
   std::vector<std::string> names, refused;
   for (const packed::StepIdentity& step : steps) {
     names.push_back(step.step());
-    if (!drops.contains(step.step())) refused.push_back(step.step());
+    if (!IsNamed(drops, record.standing(), step.step())) refused.push_back(step.step());
   }
   const std::string message = absl::StrCat(
       "the topology has no stage ", stage, " any more, which has kept the state of step ",
       absl::StrJoin(names, ", step "), " (in ", changelog,
       "): was a step or source renamed or removed, or is a step's input partitioned otherwise now? Put it back as it "
-      "was, or begin anew, by `tidemark reset` or under a new name, which starts with empty state. If that state isn't "
-      "wanted any more, give it up by --allow_drop ",
+      "was, or begin anew, by `tidemark reset` or under a new name, which starts with empty state. Where something has "
+      "another name now, say `renamed_from` there (stage ",
+      stage,
+      " is called by its first source or step). If that state isn't wanted any more, give it up by --allow_drop ",
       absl::StrJoin(names, ","));
   std::vector<Verdict> verdicts;
   for (const packed::StepIdentity& step : steps) {
     Verdict& verdict = verdicts.emplace_back();
-    verdict.subject = absl::StrCat("step ", step.step());
+    verdict.subject = absl::StrCat("step ", ShownName(plan, record.standing(), step.step()));
     verdict.kind = Verdict::Kind::kDropped;
     verdict.message = message;
     verdict.tasks = 1;
@@ -163,7 +167,7 @@ class EdgeCheck {
     for (int32_t p = 0; p < partitions; ++p) all.push_back({edge_.topic, p});
     TM_ASSIGN_OR_RETURN(
         const auto committed,
-        admin.GroupOffsets(edge_.to_sink < 0 ? application.Group() : application.SinkGroup(edge_.step), all));
+        admin.GroupOffsets(edge_.to_sink < 0 ? application.Group() : application.SinkGroup(edge_.kept_as), all));
     LogRanges unread;
     for (const TopicPartition& partition : all) {
       TM_ASSIGN_OR_RETURN(const auto range, CommittedRange(admin, partition));
@@ -251,6 +255,7 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
     return former.RecordsOf(plan.application, plan.stages[static_cast<size_t>(stage)].name);
   };
   for (Verdict& missed : MissedChanges(plan, records)) verdicts.Add(std::move(missed));
+  for (Verdict& mistaken : MistakenNames(plan, former, drops)) verdicts.Add(std::move(mistaken));
   for (const SinkPlan& sink : plan.sinks) {
     if (!sink.view) continue;
     if (std::optional<Verdict> found = CheckView(former, sink)) verdicts.Add(*std::move(found));
@@ -302,9 +307,10 @@ bool WasGivenUp(const Former& former, const std::string& step) {
 absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops) {
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
-      if (node.kind != Node::Kind::kOperator || !drops.contains(node.step)) continue;
-      if (WasGivenUp(former, node.step)) continue;
-      return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", node.step,
+      if (node.kind != Node::Kind::kOperator) continue;
+      const std::string& named = drops.contains(node.step) ? node.step : node.kept_as();
+      if (!drops.contains(named) || WasGivenUp(former, node.kept_as())) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", named,
                                                      ": the topology has that step, which goes on with its state: take "
                                                      "the step out, or leave out the flag"));
     }
@@ -330,8 +336,8 @@ std::vector<std::string> ChangelogsGivenUp(const Plan& plan, const Former& forme
     if (HasStage(plan, *plan.application.StageOfChangelog(partition.topic))) continue;
     const std::vector<packed::StepIdentity> left = LeftInStage(plan, record);
     if (left.empty()) continue;
-    const bool all =
-        std::all_of(left.begin(), left.end(), [&](const auto& step) { return drops.contains(step.step()); });
+    const bool all = std::all_of(left.begin(), left.end(),
+                                 [&](const auto& step) { return IsNamed(drops, record.standing(), step.step()); });
     bool& whole = given_up.emplace(partition.topic, true).first->second;
     whole = whole && all;
   }

@@ -8,6 +8,7 @@
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
 //     whose schema is another and was never named, which an earlier version didn't do;
 //   - a step in front of which rows have been read, and whose changelog is gone;
+//   - a part that has lost the name under which it is kept (renamed.h);
 //   - rows of a view that were written with another key, other types or from another step (src/views/records.h).
 //
 // `tidemark plan` asks the same and tells all of it; a worker refuses what isn't to go on.

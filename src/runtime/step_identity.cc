@@ -15,6 +15,7 @@
 #include "src/plan/operator_kind.h"
 #include "src/plan/units.h"
 #include "src/runtime/first_changes.h"
+#include "src/runtime/renamed.h"
 #include "src/runtime/step_origins.h"
 #include "src/runtime/widening.h"
 
@@ -30,25 +31,28 @@ std::string RowKinds(const Stage& stage, const Node& node) {
   return absl::StrCat(kind(takes_updates), " to ", kind(node.mode.update));
 }
 
-}  // namespace
-
-std::string LedgerName(const Node& node) {
+std::string LedgerOf(const Node& node, const std::string& name) {
   switch (node.kind) {
     case Node::Kind::kKafkaSink:
     case Node::Kind::kFeed:
-      return absl::StrCat("sink ", node.step);
+      return absl::StrCat("sink ", name);
     case Node::Kind::kRepartition:
-      return absl::StrCat(node.step, node.port.empty() ? "" : " ", node.port, " repartition out");
+      return absl::StrCat(name, node.port.empty() ? "" : " ", node.port, " repartition out");
     case Node::Kind::kInternal:
-      return absl::StrCat(node.step, node.port.empty() ? "" : " ", node.port, " repartition in");
+      return absl::StrCat(name, node.port.empty() ? "" : " ", node.port, " repartition in");
     case Node::Kind::kOperator:
-      if (node.spec.kind().phase(node) == OperatorPhase::kPartial) return absl::StrCat(node.step, " partial");
+      if (node.spec.kind().phase(node) == OperatorPhase::kPartial) return absl::StrCat(name, " partial");
       break;
     case Node::Kind::kSource:
       break;
   }
-  return node.step;
+  return name;
 }
+
+}  // namespace
+
+std::string LedgerName(const Node& node) { return LedgerOf(node, node.step); }
+std::string KeptLedgerName(const Node& node) { return LedgerOf(node, node.kept_as()); }
 
 std::string StepFingerprint(const Node& node) {
   return node.kind == Node::Kind::kOperator ? node.spec.kind().Fingerprint(node) : "";
@@ -62,7 +66,7 @@ std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
     std::string fingerprint = StepFingerprint(node);
     if (fingerprint.empty()) continue;
     packed::StepIdentity& identity = identities.emplace_back();
-    identity.set_step(node.step);
+    identity.set_step(node.kept_as());
     identity.set_fingerprint(std::move(fingerprint));
     identity.set_rows(RowKinds(at, node));
     identity.set_columns(node.spec.kind().Aggregated(node));
@@ -179,10 +183,18 @@ Likeness Compare(const packed::StepIdentity& saved, const packed::StepIdentity& 
 std::string StageOf(const Plan& plan, const std::string& step) {
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
-      if (node.step == step && !StepFingerprint(node).empty()) return stage.name;
+      if (node.kept_as() == step && !StepFingerprint(node).empty()) return stage.name;
     }
   }
   return "";
+}
+
+// Of what a stage keeps under a name.
+std::string NameNow(const Stage& stage, const std::string& kept_as) {
+  for (const Node& node : stage.nodes) {
+    if (node.kind == Node::Kind::kOperator && node.kept_as() == kept_as) return node.step;
+  }
+  return kept_as;
 }
 
 std::string Without(const std::set<std::string>& lines, const std::set<std::string>& others) {
@@ -245,7 +257,7 @@ std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Sta
 namespace {
 
 // Of state that no step of the plan's has under its name.
-void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, const AllowedDrops& drops, Verdict* verdict) {
+void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, bool allowed, Verdict* verdict) {
   std::string what = absl::StrCat(verdict->subject, ": its state was written by '", Readable(saved.fingerprint()), "'");
   if (const std::string elsewhere = StageOf(plan, saved.step()); !elsewhere.empty()) {
     verdict->kind = Verdict::Kind::kRefused;
@@ -255,12 +267,24 @@ void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, const 
     return;
   }
   verdict->kind = Verdict::Kind::kDropped;
-  verdict->allowed = drops.contains(saved.step());
-  verdict->message = absl::StrCat(what, ", the topology now has no such step (was it renamed or removed?)", kRemedy,
-                                  ". If that state isn't wanted any more, give it up by --allow_drop ", saved.step());
+  verdict->allowed = allowed;
+  verdict->message =
+      absl::StrCat(what, ", the topology now has no such step (was it renamed or removed?)", kRemedy,
+                   ". Where it has another name now, say `renamed_from: ", saved.step(),
+                   "` there. If that state isn't wanted any more, give it up by --allow_drop ", saved.step());
 }
 
 }  // namespace
+
+std::string ShownName(const Plan& plan, const packed::Standing& standing, const std::string& kept_as) {
+  std::string called = CalledName(standing, kept_as);
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.kind == Node::Kind::kOperator && node.step == called) return kept_as;
+    }
+  }
+  return called;
+}
 
 bool IsGivenUp(const packed::StepIdentity& step) {
   return step.fingerprint() == kGivenUp || step.fingerprint() == kWasGiven;
@@ -282,10 +306,14 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
     const bool given_up = saved.fingerprint() == kGivenUp, was_given_up = saved.fingerprint() == kWasGiven;
     if (IsGivenUp(saved) && same == now.end()) continue;
     if (was_given_up && HasBegun(record, saved.step())) continue;
+    const std::string now_called =
+        same == now.end() ? "" : NameNow(plan.stages[static_cast<size_t>(stage)], saved.step());
+    const bool allowed = drops.contains(now_called) || IsNamed(drops, record.standing(), saved.step());
     Verdict& verdict = verdicts.emplace_back();
-    verdict.subject = absl::StrCat("step ", saved.step());
+    verdict.subject =
+        absl::StrCat("step ", same == now.end() ? ShownName(plan, record.standing(), saved.step()) : now_called);
     if (was_given_up) {
-      verdict.kind = drops.contains(saved.step()) ? Verdict::Kind::kNew : Verdict::Kind::kRefused;
+      verdict.kind = allowed ? Verdict::Kind::kNew : Verdict::Kind::kRefused;
       if (!verdict.goes_on()) verdict.message = absl::StrCat(verdict.subject, ": ", kWasGivenUp);
       continue;
     }
@@ -295,7 +323,7 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
       if (ledger.step() == saved.step()) verdict.open = ledger.open();
     }
     if (same == now.end()) {
-      Gone(plan, stage, saved, drops, &verdict);
+      Gone(plan, stage, saved, allowed, &verdict);
     } else if (given_up) {
       verdict.kind = Verdict::Kind::kRefused;
       verdict.message = absl::StrCat(verdict.subject, ": ", kNotYet);
@@ -306,6 +334,8 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
       verdict.message = absl::StrCat(verdict.subject, ": its state was written by '", Describe(saved, *same),
                                      "', the topology now says '", Describe(*same, saved), "'", kRemedy);
     }
+    const std::string called = CalledName(record.standing(), saved.step());
+    if (same != now.end() && called != now_called) verdict.former_name = called;
   }
   for (Verdict& lake : CompareLakes(plan, stage, record.standing())) verdicts.push_back(std::move(lake));
   for (Verdict& keys : CompareKeys(plan, stage, record.standing())) verdicts.push_back(std::move(keys));

@@ -4,6 +4,8 @@
 // keeps other state, or that has no such step any more, is refused rather than fed with bytes it would misread or left
 // without what it had counted.
 //
+// The name is the one under which the step is kept: another one that it has now makes it no other step (renamed.h).
+//
 // Not part of it is what only decides how long state lives (within, grace) or which rows come (filters, unless rows are
 // taken back on the same way), and a step whose input gains a further source stays what it is.
 #pragma once
@@ -21,8 +23,10 @@
 
 namespace tidemark {
 
-// The name under which a node's ledger is kept: the step's; a Kafka sink and the like have names of their own.
+// The name of a node's ledger, for people: the step's; a Kafka sink and the like have names of their own.
 std::string LedgerName(const Node& node);
+// The same by the name under which the step is kept (Node::kept_as): what commits have.
+std::string KeptLedgerName(const Node& node);
 
 // In place of the fingerprint of a step that isn't in the topology any more, and whose state is being taken out: what
 // is left of it is nobody's. Earlier versions take it for other state, and don't go on until the last of it is gone.
@@ -38,6 +42,10 @@ bool HasBegun(const packed::CommitRecord& record, const std::string& step);
 
 // Operator, keys and types of a node's state, as text; empty for nodes without state.
 std::string StepFingerprint(const Node& node);
+
+// What a step is called in messages that the plan doesn't have: as its topology called it, or where another step of the
+// plan has that name, as it is kept.
+std::string ShownName(const Plan& plan, const packed::Standing& standing, const std::string& kept_as);
 
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);

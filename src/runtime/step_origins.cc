@@ -157,7 +157,7 @@ Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) const {
       for (size_t p = 0; p < node.inputs.size(); ++p) time.reads.emplace_back(c, p);
       return time;
     }
-    return {{}, [&node](const auto&) { return absl::StrCat("step ", node.step); }};
+    return {{}, [&node](const auto&) { return absl::StrCat("step ", node.kept_as()); }};
   }
   if (const std::string* text = kind.ExpressionOf(node, c)) {
     const absl::StatusOr<Expression> expression = Expression::Compile(*text, node.in().schema);
@@ -200,7 +200,7 @@ std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const
       std::vector<std::string> from;
       for (const PortColumn& read : column.reads) {
         from.push_back(read.port == port ? said.at(read.column)
-                                         : absl::StrCat("input ", read.port + 1, " of step ", node.step));
+                                         : absl::StrCat("input ", read.port + 1, " of step ", node.kept_as()));
       }
       way.push_back(column.say(from));
     }
@@ -297,7 +297,7 @@ std::string WidthsThatDecide(const Node& node) {
 void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
   const Node& node = Tracer(plan).At(at);
   if (MakesChanges(node)) {
-    ways->insert(absl::StrCat("changes of step ", node.step, below.empty() ? "" : " through ", below));
+    ways->insert(absl::StrCat("changes of step ", node.kept_as(), below.empty() ? "" : " through ", below));
     return;
   }
   if (const std::string widths = WidthsThatDecide(node); !widths.empty()) {

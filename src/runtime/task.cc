@@ -10,6 +10,7 @@
 #include <glog/logging.h>
 
 #include "src/base/intake_names.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/operator_kind.h"
@@ -137,6 +138,7 @@ absl::Status Task::Open() {
   }
   const packed::CommitRecord* record = state_->committed();
   if (record != nullptr) {
+    TM_RETURN_IF_ERROR(CheckKeptFormat(record->needs_format(), id_.ToString()));
     TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record, runtime_.allow_drop), id_.ToString()));
     commit_ = record->commit();
     identity_ = record->identity();
@@ -171,8 +173,8 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     NodeState& state = *nodes_[i];
     const Node& node = *state.node;
     if (record != nullptr) {
-      RestoreLedger(*record, LedgerName(node), &state.ledger);
-      const auto saved = record->output_watermarks().find(LedgerName(node));
+      RestoreLedger(*record, KeptLedgerName(node), &state.ledger);
+      const auto saved = record->output_watermarks().find(KeptLedgerName(node));
       if (saved != record->output_watermarks().end()) state.mark.watermark = EventTime{saved->second};
     }
     if (node.kind == Node::Kind::kKafkaSink) {
@@ -199,7 +201,7 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
     } else if (node.kind == Node::Kind::kOperator) {
       TM_ASSIGN_OR_RETURN(state.op, node.spec.kind().Make(node));
       OperatorContext context;
-      context.state = state_->Store(node.step);
+      context.state = state_->Store(node.kept_as());
       context.ledger = &state.ledger;
       context.table = [](void* tables, std::string_view name) { return static_cast<GlobalTables*>(tables)->Get(name); };
       context.table_owner = runtime_.tables;
@@ -414,7 +416,7 @@ absl::StatusOr<size_t> Task::ProcessPart(TaskInput& input, const Fetch& fetch, s
 // intake.h, rule 6.
 absl::Status Task::CheckNumbers(SourceInput& source, const Fetch& fetch, size_t first, size_t last) {
   packed::RowsHeader header;
-  header.set_writer_stage(WriterStage(source.plan->name));
+  header.set_writer_stage(WriterStage(source.plan->kept_as()));
   for (size_t i = first; i < last; ++i) {
     const std::string place = absl::StrCat(ToString(fetch.source()), "@", fetch.records()[i].offset);
     std::vector<std::string> number;

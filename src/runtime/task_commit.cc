@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
+#include "src/runtime/renamed.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/task.h"
 #include "src/runtime/task_parts.h"
@@ -107,7 +108,7 @@ packed::CommitRecord Task::MakeRecord() const {
     }
   }
   for (const auto& state : nodes_) {
-    const std::string name = LedgerName(*state->node);
+    const std::string name = KeptLedgerName(*state->node);
     SaveLedger(name, state->ledger, &record);
     (*record.mutable_output_watermarks())[name] = state->mark.watermark.us;
     if (state->output != nullptr) state->output->Save(&record);
@@ -127,6 +128,7 @@ void Task::BeginStanding(const packed::CommitRecord* record) {
     if (state->output != nullptr) state->output->SaveSchema(&standing_);
   }
   SaveFeedOrigins(plan(), stage_, &standing_);
+  SaveRenamed(plan().stages[static_cast<size_t>(stage_)], &standing_);
   for (const packed::Standing::Edge& edge : standing_.outputs()) topics.insert(edge.topic());
   if (record != nullptr) {
     for (const packed::OutputSequences& saved : record->outputs()) {

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/runtime/former.h"
 #include "src/runtime/generations/fence_mark.h"
@@ -91,6 +92,9 @@ absl::Status TaskOpener::Begin() {
   }
   if (state_ == nullptr) {
     TM_ASSIGN_OR_RETURN(state_, runtime_.state->Take(id()));
+    if (const packed::CommitRecord* on_disk = state_->committed()) {
+      TM_RETURN_IF_ERROR(CheckKeptFormat(on_disk->needs_format(), id().ToString()));
+    }
   }
   TM_ASSIGN_OR_RETURN(target_, runtime_.kafka->admin().LogEnd(changelog(), Isolation::kReadUncommitted));
   if (StoreIsCurrent()) {
@@ -267,6 +271,7 @@ absl::Status TaskOpener::CheckAgainstGroup() const {
   const packed::CommitRecord* record = state_->committed();
   for (const auto& [input, committed] : committed_) {
     if (committed.offset < 0) continue;  // groups expire; the record's own offsets are used then
+    TM_RETURN_IF_ERROR(CheckMetadataFormat(committed.metadata, input));
     if (committed.metadata == kResetBegun) return absl::FailedPreconditionError(kResetUnderWay);
     if (committed.metadata.rfind(kMoved, 0) == 0) return absl::FailedPreconditionError(kMovedAway);
     if (committed.metadata == kStartHere && record == nullptr) continue;

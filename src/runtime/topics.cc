@@ -78,7 +78,7 @@ class Resolver {
     for (const Stage& stage : plan_.stages) topics.insert(plan_.application.ChangelogTopic(stage.name));
     for (const SinkPlan& sink : plan_.sinks) {
       if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-        topics.insert(plan_.application.ManifestTopic(sink.name));
+        topics.insert(plan_.application.ManifestTopic(sink.kept_as()));
       }
       if (sink.view) topics.insert(std::get<KafkaSinkSpec>(sink.spec).topic);
     }
@@ -299,7 +299,7 @@ class Resolver {
         if (edge.to_sink < 0 || &plan_.sinks[static_cast<size_t>(edge.to_sink)] != &sink) continue;
         std::vector<std::string> topics = {edge.topic};
         if (std::holds_alternative<ParquetSinkSpec>(sink.spec))
-          topics.push_back(plan_.application.ManifestTopic(sink.name));
+          topics.push_back(plan_.application.ManifestTopic(sink.kept_as()));
         const Count count = CountOfFeed(edge, topics);
         for (const std::string& topic : topics) Internal(topic, count, "sink " + sink.name);
       }

@@ -19,6 +19,7 @@
 #include "src/codec/packed_schema.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/former.h"
+#include "src/runtime/renamed.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/step_identity.h"
 #include "src/runtime/topics.h"
@@ -32,7 +33,7 @@ using Kind = PartChange::Kind;
 constexpr auto kPatience = std::chrono::seconds(30);
 constexpr auto kBetweenLooks = std::chrono::milliseconds(500);
 
-// By which names tasks have counted: sources, steps, "sink x".
+// By which names tasks have counted: sources, steps, "sink x", as they are kept.
 std::set<std::string> CountedNames(const Former& former) {
   std::set<std::string> names;
   for (const auto& [partition, record] : former.newest) {
@@ -96,7 +97,8 @@ class Builder {
     }
     for (const SourcePlan& source : plan_.sources) {
       const bool goes_on = read.erase(source.topic) > 0;
-      change_.sources.push_back(Described(source, goes_on ? Kind::kGoesOn : Kind::kNew));
+      PartChange& change = change_.sources.emplace_back(Described(source, goes_on ? Kind::kGoesOn : Kind::kNew));
+      if (goes_on) change.former_name = FormerName(former_, source.kept_as(), source.name);
     }
     for (const std::string& topic : read) {
       absl::string_view name = topic;
@@ -107,17 +109,19 @@ class Builder {
   }
 
   void Stateless() {
-    std::set<std::string> names, with_state;
+    std::map<std::string, std::string> kept_as;  // by the step's name
+    std::set<std::string> with_state;
     for (const Stage& stage : plan_.stages) {
       for (const Node& node : stage.nodes) {
         if (node.kind != Node::Kind::kOperator) continue;
-        names.insert(node.step);
+        kept_as[node.step] = node.kept_as();
         if (!StepFingerprint(node).empty()) with_state.insert(node.step);
       }
     }
-    for (const std::string& name : names) {
+    for (const auto& [name, kept] : kept_as) {
       if (with_state.contains(name)) continue;
-      change_.stateless.push_back({name, Counted(name) ? Kind::kGoesOn : Kind::kNew});
+      change_.stateless.push_back({name, Counted(kept) ? Kind::kGoesOn : Kind::kNew});
+      change_.stateless.back().former_name = FormerName(former_, kept, name);
     }
   }
 
@@ -127,14 +131,18 @@ class Builder {
       if (absl::StartsWith(name, "sink ")) gone.insert(std::string(absl::StripPrefix(name, "sink ")));
     }
     for (const SinkPlan& sink : plan_.sinks) {
-      const bool goes_on = gone.erase(sink.name) > 0;
+      const bool goes_on = gone.erase(sink.kept_as()) > 0;
       PartChange& change = change_.sinks.emplace_back();
       change = {sink.name, goes_on ? Kind::kGoesOn : Kind::kNew, About(sink)};
+      change.former_name = FormerName(former_, sink.kept_as(), sink.name);
       for (const Edge& edge : plan_.edges) {
         if (edge.to_sink >= 0 && &plan_.sinks[static_cast<size_t>(edge.to_sink)] == &sink) FeedColumns(edge, &change);
       }
     }
-    for (const std::string& name : gone) change_.sinks.push_back({name, Kind::kGone});
+    for (const std::string& kept : gone) {
+      const std::string called = FormerName(former_, kept, kept);
+      change_.sinks.push_back({called.empty() ? kept : called, Kind::kGone});
+    }
   }
 
   TopologyChange change_;
@@ -236,7 +244,7 @@ absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before
   for (size_t s = 0; s < plan.sinks.size(); ++s) {
     if (!std::holds_alternative<KafkaSinkSpec>(plan.sinks[s].spec)) continue;
     const auto same = std::find_if(before.sinks.begin(), before.sinks.end(),
-                                   [&](const SinkPlan& sink) { return sink.name == plan.sinks[s].name; });
+                                   [&](const SinkPlan& sink) { return sink.kept_as() == plan.sinks[s].kept_as(); });
     if (same == before.sinks.end()) continue;
     CompareColumns(ColumnsOf(*BatchSchema(same->schema, {})), ColumnsOf(*BatchSchema(plan.sinks[s].schema, {})),
                    &change.sinks[s]);

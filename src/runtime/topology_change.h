@@ -20,7 +20,8 @@ struct PartChange {
 
   std::string name;
   Kind kind = Kind::kGoesOn;
-  std::string about = {};  // for people: its topic, table or folder
+  std::string about = {};        // for people: its topic, table or folder
+  std::string former_name = {};  // of what goes on: what it was called, where that is another name
   // Sinks with a feed, and all where two files are compared: columns of its rows, "price decimal(12,2)".
   std::vector<std::string> added = {}, removed = {};
   std::string found = {};    // sinks outside Kafka: what stands there, and what a run would make

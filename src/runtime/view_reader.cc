@@ -11,6 +11,7 @@
 
 #include "proto/views.pb.h"
 #include "src/base/action.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/views/records.h"
 
@@ -214,6 +215,7 @@ absl::Status ViewReader::TakeMark(int32_t writer, const RecordView& record) {
   if (!told.ParseFromArray(value.data(), static_cast<int>(value.size())) || told.writers() == 0) {
     return absl::DataLossError(absl::StrCat(ToString(log_), "@", record.offset, ": a mark can't be read"));
   }
+  TM_RETURN_IF_ERROR(CheckKeptFormat(told.needs_format(), ToString(log_)));
   if (static_cast<int32_t>(told.writers()) != writers_) {
     // Another count of tasks: the step was moved, and what the former ones said holds no more.
     writers_ = static_cast<int32_t>(told.writers());

@@ -169,7 +169,7 @@ absl::Status WebhookFeedSink::Render(Piece* piece) {
   TM_RETURN_IF_ERROR(write(id_writer_.get(), &piece->ids));
   TM_RETURN_IF_ERROR(write(rows_writer_.get(), &piece->texts));
   for (std::string& id : piece->ids) {
-    const std::string hash = Sha256(absl::StrCat(runtime_.plan->application.Key(), "/", plan_.name, "/", id));
+    const std::string hash = Sha256(absl::StrCat(runtime_.plan->application.Key(), "/", plan_.kept_as(), "/", id));
     id = absl::BytesToHexString(absl::string_view(hash).substr(0, 16));
   }
   return absl::OkStatus();

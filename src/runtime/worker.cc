@@ -506,7 +506,7 @@ class Worker {
   void Rejoin(const std::string& group) {
     if (group == plan_.application.Group()) return streams_.front()->RequestRejoin();
     for (const auto& sink : sinks_) {
-      if (plan_.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
+      if (sink->status().group == group) sink->RequestRejoin();
     }
     for (const auto& intake : intakes_) {
       if (IntakeNames{plan_.application, intake->status().intake}.Group() == group) intake->RequestRejoin();

@@ -57,7 +57,7 @@ void Rejoin(Process* process, const std::string& group) {
   const Plan& plan = *process->runtime.plan;
   if (group == plan.application.Group()) return process->threads.front()->RequestRejoin();
   for (const auto& sink : process->sinks) {
-    if (plan.application.SinkGroup(sink->status().sink) == group) sink->RequestRejoin();
+    if (sink->status().group == group) sink->RequestRejoin();
   }
 }
 
@@ -68,11 +68,11 @@ Deployment::Deployment(const Plan* plan, const DeploymentOptions& options, SimRa
     : options_(options), random_(random), clock_(clock), cluster_(cluster), expected_(OrdinaryEnding) {
   for (const SinkPlan& sink : plan->sinks) {
     if (const auto* postgres = std::get_if<PostgresSinkSpec>(&sink.spec)) {
-      databases_[sink.name] = std::make_unique<SimPostgres>(sink.schema, *postgres, random, clock);
+      databases_[sink.kept_as()] = std::make_unique<SimPostgres>(sink.schema, *postgres, random, clock);
     } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-      lakes_[sink.name] = std::make_unique<SimLake>(random, clock);
+      lakes_[sink.kept_as()] = std::make_unique<SimLake>(random, clock);
     } else if (std::holds_alternative<WebhookSpec>(sink.spec)) {
-      receivers_[sink.name] = std::make_unique<SimReceiver>(random, clock);
+      receivers_[sink.kept_as()] = std::make_unique<SimReceiver>(random, clock);
     }
   }
   for (int w = 0; w < options.workers; ++w) {
@@ -160,19 +160,19 @@ std::unique_ptr<SinkThread> Deployment::MakeSink(Process* process, size_t s) {
   const int index = static_cast<int>(s);
   std::unique_ptr<FeedSink> feed_sink;
   if (std::holds_alternative<PostgresSinkSpec>(sink.spec)) {
-    SimPostgres* const database = databases_.at(sink.name).get();
+    SimPostgres* const database = databases_.at(sink.kept_as()).get();
     feed_sink = std::make_unique<PostgresFeedSink>(runtime, index, [database, &sink, dead = process->dead] {
-      return PostgresSink::Over(database->NewSession(dead), std::get<PostgresSinkSpec>(sink.spec), sink.name,
+      return PostgresSink::Over(database->NewSession(dead), std::get<PostgresSinkSpec>(sink.spec), sink.kept_as(),
                                 sink.schema, sink.mode);
     });
   } else if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) {
-    SimLake* const lake = lakes_.at(sink.name).get();
+    SimLake* const lake = lakes_.at(sink.kept_as()).get();
     feed_sink = std::make_unique<ParquetFeedSink>(
         runtime, index, [lake, dead = process->dead]() -> absl::StatusOr<std::unique_ptr<ObjectStore>> {
           return lake->NewSession(dead);
         });
   } else if (std::holds_alternative<WebhookSpec>(sink.spec)) {
-    SimReceiver* const receiver = receivers_.at(sink.name).get();
+    SimReceiver* const receiver = receivers_.at(sink.kept_as()).get();
     feed_sink = std::make_unique<WebhookFeedSink>(
         runtime, index, [receiver, dead = process->dead] { return receiver->NewSession(dead); });
   } else {
@@ -418,9 +418,11 @@ std::vector<std::pair<int32_t, SimRecord>> Deployment::Records(const std::string
 }
 
 absl::StatusOr<std::vector<std::string>> Deployment::RowsOf(const SinkPlan& sink) {
-  if (const auto database = databases_.find(sink.name); database != databases_.end()) return database->second->Rows();
-  if (const auto receiver = receivers_.find(sink.name); receiver != receivers_.end()) return receiver->second->Rows();
-  TM_ASSIGN_OR_RETURN(const auto files, FilesOf(sink.name));
+  if (const auto database = databases_.find(sink.kept_as()); database != databases_.end())
+    return database->second->Rows();
+  if (const auto receiver = receivers_.find(sink.kept_as()); receiver != receivers_.end())
+    return receiver->second->Rows();
+  TM_ASSIGN_OR_RETURN(const auto files, FilesOf(sink.kept_as()));
   return RowsOfParquet(files, sink.schema);
 }
 

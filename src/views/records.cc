@@ -66,7 +66,7 @@ packed::Standing::Edge ViewStanding(const SinkPlan& view) {
   packed::Standing::Edge edge;
   edge.set_topic(kafka.topic);
   *edge.add_schemas() = PackSchema(*BatchSchema(ViewRecordSchema(view.schema), HiddenSet()));
-  edge.add_origins(absl::StrCat("from ", view.from, " by (", ColumnNames(view.schema, kafka.key), ")"));
+  edge.add_origins(absl::StrCat("from ", view.from_kept_as, " by (", ColumnNames(view.schema, kafka.key), ")"));
   return edge;
 }
 

@@ -64,6 +64,23 @@ def renamed(config):
     config["sinks"]["sums"]["from"] = "by_hour"
 
 
+# Of every part what it is called in the next version.
+OTHER_NAMES = {"prices": "quotes", "once": "unique", "hourly": "by_hour", "sums": "by_hour_out", "table": "quote_rows",
+               "lake": "pond"}
+
+
+def with_other_names(config):
+    """Every part of it goes on with what was kept of it under the name that it had."""
+    for section in "sources", "steps", "sinks":
+        for old in list(config[section]):
+            part = config[section].pop(old)
+            if part.get("from") in OTHER_NAMES:
+                part["from"] = OTHER_NAMES[part["from"]]
+            if old in OTHER_NAMES:
+                part["renamed_from"] = old
+            config[section][OTHER_NAMES.get(old, old)] = part
+
+
 def without_window(config):
     del config["steps"]["hourly"], config["sinks"]["sums"]
 
@@ -77,6 +94,14 @@ def with_step(config):
     config["steps"]["daily"] = {"from": "once", "window": {"tumbling": "1d"}, "group_by": ["route"],
                                 "aggregates": {"n": "count(*)"}}
     config["sinks"]["days"] = {"from": "daily", "topic": f"{config['name']}-days", "create": {}}
+
+
+def third_name(says):
+    def change(config):
+        step = config["steps"].pop("by_hour")
+        config["steps"]["per_hour"] = {**step, "renamed_from": says}
+        config["sinks"]["by_hour_out"]["from"] = "per_hour"
+    return change
 
 
 # What is edited -> the exit code of plan, and the verdicts of steps that aren't unchanged.
@@ -218,6 +243,74 @@ class Plans(SystemTest):
         self.stack.run(both, "--until_end", name=name, threads=1).finish(300)
         with psycopg.connect(self.stack.database_url) as database:
             self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS + 10)
+
+    def test_what_has_another_name_goes_on_with_what_was_kept(self):
+        name = "renamed"
+        topics.create(self.stack.brokers, **{f"{name}-in": 2})
+        files = {what: topology.write(self.stack.folder / f"{name}-{what}.yaml", edited(name, *changes)) for
+                 what, changes in {
+                     "first": (), "second": (with_other_names,),
+                     "third": (with_other_names, third_name("hourly")),
+                     "mistaken": (with_other_names, third_name("by_hour")),
+                     "lost": (with_other_names, lambda c: c["sinks"]["quote_rows"].pop("renamed_from"))}.items()}
+        # The database is away, so rows wait in the table's feed; then the worker is killed.
+        self.put(name, range(ROWS))
+        away = self.stack.environment(DATABASE_URL="postgresql://127.0.0.1:1/none")
+        worker = self.stack.run(files["first"], name=name, threads=1, env=away)
+        wait_for("all rows to be read", lambda: self.read(name) == ROWS, 180, worker.seen)
+        worker.kill()
+        code, text = self.plan(files["second"])
+        self.assertEqual(code, 0, text)
+        for said in ("takes over state of hourly, 1,000 rows in open windows", "takes over state of once",
+                     "called prices before", "called table before"):
+            self.assertIn(said, text)
+        worker = self.stack.run(files["second"], name=name, threads=1)
+        self.put(name, range(ROWS // 2, 2 * ROWS))
+        wait_for("rows to come into the table", lambda: self.table(name) > ROWS, 180, worker.seen)
+        self.assertIsNotNone(worker.metric("tidemark_step_rows_total", step="by_hour"), worker.metrics().keys())
+        self.assertIsNone(worker.metric("tidemark_step_rows_total", step="hourly"))
+        worker.kill()
+        # A third name counts from the first one.
+        for mistake, message in (("mistaken", "say `renamed_from: hourly` instead of `renamed_from: by_hour`"),
+                                 ("lost", "put `renamed_from: table` back")):
+            code, text = self.plan(files[mistake])
+            self.assertEqual(code, DECISION, text)
+            self.assertIn(message, text)
+            refused = self.stack.run(files[mistake], name=name, threads=1)
+            self.assertEqual(refused.wait(300), 2, refused.seen())
+            self.assertIn(message, refused.output())
+        self.stack.run(files["third"], "--until_end", name=name, threads=1).finish(300)
+        code, text = self.plan(files["first"])
+        self.assertEqual(code, 0, text)
+        self.assertIn("takes over state of per_hour", text)
+        self.stack.run(files["first"], "--until_end", "--close_windows", name=name, threads=1).finish(300)
+        self.assertEqual(self.table(name), 2 * ROWS)
+        lake = duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{self.stack.folder}/lake/{name}/**/*.parquet'")
+        self.assertEqual(lake.fetchone(), (2 * ROWS, 2 * ROWS))
+        found = sum(json.loads(v)["n"] for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist())
+        self.assertEqual(found, 2 * ROWS, "each id once in its window")
+        # A newer version has committed: a commit record that says it needs format 2.
+        topics.produce(self.stack.brokers, f"{name}.prices.changelog",
+                       [{"value": bytes.fromhex("0801" "2205" "0801" "f00102"), "partition": 0}])
+        before = self.standing(name)
+        for command in (("plan",), ("reset", "--to_earliest")):
+            code, out, errors = self.stack.tidemark(*command, "--config", files["first"], check=False)
+            self.assertEqual(code, MISTAKE, out + errors)
+            self.assertIn("written by a newer Tidemark, in format 2; this one knows formats up to 1", out + errors)
+        worker = self.stack.run(files["first"], name=name, threads=1)
+        self.assertEqual(worker.wait(300), 2, worker.seen())
+        self.assertIn("written by a newer Tidemark", worker.output())
+        self.assertEqual(self.standing(name), before, "nothing was touched")
+
+    def read(self, name):
+        """How many records of its input are committed."""
+        return sum(topics.committed(self.stack.brokers, name, f"{name}-in").values())
+
+    def table(self, name):
+        with psycopg.connect(self.stack.database_url) as database:
+            if database.execute("SELECT to_regclass(%s)", (f"{name}_rows",)).fetchone()[0] is None:
+                return 0
+            return database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0]
 
     def test_of_a_table_the_statement_that_it_needs_is_told_and_then_all_is_well(self):
         name = "columns"

@@ -119,6 +119,32 @@ const Replacements kOfEach = Steps(
     "  of_each: { from: big, group_by: [big], aggregates: { n: \"count(*)\" } }\n",
     "  bigs: { from: of_each, topic: bigs, key: [big], create: {} }\n");
 
+const Replacements kByHour = {{"hourly", "by_hour"},
+                              {"    from: cheap\n", "    from: cheap\n    renamed_from: hourly\n"}};
+const Replacements kHappenings = {{"  events:\n", "  happenings:\n"},
+                                  {"from: events", "from: happenings"},
+                                  {"    topic: events\n", "    topic: events\n    renamed_from: events\n"}};
+const Replacements kOtherSinks = {{"  table: {", "  rows_of_t: { renamed_from: table,"},
+                                  {"  lake: {", "  pond: { renamed_from: lake,"},
+                                  {"  sums: {", "  sum_topic: { renamed_from: sums,"}};
+// A version that has another name for the window already.
+const Replacements kFirst = {{"    from: cheap\n", "    from: cheap\n    renamed_from: first\n"}};
+
+std::string Replaced(std::string text, const Replacements& all) {
+  for (const auto& [from, to] : all) {
+    const std::string after = absl::StrReplaceAll(text, {{from, to}});
+    EXPECT_NE(after, text) << from;
+    text = after;
+  }
+  return text;
+}
+
+Replacements All(const std::vector<Replacements>& several) {
+  Replacements all;
+  for (const Replacements& each : several) all.insert(all.end(), each.begin(), each.end());
+  return all;
+}
+
 std::vector<Edit> Edits() {
   const std::string kDaily =
       "  daily: { from: once, window: { tumbling: 1d }, group_by: [route], aggregates: { n: \"count(*)\" } }\n";
@@ -286,6 +312,104 @@ std::vector<Edit> Edits() {
       {"a renamed dedup", {{"once", "uniquely"}}, {{"step uniquely", kNew}, {"step once", kDropped}}},
       {"no window", {{kHourly, ""}, {kSums, ""}, {kCheap, ""}}, {{"step hourly", kDropped}}},
       {"no dedup", {{kOnce, ""}, {"from: once", "from: events"}}, {{"step once", kDropped}}},
+      // ---- What says that it has another name
+      {"a window with another name", kByHour},
+      {"a window with another name, and back", kByHour},
+      {"a dedup with another name", {{"once", "uniquely"}, {"dedup: {", "renamed_from: once, dedup: {"}}},
+      {"a source with another name", kHappenings},
+      {"sinks with other names", kOtherSinks},
+      {"everything with another name", All({kByHour, kHappenings, kOtherSinks})},
+      {"all of it, and a narrower filter",
+       All({kByHour, kHappenings, kOtherSinks, {{"cents < 100", "cents < 50"}}}),
+       {},
+       {.limit = 50}},
+      {"another name, and a wider sum",
+       All({kByHour, {{"cents: int32", "cents: int64"}}}),
+       {{"step by_hour", kConverted}},
+       {},
+       {},
+       {{"step hourly", kRefused}}},
+      {"another name, and another window",
+       All({kByHour, {{"tumbling: 1h", "tumbling: 2h"}}}),
+       {{"step by_hour", kRefused}}},
+      {"a source that stands at another place among its like",
+       {{"  events:\n", "  zenith:\n"},
+        {"from: [events, more]", "from: [zenith, more]"},
+        {"    topic: events\n", "    topic: events\n    renamed_from: events\n"}},
+       {},
+       {},
+       {},
+       {},
+       {{"steps:\n", absl::StrCat(kMore, "steps:\n")}, {"from: events", "from: [events, more]"}}},
+      {"a repartition with another name, and rows on their way",
+       {{"moved", "shifted"}, {"{ from: cheap,", "{ renamed_from: moved, from: cheap,"}},
+       {},
+       {},
+       {},
+       {},
+       {{"    from: cheap", "    from: moved"},
+        {kHourly.substr(0, 10), "  moved: { from: cheap, repartition: { by: [route] } }\n  hourly:\n"}}},
+      {"steps of changes with other names",
+       {{"  each: {", "  every: { renamed_from: each,"},
+        {"{ from: each,", "{ from: every,"},
+        {"  of_each: {", "  of_every: { renamed_from: of_each,"},
+        {"{ from: of_each", "{ from: of_every"},
+        {"  big: {", "  large: { renamed_from: big,"},
+        {"{ from: big", "{ from: large"}},
+       {},
+       {},
+       {},
+       {},
+       kOfEach},
+      {"a view and its step with other names",
+       {{"  seen: {", "  shown: { renamed_from: seen,"},
+        {"rows", "lines"},
+        {"lines: {", "lines: { renamed_from: rows,"}},
+       {},
+       {},
+       {},
+       {},
+       {{"sinks:\n", "views:\n  seen: { from: rows, key: [id] }\nsinks:\n"}}},
+      {"a third name, by the first", {{"hourly", "by_hour"}}, {}, {}, {}, {}, kFirst},
+      {"a third name, by the second",
+       {{"hourly", "by_hour"}, {"renamed_from: first", "renamed_from: hourly"}},
+       {{"step hourly", kDropped}, {"step by_hour", kRefused}},
+       {},
+       {},
+       {},
+       kFirst},
+      {"the first name again", {{"hourly", "first"}, {"    renamed_from: first\n", ""}}, {}, {}, {}, {}, kFirst},
+      {"a second name that doesn't say so any more",
+       {{"    renamed_from: first\n", ""}},
+       {{"step first", kDropped}, {"step hourly", kRefused}},
+       {},
+       {},
+       {},
+       kFirst},
+      {"a sink that doesn't say so any more",
+       {{"renamed_from: first, ", ""}},
+       {{"sink table", kRefused}},
+       {},
+       {},
+       {},
+       {{"  table: { ", "  table: { renamed_from: first, "}}},
+      {"a topic's sink that says it was a lake",
+       {{"  sums: {", "  sum: { renamed_from: lake,"}, {"  lake: {", "  pond: {"}},
+       {{"sink sum", kRefused}}},
+      {"a lake that says it was a topic's sink",
+       {{"  sums: {", "  sum: {"}, {"  lake: {", "  pond: { renamed_from: sums,"}},
+       {{"sink pond", kRefused}}},
+      {"a step that says it was a sink",
+       {{"  sums: {", "  sum: {"}, {"  cheap: {", "  low: { renamed_from: sums,"}, {"from: cheap", "from: low"}},
+       {{"step low", kRefused}}},
+      {"a name that is given up, by the second one",
+       {{Replaced(kHourly, kFirst), ""}, {kSums, ""}, {kCheap, ""}},
+       {{"step hourly", kDropped}},
+       {.counts = false},
+       {},
+       {{"no way back", kRefused}},
+       kFirst,
+       {"hourly"}},
       // ---- What is given up
       {"no window, given up",
        {{kHourly, ""}, {kSums, ""}, {kCheap, ""}},
@@ -341,15 +465,6 @@ Plan Planned(const std::string& yaml) {
       PlanFromYaml(yaml, "edits.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; });
   EXPECT_TRUE(plan.ok()) << plan.status() << yaml;
   return plan.ok() ? *std::move(plan) : Plan();
-}
-
-std::string Replaced(std::string text, const Replacements& all) {
-  for (const auto& [from, to] : all) {
-    const std::string after = absl::StrReplaceAll(text, {{from, to}});
-    EXPECT_NE(after, text) << from;
-    text = after;
-  }
-  return text;
 }
 
 Kinds Changed(const std::vector<Verdict>& verdicts) {

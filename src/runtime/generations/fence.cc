@@ -221,7 +221,7 @@ class Reader {
   }
 
   absl::Status SinkDrained(const Edge& edge) {
-    const std::string group = plan_.application.SinkGroup(plan_.sinks[static_cast<size_t>(edge.to_sink)].name);
+    const std::string group = plan_.application.SinkGroup(edge.kept_as);
     TM_ASSIGN_OR_RETURN(auto confirmed, kafka_.admin().GroupOffsets(group, PartitionsOf(edge.topic)));
     for (const TopicPartition& partition : PartitionsOf(edge.topic)) {
       const Offset end = ends_.at(partition);
@@ -248,7 +248,7 @@ absl::StatusOr<Stand> ReadStand(const Plan& plan, KafkaClient& kafka) { return R
 std::vector<std::string> GroupsOf(const Plan& plan) {
   std::vector<std::string> groups = {plan.application.Group()};
   for (const SinkPlan& sink : plan.sinks) {
-    if (!std::holds_alternative<KafkaSinkSpec>(sink.spec)) groups.push_back(plan.application.SinkGroup(sink.name));
+    if (!std::holds_alternative<KafkaSinkSpec>(sink.spec)) groups.push_back(plan.application.SinkGroup(sink.kept_as()));
   }
   return groups;
 }

@@ -31,11 +31,11 @@ Plan PlanOfGeneration(const Plan& base, int32_t generation) {
   Plan plan = base;
   plan.application.generation = generation;
   for (Edge& edge : plan.edges) {
-    edge.topic = edge.to_sink >= 0 ? plan.application.FeedTopic(plan.sinks[static_cast<size_t>(edge.to_sink)].name)
-                                   : plan.application.RepartitionTopic(edge.step, edge.port);
+    edge.topic = edge.to_sink >= 0 ? plan.application.FeedTopic(edge.kept_as)
+                                   : plan.application.RepartitionTopic(edge.kept_as, edge.port);
   }
   for (SinkPlan& sink : plan.sinks) {
-    if (sink.view) std::get<KafkaSinkSpec>(sink.spec).topic = plan.application.ViewTopic(sink.name);
+    if (sink.view) std::get<KafkaSinkSpec>(sink.spec).topic = plan.application.ViewTopic(sink.kept_as());
   }
   return plan;
 }

@@ -6,6 +6,7 @@
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/http/sha256.h"
 #include "src/runtime/former.h"
@@ -33,6 +34,7 @@ absl::StatusOr<generations::State> ReadLast(KafkaClient& kafka, const TopicParti
       return true;
     }));
     if (damaged) return absl::DataLossError(absl::StrCat(ToString(log), ": its last record can't be read"));
+    TM_RETURN_IF_ERROR(CheckKeptFormat(last.needs_format(), ToString(log)));
     if (found) return last;
     if (from <= range.first) return FirstState();
   }

@@ -74,8 +74,9 @@ std::set<std::string> InternalTopicsOf(const Plan& plan) {
   for (const Stage& stage : plan.stages) topics.insert(plan.application.ChangelogTopic(stage.name));
   for (const Edge& edge : plan.edges) topics.insert(edge.topic);
   for (const SinkPlan& sink : plan.sinks) {
-    if (sink.view) topics.insert(plan.application.ViewTopic(sink.name));
-    if (std::holds_alternative<ParquetSinkSpec>(sink.spec)) topics.insert(plan.application.ManifestTopic(sink.name));
+    if (sink.view) topics.insert(plan.application.ViewTopic(sink.kept_as()));
+    if (std::holds_alternative<ParquetSinkSpec>(sink.spec))
+      topics.insert(plan.application.ManifestTopic(sink.kept_as()));
   }
   return topics;
 }

@@ -210,7 +210,7 @@ std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, Kaf
   std::vector<std::unique_ptr<TargetSwap>> swaps;
   for (const SinkPlan& sink : swap.to->sinks) {
     const SinkPlan* const former = Former(*swap.from, sink);
-    const SwapParties parties{from, to, sink.name, swap.decision, former == nullptr ? "" : former->name};
+    const SwapParties parties{from, to, sink.kept_as(), swap.decision, former == nullptr ? "" : former->kept_as()};
     if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
       PostgresSwapTarget target;
       target.spec = former == nullptr ? *table : std::get<PostgresSinkSpec>(former->spec);
@@ -228,7 +228,7 @@ std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, Kaf
       TopicDifferenceTarget target;
       target.live = topic->topic;
       target.shadow = ShadowTopic(topic->topic, to.generation);
-      target.transactional_id = ApplicationId{to.name}.SinkTransactionalId(sink.name, "switch");
+      target.transactional_id = ApplicationId{to.name}.SinkTransactionalId(sink.kept_as(), "switch");
       swaps.push_back(MakeTopicDifference(std::move(target), kafka, clock));
     }
   }

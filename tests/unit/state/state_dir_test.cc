@@ -98,7 +98,7 @@ TEST_F(StateDirTest, AFolderOfANewerVersionIsRefused) {
   Write("TIDEMARK", "application town\nformat 2\n");
   const absl::Status status = Open().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("newer version"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("newer Tidemark, in format 2"));
 }
 
 TEST_F(StateDirTest, AFolderThatCantBeWrittenIsRefused) {
