@@ -130,7 +130,8 @@ if(TIDEMARK_UNIT_TESTS)
       ENVIRONMENT "${tidemark_sanitizer_environment};PYTHONUNBUFFERED=1")
     if(TIDEMARK_MUTATIONS)
       foreach(mutation IN ITEMS join_side_cleaned_by_its_own_time unmatched_row_emitted_early
-          version_taken_before_watermark alert_raised_twice over_rows_not_written matches_not_taken_back)
+          version_taken_before_watermark alert_raised_twice over_rows_not_written matches_not_taken_back
+          told_window_forgotten)
         set(with match)
         if(mutation MATCHES "^version")
           set(with versions)
@@ -140,6 +141,8 @@ if(TIDEMARK_UNIT_TESTS)
           set(with over)
         elseif(mutation MATCHES "^matches")
           set(with tables)
+        elseif(mutation MATCHES "^told")
+          set(with hopping)
         endif()
         add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.random_topologies.${mutation}
           COMMAND nice -n 10 "${TIDEMARK_VENV}/bin/python" "${tidemark_SOURCE_DIR}/tests/sim/random/main.py"

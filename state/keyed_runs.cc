@@ -365,7 +365,12 @@ absl::Status KeyedRuns::ReadBlock(const Run& run, uint32_t block, Visitor visit)
 absl::Status KeyedRuns::ReadRun(const Run& run, Entries* out) {
   out->list.reserve(out->list.size() + static_cast<size_t>(run.entries));
   const size_t before = out->list.size();
-  for (uint32_t block = 0; block < run.blocks(); ++block) {
+  TM_RETURN_IF_ERROR(ReadBlocks(run, 0, run.blocks(), out));
+  return out->list.size() - before == static_cast<size_t>(run.entries) ? absl::OkStatus() : Damaged();
+}
+
+absl::Status KeyedRuns::ReadBlocks(const Run& run, uint32_t begin, uint32_t end, Entries* out) {
+  for (uint32_t block = begin; block < end; ++block) {
     TM_RETURN_IF_ERROR(ReadBlock(run, block, [&](std::string_view entries) {
       for (BlockReader reader(entries); reader.Next();) {
         const std::string_view key = reader.key(), value = reader.value();
@@ -374,7 +379,7 @@ absl::Status KeyedRuns::ReadRun(const Run& run, Entries* out) {
       }
     }));
   }
-  return out->list.size() - before == static_cast<size_t>(run.entries) ? absl::OkStatus() : Damaged();
+  return absl::OkStatus();
 }
 
 absl::Status KeyedRuns::ReadRuns(const Range& range, size_t from, Entries* out) {
@@ -401,6 +406,33 @@ absl::Status KeyedRuns::Read(std::string_view from, Entries* out, std::optional<
   out->list.erase(std::remove_if(out->list.begin() + static_cast<int64_t>(before), out->list.end(), passed),
                   out->list.end());
   if (at + 1 < ranges_.size()) *next = ranges_[at + 1].low;
+  return absl::OkStatus();
+}
+
+absl::Status KeyedRuns::ReadSome(std::string_view from, uint32_t blocks, Entries* out,
+                                 std::optional<std::string>* next) {
+  next->reset();
+  if (ranges_.empty()) return absl::OkStatus();
+  const size_t at = RangeOf(from) == kNone ? 0 : RangeOf(from);
+  const Range& range = ranges_[at];
+  if (at + 1 < ranges_.size()) *next = ranges_[at + 1].low;
+  const auto before = static_cast<int64_t>(out->list.size());
+  for (size_t i = range.runs.size(); i-- > 0;) {  // newest first, as ReadRuns has it
+    const Run& run = range.runs[i];
+    const auto middle = static_cast<int64_t>(out->list.size());
+    const uint32_t begin = run.BlockOf(from), end = std::min(run.blocks(), begin + std::max(blocks, uint32_t{1}));
+    TM_RETURN_IF_ERROR(ReadBlocks(run, begin, end, out));
+    // What lies from here on isn't known of this run.
+    if (end < run.blocks() && (!*next || run.first(end) < **next)) *next = std::string(run.first(end));
+    std::inplace_merge(out->list.begin() + before, out->list.begin() + middle, out->list.end(),
+                       [](const Entry& a, const Entry& b) { return a.key < b.key; });
+  }
+  const auto same = [](const Entry& a, const Entry& b) { return a.key == b.key; };
+  out->list.erase(std::unique(out->list.begin() + before, out->list.end(), same), out->list.end());
+  const auto outside = [&](const Entry& entry) {
+    return entry.erased || entry.key < from || (*next && entry.key >= **next);
+  };
+  out->list.erase(std::remove_if(out->list.begin() + before, out->list.end(), outside), out->list.end());
   return absl::OkStatus();
 }
 

@@ -94,6 +94,8 @@ class KeyedRuns {
   // Appends the records that count, with key >= `from`, up to the end of a range, in order; and says from which key to
   // go on, or that nothing follows. What is appended may be nothing.
   absl::Status Read(std::string_view from, Entries* out, std::optional<std::string>* next);
+  // The same, but no more than so many blocks of each run (at least one): for who reads many runs side by side.
+  absl::Status ReadSome(std::string_view from, uint32_t blocks, Entries* out, std::optional<std::string>* next);
   // Deletes the ranges that end at this key or before.
   void DropBefore(std::string_view key);
   // Deletes runs of about so many blocks at most; true once none is left.
@@ -142,6 +144,7 @@ class KeyedRuns {
                          size_t first, FoundVisitor visit);
   absl::Status ReadBlock(const Run& run, uint32_t block, Visitor visit);
   absl::Status ReadRun(const Run& run, Entries* out);
+  absl::Status ReadBlocks(const Run& run, uint32_t begin, uint32_t end, Entries* out);
   // The runs from number `from` on, newest first; of equal keys the newest entry.
   absl::Status ReadRuns(const Range& range, size_t from, Entries* out);
 

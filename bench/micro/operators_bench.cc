@@ -87,6 +87,8 @@ HiddenSet SourceHidden() {
 // Makes batches; ids and times go on from one to the next.
 class Generator {
  public:
+  explicit Generator(int64_t row_us = 20) : row_us_(row_us) {}
+
   Batch Next() {
     arrow::Int64Builder ids, locations, times, watermarks, offsets;
     arrow::StringBuilder items;
@@ -100,7 +102,7 @@ class Generator {
       (void)ids.Append(id);
       (void)locations.Append(random_() % 2 == 0 ? 0 : static_cast<int64_t>(random_() % 10'000));
       (void)items.Append("item-" + std::to_string(random_() % 400));
-      time_ += 20;
+      time_ += row_us_;
       (void)times.Append(time_ - static_cast<int64_t>(random_() % 5'000'000));
       (void)watermarks.Append(time_ - 5'000'000);
       (void)sources.Append(0);
@@ -117,6 +119,7 @@ class Generator {
   int64_t watermark() const { return time_ - 5'000'000; }
 
  private:
+  const int64_t row_us_;
   std::mt19937_64 random_{1};
   int64_t next_id_ = 0, time_ = 0, offset_ = 0;
 };
@@ -136,8 +139,8 @@ void PerRow(benchmark::State& state, int64_t rows) {
   state.counters["ns/row"] = benchmark::Counter(all / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches,
-         int commit_every) {
+void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches, int commit_every,
+         int64_t row_us = 20) {
   (void)arrow::compute::Initialize();
   NullStore store;
   StepLedger ledger;
@@ -147,7 +150,7 @@ void Run(benchmark::State& state, const Node& node, const OperatorContext& base,
   auto op = node.spec.kind().Make(node).value();
   if (!op->Open(context).ok()) return state.SkipWithError("open");
   NullEmitter emitter;
-  Generator generator;
+  Generator generator(row_us);
   uint64_t commit = 0;
   int64_t batches = 0;
   const auto step = [&](const Batch& batch) {
@@ -283,6 +286,32 @@ void BM_Window(benchmark::State& state) {
   Run(state, node, {}, 100, 16);
 }
 BENCHMARK(BM_Window)->Arg(60)->Arg(10)->Unit(benchmark::kMillisecond);
+
+// Windows of so many seconds every ten, of 50,000 rows each: tumbling, and of an hour. By item: 125 rows of each of
+// 400 in ten seconds; by location: half of the rows of one, and 2.5 of each of 10,000.
+void BM_Hopping(benchmark::State& state) {
+  constexpr int64_t kRowUs = 200, kSlideRows = 10'000'000 / kRowUs;
+  WindowSpec spec;
+  spec.size_us = state.range(0) * 1'000'000;
+  spec.every_us = 10'000'000;
+  spec.group_by = {static_cast<size_t>(state.range(1))};
+  spec.aggregates = {{"n", "count(*)"}, {"top_id", "max(detection_oid)"}, {"mean", "avg(location_oid)"}};
+  spec.rows = Detections();
+  Node node = MakeNode(spec, Schema({Detections()[spec.group_by[0]],
+                                     {"window_start", {.kind = Kind::kTimestamp}, false},
+                                     {"window_end", {.kind = Kind::kTimestamp}, false},
+                                     {"n", {.kind = Kind::kInt64}, false},
+                                     {"top_id", {.kind = Kind::kInt64}, true},
+                                     {"mean", {.kind = Kind::kDouble}, true}}));
+  node.hidden = HiddenSet().With(Hidden::kWatermark);
+  const int64_t windows = spec.size_us / spec.every_us;
+  Run(state, node, {}, std::min<int64_t>(windows, 380) * kSlideRows / kRows + 20, 16, kRowUs);
+}
+BENCHMARK(BM_Hopping)
+    ->ArgsProduct({{10, 60, 3600}, {2, 1}})
+    ->ArgNames({"seconds", "by"})
+    ->Iterations(40)
+    ->Unit(benchmark::kMillisecond);
 
 // The lists of windows that are over: fifteen items of a location, one after the other, of which ten stay.
 void BM_Top(benchmark::State& state) {

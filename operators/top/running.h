@@ -3,7 +3,10 @@
 // emitted before.
 //
 // The rows stand in memory and, by a log (state_log.h), in state. What was emitted isn't stored: it is the rows as of
-// the last commit.
+// the last commit. Where memory is short, groups that no row has come for in a while leave it, into sorted runs
+// (state/keyed_runs.h), and come back with a row of theirs; that one's list in the runs is void until it leaves again.
+//
+// State: 'n': the log of rows; 'c': runs, a list by key of the group.
 #pragma once
 
 #include <memory>

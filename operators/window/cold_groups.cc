@@ -205,6 +205,12 @@ absl::Status ColdGroups::Evict(IsIdle idle, int64_t more_bytes, std::vector<int6
   return absl::OkStatus();
 }
 
+bool ColdGroups::IsShort(int64_t more_bytes, int64_t wanted_bytes) {
+  if (!memory_.limited()) return false;
+  memory_.Update(groups_->MemoryBytes() + more_bytes);
+  return memory_.Excess(wanted_bytes) > 0;
+}
+
 bool ColdGroups::WantsCompaction(int64_t more_bytes) {
   if (!memory_.limited()) return false;
   const size_t slots = groups_->slots(), free = groups_->free_slots();

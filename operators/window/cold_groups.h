@@ -58,6 +58,8 @@ class ColdGroups {
   // and more as long as that writes little. Appends the starts of windows that were untouched. Once a commit, before
   // WindowState::Save. `more_bytes`: what the owner holds beside the groups.
   absl::Status Evict(IsIdle idle, int64_t more_bytes, std::vector<int64_t>* touched);
+  // Whether the process has too little memory for this and so many bytes more.
+  bool IsShort(int64_t more_bytes, int64_t wanted_bytes);
   // Whether groups have left so much room that it is to be given back, by GroupSet::Compact: what is needed elsewhere.
   // After WindowState::Save.
   bool WantsCompaction(int64_t more_bytes);

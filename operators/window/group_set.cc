@@ -160,6 +160,13 @@ uint32_t GroupSet::MakeLoose(std::string_view key) {
   return slot;
 }
 
+void GroupSet::NameLoose(uint32_t slot, std::string_view key) {
+  Group& group = groups_[slot];
+  if (group.window != nullptr) return;
+  group.key = key.data();
+  group.key_size = static_cast<uint32_t>(key.size());
+}
+
 void GroupSet::MergeInto(uint32_t from, uint32_t to) {
   for (auto& accumulator : accumulators_) accumulator->MergeSlot(from, to);
   groups_[to].rows += groups_[from].rows;

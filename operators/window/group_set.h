@@ -94,6 +94,7 @@ class GroupSet {
   const std::vector<std::unique_ptr<Accumulator>>& accumulators() const { return accumulators_; }
   Window& window(uint32_t slot) { return *groups_[slot].window; }
   uint32_t number(uint32_t slot) const { return groups_[slot].number; }
+  uint64_t hash(uint32_t slot) const { return groups_[slot].hash; }
   std::string_view key(uint32_t slot) const { return {groups_[slot].key, groups_[slot].key_size}; }
   // (row, window) pairs in the slot, those taken back not among them, and the largest event time of its rows where the
   // owner needs that: kept by the owner.
@@ -122,6 +123,8 @@ class GroupSet {
   void FreeCopy(uint32_t slot);
   // Such a slot for a new group of no window. The key must outlive it.
   uint32_t MakeLoose(std::string_view key);
+  // Gives such a slot its key. Of a slot of a window nothing changes.
+  void NameLoose(uint32_t slot, std::string_view key);
   // Adds what the group in `from` has to that in `to`.
   void MergeInto(uint32_t from, uint32_t to);
   // A group of the window (null: of none) that isn't in memory, in such a slot; its number is kNoSlot. The key must

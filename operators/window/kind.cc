@@ -5,6 +5,8 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "operators/window/hopping.h"
+#include "operators/window/panes.h"
 #include "operators/window/partial.h"
 #include "operators/window/partial_schema.h"
 #include "operators/window/results.h"
@@ -35,7 +37,8 @@ class WindowKind final : public OperatorKind {
   absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
     const auto& spec = node.spec.As<WindowSpec>();
     if (spec.gap_us > 0) return MakeSessionResults(node, spec);
-    return spec.phase == OperatorPhase::kPartial ? MakeWindowPartial(node, spec) : MakeWindowResults(node, spec);
+    if (spec.phase == OperatorPhase::kPartial) return MakeWindowPartial(node, spec);
+    return panes::Shared(spec) ? MakeHoppingResults(node, spec) : MakeWindowResults(node, spec);
   }
 
   OperatorPhase phase(const Node& node) const override { return node.spec.As<WindowSpec>().phase; }
@@ -71,6 +74,8 @@ class WindowKind final : public OperatorKind {
     for (const AggregateItem& item : spec.aggregates) absl::StrAppend(&text, " ", item.expression, ";");
     // Other values are kept where rows are taken back, and partials don't tell.
     if (spec.input_updates) absl::StrAppend(&text, " of changes");
+    // Which goes on with what was kept for each window (src/runtime/widening.h), and no former version with it.
+    if (panes::Shared(spec)) absl::StrAppend(&text, " in panes");
     return text;
   }
   ColumnList Keeps(const Node& node, size_t /*port*/) const override {

@@ -8,6 +8,7 @@
 #include <arrow/type.h>
 
 #include "operators/step.h"
+#include "operators/window/panes.h"
 #include "operators/window/partial_schema.h"
 #include "operators/window/rows.h"
 #include "src/base/status.h"
@@ -30,18 +31,28 @@ constexpr int64_t kPartBytes = 256 << 10;
 // What a partial row has beside its key and its aggregates.
 struct PartialRows {
   explicit PartialRows(size_t n)
-      : starts(static_cast<int64_t>(n)), rows(static_cast<int64_t>(n)), taken(static_cast<int64_t>(n)) {
+      : starts(static_cast<int64_t>(n)),
+        rows(static_cast<int64_t>(n)),
+        taken(static_cast<int64_t>(n)),
+        windows(static_cast<int64_t>(n)) {
     hidden.times.reserve(n);
   }
-  // `count`: the rows added less those taken back.
+  // `start`: of the window, or the number of its panes (panes.h). `count`: the rows added less those taken back.
   void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t taken_back, int64_t time) {
-    starts.Append(start);
+    if (panes::Shared(spec)) {
+      starts.Append(panes::Last(spec, start));
+      windows.Append(static_cast<int32_t>(panes::Count(spec, start)));
+      start = panes::First(spec, start);
+    } else {
+      starts.Append(start);
+    }
     rows.Append(count);
     taken.Append(taken_back);
     hidden.times.push_back(spec.size_us > 0 ? ResultTime(spec, start).us : time);
   }
 
   CellWriter<int64_t> starts, rows, taken;
+  CellWriter<int32_t> windows;
   HiddenValues hidden;
 };
 
@@ -188,6 +199,10 @@ class WindowPartial final : public Operator {
     if (spec_.size_us > 0) {
       TM_ASSIGN_OR_RETURN(auto column, partials.starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
       columns.push_back(std::move(column));
+    }
+    if (panes::Shared(spec_)) {
+      TM_ASSIGN_OR_RETURN(auto windows, partials.windows.Finish(arrow::int32()));
+      columns.push_back(std::move(windows));
     }
     TM_ASSIGN_OR_RETURN(auto column, partials.rows.Finish(arrow::int64()));
     columns.push_back(std::move(column));

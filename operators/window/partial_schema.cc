@@ -1,11 +1,13 @@
 #include "operators/window/partial_schema.h"
 
+#include <numeric>
 #include <string>
 
 #include <absl/strings/str_cat.h>
 
 #include "operators/window/accumulator.h"
 #include "operators/window/arguments.h"
+#include "operators/window/panes.h"
 #include "src/expr/expression.h"
 
 namespace tidemark {
@@ -75,8 +77,13 @@ PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggreg
   PartialLayout layout;
   for (const size_t column : spec.group_by) layout.schema.Add(spec.rows[column]);
   if (spec.size_us > 0) {
+    const bool panes = panes::Shared(spec);
     layout.window_start = layout.schema.size();
-    layout.schema.Add({"__partial_window_start", {.kind = Kind::kTimestamp, .form = TimestampForm::kMicros}, false});
+    layout.schema.Add({"__partial_window_start", {.kind = Kind::kTimestamp, .form = TimestampForm::kMicros}, panes});
+    if (panes) {
+      layout.windows = layout.schema.size();
+      layout.schema.Add({"__partial_windows", kInt32Type, true});
+    }
   }
   layout.rows = layout.schema.size();
   layout.schema.Add({"__partial_rows", kInt64Type, false});
@@ -97,6 +104,13 @@ PartialLayout MakePartialLayout(const WindowSpec& spec) {
     aggregates.push_back(Aggregate::Compile(item.expression, spec.rows).value());
   }
   return MakePartialLayout(spec, aggregates);
+}
+
+RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
+  if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
+  std::vector<size_t> columns(spec.group_by.size());
+  std::iota(columns.begin(), columns.end(), 0);
+  return RowCodec::Key(layout.schema, columns);
 }
 
 Schema PartialSchema(const WindowSpec& spec) { return MakePartialLayout(spec).schema; }

@@ -1,7 +1,11 @@
 // The rows between the two phases of an aggregation: what the partial phase writes and the final phase reads.
 //
 //   group_by columns, as in the rows aggregated
-//   __partial_window_start   timestamp (absent for all-time aggregates)
+//   __partial_window_start   timestamp (absent for all-time aggregates). Where hopping windows share panes (panes.h)
+//   the
+//                            start of the last window that takes the rows; it may be null then, so that versions which
+//                            take it for that of the only one don't read it
+//   __partial_windows        int32, how many take them (absent elsewhere); null: one, as earlier versions wrote them
 //   __partial_rows           int64, rows behind this partial: those added less those taken back
 //   __partial_taken          int64, those taken back (absent where rows stand)
 //   for aggregate i:
@@ -28,6 +32,7 @@
 
 #include "operators/window/spec.h"
 #include "src/base/schema.h"
+#include "src/codec/row_codec.h"
 
 namespace tidemark {
 
@@ -36,6 +41,7 @@ struct Aggregate;  // src/expr/expression.h
 struct PartialLayout {
   Schema schema;
   std::optional<size_t> window_start;  // position; nothing for all-time aggregates
+  std::optional<size_t> windows;       // position; nothing where windows share no panes
   size_t rows = 0;                     // position
   std::optional<size_t> taken;         // position; nothing where rows stand
   std::vector<size_t> aggregates;      // position of the first column of each aggregate
@@ -48,5 +54,8 @@ Schema PartialSchema(const WindowSpec& spec);
 
 // The same from types already known, for who has compiled the aggregates anyway.
 PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggregate>& aggregates);
+
+// What makes keys of groups: of rows (single) or of partials (final).
+RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout);
 
 }  // namespace tidemark

@@ -29,13 +29,6 @@ namespace {
 
 constexpr size_t kEmitRows = 2048;
 
-RowCodec GroupCodec(const WindowSpec& spec, const PartialLayout& layout) {
-  if (spec.phase == WindowSpec::Phase::kSingle) return RowCodec::Key(spec.rows, spec.group_by);
-  std::vector<size_t> columns(spec.group_by.size());
-  std::iota(columns.begin(), columns.end(), 0);
-  return RowCodec::Key(layout.schema, columns);
-}
-
 class WindowResults final : public Operator {
  public:
   WindowResults(const Node& node, const WindowSpec& spec, WindowRows rows, PartialLayout layout)

@@ -8,6 +8,7 @@
 
 #include "operators/step.h"
 #include "operators/window/arguments.h"
+#include "operators/window/panes.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
 
@@ -85,6 +86,20 @@ WindowRows::Taken WindowRows::PairRow(int32_t row, int64_t time, EventTime water
   return count;
 }
 
+// The windows that take it are the last ones of those that it lies in.
+WindowRows::Taken WindowRows::PairPane(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
+                                       WindowPairs* pairs) const {
+  const int64_t last = NewestStart(spec_, EventTime{time}).us;
+  const int64_t late = panes::Closed(spec_, last, watermark);
+  const int64_t closed = std::max(late, panes::Closed(spec_, last, closed_until));
+  const int64_t taken = panes::Windows(spec_) - closed;
+  if (taken > 0) {
+    pairs->rows.push_back(row);
+    pairs->starts.push_back(panes::Number(last, taken));
+  }
+  return {.taken = taken, .late = late, .after_idle = closed - late};
+}
+
 WindowRows::Taken WindowRows::PairCalendar(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
                                            WindowPairs* pairs) {
   if (!bounds_.Has(time)) bounds_ = spec_.calendar->At(time);
@@ -111,6 +126,7 @@ WindowRows::Taken WindowRows::PairCumulative(int32_t row, int64_t time, EventTim
 WindowRows::Form WindowRows::FormOf(const WindowSpec& spec) {
   if (spec.calendar) return Form::kCalendar;
   if (spec.cumulative_us > 0) return Form::kCumulative;
+  if (panes::Shared(spec)) return Form::kPanes;
   return spec.size_us > 0 ? Form::kLength : spec.gap_us > 0 ? Form::kSession : Form::kAllTime;
 }
 
@@ -148,6 +164,9 @@ absl::Status WindowRows::Pair(const Batch& batch, EventTime closed_until, StepLe
     switch (form) {
       case Form::kLength:
         count = PairRow(row, times[i], watermark, closed_until, pairs);
+        break;
+      case Form::kPanes:
+        count = PairPane(row, times[i], watermark, closed_until, pairs);
         break;
       case Form::kCalendar:
         count = PairCalendar(row, times[i], watermark, closed_until, pairs);

@@ -41,7 +41,8 @@ class WindowRows {
 
   const std::vector<Aggregate>& aggregates() const { return aggregates_; }
 
-  // The (row, window) pairs of a batch that are neither late nor refused, rows ascending; windows at or before
+  // The (row, window) pairs of a batch that are neither late nor refused, rows ascending, and where windows share panes
+  // one pair a row for all of them, which has their number (panes.h) for its start. Windows at or before
   // `closed_until` (closed at the operator, see WindowClosed) count as late_after_idle. Evaluates the arguments. Of a
   // session it is the pair of a row that isn't late with itself: its start is the row's time.
   absl::Status Pair(const Batch& batch, EventTime closed_until, StepLedger* ledger, Emitter& emitter,
@@ -73,9 +74,10 @@ class WindowRows {
     int64_t taken = 0, late = 0, after_idle = 0;
     bool passed_over = false;  // a cumulative window that it lies in had closed before it was taken by a later one
   };
-  enum class Form { kLength, kCalendar, kCumulative, kSession, kAllTime };
+  enum class Form { kLength, kPanes, kCalendar, kCumulative, kSession, kAllTime };
   static Form FormOf(const WindowSpec& spec);
   Taken PairRow(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
+  Taken PairPane(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
   Taken PairCalendar(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs);
   Taken PairCumulative(int32_t row, int64_t time, EventTime watermark, EventTime closed_until,
                        WindowPairs* pairs) const;

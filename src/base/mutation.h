@@ -33,8 +33,9 @@ enum class Mutation : uint8_t {
   kMatchesNotTakenBack,  // a row of a joined table that goes or changes is taken back with its first match alone
   kCutPassed,            // a generation that is built reads past the cut of a switch, and nobody looks
   kDecidedUnfenced,      // a switch is decided, and nobody looks whether the fence still stands
+  kToldWindowForgotten,  // the state of hopping windows forgets which are told
 };
-inline constexpr int kMutationCount = 24;
+inline constexpr int kMutationCount = 25;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -100,6 +100,14 @@ bool OnlyAddsUp(std::string_view aggregates) {
   return true;
 }
 
+// Groups that were kept for each window are panes of one window each. There is no way back.
+constexpr std::string_view kInPanes = " in panes";
+
+std::string_view WithoutPanes(std::string_view fingerprint) {
+  if (fingerprint.ends_with(kInPanes)) fingerprint.remove_suffix(kInPanes.size());
+  return fingerprint;
+}
+
 bool IsIntegerKey(std::string_view keys) {
   const auto columns = ParseColumns(keys);
   return columns && columns->size() == 1 && !(*columns)[0].nullable &&
@@ -109,7 +117,8 @@ bool IsIntegerKey(std::string_view keys) {
 }  // namespace
 
 bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is) {
-  const auto before = Split(was.fingerprint()), now = Split(is.fingerprint());
+  if (was.fingerprint().ends_with(kInPanes) && !is.fingerprint().ends_with(kInPanes)) return false;
+  const auto before = Split(WithoutPanes(was.fingerprint())), now = Split(WithoutPanes(is.fingerprint()));
   if (!before || !now || before->head != now->head || before->tail != now->tail) return false;
   if (before->head == "dedup by ") {
     return before->tail == "]" && was.columns() == is.columns() &&

@@ -1,7 +1,7 @@
-// Whether state that was kept of columns of some types is, byte for byte, state of columns of wider ones, so that a
-// step goes on with it as it lies: the identities of a step differ in types alone, and each type of before is held
-// whole by that of now. A pure function over identities (step_identity.h); what it lets through is said by the formats
-// of state that it leans on:
+// Whether state that was kept in one way is, byte for byte, state as it is kept now, so that a step goes on with it as
+// it lies: the identities of a step differ in types alone, and each type of before is held whole by that of now; or
+// hopping windows, which kept groups each for itself, have come to share panes (operators/window/panes.h). A pure
+// function over identities (step_identity.h); what it lets through is said by the formats of state that it leans on:
 //
 //   - keys (src/codec/key_encoder.h): integers have eight bytes whatever their width, decimals sixteen whatever their
 //     precision, and a byte in front of each cell says NULL in all of them;

@@ -325,7 +325,7 @@ class Generator:
         if update and not shape.timely:
             return None
         every = random.choice([1, 5, 10, 60])
-        size = every * random.choice([1, 1, 1, 2, 5])
+        size = every * random.choice([1, 1, 1, 2, 5, 12])
         by = self._columns(shape, 0, 2, lambda c: c.name not in ("window_start", "window_end"))
         gap = random.choice([0, 0, 0, 0, 1, 10, 60]) if not update else 0  # 0: no sessions
         cumulative = size > every and not gap and not update and random.random() < 0.4

@@ -33,6 +33,14 @@ def show(case, lines):
         print(f"... {len(case.rows) - 60} more records")
 
 
+def names(step):
+    """What --with knows the step by: its operator, and of windows that share panes `hopping`."""
+    args = step.args
+    panes = (step.operator == "window" and not args["gap"] and not args["cumulative"] and args["emit"] == "on_close"
+             and args["size"] >= 3 * args["every"] and args["group_by"])
+    return [step.operator] + (["hopping"] if panes else [])
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--simulate", required=True)
@@ -48,7 +56,7 @@ def main():
     binary = [args.simulate] + (["--mutation", args.mutation] if args.mutation else [])
     began = time.monotonic()
     cases = itertools.islice((c for c in (Generator(seed).case() for seed in itertools.count(args.seed))
-                              if args.operator in [None] + [s.operator for s in c.steps]), wanted)
+                              if args.operator in [None] + [n for s in c.steps for n in names(s)]), wanted)
     cases = list(cases)
     failed, operators, kinds, records = [], {}, {}, 0
     for case, result in zip(cases, simulator.run(binary, cases)):

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/memory_budget.h"
+#include "state/keyed_rows.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {
@@ -293,6 +295,69 @@ TEST(TopRunning, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
       h.CheckLedger();
     }
   }
+}
+
+// Lists that leave memory as soon as they may, against lists that stay, whatever the commits and crashes.
+TEST(Top, WhatLeavesMemoryDoesNotShow) {
+  for (const Input input : {Input::kWindows, Input::kStanding}) {
+    MemoryBudget none(0, 0);
+    Harness cold(TopNode(Spec(2, input)), {}, &none), hot(TopNode(Spec(2, input)));
+    std::mt19937_64 random(7);
+    bool spilled = false;
+    for (int64_t i = 0; i < 2500; ++i) {
+      const std::string place = absl::StrCat("the place of number ", random() % 50 + (i / 500) * 20);
+      const TestRow row =
+          Row(place.c_str(), absl::StrCat("i", random() % 9).c_str(), static_cast<int64_t>(random() % 1000) + i / 10,
+              i * 10 + static_cast<int64_t>(random() % 5000));
+      const bool commits = random() % 12 == 0, crashes = random() % 120 == 0;
+      for (Harness* h : {&cold, &hot}) {
+        h->Process({row});
+        h->Advance(i * 10);
+        if (commits || crashes) h->Commit();
+        if (crashes) h->Crash();
+      }
+      spilled |= cold.store().Count("gr") + cold.store().Count("cr") > 0;
+    }
+    for (Harness* h : {&cold, &hot}) {
+      h->Advance(1'000'000);
+      h->Commit();
+    }
+    EXPECT_TRUE(spilled);
+    EXPECT_GT(hot.out().rows.size(), 300u);
+    EXPECT_EQ(cold.out().rows, hot.out().rows);
+    EXPECT_EQ(hot.store().Count("gr") + hot.store().Count("cr"), 0);
+    if (input == Input::kWindows) {
+      for (int i = 0; i < 3; ++i) cold.Commit();
+      for (const char* letter : {"gl", "dl"}) EXPECT_EQ(hot.store().Count(letter), 0) << letter;
+    }
+  }
+}
+
+// As earlier versions wrote them: a record a group, by number.
+TEST(TopRows, GroupsOfAnEarlierVersionGoOn) {
+  const Node node = TopNode(Spec(2, Input::kWindows));
+  Harness h(node), other(node);
+  other.Process({Row("p", "a", int64_t{5}, 9), Row("p", "b", int64_t{7}, 9), Row("q", "c", int64_t{1}, 20)});
+  other.Commit();
+  // What it has stored, in the former form.
+  StateLog log(&h.store(), "t");
+  log.Begin(1);
+  uint32_t number = 0;
+  KeyedRows stored(&other.store(), "g", nullptr);
+  ASSERT_TRUE(stored.Load().ok());
+  KeyedRows::Walk walk;
+  ASSERT_TRUE(stored.GoOn(&walk, 100, [&](std::string_view, std::string_view row) { log.Put(number++, row); }).ok());
+  ASSERT_TRUE(log.Commit().ok());
+  EXPECT_EQ(number, 2u);
+  h.store().Commit();
+  h.Crash(/*advance=*/false);
+  h.Process({Row("p", "d", int64_t{6}, 9)});
+  for (int i = 0; i < 3; ++i) h.Commit();
+  h.Crash();
+  h.Advance(30);
+  EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|b|7|1", "p|d|6|2", "q|c|1|1"));
+  h.Commit();
+  EXPECT_EQ(h.store().Count("t"), 0);
 }
 
 }  // namespace

@@ -75,5 +75,17 @@ TEST(Widening, WhatCantBeReadForCertainIsOtherState) {
   EXPECT_FALSE(IsWidened(Identity("dedup by"), Identity("dedup by [")));
 }
 
+TEST(Widening, GroupsOfEachWindowBecomePanesAndDoNotGoBack) {
+  const std::string window = "window 3600us every 60us by [id int32]: count(*); max(x);", panes = window + " in panes";
+  EXPECT_TRUE(IsWidened(Identity(window, "x int64"), Identity(panes, "x int64")));
+  EXPECT_FALSE(IsWidened(Identity(panes, "x int64"), Identity(window, "x int64")));
+  EXPECT_FALSE(IsWidened(Identity(window, "x int64"), Identity(panes, "y int64")));
+  EXPECT_FALSE(
+      IsWidened(Identity(window), Identity("window 3600us every 90us by [id int32]: count(*); max(x); in panes")));
+  const std::string wide = "window 3600us every 60us by [id int64]: count(*); max(x); in panes";
+  EXPECT_TRUE(IsWidened(Identity(window), Identity(wide)));
+  EXPECT_TRUE(IsWidened(Identity(panes), Identity(wide)));
+}
+
 }  // namespace
 }  // namespace tidemark
