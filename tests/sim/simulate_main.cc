@@ -49,7 +49,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "over_rows_not_written",
                                                         "matches_not_taken_back",
                                                         "cut_passed",
-                                                        "decided_unfenced"};
+                                                        "decided_unfenced",
+                                                        "transaction_shown_in_parts"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 
