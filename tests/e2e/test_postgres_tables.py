@@ -343,15 +343,17 @@ class PostgresTables(SystemTest):
         self.sql(f"INSERT INTO orders SELECT i, 0, 'row', 'n' FROM generate_series(1, {Transfers.ROWS}) i")
         path = self.stack.folder / f"{name}.yaml"
         source = SOURCE.format(table="orders").replace(", partitions: 2 }", " }\n    atomic: transactions")
+        source += SOURCE.format(table="places").replace("partitions: 2", "partitions: 3")  # so that others have more partitions
         path.write_text(HEAD.format(name=name).replace("50ms", "5ms") + source + "steps:\n  kept: { from: orders, filter: "
                         "\"id > 0\" }\nsinks:\n  copy: { from: kept, atomic: true, postgres: { url: \"${COPY_URL}\", table: "
-                        f"{name}_orders, key: [id] }} }}\n")
+                        f"{name}_orders, key: [id] }} }}\n" + SINK.format(table="places", name=name))
 
         def run(failpoints=None):
             return self.stack.run(path, name=name, failpoints=failpoints,
                                   env=self.stack.environment(SOURCE_URL=self.source, COPY_URL=self.copy))
         worker = run()
         self.equal(name, ("orders",), worker)
+        self.assertEqual([topics.partitions(self.stack.brokers, f"{name}.{sink}.feed") for sink in ("copy", "places_copy")], [1, 3])
         points = ("commit.before_decision", "commit.after_decision", "intake.after_flush", "intake.after_decision", None)
         with Transfers(self.source, self.copy, f"{name}_orders", seed) as transfers:
             worker.kill()
