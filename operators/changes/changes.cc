@@ -164,6 +164,10 @@ absl::Status Changes::ProcessBatch(int /*input*/, const Batch& batch, Emitter& e
     Kept now{times[i], {}, encoded_[i]};
     std::string_view bytes = changes[i];
     if (!TakeChange(&bytes, &now.change)) return absl::InternalError("a change that can't be read");
+    if (now.change.ends_transaction) {
+      ++ledger_->absorbed;
+      continue;
+    }
     if (now.change.ends_resnapshot) {
       ++ledger_->absorbed;
       TM_RETURN_IF_ERROR(EmitSwept(emitter));

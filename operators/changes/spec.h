@@ -18,6 +18,13 @@ struct ChangesSpec {
   static const OperatorKind& Kind();
 };
 
+// The same, of whose transactions each goes through at once (transactions.h).
+struct TransactionsSpec {
+  ChangesSpec changes;
+
+  static const OperatorKind& Kind();
+};
+
 const OperatorSyntax& ChangesSyntax();
 
 }  // namespace tidemark

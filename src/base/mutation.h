@@ -34,8 +34,9 @@ enum class Mutation : uint8_t {
   kCutPassed,            // a generation that is built reads past the cut of a switch, and nobody looks
   kDecidedUnfenced,      // a switch is decided, and nobody looks whether the fence still stands
   kToldWindowForgotten,  // the state of hopping windows forgets which are told
+  kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
 };
-inline constexpr int kMutationCount = 25;
+inline constexpr int kMutationCount = 26;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

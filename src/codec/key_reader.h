@@ -16,6 +16,8 @@ class KeyReader {
 
   // Sets its targets in the current row of `columns`. The reason, where it can't.
   virtual std::optional<std::string> Read(std::string_view key, ColumnSet* columns) = 0;
+  // What the key that was read last has to wait for, so that it couldn't; "": nothing.
+  virtual std::string_view waits_for() const { return ""; }
 };
 
 // Bytes that claim to be text, as the value that the column's type has in this form. Whoever calls has called

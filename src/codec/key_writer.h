@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <absl/status/status.h>
+
 #include "src/codec/column_text.h"
 
 namespace tidemark {
@@ -21,15 +23,16 @@ class KeyWriter {
   virtual ~KeyWriter() = default;
 
   // Appends the key of each of the first `rows` rows to `out`, which is empty. `columns` are those of the whole schema.
-  virtual void Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
-                     std::vector<KeyEnd>* keys) = 0;
+  virtual absl::Status Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
+                             std::vector<KeyEnd>* keys) = 0;
 };
 
 // Records without keys.
 class NoKeys final : public KeyWriter {
  public:
-  void Write(const std::vector<ColumnView>&, int64_t rows, TextBuffer*, std::vector<KeyEnd>* keys) override {
+  absl::Status Write(const std::vector<ColumnView>&, int64_t rows, TextBuffer*, std::vector<KeyEnd>* keys) override {
     keys->assign(static_cast<size_t>(rows), KeyEnd());
+    return absl::OkStatus();
   }
 };
 

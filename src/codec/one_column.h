@@ -102,8 +102,8 @@ class OneColumnKeyWriter final : public KeyWriter {
  public:
   explicit OneColumnKeyWriter(size_t column) : column_(column) {}
 
-  void Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
-             std::vector<KeyEnd>* keys) override {
+  absl::Status Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
+                     std::vector<KeyEnd>* keys) override {
     const ColumnView& column = columns[column_];
     keys->resize(static_cast<size_t>(rows));
     for (int64_t row = 0; row < rows; ++row) {
@@ -111,6 +111,7 @@ class OneColumnKeyWriter final : public KeyWriter {
       if (present) Codec::Put(column, row, out);
       (*keys)[static_cast<size_t>(row)] = {out->size(), present};
     }
+    return absl::OkStatus();
   }
 
  private:

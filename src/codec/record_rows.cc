@@ -173,8 +173,10 @@ std::optional<std::string> RecordRows::FinishColumns(bool deletion) {
 std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
   const RecordView& record = records_[record_];
   if (key_ != nullptr && record.key) {
-    std::optional<std::string> reason = key_->Read(*record.key, &columns_);
-    if (reason) return absl::StrCat("record key: ", *reason);
+    if (std::optional<std::string> reason = key_->Read(*record.key, &columns_)) [[unlikely]] {
+      RefuseKey(*key_, *reason);
+      return reason;
+    }
   }
   if (!header_columns_.empty()) {
     std::optional<std::string> reason = ReadHeaders();
@@ -202,12 +204,21 @@ std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
   return hidden_->Set(row_, record, columns_, op, deletion);
 }
 
+void RecordRows::RefuseKey(const KeyReader& key, const std::string& reason) {
+  if (key.waits_for().empty()) {
+    Reject(absl::StrCat("record key: ", reason));
+  } else {
+    Later(std::string(key.waits_for()));
+  }
+}
+
 void RecordRows::Tombstone() {
+  if (rejected_) return;
   if (!tombstone_key_) return Reject("value is null (tombstone)");
   const RecordView& record = records_[record_];
   if (!record.key) return Reject("value is null (deletion), and so is the record key: which row to delete isn't known");
   if (std::optional<std::string> reason = tombstone_key_->Read(*record.key, &BeginRow())) {
-    return Reject(absl::StrCat("record key: ", *reason));
+    return RefuseKey(*tombstone_key_, *reason);
   }
   for (const size_t c : key_columns_) {
     if (columns_.HasValue(c)) continue;
@@ -235,9 +246,11 @@ void RecordRows::Reject(std::string reason) {
 }
 
 void RecordRows::Later(std::string what) {
+  if (!waits_for_.empty()) return;
   TakeBack();
   // What was wrong with it is found again.
   if (rejected_) errors_->pop_back();
+  rejected_ = true;
   next_ = record_;
   waits_for_ = std::move(what);
   record_ = kNone;

@@ -7,6 +7,8 @@
 //     BeginRecord --+--> BeginRow, set columns, EndRow: any number of times
 //                   +--> Tombstone: its value is null
 //                   +--> Reject or Later, at any time: the record has no rows. After Later, nothing more.
+//
+// A key may have to wait too: then the reader's further calls come to nothing.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +44,8 @@ class RecordRows {
 
   // ---- For the reader.
   void BeginRecord(size_t record) {
+    if (!waits_for_.empty()) [[unlikely]]
+      return;
     if (record_has_no_rows()) ++empty_records_;
     record_ = record;
     ++begun_;
@@ -92,6 +96,7 @@ class RecordRows {
  private:
   RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr<KeyReader> key);
 
+  void RefuseKey(const KeyReader& key, const std::string& reason);
   bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
   void Grow();
   void TakeBack();

@@ -38,7 +38,7 @@ absl::Status RowEncoder::Encode(const arrow::RecordBatch& rows, int32_t partitio
   }
   const std::vector<ColumnView> columns = ViewColumns(options_.schema, rows);
   TextBuffer text(&out->arena);
-  key_writer_->Write(columns, rows.num_rows(), &text, &keys_);
+  TM_RETURN_IF_ERROR(key_writer_->Write(columns, rows.num_rows(), &text, &keys_));
   const int8_t* const ops = options_.upsert ? HiddenOps(rows) : nullptr;
   if (ops != nullptr) {
     Choose(ops, rows.num_rows(), text);

@@ -230,6 +230,24 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
   source->columns.push_back(std::move(change));
 }
 
+// A transaction lies in one task, or it would be shown by several commits.
+void CheckTransactions(const std::string& path, Diagnostics* diagnostics, SourcePlan* source) {
+  if (!source->postgres) {
+    const bool debezium = source->format.name == "debezium";
+    diagnostics->Error(path + "/atomic",
+                       absl::StrCat("transactions are kept together of tables that are read with `postgres`",
+                                    debezium ? ": a record of Debezium's doesn't say where its transaction ends, and "
+                                               "the topic that does isn't read"
+                                             : "; rows of other sources are kept together by a batch step"));
+    return;
+  }
+  if (source->postgres->partitions != 1) {
+    diagnostics->Error(path + "/postgres/partitions",
+                       "with atomic: transactions there is one: a transaction lies in one task, leave it out");
+  }
+  source->format.options["atomic"] = "transactions";
+}
+
 // What has one reader, or answers for one source.
 void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::string& path, Diagnostics* diagnostics) {
   if (source.http && other.http && source.http->path == other.http->path) {
@@ -292,6 +310,7 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
                          "promised by partitioned_by");
     }
     CheckChanges(yaml, format, path, diagnostics, &source);
+    if (!yaml.atomic().empty()) CheckTransactions(path, diagnostics, &source);
     if (source.postgres) CheckPostgresKey(source, path, diagnostics);
     for (const SourcePlan& other : plan->sources) RefuseTwice(source, other, path, diagnostics);
     plan->sources.push_back(std::move(source));

@@ -5,6 +5,9 @@
 
 namespace tidemark {
 
+// As an option of its format, which says how its records are read; no topology can state it there.
+bool KeepsTransactions(const SourcePlan& source) { return source.format.Option("atomic") == "transactions"; }
+
 std::vector<IntakePlan> IntakesOf(const Plan& plan) {
   std::map<std::string, IntakePlan> intakes;
   for (const SourcePlan& source : plan.sources) {

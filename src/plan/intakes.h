@@ -17,6 +17,10 @@ struct IntakePlan {
   int32_t splits = 1;
 };
 
+// The rows of one transaction of its database become visible together (`atomic: transactions`): its topic, of one
+// partition, tells where each ends, and so its stage has one task.
+bool KeepsTransactions(const SourcePlan& source);
+
 // In the order of their names. They point into the plan.
 std::vector<IntakePlan> IntakesOf(const Plan& plan);
 

@@ -116,7 +116,8 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
                 Diagnostics* diagnostics, Plan* plan);
 
 // Of CheckSinks: refuses a sink that says it is atomic where it can't be.
-void CheckAtomic(const topology::Sink& yaml, const Logical& logical, const SinkPlan& sink, Diagnostics* diagnostics);
+void CheckAtomic(const topology::Sink& yaml, const Plan& plan, const Logical& logical, const SinkPlan& sink,
+                 Diagnostics* diagnostics);
 // Of sinks, views and alarms (alarms.cc).
 WebhookSpec ReadWebhook(const topology::Webhook& yaml, const std::string& path, Diagnostics* diagnostics);
 std::optional<FreshnessSpec> ReadFreshness(const topology::Freshness& yaml, const std::string& path,

@@ -25,18 +25,27 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
     if (format == nullptr || !format->NeedsRegistry(spec, use)) return;
     const auto options = format->options();
     const bool takes_file = std::find(options.begin(), options.end(), "schema_file") != options.end();
-    diagnostics->Error(path + "/format",
-                       absl::StrCat("format ", spec.name,
-                                    " finds schemas in a registry, which `schema_registry: ", "http://HOST:PORT` names",
-                                    !takes_file                    ? ""
-                                    : use == FormatUse::kReadValue ? "; or name a schema_file"
-                                                                   : "; or say schema_id: none"));
+    diagnostics->Error(
+        path + (IsKey(use) ? "/key_format" : "/format"),
+        absl::StrCat("format ", spec.name,
+                     " finds schemas in a registry, which `schema_registry: ", "http://HOST:PORT` names",
+                     !takes_file                                                  ? ""
+                     : use == FormatUse::kReadValue || use == FormatUse::kReadKey ? "; or name a schema_file"
+                                                                                  : "; or say schema_id: none"));
   };
-  for (const SourcePlan& source : plan.sources) check("sources/" + source.name, source.format, FormatUse::kReadValue);
-  for (const TablePlan& table : plan.tables) check("tables/" + table.name, table.format, FormatUse::kReadValue);
+  for (const SourcePlan& source : plan.sources) {
+    check("sources/" + source.name, source.format, FormatUse::kReadValue);
+    check("sources/" + source.name, source.key_format, FormatUse::kReadKey);
+  }
+  for (const TablePlan& table : plan.tables) {
+    check("tables/" + table.name, table.format, FormatUse::kReadValue);
+    check("tables/" + table.name, table.key_format, FormatUse::kReadKey);
+  }
   for (const SinkPlan& sink : plan.sinks) {
     const auto* const kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
-    if (kafka != nullptr) check("sinks/" + sink.name, kafka->format, FormatUse::kWriteValue);
+    if (kafka == nullptr) continue;
+    check("sinks/" + sink.name, kafka->format, FormatUse::kWriteValue);
+    if (!kafka->key.empty()) check("sinks/" + sink.name, kafka->key_format, FormatUse::kWriteKey);
   }
 }
 

@@ -510,7 +510,7 @@ void CheckSinks(const topology::Topology& topology, const FormatList& formats, c
     if (step != logical.by_name.end()) from = &logical.steps[static_cast<size_t>(step->second)];
     auto sink = SinkCheck(yaml, formats, from != nullptr && from->usable ? from : nullptr, diagnostics).Run();
     if (!sink) continue;
-    CheckAtomic(yaml, logical, *sink, diagnostics);
+    CheckAtomic(yaml, *plan, logical, *sink, diagnostics);
     plan->sinks.push_back(*std::move(sink));
   }
   CheckViews(topology, logical, diagnostics, plan);

@@ -29,13 +29,17 @@ absl::StatusOr<std::string> TopologyFormats::Schemas(const Plan& plan, bool regi
   for (const SinkPlan& sink : plan.sinks) {
     const auto* const kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
     if (kafka == nullptr) continue;
-    TM_ASSIGN_OR_RETURN(const auto schema, formats_.Registers(kafka->format, sink.schema, kafka->value));
-    if (!schema) continue;
-    const absl::Status status = register_them ? registry_->Register(schema->subject, schema->schema)
-                                              : registry_->CheckCompatible(schema->subject, schema->schema);
-    TM_RETURN_IF_ERROR(Annotate(status, "sink " + sink.name));
-    absl::StrAppend(&lines, "sink ", sink.name, ": subject ", schema->subject, " of ", registry_->name(),
-                    register_them ? " has its schema\n" : " takes its schema\n");
+    for (const bool key : {true, false}) {
+      if (key && kafka->key.empty()) continue;
+      TM_ASSIGN_OR_RETURN(const auto schema, formats_.Registers(key ? kafka->key_format : kafka->format, sink.schema,
+                                                                key ? kafka->key : kafka->value));
+      if (!schema) continue;
+      const absl::Status status = register_them ? registry_->Register(schema->subject, schema->schema)
+                                                : registry_->CheckCompatible(schema->subject, schema->schema);
+      TM_RETURN_IF_ERROR(Annotate(status, "sink " + sink.name));
+      absl::StrAppend(&lines, "sink ", sink.name, ": subject ", schema->subject, " of ", registry_->name(),
+                      register_them ? " has its schema\n" : " takes its schema\n");
+    }
   }
   return lines;
 }
@@ -47,6 +51,7 @@ const Formats& PlanningFormats() {
     const TakeSchema take = [](const RegistrySpec& spec, const std::string& subject) {
       return RegistryClient(spec).Latest(subject);
     };
+    own->Set(MakeJsonFormat(take).release());
     own->Set(MakeAvroFormat(take).release());
     own->Set(MakeProtobufFormat(take).release());
     return own;

@@ -31,7 +31,7 @@ PostgresFeedSink::PostgresFeedSink(const Runtime& runtime, int sink, Connector c
       runtime_(runtime),
       plan_(runtime.plan->sinks[static_cast<size_t>(sink)]),
       edge_(FeedOf(*runtime.plan, sink)),
-      whole_(ShowsBatchesWhole(*runtime.plan, sink)),
+      whole_(ShowsBatchesWhole(*runtime.plan, sink) && !ShowsTransactionsWhole(*runtime.plan, sink)),
       connect_(std::move(connect)),
       letters_(runtime, plan_, edge_.topic) {}
 

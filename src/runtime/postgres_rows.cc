@@ -79,7 +79,7 @@ void PostgresRows::Row(const Tuple& row, Lsn lsn, int64_t time_us, IntakeRows* r
 
 absl::Status PostgresRows::Take(const pgoutput::Message& message, Lsn lsn, IntakeRows* rows) {
   if (const auto* begin = std::get_if<pgoutput::Begin>(&message)) return TakeBegin(*begin);
-  if (const auto* commit = std::get_if<pgoutput::Commit>(&message)) return TakeCommit(*commit);
+  if (const auto* commit = std::get_if<pgoutput::Commit>(&message)) return TakeCommit(*commit, lsn, rows);
   if (const auto* relation = std::get_if<pgoutput::Relation>(&message)) return TakeRelation(*relation);
   if (const auto* change = std::get_if<Change>(&message)) {
     return change->relation == table_.oid ? TakeChange(*change, lsn, rows) : absl::OkStatus();
@@ -105,8 +105,9 @@ absl::Status PostgresRows::TakeBegin(const pgoutput::Begin& begin) {
   return absl::OkStatus();
 }
 
-absl::Status PostgresRows::TakeCommit(const pgoutput::Commit& commit) {
+absl::Status PostgresRows::TakeCommit(const pgoutput::Commit& commit, Lsn lsn, IntakeRows* rows) {
   if (!transaction_) return absl::DataLossError("the replication stream commits a transaction that it didn't begin");
+  const bool is_new = transaction_->commit_lsn >= position_.lsn();
   if (position_.commit_lsn() == transaction_->commit_lsn) {
     if (seen_ < position_.changes()) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -117,6 +118,7 @@ absl::Status PostgresRows::TakeCommit(const pgoutput::Commit& commit) {
     position_.set_changes(0);
     position_.set_change_lsn(0);
   }
+  if (whole_transactions_ && is_new && seen_ > 0) EndTransaction(lsn, rows);
   position_.set_lsn(std::max<Lsn>(position_.lsn(), commit.end_lsn));
   transaction_.reset();
   return absl::OkStatus();
@@ -342,6 +344,15 @@ std::string PostgresRows::Head(char op, const Origin& origin) const {
   if (position_.resnapshot() > 0) absl::StrAppend(&json, ",\"resnapshot\":", position_.resnapshot());
   json.append(where_);
   return json;
+}
+
+// In the one partition there is.
+void PostgresRows::EndTransaction(Lsn lsn, IntakeRows* rows) {
+  std::string json = Head('m', {lsn, transaction_->committed_us, transaction_->xid, false, false});
+  json.insert(json.size() - 1, ",\"ends_transaction\":true");
+  json.push_back('}');
+  rows->records.push_back(
+      {0, "{\"tidemark.transaction\":0}", std::move(json), {}, target_, /*is_row=*/false, kIntakeForm});
 }
 
 // A record lies where its key says, so each mark has one that lies in its partition.

@@ -6,6 +6,7 @@
 //   Insert, update, delete                                                       op c, u, d
 //   Update of a key      a deletion of the old key, then an insert of the new one: of two keys, in their partitions
 //   The end of a new snapshot (resnapshot.h), in every partition               op m
+//   The end of a transaction that has changed the table, with `atomic: transactions`   op m
 //   Truncate             an error in front of which all is taken, or a dead letter
 //
 // A value that the log leaves out as it hasn't changed (TOAST) is taken from the row before where the log has that
@@ -25,6 +26,7 @@
 #include <absl/status/status.h>
 
 #include "proto/postgres.pb.h"
+#include "src/plan/intakes.h"
 #include "src/plan/plan.h"
 #include "src/postgres/pgoutput.h"
 #include "src/postgres/table.h"
@@ -35,7 +37,8 @@ namespace tidemark {
 class PostgresRows {
  public:
   // `source` outlives this. `target`: which of its intake's it is.
-  explicit PostgresRows(const SourcePlan& source, size_t target = 0) : source_(source), target_(target) {}
+  explicit PostgresRows(const SourcePlan& source, size_t target = 0)
+      : source_(source), target_(target), whole_transactions_(KeepsTransactions(source)) {}
 
   const SourcePlan& source() const { return source_; }
   size_t target() const { return target_; }
@@ -69,7 +72,7 @@ class PostgresRows {
   };
 
   absl::Status TakeBegin(const pgoutput::Begin& begin);
-  absl::Status TakeCommit(const pgoutput::Commit& commit);
+  absl::Status TakeCommit(const pgoutput::Commit& commit, Lsn lsn, IntakeRows* rows);
   absl::Status TakeRelation(const pgoutput::Relation& relation);
   absl::Status CheckIdentity(const pgoutput::Relation& relation) const;
   absl::Status TakeChange(const pgoutput::Change& change, Lsn lsn, IntakeRows* rows);
@@ -77,6 +80,7 @@ class PostgresRows {
   // True: the change, which is the table's next in its transaction, isn't in yet.
   absl::StatusOr<bool> IsNew(Lsn lsn);
   void Taken(Lsn lsn);
+  void EndTransaction(Lsn lsn, IntakeRows* rows);
 
   std::string Head(char op, const Origin& origin) const;
   void Emit(char op, const pgoutput::Tuple& row, const Origin& origin, IntakeRows* rows);
@@ -88,6 +92,7 @@ class PostgresRows {
 
   const SourcePlan& source_;
   const size_t target_;
+  const bool whole_transactions_;
   packed::PostgresPosition position_;
   PgTable table_;
   // By column of the table: where it stands in a row; nothing: it is gone.

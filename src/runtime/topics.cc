@@ -240,6 +240,7 @@ class Resolver {
   // Of a sink that shows batches whole each task has a partition for itself: what is refused of one then touches none
   // of another task's, and the sink needn't wait for commits that lie within each other (whole_commits.h).
   Count CountOfFeed(const Edge& feed, const std::vector<std::string>& topics) const {
+    if (ShowsTransactionsWhole(plan_, feed.to_sink)) return {1, "it shows transactions whole, whatever their keys"};
     Count count = CountOf(topics);
     const Stage& stage = plan_.stages[static_cast<size_t>(feed.from_stage)];
     const auto tasks = counts_.find(plan_.application.ChangelogTopic(stage.name));

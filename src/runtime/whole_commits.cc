@@ -24,18 +24,27 @@ bool ComesOutOfBatches(const Stage& stage, const Node& node) {
   return true;
 }
 
-}  // namespace
-
-bool ShowsBatchesWhole(const Plan& plan, int sink) {
-  if (std::holds_alternative<WebhookSpec>(plan.sinks[static_cast<size_t>(sink)].spec)) return false;
-  const auto* postgres = std::get_if<PostgresSinkSpec>(&plan.sinks[static_cast<size_t>(sink)].spec);
-  if (postgres != nullptr && postgres->upsert) return false;
+bool RowsComeWhole(const Plan& plan, int sink) {
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
       if (node.sink == sink) return ComesOutOfBatches(stage, node);
     }
   }
   return false;
+}
+
+}  // namespace
+
+bool ShowsTransactionsWhole(const Plan& plan, int sink) {
+  return plan.sinks[static_cast<size_t>(sink)].mode.update && RowsComeWhole(plan, sink);
+}
+
+bool ShowsBatchesWhole(const Plan& plan, int sink) {
+  const auto& spec = plan.sinks[static_cast<size_t>(sink)].spec;
+  if (std::holds_alternative<WebhookSpec>(spec)) return false;
+  const auto* postgres = std::get_if<PostgresSinkSpec>(&spec);
+  const bool by_key = postgres != nullptr && postgres->upsert;
+  return by_key ? ShowsTransactionsWhole(plan, sink) : RowsComeWhole(plan, sink);
 }
 
 bool WholeCommits::Add(Offset offset, UnpackedRows record) {

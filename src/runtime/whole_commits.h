@@ -22,8 +22,13 @@
 
 namespace tidemark {
 
-// All rows of the sink come out of batch steps, through steps that keep them together, and it appends: so its commits
-// are batches. `atomic: true` in the topology has the planner see to it (src/plan/whole_batches.cc).
+// All rows of the sink come out of sources with `atomic: transactions`, through steps that keep them together. Such a
+// source has one task, so that the sink's feed has one partition, and rows that replace each other by a key aren't
+// parted: its commits are transactions of the source's database, one or several.
+bool ShowsTransactionsWhole(const Plan& plan, int sink);
+
+// That, or all its rows come out of batch steps in this way, and it appends: so its commits are batches. `atomic: true`
+// in the topology has the planner see to it (src/plan/whole_batches.cc).
 bool ShowsBatchesWhole(const Plan& plan, int sink);
 
 class WholeCommits {

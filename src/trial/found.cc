@@ -57,7 +57,8 @@ SourcePlan ReaderOf(const SinkPlan& sink, const KafkaSinkSpec& kafka) {
     const bool by_key = !in_value.empty() && !in_value.contains(c);
     column.from = by_key ? SourceColumn::From::kKey : SourceColumn::From::kValue;
     column.path = {column.column.name};
-    if (by_key && kafka.key.size() == 1 && kafka.key_format.name != kJsonFormat) column.path.clear();
+    const FormatSyntax* const keys = FindFormat(OwnFormats().list(), kafka.key_format.name);
+    if (by_key && keys != nullptr && !keys->holds_names()) column.path.clear();
     source.columns.push_back(std::move(column));
   }
   return source;

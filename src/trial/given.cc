@@ -188,7 +188,8 @@ class RecordWriter {
       std::string bytes;
       TextBuffer buffer(&bytes);
       std::vector<KeyEnd> ends;
-      (*writer)->Write(written.views, 1, &buffer, &ends);
+      const absl::Status wrote = (*writer)->Write(written.views, 1, &buffer, &ends);
+      if (!wrote.ok()) return file_.Error(row.at, std::string(wrote.message()));
       if (ends[0].present) record->key = bytes.substr(0, ends[0].end);
     }
     if (raw_key_ != nullptr) record->key = raw_key_->text;

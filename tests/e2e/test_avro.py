@@ -173,6 +173,56 @@ class Avro(SystemTest):
         self.assertEqual(self.letters("waiting"), [])
         self.assertEqual(worker.stop(), 0)
 
+    def test_keys_are_read_and_written_with_their_schemas(self):
+        """Keys of two producers' schemas in; Avro's and Protobuf's out, and those in again, as keys of rows and of deletions."""
+        topics.create(self.stack.brokers, keyed=3)
+        record = {"type": "record", "name": "K", "fields": [{"name": "id", "type": "long"}, {"name": "part", "type": "string"}]}
+        numbers = {"long": self.registry.register("keyed-key", '"long"')}
+        self.registry.set_compatibility("keyed-key", "NONE")
+        numbers["record"] = self.registry.register("keyed-key", record)
+        rows = range(20)
+        topics.produce(self.stack.brokers, "keyed", [
+            {"key": framed(numbers["long"], "long", n) if n % 2 else
+                    framed(numbers["record"], fastavro.parse_schema(record), {"id": n, "part": "p"}),
+             "value": json.dumps({"n": n}).encode(), "timestamp": NOW_MS + n} for n in rows] + [
+            {"key": b"plain", "value": b'{"n": 99}', "timestamp": NOW_MS}])
+        out = {"mode": "upsert", "key": ["id"], "create": {"partitions": 4}}
+        first = topology.write(self.stack.folder / "keyed.yaml", {
+            "name": "keyed", "kafka": {"brokers": "${KAFKA_BROKERS}"}, "schema_registry": self.registry.url,
+            "sources": {"keyed": {"topic": "keyed", "key_format": "avro", "columns": {
+                "id": {"type": "int64", "from": "key"}, "n": "int64"}}},
+            "sinks": {form: {"from": "keyed", "topic": f"keyed-{form}", "key_format": form, **out} for form in ("avro", "protobuf")}})
+        self.stack.run(first, "--until_end", name="keyed").finish(300)
+        reason, = self.letters("keyed")
+        self.assertIn("record key: it doesn't begin with the number of a schema", reason)
+        found = topics.read(self.stack.brokers, "keyed-avro").to_pylist()
+        schema = json.loads(self.registry.text(struct.unpack(">i", found[0]["key"][1:5])[0]))
+        self.assertEqual(schema["name"], "keyed_avro_key")
+        keys = {fastavro.schemaless_reader(io.BytesIO(row["key"][5:]), fastavro.parse_schema(schema), None)["id"]: row
+                for row in found}
+        self.assertEqual(sorted(keys), list(rows))
+        for row in found:
+            self.assertEqual(row["partition"], topics.java_partition(row["key"], 4), "as Kafka's default partitioner")
+        # What was written is read again, as keys of a stream and of tables; a tombstone deletes the row of its key.
+        topics.create(self.stack.brokers, asked=1)
+        topics.produce(self.stack.brokers, "asked", [{"value": json.dumps({"id": n}).encode(), "timestamp": NOW_MS} for n in rows])
+        for form in ("avro", "protobuf"):
+            row = next(row for row in topics.read(self.stack.brokers, f"keyed-{form}").to_pylist() if json.loads(row["value"])["n"] == 7)
+            topics.produce(self.stack.brokers, f"keyed-{form}", [{"key": row["key"], "value": None, "partition": row["partition"]}])
+        table = {"global": True, "key": ["id"], "columns": {"id": {"type": "int64", "from": "key"}, "n": "int64"}}
+        second = topology.write(self.stack.folder / "asked.yaml", {
+            "name": "asked", "kafka": {"brokers": "${KAFKA_BROKERS}"}, "schema_registry": self.registry.url,
+            "sources": {"asked": {"topic": "asked", "columns": {"id": "int64"}}},
+            "tables": {form: {"topic": f"keyed-{form}", "key_format": form, **table} for form in ("avro", "protobuf")},
+            "steps": {"one": {"from": "asked", "join": {"table": "avro", "on": ["id"], "type": "left", "columns": ["n"], "prefix": "a_"}},
+                      "both": {"from": "one", "join": {"table": "protobuf", "on": ["id"], "type": "left", "columns": ["n"],
+                                                       "prefix": "p_"}}},
+            "sinks": {"out": {"from": "both", "topic": "asked-out", "create": {}}}})
+        self.stack.run(second, "--until_end", name="asked").finish(300)
+        answers = [json.loads(value) for value in topics.read(self.stack.brokers, "asked-out")["value"].to_pylist()]
+        self.assertEqual({row["id"]: (row["a_n"], row["p_n"]) for row in answers},
+                         {n: (None, None) if n == 7 else (n, n) for n in rows})
+
     def test_a_sink_that_the_registry_refuses_ends_the_start_with_its_words(self):
         topics.create(self.stack.brokers, refused=1)
         self.registry.register("refused-out-value", {"type": "record", "name": "refused_out", "fields": [

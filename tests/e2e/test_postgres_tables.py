@@ -93,6 +93,56 @@ class Churn:
                     c.execute(f"DELETE FROM {table} WHERE id = %s OR id = %s", (i, i + 1000))
 
 
+class Transfers:
+    """Transactions over many rows of one table, after each of which the sum of n and the count of rows are what they were, and all
+    rows have one name; and a reader of the copy, which never rests and notes what else it sees."""
+
+    ROWS = 400
+
+    def __init__(self, source, copy, table, seed):
+        self.source, self.copy, self.table, self.random = source, copy, table, random.Random(seed)
+        self.transactions = self.looks = 0
+        self.seen, self.wrong = set(), []
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=run) for run in (self.write, self.read)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def write(self):
+        with psycopg.connect(self.source) as connection:
+            while not self.stop.wait(0.005):
+                with connection.transaction(), connection.cursor() as c:
+                    self.transactions += 1
+                    for _ in range(self.random.randint(1, 30)):
+                        a, b = self.random.sample(range(1, self.ROWS + 1), 2)
+                        c.execute("UPDATE orders SET n = n + CASE id %% 10000 WHEN %s THEN 1 ELSE -1 END "
+                                  "WHERE id %% 10000 IN (%s, %s)", (a, a, b))
+                    if self.random.random() < 0.2:  # a row under another key
+                        c.execute("UPDATE orders SET id = CASE WHEN id > 10000 THEN id - 10000 ELSE id + 10000 END, "
+                                  "note = note || '' WHERE id %% 10000 = %s", (self.random.randint(1, self.ROWS),))
+                    if self.transactions % 50 == 10:  # larger than a poll of the log, and than a record of the feed
+                        c.execute("UPDATE orders SET note = repeat('long', 1000), n = n + 1; UPDATE orders SET n = n - 1")
+                    if self.random.random() < 0.2:
+                        c.execute("UPDATE orders SET name = %s", (f"after {self.transactions}",))
+
+    def read(self):
+        with psycopg.connect(self.copy, autocommit=True) as connection:
+            while not self.stop.is_set():
+                found = connection.execute(f"SELECT count(*), sum(n), count(DISTINCT name), max(name) FROM {self.table}").fetchone()
+                self.looks += 1
+                self.seen.add(found[3])
+                if found[:3] != (self.ROWS, 0, 1):
+                    self.wrong.append(found)
+
+
 class PostgresTables(SystemTest):
 
     @classmethod
@@ -285,6 +335,46 @@ class PostgresTables(SystemTest):
         print(f"taken anew with {kills} kills (seed {seed}): {rows}", flush=True)
         for table in TABLES:
             self.assertEqual(worker.metric("tidemark_step_rows_total", step=f"{table} changes", outcome="dead_lettered"), 0)
+        self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def test_a_transaction_is_seen_whole_whatever_is_killed(self):
+        name, seed = "whole", 5
+        moments = random.Random(seed)
+        self.sql(f"INSERT INTO orders SELECT i, 0, 'row', 'n' FROM generate_series(1, {Transfers.ROWS}) i")
+        path = self.stack.folder / f"{name}.yaml"
+        source = SOURCE.format(table="orders").replace(", partitions: 2 }", " }\n    atomic: transactions")
+        source += SOURCE.format(table="places").replace("partitions: 2", "partitions: 3")  # so that others have more partitions
+        path.write_text(HEAD.format(name=name).replace("50ms", "5ms") + source + "steps:\n  kept: { from: orders, filter: "
+                        "\"id > 0\" }\nsinks:\n  copy: { from: kept, atomic: true, postgres: { url: \"${COPY_URL}\", table: "
+                        f"{name}_orders, key: [id] }} }}\n" + SINK.format(table="places", name=name))
+
+        def run(failpoints=None):
+            return self.stack.run(path, name=name, failpoints=failpoints,
+                                  env=self.stack.environment(SOURCE_URL=self.source, COPY_URL=self.copy))
+        worker = run()
+        self.equal(name, ("orders",), worker)
+        self.assertEqual([topics.partitions(self.stack.brokers, f"{name}.{sink}.feed") for sink in ("copy", "places_copy")], [1, 3])
+        points = ("commit.before_decision", "commit.after_decision", "intake.after_flush", "intake.after_decision", None)
+        with Transfers(self.source, self.copy, f"{name}_orders", seed) as transfers:
+            worker.kill()
+            for _ in range(KILLS):
+                point = moments.choice(points)
+                worker = run(f"{point}=kill@{moments.randint(5, 60)}" if point else None)
+                if point:
+                    self.assertEqual(worker.wait(240), -signal.SIGKILL, worker.seen())
+                else:
+                    seen = len(transfers.seen)
+                    wait_for("transactions to be seen", lambda: len(transfers.seen) > seen + 3, 120, worker.seen)
+                    worker.kill()
+            worker = run()
+            seen = len(transfers.seen)
+            wait_for("transactions to be seen", lambda: len(transfers.seen) > seen + 3, 120, worker.seen)
+        rows = self.equal(name, ("orders",), worker)
+        self.assertEqual(transfers.wrong, [], "parts of transactions were seen")
+        self.assertGreater(transfers.looks, 100)
+        print(f"{transfers.transactions} transactions, {KILLS} kills (seed {seed}): {transfers.looks} looks at the copy, "
+              f"{len(transfers.seen)} different, none of a part; {rows}", flush=True)
+        self.assertEqual(worker.metric("tidemark_step_rows_total", step="orders changes", outcome="dead_lettered"), 0)
         self.assertEqual(worker.stop(), 0, worker.seen())
 
     def test_mistakes_are_told_with_the_tables_name(self):

@@ -50,7 +50,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "matches_not_taken_back",
                                                         "cut_passed",
                                                         "decided_unfenced",
-                                                        "told_window_forgotten"};
+                                                        "told_window_forgotten",
+                                                        "transaction_shown_in_parts"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

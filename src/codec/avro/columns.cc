@@ -52,6 +52,9 @@ std::optional<Type> TypeFor(const AvroNode& node) {
     case AvroType::kBytes:
     case AvroType::kFixed:
       return Type{.kind = Kind::kBytes};
+    case AvroType::kArray:
+    case AvroType::kMap:
+      return Type{.kind = Kind::kJson};
     default:
       return std::nullopt;
   }
@@ -143,6 +146,9 @@ class Taker {
       case JsonTree::Kind::kString:
         if (node.type == AvroType::kString || node.type == AvroType::kEnum) return value.text;
         return std::nullopt;
+      case JsonTree::Kind::kArray:
+      case JsonTree::Kind::kObject:
+        return ToJson(value);
       default:
         return std::nullopt;
     }

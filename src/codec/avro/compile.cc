@@ -56,6 +56,8 @@ class Compiler {
     if (TooMuch()) return;
     path_ = Text(path);
     if (wanted.columns.empty() && wanted.members.empty()) return Skip(node);
+    if (const std::vector<size_t> trees = TreesOf(node, wanted); !trees.empty())
+      return Trees(node, wanted, trees, path);
     switch (node.type) {
       case AvroType::kNull:
         return;
@@ -69,6 +71,34 @@ class Compiler {
         Unfit(wanted, node);
         return Scalar(node, wanted);
     }
+  }
+
+  // Columns that take this value as a whole, as JSON.
+  std::vector<size_t> TreesOf(const AvroNode& node, const Wanted& wanted) const {
+    std::vector<size_t> trees;
+    const bool tree = node.type == AvroType::kArray || node.type == AvroType::kMap ||
+                      (node.type == AvroType::kRecord && node.logical != AvroLogical::kVariableDecimal);
+    if (!tree || take_ || table_ != nullptr) return trees;
+    for (const size_t c : wanted.columns) {
+      if (targets_.at(c).type.kind == Kind::kJson) trees.push_back(c);
+    }
+    return trees;
+  }
+
+  // They first, and then from the beginning what else is wanted of it.
+  void Trees(const AvroNode& node, const Wanted& wanted, const std::vector<size_t>& trees, const std::string& path) {
+    Wanted rest = wanted;
+    std::erase_if(rest.columns, [&](size_t c) { return std::find(trees.begin(), trees.end(), c) != trees.end(); });
+    const bool more = !rest.columns.empty() || !rest.members.empty();
+    plan_.nodes.push_back(&node);
+    const auto number = static_cast<uint32_t>(plan_.nodes.size()) - 1;
+    for (size_t i = 0; i < trees.size(); ++i) {
+      const bool again = more || i + 1 < trees.size();
+      if (again) Emit({.op = AvroOp::kMark});
+      Read(AvroOp::kTree, trees[i], 0, number);
+      if (again) Emit({.op = AvroOp::kBack});
+    }
+    if (more) Value(node, rest, path);
   }
 
   bool TooMuch() { return ++visits_ > kMostSteps; }

@@ -9,9 +9,11 @@
 #include "src/base/status.h"
 #include "src/base/whole_file.h"
 #include "src/codec/avro/columns.h"
+#include "src/codec/avro/key_reader.h"
 #include "src/codec/avro/scan_plan.h"
 #include "src/codec/avro/value_reader.h"
 #include "src/codec/avro/value_writer.h"
+#include "src/codec/values_as_keys.h"
 
 namespace tidemark {
 namespace {
@@ -34,6 +36,8 @@ absl::StatusOr<std::unique_ptr<const AvroSchema>> ReadSchemaFile(const std::stri
   if (!schema.ok()) return Annotate(schema.status(), "schema file " + path);
   return schema;
 }
+
+bool IsWritten(FormatUse use) { return use == FormatUse::kWriteValue || use == FormatUse::kWriteKey; }
 
 bool Reads(AvroOp op) { return op >= AvroOp::kBool && op <= AvroOp::kVariableDecimal; }
 
@@ -58,20 +62,20 @@ class Avro final : public Format {
 
   std::string_view name() const override { return "avro"; }
   std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kRecord}; }
-  bool Serves(FormatUse use) const override { return !IsKey(use); }
   bool holds_names() const override { return true; }
   bool coerces() const override { return false; }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
   bool NeedsRegistry(const FormatSpec& spec, FormatUse use) const override {
-    if (use == FormatUse::kWriteValue) return PlaceOf(spec) != SchemaPlace::kNowhere;
+    if (IsWritten(use)) return PlaceOf(spec) != SchemaPlace::kNowhere;
     return !spec.options.contains(kSchemaFile);
   }
 
   void Complete(const std::string& topic, FormatUse use, FormatSpec* spec) const override {
-    if (use != FormatUse::kWriteValue) return;
-    if (PlaceOf(*spec) != SchemaPlace::kNowhere) spec->options.emplace(kSubject, topic + "-value");
-    std::string record = topic;
+    if (!IsWritten(use)) return;
+    if (PlaceOf(*spec) != SchemaPlace::kNowhere)
+      spec->options.emplace(kSubject, topic + (IsKey(use) ? "-key" : "-value"));
+    std::string record = IsKey(use) ? topic + "_key" : topic;
     std::replace_if(record.begin(), record.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     if (!IsAvroName(record)) record = absl::StrCat("_", record);
     spec->options.emplace(kRecord, record);
@@ -94,18 +98,27 @@ class Avro final : public Format {
   }
 
   bool Check(FormatCheck& check) const override {
-    return check.use() == FormatUse::kWriteValue ? CheckWrite(check) : CheckRead(check);
+    if (IsKey(check.use()) && PlaceOf(check.spec()) == SchemaPlace::kHeader) {
+      return check.OptionError(kSchemaId,
+                               "`schema_id: header` is for values; a key has the number in front of it (prefix)");
+    }
+    return IsWritten(check.use()) ? CheckWrite(check) : CheckRead(check);
   }
 
   absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
                                                           const std::vector<ReadTarget>& targets) const override {
-    AvroReaderOptions options{.place = PlaceOf(spec), .schema = nullptr, .lookup = lookup_};
-    if (spec.options.contains(kSchemaFile)) {
-      TM_ASSIGN_OR_RETURN(options.schema, ReadSchemaFile(spec.Option(kSchemaFile)));
-    } else if (lookup_ == nullptr) {
-      return absl::InvalidArgumentError("format avro has neither a registry nor a schema_file");
-    }
+    TM_ASSIGN_OR_RETURN(AvroReaderOptions options, ReaderOptions(spec));
     return std::make_unique<AvroValueReader>(std::move(options), targets);
+  }
+  absl::StatusOr<std::unique_ptr<KeyReader>> MakeKeyReader(const FormatSpec& spec,
+                                                           const std::vector<ReadTarget>& targets) const override {
+    TM_ASSIGN_OR_RETURN(AvroReaderOptions options, ReaderOptions(spec));
+    return std::make_unique<AvroKeyReader>(std::move(options), targets);
+  }
+  absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
+                                                           const std::vector<size_t>& columns) const override {
+    TM_ASSIGN_OR_RETURN(auto writer, MakeWriter(spec, schema, columns));
+    return std::make_unique<ValuesAsKeys>(std::move(writer));
   }
 
   absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
@@ -129,10 +142,20 @@ class Avro final : public Format {
   }
 
  private:
+  absl::StatusOr<AvroReaderOptions> ReaderOptions(const FormatSpec& spec) const {
+    AvroReaderOptions options{.place = PlaceOf(spec), .schema = nullptr, .lookup = lookup_};
+    if (spec.options.contains(kSchemaFile)) {
+      TM_ASSIGN_OR_RETURN(options.schema, ReadSchemaFile(spec.Option(kSchemaFile)));
+    } else if (lookup_ == nullptr) {
+      return absl::InvalidArgumentError("format avro has neither a registry nor a schema_file");
+    }
+    return options;
+  }
+
   static bool CheckRead(FormatCheck& check) {
     for (const char* option : {kSubject, kRecord}) {
       if (check.spec().options.contains(option)) {
-        return check.OptionError(option, absl::StrCat(option, " is for values that are written"));
+        return check.OptionError(option, absl::StrCat(option, " is for what is written"));
       }
     }
     const bool file = check.spec().options.contains(kSchemaFile);
@@ -153,7 +176,7 @@ class Avro final : public Format {
   static bool CheckWrite(FormatCheck& check) {
     if (check.spec().options.contains(kSchemaFile)) {
       return check.OptionError(kSchemaFile,
-                               "schema_file is for values that are read: what a sink writes has a schema "
+                               "schema_file is for what is read: what a sink writes has a schema "
                                "that follows from its columns");
     }
     if (PlaceOf(check.spec()) == SchemaPlace::kHeader) {

@@ -121,6 +121,11 @@ bool AvroScanner::Run(uint32_t at, uint32_t stop) {
       case AvroOp::kJson:
         good = Text(&text) && SetJson(step, text);
         break;
+      case AvroOp::kTree: {
+        std::string json;
+        good = TreeAsJson(*plan_.nodes[step.arg], &json) && Took(columns_->SetRaw(step.column, json));
+        break;
+      }
       case AvroOp::kEnum:
         good = Index(step.arg, "a symbol that its enum doesn't have", &number) &&
                Took(columns_->SetRaw(step.column, plan_.texts[step.n + static_cast<size_t>(number)]));

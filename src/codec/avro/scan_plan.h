@@ -14,7 +14,7 @@
 //   string     string, enum, bytes (UTF-8), uuid, decimal
 //   bytes      bytes, fixed, string
 //   date       date, string
-//   json       string, as Debezium writes JSON; nothing else yet
+//   json       string, as Debezium writes JSON; array, map and record, as scan_json.cc says
 //   timestamp  timestamp-millis/micros/nanos, by the unit that the schema says; RFC 3339 text; timestamp_s/ms/us: also
 //              int and long without a logical type, by the unit that the column says
 //
@@ -64,6 +64,7 @@ enum class AvroOp : uint8_t {
   kBytes,
   kText,   // a string that is written as the column's type demands
   kJson,   // a string that is JSON
+  kTree,   // an array, a map or a record, as JSON; nodes[arg]
   kEnum,   // texts[n, n + arg) are the symbols
   kFixed,  // n bytes
   kUuid,
@@ -110,6 +111,7 @@ struct AvroTable {
   std::string_view unavailable;
 };
 
+// Keep the schema that it was compiled from: `nodes` are its.
 struct AvroScanPlan {
   // The values of a map that are wanted, by key.
   struct Map {
@@ -133,7 +135,8 @@ struct AvroScanPlan {
     int null = -1;
   };
   std::vector<Plain> plain;
-  std::string unavailable;  // AvroTable's
+  std::vector<const AvroNode*> nodes;  // of kTree
+  std::string unavailable;             // AvroTable's
 };
 
 // What a scan finds besides the values of columns.

@@ -2,6 +2,7 @@
 // bad, and reason() says why. Used by one thread.
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -117,6 +118,9 @@ class AvroScanner {
     return true;
   }
 
+  bool TreeAsJson(const AvroNode& node, std::string* json);  // scan_json.cc
+  bool ItemsAsJson(const AvroNode& node, std::string* json);
+  bool TextAsJson(std::string_view text, std::string* json);
   bool SkipArray(uint32_t at);
   bool Map(uint32_t at);
 
@@ -171,16 +175,21 @@ class AvroScanner {
     return Took(columns_->SetDecimal(step.column, digits, static_cast<int>(scale)));
   }
   bool SetUuid(const AvroStep& step, std::string_view bytes) {
+    const std::array<char, 36> text = UuidText(bytes);
+    return Took(columns_->SetRaw(step.column, {text.data(), text.size()}));
+  }
+  // Of sixteen bytes.
+  static std::array<char, 36> UuidText(std::string_view bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
-    char text[36];
-    char* out = text;
+    std::array<char, 36> text;
+    char* out = text.data();
     for (size_t i = 0; i < bytes.size(); ++i) {
       if (i == 4 || i == 6 || i == 8 || i == 10) *out++ = '-';
       const auto byte = static_cast<unsigned char>(bytes[i]);
       *out++ = kDigits[byte >> 4];
       *out++ = kDigits[byte & 15];
     }
-    return Took(columns_->SetRaw(step.column, {text, sizeof text}));
+    return text;
   }
 
   // ---- Of changes of a table (scan_table.cc).

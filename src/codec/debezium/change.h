@@ -30,6 +30,8 @@ struct Change {
   // No row: what a new snapshot of the table, this one, had to say is said. Rows that it, and what came behind it,
   // didn't speak of aren't there any more.
   bool ends_resnapshot = false;
+  // No row: the transaction of the database that the rows before it are of has no others (`atomic: transactions`).
+  bool ends_transaction = false;
   // Of how many new snapshots of the table this is the last, or the first one's (0); what comes behind a snapshot has
   // its number too. In a partition it never falls.
   uint64_t resnapshot = 0;
@@ -61,7 +63,8 @@ inline constexpr uint64_t kNumbered = (uint64_t{1} << 28) - 1;
 
 inline void AppendChange(const Change& change, std::string* out) {
   out->push_back(static_cast<char>((change.deletes ? 1 : 0) | (change.snapshot ? 2 : 0) | (change.overtaken ? 4 : 0) |
-                                   (change.ends_resnapshot ? 8 : 0) | (change.resnapshot > 0 ? 16 : 0)));
+                                   (change.ends_resnapshot ? 8 : 0) | (change.resnapshot > 0 ? 16 : 0) |
+                                   (change.ends_transaction ? 32 : 0)));
   AppendOrdered(change.committed_us, out);
   if (change.resnapshot > 0) {
     AppendVarint(kNumbered, out);
@@ -81,6 +84,7 @@ inline bool TakeChange(std::string_view* from, Change* change) {
   change->snapshot = (from->front() & 2) != 0;
   change->overtaken = (from->front() & 4) != 0;
   change->ends_resnapshot = (from->front() & 8) != 0;
+  change->ends_transaction = (from->front() & 32) != 0;
   change->resnapshot = 0;
   change->committed_us = ReadOrdered(from->substr(1, 8));
   from->remove_prefix(9);

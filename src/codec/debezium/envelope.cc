@@ -13,10 +13,21 @@ const std::vector<std::string>& MemberNames() {
   return names;
 }
 
-enum SourceMember : int { kLsn, kFile, kPos, kRow, kCommitMs, kCommitUs, kOvertaken, kResnapshot };
+enum SourceMember : int {
+  kLsn,
+  kFile,
+  kPos,
+  kRow,
+  kCommitMs,
+  kCommitUs,
+  kOvertaken,
+  kResnapshot,
+  kEndsTransaction,
+  kSourceMembers
+};
 const std::vector<std::string>& SourceMemberNames() {
-  static const auto& names =
-      *new std::vector<std::string>{"lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken", "resnapshot"};
+  static const auto& names = *new std::vector<std::string>{
+      "lsn", "file", "pos", "row", "ts_ms", "ts_us", "overtaken", "resnapshot", "ends_transaction"};
   return names;
 }
 
@@ -98,9 +109,9 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
   change->position = {};
   change->committed_us = Change::kNoTime;
   if (source.empty()) return std::nullopt;
-  int64_t numbers[8] = {};
-  bool given[8] = {};
-  change->overtaken = false;
+  int64_t numbers[kSourceMembers] = {};
+  bool given[kSourceMembers] = {};
+  change->overtaken = change->ends_transaction = false;
   change->resnapshot = 0;
   file_.clear();
   text_ = JsonText(source);
@@ -111,6 +122,7 @@ std::optional<std::string> EnvelopeReader::ReadSource(std::string_view source, C
     if (!text_.ReadPlain(&value, &scratch_)) return false;
     if (member == kFile && value.kind == ScalarText::Kind::kString) file_ = value.text;
     if (member == kOvertaken) change->overtaken = value.kind == ScalarText::Kind::kTrue;
+    if (member == kEndsTransaction) change->ends_transaction = value.kind == ScalarText::Kind::kTrue;
     given[member] = value.kind == ScalarText::Kind::kNumber && ParseInt64(value.text, &numbers[member]) == Fit::kOk;
     return true;
   };

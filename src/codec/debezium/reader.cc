@@ -95,8 +95,9 @@ absl::StatusOr<Operation> Reader::ReadRecord(const RecordView& record, RecordRow
 // Of its columns none means anything, as of a deletion those beside the key.
 bool Reader::ReadMark(RecordRows* rows, std::string* reason) {
   Change change;
-  if (envelopes_.ReadSource(envelope_.source, &change) || change.resnapshot == 0 || !change_column_) return false;
-  change.ends_resnapshot = true;
+  if (envelopes_.ReadSource(envelope_.source, &change) || !change_column_) return false;
+  if (!change.ends_transaction && change.resnapshot == 0) return false;
+  change.ends_resnapshot = !change.ends_transaction;
   ColumnSet& columns = rows->BeginRow();
   for (const RowColumn& column : row_.columns()) {
     if (column.key) columns.SetAny(column.column);

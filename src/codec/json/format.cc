@@ -1,13 +1,17 @@
 #include "src/codec/json/format.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/status.h"
+#include "src/base/whole_file.h"
 #include "src/codec/json/framed_reader.h"
 #include "src/codec/json/framed_writer.h"
 #include "src/codec/json/object_reader.h"
 #include "src/codec/json/schema.h"
+#include "src/codec/json/schema_columns.h"
 #include "src/codec/json/value_reader.h"
 #include "src/codec/json/value_writer.h"
 #include "src/codec/schema_id.h"
@@ -15,7 +19,7 @@
 namespace tidemark {
 namespace {
 
-constexpr char kArray[] = "array", kSchemaId[] = "schema_id", kSubject[] = "subject";
+constexpr char kArray[] = "array", kSchemaId[] = "schema_id", kSubject[] = "subject", kSchemaFile[] = "schema_file";
 
 SchemaPlace PlaceOf(const FormatSpec& spec) {
   const std::string place = spec.Option(kSchemaId, "none");
@@ -38,13 +42,14 @@ class JsonKeyWriter final : public KeyWriter {
  public:
   JsonKeyWriter(const Schema& schema, const std::vector<size_t>& key) : object_(schema, key) {}
 
-  void Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
-             std::vector<KeyEnd>* keys) override {
+  absl::Status Write(const std::vector<ColumnView>& columns, int64_t rows, TextBuffer* out,
+                     std::vector<KeyEnd>* keys) override {
     keys->resize(static_cast<size_t>(rows));
     for (int64_t row = 0; row < rows; ++row) {
       object_.Write(columns, row, out);
       (*keys)[static_cast<size_t>(row)] = {out->size(), true};
     }
+    return absl::OkStatus();
   }
 
  private:
@@ -53,10 +58,10 @@ class JsonKeyWriter final : public KeyWriter {
 
 class Json final : public Format {
  public:
-  explicit Json(SchemaLookup* lookup) : lookup_(lookup) {}
+  explicit Json(SchemaLookup* lookup, TakeSchema take = nullptr) : lookup_(lookup), take_(std::move(take)) {}
 
   std::string_view name() const override { return kJsonFormat; }
-  std::vector<std::string_view> options() const override { return {kArray, kSchemaId, kSubject}; }
+  std::vector<std::string_view> options() const override { return {kArray, kSchemaId, kSubject, kSchemaFile}; }
   bool holds_names() const override { return true; }
   bool ManyRows(const FormatSpec& spec) const override { return spec.Is(kArray); }
   std::string Types(FormatUse) const override { return "any type"; }
@@ -70,7 +75,18 @@ class Json final : public Format {
     spec->options.emplace(kSubject, topic + "-value");
   }
 
+  absl::StatusOr<std::vector<TakenColumn>> Columns(const FormatSpec& spec, const std::string& topic,
+                                                   const RegistrySpec& registry) const override {
+    if (spec.options.contains(kSchemaFile)) return ColumnsOfFile(spec.Option(kSchemaFile));
+    if (registry.none()) return absl::InvalidArgumentError("neither schema_registry nor schema_file says a schema");
+    if (take_ == nullptr) return absl::InvalidArgumentError("there is nobody to ask the registry");
+    TM_ASSIGN_OR_RETURN(const WrittenSchema written, take_(registry, topic + "-value"));
+    if (written.type != "JSON") return absl::InvalidArgumentError("the schema there is one of " + written.type);
+    return ColumnsOfJsonSchema(written.text, written.references);
+  }
+
   bool Check(FormatCheck& check) const override {
+    if (check.spec().options.contains(kSchemaFile) && !CheckFile(check)) return false;
     if (IsKey(check.use()) && check.spec().options.contains(kSchemaId)) {
       return check.OptionError(kSchemaId, "schema_id is for values: keys that name a schema aren't implemented");
     }
@@ -121,7 +137,41 @@ class Json final : public Format {
   }
 
  private:
+  static absl::StatusOr<std::vector<TakenColumn>> ColumnsOfFile(const std::string& path) {
+    const absl::StatusOr<std::string> text = ReadWholeFile(path);
+    if (!text.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("schema file ", path, " can't be read: ", std::string(text.status().message())));
+    }
+    absl::StatusOr<std::vector<TakenColumn>> columns = ColumnsOfJsonSchema(*text, {});
+    if (!columns.ok()) return Annotate(columns.status(), "schema file " + path);
+    return columns;
+  }
+
+  // Columns that are written out are held against it: each of them, or something on its path, is a property.
+  static bool CheckFile(FormatCheck& check) {
+    if (check.use() != FormatUse::kReadValue) {
+      return check.OptionError(kSchemaFile, "schema_file is for values that are read");
+    }
+    const auto columns = ColumnsOfFile(check.spec().Option(kSchemaFile));
+    if (!columns.ok()) return check.OptionError(kSchemaFile, std::string(columns.status().message()));
+    bool good = true;
+    for (const FormatColumn& column : check.columns()) {
+      const std::vector<std::string> path = column.path.empty() ? std::vector{column.column.name} : column.path;
+      const auto leads_there = [&](const TakenColumn& taken) {
+        const size_t common = std::min(path.size(), taken.path.size());
+        return std::equal(path.begin(), path.begin() + static_cast<ptrdiff_t>(common), taken.path.begin()) &&
+               (taken.path.size() >= path.size() || taken.column.type.kind == Kind::kJson);
+      };
+      if (std::any_of(columns->begin(), columns->end(), leads_there)) continue;
+      good = check.ColumnError(column, absl::StrCat("column ", column.column.name,
+                                                    ": the schema has no property of that name, or none on its path"));
+    }
+    return good;
+  }
+
   SchemaLookup* const lookup_;
+  const TakeSchema take_;
 };
 
 }  // namespace
@@ -132,5 +182,8 @@ const Format& JsonFormat() {
 }
 
 std::unique_ptr<const Format> MakeJsonFormat(SchemaLookup* lookup) { return std::make_unique<Json>(lookup); }
+std::unique_ptr<const Format> MakeJsonFormat(TakeSchema take) {
+  return std::make_unique<Json>(nullptr, std::move(take));
+}
 
 }  // namespace tidemark

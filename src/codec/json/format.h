@@ -13,5 +13,7 @@ namespace tidemark {
 const Format& JsonFormat();
 // With the registry that records name schemas of. `lookup` outlives the format.
 std::unique_ptr<const Format> MakeJsonFormat(SchemaLookup* lookup);
+// That takes columns from a registry's schemas, for plans.
+std::unique_ptr<const Format> MakeJsonFormat(TakeSchema take);
 
 }  // namespace tidemark

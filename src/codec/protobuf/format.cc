@@ -10,11 +10,13 @@
 
 #include "src/base/status.h"
 #include "src/codec/protobuf/columns.h"
+#include "src/codec/protobuf/key_reader.h"
 #include "src/codec/protobuf/known_imports.h"
 #include "src/codec/protobuf/scan_plan.h"
 #include "src/codec/protobuf/schema.h"
 #include "src/codec/protobuf/value_reader.h"
 #include "src/codec/protobuf/value_writer.h"
+#include "src/codec/values_as_keys.h"
 
 namespace tidemark {
 namespace {
@@ -38,6 +40,8 @@ std::string WhyNever(const Descriptor& message, const SharedSchema& schema, cons
   return plan->never.empty() ? "" : plan->never.front().second;
 }
 
+bool IsWritten(FormatUse use) { return use == FormatUse::kWriteValue || use == FormatUse::kWriteKey; }
+
 // What a sink writes.
 struct Written {
   SharedSchema schema;
@@ -54,21 +58,22 @@ class Protobuf final : public Format {
 
   std::string_view name() const override { return "protobuf"; }
   std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kMessage}; }
-  bool Serves(FormatUse use) const override { return !IsKey(use); }
   bool holds_names() const override { return true; }
   std::string Types(FormatUse) const override { return "any type"; }
   bool Holds(const Type&, FormatUse) const override { return true; }
   bool coerces() const override { return false; }
   bool NeedsRegistry(const FormatSpec& spec, FormatUse use) const override {
-    if (use == FormatUse::kWriteValue) return PlaceOf(spec, true) != SchemaPlace::kNowhere;
+    if (IsWritten(use)) return PlaceOf(spec, true) != SchemaPlace::kNowhere;
     return !spec.options.contains(kSchemaFile);
   }
 
   void Complete(const std::string& topic, FormatUse use, FormatSpec* spec) const override {
-    if (use != FormatUse::kWriteValue) return;
-    if (PlaceOf(*spec, true) != SchemaPlace::kNowhere) spec->options.emplace(kSubject, topic + "-value");
+    if (!IsWritten(use)) return;
+    if (PlaceOf(*spec, true) != SchemaPlace::kNowhere) {
+      spec->options.emplace(kSubject, topic + (IsKey(use) ? "-key" : "-value"));
+    }
     if (spec->options.contains(kSchemaFile)) return;
-    std::string message = topic;
+    std::string message = IsKey(use) ? topic + "_key" : topic;
     std::replace_if(message.begin(), message.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     if (!IsProtobufName(message)) message = absl::StrCat("_", message);
     spec->options.emplace(kMessage, message);
@@ -91,20 +96,28 @@ class Protobuf final : public Format {
   }
 
   bool Check(FormatCheck& check) const override {
-    return check.use() == FormatUse::kWriteValue ? CheckWrite(check) : CheckRead(check);
+    const bool written = IsWritten(check.use());
+    if (IsKey(check.use()) && PlaceOf(check.spec(), written) == SchemaPlace::kHeader) {
+      return check.OptionError(kSchemaId,
+                               "`schema_id: header` is for values; a key has the number in front of it (prefix)");
+    }
+    return written ? CheckWrite(check) : CheckRead(check);
   }
 
   absl::StatusOr<std::unique_ptr<ValueReader>> MakeReader(const FormatSpec& spec,
                                                           const std::vector<ReadTarget>& targets) const override {
-    ProtobufReaderOptions options{
-        .place = PlaceOf(spec, false), .schema = nullptr, .message = spec.Option(kMessage), .lookup = lookup_};
-    if (spec.options.contains(kSchemaFile)) {
-      TM_ASSIGN_OR_RETURN(options.schema, ProtobufSchema::ReadFile(spec.Option(kSchemaFile)));
-      TM_RETURN_IF_ERROR(options.schema->NamedOrFirst(options.message).status());
-    } else if (lookup_ == nullptr) {
-      return absl::InvalidArgumentError("format protobuf has neither a registry nor a schema_file");
-    }
+    TM_ASSIGN_OR_RETURN(ProtobufReaderOptions options, ReaderOptions(spec));
     return std::make_unique<ProtobufValueReader>(std::move(options), targets);
+  }
+  absl::StatusOr<std::unique_ptr<KeyReader>> MakeKeyReader(const FormatSpec& spec,
+                                                           const std::vector<ReadTarget>& targets) const override {
+    TM_ASSIGN_OR_RETURN(ProtobufReaderOptions options, ReaderOptions(spec));
+    return std::make_unique<ProtobufKeyReader>(std::move(options), targets);
+  }
+  absl::StatusOr<std::unique_ptr<KeyWriter>> MakeKeyWriter(const FormatSpec& spec, const Schema& schema,
+                                                           const std::vector<size_t>& columns) const override {
+    TM_ASSIGN_OR_RETURN(auto writer, MakeWriter(spec, schema, columns));
+    return std::make_unique<ValuesAsKeys>(std::move(writer));
   }
 
   absl::StatusOr<std::unique_ptr<ValueWriter>> MakeWriter(const FormatSpec& spec, const Schema& schema,
@@ -133,6 +146,18 @@ class Protobuf final : public Format {
   }
 
  private:
+  absl::StatusOr<ProtobufReaderOptions> ReaderOptions(const FormatSpec& spec) const {
+    ProtobufReaderOptions options{
+        .place = PlaceOf(spec, false), .schema = nullptr, .message = spec.Option(kMessage), .lookup = lookup_};
+    if (spec.options.contains(kSchemaFile)) {
+      TM_ASSIGN_OR_RETURN(options.schema, ProtobufSchema::ReadFile(spec.Option(kSchemaFile)));
+      TM_RETURN_IF_ERROR(options.schema->NamedOrFirst(options.message).status());
+    } else if (lookup_ == nullptr) {
+      return absl::InvalidArgumentError("format protobuf has neither a registry nor a schema_file");
+    }
+    return options;
+  }
+
   static absl::StatusOr<Written> WrittenBy(const FormatSpec& spec, const Schema& schema,
                                            const std::vector<size_t>& columns) {
     Written written;
@@ -149,7 +174,7 @@ class Protobuf final : public Format {
 
   static bool CheckRead(FormatCheck& check) {
     const FormatSpec& spec = check.spec();
-    if (spec.options.contains(kSubject)) return check.OptionError(kSubject, "subject is for values that are written");
+    if (spec.options.contains(kSubject)) return check.OptionError(kSubject, "subject is for what is written");
     const bool file = spec.options.contains(kSchemaFile);
     if (!file && PlaceOf(spec, false) == SchemaPlace::kNowhere) {
       return check.OptionError(kSchemaId, "records that name no schema need a schema_file, which they all have");

@@ -1,11 +1,13 @@
 // Avro on its way in and out: schemas by number, plans for each, what isn't here yet, and that what is written is read.
 #include <map>
 
+#include <arrow/api.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "src/codec/avro/columns.h"
 #include "src/codec/avro/format.h"
+#include "src/codec/murmur2.h"
 #include "src/codec/row_encoder.h"
 #include "src/codec/schema_id.h"
 #include "src/codec/source_decoder.h"
@@ -169,6 +171,105 @@ TEST_F(AvroTest, WhatIsWrittenIsReadAsItWas) {
   const auto again = Decode(SourceDecoder::Make(avro, formats_).value().get(), records);
   EXPECT_THAT(again.errors, IsEmpty());
   EXPECT_THAT(codec_test::Rows(columns, again.rows), ElementsAre(rows[0], rows[1], rows[2]));
+}
+
+constexpr char kTrees[] = R"({"type":"record","name":"R","fields":[
+  {"name":"list","type":{"type":"array","items":["null","string"]}},
+  {"name":"lengths","type":["null",{"type":"map","values":{"type":"record","name":"L","fields":[
+    {"name":"cm","type":"double"},{"name":"day","type":{"type":"int","logicalType":"date"}},
+    {"name":"cost","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}},{"name":"raw","type":"bytes"}]}}]}]})";
+
+TEST_F(AvroTest, ArraysMapsAndRecordsAreJson) {
+  lookup_.schemas[3] = {"AVRO", kTrees, {}};
+  plan_ = codec_test::PlanOf({"list json", "lengths json null"});
+  plan_.columns.push_back(codec_test::Col("cm double null"));  // besides the map of which it is a part
+  plan_.columns.back().path = {"lengths", "a", "cm"};
+  plan_.format = FormatSpec("avro");
+  const std::string cm("\0\0\0\0\0\0\xf8\x3f", 8);  // 1.5
+  const std::string entry =
+      "\x02"
+      "a" +
+      cm + "\x02" + "\x04" + std::string("\x01\x00", 2) + "\x04\xff\xfe";
+  const DecodedRows rows =
+      Decode(Decoder().get(), {{Framed(3, std::string("\x04\x02\x04\"\n\0\0\x02\x02", 9) + entry + kNull)},
+                               {Framed(3, kNull + kNull)},
+                               {Framed(3, std::string("\x02\x02\x02\xff\0\0", 6))}});
+  EXPECT_THAT(
+      codec_test::Rows(plan_.columns, rows.rows),
+      ElementsAre(
+          R"({"list":["\"\n",null],"lengths":{"a":{"cm":1.5,"day":"1970-01-02","cost":2.56,"raw":"//4="}},"cm":1.5})",
+          R"({"list":[],"lengths":null,"cm":null})"));
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("invalid UTF-8"));
+  // Elements without bytes: the record is small, what it says isn't.
+  lookup_.schemas[4] = {
+      "AVRO", R"({"type":"record","name":"R","fields":[{"name":"list","type":{"type":"array","items":"null"}}]})", {}};
+  const DecodedRows many = Decode(Decoder().get(), {{Framed(4, "\xfe\xff\xff\xff\xff\xff\x01" + kNull)}});
+  ASSERT_EQ(many.errors.size(), 1u);
+  EXPECT_THAT(many.errors[0].reason, HasSubstr("more than 16 MiB as JSON"));
+}
+
+TEST_F(AvroTest, KeysNameTheirSchemaTooAndWaitForIt) {
+  plan_.columns = {codec_test::Col("a int64"), codec_test::Col("id int64"), codec_test::Col("k string")};
+  plan_.columns[1].from = plan_.columns[2].from = SourceColumn::From::kKey;
+  plan_.columns[1].path = {"a"};
+  plan_.columns[2].path = {"s"};
+  plan_.key_format = FormatSpec("avro");
+  const std::string value = Framed(1, First(9, ""));
+  const std::vector<Rec> records = {{value, Framed(1, First(1, "x"))},
+                                    {value, std::string("{}")},
+                                    {value, Framed(7, First(2, "y"))},
+                                    {value, Framed(1, First(3, "z"))}};
+  lookup_.away = true;
+  const auto decoder = Decoder();
+  const DecodedRows before = Decode(decoder.get(), records);
+  EXPECT_EQ(before.next, 2u);
+  EXPECT_EQ(before.waits_for, "the schema");
+  EXPECT_THAT(codec_test::Rows(plan_.columns, before.rows), ElementsAre(R"({"a":9,"id":1,"k":"x"})"));
+  ASSERT_EQ(before.errors.size(), 1u);
+  EXPECT_THAT(before.errors[0].reason, HasSubstr("record key: it doesn't begin with the number of a schema"));
+  lookup_.schemas[7] = {"AVRO", kFirst, {}};
+  const DecodedRows after = Decode(decoder.get(), records, before.next);
+  EXPECT_THAT(after.errors, IsEmpty());
+  EXPECT_THAT(codec_test::Rows(plan_.columns, after.rows),
+              ElementsAre(R"({"a":9,"id":2,"k":"y"})", R"({"a":9,"id":3,"k":"z"})"));
+}
+
+TEST_F(AvroTest, AKeyMayBeAValueByItself) {
+  lookup_.schemas[5] = {"AVRO", "\"long\"", {}};
+  plan_.columns = {codec_test::Col("a int64"), codec_test::Col("id int64")};
+  plan_.columns[1].from = SourceColumn::From::kKey;
+  plan_.key_format = FormatSpec("avro");
+  const DecodedRows rows = Decode(Decoder().get(), {{Framed(1, First(9, "")), Framed(5, "\x06")}});
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows), ElementsAre(R"({"a":9,"id":3})"));
+}
+
+TEST_F(AvroTest, KeysThatAreWrittenAreReadAndTombstonesHaveThemToo) {
+  FormatSpec spec("avro");
+  avro_->Complete("out", FormatUse::kWriteKey, &spec);
+  EXPECT_EQ(spec.Option("subject"), "out-key");
+  spec.options["subject"] = "out-value";  // that the fake has
+  const std::vector<SourceColumn> columns = {codec_test::Col("a int64"), codec_test::Col("s string null")};
+  const Schema schema = codec_test::SchemaFor(columns);
+  RowEncoderOptions options{.schema = schema, .key = {0, 1}, .key_format = spec, .upsert = true, .value = {0}};
+  const auto encoder = RowEncoder::Make(options, formats_);
+  ASSERT_TRUE(encoder.ok()) << encoder.status();
+  SourcePlan json = codec_test::PlanOf(columns);
+  const DecodedRows plain =
+      Decode(SourceDecoder::Make(json, formats_).value().get(), {{R"({"a":1,"s":"x"})"}, {R"({"a":2,"s":null})"}});
+  std::vector<std::shared_ptr<arrow::Array>> arrays = {plain.rows->column(0), plain.rows->column(1)};
+  arrow::Int8Builder ops;
+  ASSERT_TRUE(ops.AppendValues({static_cast<int8_t>(Op::kInsert), static_cast<int8_t>(Op::kDelete)}).ok());
+  arrays.push_back(ops.Finish().ValueOrDie());
+  const auto rows = arrow::RecordBatch::Make(
+      arrow::schema({ColumnField(schema[0]), ColumnField(schema[1]), HiddenField(Hidden::kOp)}), 2, arrays);
+  EncodedRecords encoded;
+  ASSERT_TRUE((*encoder)->Encode(*rows, 4, 0, &encoded).ok());
+  ASSERT_EQ(encoded.records.size(), 2u);
+  EXPECT_EQ(encoded.records[0].key, Framed(258, "\x02\x02\x02x"));
+  EXPECT_EQ(encoded.records[1].key, Framed(258, "\x04" + kNull));
+  EXPECT_FALSE(encoded.records[1].value.has_value());
+  for (const OutRecord& record : encoded.records) EXPECT_EQ(record.partition, JavaPartition(*record.key, 4));
 }
 
 TEST_F(AvroTest, ASinkWhoseSchemaIsntRegisteredIsNotMade) {

@@ -342,6 +342,22 @@ TEST(Debezium, ASnapshotIsOlderOnlyThanAChangeBehindItsPlace) {
   EXPECT_FALSE(Change{}.IsBefore(late));
 }
 
+TEST(Debezium, TheEndOfATransactionIsARowOfWhichOnlyThatMeansSomething) {
+  SourcePlan plan = Orders({Col("id int64"), Col("name string")}, {{"schema_part", "none"}});
+  const Read read = Decode(
+      plan, {Record(R"({"op":"c","source":{"lsn":10},"after":{"id":1,"name":"a"}})", R"({"id":1})"),
+             Record(R"({"op":"m","source":{"lsn":11,"ts_us":5,"txId":7,"ends_transaction":true}})",
+                    R"({"tidemark.transaction":0})"),
+             Record(R"({"op":"m","source":{"lsn":12,"ends_transaction":false}})", R"({"tidemark.transaction":0})")});
+  ASSERT_TRUE(read.status.ok()) << read.status;
+  EXPECT_THAT(read.errors, IsEmpty());
+  ASSERT_EQ(read.changes.size(), 2u);
+  EXPECT_FALSE(read.changes[0].ends_transaction);
+  EXPECT_TRUE(read.changes[1].ends_transaction);
+  EXPECT_FALSE(read.changes[1].ends_resnapshot);
+  EXPECT_EQ(read.empty, 1);
+}
+
 TEST(Debezium, TheEndOfANewSnapshotIsToldWhateverTheColumnsAre) {
   const SourcePlan plan =
       Orders({Col("id int64"), Col("name string"), Beside("lsn int64", {"source", "lsn"})}, {{"schema_part", "none"}});

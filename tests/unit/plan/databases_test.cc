@@ -49,6 +49,46 @@ TEST(Databases, TablesOfOneShareAnIntakeThatIsNamedAfterTheSlot) {
   EXPECT_EQ(places.schema + "." + places.table, "a.b");
 }
 
+std::string Orders(const std::string& more, const std::string& sink, const std::string& steps = "") {
+  return absl::StrCat(
+      "name: t\nkafka: { brokers: b }\nsources:\n  orders: { postgres: { url: x, publication: p, slot: s, "
+      "table: t",
+      more, ", key: [id], columns: { id: int64, n: int64 } }\n", steps,
+      "sinks:\n  out: { from: ", steps.empty() ? "orders" : "z", ", atomic: true, ", sink, " }\n");
+}
+
+TEST(Transactions, OfATableAreShownWholeBySinksByAKeyToo) {
+  constexpr char kAtomic[] = " }, atomic: transactions";
+  constexpr char kPostgres[] = "postgres: { url: x, table: t, key: [id] }";
+  constexpr char kBetween[] =
+      "steps:\n  f: { from: orders, filter: \"n > 0\" }\n  z: { from: f, project: { id: id } }\n";
+  EXPECT_EQ(ErrorsOf(Orders(kAtomic, kPostgres)), "");
+  EXPECT_EQ(ErrorsOf(Orders(kAtomic, kPostgres, kBetween)), "");
+  EXPECT_EQ(ErrorsOf(Orders(kAtomic, "topic: o, key: [id]", kBetween)), "");
+  EXPECT_EQ(ErrorsOf(Orders(kAtomic, "parquet: { path: /lake, mode: changes }")), "");
+  const auto plan = PlanOf(Orders(kAtomic, "topic: o, key: [id]", kBetween));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->stages.size(), 1u) << "with the sink in the task of its rows";
+  EXPECT_TRUE(plan->edges.empty());
+
+  EXPECT_THAT(ErrorsOf(Orders(" }", kPostgres)),
+              HasSubstr("sink out is atomic, but transactions of source orders aren't kept together: state `atomic: "
+                        "transactions` in it"));
+  EXPECT_THAT(ErrorsOf(Orders(kAtomic, kPostgres,
+                              "steps:\n  z: { from: orders, group_by: [id], aggregates: { c: \"count(*)\" }, emit: "
+                              "on_update }\n")),
+              HasSubstr("doesn't keep"));
+  EXPECT_THAT(ErrorsOf(Orders(", partitions: 2 }, atomic: transactions", kPostgres)),
+              HasSubstr("with atomic: transactions there is one"));
+  EXPECT_THAT(
+      ErrorsOf("name: t\nkafka: { brokers: b }\nsources:\n  a: { topic: a, format: debezium, key: [id], columns: "
+               "{ id: int64 }, atomic: transactions }\nsinks:\n  out: { from: a, topic: o, key: [id] }\n"),
+      HasSubstr("doesn't say where its transaction ends"));
+  EXPECT_THAT(ErrorsOf("name: t\nkafka: { brokers: b }\nsources:\n  a: { topic: a, columns: { id: int64 }, atomic: "
+                       "transactions }\nsinks:\n  out: { from: a, topic: o }\n"),
+              HasSubstr("kept together by a batch step"));
+}
+
 TEST(Databases, MistakesAreTold) {
   const std::string orders = Source("orders", "database: shop, table: orders");
   const auto errors = [](const std::string& databases, const std::string& sources) {

@@ -88,8 +88,13 @@ TEST(FormatsInTopologies, AvroNeedsARegistryOrAFileThatItsColumnsFit) {
               HasSubstr("expected http://HOST:PORT or https://HOST:PORT, found 'localhost'"));
   EXPECT_THAT(ErrorsOf(Source("format: { type: avro, schema_id: none }, columns: { a: int64 }")),
               HasSubstr("records that name no schema need a schema_file"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: debezium, columns: { a: { type: int64, from: key } }")),
+              HasSubstr("key_format 'debezium' isn't one that keys are read in"));
   EXPECT_THAT(ErrorsOf(Source("key_format: avro, columns: { a: { type: int64, from: key } }")),
-              HasSubstr("key_format 'avro' isn't one that keys are read in"));
+              HasSubstr("format avro finds schemas in a registry"));
+  EXPECT_THAT(ErrorsOf(Source("key_format: { type: protobuf, schema_id: header }, columns: { a: { type: int64, from: "
+                              "key } }")),
+              HasSubstr("`schema_id: header` is for values"));
 }
 
 TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
@@ -98,10 +103,13 @@ TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(
       plan->sources[0].schema().ToString(),
-      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp");
+      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp, "
+      "lines json");
   EXPECT_THAT(plan->sources[0].columns[1].path, ElementsAre("customer", "name"));
   EXPECT_THAT(ErrorsOf(Source("columns: from_schema")),
-              HasSubstr("from_schema: json has no schema that columns could be taken from"));
+              HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
+  EXPECT_THAT(ErrorsOf(Source("format: csv, columns: from_schema")),
+              HasSubstr("from_schema: csv has no schema that columns could be taken from"));
   EXPECT_THAT(ErrorsOf(Source("format: avro, columns: from_schema")),
               HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
   EXPECT_THAT(ErrorsOf(Source("columns: from_shema")), HasSubstr("expected a mapping"));

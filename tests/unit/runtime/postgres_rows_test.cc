@@ -19,6 +19,7 @@ using pgoutput::Commit;
 using pgoutput::Relation;
 using pgoutput::Truncate;
 using pgoutput::Tuple;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -108,6 +109,37 @@ TEST_F(Rows, ATransactionMovesThePositionBehindItsCommit) {
   EXPECT_EQ(out_.records[0].partition, JavaPartition(R"({"id":1})", 4));
   EXPECT_EQ(rows_->position().lsn(), 120u);
   EXPECT_EQ(rows_->position().commit_lsn(), 0u);
+}
+
+TEST_F(Rows, TheEndOfATransactionIsToldWhereItIsAskedFor) {
+  source_.format = "debezium";
+  source_.format.options["atomic"] = "transactions";
+  source_.postgres->partitions = 1;
+  rows_.emplace(source_);
+  Connect();
+  ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
+  Describe();
+  ASSERT_TRUE(Take(Insert("1", kNull), 90).ok());
+  Restart();  // in by half: the end is still to be told
+  ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
+  Describe();
+  ASSERT_TRUE(Take(Insert("1", kNull), 90).ok());
+  ASSERT_TRUE(Take(Commit{100, 120}, 110).ok());
+  ASSERT_EQ(out_.records.size(), 2u);
+  EXPECT_THAT(out_.records[1].value, AllOf(HasSubstr(R"({"op":"m","source":{"lsn":110,)"),
+                                           HasSubstr(R"("table":"orders","ends_transaction":true}})")));
+  EXPECT_FALSE(out_.records[1].is_row);
+  EXPECT_EQ(out_.records[1].partition, 0);
+  Restart();  // in as a whole: it comes again, and nothing of it is told
+  ASSERT_TRUE(Take(Begin{100, 5, 7}).ok());
+  Describe();
+  ASSERT_TRUE(Take(Insert("1", kNull), 90).ok());
+  ASSERT_TRUE(Take(Commit{100, 120}, 110).ok());
+  // One that has changed other tables only has no end here.
+  ASSERT_TRUE(Take(Begin{200, 5, 8}).ok());
+  ASSERT_TRUE(Take(Commit{200, 220}, 210).ok());
+  EXPECT_EQ(out_.records.size(), 2u);
+  EXPECT_EQ(rows_->position().lsn(), 220u);
 }
 
 TEST_F(Rows, AnUpdateOfTheKeyIsADeletionAndThenAnInsert) {
