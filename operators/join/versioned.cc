@@ -340,25 +340,21 @@ absl::StatusOr<Batch> VersionedJoin::BatchOf(absl::Span<const WaitingRows::Taken
                                   std::move(columns));
 }
 
-// Those of one time come together, however many they are, and go out a part at a time.
 absl::Status VersionedJoin::MeetWaiting(EventTime end, Emitter& emitter) {
   std::vector<WaitingRows::Taken> taken;
   std::vector<int64_t> as_of;
   std::vector<int32_t> rows;
   std::vector<uint8_t> none;
   while (!emitter.Full() && waiting_->first() < end) {
-    TM_RETURN_IF_ERROR(waiting_->Take(end, kMeetRows, &taken));
-    for (size_t at = 0; at < taken.size() && !emitter.Full(); at += kMeetRows) {
-      const auto some = absl::MakeConstSpan(taken).subspan(at, kMeetRows);
-      TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(some));
-      as_of.clear();
-      for (const WaitingRows::Taken& each : some) as_of.push_back(each.as_of);
-      rows.resize(some.size());
-      std::iota(rows.begin(), rows.end(), 0);
-      none.assign(rows.size(), 0);
-      TM_RETURN_IF_ERROR(Meet(batch, rows, as_of.data(), none, emitter));
-      waiting_->Drop(some);
-    }
+    TM_RETURN_IF_ERROR(waiting_->TakeSome(end, kMeetRows, &taken));
+    TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(taken));
+    as_of.clear();
+    for (const WaitingRows::Taken& each : taken) as_of.push_back(each.as_of);
+    rows.resize(taken.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    none.assign(rows.size(), 0);
+    TM_RETURN_IF_ERROR(Meet(batch, rows, as_of.data(), none, emitter));
+    waiting_->Drop(taken);
   }
   return absl::OkStatus();
 }
