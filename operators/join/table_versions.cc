@@ -111,10 +111,17 @@ absl::Status TableVersions::AddOne(const Change& change) {
   } else if (!root.Parse(*before)) {
     return Damaged();
   }
-  if (const Page* const page = root.PageOf(change.version.time)) {
-    return AddToPage(change.key, change.version, static_cast<size_t>(page - root.pages.data()), &root);
+  Version version = change.version;
+  if (change.in_order && !root.page.empty()) {
+    std::string_view rest = root.page;
+    Version newest;
+    if (!TakeVersion(&rest, &newest)) return Damaged();
+    version.time = std::max(version.time, newest.time);
   }
-  if (!WithVersion(root.page, change.version, &page_)) return Damaged();
+  if (const Page* const page = root.PageOf(version.time)) {
+    return AddToPage(change.key, version, static_cast<size_t>(page - root.pages.data()), &root);
+  }
+  if (!WithVersion(root.page, version, &page_)) return Damaged();
   root.page = page_;
   int64_t start = 0;
   if (root.page.size() > LargestPage(root)) {

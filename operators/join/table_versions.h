@@ -43,6 +43,8 @@ class TableVersions {
   struct Change {
     std::string_view key;
     Version version;
+    // Versions of the key come in the order in which they count: none from an earlier time on than the one before.
+    bool in_order = false;
   };
   struct Question {
     std::string_view key;
