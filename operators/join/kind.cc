@@ -229,6 +229,8 @@ bool Join::Check(StepCheck& check) const {
     if (check.Present("join/as_of")) {
       return check.Error("join/as_of", "'as_of' goes with versioned: { keep: 1d }: how far back may it ask?");
     }
+    check.in(0).name = "stream";  // as with `versioned`, which may be said later
+    check.in(1).name = "table";
     return CheckVersionedJoinAlone(check) && CheckVersionedJoin(check);
   }
   const topology::Join& yaml = check.yaml().join();

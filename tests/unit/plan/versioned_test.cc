@@ -139,6 +139,9 @@ TEST(VersionedPlanTest, WithoutVersionsARowMeetsTheRowOfItsOwnTimeKeptForAnHour)
   EXPECT_EQ(spec.as_of, "");
   EXPECT_EQ(spec.grace_us, 5 * kSecond);
   EXPECT_EQ(z.side_topics.size(), 2u);
+  ASSERT_EQ(plan.edges.size(), 2u);
+  EXPECT_EQ(plan.edges[0].topic, "app.z.stream.repartition") << "as with `versioned`, so that it may be added";
+  EXPECT_EQ(plan.edges[1].topic, "app.z.table.repartition");
   EXPECT_FALSE(z.mode.update);
   EXPECT_THAT(z.spec.kind().Describe(z), HasSubstr("kept 1h"));
 }
