@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <tuple>
 
 #include "src/base/big_endian.h"
@@ -11,6 +12,8 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kBucketUs = 100 * kMillisecond;
+
+absl::Status Damaged() { return absl::DataLossError("a waiting row in the state can't be read"); }
 
 }  // namespace
 
@@ -36,6 +39,7 @@ void WaitingRows::Add(EventTime as_of, const Row& row, std::string_view bytes) {
   rows_.Put(Key(as_of.us, next_number_++), stored);
   ++count_;
   ++reached_[BucketOf(row.reached)];
+  if (!order_.empty() && as_of.us <= order_.back().first) order_.clear();
 }
 
 EventTime WaitingRows::first() const {
@@ -48,25 +52,55 @@ absl::Status WaitingRows::Take(EventTime end, size_t most, std::vector<Taken>* t
   TM_ASSIGN_OR_RETURN(const uint64_t recalled, rows_.Recall(KeyedRows::HeadOf(end.us), most));
   absl::Status status;
   rows_.VisitBelow(recalled, most, [&](std::string_view key, std::string_view stored) {
-    if (key.size() != 16 || stored.size() < sizeof(Row)) {
-      status = absl::DataLossError("a waiting row in the state can't be read");
-      return;
-    }
-    Taken& each = taken->emplace_back();
-    each.as_of = ReadOrdered(key.substr(0, 8));
-    each.number = ReadBigEndian(key.substr(8));
-    std::memcpy(&each.row, stored.data(), sizeof(Row));
-    each.bytes = stored.substr(sizeof(Row));
+    if (!Read(key, stored, &taken->emplace_back())) status = Damaged();
   });
   std::sort(taken->begin(), taken->end(),
             [](const Taken& a, const Taken& b) { return std::tie(a.as_of, a.number) < std::tie(b.as_of, b.number); });
   return status;
 }
 
+bool WaitingRows::Read(std::string_view key, std::string_view stored, Taken* taken) {
+  if (key.size() != 16 || stored.size() < sizeof(Row)) return false;
+  taken->as_of = ReadOrdered(key.substr(0, 8));
+  taken->number = ReadBigEndian(key.substr(8));
+  std::memcpy(&taken->row, stored.data(), sizeof(Row));
+  taken->bytes = stored.substr(sizeof(Row));
+  return true;
+}
+
+absl::Status WaitingRows::TakeSome(EventTime end, size_t most, std::vector<Taken>* taken) {
+  if (!order_.empty() && order_[order_at_].first == first().us) return TakeOrdered(end, most, taken);
+  order_.clear();
+  TM_RETURN_IF_ERROR(Take(end, most, taken));
+  if (taken->size() <= 2 * most) return absl::OkStatus();
+  order_.reserve(taken->size());
+  order_at_ = 0;
+  for (const Taken& each : *taken) order_.emplace_back(each.as_of, each.number);
+  taken->resize(most);
+  return absl::OkStatus();
+}
+
+absl::Status WaitingRows::TakeOrdered(EventTime end, size_t most, std::vector<Taken>* taken) {
+  taken->clear();
+  std::vector<std::string> keys;
+  for (size_t i = order_at_; i < order_.size() && keys.size() < most && order_[i].first < end.us; ++i) {
+    keys.push_back(Key(order_[i].first, order_[i].second));
+  }
+  TM_RETURN_IF_ERROR(rows_.Fetch(std::vector<std::string_view>(keys.begin(), keys.end())));
+  for (const std::string& key : keys) {
+    const std::optional<std::string_view> stored = rows_.Get(key);
+    if (!stored || !Read(key, *stored, &taken->emplace_back())) return Damaged();
+  }
+  return absl::OkStatus();
+}
+
 void WaitingRows::Drop(absl::Span<const Taken> taken) {
   for (const Taken& each : taken) {
     rows_.Delete(Key(each.as_of, each.number));
     --count_;
+    if (!order_.empty() && order_[order_at_] == std::pair(each.as_of, each.number) && ++order_at_ == order_.size()) {
+      order_ = {};
+    }
     if (each.number < first_new_) {
       --former_;
       continue;

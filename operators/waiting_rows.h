@@ -14,6 +14,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -54,6 +55,9 @@ class WaitingRows {
   // Some of the rows that ask as of a time before `end`, the earliest first, of one time as they came: about `most`,
   // and all that ask as of the time of the last.
   absl::Status Take(EventTime end, size_t most, std::vector<Taken>* taken);
+  // The same, but of very many rows of one time only the first ones; the next call goes on behind those that were
+  // dropped. What order there is among them is found once, however many calls and commits it takes.
+  absl::Status TakeSome(EventTime end, size_t most, std::vector<Taken>* taken);
   void Drop(absl::Span<const Taken> taken);
   // The output's watermark must not get there; kMaxTime: nothing holds it.
   EventTime hold() const;
@@ -62,17 +66,24 @@ class WaitingRows {
 
   int64_t count() const { return count_; }
   uint64_t next_number() const { return next_number_; }
-  int64_t MemoryBytes() const { return rows_.MemoryBytes(); }
+  int64_t MemoryBytes() const {
+    return rows_.MemoryBytes() + static_cast<int64_t>(order_.capacity() * sizeof(order_[0]));
+  }
 
  private:
   static int64_t BucketOf(int64_t reached);
   static std::string Key(int64_t as_of, uint64_t number);
+  static bool Read(std::string_view key, std::string_view stored, Taken* taken);
+  absl::Status TakeOrdered(EventTime end, size_t most, std::vector<Taken>* taken);
 
   KeyedRows rows_;
   uint64_t next_number_ = 0, first_new_ = 0;  // rows with smaller numbers were here at the start
   int64_t count_ = 0, former_ = 0;            // of all rows, and of those
   EventTime former_hold_ = kMaxTime;
   std::map<int64_t, int64_t> reached_;  // how many of the others, by bucket
+  // (as of, number) of the rows that TakeSome gives next, from order_at_ on; empty: it isn't known.
+  std::vector<std::pair<int64_t, uint64_t>> order_;
+  size_t order_at_ = 0;
 };
 
 }  // namespace tidemark

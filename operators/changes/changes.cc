@@ -1,5 +1,6 @@
 #include "operators/changes/changes.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -101,6 +102,7 @@ class Changes final : public Operator {
   };
 
   absl::Status EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter& emitter);
+  static std::vector<int64_t> WatermarksOf(const Out& out, const arrow::RecordBatch& batch);
   absl::Status BeginSweep(const Change& mark, const arrow::RecordBatch& batch, int64_t at, Emitter& emitter);
   // As far as the commit under way takes it.
   absl::Status GoOnSweeping(Emitter& emitter);
@@ -192,11 +194,25 @@ absl::Status Changes::EmitOut(const arrow::RecordBatch& batch, Out* out, Emitter
   const Out rows = std::exchange(*out, {});
   ledger_->out += static_cast<int64_t>(rows.rows.size());
   if (rows.rows.empty()) return absl::OkStatus();
-  const auto place = [&](Hidden hidden) {
+  const auto place = [&](Hidden hidden) -> absl::StatusOr<std::shared_ptr<arrow::Array>> {
+    if (hidden == Hidden::kWatermark) return ArrayOf(WatermarksOf(rows, batch));
     return TakeCells(*batch.column_data(HiddenIndex(shape_.input, shape_.input_hidden, hidden)), rows.from);
   };
   TM_ASSIGN_OR_RETURN(Batch made, MakeOutput(rows, place));
   return emitter.Emit(std::move(made));
+}
+
+std::vector<int64_t> Changes::WatermarksOf(const Out& out, const arrow::RecordBatch& batch) {
+  const int64_t* watermarks = HiddenInt64(batch, Hidden::kWatermark);
+  const int64_t* times = HiddenInt64(batch, Hidden::kTime);
+  std::vector<int64_t> values;
+  values.reserve(out.rows.size());
+  for (size_t i = 0; i < out.rows.size(); ++i) {
+    const auto from = out.from[i];
+    const bool takes_back = IsRetraction(out.ops.data(), static_cast<int64_t>(i));
+    values.push_back(takes_back ? std::max(watermarks[from], times[from]) : watermarks[from]);
+  }
+  return values;
 }
 
 absl::StatusOr<EventTime> Changes::AdvanceWatermark(EventTime time, Emitter& emitter) {

@@ -8,6 +8,10 @@
 // is counted as a duplicate. After a deletion nothing is known of its key any more: an older record that comes again
 // then brings the row back until its deletion comes again too, as a producer goes on from where it began again.
 //
+// What takes a row back has the row's event time. From when on the row is gone is its hidden watermark: the time of the
+// record that says so or, if that is behind it, the watermark of the partition at that record. A join with versions
+// ends the row there; nobody else looks at the watermark of such rows, as windows and alerts can't stand behind them.
+//
 // A row has values, by which it is compared, and columns that tell of its last change (from: op, source.lsn ...): those
 // stay as they were where the values do.
 //

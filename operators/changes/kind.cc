@@ -68,8 +68,10 @@ class Syntax final : public OperatorSyntax {
     if (source.key.empty()) return std::nullopt;
     ChangesSpec spec;
     spec.key = source.key;
+    const bool told = source.columns.back().path.empty();  // by a record that is the row, and not by what is beside it
     for (size_t c = 0; c < source.columns.size(); ++c) {
-      if (source.columns[c].from == SourceColumn::From::kValue) spec.values.push_back(c);
+      const auto from = source.columns[c].from;
+      if (from == SourceColumn::From::kValue || (told && from == SourceColumn::From::kRaw)) spec.values.push_back(c);
     }
     if (KeepsTransactions(source)) return TransactionsSpec{std::move(spec)};
     return spec;

@@ -185,7 +185,7 @@ bool Join::CheckAlone(StepCheck& check) const {
     if (yaml.table().has_name()) {
       return check.Error("join/table", "a table is one of `tables:`, by its name, or `from` a step; not both");
     }
-    return Versioned(check) ? CheckVersionedJoinAlone(check) : CheckTableJoinAlone(check);
+    return Versioned(check) ? CheckVersionedJoinAlone(check) : CheckTableFromAlone(check);
   }
   if (!yaml.table().has_name() && !check.Broken("join/table")) {
     return check.Error("join", "a join is with a `table` or with a `stream`: name one");
@@ -223,7 +223,15 @@ bool Join::CheckAlone(StepCheck& check) const {
 bool Join::Check(StepCheck& check) const {
   if (!check.yaml().join().stream().empty()) return CheckStreamJoin(check);
   if (!check.yaml().join().table().from().empty()) {
-    return Versioned(check) ? CheckVersionedJoin(check) : CheckTableJoin(check);
+    if (Versioned(check)) return CheckVersionedJoin(check);
+    if (check.in(0).mode.update) return CheckTableJoin(check);
+    // Rows meet the table's row of their own time: versions kept for as long as nothing is said.
+    if (check.Present("join/as_of")) {
+      return check.Error("join/as_of", "'as_of' goes with versioned: { keep: 1d }: how far back may it ask?");
+    }
+    check.in(0).name = "stream";  // as with `versioned`, which may be said later
+    check.in(1).name = "table";
+    return CheckVersionedJoinAlone(check) && CheckVersionedJoin(check);
   }
   const topology::Join& yaml = check.yaml().join();
   const TablePlan* table = Table(check);
@@ -244,12 +252,13 @@ bool Join::Check(StepCheck& check) const {
   if (check.in().mode.update && !one_file) {
     check.Error(
         "join/table",
-        absl::StrCat("rows of an updating step (key ", ColumnNames(check.in().schema, check.in().mode.key),
-                     ") can't be joined with table ", table->name,
-                     ", which changes while they stand: join before the updating step, use "
-                     "emit: on_close there, read the table from a file, one local file without `reload`, or make "
-                     "an updating step of it too, a source of changes or a group_by, and join with "
-                     "`table: { from: STEP }`"));
+        absl::StrCat(
+            "rows of an updating step (key ", ColumnNames(check.in().schema, check.in().mode.key),
+            ") can't be joined with table ", table->name,
+            ", which changes while they stand: join before the updating step, use "
+            "emit: on_close there, read the table from a file, one local file without `reload`, or make "
+            "an updating step of it too, a source of changes (a table of a topic with `global: false` is one) or "
+            "a group_by, and join with `table: { from: STEP }`"));
   }
   if (!CheckOn(*table, check, &spec) || !AddColumns(*table, check, &spec) || check.Broken()) return false;
   check.step().spec = std::move(spec);

@@ -12,6 +12,7 @@ namespace tidemark {
 namespace {
 
 constexpr size_t kPageBytes = 4096;  // and more where a key has many pages
+constexpr size_t kPageEntryBytes = 12;
 constexpr size_t kForgetKeys = 4096;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
@@ -26,9 +27,9 @@ std::string DueKey(int64_t due, std::string_view key) {
 
 }  // namespace
 
-bool TableVersions::Root::Parse(std::string_view bytes) {
+bool TableVersions::RootView::Parse(std::string_view bytes) {
   uint64_t number = 0, count = 0;
-  pages.clear();
+  pages = {};
   start = 0;
   if (bytes.size() < 8) return false;
   due = ReadOrdered(bytes.substr(0, 8));
@@ -36,16 +37,41 @@ bool TableVersions::Root::Parse(std::string_view bytes) {
   if (!TakeVarint(&bytes, &number) || !TakeVarint(&bytes, &count)) return false;
   next_number = static_cast<uint32_t>(number);
   if (count > 0) {
-    if (bytes.size() / 12 < count || bytes.size() < count * 12 + 8) return false;
-    for (uint64_t i = 0; i < count; ++i) {
-      pages.push_back({ReadOrdered(bytes.substr(0, 8)), static_cast<uint32_t>(ReadBigEndian(bytes.substr(8, 4)))});
-      bytes.remove_prefix(12);
-    }
-    start = ReadOrdered(bytes.substr(0, 8));
-    bytes.remove_prefix(8);
+    if (bytes.size() / kPageEntryBytes < count || bytes.size() < count * kPageEntryBytes + 8) return false;
+    pages = bytes.substr(0, count * kPageEntryBytes);
+    start = ReadOrdered(bytes.substr(pages.size(), 8));
+    bytes.remove_prefix(pages.size() + 8);
   }
   page = bytes;
   return true;
+}
+
+size_t TableVersions::RootView::size() const { return pages.size() / kPageEntryBytes; }
+
+TableVersions::Page TableVersions::RootView::At(size_t i) const {
+  const std::string_view entry = pages.substr(i * kPageEntryBytes, kPageEntryBytes);
+  return {ReadOrdered(entry.substr(0, 8)), static_cast<uint32_t>(ReadBigEndian(entry.substr(8)))};
+}
+
+// The oldest one has all that is before the second.
+size_t TableVersions::RootView::PageOf(int64_t time) const {
+  if (pages.empty() || time >= start) return size();
+  size_t low = 0, high = size();
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    (time < At(middle).start ? high : low) = middle;
+  }
+  return low;
+}
+
+void TableVersions::Root::Take(const RootView& view) {
+  due = view.due;
+  next_number = view.next_number;
+  pages.clear();
+  pages.reserve(view.size() + 1);
+  for (size_t i = 0; i < view.size(); ++i) pages.push_back(view.At(i));
+  start = view.start;
+  page = view.page;
 }
 
 void TableVersions::Root::Write(std::string* bytes) const {
@@ -61,11 +87,11 @@ void TableVersions::Root::Write(std::string* bytes) const {
   bytes->append(page);
 }
 
-const TableVersions::Page* TableVersions::Root::PageOf(int64_t time) const {
-  if (pages.empty() || time >= start) return nullptr;
+size_t TableVersions::Root::PageOf(int64_t time) const {
+  if (pages.empty() || time >= start) return pages.size();
   const auto behind =
       std::upper_bound(pages.begin() + 1, pages.end(), time, [](int64_t t, const Page& p) { return t < p.start; });
-  return &*(behind - 1);
+  return static_cast<size_t>(behind - 1 - pages.begin());
 }
 
 TableVersions::TableVersions(StateStore* store, MemoryBudget* memory, int64_t forget_us)
@@ -82,8 +108,8 @@ std::string TableVersions::PageKey(std::string_view key, uint32_t number) {
   return bytes;
 }
 
-// A list of pages that has become large is written again with every change as well: then pages are as large as it is.
-size_t TableVersions::LargestPage(const Root& root) const { return std::max(kPageBytes, root.HeadBytes()); }
+// A list of pages that has become large is written again with every batch of changes: then pages are larger too.
+size_t TableVersions::LargestPage(const Root& root) const { return std::max(kPageBytes, root.HeadBytes() / 8); }
 
 // Keys that change at one time, as where a whole table is written anew, aren't all looked at at one time.
 int64_t TableVersions::SpreadOf(std::string_view key) const {
@@ -99,36 +125,62 @@ absl::Status TableVersions::Add(absl::Span<const Change> changes) {
     TM_RETURN_IF_ERROR(rows_.Fetch(keys));
   }
   for (const Change& change : changes) TM_RETURN_IF_ERROR(AddOne(change));
+  for (auto& [key, root] : open_) TM_RETURN_IF_ERROR(PutRoot(key, root.get()));
+  open_.clear();
   return absl::OkStatus();
 }
 
 absl::Status TableVersions::AddOne(const Change& change) {
-  Root& root = root_;
+  if (!open_.empty()) {
+    const auto open = open_.find(change.key);
+    if (open != open_.end()) return AddTo(change, true, open->second.get());
+  }
   const std::optional<std::string_view> before = rows_.Get(change.key);
+  RootView view;
   if (!before) {
-    root = Root();
-    root.due = kNever;
-  } else if (!root.Parse(*before)) {
+    view.due = kNever;
+  } else if (!view.Parse(*before)) {
     return Damaged();
   }
-  if (const Page* const page = root.PageOf(change.version.time)) {
-    return AddToPage(change.key, change.version, static_cast<size_t>(page - root.pages.data()), &root);
+  if (view.pages.empty()) {
+    root_.Take(view);
+    return AddTo(change, false, &root_);
   }
-  if (!WithVersion(root.page, change.version, &page_)) return Damaged();
-  root.page = page_;
-  int64_t start = 0;
-  if (root.page.size() > LargestPage(root)) {
-    if (const size_t middle = MiddleOf(root.page, &start); middle > 0) {
-      rows_.Put(PageKey(change.key, root.next_number), root.page.substr(middle));
-      root.pages.push_back({root.start, root.next_number++});
-      root.start = start;
-      root.page = root.page.substr(0, middle);
-    }
-  }
-  return PutRoot(change.key, &root);
+  auto root = std::make_unique<Root>();
+  root->Take(view);
+  root->own_page = root->page;
+  root->page = root->own_page;
+  return AddTo(change, true, open_.emplace(change.key, std::move(root)).first->second.get());
 }
 
-absl::Status TableVersions::AddToPage(std::string_view key, const Version& version, size_t at, Root* root) {
+absl::Status TableVersions::AddTo(const Change& change, bool open, Root* root) {
+  Version version = change.version;
+  if (change.in_order && !root->page.empty()) {
+    std::string_view rest = root->page;
+    Version newest;
+    if (!TakeVersion(&rest, &newest)) return Damaged();
+    version.time = std::max(version.time, newest.time);
+  }
+  if (const size_t page = root->PageOf(version.time); page < root->pages.size()) {
+    return AddToPage(change.key, version, page, open, root);
+  }
+  if (!WithVersion(root->page, version, &page_)) return Damaged();
+  if (open) root->own_page.swap(page_);
+  root->page = open ? root->own_page : page_;
+  int64_t start = 0;
+  if (root->page.size() > LargestPage(*root)) {
+    if (const size_t middle = MiddleOf(root->page, &start); middle > 0) {
+      rows_.Put(PageKey(change.key, root->next_number), root->page.substr(middle));
+      root->pages.push_back({root->start, root->next_number++});
+      root->start = start;
+      if (open) root->own_page.resize(middle);
+      root->page = open ? std::string_view(root->own_page) : root->page.substr(0, middle);
+    }
+  }
+  return open ? absl::OkStatus() : PutRoot(change.key, root);
+}
+
+absl::Status TableVersions::AddToPage(std::string_view key, const Version& version, size_t at, bool open, Root* root) {
   const std::string page_key = PageKey(key, root->pages[at].number);
   const std::string_view keys[] = {page_key};
   TM_RETURN_IF_ERROR(rows_.Fetch(keys));
@@ -143,7 +195,7 @@ absl::Status TableVersions::AddToPage(std::string_view key, const Version& versi
   rows_.Put(page_key, std::string_view(page_).substr(middle));
   rows_.Put(PageKey(key, root->next_number), std::string_view(page_).substr(0, middle));
   root->pages.insert(root->pages.begin() + static_cast<int64_t>(at) + 1, {start, root->next_number++});
-  return PutRoot(key, root);
+  return open ? absl::OkStatus() : PutRoot(key, root);
 }
 
 absl::Status TableVersions::PutRoot(std::string_view key, Root* root) {
@@ -184,12 +236,13 @@ absl::Status TableVersions::Find(absl::Span<Question> questions) {
   std::vector<std::pair<Question*, std::string>> further;  // those that one of the further pages answers
   for (Question& question : questions) {
     question.found = false;
-    const std::optional<std::string_view> root = rows_.Get(question.key);
-    if (!root) continue;
-    if (!root_.Parse(*root)) return Damaged();
-    if (const Page* const page = root_.PageOf(question.time)) {
-      further.emplace_back(&question, PageKey(question.key, page->number));
-    } else if (!answer(&question, root_.page)) {
+    const std::optional<std::string_view> bytes = rows_.Get(question.key);
+    if (!bytes) continue;
+    RootView root;
+    if (!root.Parse(*bytes)) return Damaged();
+    if (const size_t page = root.PageOf(question.time); page < root.size()) {
+      further.emplace_back(&question, PageKey(question.key, root.At(page).number));
+    } else if (!answer(&question, root.page)) {
       return Damaged();
     }
   }
@@ -233,9 +286,11 @@ absl::Status TableVersions::ForgetOf(std::string_view key, int64_t due, EventTim
                                      std::vector<std::string>* pages) {
   const std::optional<std::string_view> bytes = rows_.Get(key);
   if (!bytes) return absl::OkStatus();
+  RootView view;
+  if (!view.Parse(*bytes)) return Damaged();
+  if (view.due != due) return absl::OkStatus();
   Root& root = root_;
-  if (!root.Parse(*bytes)) return Damaged();
-  if (root.due != due) return absl::OkStatus();
+  root.Take(view);
   size_t gone = 0;
   for (; gone < root.pages.size(); ++gone) {
     if ((gone + 1 < root.pages.size() ? root.pages[gone + 1].start : root.start) > horizon.us) break;

@@ -3,9 +3,9 @@
 //
 // A key has a root: its newest versions in one page (version.h), and the list of its further pages, each of which is a
 // record of its own and holds the versions from its start to the next one's. A page that has become large is cut in
-// two, larger ones where a key has many, so that neither a change nor a question costs in proportion to how often a row
-// has changed. All records lie in KeyedRows, so they needn't fit in memory; the root of a row that never changes is one
-// version.
+// two, larger ones where a key has many; the list is searched as it lies, and written once for all changes of a batch:
+// so neither a change nor a question costs more as a row has changed more often. All records lie in KeyedRows, so they
+// needn't fit in memory; the root of a row that never changes is one version.
 //
 // What nobody can ask for any more is forgotten: of a key all versions before the one that counted at the horizon. So
 // that no key has to be looked for, each one that will have something to forget stands under the time of that in a list
@@ -27,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include <absl/container/btree_map.h>
 #include <absl/status/status.h>
 #include <absl/types/span.h>
 
@@ -43,6 +44,8 @@ class TableVersions {
   struct Change {
     std::string_view key;
     Version version;
+    // Versions of the key come in the order in which they count: none from an earlier time on than the one before.
+    bool in_order = false;
   };
   struct Question {
     std::string_view key;
@@ -73,17 +76,32 @@ class TableVersions {
     int64_t start = 0;
     uint32_t number = 0;
   };
-  struct Root {
+  // As it lies.
+  struct RootView {
     int64_t due = 0;
     uint32_t next_number = 0;
-    std::vector<Page> pages;  // ascending
-    int64_t start = 0;        // of the root's own page, where there are others
+    std::string_view pages;  // ascending
+    int64_t start = 0;       // of the root's own page, where there are others
     std::string_view page;
 
     bool Parse(std::string_view bytes);
+    size_t size() const;
+    Page At(size_t i) const;
+    // Of the pages that has versions of `time`; size(): the root's own.
+    size_t PageOf(int64_t time) const;
+  };
+  // To be changed.
+  struct Root {
+    int64_t due = 0;
+    uint32_t next_number = 0;
+    std::vector<Page> pages;
+    int64_t start = 0;
+    std::string_view page;
+    std::string own_page;  // of an open one: what `page` shows
+
+    void Take(const RootView& view);
     void Write(std::string* bytes) const;
-    // Of the pages that has versions of `time`; null: the root's own.
-    const Page* PageOf(int64_t time) const;
+    size_t PageOf(int64_t time) const;
     size_t HeadBytes() const { return 16 + pages.size() * 12; }
   };
 
@@ -91,13 +109,16 @@ class TableVersions {
   size_t LargestPage(const Root& root) const;
   int64_t SpreadOf(std::string_view key) const;
   absl::Status AddOne(const Change& change);
-  absl::Status AddToPage(std::string_view key, const Version& version, size_t at, Root* root);
+  absl::Status AddTo(const Change& change, bool open, Root* root);
+  absl::Status AddToPage(std::string_view key, const Version& version, size_t at, bool open, Root* root);
   // Sees to it that the key is looked at when it has something to forget, and writes the root.
   absl::Status PutRoot(std::string_view key, Root* root);
   absl::Status ForgetOf(std::string_view key, int64_t due, EventTime horizon, std::vector<std::string>* pages);
 
   const int64_t forget_us_;
   KeyedRows rows_, due_;
+  // Roots with further pages that a batch has changed: written at its end.
+  absl::btree_map<std::string_view, std::unique_ptr<Root>> open_;
   // Scratch.
   Root root_;
   std::string page_, bytes_;

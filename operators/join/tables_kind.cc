@@ -75,21 +75,31 @@ bool Contains(const ColumnList& list, size_t column) {
   return std::find(list.begin(), list.end(), column) != list.end();
 }
 
+// The left's rows replace each other: where they stand, it is a join with versions.
 bool NeedsTables(StepCheck& check) {
-  const bool left = check.in(0).mode.update, right = check.in(1).mode.update;
-  if (left && right) return true;
-  if (!left && !right) {
-    return check.Error(
-        "join",
-        "a table of a step's rows changes while rows meet it: say how long its versions are kept, "
-        "versioned: { keep: 1d }, and each row meets the one of its own time. The row that has been read "
-        "last would be another one in each run");
+  if (check.in(1).mode.update) return true;
+  return check.Error("join/table/from",
+                     "rows of the table stand for good, and those of the input replace each other: a join of two "
+                     "tables needs both to do so. Make a table of the former, a source with `key`, or a group_by with "
+                     "emit: on_update and aggregates such as last(x)");
+}
+
+bool RefuseOfStreams(StepCheck& check) {
+  const topology::Join& yaml = check.yaml().join();
+  for (const char* field : {"as_of", "grace", "late"}) {
+    const std::string path = absl::StrCat("join/", field);
+    if (!check.Present(path)) continue;
+    check.Error(path, absl::StrCat("'", field,
+                                   "' goes with versioned: { keep: 1d }, which gives each row the table's row of its "
+                                   "own time; a join of two tables has the rows that both have now"));
   }
-  return check.Error(left ? "join/table/from" : "from",
-                     absl::StrCat("rows of the ", left ? "table" : "input", " stand for good, and those of the ",
-                                  left ? "input" : "table",
-                                  " replace each other: a join of two tables needs both to do so. Make a table of the "
-                                  "former, a group_by with emit: on_update and aggregates such as last(x)"));
+  if (yaml.has_unmatched()) {
+    check.Error(
+        "join/unmatched",
+        "rows of a join of tables come to match and cease to: no topic can hold those without; with type: left, "
+        "right or full they come with NULLs");
+  }
+  return !check.Broken();
 }
 
 // With NULL in a column of `on` a row of either outer side stands alone: two of them mustn't have one key.
@@ -151,29 +161,16 @@ ColumnList TableJoinSpec::kept(size_t side, size_t left_columns) const {
   return kept;
 }
 
-bool CheckTableJoinAlone(StepCheck& check) {
+bool CheckTableFromAlone(StepCheck& check) {
   const topology::Join& yaml = check.yaml().join();
   if (yaml.on().empty() && !check.Broken("join/on")) check.Error("join/on", "at least one column is needed");
   if (check.Present("join/within")) check.Error("join/within", "'within' goes with `stream`, not with `table`");
-  for (const char* field : {"as_of", "grace", "late"}) {
-    const std::string path = absl::StrCat("join/", field);
-    if (!check.Present(path)) continue;
-    check.Error(path, absl::StrCat("'", field,
-                                   "' goes with versioned: { keep: 1d }, which gives each row the table's row of its "
-                                   "own time; a join of two tables has the rows that both have now"));
-  }
-  if (yaml.has_unmatched()) {
-    check.Error(
-        "join/unmatched",
-        "rows of a join of tables come to match and cease to: no topic can hold those without; with type: left, "
-        "right or full they come with NULLs");
-  }
   return !check.Broken();
 }
 
 bool CheckTableJoin(StepCheck& check) {
   const topology::Join& yaml = check.yaml().join();
-  if (!NeedsTables(check)) return false;
+  if (!NeedsTables(check) || !RefuseOfStreams(check)) return false;
   TableJoinSpec spec;
   spec.outer = {yaml.type() == "left" || yaml.type() == "full", yaml.type() == "right" || yaml.type() == "full"};
   LogicalStep& step = check.step();

@@ -24,8 +24,9 @@ struct TableJoinSpec {
   ColumnList kept(size_t side, size_t left_columns) const;
 };
 
-// The join of a step that says `table: { from: STEP }` without versions.
-bool CheckTableJoinAlone(StepCheck& check);
+// What a step that says `table: { from: STEP }` without versions says by itself, of two tables or not; and the join of
+// two.
+bool CheckTableFromAlone(StepCheck& check);
 bool CheckTableJoin(StepCheck& check);
 
 }  // namespace tidemark

@@ -108,22 +108,28 @@ absl::Status VersionedJoin::ProcessBatch(int input, const Batch& batch, Emitter&
 
 // ---- The table
 
+std::vector<int64_t> VersionedJoin::TimesOf(const arrow::RecordBatch& table) const {
+  const int64_t* times = HiddenInt64(table, Hidden::kTime);
+  std::vector<int64_t> out(times, times + table.num_rows());
+  if (!spec_.changes) return out;
+  const int64_t* watermarks = HiddenInt64(table, Hidden::kWatermark);
+  for (size_t i = 0; i < out.size(); ++i) out[i] = std::max({out[i], watermarks[i], horizon_.over().us});
+  return out;
+}
+
 absl::Status VersionedJoin::ProcessTable(const Batch& batch, Emitter& emitter) {
   const int64_t n = batch->num_rows();
   StepLedger& ledger = *context_.ledger;
   ledger.in += n;
-  const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
+  const std::vector<int64_t> times = TimesOf(*batch);
   const int64_t* watermarks = HiddenInt64(*batch, Hidden::kWatermark);
-  const int32_t* sources = HiddenInt32(*batch, Hidden::kSource);
-  const int32_t* partitions = HiddenInt32(*batch, Hidden::kPartition);
-  const int64_t* offsets = HiddenInt64(*batch, Hidden::kOffset);
   FindNulls(*batch, spec_.on[1], &nulls_);
   std::vector<uint8_t> keep(static_cast<size_t>(n), 1);
   std::vector<int32_t> late;
   for (int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
-    const EventTime time{times[i]};
-    if (time + spec_.grace_us < EventTime{Reached(watermarks, times, i)} || time < horizon_.over()) {
+    const EventTime time{times[at]};
+    if (time + spec_.grace_us < EventTime{Reached(watermarks, times.data(), i)} || time < horizon_.over()) {
       late.push_back(static_cast<int32_t>(i));
       ++ledger.late;
       keep[at] = 0;
@@ -140,6 +146,12 @@ absl::Status VersionedJoin::ProcessTable(const Batch& batch, Emitter& emitter) {
     TM_ASSIGN_OR_RETURN(deleted, deleted_->Evaluate(*batch, &errors));
     TM_RETURN_IF_ERROR(RefuseRows(batch, table_, spec_.deleted, errors, &keep, &ledger, emitter));
   }
+  return AddVersions(batch, keep, times, deleted.get());
+}
+
+absl::Status VersionedJoin::AddVersions(const Batch& batch, absl::Span<const uint8_t> keep,
+                                        absl::Span<const int64_t> times, const arrow::Array* deleted) {
+  const int64_t n = batch->num_rows();
   TM_RETURN_IF_ERROR(table_keys_.Encode(*batch, &keys_));
   arrow::ArrayVector columns;
   for (const size_t c : spec_.columns) columns.push_back(batch->column(static_cast<int>(c)));
@@ -147,18 +159,34 @@ absl::Status VersionedJoin::ProcessTable(const Batch& batch, Emitter& emitter) {
     const Batch kept = arrow::RecordBatch::Make(columns_schema_, n, std::move(columns));
     TM_RETURN_IF_ERROR(columns_codec_.Encode(*kept, &encoded_));
   }
+  const int32_t* sources = HiddenInt32(*batch, Hidden::kSource);
+  const int32_t* partitions = HiddenInt32(*batch, Hidden::kPartition);
+  const int64_t* offsets = HiddenInt64(*batch, Hidden::kOffset);
+  const int8_t* ops = spec_.changes ? HiddenOps(*batch) : nullptr;
+  // The row after, which has its key, ends it as well: a version less.
+  const auto replaced = [&](int64_t i) {
+    return ops[i] == static_cast<int8_t>(Op::kUpdateBefore) && i + 1 < n &&
+           ops[i + 1] == static_cast<int8_t>(Op::kUpdateAfter) &&
+           keys_[static_cast<size_t>(i)] == keys_[static_cast<size_t>(i + 1)];
+  };
   std::optional<Cells<bool>> none;
   if (deleted != nullptr) none.emplace(*deleted->data());
   std::vector<TableVersions::Change> changes;
   for (int64_t i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
     if (!keep[at]) continue;
-    Version version{.time = times[i], .source = sources[i], .partition = partitions[i], .offset = offsets[i]};
+    ++context_.ledger->absorbed;
+    if (ops != nullptr && replaced(i)) continue;
+    Version version{.time = times[at], .source = sources[i], .partition = partitions[i], .offset = offsets[i]};
     version.none = none && !none->IsNull(i) && (*none)[i];
+    if (ops != nullptr) {
+      const bool ends = IsRetraction(ops, i);
+      version.none = version.none || ends;
+      version.offset = 2 * version.offset + (ends ? 0 : 1);
+    }
     if (!version.none && !spec_.columns.empty()) version.row = encoded_[at];
-    changes.push_back({keys_[at], version});
+    changes.push_back({keys_[at], version, spec_.changes});
   }
-  ledger.absorbed += static_cast<int64_t>(changes.size());
   return versions_->Add(changes);
 }
 
@@ -340,25 +368,21 @@ absl::StatusOr<Batch> VersionedJoin::BatchOf(absl::Span<const WaitingRows::Taken
                                   std::move(columns));
 }
 
-// Those of one time come together, however many they are, and go out a part at a time.
 absl::Status VersionedJoin::MeetWaiting(EventTime end, Emitter& emitter) {
   std::vector<WaitingRows::Taken> taken;
   std::vector<int64_t> as_of;
   std::vector<int32_t> rows;
   std::vector<uint8_t> none;
   while (!emitter.Full() && waiting_->first() < end) {
-    TM_RETURN_IF_ERROR(waiting_->Take(end, kMeetRows, &taken));
-    for (size_t at = 0; at < taken.size() && !emitter.Full(); at += kMeetRows) {
-      const auto some = absl::MakeConstSpan(taken).subspan(at, kMeetRows);
-      TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(some));
-      as_of.clear();
-      for (const WaitingRows::Taken& each : some) as_of.push_back(each.as_of);
-      rows.resize(some.size());
-      std::iota(rows.begin(), rows.end(), 0);
-      none.assign(rows.size(), 0);
-      TM_RETURN_IF_ERROR(Meet(batch, rows, as_of.data(), none, emitter));
-      waiting_->Drop(some);
-    }
+    TM_RETURN_IF_ERROR(waiting_->TakeSome(end, kMeetRows, &taken));
+    TM_ASSIGN_OR_RETURN(const Batch batch, BatchOf(taken));
+    as_of.clear();
+    for (const WaitingRows::Taken& each : taken) as_of.push_back(each.as_of);
+    rows.resize(taken.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    none.assign(rows.size(), 0);
+    TM_RETURN_IF_ERROR(Meet(batch, rows, as_of.data(), none, emitter));
+    waiting_->Drop(taken);
   }
   return absl::OkStatus();
 }

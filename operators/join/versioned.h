@@ -22,6 +22,14 @@
 // The exception is that of every operator: a partition that comes back from idle wasn't part of W. Its rows are late,
 // or have expired, by W too, as what they would have changed is out, and what they ask for may be gone.
 //
+// A table of changes (`changes`): its input is an update step behind a source of changes, and `on` has its key, so that
+// all changes of a row come one way, in the order of their records. They count in that order, each from its own time
+// on, but never from an earlier time than the change before it, nor from behind the watermark of its partition: so none
+// is late, a row that was deleted can't come back because its end was told with an earlier time, and what counts at a
+// time still follows from the offsets alone. What takes a row back is a version that says there is none; the source
+// tells as of when (operators/changes/changes.h). Behind it in the same record may stand the row that replaces it: that
+// one counts, whether or not the two come in one batch.
+//
 // The watermark of the output. Rows pass with the watermark they came under, by which later steps judge them: a row
 // that waits holds the output's watermark back to just before that, so nothing is late there that isn't by itself.
 //
@@ -73,6 +81,10 @@ class VersionedJoin final : public Operator {
                 std::optional<Expression> deleted);
 
   absl::Status ProcessTable(const Batch& batch, Emitter& emitter);
+  // From when on each row of the table counts, or is gone where it takes one back.
+  std::vector<int64_t> TimesOf(const arrow::RecordBatch& table) const;
+  absl::Status AddVersions(const Batch& batch, absl::Span<const uint8_t> keep, absl::Span<const int64_t> times,
+                           const arrow::Array* deleted);
   absl::Status ProcessStream(const Batch& batch, Emitter& emitter);
   // The times as of which rows ask; those for which it can't be computed are sent away, their `keep` is 0.
   absl::StatusOr<std::shared_ptr<arrow::Array>> AsOf(const Batch& batch, std::vector<uint8_t>* keep, Emitter& emitter);

@@ -19,10 +19,11 @@ class VersionedJoinKind final : public OperatorKind {
 
   std::string Describe(const Node& node) const override {
     const auto& spec = node.spec.As<VersionedJoinSpec>();
-    return absl::StrCat(spec.left ? "left" : "inner", " join with versions of a table on (",
-                        ColumnNames(node.in(0).schema, spec.on[0]), ") = (", ColumnNames(node.in(1).schema, spec.on[1]),
-                        ") as of ", spec.as_of.empty() ? "the row's time" : spec.as_of, ", kept ",
-                        FormatDuration(spec.keep_us), ", grace ", FormatDuration(spec.grace_us));
+    return absl::StrCat(spec.left ? "left" : "inner", " join with versions of a ",
+                        spec.changes ? "changing table on (" : "table on (", ColumnNames(node.in(0).schema, spec.on[0]),
+                        ") = (", ColumnNames(node.in(1).schema, spec.on[1]), ") as of ",
+                        spec.as_of.empty() ? "the row's time" : spec.as_of, ", kept ", FormatDuration(spec.keep_us),
+                        ", grace ", FormatDuration(spec.grace_us));
   }
 
   absl::StatusOr<std::unique_ptr<Operator>> Make(const Node& node) const override {
@@ -55,7 +56,7 @@ class VersionedJoinKind final : public OperatorKind {
     const Schema& table = node.in(1).schema;
     return absl::StrCat("versioned join by ", ColumnTypes(node.in(0).schema, spec.on[0]), " and ",
                         ColumnTypes(table, spec.on[1]), " of ", ColumnTypes(node.in(0).schema, Keeps(node, 0)), " and ",
-                        ColumnTypes(table, spec.columns));
+                        ColumnTypes(table, spec.columns), spec.changes ? ", changes" : "");
   }
   ColumnList Keeps(const Node& node, size_t port) const override {
     const auto& spec = node.spec.As<VersionedJoinSpec>();
@@ -78,6 +79,55 @@ class VersionedJoinKind final : public OperatorKind {
 };
 
 constexpr char kOf[] = "the table";
+
+std::string OrOnClose(const LogicalPort& port) {
+  if (port.closes.empty()) return "";
+  return absl::StrCat(": say emit: on_close in step ", port.closes,
+                      ", which gives each of its rows once, when it is the last");
+}
+
+// The stream's rows stand; the table's stand too, or are those of a source of changes, each of which has a time and a
+// place of its own. Update steps that emit at commits have neither: which rows there were depends on when these were.
+bool CheckSides(StepCheck& check) {
+  const LogicalPort &stream = check.in(0), &table = check.in(1);
+  if (stream.mode.update) {
+    return check.Error(
+        "from", absl::StrCat("rows of the input replace each other (key ", ColumnNames(stream.schema, stream.mode.key),
+                             "), and those of a join with versions stand: join before the updating step, or join two "
+                             "tables, with an updating step as `table.from` and without `versioned`",
+                             OrOnClose(stream)));
+  }
+  if (!table.mode.update || table.ordered) return true;
+  return check.Error(
+      "join/table/from",
+      absl::StrCat("rows of the table are replaced when something is committed, so which of them there were at a time "
+                   "depends on commits",
+                   table.closes.empty()
+                       ? ". A table of versions is a source, one of changes (`key`) too, or a step whose rows stand: a "
+                         "window with emit: on_close, or `over`, which has a running aggregate as of each row. For the "
+                         "rows that "
+                         "both have now make a table of the input too"
+                       : OrOnClose(table)));
+}
+
+// Changes of one row must meet in one key, and no other row in it.
+bool CheckTableKey(StepCheck& check, const VersionedJoinSpec& spec) {
+  if (!spec.changes) return true;
+  for (const char* field : {"join/grace", "join/late"}) {
+    if (!check.Present(field)) continue;
+    return check.Error(field,
+                       "rows of the table replace each other, in their order: none of them is late, so leave it out");
+  }
+  const Schema& table = check.in(1).schema;
+  for (const size_t c : check.in(1).mode.key) {
+    if (std::find(spec.on[1].begin(), spec.on[1].end(), c) != spec.on[1].end()) continue;
+    return check.Error(
+        "join/on", absl::StrCat("rows of the table replace each other by (", ColumnNames(table, check.in(1).mode.key),
+                                "), and `on` must name all of these: without '", table[c].name,
+                                "' several of them would be versions of one, and the end of one the end of all"));
+  }
+  return true;
+}
 
 bool CheckAsOf(StepCheck& check, VersionedJoinSpec* spec) {
   spec->as_of = check.yaml().join().as_of();
@@ -137,10 +187,11 @@ bool CheckVersionedJoin(StepCheck& check) {
         "rows of both sides replace each other: leave out `versioned`, and they are joined as tables, whose "
         "result is an updating step too");
   }
-  if (!check.NeedsAppend("a join with versions")) return false;
+  if (!CheckSides(check)) return false;
   VersionedJoinSpec spec;
   spec.left = yaml.type() == "left";
-  spec.keep_us = yaml.versioned().keep();
+  spec.changes = check.in(1).mode.update;
+  spec.keep_us = yaml.has_versioned() ? yaml.versioned().keep() : kDefaultKeepUs;
   spec.ahead_us = yaml.versioned().has_ahead() ? yaml.versioned().ahead() : kSecond;
   spec.grace_us = yaml.grace();
   spec.expired_unmatched = yaml.versioned().on_expired() == "unmatched";
@@ -150,7 +201,7 @@ bool CheckVersionedJoin(StepCheck& check) {
   step.mode = {};
   step.may_fail = !spec.expired_unmatched;
   const bool times = CheckAsOf(check, &spec), deleted = CheckDeleted(check, &spec);
-  if (!CheckEqualColumns(check, kOf, &spec.on) || !times || !deleted ||
+  if (!CheckEqualColumns(check, kOf, &spec.on) || !CheckTableKey(check, spec) || !times || !deleted ||
       !AddBothSides(check, kOf, spec.on, {spec.left, false}, &spec.columns)) {
     return false;
   }

@@ -21,6 +21,7 @@ struct VersionedJoinSpec {
 
   std::array<ColumnList, 2> on;    // of each side, by equal positions
   bool left = false;               // rows without a version come with NULLs
+  bool changes = false;            // the table's rows are changes of rows; `on` has what tells these apart
   ColumnList columns;              // of the table, in the output behind all of the stream
   std::string as_of;               // over the stream's columns; empty: the row's own time
   std::string deleted;             // over the table's columns: after such a row its key has none; empty: never
@@ -38,7 +39,10 @@ struct VersionedJoinSpec {
 inline constexpr char kUnmatched[] = "unmatched";  // names of the side topics
 inline constexpr char kLateVersions[] = "late table";
 
-// The join of a step that says `table: { from: STEP }`.
+// How long versions are kept where nothing is said.
+inline constexpr int64_t kDefaultKeepUs = 3600 * kSecond;
+
+// The join of a step that says `table: { from: STEP }`, with `versioned` or over rows that stand.
 bool CheckVersionedJoinAlone(StepCheck& check);
 bool CheckVersionedJoin(StepCheck& check);
 

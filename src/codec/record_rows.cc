@@ -1,17 +1,35 @@
 #include "src/codec/record_rows.h"
 
 #include <algorithm>
+#include <array>
 
 #include <absl/strings/str_cat.h>
 #include <arrow/array/array_base.h>
 #include <arrow/record_batch.h>
 
 #include "src/base/status.h"
+#include "src/codec/debezium/change.h"
 
 namespace tidemark {
 namespace {
 
 using From = SourceColumn::From;
+
+// What the record as a whole does, not what its value says.
+bool ToldByRecord(const SourceColumn& column) {
+  return column.from == From::kBeside && column.path.empty() && column.column.name == kChangeColumn;
+}
+
+// A change of which nothing more is known: a row in the place of its key's, or no row.
+const std::string& BareChange(bool deletes) {
+  static const auto& bytes = *[] {
+    auto* made = new std::array<std::string, 2>;
+    AppendChange(Change(), &(*made)[0]);
+    AppendChange(Change{.deletes = true}, &(*made)[1]);
+    return made;
+  }();
+  return bytes[deletes ? 1 : 0];
+}
 
 std::vector<std::string> PathOf(const SourceColumn& column) {
   return column.path.empty() ? std::vector<std::string>{column.column.name} : column.path;
@@ -20,7 +38,7 @@ std::vector<std::string> PathOf(const SourceColumn& column) {
 std::vector<ReadTarget> TargetsFrom(const std::vector<SourceColumn>& columns, From from) {
   std::vector<ReadTarget> targets;
   for (size_t c = 0; c < columns.size(); ++c) {
-    if (columns[c].from != from) continue;
+    if (columns[c].from != from || ToldByRecord(columns[c])) continue;
     targets.push_back({.path = PathOf(columns[c]),
                        .column = c,
                        .type = columns[c].column.type,
@@ -53,7 +71,8 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr
   for (size_t c = 0; c < columns.size(); ++c) {
     const From from = columns[c].from;
     if (from == From::kHeader) header_columns_.push_back(c);
-    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp || from == From::kRaw) {
+    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp || from == From::kRaw ||
+        ToldByRecord(columns[c])) {
       place_columns_.push_back(c);
     }
   }
@@ -67,7 +86,7 @@ RecordRows::RecordRows(const SourcePlan& plan, std::unique_ptr<KeyReader> key)
     target.key = std::find(plan.key.begin(), plan.key.end(), target.column) != plan.key.end();
   }
   for (ReadTarget& target : TargetsFrom(plan.columns, From::kBeside)) value_targets_.push_back(std::move(target));
-  needs_key_ = plan.verify_partitioning;
+  needs_key_ = plan.verify_partitioning || (!plan.columns.empty() && ToldByRecord(plan.columns.back()));
   schema_ = BatchSchema(ColumnsSchema(plan.columns), HiddenSet().Without(Hidden::kTime));
   hidden_.emplace(plan);
 }
@@ -159,7 +178,8 @@ bool RecordRows::EndDeletion() {
 std::optional<std::string> RecordRows::FinishColumns(bool deletion) {
   if (!deletion) [[likely]] {
     std::optional<std::string> reason = columns_.EndRow();
-    if (reason && hidden_ && !key_columns_.empty())
+    const bool told = !place_columns_.empty() && ToldByRecord(columns_.column(place_columns_.back()));
+    if (reason && hidden_ && !key_columns_.empty() && !told)
       absl::StrAppend(&*reason, " (the table changed, or never was as the topology says)");
     return reason;
   }
@@ -186,12 +206,12 @@ std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
     std::optional<std::string> reason = ReadPlace();
     if (reason) return reason;
   }
-  if (std::optional<std::string> reason = FinishColumns(deletion)) [[unlikely]]
-    return reason;
   if (needs_key_ && !record.key) {
     return key_columns_.empty() ? "record key is null, against partitioned_by"
                                 : "record key is null, so changes of one row lie in any partition and have no order";
   }
+  if (std::optional<std::string> reason = FinishColumns(deletion)) [[unlikely]]
+    return reason;
   if (!hidden_) {
     ops_.push_back(op);
     return std::nullopt;
@@ -214,6 +234,11 @@ void RecordRows::RefuseKey(const KeyReader& key, const std::string& reason) {
 
 void RecordRows::Tombstone() {
   if (rejected_) return;
+  if (hidden_ && !key_columns_.empty()) {
+    BeginRow();
+    EndDeletion();
+    return;
+  }
   if (!tombstone_key_) return Reject("value is null (tombstone)");
   const RecordView& record = records_[record_];
   if (!record.key) return Reject("value is null (deletion), and so is the record key: which row to delete isn't known");
@@ -283,6 +308,9 @@ std::optional<std::string> RecordRows::ReadPlace() {
       case From::kOffset:
         value = record.offset;
         break;
+      case From::kBeside:
+        if (auto reason = columns_.SetRaw(c, BareChange(!record.value))) return reason;
+        continue;
       case From::kRaw: {
         if (!record.value) continue;
         const bool raw = columns_.column(c).column.type.kind == Kind::kBytes;

@@ -16,9 +16,13 @@ namespace {
 constexpr size_t kAhead = 8;
 
 // Of records whose values nobody looks at.
-void ReadWithoutValues(size_t first, size_t last, RecordRows* rows) {
+void ReadWithoutValues(const Fetch& fetch, size_t first, size_t last, bool deletes, RecordRows* rows) {
   for (size_t i = first; i < last; ++i) {
     rows->BeginRecord(i);
+    if (deletes && !fetch.records()[i].value) {
+      rows->Tombstone();
+      continue;
+    }
     rows->BeginRow();
     rows->EndRow();
   }
@@ -64,7 +68,7 @@ absl::StatusOr<DecodedRows> SourceDecoder::Decode(const Fetch& fetch, size_t fir
   if (reader_ != nullptr) {
     TM_RETURN_IF_ERROR(Annotate(reader_->Read(fetch, first, last, &rows_), "source " + plan_.name));
   } else {
-    ReadWithoutValues(first, last, &rows_);
+    ReadWithoutValues(fetch, first, last, !plan_.key.empty(), &rows_);
   }
   std::vector<std::shared_ptr<arrow::Array>> arrays;
   arrays.reserve(plan_.columns.size() + kHiddenCount);

@@ -16,6 +16,8 @@
 namespace tidemark {
 namespace {
 
+constexpr char kPartitioner[] = "partitioner";  // an option of the formats of changing tables
+
 // What a source says of all its columns must be of use to one of them.
 Reading CheckSourceReading(const topology::Source& yaml, const FormatList& formats, const std::string& path,
                            Diagnostics* diagnostics) {
@@ -151,7 +153,7 @@ void CheckWholeKey(const SourcePlan& source, const std::string& path, Diagnostic
   diagnostics->Error(
       path, absl::StrCat("the record key as a whole decides on the partition, and ", absl::StrJoin(missing, ", "),
                          missing.size() == 1 ? " is" : " are", " in it as well: name all of its columns (",
-                         absl::StrJoin(all, ", "), "), or leave partitioned_by out"));
+                         absl::StrJoin(all, ", "), ")", source.key.empty() ? ", or leave partitioned_by out" : ""));
 }
 
 // The promise of `partitioned_by`, and whether the record key can prove it.
@@ -186,14 +188,77 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
   CheckFormat(source->key_format, formats, FormatUse::kReadKey, path + "/partitioned_by", key, diagnostics);
 }
 
+void AddChangeColumn(std::vector<std::string> path, SourcePlan* source) {
+  SourceColumn change;
+  change.column = {kChangeColumn, {.kind = Kind::kBytes}, false};
+  change.from = SourceColumn::From::kBeside;
+  change.path = std::move(path);
+  source->columns.push_back(std::move(change));
+}
+
+// Event time of a deletion, which has no row.
+void RefuseTimeOfRows(const SourcePlan& source, const std::string& path, Diagnostics* diagnostics) {
+  if (source.event_time.expression.empty()) return;
+  diagnostics->Error(path + "/event_time/expression",
+                     "a deletion has only its key, so event time of a changing table is a column or the record's");
+}
+
+// A topic of rows that replace each other by the record key, and go with a null value: each record is a change, and
+// says nothing more than its row.
+void CheckUpserts(const topology::Source& yaml, const FormatSyntax* format, const std::string& path,
+                  Diagnostics* diagnostics, SourcePlan* source) {
+  if (yaml.key().empty() || format == nullptr) {
+    if (diagnostics->Present(path + "/key") && !diagnostics->Broken(path + "/key")) {
+      diagnostics->Error(path + "/key", "at least one column is needed, of those that come `from: key`");
+    }
+    return;
+  }
+  if (!yaml.has_topic()) {
+    diagnostics->Error(path + "/key",
+                       "what is in files or posted has no record key: `key` is for rows of a topic that replace each "
+                       "other, and for tables of PostgreSQL");
+    return;
+  }
+  if (format->ManyRows(source->format)) {
+    diagnostics->Error(path + "/key", absl::StrCat("a record of format ", source->format.ToString(),
+                                                   " has several rows, which can't all have its key"));
+    return;
+  }
+  if (!yaml.partitioned_by().empty()) {
+    diagnostics->Error(path + "/partitioned_by", "rows lie by the record key, which is the source's `key`");
+  }
+  RefuseTimeOfRows(*source, path, diagnostics);
+  const auto key = FindKeyColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
+  if (!key) return;
+  for (int i = 0; i < yaml.key_size(); ++i) {
+    const SourceColumn& column = source->columns[(*key)[static_cast<size_t>(i)]];
+    const std::string at = absl::StrCat(path, "/columns/", column.column.name);
+    const std::string why = WhyKeysDiffer(column, source->key_format);
+    if (column.from != SourceColumn::From::kKey) {
+      diagnostics->Error(at, "rows replace each other by the record key: a column of `key` comes `from: key`");
+    } else if (column.column.nullable) {
+      diagnostics->Error(at, "a key column can't be nullable");
+    } else if (!why.empty()) {
+      diagnostics->Error(absl::StrCat(path, "/key/", i),
+                         absl::StrCat("equal values of ", yaml.key(i), " may have different keys (", why,
+                                      "), and lie in different partitions: they can't replace each other"));
+    }
+  }
+  source->key = source->partitioned_by = *key;
+  CheckWholeKey(*source, path + "/key", diagnostics);
+  source->verify_partitioning = source->format.Option(kPartitioner, "murmur2") == "murmur2";
+  AddChangeColumn({}, source);
+}
+
 // A table that changes: its key, by which its rows lie in the topic, and the decoder's column.
 void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, const std::string& path,
                   Diagnostics* diagnostics, SourcePlan* source) {
   if (format == nullptr || !format->tells_changes()) {
-    if (diagnostics->Present(path + "/key")) {
-      diagnostics->Error(path + "/key",
-                         "rows of this source don't replace each other: `key` is for formats that tell changes");
+    if (yaml.key().empty() && yaml.format().has_partitioner()) {
+      diagnostics->Error(path + "/format/partitioner",
+                         "'partitioner' goes with `key`: how records of one key lie in the topic");
     }
+    CheckUpserts(yaml, format, path, diagnostics, source);
     return;
   }
   for (const char* field : {"partitioned_by", "key_format"}) {
@@ -202,10 +267,7 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
                                                            ? "rows lie by the source's `key`"
                                                            : "rows lie by the record key, which is the source's `key`");
   }
-  if (!source->event_time.expression.empty()) {
-    diagnostics->Error(path + "/event_time/expression",
-                       "a deletion has only its key, so event time of a changing table is a column or the record's");
-  }
+  RefuseTimeOfRows(*source, path, diagnostics);
   const auto key = FindColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
   if (!key) return;
   if (key->empty()) {
@@ -222,12 +284,8 @@ void CheckChanges(const topology::Source& yaml, const FormatSyntax* format, cons
     if (column.from != SourceColumn::From::kValue) diagnostics->Error(at, "a key column stands in the row");
   }
   source->key = source->partitioned_by = *key;
-  source->verify_partitioning = source->format.Option("partitioner", "murmur2") == "murmur2";
-  SourceColumn change;
-  change.column = {kChangeColumn, {.kind = Kind::kBytes}, false};
-  change.from = SourceColumn::From::kBeside;
-  change.path = {kChangeColumn};
-  source->columns.push_back(std::move(change));
+  source->verify_partitioning = source->format.Option(kPartitioner, "murmur2") == "murmur2";
+  AddChangeColumn({kChangeColumn}, source);
 }
 
 // A transaction lies in one task, or it would be shown by several commits.

@@ -11,6 +11,7 @@
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
 #include "src/plan/logical.h"
+#include "src/plan/partitioned_tables.h"
 #include "src/plan/stages.h"
 #include "src/plan/yaml_reader.h"
 
@@ -65,7 +66,8 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
                                   TopologyText* read) {
   Diagnostics diagnostics(filename, text);
   Composed composed = Compose(filename, text, files, env, &diagnostics);
-  const topology::Topology topology = ReadTopology(*composed.root, env, &diagnostics);
+  const topology::Topology topology =
+      ReadTopology(*WritePartitionedTables(composed.root, &diagnostics), env, &diagnostics);
   CheckEnds(diagnostics.incomplete(), &diagnostics);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;

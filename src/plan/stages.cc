@@ -167,9 +167,10 @@ int Cutter::AddEdge(const std::string& step, const std::string& kept_as, const s
 
 std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& source) const {
   if (source.partitioned_by.empty()) return std::nullopt;
-  // Record keys of two changing tables are alike only where their columns have one name and their connectors one
-  // format.
-  const std::string key = source.key.empty() ? source.key_format.ToString() : "key of " + source.name;
+  // Record keys of two tables that connectors write are alike only where their columns have one name and the connectors
+  // one format; where the topology reads the keys, it says so.
+  const bool read = source.key.empty() || (!source.key_format.none() && source.verify_partitioning);
+  const std::string key = read ? source.key_format.ToString() : "key of " + source.name;
   return Partitioning{source.partitioned_by, absl::StrCat("promise ", key)};
 }
 

@@ -27,10 +27,16 @@ void CheckTables(const topology::Topology& topology, const FormatList& formats, 
     }
     table.columns = CheckColumns(yaml.columns(), FormatOf(yaml, formats), {}, path + "/columns", true, diagnostics);
     table.format = CheckValueFormat(yaml, formats, path, plan->registry, diagnostics, &table.columns);
+    if (yaml.format().has_partitioner()) {
+      diagnostics->Error(path + "/format/partitioner", "'partitioner' goes with a source that has a `key`");
+    }
     if (diagnostics->incomplete()) continue;
     table.key_format = CheckKeyFormat(yaml, formats, path, diagnostics, &table.columns);
     if (yaml.has_global() && !yaml.global()) {
-      diagnostics->Error(path + "/global", "`global: false` isn't implemented: every worker holds the whole table");
+      diagnostics->Error(
+          path + "/global",
+          "`global: false` goes with a topic, by whose partitions the table is shared: a file is read as "
+          "a whole by every worker");
     }
     const auto key = FindKeyColumns(yaml.key(), table.schema(), path + "/key", "table " + yaml.name(), diagnostics);
     if (key) table.key = *key;

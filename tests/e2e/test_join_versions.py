@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Joins with versions on a real broker: detections with the town that their location had at their own time, and each day's
-counts beside those of 30 days before, a step joined with itself. Two workers, one killed in the middle, one topic far ahead of
+counts beside those of 30 days before, a step joined with itself; and detections with the home of their location, a partitioned
+table whose rows replace each other and go. Two workers, one killed in the middle, one topic far ahead of
 the other, rows out of order and too late. Equal to DuckDB's ASOF JOIN over the raw topics, with what is late decided there too."""
 
 import collections
@@ -23,7 +24,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 STEP_MS = DAY_MS // 96  # a row each quarter of an hour
 OUT_OF_ORDER_MS, KEEP_MS, GRACE_MS = 6 * HOUR_MS, 10 * DAY_MS, HOUR_MS
-PARTITIONS = {"seen": 3, "moves": 2}
+PARTITIONS = {"seen": 3, "moves": 2, "homes": 2}
+KEPT_MS = HOUR_MS  # where a join says nothing
 
 JUDGED = """CREATE TABLE {name} AS SELECT *, max("at") OVER (PARTITION BY "partition" ORDER BY "offset") - {out_of_order} AS watermark FROM (
     SELECT "partition", "offset", CAST(v ->> 'location' AS BIGINT) AS location, CAST(v ->> 'no' AS BIGINT) AS no,
@@ -39,6 +41,15 @@ LOCATED = """
     WHERE s."at" + {keep} + {grace} >= s.watermark"""
 DAYS = """CREATE TABLE days AS SELECT location, ends, count(*) AS n FROM (
     SELECT location, "at" - "at" % {day} + {day} AS ends, watermark FROM seen) WHERE ends > watermark GROUP BY ALL"""
+# Rows of a key count in their order, each from its own time on, but not from behind what its partition had come to.
+HOMES = """CREATE TABLE homes AS SELECT location, since, home FROM (
+    SELECT CAST(decode(key) AS BIGINT) AS location, "offset", CAST(decode(value) AS JSON) ->> 'home' AS home,
+           max("timestamp") OVER (PARTITION BY "partition" ORDER BY "offset") AS since FROM dump)
+    QUALIFY row_number() OVER (PARTITION BY location, since ORDER BY "offset" DESC) = 1"""
+HOUSED = """
+    SELECT s.location, s.no, s."at", h.home FROM seen s ASOF LEFT JOIN homes h
+        ON s.location = h.location AND s."at" >= h.since
+    WHERE s."at" + {kept} >= s.watermark"""
 COMPARED = """
     SELECT d.location, d.ends - {day}, d.ends, d.n, b.n, b.ends FROM days d ASOF LEFT JOIN days b
         ON d.location = b.location AND d.ends - {month} >= b.ends - 1"""
@@ -52,7 +63,10 @@ def application(name):
         "name": name, "kafka": topology.load()["kafka"], "commit_interval": "30ms",
         "dead_letter": {"topic": f"{name}-dead", "create": {}},
         "sources": {"seen": source("seen", {}), "moves": source("moves", {"town": "string", "op": "string"})},
+        "tables": {"homes": {"topic": "homes", "global": False, "key": ["location"], "format": {"type": "json", "partitioner": "any"},
+                             "columns": {"location": "int64", "home": "string"}, "event_time": {"idle_after": "10000h"}}},
         "steps": {
+            "housed": {"from": "seen", "join": {"table": "homes", "on": ["location"], "type": "left"}},
             "located": {"from": "seen", "join": {
                 "table": {"from": "moves"}, "on": ["location"], "versioned": {"keep": "10d", "deleted": "op = 'd'"}, "grace": "1h",
                 "type": "left", "columns": ["town"], "late": {"right": f"{name}-late-moves"}}},
@@ -61,7 +75,8 @@ def application(name):
                 "table": {"from": "days"}, "on": ["location"], "as_of": "window_end - interval '30 days'",
                 "versioned": {"keep": "40d"}, "type": "left", "columns": ["n", "window_end"], "prefix": "before_"}},
         },
-        "sinks": {"located_topic": {"from": "located", "topic": f"{name}-located", "create": {}},
+        "sinks": {"housed_topic": {"from": "housed", "topic": f"{name}-housed", "create": {}},
+                  "located_topic": {"from": "located", "topic": f"{name}-located", "create": {}},
                   "compared_topic": {"from": "compared", "topic": f"{name}-compared", "create": {}}},
     }
 
@@ -73,6 +88,11 @@ class JoinVersions(SystemTest):
         for number in range(first, first + count):
             late = 20 * DAY_MS if random_.randrange(50) == 0 else 0
             at = START_MS + number * STEP_MS - random_.randrange(OUT_OF_ORDER_MS // HOUR_MS) * HOUR_MS - late
+            if topic == "homes":
+                location, value = random_.randrange(12), {"home": f"home-{random_.randrange(1000)}"}
+                records.append({"key": str(location).encode(), "value": json.dumps(value).encode() if random_.randrange(5) else None,
+                                "timestamp": at, "partition": location % 2})
+                continue
             row = {"location": None if random_.randrange(30) == 0 else random_.randrange(12), "no": number}
             if topic == "moves":
                 row |= {"town": f"town-{random_.randrange(1000)}", "op": "d" if random_.randrange(6) == 0 else "u"}
@@ -84,9 +104,12 @@ class JoinVersions(SystemTest):
         sql = duckdb.connect()
         for name in PARTITIONS:
             sql.register("dump", topics.read(self.stack.brokers, name))
+            if name == "homes":
+                sql.execute(HOMES)
+                continue
             sql.execute(JUDGED.format(name=name, out_of_order=OUT_OF_ORDER_MS))
             sql.unregister("dump")
-        numbers = {"grace": GRACE_MS, "keep": KEEP_MS, "day": DAY_MS, "month": 30 * DAY_MS}
+        numbers = {"kept": KEPT_MS, "grace": GRACE_MS, "keep": KEEP_MS, "day": DAY_MS, "month": 30 * DAY_MS}
         sql.execute(VERSIONS.format(**numbers))
         sql.execute(DAYS.format(**numbers))
         late = sql.execute(f'SELECT count(*) FROM moves WHERE "at" + {GRACE_MS} < watermark').fetchall()[0][0]
@@ -94,14 +117,19 @@ class JoinVersions(SystemTest):
                                   AND location IS NOT NULL""").fetchall()[0][0]
         located = sql.execute(LOCATED.format(**numbers) + f""" UNION ALL SELECT location, no, "at", NULL FROM seen
             WHERE location IS NULL AND "at" + {KEEP_MS + GRACE_MS} < watermark""").fetchall()
+        housed = sql.execute(HOUSED.format(**numbers) + f""" UNION ALL SELECT location, no, "at", NULL FROM seen
+            WHERE location IS NULL AND "at" + {KEPT_MS} < watermark""").fetchall()
+        expired += sql.execute(f"""SELECT count(*) FROM seen WHERE "at" + {KEPT_MS} < watermark
+                                   AND location IS NOT NULL""").fetchall()[0][0]
         compared = sql.execute(COMPARED.format(**numbers)).fetchall()
-        return {"located": collections.Counter(located), "compared": collections.Counter(compared)}, late, expired
+        return {"housed": collections.Counter(housed), "located": collections.Counter(located), "compared": collections.Counter(compared)}, late, expired
 
     def test_each_row_meets_the_version_of_its_time_across_a_kill_with_one_side_ahead(self):
         topics.create(self.stack.brokers, **PARTITIONS)
         random_ = random.Random(1)
         self.write("seen", 0, 12_000, random_)
         self.write("moves", 0, 3_000, random_)
+        self.write("homes", 0, 3_000, random_)
         name = "versions"
         config = topology.write(self.stack.folder / "versions.yaml", application(name))
         workers = [self.stack.run(config, name=f"versions-{w}", threads=1) for w in range(2)]
@@ -109,6 +137,7 @@ class JoinVersions(SystemTest):
                  sum(topics.ends(self.stack.brokers, f"{name}-located").values()) > 2_000, 180, workers[0].seen)
         workers[0].kill()
         self.write("moves", 3_000, 9_000, random_)
+        self.write("homes", 3_000, 9_000, random_)
         workers[1].stop()
         ends = [self.stack.run(config, "--until_end", "--close_windows", name=f"versions-{w}", threads=1) for w in range(2)]
         for worker in ends:
@@ -123,10 +152,13 @@ class JoinVersions(SystemTest):
         self.assertGreater(late, 100)
         self.assertGreater(expired, 100)
         towns = sum(row[3] is not None for row in expected["located"].elements())
+        housed = sum(row[3] is not None for row in expected["housed"].elements())
+        self.assertGreater(housed, 1_000)
+        self.assertGreater(expected["housed"].total() - housed, 1_000)
         before = sum(row[4] is not None for row in expected["compared"].elements())
         self.assertGreater(towns, 1_000)
         self.assertGreater(before, 500)
-        print(f"  {towns} of {expected['located'].total()} detections in a town, {before} of {expected['compared'].total()} days "
+        print(f"  {housed} of {expected['housed'].total()} detections at a home, {towns} of {expected['located'].total()} detections in a town, {before} of {expected['compared'].total()} days "
               f"with one before, {late} moves late, {expired} detections expired", flush=True)
 
 

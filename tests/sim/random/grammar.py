@@ -13,7 +13,7 @@ What isn't generated, and why:
   - sources that are files or posted to: their rows come through a topic like any other; tests/sim/file_source_test.cc and
     http_source_test.cc have the way there.
   - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
-  - sources of a table's changes (format: debezium): DuckDB has nothing to read them with.
+  - format: debezium: DuckDB has nothing to read it with; changes come by keyed sources.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
     knows of them.
   - windows of the calendar (a case has minutes) and `keep` (when the last are deleted is the run's end).
@@ -25,6 +25,7 @@ What isn't generated, and why:
   - expect: to its output it is a filter; what it counts and sends to the dead letters has tests of its own.
 """
 
+import dataclasses
 import random as randoms
 
 from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Table, shapes, window_type
@@ -91,6 +92,7 @@ def expression(random, columns):
 class Generator:
     def __init__(self, seed):
         self.random = randoms.Random(seed)
+        self.keyed = randoms.Random(f"keyed {seed}")  # of its own: cases without them stay what they were
         self.seed = seed
 
     def case(self):
@@ -98,6 +100,7 @@ class Generator:
         faults = [f for f in FAULTS if random.random() < 0.8] if random.random() < 0.9 else []
         case = Case(self.seed, random.randint(1, 3), faults, [], [], [], [], [])
         self._sources(case)
+        self._key(case)
         if random.random() < 0.6:
             self._table(case)
         for i in range(random.randint(1, 6)):
@@ -152,6 +155,26 @@ class Generator:
             if random.random() < 0.03:
                 row.values = None
             case.rows.append((source.name, row))
+
+    def _key(self, case):
+        """A source more, of rows like another's that replace each other by id, some of which go."""
+        random = self.keyed
+        if random.random() > 0.35:
+            return
+        like = case.sources[0]
+        source = dataclasses.replace(like, name="keyed", partitions=like.partitions,
+                                     out_of_orderness=random.choice([0, 0, 5, 30]), promises=False, keyed=True)
+        case.sources.append(source)
+        rows = []
+        for name, row in case.rows:
+            rows.append((name, row))
+            if name != like.name or random.random() < 0.3:
+                continue
+            id_ = row.values["id"] % random.choice([3, 10, 1000]) if row.values is not None else random.randint(0, 5)
+            values = row.values and {**row.values, "id": id_}
+            rows.append((source.name, Row(id_ % source.partitions, row.time, values, str(id_),
+                                          values is not None and random.random() < 0.2)))
+        case.rows = rows
 
     def _table(self, case):
         random = self.random
@@ -209,6 +232,8 @@ class Generator:
                  "alert", "tables", "tables", "tables"] if update else \
             ["filter", "project", "dedup", "dedup", "join", "join", "match", "match", "versions", "versions", "window",
              "window", "window", "group_by", "top", "top", "repartition", "alert", "alert", "over", "over"]
+        if not update and any(s.keyed for s in case.sources):
+            kinds += ["versions"] * 6
         kind = random.choice(kinds)
         args = getattr(self, "_" + kind)(case, shape, update)
         return None if args is None else Step(name, inputs, kind, args, args.pop("stream", None))
@@ -262,22 +287,29 @@ class Generator:
 
     def _versions(self, case, shape, update):
         random = self.random
-        tables = [(n, s) for n, s in shapes(case).items() if s.update_key is None]
-        table, right = random.choice(tables)
+        tables = [(n, s) for n, s in shapes(case).items() if s.update_key is None or s.changes]
+        changing = [(n, s) for n, s in tables if s.changes]
+        table, right = self.keyed.choice(changing) if changing and self.keyed.random() < 0.6 else random.choice(tables)
         fits = [(a.name, b.name) for a in shape.columns for b in right.columns
-                if a.type == b.type and a.type not in ("double",) and not is_time(a.type)]
+                if a.type == b.type and a.type not in ("double",) and not is_time(a.type) and
+                (not right.changes or b.name == "id")]
         if not fits or len(shape.columns) + len(right.columns) > 30:
             return None
         on, table_on = ("id", "id") if ("id", "id") in fits and random.random() < 0.6 else random.choice(fits)
         times = [c.name for c in shape.columns if is_time(c.type)]
         as_of = (random.choice(times), random.choice([-2, 0, 0, 3, 20, 60])) if times and random.random() < 0.7 else None
         inner = random.random() < 0.5
-        return {"stream": table, "on": on, "stream_on": table_on, "type": "inner" if inner else "left", "as_of": as_of,
+        args = {"stream": table, "on": on, "stream_on": table_on, "type": "inner" if inner else "left", "as_of": as_of,
                 "keep": random.choice([0, 5, 30, 3600]), "ahead": random.choice([None, 0, 5]) if as_of else None,
                 "deleted": condition(random, right.columns) if random.random() < 0.3 else None,
                 "expired": random.choice([None, "dead_letter", "unmatched"]), "grace": random.choice([0, 0, 3, 60]),
                 "prefix": f"v{len(case.steps)}_", "unmatched": inner and random.random() < 0.5,
                 "late": random.random() < 0.3}
+        if right.changes:
+            args.update(grace=0, late=False)
+        if self.keyed.random() < 0.3:
+            args.update(plain=True, as_of=None, keep=3600, ahead=None, deleted=None, expired=None)
+        return args
 
     def _tables(self, case, shape, update):
         random = self.random

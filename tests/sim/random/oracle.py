@@ -7,9 +7,13 @@ Every step is a table of its visible columns and
     __watermark  the row's own: that of its source partition at that row, us; NULL: never late
     __source, __partition, __offset
 
-Update steps are tables of the rows that stand in the end. Side topics are tables of their own: "STEP-late",
+Update steps are tables of the rows that stand in the end; those behind a source whose rows replace each other have beside
+them "STEP-history", all changes in their order: the row after each, __gone where there is none, __n, which counts them,
+and __at, the time that the change has by itself. Side topics are tables of their own: "STEP-late",
 "STEP-late-left", "STEP-late-right", "STEP-unmatched".
 """
+
+import dataclasses
 
 import duckdb
 import pyarrow
@@ -87,11 +91,30 @@ class Oracle:
             if row.values is None:
                 self.dead_letters += 1
                 continue
-            time = row.values["seen"]
-            newest[p] = max(newest.get(p, time), time)
-            watermark = newest[p] - source.out_of_orderness * 1_000_000
-            rows.append([row.values[c.name] for c in source.columns] + [time, watermark, index, p, offset])
-        self._load(source.name, source.columns, rows, HIDDEN)
+            if row.deletes:  # has the time that its partition has come to, or else the record's
+                time = newest.get(p, row.time * 1000)
+            else:
+                time = row.values["seen"]
+                newest[p] = max(newest.get(p, time), time)
+            watermark = newest.get(p, time) - source.out_of_orderness * 1_000_000
+            values = [None if row.deletes and c.name != "id" else row.values[c.name] for c in source.columns]
+            rows.append(values + [time, watermark, index, p, offset] + [row.deletes])
+        if source.keyed:
+            return self._keyed(source, rows)
+        self._load(source.name, source.columns, [row[:-1] for row in rows], HIDDEN)
+
+    def _keyed(self, source, rows):
+        at, stands, history = len(source.columns), {}, []
+        for row in rows:
+            key, values, gone = row[0], row[:at], row[-1]
+            before = stands.get(key)
+            if (before is None) if gone else (before is not None and before[:at] == values):
+                continue  # nothing changes
+            history.append(values + [max(row[at], row[at + 1]), len(history), int(gone)])
+            stands[key] = None if gone else row[:-1]
+        self._load(source.name, source.columns, [row for row in stands.values() if row is not None], HIDDEN)
+        columns = [dataclasses.replace(c, nullable=True) for c in source.columns]
+        self._load(f"{source.name}-history", columns, history, ["__at", "__n", "__gone"])
 
     # ---- Steps
 
@@ -104,6 +127,21 @@ class Oracle:
         if step.stream:
             self.sql.execute(f"CREATE OR REPLACE TEMP TABLE stream AS SELECT * FROM {quoted(step.stream)}")
         getattr(self, "_" + step.operator)(step, shape, step.args)
+        if self.shapes[step.name].changes:
+            self._history(step)
+
+    def _history(self, step):
+        before = f"{step.inputs[0]}-history"
+        if step.operator == "project":
+            columns = ", ".join(f"{e['sql']} AS {quoted(n)}" for n, e in step.args["columns"].items())
+            return self._make(f"{step.name}-history", f"SELECT {columns}, __at, __n, __gone FROM {quoted(before)}")
+        # A row that doesn't pass is none; what neither took a row away nor brought one isn't a change.
+        passes = step.args["condition"] if step.operator == "filter" else "true"
+        self._make(f"{step.name}-history", f"""
+            SELECT * EXCLUDE (__passes, __passed) REPLACE (1 - __passes AS __gone) FROM (
+                SELECT *, coalesce(lag(__passes) OVER (PARTITION BY id ORDER BY __n), 0) AS __passed FROM (
+                    SELECT *, CASE WHEN __gone = 0 AND ({passes}) THEN 1 ELSE 0 END AS __passes FROM {quoted(before)}))
+            WHERE __passes = 1 OR __passed = 1""")
 
     def _make(self, name, query):
         self.sql.execute(f"CREATE TABLE {quoted(name)} AS {query}")
@@ -220,11 +258,17 @@ class Oracle:
         contents = "".join(f", {quoted(c)} DESC NULLS FIRST" for c in added)
         as_of = f"epoch_us({quoted(args['as_of'][0])}) - {args['as_of'][1] * 1_000_000}" if args["as_of"] else "__time"
         ahead = 1_000_000 if args["ahead"] is None else args["ahead"] * 1_000_000
+        deleted = f"coalesce({args['deleted'] or 'false'}, false)"
+        versions = f"SELECT *, {deleted} AS __none FROM stream WHERE NOT {late} AND {table_on} IS NOT NULL"
+        if right.changes:
+            # Those of a key count in their order, none from before the one in front of it.
+            places, contents = "__n DESC", ""
+            versions = f"""SELECT *, max(__at) OVER (PARTITION BY id ORDER BY __n) AS __time, __gone = 1 OR {deleted} AS __none
+                           FROM {quoted(step.stream + "-history")}"""
         self.sql.execute(f"""
             CREATE OR REPLACE TEMP TABLE r AS SELECT * FROM (
                 SELECT *, row_number() OVER (PARTITION BY {table_on}, __time ORDER BY {places}{contents}) AS __place
-                FROM (SELECT *, coalesce({args['deleted'] or 'false'}, false) AS __none FROM stream
-                      WHERE NOT {late} AND {table_on} IS NOT NULL)) WHERE __place = 1;
+                FROM ({versions})) WHERE __place = 1;
             CREATE OR REPLACE TEMP TABLE l AS
             SELECT *, coalesce(__as_of > __time + {ahead}, false) AND {bool(args['as_of'])} AND {on} IS NOT NULL AS __ahead,
                    coalesce(__as_of + {keep + grace} < coalesce(__watermark, __time), false) AND {on} IS NOT NULL

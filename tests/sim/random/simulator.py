@@ -43,8 +43,8 @@ def _text(case, name):
                  _object(types, row))
     types = {s.name: {c.name: c.type for c in s.columns} for s in case.sources}
     for source, row in case.rows:
-        value = "no JSON" if row.values is None else _object(types[source], row.values)
-        text(f"record {source} {row.partition} {row.time}", None, value)
+        value = None if row.deletes else "no JSON" if row.values is None else _object(types[source], row.values)
+        text(f"record {source} {row.partition} {row.time}", row.key, value)
     out.append(b"end\n")
     return b"".join(out)
 

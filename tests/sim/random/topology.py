@@ -22,10 +22,13 @@ class Column:
 
 @dataclasses.dataclass
 class Row:
-    """`values` None: the record is not JSON; else what its columns hold, by name. `time` is the record's, in ms."""
+    """`values` None: the record is not JSON; else what its columns hold, by name. `time` is the record's, in ms. Of a
+    source with a key, `key` is the record key; `deletes`: the value is null."""
     partition: int
     time: int
     values: dict
+    key: str = None
+    deletes: bool = False
 
 
 @dataclasses.dataclass
@@ -35,6 +38,7 @@ class Source:
     columns: list
     out_of_orderness: int  # s
     promises: bool         # partitioned_by: [id] is stated
+    keyed: bool = False    # rows replace each other by id, which is the record key
 
 
 @dataclasses.dataclass
@@ -91,6 +95,7 @@ class Shape:
     timely: bool = True       # windows may take its rows: none comes, or is taken back, behind its watermark
     moved: bool = False       # behind a shuffle, or what may be one
     sources: frozenset = frozenset()
+    changes: bool = False     # of an update step: each change has its record, and the oracle knows all of them
 
     def column(self, name):
         for column in self.columns:
@@ -163,8 +168,10 @@ def _matched(first, right, args):
 
 def _versioned(first, right, args):
     """The rows of the left as they came, when the version that they ask for is known."""
-    if first.update_key is not None or right.update_key is not None:
+    if first.update_key is not None or (right.update_key is not None and not right.changes):
         raise Invalid("a join with versions over changes")
+    if right.changes and (args["stream_on"] not in right.update_key or args["late"] or args["grace"]):
+        raise Invalid("changes of rows that aren't told apart, or late ones")
     if first.column(args["on"]).type != right.column(args["stream_on"]).type:
         raise Invalid("keys of two types")
     if args["as_of"]:
@@ -190,7 +197,7 @@ def _joined_tables(first, right, args):
     if args["type"] == "full" and left_on.nullable and right_on.nullable and \
             all(s.column(c).nullable for s, names in ((first, others[0]), (right, others[1])) for c in names):
         raise Invalid("two rows alone with one key")
-    return dataclasses.replace(joined, update_key=key, timely=False)
+    return dataclasses.replace(joined, update_key=key, timely=False, changes=False)
 
 
 def _shape(case, step, inputs, right, window_type):
@@ -219,7 +226,8 @@ def _shape(case, step, inputs, right, window_type):
         if key is not None:  # rows whose column changes part from those they replace
             key = key + [c for c in args["by"] if c not in key]
         # By another column, rows of one id go several ways.
-        return dataclasses.replace(first, update_key=key, moved=True, sequenced=first.sequenced and args["by"] == ["id"])
+        return dataclasses.replace(first, update_key=key, moved=True, sequenced=first.sequenced and args["by"] == ["id"],
+                                   changes=first.changes and key == ["id"])
     if step.operator == "project":
         columns = []
         for name, expression in args["columns"].items():
@@ -318,11 +326,13 @@ def window_type(case):
 
 def last_time(case):
     """The greatest event time of any row, us: how far time comes at least."""
-    return max((r.values["seen"] for _, r in case.rows if r.values is not None), default=0)
+    return max((r.values["seen"] for _, r in case.rows if r.values is not None and not r.deletes), default=0)
 
 
 def shapes(case):
-    result = {s.name: Shape(list(s.columns), sources=frozenset([s.name])) for s in case.sources}
+    result = {s.name: Shape(list(s.columns), sources=frozenset([s.name])) if not s.keyed else
+              Shape(list(s.columns), ["id"], False, False, False, False, True, frozenset([s.name]), True)
+              for s in case.sources}
     for step in case.steps:
         if any(i not in result for i in step.reads()):
             raise Invalid(f"{step.name} reads what isn't there")
@@ -362,7 +372,11 @@ def _operator_yaml(step):
             if value is not None:
                 versioned[name] = f"{value}s" if name == "ahead" else value
         join = {"table": {"from": step.stream}, "on": {args["on"]: args["stream_on"]}, "type": args["type"],
-                "versioned": versioned, "grace": f"{args['grace']}s", "prefix": args["prefix"]}
+                "prefix": args["prefix"]}
+        if not args.get("plain"):  # else as long as nothing is said, an hour
+            join["versioned"] = versioned
+        if args["grace"]:
+            join["grace"] = f"{args['grace']}s"
         if args["as_of"]:
             column, back = args["as_of"]
             join["as_of"] = f"{column} - interval '{back} seconds'"
@@ -439,8 +453,11 @@ def yaml(case):
         time = {"column": "seen", "max_out_of_orderness": f"{source.out_of_orderness}s", "idle_after": "10000h",
                 "max_ahead": "10000d"}
         promise = {"partitioned_by": ["id"]} if source.promises else {}
-        entry(source.name, {"topic": source.name, **promise, "columns": _columns_yaml(source.columns),
-                            "event_time": time})
+        columns = _columns_yaml(source.columns)
+        if source.keyed:
+            promise = {"key": ["id"], "format": {"type": "json", "partitioner": "any"}}
+            columns["id"] = {"type": "int64", "from": "key"}
+        entry(source.name, {"topic": source.name, **promise, "columns": columns, "event_time": time})
     if case.tables:
         lines.append("tables:")
     for table in case.tables:

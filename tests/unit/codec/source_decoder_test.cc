@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/codec/debezium/change.h"
 #include "tests/unit/codec/codec_fixture.h"
 
 namespace tidemark {
@@ -177,6 +178,48 @@ TEST(SourceDecoder, ANullValueIsATombstoneUnlessNoColumnNeedsIt) {
   SourceColumn offset = Col("o int64");
   offset.from = SourceColumn::From::kOffset;
   EXPECT_THAT(DecodeAll(PlanOf({offset}), {{std::nullopt}}).rows, ElementsAre(R"({"o":100})"));
+}
+
+// Rows that replace each other by the record key: id, v, and what the record does.
+SourcePlan KeyedPlan() {
+  SourcePlan plan = PlanOf({Col("id int64"), Col("v string"), Col("at timestamp_ms")});
+  plan.columns[0].from = SourceColumn::From::kKey;
+  plan.columns.push_back(
+      {.column = {kChangeColumn, {.kind = Kind::kBytes}, false}, .from = SourceColumn::From::kBeside});
+  plan.key_format = kTextFormat;
+  plan.key = {0};
+  plan.event_time.column = 2;
+  plan.hidden = plan.hidden.With(Hidden::kWatermark);
+  return plan;
+}
+
+TEST(SourceDecoder, ANullValueDeletesTheRowOfItsKeyAsLateAsTimeHasCome) {
+  const SourcePlan plan = KeyedPlan();
+  const int64_t ms = 1'767'225'600'000;
+  const auto row = [&](int64_t at) { return absl::StrCat(R"({"v":"x","at":)", at, "}"); };
+  Decoded decoded =
+      DecodeAll(plan, {{std::nullopt, "6"}, {row(ms - 5000), "7"}, {row(ms - 9000), "7"}, {std::nullopt, "7"}});
+  ASSERT_THAT(decoded.reasons, IsEmpty());
+  const int64_t* times = HiddenInt64(*decoded.batch, Hidden::kTime);
+  EXPECT_EQ(times[0], ms * 1000) << "of no time before it: that of the record";
+  EXPECT_EQ(times[3], (ms - 5000) * 1000);
+  EXPECT_EQ(decoded.time.max_time, EventTime{(ms - 5000) * 1000}) << "it moves none";
+  std::vector<bool> deletes;
+  for (int64_t i = 0; i < 4; ++i) {
+    std::string_view bytes = static_cast<const arrow::BinaryArray&>(*decoded.batch->column(3)).GetView(i);
+    Change change;
+    ASSERT_TRUE(TakeChange(&bytes, &change));
+    deletes.push_back(change.deletes);
+  }
+  EXPECT_THAT(deletes, ElementsAre(true, false, false, true));
+}
+
+TEST(SourceDecoder, WithoutAKeyNothingReplacesOrDeletes) {
+  const Decoded decoded = DecodeAll(KeyedPlan(), {{R"({"v":"x","at":1})"}, {std::nullopt}, {std::nullopt, "x"}});
+  ASSERT_EQ(decoded.reasons.size(), 3u);
+  EXPECT_THAT(decoded.reasons[0], HasSubstr("record key is null"));
+  EXPECT_THAT(decoded.reasons[1], HasSubstr("record key is null"));
+  EXPECT_THAT(decoded.reasons[2], HasSubstr("record key: "));
 }
 
 TEST(SourceDecoder, OfSeveralFieldsWithOneNameTheLastStands) {

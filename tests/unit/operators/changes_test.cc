@@ -60,6 +60,18 @@ TEST(Changes, AreExactPairsWithTheTimesOfTheRowsThatWereGiven) {
   h.CheckLedger();
 }
 
+TEST(Changes, TheWatermarkOfWhatTakesARowBackIsWhenThatWasTold) {
+  Harness h(ChangesNode());
+  TestRow behind = Delete(1, 12);
+  behind.watermark = 30;
+  h.Process({Set(1, "a", 10), Set(1, "b", 11), behind});
+  std::vector<std::string> told;
+  for (const TestRow& row : h.out().rows) {
+    told.push_back(absl::StrCat(row.time, ": ", row.watermark == kMinTime.us ? "own" : absl::StrCat(row.watermark)));
+  }
+  EXPECT_THAT(told, ElementsAre("10: own", "10: 11", "11: own", "11: 30"));
+}
+
 TEST(Changes, ARowEqualToTheKeptOneOrOlderGivesNothing) {
   Harness h(ChangesNode());
   h.Process({Set(1, "a", 10), Set(1, "a", 12), Set(1, "b", 14)});

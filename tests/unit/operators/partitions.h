@@ -17,6 +17,10 @@ struct Partition {
   size_t port = 0;
   int64_t newest = kMinTime.us;
   std::vector<TestRow> rows;
+  // How far the partition's time has come with each row, where rows don't say so by their own watermark.
+  std::vector<int64_t> reached;
+
+  int64_t TimeAt(size_t row) const { return reached.empty() ? rows[row].watermark : reached[row]; }
 };
 
 // Feeds the partitions in some order; after every batch time is the smallest of all of them. Commits, and crashes after
@@ -78,7 +82,7 @@ class Driver {
     for (size_t q = 0; q < partitions_.size(); ++q) {
       // One that has been read to its end is closed, as by --close_windows.
       if (at_[q] < partitions_[q].rows.size())
-        time = std::min(time, at_[q] == 0 ? kMinTime.us : partitions_[q].rows[at_[q] - 1].watermark);
+        time = std::min(time, at_[q] == 0 ? kMinTime.us : partitions_[q].TimeAt(at_[q] - 1));
     }
     if (time == kMaxTime.us || time == kMinTime.us) return;
     const uint64_t processed = harness_.commit();

@@ -186,6 +186,167 @@ TEST_P(VersionedModelTest, EachRowMeetsTheVersionOfItsTimeInWhateverOrderTheInpu
 
 INSTANTIATE_TEST_SUITE_P(Batches, VersionedModelTest, testing::Values(1, 2, 7, 1000));
 
+// ---- A table of changes
+
+std::vector<std::string> Rows(const Harness& harness);
+
+Node ChangesJoinNode(const Options& options) {
+  Node node = JoinNode(options);
+  node.spec.As<VersionedJoinSpec>().changes = true;
+  node.spec.As<VersionedJoinSpec>().late_topic = false;
+  node.inputs[1].hidden = AllHidden().With(Hidden::kOp);
+  node.inputs[1].mode = {true, {0}};
+  node.side_topics.erase(node.side_topics.begin());
+  return node;
+}
+
+// What a source of changes makes of its records: pairs, ends, and the times at which these were told.
+class ChangesOf {
+ public:
+  explicit ChangesOf(Partition* partition) : partition_(*partition) {}
+
+  // `b` nothing: the row is deleted.
+  void Add(int64_t key, std::optional<std::string> b, int64_t time, int64_t out_of_orderness) {
+    partition_.newest = std::max(partition_.newest, time);
+    const int64_t watermark = partition_.newest - out_of_orderness;
+    ++offset_;
+    const auto add = [&](Op op, const std::string& text, int64_t row_time, int64_t row_watermark) {
+      partition_.rows.push_back({.cells = {key, text, int64_t{0}},
+                                 .time = row_time,
+                                 .watermark = row_watermark,
+                                 .source = 1,
+                                 .partition = static_cast<int32_t>(key % 2),
+                                 .offset = offset_,
+                                 .op = op});
+      partition_.reached.push_back(watermark);
+    };
+    const auto before = stands_.find(key);
+    if (before != stands_.end()) {
+      add(b ? Op::kUpdateBefore : Op::kDelete, before->second.first, before->second.second, std::max(watermark, time));
+      stands_.erase(before);
+      if (!b) changed(key, std::nullopt, std::max(watermark, time));
+    } else if (!b) {
+      return;
+    }
+    if (!b) return;
+    add(before == stands_.end() && partition_.rows.size() > 0 && partition_.rows.back().op == Op::kUpdateBefore &&
+                partition_.rows.back().offset == offset_
+            ? Op::kUpdateAfter
+            : Op::kInsert,
+        *b, time, watermark);
+    stands_[key] = {*b, time};
+    changed(key, b, std::max(watermark, time));
+  }
+
+  // By key, in their order: from when on, and the row.
+  std::map<int64_t, std::vector<std::pair<int64_t, std::optional<std::string>>>> versions;
+
+ private:
+  void changed(int64_t key, const std::optional<std::string>& b, int64_t from) {
+    auto& of_key = versions[key];
+    of_key.emplace_back(of_key.empty() ? from : std::max(from, of_key.back().first), b);
+  }
+
+  Partition& partition_;
+  int64_t offset_ = 0;
+  std::map<int64_t, std::pair<std::string, int64_t>> stands_;
+};
+
+// A stream of two partitions, and a table whose rows come, are replaced and go, by times that lie out of order, some
+// behind the watermark; batches part halves of updates, and rows of the table leave memory.
+TEST_P(VersionedModelTest, ARowMeetsTheRowThatAChangingTableHadAtItsTime) {
+  constexpr int64_t kOutOfOrder = 4 * kSecond;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    std::mt19937_64 random(seed);
+    std::vector<Partition> input = RandomInput(seed, 400, kOutOfOrder, false, false);
+    input[2] = input[3] = {.port = 1};
+    ChangesOf even(&input[2]), odd(&input[3]);
+    for (int64_t i = 0; i < 400; ++i) {
+      const auto key = static_cast<int64_t>(random() % 5);
+      const int64_t time = i * 400'000 - static_cast<int64_t>(random() % 7'000'000) - 20'000'000;
+      std::optional<std::string> b;
+      if (random() % 4 != 0) b = absl::StrCat("row ", i, std::string(random() % 300, '-'));
+      (key % 2 == 0 ? even : odd).Add(key, b, time, kOutOfOrder);
+    }
+    even.versions.merge(odd.versions);
+    const Options options{.keep = 1000 * kSecond, .ahead = 5 * kSecond, .left = seed % 2 == 0, .deleted = false};
+    std::vector<std::string> expected, unmatched;
+    for (const size_t p : {0, 1}) {
+      for (const TestRow& row : input[p].rows) {
+        std::optional<std::string> found;
+        if (row.cells[0].index() != 0 && row.cells[2].index() != 0) {
+          for (const auto& [from, b] : even.versions[std::get<int64_t>(row.cells[0])]) {
+            if (from <= std::get<int64_t>(row.cells[2])) found = b;
+          }
+        }
+        TestRow with = row;
+        with.cells.push_back(found ? Cell(*found) : Cell());
+        if (found || options.left) expected.push_back(ToString(with));
+        if (!found && !options.left) unmatched.push_back(ToString(row));
+      }
+    }
+    for (const auto& [crashes, spilled] : {std::pair(false, false), {true, false}, {true, true}}) {
+      MemoryBudget nothing(0, 0);
+      Driver driver(input, ChangesJoinNode(options), GetParam(), seed * 2 + crashes, crashes,
+                    spilled ? &nothing : nullptr, Reached);
+      driver.Run();
+      Harness& harness = driver.harness();
+      EXPECT_THAT(Texts(harness.out().rows), UnorderedElementsAreArray(expected)) << "seed " << seed;
+      EXPECT_THAT(Texts(harness.out().unmatched), UnorderedElementsAreArray(unmatched)) << "seed " << seed;
+      EXPECT_EQ(harness.ledger().late, 0) << "changes never are";
+      harness.CheckLedger();
+    }
+  }
+}
+
+TestRow Told(Op op, const std::string& b, int64_t time, int64_t watermark, int64_t offset) {
+  return {.cells = {int64_t{1}, b, int64_t{0}},
+          .time = time * kSecond,
+          .watermark = watermark * kSecond,
+          .offset = offset,
+          .op = op};
+}
+TestRow Asks(int64_t seconds) {
+  return {.cells = {int64_t{1}, seconds, seconds * kSecond}, .time = 100 * kSecond, .watermark = 100 * kSecond};
+}
+
+TEST(VersionedChangesTest, ADeletedRowCountsUntilTheTimeAtWhichThatWasTold) {
+  Harness harness(ChangesJoinNode({}));
+  harness.Process({Told(Op::kInsert, "b", 10, 10, 1), Told(Op::kDelete, "b", 10, 50, 2)}, 1);
+  harness.Advance(100 * kSecond);
+  harness.Process({Asks(9), Asks(10), Asks(49), Asks(50)}, 0);
+  EXPECT_THAT(Rows(harness), ElementsAre("1|9|NULL", "1|10|b", "1|49|b", "1|50|NULL"));
+  harness.CheckLedger();
+}
+
+TEST(VersionedChangesTest, OneThatIsToldWithAnEarlierTimeCountsBehindTheChangeBeforeIt) {
+  Harness harness(ChangesJoinNode({}));
+  harness.Process({Told(Op::kInsert, "b", 60, 10, 1), Told(Op::kDelete, "b", 60, 20, 2)}, 1);
+  harness.Process({Told(Op::kInsert, "again", 30, 20, 3), Told(Op::kUpdateBefore, "again", 30, 40, 4)}, 1);
+  harness.Process({Told(Op::kUpdateAfter, "newest", 40, 20, 4)}, 1);  // another batch than the row before
+  harness.Advance(100 * kSecond);
+  harness.Process({Asks(59), Asks(60), Asks(99)}, 0);
+  EXPECT_THAT(Rows(harness), ElementsAre("1|59|NULL", "1|60|newest", "1|99|newest"));
+}
+
+TEST(VersionedChangesTest, AChangeBehindTheWatermarkCountsFromThereOn) {
+  Harness harness(ChangesJoinNode({}));
+  harness.Process({Told(Op::kInsert, "b", 10, 30, 1)}, 1);
+  harness.Advance(30 * kSecond);
+  harness.Process({Asks(29), Asks(30)}, 0);
+  harness.Advance(100 * kSecond);
+  EXPECT_THAT(Rows(harness), ElementsAre("1|29|NULL", "1|30|b"));
+}
+
+TEST(VersionedChangesTest, WhatAFilterMakesOfAnUpdateEndsTheRowWhenItWasReplaced) {
+  Harness harness(ChangesJoinNode({}));
+  harness.Process({Told(Op::kInsert, "b", 10, 10, 1), Told(Op::kDelete, "b", 10, 20, 2)}, 1);  // the after row is gone
+  harness.Process({Told(Op::kInsert, "c", 40, 40, 3)}, 1);  // and here the before row
+  harness.Advance(100 * kSecond);
+  harness.Process({Asks(19), Asks(20), Asks(40)}, 0);
+  EXPECT_THAT(Rows(harness), ElementsAre("1|19|b", "1|20|NULL", "1|40|c"));
+}
+
 // ---- Edges, one by one
 
 TestRow Row(int64_t key, int64_t a, int64_t seconds, std::optional<int64_t> as_of = std::nullopt) {
@@ -391,6 +552,31 @@ TEST(VersionedTest, RowsThatAskForOneTimeComeAsTheyCameAndNoMoreThanACommitTakes
   std::rotate(came.begin(), came.begin() + 3000, came.begin() + 6000);  // those of 40 were first
   EXPECT_TRUE(std::is_sorted(came.begin(), came.end()));
   harness.CheckLedger();
+}
+
+TEST(VersionedTest, RowsThatAskForOneTimeGoOutInTheirOrderOverManyCommitsInMemoryAndBeyondIt) {
+  for (const bool spilled : {false, true}) {
+    MemoryBudget nothing(0, 0);
+    Harness harness(JoinNode({.as_of = false}), {}, spilled ? &nothing : nullptr);
+    for (int64_t from = 0; from < 14'000; from += 1000) {
+      std::vector<TestRow> waiting;
+      for (int64_t i = from; i < from + 1000; ++i) waiting.push_back(Row(1, i, 50));
+      harness.Process(waiting, 0);
+      if (from % 5000 == 0) harness.Commit();
+    }
+    harness.out().set_full_after(1);
+    const uint64_t before = harness.commit();
+    harness.Advance(51 * kSecond);
+    EXPECT_GE(harness.commit(), before + 3) << "a part with each";
+    std::vector<int64_t> came;
+    for (const TestRow& row : harness.out().rows) came.push_back(std::get<int64_t>(row.cells[1]));
+    EXPECT_EQ(came.size(), 14'000u);
+    EXPECT_TRUE(std::is_sorted(came.begin(), came.end()));
+    harness.Process({Row(1, 20'000, 60)}, 0);
+    harness.Advance(61 * kSecond);
+    EXPECT_EQ(harness.out().rows.size(), 14'001u);
+    harness.CheckLedger();
+  }
 }
 
 TEST(VersionedTest, AStreamFarAheadOfItsTableIsAhead) {

@@ -61,10 +61,49 @@ TEST(ChangesOfTables, MistakesAreToldWithTheirPlace) {
               HasSubstr("format debezium has also op, ts_ms"));
   EXPECT_THAT(errors("format: debezium, key: [id], columns: { id: int64, n: { type: int64, path: a.b } }"),
               HasSubstr("rows are flat"));
-  EXPECT_THAT(errors("key: [id], columns: { id: int64 }"), HasSubstr("`key` is for formats that tell changes"));
   EXPECT_THAT(errors("columns: { id: { type: int64, as: Date } }"), HasSubstr("`as`"));
   EXPECT_THAT(errors("format: { type: debezium, encoding: avro }, key: [id], columns: { id: int64 }"),
               HasSubstr("finds schemas in a registry"));
+}
+
+TEST(ChangesOfTables, RowsOfAnyFormatReplaceEachOtherByTheRecordKey) {
+  const auto plan = PlanOf(Changes("key: [id], columns: { id: { type: int64, from: key }, v: string }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->stages.size(), 1u);
+  const Node& node = NodeOf(*plan, "a changes");
+  EXPECT_TRUE(node.mode.update);
+  EXPECT_THAT(node.mode.key, ElementsAre(0u));
+  EXPECT_THAT(node.spec.As<ChangesSpec>().values, ElementsAre(1u));
+  EXPECT_TRUE(plan->sources[0].verify_partitioning);
+  const auto any = PlanOf(Changes(
+      "format: { type: json, partitioner: any }, key: [id], columns: { id: { type: int64, from: key }, v: string }"));
+  ASSERT_TRUE(any.ok()) << any.status();
+  EXPECT_FALSE(any->sources[0].verify_partitioning);
+  EXPECT_EQ(ErrorsOf(Changes("format: int64, key: [id], columns: { id: { type: string, from: key }, v: int64 }")), "");
+}
+
+TEST(ChangesOfTables, MistakesWithRowsOfAnyFormatAreToldWithTheirPlace) {
+  const auto errors = [](const std::string& source) { return ErrorsOf(Changes(source)); };
+  EXPECT_THAT(errors("key: [id], columns: { id: int64, v: string }"), HasSubstr("comes `from: key`"));
+  EXPECT_THAT(errors("key: [id], columns: { id: { type: int64, from: key, nullable: true }, v: string }"),
+              HasSubstr("can't be nullable"));
+  EXPECT_THAT(
+      errors("key: [id], columns: { id: { type: int64, from: key }, w: { type: int64, from: key }, v: string }"),
+      HasSubstr("name all of its columns (id, w)"));
+  EXPECT_THAT(errors("key: [id], key_format: json, columns: { id: { type: double, from: key }, v: string }"),
+              HasSubstr("they can't replace each other"));
+  EXPECT_THAT(errors("key: [id], partitioned_by: [id], columns: { id: { type: int64, from: key }, v: string }"),
+              HasSubstr("rows lie by the record key"));
+  EXPECT_THAT(errors("key: [id], event_time: { expression: \"timestamp '2026-01-01'\" }, columns: { id: { type: int64, "
+                     "from: key }, v: string }"),
+              HasSubstr("a deletion has only its key"));
+  EXPECT_THAT(errors("key: [id], format: { type: json, array: true }, columns: { id: { type: int64, from: key }, v: "
+                     "string }"),
+              HasSubstr("several rows"));
+  EXPECT_THAT(errors("format: { type: json, partitioner: any }, columns: { id: int64 }"), HasSubstr("goes with `key`"));
+  EXPECT_THAT(errors("key: [], columns: { id: { type: int64, from: key }, v: string }"), HasSubstr("at least one"));
+  EXPECT_THAT(errors("key: [ip], columns: { id: { type: int64, from: key }, v: string }"),
+              HasSubstr("did you mean 'id'?"));
 }
 
 TEST(ChangesOfTables, WithoutASchemaPartColumnsSayHowTheyAreWritten) {

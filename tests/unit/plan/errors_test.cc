@@ -234,9 +234,9 @@ TEST(ErrorsTest, WhatIsNotBuiltIsRefusedByName) {
                        "sinks: { s: { from: a, topic: b } }\n"),
               HasSubstr("unknown format 'morse'; there are: json, text, bytes, csv, debezium, avro, protobuf, int16"));
   EXPECT_THAT(ErrorsOf("name: x\nsources: { a: { topic: a, columns: { x: int64 } } }\n"
-                       "tables: { t: { topic: t, key: [x], columns: { x: int64 }, global: false } }\n"
+                       "tables: { t: { file: t.csv, key: [x], columns: { x: int64 }, global: false } }\n"
                        "steps: { j: { from: a, join: { table: t, on: [x] } } }\nsinks: { s: { from: j, topic: b } }\n"),
-              HasSubstr("t.yaml:3:67: `global: false` isn't implemented"));
+              HasSubstr("`global: false` goes with a topic"));
   EXPECT_THAT(ErrorsOf(Clicks("", "", "  lake: { from: clicks, parquet: { path: \"gs://b/x\" } }\n")),
               HasSubstr("gs:// isn't implemented"));
 }

@@ -143,10 +143,9 @@ TEST(TableJoinPlanTest, MistakesSayWhatIsExpected) {
   EXPECT_THAT(Errors("table: { from: customers }, on: { id: customer }"),
               HasSubstr("'id' is int64, but 'customer' of the table is string; cast one of them"));
   EXPECT_THAT(Errors("table: { from: customer_rows }, on: [customer]"),
-              HasSubstr("Make a table of the former, a group_by with emit: on_update"));
-  EXPECT_THAT(Errors(kForeign, "customer_rows", "[customer]"), HasSubstr("rows of the input stand for good"));
-  EXPECT_THAT(Errors("table: { from: customer_rows }, on: { who: customer }", "order_rows", "[id]"),
-              HasSubstr("versioned: { keep: 1d }"));
+              HasSubstr("Make a table of the former, a source with `key`, or a group_by"));
+  EXPECT_THAT(Errors(kForeign, "customer_rows", "[customer]"),
+              HasSubstr("For the rows that both have now make a table of the input too"));
   EXPECT_THAT(Errors("table: { from: customers }, on: [customer], versioned: { keep: 1d }"),
               HasSubstr("leave out `versioned`"));
   EXPECT_THAT(Errors("stream: customers, on: [customer], within: { after: 1m }"), HasSubstr("table: { from: STEP }"));

@@ -1,6 +1,7 @@
 // What the planner makes of a join with the versions of a table's rows.
 #include "operators/join/versioned_spec.h"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,7 +90,6 @@ TEST(VersionedPlanTest, ATableByItsNameIsWhatItWas) {
 }
 
 TEST(VersionedPlanTest, MistakesSayWhatIsExpected) {
-  EXPECT_THAT(Errors("table: { from: prices }, on: [item]"), HasSubstr("versioned: { keep: 1d }"));
   EXPECT_THAT(Errors("table: { from: prices }, on: [item], versioned: { ahead: 1s }"),
               HasSubstr("missing field 'keep'"));
   EXPECT_THAT(Errors("table: { from: price }, on: [item], versioned: { keep: 1d }"),
@@ -114,8 +114,113 @@ TEST(VersionedPlanTest, MistakesSayWhatIsExpected) {
   EXPECT_THAT(Errors("table: { from: prices }, on: [item], versioned: { keep: 1d, on_expired: null_row }"),
               HasSubstr("dead_letter"));
   const std::string counts = "  n: { from: prices, group_by: [item], aggregates: { n: \"count(*)\" } }\n";
-  EXPECT_THAT(Errors("table: { from: n }, on: [item], versioned: { keep: 1d }", counts),
-              HasSubstr("a join with versions over an updating step isn't implemented"));
+  for (const char* versioned : {"", ", versioned: { keep: 1d }"}) {
+    EXPECT_THAT(Errors(absl::StrCat("table: { from: n }, on: [item]", versioned), counts),
+                HasSubstr("which of them there were at a time depends on commits. A table of versions is a source"));
+  }
+  const std::string windows =
+      "  w: { from: prices, window: { tumbling: 1m }, group_by: [item], aggregates: { n: \"count(*)\" }, emit: "
+      "on_update }\n";
+  EXPECT_THAT(Errors("table: { from: w }, on: [item]", windows), HasSubstr("say emit: on_close in step w"));
+  EXPECT_THAT(Errors("table: { from: prices }, on: [item], versioned: { keep: 1d }", counts, "n"),
+              HasSubstr("those of a join with versions stand"));
+  EXPECT_THAT(Errors("table: { from: prices }, on: [item], as_of: at"), HasSubstr("how far back may it ask?"));
+  EXPECT_THAT(Errors("table: { from: prices }, on: [item], late: { left: l }"), HasSubstr("never late"));
+}
+
+// ---- Without `versioned`
+
+TEST(VersionedPlanTest, WithoutVersionsARowMeetsTheRowOfItsOwnTimeKeptForAnHour) {
+  const Plan plan =
+      Planned("table: { from: prices }, on: [item], unmatched: { topic: u }, grace: 5s, late: { right: l }");
+  const Node& z = NodeOf(plan, "z");
+  const auto& spec = z.spec.As<VersionedJoinSpec>();
+  EXPECT_EQ(spec.keep_us, 3600 * kSecond);
+  EXPECT_EQ(spec.as_of, "");
+  EXPECT_EQ(spec.grace_us, 5 * kSecond);
+  EXPECT_EQ(z.side_topics.size(), 2u);
+  ASSERT_EQ(plan.edges.size(), 2u);
+  EXPECT_EQ(plan.edges[0].topic, "app.z.stream.repartition") << "as with `versioned`, so that it may be added";
+  EXPECT_EQ(plan.edges[1].topic, "app.z.table.repartition");
+  EXPECT_FALSE(z.mode.update);
+  EXPECT_THAT(z.spec.kind().Describe(z), HasSubstr("kept 1h"));
+}
+
+// ---- A table of changes
+
+std::string Keyed(const std::string& join, const std::string& more = "", const std::string& table = "p") {
+  return "name: app\nsources:\n"
+         "  orders: { topic: orders, columns: { id: int64, item: string, shop: string, at: timestamp_ms } }\n"
+         "  p: { topic: p, key: [item, shop], columns: { item: { type: string, from: key }, shop: { type: string, "
+         "from: "
+         "key }, price: double, sold: bool } }\nsteps:\n" +
+         more + "  z: { from: orders, join: { table: { from: " + table + " }, " + join +
+         " } }\nsinks:\n  out: { from: z, topic: out }\n  t: { from: p, topic: t, key: [item, shop], key_format: json "
+         "}\n";
+}
+
+TEST(VersionedPlanTest, ATableOfChangesIsJoinedByItsKeyAndTheResultStands) {
+  const auto plan = PlanOf(Keyed("on: [item, shop], type: left, versioned: { keep: 2h }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Node& z = NodeOf(*plan, "z");
+  EXPECT_TRUE(z.spec.As<VersionedJoinSpec>().changes);
+  EXPECT_FALSE(z.mode.update);
+  EXPECT_TRUE(z.in(1).hidden.Has(Hidden::kOp));
+  EXPECT_TRUE(z.in(1).hidden.Has(Hidden::kWatermark));
+  EXPECT_THAT(z.spec.kind().Fingerprint(z), HasSubstr(", changes"));
+  const auto filtered = PlanOf(Keyed("on: [item, shop]",
+                                     "  f: { from: p, filter: \"not sold\" }\n  g: { from: f, project: { item: item, "
+                                     "shop: shop, cents: \"price * 100\" } }\n",
+                                     "g"));
+  EXPECT_TRUE(filtered.ok()) << filtered.status();
+}
+
+// ---- `global: false`
+
+std::string Partitioned(const std::string& table, const std::string& join = "table: prices, on: [item]") {
+  return "name: app\nsources:\n  orders: { topic: orders, columns: { id: int64, item: string } }\n"
+         "tables:\n  prices: { topic: prices, key: [item], global: false, " +
+         table +
+         " }\n  t: { file: t.csv, key: [item], columns: { item: string, x: string } }\nsteps:\n"
+         "  z: { from: orders, join: { " +
+         join +
+         " } }\n  k: { from: z, join: { table: t, on: [item] } }\n"
+         "sinks:\n  out: { from: k, topic: out }\n";
+}
+
+TEST(VersionedPlanTest, ATableThatIsPartitionedIsASourceOfChangesThatRowsMeetAsOfTheirTime) {
+  const auto plan = PlanOf(Partitioned("columns: { item: string, price: { type: double, nullable: true } }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->sources.size(), 2u);
+  EXPECT_EQ(plan->sources[1].name, "prices");
+  EXPECT_EQ(plan->sources[1].columns[0].from, SourceColumn::From::kKey);
+  EXPECT_THAT(plan->sources[1].key, ElementsAre(0u));
+  ASSERT_EQ(plan->tables.size(), 1u) << "the other one is whole in every worker";
+  EXPECT_TRUE(NodeOf(*plan, "z").spec.As<VersionedJoinSpec>().changes);
+  EXPECT_EQ(NodeOf(*plan, "z").output.ToString(), "id int64, item string, price double null");
+  const auto more = PlanOf(Partitioned(
+      "event_time: { column: at }, columns: { item: { type: string, from: key }, price: double, at: timestamp_ms }",
+      "table: { name: prices }, on: [item], versioned: { keep: 1d }, type: left"));
+  EXPECT_TRUE(more.ok()) << more.status() << ": what a source may say";
+}
+
+TEST(VersionedPlanTest, MistakesInATableThatIsPartitionedStandWhereTheyWereMade) {
+  const auto errors = [](const std::string& table, const std::string& join = "table: prices, on: [item]") {
+    return ErrorsOf(Partitioned(table, join));
+  };
+  const std::string good = "columns: { item: string, price: double }";
+  EXPECT_THAT(errors("columns: { item: { type: string, path: a.b }, price: double }"),
+              HasSubstr("t.yaml:5:67: rows replace each other by the record key"));
+  EXPECT_THAT(errors("colums: { item: string }"), HasSubstr("did you mean 'columns'"));
+  EXPECT_THAT(errors(good, "table: price, on: [item]"), HasSubstr("unknown table 'price'"));
+  EXPECT_THAT(errors(good, "table: prices, on: [id]"), HasSubstr("t.yaml:8:"));
+  EXPECT_THAT(errors(good + ", file: p.csv"), HasSubstr("unknown field 'file'"));
+}
+
+TEST(VersionedPlanTest, WhatATableOfChangesCantBeJoinedBySaysWhy) {
+  EXPECT_THAT(ErrorsOf(Keyed("on: [item]")), HasSubstr("`on` must name all of these: without 'shop'"));
+  EXPECT_THAT(ErrorsOf(Keyed("on: [item, shop], grace: 5s")), HasSubstr("none of them is late"));
+  EXPECT_THAT(ErrorsOf(Keyed("on: [item, shop], late: { right: l }")), HasSubstr("none of them is late"));
 }
 
 }  // namespace
