@@ -9,8 +9,8 @@
 #include <xxhash.h>
 
 #include "src/base/action.h"
+#include "src/base/sha256.h"
 #include "src/base/status.h"
-#include "src/http/sha256.h"
 #include "src/kafka/appender.h"
 #include "src/landing/file_records.h"
 
