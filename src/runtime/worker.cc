@@ -398,9 +398,10 @@ class Worker {
       std::vector<std::string> names;
       for (const SourcePlan* each : intake.sources) names.push_back(each->name);
       intakes_.push_back(std::make_unique<IntakeThread>(runtime_, intake.name,
-                                                        source.files  ? FileSourceMaker(runtime_, source)
-                                                        : source.http ? HttpSourceMaker(runtime_, source)
-                                                                      : PostgresSourceMaker(runtime_, intake),
+                                                        source.files ? FileSourceMaker(runtime_, source)
+                                                        : source.http
+                                                            ? HttpSourceMaker(runtime_, source, options_.state_dir)
+                                                            : PostgresSourceMaker(runtime_, intake),
                                                         nullptr, std::move(names)));
     }
     view_memory_.emplace(plan_.memory_bytes / 8);
