@@ -7,6 +7,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include "src/base/intake_names.h"
 #include "src/codec/json/value_writer.h"
 
 namespace tidemark {
@@ -87,8 +88,9 @@ absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& so
 }
 
 absl::Status DeadLetters::Row(std::string_view step, TopicPartition input, const RowFailure& failure,
-                              const std::vector<SourcePlan>& sources) {
+                              const std::vector<SourcePlan>& sources, std::string_view batch) {
   HeaderList headers = WhereOfRow(step, std::move(input), failure.reason, failure.batch.get(), failure.row, sources);
+  if (!batch.empty()) headers.emplace_back(kIntakeBatchHeader, Shortened(batch));
   if (!failure.rule.empty()) headers.emplace_back("tidemark.rule", Shortened(failure.rule));
   if (!failure.expression.empty()) headers.emplace_back("tidemark.expression", Shortened(failure.expression));
   const std::string value = RowToJson(*failure.schema, *failure.batch, failure.row);

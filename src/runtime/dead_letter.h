@@ -36,9 +36,9 @@ class DeadLetters {
   absl::Status Record(std::string_view step, const TopicPartition& source, const RecordView& record,
                       HeaderList record_headers, std::string_view reason);
   // A row that a step failed on, as JSON. Its place is that of its source record where the row carries it, else
-  // `input`, the topic the task reads.
+  // `input`, the topic the task reads. `batch`: the one that is rejected with it; "": none.
   absl::Status Row(std::string_view step, TopicPartition input, const RowFailure& failure,
-                   const std::vector<SourcePlan>& sources);
+                   const std::vector<SourcePlan>& sources, std::string_view batch = "");
   // A record that was not written, its topic being one for smaller ones; its place as that of a row.
   absl::Status Refused(std::string_view step, TopicPartition input, const RefusedRecord& refused,
                        const std::vector<SourcePlan>& sources);
