@@ -26,6 +26,10 @@ inline constexpr size_t kCutDeadLetterBytes = 64 << 10;
 // As are a reason and an expression.
 inline constexpr size_t kMaxReasonBytes = 4 << 10;
 
+// Letters of this process of which the topic has only the beginning, those of aborted transactions among them. Any
+// thread.
+int64_t DeadLettersCut();
+
 class DeadLetters {
  public:
   // `batch_bytes`: what the topic takes, kLeastDeadLetterBytes or more (record_limits.h).

@@ -11,6 +11,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "src/runtime/dead_letter.h"
 #include "src/runtime/version.h"
 
 namespace tidemark {
@@ -363,6 +364,14 @@ void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out)
   out->push_back(unowned.Take());
 }
 
+void RenderCutLetters(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family cut(
+      status, "tidemark_dead_letters_cut_total", kCounter,
+      "Dead letters of this process whose key or value was too large, so that the topic has the beginning of it");
+  cut.Add({}, DeadLettersCut());
+  out->push_back(cut.Take());
+}
+
 void RenderLosses(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family lost(status, "tidemark_source_records_lost_total", kCounter,
               "Offsets that `on_data_loss: skip` went past: gone before they were read");
@@ -447,6 +456,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderFreshness(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
+  RenderCutLetters(status, &families);
   RenderLosses(status, &families);
   return static_cast<const prometheus::Serializer&>(prometheus::TextSerializer()).Serialize(families);
 }
