@@ -281,6 +281,7 @@ void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnos
     if (stated) diagnostics->Error(absl::StrCat(path, "/", key), why);
   };
   refuse(yaml.has_topic(), "topic", absl::StrCat("a source has either 'topic' or '", what, "'"));
+  refuse(yaml.has_topics(), "topics", absl::StrCat("a source has either 'topics' or '", what, "'"));
   refuse(yaml.has_files() && yaml.has_http(), "http", "a source has either 'files' or 'http'");
   refuse(yaml.has_postgres() && (yaml.has_files() || yaml.has_http()), "postgres",
          absl::StrCat("a source has either '", what, "' or 'postgres'"));

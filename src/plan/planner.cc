@@ -1,10 +1,12 @@
 #include "src/plan/planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/status.h"
 #include "src/plan/canonical_yaml.h"
 #include "src/plan/compose.h"
 #include "src/plan/dashboards.h"
@@ -12,6 +14,7 @@
 #include "src/plan/format_syntax.h"
 #include "src/plan/logical.h"
 #include "src/plan/stages.h"
+#include "src/plan/topic_patterns.h"
 #include "src/plan/yaml_reader.h"
 
 namespace tidemark {
@@ -32,7 +35,9 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
                                     : use == FormatUse::kReadValue ? "; or name a schema_file"
                                                                    : "; or say schema_id: none"));
   };
-  for (const SourcePlan& source : plan.sources) check("sources/" + source.name, source.format, FormatUse::kReadValue);
+  for (const SourcePlan& source : plan.sources) {
+    check("sources/" + source.declared(), source.format, FormatUse::kReadValue);
+  }
   for (const TablePlan& table : plan.tables) check("tables/" + table.name, table.format, FormatUse::kReadValue);
   for (const SinkPlan& sink : plan.sinks) {
     const auto* const kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
@@ -53,7 +58,7 @@ void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
                                   const FormatList& formats, const EnvLookup& env, const TopologyFiles& files,
-                                  TopologyText* read) {
+                                  TopologyText* read, const TopicNames& topics) {
   Diagnostics diagnostics(filename, text);
   Composed composed = Compose(filename, text, files, env, &diagnostics);
   const topology::Topology topology = ReadTopology(*composed.root, env, &diagnostics);
@@ -61,7 +66,13 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;
   CheckSettings(topology, &diagnostics, &plan);
-  CheckSources(topology, formats, &diagnostics, &plan);
+  plan.named_topics = NamedTopics(topology);
+  std::optional<std::vector<std::string>> names;
+  if (topics != nullptr && std::any_of(topology.sources().begin(), topology.sources().end(),
+                                       [](const topology::Source& source) { return source.has_topics(); })) {
+    TM_ASSIGN_OR_RETURN(names, topics(plan.kafka));
+  }
+  CheckSources(topology, formats, names ? &*names : nullptr, &diagnostics, &plan);
   CheckTables(topology, formats, &diagnostics, &plan);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
@@ -79,12 +90,12 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
 }
 
 absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
-                              TopologyText* read) {
+                              TopologyText* read, const TopicNames& topics) {
   const absl::StatusOr<std::string> text = FilesOnDisk().Read(path);
   if (!text.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(text.status().message())));
   }
-  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read);
+  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read, topics);
 }
 
 }  // namespace tidemark

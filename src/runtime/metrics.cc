@@ -362,6 +362,10 @@ void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out)
     unowned.Add({{"group", group}}, static_cast<int64_t>(unread.size()));
   }
   out->push_back(unowned.Take());
+  Family topics(status, "tidemark_unread_topics", kGauge,
+                "Topics that the pattern of a source matches and that this worker doesn't read");
+  for (const auto& [source, count] : status.unread_topics) topics.Add({{"source", source}}, count);
+  out->push_back(topics.Take());
 }
 
 void RenderCutLetters(const WorkerStatus& status, std::vector<MetricFamily>* out) {
