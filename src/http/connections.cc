@@ -35,8 +35,7 @@ void Connections::MakeRoom() {
 }
 
 void Connections::Shut(Client* client) {
-  const MHD_ConnectionInfo* const info =
-      MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  const MHD_ConnectionInfo* const info = MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
   client->connection = nullptr;
 }

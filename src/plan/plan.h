@@ -101,6 +101,10 @@ struct FilesSpec {
   std::vector<std::string> row;  // xml: the elements from the root to a row; empty: not stated
   std::string members;           // of archives, names with '*', '?' and '**'; empty: all
 
+  // Sets of files (src/landing/manifest.h): names of manifests, with '*' and '?'; empty: files come one by one.
+  std::string manifest;
+  int64_t manifest_deadline_us = 0;  // from a manifest's time, by which its set is whole, or is rejected
+
   bool in_s3() const { return path.compare(0, 5, "s3://") == 0; }
 
   // What opens encrypted files; each a file's path. Nothing of what stands in there is ever kept in a plan.
