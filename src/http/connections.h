@@ -12,8 +12,7 @@ namespace tidemark {
 
 class Connections {
  public:
-  //   kIdle --a head has come--> kBusy --the body is whole--> kWaits --there is an answer--> kBusy --it is sent-->
-  //   kIdle
+  //   kIdle --a head has come--> kBusy --the body is whole--> kWaits --there is an answer--> kBusy --sent--> kIdle
   //
   // Who follows a stream stays kWaits, as nothing is wrong with who hears nothing; one that doesn't take what there is
   // is cut off by the library's own time-out.

@@ -69,12 +69,12 @@ absl::StatusOr<FileManifest> ReadManifest(LandingZone& zone, const FilesSpec& sp
   }
   FileManifest manifest;
   const auto text = static_cast<std::string_view>(**bytes);
-  const auto parsed = google::protobuf::util::JsonStringToMessage(
-      google::protobuf::StringPiece(text.data(), text.size()), &manifest);
+  const auto parsed =
+      google::protobuf::util::JsonStringToMessage(google::protobuf::StringPiece(text.data(), text.size()), &manifest);
   if (!parsed.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("it is no manifest ({\"files\": [{\"name\": ..., \"bytes\": ..., ",
-                                                   "\"sha256\": ..., \"rows\": ...}, ...], \"rows\": ...}): ",
-                                                   parsed.message().ToString()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("it is no manifest ({\"files\": [{\"name\": ..., \"bytes\": ..., ",
+                     "\"sha256\": ..., \"rows\": ...}, ...], \"rows\": ...}): ", parsed.message().ToString()));
   }
   if (manifest.files_size() == 0 || manifest.files_size() > kMostFiles) {
     return absl::InvalidArgumentError(absl::StrCat("a manifest names 1 to ", kMostFiles, " files"));

@@ -34,7 +34,8 @@ struct UnreadTopic {
   std::string topic;
 };
 std::vector<UnreadTopic> UnreadTopics(const Plan& plan, const std::vector<std::string>& names);
-// The source stands for the topics of a pattern, as nobody has looked which there are: what that says; null: it doesn't.
+// The source stands for the topics of a pattern, as nobody has looked which there are: what that says; null: it
+// doesn't.
 const TopicPatternPlan* UnresolvedPattern(const Plan& plan, const SourcePlan& source);
 // Of a source of the YAML that states `topics`; null: it doesn't.
 const TopicPatternPlan* PatternOf(const Plan& plan, const std::string& declared);

@@ -55,11 +55,12 @@ void TopicWatch::Look() {
     all_fit = false;
     const std::string why = absl::StrCat("it has ", partitions, " partitions, and ", sibling->topic, " has ", others);
     if (std::exchange(told_[found.topic], why) == why) continue;
-    LOG(ERROR) << "source " << found.source << ": topic " << found.topic << " matches '"
-               << PatternOf(plan, found.source)->pattern << "' and isn't read: " << why
-               << ", and topics of one pattern are read together. While that is so no worker starts, and no further "
-                  "topic is read: give it as many partitions, or delete it, or let the pattern not match it and make it "
-                  "a source of its own";
+    LOG(ERROR)
+        << "source " << found.source << ": topic " << found.topic << " matches '"
+        << PatternOf(plan, found.source)->pattern << "' and isn't read: " << why
+        << ", and topics of one pattern are read together. While that is so no worker starts, and no further "
+           "topic is read: give it as many partitions, or delete it, or let the pattern not match it and make it "
+           "a source of its own";
   }
   if (all_fit && !fitting.empty() && fitting == fitting_) {
     LOG(INFO) << "topics have come that the topology reads: " << absl::StrJoin(fitting, ", ")

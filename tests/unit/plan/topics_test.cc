@@ -22,8 +22,9 @@ std::string Services(const std::string& source, const std::string& more = "") {
 }
 
 absl::StatusOr<Plan> PlanWith(const std::string& yaml, std::vector<std::string> names) {
-  return PlanFromYaml(yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; },
-                      FilesOnDisk(), nullptr, [names](const KafkaSettings&) { return names; });
+  return PlanFromYaml(
+      yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; }, FilesOnDisk(),
+      nullptr, [names](const KafkaSettings&) { return names; });
 }
 
 std::vector<std::string> SourcesOf(const Plan& plan) {
@@ -45,14 +46,15 @@ TEST(TopicPatternTest, EveryTopicWhoseWholeNameMatchesIsASourceAndAStepHasTheRow
 }
 
 TEST(TopicPatternTest, WhatTheTopologyWritesNamesOrKeepsNeverMatches) {
-  const auto plan = PlanWith(
-      Services("topics: \".*\"", "tables:\n  t: { topic: towns, key: [id], columns: { id: int64 } }\nsteps:\n"
-                                 "  j: { from: services, join: { table: t, on: [id], unmatched: { topic: lost } } }\n"
-                                 "  b: { from: j, batch: { by: [id], expected: 1, deadline: 1m, rejected: { topic: bad "
-                                 "} } }\n") +
-          "  more: { from: b, topic: more }\n",
-      {"a", "towns", "lost", "bad", "more", "svc-out", "app-dead-letter", "app.services.changelog", "app@2.x.feed",
-       "__consumer_offsets"});
+  const auto plan =
+      PlanWith(Services("topics: \".*\"",
+                        "tables:\n  t: { topic: towns, key: [id], columns: { id: int64 } }\nsteps:\n"
+                        "  j: { from: services, join: { table: t, on: [id], unmatched: { topic: lost } } }\n"
+                        "  b: { from: j, batch: { by: [id], expected: 1, deadline: 1m, rejected: { topic: bad "
+                        "} } }\n") +
+                   "  more: { from: b, topic: more }\n",
+               {"a", "towns", "lost", "bad", "more", "svc-out", "app-dead-letter", "app.services.changelog",
+                "app@2.x.feed", "__consumer_offsets"});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_THAT(SourcesOf(*plan), ElementsAre("services[a]"));
 }
@@ -66,8 +68,9 @@ TEST(TopicPatternTest, WithoutABrokerOneSourceStandsForAll) {
 }
 
 TEST(TopicPatternTest, ATopicThatComesLaterIsToldAndIsNoOtherStageOrState) {
-  const std::string yaml = Services("topics: \"svc-.*\"", "steps:\n  n: { from: services, group_by: [id], aggregates: "
-                                                          "{ n: \"count(*)\" }, emit: on_update }\n") +
+  const std::string yaml = Services("topics: \"svc-.*\"",
+                                    "steps:\n  n: { from: services, group_by: [id], aggregates: "
+                                    "{ n: \"count(*)\" }, emit: on_update }\n") +
                            "  counts: { from: n, topic: counts, key: [id] }\n";
   const auto before = PlanWith(yaml, {"svc-m"});
   ASSERT_TRUE(before.ok()) << before.status();
@@ -90,7 +93,8 @@ TEST(TopicPatternTest, RulesOfTheSourceStandBehindAllTopics) {
 
 TEST(TopicPatternTest, MistakesAreToldByWhatTheUserWrote) {
   EXPECT_THAT(ErrorsOf(Services("topics: \"svc-(\"")), AllOf(HasSubstr("t.yaml:3:"), HasSubstr("svc-.*")));
-  EXPECT_THAT(ErrorsOf(Services("topics: \"a.*\", topic: b")), HasSubstr("either 'topic', the name of one, or 'topics'"));
+  EXPECT_THAT(ErrorsOf(Services("topics: \"a.*\", topic: b")),
+              HasSubstr("either 'topic', the name of one, or 'topics'"));
   EXPECT_THAT(ErrorsOf(Services("topics: \"a.*\", start: latest")), HasSubstr("is read from its beginning"));
   EXPECT_THAT(ErrorsOf(Services("topics: \"a.*\", http: { path: /in }")), HasSubstr("either 'topics' or 'http'"));
   const auto none = PlanWith(Services("topics: \"svc-.*\""), {"other"});
