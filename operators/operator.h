@@ -66,6 +66,11 @@ class Emitter {
   // Counts towards that bound, besides rows: what an operator holds until the commit only, where it may become much
   // without any row going out.
   virtual void AddPending(int64_t /*bytes*/) {}
+  // A row of this batch, which is rejected as a whole: a dead letter that names it, in the topic of that name among
+  // Node::side_topics; where it has none with the others.
+  virtual absl::Status Reject(RowFailure failure, std::string_view /*batch*/, std::string_view /*side*/) {
+    return DeadLetter(std::move(failure));
+  }
 };
 
 // What a task gives its operator at Open. All pointers outlive the operator.

@@ -87,7 +87,7 @@ class BatchStep final : public Operator {
   absl::StatusOr<bool> SendAway(Batches::Batch* batch, Emitter& emitter);
   absl::StatusOr<Batch> MakeRows(const std::vector<Batches::Row>& rows) const;
   absl::Status Refuse(const Batch& batch, int64_t row, std::string reason, std::string_view expression,
-                      Emitter& emitter);
+                      Emitter& emitter, const std::string& rejected = "");
   // When it must be complete.
   int64_t DueUs(const Batches::Batch& batch) const { return batch.n.first_time + spec_.deadline_us; }
   std::string NameOf(const Batches::Batch& batch) const;
@@ -200,11 +200,12 @@ absl::Status BatchStep::Take(const Batch& batch, int64_t row, const Said& said, 
   }
   if (known != nullptr && known->decided()) {
     const bool complete = known->phase() == Phase::kComplete || known->phase() == Phase::kReleased;
+    const std::string name = NameOf(*known);
     return Refuse(batch, row,
-                  absl::StrCat("the row comes when its batch ", NameOf(*known), " is ",
+                  absl::StrCat("the row comes when its batch ", name, " is ",
                                complete ? absl::StrCat("complete, with ", known->n.rows, " rows")
                                         : absl::StrCat("rejected: ", known->why)),
-                  "", emitter);
+                  "", emitter, complete ? "" : name);
   }
   Batches::Batch* const its = known != nullptr ? known : kept_->Begin(keys_[i]);
   emitter.AddPending(kept_->Append(its, hidden, rows_[i]));
@@ -258,11 +259,14 @@ void BatchStep::Decided(Batches::Batch* batch, Phase phase) {
   decided_.emplace(batch->n.number, batch);
 }
 
+// `rejected`: the batch that is, of which the row is one; "": none.
 absl::Status BatchStep::Refuse(const Batch& batch, int64_t row, std::string reason, std::string_view expression,
-                               Emitter& emitter) {
+                               Emitter& emitter, const std::string& rejected) {
   ++ledger_->in;
   ++ledger_->dead_lettered;
-  return emitter.DeadLetter({batch, row, &shape_.input, std::string(expression), std::move(reason)});
+  RowFailure failure{batch, row, &shape_.input, std::string(expression), std::move(reason), ""};
+  if (rejected.empty()) return emitter.DeadLetter(std::move(failure));
+  return emitter.Reject(std::move(failure), rejected, kRejectedSide);
 }
 
 std::string BatchStep::NameOf(const Batches::Batch& batch) const {
@@ -333,14 +337,15 @@ absl::Status BatchStep::Release(Batches::Batch* batch, Emitter& emitter) {
 // A chunk at a time; false: the commit takes no more.
 absl::StatusOr<bool> BatchStep::SendAway(Batches::Batch* batch, Emitter& emitter) {
   kept_->CloseChunk(batch);
-  const std::string reason = absl::StrCat("batch ", NameOf(*batch), " is rejected: ", batch->why);
+  const std::string name = NameOf(*batch);
+  const std::string reason = absl::StrCat("batch ", name, " is rejected: ", batch->why);
   std::string bytes;
   std::vector<Batches::Row> rows;
   while (batch->n.first_chunk < batch->n.chunks) {
     if (emitter.Full()) return false;
     TM_RETURN_IF_ERROR(kept_->ReadChunk(*batch, batch->n.first_chunk, &bytes, &rows));
     TM_ASSIGN_OR_RETURN(const Batch out, MakeRows(rows));
-    for (int64_t i = 0; i < out->num_rows(); ++i) TM_RETURN_IF_ERROR(Refuse(out, i, reason, "", emitter));
+    for (int64_t i = 0; i < out->num_rows(); ++i) TM_RETURN_IF_ERROR(Refuse(out, i, reason, "", emitter, name));
     kept_->DropChunksBefore(batch, batch->n.first_chunk + 1);
   }
   kept_->SetPhase(batch, Phase::kRejected);

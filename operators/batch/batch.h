@@ -22,7 +22,9 @@
 // a worker got round to it; and a log in which nothing comes has no time (event_time.when_all_idle).
 //
 // Rows of a batch that is decided are dead letters that say what became of it, until it is forgotten: `forget` behind
-// its deadline. So a batch that is sent a second time in that time is never shown twice.
+// its deadline. So a batch that is sent a second time in that time is never shown twice. Where the
+// step states a topic for them (`rejected`), rows of rejected batches go there instead, in the form of dead letters and
+// with the name of their batch; what comes too late for a complete batch stays a dead letter.
 //
 // The watermark is held back to the smallest that a row which is still here came under, so rows that weren't late for
 // later steps don't become so. It moves on with the oldest batch, however many are open behind that.

@@ -99,6 +99,9 @@ bool BatchSyntaxImpl::Check(StepCheck& check) const {
     }
     spec.rules.push_back({rule.name(), rule.that()});
   }
+  if (yaml.has_rejected()) {
+    check.AddSide({std::string(kRejectedSide), yaml.rejected().topic()}, "batch/rejected/topic");
+  }
   if (!by || check.Broken()) return false;
   LogicalPort& input = check.in();
   input.together = spec.by;

@@ -28,6 +28,9 @@ struct BatchSpec {
   std::vector<Rule> rules;
 };
 
+// The side topic of rows of batches that are rejected.
+inline constexpr std::string_view kRejectedSide = "rejected";
+
 // In the ledger, beside the rules: batches that were rejected, by why. No rule of a batch step has such a name.
 inline constexpr std::string_view kRejectedByRule = "batch-broken";  // one of the rules
 inline constexpr std::string_view kRejectedByCount = "batch-expected";

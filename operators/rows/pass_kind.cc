@@ -1,4 +1,5 @@
-// repartition, and the step that stands behind it, as the planner and others see them.
+// repartition, and the step that stands behind it and behind the topics of a pattern, as the planner and others see
+// them.
 #include <algorithm>
 
 #include <absl/strings/str_cat.h>
@@ -22,6 +23,11 @@ class PassKind final : public OperatorKind {
 class Repartition final : public OperatorSyntax {
  public:
   std::string_view field() const override { return "repartition"; }
+
+  // The topics of a pattern come together.
+  std::optional<OperatorSpec> Behind(const SourcePlan& source) const override {
+    return source.of_pattern() ? std::make_optional<OperatorSpec>(PassSpec{}) : std::nullopt;
+  }
 
   bool CheckAlone(StepCheck& check) const override {
     if (check.Broken(field())) return false;

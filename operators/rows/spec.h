@@ -59,7 +59,7 @@ struct ExpectSpec {
   std::vector<Rule> rules;
 };
 
-struct PassSpec {  // a repartition's reading end
+struct PassSpec {  // a repartition's reading end, and what joins the topics of a pattern
   static const OperatorKind& Kind();
 };
 

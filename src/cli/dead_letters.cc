@@ -8,6 +8,7 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 #include <arrow/array.h>
 #include <arrow/util/utf8.h>
 
@@ -19,6 +20,7 @@
 #include "src/expr/expression.h"
 #include "src/runtime/letter_replay.h"
 #include "src/runtime/letters.h"
+#include "src/runtime/topics.h"
 
 namespace tidemark {
 namespace {
@@ -126,10 +128,17 @@ class Change {
 absl::Status ForChosen(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions& options,
                        absl::FunctionRef<absl::Status(std::vector<Letter>)> take) {
   TM_ASSIGN_OR_RETURN(const Choice choice, Choice::Make(options.where));
-  return ReadLetters(kafka, *SystemClock(), plan.dead_letter_topic, [&](std::vector<Letter> letters) -> absl::Status {
-    TM_ASSIGN_OR_RETURN(std::vector<Letter> chosen, choice.Of(std::move(letters)));
-    return chosen.empty() ? absl::OkStatus() : take(std::move(chosen));
-  });
+  for (const std::string& topic : LetterTopics(plan)) {
+    const absl::Status read =
+        ReadLetters(kafka, *SystemClock(), topic, [&](std::vector<Letter> letters) -> absl::Status {
+          TM_ASSIGN_OR_RETURN(std::vector<Letter> chosen, choice.Of(std::move(letters)));
+          return chosen.empty() ? absl::OkStatus() : take(std::move(chosen));
+        });
+    // That of a step which no worker has run yet.
+    if (absl::IsInvalidArgument(read) && topic != plan.dead_letter_topic) continue;
+    TM_RETURN_IF_ERROR(read);
+  }
+  return absl::OkStatus();
 }
 
 // ---- list ----------------------------------------------------------------------------------------------------------
@@ -185,7 +194,7 @@ absl::Status List(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions&
   const size_t shown = std::min(sorted.size(), static_cast<size_t>(options.limit));
   for (size_t i = 0; i < shown; ++i) PrintGroup(sorted[i], options.json, out);
   if (options.json) return absl::OkStatus();
-  out << Counted(total, "letter") << " in " << plan.dead_letter_topic << ", "
+  out << Counted(total, "letter") << " in " << absl::StrJoin(LetterTopics(plan), ", ") << ", "
       << Counted(static_cast<int64_t>(sorted.size()), "kind");
   if (shown < sorted.size()) out << ", the " << shown << " largest are shown (--limit)";
   out << "\n";
@@ -218,6 +227,7 @@ void PrintLetter(const Letter& letter, const LetterReplay& replay, std::ostream&
     if (text) out << absl::StrFormat("  %-10s  ", name) << Readable(*text) << "\n";
   };
   line("reason", letter.reason);
+  line("batch", letter.batch);
   line("rule", letter.rule);
   line("expression", letter.expression);
   line("file", letter.file);

@@ -10,6 +10,7 @@
 
 #include "src/base/suggest.h"
 #include "src/plan/operator_kind.h"
+#include "src/plan/topic_patterns.h"
 #include "src/runtime/step_origins.h"
 
 namespace tidemark {
@@ -78,7 +79,11 @@ std::string Summary(const Plan& plan, const Node& node) {
         return absl::StrCat("PostgreSQL table ", table->schema, ".", table->table, " by publication ",
                             table->publication, " and slot ", table->slot, ", through topic ", source.topic);
       }
-      return TopicText(source.topic, source.format, source.key_format);
+      const std::string topic = TopicText(source.topic, source.format, source.key_format);
+      const TopicPatternPlan* const pattern = PatternOf(plan, source.declared());
+      if (pattern == nullptr) return topic;
+      return source.of_pattern() ? absl::StrCat(topic, ", which matches ", pattern->pattern)
+                                 : absl::StrCat("every ", topic, ", a pattern; no broker tells which there are");
     }
     case Node::Kind::kInternal:
       return absl::StrCat("topic ", edge().topic);
@@ -99,7 +104,7 @@ std::string Summary(const Plan& plan, const Node& node) {
 std::string PathOf(const Plan& plan, const Node& node) {
   switch (node.kind) {
     case Node::Kind::kSource:
-      return "sources/" + node.step;
+      return "sources/" + plan.sources[static_cast<size_t>(node.source)].declared();
     case Node::Kind::kOperator:
       return "steps/" + node.step;
     case Node::Kind::kKafkaSink:

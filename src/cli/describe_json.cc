@@ -112,7 +112,7 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
         ", \"http\": ", JsonQuoted(source.http ? source.http->path : ""),
         ", \"postgres\": ", JsonQuoted(source.postgres ? source.postgres->schema + "." + source.postgres->table : ""),
         ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
-        AboutMembers(text, "sources/" + source.name), "}"));
+        AboutMembers(text, "sources/" + source.declared()), "}"));
   }
   for (const TablePlan& table : plan.tables) {
     tables.push_back(absl::StrCat(

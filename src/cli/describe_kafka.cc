@@ -102,7 +102,7 @@ void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
   const std::string prefixed = " --resource-pattern-type prefixed";
   for (const SourcePlan& source : plan.sources) {
     if (source.intake()) continue;  // Tidemark's own
-    AddAbout(text, "sources/" + source.name, out);
+    AddAbout(text, "sources/" + source.declared(), out);
     absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
   }
   for (const TablePlan& table : plan.tables) {

@@ -68,7 +68,7 @@ std::string DescribeAsMarkdown(const Plan& plan, const TopologyText& text) {
   std::string out = absl::StrCat("# ", plan.application.name, "\n\nDead letters go to ", Code(plan.dead_letter_topic),
                                  ".\n\n## Sources\n");
   for (const SourcePlan& source : plan.sources) {
-    const std::string path = "sources/" + source.name;
+    const std::string path = "sources/" + source.declared();
     AddPart(text, path, source.name, SummaryOf(plan, path), &out);
     AddColumns(text, path, source.schema(), &out);
   }

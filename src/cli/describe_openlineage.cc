@@ -151,7 +151,8 @@ std::string DatasetJson(const Dataset& dataset, const std::vector<std::string>& 
 std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text) {
   std::vector<std::string> inputs, outputs;
   for (const SourcePlan& source : plan.sources) {
-    inputs.push_back(DatasetJson(DatasetOf(plan, source), FacetsOf(text, "sources/" + source.name, source.rows())));
+    inputs.push_back(
+        DatasetJson(DatasetOf(plan, source), FacetsOf(text, "sources/" + source.declared(), source.rows())));
   }
   for (const TablePlan& table : plan.tables) {
     inputs.push_back(DatasetJson(DatasetOf(plan, table), FacetsOf(text, "tables/" + table.name, table.schema())));

@@ -17,6 +17,7 @@
 #include "operators/operators.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/cli/load.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/kafka/reset_client.h"
 #include "src/plan/planner.h"
@@ -39,14 +40,15 @@ void Pause() { std::this_thread::sleep_for(kBetweenLooks); }
 
 absl::StatusOr<Plan> Load(const std::string& file, GenerationText* text) {
   TopologyText read;
-  TM_ASSIGN_OR_RETURN(Plan plan, LoadPlan(file, Operators(), PlanningFormats().list(), &read));
+  TM_ASSIGN_OR_RETURN(Plan plan, LoadTopology(file, &read, AskForTopics::kAlways));
   *text = {file, read.yaml};
   return plan;
 }
 
 absl::StatusOr<Plan> PlanOf(const generations::Generation& generation) {
   TM_ASSIGN_OR_RETURN(const Plan base, PlanFromYaml(generation.yaml(), absl::StrCat("generation ", generation.number()),
-                                                    Operators(), PlanningFormats().list(), ProcessEnvironment()));
+                                                    Operators(), PlanningFormats().list(), ProcessEnvironment(),
+                                                    FilesOnDisk(), nullptr, TopicsOfBrokers()));
   Plan plan = PlanOfGeneration(base, generation.number());
   TM_RETURN_IF_ERROR(BeginAt(generation.from(), &plan));
   return plan;

@@ -34,6 +34,7 @@
 #include "src/cli/generate.h"
 #include "src/cli/generations.h"
 #include "src/cli/init.h"
+#include "src/cli/load.h"
 #include "src/cli/logging.h"
 #include "src/cli/plan_report.h"
 #include "src/cli/reset_flags.h"
@@ -228,19 +229,30 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   return options;
 }
 
+// Where topics have come that the topology reads by a pattern, it is read again, with them.
 absl::Status Run() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
-  TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
-  LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
   HandleSignals();
-  return RunActive(plan, {FLAGS_config, text.yaml}, FLAGS_accept_edit, WorkerFlags(plan, text));
+  const auto stopped = [] { return stop_requests.load() > 0; };
+  while (true) {
+    TopologyText text;
+    const absl::StatusOr<Plan> read = LoadTopology(FLAGS_config, &text, AskForTopics::kAlways, stopped);
+    if (!read.ok() && stopped() && !FLAGS_until_end) return absl::OkStatus();
+    TM_RETURN_IF_ERROR(read.status());
+    const Plan& plan = *read;
+    LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
+    std::atomic<bool> more_topics = false;
+    WorkerOptions options = WorkerFlags(plan, text);
+    options.more_topics = &more_topics;
+    TM_RETURN_IF_ERROR(RunActive(plan, {FLAGS_config, text.yaml}, FLAGS_accept_edit, options));
+    if (!more_topics || stopped()) return absl::OkStatus();
+  }
 }
 
 absl::Status Replay() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   HandleSignals();
   return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation},
                        WorkerFlags(plan, text));
@@ -261,7 +273,8 @@ absl::Status Generations(const std::vector<std::string>& arguments) {
 absl::Status Validate() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan,
+                      LoadTopology(FLAGS_config, &text, FLAGS_online ? AskForTopics::kAlways : AskForTopics::kNever));
   TM_RETURN_IF_ERROR(Annotate(CheckKafkaSettings(plan.kafka), FLAGS_config));
   std::cout << ValidationReport(plan, text);
   if (!FLAGS_online) return absl::OkStatus();
@@ -275,7 +288,7 @@ absl::Status PlanChange(int* exit_code) {
   TM_RETURN_IF_ERROR(NeedConfig());
   const auto load = [](const std::string& file) {
     TopologyText text;
-    return LoadPlan(file, Operators(), PlanningFormats().list(), &text);
+    return LoadTopology(file, &text, FLAGS_against == "running" ? AskForTopics::kAlways : AskForTopics::kIfThere);
   };
   TM_ASSIGN_OR_RETURN(const Plan plan, load(FLAGS_config));
   TM_RETURN_IF_ERROR(PlanReport(plan, TopologyChange(), FLAGS_format).status());  // before Kafka is asked
@@ -304,7 +317,7 @@ absl::Status Reset() {
                                                     .shift_by = FLAGS_shift_by}));
   TM_RETURN_IF_ERROR(ArmFailpoints());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan read, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan read, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   TM_ASSIGN_OR_RETURN(const Plan plan, OfActiveGeneration(read, /*whole=*/true));
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka,
                       NewRdKafkaClient(plan.kafka, [](int, std::string_view) {}));
@@ -322,7 +335,7 @@ absl::Status Resnapshot(const std::vector<std::string>& sources) {
   TM_RETURN_IF_ERROR(NeedConfig());
   TM_RETURN_IF_ERROR(ArmFailpoints());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
   TM_ASSIGN_OR_RETURN(const std::string done, AskForSnapshots(plan, sources, *kafka));
   std::cout << done;
@@ -332,7 +345,7 @@ absl::Status Resnapshot(const std::vector<std::string>& sources) {
 absl::Status Describe() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kIfThere));
   TM_ASSIGN_OR_RETURN(const std::string description, DescribePlan(plan, text, FLAGS_format));
   std::cout << description;
   return absl::OkStatus();
@@ -347,7 +360,7 @@ absl::Status Status() {
   TM_RETURN_IF_ERROR(NeedConfig());
   TM_RETURN_IF_ERROR(CheckTextOrJson());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan read, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan read, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   TM_ASSIGN_OR_RETURN(const Plan plan, OfActiveGeneration(read, /*whole=*/false));
   TM_ASSIGN_OR_RETURN(const std::unique_ptr<KafkaClient> kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
   TM_ASSIGN_OR_RETURN(const std::vector<HeardReport> reports, ListenToWorkers(plan, kafka.get(), SystemClock()));
@@ -362,7 +375,7 @@ absl::Status DeadLetters(const std::vector<std::string>& arguments) {
   if (arguments.size() != 1) return absl::InvalidArgumentError("tidemark dead-letters takes list, show or replay");
   TM_RETURN_IF_ERROR(CheckTextOrJson());
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
   return DeadLettersCommand(arguments[0], plan, *kafka,
                             {FLAGS_where, FLAGS_set, FLAGS_limit, FLAGS_dry_run, FLAGS_format == "json"}, std::cout);
@@ -379,7 +392,7 @@ absl::Status RecordTest() {
     return absl::InvalidArgumentError(absl::StrCat(FLAGS_output, " exists already: name another with --output"));
   }
   TopologyText text;
-  TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(plan.kafka, SayOnStderr));
   TM_ASSIGN_OR_RETURN(const std::string test, trial::RecordTest(plan, FLAGS_config, FLAGS_output, text.yaml,
                                                                 FLAGS_record, *kafka, *SystemClock()));

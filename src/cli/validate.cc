@@ -6,6 +6,7 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/many.h"
+#include "src/plan/topic_patterns.h"
 
 namespace tidemark {
 std::string ValidationReport(const Plan& plan, const TopologyText& text) {
@@ -22,6 +23,13 @@ std::string ValidationReport(const Plan& plan, const TopologyText& text) {
                                  Many(plan.stages.size(), "stage"), ", ", Many(repartitions, "repartition"), "\n");
   if (text.files.size() > 1) absl::StrAppend(&out, "note: read ", absl::StrJoin(text.files, ", "), "\n");
   for (const SourcePlan& source : plan.sources) {
+    if (const TopicPatternPlan* const pattern = UnresolvedPattern(plan, source)) {
+      absl::StrAppend(&out, "note: which topics source ", source.name,
+                      " reads isn't known without a broker: those that ", "'", pattern->pattern,
+                      "' matches; see --online\n");
+    } else if (source.of_pattern()) {
+      absl::StrAppend(&out, "note: source ", source.declared(), " reads topic ", source.topic, "\n");
+    }
     if (source.partitioned_by.empty() || source.verify_partitioning) continue;
     if (!source.key.empty()) {
       absl::StrAppend(&out, "note: that source ", source.name,

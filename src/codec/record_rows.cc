@@ -71,7 +71,8 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr
   for (size_t c = 0; c < columns.size(); ++c) {
     const From from = columns[c].from;
     if (from == From::kHeader) header_columns_.push_back(c);
-    if (from == From::kPartition || from == From::kOffset || from == From::kTimestamp || from == From::kRaw ||
+    if (from == From::kTopic || from == From::kPartition || from == From::kOffset || from == From::kTimestamp ||
+        from == From::kRaw ||
         ToldByRecord(columns[c])) {
       place_columns_.push_back(c);
     }
@@ -302,6 +303,11 @@ std::optional<std::string> RecordRows::ReadPlace() {
   for (const size_t c : place_columns_) {
     int64_t value = 0;
     switch (columns_.column(c).from) {
+      case From::kTopic: {
+        std::optional<std::string> reason = SetPlainText(c, fetch_->source().topic, &columns_);
+        if (reason) return reason;
+        continue;
+      }
       case From::kPartition:
         value = fetch_->source().partition;
         break;

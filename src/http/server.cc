@@ -10,10 +10,7 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
-#include <iterator>
-#include <list>
 #include <map>
 #include <set>
 #include <thread>
@@ -31,6 +28,8 @@
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/http/certificate.h"
+#include "src/http/connections.h"
+#include "src/http/later_answers.h"
 #include "src/http/listener.h"
 
 namespace tidemark {
@@ -65,80 +64,7 @@ size_t MostConnections() {
   return std::clamp<size_t>(limit.rlim_cur / 4, 16, kMostConnections);
 }
 
-// A request whose body is with whoever answers it. Shared by the connection and the reply.
-struct Pending {
-  absl::Mutex mutex;
-  MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone, or has its answer
-  bool suspended ABSL_GUARDED_BY(mutex) = false;
-  std::optional<HttpResponse> response ABSL_GUARDED_BY(mutex);
-
-  void Answer(HttpResponse answer) {
-    const absl::MutexLock lock(&mutex);
-    if (connection == nullptr || response) return;
-    response = std::move(answer);
-    if (suspended) MHD_resume_connection(connection);
-    suspended = false;
-  }
-};
-
-// An answer that goes on. Shared by the connection, the library's response and whoever wakes it.
-struct Streaming {
-  std::shared_ptr<HttpStream> stream;  // touched by the server's thread only
-  absl::Mutex mutex;
-  MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone
-  bool suspended ABSL_GUARDED_BY(mutex) = false;
-  bool woken ABSL_GUARDED_BY(mutex) = false;  // since it last asked
-  bool ends ABSL_GUARDED_BY(mutex) = false;   // the server stops
-
-  void Wake(bool for_good = false) {
-    const absl::MutexLock lock(&mutex);
-    ends = ends || for_good;
-    woken = true;
-    if (suspended && connection != nullptr) MHD_resume_connection(connection);
-    suspended = false;
-  }
-
-  static ssize_t Read(void* self, uint64_t, char* to, size_t most) {
-    Streaming& streaming = **static_cast<std::shared_ptr<Streaming>*>(self);
-    while (true) {
-      {
-        const absl::MutexLock lock(&streaming.mutex);
-        if (streaming.ends) return MHD_CONTENT_READER_END_OF_STREAM;
-        streaming.woken = false;
-      }
-      std::string out;
-      const bool goes_on = streaming.stream->Next(most, &out);
-      if (!out.empty()) {
-        std::memcpy(to, out.data(), out.size());
-        return static_cast<ssize_t>(out.size());
-      }
-      if (!goes_on) return MHD_CONTENT_READER_END_OF_STREAM;
-      const absl::MutexLock lock(&streaming.mutex);
-      if (streaming.woken || streaming.ends) continue;
-      MHD_suspend_connection(streaming.connection);
-      streaming.suspended = true;
-      return 0;
-    }
-  }
-  static void Free(void* self) { delete static_cast<std::shared_ptr<Streaming>*>(self); }
-};
-
-// A connection, touched by the server's thread only.
-//
-//   kIdle --a head has come--> kBusy --the body is whole--> kWaits --there is an answer--> kBusy --it is sent--> kIdle
-//
-// Who follows a stream stays kWaits, as nothing is wrong with who hears nothing; one that doesn't take what there is is
-// cut off by the library's own time-out.
-// kIdle is also who is in the middle of a head, kBusy whose body or answer is on its way: nobody who means it stays so
-// for long. Who waits for whoever answers has done what he could.
-struct Client {
-  enum class State { kIdle, kBusy, kWaits };
-  MHD_Connection* connection = nullptr;  // null: it is being closed
-  State state = State::kIdle;
-  int64_t answer_due_us = 0;  // monotonic; its answer has to be taken by then. 0: none is under way
-};
-
-// A request under way, likewise.
+// A request under way, touched by the server's thread only.
 struct Exchange {
   HttpRequest request;
   const HttpEntrance* entrance = nullptr;
@@ -236,62 +162,8 @@ class MicroServer final : public HttpServer {
 
   static void OnConnection(void* self, MHD_Connection* connection, void** context,
                            MHD_ConnectionNotificationCode code) {
-    auto* const server = static_cast<MicroServer*>(self);
-    of_this_thread_ = server;
-    auto** const place = reinterpret_cast<std::list<Client>::iterator**>(context);
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-      if (*place == nullptr) return;
-      server->clients_.erase(**place);
-      delete *place;
-      *place = nullptr;
-      return;
-    }
-    if (server->clients_.size() >= server->most_connections_) server->MakeRoom();
-    server->clients_.push_back({connection, Client::State::kIdle});
-    *place = new std::list<Client>::iterator(std::prev(server->clients_.end()));
-  }
-
-  // The list has those whose state changed last at its end. Who is shut down is noticed by the library, and closed.
-  void MakeRoom() {
-    for (const Client::State state : {Client::State::kIdle, Client::State::kBusy}) {
-      for (Client& client : clients_) {
-        if (client.state != state || client.connection == nullptr) continue;
-        Shut(&client);
-        return;
-      }
-    }
-  }
-
-  static void Shut(Client* client) {
-    const MHD_ConnectionInfo* const info =
-        MHD_get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != nullptr) shutdown(info->connect_fd, SHUT_RDWR);
-    client->connection = nullptr;
-  }
-
-  // Who takes an answer byte by byte holds its memory. Looked for when somebody asks: else nobody misses it.
-  void ShutSlow() {
-    const int64_t now = SystemClock()->MonotonicUs();
-    if (now - looked_us_ < kSecond) return;
-    looked_us_ = now;
-    for (Client& client : clients_) {
-      if (client.connection != nullptr && client.answer_due_us > 0 && now > client.answer_due_us) Shut(&client);
-    }
-  }
-
-  // Null: the connection is gone.
-  static Client* ClientOf(MHD_Connection* connection) {
-    const MHD_ConnectionInfo* const info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info == nullptr || info->socket_context == nullptr) return nullptr;
-    return &**static_cast<std::list<Client>::iterator*>(info->socket_context);
-  }
-
-  void SetState(MHD_Connection* connection, Client::State state) {
-    const MHD_ConnectionInfo* const info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    if (info == nullptr || info->socket_context == nullptr) return;
-    const auto client = *static_cast<std::list<Client>::iterator*>(info->socket_context);
-    client->state = state;
-    clients_.splice(clients_.end(), clients_, client);
+    of_this_thread_ = static_cast<MicroServer*>(self);
+    of_this_thread_->connections_.Notice(connection, context, code == MHD_CONNECTION_NOTIFY_CLOSED);
   }
 
   void SetActive(Exchange* exchange, bool active) {
@@ -307,7 +179,7 @@ class MicroServer final : public HttpServer {
     if (exchange == nullptr) {
       exchange = new Exchange();
       server->SetActive(exchange, true);
-      server->SetState(connection, Client::State::kBusy);
+      server->connections_.SetState(connection, Connections::State::kBusy);
       server->Begin(connection, url, method, exchange);
       // With an answer that can't wait, the rest isn't read.
       if (exchange->refusal && exchange->unwanted > kMostUnwanted)
@@ -324,7 +196,7 @@ class MicroServer final : public HttpServer {
       return goes_on ? MHD_YES : MHD_NO;
     }
     server->SetActive(exchange, true);
-    server->SetState(connection, Client::State::kBusy);
+    server->connections_.SetState(connection, Connections::State::kBusy);
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kIdleTimeoutSeconds);
     if (exchange->refusal) return server->Send(connection, exchange, *exchange->refusal);
     return server->Finish(connection, exchange);
@@ -340,7 +212,7 @@ class MicroServer final : public HttpServer {
     HttpRequest& request = exchange->request;
     request.path = url;
     exchange->began_us = SystemClock()->MonotonicUs();
-    ShutSlow();
+    connections_.ShutSlow();
     const auto entrance = entrances_.find(request.path);
     if (entrance == entrances_.end() || method != entrance->second.method) {
       exchange->refusal = AnswerGet(request.path, method, entrance == entrances_.end() ? "" : entrance->second.method);
@@ -463,7 +335,7 @@ class MicroServer final : public HttpServer {
     }
     const absl::MutexLock lock(&exchange->pending->mutex);
     if (exchange->pending->response) return Send(connection, exchange, *exchange->pending->response);
-    SetState(connection, Client::State::kWaits);
+    connections_.SetState(connection, Connections::State::kWaits);
     MHD_suspend_connection(connection);
     exchange->pending->suspended = true;
     return MHD_YES;
@@ -498,7 +370,7 @@ class MicroServer final : public HttpServer {
     }
     exchange->streaming = streaming;
     SetActive(exchange, false);
-    SetState(connection, Client::State::kWaits);
+    connections_.SetState(connection, Connections::State::kWaits);
     answer.stream->Begin([weak = std::weak_ptr<Streaming>(streaming)] {
       if (const auto still = weak.lock()) still->Wake();
     });
@@ -521,9 +393,8 @@ class MicroServer final : public HttpServer {
     const auto bytes = static_cast<int64_t>(answer.body.size());
     exchange->answer_bytes = bytes;
     answer_bytes_ += bytes;
-    if (Client* const client = ClientOf(connection)) {
-      client->answer_due_us = SystemClock()->MonotonicUs() + kBodyTimeUs + bytes / kSlowestBytesPerSecond * kSecond;
-    }
+    Connections::AnswerIsDue(connection,
+                             SystemClock()->MonotonicUs() + kBodyTimeUs + bytes / kSlowestBytesPerSecond * kSecond);
     MHD_Response* const response = MHD_create_response_from_buffer(
         answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
     return Queue(connection, answer, response);
@@ -551,9 +422,9 @@ class MicroServer final : public HttpServer {
     }
     server->body_bytes_ -= exchange->counted;
     server->answer_bytes_ -= exchange->answer_bytes;
-    if (Client* const client = ClientOf(connection)) client->answer_due_us = 0;
+    Connections::AnswerIsDue(connection, 0);
     if (exchange->under_way) server->CountUnderWay(*exchange, -1);
-    server->SetState(connection, Client::State::kIdle);
+    server->connections_.SetState(connection, Connections::State::kIdle);
     server->SetActive(exchange, false);
     delete exchange;
     *context = nullptr;
@@ -599,12 +470,11 @@ class MicroServer final : public HttpServer {
   std::atomic<int> active_{0};      // requests that a stop waits for
   std::atomic<int> handing_on_{0};  // that are on their way to whoever answers
   // The server's thread.
-  std::list<Client> clients_;
+  Connections connections_{most_connections_};
   size_t under_way_ = 0;  // requests, and of them those whose answers go on, in all and by entrance
   size_t streaming_ = 0;
   std::map<const HttpEntrance*, size_t> streaming_of_;
   int64_t body_bytes_ = 0, answer_bytes_ = 0;
-  int64_t looked_us_ = 0;  // monotonic; for answers that aren't taken
 
   absl::Mutex mutex_;
   std::map<std::shared_ptr<Pending>, const HttpEntrance*> pending_ ABSL_GUARDED_BY(mutex_);

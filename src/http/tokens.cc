@@ -19,9 +19,9 @@
 #include <absl/time/time.h>
 #include <glog/logging.h>
 
+#include "src/base/sha256.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
-#include "src/http/sha256.h"
 
 namespace tidemark {
 namespace {

@@ -19,6 +19,7 @@
 
 #include "src/base/status.h"
 #include "src/landing/landing_zone.h"
+#include "src/landing/manifest.h"
 #include "src/landing/name_pattern.h"
 
 namespace tidemark {
@@ -142,7 +143,7 @@ class LocalLandingZone final : public LandingZone {
         RemoveLeftMark(at->path());
         continue;
       }
-      if (!MatchesNames(pattern_.names, name)) continue;
+      if (!MatchesNames(pattern_.names, name) && !IsManifest(spec_, name)) continue;
       const absl::StatusOr<LandedFile> file = Stat(name);
       if (absl::IsNotFound(file.status())) continue;  // gone in this moment, or no file
       TM_RETURN_IF_ERROR(file.status());

@@ -20,6 +20,7 @@
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/landing/landing_zone.h"
+#include "src/landing/manifest.h"
 #include "src/landing/name_pattern.h"
 
 namespace tidemark {
@@ -44,7 +45,8 @@ bool IsHidden(const std::string& name) {
 class ObjectLandingZone final : public LandingZone {
  public:
   ObjectLandingZone(const FilesSpec& spec, std::unique_ptr<Objects> objects, Clock* clock)
-      : pattern_(NamePattern::Parse(spec.path)),
+      : spec_(spec),
+        pattern_(NamePattern::Parse(spec.path)),
         folder_(FolderOf(pattern_.folder)),
         processed_(spec.processed.empty() ? "" : FolderOf(spec.processed)),
         rejected_(spec.rejected.empty() ? "" : FolderOf(spec.rejected)),
@@ -65,7 +67,8 @@ class ObjectLandingZone final : public LandingZone {
                                      [&](const std::string& folder) { return IsIn(folder, object.name); });
       if (other || !IsIn(folder_, object.name)) continue;
       LandedFile file{object.name.substr(folder_.size() + 1), object.size, object.modified_ns, object.etag};
-      if (IsHidden(file.name) || !MatchesNames(pattern_.names, file.name)) continue;
+      if (IsHidden(file.name)) continue;
+      if (!MatchesNames(pattern_.names, file.name) && !IsManifest(spec_, file.name)) continue;
       if (const auto before = known_.find(file.name); before != known_.end() && before->second.IsSameAs(file)) {
         file.etag = before->second.etag;
         known.insert(*before);
@@ -151,6 +154,7 @@ class ObjectLandingZone final : public LandingZone {
     return still_there ? objects_->Delete(Landing(file.name)) : absl::OkStatus();
   }
 
+  const FilesSpec spec_;
   const NamePattern pattern_;
   const std::string folder_, processed_, rejected_;  // as names of objects begin
   std::vector<std::string> others_;                  // likewise: where files are moved or copied to

@@ -60,6 +60,9 @@ void CheckFrom(const topology::Column& yaml, const FormatSyntax* format, const s
   } else if (absl::StartsWith(from, "header:") && from.size() > 7) {
     column->from = SourceColumn::From::kHeader;
     column->header = from.substr(7);
+  } else if (from == "topic") {
+    column->from = SourceColumn::From::kTopic;
+    expect(kind == Kind::kString, "string");
   } else if (from == "partition") {
     column->from = SourceColumn::From::kPartition;
     expect(kind == Kind::kInt32 || kind == Kind::kInt64, "int32 or int64");
@@ -70,7 +73,7 @@ void CheckFrom(const topology::Column& yaml, const FormatSyntax* format, const s
     column->from = SourceColumn::From::kTimestamp;
     expect(kind == Kind::kTimestamp, "a timestamp");
   } else {
-    std::string meant = DidYouMean(from, {"key", "value", "header:NAME", "partition", "offset", "timestamp"});
+    std::string meant = DidYouMean(from, {"key", "value", "header:NAME", "topic", "partition", "offset", "timestamp"});
     if (!beside.empty()) absl::StrAppend(&meant, "; format ", std::string(format->name()), " has also ", beside);
     diagnostics->Error(at, absl::StrCat("unknown origin '", from, "'", meant));
   }

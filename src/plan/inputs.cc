@@ -12,6 +12,7 @@
 #include "src/plan/columns.h"
 #include "src/plan/input_formats.h"
 #include "src/plan/logical.h"
+#include "src/plan/topic_patterns.h"
 
 namespace tidemark {
 namespace {
@@ -328,7 +329,8 @@ void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::s
 
 }  // namespace
 
-void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan) {
+void CheckSources(const topology::Topology& topology, const FormatList& formats, const std::vector<std::string>* names,
+                  Diagnostics* diagnostics, Plan* plan) {
   CheckDatabases(topology, diagnostics);
   for (const topology::Source& stated : topology.sources()) {
     const std::string path = "sources/" + stated.name();
@@ -341,9 +343,10 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     CheckName(yaml.name(), path, "source", diagnostics);
     const bool outside = yaml.has_files() || yaml.has_http() || yaml.has_postgres();
     source.topic = outside ? IntakeNames{plan->application, yaml.name()}.Topic() : yaml.topic();
-    if (!yaml.has_topic() && !outside && !diagnostics->Broken(path)) {
-      diagnostics->Error(path, "a source has 'topic', 'files', 'http' or 'postgres'");
+    if (!yaml.has_topic() && !yaml.has_topics() && !outside && !diagnostics->Broken(path)) {
+      diagnostics->Error(path, "a source has 'topic', 'topics', 'files', 'http' or 'postgres'");
     }
+    if (yaml.has_topics()) CheckTopicsOf(yaml, path, diagnostics);
     if (yaml.has_topic()) CheckTopicName(yaml.topic(), path + "/topic", diagnostics);
     CheckStart(yaml, path + "/start", diagnostics, &source.start);
     source.skip_lost = yaml.on_data_loss() == "skip";
@@ -371,6 +374,13 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     if (!yaml.atomic().empty()) CheckTransactions(path, diagnostics, &source);
     if (source.postgres) CheckPostgresKey(source, path, diagnostics);
     for (const SourcePlan& other : plan->sources) RefuseTwice(source, other, path, diagnostics);
+    if (yaml.has_topics()) {
+      plan->patterns.push_back({yaml.name(), yaml.topics()});
+      for (SourcePlan& each : SourcesOfPattern(std::move(source), yaml.topics(), *plan, names, path, diagnostics)) {
+        plan->sources.push_back(std::move(each));
+      }
+      continue;
+    }
     plan->sources.push_back(std::move(source));
   }
   std::sort(plan->sources.begin(), plan->sources.end(),
@@ -380,7 +390,8 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
     plan->sources[i].order = static_cast<int32_t>(i);
     const auto [it, fresh] = topics.emplace(plan->sources[i].topic, plan->sources[i].name);
     if (!fresh && !plan->sources[i].topic.empty()) {
-      const std::string path = absl::StrCat("sources/", plan->sources[i].name, "/topic");
+      const SourcePlan& source = plan->sources[i];
+      const std::string path = absl::StrCat("sources/", source.declared(), source.of_pattern() ? "/topics" : "/topic");
       const std::string other = absl::StrCat("sources/", it->second, "/topic");
       diagnostics->Error(path,
                          absl::StrCat("topic ", plan->sources[i].topic, " is already read by source ", it->second,

@@ -89,7 +89,9 @@ struct Logical {
 
 // "kafka", "dead_letter" and the like, the sources and the tables, into `plan`.
 void CheckSettings(const topology::Topology& topology, Diagnostics* diagnostics, Plan* plan);
-void CheckSources(const topology::Topology& topology, const FormatList& formats, Diagnostics* diagnostics, Plan* plan);
+// `names`: of all topics that there are, for sources of patterns; null: nobody has looked.
+void CheckSources(const topology::Topology& topology, const FormatList& formats, const std::vector<std::string>* names,
+                  Diagnostics* diagnostics, Plan* plan);
 // Of CheckSources: what a source from outside Kafka says of it, into `source`, whose columns are known.
 void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnostics* diagnostics, SourcePlan* source);
 // Of CheckSources: what `databases` says, and a source that is a table with what its database says of it.

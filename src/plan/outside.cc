@@ -101,6 +101,26 @@ void CheckFormatParts(const topology::Files& yaml, const std::string& path, Diag
   }
 }
 
+void CheckManifest(const topology::Files& yaml, const std::string& path, Diagnostics* diagnostics, FilesSpec* spec) {
+  spec->manifest = yaml.manifest().name();
+  spec->manifest_deadline_us = yaml.manifest().deadline();
+  const std::string at = path + "/manifest";
+  if (spec->manifest.find('/') != std::string::npos || spec->manifest.empty()) {
+    diagnostics->Error(at + "/name",
+                       "the name of a file is expected, such as *.manifest: a manifest lies in the folder of the files "
+                       "that it names, or above them");
+  }
+  if (spec->manifest_deadline_us <= 0) diagnostics->Error(at + "/deadline", "must be longer than nothing");
+  if (yaml.order() == "by_name") {
+    diagnostics->Error(path + "/order",
+                       "a set is read when it is whole, and one behind it may be whole before: say unordered");
+  }
+  for (const auto& [key, stated] : {std::pair("/raw", yaml.has_raw()), std::pair("/archive", yaml.has_archive())}) {
+    if (!stated) continue;
+    diagnostics->Error(path + key, "copies of sets aren't made yet: `processed` keeps their files, leave it out");
+  }
+}
+
 void CheckDecrypt(const topology::Decrypt& yaml, const std::string& path, Diagnostics* diagnostics,
                   FilesSpec::Decrypt* decrypt) {
   if (!yaml.has_openpgp() && !yaml.has_zip()) diagnostics->Error(path, "'openpgp' or 'zip' is expected");
@@ -181,6 +201,7 @@ FilesSpec CheckFiles(const topology::Files& yaml, const std::string& path, Diagn
   if (yaml.has_members() && spec.members.empty()) {
     diagnostics->Error(path + "/members", "names are expected, such as **/*.csv");
   }
+  if (yaml.has_manifest()) CheckManifest(yaml, path, diagnostics, &spec);
   if (yaml.has_decrypt()) CheckDecrypt(yaml.decrypt(), path + "/decrypt", diagnostics, &spec.decrypt);
   if (!spec.raw.empty() && !spec.decrypt.zip_passphrase.empty()) {
     diagnostics->Error(path + "/raw",
@@ -281,6 +302,7 @@ void CheckOutside(const topology::Source& yaml, const std::string& path, Diagnos
     if (stated) diagnostics->Error(absl::StrCat(path, "/", key), why);
   };
   refuse(yaml.has_topic(), "topic", absl::StrCat("a source has either 'topic' or '", what, "'"));
+  refuse(yaml.has_topics(), "topics", absl::StrCat("a source has either 'topics' or '", what, "'"));
   refuse(yaml.has_files() && yaml.has_http(), "http", "a source has either 'files' or 'http'");
   refuse(yaml.has_postgres() && (yaml.has_files() || yaml.has_http()), "postgres",
          absl::StrCat("a source has either '", what, "' or 'postgres'"));

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,7 +47,7 @@ struct TopicCreation {
 struct SourceColumn {
   // kValue: a part of the record's value. kRaw (`from: value`): the value itself, as it is. kBeside: what the format's
   // records have beside the row.
-  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kRaw, kBeside };
+  enum class From { kValue, kKey, kHeader, kPartition, kOffset, kTimestamp, kRaw, kBeside, kTopic };
   enum class OnError { kDeadLetter, kNull };
 
   Column column;
@@ -99,6 +100,10 @@ struct FilesSpec {
   std::string encoding;          // of texts, by a name of iconv's; empty: UTF-8
   std::vector<std::string> row;  // xml: the elements from the root to a row; empty: not stated
   std::string members;           // of archives, names with '*', '?' and '**'; empty: all
+
+  // Sets of files (src/landing/manifest.h): names of manifests, with '*' and '?'; empty: files come one by one.
+  std::string manifest;
+  int64_t manifest_deadline_us = 0;  // from a manifest's time, by which its set is whole, or is rejected
 
   bool in_s3() const { return path.compare(0, 5, "s3://") == 0; }
 
@@ -159,6 +164,10 @@ struct SourcePlan {
   std::optional<HttpSpec> http;
   std::optional<PostgresTableSpec> postgres;
 
+  // As the YAML names it: a topic that a pattern has matched is a source NAME[TOPIC].
+  std::string declared() const { return name.substr(0, name.find('[')); }
+  bool of_pattern() const { return name.find('[') != std::string::npos; }
+
   // Its topic is Tidemark's own, filled by an intake (src/runtime/intake.h).
   bool intake() const { return files || http || postgres; }
   int32_t intake_partitions() const {
@@ -173,6 +182,14 @@ struct SourcePlan {
 
   Schema schema() const;  // the columns as a Schema
   Schema rows() const;    // of the rows that steps read: without kChangeColumn
+};
+
+// A source of the YAML that reads all topics whose names match (src/plan/topic_patterns.h): each of them is a source of
+// the plan. Where nobody has looked which topics there are, one source stands for all under the name alone, its topic
+// is the pattern, and it can't be run.
+struct TopicPatternPlan {
+  std::string source;
+  std::string pattern;
 };
 
 struct TablePlan {
@@ -372,6 +389,8 @@ struct Plan {
   std::vector<Edge> edges;
   std::vector<SinkPlan> sinks;
   NotifySpec notify;
+  std::vector<TopicPatternPlan> patterns;
+  std::set<std::string> named_topics;  // that the YAML names; no pattern matches them
 };
 
 }  // namespace tidemark

@@ -1,10 +1,12 @@
 #include "src/plan/planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/status.h"
 #include "src/plan/canonical_yaml.h"
 #include "src/plan/compose.h"
 #include "src/plan/dashboards.h"
@@ -13,6 +15,7 @@
 #include "src/plan/logical.h"
 #include "src/plan/partitioned_tables.h"
 #include "src/plan/stages.h"
+#include "src/plan/topic_patterns.h"
 #include "src/plan/yaml_reader.h"
 
 namespace tidemark {
@@ -35,8 +38,9 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
                                                                                   : "; or say schema_id: none"));
   };
   for (const SourcePlan& source : plan.sources) {
-    check("sources/" + source.name, source.format, FormatUse::kReadValue);
+    check("sources/" + source.declared(), source.format, FormatUse::kReadValue);
     check("sources/" + source.name, source.key_format, FormatUse::kReadKey);
+  }
   }
   for (const TablePlan& table : plan.tables) {
     check("tables/" + table.name, table.format, FormatUse::kReadValue);
@@ -63,7 +67,7 @@ void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
                                   const FormatList& formats, const EnvLookup& env, const TopologyFiles& files,
-                                  TopologyText* read) {
+                                  TopologyText* read, const TopicNames& topics) {
   Diagnostics diagnostics(filename, text);
   Composed composed = Compose(filename, text, files, env, &diagnostics);
   const topology::Topology topology =
@@ -72,7 +76,13 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;
   CheckSettings(topology, &diagnostics, &plan);
-  CheckSources(topology, formats, &diagnostics, &plan);
+  plan.named_topics = NamedTopics(topology);
+  std::optional<std::vector<std::string>> names;
+  if (topics != nullptr && std::any_of(topology.sources().begin(), topology.sources().end(),
+                                       [](const topology::Source& source) { return source.has_topics(); })) {
+    TM_ASSIGN_OR_RETURN(names, topics(plan.kafka));
+  }
+  CheckSources(topology, formats, names ? &*names : nullptr, &diagnostics, &plan);
   CheckTables(topology, formats, &diagnostics, &plan);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   const Logical logical = CheckSteps(topology, operators, plan, &diagnostics);
@@ -91,12 +101,12 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
 }
 
 absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
-                              TopologyText* read) {
+                              TopologyText* read, const TopicNames& topics) {
   const absl::StatusOr<std::string> text = FilesOnDisk().Read(path);
   if (!text.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(text.status().message())));
   }
-  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read);
+  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read, topics);
 }
 
 }  // namespace tidemark

@@ -8,6 +8,7 @@
 // Any thread may call.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,17 +26,22 @@ class OperatorSyntax;  // src/plan/step_check.h
 using OperatorList = std::vector<const OperatorSyntax*>;
 class FormatSyntax;  // src/plan/format_syntax.h
 using FormatList = std::vector<const FormatSyntax*>;
+// The names of all topics that there are now.
+using TopicNames = std::function<absl::StatusOr<std::vector<std::string>>(const KafkaSettings&)>;
 
 // InvalidArgument for anything wrong with the topology. The message lists every error on a line of its own, as
 // "file:line:column: what was expected (did you mean ...)". `files`: those that it includes. `read`, where it isn't
 // null: what it says beside the plan. Unavailable: a registry that has to be asked for columns is away, and nothing
 // else is wrong as far as can be seen.
+// `topics`, where it isn't null: tells those that there are, for sources that read all of a pattern, and is asked only
+// where there are such; its error is this one's. Without it one source stands for them (topic_patterns.h).
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
                                   const FormatList& formats, const EnvLookup& env,
-                                  const TopologyFiles& files = FilesOnDisk(), TopologyText* read = nullptr);
+                                  const TopologyFiles& files = FilesOnDisk(), TopologyText* read = nullptr,
+                                  const TopicNames& topics = nullptr);
 
 // The same for a file, with the environment of this process.
 absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
-                              TopologyText* read = nullptr);
+                              TopologyText* read = nullptr, const TopicNames& topics = nullptr);
 
 }  // namespace tidemark

@@ -79,6 +79,11 @@ void CheckRenames(const topology::Topology& topology, Diagnostics* diagnostics) 
   Renames renames(diagnostics);
   for (const topology::Source& source : topology.sources()) {
     renames.Add("sources", source);
+    if (source.has_renamed_from() && source.has_topics()) {
+      diagnostics->Error("sources/" + source.name() + "/renamed_from",
+                         "only a source with one `topic` can be renamed: each topic of a pattern is counted by the "
+                         "source's name and its own");
+    }
     if (!source.has_renamed_from() || !(source.has_files() || source.has_http() || source.has_postgres())) continue;
     diagnostics->Error("sources/" + source.name() + "/renamed_from",
                        "only a source with a `topic` can be renamed: what has come in from files, by HTTP and from "

@@ -379,11 +379,11 @@ void RefuseUnread(const topology::Topology& topology, const Logical& logical, co
     if (view.from().empty()) return;
     read.insert(view.from());
   }
+  std::set<std::string> unread;
   for (const SourcePlan& source : plan.sources) {
-    if (!read.contains(source.name)) {
-      diagnostics->Error("sources/" + source.name,
-                         absl::StrCat("no step, sink or view reads source '", source.name, "'"));
-    }
+    if (read.contains(source.declared()) || !unread.insert(source.declared()).second) continue;
+    diagnostics->Error("sources/" + source.declared(),
+                       absl::StrCat("no step, sink or view reads source '", source.declared(), "'"));
   }
   for (const topology::Step& step : topology.steps()) {
     if (!read.contains(step.name())) {
@@ -485,7 +485,7 @@ void CheckTopics(const topology::Topology& topology, const Logical& logical, con
 void CheckSinks(const topology::Topology& topology, const FormatList& formats, const Logical& logical,
                 Diagnostics* diagnostics, Plan* plan) {
   std::vector<std::string> names;
-  for (const SourcePlan& source : plan->sources) names.push_back(source.name);
+  for (const SourcePlan& source : plan->sources) names.push_back(source.declared());
   for (const topology::Step& step : topology.steps()) names.push_back(step.name());
   for (const topology::Sink& yaml : topology.sinks()) {
     const std::string path = "sinks/" + yaml.name();

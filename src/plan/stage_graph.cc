@@ -18,12 +18,18 @@ bool IsStateful(const Node& node) {
 
 // A source stage is named by its first source, another by the first step behind the topics that it reads: by the names
 // under which those are kept, as its state lies under it.
-std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root) {
+std::string StageName(const std::vector<Node>& nodes, const std::vector<int>& component, int root, const Plan& plan) {
   std::string source, step;
   for (size_t i = 0; i < nodes.size(); ++i) {
     if (component[i] != root || !nodes[i].inputs.empty()) continue;
-    std::string& name = nodes[i].kind == Node::Kind::kSource ? source : step;
-    if (name.empty() || nodes[i].kept_as() < name) name = nodes[i].kept_as();
+    const Node& node = nodes[i];
+    const bool of_source = node.kind == Node::Kind::kSource;
+    std::string& name = of_source ? source : step;
+    // Whatever topics a pattern matches.
+    const std::string own = of_source && plan.sources[static_cast<size_t>(node.source)].of_pattern()
+                                ? plan.sources[static_cast<size_t>(node.source)].declared()
+                                : node.kept_as();
+    if (name.empty() || own < name) name = own;
   }
   return source.empty() ? step : source;
 }
@@ -79,7 +85,7 @@ void MakeStages(const std::vector<Node>& nodes, Diagnostics* diagnostics, Plan* 
   const std::vector<int> component = Components(nodes);
   std::map<std::string, int> waiting;  // stage names to roots
   for (const int root : std::set<int>(component.begin(), component.end())) {
-    waiting[StageName(nodes, component, root)] = root;
+    waiting[StageName(nodes, component, root, *plan)] = root;
   }
   std::map<int, std::set<int>> upstream;  // by root
   for (const Node& writer : nodes) {

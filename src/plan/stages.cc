@@ -372,20 +372,24 @@ void Cutter::PlacePhases(int s, const TwoPhases& phases, const std::vector<Port>
   partitioning_[static_cast<size_t>(s)] = after;
 }
 
+// A source of a pattern is one node for each of its topics, and has a step behind them with the rows of all.
 void Cutter::PlaceSource(int s) {
   const LogicalStep& step = Step(s);
-  Node node;
-  node.kind = Node::Kind::kSource;
-  node.step = step.name;
-  node.renamed_from = step.renamed_from;
-  node.source = step.source;
   const SourcePlan& source = plan_.sources[static_cast<size_t>(step.source)];
-  node.output = source.schema();
-  int at = Add(std::move(node), {});
+  Port port;
+  port.schema = source.schema();
+  for (size_t i = 0; i < plan_.sources.size(); ++i) {
+    if (plan_.sources[i].declared() != step.name) continue;
+    Node node;
+    node.kind = Node::Kind::kSource;
+    node.step = plan_.sources[i].name;
+    node.renamed_from = plan_.sources[i].renamed_from;
+    node.source = static_cast<int>(i);
+    node.output = source.schema();
+    port.nodes.push_back(Add(std::move(node), {}));
+  }
+  int at = port.nodes.front();
   if (!step.behind.empty()) {
-    Port port;
-    port.nodes = {at};
-    port.schema = source.schema();
     at = AddOperator(step, step.spec, {std::move(port)}, step.output, step.mode, {step.behind_needs});
     // No step can have this name, so the state is this one's alone.
     nodes_.back().step = absl::StrCat(step.name, " ", step.behind);

@@ -49,8 +49,7 @@ class Graph {
 
 void Graph::CollectNames() {
   for (const SourcePlan& source : plan_.sources) {
-    sources_.insert(source.name);
-    names_.push_back(source.name);
+    if (sources_.insert(source.declared()).second) names_.push_back(source.declared());
   }
   for (const topology::Step& step : topology_.steps()) {
     CheckName(step.name(), "steps/" + step.name(), "step", &diagnostics_);
@@ -113,8 +112,8 @@ void Graph::AddSource(const std::string& name) {
   LogicalStep step;
   step.name = name;
   step.path = "sources/" + name;
-  const auto it =
-      std::find_if(plan_.sources.begin(), plan_.sources.end(), [&](const SourcePlan& s) { return s.name == name; });
+  const auto it = std::find_if(plan_.sources.begin(), plan_.sources.end(),
+                               [&](const SourcePlan& s) { return s.declared() == name; });
   step.source = static_cast<int>(it - plan_.sources.begin());
   step.output = it->rows();
   step.usable = !diagnostics_.Broken(step.path + "/columns");
@@ -125,8 +124,8 @@ void Graph::AddSource(const std::string& name) {
   for (const OperatorSyntax* syntax : operators_) {
     if (auto spec = syntax->Behind(*it)) {
       step.spec = *std::move(spec);
-      step.behind = "changes";
-      step.may_fail = true;
+      step.behind = it->key.empty() ? "topics" : "changes";
+      step.may_fail = !it->key.empty();
     }
   }
   AddExpectations(*it, &step);
@@ -144,9 +143,9 @@ void Graph::AddExpectations(const SourcePlan& source, LogicalStep* step) {
     return;
   }
   const auto yaml = std::find_if(topology_.sources().begin(), topology_.sources().end(),
-                                 [&](const topology::Source& s) { return s.name() == source.name; });
+                                 [&](const topology::Source& s) { return s.name() == source.declared(); });
   topology::Step rules;
-  rules.set_name(source.name);
+  rules.set_name(source.declared());
   *rules.mutable_expect() = yaml->expect();
   LogicalStep behind;
   behind.name = step->name;

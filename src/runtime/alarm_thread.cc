@@ -12,9 +12,9 @@
 
 #include "src/base/json_text.h"
 #include "src/base/kept_format.h"
+#include "src/base/sha256.h"
 #include "src/base/status.h"
 #include "src/codec/column_text.h"
-#include "src/http/sha256.h"
 
 namespace tidemark {
 namespace {

@@ -1,12 +1,14 @@
 #include "src/runtime/dead_letter.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include <xxhash.h>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include "src/base/intake_names.h"
 #include "src/codec/json/value_writer.h"
 
 namespace tidemark {
@@ -14,6 +16,8 @@ namespace {
 
 // The batch around a letter, and the headers that say what was cut.
 constexpr int64_t kEnvelopeBytes = 1 << 10;
+
+std::atomic<int64_t> letters_cut = 0;
 
 // Cuts what is too large for a record and says in headers what it was.
 Bytes Cut(Bytes bytes, size_t limit, size_t left, std::string_view what, HeaderList* headers) {
@@ -27,6 +31,8 @@ Bytes Cut(Bytes bytes, size_t limit, size_t left, std::string_view what, HeaderL
 size_t SizeOf(const HeaderList& headers) { return static_cast<size_t>(HeaderBytes(headers)); }
 
 }  // namespace
+
+int64_t DeadLettersCut() { return letters_cut; }
 
 DeadLetters::DeadLetters(std::string topic, int32_t partitions, int32_t task_partition, Transaction* transaction,
                          int64_t batch_bytes)
@@ -87,8 +93,9 @@ absl::Status DeadLetters::Record(std::string_view step, const TopicPartition& so
 }
 
 absl::Status DeadLetters::Row(std::string_view step, TopicPartition input, const RowFailure& failure,
-                              const std::vector<SourcePlan>& sources) {
+                              const std::vector<SourcePlan>& sources, std::string_view batch) {
   HeaderList headers = WhereOfRow(step, std::move(input), failure.reason, failure.batch.get(), failure.row, sources);
+  if (!batch.empty()) headers.emplace_back(kIntakeBatchHeader, Shortened(batch));
   if (!failure.rule.empty()) headers.emplace_back("tidemark.rule", Shortened(failure.rule));
   if (!failure.expression.empty()) headers.emplace_back("tidemark.expression", Shortened(failure.expression));
   const std::string value = RowToJson(*failure.schema, *failure.batch, failure.row);
@@ -115,11 +122,13 @@ absl::Status DeadLetters::Text(std::string_view step, const TopicPartition& inpu
 
 absl::Status DeadLetters::Produce(Bytes key, Bytes value, HeaderList headers) {
   ++written_;
+  const size_t before = headers.size();
   const size_t key_bytes = std::min(kCutDeadLetterBytes, share_);
   key = Cut(key, key_bytes, key_bytes, "key", &headers);
   const size_t others = SizeOf(headers) + (key ? key->size() : 0);
   const size_t left = room_ > others ? room_ - others : 0;
   value = Cut(value, std::min(kMaxDeadLetterBytes, left), std::min(kCutDeadLetterBytes, left), "value", &headers);
+  if (headers.size() > before) ++letters_cut;
   return transaction_->Produce(topic_, {{partition_, key, value, &headers}});
 }
 

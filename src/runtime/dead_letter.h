@@ -26,6 +26,10 @@ inline constexpr size_t kCutDeadLetterBytes = 64 << 10;
 // As are a reason and an expression.
 inline constexpr size_t kMaxReasonBytes = 4 << 10;
 
+// Letters of this process of which the topic has only the beginning, those of aborted transactions among them. Any
+// thread.
+int64_t DeadLettersCut();
+
 class DeadLetters {
  public:
   // `batch_bytes`: what the topic takes, kLeastDeadLetterBytes or more (record_limits.h).
@@ -36,9 +40,9 @@ class DeadLetters {
   absl::Status Record(std::string_view step, const TopicPartition& source, const RecordView& record,
                       HeaderList record_headers, std::string_view reason);
   // A row that a step failed on, as JSON. Its place is that of its source record where the row carries it, else
-  // `input`, the topic the task reads.
+  // `input`, the topic the task reads. `batch`: the one that is rejected with it; "": none.
   absl::Status Row(std::string_view step, TopicPartition input, const RowFailure& failure,
-                   const std::vector<SourcePlan>& sources);
+                   const std::vector<SourcePlan>& sources, std::string_view batch = "");
   // A record that was not written, its topic being one for smaller ones; its place as that of a row.
   absl::Status Refused(std::string_view step, TopicPartition input, const RefusedRecord& refused,
                        const std::vector<SourcePlan>& sources);

@@ -77,7 +77,7 @@ absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   for (const auto& [name, value] : notes) {
     FileNote& note = known_[name];
     if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);
-    if (!WasRead(&note)) continue;
+    if (!WasRead(&note) || !note.manifest().empty()) continue;
     std::string& last = last_read_[FolderOf(name)];
     last = std::max(last, name);
   }
@@ -111,7 +111,9 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, 
       if (rows) return rows;
     } else if (!queue_.empty()) {
       if (!queue_.front().too_late.empty()) {
-        checking_.emplace().file = queue_.front().file;
+        Work& work = checking_.emplace();
+        work.file = queue_.front().file;
+        work.members = std::move(queue_.front().members);
         const std::string reason = queue_.front().too_late;
         queue_.pop_front();
         return Reject(reason);
@@ -129,12 +131,16 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, 
 absl::Status FileSource::Look() {
   next_look_us_ = clock_->MonotonicUs() + plan_.files->look_every_us;
   TM_ASSIGN_OR_RETURN(const std::vector<LandedFile> files, zone_->List());
-  std::map<std::string, LandedFile> seen;
+  std::map<std::string, LandedFile> seen, whole;
   for (const LandedFile& file : files) {
     const auto before = seen_.find(file.name);
     const bool unchanged = before != seen_.end() && before->second.IsSameAs(file);
     seen[file.name] = file;
-    if (plan_.files->whole == FilesSpec::Whole::kUnchanged && !unchanged) continue;
+    if (plan_.files->whole != FilesSpec::Whole::kUnchanged || unchanged) whole[file.name] = file;
+  }
+  std::erase_if(incomplete_, [&](const auto& each) { return !whole.contains(each.first); });
+  for (const auto& [name, file] : whole) {
+    if (!plan_.files->manifest.empty() && !IsManifest(*plan_.files, name)) continue;
     const auto known = known_.find(file.name);
     if (known != known_.end() && IsAsNoted(file, known->second)) {
       TM_RETURN_IF_ERROR(Settle(file.name, known->second));
@@ -142,10 +148,60 @@ absl::Status FileSource::Look() {
     }
     const auto reported = reported_.find(file.name);
     if (reported != reported_.end() && IsAsNoted(file, reported->second)) continue;
-    queue_.push_back({file, WhyTooLate(file.name)});
+    if (plan_.files->manifest.empty()) {
+      queue_.push_back({file, WhyTooLate(file.name), {}});
+    } else {
+      TM_RETURN_IF_ERROR(LookAtSet(file, whole));
+    }
   }
   seen_ = std::move(seen);
   return absl::OkStatus();
+}
+
+// What is to be taken of a set's files is what a look has seen of all of them.
+absl::Status FileSource::LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed) {
+  auto known = incomplete_.find(manifest.name);
+  if (known == incomplete_.end() || !known->second.file.IsSameAs(manifest)) {
+    absl::StatusOr<packed::FileManifest> read = ReadManifest(*zone_, *plan_.files, manifest.name);
+    if (absl::IsNotFound(read.status())) return absl::OkStatus();  // gone in this moment
+    if (absl::IsInvalidArgument(read.status())) {
+      queue_.push_back({manifest, std::string(read.status().message()), {}});
+      return absl::OkStatus();
+    }
+    TM_RETURN_IF_ERROR(read.status());
+    known = incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), ""}).first;
+  }
+  Incomplete& set = known->second;
+  const std::string why = WhyNotWhole(set.manifest, landed);
+  const bool late = clock_->WallUs() >= manifest.modified_ns / 1'000 + plan_.files->manifest_deadline_us;
+  if (!why.empty() && !late) {
+    if (std::exchange(set.why, why) != why) {
+      LOG(INFO) << "source " << plan_.name << ": the set of " << manifest.name << " isn't whole yet: " << why;
+    }
+    return absl::OkStatus();
+  }
+  Waiting waiting{manifest, why.empty() ? "" : absl::StrCat("not whole by its deadline: ", why), {}};
+  for (const packed::FileManifest::File& file : set.manifest.files()) {
+    const auto there = landed.find(file.name());
+    if (there == landed.end()) continue;
+    packed::SetMember& member = waiting.members.emplace_back();
+    member.set_name(file.name());
+    member.set_size(there->second.size);
+    member.set_modified_ns(there->second.modified_ns);
+    member.set_etag(there->second.etag);
+  }
+  queue_.push_back(std::move(waiting));
+  incomplete_.erase(known);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<FileRecords>> FileSource::OpenRecords(const std::string& name, bool check) {
+  if (IsManifest(*plan_.files, name)) {
+    TM_ASSIGN_OR_RETURN(packed::FileManifest manifest, ReadManifest(*zone_, *plan_.files, name));
+    return std::make_unique<SetRecords>(plan_, zone_.get(), std::move(manifest), check);
+  }
+  TM_ASSIGN_OR_RETURN(auto file, zone_->Open(name));
+  return FileRecords::Open(plan_, name, std::move(file));
 }
 
 // Names of one folder are an order only if it is kept to: what comes too late isn't slipped in behind.
@@ -162,8 +218,12 @@ absl::Status FileSource::Begin() {
   const absl::StatusOr<LandedFile> now = zone_->Stat(file.name);
   const bool gone = absl::IsNotFound(now.status()) || (now.ok() && !now->IsSameAs(file));
   if (!gone) TM_RETURN_IF_ERROR(now.status());
+  if (!gone) {  // else the next look sees what it is now
+    Work& work = checking_.emplace();
+    work.file = *now;
+    work.members = std::move(queue_.front().members);
+  }
   queue_.pop_front();
-  if (!gone) checking_.emplace().file = *now;  // else the next look sees what it is now
   return absl::OkStatus();
 }
 
@@ -173,23 +233,23 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Check(int64_t max_bytes) {
   std::vector<FileRecord> records;
   absl::StatusOr<bool> more = true;
   if (work.records == nullptr) {
-    auto file = zone_->Open(work.file.name);
-    if (absl::IsNotFound(file.status())) {
-      checking_.reset();
-      return std::nullopt;
-    }
-    TM_RETURN_IF_ERROR(file.status());
-    absl::StatusOr<std::unique_ptr<FileRecords>> opened = FileRecords::Open(plan_, work.file.name, *std::move(file));
+    absl::StatusOr<std::unique_ptr<FileRecords>> opened = OpenRecords(work.file.name, /*check=*/true);
     if (opened.ok()) work.records = *std::move(opened);
     more = opened.status().ok() ? absl::StatusOr<bool>(true) : opened.status();
   } else {
     more = work.records->Read(max_bytes, &records);
   }
+  if (absl::IsNotFound(more.status())) {
+    checking_.reset();
+    return std::nullopt;
+  }
   if (absl::IsInvalidArgument(more.status())) return Reject(std::string(more.status().message()));
   std::vector<std::string> reasons;
   if (const absl::Status decoded = more.ok() ? Decode(records, &reasons) : more.status(); !decoded.ok()) {
-    const LandedFile file = work.file;
-    checking_.emplace().file = file;  // from its beginning
+    Work again;  // from its beginning
+    again.file = work.file;
+    again.members = std::move(work.members);
+    checking_.emplace(std::move(again));
     return decoded;
   }
   for (size_t i = 0; i < records.size(); ++i) {
@@ -205,7 +265,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Check(int64_t max_bytes) {
   }
   if (*more) return std::nullopt;
   TM_ASSIGN_OR_RETURN(IntakeRows rows, Checked());
-  if (reading_) return std::nullopt;
+  if (rows.notes.empty()) return std::nullopt;
   return rows;
 }
 
@@ -214,6 +274,14 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   Work& work = *checking_;
   work.hash = work.records->hash();
   const FileNote* const before = Known(work.file.name);
+  if (const auto* const set = dynamic_cast<const SetRecords*>(work.records.get())) {
+    TM_ASSIGN_OR_RETURN(const bool there, StillThere(*set));
+    if (!there) {
+      checking_.reset();
+      return IntakeRows();
+    }
+    if (const std::string why = WhyReadElsewhere(*set); !why.empty()) return Reject(why);
+  }
   if (WasRead(before) && before->hash() == work.hash) {
     LOG(INFO) << "source " << plan_.name << ": the file " << work.file.name
               << " has come again with the same content, and is skipped";
@@ -231,10 +299,32 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   }
   Work& reading = reading_.emplace();
   reading.file = work.file;
+  reading.members = std::move(work.members);
   reading.hash = work.hash;
   reading.records_of_file = work.rows + work.refused;
   checking_.reset();
   return IntakeRows();
+}
+
+// A file is of one set: its rows would come twice.
+std::string FileSource::WhyReadElsewhere(const SetRecords& set) const {
+  for (const packed::SetMember& member : set.members()) {
+    const FileNote* const before = Known(member.name());
+    if (before == nullptr || before->manifest() == checking_->file.name || before->hash() != member.hash()) continue;
+    return absl::StrCat("the file ", member.name(), " was read before, ",
+                        before->manifest().empty() ? "by itself" : "with " + before->manifest());
+  }
+  return "";
+}
+
+absl::StatusOr<bool> FileSource::StillThere(const SetRecords& set) {
+  for (const packed::SetMember& member : set.members()) {
+    const absl::StatusOr<LandedFile> now = zone_->Stat(member.name());
+    if (absl::IsNotFound(now.status())) return false;
+    TM_RETURN_IF_ERROR(now.status());
+    if (!now->IsSameAs({member.name(), member.size(), member.modified_ns(), member.etag()})) return false;
+  }
+  return true;
 }
 
 // Some more of the copies of the file that is about to be read. Where it isn't what was checked any more, the next look
@@ -258,10 +348,8 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
     if (absl::IsNotFound(now.status())) return Broke("is gone");
     TM_RETURN_IF_ERROR(now.status());
     if (!now->IsSameAs(work.file)) return Broke("was changed");
-    auto file = zone_->Open(work.file.name);
-    if (absl::IsNotFound(file.status())) return Broke("is gone");
-    TM_RETURN_IF_ERROR(file.status());
-    absl::StatusOr<std::unique_ptr<FileRecords>> opened = FileRecords::Open(plan_, work.file.name, *std::move(file));
+    absl::StatusOr<std::unique_ptr<FileRecords>> opened = OpenRecords(work.file.name, /*check=*/false);
+    if (absl::IsNotFound(opened.status())) return Broke("is gone");
     if (absl::IsInvalidArgument(opened.status())) return Broke("was changed");
     TM_RETURN_IF_ERROR(opened.status());
     work.records = *std::move(opened);
@@ -269,6 +357,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
   }
   std::vector<FileRecord> records;
   const absl::StatusOr<bool> more = work.records->Read(max_bytes, &records);
+  if (absl::IsNotFound(more.status())) return Broke("is gone");
   if (absl::IsInvalidArgument(more.status())) return Broke("was changed");
   const int64_t skipped = std::min<int64_t>(work.skip, static_cast<int64_t>(records.size()));
   records.erase(records.begin(), records.begin() + skipped);
@@ -366,16 +455,35 @@ IntakeRows FileSource::Note(FileNote note) {
   note.set_refused(work.refused);
   note.set_noted_us(clock_->WallUs());
   static constexpr const char* kCounts[] = {"files_read", "files_rejected", "files_skipped", "files_broken"};
+  std::vector<std::pair<std::string, FileNote>> known_members;
   IntakeRows rows;
   rows.counts[0][kCounts[note.outcome()]] = 1;
   if (note.outcome() == FileNote::READ && note.version() > 1) rows.counts[0]["files_of_new_versions"] = 1;
   if (note.outcome() == FileNote::REJECTED) rows.counts[0]["records_of_rejected_files"] = work.rows + work.refused;
+  if (const auto* const set = dynamic_cast<const SetRecords*>(work.records.get());
+      set != nullptr && note.outcome() != FileNote::REJECTED) {
+    work.members = set->members();
+  }
+  note.mutable_members()->Assign(work.members.begin(), work.members.end());
   rows.notes.push_back({work.file.name, note.SerializeAsString()});
+  if (note.outcome() == FileNote::READ) {
+    for (const packed::SetMember& member : note.members()) {
+      FileNote of_member;
+      of_member.set_size(member.size());
+      of_member.set_modified_ns(member.modified_ns());
+      of_member.set_etag(member.etag());
+      of_member.set_hash(member.hash());
+      of_member.set_manifest(work.file.name);
+      rows.notes.push_back({member.name(), of_member.SerializeAsString()});
+      known_members.emplace_back(member.name(), std::move(of_member));
+    }
+  }
   if (WasRead(&note)) {
     std::string& last = last_read_[FolderOf(work.file.name)];
     last = std::max(last, work.file.name);
   }
   reported_[work.file.name] = std::move(note);
+  for (auto& [name, of_member] : known_members) reported_[name] = std::move(of_member);
   checking_.reset();
   reading_.reset();
   return rows;
@@ -399,9 +507,10 @@ HeaderList FileSource::Place(const Work& work) const {
   return place;
 }
 
-// Where the records stand that were read last: "surveys.zip!a.csv" in an archive.
-std::string FileSource::PlaceOf(const Work& work) {
+// Where the records stand that were read last: "surveys.zip!a.csv" in an archive, "a.csv" of a set.
+std::string FileSource::PlaceOf(const Work& work) const {
   const std::string_view member = work.records == nullptr ? "" : work.records->member();
+  if (!member.empty() && IsManifest(*plan_.files, work.file.name)) return std::string(member);
   return member.empty() ? work.file.name : absl::StrCat(work.file.name, "!", std::string(member));
 }
 
@@ -416,16 +525,26 @@ absl::Status FileSource::Committed(const std::string&) {
   return absl::OkStatus();
 }
 
+// The files of a set go before their manifest: as long as that lies there, what is left of them goes with it.
 absl::Status FileSource::Settle(const std::string& name, const FileNote& note) {
-  const LandedFile file{name, note.size(), note.modified_ns(), note.etag()};
-  if (note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME) {
-    return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
+  if (!note.manifest().empty()) return absl::OkStatus();
+  const bool read = note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME;
+  for (const packed::SetMember& member : note.members()) {
+    const LandedFile file{member.name(), member.size(), member.modified_ns(), member.etag()};
+    TM_RETURN_IF_ERROR(read ? zone_->MoveToProcessed(file, member.hash().substr(0, 8))
+                            : zone_->MoveToRejected(file, absl::StrCat(member.modified_ns()),
+                                                    ReasonOf(member.name(), note, absl::StrCat(name, ": "))));
   }
-  return zone_->MoveToRejected(
-      file, absl::StrCat(note.modified_ns()),
-      absl::StrCat("{\"source\":", JsonText(plan_.name), ",\"file\":", JsonText(name),
-                   ",\"reason\":", JsonText(note.reason()), ",\"rows\":", note.rows(), ",\"refused\":", note.refused(),
-                   ",\"at\":", JsonText(TimestampText(note.noted_us(), TimestampForm::kRfc3339)), "}\n"));
+  const LandedFile file{name, note.size(), note.modified_ns(), note.etag()};
+  if (read) return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
+  return zone_->MoveToRejected(file, absl::StrCat(note.modified_ns()), ReasonOf(name, note, ""));
+}
+
+std::string FileSource::ReasonOf(const std::string& name, const FileNote& note, const std::string& of) const {
+  return absl::StrCat("{\"source\":", JsonText(plan_.name), ",\"file\":", JsonText(name),
+                      ",\"reason\":", JsonText(of + note.reason()), ",\"rows\":", note.rows(),
+                      ",\"refused\":", note.refused(),
+                      ",\"at\":", JsonText(TimestampText(note.noted_us(), TimestampForm::kRfc3339)), "}\n");
 }
 
 const FileNote* FileSource::Known(const std::string& name) const {

@@ -13,6 +13,10 @@
 //            known; nothing that isn't committed is acted upon.
 //   move     after the commit, and again after each takeover, where the file still lies there as its note says.
 //
+// With `manifest` a set of files (src/landing/manifest.h) is what a file is above: it is taken when the manifest is
+// there and all that it names, rejected when that isn't so by its deadline, and noted under the manifest's name. Files
+// that no manifest names wait for one.
+//
 // A file that isn't any more what its check has seen breaks the contract of the landing zone: while none of its rows
 // are committed, they are dropped and it is taken anew; afterwards it is an error, or with `on_data_loss: skip` noted
 // as broken.
@@ -37,6 +41,7 @@
 #include "src/landing/file_copies.h"
 #include "src/landing/file_records.h"
 #include "src/landing/landing_zone.h"
+#include "src/landing/manifest.h"
 #include "src/landing/record_check.h"
 #include "src/runtime/intake.h"
 #include "src/runtime/split_intake.h"
@@ -61,24 +66,30 @@ class FileSource final : public IntakeSource {
  private:
   struct Waiting {
     LandedFile file;
-    std::string too_late;  // why it is rejected without a look at it; "": it isn't
+    std::string too_late;                    // why it is rejected without a look at it; "": it isn't
+    std::vector<packed::SetMember> members;  // of a set
   };
   // A file that is being checked, or read.
   struct Work {
     LandedFile file;
     std::unique_ptr<FileRecords> records;
-    std::string hash;               // of the check; "" before its end
-    int64_t rows = 0, refused = 0;  // so far
-    int64_t line = 0;               // of the last record
-    int64_t records_of_file = 0;    // of the check; 0 before its end
-    int64_t skip = 0;               // so many of its next records are among them already
-    bool copied = false;            // its copies stand
-    bool given = false;             // some of its records are with Poll's caller ...
-    bool committed = false;         // ... or in for good
-    std::string first_refusal;      // "line 7: ..."
+    std::string hash;                        // of the check; "" before its end
+    int64_t rows = 0, refused = 0;           // so far
+    int64_t line = 0;                        // of the last record
+    int64_t records_of_file = 0;             // of the check; 0 before its end
+    int64_t skip = 0;                        // so many of its next records are among them already
+    bool copied = false;                     // its copies stand
+    bool given = false;                      // some of its records are with Poll's caller ...
+    bool committed = false;                  // ... or in for good
+    std::string first_refusal;               // "line 7: ..."
+    std::vector<packed::SetMember> members;  // of a set, as they were seen at a look
   };
 
   absl::Status Look();
+  absl::Status LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed);
+  absl::StatusOr<std::unique_ptr<FileRecords>> OpenRecords(const std::string& name, bool check);
+  std::string WhyReadElsewhere(const SetRecords& set) const;
+  absl::StatusOr<bool> StillThere(const SetRecords& set);
   absl::StatusOr<bool> IsWhole(const LandedFile& file);
   std::string WhyTooLate(const std::string& name) const;
   absl::Status Begin();
@@ -91,9 +102,10 @@ class FileSource final : public IntakeSource {
   IntakeRows Note(packed::FileNote note);
   IntakeRows Reject(const std::string& reason);
   absl::Status Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons);
-  static std::string PlaceOf(const Work& work);
+  std::string PlaceOf(const Work& work) const;
   HeaderList Place(const Work& work) const;
   absl::Status Settle(const std::string& name, const packed::FileNote& note);
+  std::string ReasonOf(const std::string& name, const packed::FileNote& note, const std::string& of) const;
   const packed::FileNote* Known(const std::string& name) const;
   std::string FolderOf(const std::string& name) const;
   int32_t PartitionOf(const std::string& name) const;
@@ -113,6 +125,13 @@ class FileSource final : public IntakeSource {
   std::map<std::string, packed::FileNote> reported_;  // given to Poll's caller since the last commit
   std::map<std::string, std::string> last_read_;      // by folder: the last name that was taken, of all notes
   std::map<std::string, LandedFile> seen_;            // at the last look, for `unchanged`
+  // Manifests of sets that aren't whole yet, and why.
+  struct Incomplete {
+    LandedFile file;
+    packed::FileManifest manifest;
+    std::string why;
+  };
+  std::map<std::string, Incomplete> incomplete_;
   std::deque<Waiting> queue_;
   std::optional<Work> checking_, reading_;
   int64_t next_look_us_ = 0;

@@ -5,6 +5,7 @@
 #include "proto/files.pb.h"
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
+#include "src/landing/manifest.h"
 
 namespace tidemark {
 namespace {
@@ -19,7 +20,10 @@ FilesEnd::FilesEnd(const Runtime& runtime, const SourcePlan& source)
 absl::Status FilesEnd::Take() {
   TM_ASSIGN_OR_RETURN(const std::vector<LandedFile> files, zone_->List());
   missing_.clear();
-  for (const LandedFile& file : files) missing_[file.name] = file;
+  for (const LandedFile& file : files) {
+    // A set is noted as its manifest; what no manifest names is no part of anything.
+    if (source_.files->manifest.empty() || IsManifest(*source_.files, file.name)) missing_[file.name] = file;
+  }
   return absl::OkStatus();
 }
 

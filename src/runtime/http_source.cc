@@ -9,8 +9,8 @@
 #include <xxhash.h>
 
 #include "src/base/action.h"
+#include "src/base/sha256.h"
 #include "src/base/status.h"
-#include "src/http/sha256.h"
 #include "src/kafka/appender.h"
 #include "src/landing/file_records.h"
 
@@ -82,11 +82,12 @@ absl::StatusOr<FilesSpec::Format> FormatOf(const packed::HttpRequest& request) {
 
 }  // namespace
 
-HttpSource::HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t split)
+HttpSource::HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t split, std::string folder)
     : runtime_(runtime),
       plan_(plan),
       names_{runtime.plan->application, plan.name},
-      log_{names_.RequestsTopic(), split} {}
+      log_{names_.RequestsTopic(), split},
+      keys_(std::move(folder)) {}
 
 HttpSource::~HttpSource() = default;
 
@@ -95,7 +96,9 @@ std::string HttpSource::Of(const std::string& /*position*/) const { return "requ
 absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
   if (!position_.ParseFromString(position)) return absl::FailedPreconditionError("a strange position in requests");
   // Keys are offsets with leading zeros: the oldest first.
-  for (const auto& [name, value] : notes) {
+  while (!notes.empty()) {
+    const auto node = notes.extract(notes.begin());  // what was taken needs no memory twice
+    const std::string &name = node.key(), &value = node.mapped();
     packed::RequestsSeen seen;
     if (!seen.ParseFromString(value) || seen.keys().size() != 16 * static_cast<size_t>(seen.bodies_size())) {
       return absl::FailedPreconditionError("a strange note of requests");
@@ -103,8 +106,8 @@ absl::Status HttpSource::Open(const std::string& position, IntakeNotes notes) {
     Hour& hour = HourOf(seen.newest_ms());
     hour.notes.push_back(name);
     for (int i = 0; i < seen.bodies_size(); ++i) {
-      hour.keys.try_emplace(FromBytes(std::string_view(seen.keys()).substr(16 * static_cast<size_t>(i), 16)),
-                            seen.bodies(i));
+      keys_.Add(hour.number, FromBytes(std::string_view(seen.keys()).substr(16 * static_cast<size_t>(i), 16)),
+                seen.bodies(i));
     }
   }
   TM_RETURN_IF_ERROR(CheckLog());
@@ -240,12 +243,10 @@ absl::StatusOr<bool> HttpSource::SentTwice(const RecordView& record, const Heade
 HttpSource::Known HttpSource::Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen) {
   const absl::uint128 key = HashOfKey(request);
   const uint64_t body = HashOfBody(request);
-  for (const Hour& hour : hours_) {
-    if (hour.number + kHoursKept < time_ms / kHourMs) continue;
-    const auto found = hour.keys.find(key);
-    if (found != hour.keys.end()) return found->second == body ? Known::kAgain : Known::kOtherBody;
+  if (const auto found = keys_.Find(key, time_ms / kHourMs - kHoursKept)) {
+    return *found == body ? Known::kAgain : Known::kOtherBody;
   }
-  HourOf(time_ms).keys[key] = body;
+  keys_.Add(HourOf(time_ms).number, key, body);
   seen->set_newest_ms(std::max(seen->newest_ms(), time_ms));
   seen->mutable_keys()->append(ToBytes(key));
   seen->add_bodies(body);
@@ -310,7 +311,7 @@ void HttpSource::Remember(const std::string& name, const packed::RequestsSeen& s
 HttpSource::Hour& HttpSource::HourOf(int64_t time_ms) {
   const int64_t number = time_ms / kHourMs;
   // The log's clock may step back where its leader changes: what is late belongs to the newest hour.
-  if (hours_.empty() || hours_.back().number < number) hours_.push_back({number, {}, {}});
+  if (hours_.empty() || hours_.back().number < number) hours_.push_back({number, {}});
   return hours_.back();
 }
 
@@ -319,6 +320,7 @@ void HttpSource::Forget(int64_t now_ms, IntakeRows* rows) {
     for (std::string& name : hours_.front().notes) rows->notes.push_back({std::move(name), std::nullopt});
     hours_.pop_front();
   }
+  keys_.ForgetBefore(now_ms / kHourMs - kHoursKept);
   ForgetWriters(now_ms);
 }
 
@@ -351,8 +353,10 @@ void HttpSource::Interrupt() {
   interrupted_ = true;
 }
 
-SplitIntake::SourceMaker HttpSourceMaker(const Runtime& runtime, const SourcePlan& plan) {
-  return [&runtime, &plan](int32_t split) { return std::make_unique<HttpSource>(runtime, plan, split); };
+SplitIntake::SourceMaker HttpSourceMaker(const Runtime& runtime, const SourcePlan& plan, std::string folder) {
+  return [&runtime, &plan, folder = std::move(folder)](int32_t split) {
+    return std::make_unique<HttpSource>(runtime, plan, split, folder);
+  };
 }
 
 }  // namespace tidemark

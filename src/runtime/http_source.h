@@ -18,8 +18,7 @@
 // The same key with another body is no retry: the second is a dead letter, and counted. Keys are those of a client: of
 // the token's name.
 //
-// Keys are remembered in hours, by 24 bytes each and what a hash table adds, about 40; an hour goes as a whole when its
-// last key is a day old.
+// Keys are remembered in hours (request_keys.h); an hour goes as a whole when its last key is a day old.
 //
 // Used by one thread, except Interrupt.
 #pragma once
@@ -33,13 +32,12 @@
 #include <vector>
 
 #include <absl/base/thread_annotations.h>
-#include <absl/container/flat_hash_map.h>
-#include <absl/numeric/int128.h>
 #include <absl/synchronization/mutex.h>
 
 #include "proto/http.pb.h"
 #include "src/base/intake_names.h"
 #include "src/runtime/intake.h"
+#include "src/runtime/request_keys.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/split_intake.h"
 
@@ -47,8 +45,8 @@ namespace tidemark {
 
 class HttpSource final : public IntakeSource {
  public:
-  // Both outlive it.
-  HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t split);
+  // Both outlive it. `folder`: where keys are kept that are too many for memory; "": in memory all the same.
+  HttpSource(const Runtime& runtime, const SourcePlan& plan, int32_t split, std::string folder = "");
   ~HttpSource() override;
 
   std::string Of(const std::string& position) const override;
@@ -58,11 +56,10 @@ class HttpSource final : public IntakeSource {
   void Interrupt() override;
 
  private:
-  // Keys of an hour, and the body that each came with.
+  // The notes that keys of an hour stand in.
   struct Hour {
     int64_t number = 0;  // since 1970
-    absl::flat_hash_map<absl::uint128, uint64_t> keys;
-    std::vector<std::string> notes;  // that say so
+    std::vector<std::string> notes;
   };
   enum class Known { kNew, kAgain, kOtherBody };
 
@@ -86,6 +83,7 @@ class HttpSource final : public IntakeSource {
   std::deque<std::unique_ptr<Fetch>> fetches_;  // that aren't used up
   size_t used_ = 0;                             // records of the first
   packed::RequestPosition position_;
+  RequestKeys keys_;
   std::deque<Hour> hours_;  // the oldest first
   // The newest notes, of one hour, until they are made one: the last of hours_' notes.
   int64_t merged_hour_ = 0;
@@ -99,6 +97,6 @@ class HttpSource final : public IntakeSource {
 };
 
 // For IntakeThread.
-SplitIntake::SourceMaker HttpSourceMaker(const Runtime& runtime, const SourcePlan& plan);
+SplitIntake::SourceMaker HttpSourceMaker(const Runtime& runtime, const SourcePlan& plan, std::string folder = "");
 
 }  // namespace tidemark

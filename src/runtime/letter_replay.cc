@@ -123,6 +123,11 @@ absl::StatusOr<const SourcePlan*> LetterReplay::SourceOf(const Letter& letter) c
                   ": the log tells them once; change the row in the database");
   }
   if (letter.client || (known && source->http)) return cannot("posts to source ", letter.step, ": post them again");
+  if (letter.log.topic != plan_.dead_letter_topic) {
+    return cannot(
+        "rows of batches that step ", letter.step,
+        " has rejected: their batch is sent again as a whole, under another name while this one is remembered");
+  }
   if (!known || source->intake() || !letter.of_record) {
     return cannot("rows of ", letter.step, ": their records have become rows, and what is in front has counted them");
   }

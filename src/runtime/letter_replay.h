@@ -33,7 +33,9 @@ class LetterReplay {
 
   // First. `write`: false for one that only tells what it would do; it makes no topic and fences nobody.
   absl::Status Open(bool write);
-  bool Replayed(const Letter& letter) const { return done_.contains({letter.log.partition, letter.offset}); }
+  bool Replayed(const Letter& letter) const {
+    return letter.log.topic == plan_.dead_letter_topic && done_.contains({letter.log.partition, letter.offset});
+  }
   // The source that a letter goes back to, or (FailedPrecondition) why it can't.
   absl::StatusOr<const SourcePlan*> SourceOf(const Letter& letter) const;
   // Reads what was cut from where the record stands. FailedPrecondition: it doesn't stand there any more.

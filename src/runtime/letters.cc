@@ -93,6 +93,7 @@ Letter ReadLetter(const TopicPartition& log, const RecordView& record, HeaderLis
     const std::string text = std::move(value).value_or("");
     if (name == "tidemark.reason") letter.reason = text;
     if (name == "tidemark.step") letter.step = text;
+    if (name == kIntakeBatchHeader) letter.batch = text;
     if (name == "tidemark.rule") letter.rule = text;
     if (name == "tidemark.expression") letter.expression = text;
     if (name == kIntakeFileHeader) letter.file = text;
@@ -114,6 +115,7 @@ const Schema& LetterSchema() {
                                                 {"time", {Kind::kTimestamp}},
                                                 {"step", {Kind::kString}},
                                                 {"reason", {Kind::kString}},
+                                                {"batch", {Kind::kString}, true},
                                                 {"rule", {Kind::kString}, true},
                                                 {"expression", {Kind::kString}, true},
                                                 {"file", {Kind::kString}, true},
@@ -137,6 +139,7 @@ Batch LetterRows(const std::vector<Letter>& letters) {
               [](L l) { return std::optional(l.timestamp_ms * kMillisecond); });
   text([](L l) { return std::optional(Text(l.step).value_or("(not UTF-8)")); });
   text([](L l) { return std::optional(Text(l.reason).value_or("(not UTF-8)")); });
+  text([](L l) { return Text(l.batch); });
   text([](L l) { return Text(l.rule); });
   text([](L l) { return Text(l.expression); });
   text([](L l) { return Text(l.file); });

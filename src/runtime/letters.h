@@ -23,7 +23,7 @@ struct Letter {
   Offset offset = 0;
   int64_t timestamp_ms = -1;
   std::string reason, step;
-  std::optional<std::string> rule, expression, file, line, lsn, client, request;
+  std::optional<std::string> batch, rule, expression, file, line, lsn, client, request;
   std::optional<std::string> source_topic;  // where the record, or the row's input, came from
   std::optional<int32_t> source_partition;
   std::optional<Offset> source_offset;

@@ -11,6 +11,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include "src/runtime/dead_letter.h"
 #include "src/runtime/version.h"
 
 namespace tidemark {
@@ -361,6 +362,18 @@ void RenderOwnership(const WorkerStatus& status, std::vector<MetricFamily>* out)
     unowned.Add({{"group", group}}, static_cast<int64_t>(unread.size()));
   }
   out->push_back(unowned.Take());
+  Family topics(status, "tidemark_unread_topics", kGauge,
+                "Topics that the pattern of a source matches and that this worker doesn't read");
+  for (const auto& [source, count] : status.unread_topics) topics.Add({{"source", source}}, count);
+  out->push_back(topics.Take());
+}
+
+void RenderCutLetters(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family cut(
+      status, "tidemark_dead_letters_cut_total", kCounter,
+      "Dead letters of this process whose key or value was too large, so that the topic has the beginning of it");
+  cut.Add({}, DeadLettersCut());
+  out->push_back(cut.Take());
 }
 
 void RenderLosses(const WorkerStatus& status, std::vector<MetricFamily>* out) {
@@ -447,6 +460,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderFreshness(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
+  RenderCutLetters(status, &families);
   RenderLosses(status, &families);
   return static_cast<const prometheus::Serializer&>(prometheus::TextSerializer()).Serialize(families);
 }

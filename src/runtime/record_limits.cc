@@ -149,11 +149,12 @@ absl::Status RecordLimits::Read(Admin& admin) {
     }
     if (changed) ++version_;
   }
-  const int64_t dead_letter = Of(plan_.dead_letter_topic).batch_bytes;
-  if (dead_letter < kLeastDeadLetterBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the dead-letter topic '", plan_.dead_letter_topic, "' takes records of ", dead_letter,
-        " bytes (max.message.bytes), and ", kLeastDeadLetterBytes, " is the least that dead letters need"));
+  for (const std::string& topic : LetterTopics(plan_)) {
+    const int64_t bytes = Of(topic).batch_bytes;
+    if (bytes >= kLeastDeadLetterBytes) continue;
+    return absl::InvalidArgumentError(absl::StrCat("the dead-letter topic '", topic, "' takes records of ", bytes,
+                                                   " bytes (max.message.bytes), and ", kLeastDeadLetterBytes,
+                                                   " is the least that dead letters need"));
   }
   return CheckBatchSize();
 }
@@ -215,9 +216,10 @@ int64_t RecordLimits::ProducerBatchBytes() const {
   return std::max<int64_t>(bytes, 1);
 }
 
-int64_t DeadLetterBytes(const Runtime& runtime) {
-  return runtime.limits == nullptr ? kDefaultBatchBytes
-                                   : runtime.limits->Of(runtime.plan->dead_letter_topic).batch_bytes;
+int64_t DeadLetterBytes(const Runtime& runtime) { return DeadLetterBytes(runtime, runtime.plan->dead_letter_topic); }
+
+int64_t DeadLetterBytes(const Runtime& runtime, const std::string& topic) {
+  return runtime.limits == nullptr ? kDefaultBatchBytes : runtime.limits->Of(topic).batch_bytes;
 }
 
 int64_t ProducerBatchBytes(const Runtime& runtime) {

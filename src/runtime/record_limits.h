@@ -80,6 +80,7 @@ struct Runtime;  // src/runtime/runtime.h
 
 // Of a process; without limits, what brokers take that nobody has told otherwise.
 int64_t DeadLetterBytes(const Runtime& runtime);
+int64_t DeadLetterBytes(const Runtime& runtime, const std::string& topic);  // of one of LetterTopics
 int64_t ProducerBatchBytes(const Runtime& runtime);
 int64_t LimitsVersion(const Runtime& runtime);
 // RecordLimits::Explain.

@@ -14,6 +14,7 @@
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/codec/packed_schema.h"
+#include "src/plan/topic_patterns.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/renamed.h"
@@ -318,8 +319,36 @@ absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDro
   return absl::OkStatus();
 }
 
+std::vector<std::string> GoneTopics(const Plan& plan, const Former& former) {
+  std::map<std::string, Offset> read;  // by topic, of all its partitions
+  for (const auto& [partition, record] : former.newest) {
+    for (const packed::InputOffset& input : record.inputs()) read[input.topic()] += std::max<Offset>(0, input.offset());
+  }
+  for (const SourcePlan& source : plan.sources) read.erase(source.topic);
+  std::vector<std::string> names, gone;
+  for (const auto& [topic, offsets] : read) names.push_back(topic);
+  for (const UnreadTopic& topic : UnreadTopics(plan, names)) {
+    const auto source = std::find_if(plan.sources.begin(), plan.sources.end(),
+                                     [&](const SourcePlan& each) { return each.declared() == topic.source; });
+    if (!source->of_pattern()) continue;  // nobody has looked
+    const std::string what =
+        absl::StrCat("topic ", topic.topic, ", which source ", topic.source, " has read (",
+                     PatternOf(plan, topic.source)->pattern, "; ", read.at(topic.topic), " offsets of it), is gone");
+    if (source->skip_lost) {
+      LOG(WARNING) << what << "; goes on without it, as on_data_loss says";
+      continue;
+    }
+    gone.push_back(absl::StrCat(what, ": records that weren't read are lost with it. State on_data_loss: skip for ",
+                                topic.source, " to go on with the topics that there are, or make it again first"));
+  }
+  return gone;
+}
+
 absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops) {
   TM_ASSIGN_OR_RETURN(const Former former, ReadFormer(plan, kafka));
+  if (const auto gone = GoneTopics(plan, former); !gone.empty()) {
+    return absl::FailedPreconditionError(absl::StrJoin(gone, "\n"));
+  }
   TM_ASSIGN_OR_RETURN(const std::vector<Verdict> verdicts, CompareWithRunning(plan, former, kafka, drops));
   TM_RETURN_IF_ERROR(Refusal(verdicts));
   for (const Verdict& verdict : verdicts) {

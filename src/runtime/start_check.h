@@ -9,6 +9,8 @@
 //     whose schema is another and was never named, which an earlier version didn't do;
 //   - a step in front of which rows have been read, and whose changelog is gone;
 //   - a part that has lost the name under which it is kept (renamed.h);
+//   - a topic that was read because a pattern matches it, and that is gone: the plan has those that are there, so
+//     nothing else would miss it;
 //   - rows of a view that were written with another key, other types or from another step (src/views/records.h).
 //
 // `tidemark plan` asks the same and tells all of it; a worker refuses what isn't to go on.
@@ -40,6 +42,10 @@ std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const
 // InvalidArgument: the user would give up what the topology goes on with. A step that was given up before may be named:
 // it begins anew.
 absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops);
+
+// Topics that a pattern of the plan matches, which were read before and aren't there any more, with what to do; but for
+// those whose source goes on without what is lost (`on_data_loss: skip`).
+std::vector<std::string> GoneTopics(const Plan& plan, const Former& former);
 
 // FailedPrecondition: what was, what is, and what to do. Unavailable: Kafka doesn't answer.
 absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops = {});

@@ -62,6 +62,8 @@ std::string OfSource(const SourcePlan& source, size_t column) {
       return absl::StrCat(source.topic, " key", ReadAs(c));
     case SourceColumn::From::kHeader:
       return absl::StrCat(source.topic, " header ", c.header, ReadAs(c));
+    case SourceColumn::From::kTopic:
+      return absl::StrCat(source.topic, " topic");
     case SourceColumn::From::kPartition:
       return absl::StrCat(source.topic, " partition");
     case SourceColumn::From::kOffset:

@@ -68,6 +68,14 @@ class Task::NodeEmitter final : public Emitter {
   absl::Status DeadLetter(RowFailure failure) override {
     return task_->dead_letters_.Row(state().node->step, task_->Origin(), failure, task_->plan().sources);
   }
+  absl::Status Reject(RowFailure failure, std::string_view batch, std::string_view side) override {
+    const Node& node = *state().node;
+    DeadLetters* letters = &task_->dead_letters_;
+    for (const SideTopic& topic : node.side_topics) {
+      if (topic.name == side) letters = &task_->SideLetters(topic.topic);
+    }
+    return letters->Row(node.step, task_->Origin(), failure, task_->plan().sources, batch);
+  }
 
   bool Full() const override { return task_->transaction_->Full(); }
   void AddPending(int64_t bytes) override { task_->transaction_->AddPending(bytes); }
@@ -512,6 +520,16 @@ absl::StatusOr<Output*> Task::SideOutput(const SideTopic& side, const Node& node
                                             RefusalsOf(topic, node.step, nullptr));
   }
   return output.get();
+}
+
+// Rows of batches that are rejected, where a step has a topic for them.
+DeadLetters& Task::SideLetters(const std::string& topic) {
+  std::unique_ptr<DeadLetters>& letters = side_letters_[topic];
+  if (letters == nullptr) {
+    letters = std::make_unique<DeadLetters>(topic, runtime_.partitions.at(topic), partition_, transaction_,
+                                            DeadLetterBytes(runtime_, topic));
+  }
+  return *letters;
 }
 
 void Task::ReachedEnd(const std::string& topic, Offset end) {

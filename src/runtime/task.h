@@ -164,6 +164,7 @@ class Task {
   TopicPartition Origin() const;
   // Records that `topic` doesn't take become dead letters of the step; `ledger`, or null, counts them so.
   Refusals RefusalsOf(const std::string& topic, const std::string& step, StepLedger* ledger);
+  DeadLetters& SideLetters(const std::string& topic);
   absl::StatusOr<Output*> SideOutput(const SideTopic& side, const Node& node);
   packed::CommitRecord MakeRecord() const;
   void BeginStanding(const packed::CommitRecord* record);
@@ -196,6 +197,7 @@ class Task {
   std::vector<std::unique_ptr<TaskInput>> inputs_;
   std::vector<std::unique_ptr<NodeState>> nodes_;
   std::map<std::string, std::unique_ptr<Output>> side_outputs_;
+  std::map<std::string, std::unique_ptr<DeadLetters>> side_letters_;
   DeadLetters dead_letters_;
 
   TimeSpent spent_;  // by node; the last one is none of them

@@ -6,6 +6,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
+#include "operators/batch/spec.h"
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
@@ -330,6 +331,20 @@ std::set<std::string> SideTopics(const Plan& plan) {
       for (const SideTopic& side : node.side_topics) topics.insert(side.topic);
     }
   }
+  return topics;
+}
+
+std::vector<std::string> LetterTopics(const Plan& plan) {
+  std::set<std::string> rejected;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      for (const SideTopic& side : node.side_topics) {
+        if (side.name == kRejectedSide) rejected.insert(side.topic);
+      }
+    }
+  }
+  std::vector<std::string> topics = {plan.dead_letter_topic};
+  topics.insert(topics.end(), rejected.begin(), rejected.end());
   return topics;
 }
 

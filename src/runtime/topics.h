@@ -30,6 +30,8 @@ absl::StatusOr<PartitionCounts> ResolveTopics(const Plan& plan, Admin& admin, bo
 
 // Where joins and windows send unmatched and late rows.
 std::set<std::string> SideTopics(const Plan& plan);
+// The topics of dead letters: that of the topology, then those of batches that are rejected.
+std::vector<std::string> LetterTopics(const Plan& plan);
 // The users' topics that alarms and audit records are written to.
 std::set<std::string> NoticeTopics(const Plan& plan);
 

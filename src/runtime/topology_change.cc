@@ -197,6 +197,7 @@ absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafk
   TM_ASSIGN_OR_RETURN(FoundTopics topics, FindTopics(plan, kafka.admin()));
   change.topics = std::move(topics.missing);
   change.wrong = std::move(topics.wrong);
+  for (std::string& gone : GoneTopics(plan, former)) change.wrong.push_back(std::move(gone));
   builder.Sources();
   builder.Stateless();
   builder.Sinks();

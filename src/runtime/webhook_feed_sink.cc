@@ -8,8 +8,8 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/json_text.h"
+#include "src/base/sha256.h"
 #include "src/base/status.h"
-#include "src/http/sha256.h"
 #include "src/runtime/sink_thread.h"
 
 namespace tidemark {

@@ -51,6 +51,7 @@
 #include "src/runtime/status_guard.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
+#include "src/runtime/topic_watch.h"
 #include "src/runtime/topics.h"
 #include "src/runtime/view_gate.h"
 #include "src/runtime/view_reader.h"
@@ -127,11 +128,14 @@ class Worker {
     RunThreads();
     bool done = false;
     absl::Status status =
-        supervisor_.Watch([&] { return (done = ReachedEnd()) || OfAnotherGeneration() || Drained(); });
+        supervisor_.Watch([&] { return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics(); });
+    if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     CloseGate(status);
-    status = supervisor_.Stop(status, ExitCode(Ended(done)), &deadline_, [this] { InterruptOutside(); });
+    // Where it isn't over in time the process ends, to be started again.
+    const int exit_code = MoreTopics() ? 1 : ExitCode(Ended(done));
+    status = supervisor_.Stop(status, exit_code, &deadline_, [this] { InterruptOutside(); });
     if (!status.ok()) return status;
     report_.Final(last, done);
     if (!done && (OfAnotherGeneration() || Drained())) return absl::OkStatus();
@@ -155,6 +159,8 @@ class Worker {
     return options_.generation != nullptr && options_.generation->drained() &&
            std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) { return sink->settled(); });
   }
+
+  bool MoreTopics() const { return topic_watch_ && topic_watch_->found() && !supervisor_.StopRequested(); }
 
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
   absl::Status Ended(bool done) const {
@@ -398,9 +404,10 @@ class Worker {
       std::vector<std::string> names;
       for (const SourcePlan* each : intake.sources) names.push_back(each->name);
       intakes_.push_back(std::make_unique<IntakeThread>(runtime_, intake.name,
-                                                        source.files  ? FileSourceMaker(runtime_, source)
-                                                        : source.http ? HttpSourceMaker(runtime_, source)
-                                                                      : PostgresSourceMaker(runtime_, intake),
+                                                        source.files ? FileSourceMaker(runtime_, source)
+                                                        : source.http
+                                                            ? HttpSourceMaker(runtime_, source, options_.state_dir)
+                                                            : PostgresSourceMaker(runtime_, intake),
                                                         nullptr, std::move(names)));
     }
     view_memory_.emplace(plan_.memory_bytes / 8);
@@ -413,6 +420,8 @@ class Worker {
         [this](const std::string& sink) { return Fails(sink); });
     if (!plan_.notify.empty()) alarms_.emplace(runtime_, [this] { return freshness_->status(); });
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
+    if (!plan_.patterns.empty() && !options_.until_end && options_.more_topics != nullptr)
+      topic_watch_.emplace(runtime_);
     housekeeping_.emplace(runtime_, [this] { return status(); });
     board_->Open(
         &runtime_, http_->address(), [this] { return status(); },
@@ -451,6 +460,9 @@ class Worker {
                      }},
                     Work::kReads);
     supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
+    if (topic_watch_) {
+      supervisor_.Run({"topics", Nothing, [this] { return topic_watch_->Step(); }, Nothing}, Work::kReads);
+    }
     supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
     if (freshness_->watches()) {
       supervisor_.Run({"freshness", Nothing, [this] { return freshness_->Step(); }, Nothing}, Work::kReads);
@@ -577,6 +589,7 @@ class Worker {
     if (alarms_) status.alarms = alarms_->status();
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
+    if (topic_watch_) status.unread_topics = topic_watch_->unread();
     status.losses = losses_.Get();
     status.ends = housekeeping_->ends();
     return status;
@@ -610,6 +623,7 @@ class Worker {
   std::optional<VisibleWaits> waits_;
   int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
+  std::optional<TopicWatch> topic_watch_;
   std::optional<Housekeeping> housekeeping_;
   std::optional<StatusBoard> board_;
   Supervisor supervisor_;

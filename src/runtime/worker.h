@@ -36,6 +36,9 @@ struct WorkerOptions {
   AllowedDrops allow_drop;
   // Written to from a signal handler: 1 asks to stop.
   const std::atomic<int>* stop_requests = nullptr;
+  // Set where the run has ended because topics have come that a pattern of the topology matches (topic_watch.h):
+  // another run of a plan that has them goes on. Null: nobody would run it.
+  std::atomic<bool>* more_topics = nullptr;
   // Looks after which generation this one is, and when it has to stop for another; null: nobody does. Outlives the run.
   GenerationFollower* generation = nullptr;
   // Receives lines of progress and the final report (until_end).

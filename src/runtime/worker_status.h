@@ -41,6 +41,7 @@ struct WorkerStatus {
   std::optional<AlarmStatus> alarms;       // nothing: nobody is told
   std::vector<GlobalTables::Status> tables;
   OwnershipStatus ownership;
+  std::map<std::string, int64_t> unread_topics;      // that a pattern matches, by source
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process
   // Ends (read_committed) of the partitions that this worker reads, refreshed every few seconds: lag = end - position.
   std::map<TopicPartition, Offset> ends;

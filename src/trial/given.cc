@@ -93,6 +93,8 @@ class RecordWriter {
         return absl::OkStatus();
       case SourceColumn::From::kPartition:
         return TakePartition(cell, record);
+      case SourceColumn::From::kTopic:
+        return file_.Error(cell.at, "the topic is the source's: leave the column out");
       case SourceColumn::From::kOffset:
         return file_.Error(cell.at, "offsets are Kafka's to give: leave the column out");
       case SourceColumn::From::kTimestamp:

@@ -39,7 +39,8 @@ def application(name, lake):
             "event_time": {"idle_after": "1s", "when_all_idle": "follow_clock"}}},
         "steps": {
             "whole": {"from": "rates",
-                      "batch": {"by": ["batch"], "expected": "n", "deadline": f"{DEADLINE}s"},
+                      "batch": {"by": ["batch"], "expected": "n", "deadline": f"{DEADLINE}s",
+                                "rejected": {"topic": f"{name}-rejected"}},
                       "expect": {"positive": {"that": "rate > 0", "else": "reject_batch"}}},
             "offered": {"from": "whole", "filter": "lane <> 7"},
             "priced": {"from": "offered", "project": {"batch": "batch", "n": "n", "lane": "lane", "rate": "rate + 1"}}},
@@ -170,6 +171,12 @@ class BatchesTest(SystemTest):
             self.assertGreater(reader.looks, 20)
         letters = collections.Counter(letter[0]["batch"] for letter in self.letters(name))
         self.assertEqual(letters, rates.rejected)
+        for row, header in self.letters(name):
+            self.assertEqual(json.loads(header["tidemark.batch"]), {"batch": row["batch"]})
+            self.assertIn(b"rejected: ", header["tidemark.reason"])
+        self.assertEqual(len(topics.read(self.stack.brokers, f"{name}-dead-letter")), 0, "all are in one place")
+        listed = self.stack.tidemark("dead-letters", "list", "--config", str(config))[1]
+        self.assertIn(f"{rejected} letters in {name}-dead-letter, {name}-rejected", listed)
         self.assert_rows(name, folder, rates)
         ended = [worker.stop() for worker in workers]
         self.assertEqual(ended, [0, 0])
@@ -180,7 +187,7 @@ class BatchesTest(SystemTest):
             self.assertTrue(demo_xeneta.demo(stack, 2_000, said.append), "\n".join(said))
 
     def letters(self, name):
-        topic = f"{name}-dead-letter"
+        topic = f"{name}-rejected"
         if topic not in topics.names(self.stack.brokers):
             return []
         table, headers = topics.read(self.stack.brokers, topic, headers=True)

@@ -3,6 +3,7 @@
 every file, against DuckDB's reading of the same files."""
 
 import gzip
+import hashlib
 import json
 import lzma
 import pathlib
@@ -119,6 +120,69 @@ class Files(SystemTest):
                          len(topics.read(self.stack.brokers, "end-dead-letter")), 0)
         again = self.stack.run(config, "--until_end", name="end").finish(300)
         self.assertRegex(again, r"intake surveys rows=\d+")
+
+    def test_sets_come_in_whole_or_not_at_all_while_workers_are_killed(self):
+        folder = self.stack.folder / "sets"
+        landing, hidden = folder / "landing", folder / "hidden"
+        config = application("sets", folder, path=f"{landing}/**/*.csv", manifest={"name": "*.manifest", "deadline": "4s"})
+        config["sources"]["surveys"]["columns"] |= {"set": {"type": "string", "from": "header:tidemark.batch"},
+                                                     "of": {"type": "int64", "from": "header:tidemark.rows"}}
+        config = topology.write(self.stack.folder / "sets.yaml", config)
+        random_, next_id, whole, broken = random.Random(5), 0, {}, 0
+        hidden.mkdir(parents=True)
+
+        def put(name, text):
+            (hidden / "part").write_text(text)
+            (landing / name).parent.mkdir(parents=True, exist_ok=True)
+            (hidden / "part").rename(landing / name)
+
+        def land(number):
+            nonlocal next_id, broken
+            files, rows = {}, []
+            for f in range(random_.randrange(1, 4)):
+                ids = range(next_id, next_id + random_.choice([1, 50, 5_000]))
+                next_id = ids.stop
+                files[f"f{f}.csv"] = "id,at\n" + "".join(f"{i},{1_700_000_000_000 + i}\n" for i in ids)
+                rows += ids
+            entries = [{"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
+                       for name, text in files.items()]
+            wrong = random_.choice(["", "", "", "missing", "sum", "rows"])
+            if wrong == "sum":
+                entries[0]["sha256"] = "0" * 64
+            manifest = json.dumps({"files": entries, "rows": len(rows) + (wrong == "rows")})
+            texts = list(files.items())[1 if wrong == "missing" else 0:] + [("day.manifest", manifest)]
+            random_.shuffle(texts)
+            for name, text in texts:
+                put(f"s{number}/{name}", text)
+                time.sleep(random_.uniform(0, 0.02))
+            broken += 1 if wrong else 0
+            if not wrong:
+                whole[f"s{number}"] = rows
+
+        run = lambda name: self.stack.run(config, "--leave_on_stop", name=name, threads=1)
+        workers = {name: run(name) for name in ("set-a", "set-b")}
+        for number in range(24):
+            land(number)
+            time.sleep(random_.uniform(0.1, 0.4))
+            if number % 4 == 3:  # kill -9 at six moments
+                victim = random_.choice(list(workers))
+                workers[victim].kill()
+                workers[victim] = run(victim)
+        rows = sum(map(len, whole.values()))
+        left = lambda: [p for p in landing.rglob("*") if p.is_file()]
+        wait_for("all sets", lambda: len(self.values("sets-out")) >= rows and not left(), 120,
+                 lambda: f"{len(self.values('sets-out'))} of {rows} rows, {left()}")
+        for worker in workers.values():
+            self.assertIn(worker.stop(), (0, -15), worker.seen())
+        found = {}
+        for value in self.values("sets-out"):
+            found.setdefault(value["set"].split("/")[0], []).append(value)
+        self.assertEqual({name: sorted(v["id"] for v in values) for name, values in found.items()}, whole)
+        for values in found.values():
+            self.assertEqual({v["of"] for v in values}, {len(values)})
+            self.assertEqual(len({v["set"] for v in values}), 1)
+        reasons = [p for p in (folder / "rejected").rglob("day.manifest*.reason.json")]
+        self.assertEqual(len(reasons), broken)
 
     def test_archives_encrypted_files_and_xml_come_in_once_though_the_worker_is_killed(self):
         folder = self.stack.folder / "covered"

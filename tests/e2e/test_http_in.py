@@ -14,6 +14,7 @@ import random
 import re
 import resource
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -467,7 +468,39 @@ class HttpIn(SystemTest):
         wait_for("the new certificate", lambda: subprocess.run([*curl, "-f", f"https://{address()}/healthz"],
                                                                capture_output=True).returncode == 0, 60, worker.seen)
         self.assertIn("has changed, and is shown from now on", worker.output())
+        self.half_open_handshakes(address(), folder / "cert.pem")
         self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def half_open_handshakes(self, address, certificate):
+        """500 who say nothing, or a part of a first word, hold up nobody who means it."""
+        host, _, port = address.partition(":")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        context = ssl.create_default_context(cafile=str(certificate))
+        hello = ssl.MemoryBIO()
+        client = context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname=host)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        hello = hello.read()
+        slow, took = [], []
+        try:
+            for i in range(500):
+                slow.append(socket.create_connection((host, int(port)), 60))
+                slow[-1].sendall(hello[:(0, 1, len(hello) // 2, len(hello))[i % 4]])
+            for i in range(60):
+                slow[i * 8 + 2].sendall(hello[len(hello) // 2:][i:i + 1])  # byte by byte
+                began = time.monotonic()
+                with contextlib.closing(http.client.HTTPSConnection(host, int(port), timeout=60, context=context)) as connection:
+                    connection.request("POST", PATH, body='{"id":2}', headers={"Content-Type": "application/json"})
+                    self.assertEqual(connection.getresponse().status, 202)
+                took.append(time.monotonic() - began)
+        finally:
+            for connection in slow:
+                connection.close()
+        took.sort()
+        print(f"500 half-open handshakes: posts took {took[30]:.3f} s (median), {took[-1]:.3f} s (longest)")
+        self.assertLess(took[30], 2)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pyarrow.dataset
 
 import stack
 import topics
+import topology
 from case import SystemTest, main
 from stack import wait_for
 
@@ -112,6 +113,72 @@ class Services(SystemTest):
         expected = {n: hashlib.sha256(f"{SALT}{n % 50}@example.org".encode()).hexdigest() if n % 4 else None
                     for n in range(2 * EVENTS)}
         self.assertEqual({row["order_id"]: row["customer_email"] for row in masked}, expected)
+
+    def test_topics_of_a_pattern_are_read_when_they_come_and_missed_when_they_go(self):
+        """Two workers, killed in between; every record of every topic once, with the topic that it came from."""
+        brokers = self.stack.brokers
+        config = topology.write(self.stack.folder / "pattern.yaml", {
+            "name": "pattern", "kafka": {"brokers": "${KAFKA_BROKERS}"}, "commit_interval": "20ms",
+            "sources": {"all": {"topics": "shop-.*", "columns": {"id": "int64", "shop": {"type": "string", "from": "topic"}}}},
+            "steps": {"counted": {"from": "all", "group_by": ["shop"], "aggregates": {"n": "count(*)"}, "emit": "on_update"}},
+            "sinks": {"out": {"from": "all", "topic": "shop-out", "create": {"partitions": 2}},
+                      "counts": {"from": "counted", "topic": "shop-counts", "key": ["shop"], "create": {}}}})
+        expected = []
+
+        def send(topic, count):
+            first = len(expected)
+            expected.extend((n, topic) for n in range(first, first + count))
+            topics.produce(brokers, topic, [{"value": json.dumps({"id": n}).encode(), "partition": n % 2}
+                                            for n in range(first, first + count)])
+
+        def found():
+            if topics.partitions(brokers, "shop-out") == 0:
+                return []
+            return sorted((row["id"], row["shop"]) for row in
+                          (json.loads(value) for value in topics.read(brokers, "shop-out")["value"].to_pylist()))
+
+        start = lambda name: self.stack.run(config, name=name, threads=1, state_dir=self.stack.folder / "state" / name)
+        none = self.stack.tidemark("run", "--config", str(config), "--state_dir", str(self.stack.folder / "none"), check=False)
+        self.assertEqual(none[0], 2)
+        self.assertIn("matches 'shop-.*'", none[2])
+        topics.create(brokers, **{"shop-m": 2, "other-shop-x": 2})
+        send("shop-m", 500)
+        workers = {name: start(name) for name in ("p1", "p2")}
+        wait_for("the first topic", lambda: found() == expected, 120, self.stack.logs)
+        pids = {name: worker.pid for name, worker in workers.items()}
+        # One that stands before the other by name, with a backlog.
+        topics.create(brokers, **{"shop-a": 2})
+        send("shop-a", 500)
+        send("shop-m", 100)
+        wait_for("the second topic", lambda: found() == sorted(expected), 120, self.stack.logs)
+        self.assertEqual({name: worker.pid for name, worker in workers.items() if worker.running()}, pids, "nobody was restarted")
+        described = self.stack.tidemark("describe", "--config", str(config))[1]
+        self.assertIn("topic shop-a, which matches shop-.*", described)
+        self.assertNotIn("shop-out, which", described)
+        # One is killed while a third comes; another that doesn't fit is told, and nothing else happens.
+        workers["p1"].kill()
+        topics.create(brokers, **{"shop-z": 2})
+        send("shop-z", 300)
+        wait_for("the third topic", lambda: found() == sorted(expected), 120, self.stack.logs)
+        topics.create(brokers, **{"shop-wide": 3})
+        wait_for("the metric", lambda: workers["p2"].metric("tidemark_unread_topics", source="all") == 1, 60, workers["p2"].seen)
+        self.assertIn("topic shop-wide matches 'shop-.*' and isn't read: it has 3 partitions", workers["p2"].output())
+        client = topics.admin(brokers)  # must outlive its futures
+        client.delete_topics(["shop-wide"])["shop-wide"].result(30)
+        wait_for("the metric again", lambda: workers["p2"].metric("tidemark_unread_topics", source="all") == 0, 60)
+        workers["p1"] = start("p1")
+        send("shop-a", 100)
+        wait_for("what came then", lambda: found() == sorted(expected), 120, self.stack.logs)
+        counts = lambda: {row["shop"]: row["n"] for row in (json.loads(v) for v in topics.read(
+            brokers, "shop-counts")["value"].to_pylist() if v)}
+        wait_for("the counts", lambda: counts() == {"shop-m": 600, "shop-a": 600, "shop-z": 300}, 60, lambda: str(counts()))
+        # A topic that goes is a stop, and so is the next start.
+        client.delete_topics(["shop-z"])["shop-z"].result(30)
+        for worker in workers.values():
+            self.assertEqual(worker.wait(90), 2, worker.seen())
+        again = self.stack.tidemark("run", "--config", str(config), "--state_dir", str(self.stack.folder / "state" / "p1"), check=False)
+        self.assertEqual(again[0], 2)
+        self.assertIn("topic shop-z, which source all has read", again[2])
 
 
 if __name__ == "__main__":

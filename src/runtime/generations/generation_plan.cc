@@ -57,6 +57,11 @@ absl::Status BeginAt(const std::string& from, Plan* plan) {
 
 absl::Status CheckReplayable(const Plan& plan) {
   std::vector<std::string> wrong;
+  for (const TopicPatternPlan& pattern : plan.patterns) {
+    wrong.push_back(absl::StrCat("source ", pattern.source, " reads the topics that '", pattern.pattern,
+                                 "' matches, and which these are may change while generations run beside each other: "
+                                 "name one with `topic`"));
+  }
   for (const SourcePlan& source : plan.sources) {
     if (!source.intake()) continue;
     wrong.push_back(absl::StrCat("source ", source.name, " reads ",

@@ -7,8 +7,8 @@
 #include <absl/strings/str_cat.h>
 
 #include "src/base/kept_format.h"
+#include "src/base/sha256.h"
 #include "src/base/status.h"
-#include "src/http/sha256.h"
 #include "src/runtime/former.h"
 #include "src/runtime/topics.h"
 

@@ -38,6 +38,15 @@ TEST(BatchPlanTest, WhatItAsksIsChecked) {
   EXPECT_THAT(ErrorsOf(Batch("batch: { by: [url], expected: guid, deadline: 0s }")), HasSubstr("longer than nothing"));
 }
 
+TEST(BatchPlanTest, RowsOfRejectedBatchesMayHaveATopicOfTheirOwn) {
+  const auto plan = PlanOf(Batch("batch: { by: [url], expected: guid, deadline: 1m, rejected: { topic: bad } }"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(NodeOf(*plan, "z").side_topics.size(), 1u);
+  EXPECT_EQ(NodeOf(*plan, "z").side_topics[0].topic, "bad");
+  EXPECT_THAT(ErrorsOf(Batch("batch: { by: [url], expected: guid, deadline: 1m, rejected: { topic: clicks } }")),
+              HasSubstr("source clicks reads topic clicks"));
+}
+
 TEST(BatchPlanTest, ARuleBesideItIsAboutTheBatchAndNowhereElse) {
   const std::string rule = std::string(kBatch) + ", expect: { cheap: { that: \"price < 5\", else: reject_batch } }";
   const auto plan = PlanOf(Batch(rule));

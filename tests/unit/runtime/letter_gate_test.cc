@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "src/http/sha256.h"
+#include "src/base/sha256.h"
 
 namespace tidemark {
 namespace {

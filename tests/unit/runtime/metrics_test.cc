@@ -97,6 +97,7 @@ WorkerStatus FullStatus() {
   status.ends = {{{"in", 3}, 100}, {{"town.top_items.feed", 0}, 10}};
   status.ownership.known = true;
   status.ownership.unread["town"] = {};
+  status.unread_topics["services"] = 0;
   return status;
 }
 
