@@ -10,6 +10,7 @@
 #include "src/plan/dashboards.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
+#include "src/plan/lineage_check.h"
 #include "src/plan/logical.h"
 #include "src/plan/stages.h"
 #include "src/plan/yaml_reader.h"
@@ -69,11 +70,13 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
+  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {
-    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards)};
+    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards),
+             std::move(lineage)};
   }
   return plan;
 }
