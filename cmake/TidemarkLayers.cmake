@@ -55,7 +55,7 @@ endfunction()
 
 # The page that workers serve: its files become the constants of src/status/page.h. No tool but cmake is needed for it.
 function(tidemark_embed_page layer folder)
-  foreach(file IN ITEMS page.html page.css page.js charts.js dashboard.js letters.js)
+  foreach(file IN ITEMS page.html page.css page.js charts.js dashboard.js letters.js rows.js)
     # page.css is TIDEMARK_PAGE_CSS, charts.js TIDEMARK_PAGE_CHARTS.
     string(REGEX REPLACE "^page\\.|\\.js$" "" name "${file}")
     string(TOUPPER "TIDEMARK_PAGE_${name}" name)

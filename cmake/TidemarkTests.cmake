@@ -117,6 +117,15 @@ if(TIDEMARK_UNIT_TESTS)
     tidemark_reuse_pch(${name})
   endforeach()
 
+  # The example's scenarios: what must hold, times each kind of faults.
+  add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.scenarios
+    COMMAND $<TARGET_FILE:simulate> --scenarios "${tidemark_SOURCE_DIR}/examples/htx/tests/scenarios.yaml" --seeds 1)
+  set_tests_properties(${TIDEMARK_TEST_PREFIX}sim.scenarios PROPERTIES
+    LABELS simulation
+    COST ${TIDEMARK_COST_simulation}
+    TIMEOUT ${TIDEMARK_TIMEOUT_simulation}
+    ENVIRONMENT "${tidemark_sanitizer_environment}")
+
   # Random topologies under faults against DuckDB's SQL. Not under ThreadSanitizer: the simulator has one thread.
   if(NOT TIDEMARK_SANITIZE STREQUAL "thread")
     add_test(NAME ${TIDEMARK_TEST_PREFIX}sim.random_topologies

@@ -27,6 +27,8 @@ namespace {
 
 // Different reasons that are told apart; a reason may quote what it is about.
 constexpr size_t kMostGroups = 10'000;
+// `last` looks at so many offsets before the end of each partition.
+constexpr Offset kLastOffsets = 5'000;
 
 std::string Counted(int64_t n, const char* what) { return absl::StrFormat("%d %s%s", n, what, n == 1 ? "" : "s"); }
 
@@ -126,14 +128,14 @@ class Change {
 };
 
 absl::Status ForChosen(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions& options,
-                       absl::FunctionRef<absl::Status(std::vector<Letter>)> take) {
+                       absl::FunctionRef<absl::Status(std::vector<Letter>)> take, Offset newest = 0) {
   TM_ASSIGN_OR_RETURN(const Choice choice, Choice::Make(options.where));
+  const auto chosen_of = [&](std::vector<Letter> letters) -> absl::Status {
+    TM_ASSIGN_OR_RETURN(std::vector<Letter> chosen, choice.Of(std::move(letters)));
+    return chosen.empty() ? absl::OkStatus() : take(std::move(chosen));
+  };
   for (const std::string& topic : LetterTopics(plan)) {
-    const absl::Status read =
-        ReadLetters(kafka, *SystemClock(), topic, [&](std::vector<Letter> letters) -> absl::Status {
-          TM_ASSIGN_OR_RETURN(std::vector<Letter> chosen, choice.Of(std::move(letters)));
-          return chosen.empty() ? absl::OkStatus() : take(std::move(chosen));
-        });
+    const absl::Status read = ReadLetters(kafka, *SystemClock(), topic, chosen_of, newest);
     // That of a step which no worker has run yet.
     if (absl::IsInvalidArgument(read) && topic != plan.dead_letter_topic) continue;
     TM_RETURN_IF_ERROR(read);
@@ -267,6 +269,35 @@ absl::Status Show(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions&
   return absl::OkStatus();
 }
 
+// The newest first. Of partitions, whose letters have no order among them, by their time.
+absl::Status Last(const Plan& plan, KafkaClient& kafka, const DeadLetterOptions& options, std::ostream& out) {
+  LetterReplay replay(plan, kafka, *SystemClock());
+  TM_RETURN_IF_ERROR(replay.Open(/*write=*/false));
+  const auto limit = static_cast<size_t>(options.limit);
+  std::vector<Letter> newest;
+  const auto keep = [&](std::vector<Letter> letters) {
+    std::move(letters.begin(), letters.end(), std::back_inserter(newest));
+    std::stable_sort(newest.begin(), newest.end(), [](const Letter& a, const Letter& b) {
+      return std::tie(a.timestamp_ms, a.log.partition, a.offset) > std::tie(b.timestamp_ms, b.log.partition, b.offset);
+    });
+    if (newest.size() > limit) newest.erase(newest.begin() + static_cast<std::ptrdiff_t>(limit), newest.end());
+    return absl::OkStatus();
+  };
+  TM_RETURN_IF_ERROR(ForChosen(plan, kafka, options, keep, kLastOffsets));
+  const Batch rows = options.json ? LetterRows(newest) : nullptr;
+  for (size_t i = 0; i < newest.size(); ++i) {
+    if (options.json) {
+      out << RowToJson(LetterSchema(), *rows, static_cast<int64_t>(i)) << "\n";
+    } else {
+      PrintLetter(newest[i], replay, out);
+    }
+  }
+  if (options.json) return absl::OkStatus();
+  out << "the last " << Counted(static_cast<int64_t>(newest.size()), "letter") << ", of those at the last "
+      << kLastOffsets << " offsets of each partition\n";
+  return absl::OkStatus();
+}
+
 // ---- replay --------------------------------------------------------------------------------------------------------
 
 class Replayer {
@@ -345,12 +376,14 @@ absl::Status DeadLettersCommand(const std::string& command, const Plan& plan, Ka
   if (options.limit < 1) return absl::InvalidArgumentError("--limit: expected a number from 1");
   if (command != "replay" && !options.set.empty()) return absl::InvalidArgumentError("--set only goes with replay");
   if (command != "replay" && options.dry_run) return absl::InvalidArgumentError("--dry_run only goes with replay");
-  if (command == "replay" && options.json) return absl::InvalidArgumentError("--format only goes with list and show");
+  if (command == "replay" && options.json)
+    return absl::InvalidArgumentError("--format only goes with list, show and last");
   if (command == "list") return List(plan, kafka, options, out);
   if (command == "show") return Show(plan, kafka, options, out);
+  if (command == "last") return Last(plan, kafka, options, out);
   if (command == "replay") return Replay(plan, kafka, options, out);
   return absl::InvalidArgumentError(
-      absl::StrCat("tidemark dead-letters takes list, show or replay, not '", command, "'"));
+      absl::StrCat("tidemark dead-letters takes list, show, last or replay, not '", command, "'"));
 }
 
 }  // namespace tidemark

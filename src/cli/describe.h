@@ -11,6 +11,7 @@
 
 #include "src/plan/plan.h"
 #include "src/plan/topology_text.h"
+#include "src/runtime/lineage_run.h"
 #include "src/status/graph.h"
 
 namespace tidemark {
@@ -26,7 +27,9 @@ std::string DescribeAsYaml(const TopologyText& text);                        // 
 std::string DescribeAsMarkdown(const Plan& plan, const TopologyText& text);  // describe_markdown.cc
 // The event's time is the clock's: all the rest is a function of both.
 std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text);  // describe_openlineage.cc
-std::string DescribeAsPrometheusRules(const Plan& plan);                        // describe_prometheus.cc
+// What a worker says of its application's run (src/runtime/lineage_sender.h), in one line an event.
+LineageText RunEventsOf(const Plan& plan, const TopologyText& text);  // describe_openlineage.cc
+std::string DescribeAsPrometheusRules(const Plan& plan);              // describe_prometheus.cc
 
 // What is said of each box of the topology's picture, and on the page.
 BoxTexts TextsOfBoxes(const Plan& plan, const TopologyText& text);

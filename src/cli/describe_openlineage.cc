@@ -1,6 +1,9 @@
-// A plan as a JobEvent of OpenLineage 2-0-2 (https://openlineage.io/spec/2-0-2/OpenLineage.json): the job, the datasets
-// it reads and writes with their columns, and of each column it writes the columns it comes from. Names of datasets
-// follow OpenLineage's naming: a topic is kafka://HOST:PORT TOPIC, a table postgres://HOST:PORT DATABASE.SCHEMA.TABLE.
+// A plan as events of OpenLineage 2-0-2 (https://openlineage.io/spec/2-0-2/OpenLineage.json), a JobEvent or RunEvents:
+// the job, the datasets it reads and writes with their columns, and of each column it writes the columns it comes from.
+// Names of datasets follow OpenLineage's naming: a topic is kafka://HOST:PORT TOPIC, a table postgres://HOST:PORT
+// DATABASE.SCHEMA.TABLE.
+#include <algorithm>
+
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -11,6 +14,7 @@
 #include "src/base/json_text.h"
 #include "src/cli/describe.h"
 #include "src/cli/lineage.h"
+#include "src/cli/logging.h"
 #include "src/runtime/version.h"
 
 namespace tidemark {
@@ -146,9 +150,8 @@ std::string DatasetJson(const Dataset& dataset, const std::vector<std::string>& 
   return absl::StrCat("    {", dataset.Members(), ", \"facets\": {\n      ", absl::StrJoin(facets, ",\n      "), "}}");
 }
 
-}  // namespace
-
-std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text) {
+// What a job reads and writes, as members of an event: job, inputs and outputs.
+std::string JobMembers(const Plan& plan, const TopologyText& text) {
   std::vector<std::string> inputs, outputs;
   for (const SourcePlan& source : plan.sources) {
     inputs.push_back(
@@ -163,15 +166,48 @@ std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text) {
     outputs.push_back(DatasetJson(DatasetOf(plan, sink), facets));
   }
   return absl::StrCat(
-      "{\n  \"eventTime\": ", JsonQuoted(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone())),
-      ",\n  \"producer\": ", Producer(),
-      ",\n  \"schemaURL\": \"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent\"",
-      ",\n  \"job\": {\"namespace\": \"tidemark\", \"name\": ", JsonQuoted(plan.application.name),
-      ", \"facets\": {\n    ",
+      "\"job\": {\"namespace\": \"tidemark\", \"name\": ", JsonQuoted(plan.application.name), ", \"facets\": {\n    ",
       Facet("jobType", "JobTypeJobFacet", "2-0-3",
             "\"processingType\": \"STREAMING\", \"integration\": \"TIDEMARK\", \"jobType\": \"APPLICATION\""),
       "}},\n  \"inputs\": [\n", absl::StrJoin(inputs, ",\n"), "\n  ],\n  \"outputs\": [\n",
-      absl::StrJoin(outputs, ",\n"), "\n  ]\n}\n");
+      absl::StrJoin(outputs, ",\n"), "\n  ]");
+}
+
+// The members that each event begins with.
+std::string EventMembers(absl::Time time, const std::string& kind) {
+  return absl::StrCat(
+      "\"eventTime\": ", JsonQuoted(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone())),
+      ",\n  \"producer\": ", Producer(),
+      ",\n  \"schemaURL\": \"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/", kind, "\"");
+}
+
+// Line breaks in what is made here stand between members alone: in strings they are escaped.
+std::string InOneLine(std::string text) {
+  text.erase(std::remove(text.begin(), text.end(), '\n'), text.end());
+  return text;
+}
+
+}  // namespace
+
+std::string DescribeAsOpenLineage(const Plan& plan, const TopologyText& text) {
+  return absl::StrCat("{\n  ", EventMembers(absl::Now(), "JobEvent"), ",\n  ", JobMembers(plan, text), "\n}\n");
+}
+
+LineageText RunEventsOf(const Plan& plan, const TopologyText& text) {
+  return [job = InOneLine(JobMembers(plan, text))](const LineageEvent& event) {
+    std::vector<std::string> facets = {
+        Facet("processing_engine", "ProcessingEngineRunFacet", "1-1-1",
+              absl::StrCat("\"version\": ", JsonQuoted(kTidemarkVersion), ", \"name\": \"tidemark\""))};
+    if (!event.error.empty()) {
+      facets.push_back(Facet(
+          "errorMessage", "ErrorMessageRunFacet", "1-0-1",
+          absl::StrCat("\"message\": ", JsonQuoted(MaskPasswords(event.error)), ", \"programmingLanguage\": \"C++\"")));
+    }
+    return InOneLine(absl::StrCat("{\"eventType\": ", JsonQuoted(event.type), ", ",
+                                  EventMembers(absl::FromUnixMicros(event.wall_us), "RunEvent"),
+                                  ", \"run\": {\"runId\": ", JsonQuoted(event.run), ", \"facets\": {",
+                                  absl::StrJoin(facets, ", "), "}}, ", job, "}"));
+  };
 }
 
 }  // namespace tidemark

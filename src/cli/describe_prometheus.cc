@@ -13,6 +13,9 @@ namespace {
 
 struct Rule {
   std::string name, expression, wait, severity, summary;
+  // "sink", "x": of which part it is, where parts have rules of one name. What is alerted of has no other way to tell
+  // two of them apart, as the expression has added the series up.
+  std::string part, part_name;
 };
 
 // A text in YAML's single quotes. Names hold no template of Prometheus; summaries of ours do.
@@ -32,9 +35,14 @@ class Rules {
   std::string Of(const std::string& metric, const std::string& more = "") const {
     return absl::StrCat(metric, "{application=\"", application_, "\"", more.empty() ? "" : ",", more, "}");
   }
+  // The rules that are added next are those of this part; "": of the application.
+  void SetPart(std::string part, std::string name) {
+    part_ = std::move(part);
+    part_name_ = std::move(name);
+  }
   void Add(std::string name, std::string expression, std::string wait, std::string severity, std::string summary) {
-    rules_.push_back(
-        {std::move(name), std::move(expression), std::move(wait), std::move(severity), std::move(summary)});
+    rules_.push_back({std::move(name), std::move(expression), std::move(wait), std::move(severity), std::move(summary),
+                      part_, part_name_});
   }
   std::string Text() const {
     std::string out = absl::StrCat("groups:\n  - name: ", Quoted("tidemark-" + application_), "\n    rules:\n");
@@ -42,6 +50,7 @@ class Rules {
       absl::StrAppend(&out, "      - alert: ", rule.name, "\n        expr: ", Quoted(rule.expression),
                       "\n        for: ", rule.wait, "\n        labels: { severity: ", rule.severity,
                       ", application: ", Quoted(application_),
+                      rule.part.empty() ? "" : absl::StrCat(", ", rule.part, ": ", Quoted(rule.part_name)),
                       " }\n        annotations: { summary: ", Quoted(rule.summary), " }\n");
     }
     return out;
@@ -49,6 +58,7 @@ class Rules {
 
  private:
   const std::string& application_;
+  std::string part_, part_name_;
   std::vector<Rule> rules_;
 };
 
@@ -79,6 +89,7 @@ void AddProcess(Rules* rules) {
 void AddSources(const Plan& plan, Rules* rules) {
   for (const SourcePlan& source : plan.sources) {
     const std::string of = Label("source", source.name);
+    rules->SetPart("source", source.name);
     if (source.skip_lost) {
       rules->Add("TidemarkRecordsLost",
                  absl::StrCat("sum(increase(", rules->Of("tidemark_source_records_lost_total", of), "[10m])) > 0"),
@@ -114,6 +125,7 @@ void AddFreshness(const SinkPlan& sink, const std::string& what, const std::stri
 void AddSinks(const Plan& plan, Rules* rules) {
   for (const SinkPlan& sink : plan.sinks) {
     const std::string of = Label(sink.view ? "view" : "sink", sink.name);
+    rules->SetPart(sink.view ? "view" : "sink", sink.name);
     const std::string what = absl::StrCat(sink.view ? "view " : "sink ", sink.name);
     if (sink.freshness) AddFreshness(sink, what, of, rules);
     if (sink.view) {
@@ -135,6 +147,7 @@ void AddSinks(const Plan& plan, Rules* rules) {
 }
 
 void AddAlarms(const Plan& plan, Rules* rules) {
+  rules->SetPart("", "");
   if (plan.notify.empty()) return;
   rules->Add("TidemarkAlarmsUnwatched", absl::StrCat("max(", rules->Of("tidemark_alarms_watching"), ") == 0"), "5m",
              "warning", "no worker tells of alarms");

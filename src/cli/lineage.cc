@@ -1,8 +1,11 @@
 #include "src/cli/lineage.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <tuple>
+
+#include <absl/strings/str_cat.h>
 
 #include "operators/join/spec.h"
 #include "operators/window/spec.h"
@@ -30,7 +33,40 @@ class Lineage {
     return found;
   }
 
+  // Whether what stands in the column comes, on any way, from one of which `is_personal` says so. What isn't known to
+  // come from certain columns alone, as of an operator of one's own, counts as made of all that its step reads.
+  bool Personal(NodePlace place, size_t column, const std::function<bool(const OriginColumn&)>& is_personal) {
+    const auto key = std::make_tuple(place.stage, place.node, column);
+    if (const auto known = personal_.find(key); known != personal_.end()) return known->second;
+    const Made made = MadeOf(place, column);
+    bool personal = made.origin && is_personal(*made.origin);
+    const auto look = [&](NodePlace reader, const PortColumn& read) {
+      for (const NodePlace above : NodesAbove(plan_, reader, read.port)) {
+        personal = personal || Personal(above, read.column, is_personal);
+      }
+    };
+    for (const Part& part : made.parts) look(part.reader, part.read);
+    if (!made.followed) {
+      for (size_t port = 0; port < At(place).inputs.size(); ++port) {
+        for (size_t c = 0; c < At(place).in(port).schema.size(); ++c) look(place, {c, port});
+      }
+    }
+    return personal_[key] = personal;
+  }
+
  private:
+  // A column of an input that a column is made of.
+  struct Part {
+    NodePlace reader;
+    PortColumn read;
+    OriginWay way = OriginWay::kIdentity;
+  };
+  struct Made {
+    std::optional<OriginColumn> origin;  // it is this one
+    std::vector<Part> parts;
+    bool followed = true;  // all parts are known
+  };
+
   const Node& At(NodePlace place) const {
     return plan_.stages[static_cast<size_t>(place.stage)].nodes[static_cast<size_t>(place.node)];
   }
@@ -42,71 +78,122 @@ class Lineage {
     }
   }
 
-  ColumnSources OfInputs(NodePlace place, const std::vector<size_t>& columns, OriginWay way) {
+  ColumnSources Find(NodePlace place, size_t column) {
+    const Made made = MadeOf(place, column);
     ColumnSources found;
-    for (const size_t column : columns) Add(OfInput(place, column), &found, way);
+    if (made.origin) found[*made.origin] = OriginWay::kIdentity;
+    for (const Part& part : made.parts) Add(OfInput(part.reader, part.read), &found, part.way);
     return found;
   }
 
-  ColumnSources Find(NodePlace place, size_t column) {
+  static void AddParts(NodePlace reader, const std::vector<size_t>& columns, OriginWay way, Made* made) {
+    for (const size_t column : columns) made->parts.push_back({reader, column, way});
+  }
+
+  Made MadeOf(NodePlace place, size_t column) {
     const Node& node = At(place);
+    Made made;
     if (node.kind == Node::Kind::kSource) {
-      return {{{false, static_cast<size_t>(node.source), node.output[column].name}, OriginWay::kIdentity}};
+      made.origin = OriginColumn{false, static_cast<size_t>(node.source), node.output[column].name};
+      return made;
     }
-    if (node.kind != Node::Kind::kOperator) return OfInput(place, column);
+    if (node.kind != Node::Kind::kOperator) {
+      AddParts(place, {column}, OriginWay::kIdentity, &made);
+      return made;
+    }
     const OperatorKind& kind = node.spec.kind();
     if (const std::string* text = kind.ExpressionOf(node, column)) {
       const auto expression = Expression::Compile(*text, node.in().schema);
-      if (!expression.ok()) return {};  // was compiled before
-      if (const auto same = expression->AsColumn()) return OfInput(place, *same);
-      return OfInputs(place, expression->columns(), OriginWay::kTransformation);
+      if (!expression.ok()) return {.origin = {}, .parts = {}, .followed = false};  // was compiled before
+      if (const auto same = expression->AsColumn()) {
+        AddParts(place, {*same}, OriginWay::kIdentity, &made);
+      } else {
+        AddParts(place, expression->columns(), OriginWay::kTransformation, &made);
+      }
+      return made;
     }
     if (&kind == &WindowSpec::Kind()) return OfWindow(place, column);
-    if (&kind == &JoinSpec::Kind()) {
-      if (const auto of_table = OfTable(node, column)) return *of_table;
+    if (&kind == &JoinSpec::Kind() && OfTable(node, column, &made)) return made;
+    if (const auto origin = kind.Origin(node, column)) {
+      made.parts.push_back({place, *origin, OriginWay::kIdentity});
+      return made;
     }
-    if (const auto origin = kind.Origin(node, column)) return OfInput(place, *origin);
-    return {};
+    made.followed = false;
+    return made;
   }
 
   // A window's partial phase, where there is one, has the rows: the final one has what was put together of them.
-  ColumnSources OfWindow(NodePlace place, size_t column) {
+  Made OfWindow(NodePlace place, size_t column) {
     const std::string& name = At(place).output[column].name;
     const size_t groups = At(place).spec.As<WindowSpec>().group_by.size();
-    ColumnSources found;
+    Made made;
     for (const NodePlace taker : Takers(plan_, place)) {
       const auto& spec = At(taker).spec.As<WindowSpec>();
       if (column < groups) {
-        Add(OfInput(taker, spec.group_by[column]), &found);
+        AddParts(taker, {spec.group_by[column]}, OriginWay::kIdentity, &made);
         continue;
       }
       for (const AggregateItem& item : spec.aggregates) {
         if (item.name != name) continue;
         const auto aggregate = Aggregate::Compile(item.expression, At(taker).in().schema);
-        if (aggregate.ok()) Add(OfInputs(taker, aggregate->columns(), OriginWay::kAggregation), &found);
+        if (aggregate.ok()) AddParts(taker, aggregate->columns(), OriginWay::kAggregation, &made);
+        made.followed = made.followed && aggregate.ok();
       }
     }
-    return found;
+    return made;
   }
 
-  // Columns of a table stand behind those of the stream. Nothing: it is one of the stream's.
-  std::optional<ColumnSources> OfTable(const Node& node, size_t column) const {
+  // Columns of a table stand behind those of the stream. False: it is one of the stream's.
+  bool OfTable(const Node& node, size_t column, Made* made) const {
     const auto& spec = node.spec.As<JoinSpec>();
     const size_t stream = node.output.size() - spec.columns.size();
-    if (column < stream) return std::nullopt;
+    if (column < stream) return false;
     for (size_t t = 0; t < plan_.tables.size(); ++t) {
       if (plan_.tables[t].name != spec.table) continue;
-      const std::string& name = plan_.tables[t].columns[spec.columns[column - stream]].column.name;
-      return ColumnSources{{{true, t, name}, OriginWay::kIdentity}};
+      made->origin = OriginColumn{true, t, plan_.tables[t].columns[spec.columns[column - stream]].column.name};
     }
-    return ColumnSources{};
+    return true;
   }
 
   const Plan& plan_;
   std::map<std::tuple<int, int, size_t>, ColumnSources> known_;
+  std::map<std::tuple<int, int, size_t>, bool> personal_;
 };
 
+// Of a part, or of the whole of what it is a part of: a column that is said to be none stands for itself.
+bool SaidPersonal(const AboutParts& about, const std::string& part, const std::string& column) {
+  for (const std::string& path : {absl::StrCat(part, "/columns/", column), part}) {
+    const auto said = about.find(path);
+    if (said != about.end() && said->second.pii) return *said->second.pii;
+  }
+  return false;
+}
+
 }  // namespace
+
+PersonalColumns PersonalColumnsOf(const Plan& plan, const AboutParts& about) {
+  const auto is_personal = [&](const OriginColumn& column) {
+    return SaidPersonal(
+        about, column.table ? "tables/" + plan.tables[column.index].name : "sources/" + plan.sources[column.index].name,
+        column.column);
+  };
+  PersonalColumns found;
+  Lineage lineage(plan);
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    for (size_t n = 0; n < plan.stages[s].nodes.size(); ++n) {
+      const Node& node = plan.stages[s].nodes[n];
+      if (node.kind != Node::Kind::kSource && node.kind != Node::Kind::kOperator) continue;
+      const auto said = about.find("steps/" + node.step);
+      const bool all = said != about.end() && said->second.pii.value_or(false);
+      for (size_t c = 0; c < node.output.size(); ++c) {
+        if (all || lineage.Personal({static_cast<int>(s), static_cast<int>(n)}, c, is_personal)) {
+          found[node.step].insert(node.output[c].name);
+        }
+      }
+    }
+  }
+  return found;
+}
 
 std::vector<ColumnSources> LineageOf(const Plan& plan, const SinkPlan& sink) {
   std::vector<ColumnSources> columns(sink.schema.size());

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "src/plan/about.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
@@ -27,5 +29,10 @@ using ColumnSources = std::map<OriginColumn, OriginWay>;
 
 // By column of the sink's schema.
 std::vector<ColumnSources> LineageOf(const Plan& plan, const SinkPlan& sink);
+
+// The columns of each source and step in which there may be personal data (`pii`), by their names: those that come from
+// columns which are said to have some, on whatever way, and all of a step of which it is said.
+using PersonalColumns = std::map<std::string, std::set<std::string>>;
+PersonalColumns PersonalColumnsOf(const Plan& plan, const AboutParts& about);
 
 }  // namespace tidemark

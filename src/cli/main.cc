@@ -34,6 +34,7 @@
 #include "src/cli/generate.h"
 #include "src/cli/generations.h"
 #include "src/cli/init.h"
+#include "src/cli/lineage.h"
 #include "src/cli/load.h"
 #include "src/cli/logging.h"
 #include "src/cli/plan_report.h"
@@ -216,6 +217,9 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   options.dashboards = DashboardsAsJson(plan.application.name, text.dashboards);
   options.letters = [&plan](const LetterOrder& order) { return CarryLettersOf(plan, order); };
   options.catalogue = DescribeAsJson(plan, text);
+  options.personal = PersonalColumnsOf(plan, text.about);
+  options.lineage = text.lineage;
+  if (!text.lineage.empty()) options.lineage_text = RunEventsOf(plan, text);
   options.leave_on_stop = FLAGS_leave_on_stop;
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;

@@ -1,5 +1,6 @@
 #include "src/http/server.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -53,6 +54,8 @@ constexpr int64_t kSlowestBytesPerSecond = 64 << 10;
 // An answer has to be taken as a body has to come; of large ones no more are begun while so much is on its way.
 constexpr int64_t kMostAnswerBytes = int64_t{64} << 20;
 constexpr absl::Duration kLongestStop = absl::Seconds(1);
+// Of connections that were taken right before a stop, whose heads aren't here yet.
+constexpr std::chrono::milliseconds kHeadsUnderWay(20);
 
 HttpResponse Text(int status, std::string text) {
   return {status, "text/plain; charset=utf-8", std::move(text) + "\n", {}};
@@ -62,6 +65,13 @@ size_t MostConnections() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMostConnections;
   return std::clamp<size_t>(limit.rlim_cur / 4, 16, kMostConnections);
+}
+
+// A socket that another server listens on.
+absl::StatusOr<Listener> Share(int listener, const std::string& address) {
+  const int socket = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+  if (socket >= 0) return Listener{socket, address};
+  return absl::ResourceExhaustedError(absl::StrCat("HTTP: the socket of ", address, " can't be shared"));
 }
 
 // A request under way, touched by the server's thread only.
@@ -88,6 +98,7 @@ class MicroServer final : public HttpServer {
     if (daemon_ == nullptr) return;
     stopping_ = true;
     const MHD_socket listener = MHD_quiesce_daemon(daemon_);
+    std::this_thread::sleep_for(kHeadsUnderWay);
     AwaitQuiet();
     EndStreams();
     // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
@@ -104,8 +115,10 @@ class MicroServer final : public HttpServer {
   absl::Status Serve(const HttpServerOptions& options) {
     const bool tls = !options.certificate.empty() || !options.key.empty();
     if (tls) TM_RETURN_IF_ERROR(LoadCertificate(options));
-    TM_ASSIGN_OR_RETURN(const Listener listener, Listen(options.address));
+    TM_ASSIGN_OR_RETURN(const Listener listener,
+                        options.listener < 0 ? Listen(options.address) : Share(options.listener, options.address));
     address_ = listener.address;
+    listener_ = listener.socket;
     std::vector<MHD_OptionItem> items = {
         {MHD_OPTION_EXTERNAL_LOGGER, reinterpret_cast<intptr_t>(&MicroServer::OnLog), this},
         {MHD_OPTION_LISTEN_SOCKET, listener.socket, nullptr},
@@ -131,6 +144,7 @@ class MicroServer final : public HttpServer {
   }
 
   const std::string& address() const override { return address_; }
+  int listener() const override { return listener_; }
 
  private:
   absl::Status LoadCertificate(const HttpServerOptions& options) {
@@ -293,7 +307,9 @@ class MicroServer final : public HttpServer {
     if (handler == handlers_.end() && instead.empty()) {
       std::string text = "not found; there is:";
       for (const auto& [known, unused] : handlers_) absl::StrAppend(&text, " ", known);
-      for (const auto& [known, unused] : entrances_) absl::StrAppend(&text, " ", known);
+      for (const auto& [known, entrance] : entrances_) {
+        if (entrance.listed) absl::StrAppend(&text, " ", known);
+      }
       return Text(404, text);
     }
     if (!instead.empty() || (method != "GET" && method != "HEAD")) {
@@ -463,6 +479,7 @@ class MicroServer final : public HttpServer {
   const int64_t most_body_bytes_;
   const size_t most_connections_ = MostConnections();
   std::string address_;
+  int listener_ = -1;
   std::optional<Certificate> certificate_;  // with TLS; then of the server's thread
   static inline thread_local MicroServer* of_this_thread_ = nullptr;
   MHD_Daemon* daemon_ = nullptr;

@@ -42,6 +42,7 @@ struct HttpEntrance {
   std::string method = "POST";  // or GET: without a body
   bool large_answers = false;   // it is told 429 while too many answers are still being taken
   bool streams = false;         // its answers go on: it takes places of those of streams, and 429 where none is left
+  bool listed = true;           // a 404 names it, to anybody
 };
 using HttpEntrances = std::map<std::string, HttpEntrance>;
 
@@ -50,6 +51,9 @@ struct HttpServerOptions {
   // PEM files, read again when they change (certificate.h); with them all that is spoken is TLS. Both or none.
   std::string certificate, key;
   int64_t most_body_bytes = int64_t{256} << 20;  // of all bodies that are read or wait for their answers
+  // A socket that listens at `address` already, as another server's: each takes connections that come, and when one
+  // ends the other goes on, so that nobody is refused. It is duplicated. -1: none.
+  int listener = -1;
 };
 
 class HttpServer {
@@ -65,6 +69,8 @@ class HttpServer {
 
   // host:port it is bound to.
   virtual const std::string& address() const = 0;
+  // The socket that it listens on, which stays its own.
+  virtual int listener() const = 0;
 };
 
 }  // namespace tidemark

@@ -38,11 +38,12 @@ absl::StatusOr<std::vector<Tokens::Entry>> Tokens::Parse(const std::string& text
     const std::vector<std::string> words = absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
     if (words.empty() || words[0][0] == '#') continue;
     const auto wrong = [&](const std::string& what) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, ":", number, ": ", what,
-          "; a line has the SHA-256 of a token in hex, a name, what it is for "
-          "(sources, view:NAME, worker:status, worker:admin, * for all sources, view:* for all views), and "
-          "until when, if that ends"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ":", number, ": ", what,
+                       "; a line has the SHA-256 of a token in hex, a name, what it is for "
+                       "(sources, view:NAME, worker:status, worker:admin, rows:NAME, * for all sources, view:* for all "
+                       "views, rows:* for all nodes), and "
+                       "until when, if that ends"));
     };
     if (words.size() < 3 || words.size() > 4) return wrong(absl::StrCat("found ", words.size(), " words"));
     const bool hex = words[0].size() == 2 * kHashBytes && std::all_of(words[0].begin(), words[0].end(), [](char c) {

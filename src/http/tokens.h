@@ -4,12 +4,12 @@
 //   <64 digits>       partner   surveys,returns
 //   <64 digits>       analyst   view:top_items
 //   <64 digits>       cameras   *                    2027-01-01T00:00:00Z
-//   <64 digits>       on-call   worker:status
+//   <64 digits>       on-call   worker:status,rows:*
 //
 // `*` is for all sources, `view:*` for all views: who may post everything may not read anything by that. Who has
-// `worker:status` sees how the application runs (src/runtime/status_guard.h), who has `worker:admin` gives dead letters
-// back (src/runtime/letter_gate.h).
-// A token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
+// `worker:status` sees how the application runs (src/runtime/status_guard.h), who has `rows:NAME` rows of that source
+// or step (src/runtime/node_gate.h), who has `worker:admin` gives dead letters back (src/runtime/letter_gate.h). A
+// token is a random secret, so its plain hash can't be guessed; the file is no secret itself. Several tokens may have
 // one name: that is how one is replaced by another. Every comparison looks at all entries, all bytes of each.
 //
 // Thread-safe.

@@ -12,6 +12,7 @@
 #include "src/plan/dashboards.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
+#include "src/plan/lineage_check.h"
 #include "src/plan/logical.h"
 #include "src/plan/partitioned_tables.h"
 #include "src/plan/stages.h"
@@ -91,11 +92,13 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
+  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {
-    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards)};
+    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards),
+             std::move(lineage)};
   }
   return plan;
 }

@@ -6,6 +6,7 @@
 
 #include "src/plan/about.h"
 #include "src/plan/dashboards.h"
+#include "src/plan/lineage_spec.h"
 
 namespace tidemark {
 
@@ -14,6 +15,7 @@ struct TopologyText {
   std::string yaml;                // all of them as one (canonical_yaml.h), variables as they were written
   AboutParts about;
   std::vector<DashboardSpec> dashboards;
+  LineageSpec lineage;
 };
 
 }  // namespace tidemark

@@ -27,10 +27,9 @@ topology::Shape ShapeOf(const FieldDescriptor* field) { return field->options().
 
 // What else to write where a field isn't implemented rather than mistyped.
 std::string NotImplemented(const Descriptor* type, const std::string& key) {
-  if (type == topology::Topology::descriptor() && key == "lineage") {
-    return "'lineage' isn't implemented, workers send no events of their runs: `tidemark describe --format "
-           "openlineage` "
-           "prints the job and its datasets, to be posted where the topology is deployed";
+  if (type == topology::Lineage::descriptor() && key == "kafka") {
+    return "'kafka' isn't a field of lineage: `topic: NAME` has events written to a topic of the topology's own "
+           "brokers";
   }
   const bool topics = type == topology::Source::descriptor() &&
                       (key == "topics" || key == "pattern" || key == "topic_pattern" || key == "topic_regex");

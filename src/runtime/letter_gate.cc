@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <absl/strings/numbers.h>
@@ -16,6 +17,7 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kMostLetters = 1'000;  // that an answer shows
+constexpr int64_t kOfNode = 10;          // of a node without more said
 
 HttpResponse Text(int status, std::string text) {
   HttpResponse response{status, "text/plain; charset=utf-8", std::move(text), {{"Cache-Control", "no-store"}}};
@@ -62,6 +64,7 @@ absl::StatusOr<LetterOrder> OrderOf(const std::string& command, const HttpReques
 struct LetterGate::State {
   TokenFiles files;
   CarryLetters carry;
+  std::set<std::string> nodes;  // that letters may be of
   std::atomic<bool> busy = false;
   TaskThread thread;  // last: it ends before what it uses
 
@@ -74,12 +77,30 @@ struct LetterGate::State {
   }
 
   void Take(const std::string& command, const HttpRequest& request, const HttpReply& reply) {
-    const auto who = Who(request);
-    if (!who.ok()) return reply(Text(StatusOf(who.status()), absl::StrCat(who.status().message(), "\n")));
     auto order = OrderOf(command, request);
     if (!order.ok()) return reply(Text(400, absl::StrCat(order.status().message(), "\n")));
+    Carry(*std::move(order), request, reply);
+  }
+
+  void TakeOfNode(const std::string& node, const HttpRequest& request, const HttpReply& reply) {
+    if (!request.query.empty()) {
+      return reply(
+          Text(400, absl::StrCat("'", request.query[0].first, "' isn't understood: POST /v1/dead-letters/last ",
+                                 "takes where and limit\n")));
+    }
+    Carry({.command = "last",
+           .where = absl::StrCat("step = '", node, "'"),
+           .set = "",
+           .limit = kOfNode,
+           .dry_run = false},
+          request, reply);
+  }
+
+  void Carry(LetterOrder asked, const HttpRequest& request, const HttpReply& reply) {
+    const auto who = Who(request);
+    if (!who.ok()) return reply(Text(StatusOf(who.status()), absl::StrCat(who.status().message(), "\n")));
     if (busy.exchange(true)) return reply(Text(429, "dead letters are being read already\n"));
-    thread.Run([this, reply, order = *std::move(order), who = *who] {
+    thread.Run([this, reply, order = std::move(asked), who = *who] {
       if (order.command == "replay" && !order.dry_run) {
         LOG(INFO) << "dead letters are replayed by " << who << ", where " << order.where
                   << (order.set.empty() ? "" : ", set " + order.set);
@@ -94,6 +115,9 @@ struct LetterGate::State {
 LetterGate::LetterGate(const Plan& plan, Clock* clock, CarryLetters carry) : state_(std::make_shared<State>()) {
   state_->files = TokenFilesOf(plan, clock);
   state_->carry = std::move(carry);
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) state_->nodes.insert(node.step);
+  }
 }
 
 LetterGate::~LetterGate() = default;
@@ -105,17 +129,29 @@ absl::Status LetterGate::Prepare() {
 
 HttpEntrances LetterGate::Entrances() {
   HttpEntrances entrances;
-  for (const char* command : {"list", "show", "replay"}) {
-    HttpEntrance& entrance = entrances[absl::StrCat("/v1/dead-letters/", command)];
+  const auto add = [&](const std::string& path) -> HttpEntrance& {
+    HttpEntrance& entrance = entrances[path];
     entrance.large_answers = true;
     entrance.begin = [state = state_](const HttpRequest& head) -> std::optional<HttpResponse> {
       const auto who = state->Who(head);
       if (who.ok()) return std::nullopt;
       return Text(StatusOf(who.status()), absl::StrCat(who.status().message(), "\n"));
     };
+    entrance.refuse = [](const HttpRequest*, int status, const std::string& why) { return Text(status, why + "\n"); };
+    return entrance;
+  };
+  for (const std::string& node : state_->nodes) {
+    HttpEntrance& entrance = add(absl::StrCat("/v1/nodes/", node, "/dead-letters"));
+    entrance.method = "GET";
+    entrance.listed = false;
+    entrance.take = [state = state_, node](const HttpRequest& request, const HttpReply& reply) {
+      state->TakeOfNode(node, request, reply);
+    };
+  }
+  for (const char* command : {"list", "show", "last", "replay"}) {
+    HttpEntrance& entrance = add(absl::StrCat("/v1/dead-letters/", command));
     entrance.take = [state = state_, command = std::string(command)](
                         const HttpRequest& request, const HttpReply& reply) { state->Take(command, request, reply); };
-    entrance.refuse = [](const HttpRequest*, int status, const std::string& why) { return Text(status, why + "\n"); };
   }
   return entrances;
 }

@@ -1,6 +1,7 @@
-// Dead letters over HTTP (docs/dead-letters.md): POST /v1/dead-letters/list, /show and /replay, as the commands of
-// these names. It shows records and writes to sources' topics, so it always asks for a token with the scope
-// worker:admin, on this machine's own address too; nobody has one where the topology names no files of tokens.
+// Dead letters over HTTP (docs/dead-letters.md): POST /v1/dead-letters/list, /show, /last and /replay, as the commands
+// of these names, and GET /v1/nodes/NAME/dead-letters, the last ones of a source, step or sink. It shows records and
+// writes to sources' topics, so it always asks for a token with the scope worker:admin, on this machine's own address
+// too; nobody has one where the topology names no files of tokens.
 //
 // Heads are looked at on the HTTP server's thread; what is asked is done by a thread of the gate's own, one thing at a
 // time, and whoever comes meanwhile is told 429. A stop waits for what is being done, and where that takes too long the
@@ -25,7 +26,7 @@ namespace tidemark {
 inline constexpr char kAdminScope[] = "worker:admin";
 
 struct LetterOrder {
-  std::string command;     // list, show, replay
+  std::string command;     // list, show, last, replay
   std::string where, set;  // as the command's flags
   int64_t limit = 20;
   bool dry_run = true;

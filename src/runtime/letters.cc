@@ -155,7 +155,7 @@ Batch LetterRows(const std::vector<Letter>& letters) {
 }
 
 absl::Status ReadLetters(KafkaClient& kafka, Clock& clock, const std::string& topic,
-                         absl::FunctionRef<absl::Status(std::vector<Letter>)> take) {
+                         absl::FunctionRef<absl::Status(std::vector<Letter>)> take, Offset newest) {
   TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().Describe({topic}));
   const auto info = topics.find(topic);
   if (info == topics.end()) {
@@ -164,8 +164,9 @@ absl::Status ReadLetters(KafkaClient& kafka, Clock& clock, const std::string& to
   }
   for (int32_t partition = 0; partition < info->second.partitions; ++partition) {
     const TopicPartition log{topic, partition};
-    TM_ASSIGN_OR_RETURN(const Offset start, kafka.admin().LogStart(log));
+    TM_ASSIGN_OR_RETURN(Offset start, kafka.admin().LogStart(log));
     TM_ASSIGN_OR_RETURN(const Offset end, kafka.admin().LogEnd(log, Isolation::kReadCommitted));
+    if (newest > 0) start = std::max(start, end - newest);
     std::vector<Letter> letters;
     int64_t bytes = 0;
     TM_RETURN_IF_ERROR(ReadLogRange(kafka, clock, "dead-letters", log, start, end, [&](const Fetch& fetch, size_t i) {

@@ -44,8 +44,8 @@ const Schema& LetterSchema();
 Batch LetterRows(const std::vector<Letter>& letters);
 
 // Calls `take` with all committed letters that the topic has now, some at a time, partition by partition, in order.
-// InvalidArgument: there is no such topic.
+// `newest`: only those at so many offsets before each partition's end; 0: all. InvalidArgument: there is no such topic.
 absl::Status ReadLetters(KafkaClient& kafka, Clock& clock, const std::string& topic,
-                         absl::FunctionRef<absl::Status(std::vector<Letter>)> take);
+                         absl::FunctionRef<absl::Status(std::vector<Letter>)> take, Offset newest = 0);
 
 }  // namespace tidemark

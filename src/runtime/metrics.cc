@@ -304,6 +304,16 @@ void RenderViews(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   }
 }
 
+void RenderLineage(const WorkerStatus& status, std::vector<MetricFamily>* out) {
+  Family sent(status, "tidemark_lineage_events_total", kCounter,
+              "Events of the application's run, by target and outcome (sent, dropped)");
+  for (const LineageStatus& target : status.lineage) {
+    sent.Add({{"target", target.target}, {"outcome", "sent"}}, target.sent);
+    sent.Add({{"target", target.target}, {"outcome", "dropped"}}, target.dropped);
+  }
+  out->push_back(sent.Take());
+}
+
 void RenderFreshness(const WorkerStatus& status, std::vector<MetricFamily>* out) {
   Family age(status, "tidemark_freshness_seconds", kGauge,
              "How old what shows in the sink or view is, at least where tidemark_freshness_confirmed is 0");
@@ -458,6 +468,7 @@ std::string RenderMetrics(const WorkerStatus& status) {
   RenderGates(status, &families);
   RenderViews(status, &families);
   RenderFreshness(status, &families);
+  RenderLineage(status, &families);
   RenderTables(status, &families);
   RenderOwnership(status, &families);
   RenderCutLetters(status, &families);

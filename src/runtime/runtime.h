@@ -23,6 +23,7 @@ namespace tidemark {
 class GlobalTables;  // src/runtime/global_tables.h
 class MemoryBudget;  // src/base/memory_budget.h
 class RecordLimits;  // src/runtime/record_limits.h
+class RowSamples;    // src/runtime/row_samples.h
 class SourceLosses;  // src/runtime/input_log.h
 
 // Partition counts of all topics of a plan that exist (all of them, once ResolveTopics has succeeded).
@@ -64,7 +65,8 @@ struct Runtime {
   const Formats* formats = &OwnFormats();     // immutable
   std::function<std::string()> new_identity;  // 16 random bytes; thread-safe
   std::function<std::unique_ptr<Decider>()> new_decider = NewThreadDecider;
-  AllowedDrops allow_drop = {};  // immutable
+  AllowedDrops allow_drop = {};   // immutable
+  RowSamples* samples = nullptr;  // thread-safe; null: nobody looks at rows
 
   // For ProducerOptions::give_up: a producer that begins has nothing in hand yet, so a stop doesn't wait for brokers
   // that are away. What its predecessor left undecided is then ended by whoever comes next, or by its time-out.

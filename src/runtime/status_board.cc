@@ -21,7 +21,7 @@ constexpr int64_t kEveryUs = 2 * kSecond;
 constexpr int64_t kRememberEveryUs = 10 * kSecond;
 constexpr int kMoments = 90;  // a quarter of an hour
 constexpr int64_t kConnectAgainUs = 5 * kSecond;
-constexpr int64_t kGoodbyeUs = kSecond / 5;
+constexpr int64_t kGoodbyeUs = kSecond / 5, kOthersGoodbyeUs = kSecond / 2;
 // Of a report in the topic; one that is larger goes without what its tasks' nodes count.
 constexpr size_t kMostBytes = 900'000;
 
@@ -73,6 +73,7 @@ absl::Status StatusBoard::Step(int64_t max_wait_us) {
   }
   if (clock_->MonotonicUs() >= say_at_us_) {
     live::WorkerReport own = reporter_->Make(look_());
+    if (observe_) observe_(Others(), &own);
     Publish(own);
     Say(std::move(own));
     say_at_us_ = clock_->MonotonicUs() + kEveryUs;
@@ -117,13 +118,18 @@ void StatusBoard::Say(live::WorkerReport report) {
   appender_->Append(StatusTopic(plan_.application), 0, report.SerializeAsString(), [](const Appended&) {});
 }
 
+std::vector<HeardReport> StatusBoard::Others() const {
+  std::vector<HeardReport> others;
+  if (!reader_) return others;
+  for (HeardReport& heard : reader_->reports()) {
+    if (heard.report.worker() != runtime_->options.instance_id) others.push_back(std::move(heard));
+  }
+  return others;
+}
+
 void StatusBoard::Publish(const live::WorkerReport& own) {
   std::vector<HeardReport> reports = {{own, 0}};
-  if (reader_) {
-    for (HeardReport& heard : reader_->reports()) {
-      if (heard.report.worker() != own.worker()) reports.push_back(std::move(heard));
-    }
-  }
+  for (HeardReport& heard : Others()) reports.push_back(std::move(heard));
   live::Application application = Fold(plan_, graph_, texts_, reports, static_cast<double>(clock_->WallUs() / 1000));
   application.set_note(note_);
   Remember(application);
@@ -155,9 +161,14 @@ void StatusBoard::Close() {
   last.set_worker(runtime_->options.instance_id);
   last.set_process(process_);
   last.set_stops(true);
-  Say(std::move(last));
+  Say(last);
   appender_->Close(kGoodbyeUs);
   appender_.reset();
+  if (!observe_) return;
+  const int64_t until = clock_->MonotonicUs() + kOthersGoodbyeUs;
+  while (clock_->MonotonicUs() < until && reader_->Step(kGoodbyeUs / 4).ok()) {
+  }
+  observe_(Others(), &last);
 }
 
 std::string StatusBoard::json() const {

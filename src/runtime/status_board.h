@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
@@ -37,6 +38,10 @@ class StatusBoard {
 
   // What it needs once the worker has it; before, it tells that the worker starts. `runtime` outlives this.
   void Open(const Runtime* runtime, std::string address, std::function<WorkerStatus()> look, MakeAppender appender);
+  // Called by Step with each report that it says, which may be added to, and with those that others have said. Before
+  // Open. Then Close waits a moment for the last word of others that stop, too.
+  using Observe = std::function<void(const std::vector<HeardReport>& others, live::WorkerReport* own)>;
+  void SetObserver(Observe observe) { observe_ = std::move(observe); }
   // Says, listens and folds where it is due, and waits for at most so long. Always OK.
   absl::Status Step(int64_t max_wait_us);
   // The last word.
@@ -52,6 +57,7 @@ class StatusBoard {
  private:
   absl::Status Connect();
   void Say(live::WorkerReport report);
+  std::vector<HeardReport> Others() const;
   void Publish(const live::WorkerReport& own);
   void Remember(const live::Application& application);
 
@@ -64,6 +70,7 @@ class StatusBoard {
   const Runtime* runtime_ = nullptr;
   std::function<WorkerStatus()> look_;
   MakeAppender make_appender_;
+  Observe observe_;  // null: nobody
   std::optional<StatusReporter> reporter_;
   std::optional<StatusReader> reader_;
   std::unique_ptr<Appender> appender_;  // null: not connected

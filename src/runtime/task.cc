@@ -478,6 +478,7 @@ absl::StatusOr<size_t> Task::ProcessInternal(TaskInput& input, const Fetch& fetc
 
 absl::Status Task::Deliver(int from, const Batch& rows) {
   if (rows == nullptr || rows->num_rows() == 0) return absl::OkStatus();
+  if (runtime_.samples != nullptr && runtime_.samples->any()) Sample(from, rows);
   for (const auto& [reader, number] : nodes_[static_cast<size_t>(from)]->readers) {
     NodeState& state = *nodes_[static_cast<size_t>(reader)];
     const TimeSpent::Doing doing(&spent_, static_cast<size_t>(reader));

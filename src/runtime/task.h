@@ -141,6 +141,8 @@ class Task {
   absl::Status OpenOperators(const packed::CommitRecord* record);
   absl::Status OpenView(const SinkPlan& view, NodeState* state);
   absl::Status Deliver(int from, const Batch& rows);
+  void Sample(int from, const Batch& rows);
+  void PublishSamples();
   // A fetch that is left in the middle.
   struct Rest {
     std::unique_ptr<Fetch> fetch;  // null: none

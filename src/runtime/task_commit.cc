@@ -7,6 +7,7 @@
 
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/plan/operator_kind.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/renamed.h"
@@ -60,6 +61,7 @@ absl::Status Task::PrepareCommit() {
       TM_RETURN_IF_ERROR(state->output->PrepareCommit(commit, state->mark, now));
     }
   }
+  for (const auto& state : nodes_) state->samples.Seal();
   TM_RETURN_IF_ERROR(GiveUp());
   prepared_ = MakeRecord();
   TM_ASSIGN_OR_RETURN(const std::vector<std::string> parts, state_->EncodeCommit(&*prepared_));
@@ -225,7 +227,25 @@ absl::Status Task::Applied(const Producer& producer) {
   TM_RETURN_IF_ERROR(state_->Apply(*prepared_, written->first, written->second));
   commit_ = prepared_->commit();
   prepared_.reset();
+  if (runtime_.samples != nullptr && runtime_.samples->any()) PublishSamples();
   return absl::OkStatus();
+}
+
+// What the user's step gives out: neither what a partial phase sends on, nor what comes out of a topic in between.
+void Task::Sample(int from, const Batch& rows) {
+  NodeState& state = *nodes_[static_cast<size_t>(from)];
+  const Node& node = *state.node;
+  if (node.kind != Node::Kind::kSource && node.kind != Node::Kind::kOperator) return;
+  if (state.op != nullptr && node.spec.kind().phase(node) == OperatorPhase::kPartial) return;
+  if (runtime_.samples->Wants(node.step)) state.samples.Add(rows);
+}
+
+void Task::PublishSamples() {
+  for (const auto& state : nodes_) {
+    for (Batch& rows : state->samples.TakeSealed()) {
+      runtime_.samples->Publish(state->node->step, {partition_, commit_, 0, state->node->output, std::move(rows)});
+    }
+  }
 }
 
 std::vector<std::pair<TopicPartition, Offset>> Task::CommittedPositions() const {

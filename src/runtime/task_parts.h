@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/runtime/row_samples.h"
 #include "src/runtime/task.h"
 #include "src/runtime/task_input.h"
 
@@ -22,6 +23,7 @@ struct Task::NodeState {
   StepLedger ledger;
   EventTime reached = kMinTime;  // the input watermark the operator was given last
   Mark mark;                     // what it let through
+  CommitSamples samples;         // of its rows, while somebody looks
 };
 
 }  // namespace tidemark

@@ -45,12 +45,13 @@ int32_t WriterOf(const HeaderList& headers) {
 
 }  // namespace
 
-ViewReader::ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudget* memory)
+ViewReader::ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudget* memory, Offset base)
     : runtime_(runtime),
       view_(view),
       shape_(view),
       table_(ViewTable(view)),
       log_{std::get<KafkaSinkSpec>(view.spec).topic, 0},
+      base_(base),
       changes_(std::make_shared<ViewChanges>(shape_)),
       memory_(memory) {}
 
@@ -113,7 +114,7 @@ absl::Status ViewReader::Begin() {
                                    .queue_bytes = int64_t{4} << 20}));
   TM_RETURN_IF_ERROR(consumer->Assign({{log_, start}}));
   consumer_ = std::move(consumer);
-  next_ = start;
+  next_ = base_ + start;
   pending_.clear();
   ready_.clear();
   marks_.clear();
@@ -122,9 +123,9 @@ absl::Status ViewReader::Begin() {
   const absl::MutexLock lock(&mutex_);
   state_ = State::kReads;
   store_ = std::make_shared<ViewStore>(shape_);
-  target_ = end_ = end;
+  target_ = end_ = base_ + end;
   target_us_ = asked_us;
-  position_ = start;
+  position_ = base_ + start;
   confirmed_us_ = told_us_ = 0;
   bad_records_ = 0;
   topic_id_ = topic->second.id;
@@ -151,9 +152,9 @@ void ViewReader::Drop(State state, std::string trouble) {
 absl::Status ViewReader::Take(const PollResult& polled) {
   for (const std::unique_ptr<Fetch>& fetch : polled.fetches) TM_RETURN_IF_ERROR(TakeFetch(*fetch));
   const int64_t now = runtime_.clock->MonotonicUs();
-  for (const auto& [partition, end] : polled.ends) next_ = std::max(next_, end);
+  for (const auto& [partition, end] : polled.ends) next_ = std::max(next_, base_ + end);
   Publish();
-  if (!polled.ends.empty()) AtEnd(polled.ends.back().second, now);
+  if (!polled.ends.empty()) AtEnd(base_ + polled.ends.back().second, now);
   NoteTrim(now);
   TellWaiting();
   return absl::OkStatus();
@@ -170,7 +171,7 @@ absl::Status ViewReader::TakeFetch(const Fetch& fetch) {
     if (end < records.size()) TM_RETURN_IF_ERROR(TakeMark(*writer, records[end]));
     i = end + 1;
   }
-  if (!records.empty()) next_ = records.back().offset + 1;
+  if (!records.empty()) next_ = base_ + records.back().offset + 1;
   return absl::OkStatus();
 }
 
@@ -194,7 +195,7 @@ absl::Status ViewReader::TakeRows(const Fetch& fetch, size_t begin, size_t end) 
   size_t row = 0;
   for (size_t i = 0; i < bad.size() && row < cells.size(); ++i) {
     if (bad[i]) continue;
-    const Offset offset = rows.records()[i].offset;
+    const Offset offset = base_ + rows.records()[i].offset;
     Pending& pending = pending_[WriterOf(rows.Headers(i))];
     if (pending.changes.empty()) pending.first = offset;
     ViewChange& change = pending.changes.emplace_back();
@@ -221,7 +222,7 @@ absl::Status ViewReader::TakeMark(int32_t writer, const RecordView& record) {
     writers_ = static_cast<int32_t>(told.writers());
     marks_.clear();
   }
-  marks_[writer] = {{EventTime{told.watermark_us()}, told.idle()}, record.offset};
+  marks_[writer] = {{EventTime{told.watermark_us()}, told.idle()}, base_ + record.offset};
   const auto pending = pending_.find(writer);
   if (pending == pending_.end()) return absl::OkStatus();
   std::move(pending->second.changes.begin(), pending->second.changes.end(), std::back_inserter(ready_));
@@ -281,10 +282,10 @@ void ViewReader::Confirm(Offset end, int64_t asked_us, const std::string& topic_
     const absl::MutexLock lock(&mutex_);
     is_another_ = !topic_id.empty() && !topic_id_.empty() && topic_id != topic_id_;
     if (is_another_) return;  // that end is none of this log
-    told_end_ = end;
+    told_end_ = base_ + end;
     told_us_ = asked_us;
   }
-  AtEnd(end, asked_us);
+  AtEnd(base_ + end, asked_us);
 }
 
 void ViewReader::AtEnd(Offset end, int64_t asked_us) {
@@ -313,7 +314,7 @@ void ViewReader::NoteTrim(int64_t now_us) {
   oldest = std::min(oldest, store->OldestOffset().value_or(oldest));
   for (const auto& [writer, told] : marks_) oldest = std::min(oldest, told.offset);
   const absl::MutexLock lock(&mutex_);
-  trim_ = oldest;
+  trim_ = oldest - base_;
 }
 
 void ViewReader::TellWaiting() {

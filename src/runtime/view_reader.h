@@ -14,6 +14,10 @@
 // `tidemark reset`: so the topic's id is taken before its log is read, and whoever asks for the end asks for the id
 // behind it.
 //
+// Positions are told as `base` more than they are in the log: each generation of an application has logs of its own,
+// and who asks goes from one to the next (generations.proto, view_base). So everything here has that in it but what is
+// asked of brokers, and what they are told to trim.
+//
 // Step and Confirm are called by one thread each, everything else by any.
 #pragma once
 
@@ -57,7 +61,7 @@ struct ViewStatus {
 class ViewReader {
  public:
   // `memory` is that of all views. Both outlive it.
-  ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudget* memory);
+  ViewReader(const Runtime& runtime, const SinkPlan& view, MemoryBudget* memory, Offset base = 0);
 
   const SinkPlan& view() const { return view_; }
   const ViewShape& shape() const { return shape_; }
@@ -67,8 +71,8 @@ class ViewReader {
 
   // Reads what is there, waiting at most so long for the first of it. Always OK: what fails is tried again.
   absl::Status Step(int64_t max_wait_us);
-  // The log's end (read_committed) as somebody has asked for it, at that time (monotonic), and the id that its topic
-  // had afterwards.
+  // The log's end (read_committed, without `base`) as somebody has asked for it, at that time (monotonic), and the id
+  // that its topic had afterwards.
   void Confirm(Offset end, int64_t asked_us, const std::string& topic_id);
 
   // The rows, while it answers. Else null, and `why` says what to tell.
@@ -109,6 +113,7 @@ class ViewReader {
   const ViewShape shape_;
   const TablePlan table_;
   const TopicPartition log_;
+  const Offset base_;
   const std::shared_ptr<ViewChanges> changes_;
 
   // Touched by Step only.

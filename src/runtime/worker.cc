@@ -39,12 +39,15 @@
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
 #include "src/runtime/intake_thread.h"
+#include "src/runtime/lineage_sender.h"
 #include "src/runtime/metrics.h"
+#include "src/runtime/node_gate.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/parquet_feed_sink.h"
 #include "src/runtime/postgres_feed_sink.h"
 #include "src/runtime/postgres_source.h"
 #include "src/runtime/record_limits.h"
+#include "src/runtime/row_samples.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/status_board.h"
@@ -53,8 +56,7 @@
 #include "src/runtime/supervisor.h"
 #include "src/runtime/topic_watch.h"
 #include "src/runtime/topics.h"
-#include "src/runtime/view_gate.h"
-#include "src/runtime/view_reader.h"
+#include "src/runtime/view_service.h"
 #include "src/runtime/visible_waits.h"
 #include "src/runtime/webhook_feed_sink.h"
 #include "src/status/page.h"
@@ -72,7 +74,8 @@ constexpr int64_t kAppendPatienceUs = 8 * kSecond;
 constexpr int64_t kGatePatienceUs = kSecond;
 // Of what a worker says of itself: the next report makes up for it.
 constexpr int64_t kReportPatienceUs = 5 * kSecond;
-constexpr int64_t kViewsConfirmedUs = kSecond / 2;  // how often the ends of views' logs are asked for
+// For events of the run's end.
+constexpr int64_t kLineagePatienceUs = kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -123,7 +126,10 @@ class Worker {
       return Ended(/*done=*/false);
     }
     if (supervisor_.StopRequested()) return Ended(/*done=*/false);
-    if (OfAnotherGeneration()) return absl::OkStatus();
+    if (OfAnotherGeneration()) {
+      HandOver();
+      return absl::OkStatus();
+    }
     MakeThreads();
     RunThreads();
     bool done = false;
@@ -131,14 +137,17 @@ class Worker {
         supervisor_.Watch([&] { return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics(); });
     if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
+    hands_over_ = status.ok() && (OfAnotherGeneration() || Drained());
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     CloseGate(status);
     // Where it isn't over in time the process ends, to be started again.
     const int exit_code = MoreTopics() ? 1 : ExitCode(Ended(done));
     status = supervisor_.Stop(status, exit_code, &deadline_, [this] { InterruptOutside(); });
+    FinishLineage(status.ok() ? Ended(done) : status);
+    if (hands_over_ && !done) HandOver();  // also where the last commit has failed: it is made up for
     if (!status.ok()) return status;
     report_.Final(last, done);
-    if (!done && (OfAnotherGeneration() || Drained())) return absl::OkStatus();
+    if (!done && (hands_over_ || OfAnotherGeneration())) return absl::OkStatus();
     return Ended(done);
   }
 
@@ -150,7 +159,18 @@ class Worker {
     deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
     gate_->Close(kGatePatienceUs);
     if (waits_) waits_->Close();
-    view_gate_->Close(kGatePatienceUs);
+    if (!hands_over_ || options_.handover == nullptr) views_->Close(kGatePatienceUs);
+  }
+
+  // Another run of this process follows, perhaps once a switch is over: views are answered until then.
+  void HandOver() {
+    if (options_.handover != nullptr && views_->opened()) options_.handover->Keep(*http_, HttpOptions(), views_);
+  }
+
+  void FinishLineage(const absl::Status& ended) {
+    if (sender_ == nullptr) return;
+    sender_->Send(run_->Finish(SystemClock()->WallUs(), ended));
+    sender_->Close(kLineagePatienceUs);
   }
 
   // Nothing is made, joined or written as a generation that isn't this worker's (any more).
@@ -211,7 +231,41 @@ class Worker {
     }
     TM_RETURN_IF_ERROR(Patiently([this] { return CheckUnchanged(); }));
     TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
+    TM_RETURN_IF_ERROR(OpenLineage());
     return OpenGate();
+  }
+
+  absl::Status OpenLineage() {
+    if (options_.lineage.empty()) return absl::OkStatus();
+    const auto open_topic = [this]() -> absl::StatusOr<std::unique_ptr<Appender>> {
+      const std::string& topic = options_.lineage.topic;
+      TM_ASSIGN_OR_RETURN(const auto found, kafka_->admin().Describe({topic}));
+      if (found.empty()) {
+        TopicToCreate wanted;
+        wanted.topic = topic;
+        wanted.replication_factor = plan_.internal_topics.replication_factor;
+        TM_RETURN_IF_ERROR(kafka_->admin().CreateTopics({wanted}));
+      }
+      return NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-lineage-", options_.instance_id),
+                           kAppendPatienceUs, LogKafka);
+    };
+    TM_ASSIGN_OR_RETURN(sender_, NewLineageSender(options_.lineage, options_.lineage_text, SystemClock(), open_topic));
+    run_.emplace(options_.instance_id, options_.lineage.every_us, [] { return NewRunId(SystemClock()->WallUs()); });
+    board_->SetObserver(
+        [this](const std::vector<HeardReport>& others, live::WorkerReport* own) { FollowRun(others, own); });
+    return absl::OkStatus();
+  }
+
+  // Who has been told to stop has no run any more, so that others that stop too know that they are the last.
+  void FollowRun(const std::vector<HeardReport>& others, live::WorkerReport* own) {
+    std::vector<LineageRun::Other> runs;
+    for (const HeardReport& other : others) {
+      runs.push_back({other.report.worker(), other.report.run(), other.report.run_began_ms()});
+    }
+    sender_->Send(run_->Step(SystemClock()->MonotonicUs(), SystemClock()->WallUs(), runs));
+    if (control_.stop || own->stops()) return;
+    own->set_run(run_->run());
+    own->set_run_began_ms(run_->began_ms());
   }
 
   absl::Status LookAtGenerations() const {
@@ -262,6 +316,7 @@ class Worker {
     operator_memory_.emplace(plan_.memory_bytes / 8 * 3);
     runtime_.operator_memory = &*operator_memory_;
     runtime_.losses = &losses_;
+    runtime_.samples = &samples_;
     for (const SourcePlan& source : plan_.sources) losses_.Declare(source.name);
     TM_ASSIGN_OR_RETURN(state_, StateDir::Open(options_.state_dir, state));
     runtime_.state = state_.get();
@@ -290,15 +345,22 @@ class Worker {
     RaiseFileLimit();
     gate_.emplace(plan_, formats_.formats(), SystemClock());
     TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
-    view_gate_.emplace(plan_, SystemClock());
-    TM_RETURN_IF_ERROR(view_gate_->Prepare(options_.http_address));
+    if (options_.handover != nullptr) views_ = options_.handover->ViewsOf(plan_);
+    if (views_ == nullptr) {
+      views_ = std::make_shared<ViewService>(plan_, options_.view_base);
+      TM_RETURN_IF_ERROR(views_->Prepare(options_.http_address));
+    }
     HttpEntrances entrances = gate_->Entrances();
-    entrances.merge(view_gate_->Entrances());
+    entrances.merge(views_->Entrances());
     if (options_.letters) {
       letter_gate_.emplace(plan_, SystemClock(), options_.letters);
       TM_RETURN_IF_ERROR(letter_gate_->Prepare());
       entrances.merge(letter_gate_->Entrances());
     }
+    node_gate_.emplace(plan_, SystemClock(), &samples_, options_.personal, options_.instance_id,
+                       [this](const std::string& stage) { return PartitionsOf(stage); });
+    TM_RETURN_IF_ERROR(node_gate_->Prepare(options_.http_address));
+    entrances.merge(node_gate_->Entrances());
     const auto health = [](const Health& found) {
       return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
     };
@@ -311,14 +373,21 @@ class Worker {
     AddPage(guard, &handlers, &entrances);
     handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
     handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
-    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start({options_.http_address, options_.http_certificate, options_.http_key,
-                                                  gate_->most_body_bytes()},
-                                                 std::move(handlers), std::move(entrances)));
+    HttpServerOptions http = HttpOptions();
+    if (options_.handover != nullptr && options_.handover->listener() >= 0) {
+      http.address = options_.handover->address();
+      http.listener = options_.handover->listener();
+    }
+    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start(http, std::move(handlers), std::move(entrances)));
     const std::string here =
         absl::StrCat(options_.http_certificate.empty() ? "http://" : "https://", http_->address(), "/");
     LOG(INFO) << "page on " << here << ", metrics on " << here << "metrics";
     std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
     return absl::OkStatus();
+  }
+
+  HttpServerOptions HttpOptions() const {
+    return {options_.http_address, options_.http_certificate, options_.http_key, gate_->most_body_bytes()};
   }
 
   // The page, which says nothing by itself, for everybody; and what it shows, for whoever may see that.
@@ -349,14 +418,21 @@ class Worker {
     guard.Put(std::move(shared), handlers, entrances, StatusGuard::Who::kAnyView);
   }
 
+  // Of a stage, those that this worker's tasks have now.
+  std::vector<int32_t> PartitionsOf(const std::string& stage) const {
+    std::vector<int32_t> partitions;
+    for (const ThreadStatus& thread : status().threads) {
+      for (const TaskStatus& task : thread.tasks) {
+        if (task.name == stage) partitions.push_back(task.partition);
+      }
+    }
+    return partitions;
+  }
+
   // What is posted is accepted whoever reads it.
   absl::Status OpenGate() {
-    if (std::any_of(plan_.sinks.begin(), plan_.sinks.end(),
-                    [](const SinkPlan& sink) { return sink.view && !sink.view->audit.empty(); })) {
-      TM_ASSIGN_OR_RETURN(
-          audit_, NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-audit-", options_.instance_id),
-                                kAppendPatienceUs, LogKafka));
-    }
+    if (!views_->opened()) TM_RETURN_IF_ERROR(views_->Open(options_.instance_id));
+    if (options_.handover != nullptr) options_.handover->End();  // from here on this run answers
     if (std::none_of(plan_.sources.begin(), plan_.sources.end(), [](const auto& s) { return s.http.has_value(); })) {
       return absl::OkStatus();
     }
@@ -365,7 +441,7 @@ class Worker {
         NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-posts-", options_.instance_id),
                       kAppendPatienceUs, LogKafka));
     waits_.emplace(
-        runtime_, [this](const std::string& view) { return PositionOf(view); },
+        runtime_, [this](const std::string& view) { return views_->LogPositionOf(view); },
         [this](const std::string& sink) { return Fails(sink); });
     gate_->Open(std::move(appender), [this](const std::string& source, int32_t partition, Offset offset,
                                             int64_t until_us, std::function<void(bool)> done) {
@@ -410,13 +486,8 @@ class Worker {
                                                             : PostgresSourceMaker(runtime_, intake),
                                                         nullptr, std::move(names)));
     }
-    view_memory_.emplace(plan_.memory_bytes / 8);
-    for (const SinkPlan& sink : plan_.sinks) {
-      if (sink.view) views_.push_back(std::make_shared<ViewReader>(runtime_, sink, &*view_memory_));
-    }
-    view_gate_->Open(views_, std::move(audit_));
     freshness_.emplace(
-        runtime_, [this](const std::string& view) { return PositionOf(view); },
+        runtime_, [this](const std::string& view) { return views_->LogPositionOf(view); },
         [this](const std::string& sink) { return Fails(sink); });
     if (!plan_.notify.empty()) alarms_.emplace(runtime_, [this] { return freshness_->status(); });
     ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
@@ -446,13 +517,6 @@ class Worker {
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
     }
-    for (const auto& view : views_) {
-      supervisor_.Run({"view " + view->view().name, Nothing, [view] { return view->Step(kStepWaitUs); }, Nothing},
-                      Work::kReads);
-    }
-    if (!views_.empty()) {
-      supervisor_.Run({"views' ends", Nothing, [this] { return ConfirmViews(); }, Nothing}, Work::kReads);
-    }
     supervisor_.Run({"status", Nothing, [this] { return board_->Step(kStepWaitUs); },
                      [this] {
                        board_->Close();
@@ -476,42 +540,11 @@ class Worker {
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
   }
 
-  // What had been committed when it was asked for: so views know how old they are, and that they are behind.
-  absl::Status ConfirmViews() {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    const int64_t asked_us = SystemClock()->MonotonicUs();
-    if (asked_us - views_asked_us_ < kViewsConfirmedUs) return absl::OkStatus();
-    std::vector<TopicPartition> logs;
-    for (const auto& view : views_) logs.push_back(view->log());
-    const auto ends = kafka_->admin().LogEnds(logs, Isolation::kReadCommitted);
-    views_asked_us_ = asked_us;
-    if (!ends.ok()) return absl::OkStatus();
-    std::vector<std::string> names;
-    for (const TopicPartition& log : logs) names.push_back(log.topic);
-    const auto topics = kafka_->admin().Describe(names);
-    for (size_t i = 0; topics.ok() && i < views_.size(); ++i) {
-      const auto end = ends->find(logs[i]);
-      const auto topic = topics->find(logs[i].topic);
-      if (end == ends->end() || topic == topics->end()) continue;
-      views_[i]->Confirm(end->second, asked_us, topic->second.id);
-    }
-    return absl::OkStatus();
-  }
-
   bool Fails(const std::string& name) const {
     return std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) {
       const SinkStatus status = sink->status();
       return status.sink == name && status.failing_since_us > 0;
     });
-  }
-
-  std::optional<Offset> PositionOf(const std::string& name) const {
-    for (const auto& view : views_) {
-      if (view->view().name != name) continue;
-      const ViewStatus status = view->status();
-      return status.ready ? std::optional<Offset>(status.position) : std::nullopt;
-    }
-    return std::nullopt;
   }
 
   // One member is enough for the group to assign anew.
@@ -583,10 +616,11 @@ class Worker {
     for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
     for (const auto& intake : intakes_) status.intakes.push_back(intake->status());
     status.gates = gate_->status();
-    for (const auto& view : views_) status.views.push_back(view->status());
-    status.view_gates = view_gate_->status();
+    for (const auto& view : views_->readers()) status.views.push_back(view->status());
+    status.view_gates = views_->gate_status();
     status.freshness = freshness_->status();
     if (alarms_) status.alarms = alarms_->status();
+    if (sender_ != nullptr) status.lineage = sender_->status();
     status.tables = tables_->Describe();
     status.ownership = ownership_->status();
     if (topic_watch_) status.unread_topics = topic_watch_->unread();
@@ -605,6 +639,7 @@ class Worker {
   TopologyFormats formats_;
   Runtime runtime_;
   SourceLosses losses_;
+  RowSamples samples_{SystemClock()};
   std::optional<MemoryBudget> operator_memory_;
   std::optional<RecordLimits> limits_;
   std::unique_ptr<KafkaClient> kafka_;
@@ -616,22 +651,22 @@ class Worker {
   std::vector<std::unique_ptr<StreamThread>> streams_;
   std::vector<std::unique_ptr<SinkThread>> sinks_;
   std::vector<std::unique_ptr<IntakeThread>> intakes_;
-  std::optional<MemoryBudget> view_memory_;
-  std::vector<std::shared_ptr<ViewReader>> views_;
   std::optional<FreshnessWatch> freshness_;
   std::optional<AlarmThread> alarms_;
   std::optional<VisibleWaits> waits_;
-  int64_t views_asked_us_ = 0;  // monotonic; the thread's that asks for their ends
   std::optional<OwnershipWatch> ownership_;
   std::optional<TopicWatch> topic_watch_;
   std::optional<Housekeeping> housekeeping_;
+  std::unique_ptr<LineageSender> sender_;  // null: `lineage` isn't stated
+  std::optional<LineageRun> run_;          // of the board's thread; behind its end the main one's
   std::optional<StatusBoard> board_;
   Supervisor supervisor_;
   EndReport report_;
   std::optional<HttpGate> gate_;
-  std::optional<ViewGate> view_gate_;
+  std::shared_ptr<ViewService> views_;  // may outlive the run
+  bool hands_over_ = false;             // another generation's run follows in this process
   std::optional<LetterGate> letter_gate_;
-  std::unique_ptr<Appender> audit_;   // until the gate of views is open
+  std::optional<NodeGate> node_gate_;
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
 };
 

@@ -5,13 +5,17 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include <absl/status/status.h>
 
+#include "src/plan/lineage_spec.h"
 #include "src/plan/plan.h"
 #include "src/runtime/letter_gate.h"
+#include "src/runtime/lineage_run.h"
 #include "src/runtime/verdict.h"
 #include "src/runtime/worker_status.h"
 #include "src/status/graph.h"
@@ -19,6 +23,7 @@
 namespace tidemark {
 
 class GenerationFollower;  // src/runtime/generations/follower.h
+class ViewHandover;        // src/runtime/view_service.h
 
 struct WorkerOptions {
   std::string state_dir;
@@ -30,6 +35,10 @@ struct WorkerOptions {
   std::string dashboards;                  // what /v1/dashboards says (src/status/dashboards.h)
   std::string catalogue;                   // what /v1/catalogue says: `describe --format json`
   CarryLetters letters;                    // what /v1/dead-letters does; null: it isn't there
+  // Columns in which there may be personal data, by source or step: only worker:admin sees them (node_gate.h).
+  std::map<std::string, std::set<std::string>> personal;
+  LineageSpec lineage;  // where events of runs go
+  LineageText lineage_text;
   bool leave_on_stop = false;
   bool until_end = false;
   bool close_windows = false;
@@ -41,6 +50,9 @@ struct WorkerOptions {
   std::atomic<bool>* more_topics = nullptr;
   // Looks after which generation this one is, and when it has to stop for another; null: nobody does. Outlives the run.
   GenerationFollower* generation = nullptr;
+  // Takes over the views where another run of this process follows, and has those of the run before; null: none does.
+  ViewHandover* handover = nullptr;
+  int64_t view_base = 0;  // what positions of views begin with (view_reader.h)
   // Receives lines of progress and the final report (until_end).
   std::function<void(const std::string&)> report;
 };

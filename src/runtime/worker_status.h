@@ -18,6 +18,7 @@
 #include "src/runtime/http_gate.h"
 #include "src/runtime/input_log.h"
 #include "src/runtime/intake_thread.h"
+#include "src/runtime/lineage_sender.h"
 #include "src/runtime/ownership.h"
 #include "src/runtime/sink_thread.h"
 #include "src/runtime/stream_thread.h"
@@ -45,6 +46,7 @@ struct WorkerStatus {
   std::map<std::string, SourceLosses::Loss> losses;  // by source; of this process
   // Ends (read_committed) of the partitions that this worker reads, refreshed every few seconds: lag = end - position.
   std::map<TopicPartition, Offset> ends;
+  std::vector<LineageStatus> lineage;  // by target
 };
 
 // The ledger of a worker: the counters of its tasks, added up by step, in the order of the plan.

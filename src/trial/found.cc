@@ -96,6 +96,7 @@ absl::StatusOr<FoundRows> RowsOfTopic(const SinkPlan& sink, const KafkaSinkSpec&
                                             kafka.format.ToString(), ": ", decoded.errors[0].reason));
   }
   found.rows = ComparableRows(found.schema, *decoded.rows);
+  found.batch = decoded.rows;
   return found;
 }
 
@@ -127,6 +128,7 @@ absl::StatusOr<FoundRows> RowsOfJson(const Schema& schema, const std::vector<std
   FoundRows found;
   found.schema = schema;
   found.rows = ComparableRows(schema, *batch);
+  found.batch = batch;
   return found;
 }
 

@@ -15,6 +15,7 @@
 #include "src/sim/sim_kafka.h"
 #include "src/trial/compare.h"
 #include "src/trial/given.h"
+#include "src/trial/invariant.h"
 
 namespace tidemark::trial {
 namespace {
@@ -40,11 +41,12 @@ constexpr int kPiecesOfTime = 200;
 
 class Run {
  public:
-  Run(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed)
+  Run(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed, const sim::FaultKinds* faults)
       : file_(file),
         test_(test),
         subject_(subject),
         seed_(seed),
+        faults_(faults != nullptr ? std::optional(*faults) : test.faults),
         random_(seed * 2654435761u + 1),
         workers_(seed == 0 ? (Rebalances() ? 2 : 1) : (Rebalances() ? 2 : 1) + static_cast<int>(random_.Below(2))) {}
 
@@ -173,7 +175,7 @@ class Run {
     std::erase_if(*sets, [](const Given& given) { return given.records.empty(); });
     size_t left = 0;
     for (const Given& given : *sets) left += given.records.size();
-    sim::FaultKinds kinds = sim::FaultKindsOf(seed_);
+    sim::FaultKinds kinds = faults_.value_or(sim::FaultKindsOf(seed_));
     kinds.erase("trims");
     sim::Schedule schedule;
     schedule.turns = 80;
@@ -261,7 +263,7 @@ class Run {
   }
 
   void ArmCommitCrash() {
-    if (seed_ == 0) return;
+    if (seed_ == 0 || (faults_ && !faults_->contains("crashes"))) return;
     const auto [at, after] = Point();
     calls_left_ = 1 + random_.Below(at.often);
     cluster_->SetHook([this, at = at, after = after](const sim::SimCallSite& site) {
@@ -299,6 +301,11 @@ class Run {
       result_.differences += differences;
       result_.found[expected.name] = std::move(found);
     }
+    for (const Invariant& invariant : test_.invariants) {
+      TM_ASSIGN_OR_RETURN(const FoundRows found, RowsOfSink(subject_.Shows(invariant.of), &*deployment_));
+      TM_ASSIGN_OR_RETURN(const std::string violated, CheckInvariant(file_, invariant, found));
+      result_.differences += violated;
+    }
     TM_ASSIGN_OR_RETURN(result_.letters, FoundLetters(subject_.plan(), &*deployment_));
     TM_ASSIGN_OR_RETURN(const std::string letters, CompareRows(file_, test_, test_.dead_letters, result_.letters));
     result_.differences += letters + CompareLedger(file_, test_, deployment_->ledger());
@@ -309,6 +316,7 @@ class Run {
   const Case& test_;
   const Subject& subject_;
   const uint64_t seed_;
+  const std::optional<sim::FaultKinds> faults_;  // nothing: what the seed says
   sim::SimRandom random_;
   const int workers_;
   int32_t partitions_ = 1;
@@ -323,8 +331,9 @@ class Run {
 
 }  // namespace
 
-absl::StatusOr<RunResult> RunTest(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed) {
-  return Run(file, test, subject, seed).Do();
+absl::StatusOr<RunResult> RunTest(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed,
+                                  const std::set<std::string>* faults) {
+  return Run(file, test, subject, seed, faults).Do();
 }
 
 }  // namespace tidemark::trial

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include <absl/status/statusor.h>
@@ -32,7 +33,9 @@ struct RunResult {
   FoundRows letters;
 };
 
+// `faults`: kinds of them, in place of the test's or the seed's; crashes at the calls of a commit are of kind crashes.
 // An error is one of the file (InvalidArgument, with its place), or the run didn't come to its end.
-absl::StatusOr<RunResult> RunTest(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed);
+absl::StatusOr<RunResult> RunTest(const TestFile& file, const Case& test, const Subject& subject, uint64_t seed,
+                                  const std::set<std::string>* faults = nullptr);
 
 }  // namespace tidemark::trial

@@ -70,6 +70,14 @@ std::vector<std::string> Observable(const Plan& plan) {
   return {names.begin(), names.end()};
 }
 
+// Steps and sinks whose rows are looked at, with where the test names them.
+std::vector<std::pair<std::string, Position>> Named(const Case& test) {
+  std::vector<std::pair<std::string, Position>> named;
+  for (const RowSet& set : test.expect) named.emplace_back(set.name, set.at);
+  for (const Invariant& invariant : test.invariants) named.emplace_back(invariant.of, invariant.at);
+  return named;
+}
+
 // The ledger has that line, and lines have that counter.
 absl::Status CheckLedger(const TestFile& file, const Case& test, const Plan& plan) {
   std::vector<std::string> lines, counters;
@@ -146,26 +154,26 @@ absl::Status Subject::Check(const TestFile& file, const Case& test) const {
       }
     }
   }
-  for (const RowSet& set : test.expect) {
-    if (const SinkPlan* sink = FindSink(plan_, set.name); sink != nullptr && sink->view) {
-      return file.Error(set.at, absl::StrCat("view ", set.name, " can't be asked in a test yet: expect the rows of ",
-                                             sink->from, ", which it holds"));
+  for (const auto& [name, at] : Named(test)) {
+    if (const SinkPlan* sink = FindSink(plan_, name); sink != nullptr && sink->view) {
+      return file.Error(at, absl::StrCat("view ", name, " can't be asked in a test yet: expect the rows of ",
+                                         sink->from, ", which it holds"));
     }
-    if (FindSink(plan_, set.name) != nullptr || FindStep(plan_, set.name) != nullptr) continue;
-    return file.Error(
-        set.at, absl::StrCat("there is no step or sink '", set.name, "'", DidYouMean(set.name, Observable(plan_))));
+    if (FindSink(plan_, name) != nullptr || FindStep(plan_, name) != nullptr) continue;
+    return file.Error(at, absl::StrCat("there is no step or sink '", name, "'", DidYouMean(name, Observable(plan_))));
   }
   return CheckLedger(file, test, plan_);
 }
 
 absl::Status Subject::AddTaps(const TestFile& file, const Case& test, const std::string& yaml) {
   std::string taps;
-  for (const RowSet& set : test.expect) {
-    std::string& sink = shown_by_[set.name];
-    sink = set.name;
-    if (FindSink(plan_, set.name) != nullptr) continue;
+  for (const auto& [name, unused] : Named(test)) {
+    if (shown_by_.contains(name)) continue;
+    std::string& sink = shown_by_[name];
+    sink = name;
+    if (FindSink(plan_, name) != nullptr) continue;
     sink = absl::StrCat("tidemark_test_tap_", shown_by_.size());
-    absl::StrAppend(&taps, Tap(plan_, sink, *FindStep(plan_, set.name)));
+    absl::StrAppend(&taps, Tap(plan_, sink, *FindStep(plan_, name)));
   }
   if (taps.empty()) return absl::OkStatus();
   // The canonical text has sections at the left margin, each once.

@@ -16,6 +16,7 @@
 #include "src/base/whole_file.h"
 #include "src/plan/units.h"
 #include "src/plan/yaml_tree.h"
+#include "src/sim/chaos.h"
 #include "src/trial/row_text.h"
 
 namespace tidemark::trial {
@@ -90,8 +91,9 @@ class Reader {
   }
 
   void ReadTest(const YamlNode& node) {
-    static const std::vector<std::string> fields = {"name",   "given",      "script", "expect",        "dead_letters",
-                                                    "ledger", "partitions", "clock",  "close_windows", "tolerance"};
+    static const std::vector<std::string> fields = {"name",          "given",     "script",     "expect",
+                                                    "dead_letters",  "ledger",    "partitions", "clock",
+                                                    "close_windows", "tolerance", "invariants", "faults"};
     if (!Mapping(node, node.at, "a mapping with `name`, `given` and `expect`", fields)) return;
     Case test;
     test.at = node.at;
@@ -110,11 +112,50 @@ class Reader {
       test.dead_letters.at = test.dead_letters.value = node.at;
     }
     if (const YamlEntry* ledger = node.Find("ledger")) ReadLedger(*ledger, &test);
+    if (const YamlEntry* invariants = node.Find("invariants")) ReadInvariants(*invariants, &test);
+    if (const YamlEntry* faults = node.Find("faults")) ReadFaults(*faults, &test);
     ReadSettings(node, &test);
-    if (node.Find("expect") == nullptr && node.Find("ledger") == nullptr && node.Find("dead_letters") == nullptr) {
-      places_.ErrorAt(node.at, "the test expects nothing: `expect`, `dead_letters` or `ledger` is missing");
+    if (node.Find("expect") == nullptr && node.Find("ledger") == nullptr && node.Find("dead_letters") == nullptr &&
+        node.Find("invariants") == nullptr) {
+      places_.ErrorAt(node.at,
+                      "the test expects nothing: `expect`, `invariants`, `dead_letters` or `ledger` is missing");
     }
     file_.tests.push_back(std::move(test));
+  }
+
+  void ReadInvariants(const YamlEntry& entry, Case* test) {
+    static const std::vector<std::string> fields = {"unique", "always", "count"};
+    if (!Mapping(*entry.value, entry.place(), "a mapping of steps and sinks, each with what must be so", {})) return;
+    for (const YamlEntry& named : entry.value->entries) {
+      if (!Mapping(*named.value, named.place(), "a mapping with `unique`, `always` or `count`", fields)) continue;
+      Invariant invariant{.of = named.key, .at = named.at, .unique = {}, .always = "", .count = {}};
+      if (const YamlEntry* unique = named.value->Find("unique"); unique != nullptr && List(*unique)) {
+        for (const YamlPtr& column : unique->value->items) invariant.unique.push_back(column->text);
+      }
+      if (const YamlEntry* always = named.value->Find("always")) invariant.always = Text(*always);
+      if (const YamlEntry* count = named.value->Find("count")) {
+        if (!absl::SimpleAtoi(Text(*count), &invariant.count.emplace())) {
+          places_.ErrorAt(count->place(), "count: expected a number of rows");
+        }
+      }
+      if (invariant.unique.empty() && invariant.always.empty() && !invariant.count) {
+        places_.ErrorAt(named.at, absl::StrCat(named.key, ": one of unique, always and count is expected"));
+      }
+      test->invariants.push_back(std::move(invariant));
+    }
+  }
+
+  void ReadFaults(const YamlEntry& entry, Case* test) {
+    if (!List(entry)) return;
+    test->faults.emplace();
+    for (const YamlPtr& kind : entry.value->items) {
+      if (TestableFaults().contains(kind->text)) {
+        test->faults->insert(kind->text);
+      } else {
+        places_.ErrorAt(kind->at, absl::StrCat("there are no faults of kind '", kind->text,
+                                               "'; there are: ", absl::StrJoin(TestableFaults(), ", ")));
+      }
+    }
   }
 
   void ReadSettings(const YamlNode& node, Case* test) {
@@ -280,6 +321,15 @@ class Reader {
 const Cell* Row::Find(std::string_view column) const {
   const auto found = std::find_if(cells.begin(), cells.end(), [&](const Cell& c) { return c.column == column; });
   return found == cells.end() ? nullptr : &*found;
+}
+
+const std::set<std::string>& TestableFaults() {
+  static const auto* const kinds = [] {
+    auto* const all = new std::set<std::string>(sim::AllFaultKinds());
+    all->erase("trims");
+    return all;
+  }();
+  return *kinds;
 }
 
 absl::Status TestFile::Error(Position at, std::string_view message) const {

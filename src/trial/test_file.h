@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,15 @@ struct LedgerSet {
   std::vector<Count> counts;
 };
 
+// What must be so of a step's or sink's rows, whichever they are (invariant.h).
+struct Invariant {
+  std::string of;
+  Position at;                      // where the name stands
+  std::vector<std::string> unique;  // no two rows are equal in these columns; empty: not stated
+  std::string always;               // an SQL condition that is true of each row; empty: not stated
+  std::optional<int64_t> count;     // of rows
+};
+
 // One test.
 struct Case {
   std::string name;
@@ -86,6 +96,8 @@ struct Case {
   std::optional<int64_t> clock_us;  // when it begins; nothing: at the last row given
   bool close_windows = true;
   double tolerance = 0;  // of doubles, beside what rounding takes
+  std::vector<Invariant> invariants;
+  std::optional<std::set<std::string>> faults;  // kinds that go wrong with a seed; nothing: what the seed says
 };
 
 struct TestFile {
@@ -100,6 +112,9 @@ struct TestFile {
   // "file:line:column: message".
   absl::Status Error(Position at, std::string_view message) const;
 };
+
+// The kinds of faults (src/sim/chaos.h) that a test may have: all but those that take input away.
+const std::set<std::string>& TestableFaults();
 
 // InvalidArgument: all that is wrong with the file, a line each.
 absl::StatusOr<TestFile> ReadTestFile(const std::string& path);

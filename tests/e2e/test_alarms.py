@@ -6,6 +6,8 @@ they outlive the worker that has raised them, and they end; a source that says n
 import json
 import pathlib
 import random
+import shutil
+import subprocess
 import sys
 import time
 
@@ -114,7 +116,12 @@ class Alarms(SystemTest):
         """As Prometheus reads them: groups of rules, each with an expression, a duration and texts."""
         _, text, _ = self.stack.tidemark("describe", "--config", config, "--format", "prometheus-rules")
         rules = yaml.safe_load(text)
-        found = {}
+        found, told_apart = {}, set()
+        if shutil.which("promtool"):  # Debian's package prometheus has it
+            path = self.stack.folder / "rules.yaml"
+            path.write_text(text)
+            checked = subprocess.run(["promtool", "check", "rules", path], capture_output=True, text=True)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""), checked.stdout)
         for group in rules["groups"]:
             self.assertEqual(set(group), {"name", "rules"})
             for rule in group["rules"]:
@@ -122,6 +129,9 @@ class Alarms(SystemTest):
                 self.assertRegex(rule["for"], r"^\d+[smh]$")
                 self.assertTrue(all(isinstance(text, str) for text in rule["labels"].values()))
                 found.setdefault(rule["alert"], []).append(rule["expr"])
+                labels = (rule["alert"], *sorted(rule["labels"].items()))
+                self.assertNotIn(labels, told_apart, "two alerts that nobody can tell apart")
+                told_apart.add(labels)
         return found
 
     def test_a_database_that_is_away_alarms_though_no_row_moves(self):

@@ -181,10 +181,11 @@ class DeadLetters(SystemTest):
     def test_a_worker_replays_for_whoever_has_the_token(self):
         name, tokens = "asked", self.stack.folder / "tokens"
         tokens.write_text("".join(f"{hashlib.sha256(who.encode()).hexdigest()} {who} {scopes}\n" for who, scopes in (
-            ("admin", "worker:admin"), ("oncall", "worker:status"), ("analyst", "view:*"))))
+            ("admin", "worker:admin"), ("oncall", "worker:status"), ("analyst", "view:*"), ("looker", "rows:shares"))))
         topics.create(self.stack.brokers, **{name: PARTITIONS})
         topics.produce(self.stack.brokers, name, [record(id, price(id, None if id % 10 == 0 else 1.5)) for id in range(100)])
         config = application(name) | {"views": {"seen": {"from": "prices", "key": ["id"], "tokens": str(tokens)}}}
+        config["sources"]["prices"]["columns"]["name"] = {"type": "string", "pii": True}
         config = topology.write(self.stack.folder / f"{name}.yaml", config)
         worker = self.stack.run(config, name=name, threads=1)
         wait_for("the letters", lambda: (worker.metric("tidemark_step_rows_total", step="prices", outcome="dead_lettered") or 0) == 10,
@@ -200,6 +201,7 @@ class DeadLetters(SystemTest):
             except urllib.error.HTTPError as refused:
                 return refused.code, refused.read().decode()
 
+        self.look_at_nodes(worker, name)
         ends = topics.ends(self.stack.brokers, name)
         for who, status in ((None, 401), ("nobody", 401), ("oncall", 403), ("analyst", 403)):
             self.assertEqual(ask("replay", who, dry_run="false")[0], status, who)
@@ -214,9 +216,36 @@ class DeadLetters(SystemTest):
         mend = "value = replace(value, 'null', '1.5')"
         self.assertIn(f"replayed 10 letters to {name}", ask("replay", dry_run="false", set=mend)[1])
         self.assertIn("10 were replayed before", ask("replay", dry_run="false", set=mend)[1])
-        wait_for("all rows", lambda: self.rows(name) == collections.Counter(range(100)), 60, worker.seen, every=0.3)
+        wait_for("all rows", lambda: self.rows(name) == collections.Counter([*range(100), *range(20, 29)]), 60, worker.seen, every=0.3)
         self.assertIn("dead letters are replayed by admin", worker.output())
         self.assertEqual(worker.stop(), 0, worker.seen())
+
+    def look_at_nodes(self, worker, name):
+        """Rows and letters of a node, by their scopes; what comes from personal data is for admins alone."""
+        def get(node, what, who):
+            address = (worker.state_dir / "http_address").read_text().strip()
+            request = urllib.request.Request(f"http://{address}/v1/nodes/{node}/{what}", headers={"Authorization": f"Bearer {who}"})
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as refused:
+                return refused.code, refused.read().decode()
+
+        for who, rows, letters in (("nobody", 401, 401), ("oncall", 403, 403), ("analyst", 403, 403), ("looker", 200, 403),
+                                   ("admin", 200, 200)):
+            self.assertEqual((get("shares", "rows", who)[0], get("prices", "dead-letters", who)[0]), (rows, letters), who)
+        self.assertEqual(get("prices", "rows", "looker")[0], 403)
+        told = get("prices", "dead-letters", "admin")[1]
+        self.assertEqual(told.count("  reason "), 10, told)
+        topics.produce(self.stack.brokers, name, [record(id, price(id)) for id in range(20, 29)])
+        wait_for("rows of the step", lambda: len(json.loads(get("shares", "rows", "looker")[1])["rows"]) == 9, 30, worker.seen)
+        all_of_it = json.loads(get("out", "rows", "admin")[1])
+        looked = json.loads(get("shares", "rows", "looker")[1])
+        self.assertEqual((looked["hidden"], looked["worker"], looked["partitions"]), (["name"], worker.name, [0, 1, 2]))
+        self.assertEqual({row["row"]["id"] for row in looked["rows"]}, set(range(20, 29)))
+        self.assertTrue(all("name" not in row["row"] and row["row"]["share"] == 25 for row in looked["rows"]), looked)
+        self.assertEqual((all_of_it["step"], all_of_it["hidden"]), ("shares", []))
+        self.assertIn("n28", {row["row"]["name"] for row in all_of_it["rows"]})
 
     def try_the_page(self, address, name):
         """It asks for a token, and replays nothing that it hasn't been asked about."""

@@ -4,6 +4,7 @@ stop: every row counts once in what appends, whoever is killed when; what is kep
 new one's, never a mix; and back again."""
 
 import collections
+import http.client
 import json
 import pathlib
 import random
@@ -11,6 +12,8 @@ import re
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
@@ -45,7 +48,8 @@ def application(name, rule):
                        "create": {"config": {"cleanup.policy": "compact"}}},
             "table": {"from": "totals", "postgres": {"url": "${DATABASE_URL}", "table": f"{name}_totals",
                                                      "mode": "upsert", "key": ["route"]}},
-            "lake": {"from": "valued", "parquet": {"path": "${LAKE}/" + name, "max_age": "1s"}}}}
+            "lake": {"from": "valued", "parquet": {"path": "${LAKE}/" + name, "max_age": "1s"}}},
+        "views": {"current": {"from": "totals", "key": ["route"]}}}
 
 
 class Traffic:
@@ -95,6 +99,50 @@ class TableReader:
         self.stopped.set()
         self.thread.join()
         return self.seen
+
+
+class ViewPoller:
+    """Asks the view all the time, of the first worker that takes a connection, as a balancer would: what wasn't answered,
+    where an answer went back, and who has answered."""
+
+    def __init__(self, *workers):
+        self.addresses = [re.findall(r"page on http://([\d.:]+)/", worker.output())[-1] for worker in workers]
+        self.holes, self.backward, self.answered, self.last = [], [], collections.Counter(), (0, 0)
+        self.first = self.lost = 0  # the worker that is asked, and connections that came to nothing
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def ask(self):
+        while self.first < len(self.addresses):
+            address = self.addresses[self.first]
+            try:
+                with urllib.request.urlopen(f"http://{address}/v1/views/current", timeout=10) as answer:
+                    told = json.loads(answer.read())
+                return self.first, (told["position"], sum(row["n"] for row in told["rows"]))
+            except urllib.error.HTTPError as refused:
+                return self.first, f"{refused.code} {refused.read().decode()}"
+            except (urllib.error.URLError, ConnectionError, http.client.HTTPException) as lost:
+                # A connection that was closed before it was answered is asked again, as HTTP's clients do of a GET.
+                if isinstance(getattr(lost, "reason", None), ConnectionRefusedError):
+                    self.first += 1
+                self.lost += 1
+        return self.first, "nobody takes a connection"
+
+    def run(self):
+        while not self.stopped.wait(0.005):
+            number, told = self.ask()
+            self.answered[number] += 1
+            if isinstance(told, str):
+                self.holes.append((number, told))
+                continue
+            if any(now < before for now, before in zip(told, self.last)):
+                self.backward.append((number, self.last, told))
+            self.last = told
+
+    def end(self):
+        self.stopped.set()
+        self.thread.join()
 
 
 class Generations(SystemTest):
@@ -213,10 +261,17 @@ class Generations(SystemTest):
             workers = {"old": workers["new"], "new": (arguments, self.start(*arguments))}
             wait_for("it to be built again", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
             moments = [(p, lot.choice(["old", "new", None])) for p in points] if LONG else []
+            poller = None if moments else ViewPoller(workers["old"][1], workers["new"][1])
             self.cross(workers, config, moments, lot, *(["--back"] if back else []), "--when", "lag < 5s")
             wait_for("the worker of the other generation to end", lambda: not workers["old"][1].running(), 60,
                      workers["old"][1].seen)
             self.await_rows(name, traffic.next, workers["new"][1])
+            if poller:
+                poller.end()
+                print(f"the view was asked {sum(poller.answered.values())} times: {dict(poller.answered)}, {poller.lost} connections lost")
+                self.assertLess(poller.lost, 10)
+                self.assertEqual((poller.holes[:3], poller.backward[:3]), ([], []))
+                self.assertTrue(all(poller.answered[number] > 0 for number in (0, 1)), poller.answered)
         ids = traffic.end()
         self.check_all(name, ids, rule)
         self.check_appended(name, ids, {1, 10})

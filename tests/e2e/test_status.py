@@ -3,6 +3,7 @@
 a step; figures are those of /metrics; a worker that is killed vanishes; `tidemark status` answers why nothing comes out;
 and the page is there, with all it needs. With TIDEMARK_LONG the page is also looked at in a browser (page.py)."""
 
+import datetime
 import json
 import pathlib
 import re
@@ -15,6 +16,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import page
+import receiver
 import topics
 import topology
 import wire
@@ -68,6 +70,19 @@ def status(worker):
 
 def node(told, name):
     return next(each for each in told["nodes"] if each["name"] == name)
+
+
+class Catalogue(receiver.Receiver):
+    """Takes OpenLineage events."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def take(self, path, headers, body):
+        with self.lock:
+            self.events.append(json.loads(body))
+        return 201
 
 
 class Status(SystemTest):
@@ -132,12 +147,16 @@ class Status(SystemTest):
 
     def test_workers_see_each_other_until_one_is_killed(self):
         name = "many"
+        runs = Catalogue()
+        self.addCleanup(runs.close)
         topics.create(self.stack.brokers, **{f"{name}-seen": 2})
         config = topology.write(self.stack.folder / f"{name}.yaml", application(
             name, {"some": {"from": "seen", "filter": "item <> 'item 3'"},
                    "counts": {"from": "some", "window": {"tumbling": "1m", "grace": "5s"}, "group_by": ["item"],
                               "aggregates": {"n": "count(*)"}}},
-            {"out": {"from": "counts", "topic": f"{name}-out", "create": {}}}))
+            {"out": {"from": "counts", "topic": f"{name}-out", "create": {}}},
+            lineage={"http": {"url": runs.url, "headers": {"X-Team": "town"}}, "file": str(self.stack.folder / "lineage.jsonl"),
+                     "topic": f"{name}-lineage", "every": "1s"}))
         workers = [self.start(config, f"{name}-{i}") for i in range(2)]
         # One partition has come 100 s further than the other, whose time is what the window waits for.
         topics.produce(self.stack.brokers, f"{name}-seen", [
@@ -184,11 +203,50 @@ class Status(SystemTest):
         self.assertEqual(workers[0].http("/v1/topology.svg"), picture)
         self.assertGreater(len(json.loads(workers[0].http("/v1/status/history"))["moments"]), 0)
 
+        self.look_at_rows(workers, name)
+        wait_for("the run to be told of", lambda: [e["eventType"] for e in runs.events][:1] == ["START"], 30, workers[0].seen)
         workers[1].kill()
         wait_for("the killed worker to vanish", lambda: len(status(workers[0])["workers"]) == 1, 30, workers[0].seen, every=0.5)
         self.assertEqual(workers[0].stop(), 0)
+        self.check_run(runs, name)
         _, text, _ = self.stack.tidemark("status", "--config", config)
         self.assertRegex(text, "^No worker runs")
+
+    def look_at_rows(self, workers, name):
+        """Each worker shows what its own partition gives out from now on, as it is committed."""
+        for worker in workers:
+            self.assertEqual(json.loads(worker.http("/v1/nodes/some/rows"))["rows"], [])
+        topics.produce(self.stack.brokers, f"{name}-seen", [
+            {"value": json.dumps({"id": i, "item": "item 1", "at": BASE_MS + 200_000 + i}).encode(), "partition": i % 2} for i in range(60)])
+        def shown(worker):
+            """By their times, as the ids, which no later step reads, are left behind."""
+            told = json.loads(worker.http("/v1/nodes/some/rows"))
+            times = [datetime.datetime.fromisoformat(row["time"]).timestamp() for row in told["rows"]]
+            return told, [round(time * 1000) - BASE_MS - 200_000 for time in times]
+
+        seen = []
+        for worker in workers:
+            wait_for("rows", lambda: len(shown(worker)[1]) == 10 and shown(worker)[1][0] >= 58, 30, worker.seen)
+            told, ids = shown(worker)
+            self.assertEqual({row["row"]["item"] for row in told["rows"]}, {"item 1"})
+            self.assertEqual(({row["partition"] for row in told["rows"]}, told["worker"]), (set(told["partitions"]), worker.name))
+            self.assertEqual(ids, sorted(ids, reverse=True))
+            seen += ids
+        self.assertEqual(sorted(seen), list(range(40, 60)))
+
+    def check_run(self, catalogue, name):
+        """One run of both workers, which the kill of one hasn't ended, at all three places."""
+        kinds = [event["eventType"] for event in catalogue.events]
+        self.assertEqual((kinds[0], kinds[-1], set(kinds[1:-1])), ("START", "COMPLETE", {"RUNNING"}), kinds)
+        self.assertEqual({event["run"]["runId"] for event in catalogue.events}, {catalogue.events[0]["run"]["runId"]})
+        last = catalogue.events[-1]
+        self.assertEqual((last["job"]["name"], [each["name"] for each in last["outputs"]]), (name, [f"{name}-out"]))
+        self.assertIn("columnLineage", last["outputs"][0]["facets"])
+        self.assertTrue(last["schemaURL"].endswith("/2-0-2/OpenLineage.json#/$defs/RunEvent"))
+        lines = [json.loads(line) for line in (self.stack.folder / "lineage.jsonl").read_text().splitlines()]
+        records = [json.loads(value) for value in topics.read(self.stack.brokers, f"{name}-lineage")["value"].to_pylist()]
+        self.assertEqual([lines[0], lines[-1]], [catalogue.events[0], last])
+        self.assertEqual([records[0], records[-1]], [catalogue.events[0], last])
 
     def test_the_page_can_be_read_in_both_schemes(self):
         self.assertEqual({where: contrast for where, contrast in page.contrasts().items() if contrast < 1}, {})
@@ -198,6 +256,10 @@ class Status(SystemTest):
         if shutil.which("node"):
             for script in page.FOLDER.glob("*.js"):
                 subprocess.run(["node", "--check", script], check=True)
+
+    @unittest.skipUnless(shutil.which("npm"), "TypeScript comes from npm")
+    def test_the_script_keeps_its_types(self):
+        self.assertEqual(page.type_errors(), "")
 
     @unittest.skipUnless(LONG, "installs a browser")
     def test_the_page_in_a_browser(self):

@@ -1,16 +1,20 @@
 // simulate: runs seeds of the simulated deployment (world.h) and prints the first that fails.
 //
+//   simulate --scenarios FILE [--seeds N | --seed S] [--faults KIND,...] [--mutation NAME] [--verbose]
 //   simulate --cases FILE [--verbose]
 //   simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...] [--change WHAT] [--twice] [--verbose]
 //
 // Exit 0: all seeds hold. With --mutation the deliberate defect is switched on and exit 0 means that a seed has found
 // it. With --twice every seed runs twice and must use the same randomness and clock.
 // With --change every deployment is changed while it runs (world.h).
-// --cases runs what is in the file (cases.h) and prints what became of it, for the driver in tests/sim/random.
+// --scenarios runs the tests of a file (docs/testing.md) under each kind of faults alone and all together
+// (src/trial/scenarios.h). --cases runs what is in the file (cases.h) and prints what became of it, for the driver in
+// tests/sim/random.
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <string>
 
 #include <absl/strings/str_cat.h>
@@ -20,6 +24,7 @@
 
 #include "src/base/mutation.h"
 #include "src/sim/chaos.h"
+#include "src/trial/scenarios.h"
 #include "tests/sim/cases.h"
 #include "tests/sim/world.h"
 
@@ -80,6 +85,7 @@ bool SwitchOn([[maybe_unused]] const std::string& name) {
 int Usage() {
   std::cerr << "usage: simulate --seeds N [--seed FIRST] [--mutation NAME] [--faults KIND,...]\n"
                "                [--change WHAT] [--twice] [--verbose]\n"
+               "       simulate --scenarios FILE [--seeds N | --seed S] [--faults KIND,...] [--mutation NAME]\n"
                "       simulate --cases FILE [--verbose]\n"
                "mutations:";
   for (const char* name : kMutationNames) std::cerr << " " << name;
@@ -91,9 +97,24 @@ int Usage() {
   return 2;
 }
 
+// Of a file: 0 where all of it holds, or with a mutation where something doesn't.
+int Scenarios(const std::string& file, uint64_t seeds, std::optional<uint64_t> seed,
+              const std::optional<FaultKinds>& faults, bool mutated) {
+  trial::ScenarioOptions options;
+  if (seeds > 0) options.seeds = seeds;
+  options.seed = seed;
+  options.faults = faults;
+  if (options.faults) options.faults->erase("-");
+  const absl::StatusOr<int> failed = trial::RunScenarios({file}, options, std::cout);
+  if (!failed.ok()) std::cerr << failed.status().message() << "\n";
+  if (!failed.ok()) return 2;
+  return (*failed > 0) == mutated ? 0 : 1;
+}
+
 int Main(int argc, char** argv) {
   uint64_t seeds = 0, first = 1;
-  std::string mutation, cases;
+  std::optional<uint64_t> only;
+  std::string mutation, cases, scenarios;
   bool twice = false;
   WorldOptions options;
   for (int i = 1; i < argc; ++i) {
@@ -108,6 +129,7 @@ int Main(int argc, char** argv) {
       seeds = std::strtoull(argv[++i], nullptr, 10);
     } else if (flag == "--seed") {
       first = std::strtoull(argv[++i], nullptr, 10);
+      only = first;
       if (seeds == 0) seeds = 1;
     } else if (flag == "--mutation") {
       mutation = argv[++i];
@@ -118,13 +140,15 @@ int Main(int argc, char** argv) {
       const auto known = Changes().find(change);
       if (known == Changes().end()) return Usage();
       options.change = known->second;
+    } else if (flag == "--scenarios") {
+      scenarios = argv[++i];
     } else if (flag == "--cases") {
       cases = argv[++i];
     } else {
       return Usage();
     }
   }
-  if (seeds == 0 && cases.empty()) return Usage();
+  if (seeds == 0 && cases.empty() && scenarios.empty()) return Usage();
   if (!arrow::compute::Initialize().ok()) return 1;
   google::InitGoogleLogging("simulate");
   FLAGS_logtostderr = options.print;
@@ -132,6 +156,7 @@ int Main(int argc, char** argv) {
   for (int severity = google::INFO; severity < google::NUM_SEVERITIES; ++severity)
     google::SetLogDestination(severity, "");
   if (!mutation.empty() && !SwitchOn(mutation)) return Usage();
+  if (!scenarios.empty()) return Scenarios(scenarios, seeds, only, options.faults, !mutation.empty());
   if (!cases.empty()) {
     std::ifstream file(cases);
     const absl::Status run = RunCases(file, std::cout, options.print);

@@ -27,12 +27,14 @@
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/start_check.h"
+#include "src/runtime/view_service.h"
 
 namespace tidemark {
 namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
 constexpr int kTries = 50;
+constexpr int kViewBaseBits = 40;  // more records than any view's log gets
 
 void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
 
@@ -164,6 +166,10 @@ class Process {
     GenerationFollower follower(plan, duty, supposed, max_live_lag_us_);
     WorkerOptions options = options_;
     options.generation = &follower;
+    options.handover = &handover_;
+    const generations::Generation* const known = FindGeneration(state_, number);
+    if (known != nullptr) options.view_base = known->view_base() << kViewBaseBits;
+    if (duty != Duty::kActive) options.lineage = {};  // what is built in shadows is nobody's data yet
     if (number > 1) options.state_dir = absl::StrCat(options_.state_dir, "/g", number);
     const absl::Status run = RunWorker(plan, options);
     if (follower.began()) own_ = number;
@@ -189,6 +195,7 @@ class Process {
   generations::State state_;
   int32_t own_ = 0;
   int64_t left_for_ = 0, rested_for_ = 0;  // switches, records
+  ViewHandover handover_;
 };
 
 bool HadText(const generations::Generation& generation, const std::string& print) {
@@ -281,12 +288,15 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   TM_ASSIGN_OR_RETURN(const Plan runs, replay.plan_of(*FindGeneration(state, state.active())));
   TM_RETURN_IF_ERROR(CheckReplayable(runs));
   TM_RETURN_IF_ERROR(CheckSwitchable(runs, base));
+  int64_t view_base = 0;
+  for (const generations::Generation& each : state.generations()) view_base = std::max(view_base, each.view_base());
   if (replay.generation != 0) {
     generations::Generation* const known = FindGeneration(&state, replay.generation);
     if (known == nullptr || known->fingerprint() != print) {
       return absl::InvalidArgumentError(
           absl::StrCat(text.file, " isn't the topology of generation ", replay.generation));
     }
+    known->set_view_base(view_base + 1);
     state.set_building(known->number());
   } else {
     const int32_t number = NewestGeneration(state);
@@ -297,6 +307,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
     next->set_yaml(text.yaml);
     next->set_fingerprint(print);
     next->set_from(replay.from);
+    next->set_view_base(view_base + 1);
     next->set_begun_us(SystemClock()->WallUs());
     state.set_building(number + 1);
   }

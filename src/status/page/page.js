@@ -98,7 +98,7 @@ function choose(changes) {
 
 // ---- Tokens stay until the tab is closed
 const STATUS_TOKEN = 'status-token';
-/** @param {string} key */
+/** @param {string} key @returns {{headers: Record<string, string>}} */
 function withToken(key) {
   const token = sessionStorage.getItem(key) ?? sessionStorage.getItem(STATUS_TOKEN);
   return {headers: token ? {Authorization: `Bearer ${token}`} : {}};
@@ -392,7 +392,7 @@ async function look() {
     if (!state.status) at('verdict').textContent = 'The worker does not answer.';
   }
   show();
-  if (!state.board) await askView();
+  if (!state.board) await Promise.all([askView(), askRows()]);
 }
 
 async function main() {

@@ -37,6 +37,9 @@ def check(url, folder):
             html = page.value("document.body.innerHTML")
             for wanted in ('class="spark"|The history begins', "item 6", "rows/s", "Views"):
                 assert re.search(wanted, html), f"{name}, {scheme}: {wanted}\n{html[-3000:]}"
+            # Of the node that is chosen: rows that were committed since the page looks.
+            page.wait("document.querySelectorAll('#recent-rows tbody tr').length === 10")
+            assert "item" in page.value("document.querySelector('#recent-rows thead').textContent")
             page.picture(folder / f"{name}-{scheme}.png")
             page.go(f"{url}#dashboard=town&pick=item%203")
             page.wait("document.querySelectorAll('#board section').length === 3 && document.querySelector('#board .bar') "
@@ -69,6 +72,22 @@ def by_keys(page):
     page.value("document.querySelector('#boards a').focus()")
     page.press("Enter", text="\r")
     page.wait("document.getElementById('board').hidden && !document.getElementById('all').hidden")
+
+
+TYPESCRIPT = ROOT / ".deps/typescript"
+TYPESCRIPT_VERSION = "5.9.3"
+
+
+def type_errors():
+    """What TypeScript says of the scripts, which are typed by comments. It comes from npm where it is missing."""
+    compiler = TYPESCRIPT / "node_modules/.bin/tsc"
+    if not compiler.exists():
+        TYPESCRIPT.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-save", "--prefix", TYPESCRIPT, f"typescript@{TYPESCRIPT_VERSION}"],
+                       check=True, stdout=subprocess.DEVNULL)
+    run = subprocess.run([compiler, "--allowJs", "--checkJs", "--noEmit", "--strict", "--target", "es2022",
+                          "--lib", "es2022,dom,dom.iterable", *sorted(FOLDER.glob("*.js"))], capture_output=True, text=True)
+    return run.stdout
 
 
 def unknown_names():

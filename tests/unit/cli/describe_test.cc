@@ -53,6 +53,7 @@ TEST(DescribeTest, RulesForPrometheusWatchCommitsThreadsAndEachKindOfDeadLetter)
                       "(instance) sum by (instance) (tidemark_task_lag_records{application=\"town\"}) > 0"),
             HasSubstr("max by (instance, thread) (tidemark_thread_step_age_seconds{application=\"town\"}) > 60"),
             HasSubstr("tidemark_step_rows_total{application=\"town\",outcome=\"dead_lettered\"}"),
+            HasSubstr("labels: { severity: warning, application: 'town', source: 'posts' }"),
             HasSubstr("sum(increase(tidemark_intake_refused_total{application=\"town\",source=\"posts\"}[10m])) > 0"),
             Not(HasSubstr("tidemark_thread_running"))));
 }

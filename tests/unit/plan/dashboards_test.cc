@@ -83,9 +83,19 @@ TEST(DashboardPlanTest, AViewThatIsWrongIsAccusedOnce) {
   EXPECT_EQ(errors.find("unknown"), std::string::npos) << errors;
 }
 
-TEST(DashboardPlanTest, EventsOfRunsAreRefusedByName) {
-  EXPECT_THAT(ErrorsOf(Clicks("", "clicks") + "lineage: { topic: t }\n"),
-              HasSubstr("'lineage' isn't implemented, workers send no events of their runs"));
+TEST(LineagePlanTest, EventsGoToAnAddressAFileOrATopic) {
+  const auto why = [](const std::string& lineage) {
+    return ErrorsOf(Clicks("", "clicks") + "lineage: " + lineage + "\n");
+  };
+  EXPECT_EQ(why("{ http: 'http://marquez:5000/api/v1/lineage', file: l.jsonl, topic: events, every: 1m }"), "");
+  EXPECT_THAT(why("{}"), HasSubstr("`http`, `file` or `topic` is expected"));
+  EXPECT_THAT(why("{ kafka: events }"), HasSubstr("`topic: NAME` has events written to a topic"));
+  EXPECT_THAT(why("{ htpp: x }"), HasSubstr("did you mean 'http'"));
+  EXPECT_THAT(why("{ http: marquez }"), HasSubstr("expected http://HOST:PORT/PATH"));
+  EXPECT_THAT(why("{ http: { url: 'http://m/', id: [a] } }"), HasSubstr("`id` is for webhooks of sinks and alarms"));
+  EXPECT_THAT(why("{ http: { url: 'http://m/', sign: secret } }"), HasSubstr("`sign` is for webhooks"));
+  EXPECT_THAT(why("{ topic: clicks }"), HasSubstr("would read what is said of it"));
+  EXPECT_THAT(why("{ topic: t, every: 1ms }"), HasSubstr("expected 1s or more"));
 }
 
 }  // namespace

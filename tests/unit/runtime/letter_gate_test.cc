@@ -27,6 +27,10 @@ class LetterGateTest : public ::testing::Test {
       file << absl::BytesToHexString(Sha256(who)) << " " << who << " " << scopes << "\n";
     }
     file.close();
+    Node node;
+    node.kind = Node::Kind::kSource;
+    node.step = "surveys";
+    plan_.stages.push_back({"surveys", {node}, false});
     SourcePlan source;
     source.name = "surveys";
     source.http = HttpSpec{.path = "/in", .tokens = folder_ + "/tokens"};
@@ -46,7 +50,11 @@ class LetterGateTest : public ::testing::Test {
 
   HttpResponse Post(const std::string& command, const std::string& who,
                     std::vector<std::pair<std::string, std::string>> query) {
-    const HttpEntrance& entrance = entrances_.at("/v1/dead-letters/" + command);
+    return Ask("/v1/dead-letters/" + command, who, std::move(query));
+  }
+  HttpResponse Ask(const std::string& path, const std::string& who,
+                   std::vector<std::pair<std::string, std::string>> query = {}) {
+    const HttpEntrance& entrance = entrances_.at(path);
     HttpRequest request{"", std::move(query), {}, ""};
     if (!who.empty()) request.headers.emplace_back("Authorization", "Bearer " + who);
     if (auto refused = entrance.begin(request)) return *refused;
@@ -85,6 +93,22 @@ TEST_F(LetterGateTest, WhereNobodyHasTokensNobodyMay) {
   Open();
   EXPECT_EQ(Post("replay", "admin", {{"dry_run", "false"}}).status, 403);
   EXPECT_THAT(Post("replay", "admin", {}).body, HasSubstr("names no file of tokens"));
+}
+
+TEST_F(LetterGateTest, TheLastLettersOfANodeAreForAdminsAlone) {
+  Open();
+  const std::string path = "/v1/nodes/surveys/dead-letters";
+  EXPECT_FALSE(entrances_.at(path).listed);
+  EXPECT_EQ(Ask(path, "").status, 401);
+  for (const char* who : {"oncall", "partner", "analyst"}) EXPECT_EQ(Ask(path, who).status, 403) << who;
+  EXPECT_EQ(Ask(path, "admin", {{"limit", "20"}}).status, 400);
+  EXPECT_TRUE(orders_.empty());
+  EXPECT_EQ(Ask(path, "admin").body, "said");
+  ASSERT_EQ(orders_.size(), 1u);
+  EXPECT_EQ(orders_[0].command, "last");
+  EXPECT_EQ(orders_[0].where, "step = 'surveys'");
+  EXPECT_EQ(orders_[0].limit, 10);
+  EXPECT_FALSE(orders_[0].dry_run);
 }
 
 TEST_F(LetterGateTest, AReplayIsTriedOrDoneAsItSays) {

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "src/base/mutation.h"
 #include "src/trial/compare.h"
 #include "src/trial/run.h"
+#include "src/trial/scenarios.h"
 #include "src/trial/value.h"
 
 namespace tidemark::trial {
@@ -206,7 +208,63 @@ TEST_F(Trials, EverySeedFindsWhatThePlainRunFindsAndIsTheSameRunTwice) {
   EXPECT_GT(happened.aborts, 0);
 }
 
+constexpr char kInvariants[] = R"yaml(- name: each click counts once
+  given:
+    clicks: [ { id: 1, page: a, at: 2026-01-01T00:00:01Z }, { id: 2, page: b, at: 2026-01-01T00:00:02Z }, { id: 1, page: a, at: 2026-01-01T00:00:03Z } ]
+  invariants:
+    once_topic: { unique: [id], count: 2, always: "id BETWEEN 1 AND 2" }
+    pages: { unique: [page], always: "n = 1" }
+)yaml";
+
+TEST_F(Trials, InvariantsHoldOrAreToldWithARowThatShowsIt) {
+  const auto differences = [&](std::string text, const std::string& what, const std::string& instead) {
+    text.replace(text.find(what), what.size(), instead);
+    const TestFile file = File(text);
+    const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);
+    if (!subject.ok()) return std::string(subject.status().message());
+    const absl::StatusOr<RunResult> result = RunTest(file, file.tests[0], *subject, 0);
+    return result.ok() ? result->differences : std::string(result.status().message());
+  };
+  EXPECT_EQ(differences(kInvariants, "n = 1", "n = 1"), "");
+  EXPECT_THAT(differences(kInvariants, "n = 1", "n = 2"), testing::HasSubstr("pages: always: n = 2 isn't true of {"));
+  EXPECT_THAT(differences(kInvariants, "count: 2", "count: 3"),
+              testing::HasSubstr("3 rows are to stand there, and 2 do"));
+  EXPECT_THAT(differences(kInvariants, "[page]", "[n]"), testing::HasSubstr("are equal in n"));
+  EXPECT_THAT(differences(kInvariants, "[page]", "[pag]"),
+              testing::HasSubstr("pages has no column 'pag' (did you mean"));
+  EXPECT_THAT(differences(kInvariants, "n = 1", "n"),
+              testing::HasSubstr("a condition is expected, and this is a int64"));
+  EXPECT_THAT(differences(kInvariants, "pages:", "page:"), testing::HasSubstr("there is no step or sink 'page'"));
+  EXPECT_THAT(Read("\n- name: x\n  faults: [crash]\n  expect: { pages: [] }\n").status().ToString(),
+              testing::HasSubstr("there are no faults of kind 'crash'; there are: calls, crashes, database"));
+  EXPECT_THAT(Read("\n- name: x\n  invariants: { pages: { uniq: [n] } }\n").status().ToString(),
+              testing::HasSubstr("unknown field 'uniq' (one of: unique, always, count)"));
+}
+
+TEST_F(Trials, AScenarioGoesThroughEachKindOfFaultsAlone) {
+  (void)File(std::string(kInvariants) + "  faults: [calls, restarts]\n");
+  std::ostringstream said;
+  const absl::StatusOr<int> failed = RunScenarios({folder_ + "/tests.yaml"}, {.seeds = 1}, said);
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  EXPECT_EQ(*failed, 0) << said.str();
+  EXPECT_THAT(said.str(), testing::HasSubstr("under calls; restarts; calls,restarts: 1 seed each"));
+  EXPECT_THAT(said.str(), testing::HasSubstr(", 0 crashes\n"));
+}
+
 #ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(Trials, AScenarioThatFailsIsToldWithTheLineThatReplaysIt) {
+  (void)File(kInvariants);
+  SetMutation(Mutation::kApplyBeforeCommit, true);
+  std::ostringstream said;
+  const absl::StatusOr<int> failed = RunScenarios(
+      {folder_ + "/tests.yaml"}, {.seeds = 40, .seed = {}, .faults = std::set<std::string>{"crashes"}}, said);
+  SetMutation(Mutation::kApplyBeforeCommit, false);
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  EXPECT_EQ(*failed, 1) << said.str();
+  EXPECT_THAT(said.str(), testing::HasSubstr("it was run again, and is so again"));
+  EXPECT_THAT(said.str(), testing::HasSubstr("tests.yaml --faults crashes --seed "));
+}
+
 TEST_F(Trials, ADefectOfTheCommitIsFoundByASeed) {
   const TestFile file = File(kClicks);
   const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);

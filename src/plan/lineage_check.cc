@@ -1,0 +1,52 @@
+#include "src/plan/lineage_check.h"
+
+#include <absl/strings/str_cat.h>
+
+#include "proto/topology.pb.h"
+#include "src/plan/logical.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int64_t kShortestUs = kSecond;  // an event has all datasets with their columns
+
+}  // namespace
+
+LineageSpec CheckLineage(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics) {
+  LineageSpec spec;
+  if (!topology.has_lineage()) return spec;
+  const topology::Lineage& yaml = topology.lineage();
+  if (yaml.has_http()) {
+    spec.http.push_back(ReadWebhook(yaml.http(), "lineage/http", diagnostics));
+    for (const char* field : {"id", "sign"}) {
+      const std::string path = absl::StrCat("lineage/http/", field);
+      if (!diagnostics->Present(path)) continue;
+      diagnostics->Error(path, absl::StrCat("`", field,
+                                            "` is for webhooks of sinks and alarms: OpenLineage knows url, "
+                                            "headers and token"));
+    }
+  }
+  if (yaml.has_file()) {
+    spec.file = yaml.file();
+    if (spec.file.empty()) diagnostics->Error("lineage/file", "a file is expected, which events are appended to");
+  }
+  if (yaml.has_topic()) {
+    spec.topic = yaml.topic();
+    CheckTopicName(spec.topic, "lineage/topic", diagnostics);
+    for (const SourcePlan& source : plan.sources) {
+      if (source.topic != spec.topic) continue;
+      diagnostics->Error("lineage/topic", absl::StrCat("source ", source.name, " reads topic ", source.topic,
+                                                       ": the topology would read what is said of it"));
+    }
+  }
+  if (yaml.has_every()) {
+    spec.every_us = yaml.every();
+    if (spec.every_us < kShortestUs) diagnostics->Error("lineage/every", "expected 1s or more");
+  }
+  if (spec.empty() && !diagnostics->Broken("lineage")) {
+    diagnostics->Error("lineage", "`http`, `file` or `topic` is expected, or several of them");
+  }
+  return spec;
+}
+
+}  // namespace tidemark
