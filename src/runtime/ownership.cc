@@ -72,7 +72,7 @@ std::vector<GroupInputs> RequiredInputs(const Plan& plan, const PartitionCounts&
   for (const Edge& edge : plan.edges) {
     if (edge.to_sink < 0) continue;
     GroupInputs& sink = all.emplace_back();
-    sink.group = plan.application.SinkGroup(edge.kept_as);
+    sink.group = plan.application.SinkGroup(plan.sinks[static_cast<size_t>(edge.to_sink)].kept_as());
     sink.topics = {edge.topic};
     for (int32_t p = 0; p < partitions.at(edge.topic); ++p) sink.tasks.push_back({{edge.topic, p}});
   }

@@ -261,7 +261,7 @@ class Plans(SystemTest):
         worker.kill()
         code, text = self.plan(files["second"])
         self.assertEqual(code, 0, text)
-        for said in ("takes over state of hourly, 1,000 rows in open windows", "takes over state of once",
+        for said in ("takes over state of hourly", "takes over state of once",
                      "called prices before", "called table before"):
             self.assertIn(said, text)
         worker = self.stack.run(files["second"], name=name, threads=1)
@@ -286,7 +286,7 @@ class Plans(SystemTest):
         self.stack.run(files["first"], "--until_end", "--close_windows", name=name, threads=1).finish(300)
         self.assertEqual(self.table(name), 2 * ROWS)
         lake = duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{self.stack.folder}/lake/{name}/**/*.parquet'")
-        self.assertEqual(lake.fetchone(), (2 * ROWS, 2 * ROWS))
+        self.assertEqual(lake.fetchall(), [(2 * ROWS, 2 * ROWS)])
         found = sum(json.loads(v)["n"] for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist())
         self.assertEqual(found, 2 * ROWS, "each id once in its window")
         # A newer version has committed: a commit record that says it needs format 2.

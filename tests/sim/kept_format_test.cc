@@ -155,6 +155,7 @@ TEST_F(KeptFormat, AnOlderWorkerStopsAtANewerCommitAndHasTouchedNothing) {
       ASSERT_EQ(deployment.RunToEnd(false), absl::OkStatus());
       deployment.Stop(0, false);
       cluster_.AppendInput(changelog, std::nullopt, Commit(kNewer, 1'000));
+      cluster_.AppendInput({"rows", 0}, std::nullopt, "{\"id\":1}");  // something that would be read
     }
     const Offset end = cluster_.log().Find(changelog)->end;
     const auto stood = cluster_.CommittedOffsets(plan.application.Group(), {{"rows", 0}});

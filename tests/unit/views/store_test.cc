@@ -83,7 +83,7 @@ TEST(ViewRecordsTest, AnotherKeyTypeOrStepIsTold) {
       << "what is told is as before";
   EXPECT_THAT(WhyNotTheView(ViewStanding(SalesView::PlanOf({}, 0, {2})), now), HasSubstr("by (sale)"));
   SinkPlan other = now;
-  other.from = "elsewhere";
+  other.from_kept_as = "elsewhere";
   EXPECT_THAT(WhyNotTheView(ViewStanding(other), now), HasSubstr("from elsewhere"));
   other = now;
   std::vector<Column> columns = now.schema.columns();
