@@ -165,7 +165,7 @@ absl::Status VersionedJoin::AddVersions(const Batch& batch, absl::Span<const uin
   const int8_t* ops = spec_.changes ? HiddenOps(*batch) : nullptr;
   // The row after, which has its key, ends it as well: a version less.
   const auto replaced = [&](int64_t i) {
-    return ops[i] == static_cast<int8_t>(Op::kUpdateBefore) && i + 1 < n &&
+    return ops[i] == static_cast<int8_t>(Op::kUpdateBefore) && i + 1 < n && keep[static_cast<size_t>(i + 1)] &&
            ops[i + 1] == static_cast<int8_t>(Op::kUpdateAfter) &&
            keys_[static_cast<size_t>(i)] == keys_[static_cast<size_t>(i + 1)];
   };

@@ -177,9 +177,12 @@ absl::Status CollectingEmitter::EmitSide(std::string_view side, Batch batch) {
 
 absl::Status CollectingEmitter::DeadLetter(RowFailure failure) {
   const Batch one = failure.batch->Slice(failure.row, 1);
-  const bool of_input =
-      failure.batch->schema()->field_names() == BatchSchema(node_.in().schema, node_.in().hidden)->field_names();
-  const TestRow row = ToRows(*failure.schema, of_input ? node_.in().hidden : node_.hidden, *one).at(0);
+  HiddenSet hidden = node_.hidden;
+  for (const Port& port : node_.inputs) {
+    if (failure.batch->schema()->field_names() == BatchSchema(port.schema, port.hidden)->field_names())
+      hidden = port.hidden;
+  }
+  const TestRow row = ToRows(*failure.schema, hidden, *one).at(0);
   failures.push_back(absl::StrCat(failure.expression, ": ", failure.reason, ": ", CellsText(row)));
   return absl::OkStatus();
 }

@@ -329,6 +329,27 @@ TEST(VersionedChangesTest, OneThatIsToldWithAnEarlierTimeCountsBehindTheChangeBe
   EXPECT_THAT(Rows(harness), ElementsAre("1|59|NULL", "1|60|newest", "1|99|newest"));
 }
 
+TEST(VersionedChangesTest, ARowThatIsADeadLetterEndsTheOneBeforeItWhateverTheBatches) {
+  for (const bool parted : {false, true}) {
+    Node node = ChangesJoinNode({});
+    node.spec.As<VersionedJoinSpec>().deleted = "1 / (length(b) - 1) = 5";
+    Harness harness(node);
+    harness.Process({Told(Op::kInsert, "bb", 10, 10, 1)}, 1);
+    const TestRow before = Told(Op::kUpdateBefore, "bb", 10, 20, 2), after = Told(Op::kUpdateAfter, "x", 20, 20, 2);
+    if (parted) {
+      harness.Process({before}, 1);
+      harness.Process({after}, 1);
+    } else {
+      harness.Process({before, after}, 1);
+    }
+    harness.Advance(100 * kSecond);
+    harness.Process({Asks(19), Asks(20)}, 0);
+    EXPECT_THAT(Rows(harness), ElementsAre("1|19|bb", "1|20|NULL"));
+    EXPECT_EQ(harness.ledger().dead_lettered, 1);
+    harness.CheckLedger();
+  }
+}
+
 TEST(VersionedChangesTest, AChangeBehindTheWatermarkCountsFromThereOn) {
   Harness harness(ChangesJoinNode({}));
   harness.Process({Told(Op::kInsert, "b", 10, 30, 1)}, 1);
