@@ -28,6 +28,7 @@
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
+#include "src/base/suggest.h"
 #include "src/cli/dead_letters.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
@@ -41,9 +42,11 @@
 #include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/kafka/reset_client.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/planner.h"
 #include "src/registry/formats.h"
 #include "src/runtime/generations/generation_run.h"
+#include "src/runtime/generations/past_run.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/reset.h"
 #include "src/runtime/resnapshot.h"
@@ -117,6 +120,11 @@ DECLARE_string(set);
 DECLARE_int64(limit);
 DECLARE_bool(dry_run);
 DECLARE_string(accept_edit);
+DECLARE_string(to);
+DECLARE_string(into);
+DECLARE_string(lakes);
+DECLARE_string(holes);
+DECLARE_string(name);
 DECLARE_string(active);
 DECLARE_string(from);
 DECLARE_int32(generation);
@@ -228,12 +236,45 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   return options;
 }
 
+// A run over a part of the past is another command under the same name: flags of the one say nothing to the other.
+absl::StatusOr<bool> RunsOverThePast() {
+  if (FLAGS_to.empty()) {
+    if (!FLAGS_from.empty()) return absl::InvalidArgumentError("--from goes with --to: up to which time?");
+    if (!FLAGS_into.empty()) return absl::InvalidArgumentError("--into goes with --from and --to");
+    if (!FLAGS_lakes.empty() || !FLAGS_holes.empty()) {
+      return absl::InvalidArgumentError(
+          "--lakes and --holes go with --from and --to: what goes on reads its topics alone");
+    }
+    if (!FLAGS_name.empty()) return absl::InvalidArgumentError("--name goes with --from and --to");
+    return false;
+  }
+  if (FLAGS_from.empty()) return absl::InvalidArgumentError("--to goes with --from: earliest, or a time");
+  if (FLAGS_until_end || FLAGS_close_windows) {
+    return absl::InvalidArgumentError(
+        "--until_end and --close_windows are what a run with --to does anyway: leave them out");
+  }
+  if (!FLAGS_allow_drop.empty() || !FLAGS_accept_edit.empty()) {
+    return absl::InvalidArgumentError(
+        "--allow_drop and --accept_edit don't go with --to: such a run has state of its own");
+  }
+  if (FLAGS_into.empty() || FLAGS_into == "shadows" || FLAGS_into == "targets") return true;
+  return absl::InvalidArgumentError(absl::StrCat("--into: expected shadows or targets, found '", FLAGS_into, "'",
+                                                 DidYouMean(FLAGS_into, {"shadows", "targets"})));
+}
+
 absl::Status Run() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
+  TM_ASSIGN_OR_RETURN(const bool past, RunsOverThePast());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
   LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
   HandleSignals();
+  if (past) {
+    WorkerOptions options = WorkerFlags(plan, text);
+    TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
+    return RunPast(plan, {FLAGS_config, text.yaml}, {FLAGS_from, FLAGS_to, FLAGS_name, FLAGS_into == "targets"},
+                   options);
+  }
   return RunActive(plan, {FLAGS_config, text.yaml}, FLAGS_accept_edit, WorkerFlags(plan, text));
 }
 
@@ -241,9 +282,10 @@ absl::Status Replay() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadPlan(FLAGS_config, Operators(), PlanningFormats().list(), &text));
+  WorkerOptions options = WorkerFlags(plan, text);
+  TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
   HandleSignals();
-  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation},
-                       WorkerFlags(plan, text));
+  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation}, options);
 }
 
 absl::Status Switch() {

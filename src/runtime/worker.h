@@ -5,11 +5,15 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <absl/status/status.h>
 
+#include "src/base/record.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/plan.h"
 #include "src/runtime/letter_gate.h"
 #include "src/runtime/verdict.h"
@@ -38,6 +42,11 @@ struct WorkerOptions {
   const std::atomic<int>* stop_requests = nullptr;
   // Looks after which generation this one is, and when it has to stop for another; null: nobody does. Outlives the run.
   GenerationFollower* generation = nullptr;
+  // Of each partition of the sources, with until_end: the part of its log that there is, as if nothing lay before it
+  // nor behind. Empty: all that is there when the run begins.
+  std::map<TopicPartition, std::pair<Offset, Offset>> parts;
+  // Of topics whose past comes from raw lakes, where they have it no more (lake_client.h).
+  LakeSpecs lakes;
   // Receives lines of progress and the final report (until_end).
   std::function<void(const std::string&)> report;
 };

@@ -164,6 +164,8 @@ class Process {
     GenerationFollower follower(plan, duty, supposed, max_live_lag_us_);
     WorkerOptions options = options_;
     options.generation = &follower;
+    // Only what computes the past anew reads what logs have no more.
+    if (duty != Duty::kBuild && duty != Duty::kCut) options.lakes.clear();
     if (number > 1) options.state_dir = absl::StrCat(options_.state_dir, "/g", number);
     const absl::Status run = RunWorker(plan, options);
     if (follower.began()) own_ = number;
