@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <absl/strings/str_cat.h>
 
@@ -24,6 +25,13 @@ struct GenerationNames {
     return absl::StrCat(name, "/__generations/", topic);
   }
   ApplicationId Of(int32_t generation) const { return {name, generation}; }
+  // A run over a part of the past (src/runtime/generations/past_run.h) is an application of its own to everything
+  // outside, `town.__run_march`: no generation is called so, as those are numbers. `run`: IsRunName.
+  ApplicationId Run(std::string_view run) const { return {name + std::string(kRun).append(run), 1}; }
+  // What the internal topics of all runs begin with.
+  std::string RunPrefix() const { return name + std::string(kRun); }
+
+  static constexpr std::string_view kRun = ".__run_";
 };
 
 }  // namespace tidemark

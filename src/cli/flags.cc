@@ -73,7 +73,16 @@ DEFINE_bool(dry_run, false, "only say what would be done");
 DEFINE_string(active, "", "the file of the topology that runs now; needed for the first replay of an application");
 DEFINE_string(accept_edit, "",
               "the topology is the next version of the active generation's, whose text has this fingerprint");
-DEFINE_string(from, "", "where a new generation begins: earliest, or a time; default: where its sources' `start` says");
+DEFINE_string(from, "",
+              "where a new generation, or a run over a part of the past, begins: earliest, or a time; a generation's "
+              "default: where its sources' `start` says");
+DEFINE_string(to, "", "with --from: run over the records from there to this time, once, beside what runs, and exit");
+DEFINE_string(into, "", "with --to: shadows (targets of its own, beside the real ones; the default), or targets");
+DEFINE_string(
+    lakes, "",
+    "raw lakes with the records that sources' topics have no more: SOURCE=FOLDER, several with commas between");
+DEFINE_string(holes, "", "with --lakes, offsets that a lake has no record of: stop (the default), or pass");
+DEFINE_string(name, "", "with --to: what the run is called; default: made of the two times");
 DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
 DEFINE_string(when, "lag < 2s", "how close the new generation has to be before anything happens");
@@ -121,19 +130,20 @@ const std::vector<Command>& Commands() {
       {"run",
        "run the topology as a worker of its consumer group",
        {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
-        "leave_on_stop", "until_end", "close_windows", "allow_drop", "accept_edit", "log_format"},
+        "leave_on_stop", "until_end", "close_windows", "allow_drop", "accept_edit", "log_format", "from", "to", "into",
+        "name", "lakes", "holes"},
        {}},
       {"replay",
        "build another generation of the topology beside the one that runs, as a worker of it",
-       {"config", "active", "from", "generation", "max_live_lag", "state_dir", "threads", "instance_id", "http_address",
-        "http_certificate", "http_key", "leave_on_stop", "log_format"},
+       {"config", "active", "from", "generation", "max_live_lag", "lakes", "holes", "state_dir", "threads",
+        "instance_id", "http_address", "http_certificate", "http_key", "leave_on_stop", "log_format"},
        {}},
       {"switch",
        "put the generation that was built into the place of the active one",
        {"config", "when", "within", "dry_run", "back", "cancel"},
        {}},
       {"generations",
-       "which generations there are: generations list, or generations drop N",
+       "which generations and runs over the past there are: generations list, or generations drop N (or a run's name)",
        {"config"},
        {"list|drop", "[N]"}},
       {"validate", "check a topology and report all its errors", {"config", "online"}, {}},

@@ -160,22 +160,30 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
 }
 
 absl::Status GenerationsCommand(const std::string& config, const std::vector<std::string>& words, std::ostream& out) {
-  int32_t number = 0;
   const bool list = words.size() == 1 && words[0] == "list";
-  const bool drop = words.size() == 2 && words[0] == "drop" && absl::SimpleAtoi(words[1], &number);
-  if (!list && !drop) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tidemark generations takes `list` or `drop N`, found '", absl::StrJoin(words, " "), "'"));
+  if (!list && !(words.size() == 2 && words[0] == "drop")) {
+    return absl::InvalidArgumentError(absl::StrCat("tidemark generations takes `list`, `drop N` or `drop RUN`, found '",
+                                                   absl::StrJoin(words, " "), "'"));
   }
   GenerationText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, Load(config, &text));
   TM_ASSIGN_OR_RETURN(const Clients clients, Connect(plan));
-  absl::StatusOr<std::string> told =
-      list ? GenerationsReport(plan.application.name, *clients.kafka, PlanOf,
-                               [] { std::this_thread::sleep_for(std::chrono::seconds(1)); })
-           : DropGeneration(plan, number, *clients.kafka, *clients.reset, PlanOf, Pause);
-  TM_RETURN_IF_ERROR(told.status());
-  out << *told;
+  const std::string& application = plan.application.name;
+  if (list) {
+    TM_ASSIGN_OR_RETURN(const std::string told, GenerationsReport(application, *clients.kafka, PlanOf, [] {
+                          std::this_thread::sleep_for(std::chrono::seconds(1));
+                        }));
+    TM_ASSIGN_OR_RETURN(const std::string runs, PastRunsReport(application, *clients.kafka, Pause));
+    out << told << runs;
+    return absl::OkStatus();
+  }
+  // No run's name is a number.
+  int32_t number = 0;
+  TM_ASSIGN_OR_RETURN(const std::string told,
+                      absl::SimpleAtoi(words[1], &number)
+                          ? DropGeneration(plan, number, *clients.kafka, *clients.reset, PlanOf, Pause)
+                          : DropPastRun(application, words[1], *clients.kafka, *clients.reset, PlanOf, Pause));
+  out << told;
   return absl::OkStatus();
 }
 

@@ -27,7 +27,7 @@ struct SwitchFlags {
 };
 absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out);
 
-// `words`: list, or drop and a number.
+// `words`: list, or drop and a number or the name of a run over the past.
 absl::Status GenerationsCommand(const std::string& config, const std::vector<std::string>& words, std::ostream& out);
 
 // A command that knows nothing of generations, for a plan that is about to be used: of the active one.

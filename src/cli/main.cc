@@ -28,6 +28,7 @@
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
+#include "src/base/suggest.h"
 #include "src/cli/dead_letters.h"
 #include "src/cli/describe.h"
 #include "src/cli/flags.h"
@@ -43,9 +44,11 @@
 #include "src/codec/formats.h"
 #include "src/kafka/rdkafka_client.h"
 #include "src/kafka/reset_client.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/planner.h"
 #include "src/registry/formats.h"
 #include "src/runtime/generations/generation_run.h"
+#include "src/runtime/generations/past_run.h"
 #include "src/runtime/online_check.h"
 #include "src/runtime/reset.h"
 #include "src/runtime/resnapshot.h"
@@ -119,6 +122,11 @@ DECLARE_string(set);
 DECLARE_int64(limit);
 DECLARE_bool(dry_run);
 DECLARE_string(accept_edit);
+DECLARE_string(to);
+DECLARE_string(into);
+DECLARE_string(lakes);
+DECLARE_string(holes);
+DECLARE_string(name);
 DECLARE_string(active);
 DECLARE_string(from);
 DECLARE_int32(generation);
@@ -233,9 +241,36 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   return options;
 }
 
+// A run over a part of the past is another command under the same name: flags of the one say nothing to the other.
+absl::StatusOr<bool> RunsOverThePast() {
+  if (FLAGS_to.empty()) {
+    if (!FLAGS_from.empty()) return absl::InvalidArgumentError("--from goes with --to: up to which time?");
+    if (!FLAGS_into.empty()) return absl::InvalidArgumentError("--into goes with --from and --to");
+    if (!FLAGS_lakes.empty() || !FLAGS_holes.empty()) {
+      return absl::InvalidArgumentError(
+          "--lakes and --holes go with --from and --to: what goes on reads its topics alone");
+    }
+    if (!FLAGS_name.empty()) return absl::InvalidArgumentError("--name goes with --from and --to");
+    return false;
+  }
+  if (FLAGS_from.empty()) return absl::InvalidArgumentError("--to goes with --from: earliest, or a time");
+  if (FLAGS_until_end || FLAGS_close_windows) {
+    return absl::InvalidArgumentError(
+        "--until_end and --close_windows are what a run with --to does anyway: leave them out");
+  }
+  if (!FLAGS_allow_drop.empty() || !FLAGS_accept_edit.empty()) {
+    return absl::InvalidArgumentError(
+        "--allow_drop and --accept_edit don't go with --to: such a run has state of its own");
+  }
+  if (FLAGS_into.empty() || FLAGS_into == "shadows" || FLAGS_into == "targets") return true;
+  return absl::InvalidArgumentError(absl::StrCat("--into: expected shadows or targets, found '", FLAGS_into, "'",
+                                                 DidYouMean(FLAGS_into, {"shadows", "targets"})));
+}
+
 // Where topics have come that the topology reads by a pattern, it is read again, with them.
 absl::Status Run() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
+  TM_ASSIGN_OR_RETURN(const bool past, RunsOverThePast());
   HandleSignals();
   const auto stopped = [] { return stop_requests.load() > 0; };
   while (true) {
@@ -247,6 +282,11 @@ absl::Status Run() {
     LOG(INFO) << "topology " << plan.application.name << " from " << absl::StrJoin(text.files, ", ");
     std::atomic<bool> more_topics = false;
     WorkerOptions options = WorkerFlags(plan, text);
+    if (past) {
+      TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
+      return RunPast(plan, {FLAGS_config, text.yaml}, {FLAGS_from, FLAGS_to, FLAGS_name, FLAGS_into == "targets"},
+                     options);
+    }
     options.more_topics = &more_topics;
     TM_RETURN_IF_ERROR(RunActive(plan, {FLAGS_config, text.yaml}, FLAGS_accept_edit, options));
     if (!more_topics || stopped()) return absl::OkStatus();
@@ -257,9 +297,10 @@ absl::Status Replay() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
+  WorkerOptions options = WorkerFlags(plan, text);
+  TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
   HandleSignals();
-  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation},
-                       WorkerFlags(plan, text));
+  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation}, options);
 }
 
 absl::Status Switch() {

@@ -7,6 +7,7 @@
 #include <absl/strings/str_join.h>
 
 #include "operators/batch/spec.h"
+#include "src/base/generation_names.h"
 #include "src/base/intake_names.h"
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
@@ -51,7 +52,9 @@ class Resolver {
                                     "': a name has letters, digits, '_' and '-', 1 to 100 of them, and doesn't start "
                                     "with __"));
     };
-    check("application", plan_.application.name);
+    // A run over the past is called by its application's name, and something that no application is called.
+    const std::string& application = plan_.application.name;
+    check("application", application.substr(0, application.find(GenerationNames::kRun)));
     for (const Stage& stage : plan_.stages) check("stage", stage.name);
     for (const SinkPlan& sink : plan_.sinks) check("sink", sink.name);
     const std::set<std::string> internal = InternalTopics();

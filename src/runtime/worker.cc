@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -33,12 +34,14 @@
 #include "src/runtime/file_source.h"
 #include "src/runtime/former.h"
 #include "src/runtime/freshness.h"
+#include "src/runtime/generations/bounded_client.h"
 #include "src/runtime/generations/follower.h"
 #include "src/runtime/give_up.h"
 #include "src/runtime/housekeeping.h"
 #include "src/runtime/http_gate.h"
 #include "src/runtime/http_source.h"
 #include "src/runtime/intake_thread.h"
+#include "src/runtime/lake_client.h"
 #include "src/runtime/lineage_sender.h"
 #include "src/runtime/metrics.h"
 #include "src/runtime/node_gate.h"
@@ -203,7 +206,9 @@ class Worker {
     Phase("connects to Kafka");
     TM_RETURN_IF_ERROR(StartHttp());
     TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(plan_.kafka, LogKafka));
+    kafka_ = WithLakes(std::move(kafka_), options_.lakes);
     if (options_.generation != nullptr) kafka_ = options_.generation->Bound(std::move(kafka_));
+    if (!options_.parts.empty()) TakeParts();
     runtime_.kafka = kafka_.get();
     Phase("looks at its topics");
     TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
@@ -227,7 +232,13 @@ class Worker {
     runtime_.options.commit_bytes = std::min(runtime_.options.commit_bytes, plan_.memory_bytes / 32 / ThreadCount());
     if (options_.until_end) {
       watcher_.emplace(runtime_, options_.close_windows);
-      TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
+      if (options_.parts.empty()) {
+        TM_RETURN_IF_ERROR(Patiently([this] { return watcher_->TakeEnds(); }));
+      } else {
+        std::map<TopicPartition, Offset> ends;
+        for (const auto& [partition, part] : options_.parts) ends[partition] = part.second;
+        watcher_->SetEnds(std::move(ends));
+      }
     }
     TM_RETURN_IF_ERROR(Patiently([this] { return CheckUnchanged(); }));
     TM_RETURN_IF_ERROR(Patiently([this] { return LookAtGenerations(); }));
@@ -266,6 +277,19 @@ class Worker {
     if (control_.stop || own->stops()) return;
     own->set_run(run_->run());
     own->set_run_began_ms(run_->began_ms());
+  }
+
+  void TakeParts() {
+    std::set<std::string> topics;
+    std::map<TopicPartition, Offset> starts, ends;
+    for (const auto& [partition, part] : options_.parts) {
+      topics.insert(partition.topic);
+      starts[partition] = part.first;
+      ends[partition] = part.second;
+    }
+    bounds_.emplace(std::move(topics), std::move(starts));
+    bounds_->Set(std::move(ends), 0);
+    kafka_ = BoundedClient(std::move(kafka_), plan_.application.Group(), &*bounds_, Nothing);
   }
 
   absl::Status LookAtGenerations() const {
@@ -642,6 +666,7 @@ class Worker {
   RowSamples samples_{SystemClock()};
   std::optional<MemoryBudget> operator_memory_;
   std::optional<RecordLimits> limits_;
+  std::optional<SourceBounds> bounds_;
   std::unique_ptr<KafkaClient> kafka_;
   std::map<std::string, TopicInfo> topics_;  // as they were at the start
   std::unique_ptr<StateDir> state_;

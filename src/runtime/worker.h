@@ -9,9 +9,12 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <absl/status/status.h>
 
+#include "src/base/record.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/lineage_spec.h"
 #include "src/plan/plan.h"
 #include "src/runtime/letter_gate.h"
@@ -53,6 +56,11 @@ struct WorkerOptions {
   // Takes over the views where another run of this process follows, and has those of the run before; null: none does.
   ViewHandover* handover = nullptr;
   int64_t view_base = 0;  // what positions of views begin with (view_reader.h)
+  // Of each partition of the sources, with until_end: the part of its log that there is, as if nothing lay before it
+  // nor behind. Empty: all that is there when the run begins.
+  std::map<TopicPartition, std::pair<Offset, Offset>> parts;
+  // Of topics whose past comes from raw lakes, where they have it no more (lake_client.h).
+  LakeSpecs lakes;
   // Receives lines of progress and the final report (until_end).
   std::function<void(const std::string&)> report;
 };

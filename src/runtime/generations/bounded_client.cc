@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/base/status.h"
+#include "src/kafka/admin_wrapper.h"
 #include "src/runtime/generations/withheld.h"
 
 namespace tidemark {
@@ -46,6 +47,7 @@ class BoundedConsumer final : public Consumer {
     TM_RETURN_IF_ERROR(std::exchange(failed_, absl::OkStatus()));
     if (assignment_) return TellAssignment(max_wait_us);
     for (const auto& [partition, part] : parts_) {
+      if (part.over && !part.finished && !part.held) max_wait_us = 0;
       if (part.stopped) max_wait_us = std::min(max_wait_us, Due(partition, part) ? 0 : kLookUs);
     }
     TM_ASSIGN_OR_RETURN(PollResult polled, inner_->Poll(max_wait_us, max_records));
@@ -81,10 +83,20 @@ class BoundedConsumer final : public Consumer {
 
   void Wake() override { inner_->Wake(); }
 
+  // A partition that stands at its last bound isn't asked for any more: what lies there may be gone by now.
   absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override {
     ForgetAll();
-    for (const auto& [partition, offset] : positions) Begin(partition, offset);
-    return inner_->Assign(positions);
+    std::vector<std::pair<TopicPartition, Offset>> read;
+    for (const auto& [partition, offset] : positions) {
+      Begin(partition, offset);
+      const auto found = parts_.find(partition);
+      if (found != parts_.end() && bounds_.last() && offset >= bounds_.Of(partition)) {
+        found->second.over = true;
+      } else {
+        read.emplace_back(partition, offset);
+      }
+    }
+    return inner_->Assign(read);
   }
   absl::Status AssignPaused(const std::vector<TopicPartition>& partitions) override {
     ForgetAll();
@@ -145,6 +157,8 @@ class BoundedConsumer final : public Consumer {
     Offset end = -1;        // that was told behind them; -1: none
     bool held = false;      // by whoever uses this consumer
     bool stopped = false;   // something of it is kept, and that was told
+    bool finished = false;  // of bounds that are the last: that it stands at its own was told
+    bool over = false;      // it stood there from the beginning, and the client doesn't read it
     bool asked = false;     // inner_ holds it
   };
 
@@ -194,13 +208,20 @@ class BoundedConsumer final : public Consumer {
       if (const auto end = tell(part->end); end && *end >= part->end) part->end = -1;
     }
     const bool stopped = !part->kept.empty() || part->end >= 0;
-    if (stopped && (end_told || !part->stopped)) result->ends.emplace_back(partition, kWithheld);
+    const bool still = stopped && (end_told || !part->stopped);
+    if (still && !bounds_.last()) result->ends.emplace_back(partition, kWithheld);
     part->stopped = stopped;
+    // A partition that begins at its end has nothing to deliver before it, and is told of it all the same.
+    if (bounds_.last() && !part->finished && (stopped || part->over) && !part->held && !Due(partition, *part)) {
+      result->ends.emplace_back(partition, bounds_.Of(partition));
+      part->finished = true;
+    }
     if (const absl::Status asked = Ask(partition, part); !asked.ok()) failed_ = asked;
   }
 
   // The client is held while anything is kept: what is on its way comes, and no more.
   absl::Status Ask(const TopicPartition& partition, PartState* part) {
+    if (part->over) return absl::OkStatus();
     const bool hold = part->held || !part->kept.empty();
     if (part->asked == hold) return absl::OkStatus();
     TM_RETURN_IF_ERROR(hold ? inner_->Hold({partition}) : inner_->Release({partition}));
@@ -247,11 +268,40 @@ class BoundedConsumer final : public Consumer {
   std::map<TopicPartition, PartState> parts_;  // of topics that may have bounds, those that are read
 };
 
+// Logs that begin where a part of them does. What was trimmed of that part shows in the logs' starts: a position in
+// front of them is one whose records are gone (input_log.h). What was trimmed behind it is nobody's loss.
+class PartAdmin final : public AdminWrapper {
+ public:
+  PartAdmin(Admin* inner, const SourceBounds& bounds) : AdminWrapper(inner), bounds_(bounds) {}
+
+  absl::StatusOr<Offset> LogStart(const TopicPartition& partition) override {
+    const auto found = bounds_.starts().find(partition);
+    if (found == bounds_.starts().end()) return inner_.LogStart(partition);
+    return found->second;
+  }
+  absl::StatusOr<std::map<TopicPartition, Offset>> LogStarts(const std::vector<TopicPartition>& partitions) override {
+    TM_ASSIGN_OR_RETURN(auto starts, inner_.LogStarts(partitions));
+    for (auto& [partition, start] : starts) {
+      const auto found = bounds_.starts().find(partition);
+      if (found == bounds_.starts().end()) continue;
+      start = std::min(std::max(start, found->second), bounds_.Of(partition));
+    }
+    return starts;
+  }
+
+ private:
+  const SourceBounds& bounds_;
+};
+
 class Client final : public KafkaClient {
  public:
   Client(std::unique_ptr<KafkaClient> inner, std::string group, SourceBounds* bounds,
          std::function<absl::Status()> assigned)
-      : inner_(std::move(inner)), group_(std::move(group)), bounds_(bounds), assigned_(std::move(assigned)) {}
+      : inner_(std::move(inner)),
+        group_(std::move(group)),
+        bounds_(bounds),
+        assigned_(std::move(assigned)),
+        admin_(&inner_->admin(), *bounds) {}
 
   absl::StatusOr<std::unique_ptr<Consumer>> NewConsumer(const ConsumerOptions& options) override {
     TM_ASSIGN_OR_RETURN(std::unique_ptr<Consumer> consumer, inner_->NewConsumer(options));
@@ -263,13 +313,14 @@ class Client final : public KafkaClient {
   absl::StatusOr<std::unique_ptr<Producer>> NewProducer(const ProducerOptions& options) override {
     return inner_->NewProducer(options);
   }
-  Admin& admin() override { return inner_->admin(); }
+  Admin& admin() override { return admin_; }
 
  private:
   const std::unique_ptr<KafkaClient> inner_;
   const std::string group_;
   SourceBounds* const bounds_;
   const std::function<absl::Status()> assigned_;
+  PartAdmin admin_;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
-// A Kafka whose source topics end where somebody says: the seam by which a generation is stopped at an offset, without
-// any task, thread or commit knowing of it. What lies at or behind a partition's bound isn't there yet; where records
-// wait behind it, the bound is the partition's end, so that a task's position comes to stand on it exactly, past the
-// control records in front of it. It isn't the end that makes a partition idle, though: kWithheld (withheld.h) goes
-// with it.
+// A Kafka whose source topics end (and may begin) where somebody says: the seam by which a generation is stopped at an
+// offset, without any task, thread or commit knowing of it. What lies at or behind a partition's bound isn't there yet;
+// where records wait behind it, the bound is the partition's end, so that a task's position comes to stand on it
+// exactly, past the control records in front of it. It isn't the end that makes a partition idle, though: kWithheld
+// (withheld.h) goes with it. Unless the bounds are the last there will be (a run over a part of the past): then they
+// are true ends.
 //
 // Why here: everything that a stream thread reads passes one Consumer, so a bound that holds here holds whatever a task
 // does, and what was never delivered can't be in a transaction. The rule of DESIGN.md section 2 that is kept: positions
@@ -37,6 +38,13 @@ class SourceBounds {
 
   // `topics`: that may have bounds. Until something is said they have none.
   explicit SourceBounds(std::set<std::string> topics) : topics_(std::move(topics)) {}
+  // Of a part of the logs: they begin at `starts`, and nothing behind a bound will ever be due, so it is the
+  // partition's end like any other.
+  SourceBounds(std::set<std::string> topics, std::map<TopicPartition, Offset> starts)
+      : topics_(std::move(topics)), starts_(std::move(starts)) {}
+
+  bool last() const { return !starts_.empty(); }
+  const std::map<TopicPartition, Offset>& starts() const { return starts_; }
 
   bool Concerns(const std::string& topic) const { return topics_.contains(topic); }
 
@@ -62,6 +70,7 @@ class SourceBounds {
   Offset BoundOf(const TopicPartition& partition) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const std::set<std::string> topics_;
+  const std::map<TopicPartition, Offset> starts_;
   mutable absl::Mutex mutex_;
   std::map<TopicPartition, Offset> bounds_ ABSL_GUARDED_BY(mutex_);
   Offset other_ ABSL_GUARDED_BY(mutex_) = kNone;

@@ -27,9 +27,9 @@ std::string TopicOf(const SinkPlan& sink) {
 
 }  // namespace
 
-Plan PlanOfGeneration(const Plan& base, int32_t generation) {
+Plan PlanOfApplication(const Plan& base, const ApplicationId& application) {
   Plan plan = base;
-  plan.application.generation = generation;
+  plan.application = application;
   for (Edge& edge : plan.edges) {
     edge.topic = edge.to_sink >= 0 ? plan.application.FeedTopic(edge.kept_as)
                                    : plan.application.RepartitionTopic(edge.kept_as, edge.port);
@@ -38,6 +38,10 @@ Plan PlanOfGeneration(const Plan& base, int32_t generation) {
     if (sink.view) std::get<KafkaSinkSpec>(sink.spec).topic = plan.application.ViewTopic(sink.kept_as());
   }
   return plan;
+}
+
+Plan PlanOfGeneration(const Plan& base, int32_t generation) {
+  return PlanOfApplication(base, {base.application.name, generation});
 }
 
 absl::Status BeginAt(const std::string& from, Plan* plan) {

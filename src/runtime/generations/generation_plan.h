@@ -11,6 +11,8 @@
 
 namespace tidemark {
 
+// `base` under the names of another application: its own groups, state, internal topics and views. The real targets.
+Plan PlanOfApplication(const Plan& base, const ApplicationId& application);
 // `base`, which is planned as generation 1, under the names of another: its own groups, state, internal topics and
 // views. The real targets.
 Plan PlanOfGeneration(const Plan& base, int32_t generation);

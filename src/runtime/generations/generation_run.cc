@@ -170,6 +170,8 @@ class Process {
     const generations::Generation* const known = FindGeneration(state_, number);
     if (known != nullptr) options.view_base = known->view_base() << kViewBaseBits;
     if (duty != Duty::kActive) options.lineage = {};  // what is built in shadows is nobody's data yet
+    // Only what computes the past anew reads what logs have no more.
+    if (duty != Duty::kBuild && duty != Duty::kCut) options.lakes.clear();
     if (number > 1) options.state_dir = absl::StrCat(options_.state_dir, "/g", number);
     const absl::Status run = RunWorker(plan, options);
     if (follower.began()) own_ = number;

@@ -18,6 +18,7 @@
 #include "src/base/time.h"
 #include "src/codec/column_text.h"
 #include "src/runtime/generations/fence.h"
+#include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/topics.h"
 
@@ -164,6 +165,95 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
   TM_RETURN_IF_ERROR(log->Write(state));
   return absl::StrCat("generation ", number, " is dropped, with its state. What it has written stays, and is yours:\n",
                       ShadowsOf(plan));
+}
+
+namespace {
+
+constexpr std::string_view kLogEnd = ".__generations";
+
+// The names of those that have a log.
+absl::StatusOr<std::vector<std::string>> PastRuns(const std::string& application, KafkaClient& kafka) {
+  const std::string prefix = GenerationNames{application}.RunPrefix();
+  TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().List(prefix));
+  std::vector<std::string> runs;
+  for (const auto& [topic, info] : topics) {
+    std::string_view name = std::string_view(topic).substr(prefix.size());
+    if (!name.ends_with(kLogEnd)) continue;
+    name.remove_suffix(kLogEnd.size());
+    runs.emplace_back(name);
+  }
+  return runs;
+}
+
+// Offsets of its part that are committed, and all of them.
+absl::StatusOr<std::pair<Offset, Offset>> ProgressOf(const generations::Run& run, const ApplicationId& id,
+                                                     KafkaClient& kafka) {
+  std::map<TopicPartition, std::pair<Offset, Offset>> parts;
+  for (const auto& at : run.starts()) parts[{at.topic(), at.partition()}].first = at.offset();
+  for (const auto& at : run.ends()) parts[{at.topic(), at.partition()}].second = at.offset();
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, part] : parts) partitions.push_back(partition);
+  TM_ASSIGN_OR_RETURN(const auto committed, kafka.admin().GroupOffsets(id.Group(), partitions));
+  Offset done = 0, all = 0;
+  for (const auto& [partition, part] : parts) {
+    const auto at = committed.find(partition);
+    all += part.second - part.first;
+    if (at != committed.end()) done += std::clamp(at->second.offset, part.first, part.second) - part.first;
+  }
+  return std::pair(done, all);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> PastRunsReport(const std::string& application, KafkaClient& kafka,
+                                           const std::function<void()>& pause) {
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, PastRuns(application, kafka));
+  std::string text;
+  for (const std::string& name : names) {
+    const ApplicationId id = GenerationNames{application}.Run(name);
+    TM_ASSIGN_OR_RETURN(const State state, ReadGenerations(id.name, kafka, pause));
+    if (!state.has_run()) continue;  // it has never begun
+    const generations::Run& run = state.run();
+    absl::StrAppend(&text, "run ", name, "  ", run.from(), " to ", run.to(), ", into ",
+                    run.into_targets() ? "targets" : "shadows");
+    if (run.done_us() > 0) {
+      absl::StrAppend(&text, ", done ", TimestampText(run.done_us(), TimestampForm::kRfc3339), "\n");
+      continue;
+    }
+    TM_ASSIGN_OR_RETURN(const auto progress, ProgressOf(run, id, kafka));
+    absl::StrAppend(&text, ", ", progress.first, " of ", progress.second, " offsets\n");
+  }
+  return text;
+}
+
+absl::StatusOr<std::string> DropPastRun(const std::string& application, const std::string& run, KafkaClient& kafka,
+                                        ResetClient& client, const PlanOfRecord& plan_of,
+                                        const std::function<void()>& pause) {
+  const ApplicationId id = GenerationNames{application}.Run(run);
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, PastRuns(application, kafka));
+  if (std::find(names.begin(), names.end(), run) == names.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no run ", run));
+  }
+  TM_ASSIGN_OR_RETURN(const State state, ReadGenerations(id.name, kafka, pause));
+  if (state.has_run()) {
+    generations::Generation begun;
+    begun.set_number(1);
+    begun.set_yaml(state.run().yaml());
+    TM_ASSIGN_OR_RETURN(const Plan base, plan_of(begun));
+    TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(PlanOfApplication(base, id), client));
+    if (!busy.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("group ", busy, " has members: stop the workers of run ", run, ", and run this again"));
+    }
+  }
+  // The log last: what has it can be dropped again.
+  TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().List(id.TopicPrefix()));
+  for (const auto& [topic, info] : topics) {
+    if (!std::string_view(topic).ends_with(kLogEnd)) TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
+  }
+  TM_RETURN_IF_ERROR(client.DeleteTopic(GenerationNames{id.name}.Topic()));
+  return absl::StrCat("run ", run, " is dropped, with its state. What it has written stays, and is yours; the same ",
+                      "command would compute all of it once more\n");
 }
 
 }  // namespace tidemark

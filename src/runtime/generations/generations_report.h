@@ -1,4 +1,4 @@
-// `tidemark generations`: what there is, how far each is, and giving one up.
+// `tidemark generations`: what there is, runs over the past as well, how far each is, and giving one up.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,14 @@ absl::StatusOr<std::string> GenerationsReport(const std::string& application, Ka
 // owner. InvalidArgument: there is none, or it is active. FailedPrecondition: workers of it run, or a switch to it.
 absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, KafkaClient& kafka, ResetClient& client,
                                            const PlanOfRecord& plan_of, const std::function<void()>& pause);
+
+// Of the runs over parts of the past, a line each; "": there are none.
+absl::StatusOr<std::string> PastRunsReport(const std::string& application, KafkaClient& kafka,
+                                           const std::function<void()>& pause);
+// Deletes the internal topics of a run and its log, so that its name is free. InvalidArgument: there is none.
+// FailedPrecondition: workers of it run.
+absl::StatusOr<std::string> DropPastRun(const std::string& application, const std::string& run, KafkaClient& kafka,
+                                        ResetClient& client, const PlanOfRecord& plan_of,
+                                        const std::function<void()>& pause);
 
 }  // namespace tidemark

@@ -21,7 +21,7 @@ constexpr size_t kTableNameBytes = 63, kTopicNameBytes = 249;
 
 class Shadower {
  public:
-  Shadower(const Plan& plan, int32_t generation) : plan_(plan), generation_(generation) {}
+  Shadower(const Plan& plan, const ShadowName& name) : plan_(plan), name_(name) {}
 
   absl::StatusOr<Plan> Make() {
     NoteTaken();
@@ -56,16 +56,16 @@ class Shadower {
 
   std::string Free(const std::string& what, std::string name, const std::string& place) {
     if (taken_.contains(place)) {
-      refused_.push_back(absl::StrCat(what, ": generation ", generation_, " would write to ", name,
+      refused_.push_back(absl::StrCat(what, ": ", name_.who, " would write to ", name,
                                       ", which the topology names itself; give that another name"));
     }
     return name;
   }
 
   std::string Topic(const std::string& what, const std::string& topic) {
-    std::string name = ShadowTopic(topic, generation_);
+    std::string name = ShadowTopic(topic, name_);
     if (name.size() > kTopicNameBytes) {
-      refused_.push_back(absl::StrCat(what, ": topic ", name, " of generation ", generation_, " has ", name.size(),
+      refused_.push_back(absl::StrCat(what, ": topic ", name, " of ", name_.who, " has ", name.size(),
                                       " characters, and Kafka takes ", kTopicNameBytes, "; shorten it"));
     }
     return Free(what, name, name);
@@ -79,31 +79,31 @@ class Shadower {
       if (!kafka->create) kafka->create.emplace();
       if (kafka->upsert) kafka->create->config.try_emplace("cleanup.policy", "compact");
     } else if (auto* table = std::get_if<PostgresSinkSpec>(&sink->spec)) {
-      const std::string name = ShadowTable(table->table, generation_);
+      const std::string name = ShadowTable(table->table, name_);
       if (name.size() > kTableNameBytes) {
-        refused_.push_back(absl::StrCat(what, ": table ", name, " of generation ", generation_, " has ", name.size(),
+        refused_.push_back(absl::StrCat(what, ": table ", name, " of ", name_.who, " has ", name.size(),
                                         " bytes, and PostgreSQL takes ", kTableNameBytes, "; rename ", table->table));
       }
       table->table = Free(what, name, Place(*table, name));
     } else if (auto* lake = std::get_if<ParquetSinkSpec>(&sink->spec)) {
-      if (absl::StartsWith(lake->path, "s3://")) {
+      if (name_.switched && absl::StartsWith(lake->path, "s3://")) {
         refused_.push_back(absl::StrCat(what, ": a lake in S3 (", lake->path,
                                         ") has no folders that could change places "
                                         "with another generation's; give the sink a new path, under a new name of the "
                                         "topology"));
         return;
       }
-      const std::string name = ShadowFolder(lake->path, generation_);
+      const std::string name = ShadowFolder(lake->path, name_);
       lake->path = Free(what, name, name);
     } else {
-      refused_.push_back(
-          absl::StrCat(what, ": what generation ", generation_, " computes again would be posted again to ",
-                       std::get<WebhookSpec>(sink->spec).Shown(), "; leave the sink out until the switch is done"));
+      refused_.push_back(absl::StrCat(what, ": what ", name_.who, " computes again would be posted again to ",
+                                      std::get<WebhookSpec>(sink->spec).Shown(), "; leave the sink out",
+                                      name_.switched ? " until the switch is done" : ""));
     }
   }
 
   const Plan& plan_;
-  const int32_t generation_;
+  const ShadowName& name_;
   std::set<std::string> taken_;
   std::vector<std::string> refused_;
 };
@@ -128,22 +128,32 @@ const SinkPlan* Former(const Plan& from, const SinkPlan& sink) {
 
 }  // namespace
 
-std::string ShadowTopic(std::string_view topic, int32_t generation) {
-  return absl::StrCat(std::string(topic), ".g", generation);
+ShadowName::ShadowName(int32_t generation)
+    : dotted(absl::StrCat(".g", generation)),
+      underlined(absl::StrCat("__g", generation)),
+      who(absl::StrCat("generation ", generation)) {}
+
+ShadowName ShadowName::OfRun(std::string_view run) {
+  ShadowName name;
+  name.dotted = std::string(".run_").append(run);
+  name.underlined = std::string("__run_").append(run);
+  name.who = std::string("run ").append(run);
+  name.switched = false;
+  return name;
 }
 
-std::string ShadowTable(std::string_view table, int32_t generation) {
-  return absl::StrCat(std::string(table), "__g", generation);
-}
+std::string ShadowTopic(std::string_view topic, const ShadowName& name) { return std::string(topic) + name.dotted; }
 
-std::string ShadowFolder(std::string_view folder, int32_t generation) {
+std::string ShadowTable(std::string_view table, const ShadowName& name) { return std::string(table) + name.underlined; }
+
+std::string ShadowFolder(std::string_view folder, const ShadowName& name) {
   while (folder.size() > 1 && folder.back() == '/') folder.remove_suffix(1);
-  return absl::StrCat(std::string(folder), ".g", generation);
+  return std::string(folder) + name.dotted;
 }
 
-absl::StatusOr<Plan> ShadowPlan(const Plan& plan, int32_t generation) { return Shadower(plan, generation).Make(); }
+absl::StatusOr<Plan> ShadowPlan(const Plan& plan, const ShadowName& name) { return Shadower(plan, name).Make(); }
 
-absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin) {
+absl::Status MakeShadowTopics(const Plan& plan, const ShadowName& name, Admin& admin) {
   std::map<std::string, const KafkaSinkSpec*> sinks;
   std::vector<std::string> topics;
   for (const SinkPlan& sink : plan.sinks) {
@@ -157,7 +167,7 @@ absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin
   std::vector<TopicToCreate> made;
   for (const auto& [topic, info] : found) {
     const KafkaSinkSpec& sink = *sinks.at(topic);
-    TopicToCreate create{ShadowTopic(topic, generation), info.partitions};
+    TopicToCreate create{ShadowTopic(topic, name), info.partitions};
     if (sink.create) {
       create.replication_factor = sink.create->replication_factor;
       create.config = sink.create->config;
@@ -168,8 +178,8 @@ absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin
   return made.empty() ? absl::OkStatus() : admin.CreateTopics(made);
 }
 
-absl::Status CheckShadowsNew(const Plan& plan, int32_t generation, Admin& admin) {
-  TM_ASSIGN_OR_RETURN(const Plan shadow, ShadowPlan(plan, generation));
+absl::Status CheckShadowsNew(const Plan& plan, const ShadowName& name, Admin& admin) {
+  TM_ASSIGN_OR_RETURN(const Plan shadow, ShadowPlan(plan, name));
   std::vector<std::string> taken, topics;
   for (const SinkPlan& sink : shadow.sinks) {
     if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec); kafka != nullptr && !sink.view) {
@@ -201,7 +211,7 @@ absl::Status CheckShadowsNew(const Plan& plan, int32_t generation, Admin& admin)
   for (const std::string& topic : written) taken.push_back(absl::StrCat("topic ", topic));
   if (taken.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("generation ", generation, " would write to ", absl::StrJoin(taken, ", "),
+      absl::StrCat(name.who, " would write to ", absl::StrJoin(taken, ", "),
                    ", where something stands already: delete it, or give it another name"));
 }
 

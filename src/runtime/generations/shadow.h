@@ -8,9 +8,12 @@
 //                         otherwise be counted, alarmed about and replayed twice. It stays, for people to look into
 //   views                 nothing to do: a view's topic has the generation in its name
 //
+// A run over a part of the past (past_run.h) has its shadows by the same rule, under its name: orders.run_march,
+// orders__run_march.
+//
 // Refused: a webhook, as what is computed again would be posted again; and a lake in S3, which couldn't be switched
-// afterwards. Silent: `notify`, as nobody wants to be woken by how old a backfill is. What a generation reads isn't
-// touched here. Pure functions; any thread.
+// afterwards (of a run, which nobody switches to, it has one like a folder's). Silent: `notify`, as nobody wants to be
+// woken by how old a backfill is. What a generation reads isn't touched here. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -28,24 +31,38 @@
 
 namespace tidemark {
 
+// Whose shadows they are.
+struct ShadowName {
+  ShadowName(int32_t generation);
+  static ShadowName OfRun(std::string_view run);
+
+  std::string dotted;      // ".g2", behind topics and folders
+  std::string underlined;  // "__g2", behind tables
+  std::string who;         // "generation 2"
+  bool switched = true;    // it is to change places with its target
+
+ private:
+  ShadowName() = default;
+};
+
 // The names above; what generation n's target is called once n+1's has its place is n's by the same rule.
-std::string ShadowTopic(std::string_view topic, int32_t generation);
-std::string ShadowTable(std::string_view table, int32_t generation);
-std::string ShadowFolder(std::string_view folder, int32_t generation);
+std::string ShadowTopic(std::string_view topic, const ShadowName& name);
+std::string ShadowTable(std::string_view table, const ShadowName& name);
+std::string ShadowFolder(std::string_view folder, const ShadowName& name);
 
 // The plan with its outputs into shadows. Topics are made where they are missing, whatever the topology says of its
 // own: but MakeShadowTopics first. InvalidArgument: what can't have a shadow, all of it.
-absl::StatusOr<Plan> ShadowPlan(const Plan& plan, int32_t generation);
+absl::StatusOr<Plan> ShadowPlan(const Plan& plan, const ShadowName& name);
 
 // Makes the shadows of the plan's topics with as many partitions as the topics have, so that keys lie in the same ones
 // and the two can be compared; those of topics by key keep every key. What is there is left alone. `plan` has its final
 // names; a topic that isn't there yet is left to the workers.
-absl::Status MakeShadowTopics(const Plan& plan, int32_t generation, Admin& admin);
+absl::Status MakeShadowTopics(const Plan& plan, const ShadowName& name, Admin& admin);
 
 // Before a new generation is registered: InvalidArgument: shadows, topics with records and folders, that are there
 // already, all of them by name. Whose they are isn't known, and what stands in them would be taken for the generation's
 // own. Tables aren't asked for.
-absl::Status CheckShadowsNew(const Plan& plan, int32_t generation, Admin& admin);
+absl::Status CheckShadowsNew(const Plan& plan, const ShadowName& name, Admin& admin);
 
 // What has to follow a decision by which generation `to` takes the place of `from`: a unit for each target of `to`'s
 // sinks that has rows of its own, in their order; plans with their final names. None for a topic without a key, whose
