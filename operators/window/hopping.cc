@@ -1,7 +1,7 @@
 #include "operators/window/hopping.h"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -145,14 +145,18 @@ absl::Status HoppingResults::AddRows(const Batch& batch, Emitter& emitter) {
 
 // Finds the pairs' groups. `counts`: rows behind each row of the batch; none: one.
 absl::Status HoppingResults::Locate(const Batch& batch, const Cells<int64_t>* counts) {
-  int64_t number = kMinTime.us, windows = 0;
+  struct Pane {
+    int64_t number = kMinTime.us, windows = 0;
+  };
+  std::array<Pane, 16> recent;  // by number: panes come again with the next rows
   for (size_t p = 0; p < pairs_.rows.size(); ++p) {
-    if (pairs_.starts[p] != number) {
-      number = pairs_.starts[p];
-      windows = panes::Count(spec_, number);
+    const int64_t number = pairs_.starts[p];
+    Pane& pane = recent[static_cast<uint64_t>(number) * 0x9E3779B97F4A7C15ULL >> 60];
+    if (pane.number != number) {
+      pane = {number, panes::Count(spec_, number)};
       next_ = std::min(next_, panes::First(spec_, number));
     }
-    ledger_->open += windows * (counts == nullptr ? 1 : (*counts)[pairs_.rows[p]]);
+    ledger_->open += pane.windows * (counts == nullptr ? 1 : (*counts)[pairs_.rows[p]]);
   }
   TM_RETURN_IF_ERROR(groups_.Locate(*batch, &pairs_));
   TM_RETURN_IF_ERROR(cold_->Warm(&pairs_));

@@ -35,8 +35,8 @@ void PaneTotals::MoveTo(int64_t start_us, absl::Span<Window* const> members, abs
   std::inplace_merge(order_.begin(), middle, order_.end(), by_key);
   at_ = kept_ = 0;
   if (passed.empty()) return;
-  const auto from = std::partition_point(order_.begin(), order_.end(),
-                                         [&](uint32_t entry) { return entries_[entry].key <= passed; });
+  const auto from =
+      std::partition_point(order_.begin(), order_.end(), [&](uint32_t entry) { return entries_[entry].key <= passed; });
   at_ = kept_ = static_cast<size_t>(from - order_.begin());
 }
 
@@ -44,7 +44,8 @@ void PaneTotals::MoveTo(int64_t start_us, absl::Span<Window* const> members, abs
 uint32_t PaneTotals::FindOrMake(uint32_t group) {
   const uint64_t hash = groups_.hash(group);
   const std::string_view key = groups_.key(group);
-  const uint32_t found = index_.Find(hash, [&](uint32_t e) { return entries_[e].hash == hash && entries_[e].key == key; });
+  const uint32_t found =
+      index_.Find(hash, [&](uint32_t e) { return entries_[e].hash == hash && entries_[e].key == key; });
   if (found != GroupIndex::kNoSlot) return found;
   uint32_t number = 0;
   if (free_.empty()) {

@@ -1,14 +1,14 @@
-// What the panes of a hopping window come to, key by key, kept from window to window so that each costs the keys that it
-// has and not all of its panes. Derived from groups that are all in memory, and given up where they aren't, or where
+// What the panes of a hopping window come to, key by key, kept from window to window so that each costs the keys that
+// it has and not all of its panes. Derived from groups that are all in memory, and given up where they aren't, or where
 // memory is short: PaneCursor reads them then. Touched only by the stream thread.
 //
-// Of each key there are two stacks (Tangwongsan, Hirzel, Schneider, "Low-latency sliding-window aggregation in worst-case
-// constant time", DEBS 2017, for one, have them from Okasaki's queues): `front`, all parts that came since they were
-// turned, merged; and `back`, a sum for each of the parts before that, of it and of all that outlive it. A window's
-// value is the sum on top of the back, merged with the front. A part that comes is merged with the front, one that goes
-// is popped off the back; nothing is ever subtracted, so min, max and sketches go by it too. When a part of the front is
-// over, the front is turned into sums: two merges a part, once. Parts of one key go in the order in which they came, but
-// for those that were late for windows; where one of these is over early, its key alone is turned early.
+// Of each key there are two stacks (Tangwongsan, Hirzel, Schneider, "Low-latency sliding-window aggregation in
+// worst-case constant time", DEBS 2017, for one, have them from Okasaki's queues): `front`, all parts that came since
+// they were turned, merged; and `back`, a sum for each of the parts before that, of it and of all that outlive it. A
+// window's value is the sum on top of the back, merged with the front. A part that comes is merged with the front, one
+// that goes is popped off the back; nothing is ever subtracted, so min, max and sketches go by it too. When a part of
+// the front is over, the front is turned into sums: two merges a part, once. Parts of one key go in the order in which
+// they came, but for those that were late for windows; where one of these is over early, its key alone is turned early.
 //
 // A key turns in a window of its own among as many as its parts live for, so that not all are turned at once.
 #pragma once
@@ -59,7 +59,7 @@ class PaneTotals {
   struct Entry {
     std::string key;
     uint64_t hash = 0;
-    uint32_t turns = 0;  // in which of so many windows
+    uint32_t turns = 0;       // in which of so many windows
     std::vector<Part> parts;  // groups that have come since it was turned
     Part front;               // these merged; last_us: the least of theirs
     std::vector<Part> back;   // the one that is over first stands last
@@ -81,8 +81,8 @@ class PaneTotals {
   const WindowSpec& spec_;
   GroupSet& groups_;
   bool known_ = false;
-  int64_t start_us_ = 0;     // of the present window
-  uint32_t turning_ = 0;     // the keys with this number are turned in it
+  int64_t start_us_ = 0;  // of the present window
+  uint32_t turning_ = 0;  // the keys with this number are turned in it
   std::deque<Entry> entries_;
   std::vector<uint32_t> free_;   // of entries_
   GroupIndex index_;             // entries by key

@@ -31,8 +31,8 @@ inline constexpr int64_t kFewestWindows = 3;
 inline int64_t Windows(const WindowSpec& spec) { return spec.size_us / spec.every_us; }
 
 // Whether windows share panes: those that hop, of rows that stand, told when they close. What is told as it changes has
-// to be told for each window of a row anyway; what is taken back has to be found where it was added; and windows without
-// a key are kept in different tasks. A hop must have room for the number.
+// to be told for each window of a row anyway; what is taken back has to be found where it was added; and windows
+// without a key are kept in different tasks. A hop must have room for the number.
 inline bool Shared(const WindowSpec& spec) {
   return spec.size_us > 0 && !spec.calendar && spec.cumulative_us == 0 && spec.every_us > 0 &&
          spec.size_us % spec.every_us == 0 && Windows(spec) >= kFewestWindows && Windows(spec) <= spec.every_us &&
@@ -50,8 +50,8 @@ inline int64_t First(const WindowSpec& spec, int64_t number) {
   return (EventTime{last} - (number - last) * spec.every_us).us;
 }
 
-// Of the windows that a row of the pane lies in, all of which start at `last_us` or before, those that take no more rows
-// at a watermark.
+// Of the windows that a row of the pane lies in, all of which start at `last_us` or before, those that take no more
+// rows at a watermark.
 inline int64_t Closed(const WindowSpec& spec, int64_t last_us, EventTime watermark) {
   const EventTime end_of_first = EventTime{last_us} + spec.every_us + spec.grace_us;
   if (watermark < end_of_first) return 0;

@@ -30,16 +30,17 @@ constexpr int64_t kPartBytes = 256 << 10;
 
 // What a partial row has beside its key and its aggregates.
 struct PartialRows {
-  explicit PartialRows(size_t n)
+  PartialRows(const WindowSpec& spec, size_t n)
       : starts(static_cast<int64_t>(n)),
         rows(static_cast<int64_t>(n)),
         taken(static_cast<int64_t>(n)),
-        windows(static_cast<int64_t>(n)) {
+        in_panes(panes::Shared(spec)),
+        windows(in_panes ? static_cast<int64_t>(n) : 0) {
     hidden.times.reserve(n);
   }
   // `start`: of the window, or the number of its panes (panes.h). `count`: the rows added less those taken back.
   void Add(const WindowSpec& spec, int64_t start, int64_t count, int64_t taken_back, int64_t time) {
-    if (panes::Shared(spec)) {
+    if (in_panes) {
       starts.Append(panes::Last(spec, start));
       windows.Append(static_cast<int32_t>(panes::Count(spec, start)));
       start = panes::First(spec, start);
@@ -52,7 +53,8 @@ struct PartialRows {
   }
 
   CellWriter<int64_t> starts, rows, taken;
-  CellWriter<int32_t> windows;
+  const bool in_panes;
+  CellWriter<int32_t> windows;  // in_panes
   HiddenValues hidden;
 };
 
@@ -149,7 +151,7 @@ class WindowPartial final : public Operator {
     if (slots.empty()) return absl::OkStatus();
     std::vector<std::shared_ptr<arrow::Array>> columns;
     TM_RETURN_IF_ERROR(groups_.Keys(slots, &columns));
-    PartialRows partials(slots.size());
+    PartialRows partials(spec_, slots.size());
     for (const uint32_t slot : slots) {
       partials.Add(spec_, start, groups_.rows(slot), spec_.input_updates ? taken_[slot] : 0, groups_.time(slot));
     }
@@ -174,7 +176,7 @@ class WindowPartial final : public Operator {
                                               "the columns of groups"));
     if (!all) keys = TakeRows(keys, pairs_.rows);
     const int64_t* times = HiddenInt64(batch, Hidden::kTime);
-    PartialRows partials(pairs_.rows.size());
+    PartialRows partials(spec_, pairs_.rows.size());
     pairs_.slots.resize(pairs_.rows.size());
     std::iota(pairs_.slots.begin(), pairs_.slots.end(), 0);
     const int8_t* ops = spec_.input_updates ? HiddenOps(batch) : nullptr;
@@ -200,7 +202,7 @@ class WindowPartial final : public Operator {
       TM_ASSIGN_OR_RETURN(auto column, partials.starts.Finish(ArrowType({.kind = Kind::kTimestamp})));
       columns.push_back(std::move(column));
     }
-    if (panes::Shared(spec_)) {
+    if (partials.in_panes) {
       TM_ASSIGN_OR_RETURN(auto windows, partials.windows.Finish(arrow::int32()));
       columns.push_back(std::move(windows));
     }

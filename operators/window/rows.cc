@@ -92,7 +92,7 @@ WindowRows::Taken WindowRows::PairPane(int32_t row, int64_t time, EventTime wate
   const int64_t last = NewestStart(spec_, EventTime{time}).us;
   const int64_t late = panes::Closed(spec_, last, watermark);
   const int64_t closed = std::max(late, panes::Closed(spec_, last, closed_until));
-  const int64_t taken = panes::Windows(spec_) - closed;
+  const int64_t taken = windows_ - closed;
   if (taken > 0) {
     pairs->rows.push_back(row);
     pairs->starts.push_back(panes::Number(last, taken));

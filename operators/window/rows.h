@@ -64,7 +64,9 @@ class WindowRows {
 
  private:
   WindowRows(const WindowSpec& spec, std::vector<Aggregate> aggregates)
-      : spec_(spec), aggregates_(std::move(aggregates)) {}
+      : spec_(spec),
+        windows_(FormOf(spec) == Form::kPanes ? spec.size_us / spec.every_us : 1),
+        aggregates_(std::move(aggregates)) {}
 
   absl::Status Evaluate(const Batch& batch);
   absl::Status EvaluateFilter(const Batch& batch, size_t a);
@@ -84,6 +86,7 @@ class WindowRows {
   Taken PairSession(int32_t row, int64_t time, EventTime watermark, EventTime closed_until, WindowPairs* pairs) const;
 
   WindowSpec spec_;
+  int64_t windows_;                 // that a row lies in, where they share panes
   CalendarWindows::Bounds bounds_;  // of the calendar: where the last row lay
   std::vector<Aggregate> aggregates_;
   std::vector<std::shared_ptr<arrow::Array>> arguments_;  // of the last batch, by aggregate

@@ -127,7 +127,8 @@ TEST(Hopping, AWindowIsToldOverManyCommitsAndCrashes) {
   const auto rows = Rows(3, 1500, 2000);
   for (const bool short_of_memory : {false, true}) {
     MemoryBudget none(0, 0);
-    Harness whole(SingleNode(spec, kAggregates)), h(SingleNode(spec, kAggregates), {}, short_of_memory ? &none : nullptr);
+    Harness whole(SingleNode(spec, kAggregates)),
+        h(SingleNode(spec, kAggregates), {}, short_of_memory ? &none : nullptr);
     whole.Feed(rows, 100);
     whole.Advance(1'000'000);
     h.out().set_full_after(1);  // 2,048 rows are told at once

@@ -323,7 +323,7 @@ TEST(Top, WhatLeavesMemoryDoesNotShow) {
       h->Commit();
     }
     EXPECT_TRUE(spilled);
-    EXPECT_GT(hot.out().rows.size(), 300u);
+    EXPECT_GT(hot.out().rows.size(), 200u);
     EXPECT_EQ(cold.out().rows, hot.out().rows);
     EXPECT_EQ(hot.store().Count("gr") + hot.store().Count("cr"), 0);
     if (input == Input::kWindows) {
