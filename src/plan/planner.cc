@@ -40,8 +40,7 @@ void CheckRegistry(const Plan& plan, const FormatList& formats, Diagnostics* dia
   };
   for (const SourcePlan& source : plan.sources) {
     check("sources/" + source.declared(), source.format, FormatUse::kReadValue);
-    check("sources/" + source.name, source.key_format, FormatUse::kReadKey);
-  }
+    check("sources/" + source.declared(), source.key_format, FormatUse::kReadKey);
   }
   for (const TablePlan& table : plan.tables) {
     check("tables/" + table.name, table.format, FormatUse::kReadValue);
