@@ -98,13 +98,17 @@ TEST(FormatsInTopologies, AvroNeedsARegistryOrAFileThatItsColumnsFit) {
 }
 
 TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
-  const auto plan =
-      PlanOf(Source("format: { type: avro, schema_file: examples/avro/order.avsc }, columns: from_schema"));
+  const std::string file = "format: { type: avro, schema_file: examples/avro/order.avsc";
+  const auto plan = PlanOf(Source(file + " }, columns: from_schema"));
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(
-      plan->sources[0].schema().ToString(),
-      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp, "
-      "lines json");
+  const std::string columns =
+      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp";
+  EXPECT_EQ(plan->sources[0].schema().ToString(), columns);
+  const auto nested = PlanOf(Source(file + ", nested: json }, columns: from_schema"));
+  ASSERT_TRUE(nested.ok()) << nested.status();
+  EXPECT_EQ(nested->sources[0].schema().ToString(), columns + ", lines json");
+  EXPECT_THAT(ErrorsOf(Source("key_format: { type: avro, nested: json }, columns: { a: { type: int64, from: key } }")),
+              HasSubstr("nested is for values that are read"));
   EXPECT_THAT(plan->sources[0].columns[1].path, ElementsAre("customer", "name"));
   EXPECT_THAT(ErrorsOf(Source("columns: from_schema")),
               HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
