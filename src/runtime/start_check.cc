@@ -66,7 +66,7 @@ std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const
   std::vector<std::string> names, refused;
   for (const packed::StepIdentity& step : steps) {
     names.push_back(step.step());
-    if (!IsNamed(drops, record.standing(), step.step())) refused.push_back(step.step());
+    if (!IsNamed(plan, drops, record.standing(), step.step())) refused.push_back(step.step());
   }
   const std::string message = absl::StrCat(
       "the topology has no stage ", stage, " any more, which has kept the state of step ",
@@ -309,8 +309,9 @@ absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDro
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
       if (node.kind != Node::Kind::kOperator) continue;
-      const std::string& named = drops.contains(node.step) ? node.step : node.kept_as();
-      if (!drops.contains(named) || WasGivenUp(former, node.kept_as())) continue;
+      // Of a step that is kept under another name, its own means what was once kept under that.
+      const std::string& named = node.kept_as();
+      if (!drops.contains(named) || WasGivenUp(former, named)) continue;
       return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", named,
                                                      ": the topology has that step, which goes on with its state: take "
                                                      "the step out, or leave out the flag"));
@@ -365,8 +366,9 @@ std::vector<std::string> ChangelogsGivenUp(const Plan& plan, const Former& forme
     if (HasStage(plan, *plan.application.StageOfChangelog(partition.topic))) continue;
     const std::vector<packed::StepIdentity> left = LeftInStage(plan, record);
     if (left.empty()) continue;
-    const bool all = std::all_of(left.begin(), left.end(),
-                                 [&](const auto& step) { return IsNamed(drops, record.standing(), step.step()); });
+    const bool all = std::all_of(left.begin(), left.end(), [&](const auto& step) {
+      return IsNamed(plan, drops, record.standing(), step.step());
+    });
     bool& whole = given_up.emplace(partition.topic, true).first->second;
     whole = whole && all;
   }

@@ -308,7 +308,10 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
     if (was_given_up && HasBegun(record, saved.step())) continue;
     const std::string now_called =
         same == now.end() ? "" : NameNow(plan.stages[static_cast<size_t>(stage)], saved.step());
-    const bool allowed = drops.contains(now_called) || IsNamed(drops, record.standing(), saved.step());
+    // What goes on is given up by the name that it is kept under alone: its other one may be that of a step which
+    // is gone.
+    const bool allowed =
+        IsNamed(plan, drops, record.standing(), saved.step()) || (IsGivenUp(saved) && drops.contains(now_called));
     Verdict& verdict = verdicts.emplace_back();
     verdict.subject =
         absl::StrCat("step ", same == now.end() ? ShownName(plan, record.standing(), saved.step()) : now_called);

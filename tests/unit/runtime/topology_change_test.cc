@@ -1,6 +1,7 @@
 // What a change of a topology's file does to what its former version has left, edit by edit.
 #include "src/runtime/topology_change.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/runtime/former.h"
 #include "src/runtime/start_check.h"
 #include "tests/unit/runtime/test_plan.h"
 
@@ -17,6 +19,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -268,6 +271,50 @@ TEST(TopologyChange, AFirstRunLosesNothing) {
   const std::vector<Verdict> verdicts = CompareStates(TestPlan(kTopology), Former());
   EXPECT_THAT(std::string(Refusal(verdicts).message()), IsEmpty());
   for (const Verdict& verdict : verdicts) EXPECT_EQ(verdict.kind, kNew) << verdict.subject;
+}
+
+// `once` goes, and `hourly` is called so from now on.
+std::string HourlyAsOnce() {
+  return absl::StrReplaceAll(kTopology, {{"  once: { from: prices, dedup: { by: [id], within: 1h } }\n", ""},
+                                         {"from: once", "from: prices"},
+                                         {"  hourly:\n", "  once:\n    renamed_from: hourly\n"},
+                                         {"from: hourly", "from: once"}});
+}
+
+TEST(TopologyChange, AStepIsGivenUpWhileAnotherTakesItsName) {
+  const Plan now = TestPlan(HourlyAsOnce()), before = TestPlan(kTopology);
+  const auto change = ChangeOfFile(now, before, "before.yaml", {"once"});
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_THAT(Kinds(*change), AllOf(testing::SizeIs(1), Contains(testing::Pair("step once", kDropped))));
+  EXPECT_TRUE(change->steps[0].allowed);
+  EXPECT_FALSE(ChangeOfFile(now, before, "before.yaml")->steps[0].allowed);
+  EXPECT_THAT(std::string(ChangeOfFile(now, before, "before.yaml", {"hourly"}).status().message()),
+              HasSubstr("--allow_drop hourly: the topology has that step"));
+}
+
+TEST(TopologyChange, WhatGoesOnIsntGivenUpByTheNameThatItHasNow) {
+  const std::string shorter = absl::StrReplaceAll(HourlyAsOnce(), {{"tumbling: 1h", "tumbling: 30m"}});
+  const auto change = ChangeOfFile(TestPlan(shorter), TestPlan(kTopology), "before.yaml", {"once"});
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_THAT(Kinds(*change), Contains(testing::Pair("step once", kRefused)));
+}
+
+TEST(TopologyChange, ANameOfWhatIsLongGoneIsFree) {
+  const Plan now = TestPlan(kTopology);
+  Former former = FormerOf(TestPlan(Edited("once: {", "once: { renamed_from: first,")));
+  const auto refused = [&] {
+    const std::vector<Verdict> verdicts = CompareStates(now, former, {});
+    return std::any_of(verdicts.begin(), verdicts.end(), [](const Verdict& verdict) {
+      return verdict.kind == kRefused && verdict.message.find("renamed_from: first") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(refused());
+  std::map<TopicPartition, packed::CommitRecord> gone;
+  for (auto& [partition, record] : former.newest) gone[{"app.gone_" + partition.topic.substr(4), 0}] = record;
+  former.newest = gone;
+  EXPECT_TRUE(refused()) << "its state is still there";
+  for (auto& [partition, record] : former.newest) record.mutable_standing()->clear_steps();
+  EXPECT_FALSE(refused());
 }
 
 }  // namespace
