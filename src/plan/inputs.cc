@@ -130,10 +130,23 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
   }
 }
 
+// The number that a registry has given to the key's schema stands in front of it, and is another once its columns,
+// their types or names are.
+bool HasSchemaNumber(const FormatSpec& key_format) {
+  const bool by_default =
+      (key_format.name == "avro" || key_format.name == "protobuf") && !key_format.options.contains("schema_file");
+  return key_format.Option("schema_id", by_default ? "prefix" : "none") != "none";
+}
+
 // What makes keys of equal values differ, so that the partition of a key proves nothing about values; "": nothing does.
-std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_format) {
+// `trusted`: that a schema's number stays what it is.
+std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_format, bool trusted) {
   if (column.coerce) return "it is coerced; say `coerce: false` for it if its keys have one form only";
   if (key_format.name == "uuid") return "a UUID has digits of either size";
+  if (!trusted && HasSchemaNumber(key_format)) {
+    return absl::StrCat("the number of its schema is a part of a key in ", key_format.name,
+                        ", and another one when that schema changes");
+  }
   const Type& type = column.column.type;
   if (type.kind == Kind::kDouble) return "0 and -0 are equal doubles, as are 1 and 1.0";
   if (type.kind == Kind::kDecimal) return "1.5 and 1.50 are equal decimals";
@@ -173,7 +186,8 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
   if (!source->verify_partitioning) return;
   if (all_from_key) CheckWholeKey(*source, path + "/partitioned_by", diagnostics);
   for (int i = 0; i < yaml.partitioned_by_size(); ++i) {
-    const std::string why = WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format);
+    const std::string why =
+        WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format, false);
     if (why.empty()) continue;
     diagnostics->Error(absl::StrCat(path, "/partitioned_by/", i),
                        absl::StrCat("equal values of ", yaml.partitioned_by(i), " may have different keys (", why,
@@ -231,18 +245,22 @@ void CheckUpserts(const topology::Source& yaml, const FormatSyntax* format, cons
   RefuseTimeOfRows(*source, path, diagnostics);
   const auto key = FindKeyColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
   if (!key) return;
+  const bool any = source->format.Option(kPartitioner, "murmur2") != "murmur2";
   for (int i = 0; i < yaml.key_size(); ++i) {
     const SourceColumn& column = source->columns[(*key)[static_cast<size_t>(i)]];
     const std::string at = absl::StrCat(path, "/columns/", column.column.name);
-    const std::string why = WhyKeysDiffer(column, source->key_format);
+    const std::string why = WhyKeysDiffer(column, source->key_format, any);
+    const bool number = WhyKeysDiffer(column, source->key_format, true).empty();
     if (column.from != SourceColumn::From::kKey) {
       diagnostics->Error(at, "rows replace each other by the record key: a column of `key` comes `from: key`");
     } else if (column.column.nullable) {
       diagnostics->Error(at, "a key column can't be nullable");
     } else if (!why.empty()) {
-      diagnostics->Error(absl::StrCat(path, "/key/", i),
-                         absl::StrCat("equal values of ", yaml.key(i), " may have different keys (", why,
-                                      "), and lie in different partitions: they can't replace each other"));
+      diagnostics->Error(
+          absl::StrCat(path, "/key/", i),
+          absl::StrCat("equal values of ", yaml.key(i), " may have different keys (", why,
+                       "), and lie in different partitions: they can't replace each other",
+                       number ? "; where that schema never changes, say `partitioner: any` in the format" : ""));
     }
   }
   source->key = source->partitioned_by = *key;

@@ -103,6 +103,22 @@ TEST(PortsTest, KeysInAnotherOrderOrByAnotherFunctionDoNotMeet) {
               ElementsAre("two.z.left.repartition(k)", "two.z.right.repartition(j)"));
 }
 
+// The names are in the keys' bytes, so rows with other names in them lie elsewhere.
+TEST(PortsTest, KeysThatAreObjectsMeetWhereTheirNamesAreTheSame) {
+  const auto edges = [](const std::string& left, const std::string& right) {
+    const auto source = [](const std::string& name, const std::string& path) {
+      return absl::StrCat("  ", name, ": { topic: ", name, ", key_format: json, partitioned_by: [k, v], columns: { ",
+                          "k: { type: int64, from: key, path: ", path, " }, v: { type: string, from: key }, ", name,
+                          "_n: string } }\n");
+    };
+    return Edges(Planned(absl::StrCat("name: two\nsources:\n", source("left", left), source("right", right), "steps:\n",
+                                      Pair("left", "right", "k, v", "k,v"), kAll,
+                                      "sinks:\n  sunk: { from: out, topic: sunk }\n")));
+  };
+  EXPECT_THAT(edges("customer", "customer"), IsEmpty());
+  EXPECT_THAT(edges("customer", "id"), ElementsAre("two.z.left.repartition(k,v)", "two.z.right.repartition(k,v)"));
+}
+
 TEST(PortsTest, AStageThatWouldReadItsOwnOutputIsAvoided) {
   // m lies by k, and what it meets has been moved away from m's stage and back.
   const std::string steps =
