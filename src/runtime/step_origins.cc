@@ -431,12 +431,30 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
   return origins;
 }
 
+namespace {
+
+// Keys are written by a schema that follows from the columns. Where a registry has it, its number is a part of them, so
+// that whatever changes in the columns makes other keys.
+bool HasSchemaOfItsOwn(const FormatSpec& key_format) {
+  return key_format.name == "avro" || key_format.name == "protobuf" || key_format.Option("schema_id", "none") != "none";
+}
+
+}  // namespace
+
 std::set<std::string> KeyOrigins(const Plan& plan, const Node& node) {
   if (node.kind != Node::Kind::kKafkaSink) return {};
   const SinkPlan& sink = plan.sinks[static_cast<size_t>(node.sink)];
   const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
   if (kafka == nullptr || !kafka->upsert || sink.view || kafka->key.empty()) return {};
-  return {absl::StrCat("rows by their key as ", kafka->key_format.ToString())};
+  std::set<std::string> origins = {absl::StrCat("rows by their key as ", kafka->key_format.ToString())};
+  if (!HasSchemaOfItsOwn(kafka->key_format)) return origins;
+  std::vector<std::string> fields;
+  for (const size_t c : kafka->key) {
+    const Column& column = sink.schema[c];
+    fields.push_back(absl::StrCat(column.name, " ", TypeName(column.type), column.nullable ? " null" : ""));
+  }
+  origins.insert(absl::StrCat("keys of (", absl::StrJoin(fields, ", "), ")"));
+  return origins;
 }
 
 std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink) {
