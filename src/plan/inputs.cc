@@ -1,10 +1,12 @@
 // Sources: what a topology reads, from topics and from outside of Kafka.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/time/time.h>
+#include <xxhash.h>
 
 #include "src/base/intake_names.h"
 #include "src/base/suggest.h"
@@ -345,6 +347,29 @@ void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::s
   }
 }
 
+// State keeps the numbers of the sources that its rows came from, so a source's stays what it is as long as the YAML
+// declares the same ones, whatever topics there are. That of a topic of a pattern follows from its name, and lies above
+// all others; should two names ask for one number, the later one by name has the next.
+void NumberSources(Plan* plan) {
+  constexpr int32_t kFirstOfPatterns = int32_t{1} << 30;
+  constexpr uint64_t kNumbersOfPatterns = uint64_t{1} << 30;
+  const auto declared = [&](const SourcePlan& source) {
+    return source.of_pattern() ? source.declared() : source.kept_as();
+  };
+  std::map<std::string, int32_t> ranks;
+  for (const SourcePlan& source : plan->sources) ranks[declared(source)] = 0;
+  int32_t rank = 0;
+  for (auto& [name, of_it] : ranks) of_it = rank++;
+  std::set<uint64_t> taken;
+  for (SourcePlan& source : plan->sources) {
+    source.order = ranks[declared(source)];
+    if (!source.of_pattern()) continue;
+    uint64_t number = XXH3_64bits(source.topic.data(), source.topic.size()) % kNumbersOfPatterns;
+    while (!taken.insert(number).second) number = (number + 1) % kNumbersOfPatterns;
+    source.order = kFirstOfPatterns + static_cast<int32_t>(number);
+  }
+}
+
 }  // namespace
 
 void CheckSources(const topology::Topology& topology, const FormatList& formats, const std::vector<std::string>* names,
@@ -403,9 +428,9 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
   }
   std::sort(plan->sources.begin(), plan->sources.end(),
             [](const SourcePlan& a, const SourcePlan& b) { return a.kept_as() < b.kept_as(); });
+  NumberSources(plan);
   std::map<std::string, std::string> topics;
   for (size_t i = 0; i < plan->sources.size(); ++i) {
-    plan->sources[i].order = static_cast<int32_t>(i);
     const auto [it, fresh] = topics.emplace(plan->sources[i].topic, plan->sources[i].name);
     if (!fresh && !plan->sources[i].topic.empty()) {
       const SourcePlan& source = plan->sources[i];
