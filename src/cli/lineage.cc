@@ -176,7 +176,8 @@ bool SaidPersonal(const AboutParts& about, const std::string& part, const std::s
 PersonalColumns PersonalColumnsOf(const Plan& plan, const AboutParts& about) {
   const auto is_personal = [&](const OriginColumn& column) {
     return SaidPersonal(
-        about, column.table ? "tables/" + plan.tables[column.index].name : "sources/" + plan.sources[column.index].name,
+        about,
+        column.table ? "tables/" + plan.tables[column.index].name : "sources/" + plan.sources[column.index].declared(),
         column.column);
   };
   const auto step_is = [&](const std::string& step) {

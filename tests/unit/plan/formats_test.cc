@@ -297,6 +297,16 @@ TEST(FormatsInTopologies, APromiseIsProvenOnlyByKeysOfOneForm) {
   // Nobody reads the key, but it is said to be the column.
   EXPECT_THAT(ErrorsOf(Source("key_format: uuid, partitioned_by: [k], columns: { k: string }")),
               HasSubstr("leave partitioned_by out"));
+  // A number of a schema stands in front of the value.
+  const auto framed = [&](const std::string& format) {
+    return ErrorsOf(
+        "schema_registry: http://localhost:8081\n" +
+        Source("key_format: " + format + ", partitioned_by: [k], columns: { k: { from: key, type: int64 } }"));
+  };
+  for (const char* format : {"avro", "protobuf"}) {
+    EXPECT_THAT(framed(format), HasSubstr("the number of its schema is a part of a key in"));
+  }
+  EXPECT_EQ(framed("{ type: avro, schema_id: none, schema_file: k.avsc }").find("partitioned_by"), std::string::npos);
   // Taken on trust.
   EXPECT_EQ(ErrorsOf(Source("partitioned_by: [k], columns: { k: double }")), "");
   // A part of a key proves nothing: rows that are equal in it lie wherever the rest has them.
