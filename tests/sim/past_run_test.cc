@@ -164,11 +164,11 @@ TEST_F(PastRunTest, NoGenerationIsBuiltBesideARunIntoTheTargets) {
 }
 
 TEST_F(PastRunTest, IntoTargetsWhatDeletesItsOldRowsIsRefusedByName) {
-  const Plan plan =
-      Town("  kept: { from: last_day, topic: kept, mode: upsert, key: [route, window_start], create: {} }\n",
-           "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
-           "              group_by: [route], aggregates: { n: count(*) } }\n"
-           "  busy: { from: last_day, filter: \"n > 0\" }\n");
+  const Plan plan = Town(absl::StrCat(kBoth, "  kept: { from: busy, topic: kept, key: [route, window_start, window_end],"
+                                             " key_format: json, create: {} }\n"),
+                         "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
+                         "              group_by: [route], aggregates: { n: count(*) } }\n"
+                         "  busy: { from: last_day, filter: \"n > 0\" }\n");
   PastRun past = past_;
   EXPECT_TRUE(CheckPastRun(plan, past).ok());
   past.into_targets = true;
