@@ -91,9 +91,9 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
-  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
+  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {
     *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards),

@@ -77,12 +77,13 @@ std::string OtherKind(const Plan& plan, const Former& former, const Part& part) 
 }
 
 // Of a stage that is gone, what isn't gone with it: state that nobody has given up, and what a sink goes on with.
-bool IsLeft(const Plan& plan, const Former& former, const packed::CommitRecord& record, const std::string& kept_as) {
-  const ApplicationId& id = plan.application;
+bool IsLeft(const ApplicationId& id, const Former& former, const Part& part, const packed::CommitRecord& record,
+            const std::string& kept_as) {
+  if (part.sink == nullptr) return HasBegun(record, kept_as);
   for (const std::string& topic : {id.FeedTopic(kept_as), id.ManifestTopic(kept_as), id.ViewTopic(kept_as)}) {
     if (former.topics.contains(topic)) return true;
   }
-  return HasBegun(record, kept_as);
+  return false;
 }
 
 // Commits have what they call `part.kept_as` under another name, and nothing else of the plan goes on with that.
@@ -94,7 +95,7 @@ std::optional<std::string> KeptElsewhere(const Plan& plan, const Former& former,
         std::any_of(plan.stages.begin(), plan.stages.end(), [&](const Stage& stage) { return stage.name == name; });
     for (const packed::Standing::Renamed& each : record.standing().renamed()) {
       if (each.called() != part.kept_as || kept.contains(each.kept_as())) continue;
-      if (!stands && !IsLeft(plan, former, record, each.kept_as())) continue;
+      if (!stands && !IsLeft(plan.application, former, part, record, each.kept_as())) continue;
       if (!IsNamed(plan, drops, record.standing(), each.kept_as())) return each.kept_as();
     }
   }

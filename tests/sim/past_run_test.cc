@@ -14,7 +14,10 @@
 #include "operators/operators.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
+#include "src/base/generation_names.h"
 #include "src/runtime/generations/bounded_client.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generations_log.h"
 #include "src/runtime/lake_client.h"
 #include "src/sim/sim_kafka.h"
 #include "tests/unit/landing/lake_files.h"
@@ -146,11 +149,14 @@ TEST_F(PastRunTest, NoGenerationIsBuiltBesideARunIntoTheTargets) {
   const auto check = [this] { return CheckNoRunIntoTargets("town", *kafka_, [this] { clock_.Advance(kSecond); }); };
   ASSERT_TRUE(Begin(past_).ok());
   EXPECT_EQ(check(), absl::OkStatus()) << "into shadows";
-  plan_ = Town("  counts: { from: minutes, topic: counts, create: {} }\n");
-  PastRun past = past_;
-  past.name = "added";
-  past.into_targets = true;
-  ASSERT_TRUE(Begin(past).ok());
+  const Plan own = PlanOfApplication(plan_, GenerationNames{"town"}.Run("added"));
+  {
+    auto log = GenerationsWriter::Open(own, kafka_.get(), [this] { clock_.Advance(kSecond); });
+    ASSERT_TRUE(log.ok()) << log.status();
+    generations::State state = (*log)->state();
+    state.mutable_run()->set_into_targets(true);
+    ASSERT_TRUE((*log)->Write(state).ok());
+  }
   EXPECT_TRUE(absl::IsFailedPrecondition(check())) << check();
   EXPECT_THAT(std::string(check().message()), HasSubstr("run added into the targets isn't done"));
   ASSERT_TRUE(EndPastRun(plan_, "added", *kafka_, kNowUs, [] {}).ok());
@@ -158,11 +164,11 @@ TEST_F(PastRunTest, NoGenerationIsBuiltBesideARunIntoTheTargets) {
 }
 
 TEST_F(PastRunTest, IntoTargetsWhatDeletesItsOldRowsIsRefusedByName) {
-  const Plan plan =
-      Town("  kept: { from: last_day, topic: kept, mode: upsert, key: [route, window_start], create: {} }\n",
-           "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
-           "              group_by: [route], aggregates: { n: count(*) } }\n"
-           "  busy: { from: last_day, filter: \"n > 0\" }\n");
+  const Plan plan = Town(absl::StrCat(kBoth, "  kept: { from: busy, topic: kept, key: [route, window_start, window_end],"
+                                             " key_format: json, create: {} }\n"),
+                         "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
+                         "              group_by: [route], aggregates: { n: count(*) } }\n"
+                         "  busy: { from: last_day, filter: \"n > 0\" }\n");
   PastRun past = past_;
   EXPECT_TRUE(CheckPastRun(plan, past).ok());
   past.into_targets = true;
