@@ -37,13 +37,16 @@ class TopKind final : public OperatorKind {
     const auto& spec = node.spec.As<TopSpec>();
     const Schema& input = node.in().schema;
     std::string text = absl::StrCat("top ", spec.k, " by ", ColumnTypes(input, spec.by), " of ", input.ToString());
-    if (!spec.on_update || spec.input_updates) return text;
+    if (spec.input_updates && spec.on_update) return text;
+    // How the state lies, beside which no former version finds it: those go on with what they left, and no further
+    // (src/runtime/widening.h).
+    if (!spec.on_update) return text + " by key";
     // What is kept of a group is what is first in this order.
     absl::StrAppend(&text, " as it stands, by");
     for (const TopSpec::Order& order : spec.order) {
       absl::StrAppend(&text, " ", input[order.column].name, order.descending ? " desc" : "", ";");
     }
-    return text;
+    return text + " in runs";
   }
   ColumnList Keeps(const Node& node, size_t /*port*/) const override {
     const auto& spec = node.spec.As<TopSpec>();

@@ -168,6 +168,7 @@ Likeness Compare(const packed::StepIdentity& saved, const packed::StepIdentity& 
   const bool rows = saved.rows().empty() || saved.rows() == now.rows();
   if (!rows) return Likeness::kOther;
   if (saved.meeting().empty()) {  // an earlier version's
+    if (LiesInANewWay(saved.fingerprint(), now.fingerprint())) return Likeness::kWidened;
     return saved.fingerprint() == now.fingerprint() ? Likeness::kSame : Likeness::kOther;
   }
   const bool elsewhere = !MeetAsBefore(saved.meeting(), now.meeting()) ||

@@ -100,11 +100,24 @@ bool OnlyAddsUp(std::string_view aggregates) {
   return true;
 }
 
-// Groups that were kept for each window are panes of one window each. There is no way back.
-constexpr std::string_view kInPanes = " in panes";
+// What a step reads that lay otherwise before, and leaves as no former version would find it. Groups that were kept for
+// each window are panes of one window each; complete lists of top that lay by number lie by key; those that change may
+// leave memory for runs.
+struct Way {
+  std::string_view head, end;
+};
+constexpr Way kWays[] = {{"window ", " in panes"}, {"top ", " by key"}, {"top ", " in runs"}};
 
-std::string_view WithoutPanes(std::string_view fingerprint) {
-  if (fingerprint.ends_with(kInPanes)) fingerprint.remove_suffix(kInPanes.size());
+// The end of the fingerprint that says so; empty: none.
+std::string_view WayOf(std::string_view fingerprint) {
+  for (const Way& way : kWays) {
+    if (fingerprint.starts_with(way.head) && fingerprint.ends_with(way.end)) return way.end;
+  }
+  return {};
+}
+
+std::string_view WithoutWay(std::string_view fingerprint) {
+  fingerprint.remove_suffix(WayOf(fingerprint).size());
   return fingerprint;
 }
 
@@ -116,10 +129,15 @@ bool IsIntegerKey(std::string_view keys) {
 
 }  // namespace
 
+bool LiesInANewWay(std::string_view was, std::string_view is) { return was != is && was == WithoutWay(is); }
+
 bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is) {
-  if (was.fingerprint().ends_with(kInPanes) && !is.fingerprint().ends_with(kInPanes)) return false;
-  const auto before = Split(WithoutPanes(was.fingerprint())), now = Split(WithoutPanes(is.fingerprint()));
+  const std::string_view way = WayOf(was.fingerprint());
+  if (!way.empty() && way != WayOf(is.fingerprint())) return false;  // there is no way back
+  const std::string_view was_text = WithoutWay(was.fingerprint()), is_text = WithoutWay(is.fingerprint());
+  const auto before = Split(was_text), now = Split(is_text);
   if (!before || !now || before->head != now->head || before->tail != now->tail) return false;
+  if (before->head.starts_with("top ")) return was_text == is_text && was.columns() == is.columns();
   if (before->head == "dedup by ") {
     return before->tail == "]" && was.columns() == is.columns() &&
            AreWidened(before->keys, now->keys, {.integers = true, .nulls = !IsIntegerKey(before->keys)});

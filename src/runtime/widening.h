@@ -1,6 +1,7 @@
 // Whether state that was kept in one way is, byte for byte, state as it is kept now, so that a step goes on with it as
 // it lies: the identities of a step differ in types alone, and each type of before is held whole by that of now; or
-// hopping windows, which kept groups each for itself, have come to share panes (operators/window/panes.h). A pure
+// hopping windows, which kept groups each for itself, have come to share panes (operators/window/panes.h), or top,
+// which kept all lists in memory, has come to lay them where memory is short (operators/top/rows.h, running.h). A pure
 // function over identities (step_identity.h); what it lets through is said by the formats of state that it leans on:
 //
 //   - keys (src/codec/key_encoder.h): integers have eight bytes whatever their width, decimals sixteen whatever their
@@ -9,9 +10,11 @@
 //     bytes in every aggregate. Smallest and largest integers have their own width: those aren't widened;
 //   - dedup keep first remembers an integer column that is never NULL as 64 bits, any other key as a hash of the above.
 //
-// Nothing else is widened: what keeps whole rows (top, dedup keep last, alert, over, joins) says their columns, and its
-// identity has to be the same. The way back is no widening, so a former topology is refused behind it.
+// Nothing else is widened: what keeps whole rows (top, dedup keep last, alert, over, joins) says their columns, and
+// those have to be the same. The way back is no widening, so a former topology is refused behind it.
 #pragma once
+
+#include <string_view>
 
 #include "proto/packed.pb.h"
 
@@ -19,5 +22,7 @@ namespace tidemark {
 
 // Fingerprints and columns only; kind of rows, meeting and origins are the same.
 bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is);
+// Of fingerprints that differ: whether a former version left what lies otherwise now, and nothing else differs.
+bool LiesInANewWay(std::string_view was, std::string_view is);
 
 }  // namespace tidemark

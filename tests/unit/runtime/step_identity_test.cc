@@ -270,6 +270,30 @@ TEST(StepIdentity, StateOfEarlierVersionsIsTakenWhereTheirRuleHolds) {
   }
 }
 
+// Also of what lies otherwise now, as groups of hopping windows do; the way back is refused.
+TEST(StepIdentity, StateOfEarlierVersionsIsTakenWhereItLiesOtherwiseNow) {
+  constexpr std::string_view kWay = " in panes";
+  const Plan plan = Topology(absl::StrReplaceAll(kHourly, {{"tumbling: 1h", "hopping: 1h, every: 10m"}}));
+  int steps = 0;
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    packed::CommitRecord record, other;
+    for (packed::StepIdentity step : StepIdentities(plan, static_cast<int>(s))) {
+      if (!step.fingerprint().ends_with(kWay)) continue;
+      ++steps;
+      packed::StepIdentity* former = record.add_steps();
+      former->set_step(step.step());
+      former->set_fingerprint(step.fingerprint().substr(0, step.fingerprint().size() - kWay.size()));
+      *other.add_steps() = *former;
+      other.mutable_steps(0)->mutable_fingerprint()->append(" in bags");
+    }
+    EXPECT_TRUE(CheckStepIdentities(plan, static_cast<int>(s), record).ok());
+    if (other.steps_size() > 0) {
+      EXPECT_FALSE(CheckStepIdentities(plan, static_cast<int>(s), other).ok());
+    }
+  }
+  EXPECT_EQ(steps, 1);
+}
+
 TEST(StepIdentity, TimesThatOnlyDecideHowLongStateLivesDoNotChangeIt) {
   Node longer = Dedup({0});
   longer.spec.As<DedupSpec>().within_us *= 2;

@@ -87,5 +87,22 @@ TEST(Widening, GroupsOfEachWindowBecomePanesAndDoNotGoBack) {
   EXPECT_TRUE(IsWidened(Identity(panes), Identity(wide)));
 }
 
+// A former version would find nothing where such lists lie, and begin with none.
+TEST(Widening, ListsOfTopThatLieOtherwiseNowDoNotGoBack) {
+  const std::string whole = "top 3 by [id int32] of id int32, n int64", key = whole + " by key";
+  const std::string running = whole + " as it stands, by n desc;", runs = running + " in runs";
+  for (const auto& [was, is] : {std::pair(whole, key), std::pair(running, runs)}) {
+    EXPECT_TRUE(IsWidened(Identity(was), Identity(is)));
+    EXPECT_FALSE(IsWidened(Identity(is), Identity(was)));
+    EXPECT_TRUE(LiesInANewWay(was, is));
+    EXPECT_FALSE(LiesInANewWay(is, was));
+    EXPECT_FALSE(LiesInANewWay(is, is));
+  }
+  EXPECT_FALSE(IsWidened(Identity(key), Identity(runs)));
+  EXPECT_FALSE(IsWidened(Identity(running), Identity(key)));
+  EXPECT_FALSE(IsWidened(Identity(whole), Identity("top 3 by [id int64] of id int64, n int64 by key")));
+  EXPECT_FALSE(IsWidened(Identity(whole), Identity("top 4 by [id int32] of id int32, n int64 by key")));
+}
+
 }  // namespace
 }  // namespace tidemark
