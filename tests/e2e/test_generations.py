@@ -242,6 +242,8 @@ class Generations(SystemTest):
         arguments = ("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
         workers = {"old": (("run", old, f"{name}-a"), first), "new": (arguments, self.start(*arguments))}
         wait_for("a generation to be built", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
+        mark = self.stack.folder / "lake" / f"{name}.g2" / f"_{name}.__2.lake.mark"
+        wait_for("its lake", mark.exists, 60, workers["new"][1].seen)
         reader = TableReader(self.stack.database_url, f"{name}_totals")
         victims = ["new", "old", None, "new", None] if not LONG else [lot.choice(["old", "new"]) for _ in points]
         self.cross(workers, new, list(zip(points, victims)), lot)

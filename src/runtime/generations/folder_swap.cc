@@ -190,7 +190,8 @@ std::vector<std::string> FolderSwap::Complaints() const {
                                                                           "folder itself"
                                                                         : " doesn't exist"));
     } else if (!Exists(folder / mark)) {
-      complaints.push_back(absl::StrCat(folder.string(), " isn't the lake of its generation: it has no ", mark));
+      complaints.push_back(absl::StrCat(folder.string(), " isn't the lake of its generation: it has no ", mark,
+                                        ". If its worker has only just begun, run this again"));
     }
   }
   if (ParentOf(kept_) != parent_) complaints.push_back(absl::StrCat(kept_.string(), " isn't beside ", live_.string()));
