@@ -53,8 +53,11 @@ class Reader(threading.Thread):
 
     def run(self):
         with psycopg.connect(self.url, autocommit=True) as database:
-            first, place = database.execute("""SELECT window_start, geographical_location FROM top_items
-                GROUP BY 1, 2 HAVING count(*) = 10 ORDER BY 1, 2 LIMIT 1""").fetchone()
+            found = None
+            while found is None and not self.stopped.wait(0.01):
+                found = database.execute("""SELECT window_start, geographical_location FROM top_items
+                    GROUP BY 1, 2 HAVING count(*) = 10 ORDER BY 1, 2 LIMIT 1""").fetchone()
+            first, place = found or (None, None)
             while not self.stopped.wait(0.01):
                 items = [f"{item} {n}" for item, n in database.execute("""SELECT item_name, detections FROM top_items
                     WHERE window_start = %s AND geographical_location = %s ORDER BY item_rank""", (first, place))]
