@@ -87,7 +87,7 @@ std::unique_ptr<Accumulator> MakeOfArguments(const Aggregate& aggregate, InputRo
       return std::make_unique<CountAccumulator>();
     case AggregateFunction::kSum:
     case AggregateFunction::kAvg:
-      return MakeSumAccumulator(aggregate);
+      return MakeSumAccumulator(aggregate, rows);
     case AggregateFunction::kMin:
     case AggregateFunction::kMax:
     case AggregateFunction::kMinBy:
@@ -102,13 +102,13 @@ std::unique_ptr<Accumulator> MakeOfArguments(const Aggregate& aggregate, InputRo
     case AggregateFunction::kVarPop:
     case AggregateFunction::kStddevSamp:
     case AggregateFunction::kStddevPop:
-      return MakeSpreadAccumulator(aggregate, rows);
+      return MakeSpreadAccumulator(aggregate, InputRows::kStand);
     case AggregateFunction::kCountDistinct:
     case AggregateFunction::kMode:
     case AggregateFunction::kStringAgg:
     case AggregateFunction::kArrayAgg:
     case AggregateFunction::kApproxPercentile:
-      return MakeRetractingAccumulator(aggregate, rows);
+      return MakeRetractingAccumulator(aggregate, InputRows::kStand);
     case AggregateFunction::kApproxCountDistinct:
     case AggregateFunction::kLag:  // only `over` has it, which looks at rows
       break;

@@ -1,11 +1,13 @@
 // One aggregate function over many groups at once: columns of running values, indexed by slot. Works a batch at a time;
 // what a group's value is after all rows doesn't depend on how they were cut into batches or partials (double sums: but
-// for rounding). Touched only by the stream thread.
+// for rounding; sums that leave the range of their numbers in one partial, or in one order of rows that stand, are an
+// error even where others come back from there). Touched only by the stream thread.
 //
 // Which values are kept depends on the rows of the input. Of rows that stand, one value a group: of rows that are taken
 // back, whatever it takes to make the result that of the rows that remain, exactly. For counts that is the count; for
 // sums and averages of integers and decimals a sum of 192 bits, of doubles a sum that loses nothing (exact_double.h);
-// for min, max, first and last every value the group has, with how often. count(distinct), mode, string_agg,
+// for min, max, first and last every value the group has, with how often. Of rows that are shared, what sums and
+// averages of decimals and doubles are merged in are such numbers too. count(distinct), mode, string_agg,
 // array_agg and approx_percentile (of buckets) keep that of rows that stand, too. The argument is what arguments.h
 // makes of a row. approx_count_distinct knows only rows that stand.
 #pragma once
@@ -38,8 +40,9 @@ struct ResultError {
   std::string reason;
 };
 
-// Whether rows stand, or change: are taken back or replaced.
-enum class InputRows { kStand, kChange };
+// Whether rows stand, or change: are taken back or replaced. Shared: they stand, and what they come to is merged in one
+// order or another, as memory and restarts have it: results are the same whichever.
+enum class InputRows { kStand, kChange, kShared };
 
 class Accumulator {
  public:

@@ -23,9 +23,9 @@
 
 namespace tidemark {
 
-// Of rows that stand: sum and avg; min, max, min_by and max_by; first and last. Of rows that are taken back: all of
-// these. Of either: count(distinct), mode, string_agg, array_agg and approx_percentile.
-std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate);
+// Of rows that stand: sum and avg, of shared ones too; min, max, min_by and max_by; first and last. Of rows that are
+// taken back: all of these. Of either: count(distinct), mode, string_agg, array_agg and approx_percentile.
+std::unique_ptr<Accumulator> MakeSumAccumulator(const Aggregate& aggregate, InputRows rows);
 std::unique_ptr<Accumulator> MakeExtremeAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeOrderedAccumulator(const Aggregate& aggregate);
 std::unique_ptr<Accumulator> MakeRetractingAccumulator(const Aggregate& aggregate, InputRows rows);

@@ -31,6 +31,12 @@ namespace {
 constexpr size_t kEmitRows = 2048;
 constexpr std::string_view kTold = "h";
 
+std::string ToldKey(size_t part) {
+  std::string key(kTold);
+  if (part > 0) AppendBigEndian(part, 2, &key);
+  return key;
+}
+
 class HoppingResults final : public Operator {
  public:
   HoppingResults(const Node& node, const WindowSpec& spec, WindowRows rows, PartialLayout layout)
@@ -38,7 +44,7 @@ class HoppingResults final : public Operator {
         spec_(spec),
         layout_(std::move(layout)),
         rows_(std::move(rows)),
-        groups_(rows_.aggregates(), GroupCodec(spec, layout_)),
+        groups_(rows_.aggregates(), GroupCodec(spec, layout_), InputRows::kShared),
         results_(&shape_, &spec_, &groups_),
         totals_(spec_, &groups_) {}
 
@@ -55,6 +61,7 @@ class HoppingResults final : public Operator {
   // then (kRecent); or it has.
   enum class Age : uint8_t { kIdle, kRecent, kChanged };
 
+  absl::Status LoadTold();
   void SaveTold();
   absl::Status AddRows(const Batch& batch, Emitter& emitter);
   absl::Status AddPartials(const Batch& batch);
@@ -64,7 +71,9 @@ class HoppingResults final : public Operator {
   bool IsPartOf(int64_t number, int64_t start_us) const {
     return panes::First(spec_, number) <= start_us && start_us <= panes::Last(spec_, number);
   }
-  int64_t MoreBytes() const { return static_cast<int64_t>(ages_.capacity()) + totals_.MemoryBytes(); }
+  int64_t MoreBytes() const {
+    return static_cast<int64_t>(ages_.capacity()) + totals_.MemoryBytes() + (reader_ ? reader_->MemoryBytes() : 0);
+  }
 
   void Begin();
   absl::Status Tell(Emitter& emitter);
@@ -111,14 +120,23 @@ absl::Status HoppingResults::Open(const OperatorContext& context) {
   cold_.emplace(context.state, &groups_, context.memory);
   TM_RETURN_IF_ERROR(cold_->Load());
   ages_.assign(groups_.slots(), Age::kIdle);
-  TM_ASSIGN_OR_RETURN(const std::optional<std::string> told, context.state->Get(kTold));
-  if (told) {
-    if (told->size() < 8) return absl::DataLossError("what is told of windows can't be read from the state");
-    stored_ = *told;
-    told_until_ = ReadOrdered(std::string_view(*told).substr(0, 8));
-    passed_ = told->substr(8);
-  }
+  TM_RETURN_IF_ERROR(LoadTold());
   next_ = FirstFrom(told_until_);
+  return absl::OkStatus();
+}
+
+// Behind a part as long as a value may be there may be another one.
+absl::Status HoppingResults::LoadTold() {
+  TM_ASSIGN_OR_RETURN(std::optional<std::string> part, store_->Get(kTold));
+  if (!part) return absl::OkStatus();
+  for (size_t number = 1; part; ++number) {
+    stored_.append(*part);
+    if (part->size() < kMaxValueBytes) break;
+    TM_ASSIGN_OR_RETURN(part, store_->Get(ToldKey(number)));
+  }
+  if (stored_.size() < 8) return absl::DataLossError("what is told of windows can't be read from the state");
+  told_until_ = ReadOrdered(std::string_view(stored_).substr(0, 8));
+  passed_ = stored_.substr(8);
   return absl::OkStatus();
 }
 
@@ -128,7 +146,11 @@ void HoppingResults::SaveTold() {
   AppendOrdered(told_until_, &told);
   told.append(passed_);
   if (told == stored_ || MutationActive(Mutation::kToldWindowForgotten)) return;
-  store_->Put(kTold, told);
+  size_t number = 0;
+  for (size_t at = 0; at < told.size(); at += kMaxValueBytes) {
+    store_->Put(ToldKey(number++), std::string_view(told).substr(at, kMaxValueBytes));
+  }
+  for (; number * kMaxValueBytes < stored_.size(); ++number) store_->Delete(ToldKey(number));
   stored_ = std::move(told);
 }
 

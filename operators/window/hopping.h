@@ -9,8 +9,9 @@
 //
 // State: the groups of panes by their number, as state.h and cold_groups.h have those of windows. Key 'h': the start of
 // the first window that isn't told yet (8 bytes, in the order of time), and where some of it is told, the last key of
-// that. What is added up besides is derived, and made anew where it is lost: sums of doubles may differ by rounding
-// then, nothing else.
+// that; what is longer than a value may be goes on under 'h' and the part's number (2 bytes, big-endian, from 1). What
+// is added up besides is derived, and made anew where it is lost, in another order then: sums and averages are kept in
+// numbers for which that is the same (InputRows::kShared).
 #pragma once
 
 #include <memory>

@@ -8,11 +8,14 @@
 namespace tidemark {
 namespace {
 
-constexpr uint32_t kBlocksAhead = 16;  // of a pane's run, 4 KB each
+// Of a pane's run are read ahead so many blocks, of 4 KB each, or fewer, down to one, where all panes would take more.
+constexpr size_t kMostBlocksAhead = 16, kBlockBytes = 4 << 10, kAheadBytes = 16 << 20;
 
 }  // namespace
 
 PaneReader::PaneReader(GroupSet* groups, absl::Span<Window* const> panes, std::string_view passed) : groups_(*groups) {
+  const auto cold = std::count_if(panes.begin(), panes.end(), [](const Window* w) { return w->cold != nullptr; });
+  blocks_ahead_ = BlocksAhead(static_cast<size_t>(cold));
   for (Window* window : panes) {
     Pane& pane = *panes_.emplace_back(std::make_unique<Pane>());
     pane.window = window;
@@ -30,6 +33,20 @@ PaneReader::PaneReader(GroupSet* groups, absl::Span<Window* const> panes, std::s
 
 PaneReader::~PaneReader() { FreeLent(); }
 
+uint32_t PaneReader::BlocksAhead(size_t panes) {
+  const size_t each = kAheadBytes / kBlockBytes / std::max<size_t>(1, panes);
+  return static_cast<uint32_t>(std::clamp<size_t>(each, 1, kMostBlocksAhead));
+}
+
+int64_t PaneReader::MemoryBytes() const {
+  size_t bytes = keys_.MemoryBytes() + (lent_.capacity() + heap_.capacity() * 2) * sizeof(uint32_t);
+  for (const auto& pane : panes_) {
+    bytes += sizeof(*pane) + pane->hot.capacity() * sizeof(uint32_t) + pane->ahead.bytes.MemoryBytes() +
+             pane->ahead.list.capacity() * sizeof(KeyedRuns::Entry);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 void PaneReader::FreeLent() {
   for (const uint32_t slot : std::exchange(lent_, {})) groups_.FreeCopy(slot);
   keys_ = ByteArena();
@@ -41,7 +58,7 @@ absl::StatusOr<bool> PaneReader::HasCold(Pane* pane) {
     const std::string from = *pane->next;
     pane->ahead = KeyedRuns::Entries();
     pane->at = 0;
-    TM_RETURN_IF_ERROR(pane->window->cold->runs->ReadSome(from, kBlocksAhead, &pane->ahead, &pane->next));
+    TM_RETURN_IF_ERROR(pane->window->cold->runs->ReadSome(from, blocks_ahead_, &pane->ahead, &pane->next));
   }
   return true;
 }

@@ -1,7 +1,8 @@
 // What the panes of a hopping window come to, where some of their groups have left memory, or memory is too short to
 // keep sums (pane_totals.h): all of them read side by side in the order of their keys. Costs a merge for each pane that
-// has the key, every time, and memory for some blocks of each. For one window, which takes no more rows; the groups of
-// its panes stay where they are until it is done. Touched only by the stream thread.
+// has the key, every time, and memory for some blocks of each run, fewer where there are many panes. For one window,
+// which takes no more rows; the groups of its panes stay where they are until it is done. Touched only by the stream
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,11 @@ class PaneReader {
   // there are no more.
   absl::Status Next(size_t most, std::vector<uint32_t>* slots);
 
+  // Beside the slots, which the groups count.
+  int64_t MemoryBytes() const;
+  // How many blocks of each run are read at once, of so many panes.
+  static uint32_t BlocksAhead(size_t panes);
+
  private:
   // Where in a pane reading is.
   struct Pane {
@@ -54,6 +60,7 @@ class PaneReader {
   static bool Later(const Pane* a, const Pane* b) { return a->key > b->key; }
 
   GroupSet& groups_;
+  uint32_t blocks_ahead_ = 1;
   std::vector<std::unique_ptr<Pane>> panes_;
   std::vector<Pane*> heap_;  // the one whose key comes first in front
   bool started_ = false;

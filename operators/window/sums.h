@@ -1,11 +1,12 @@
 // The numbers that sums and averages are added up in, and what becomes of them: exact for integers and decimals,
-// compensated for doubles where rows stand, exact (exact_double.h) where they are taken back. Only accumulator*.cc
-// include this.
+// compensated for doubles where rows stand, exact (exact_double.h) where they are taken back, or merged for windows
+// that share them. Only accumulator*.cc include this.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <type_traits>
 
@@ -77,6 +78,7 @@ struct DoubleSum {
     if (std::isfinite(sum)) lost += other.lost;
   }
   bool Overflowed() const { return std::isinf(sum) && std::isinf(lost); }
+  DoubleSum Part() const { return *this; }
   double Total() const { return std::isfinite(sum) ? sum + lost : sum; }
   // Whether that total is infinite because finite values went out of range.
   bool Beyond(double total) const { return Overflowed() || (std::isinf(total) && std::isfinite(sum)); }
@@ -90,6 +92,123 @@ struct DoubleSum {
       sum = lost = next;
     }
   }
+};
+
+// ---- Of rows that are shared: what merging comes to doesn't depend on its order. In state they stand as the sums of
+// rows that stand do, which is what earlier versions wrote, wherever those hold them, and else as these never were.
+
+// Integers always fit: ExactSum does for them.
+struct SharedSum {
+  WideSum sum;
+  bool gone = false;  // a partial's sum has left 128 bits, and what it was isn't known
+
+  void Add(Int128 value) { value == ExactSum::kOverflow ? static_cast<void>(gone = true) : sum.Add(value); }
+  void Merge(const SharedSum& other) {
+    sum.Merge(other.sum);
+    gone |= other.gone;
+  }
+  Int128 Total() const { return gone ? ExactSum::kOverflow : sum.Total(); }
+
+  // A sum that has left 128 bits, and may come back, stands behind the complement of the count.
+  void Save(int64_t count, std::string* out) const {
+    const bool beyond = !gone && Total() == ExactSum::kOverflow;
+    SaveValue(Total(), out);
+    SaveValue(beyond ? ~count : count, out);
+    if (beyond) sum.Save(out);
+  }
+  bool Load(std::string_view* from, int64_t* count) {
+    Int128 total = 0;
+    *this = SharedSum();
+    if (!LoadValue(from, &total) || !LoadValue(from, count)) return false;
+    if (*count < 0) {
+      *count = ~*count;
+      return sum.Load(from);
+    }
+    Add(total);
+    return true;
+  }
+};
+
+// Rows are added to one sum, in their order, as where they aren't shared; what is merged is added up apart from them,
+// as few slots have any of it.
+class SharedDouble {
+ public:
+  SharedDouble() = default;
+  SharedDouble(const SharedDouble& other) { *this = other; }
+  SharedDouble& operator=(const SharedDouble& other) {
+    rows_ = other.rows_;
+    merged_ = other.merged_ ? std::make_unique<Merged>(*other.merged_) : nullptr;
+    return *this;
+  }
+
+  void Add(double value) { rows_.Add(value); }
+  void Merge(DoubleSum part) {
+    if (!merged_) merged_ = std::make_unique<Merged>();
+    merged_->Add(part);
+  }
+  void Merge(const SharedDouble& other) {
+    Merge(other.rows_);
+    if (!other.merged_) return;
+    merged_->sum.Merge(other.merged_->sum);
+    merged_->gone |= other.merged_->gone;
+  }
+  double Total() const { return merged_ ? All().Total() : rows_.Total(); }
+  bool Beyond(double total) const { return merged_ ? All().sum.Beyond(total) : rows_.Beyond(total); }
+  DoubleSum Part() const { return merged_ ? All().Part() : rows_; }
+  int64_t Bytes() const { return merged_ ? sizeof(Merged) : 0; }
+
+  // What is merged stands behind a compensated sum that there is none of: one that has lost everything and is finite.
+  void Save(int64_t count, std::string* out) const {
+    SaveValue(!merged_ ? rows_ : DoubleSum{0, merged_->gone ? -kInfinity : kInfinity}, out);
+    SaveValue(count, out);
+    if (!merged_) return;
+    SaveValue(rows_, out);
+    merged_->sum.Save(out);
+  }
+  bool Load(std::string_view* from, int64_t* count) {
+    merged_ = nullptr;
+    if (!LoadValue(from, &rows_) || !LoadValue(from, count)) return false;
+    if (!std::isfinite(rows_.sum) || !std::isinf(rows_.lost)) return true;
+    merged_ = std::make_unique<Merged>();
+    merged_->gone = rows_.lost < 0;
+    return LoadValue(from, &rows_) && merged_->sum.Load(from);
+  }
+
+ private:
+  static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+  struct Merged {
+    ExactDouble sum;
+    bool gone = false;  // a sum went beyond the range of a double, and what it was isn't known
+
+    void Add(DoubleSum part) {
+      gone |= part.Overflowed();
+      if (part.Overflowed()) return;
+      sum.Add(part.sum);
+      if (std::isfinite(part.sum)) sum.Add(part.lost);
+    }
+    double Total() const {
+      const double total = sum.Total();
+      return gone && std::isfinite(total) ? kInfinity : total;
+    }
+    DoubleSum Part() const {
+      const double total = Total();
+      if (sum.Beyond(total)) return {total, total};
+      if (!std::isfinite(total)) return {total, std::numeric_limits<double>::quiet_NaN()};
+      ExactDouble rest = sum;
+      rest.Take(total);
+      return {total, rest.Total()};
+    }
+  };
+
+  Merged All() const {
+    Merged all = *merged_;
+    all.Add(rows_);
+    return all;
+  }
+
+  DoubleSum rows_;
+  std::unique_ptr<Merged> merged_;  // null: nothing
 };
 
 // sum / count, rounded half away from zero.

@@ -3,6 +3,8 @@
 #include "operators/window/panes.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <map>
 #include <random>
 #include <set>
@@ -11,6 +13,7 @@
 #include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include "operators/window/pane_reader.h"
 #include "src/base/memory_budget.h"
 #include "tests/unit/operators/window_model.h"
 
@@ -247,6 +250,170 @@ TEST(Hopping, GroupsThatWereKeptForEachWindowGoOn) {
   final.Advance(1'000'000);
   final.Commit();
   EXPECT_EQ(Sorted(CellsText(final.out().rows)), Sorted(Model(rows, spec)));
+}
+
+// One window of an earlier version, told in part when the versions changed, in front of groups that had left memory.
+TEST(Hopping, AWindowThatAnEarlierVersionHasToldInPartGoesOn) {
+  MemoryBudget none(0, 0);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 6000; ++i) rows.push_back(Row(absl::StrCat("place", i).c_str(), i, i % 600));
+  Harness h(SingleNode(Spec(600, 600, 0)), {}, &none);
+  h.out().set_full_after(1);
+  for (int64_t at = 0; at < 6000; at += 1000) {
+    h.Process({rows.begin() + at, rows.begin() + at + 1000});
+    for (int i = 0; i < 3; ++i) h.Commit();
+  }
+  ASSERT_GT(h.store().Count("r"), 0);
+  const Port& in = h.node().in(0);
+  ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{700}, h.out()).ok()) << in.schema.ToString();
+  h.Commit();
+  const size_t told = h.out().rows.size();
+  EXPECT_GT(told, 0u);
+  EXPECT_LT(told, 6000u);
+  h.GoOnWith(SingleNode(Spec(600, 100, 0)));
+  h.Advance(1'000'000);
+  h.Commit();
+  std::vector<std::string> expected;
+  for (const TestRow& row : rows) expected.push_back(absl::StrCat(std::get<std::string>(row.cells[0]), "|0|600|1"));
+  EXPECT_EQ(Sorted(CellsText(h.out().rows)), Sorted(expected));
+}
+
+// From sums to panes that are read, and back, while a window is told: what it comes to is the same, bit by bit.
+TEST(Hopping, WhatIsToldDoesNotDependOnWhenMemoryIsShort) {
+  WindowSpec spec = Spec(1000, 100, 0);
+  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(x)"}, {"a", "avg(x)"}};
+  constexpr char kColumns[] = "n int64, s double null, a double null";
+  std::mt19937_64 random(4);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 6000; ++i) {
+    TestRow row = Row(absl::StrCat("place", random() % 2600).c_str(), 0, i / 2);
+    row.cells[2] = std::ldexp(static_cast<double>(random() % 1'000'003) - 500'000, static_cast<int>(random() % 200));
+    if (random() % 20 == 0) row.cells[2] = random() % 2 == 0 ? 1.7e308 : -1.7e308;
+    rows.push_back(row);
+  }
+  const auto exact = [](const std::vector<TestRow>& out) {
+    std::vector<std::string> texts;
+    for (const TestRow& row : out) {
+      texts.push_back(CellsText(row));
+      for (const size_t c : {4, 5}) {
+        if (row.cells[c].index() == 2)
+          absl::StrAppend(&texts.back(), " ", absl::Hex(std::bit_cast<uint64_t>(std::get<double>(row.cells[c]))));
+      }
+    }
+    return texts;
+  };
+  std::vector<std::string> expected, expected_failures;
+  for (int round = 0; round < 3; ++round) {
+    MemoryBudget budget(1 << 20, 0);
+    MemoryBudget::Share other(&budget);
+    Harness h(SingleNode(spec, kColumns), {}, &budget);
+    h.out().set_full_after(1);  // 2,048 rows are told at once: a window takes two commits
+    const auto between = [&] {
+      if (round == 0) return;
+      other.Update(random() % 2 == 0 ? 0 : 64 << 20);
+      h.Commit();
+      if (round == 2 && random() % 3 == 0) h.Crash(/*advance=*/false);
+    };
+    for (int64_t at = 0; at < 6000; at += 200) {
+      h.Process({rows.begin() + at, rows.begin() + at + 200});
+      EventTime until{at / 2 + 100}, reached = kMinTime;
+      for (int steps = 0; reached < until - 1000 && steps < 20; ++steps) {
+        const auto advanced = h.op().AdvanceWatermark(until, h.out());
+        ASSERT_TRUE(advanced.ok()) << advanced.status();
+        if (!h.out().Full()) break;
+        round == 0 ? h.Commit() : between();
+      }
+      between();
+    }
+    other.Update(0);
+    h.Commit();
+    h.Advance(1'000'000);
+    h.Commit();
+    EXPECT_GT(h.out().rows.size(), 20'000u);
+    if (round == 0) {
+      expected = exact(h.out().rows);
+      expected_failures = h.out().failures;
+      continue;
+    }
+    EXPECT_EQ(exact(h.out().rows) == expected, true) << round;
+    EXPECT_EQ(h.out().failures, expected_failures) << round;
+  }
+}
+
+TEST(Hopping, ASumThatGoesOutOfRangeInOnePaneAloneComesBack) {
+  WindowSpec spec = Spec(300, 100, 0);
+  spec.aggregates = {{"s", "sum(x)"}};
+  for (const bool crash : {false, true}) {
+    Harness h(SingleNode(spec, "s double null"));
+    for (const auto& [time, x] : {std::pair(50, 1.7e308), std::pair(150, 1.7e308), std::pair(250, -1.7e308)}) {
+      TestRow row = Row("a", 0, time);
+      row.cells[2] = x;
+      h.Process({row});
+      h.Advance(time);
+      h.Commit();
+      if (crash) h.Crash();
+    }
+    h.Advance(1000);
+    std::vector<std::string> results;
+    for (const TestRow& row : h.out().rows) results.push_back(CellsText(row));
+    const std::string large = CellsText(TestRow{.cells = {1.7e308}}),
+                      negative = CellsText(TestRow{.cells = {-1.7e308}});
+    EXPECT_EQ(results, (std::vector<std::string>{"a|-200|100|" + large, "a|0|300|" + large, "a|100|400|0",
+                                                 "a|200|500|" + negative}));
+    EXPECT_EQ(h.out().failures.size(), 1u) << "the window of the first two alone";
+  }
+}
+
+// A commit ends behind a key that is larger than a value in state may be.
+TEST(Hopping, AKeyOfAnyLengthMayBeTheLastOneThatIsTold) {
+  for (const size_t length : {kMaxValueBytes - 16, kMaxValueBytes + 50'000, 2 * kMaxValueBytes + 100'000}) {
+    Harness h(SingleNode(Spec(300, 100, 0)));
+    std::vector<TestRow> rows;
+    for (int i = 0; i < 2047; ++i) rows.push_back(Row(absl::StrCat("a", i).c_str(), 1, 0));
+    rows.push_back(Row(("b" + std::string(length, 'x')).c_str(), 1, 0));
+    rows.push_back(Row("c", 1, 0));
+    h.Process(rows);
+    h.Commit();
+    h.out().set_full_after(1);
+    for (const int64_t expected : {2048, 2049, 2 * 2049 - 1, 2 * 2049, 3 * 2049 - 1, 3 * 2049}) {
+      ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{1'000'000}, h.out()).ok());
+      EXPECT_EQ(static_cast<int64_t>(h.out().rows.size()), expected);
+      h.Commit();
+      if (expected % 2049 != 0) {
+        EXPECT_GE(h.store().Count("h"), static_cast<int64_t>(length / kMaxValueBytes) + 1) << "parts of the key";
+      }
+      h.Crash(/*advance=*/false);
+    }
+    EXPECT_EQ(h.store().Count("h"), 1) << "parts of the key that was told last are left";
+  }
+}
+
+TEST(Hopping, WhatIsReadAheadIsLittleHoweverManyPanes) {
+  EXPECT_EQ(PaneReader::BlocksAhead(0), 16u);
+  EXPECT_EQ(PaneReader::BlocksAhead(60), 16u);
+  EXPECT_EQ(PaneReader::BlocksAhead(1000), 4u);
+  EXPECT_EQ(PaneReader::BlocksAhead(8640), 1u);
+  // And it counts: beside what the groups take in memory, which is nothing, while a window is told.
+  MemoryBudget none(0, 0);
+  WindowSpec spec = Spec(1000, 100, 0);
+  Harness h(SingleNode(spec), {}, &none);
+  for (int64_t pane = 0; pane < 10; ++pane) {
+    std::vector<TestRow> rows;
+    for (int64_t i = 0; i < 3000; ++i)
+      rows.push_back(Row(absl::StrCat("a place of its own: ", i).c_str(), 1, pane * 100));
+    h.Process(rows);
+    for (int i = 0; i < 4; ++i) h.Commit();
+  }
+  for (int i = 0; i < 30; ++i) h.Commit();
+  const int64_t before = h.op().MemoryBytes();
+  h.out().set_full_after(1);
+  ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{100}, h.out()).ok());
+  ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{1000}, h.out()).ok());
+  for (int i = 0; i < 19; ++i) {
+    h.Commit();
+    ASSERT_TRUE(h.op().AdvanceWatermark(EventTime{1000}, h.out()).ok());
+  }
+  EXPECT_GT(h.op().MemoryBytes(), before + 10 * (32 << 10));
 }
 
 // Rows cost groups of panes, not of windows.
