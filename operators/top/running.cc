@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,10 +36,7 @@ class TopRunning final : public Operator {
   absl::Status Open(const OperatorContext& context) override;
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
-  int64_t MemoryBytes() const override {
-    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row) + hot_.capacity() * sizeof(hot_[0])) +
-           (numbers_ ? numbers_->MemoryBytes() + cold_->MemoryBytes() : 0);
-  }
+  int64_t MemoryBytes() const override { return bytes_ + PlaceBytes(); }
 
  private:
   struct Row {
@@ -75,7 +73,14 @@ class TopRunning final : public Operator {
   absl::Status EmitChanges(Emitter& emitter);
   std::vector<TopChanges::Listed> Listed(const std::vector<uint32_t>& numbers) const;
 
-  static constexpr size_t kRankBytes = sizeof(std::pair<std::string, uint32_t>);
+  // What places for lists take, and what is known of those in runs: no list that leaves gives any of it back. Places
+  // are used again.
+  int64_t PlaceBytes() const {
+    return static_cast<int64_t>(rows_.capacity() * sizeof(rows_[0]) + hot_.capacity() * sizeof(hot_[0])) +
+           (numbers_ ? numbers_->MemoryBytes() + cold_->MemoryBytes() : 0);
+  }
+
+  static constexpr size_t kRankBytes = sizeof(std::pair<std::string, uint32_t>) + sizeof(Row);
 
   const std::string name_;
   const size_t k_;
@@ -86,10 +91,10 @@ class TopRunning final : public Operator {
   std::optional<KeyedRuns> cold_;  // groups that have left memory; what it has of one in memory is void
   std::optional<MemoryBudget::Share> memory_;
   Groups groups_;
-  std::vector<Groups::pointer> hot_;  // all of them
-  size_t hand_ = 0;                   // in hot_: what the clock looks at next
-  std::vector<Row> rows_;             // by number
-  std::vector<uint32_t> left_;        // stood as of the last commit and don't any more
+  std::vector<Groups::pointer> hot_;        // all of them
+  size_t hand_ = 0;                         // in hot_: what the clock looks at next
+  std::vector<std::unique_ptr<Row>> rows_;  // by number
+  std::vector<uint32_t> left_;              // stood as of the last commit and don't any more
   std::vector<Change> changed_groups_;
   int64_t bytes_ = 0;
   TopKeys keys_, cold_keys_;  // scratch
@@ -108,7 +113,7 @@ absl::Status TopRunning::Open(const OperatorContext& context) {
     for (size_t i = 0; i < numbers.size(); ++i) {
       const auto row = static_cast<int64_t>(i);
       Set(numbers[i], &FindGroup(keys_.groups[row])->second, RankOf(keys_, row), keys_.rows[row], times[i]);
-      rows_[numbers[i]].emitted = true;
+      rows_[numbers[i]]->emitted = true;
     }
     return absl::OkStatus();
   };
@@ -168,20 +173,20 @@ void TopRunning::Offer(Groups::pointer entry, const TopKeys& keys, int64_t i, in
 
 void TopRunning::Set(uint32_t number, Group* group, std::string_view rank, std::string_view row, int64_t time) {
   group->rows.emplace(rank, number);
-  rows_[number].row.assign(row);
-  rows_[number].time = time;
+  rows_[number] = std::make_unique<Row>(Row{std::string(row), time});
   bytes_ += Bytes(rank.size(), row.size());
 }
 
 void TopRunning::DropLast(Group* group) {
   const auto last = std::prev(group->rows.end());
   const uint32_t number = last->second;
-  bytes_ -= Bytes(last->first.size(), rows_[number].row.size());
+  bytes_ -= Bytes(last->first.size(), rows_[number]->row.size());
   group->rows.erase(last);
   // What was emitted must be taken back as it was.
-  if (rows_[number].emitted) {
+  if (rows_[number]->emitted) {
     left_.push_back(number);
   } else {
+    rows_[number] = nullptr;
     numbers_->Remove(number);
   }
 }
@@ -189,13 +194,13 @@ void TopRunning::DropLast(Group* group) {
 absl::Status TopRunning::PrepareCommit(uint64_t commit, Emitter& emitter) {
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
   for (const uint32_t number : std::exchange(left_, {})) {
-    rows_[number] = Row();
+    rows_[number] = nullptr;
     numbers_->Remove(number);
   }
   TM_RETURN_IF_ERROR(Evict());
   return numbers_->Commit(commit, [&](uint32_t number, std::string* record) {
-    *record = TopRecord(rows_[number].time, rows_[number].row);
-    rows_[number].emitted = true;
+    *record = TopRecord(rows_[number]->time, rows_[number]->row);
+    rows_[number]->emitted = true;
   });
 }
 
@@ -235,7 +240,7 @@ absl::Status TopRunning::LoadCold(std::string_view list) {
     const uint32_t number = numbers_->Add();
     if (number == rows_.size()) rows_.emplace_back();
     Set(number, &FindGroup(cold_keys_.groups[row])->second, RankOf(cold_keys_, row), cold_keys_.rows[row], times[i]);
-    rows_[number].emitted = true;
+    rows_[number]->emitted = true;
     numbers_->Change(number);
   }
   return absl::OkStatus();
@@ -244,7 +249,7 @@ absl::Status TopRunning::LoadCold(std::string_view list) {
 int64_t TopRunning::GroupBytes(const Group& group) const {
   int64_t bytes = sizeof(Groups::value_type);
   for (const auto& [rank, number] : group.rows) {
-    bytes += Bytes(rank.size(), rows_[number].row.size()) + static_cast<int64_t>(sizeof(Row));
+    bytes += Bytes(rank.size(), rows_[number]->row.size());
   }
   return bytes;
 }
@@ -266,7 +271,7 @@ std::vector<TopRunning::Groups::pointer> TopRunning::FindIdle(int64_t bytes) {
 absl::Status TopRunning::Evict() {
   if (!memory_->limited()) return absl::OkStatus();
   memory_->Update(MemoryBytes());
-  const int64_t excess = std::min(memory_->Excess(0), kMostEvictBytes);
+  const int64_t excess = std::min(memory_->Excess(-PlaceBytes()), kMostEvictBytes);
   if (excess == 0) return absl::OkStatus();
   const std::vector<Groups::pointer> idle = FindIdle(excess);
   KeyedRuns::Entries entries;
@@ -274,7 +279,7 @@ absl::Status TopRunning::Evict() {
   for (const Groups::pointer group : idle) {
     list.clear();
     for (const auto& [rank, number] : group->second.rows) {
-      const std::string record = TopRecord(rows_[number].time, rows_[number].row);
+      const std::string record = TopRecord(rows_[number]->time, rows_[number]->row);
       AppendVarint(record.size(), &list);
       list.append(record);
     }
@@ -291,8 +296,8 @@ absl::Status TopRunning::Evict() {
 
 void TopRunning::Leave(Groups::pointer group) {
   for (const auto& [rank, number] : group->second.rows) {
-    bytes_ -= Bytes(rank.size(), rows_[number].row.size());
-    rows_[number] = Row();
+    bytes_ -= Bytes(rank.size(), rows_[number]->row.size());
+    rows_[number] = nullptr;
     numbers_->Remove(number);
   }
   bytes_ -= static_cast<int64_t>(sizeof(*group) + group->first.size());
@@ -318,7 +323,7 @@ absl::Status TopRunning::EmitChanges(Emitter& emitter) {
 std::vector<TopChanges::Listed> TopRunning::Listed(const std::vector<uint32_t>& numbers) const {
   std::vector<TopChanges::Listed> list;
   list.reserve(numbers.size());
-  for (const uint32_t number : numbers) list.push_back({rows_[number].row, rows_[number].time});
+  for (const uint32_t number : numbers) list.push_back({rows_[number]->row, rows_[number]->time});
   return list;
 }
 

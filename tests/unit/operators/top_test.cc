@@ -333,6 +333,31 @@ TEST(Top, WhatLeavesMemoryDoesNotShow) {
   }
 }
 
+// Places for lists stay when lists leave: where they alone are more than the budget, no list would ever stay.
+TEST(TopRunning, ListsThatFitStayInMemoryAfterManyHaveLeftIt) {
+  MemoryBudget budget(100 << 10, 0);
+  Harness h(TopNode(Spec(2, Input::kStanding)), {}, &budget);
+  std::vector<TestRow> many, few;
+  for (int64_t i = 0; i < 20'000; ++i) {
+    many.push_back(Row(absl::StrCat("the place of number ", i).c_str(), "item", int64_t{5}, i));
+    if (i >= 50) continue;
+    for (const char* item : {"a", "b"}) few.push_back(Row(absl::StrCat("few", i).c_str(), item, int64_t{5}, i));
+  }
+  h.Process(many);
+  for (int i = 0; i < 20; ++i) h.Commit();
+  for (int i = 0; i < 10; ++i) {
+    h.Process(few);
+    h.Commit();
+  }
+  EXPECT_GT(h.op().MemoryBytes(), budget.bytes()) << "places are fewer than this test needs";
+  const int64_t before = h.store().written_bytes();
+  for (int i = 0; i < 10; ++i) {
+    h.Process(few);  // what is listed already
+    h.Commit();
+  }
+  EXPECT_LT(h.store().written_bytes() - before, 5'000) << "lists leave and come back with every commit";
+}
+
 // As earlier versions wrote them: a record a group, by number.
 TEST(TopRows, GroupsOfAnEarlierVersionGoOn) {
   const Node node = TopNode(Spec(2, Input::kWindows));
@@ -358,6 +383,51 @@ TEST(TopRows, GroupsOfAnEarlierVersionGoOn) {
   EXPECT_THAT(CellsText(h.out().rows), ElementsAre("p|b|7|1", "p|d|6|2", "q|c|1|1"));
   h.Commit();
   EXPECT_EQ(h.store().Count("t"), 0);
+}
+
+// ... of which each commit moves some: a crash finds a part of them moved.
+TEST(TopRows, GroupsOfAnEarlierVersionMoveInPieces) {
+  for (const bool short_of_memory : {false, true}) {
+    MemoryBudget none(0, 0);
+    const Node node = TopNode(Spec(2, Input::kWindows));
+    Harness h(node, {}, short_of_memory ? &none : nullptr), other(node);
+    std::vector<TestRow> rows;
+    std::vector<std::string> expected;
+    for (int64_t i = 0; i < 5000; ++i) {
+      const std::string place = absl::StrCat("a place with a long name ", std::string(200, 'x'), 10'000 + i);
+      rows.push_back(Row(place.c_str(), "a", int64_t{5}, 10 + i % 3));
+      expected.push_back(absl::StrCat(place, "|a|5|1"));
+    }
+    h.Commit();
+    other.Process(rows);
+    other.Commit();
+    StateLog log(&h.store(), "t");
+    log.Begin(h.commit());
+    uint32_t number = 0;
+    KeyedRows stored(&other.store(), "g", nullptr);
+    ASSERT_TRUE(stored.Load().ok());
+    KeyedRows::Walk walk;
+    for (bool done = false; !done;) {
+      done = stored.GoOn(&walk, 1000, [&](std::string_view, std::string_view row) { log.Put(number++, row); }).value();
+    }
+    ASSERT_TRUE(log.Commit().ok());
+    ASSERT_EQ(number, 5000u);
+    h.store().Commit();
+    h.Crash(/*advance=*/false);
+    bool halfway = false;
+    for (int i = 0; i < 100 && h.store().Count("t") > 0; ++i) {
+      h.Commit();
+      h.Crash(/*advance=*/false);
+      halfway |= h.store().Count("t") > 0 && h.store().Count("g") > 0;
+    }
+    EXPECT_EQ(h.store().Count("t"), 0);
+    EXPECT_TRUE(halfway || short_of_memory) << "all of them leave memory, and so their former place, at once there";
+    h.Advance(30);
+    h.Commit();
+    std::vector<std::string> found = CellsText(h.out().rows);
+    std::sort(found.begin(), found.end());
+    EXPECT_EQ(found, expected);
+  }
 }
 
 }  // namespace
