@@ -251,7 +251,7 @@ absl::Status Changes::BeginSweep(const Change& mark, const arrow::RecordBatch& b
   Sweep::End& end = sweep_->ends.emplace_back();
   end.number = mark.resnapshot;
   const auto value = [&](const auto* column) { return column == nullptr ? int64_t{0} : int64_t{column[at]}; };
-  end.watermark = value(HiddenInt64(batch, Hidden::kWatermark));
+  end.watermark = std::max(value(HiddenInt64(batch, Hidden::kWatermark)), value(HiddenInt64(batch, Hidden::kTime)));
   end.source = value(HiddenInt32(batch, Hidden::kSource));
   end.partition = value(HiddenInt32(batch, Hidden::kPartition));
   end.offset = value(HiddenInt64(batch, Hidden::kOffset));

@@ -233,6 +233,7 @@ TEST(Resnapshot, DeletesRowsThatItDidNotTellOf) {
   h.Process({Seen(1, 1, "same", 5), Seen(1, 3, "new", 5), Seen(1, 4, "more", 5), End(1, 5)});
   EXPECT_THAT(Texts(h.out().rows), ElementsAre("-3|other|12@12", ">3|new|5@5", "+4|more|5@5", "x2|gone|11@11"));
   EXPECT_EQ(h.out().rows.back().offset, 5) << "a row that goes stands where the snapshot ends";
+  EXPECT_EQ(h.out().rows.back().watermark, 5) << "and is gone when that was told";
   EXPECT_EQ(h.ledger().absorbed, 1);
   h.out().rows.clear();
   h.Process({Row({.resnapshot = 1}, 1, "later", 6), Row({.deletes = true, .resnapshot = 1}, 4, "", 7), End(1, 5)});
