@@ -81,7 +81,8 @@ class Transactions final : public Operator {
   StepLedger* ledger_ = nullptr;
   std::unique_ptr<OpenTransaction> open_;
   EventTime time_ = kMinTime, let_through_ = kMinTime;  // of the input, and what the changes have been told
-  EncodedKeys encoded_;                                 // scratch
+  EventTime held_ = kMinTime;  // of the input, when the first of the rows that wait came; after a restart not known
+  EncodedKeys encoded_;        // scratch
 };
 
 absl::Status Transactions::Open(const OperatorContext& context) {
@@ -129,6 +130,7 @@ absl::Status Transactions::Keep(const Batch& batch, Emitter& emitter) {
   const auto rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch->num_rows(), std::move(columns));
   TM_RETURN_IF_ERROR(codec_.Encode(*rows, &encoded_));
   for (int64_t i = 0; i < batch->num_rows(); ++i) {
+    if (open_->rows() == 0) held_ = time_;
     open_->Append(encoded_[i]);
     emitter.AddPending(static_cast<int64_t>(encoded_[i].size()));
     if (open_->rows() < kMaxBatchRows && open_->bytes() < kMaxBatchBytes) continue;
@@ -158,7 +160,7 @@ absl::Status Transactions::LetGo(const Batch& like, Emitter& emitter) {
 
 absl::StatusOr<EventTime> Transactions::AdvanceWatermark(EventTime time, Emitter& emitter) {
   time_ = std::max(time_, time);
-  if (open_->rows() == 0) let_through_ = time_;
+  let_through_ = std::max(let_through_, open_->rows() == 0 ? time_ : held_);
   return changes_->AdvanceWatermark(let_through_, emitter);
 }
 

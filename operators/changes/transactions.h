@@ -15,7 +15,8 @@
 // that size: to wait for it would be to stop for good. The log says so, and it counts under the rule
 // `transaction-size`.
 //
-// Time waits while rows do.
+// Time waits while rows do, at what it was when the first of them came: none of what came before is held up by them,
+// and they meet what they would have met if they had gone through at once.
 #pragma once
 
 #include <memory>

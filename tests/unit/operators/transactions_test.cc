@@ -73,6 +73,22 @@ TEST(Transactions, TimeWaitsWhileRowsDo) {
   EXPECT_EQ(h.Advance(20), EventTime{20});
 }
 
+// In a backlog each batch ends within a transaction.
+TEST(Transactions, TimeGoesOnAlthoughThereAreAlwaysRowsThatWait) {
+  Harness h(TransactionsNode());
+  h.out().set_full_after_pending(1 << 30);
+  h.Process({Set(1, 1, 1)});
+  EXPECT_EQ(h.Advance(10), kMinTime);
+  for (int64_t i = 1; i < 10; ++i) {
+    h.Process({End(i, 10 * i + 1), Set(1, i + 1, 10 * i + 2)});
+    EXPECT_EQ(h.Advance(10 * i + 5), EventTime{10 * i}) << "as it was when the first that waits came";
+    h.Process({Set(2, i + 1, 10 * i + 3)});
+    EXPECT_EQ(h.Advance(10 * (i + 1)), EventTime{10 * i});
+  }
+  h.Process({End(10, 120)});
+  EXPECT_EQ(h.Advance(120), EventTime{120});
+}
+
 TEST(Transactions, ASnapshotHasNoneAndEndsOneWhoseEndIsNeverToCome) {
   Harness h(TransactionsNode());
   h.Process({Row({.snapshot = true}, 1, 1, 1)});
