@@ -45,9 +45,15 @@ const YamlNode* Child(const YamlNode& node, std::string_view key) {
   return entry == nullptr ? nullptr : entry->value.get();
 }
 
-bool IsPartitioned(const YamlNode& table) {
+// A scalar as the reader will have it. Of a variable that isn't set the reader says so.
+std::string TextOf(const YamlNode& scalar, const EnvLookup& env) {
+  absl::StatusOr<std::string> text = Substitute(scalar.text, env);
+  return text.ok() ? *std::move(text) : scalar.text;
+}
+
+bool IsPartitioned(const YamlNode& table, const EnvLookup& env) {
   const YamlNode* const global = Child(table, "global");
-  return global != nullptr && global->IsScalar() && global->text == "false" && Child(table, "topic") != nullptr;
+  return global != nullptr && global->IsScalar() && TextOf(*global, env) == "false" && Child(table, "topic") != nullptr;
 }
 
 // A column of the key comes from the record key unless it says otherwise, which is refused then.
@@ -60,10 +66,10 @@ YamlPtr FromKey(const YamlPtr& column) {
   return out;
 }
 
-YamlPtr SourceOf(const YamlNode& table) {
+YamlPtr SourceOf(const YamlNode& table, const EnvLookup& env) {
   std::set<std::string> keys;
   if (const YamlNode* const key = Child(table, "key"); key != nullptr && key->IsList()) {
-    for (const YamlPtr& item : key->items) keys.insert(item->text);
+    for (const YamlPtr& item : key->items) keys.insert(TextOf(*item, env));
   }
   auto source = Mapping(table.at);
   for (const YamlEntry& entry : table.entries) {
@@ -83,11 +89,11 @@ YamlPtr SourceOf(const YamlNode& table) {
 }
 
 // A step whose join names one of them.
-YamlPtr JoinedFrom(const YamlPtr& step, const std::set<std::string>& partitioned) {
+YamlPtr JoinedFrom(const YamlPtr& step, const std::set<std::string>& partitioned, const EnvLookup& env) {
   const YamlNode* const join = Child(*step, "join");
   const YamlNode* const table = join == nullptr ? nullptr : Child(*join, "table");
   const YamlNode* const name = table == nullptr || table->IsScalar() ? table : Child(*table, "name");
-  if (name == nullptr || !name->IsScalar() || !partitioned.contains(name->text)) return step;
+  if (name == nullptr || !name->IsScalar() || !partitioned.contains(TextOf(*name, env))) return step;
   auto from = Mapping(table->at);
   if (table->IsMapping()) {
     for (const YamlEntry& entry : table->entries) {
@@ -100,7 +106,7 @@ YamlPtr JoinedFrom(const YamlPtr& step, const std::set<std::string>& partitioned
 
 }  // namespace
 
-YamlPtr WritePartitionedTables(const YamlPtr& root, Diagnostics* diagnostics) {
+YamlPtr WritePartitionedTables(const YamlPtr& root, const EnvLookup& env, Diagnostics* diagnostics) {
   const YamlNode* const tables = Child(*root, "tables");
   if (tables == nullptr || !tables->IsMapping()) return root;
   std::set<std::string> partitioned;
@@ -110,7 +116,7 @@ YamlPtr WritePartitionedTables(const YamlPtr& root, Diagnostics* diagnostics) {
   if (stated != nullptr) sources->entries = stated->entries;
   auto others = Mapping(tables->at);
   for (const YamlEntry& table : tables->entries) {
-    if (!IsPartitioned(*table.value)) {
+    if (!IsPartitioned(*table.value, env)) {
       others->Add(table);
     } else if (sources->Find(table.key) != nullptr) {
       diagnostics->ErrorAt(
@@ -119,7 +125,7 @@ YamlPtr WritePartitionedTables(const YamlPtr& root, Diagnostics* diagnostics) {
     } else {
       partitioned.insert(table.key);
       YamlEntry source = table;
-      source.value = SourceOf(*table.value);
+      source.value = SourceOf(*table.value, env);
       sources->Add(std::move(source));
     }
   }
@@ -128,7 +134,7 @@ YamlPtr WritePartitionedTables(const YamlPtr& root, Diagnostics* diagnostics) {
   if (const YamlNode* const all = Child(*root, "steps"); all != nullptr && all->IsMapping()) {
     steps->at = all->at;
     for (YamlEntry step : all->entries) {
-      step.value = JoinedFrom(step.value, partitioned);
+      step.value = JoinedFrom(step.value, partitioned, env);
       steps->Add(std::move(step));
     }
   }

@@ -5,11 +5,13 @@
 #pragma once
 
 #include "src/plan/diagnostics.h"
+#include "src/plan/substitute.h"
 #include "src/plan/yaml_tree.h"
 
 namespace tidemark {
 
-// The root with them written out; the same one where there are none.
-YamlPtr WritePartitionedTables(const YamlPtr& root, Diagnostics* diagnostics);
+// The root with them written out; the same one where there are none. What is told by a scalar is told by it with
+// variables put in.
+YamlPtr WritePartitionedTables(const YamlPtr& root, const EnvLookup& env, Diagnostics* diagnostics);
 
 }  // namespace tidemark

@@ -71,7 +71,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   Diagnostics diagnostics(filename, text);
   Composed composed = Compose(filename, text, files, env, &diagnostics);
   const topology::Topology topology =
-      ReadTopology(*WritePartitionedTables(composed.root, &diagnostics), env, &diagnostics);
+      ReadTopology(*WritePartitionedTables(composed.root, env, &diagnostics), env, &diagnostics);
   CheckEnds(diagnostics.incomplete(), &diagnostics);
   if (diagnostics.incomplete()) return diagnostics.ToStatus();
   Plan plan;

@@ -204,6 +204,19 @@ TEST(VersionedPlanTest, ATableThatIsPartitionedIsASourceOfChangesThatRowsMeetAsO
   EXPECT_TRUE(more.ok()) << more.status() << ": what a source may say";
 }
 
+TEST(VersionedPlanTest, ATableIsPartitionedAlsoWhereAVariableSaysSo) {
+  std::string text = Partitioned("columns: { item: string, price: double }", "table: '${TABLE}', on: [item]");
+  const size_t at = text.find("false");
+  text.replace(at, 5, "'${GLOBAL:-false}'");
+  text.replace(text.find("key: [item]"), 11, "key: ['${KEY}']");
+  const auto plan = PlanOf(text, {{"TABLE", "prices"}, {"KEY", "item"}});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->sources.size(), 2u);
+  EXPECT_EQ(plan->sources[1].columns[0].from, SourceColumn::From::kKey);
+  EXPECT_TRUE(NodeOf(*plan, "z").spec.As<VersionedJoinSpec>().changes);
+  EXPECT_THAT(ErrorsOf(text, {{"KEY", "item"}}), HasSubstr("environment variable TABLE is not set"));
+}
+
 TEST(VersionedPlanTest, MistakesInATableThatIsPartitionedStandWhereTheyWereMade) {
   const auto errors = [](const std::string& table, const std::string& join = "table: prices, on: [item]") {
     return ErrorsOf(Partitioned(table, join));
