@@ -3,12 +3,15 @@
 #include <map>
 #include <set>
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 
 #include "src/base/intake_names.h"
 #include "src/cli/describe.h"
 #include "src/plan/intakes.h"
+#include "src/plan/topic_patterns.h"
 #include "src/runtime/status_board.h"
 #include "src/runtime/topics.h"
 
@@ -97,12 +100,55 @@ void AddTopics(const Plan& plan, const TopologyText& text, std::string* out) {
   absl::StrAppend(out, Create(plan.dead_letter_topic, plan.dead_letter_creation, {}));
 }
 
+// With what all names begin that a regular expression matches; empty: it doesn't say.
+std::string BeginningOf(const std::string& pattern) {
+  std::string beginning;
+  int depth = 0;
+  bool open = true;  // nothing but letters has come yet
+  for (size_t i = pattern.starts_with('^') ? 1 : 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    const bool escaped = c == '\\' && i + 1 < pattern.size();
+    const char next = escaped ? pattern[++i] : c;
+    if (escaped ? absl::ascii_isalnum(next) : absl::StrContains(".[]()*+?{}|^$\\", c)) {
+      if (open && (c == '*' || c == '?' || c == '{') && !beginning.empty()) beginning.pop_back();
+      open = false;
+    }
+    if (!escaped && c == '(') ++depth;
+    if (!escaped && c == ')') --depth;
+    if (!escaped && c == '|' && depth == 0) return "";
+    if (open) beginning += next;
+  }
+  return beginning;
+}
+
+// Topics of a pattern come without anybody's help, and so have their rights to.
+void AllowPattern(const TopicPatternPlan& pattern, std::string* out) {
+  absl::StrAppend(out, "# source ", pattern.source, " reads all topics that match '", pattern.pattern,
+                  "', also those to come. ");
+  const std::string beginning = BeginningOf(pattern.pattern);
+  if (beginning.empty()) {
+    absl::StrAppend(out, "How their names begin it doesn't say: grant each of them, --operation Read --operation ",
+                    "Describe\n");
+    return;
+  }
+  absl::StrAppend(out, "Their names begin so, and others' may:\n",
+                  Allow("--operation Read --operation Describe",
+                        absl::StrCat("--topic ", beginning, " --resource-pattern-type prefixed")));
+}
+
 void AddRights(const Plan& plan, const TopologyText& text, std::string* out) {
   absl::StrAppend(out, "\n# Rights\n");
   const std::string prefixed = " --resource-pattern-type prefixed";
+  std::set<std::string> patterns;  // that have theirs
   for (const SourcePlan& source : plan.sources) {
     if (source.intake()) continue;  // Tidemark's own
+    const TopicPatternPlan* const pattern = PatternOf(plan, source.declared());
+    if (pattern != nullptr && !patterns.insert(pattern->source).second) continue;
     AddAbout(text, "sources/" + source.declared(), out);
+    if (pattern != nullptr) {
+      AllowPattern(*pattern, out);
+      continue;
+    }
     absl::StrAppend(out, Allow("--operation Read --operation Describe", "--topic " + source.topic));
   }
   for (const TablePlan& table : plan.tables) {

@@ -33,16 +33,18 @@ class Lineage {
     return found;
   }
 
-  // Whether what stands in the column comes, on any way, from one of which `is_personal` says so. What isn't known to
-  // come from certain columns alone, as of an operator of one's own, counts as made of all that its step reads.
-  bool Personal(NodePlace place, size_t column, const std::function<bool(const OriginColumn&)>& is_personal) {
+  // Whether what stands in the column comes, on any way, from one of which `is_personal` says so, or out of a step of
+  // which `step_is` does. What isn't known to come from certain columns alone, as of an operator of one's own, counts
+  // as made of all that its step reads.
+  bool Personal(NodePlace place, size_t column, const std::function<bool(const OriginColumn&)>& is_personal,
+                const std::function<bool(const std::string&)>& step_is) {
     const auto key = std::make_tuple(place.stage, place.node, column);
     if (const auto known = personal_.find(key); known != personal_.end()) return known->second;
     const Made made = MadeOf(place, column);
-    bool personal = made.origin && is_personal(*made.origin);
+    bool personal = step_is(At(place).step) || (made.origin && is_personal(*made.origin));
     const auto look = [&](NodePlace reader, const PortColumn& read) {
       for (const NodePlace above : NodesAbove(plan_, reader, read.port)) {
-        personal = personal || Personal(above, read.column, is_personal);
+        personal = personal || Personal(above, read.column, is_personal, step_is);
       }
     };
     for (const Part& part : made.parts) look(part.reader, part.read);
@@ -174,8 +176,13 @@ bool SaidPersonal(const AboutParts& about, const std::string& part, const std::s
 PersonalColumns PersonalColumnsOf(const Plan& plan, const AboutParts& about) {
   const auto is_personal = [&](const OriginColumn& column) {
     return SaidPersonal(
-        about, column.table ? "tables/" + plan.tables[column.index].name : "sources/" + plan.sources[column.index].name,
+        about,
+        column.table ? "tables/" + plan.tables[column.index].name : "sources/" + plan.sources[column.index].declared(),
         column.column);
+  };
+  const auto step_is = [&](const std::string& step) {
+    const auto said = about.find("steps/" + step);
+    return said != about.end() && said->second.pii.value_or(false);
   };
   PersonalColumns found;
   Lineage lineage(plan);
@@ -183,10 +190,8 @@ PersonalColumns PersonalColumnsOf(const Plan& plan, const AboutParts& about) {
     for (size_t n = 0; n < plan.stages[s].nodes.size(); ++n) {
       const Node& node = plan.stages[s].nodes[n];
       if (node.kind != Node::Kind::kSource && node.kind != Node::Kind::kOperator) continue;
-      const auto said = about.find("steps/" + node.step);
-      const bool all = said != about.end() && said->second.pii.value_or(false);
       for (size_t c = 0; c < node.output.size(); ++c) {
-        if (all || lineage.Personal({static_cast<int>(s), static_cast<int>(n)}, c, is_personal)) {
+        if (lineage.Personal({static_cast<int>(s), static_cast<int>(n)}, c, is_personal, step_is)) {
           found[node.step].insert(node.output[c].name);
         }
       }

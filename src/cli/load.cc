@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "operators/operators.h"
@@ -43,15 +44,28 @@ TopicNames Patiently(const std::function<bool()>& give_up) {
 
 TopicNames TopicsOfBrokers() { return Patiently(nullptr); }
 
+absl::StatusOr<std::string> FilesAsFirstRead::Read(const std::string& path) const {
+  if (const auto known = read_.find(path); known != read_.end()) return known->second;
+  TM_ASSIGN_OR_RETURN(std::string text, FilesOnDisk().Read(path));
+  return read_[path] = std::move(text);
+}
+
+std::vector<std::string> FilesAsFirstRead::Match(const std::string& pattern) const {
+  const auto [found, fresh] = matched_.try_emplace(pattern);
+  if (fresh) found->second = FilesOnDisk().Match(pattern);
+  return found->second;
+}
+
 absl::StatusOr<Plan> LoadTopology(const std::string& file, TopologyText* text, AskForTopics ask,
-                                  const std::function<bool()>& give_up) {
+                                  const std::function<bool()>& give_up, const TopologyFiles& files) {
   const FormatList formats = PlanningFormats().list();
-  if (ask == AskForTopics::kAlways) return LoadPlan(file, Operators(), formats, text, Patiently(give_up));
+  const OperatorList operators = Operators();
+  if (ask == AskForTopics::kAlways) return LoadPlan(file, operators, formats, text, Patiently(give_up), files);
   if (ask == AskForTopics::kIfThere) {
-    absl::StatusOr<Plan> plan = LoadPlan(file, Operators(), formats, text, AskOnce);
+    absl::StatusOr<Plan> plan = LoadPlan(file, operators, formats, text, AskOnce, files);
     if (!absl::IsUnavailable(plan.status())) return plan;
   }
-  return LoadPlan(file, Operators(), formats, text);
+  return LoadPlan(file, operators, formats, text, nullptr, files);
 }
 
 }  // namespace tidemark

@@ -267,15 +267,16 @@ absl::StatusOr<bool> RunsOverThePast() {
                                                  DidYouMean(FLAGS_into, {"shadows", "targets"})));
 }
 
-// Where topics have come that the topology reads by a pattern, it is read again, with them.
+// Where topics have come that the topology reads by a pattern, a run begins anew with them, of the same text.
 absl::Status Run() {
   TM_RETURN_IF_ERROR(CheckWorkerFlags());
   TM_ASSIGN_OR_RETURN(const bool past, RunsOverThePast());
   HandleSignals();
   const auto stopped = [] { return stop_requests.load() > 0; };
+  const FilesAsFirstRead files;
   while (true) {
     TopologyText text;
-    const absl::StatusOr<Plan> read = LoadTopology(FLAGS_config, &text, AskForTopics::kAlways, stopped);
+    const absl::StatusOr<Plan> read = LoadTopology(FLAGS_config, &text, AskForTopics::kAlways, stopped, files);
     if (!read.ok() && stopped() && !FLAGS_until_end) return absl::OkStatus();
     TM_RETURN_IF_ERROR(read.status());
     const Plan& plan = *read;

@@ -67,6 +67,36 @@ class RdResetClient final : public ResetClient {
                                               : FromError(code, absl::StrCat("committing for group '", group, "'"));
   }
 
+  absl::Status DeleteGroup(const std::string& group) override {
+    rd_kafka_t* const rk = handle_->rk();
+    const std::string what = absl::StrCat("deleting group '", group, "'");
+    rd_kafka_DeleteGroup_t* request = rd_kafka_DeleteGroup_new(group.c_str());
+    const auto destroy = absl::MakeCleanup([request] { rd_kafka_DeleteGroup_destroy(request); });
+    const std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>> options(
+        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DELETEGROUPS));
+    char text[256];
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), kDeleteTimeoutMs, text, sizeof text);
+    const Queue queue(rd_kafka_queue_new(rk));
+    rd_kafka_DeleteGroups(rk, &request, 1, options.get(), queue.get());
+    const Event event(rd_kafka_queue_poll(queue.get(), kDeleteTimeoutMs + kRequestTimeoutMs));
+    if (event == nullptr) return absl::UnavailableError(what + ": no answer");
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event.get());
+    size_t count = 0;
+    const auto* results =
+        code == RD_KAFKA_RESP_ERR_NO_ERROR
+            ? rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event.get()), &count)
+            : nullptr;
+    for (size_t i = 0; i < count && code == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      const rd_kafka_error_t* const error = rd_kafka_group_result_error(results[i]);
+      if (error != nullptr) code = rd_kafka_error_code(error);
+    }
+    if (code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP) {
+      return absl::FailedPreconditionError(absl::StrCat("group ", group, " has members"));
+    }
+    const bool gone = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND;
+    return gone ? absl::OkStatus() : FromError(code, what);
+  }
+
   absl::Status DeleteTopic(const std::string& topic) override {
     rd_kafka_t* const rk = handle_->rk();
     const std::string what = absl::StrCat("deleting topic '", topic, "'");

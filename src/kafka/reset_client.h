@@ -23,6 +23,9 @@ class ResetClient {
   virtual absl::StatusOr<bool> IsEmpty(const std::string& group) = 0;
   // Positions of a group without members, all of them or none. FailedPrecondition: it has some.
   virtual absl::Status CommitForEmptyGroup(const std::string& group, const std::vector<OffsetToCommit>& offsets) = 0;
+  // All that a group has committed goes with it; none is there any more is no error. FailedPrecondition: it has
+  // members.
+  virtual absl::Status DeleteGroup(const std::string& group) = 0;
   // Waits until the topic is gone, which it may be already. Brokers forget what groups have committed of it.
   virtual absl::Status DeleteTopic(const std::string& topic) = 0;
 };

@@ -248,6 +248,31 @@ absl::StatusOr<std::optional<Offset>> LakeLog::FirstNotOlder(int32_t partition, 
   return first;
 }
 
+absl::StatusOr<std::optional<Offset>> LakeLog::EndBefore(int32_t partition, Offset offset) const {
+  std::optional<Offset> end;
+  const auto found = groups_.find(partition);
+  if (found == groups_.end()) return end;
+  for (const Group& group : found->second) {
+    if (group.first >= offset) break;
+    if (end && group.last < *end) continue;
+    if (group.last < offset) {
+      end = group.last + 1;
+      continue;
+    }
+    const std::string& name = files_[group.file];
+    TM_ASSIGN_OR_RETURN(const auto reader, OpenFile(name));
+    TM_ASSIGN_OR_RETURN(
+        const arrow::ArrayVector columns,
+        ReadColumns(*reader, name, group.row_group, {{spec_.partition, Numbers()}, {spec_.offset, Numbers()}}));
+    for (int64_t row = 0; row < columns[0]->length(); ++row) {
+      const Offset each = AsNumbers(columns, 1).Value(row);
+      if (AsNumbers(columns, 0).Value(row) != partition || each >= offset) continue;
+      end = std::max(end.value_or(0), each + 1);
+    }
+  }
+  return end;
+}
+
 // ---- Reading in order ----------------------------------------------------------------------------------------------
 
 // A merge of the groups of one partition: those are open whose first offset has been reached.

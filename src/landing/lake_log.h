@@ -54,6 +54,8 @@ class LakeLog {
   std::optional<std::pair<Offset, Offset>> RangeOf(int32_t partition) const;
   // The first offset whose record isn't older; nothing where all are.
   absl::StatusOr<std::optional<Offset>> FirstNotOlder(int32_t partition, int64_t timestamp_ms) const;
+  // Behind the last of its records in front of this offset; nothing where there is none.
+  absl::StatusOr<std::optional<Offset>> EndBefore(int32_t partition, Offset offset) const;
   // Its records from this offset on. The log outlives it.
   std::unique_ptr<LakeReader> Read(int32_t partition, Offset from) const;
 

@@ -175,7 +175,8 @@ absl::Status SetRecords::CheckSum(const LandedFile& landed) {
   return absl::InvalidArgumentError(absl::StrCat(member_, ": its sha256 is ", digits, ", and is to be ", expected));
 }
 
-// Of the names and hashes of all its files, so that another set under the manifest's name is another content.
+// Of all that a reading follows: what the manifest says, and its files in its order. The same set under a manifest that
+// says it in other words has another one.
 std::string SetRecords::hash() const {
   std::string all = manifest_.SerializeAsString();
   for (const SetMember& member : members_) absl::StrAppend(&all, "\n", member.name(), "\n", member.hash());

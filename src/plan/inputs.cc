@@ -1,10 +1,12 @@
 // Sources: what a topology reads, from topics and from outside of Kafka.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/time/time.h>
+#include <xxhash.h>
 
 #include "src/base/intake_names.h"
 #include "src/base/suggest.h"
@@ -130,10 +132,23 @@ void CheckEventTime(const topology::EventTime& yaml, const Schema& schema, const
   }
 }
 
+// The number that a registry has given to the key's schema stands in front of it, and is another once its columns,
+// their types or names are.
+bool HasSchemaNumber(const FormatSpec& key_format) {
+  const bool by_default =
+      (key_format.name == "avro" || key_format.name == "protobuf") && !key_format.options.contains("schema_file");
+  return key_format.Option("schema_id", by_default ? "prefix" : "none") != "none";
+}
+
 // What makes keys of equal values differ, so that the partition of a key proves nothing about values; "": nothing does.
-std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_format) {
+// `trusted`: that a schema's number stays what it is.
+std::string WhyKeysDiffer(const SourceColumn& column, const FormatSpec& key_format, bool trusted) {
   if (column.coerce) return "it is coerced; say `coerce: false` for it if its keys have one form only";
   if (key_format.name == "uuid") return "a UUID has digits of either size";
+  if (!trusted && HasSchemaNumber(key_format)) {
+    return absl::StrCat("the number of its schema is a part of a key in ", key_format.name,
+                        ", and another one when that schema changes");
+  }
   const Type& type = column.column.type;
   if (type.kind == Kind::kDouble) return "0 and -0 are equal doubles, as are 1 and 1.0";
   if (type.kind == Kind::kDecimal) return "1.5 and 1.50 are equal decimals";
@@ -173,7 +188,8 @@ void CheckPromise(const topology::Source& yaml, const FormatList& formats, const
   if (!source->verify_partitioning) return;
   if (all_from_key) CheckWholeKey(*source, path + "/partitioned_by", diagnostics);
   for (int i = 0; i < yaml.partitioned_by_size(); ++i) {
-    const std::string why = WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format);
+    const std::string why =
+        WhyKeysDiffer(source->columns[(*columns)[static_cast<size_t>(i)]], source->key_format, false);
     if (why.empty()) continue;
     diagnostics->Error(absl::StrCat(path, "/partitioned_by/", i),
                        absl::StrCat("equal values of ", yaml.partitioned_by(i), " may have different keys (", why,
@@ -231,18 +247,22 @@ void CheckUpserts(const topology::Source& yaml, const FormatSyntax* format, cons
   RefuseTimeOfRows(*source, path, diagnostics);
   const auto key = FindKeyColumns(yaml.key(), source->schema(), path + "/key", "source " + yaml.name(), diagnostics);
   if (!key) return;
+  const bool any = source->format.Option(kPartitioner, "murmur2") != "murmur2";
   for (int i = 0; i < yaml.key_size(); ++i) {
     const SourceColumn& column = source->columns[(*key)[static_cast<size_t>(i)]];
     const std::string at = absl::StrCat(path, "/columns/", column.column.name);
-    const std::string why = WhyKeysDiffer(column, source->key_format);
+    const std::string why = WhyKeysDiffer(column, source->key_format, any);
+    const bool number = WhyKeysDiffer(column, source->key_format, true).empty();
     if (column.from != SourceColumn::From::kKey) {
       diagnostics->Error(at, "rows replace each other by the record key: a column of `key` comes `from: key`");
     } else if (column.column.nullable) {
       diagnostics->Error(at, "a key column can't be nullable");
     } else if (!why.empty()) {
-      diagnostics->Error(absl::StrCat(path, "/key/", i),
-                         absl::StrCat("equal values of ", yaml.key(i), " may have different keys (", why,
-                                      "), and lie in different partitions: they can't replace each other"));
+      diagnostics->Error(
+          absl::StrCat(path, "/key/", i),
+          absl::StrCat("equal values of ", yaml.key(i), " may have different keys (", why,
+                       "), and lie in different partitions: they can't replace each other",
+                       number ? "; where that schema never changes, say `partitioner: any` in the format" : ""));
     }
   }
   source->key = source->partitioned_by = *key;
@@ -327,6 +347,29 @@ void RefuseTwice(const SourcePlan& source, const SourcePlan& other, const std::s
   }
 }
 
+// State keeps the numbers of the sources that its rows came from, so a source's stays what it is as long as the YAML
+// declares the same ones, whatever topics there are. That of a topic of a pattern follows from its name, and lies above
+// all others; should two names ask for one number, the later one by name has the next.
+void NumberSources(Plan* plan) {
+  constexpr int32_t kFirstOfPatterns = int32_t{1} << 30;
+  constexpr uint64_t kNumbersOfPatterns = uint64_t{1} << 30;
+  const auto declared = [&](const SourcePlan& source) {
+    return source.of_pattern() ? source.declared() : source.kept_as();
+  };
+  std::map<std::string, int32_t> ranks;
+  for (const SourcePlan& source : plan->sources) ranks[declared(source)] = 0;
+  int32_t rank = 0;
+  for (auto& [name, of_it] : ranks) of_it = rank++;
+  std::set<uint64_t> taken;
+  for (SourcePlan& source : plan->sources) {
+    source.order = ranks[declared(source)];
+    if (!source.of_pattern()) continue;
+    uint64_t number = XXH3_64bits(source.topic.data(), source.topic.size()) % kNumbersOfPatterns;
+    while (!taken.insert(number).second) number = (number + 1) % kNumbersOfPatterns;
+    source.order = kFirstOfPatterns + static_cast<int32_t>(number);
+  }
+}
+
 }  // namespace
 
 void CheckSources(const topology::Topology& topology, const FormatList& formats, const std::vector<std::string>* names,
@@ -385,9 +428,9 @@ void CheckSources(const topology::Topology& topology, const FormatList& formats,
   }
   std::sort(plan->sources.begin(), plan->sources.end(),
             [](const SourcePlan& a, const SourcePlan& b) { return a.kept_as() < b.kept_as(); });
+  NumberSources(plan);
   std::map<std::string, std::string> topics;
   for (size_t i = 0; i < plan->sources.size(); ++i) {
-    plan->sources[i].order = static_cast<int32_t>(i);
     const auto [it, fresh] = topics.emplace(plan->sources[i].topic, plan->sources[i].name);
     if (!fresh && !plan->sources[i].topic.empty()) {
       const SourcePlan& source = plan->sources[i];

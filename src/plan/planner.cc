@@ -91,9 +91,9 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   CheckNotify(topology, &diagnostics, &plan);
   CheckRegistry(plan, formats, &diagnostics);
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
-  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
+  LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {
     *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards),
@@ -103,12 +103,12 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
 }
 
 absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
-                              TopologyText* read, const TopicNames& topics) {
-  const absl::StatusOr<std::string> text = FilesOnDisk().Read(path);
+                              TopologyText* read, const TopicNames& topics, const TopologyFiles& files) {
+  const absl::StatusOr<std::string> text = files.Read(path);
   if (!text.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read: ", std::string(text.status().message())));
   }
-  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), FilesOnDisk(), read, topics);
+  return PlanFromYaml(*text, path, operators, formats, ProcessEnvironment(), files, read, topics);
 }
 
 }  // namespace tidemark

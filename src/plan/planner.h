@@ -42,6 +42,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
 
 // The same for a file, with the environment of this process.
 absl::StatusOr<Plan> LoadPlan(const std::string& path, const OperatorList& operators, const FormatList& formats,
-                              TopologyText* read = nullptr, const TopicNames& topics = nullptr);
+                              TopologyText* read = nullptr, const TopicNames& topics = nullptr,
+                              const TopologyFiles& files = FilesOnDisk());
 
 }  // namespace tidemark

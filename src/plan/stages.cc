@@ -1,9 +1,12 @@
 #include "src/plan/stages.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <string_view>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 
 namespace tidemark {
 namespace {
@@ -45,6 +48,25 @@ ColumnList At(const ColumnList& together, const ColumnList& positions) {
 
 // The function that internal topics are partitioned by.
 constexpr char kHash[] = "hash";
+
+// Of formats that are one column as a whole and have one text for each value: whoever writes such keys, equal values
+// have equal ones.
+bool IsOneValue(const SourcePlan& source) {
+  static constexpr std::string_view kOfOneColumn[] = {kTextFormat, kBytesFormat, "string", "int16", "int32", "int64"};
+  return source.partitioned_by.size() == 1 &&
+         std::find(std::begin(kOfOneColumn), std::end(kOfOneColumn), source.key_format.name) != std::end(kOfOneColumn);
+}
+
+// "json (customer, region)": of objects the names are a part, in the order of the promise.
+std::string NamedKey(const SourcePlan& source) {
+  std::vector<std::string> names;
+  for (const size_t c : source.partitioned_by) {
+    const SourceColumn& column = source.columns[c];
+    const bool read = column.from == SourceColumn::From::kKey && !column.path.empty();
+    names.push_back(read ? absl::StrJoin(column.path, ".") : column.column.name);
+  }
+  return absl::StrCat(source.key_format.ToString(), " (", absl::StrJoin(names, ", "), ")");
+}
 
 class Cutter {
  public:
@@ -167,10 +189,12 @@ int Cutter::AddEdge(const std::string& step, const std::string& kept_as, const s
 
 std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& source) const {
   if (source.partitioned_by.empty()) return std::nullopt;
-  // Record keys of two tables that connectors write are alike only where their columns have one name and the connectors
-  // one format; where the topology reads the keys, it says so.
-  const bool read = source.key.empty() || (!source.key_format.none() && source.verify_partitioning);
-  const std::string key = read ? source.key_format.ToString() : "key of " + source.name;
+  // Record keys of two sources are alike only where nothing but the values decides on their bytes. Those of tables are
+  // moved where that isn't certain. A promise of names and format says that one form of them is written.
+  const bool certain = IsOneValue(source) && source.verify_partitioning;
+  const std::string key = certain || (source.key.empty() && source.key_format.none()) ? source.key_format.ToString()
+                          : source.key.empty()                                        ? NamedKey(source)
+                                                                                      : "key of " + source.declared();
   return Partitioning{source.partitioned_by, absl::StrCat("promise ", key)};
 }
 

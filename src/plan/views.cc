@@ -103,7 +103,7 @@ std::optional<SinkPlan> CheckView(const topology::View& yaml, const LogicalStep*
 
 void CheckViews(const topology::Topology& topology, const Logical& logical, Diagnostics* diagnostics, Plan* plan) {
   std::vector<std::string> readable, taken;
-  for (const SourcePlan& source : plan->sources) readable.push_back(source.name);
+  for (const SourcePlan& source : plan->sources) readable.push_back(source.declared());
   for (const topology::Step& step : topology.steps()) readable.push_back(step.name());
   taken = readable;
   for (const topology::Sink& sink : topology.sinks()) taken.push_back(sink.name());

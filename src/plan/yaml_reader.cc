@@ -31,12 +31,9 @@ std::string NotImplemented(const Descriptor* type, const std::string& key) {
     return "'kafka' isn't a field of lineage: `topic: NAME` has events written to a topic of the topology's own "
            "brokers";
   }
-  const bool topics = type == topology::Source::descriptor() &&
-                      (key == "topics" || key == "pattern" || key == "topic_pattern" || key == "topic_regex");
-  return topics ? absl::StrCat("'", key,
-                               "' isn't implemented, a source reads one topic: make a source of each, by a template "
-                               "where they are many, and read them with from: [a, b]")
-                : "";
+  const bool topics =
+      type == topology::Source::descriptor() && (key == "pattern" || key == "topic_pattern" || key == "topic_regex");
+  return topics ? absl::StrCat("'", key, "' isn't a field of a source: `topics: \"svc-.*\"` reads all that match") : "";
 }
 
 class Reader {

@@ -68,9 +68,10 @@ HeaderList DeadLetters::WhereOfRow(std::string_view step, TopicPartition input, 
   // Where they are not carried, the task has one source, and reads the row's own partition of it. A row that waited in
   // state may be of a source that the topology no longer has.
   if (source != nullptr) {
-    const auto number = static_cast<size_t>(source[row]);
-    if (number >= sources.size()) return Where(step, input, reason);
-    input.topic = sources[number].topic;
+    const auto from =
+        std::find_if(sources.begin(), sources.end(), [&](const SourcePlan& each) { return each.order == source[row]; });
+    if (from == sources.end()) return Where(step, input, reason);
+    input.topic = from->topic;
   }
   if (partition != nullptr) input.partition = partition[row];
   HeaderList headers = Where(step, input, reason);

@@ -169,11 +169,14 @@ absl::Status FileSource::LookAtSet(const LandedFile& manifest, const std::map<st
       return absl::OkStatus();
     }
     TM_RETURN_IF_ERROR(read.status());
-    known = incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), ""}).first;
+    known =
+        incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), "", clock_->WallUs()}).first;
   }
   Incomplete& set = known->second;
   const std::string why = WhyNotWhole(set.manifest, landed);
-  const bool late = clock_->WallUs() >= manifest.modified_ns / 1'000 + plan_.files->manifest_deadline_us;
+  // A copy may have the time of what it is a copy of.
+  const int64_t since_us = std::max(manifest.modified_ns / 1'000, set.first_seen_us);
+  const bool late = clock_->WallUs() >= since_us + plan_.files->manifest_deadline_us;
   if (!why.empty() && !late) {
     if (std::exchange(set.why, why) != why) {
       LOG(INFO) << "source " << plan_.name << ": the set of " << manifest.name << " isn't whole yet: " << why;
@@ -274,15 +277,17 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   Work& work = *checking_;
   work.hash = work.records->hash();
   const FileNote* const before = Known(work.file.name);
+  bool same = WasRead(before) && before->hash() == work.hash;
   if (const auto* const set = dynamic_cast<const SetRecords*>(work.records.get())) {
     TM_ASSIGN_OR_RETURN(const bool there, StillThere(*set));
     if (!there) {
       checking_.reset();
       return IntakeRows();
     }
-    if (const std::string why = WhyReadElsewhere(*set); !why.empty()) return Reject(why);
+    same = WasRead(before) && WasReadBefore(*set);
+    if (const std::string why = same ? "" : WhyReadBefore(*set); !why.empty()) return Reject(why);
   }
-  if (WasRead(before) && before->hash() == work.hash) {
+  if (same) {
     LOG(INFO) << "source " << plan_.name << ": the file " << work.file.name
               << " has come again with the same content, and is skipped";
     FileNote note = *before;
@@ -306,13 +311,22 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
   return IntakeRows();
 }
 
-// A file is of one set: its rows would come twice.
-std::string FileSource::WhyReadElsewhere(const SetRecords& set) const {
+// However its manifest is written now: each file of it came in with that, as it is.
+bool FileSource::WasReadBefore(const SetRecords& set) const {
+  return std::all_of(set.members().begin(), set.members().end(), [&](const packed::SetMember& member) {
+    const FileNote* const before = Known(member.name());
+    return before != nullptr && before->manifest() == checking_->file.name && before->hash() == member.hash();
+  });
+}
+
+// A file is of one set, and of one version of it: its rows would come twice.
+std::string FileSource::WhyReadBefore(const SetRecords& set) const {
   for (const packed::SetMember& member : set.members()) {
     const FileNote* const before = Known(member.name());
-    if (before == nullptr || before->manifest() == checking_->file.name || before->hash() != member.hash()) continue;
+    if (before == nullptr || before->hash() != member.hash()) continue;
     return absl::StrCat("the file ", member.name(), " was read before, ",
-                        before->manifest().empty() ? "by itself" : "with " + before->manifest());
+                        before->manifest().empty() ? "by itself" : "with " + before->manifest(),
+                        ": name only what is new or another content");
   }
   return "";
 }
@@ -516,11 +530,15 @@ std::string FileSource::PlaceOf(const Work& work) const {
 
 absl::Status FileSource::Committed(const std::string&) {
   if (reading_) reading_->committed = reading_->committed || reading_->given;
-  while (!reported_.empty()) {
-    const auto first = reported_.begin();
-    TM_RETURN_IF_ERROR(Settle(first->first, first->second));
-    known_[first->first] = std::move(first->second);
-    reported_.erase(first);
+  // All are known before any is moved: where a file goes may be said by another's note.
+  for (auto& [name, note] : reported_) {
+    known_[name] = std::move(note);
+    unsettled_.insert(name);
+  }
+  reported_.clear();
+  while (!unsettled_.empty()) {
+    TM_RETURN_IF_ERROR(Settle(*unsettled_.begin(), known_[*unsettled_.begin()]));
+    unsettled_.erase(unsettled_.begin());
   }
   return absl::OkStatus();
 }
@@ -531,13 +549,40 @@ absl::Status FileSource::Settle(const std::string& name, const FileNote& note) {
   const bool read = note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME;
   for (const packed::SetMember& member : note.members()) {
     const LandedFile file{member.name(), member.size(), member.modified_ns(), member.etag()};
-    TM_RETURN_IF_ERROR(read ? zone_->MoveToProcessed(file, member.hash().substr(0, 8))
-                            : zone_->MoveToRejected(file, absl::StrCat(member.modified_ns()),
-                                                    ReasonOf(member.name(), note, absl::StrCat(name, ": "))));
+    if (read) {
+      TM_RETURN_IF_ERROR(zone_->MoveToProcessed(file, member.hash().substr(0, 8)));
+    } else {
+      TM_RETURN_IF_ERROR(SettleRejected(file, name, note));
+    }
   }
   const LandedFile file{name, note.size(), note.modified_ns(), note.etag()};
   if (read) return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
   return zone_->MoveToRejected(file, absl::StrCat(note.modified_ns()), ReasonOf(name, note, ""));
+}
+
+// A file of a set that was rejected. If its rows are in, or may yet come in, with another set or by itself, that
+// decides where it goes.
+absl::Status FileSource::SettleRejected(const LandedFile& file, const std::string& set, const FileNote& note) {
+  const auto is_of = [&](const std::vector<packed::SetMember>& members) {
+    return std::any_of(members.begin(), members.end(), [&](const packed::SetMember& member) {
+      return file.IsSameAs({member.name(), member.size(), member.modified_ns(), member.etag()});
+    });
+  };
+  for (const std::optional<Work>* work : {&checking_, &reading_}) {
+    if (*work && is_of((*work)->members)) return absl::OkStatus();
+  }
+  for (const Waiting& waiting : queue_) {
+    if (is_of(waiting.members)) return absl::OkStatus();
+  }
+  for (const auto* notes : {&reported_, &known_}) {
+    const auto own = notes->find(file.name);
+    if (own == notes->end() || !IsAsNoted(file, own->second)) continue;
+    const FileNote::Outcome outcome = own->second.outcome();
+    if (outcome != FileNote::READ && outcome != FileNote::SAME) continue;
+    return notes == &known_ ? zone_->MoveToProcessed(file, own->second.hash().substr(0, 8)) : absl::OkStatus();
+  }
+  return zone_->MoveToRejected(file, absl::StrCat(file.modified_ns),
+                               ReasonOf(file.name, note, absl::StrCat(set, ": ")));
 }
 
 std::string FileSource::ReasonOf(const std::string& name, const FileNote& note, const std::string& of) const {

@@ -15,7 +15,9 @@
 //
 // With `manifest` a set of files (src/landing/manifest.h) is what a file is above: it is taken when the manifest is
 // there and all that it names, rejected when that isn't so by its deadline, and noted under the manifest's name. Files
-// that no manifest names wait for one.
+// that no manifest names wait for one. Each file of it has a note of its own, and by these it is known what was read,
+// however manifests are written: a set of which all came in with this manifest is skipped, one of which some came in is
+// rejected.
 //
 // A file that isn't any more what its check has seen breaks the contract of the landing zone: while none of its rows
 // are committed, they are dropped and it is taken anew; afterwards it is an error, or with `on_data_loss: skip` noted
@@ -30,6 +32,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,7 +91,8 @@ class FileSource final : public IntakeSource {
   absl::Status Look();
   absl::Status LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed);
   absl::StatusOr<std::unique_ptr<FileRecords>> OpenRecords(const std::string& name, bool check);
-  std::string WhyReadElsewhere(const SetRecords& set) const;
+  bool WasReadBefore(const SetRecords& set) const;
+  std::string WhyReadBefore(const SetRecords& set) const;
   absl::StatusOr<bool> StillThere(const SetRecords& set);
   absl::StatusOr<bool> IsWhole(const LandedFile& file);
   std::string WhyTooLate(const std::string& name) const;
@@ -105,6 +109,7 @@ class FileSource final : public IntakeSource {
   std::string PlaceOf(const Work& work) const;
   HeaderList Place(const Work& work) const;
   absl::Status Settle(const std::string& name, const packed::FileNote& note);
+  absl::Status SettleRejected(const LandedFile& file, const std::string& set, const packed::FileNote& note);
   std::string ReasonOf(const std::string& name, const packed::FileNote& note, const std::string& of) const;
   const packed::FileNote* Known(const std::string& name) const;
   std::string FolderOf(const std::string& name) const;
@@ -123,6 +128,7 @@ class FileSource final : public IntakeSource {
   std::unique_ptr<RecordCheck> check_;
   std::map<std::string, packed::FileNote> known_;     // committed
   std::map<std::string, packed::FileNote> reported_;  // given to Poll's caller since the last commit
+  std::set<std::string> unsettled_;                   // names that are known since, and not moved yet
   std::map<std::string, std::string> last_read_;      // by folder: the last name that was taken, of all notes
   std::map<std::string, LandedFile> seen_;            // at the last look, for `unchanged`
   // Manifests of sets that aren't whole yet, and why.
@@ -130,6 +136,7 @@ class FileSource final : public IntakeSource {
     LandedFile file;
     packed::FileManifest manifest;
     std::string why;
+    int64_t first_seen_us = 0;  // wall clock, by this process
   };
   std::map<std::string, Incomplete> incomplete_;
   std::deque<Waiting> queue_;

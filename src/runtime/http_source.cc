@@ -200,7 +200,11 @@ absl::Status HttpSource::Take(const RecordView& record, const HeaderList& header
     return absl::FailedPreconditionError(
         absl::StrCat(ToString(log_), " holds at ", record.offset, " what isn't a request: who else writes to it?"));
   }
-  switch (request.key().empty() ? Known::kNew : Note(request, record.timestamp_ms, seen)) {
+  Known known = Known::kNew;
+  if (!request.key().empty()) {
+    TM_ASSIGN_OR_RETURN(known, Note(request, record.timestamp_ms, seen));
+  }
+  switch (known) {
     case Known::kNew:
       ++rows->counts[0]["requests"];
       return Cut(request, record.offset, rows);
@@ -240,10 +244,12 @@ absl::StatusOr<bool> HttpSource::SentTwice(const RecordView& record, const Heade
   return false;
 }
 
-HttpSource::Known HttpSource::Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen) {
+absl::StatusOr<HttpSource::Known> HttpSource::Note(const packed::HttpRequest& request, int64_t time_ms,
+                                                   packed::RequestsSeen* seen) {
   const absl::uint128 key = HashOfKey(request);
   const uint64_t body = HashOfBody(request);
-  if (const auto found = keys_.Find(key, time_ms / kHourMs - kHoursKept)) {
+  TM_ASSIGN_OR_RETURN(const std::optional<uint64_t> found, keys_.Find(key, time_ms / kHourMs - kHoursKept));
+  if (found) {
     return *found == body ? Known::kAgain : Known::kOtherBody;
   }
   keys_.Add(HourOf(time_ms).number, key, body);
@@ -290,7 +296,7 @@ void HttpSource::Remember(const std::string& name, const packed::RequestsSeen& s
     merged_names_.clear();
     merged_.Clear();
   }
-  merged_.set_newest_ms(seen.newest_ms());
+  merged_.set_newest_ms(std::max(merged_.newest_ms(), seen.newest_ms()));  // the log's clock may step back
   merged_.mutable_keys()->append(seen.keys());
   merged_.mutable_bodies()->MergeFrom(seen.bodies());
   merged_names_.push_back(name);

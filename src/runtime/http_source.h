@@ -67,7 +67,7 @@ class HttpSource final : public IntakeSource {
   void LetGoOfUsed();
   absl::Status Take(const RecordView& record, const HeaderList& headers, packed::RequestsSeen* seen, IntakeRows* rows);
   absl::StatusOr<bool> SentTwice(const RecordView& record, const HeaderList& headers);
-  Known Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen);
+  absl::StatusOr<Known> Note(const packed::HttpRequest& request, int64_t time_ms, packed::RequestsSeen* seen);
   absl::Status Cut(const packed::HttpRequest& request, Offset offset, IntakeRows* rows) const;
   void Remember(const std::string& name, const packed::RequestsSeen& seen, IntakeRows* rows);
   Hour& HourOf(int64_t time_ms);

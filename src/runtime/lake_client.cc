@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,8 @@
 #include <glog/logging.h>
 
 #include "src/base/status.h"
+#include "src/base/time.h"
+#include "src/codec/column_text.h"
 #include "src/kafka/admin_wrapper.h"
 #include "src/landing/lake_log.h"
 
@@ -61,14 +64,36 @@ class LakeAdmin final : public AdminWrapper {
     }
     return starts;
   }
+  // FailedPrecondition: the first that isn't older may be one that neither the lake nor the log has.
   absl::StatusOr<Offset> OffsetForTime(const TopicPartition& partition, int64_t timestamp_ms) override {
-    if (lakes_.Concerns(partition.topic)) {
-      TM_ASSIGN_OR_RETURN(const Offset start, inner_.LogStart(partition));
-      TM_ASSIGN_OR_RETURN(const auto lake, lakes_.Of(partition.topic));
-      TM_ASSIGN_OR_RETURN(const auto found, lake->FirstNotOlder(partition.partition, timestamp_ms));
-      if (found && *found < start) return *found;
+    TM_ASSIGN_OR_RETURN(const Offset in_log, inner_.OffsetForTime(partition, timestamp_ms));
+    if (!lakes_.Concerns(partition.topic)) return in_log;
+    TM_ASSIGN_OR_RETURN(const Offset start, inner_.LogStart(partition));
+    TM_ASSIGN_OR_RETURN(auto lake, lakes_.Of(partition.topic));
+    auto range = lake->RangeOf(partition.partition);
+    if (!range || range->second < start) {
+      TM_ASSIGN_OR_RETURN(lake, lakes_.Of(partition.topic, /*anew=*/true));
+      range = lake->RangeOf(partition.partition);
     }
-    return inner_.OffsetForTime(partition, timestamp_ms);
+    if (!range) return in_log;
+    TM_ASSIGN_OR_RETURN(const auto found, lake->FirstNotOlder(partition.partition, timestamp_ms));
+    const bool in_lake = found && *found < start;
+    const Offset first = in_lake ? *found : in_log;
+    // What lies in front of an older record is older.
+    if (!in_lake && in_log > start) return first;
+    TM_ASSIGN_OR_RETURN(const auto end, lake->EndBefore(partition.partition, first));
+    const LakeSpec& spec = lakes_.SpecOf(partition.topic);
+    // A hole may be passed, what lies between lake and log may not.
+    const bool passed = spec.pass_holes && (in_lake || range->second >= start);
+    if (!end || *end == first || passed) return first;
+    return absl::FailedPreconditionError(absl::StrCat(
+        ToString(partition), ": which record was the first at ",
+        TimestampText(timestamp_ms * kMillisecond, TimestampForm::kRfc3339), " or later nobody knows: offset ",
+        *end - 1, ", in the lake ", spec.path, ", is older, and up to offset ", first,
+        " neither the lake nor the topic's log has any. Bring the lake's missing files back, or name another time",
+        in_lake || range->second >= start
+            ? ". Where they are markers of transactions or records that became dead letters, say --holes pass"
+            : ""));
   }
 
  private:
@@ -103,7 +128,7 @@ struct Part {
   std::unique_ptr<LakeReader> reader;  // null: behind the lake, and only `both` is left
   Offset next = 0;                     // the position
   Offset log_start = 0;                // where the log takes over
-  bool held = false;                   // by whoever uses the consumer
+  bool held = false;                   // paused by whoever uses the consumer
   int64_t passed = 0;                  // offsets that the lake lacked
   LakeRecords both;                    // the lake's first record that the log has as well; empty: none
 };
@@ -119,7 +144,7 @@ class LakeConsumer final : public Consumer {
     const bool reads = std::any_of(parts_.begin(), parts_.end(), [](const auto& part) { return IsRead(part.second); });
     TM_ASSIGN_OR_RETURN(PollResult result, inner_->Poll(reads ? 0 : max_wait_us, max_records));
     if (result.rebalance) {
-      parts_.clear();
+      Forget();
       return result;
     }
     // The client stands still there; what it had on its way isn't due.
@@ -135,7 +160,7 @@ class LakeConsumer final : public Consumer {
   void Wake() override { inner_->Wake(); }
 
   absl::Status Assign(const std::vector<std::pair<TopicPartition, Offset>>& positions) override {
-    parts_.clear();
+    Forget();
     TM_ASSIGN_OR_RETURN(const auto told, Place(positions));
     TM_RETURN_IF_ERROR(inner_->Assign(told));
     std::vector<TopicPartition> still;
@@ -143,22 +168,28 @@ class LakeConsumer final : public Consumer {
     return still.empty() ? absl::OkStatus() : inner_->Pause(still);
   }
   absl::Status AssignPaused(const std::vector<TopicPartition>& partitions) override {
-    parts_.clear();
+    Forget();
+    paused_.insert(partitions.begin(), partitions.end());
     return inner_->AssignPaused(partitions);
   }
   absl::Status Unassign() override {
-    parts_.clear();
+    Forget();
     return inner_->Unassign();
   }
-  // Partitions may be paused then: one that is read from the lake is held until Resume, as the client's are.
+  // One that is paused stays so until Resume, wherever it is read from.
   absl::Status Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) override {
+    std::vector<TopicPartition> still, back;
+    for (const auto& [partition, offset] : positions) {
+      if (InLake(partition)) back.push_back(partition);
+    }
     TM_ASSIGN_OR_RETURN(const auto told, Place(positions));
-    std::vector<TopicPartition> still;
-    for (auto& [partition, offset] : positions) {
+    for (const auto& [partition, offset] : positions) {
       if (InLake(partition)) still.push_back(partition);
     }
+    std::erase_if(back, [this](const auto& each) { return InLake(each) || paused_.contains(each); });
     if (!still.empty()) TM_RETURN_IF_ERROR(inner_->Pause(still));
-    return inner_->Seek(told);
+    TM_RETURN_IF_ERROR(inner_->Seek(told));
+    return back.empty() ? absl::OkStatus() : inner_->Resume(back);
   }
 
   absl::Status Pause(const std::vector<TopicPartition>& partitions) override {
@@ -185,11 +216,15 @@ class LakeConsumer final : public Consumer {
   }
   std::string Trouble() const override { return inner_->Trouble(); }
   absl::Status Close(bool leave_group) override {
-    parts_.clear();
+    Forget();
     return inner_->Close(leave_group);
   }
 
  private:
+  void Forget() {
+    parts_.clear();
+    paused_.clear();
+  }
   static bool IsRead(const Part& part) { return part.reader != nullptr && !part.held; }
   bool InLake(const TopicPartition& partition) const {
     const auto found = parts_.find(partition);
@@ -217,6 +252,7 @@ class LakeConsumer final : public Consumer {
       part.lake = std::move(lake);
       part.next = offset;
       part.log_start = log_start;
+      part.held = paused_.contains(partition);
       offset = log_start;
     }
     return positions;
@@ -289,10 +325,12 @@ class LakeConsumer final : public Consumer {
     return absl::OkStatus();
   }
 
-  // Notes it of those that are read from the lake; the others.
+  // Notes it; those that aren't read from the lake.
   std::vector<TopicPartition> SetHeld(const std::vector<TopicPartition>& partitions, bool held) {
     std::vector<TopicPartition> others;
     for (const TopicPartition& each : partitions) {
+      if (held) paused_.insert(each);
+      if (!held) paused_.erase(each);
       const auto found = parts_.find(each);
       if (found != parts_.end()) found->second.held = held;
       if (!InLake(each)) others.push_back(each);
@@ -304,6 +342,7 @@ class LakeConsumer final : public Consumer {
   Admin& admin_;  // the logs as they are
   Lakes& lakes_;
   std::map<TopicPartition, Part> parts_;
+  std::set<TopicPartition> paused_;  // by whoever uses it
 };
 
 class LakeClient final : public KafkaClient {

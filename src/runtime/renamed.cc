@@ -76,13 +76,27 @@ std::string OtherKind(const Plan& plan, const Former& former, const Part& part) 
   return was_fed && !was_lake ? "" : was;
 }
 
+// Of a stage that is gone, what isn't gone with it: state that nobody has given up, and what a sink goes on with.
+bool IsLeft(const ApplicationId& id, const Former& former, const Part& part, const packed::CommitRecord& record,
+            const std::string& kept_as) {
+  if (part.sink == nullptr) return HasBegun(record, kept_as);
+  for (const std::string& topic : {id.FeedTopic(kept_as), id.ManifestTopic(kept_as), id.ViewTopic(kept_as)}) {
+    if (former.topics.contains(topic)) return true;
+  }
+  return false;
+}
+
 // Commits have what they call `part.kept_as` under another name, and nothing else of the plan goes on with that.
-std::optional<std::string> KeptElsewhere(const Former& former, const Part& part, const std::set<std::string>& kept,
-                                         const AllowedDrops& drops) {
+std::optional<std::string> KeptElsewhere(const Plan& plan, const Former& former, const Part& part,
+                                         const std::set<std::string>& kept, const AllowedDrops& drops) {
   for (const auto& [partition, record] : former.newest) {
+    const std::optional<std::string> name = plan.application.StageOfChangelog(partition.topic);
+    const bool stands =
+        std::any_of(plan.stages.begin(), plan.stages.end(), [&](const Stage& stage) { return stage.name == name; });
     for (const packed::Standing::Renamed& each : record.standing().renamed()) {
       if (each.called() != part.kept_as || kept.contains(each.kept_as())) continue;
-      if (!IsNamed(drops, record.standing(), each.kept_as())) return each.kept_as();
+      if (!stands && !IsLeft(plan.application, former, part, record, each.kept_as())) continue;
+      if (!IsNamed(plan, drops, record.standing(), each.kept_as())) return each.kept_as();
     }
   }
   return std::nullopt;
@@ -118,8 +132,15 @@ std::string FormerName(const Former& former, const std::string& kept_as, const s
   return "";
 }
 
-bool IsNamed(const AllowedDrops& drops, const packed::Standing& standing, const std::string& kept_as) {
-  return drops.contains(kept_as) || drops.contains(CalledName(standing, kept_as));
+bool IsNamed(const Plan& plan, const AllowedDrops& drops, const packed::Standing& standing,
+             const std::string& kept_as) {
+  if (drops.contains(kept_as)) return true;
+  const bool goes_on = std::any_of(plan.stages.begin(), plan.stages.end(), [&](const Stage& stage) {
+    return std::any_of(stage.nodes.begin(), stage.nodes.end(), [&](const Node& node) {
+      return node.kind == Node::Kind::kOperator && node.kept_as() == kept_as;
+    });
+  });
+  return !goes_on && drops.contains(CalledName(standing, kept_as));
 }
 
 std::vector<Verdict> MistakenNames(const Plan& plan, const Former& former, const AllowedDrops& drops) {
@@ -129,7 +150,7 @@ std::vector<Verdict> MistakenNames(const Plan& plan, const Former& former, const
   std::vector<Verdict> mistaken;
   for (const Part& part : parts) {
     const bool renamed = part.name != part.kept_as;
-    if (const auto first = KeptElsewhere(former, part, kept, drops); first && part.keeps) {
+    if (const auto first = KeptElsewhere(plan, former, part, kept, drops); first && part.keeps) {
       mistaken.push_back(
           {part.subject(), Verdict::Kind::kRefused,
            renamed ? absl::StrCat(part.subject(), ": what '", part.kept_as, "' has kept stands under '", *first,

@@ -22,8 +22,8 @@ std::string CalledName(const packed::Standing& standing, const std::string& kept
 // What a part that is called `name` now was called before, by any task that counts it; empty: it was called so.
 std::string FormerName(const Former& former, const std::string& kept_as, const std::string& name);
 
-// The user names it by --allow_drop, by either name.
-bool IsNamed(const AllowedDrops& drops, const packed::Standing& standing, const std::string& kept_as);
+// The user names it by --allow_drop: what the plan has no more by either name, what it has by the one it is kept under.
+bool IsNamed(const Plan& plan, const AllowedDrops& drops, const packed::Standing& standing, const std::string& kept_as);
 
 // Parts of the plan that would begin empty though commits know them under another name: their `renamed_from` was taken
 // out, or names one that they had in between; and those that say they were something of another kind.

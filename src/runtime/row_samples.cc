@@ -1,9 +1,27 @@
 #include "src/runtime/row_samples.h"
 
 #include <algorithm>
-#include <numeric>
+
+#include <arrow/array.h>
+#include <arrow/type.h>
 
 namespace tidemark {
+namespace {
+
+// Of its texts and bytes: what else is in a row is small.
+int64_t BytesOfRow(const Batch& batch, int64_t row) {
+  int64_t bytes = 0;
+  for (const auto& column : batch->columns()) {
+    if (arrow::is_binary_like(column->type_id())) {
+      bytes += static_cast<const arrow::BinaryArray&>(*column).value_length(row);
+    } else if (arrow::is_large_binary_like(column->type_id())) {
+      bytes += static_cast<const arrow::LargeBinaryArray&>(*column).value_length(row);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
 
 RowSamples::Look RowSamples::LookAt(const std::string& step) {
   const int64_t now = clock_->MonotonicUs();
@@ -38,9 +56,11 @@ void RowSamples::Publish(const std::string& step, RowSample sample) {
 }
 
 void CommitSamples::Add(const Batch& batch) {
-  const int64_t rows = std::min(batch->num_rows(), kSampledRows);
-  std::vector<int32_t> last(static_cast<size_t>(rows));
-  std::iota(last.begin(), last.end(), static_cast<int32_t>(batch->num_rows() - rows));
+  std::vector<int32_t> last;
+  for (int64_t row = std::max<int64_t>(0, batch->num_rows() - kSampledRows); row < batch->num_rows(); ++row) {
+    if (BytesOfRow(batch, row) <= kSampledBytes) last.push_back(static_cast<int32_t>(row));
+  }
+  if (last.empty()) return;
   open_.push_back(TakeRows(batch, last));
   int64_t kept = 0;
   size_t needed = open_.size();

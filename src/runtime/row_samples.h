@@ -25,6 +25,7 @@
 namespace tidemark {
 
 inline constexpr int64_t kSampledRows = 10;             // of each step
+inline constexpr int64_t kSampledBytes = 64 << 10;      // of a row; one that has more isn't kept
 inline constexpr int64_t kSampledForUs = 10 * kSecond;  // behind the last look
 
 // Rows of one task and commit, few, as copies: they hold nothing of the batch that they were part of.
@@ -74,7 +75,7 @@ class RowSamples {
 // task's thread.
 class CommitSamples {
  public:
-  // The last rows of a batch, at most kSampledRows.
+  // The last rows of a batch, at most kSampledRows, without those that have more than kSampledBytes.
   void Add(const Batch& batch);
   // What was added belongs to a commit that is decided from now on.
   void Seal() { sealed_ = std::exchange(open_, {}); }

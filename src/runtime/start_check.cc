@@ -4,11 +4,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <glog/logging.h>
 
 #include "src/base/status.h"
@@ -66,7 +68,7 @@ std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const
   std::vector<std::string> names, refused;
   for (const packed::StepIdentity& step : steps) {
     names.push_back(step.step());
-    if (!IsNamed(drops, record.standing(), step.step())) refused.push_back(step.step());
+    if (!IsNamed(plan, drops, record.standing(), step.step())) refused.push_back(step.step());
   }
   const std::string message = absl::StrCat(
       "the topology has no stage ", stage, " any more, which has kept the state of step ",
@@ -309,8 +311,9 @@ absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDro
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
       if (node.kind != Node::Kind::kOperator) continue;
-      const std::string& named = drops.contains(node.step) ? node.step : node.kept_as();
-      if (!drops.contains(named) || WasGivenUp(former, node.kept_as())) continue;
+      // Of a step that is kept under another name, its own means what was once kept under that.
+      const std::string& named = node.kept_as();
+      if (!drops.contains(named) || WasGivenUp(former, named)) continue;
       return absl::InvalidArgumentError(absl::StrCat("--allow_drop ", named,
                                                      ": the topology has that step, which goes on with its state: take "
                                                      "the step out, or leave out the flag"));
@@ -319,29 +322,61 @@ absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDro
   return absl::OkStatus();
 }
 
+namespace {
+
+// By the sources of the plan that read all topics of a pattern: what they have read, as was counted of each.
+std::map<std::string, std::set<std::string>> ReadByPatterns(const Plan& plan, const Former& former) {
+  std::map<std::string, std::set<std::string>> topics;
+  for (const auto& [partition, record] : former.newest) {
+    for (const packed::StepLedger& counted : record.ledger()) {
+      const std::pair<std::string, std::string> parts = absl::StrSplit(counted.step(), absl::MaxSplits('[', 1));
+      if (parts.second.empty() || PatternOf(plan, parts.first) == nullptr) continue;
+      topics[parts.first].insert(parts.second.substr(0, parts.second.size() - 1));
+    }
+  }
+  return topics;
+}
+
+}  // namespace
+
 std::vector<std::string> GoneTopics(const Plan& plan, const Former& former) {
   std::map<std::string, Offset> read;  // by topic, of all its partitions
   for (const auto& [partition, record] : former.newest) {
     for (const packed::InputOffset& input : record.inputs()) read[input.topic()] += std::max<Offset>(0, input.offset());
   }
-  for (const SourcePlan& source : plan.sources) read.erase(source.topic);
-  std::vector<std::string> names, gone;
-  for (const auto& [topic, offsets] : read) names.push_back(topic);
-  for (const UnreadTopic& topic : UnreadTopics(plan, names)) {
+  std::set<std::string> reads;
+  for (const SourcePlan& source : plan.sources) reads.insert(source.topic);
+  std::vector<std::string> wrong;
+  for (const auto& [name, topics] : ReadByPatterns(plan, former)) {
     const auto source = std::find_if(plan.sources.begin(), plan.sources.end(),
-                                     [&](const SourcePlan& each) { return each.declared() == topic.source; });
-    if (!source->of_pattern()) continue;  // nobody has looked
-    const std::string what =
-        absl::StrCat("topic ", topic.topic, ", which source ", topic.source, " has read (",
-                     PatternOf(plan, topic.source)->pattern, "; ", read.at(topic.topic), " offsets of it), is gone");
-    if (source->skip_lost) {
-      LOG(WARNING) << what << "; goes on without it, as on_data_loss says";
+                                     [&](const SourcePlan& each) { return each.declared() == name; });
+    const std::string& pattern = PatternOf(plan, name)->pattern;
+    const auto matched = TopicsThatMatch(plan, pattern, {topics.begin(), topics.end()});
+    if (source == plan.sources.end() || !matched.ok()) continue;
+    if (matched->empty()) {
+      wrong.push_back(absl::StrCat("source ", name, " has read ", absl::StrJoin(topics, ", "),
+                                   ", none of which its pattern matches now (", pattern,
+                                   "): what is kept of it is of other topics. Put the pattern back, or give the source "
+                                   "another name"));
       continue;
     }
-    gone.push_back(absl::StrCat(what, ": records that weren't read are lost with it. State on_data_loss: skip for ",
-                                topic.source, " to go on with the topics that there are, or make it again first"));
+    for (const std::string& topic : topics) {
+      const bool matches = std::find(matched->begin(), matched->end(), topic) != matched->end();
+      const bool looked = source->of_pattern();  // which topics there are
+      if (reads.contains(topic) || (matches && !looked)) continue;
+      const std::string what =
+          absl::StrCat("topic ", topic, ", which source ", name, " has read (", pattern, "; ", read[topic],
+                       " offsets of it), ", matches ? "is gone" : "isn't matched by its pattern any more");
+      if (source->skip_lost) {
+        LOG(WARNING) << what << "; goes on without it, as on_data_loss says";
+        continue;
+      }
+      wrong.push_back(absl::StrCat(what, ": records that weren't read are lost with it. State on_data_loss: skip for ",
+                                   name, " to go on with the topics that there are, or ",
+                                   matches ? "make it again first" : "have the pattern match it"));
+    }
   }
-  return gone;
+  return wrong;
 }
 
 absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops& drops) {
@@ -365,8 +400,9 @@ std::vector<std::string> ChangelogsGivenUp(const Plan& plan, const Former& forme
     if (HasStage(plan, *plan.application.StageOfChangelog(partition.topic))) continue;
     const std::vector<packed::StepIdentity> left = LeftInStage(plan, record);
     if (left.empty()) continue;
-    const bool all = std::all_of(left.begin(), left.end(),
-                                 [&](const auto& step) { return IsNamed(drops, record.standing(), step.step()); });
+    const bool all = std::all_of(left.begin(), left.end(), [&](const auto& step) {
+      return IsNamed(plan, drops, record.standing(), step.step());
+    });
     bool& whole = given_up.emplace(partition.topic, true).first->second;
     whole = whole && all;
   }

@@ -43,8 +43,8 @@ std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const
 // it begins anew.
 absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops);
 
-// Topics that a pattern of the plan matches, which were read before and aren't there any more, with what to do; but for
-// those whose source goes on without what is lost (`on_data_loss: skip`).
+// Topics that a source of a pattern has read, and doesn't any more, as they aren't there or the pattern is another,
+// with what to do; but for those whose source goes on without what is lost (`on_data_loss: skip`).
 std::vector<std::string> GoneTopics(const Plan& plan, const Former& former);
 
 // FailedPrecondition: what was, what is, and what to do. Unavailable: Kafka doesn't answer.

@@ -21,6 +21,7 @@
 #include "operators/rows/spec.h"
 #include "src/expr/expression.h"
 #include "src/plan/operator_kind.h"
+#include "src/plan/topic_patterns.h"
 
 namespace tidemark {
 namespace {
@@ -31,6 +32,12 @@ using Way = std::vector<std::string>;
 // In place of a column: event time.
 constexpr size_t kEventTime = static_cast<size_t>(-1);
 
+// What the source reads. Topics of a pattern come and go, and what is kept of them goes on: they are told by the
+// source.
+std::string ReadBy(const Plan& plan, const SourcePlan& source) {
+  return PatternOf(plan, source.declared()) != nullptr ? absl::StrCat("topics of ", source.declared()) : source.topic;
+}
+
 // How its texts are read, where that isn't as ever.
 std::string ReadAs(const SourceColumn& column) {
   if (column.timestamp_format.empty()) return "";
@@ -38,44 +45,45 @@ std::string ReadAs(const SourceColumn& column) {
                       column.time_zone.empty() ? "" : absl::StrCat(" in ", column.time_zone));
 }
 
-std::string OfSource(const SourcePlan& source, size_t column) {
+// `topic`: what it reads.
+std::string OfSource(const SourcePlan& source, const std::string& topic, size_t column) {
   if (column == kEventTime && !source.event_time.expression.empty()) {
     const absl::StatusOr<Expression> expression = Expression::Compile(source.event_time.expression, source.schema());
     std::vector<std::string> parts;
     if (expression.ok()) {
       for (const size_t c : expression->columns()) {
-        parts.push_back(absl::StrCat(source.columns[c].column.name, " from ", OfSource(source, c)));
+        parts.push_back(absl::StrCat(source.columns[c].column.name, " from ", OfSource(source, topic, c)));
       }
     }
     return absl::StrCat("(", source.event_time.expression, ") of (", absl::StrJoin(parts, ", "), ")");
   }
   if (column == kEventTime) {
-    return source.event_time.column ? OfSource(source, *source.event_time.column)
-                                    : absl::StrCat(source.topic, " record timestamp");
+    return source.event_time.column ? OfSource(source, topic, *source.event_time.column)
+                                    : absl::StrCat(topic, " record timestamp");
   }
   const SourceColumn& c = source.columns[column];
   switch (c.from) {
     case SourceColumn::From::kValue:
-      if (c.place > 0) return absl::StrCat(source.topic, " value.#", c.place, ReadAs(c));
-      return absl::StrCat(source.topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."), ReadAs(c));
+      if (c.place > 0) return absl::StrCat(topic, " value.#", c.place, ReadAs(c));
+      return absl::StrCat(topic, c.path.empty() ? " value" : " value.", absl::StrJoin(c.path, "."), ReadAs(c));
     case SourceColumn::From::kKey:
-      return absl::StrCat(source.topic, " key", ReadAs(c));
+      return absl::StrCat(topic, " key", ReadAs(c));
     case SourceColumn::From::kHeader:
-      return absl::StrCat(source.topic, " header ", c.header, ReadAs(c));
+      return absl::StrCat(topic, " header ", c.header, ReadAs(c));
     case SourceColumn::From::kTopic:
-      return absl::StrCat(source.topic, " topic");
+      return absl::StrCat(topic, " topic");
     case SourceColumn::From::kPartition:
-      return absl::StrCat(source.topic, " partition");
+      return absl::StrCat(topic, " partition");
     case SourceColumn::From::kOffset:
-      return absl::StrCat(source.topic, " offset");
+      return absl::StrCat(topic, " offset");
     case SourceColumn::From::kRaw:
-      return absl::StrCat(source.topic, " value");
+      return absl::StrCat(topic, " value");
     case SourceColumn::From::kTimestamp:
-      return absl::StrCat(source.topic, " record timestamp");
+      return absl::StrCat(topic, " record timestamp");
     case SourceColumn::From::kBeside:
-      return absl::StrCat(source.topic, " ", absl::StrJoin(c.path, "."));
+      return absl::StrCat(topic, " ", absl::StrJoin(c.path, "."));
   }
-  return source.topic;
+  return topic;
 }
 
 class Tracer {
@@ -185,7 +193,8 @@ std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const
   const Node& node = At(place);
   if (node.kind == Node::Kind::kSource) {
     Way way;
-    for (const size_t c : columns) way.push_back(OfSource(plan_.sources[static_cast<size_t>(node.source)], c));
+    const SourcePlan& source = plan_.sources[static_cast<size_t>(node.source)];
+    for (const size_t c : columns) way.push_back(OfSource(source, ReadBy(plan_, source), c));
     return {way};
   }
   std::vector<Column> made;
@@ -431,12 +440,30 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
   return origins;
 }
 
+namespace {
+
+// Keys are written by a schema that follows from the columns. Where a registry has it, its number is a part of them, so
+// that whatever changes in the columns makes other keys.
+bool HasSchemaOfItsOwn(const FormatSpec& key_format) {
+  return key_format.name == "avro" || key_format.name == "protobuf" || key_format.Option("schema_id", "none") != "none";
+}
+
+}  // namespace
+
 std::set<std::string> KeyOrigins(const Plan& plan, const Node& node) {
   if (node.kind != Node::Kind::kKafkaSink) return {};
   const SinkPlan& sink = plan.sinks[static_cast<size_t>(node.sink)];
   const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec);
   if (kafka == nullptr || !kafka->upsert || sink.view || kafka->key.empty()) return {};
-  return {absl::StrCat("rows by their key as ", kafka->key_format.ToString())};
+  std::set<std::string> origins = {absl::StrCat("rows by their key as ", kafka->key_format.ToString())};
+  if (!HasSchemaOfItsOwn(kafka->key_format)) return origins;
+  std::vector<std::string> fields;
+  for (const size_t c : kafka->key) {
+    const Column& column = sink.schema[c];
+    fields.push_back(absl::StrCat(column.name, " ", TypeName(column.type), column.nullable ? " null" : ""));
+  }
+  origins.insert(absl::StrCat("keys of (", absl::StrJoin(fields, ", "), ")"));
+  return origins;
 }
 
 std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink) {
@@ -456,7 +483,8 @@ std::string Meeting(const Plan& plan, NodePlace place) {
     open.pop_back();
     const Node& node = tracer.At(at);
     if (node.kind == Node::Kind::kSource) {
-      ways.insert(absl::StrCat(std::string(kAsTheyLie), plan.sources[static_cast<size_t>(node.source)].topic));
+      const SourcePlan& source = plan.sources[static_cast<size_t>(node.source)];
+      ways.insert(absl::StrCat(std::string(kAsTheyLie), ReadBy(plan, source)));
     } else if (node.kind == Node::Kind::kInternal) {
       const Edge& edge = plan.edges[static_cast<size_t>(node.edge)];
       std::vector<std::string> names;

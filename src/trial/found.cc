@@ -152,7 +152,7 @@ std::optional<std::string> FolderValue(std::string_view text) {
 absl::StatusOr<FoundRows> RowsOfLake(const SinkPlan& sink, const ParquetSinkSpec& lake,
                                      const sim::Deployment& deployment) {
   const Schema schema = LakeSchema(sink.schema, lake.changes);
-  TM_ASSIGN_OR_RETURN(const auto files, deployment.FilesOf(sink.name));
+  TM_ASSIGN_OR_RETURN(const auto files, deployment.FilesOf(sink.kept_as()));
   std::vector<std::string> objects;
   for (const auto& [name, bytes] : files) {
     std::map<std::string, std::string> folders;  // column -> its JSON

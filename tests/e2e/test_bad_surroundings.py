@@ -87,7 +87,7 @@ class BadSurroundings(HtxTest):
         tag = folder / "TIDEMARK"
         text = tag.read_text()
         tag.write_text(text.replace("format 1", "format 9"))
-        self.refused(config, "newer", 2, "newer version", "format 9")
+        self.refused(config, "newer", 2, "newer Tidemark", "format 9")
         tag.write_text(text)
         self.completes(config, "newer")
 

@@ -274,7 +274,7 @@ class DeadLetters(SystemTest):
                 (("replay", "--set", "price = 1"), ("--set", "value = EXPRESSION")),
                 (("replay", "--set", "value = 1"), ("--set", "text, json or bytes")),
                 (("list", "--dry_run"), ("--dry_run", "replay")),
-                (("sho",), ("list, show or replay", "sho")),
+                (("sho",), ("list, show, last or replay", "sho")),
                 (("list", "--limit", "0"), ("--limit",))):
             with self.subTest(args):
                 code, _, said = self.letters(config, *args, check=False)

@@ -124,7 +124,7 @@ class Files(SystemTest):
     def test_sets_come_in_whole_or_not_at_all_while_workers_are_killed(self):
         folder = self.stack.folder / "sets"
         landing, hidden = folder / "landing", folder / "hidden"
-        config = application("sets", folder, path=f"{landing}/**/*.csv", manifest={"name": "*.manifest", "deadline": "4s"})
+        config = application("sets", folder, path=f"{landing}/**/*.csv", manifest={"name": "*.manifest", "deadline": "8s"})
         config["sources"]["surveys"]["columns"] |= {"set": {"type": "string", "from": "header:tidemark.batch"},
                                                      "of": {"type": "int64", "from": "header:tidemark.rows"}}
         config = topology.write(self.stack.folder / "sets.yaml", config)

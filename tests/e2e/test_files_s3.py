@@ -60,7 +60,7 @@ class FilesInS3(SystemTest):
 
     def test_a_set_of_objects_comes_in_when_all_of_it_is_there(self):
         s3 = self.stack.s3()
-        config = self.topology("s3sets", path=f"s3://{s3.bucket}/s3sets/landing/**/*.csv", manifest={"name": "*.manifest", "deadline": "5s"})
+        config = self.topology("s3sets", path=f"s3://{s3.bucket}/s3sets/landing/**/*.csv", manifest={"name": "*.manifest", "deadline": "15s"})
         put = lambda key, body: s3.client.put_object(Bucket=s3.bucket, Key=f"s3sets/landing/{key}", Body=body.encode())
         csv = lambda ids: "id,at\n" + "".join(f"{i},1\n" for i in ids)
         files = {"a.csv": csv(range(5)), "b.csv": csv(range(5, 20))}

@@ -92,11 +92,12 @@ class PastRuns(SystemTest):
     needs_postgres = True
     kafka_settings = ("--set", "group.initial.rebalance.delay.ms=100")
 
-    def start(self, command, config, name, *flags):
+    def start(self, command, config, name, *flags, failpoints=None):
         state_dir = self.stack.folder / "state" / name
         line = [BINARY, command, "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
                 "--threads", "1", "--http_address", "127.0.0.1:0", *map(str, flags)]
-        return self.stack.add(Worker(name, line, self.stack.environment(), self.stack.folder / f"{name}.log", state_dir))
+        environment = self.stack.environment(**({"TIDEMARK_FAILPOINTS": failpoints} if failpoints else {}))
+        return self.stack.add(Worker(name, line, environment, self.stack.folder / f"{name}.log", state_dir))
 
     def write(self, name, label="", **more):
         return topology.write(self.stack.folder / f"{name}{label}.yaml", application(name, **more))
@@ -165,6 +166,10 @@ class PastRuns(SystemTest):
         drop = lambda: self.stack.tidemark("generations", "drop", "march", "--config", config, check=False)[0] == 0
         wait_for("the run to be dropped", drop, 30, every=0.5)
         self.assertEqual([t for t in topics.names(self.stack.brokers) if "__run_march" in t], [])
+        self.finish_anew(config, name, flags)
+        self.assertEqual(self.table(f"{name}_minutes__run_march"), wanted)
+        again = topics.read(self.stack.brokers, f"{name}-rows.run_march")["value"].to_pylist()
+        self.assertEqual(sorted(json.loads(value)["id"] for value in again), ids)
 
     def check_refusals(self, name, config, flags):
         told = self.refused(config, *flags[:4])
@@ -181,6 +186,7 @@ class PastRuns(SystemTest):
     def finish_under_kills(self, config, name, flags):
         """Two workers of the run, one or the other of which dies."""
         draw = random.Random(7)
+        self.assertEqual(self.start("run", config, f"{name}-a", *flags, failpoints="past_run.prepared=kill@1").wait(60), -9)
         workers = {n: self.start("run", config, f"{name}-{n}", *flags) for n in "ab"}
         for _ in range(20 if LONG else 4):
             time.sleep(draw.uniform(0.3, 1.2))
@@ -190,6 +196,18 @@ class PastRuns(SystemTest):
             workers[victim] = self.start("run", config, f"{name}-{victim}", *flags)
         for worker in workers.values():
             worker.finish(120)
+
+    def finish_anew(self, config, name, flags):
+        """What the run has written is taken away, as its owner does, and the same command computes it once more."""
+        client = topics.admin(self.stack.brokers)  # must outlive its futures
+        for future in client.delete_topics([f"{name}-rows.run_march"]).values():
+            future.result(30)
+        shutil.rmtree(self.stack.folder / "lake" / f"{name}.run_march")
+        with psycopg.connect(self.stack.database_url) as database:
+            database.execute(f"TRUNCATE {name}_minutes__run_march")
+        last = self.start("run", config, f"{name}-c", *flags, failpoints="past_run.before_done=kill@1")
+        self.assertEqual(last.wait(120), -9, last.seen())
+        self.assertIn("run march is done", self.start("run", config, f"{name}-c", *flags).finish(60))
 
     def test_a_run_into_the_targets_adds_its_rows_and_nothing_else(self):
         name = "added"

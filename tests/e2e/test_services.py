@@ -117,12 +117,13 @@ class Services(SystemTest):
     def test_topics_of_a_pattern_are_read_when_they_come_and_missed_when_they_go(self):
         """Two workers, killed in between; every record of every topic once, with the topic that it came from."""
         brokers = self.stack.brokers
-        config = topology.write(self.stack.folder / "pattern.yaml", {
+        pattern = {
             "name": "pattern", "kafka": {"brokers": "${KAFKA_BROKERS}"}, "commit_interval": "20ms",
             "sources": {"all": {"topics": "shop-.*", "columns": {"id": "int64", "shop": {"type": "string", "from": "topic"}}}},
             "steps": {"counted": {"from": "all", "group_by": ["shop"], "aggregates": {"n": "count(*)"}, "emit": "on_update"}},
             "sinks": {"out": {"from": "all", "topic": "shop-out", "create": {"partitions": 2}},
-                      "counts": {"from": "counted", "topic": "shop-counts", "key": ["shop"], "create": {}}}})
+                      "counts": {"from": "counted", "topic": "shop-counts", "key": ["shop"], "create": {}}}}
+        config = topology.write(self.stack.folder / "pattern.yaml", pattern)
         expected = []
 
         def send(topic, count):
@@ -179,6 +180,13 @@ class Services(SystemTest):
         again = self.stack.tidemark("run", "--config", str(config), "--state_dir", str(self.stack.folder / "state" / "p1"), check=False)
         self.assertEqual(again[0], 2)
         self.assertIn("topic shop-z, which source all has read", again[2])
+        # Where its loss is taken, what was counted goes on without it.
+        pattern["sources"]["all"]["on_data_loss"] = "skip"
+        topology.write(config, pattern)
+        send("shop-a", 100)
+        self.stack.tidemark("run", "--config", str(config), "--state_dir", str(self.stack.folder / "state" / "p1"), "--until_end")
+        self.assertEqual(found(), sorted(expected))
+        self.assertEqual(counts(), {"shop-m": 600, "shop-a": 700, "shop-z": 300})
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ class CaseRun {
         out << "sink " << sink.name << "\n";
         for (const std::string& row : rows) out << "row " << row.size() << "\n" << row << "\n";
       } else {
-        TM_ASSIGN_OR_RETURN(const auto files, deployment->FilesOf(sink.name));
+        TM_ASSIGN_OR_RETURN(const auto files, deployment->FilesOf(sink.kept_as()));
         for (const auto& [name, bytes] : files) {
           out << "file " << sink.name << " " << name << " " << bytes.size() << "\n" << bytes << "\n";
         }

@@ -518,6 +518,87 @@ TEST(FileSets, AFileIsOfOneSet) {
   EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
 }
 
+// A producer that tries again lists its files in another order, or counts their rows.
+TEST(FileSets, TheSameSetIsSkippedHoweverItsManifestIsWritten) {
+  FilesWorld world(4, kSets);
+  world.Boot(0);
+  const auto land = [&](const std::string& manifest) {
+    LandNow(world, "a.csv", "id\n1\n");
+    LandNow(world, "b.csv", "id\n2\n");
+    LandNow(world, "x.manifest", manifest);
+    world.Run(0, 300);
+  };
+  land(R"({"files":[{"name":"a.csv","bytes":5},{"name":"b.csv","bytes":5}]})");
+  const std::vector<std::string> once = {Row(1), Row(2)};
+  EXPECT_EQ(world.Values(), once);
+  land(R"({"files":[{"name":"b.csv","bytes":5},{"name":"a.csv","bytes":5}]})");
+  land(R"({"rows":2,"files":[{"name":"a.csv","bytes":5,"rows":1},{"name":"b.csv","bytes":5}]})");
+  world.Boot(1);
+  LandNow(world, "a.csv", "id\n1\n");
+  LandNow(world, "x.manifest", R"({"files":[{"name":"a.csv","bytes":5}]})");
+  world.Run(1, 300);
+  EXPECT_EQ(world.Values(), once);
+  EXPECT_EQ(world.status(1).counts()["files_skipped"], 3);
+  EXPECT_THAT(world.folder().rejected, IsEmpty());
+  EXPECT_THAT(world.folder().landing, IsEmpty());
+}
+
+TEST(FileSets, AnotherVersionOfASetHasOtherFilesOrIsRejected) {
+  FilesWorld world(5, kSets);
+  world.Boot(0);
+  LandNow(world, "a.csv", "id\n1\n");
+  LandNow(world, "x.manifest", ManifestOf({{"a.csv", "id\n1\n"}}));
+  world.Run(0, 300);
+  LandNow(world, "a.csv", "id\n1\n");
+  LandNow(world, "b.csv", "id\n2\n");
+  LandNow(world, "x.manifest", ManifestOf({{"a.csv", "id\n1\n"}, {"b.csv", "id\n2\n"}}));
+  world.Run(0, 300);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
+  ASSERT_EQ(world.folder().rejected.size(), 3u);
+  EXPECT_THAT(world.folder().rejected.begin()->second, HasSubstr("the file a.csv was read before, with x.manifest"));
+  LandNow(world, "a.csv", "id\n3\n");
+  LandNow(world, "b.csv", "id\n2\n");
+  LandNow(world, "x.manifest", ManifestOf({{"a.csv", "id\n3\n"}, {"b.csv", "id\n2\n"}}));
+  world.Run(0, 300);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(1), Row(3), Row(2)));
+}
+
+// `cp -p` and `rsync -a` bring yesterday's times.
+TEST(FileSets, TheDeadlineOfAnOldManifestCountsFromWhenItIsSeen) {
+  FilesWorld world(6, kSets);
+  world.clock().Advance(24 * 3600 * kSecond);
+  world.Boot(0);
+  const std::map<std::string, std::string> files = {{"a.csv", "id\n1\n"}};
+  world.folder().Land("x.manifest", ManifestOf(files));  // of 1970
+  world.Run(0, 100);
+  EXPECT_THAT(world.folder().rejected, IsEmpty());
+  world.folder().Land("a.csv", files.at("a.csv"));
+  world.Run(0, 100);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
+  world.folder().Land("y.manifest", ManifestOf({{"b.csv", "id\n1\n"}}));
+  world.Run(0, 100);
+  world.clock().Advance(6 * kSecond);
+  world.Run(0, 100);
+  EXPECT_EQ(world.folder().rejected.size(), 1u);
+}
+
+// In one transaction or one after the other, and whoever moves them.
+TEST(FileSets, AFileThatWasReadIsNotFiledAsRejected) {
+  for (const bool together : {true, false}) {
+    FilesWorld world(7, kSets);
+    world.Boot(0);
+    LandNow(world, "f.csv", "id\n1\n");
+    if (together) LandNow(world, "a.manifest", ManifestOf({{"f.csv", "id\n1\n"}}, 1));  // counts wrongly
+    LandNow(world, "b.manifest", ManifestOf({{"f.csv", "id\n1\n"}}));
+    LandNow(world, "c.manifest", ManifestOf({{"f.csv", "id\n1\n"}}));
+    world.Run(0, 300);
+    EXPECT_THAT(world.Values(), ElementsAre(Row(1)));
+    EXPECT_THAT(world.folder().landing, IsEmpty());
+    EXPECT_EQ(world.folder().processed.size(), 2u) << "the file, and its manifest";
+    for (const auto& [name, reason] : world.folder().rejected) EXPECT_THAT(name, HasSubstr(".manifest~"));
+  }
+}
+
 // Three workers that die and believe too long to be the reader, a folder and brokers that fail: the rows of each set
 // are in once each, or none is, and its files lie where it belongs.
 TEST(FileSets, EachIsInWholeExactlyOnceOrNotAtAllWhateverFails) {

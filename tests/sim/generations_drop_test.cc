@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/base/generation_names.h"
 #include "src/codec/formats.h"
 #include "src/kafka/reset_client.h"
 #include "src/plan/planner.h"
@@ -46,12 +47,16 @@ class Deletions final : public ResetClient {
   absl::Status CommitForEmptyGroup(const std::string&, const std::vector<OffsetToCommit>&) override {
     return absl::UnimplementedError("not asked for");
   }
+  absl::Status DeleteGroup(const std::string& group) override {
+    topics.push_back("group " + group);
+    return absl::OkStatus();
+  }
   absl::Status DeleteTopic(const std::string& topic) override {
     topics.push_back(topic);
     return absl::OkStatus();
   }
   std::string busy;
-  std::vector<std::string> topics;
+  std::vector<std::string> topics;  // and groups, in the order of their ends
 };
 
 class GenerationsDrop : public ::testing::Test {
@@ -102,6 +107,32 @@ TEST_F(GenerationsDrop, WhatRunsIsNeverDropped) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Drop(2).status()));
   EXPECT_THAT(client_.topics, SizeIs(0));
   EXPECT_EQ(State().building(), 2);
+}
+
+TEST_F(GenerationsDrop, ARunsNameIsFreeOnceItsGroupsAndItsLogAreGone) {
+  const Plan own = PlanOfApplication(town_, GenerationNames{"town"}.Run("march"));
+  {
+    auto log = GenerationsWriter::Open(own, kafka_.get(), wait_);
+    ASSERT_TRUE(log.ok()) << log.status();
+    generations::State state = (*log)->state();
+    state.mutable_run()->set_from("earliest");
+    ASSERT_TRUE((*log)->Write(state).ok());
+  }
+  cluster_.CreateTopic("town.__run_march.totals.changelog", 1);
+  const auto drop = [&] {
+    return DropPastRun(
+        "town", "march", *kafka_, client_, [this](const generations::Generation&) { return town_; }, wait_);
+  };
+  client_.busy = "town.__run_march";
+  EXPECT_TRUE(absl::IsFailedPrecondition(drop().status()));
+  EXPECT_THAT(client_.topics, SizeIs(0));
+  client_.busy.clear();
+  const auto told = drop();
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_THAT(client_.topics, testing::ElementsAre("town.__run_march.totals.changelog", "group town.__run_march",
+                                                   "town.__run_march.__generations"))
+      << "the log last";
+  EXPECT_THAT(*told, HasSubstr("once what stands there is gone:\n  topic latest.run_march"));
 }
 
 }  // namespace

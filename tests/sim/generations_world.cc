@@ -80,6 +80,7 @@ class SimResetClient final : public ResetClient {
     return cluster_.random().Below(5) == 0 ? absl::UnavailableError("(simulated) the answer is lost")
                                            : absl::OkStatus();
   }
+  absl::Status DeleteGroup(const std::string&) override { return absl::UnimplementedError("not simulated"); }
   absl::Status DeleteTopic(const std::string&) override { return absl::UnimplementedError("not simulated"); }
 
  private:

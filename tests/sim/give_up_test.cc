@@ -46,6 +46,7 @@ class Overtaken final : public ResetClient {
   absl::Status CommitForEmptyGroup(const std::string&, const std::vector<OffsetToCommit>&) override {
     return absl::UnimplementedError("not asked for");
   }
+  absl::Status DeleteGroup(const std::string&) override { return absl::UnimplementedError("not asked for"); }
   absl::Status DeleteTopic(const std::string& topic) override {
     deleted_.push_back(topic);
     return absl::OkStatus();

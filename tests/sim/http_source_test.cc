@@ -1,6 +1,7 @@
 // Posts over the simulated Kafka: each row of each accepted request is in its topic exactly once, whoever dies when,
 // and a key that was seen within a day brings nothing in.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,6 +26,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr int64_t kHour = 3600 * kSecond;
 
@@ -55,8 +57,11 @@ class PostsWorld {
   }
   // As the client library of a writer does that has given up a record before this one.
   void SendAgain() {
-    cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, last_.first, -1, {{kAppendedHeader, last_.second}});
+    cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, last_.first, log_ms_,
+                         {{kAppendedHeader, last_.second}});
   }
+  // The time of records from now on, by the log's own clock; -1: as the clock says.
+  void SetLogTime(int64_t ms) { log_ms_ = ms; }
   void AcceptFromAStranger() { cluster_.AppendInput({names_.RequestsTopic(), 0}, std::nullopt, last_.first); }
 
   void Boot(int worker) {
@@ -126,7 +131,7 @@ class PostsWorld {
     return options;
   }
 
-  int64_t appended_ = 0;
+  int64_t appended_ = 0, log_ms_ = -1;
   std::pair<std::string, std::string> last_;  // value, header
 
   SimClock clock_;
@@ -165,6 +170,92 @@ TEST(HttpSource, AKeyThatComesAgainWithinADayBringsNothingIn) {
   EXPECT_EQ(world.Values().back(), Row(1));
   EXPECT_EQ(world.Values().size(), 5u);
   EXPECT_EQ(world.status(2).counts()["requests_with_a_used_key"], 0);
+}
+
+// The newest record of a note isn't the one with the latest time where the log's clock has stepped back.
+TEST(HttpSource, AKeyIsKnownForItsDayThoughTheLogsClockStepsBackAndAnotherWorkerReads) {
+  PostsWorld world(8);
+  const int64_t hour_ms = kHour / 1000, eleven = (world.clock().WallUs() / kHour + 1) * hour_ms;
+  world.SetLogTime(eleven + 300'000);
+  for (int i = 0; i < 600; ++i) {
+    if (i == 100)  // among those of the first note that is made of many
+      world.SetLogTime(eleven - 60'000);
+    world.Accept(absl::StrCat("k", i), Row(i));
+  }
+  world.Boot(0);
+  while (world.Values().size() < 600) ASSERT_TRUE(world.Step(0)) << world.last_end();
+  world.SetLogTime(eleven + 24 * hour_ms + 180'000);
+  for (int i = 0; i < 100; ++i) world.Accept(absl::StrCat("k", i), Row(i));
+  world.Boot(1);
+  world.Run(1, 900);
+  EXPECT_EQ(world.Values().size(), 600u);
+}
+
+// Posts of two and a half days, most of them just before and behind the full hour, where keys go.
+TEST(HttpSource, NoKeyIsForgottenWithinItsDayWhoeverDiesAndTakesOver) {
+  int64_t again = 0, anew = 0;
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    PostsWorld world(seed);
+    SimRandom& random = world.random();
+    SimFaults& faults = world.cluster().faults();
+    faults.commit_unknown = 0.02;
+    faults.commit_aborted = 0.02;
+    faults.crash = 0.002;
+    constexpr int64_t kHourMs = kHour / 1000;
+    const int64_t start = (world.clock().WallUs() / kHour + 1) * kHourMs;
+    std::vector<int64_t> first;  // when each key came first, in milliseconds
+    std::vector<std::string> expected;
+    int64_t latest = 0;  // that the log's clock has shown
+    const auto post = [&](size_t key, int64_t now) {
+      latest = std::max(latest, now);
+      const int64_t age = key < first.size() ? latest - first[key] : 0;
+      if (age >= 24 * kHourMs && age < 30 * kHourMs) return;
+      if (key == first.size()) {
+        first.push_back(now);
+      } else if (age < 24 * kHourMs) {
+        ++again;
+        world.SetLogTime(now);
+        return world.Accept(absl::StrCat("k", key), Row(static_cast<int64_t>(key)));
+      } else {
+        ++anew;
+        first[key] = now;
+      }
+      expected.push_back(Row(static_cast<int64_t>(key)));
+      world.SetLogTime(now);
+      world.Accept(absl::StrCat("k", key), Row(static_cast<int64_t>(key)));
+    };
+    for (int64_t hour = 0; hour < 60; ++hour) {
+      for (int turn = 0; turn < 80; ++turn) {
+        const int worker = static_cast<int>(random.Below(3));
+        if (!world.Booted(worker) || random.Below(150) == 0) world.Boot(worker);
+        // From three minutes before the hour to three behind it, and a minute back or forth.
+        const int64_t now = start + hour * kHourMs + (turn - 40) * 4'500 + static_cast<int64_t>(random.Below(60'000));
+        post(first.size(), now);
+        post(random.Below(first.size()), now);
+        for (size_t key = 0; key < first.size(); ++key) {  // whose day is over in a moment
+          const int64_t age = now - first[key];
+          if (age < 24 * kHourMs && age > 24 * kHourMs - 2'000) post(key, now);
+        }
+        world.Step(worker);
+        ASSERT_TRUE(world.last_end().ok()) << world.last_end();
+      }
+    }
+    faults = SimFaults();
+    for (const int other : {1, 2}) world.cluster().Kill(other);
+    world.Boot(0);
+    world.Run(0, 3000);
+    std::vector<std::string> values = world.Values();
+    std::sort(values.begin(), values.end());
+    std::sort(expected.begin(), expected.end());
+    std::vector<std::string> twice, lost;
+    std::set_difference(values.begin(), values.end(), expected.begin(), expected.end(), std::back_inserter(twice));
+    std::set_difference(expected.begin(), expected.end(), values.begin(), values.end(), std::back_inserter(lost));
+    EXPECT_THAT(twice, IsEmpty());
+    EXPECT_THAT(lost, IsEmpty());
+  }
+  EXPECT_GT(again, 5000);
+  EXPECT_GT(anew, 1000);
 }
 
 TEST(HttpSource, ARecordThatItsWriterHasSentTwiceBringsNothingIn) {

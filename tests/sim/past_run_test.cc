@@ -14,7 +14,10 @@
 #include "operators/operators.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
+#include "src/base/generation_names.h"
 #include "src/runtime/generations/bounded_client.h"
+#include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/generations_log.h"
 #include "src/runtime/lake_client.h"
 #include "src/sim/sim_kafka.h"
 #include "tests/unit/landing/lake_files.h"
@@ -140,6 +143,56 @@ TEST_F(PastRunTest, IntoTargetsWhatIsCountedOverAllTimeIsRefusedByName) {
   const std::string told(CheckPastRun(plan_, past).message());
   EXPECT_THAT(told, HasSubstr("sink latest: step totals counts over all time"));
   EXPECT_THAT(told, ::testing::Not(HasSubstr("counts:")));
+}
+
+TEST_F(PastRunTest, NoGenerationIsBuiltBesideARunIntoTheTargets) {
+  const auto check = [this] { return CheckNoRunIntoTargets("town", *kafka_, [this] { clock_.Advance(kSecond); }); };
+  ASSERT_TRUE(Begin(past_).ok());
+  EXPECT_EQ(check(), absl::OkStatus()) << "into shadows";
+  const Plan own = PlanOfApplication(plan_, GenerationNames{"town"}.Run("added"));
+  {
+    auto log = GenerationsWriter::Open(own, kafka_.get(), [this] { clock_.Advance(kSecond); });
+    ASSERT_TRUE(log.ok()) << log.status();
+    generations::State state = (*log)->state();
+    state.mutable_run()->set_into_targets(true);
+    ASSERT_TRUE((*log)->Write(state).ok());
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(check())) << check();
+  EXPECT_THAT(std::string(check().message()), HasSubstr("run added into the targets isn't done"));
+  ASSERT_TRUE(EndPastRun(plan_, "added", *kafka_, kNowUs, [] {}).ok());
+  EXPECT_EQ(check(), absl::OkStatus());
+}
+
+TEST_F(PastRunTest, IntoTargetsWhatDeletesItsOldRowsIsRefusedByName) {
+  const Plan plan = Town(absl::StrCat(kBoth, "  kept: { from: busy, topic: kept, key: [route, window_start, window_end],"
+                                             " key_format: json, create: {} }\n"),
+                         "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
+                         "              group_by: [route], aggregates: { n: count(*) } }\n"
+                         "  busy: { from: last_day, filter: \"n > 0\" }\n");
+  PastRun past = past_;
+  EXPECT_TRUE(CheckPastRun(plan, past).ok());
+  past.into_targets = true;
+  EXPECT_THAT(std::string(CheckPastRun(plan, past).message()),
+              HasSubstr("sink kept: step last_day deletes the rows of its windows once they are older than `keep`"));
+}
+
+TEST_F(PastRunTest, AllWorkersOfARunHaveTheSameLakesAndNoneSkipsWhatIsGone) {
+  PastRun past = past_;
+  past.lakes["in"].path = "/lake";
+  const auto run = Begin(past);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_THAT(std::string(Begin(past_).status().message()), HasSubstr("was begun with lakes: in from /lake: go on"));
+  PastRun passes = past;
+  passes.lakes["in"].pass_holes = true;
+  EXPECT_THAT(std::string(Begin(passes).status().message()), HasSubstr("in from /lake"));
+  EXPECT_TRUE(Begin(past).ok());
+  PastRun without = past_;
+  without.name = "without";
+  EXPECT_TRUE(Begin(without).ok());
+  without.lakes = past.lakes;
+  EXPECT_THAT(std::string(Begin(without).status().message()), HasSubstr("was begun without --lakes"));
+  plan_.sources[0].skip_lost = true;
+  EXPECT_FALSE(PlanOfPastRun(plan_, "early", *run)->sources[0].skip_lost);
 }
 
 TEST_F(PastRunTest, ShadowsAndNamesAreTheRunsOwn) {
@@ -280,6 +333,65 @@ TEST_F(LakeClientTest, AHoleIsAStopUnlessItIsToBePassed) {
   const auto read = Read(1);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_THAT(*read, ElementsAre("1=v1", "3=v3", "4=v4", "5=v5", "6=v6", "7=v7", "8=v8", "9=v9"));
+}
+
+// Log from 6 on; a time between what the lake ends with and what the log begins with.
+TEST_F(LakeClientTest, ATimeThatMayLieBetweenLakeAndLogIsNoPlaceToBegin) {
+  WriteLakeFile(folder_ + "/a.parquet", Rows(1, 4));
+  cluster_.Trim(kFirst, 6);
+  const auto place = [this](int64_t ms) {
+    return WithLakes(cluster_.NewClient(0), {{"in", spec_}})->admin().OffsetForTime(kFirst, ms);
+  };
+  for (const bool pass : {false, true}) {
+    spec_.pass_holes = pass;
+    const auto between = place(4'500);
+    EXPECT_TRUE(absl::IsFailedPrecondition(between.status())) << between.status();
+    EXPECT_THAT(std::string(between.status().message()),
+                HasSubstr("offset 3, in the lake " + folder_ + ", is older, and up to offset 6 neither"));
+    EXPECT_EQ(*place(0), 1);
+    EXPECT_EQ(*place(2'500), 3);
+    EXPECT_EQ(*place(6'500), 7) << "the log begins with an older one";
+  }
+  WriteLakeFile(folder_ + "/b.parquet", Rows(4, 6));
+  EXPECT_EQ(*place(4'500), 5);
+  EXPECT_EQ(*place(5'500), 6);
+}
+
+TEST_F(LakeClientTest, ATimeThatMayLieInAHoleIsNoPlaceToBegin) {
+  WriteLakeFile(folder_ + "/a.parquet", Rows(0, 2));
+  WriteLakeFile(folder_ + "/b.parquet", Rows(4, 8));
+  cluster_.Trim(kFirst, 6);
+  const auto place = [this](int64_t ms) {
+    return WithLakes(cluster_.NewClient(0), {{"in", spec_}})->admin().OffsetForTime(kFirst, ms);
+  };
+  const auto in_hole = place(2'500);
+  EXPECT_TRUE(absl::IsFailedPrecondition(in_hole.status())) << in_hole.status();
+  EXPECT_THAT(std::string(in_hole.status().message()), HasSubstr("say --holes pass"));
+  EXPECT_EQ(*place(1'000), 1);
+  EXPECT_EQ(*place(4'500), 5) << "an older one stands in front";
+  spec_.pass_holes = true;
+  EXPECT_EQ(*place(2'500), 4);
+}
+
+TEST_F(LakeClientTest, WhatIsPausedStaysSoWhereverItsPositionGoes) {
+  WriteLakeFile(folder_ + "/a.parquet", Rows(0, 8));
+  cluster_.Trim(kFirst, 6);
+  const auto kafka = WithLakes(cluster_.NewClient(0), {{"in", spec_}});
+  const auto consumer = *kafka->NewConsumer({.client_id = "reader"});
+  const auto next = [&] {
+    const auto polled = consumer->Poll(1'000, 1);
+    EXPECT_TRUE(polled.ok()) << polled.status();
+    return polled->fetches.empty() ? -1 : polled->fetches[0]->records().front().offset;
+  };
+  ASSERT_TRUE(consumer->AssignPaused({kFirst}).ok());
+  for (const Offset to : {2, 7, 3}) {
+    ASSERT_TRUE(consumer->Seek({{kFirst, to}}).ok());
+    EXPECT_EQ(next(), -1);
+  }
+  ASSERT_TRUE(consumer->Resume({kFirst}).ok());
+  EXPECT_EQ(next(), 3);
+  ASSERT_TRUE(consumer->Seek({{kFirst, 8}}).ok());
+  EXPECT_EQ(next(), 8);
 }
 
 TEST_F(LakeClientTest, ALakeOfAnotherTopicDoesntPassForThisOnes) {

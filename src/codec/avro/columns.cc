@@ -95,6 +95,8 @@ std::optional<std::string> TimeOf(AvroLogical logical, const JsonTree& value) {
 
 class Taker {
  public:
+  explicit Taker(bool nested) : nested_(nested) {}
+
   absl::Status Record(const AvroNode& record, const std::vector<std::string>& path, bool nullable) {
     for (const AvroField& field : record.fields) {
       if (++visits_ > kMostFields) {
@@ -111,7 +113,7 @@ class Taker {
         continue;
       }
       const std::optional<Type> type = TypeFor(node);
-      if (!type) continue;
+      if (!type || (type->kind == Kind::kJson && !nested_)) continue;
       // NULL and missing are one to a column, so a default would take the place of a NULL that was written.
       std::optional<std::string> value;
       if (field.has_default && !null_too) {
@@ -154,17 +156,18 @@ class Taker {
     }
   }
 
+  const bool nested_;
   int visits_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<TakenColumn>> ColumnsOfAvro(const AvroSchema& schema) {
+absl::StatusOr<std::vector<TakenColumn>> ColumnsOfAvro(const AvroSchema& schema, bool nested) {
   const AvroNode* const record = schema.Record();
   if (record == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("the schema is ", schema.root().Describe(), ", not a record"));
   }
-  Taker taker;
+  Taker taker(nested);
   const absl::Status status = taker.Record(*record, {}, false);
   if (!status.ok()) return status;
   if (taker.columns.size() == 0) return absl::InvalidArgumentError("the schema has no field that a column can hold");

@@ -18,7 +18,8 @@
 namespace tidemark {
 namespace {
 
-constexpr char kSchemaFile[] = "schema_file", kSchemaId[] = "schema_id", kSubject[] = "subject", kRecord[] = "record";
+constexpr char kSchemaFile[] = "schema_file", kSchemaId[] = "schema_id", kSubject[] = "subject", kRecord[] = "record",
+               kNested[] = "nested";
 
 // Where records say their schema, unless it is stated: nowhere where one is given for all.
 SchemaPlace PlaceOf(const FormatSpec& spec) {
@@ -61,7 +62,9 @@ class Avro final : public Format {
   }
 
   std::string_view name() const override { return "avro"; }
-  std::vector<std::string_view> options() const override { return {kSchemaFile, kSchemaId, kSubject, kRecord}; }
+  std::vector<std::string_view> options() const override {
+    return {kSchemaFile, kSchemaId, kSubject, kRecord, kNested};
+  }
   bool holds_names() const override { return true; }
   bool coerces() const override { return false; }
   std::string Types(FormatUse) const override { return "any type"; }
@@ -83,9 +86,10 @@ class Avro final : public Format {
 
   absl::StatusOr<std::vector<TakenColumn>> Columns(const FormatSpec& spec, const std::string& topic,
                                                    const RegistrySpec& registry) const override {
+    const bool nested = spec.Option(kNested, "none") == "json";
     if (spec.options.contains(kSchemaFile)) {
       TM_ASSIGN_OR_RETURN(const auto schema, ReadSchemaFile(spec.Option(kSchemaFile)));
-      return ColumnsOfAvro(*schema);
+      return ColumnsOfAvro(*schema, nested);
     }
     if (registry.none()) return absl::InvalidArgumentError("neither schema_registry nor schema_file says a schema");
     if (take_ == nullptr) return absl::InvalidArgumentError("there is nobody to ask the registry");
@@ -94,13 +98,16 @@ class Avro final : public Format {
     std::vector<std::string> references;
     for (const auto& reference : written.references) references.push_back(reference.text);
     TM_ASSIGN_OR_RETURN(const auto schema, AvroSchema::Parse(written.text, references));
-    return ColumnsOfAvro(*schema);
+    return ColumnsOfAvro(*schema, nested);
   }
 
   bool Check(FormatCheck& check) const override {
     if (IsKey(check.use()) && PlaceOf(check.spec()) == SchemaPlace::kHeader) {
       return check.OptionError(kSchemaId,
                                "`schema_id: header` is for values; a key has the number in front of it (prefix)");
+    }
+    if (check.use() != FormatUse::kReadValue && check.spec().options.contains(kNested)) {
+      return check.OptionError(kNested, "nested is for values that are read, with `columns: from_schema`");
     }
     return IsWritten(check.use()) ? CheckWrite(check) : CheckRead(check);
   }

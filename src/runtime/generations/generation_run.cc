@@ -25,6 +25,7 @@
 #include "src/runtime/generations/follower.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generations_log.h"
+#include "src/runtime/generations/past_run.h"
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/view_service.h"
@@ -280,6 +281,7 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   if (state.phase() != generations::State::STEADY) {
     return decided;
   }
+  TM_RETURN_IF_ERROR(CheckNoRunIntoTargets(base.application.name, *kafka, Pause));
   if (FindGeneration(state, state.active()) == nullptr) {
     TM_RETURN_IF_ERROR(CheckRuns(base, replay, *kafka));
     generations::Generation* const first = state.add_generations();

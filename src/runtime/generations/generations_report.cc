@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <variant>
@@ -11,6 +12,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 
+#include "operators/sinks/postgres/libpq.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/status.h"
@@ -19,7 +21,9 @@
 #include "src/codec/column_text.h"
 #include "src/runtime/generations/fence.h"
 #include "src/runtime/generations/generation_plan.h"
+#include "src/runtime/generations/past_run.h"
 #include "src/runtime/generations/shadow.h"
+#include "src/runtime/reset_sinks.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -83,10 +87,7 @@ std::set<std::string> InternalTopicsOf(const Plan& plan) {
 }
 
 // What readers could know of: it is its owner's, and stays.
-std::string ShadowsOf(const Plan& plan) {
-  const absl::StatusOr<Plan> shadowed = ShadowPlan(plan, plan.application.generation);
-  if (!shadowed.ok()) return "";
-  const Plan& shadow = *shadowed;
+std::string OutputsOf(const Plan& shadow) {
   std::string text;
   for (const SinkPlan& sink : shadow.sinks) {
     if (sink.view) continue;
@@ -100,6 +101,11 @@ std::string ShadowsOf(const Plan& plan) {
   }
   for (const std::string& topic : SideTopics(shadow)) absl::StrAppend(&text, "  topic ", topic, "\n");
   return absl::StrCat(text, "  topic ", shadow.dead_letter_topic, "\n");
+}
+
+std::string ShadowsOf(const Plan& plan) {
+  const absl::StatusOr<Plan> shadow = ShadowPlan(plan, plan.application.generation);
+  return shadow.ok() ? OutputsOf(*shadow) : "";
 }
 
 }  // namespace
@@ -169,22 +175,6 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
 
 namespace {
 
-constexpr std::string_view kLogEnd = ".__generations";
-
-// The names of those that have a log.
-absl::StatusOr<std::vector<std::string>> PastRuns(const std::string& application, KafkaClient& kafka) {
-  const std::string prefix = GenerationNames{application}.RunPrefix();
-  TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().List(prefix));
-  std::vector<std::string> runs;
-  for (const auto& [topic, info] : topics) {
-    std::string_view name = std::string_view(topic).substr(prefix.size());
-    if (!name.ends_with(kLogEnd)) continue;
-    name.remove_suffix(kLogEnd.size());
-    runs.emplace_back(name);
-  }
-  return runs;
-}
-
 // Offsets of its part that are committed, and all of them.
 absl::StatusOr<std::pair<Offset, Offset>> ProgressOf(const generations::Run& run, const ApplicationId& id,
                                                      KafkaClient& kafka) {
@@ -203,11 +193,31 @@ absl::StatusOr<std::pair<Offset, Offset>> ProgressOf(const generations::Run& run
   return std::pair(done, all);
 }
 
+// What is decided is published, while its manifests say it.
+absl::Status SettleLakes(const Plan& plan, KafkaClient& kafka) {
+  for (const SinkPlan& sink : plan.sinks) {
+    if (!std::holds_alternative<ParquetSinkSpec>(sink.spec)) continue;
+    // Whoever runs the same command again computes all of it.
+    TM_RETURN_IF_ERROR(SettleLake(plan, sink, /*complete=*/true, kafka));
+  }
+  return absl::OkStatus();
+}
+
+// Else another run of that name would go on in databases where this one stood, and its state be missed.
+absl::Status ForgetPositions(const Plan& plan, ResetClient& client) {
+  for (const SinkPlan& sink : plan.sinks) {
+    const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec);
+    if (table != nullptr) TM_RETURN_IF_ERROR(RewindPostgres(*table, plan.application.Key(), sink.kept_as()));
+  }
+  for (const std::string& group : GroupsOf(plan)) TM_RETURN_IF_ERROR(client.DeleteGroup(group));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> PastRunsReport(const std::string& application, KafkaClient& kafka,
                                            const std::function<void()>& pause) {
-  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, PastRuns(application, kafka));
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesOfPastRuns(application, kafka));
   std::string text;
   for (const std::string& name : names) {
     const ApplicationId id = GenerationNames{application}.Run(name);
@@ -230,30 +240,36 @@ absl::StatusOr<std::string> DropPastRun(const std::string& application, const st
                                         ResetClient& client, const PlanOfRecord& plan_of,
                                         const std::function<void()>& pause) {
   const ApplicationId id = GenerationNames{application}.Run(run);
-  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, PastRuns(application, kafka));
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesOfPastRuns(application, kafka));
   if (std::find(names.begin(), names.end(), run) == names.end()) {
     return absl::InvalidArgumentError(absl::StrCat("there is no run ", run));
   }
   TM_ASSIGN_OR_RETURN(const State state, ReadGenerations(id.name, kafka, pause));
+  std::optional<Plan> plan;
   if (state.has_run()) {
     generations::Generation begun;
     begun.set_number(1);
     begun.set_yaml(state.run().yaml());
     TM_ASSIGN_OR_RETURN(const Plan base, plan_of(begun));
-    TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(PlanOfApplication(base, id), client));
+    TM_ASSIGN_OR_RETURN(plan, PlanOfPastRun(base, run, state.run()));
+    TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(*plan, client));
     if (!busy.empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat("group ", busy, " has members: stop the workers of run ", run, ", and run this again"));
     }
+    TM_RETURN_IF_ERROR(SettleLakes(*plan, kafka));
   }
   // The log last: what has it can be dropped again.
   TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().List(id.TopicPrefix()));
   for (const auto& [topic, info] : topics) {
-    if (!std::string_view(topic).ends_with(kLogEnd)) TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
+    if (topic != GenerationNames{id.name}.Topic()) TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
   }
+  if (plan) TM_RETURN_IF_ERROR(ForgetPositions(*plan, client));
   TM_RETURN_IF_ERROR(client.DeleteTopic(GenerationNames{id.name}.Topic()));
+  const bool shadows = plan && !state.run().into_targets();
   return absl::StrCat("run ", run, " is dropped, with its state. What it has written stays, and is yours; the same ",
-                      "command would compute all of it once more\n");
+                      "command would compute all of it once more",
+                      shadows ? absl::StrCat(", once what stands there is gone:\n", OutputsOf(*plan)) : "\n");
 }
 
 }  // namespace tidemark

@@ -28,8 +28,9 @@ absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, Kafk
 // Of the runs over parts of the past, a line each; "": there are none.
 absl::StatusOr<std::string> PastRunsReport(const std::string& application, KafkaClient& kafka,
                                            const std::function<void()>& pause);
-// Deletes the internal topics of a run and its log, so that its name is free. InvalidArgument: there is none.
-// FailedPrecondition: workers of it run.
+// Deletes the internal topics of a run, its positions in groups and databases, and its log, so that its name is free.
+// What is decided for its lakes is published first. May be done again. InvalidArgument: there is none.
+// FailedPrecondition: workers of it run. Unavailable: a broker, a database or a lake is away.
 absl::StatusOr<std::string> DropPastRun(const std::string& application, const std::string& run, KafkaClient& kafka,
                                         ResetClient& client, const PlanOfRecord& plan_of,
                                         const std::function<void()>& pause);

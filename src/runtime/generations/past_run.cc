@@ -84,8 +84,11 @@ bool CountsForEver(const Node& node) {
   return KeepsTable(node);
 }
 
-// By sink, the step of all time that its rows come through.
-std::map<int, std::string> SinksOfAllTime(const Plan& plan) {
+// Its rows are deleted once they are old, and all that a part of the past has is old.
+bool DeletesOldRows(const Node& node) { return node.spec.Is<WindowSpec>() && node.spec.As<WindowSpec>().keep_us > 0; }
+
+// By sink, a step of that kind that its rows come through.
+std::map<int, std::string> SinksBehind(const Plan& plan, bool (*is_such)(const Node&)) {
   std::map<int, std::string> sinks, edges;  // sinks by position; what passes through an internal topic
   for (const Stage& stage : plan.stages) {  // upstream first
     std::vector<std::string> steps(stage.nodes.size());
@@ -93,7 +96,7 @@ std::map<int, std::string> SinksOfAllTime(const Plan& plan) {
       const Node& node = stage.nodes[n];
       std::string& step = steps[n];
       if (node.kind == Node::Kind::kInternal) step = edges[node.edge];
-      if (node.kind == Node::Kind::kOperator && CountsForEver(node)) step = node.step;
+      if (node.kind == Node::Kind::kOperator && is_such(node)) step = node.step;
       for (const int from : node.upstream()) {
         if (step.empty()) step = steps[static_cast<size_t>(from)];
       }
@@ -106,7 +109,8 @@ std::map<int, std::string> SinksOfAllTime(const Plan& plan) {
 }
 
 void CheckTargets(const Plan& base, std::vector<std::string>* wrong) {
-  const std::map<int, std::string> of_all_time = SinksOfAllTime(base);
+  const std::map<int, std::string> of_all_time = SinksBehind(base, CountsForEver);
+  const std::map<int, std::string> of_kept = SinksBehind(base, DeletesOldRows);
   for (size_t s = 0; s < base.sinks.size(); ++s) {
     const SinkPlan& sink = base.sinks[s];
     const std::string who = absl::StrCat(sink.view ? "view " : "sink ", sink.name, ": ");
@@ -115,6 +119,10 @@ void CheckTargets(const Plan& base, std::vector<std::string>* wrong) {
       wrong->push_back(absl::StrCat(who, "step ", all->second,
                                     " counts over all time, and what it makes of a part of the ",
                                     "rows would stand in the place of what it has made of all: run into shadows"));
+    } else if (const auto kept = of_kept.find(static_cast<int>(s)); kept != of_kept.end()) {
+      wrong->push_back(absl::StrCat(
+          who, "step ", kept->second, " deletes the rows of its windows once they are older than `keep`, as all that ",
+          "the run counts would be, and the application's own rows would go with them: run ", "into shadows"));
     } else if (sink.view) {
       wrong->push_back(absl::StrCat(who,
                                     "the application's view is its own, and the run's would end with it: run into ",
@@ -178,6 +186,14 @@ absl::Status FindPart(const Plan& base, const PastRun& past, KafkaClient& kafka,
   return Refuse(wrong);
 }
 
+std::vector<std::string> LinesOf(const LakeSpecs& lakes) {
+  std::vector<std::string> lines;
+  for (const auto& [topic, lake] : lakes) {
+    lines.push_back(absl::StrCat(topic, " from ", lake.path, lake.pass_holes ? ", holes passed" : ""));
+  }
+  return lines;
+}
+
 absl::Status CheckSame(const generations::Run& run, const GenerationText& text, const PastRun& past,
                        const std::string& name) {
   const auto other = [&](const std::string& what) {
@@ -190,6 +206,10 @@ absl::Status CheckSame(const generations::Run& run, const GenerationText& text, 
     return other(absl::StrCat("with --from ", run.from(), " --to ", run.to()));
   }
   if (run.into_targets() != past.into_targets) return other(run.into_targets() ? "--into targets" : "--into shadows");
+  const std::vector<std::string> lakes(run.lakes().begin(), run.lakes().end());
+  if (lakes != LinesOf(past.lakes)) {
+    return other(lakes.empty() ? "without --lakes" : absl::StrCat("with lakes: ", absl::StrJoin(lakes, "; ")));
+  }
   return absl::OkStatus();
 }
 
@@ -290,8 +310,11 @@ absl::StatusOr<Plan> PlanOfPastRun(const Plan& base, const std::string& name, co
   } else {
     TM_ASSIGN_OR_RETURN(plan, ShadowPlan(plan, NameOf(name)));
   }
-  for (SourcePlan& source : plan.sources) source.start = StartPosition();  // where its part begins (bounded_client.h)
-  for (SinkPlan& sink : plan.sinks) sink.freshness.reset();                // old rows are what it is about
+  for (SourcePlan& source : plan.sources) {
+    source.start = StartPosition();  // where its part begins (bounded_client.h)
+    source.skip_lost = false;        // its part is stated: what of it is gone stops the run
+  }
+  for (SinkPlan& sink : plan.sinks) sink.freshness.reset();  // old rows are what it is about
   return plan;
 }
 
@@ -309,6 +332,7 @@ absl::StatusOr<generations::Run> BeginPastRun(const Plan& base, const Generation
     next.set_from(past.from);
     next.set_to(past.to);
     next.set_into_targets(past.into_targets);
+    for (std::string& lake : LinesOf(past.lakes)) *next.add_lakes() = std::move(lake);
     next.set_begun_us(now_us);
     TM_RETURN_IF_ERROR(PlanOfPastRun(base, name, next).status());
     // Before anything is made.
@@ -326,6 +350,33 @@ absl::StatusOr<generations::Run> BeginPastRun(const Plan& base, const Generation
   return run;
 }
 
+absl::StatusOr<std::vector<std::string>> NamesOfPastRuns(const std::string& application, KafkaClient& kafka) {
+  const std::string prefix = GenerationNames{application}.RunPrefix(), end = GenerationNames().Topic();
+  TM_ASSIGN_OR_RETURN(const auto topics, kafka.admin().List(prefix));
+  std::vector<std::string> runs;
+  for (const auto& [topic, info] : topics) {
+    std::string_view name = std::string_view(topic).substr(prefix.size());
+    if (!name.ends_with(end)) continue;
+    name.remove_suffix(end.size());
+    runs.emplace_back(name);
+  }
+  return runs;
+}
+
+absl::Status CheckNoRunIntoTargets(const std::string& application, KafkaClient& kafka,
+                                   const std::function<void()>& wait) {
+  TM_ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesOfPastRuns(application, kafka));
+  for (const std::string& name : names) {
+    TM_ASSIGN_OR_RETURN(const generations::State state,
+                        ReadGenerations(GenerationNames{application}.Run(name).name, kafka, wait));
+    if (!state.run().into_targets() || state.run().done_us() > 0) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("run ", name, " into the targets isn't done, and what it writes into a target that is about to be ",
+                     "left would be left with it: let it end, or `tidemark generations drop ", name, "`"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status EndPastRun(const Plan& base, const std::string& name, KafkaClient& kafka, int64_t now_us,
                         const std::function<void()>& wait) {
   const Plan own = PlanOfApplication(base, GenerationNames{base.application.name}.Run(name));
@@ -340,7 +391,9 @@ absl::Status EndPastRun(const Plan& base, const std::string& name, KafkaClient& 
       .status();
 }
 
-absl::Status RunPast(const Plan& base, const GenerationText& text, const PastRun& past, const WorkerOptions& given) {
+absl::Status RunPast(const Plan& base, const GenerationText& text, const PastRun& asked, const WorkerOptions& given) {
+  PastRun past = asked;
+  past.lakes = given.lakes;
   const int64_t now_us = SystemClock()->WallUs();
   TM_ASSIGN_OR_RETURN(const std::string name, NameOfPastRun(past, now_us));
   TM_RETURN_IF_ERROR(CheckPastRun(base, past));
@@ -355,6 +408,7 @@ absl::Status RunPast(const Plan& base, const GenerationText& text, const PastRun
   TM_ASSIGN_OR_RETURN(const Plan plan, PlanOfPastRun(base, name, run));
   WorkerOptions options = given;
   options.parts = PartsOf(run);
+  options.lineage = {};  // events are the application's, of what it does itself
   options.state_dir = absl::StrCat(given.state_dir, "/run_", name);
   options.until_end = options.close_windows = true;
   Offset records = 0;

@@ -24,12 +24,14 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include "proto/generations.pb.h"
 #include "src/kafka/client.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/plan.h"
 #include "src/runtime/generations/generation_run.h"
 
@@ -39,6 +41,7 @@ struct PastRun {
   std::string from, to;       // "earliest" (only `from`) or RFC 3339
   std::string name;           // of the run; empty: made of the two
   bool into_targets = false;  // else into shadows (shadow.h)
+  LakeSpecs lakes;            // where records are that logs have no more; all workers of a run name the same
 };
 
 // What the run is called. InvalidArgument: a name, or a time, that isn't one; `to` doesn't lie behind `from`, or lies
@@ -47,17 +50,24 @@ absl::StatusOr<std::string> NameOfPastRun(const PastRun& past, int64_t now_us);
 
 // InvalidArgument, all of it: sources that can't be read again; steps that keep a table since it began, where the run
 // begins later; and, into targets, sinks for which what is counted from a part of the rows would replace what was
-// counted from all, or be counted twice.
+// counted from all, be counted twice, or be deleted with the application's own rows.
 absl::Status CheckPastRun(const Plan& base, const PastRun& past);
 
 // The plan of a run that stands in its log.
 absl::StatusOr<Plan> PlanOfPastRun(const Plan& base, const std::string& name, const generations::Run& run);
 
 // The run as its log has it; where it has none, the part is found and written. InvalidArgument: one of this name has
-// other bounds, another topology or other targets; or the part isn't whole any more, as a log begins too late.
-// FailedPrecondition: into targets, while generations are built or switched.
+// other bounds, another topology, other targets or other lakes; or the part isn't whole any more, as a log begins too
+// late. FailedPrecondition: a bound lies where neither a lake nor the log has records; into targets, while generations
+// are built or switched. `kafka` reads the lakes, too (WithLakes).
 absl::StatusOr<generations::Run> BeginPastRun(const Plan& base, const GenerationText& text, const PastRun& past,
                                               KafkaClient& kafka, int64_t now_us, const std::function<void()>& wait);
+// Those that have a log, done or not.
+absl::StatusOr<std::vector<std::string>> NamesOfPastRuns(const std::string& application, KafkaClient& kafka);
+// Before a generation is built, to which a switch would give the targets. FailedPrecondition: a run into them isn't done.
+absl::Status CheckNoRunIntoTargets(const std::string& application, KafkaClient& kafka,
+                                   const std::function<void()>& wait);
+
 // Says that all of it is done.
 absl::Status EndPastRun(const Plan& base, const std::string& name, KafkaClient& kafka, int64_t now_us,
                         const std::function<void()>& wait);

@@ -142,6 +142,22 @@ TEST(DescribeTest, KafkaPrintsEveryTopicAndRight) {
                            Not(HasSubstr("--create --if-not-exists --topic detections "))));
 }
 
+TEST(DescribeTest, RightsForTopicsOfAPatternCoverThoseToCome) {
+  const auto rights = [](const std::string& pattern) {
+    const auto plan = PlanFromYaml("name: app\nsources: { in: { topics: \"" + pattern +
+                                       "\", columns: { id: int64 } } }\nsinks: { out: { from: in, topic: o } }\n",
+                                   "t.yaml", Operators(), OwnFormats().list(), NoVariables);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? DescribePlan(*plan, {}, "kafka").value() : "";
+  };
+  EXPECT_THAT(rights("svc-.*"), HasSubstr("--topic svc- --resource-pattern-type prefixed\n"));
+  EXPECT_THAT(rights("svc\\\\.(a|b)x*"), HasSubstr("--topic svc. --resource-pattern-type prefixed\n"));
+  EXPECT_THAT(rights("svc-a*"), HasSubstr("--topic svc- --resource-pattern-type prefixed\n"));
+  for (const char* open : {"svc|other", ".*-svc"}) {
+    EXPECT_THAT(rights(open), HasSubstr("grant each of them")) << open;
+  }
+}
+
 TEST(DescribeTest, APasswordIsNeverShown) {
   TopologyText text;
   const auto plan = PlanFromYaml(

@@ -10,6 +10,7 @@
 #include "operators/operators.h"
 #include "src/base/whole_file.h"
 #include "src/cli/describe.h"
+#include "src/cli/lineage.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 
@@ -138,5 +139,28 @@ TEST(OpenLineageTest, ExpressionsAndAggregatesAreToldApartAndSecretsAreNot) {
   EXPECT_THAT(json, HasSubstr("\"description\": \"Of whom\""));
 }
 
-}  // namespace
-}  // namespace tidemark
+TEST(PersonalColumnsTest, WhatIsMadeOfAStepThatSaysSoIsPersonalFurtherDown) {
+  TopologyText text;
+  const auto plan = PlanFromYaml(R"yaml(
+name: p
+kafka: { brokers: b }
+sources: { clicks: { topic: clicks, columns: { id: int64, page: string } } }
+steps:
+  joined: { from: clicks, project: { who: page, n: id }, pii: true }
+  next: { from: joined, project: { a: "n + 1", b: "1" } }
+  minutes: { from: next, group_by: [a], aggregates: { most: "max(a)", rows: "count(*)"
+}
+}
+  other: { from: clicks, filter: "id > 0" }
+sinks: { out: { from: minutes, topic: out, key: [a], create: {} }, others: { from: other, topic: others } }
+)yaml",
+                                 "t.yaml", Operators(), OwnFormats().list(),
+                                 [](const std::string&) {
+  return std::nullopt; }, FilesOnDisk(), &text);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(PersonalColumnsOf(*plan, text.about),
+            (PersonalColumns{{"joined", {"who", "n"}}, {"next", {"a"}}, {"minutes", {"a", "most"}}}));
+  }
+
+  }  // namespace
+  }  // namespace tidemark

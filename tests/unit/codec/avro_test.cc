@@ -1,6 +1,7 @@
 // Avro on its way in and out: schemas by number, plans for each, what isn't here yet, and that what is written is read.
 #include <map>
 
+#include <absl/strings/str_cat.h>
 #include <arrow/api.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -280,10 +281,10 @@ TEST_F(AvroTest, ASinkWhoseSchemaIsntRegisteredIsNotMade) {
 }
 
 // "name type nullable = default" of every column.
-std::string TakenFrom(const std::string& fields) {
+std::string TakenFrom(const std::string& fields, bool nested = false) {
   const auto schema = AvroSchema::Parse(R"({"type":"record","name":"r","fields":[)" + fields + "]}");
   EXPECT_TRUE(schema.ok()) << schema.status();
-  const auto columns = ColumnsOfAvro(**schema);
+  const auto columns = ColumnsOfAvro(**schema, nested);
   if (!columns.ok()) return std::string(columns.status().message());
   std::string out;
   for (const TakenColumn& c : *columns) {
@@ -297,12 +298,19 @@ std::string TakenFrom(const std::string& fields) {
 TEST(AvroColumns, RecordsWithinEachOtherDontBlowUp) {
   std::string inner = R"({"type":"record","name":"r0","fields":[{"name":"x","type":"int"}]})";
   for (int i = 1; i < 40; ++i) {
-    const std::string n = std::to_string(i), below = "r" + std::to_string(i - 1);
+    const std::string n = std::to_string(i), below = absl::StrCat("r", i - 1);
     inner = R"({"type":"record","name":"r)" + n + R"(","fields":[{"name":"a","type":)" + inner +
             R"(},{"name":"b","type":")" + below + R"("}]})";
   }
   EXPECT_EQ(TakenFrom(R"({"name":"top","type":)" + inner + "}"),
             "the schema has more than 2000 fields: write the columns out");
+}
+
+TEST(AvroColumns, ArraysAndMapsAreTakenWhereTheyAreAskedFor) {
+  const std::string fields = R"({"name":"a","type":{"type":"array","items":"int"}},
+      {"name":"m","type":["null",{"type":"map","values":"long"}]},{"name":"x","type":"int"})";
+  EXPECT_EQ(TakenFrom(fields), "x int32") << "a topology has the columns that it had";
+  EXPECT_EQ(TakenFrom(fields, true), "a json, m json null, x int32");
 }
 
 TEST(AvroColumns, ADefaultIsTakenWhereItTakesNoPlaceOfANull) {

@@ -106,6 +106,17 @@ TEST(ChangesOfTables, MistakesWithRowsOfAnyFormatAreToldWithTheirPlace) {
               HasSubstr("did you mean 'id'?"));
 }
 
+// With another schema in front of it the same key lies in another partition, where nobody knows its row.
+TEST(ChangesOfTables, KeysWithTheNumberOfASchemaAreTakenOnTrustAlone) {
+  const auto errors = [](const std::string& format) {
+    return ErrorsOf(
+        "schema_registry: http://localhost:8081\n" +
+        Changes(format + "key: [id], key_format: avro, columns: { id: { type: int64, from: key }, v: string }"));
+  };
+  EXPECT_THAT(errors(""), HasSubstr("say `partitioner: any` in the format"));
+  EXPECT_EQ(errors("format: { type: json, partitioner: any }, "), "");
+}
+
 TEST(ChangesOfTables, WithoutASchemaPartColumnsSayHowTheyAreWritten) {
   const auto errors = [](const std::string& columns) {
     return ErrorsOf(

@@ -116,13 +116,11 @@ TEST(ComposeMistakesTest, WhatAServiceTakesFromAnotherHasBothPlaces) {
             "a.yaml:1:10: 's' is the name of a source or step already, at t.yaml:3:12");
 }
 
-TEST(ComposeMistakesTest, SeveralTopicsOfOneSourceAreRefusedByName) {
-  EXPECT_EQ(
-      ErrorsOfFiles({{"t.yaml",
-                      "name: t\nsources: { s: { topics: [a, b], columns: { id: int64 } } }\n"
-                      "sinks: { o: { from: s, topic: o } }\n"}}),
-      "t.yaml:2:17: 'topics' isn't implemented, a source reads one topic: make a source of each, by a template where "
-      "they are many, and read them with from: [a, b]");
+TEST(ComposeMistakesTest, APatternOfTopicsUnderAnotherNameIsToldItsOwn) {
+  EXPECT_EQ(ErrorsOfFiles({{"t.yaml",
+                            "name: t\nsources: { s: { pattern: \"a.*\", columns: { id: int64 } } }\n"
+                            "sinks: { o: { from: s, topic: o } }\n"}}),
+            "t.yaml:2:17: 'pattern' isn't a field of a source: `topics: \"svc-.*\"` reads all that match");
 }
 
 TEST(ComposeMistakesTest, WhatAnIncludedFileSaysIsCheckedWhereItStands) {

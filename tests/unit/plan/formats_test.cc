@@ -98,13 +98,17 @@ TEST(FormatsInTopologies, AvroNeedsARegistryOrAFileThatItsColumnsFit) {
 }
 
 TEST(FormatsInTopologies, ColumnsAreTakenFromASchema) {
-  const auto plan =
-      PlanOf(Source("format: { type: avro, schema_file: examples/avro/order.avsc }, columns: from_schema"));
+  const std::string file = "format: { type: avro, schema_file: examples/avro/order.avsc";
+  const auto plan = PlanOf(Source(file + " }, columns: from_schema"));
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(
-      plan->sources[0].schema().ToString(),
-      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp, "
-      "lines json");
+  const std::string columns =
+      "order_id int64, customer_name string, customer_email string null, amount decimal(12,2), ordered timestamp";
+  EXPECT_EQ(plan->sources[0].schema().ToString(), columns);
+  const auto nested = PlanOf(Source(file + ", nested: json }, columns: from_schema"));
+  ASSERT_TRUE(nested.ok()) << nested.status();
+  EXPECT_EQ(nested->sources[0].schema().ToString(), columns + ", lines json");
+  EXPECT_THAT(ErrorsOf(Source("key_format: { type: avro, nested: json }, columns: { a: { type: int64, from: key } }")),
+              HasSubstr("nested is for values that are read"));
   EXPECT_THAT(plan->sources[0].columns[1].path, ElementsAre("customer", "name"));
   EXPECT_THAT(ErrorsOf(Source("columns: from_schema")),
               HasSubstr("from_schema: neither schema_registry nor schema_file says a schema"));
@@ -293,6 +297,16 @@ TEST(FormatsInTopologies, APromiseIsProvenOnlyByKeysOfOneForm) {
   // Nobody reads the key, but it is said to be the column.
   EXPECT_THAT(ErrorsOf(Source("key_format: uuid, partitioned_by: [k], columns: { k: string }")),
               HasSubstr("leave partitioned_by out"));
+  // A number of a schema stands in front of the value.
+  const auto framed = [&](const std::string& format) {
+    return ErrorsOf(
+        "schema_registry: http://localhost:8081\n" +
+        Source("key_format: " + format + ", partitioned_by: [k], columns: { k: { from: key, type: int64 } }"));
+  };
+  for (const char* format : {"avro", "protobuf"}) {
+    EXPECT_THAT(framed(format), HasSubstr("the number of its schema is a part of a key in"));
+  }
+  EXPECT_EQ(framed("{ type: avro, schema_id: none, schema_file: k.avsc }").find("partitioned_by"), std::string::npos);
   // Taken on trust.
   EXPECT_EQ(ErrorsOf(Source("partitioned_by: [k], columns: { k: double }")), "");
   // A part of a key proves nothing: rows that are equal in it lie wherever the rest has them.

@@ -103,6 +103,22 @@ TEST(PortsTest, KeysInAnotherOrderOrByAnotherFunctionDoNotMeet) {
               ElementsAre("two.z.left.repartition(k)", "two.z.right.repartition(j)"));
 }
 
+// The names are in the keys' bytes, so rows with other names in them lie elsewhere.
+TEST(PortsTest, KeysThatAreObjectsMeetWhereTheirNamesAreTheSame) {
+  const auto edges = [](const std::string& right_by) {
+    const auto source = [](const std::string& name, const std::string& by) {
+      return absl::StrCat("  ", name, ": { topic: ", name, ", key_format: json, partitioned_by: [", by,
+                          ", v], columns: { ", by, ": { type: int64, from: key }, v: { type: string, from: key }, ",
+                          name, "_n: string } }\n");
+    };
+    return Edges(Planned(absl::StrCat("name: two\nsources:\n", source("left", "k"), source("right", right_by),
+                                      "steps:\n", Pair("left", "right", "k, v", right_by + ",v"), kAll,
+                                      "sinks:\n  sunk: { from: out, topic: sunk }\n")));
+  };
+  EXPECT_THAT(edges("k"), IsEmpty());
+  EXPECT_THAT(edges("id"), ElementsAre("two.z.left.repartition(k,v)", "two.z.right.repartition(id,v)"));
+}
+
 TEST(PortsTest, AStageThatWouldReadItsOwnOutputIsAvoided) {
   // m lies by k, and what it meets has been moved away from m's stage and back.
   const std::string steps =

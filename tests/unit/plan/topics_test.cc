@@ -1,5 +1,9 @@
 // Sources that read all topics of a pattern: which these are, what a plan makes of them, and what can't go with it.
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -82,6 +86,44 @@ TEST(TopicPatternTest, ATopicThatComesLaterIsToldAndIsNoOtherStageOrState) {
   ASSERT_TRUE(after.ok()) << after.status();
   ASSERT_EQ(before->stages.size(), after->stages.size());
   for (size_t i = 0; i < before->stages.size(); ++i) EXPECT_EQ(before->stages[i].name, after->stages[i].name);
+}
+
+// What state keeps of where a row came from.
+std::map<std::string, int32_t> Numbers(const Plan& plan) {
+  std::map<std::string, int32_t> numbers;
+  for (const SourcePlan& source : plan.sources) numbers[source.name] = source.order;
+  return numbers;
+}
+
+TEST(TopicPatternTest, TopicsThatComeAndGoLeaveAllSourcesTheirNumbers) {
+  const std::string yaml =
+      Services("topics: \"svc-.*\"",
+               "  aa: { topic: aa, columns: { id: int64 } }\n  z: { topic: z, columns: { id: int64 "
+               "} }\n") +
+      "  a: { from: aa, topic: a-out }\n  zz: { from: z, topic: z-out }\n";
+  const auto few = PlanWith(yaml, {"svc-m"}), many = PlanWith(yaml, {"svc-a", "svc-m", "svc-z"});
+  ASSERT_TRUE(few.ok()) << few.status();
+  ASSERT_TRUE(many.ok()) << many.status();
+  const auto before = Numbers(*few), after = Numbers(*many);
+  ASSERT_EQ(after.size(), 5u);
+  for (const auto& [source, number] : before) EXPECT_EQ(after.at(source), number) << source;
+  std::set<int32_t> all;
+  for (const auto& [source, number] : after) EXPECT_TRUE(all.insert(number).second) << source;
+  EXPECT_EQ(after.at("aa"), 0);
+  EXPECT_EQ(after.at("z"), 2) << "behind one that is declared";
+  EXPECT_GE(after.at("services[svc-a]"), 1 << 30);
+}
+
+TEST(TopicPatternTest, AViewHoldsRowsOfAllTopicsAsBefore) {
+  const std::string yaml = Services("topics: \"svc-.*\"") + "views:\n  recent: { from: services, key: [id] }\n";
+  const std::string alone = ErrorsOf(yaml);
+  EXPECT_EQ(std::string(PlanWith(yaml, {"svc-a", "svc-b"}).status().message()), alone);
+  EXPECT_EQ(alone.find("unknown source"), std::string::npos);
+}
+
+TEST(TopicPatternTest, ItsSourceCantBeRenamed) {
+  EXPECT_THAT(ErrorsOf(Services("topics: \"svc-.*\", renamed_from: before")),
+              HasSubstr("only a source with one `topic` can be renamed: each topic of a pattern is counted"));
 }
 
 TEST(TopicPatternTest, RulesOfTheSourceStandBehindAllTopics) {

@@ -204,6 +204,35 @@ TEST(VersionedPlanTest, ATableThatIsPartitionedIsASourceOfChangesThatRowsMeetAsO
   EXPECT_TRUE(more.ok()) << more.status() << ": what a source may say";
 }
 
+// What writes the table's keys may write others for the same values where they are objects: other names, other blanks.
+TEST(VersionedPlanTest, ATableThatIsPartitionedIsMovedUnlessItsKeysAreValuesByThemselves) {
+  const auto edges = [](const std::string& key, const std::string& columns, const std::string& table,
+                        const std::string& price, const std::string& on) {
+    const auto plan = PlanOf(
+        absl::StrCat("name: app\nsources:\n  orders: { topic: orders, ", key, ", columns: { id: int64, ", columns,
+                     " } }\ntables:\n  prices: { topic: prices, ", table, ", global: false, columns: { price: double, ",
+                     price, " } }\nsteps:\n  z: { from: orders, join: { table: prices, on: ", on,
+                     " } }\nsinks:\n  out: { from: z, topic: out }\n"));
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? plan->edges.size() : 99;
+  };
+  const std::string two = "customer: { type: int64, from: key }, region: { type: string, from: key }";
+  EXPECT_EQ(edges("partitioned_by: [customer, region]", two, "key: [id, area]", "id: int64, area: string",
+                  "{ customer: id, region: area }"),
+            2u);
+  EXPECT_EQ(edges("partitioned_by: [customer, region]", two, "key: [customer, region]",
+                  "customer: int64, region: string", "[customer, region]"),
+            2u);
+  const std::string one = "customer: { type: int64, from: key }";
+  EXPECT_EQ(edges("key_format: json, partitioned_by: [customer]", one, "key: [customer], key_format: json",
+                  "customer: int64", "[customer]"),
+            2u);
+  EXPECT_EQ(edges("partitioned_by: [customer]", one, "key: [id]", "id: int64", "{ customer: id }"), 0u);
+  EXPECT_EQ(edges("key_format: int64, partitioned_by: [customer]", one, "key: [id], key_format: int64", "id: int64",
+                  "{ customer: id }"),
+            0u);
+}
+
 TEST(VersionedPlanTest, ATableIsPartitionedAlsoWhereAVariableSaysSo) {
   std::string text = Partitioned("columns: { item: string, price: double }", "table: '${TABLE}', on: [item]");
   const size_t at = text.find("false");

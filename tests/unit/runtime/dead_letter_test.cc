@@ -114,9 +114,10 @@ TEST_F(DeadLettersTest, ARowThatCarriesItsSourceNamesThatTopicWhateverTheTaskRea
   std::vector<SourcePlan> sources(2);
   sources[0].topic = "left";
   sources[1].topic = "right";
+  sources[1].order = 77;  // a number, not a place
   const Schema schema = PlaceSchema();
   const Batch rows =
-      WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 1}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
+      WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 77}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
   ASSERT_TRUE(
       dead_letters_.Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, sources).ok());
   EXPECT_EQ(Written().Header("tidemark.source.topic"), "right");
@@ -130,7 +131,7 @@ TEST_F(DeadLettersTest, ARowOfASourceThatIsNoLongerThereClaimsNoOffset) {
       WithHidden(PlaceRows({{"a", 1}}), {{Hidden::kSource, 2}, {Hidden::kPartition, 5}, {Hidden::kOffset, 17}});
   ASSERT_TRUE(
       dead_letters_
-          .Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, std::vector<SourcePlan>(2))
+          .Row("ratio", {"app.ratio.repartition", 3}, {rows, 0, &schema, "1 / n", "no"}, std::vector<SourcePlan>(1))
           .ok());
   EXPECT_EQ(Written().Header("tidemark.source.topic"), "app.ratio.repartition");
   EXPECT_EQ(Written().Header("tidemark.source.offset"), "(none)");

@@ -12,7 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "src/http/sha256.h"
+#include "src/base/sha256.h"
 #include "src/runtime/node_gate.h"
 #include "tests/unit/runtime/test_plan.h"
 
@@ -44,6 +44,12 @@ Batch Rows(int64_t first, int64_t count) {
   }
   return arrow::RecordBatch::Make(BatchSchema(Columns(), HiddenSet()), count,
                                   {*ids.Finish(), *emails.Finish(), *times.Finish()});
+}
+
+arrow::Result<std::shared_ptr<arrow::Array>> Times(int64_t count) {
+  arrow::Int64Builder times;
+  for (int64_t i = 0; i < count; ++i) EXPECT_TRUE(times.Append(i * kSecond).ok());
+  return times.Finish();
 }
 
 int64_t FirstId(const Batch& rows) { return rows->column(0)->data()->GetValues<int64_t>(1)[0]; }
@@ -87,6 +93,24 @@ TEST(RowSamplesTest, TheLastTenRowsOfACommitAreKeptAsCopies) {
   int64_t rows = 0;
   for (const RowSample& sample : samples.LookAt("a").samples) rows += sample.rows->num_rows();
   EXPECT_EQ(rows, kSampledRows);
+}
+
+TEST(RowSamplesTest, ARowOfMoreThan64KiBIsntKept) {
+  arrow::Int64Builder ids;
+  arrow::StringBuilder emails;
+  for (int64_t id = 0; id < 4; ++id) {
+    EXPECT_TRUE(ids.Append(id).ok() && emails.Append(std::string(id % 2 == 0 ? 100'000 : 100, 'x')).ok());
+  }
+  const Batch batch =
+      arrow::RecordBatch::Make(BatchSchema(Columns(), HiddenSet()), 4, {*ids.Finish(), *emails.Finish(), *Times(4)});
+  CommitSamples of_node;
+  of_node.Add(batch);
+  of_node.Add(batch->Slice(2, 1));
+  of_node.Seal();
+  const std::vector<Batch> sealed = of_node.TakeSealed();
+  ASSERT_THAT(sealed, SizeIs(1));
+  EXPECT_EQ(sealed[0]->num_rows(), 2);
+  EXPECT_EQ(FirstId(sealed[0]), 1);
 }
 
 class NodeGateTest : public ::testing::Test {

@@ -1,15 +1,20 @@
 // What a change of a topology's file does to what its former version has left, edit by edit.
 #include "src/runtime/topology_change.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/runtime/former.h"
 #include "src/runtime/start_check.h"
+#include "src/runtime/step_identity.h"
 #include "tests/unit/runtime/test_plan.h"
 
 namespace tidemark {
@@ -17,6 +22,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -179,6 +185,85 @@ TEST(TopologyChange, RowsOfATopicAreFoundByTheBytesOfTheirKeys) {
   EXPECT_EQ(written("json"), (std::map<std::string, Verdict::Kind>()));
 }
 
+// A schema's number stands in front of such keys, and follows from the columns.
+TEST(TopologyChange, KeysWithASchemaAreOthersWhereItsColumnsAre) {
+  const auto topology = [](const std::string& type, const std::string& format) {
+    return "name: app\nkafka: { brokers: b }\nschema_registry: http://h:1\nsources:\n  rows:\n    topic: rows\n"
+           "    columns: { id: " +
+           type +
+           ", note: string }\nsinks:\n  out: { from: rows, topic: out, create: {}, mode: upsert, key: [id], "
+           "key_format: " +
+           format + " }\n";
+  };
+  const auto verdicts = [&](const std::string& now, const std::string& before, const std::string& format) {
+    return Kinds(Change(topology(now, format), topology(before, format)));
+  };
+  const std::map<std::string, Verdict::Kind> refused = {{"sink out", kRefused}};
+  for (const char* format : {"avro", "protobuf"}) {
+    EXPECT_EQ(verdicts("int32", "int32", format), (std::map<std::string, Verdict::Kind>())) << format;
+    EXPECT_EQ(verdicts("int64", "int32", format), refused) << format;
+    EXPECT_EQ(verdicts("{ type: int32, nullable: true }", "int32", format), refused) << format;
+  }
+  EXPECT_EQ(verdicts("int64", "int32", "text"), (std::map<std::string, Verdict::Kind>()));
+}
+
+// ---- Topics of a pattern
+
+std::string Services(const std::string& more = "", const std::string& pattern = "svc-.*") {
+  return "name: app\nkafka: { brokers: b }\nsources:\n  services: { topics: \"" + pattern + "\"" + more +
+         ", partitioned_by: [id], columns: { id: int64, at: timestamp_ms }, event_time: { column: at } }\n"
+         "steps:\n  last: { from: services, dedup: { by: [id], within: 1h, keep: last } }\n"
+         "  counts: { from: services, group_by: [id], aggregates: { n: \"count(*)\" } }\n"
+         "sinks:\n  a: { from: last, topic: a }\n  b: { from: counts, topic: b, key: [id] }\n";
+}
+
+Plan WithTopics(const std::string& yaml, const std::vector<std::string>& names) {
+  auto plan = PlanFromYaml(
+      yaml, "t.yaml", Operators(), OwnFormats().list(), [](std::string_view) { return std::nullopt; }, FilesOnDisk(),
+      nullptr, [names](const KafkaSettings&) { return names; });
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return plan.ok() ? *std::move(plan) : Plan();
+}
+
+std::vector<std::string> Lines(const Plan& plan) {
+  std::vector<std::string> lines;
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    lines.push_back(plan.stages[s].name);
+    for (const auto& step : StepIdentities(plan, static_cast<int>(s))) lines.push_back(step.ShortDebugString());
+  }
+  return lines;
+}
+
+TEST(TopologyChange, TopicsOfAPatternThatComeAndGoLeaveStateWhatItIs) {
+  for (const char* more : {"", ", on_data_loss: skip"}) {
+    const Plan few = WithTopics(Services(more), {"svc-m"}), many = WithTopics(Services(more), {"svc-a", "svc-m"});
+    EXPECT_EQ(Lines(few), Lines(many));
+    for (const auto& [now, before] : {std::pair(&few, &many), std::pair(&many, &few)}) {
+      const std::vector<Verdict> verdicts = CompareStates(*now, FormerOf(*before));
+      EXPECT_EQ(verdicts.size(), 2u);
+      EXPECT_TRUE(Refusal(verdicts).ok()) << Refusal(verdicts);
+    }
+  }
+}
+
+TEST(TopologyChange, ATopicThatASourceOfAPatternNoLongerHasIsMissedUnlessItsLossIsTaken) {
+  const Former former = FormerOf(WithTopics(Services(), {"svc-a", "svc-m"}));
+  const auto gone = [&](const std::string& more, const std::string& pattern, const std::vector<std::string>& names) {
+    return GoneTopics(WithTopics(Services(more, pattern), names), former);
+  };
+  EXPECT_THAT(gone("", "svc-.*", {"svc-a", "svc-m", "svc-z"}), IsEmpty());
+  EXPECT_THAT(gone("", "svc-.*", {"svc-m"}), ElementsAre(AllOf(HasSubstr("topic svc-a"), HasSubstr("is gone"))));
+  EXPECT_THAT(gone(", on_data_loss: skip", "svc-.*", {"svc-m"}), IsEmpty());
+  EXPECT_THAT(gone("", "svc-[m-z]", {"svc-a", "svc-m"}),
+              ElementsAre(AllOf(HasSubstr("topic svc-a"), HasSubstr("isn't matched by its pattern any more"))));
+  EXPECT_THAT(gone(", on_data_loss: skip", "svc-[m-z]", {"svc-a", "svc-m"}), IsEmpty());
+  EXPECT_THAT(gone(", on_data_loss: skip", "other-.*", {"svc-a", "svc-m", "other-a"}),
+              ElementsAre(HasSubstr("none of which its pattern matches now")));
+  const Plan unlooked = TestPlan(Services());
+  EXPECT_THAT(GoneTopics(unlooked, former), IsEmpty()) << "nobody has looked";
+  EXPECT_TRUE(Refusal(CompareStates(unlooked, former)).ok());
+}
+
 TEST(TopologyChange, AllThatCantGoOnIsToldAtOnce) {
   const TopologyChange change =
       Change(absl::StrReplaceAll(kTopology, {{"by: [id]", "by: [id, note]"}, {"hourly", "by_hour"}}));
@@ -268,6 +353,50 @@ TEST(TopologyChange, AFirstRunLosesNothing) {
   const std::vector<Verdict> verdicts = CompareStates(TestPlan(kTopology), Former());
   EXPECT_THAT(std::string(Refusal(verdicts).message()), IsEmpty());
   for (const Verdict& verdict : verdicts) EXPECT_EQ(verdict.kind, kNew) << verdict.subject;
+}
+
+// `once` goes, and `hourly` is called so from now on.
+std::string HourlyAsOnce() {
+  return absl::StrReplaceAll(kTopology, {{"  once: { from: prices, dedup: { by: [id], within: 1h } }\n", ""},
+                                         {"from: once", "from: prices"},
+                                         {"  hourly:\n", "  once:\n    renamed_from: hourly\n"},
+                                         {"from: hourly", "from: once"}});
+}
+
+TEST(TopologyChange, AStepIsGivenUpWhileAnotherTakesItsName) {
+  const Plan now = TestPlan(HourlyAsOnce()), before = TestPlan(kTopology);
+  const auto change = ChangeOfFile(now, before, "before.yaml", {"once"});
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_THAT(Kinds(*change), AllOf(testing::SizeIs(1), Contains(testing::Pair("step once", kDropped))));
+  EXPECT_TRUE(change->steps[0].allowed);
+  EXPECT_FALSE(ChangeOfFile(now, before, "before.yaml")->steps[0].allowed);
+  EXPECT_THAT(std::string(ChangeOfFile(now, before, "before.yaml", {"hourly"}).status().message()),
+              HasSubstr("--allow_drop hourly: the topology has that step"));
+}
+
+TEST(TopologyChange, WhatGoesOnIsntGivenUpByTheNameThatItHasNow) {
+  const std::string shorter = absl::StrReplaceAll(HourlyAsOnce(), {{"tumbling: 1h", "tumbling: 30m"}});
+  const auto change = ChangeOfFile(TestPlan(shorter), TestPlan(kTopology), "before.yaml", {"once"});
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_THAT(Kinds(*change), Contains(testing::Pair("step once", kRefused)));
+}
+
+TEST(TopologyChange, ANameOfWhatIsLongGoneIsFree) {
+  const Plan now = TestPlan(kTopology);
+  Former former = FormerOf(TestPlan(Edited("once: {", "once: { renamed_from: first,")));
+  const auto refused = [&] {
+    const std::vector<Verdict> verdicts = CompareStates(now, former, {});
+    return std::any_of(verdicts.begin(), verdicts.end(), [](const Verdict& verdict) {
+      return verdict.kind == kRefused && verdict.message.find("renamed_from: first") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(refused());
+  std::map<TopicPartition, packed::CommitRecord> gone;
+  for (auto& [partition, record] : former.newest) gone[{"app.gone_" + partition.topic.substr(4), 0}] = record;
+  former.newest = gone;
+  EXPECT_TRUE(refused()) << "its state is still there";
+  for (auto& [partition, record] : former.newest) record.mutable_standing()->clear_steps();
+  EXPECT_FALSE(refused());
 }
 
 }  // namespace

@@ -208,6 +208,23 @@ TEST_F(Trials, EverySeedFindsWhatThePlainRunFindsAndIsTheSameRunTwice) {
   EXPECT_GT(happened.aborts, 0);
 }
 
+TEST_F(Trials, ALakeThatIsRenamedIsReadWhereItIsKept) {
+  std::ofstream(folder_ + "/topology.yaml") << R"yaml(
+name: small
+kafka: { brokers: simulated }
+sources: { clicks: { topic: clicks, columns: { id: int64, page: string } } }
+sinks: { pond: { renamed_from: lake, from: clicks, parquet: { path: /simulated, max_age: 1s } } }
+)yaml";
+  const TestFile file = File(
+      "- name: a lake\n  given: { clicks: [ { id: 1, page: a } ] }\n"
+      "  expect: { pond: [ { id: 1, page: a } ] }\n");
+  const absl::StatusOr<Subject> subject = Subject::Load(file, file.tests[0]);
+  ASSERT_TRUE(subject.ok()) << subject.status();
+  const absl::StatusOr<RunResult> result = RunTest(file, file.tests[0], *subject, 0);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->differences, "");
+}
+
 constexpr char kInvariants[] = R"yaml(- name: each click counts once
   given:
     clicks: [ { id: 1, page: a, at: 2026-01-01T00:00:01Z }, { id: 2, page: b, at: 2026-01-01T00:00:02Z }, { id: 1, page: a, at: 2026-01-01T00:00:03Z } ]
