@@ -398,10 +398,11 @@ TEST(TopRows, GroupsOfAnEarlierVersionMoveInPieces) {
       rows.push_back(Row(place.c_str(), "a", int64_t{5}, 10 + i % 3));
       expected.push_back(absl::StrCat(place, "|a|5|1"));
     }
+    h.Commit();
     other.Process(rows);
     other.Commit();
     StateLog log(&h.store(), "t");
-    log.Begin(1);
+    log.Begin(h.commit());
     uint32_t number = 0;
     KeyedRows stored(&other.store(), "g", nullptr);
     ASSERT_TRUE(stored.Load().ok());
@@ -420,7 +421,7 @@ TEST(TopRows, GroupsOfAnEarlierVersionMoveInPieces) {
       halfway |= h.store().Count("t") > 0 && h.store().Count("g") > 0;
     }
     EXPECT_EQ(h.store().Count("t"), 0);
-    EXPECT_TRUE(halfway);
+    EXPECT_TRUE(halfway || short_of_memory) << "all of them leave memory, and so their former place, at once there";
     h.Advance(30);
     h.Commit();
     std::vector<std::string> found = CellsText(h.out().rows);

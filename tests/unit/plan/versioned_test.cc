@@ -236,7 +236,7 @@ TEST(VersionedPlanTest, ATableThatIsPartitionedIsMovedUnlessItsKeysAreValuesByTh
 TEST(VersionedPlanTest, ATableIsPartitionedAlsoWhereAVariableSaysSo) {
   std::string text = Partitioned("columns: { item: string, price: double }", "table: '${TABLE}', on: [item]");
   const size_t at = text.find("false");
-  text.replace(at, 5, "${GLOBAL:-false}");
+  text.replace(at, 5, "'${GLOBAL:-false}'");
   text.replace(text.find("key: [item]"), 11, "key: ['${KEY}']");
   const auto plan = PlanOf(text, {{"TABLE", "prices"}, {"KEY", "item"}});
   ASSERT_TRUE(plan.ok()) << plan.status();
