@@ -25,7 +25,7 @@ enum class Hidden : uint8_t {
   kWatermark,  // "__watermark" int64: the running watermark of the row's own source partition at that row,
                // microseconds. kMaxTime - a row that an operator emitted when time advanced, which is never late - is
                // written as int64 min. See docs/semantics: late is decided once, from this column alone.
-  kSource,     // "__source" int32: position of the source among the plan's sources sorted by name; order, part 2
+  kSource,     // "__source" int32: number of the source among the plan's, by its name; order, part 2
   kPartition,  // "__partition" int32: source partition; order, part 3
   kOffset,     // "__offset" int64: source offset; order, part 4. -1: made by an operator, of no place
   kOp,         // "__op" int8: an Op. Only on update steps.

@@ -146,7 +146,7 @@ inline constexpr char kColumnNames[] = "names are not empty and don't start with
 
 struct SourcePlan {
   std::string name;
-  int32_t order = 0;  // position among the sources sorted by name; the value of Hidden::kSource
+  int32_t order = 0;  // its number, the value of Hidden::kSource: by name, no position (src/plan/inputs.cc)
   std::string topic;
   StartPosition start;
   FormatSpec format = kJsonFormat;
