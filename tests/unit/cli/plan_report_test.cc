@@ -28,7 +28,7 @@ TopologyChange Change() {
                   {"step daily", Verdict::Kind::kNew}};
   change.stateless = {{"rows", PartChange::Kind::kGoesOn}};
   change.sources = {{"prices", PartChange::Kind::kGoesOn, "topic prices"}, {"old", PartChange::Kind::kGone}};
-  change.sinks = {{"lake", PartChange::Kind::kGoesOn, "lake /l", {"note string"}, {"cents int64"}}};
+  change.sinks = {{"lake", PartChange::Kind::kGoesOn, "lake /l", "", {"note string"}, {"cents int64"}}};
   change.topics = {{.topic = "town.daily.changelog", .partitions = 4}};
   return change;
 }

@@ -98,6 +98,7 @@ WorkerStatus FullStatus() {
   status.ownership.known = true;
   status.ownership.unread["town"] = {};
   status.unread_topics["services"] = 0;
+  status.lineage = {{.target = "http", .sent = 3, .dropped = 1, .last_error = "the address is away"}};
   return status;
 }
 
