@@ -96,7 +96,9 @@ struct Counted {
 class Consume final : public Operator {
  public:
   Consume(const Node& node, const CustomSpec& spec)
-      : shape_(node), consumer_(static_cast<int>(spec.by[0])), record_(1 - consumer_),
+      : shape_(node),
+        consumer_(static_cast<int>(spec.by[0])),
+        record_(1 - consumer_),
         every_(*IntegerParameter(spec, "every")) {}
 
   std::string_view name() const override { return shape_.name; }
@@ -123,7 +125,8 @@ class Consume final : public Operator {
       const auto [it, is_new] = consumers_.try_emplace(number);
       Consumer& consumer = it->second;
       Counted& kept = consumer.kept;
-      if (is_new) kept.count = static_cast<int64_t>(SplitMix64(~static_cast<uint64_t>(number)) % static_cast<uint64_t>(every_));
+      if (is_new)
+        kept.count = static_cast<int64_t>(SplitMix64(~static_cast<uint64_t>(number)) % static_cast<uint64_t>(every_));
       if (kept.first_us == 0) kept.first_us = times[row];
       uint64_t bytes = 0;
       std::memcpy(&bytes, records[row].data(), sizeof bytes);
@@ -185,7 +188,7 @@ class Consume final : public Operator {
   StateStore* state_ = nullptr;
   StepLedger* ledger_ = nullptr;
   absl::flat_hash_map<int64_t, Consumer> consumers_;
-  std::vector<int64_t> changed_;                     // consumers since the last commit
+  std::vector<int64_t> changed_;                   // consumers since the last commit
   std::vector<std::pair<int64_t, Counted>> done_;  // of the batch at hand
 };
 

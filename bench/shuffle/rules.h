@@ -1,6 +1,7 @@
-// The rules of ShuffleBench's matcher (Henning et al., ICPE 2024): each rule takes an equal share of all records by what
-// their first eight bytes are, so that some records meet several rules and most meet none. The rules are numbers from 0;
-// which range of positions a rule takes is SplitMix64 of its number, so that bench/peers and bench/lib/shuffle.py have the same.
+// The rules of ShuffleBench's matcher (Henning et al., ICPE 2024): each rule takes an equal share of all records by
+// what their first eight bytes are, so that some records meet several rules and most meet none. The rules are numbers
+// from 0; which range of positions a rule takes is SplitMix64 of its number, so that bench/peers and
+// bench/lib/shuffle.py have the same.
 #pragma once
 
 #include <algorithm>

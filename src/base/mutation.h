@@ -30,10 +30,10 @@ enum class Mutation : uint8_t {
   kCommitShownInParts,           // an atomic sink is given what has been read of a commit, whether or not that is all
   kFileReadWithoutItsCopy,       // a file that landed is read though its copy couldn't be made
   kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
-  kMatchesNotTakenBack,  // a row of a joined table that goes or changes is taken back with its first match alone
-  kCutPassed,            // a generation that is built reads past the cut of a switch, and nobody looks
-  kDecidedUnfenced,      // a switch is decided, and nobody looks whether the fence still stands
-  kToldWindowForgotten,  // the state of hopping windows forgets which are told
+  kMatchesNotTakenBack,      // a row of a joined table that goes or changes is taken back with its first match alone
+  kCutPassed,                // a generation that is built reads past the cut of a switch, and nobody looks
+  kDecidedUnfenced,          // a switch is decided, and nobody looks whether the fence still stands
+  kToldWindowForgotten,      // the state of hopping windows forgets which are told
   kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
 };
 inline constexpr int kMutationCount = 26;

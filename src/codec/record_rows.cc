@@ -72,8 +72,7 @@ RecordRows::RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr
     const From from = columns[c].from;
     if (from == From::kHeader) header_columns_.push_back(c);
     if (from == From::kTopic || from == From::kPartition || from == From::kOffset || from == From::kTimestamp ||
-        from == From::kRaw ||
-        ToldByRecord(columns[c])) {
+        from == From::kRaw || ToldByRecord(columns[c])) {
       place_columns_.push_back(c);
     }
   }

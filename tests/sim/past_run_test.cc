@@ -12,9 +12,9 @@
 #include <gtest/gtest.h>
 
 #include "operators/operators.h"
+#include "src/base/generation_names.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
-#include "src/base/generation_names.h"
 #include "src/runtime/generations/bounded_client.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generations_log.h"
@@ -164,8 +164,9 @@ TEST_F(PastRunTest, NoGenerationIsBuiltBesideARunIntoTheTargets) {
 }
 
 TEST_F(PastRunTest, IntoTargetsWhatDeletesItsOldRowsIsRefusedByName) {
-  const Plan plan = Town(absl::StrCat(kBoth, "  kept: { from: busy, topic: kept, key: [route, window_start, window_end],"
-                                             " key_format: json, create: {} }\n"),
+  const Plan plan = Town(absl::StrCat(kBoth,
+                                      "  kept: { from: busy, topic: kept, key: [route, window_start, window_end],"
+                                      " key_format: json, create: {} }\n"),
                          "  last_day: { from: rows, window: { tumbling: 1m, keep: 1d }, emit: on_update,\n"
                          "              group_by: [route], aggregates: { n: count(*) } }\n"
                          "  busy: { from: last_day, filter: \"n > 0\" }\n");

@@ -370,9 +370,9 @@ absl::Status CheckNoRunIntoTargets(const std::string& application, KafkaClient& 
     TM_ASSIGN_OR_RETURN(const generations::State state,
                         ReadGenerations(GenerationNames{application}.Run(name).name, kafka, wait));
     if (!state.run().into_targets() || state.run().done_us() > 0) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat("run ", name, " into the targets isn't done, and what it writes into a target that is about to be ",
-                     "left would be left with it: let it end, or `tidemark generations drop ", name, "`"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "run ", name, " into the targets isn't done, and what it writes into a target that is about to be ",
+        "left would be left with it: let it end, or `tidemark generations drop ", name, "`"));
   }
   return absl::OkStatus();
 }

@@ -64,7 +64,8 @@ absl::StatusOr<generations::Run> BeginPastRun(const Plan& base, const Generation
                                               KafkaClient& kafka, int64_t now_us, const std::function<void()>& wait);
 // Those that have a log, done or not.
 absl::StatusOr<std::vector<std::string>> NamesOfPastRuns(const std::string& application, KafkaClient& kafka);
-// Before a generation is built, to which a switch would give the targets. FailedPrecondition: a run into them isn't done.
+// Before a generation is built, to which a switch would give the targets. FailedPrecondition: a run into them isn't
+// done.
 absl::Status CheckNoRunIntoTargets(const std::string& application, KafkaClient& kafka,
                                    const std::function<void()>& wait);
 

@@ -141,7 +141,8 @@ TEST(OpenLineageTest, ExpressionsAndAggregatesAreToldApartAndSecretsAreNot) {
 
 TEST(PersonalColumnsTest, WhatIsMadeOfAStepThatSaysSoIsPersonalFurtherDown) {
   TopologyText text;
-  const auto plan = PlanFromYaml(R"yaml(
+  const auto plan = PlanFromYaml(
+      R"yaml(
 name: p
 kafka: { brokers: b }
 sources: { clicks: { topic: clicks, columns: { id: int64, page: string } } }
@@ -154,13 +155,12 @@ steps:
   other: { from: clicks, filter: "id > 0" }
 sinks: { out: { from: minutes, topic: out, key: [a], create: {} }, others: { from: other, topic: others } }
 )yaml",
-                                 "t.yaml", Operators(), OwnFormats().list(),
-                                 [](const std::string&) {
-  return std::nullopt; }, FilesOnDisk(), &text);
+      "t.yaml", Operators(), OwnFormats().list(), [](const std::string&) { return std::nullopt; }, FilesOnDisk(),
+      &text);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(PersonalColumnsOf(*plan, text.about),
             (PersonalColumns{{"joined", {"who", "n"}}, {"next", {"a"}}, {"minutes", {"a", "most"}}}));
-  }
+}
 
-  }  // namespace
-  }  // namespace tidemark
+}  // namespace
+}  // namespace tidemark

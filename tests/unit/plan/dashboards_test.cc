@@ -96,10 +96,10 @@ TEST(LineagePlanTest, EventsGoToAnAddressAFileOrATopic) {
   EXPECT_THAT(why("{ http: { url: 'http://m/', sign: secret } }"), HasSubstr("`sign` is for webhooks"));
   EXPECT_THAT(why("{ topic: clicks }"), HasSubstr("would read what is said of it"));
   EXPECT_THAT(why("{ topic: web-dead-letter }"), HasSubstr("dead letters are written to topic web-dead-letter"));
-  const std::string more =
-      Clicks("  recent: { from: clicks, over: { by: [guid], range: 1h, late: { topic: too-late } }, aggregates: { n: "
-             "\"count(*)\" } }\n",
-             "recent", "  s: { from: clicks, topic: taken }\n");
+  const std::string more = Clicks(
+      "  recent: { from: clicks, over: { by: [guid], range: 1h, late: { topic: too-late } }, aggregates: { n: "
+      "\"count(*)\" } }\n",
+      "recent", "  s: { from: clicks, topic: taken }\n");
   EXPECT_THAT(ErrorsOf(more + "lineage: { topic: taken }\n"), HasSubstr("sink s writes topic taken"));
   EXPECT_THAT(ErrorsOf(more + "lineage: { topic: too-late }\n"), HasSubstr("step recent writes topic too-late"));
   EXPECT_EQ(ErrorsOf(more + "lineage: { topic: free }\n"), "");

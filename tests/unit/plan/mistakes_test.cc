@@ -141,7 +141,8 @@ TEST(MistakesTest, FilesSayWhatTheyNeedAndWhatIsNotReadYet) {
     return Whole("{ files: { path: in/*, whole: renamed, order: unordered" + more + " }, columns: " + columns + " }");
   };
   EXPECT_EQ(files(""), "");
-  EXPECT_THAT(Whole("{ columns: { id: int64 } }"), HasSubstr("a source has 'topic', 'topics', 'files', 'http' or 'postgres'"));
+  EXPECT_THAT(Whole("{ columns: { id: int64 } }"),
+              HasSubstr("a source has 'topic', 'topics', 'files', 'http' or 'postgres'"));
   EXPECT_THAT(Whole("{ files: { path: in/*, order: unordered }, columns: { id: int64 } }"),
               HasSubstr("files in a folder want `whole`"));
   EXPECT_THAT(files(", format: avro"), HasSubstr("files of format 'avro' aren't read yet"));

@@ -40,7 +40,7 @@ void CollectFields(const Descriptor* type, const std::string& prefix, bool keyed
     const FieldDescriptor* field = type->field(i);
     if (keyed && field->name() == "name") continue;
     const std::string path = prefix + field->name();
-    if (path == "notify.webhook.id") continue;  // refused: an alarm has its own
+    if (path == "notify.webhook.id") continue;                               // refused: an alarm has its own
     if (path == "lineage.http.id" || path == "lineage.http.sign") continue;  // refused: OpenLineage knows none
     if (field->message_type() == nullptr || IsEntry(field)) {
       out->insert(path);
