@@ -20,6 +20,8 @@ namespace {
 constexpr int64_t kQuietUs = 5 * kSecond;
 constexpr int64_t kAlertUs = kSecond;
 constexpr int64_t kTellAgainUs = 60 * kSecond;
+// A topic that brokers haven't told of for so long is gone: those that have just started may not know it yet.
+constexpr int64_t kGoneUs = 30 * kSecond;
 // A worker acts when it has seen the same gap for this long, the next one later by a turn, in which the one before it
 // can be seen to have acted.
 constexpr int64_t kPatienceUs = kSecond;
@@ -153,8 +155,11 @@ OwnershipWatch::OwnershipWatch(const Runtime& runtime, std::function<void(const 
 absl::Status OwnershipWatch::Check() {
   const int64_t now = runtime_.clock->MonotonicUs();
   if (now < next_us_) return absl::OkStatus();
-  TM_RETURN_IF_ERROR(CheckPartitionCounts());
-  for (Watched& group : groups_) CheckGroup(&group);
+  TM_RETURN_IF_ERROR(CheckTopics());
+  for (Watched& group : groups_) {
+    CheckGroup(&group);
+    TM_RETURN_IF_ERROR(CheckGone(group));
+  }
   Publish();
   const bool quiet = std::all_of(groups_.begin(), groups_.end(),
                                  [](const Watched& group) { return group.unread && group.unread->empty(); });
@@ -167,7 +172,7 @@ absl::Status OwnershipWatch::Step() {
   return Check();
 }
 
-absl::Status OwnershipWatch::CheckPartitionCounts() {
+absl::Status OwnershipWatch::CheckTopics() {
   std::vector<std::string> topics;
   for (const Watched& group : groups_) {
     topics.insert(topics.end(), group.inputs.topics.begin(), group.inputs.topics.end());
@@ -179,6 +184,25 @@ absl::Status OwnershipWatch::CheckPartitionCounts() {
   if (!described.ok()) return absl::OkStatus();  // away, or going: whoever reads it says so
   for (const auto& [topic, info] : *described) {
     TM_RETURN_IF_ERROR(CheckPartitions(*runtime_.plan, runtime_.partitions, topic, info.partitions));
+  }
+  for (const std::string& topic : topics) {
+    if (described->count(topic) > 0) {
+      missing_since_us_.erase(topic);
+    } else {
+      missing_since_us_.try_emplace(topic, runtime_.clock->MonotonicUs());
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Who has an input of such a topic finds out himself, by reading it.
+absl::Status OwnershipWatch::CheckGone(const Watched& group) const {
+  if (!group.unread) return absl::OkStatus();
+  for (const UnreadInput& input : *group.unread) {
+    const auto missing = missing_since_us_.find(input.input.topic);
+    if (missing == missing_since_us_.end() || runtime_.clock->MonotonicUs() - missing->second < kGoneUs) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("topic '", input.input.topic, "' doesn't exist any more, and ", input.why));
   }
   return absl::OkStatus();
 }

@@ -5,7 +5,9 @@
 //   - a static member that comes back within its session gets what it had, though it subscribes to more now;
 //   - members that subscribe to different topics, as in the middle of a rolling restart, are given different shares of
 //     topics that are read together;
-//   - a topic that gets more partitions is shared out anew, and what is kept by partition no longer fits.
+//   - a topic that gets more partitions is shared out anew, and what is kept by partition no longer fits;
+//   - a topic that is deleted while members join or leave is given to nobody, and who reads nothing of it misses
+//   nothing.
 //
 // In the first two cases a member gives its membership up and joins again once all is told, so that the group assigns
 // anew by what its members subscribe to now. Only one of them does: the first, by its name, of those that want the same
@@ -65,7 +67,8 @@ class OwnershipWatch {
   OwnershipWatch(const Runtime& runtime, std::function<void(const std::string& group)> rejoin);
 
   // Asks the brokers, unless it has just done so: slow, used by one thread. FailedPrecondition: an input has more
-  // partitions now. What brokers that are away don't tell stays as it was.
+  // partitions now, or its topic is gone and nobody has it, who would say so. What brokers that are away don't tell
+  // stays as it was.
   absl::Status Check();
   // A short wait, and Check: one turn of a loop.
   absl::Status Step();
@@ -83,7 +86,8 @@ class OwnershipWatch {
     int64_t rejoin_pause_us = 0;
   };
 
-  absl::Status CheckPartitionCounts();
+  absl::Status CheckTopics();
+  absl::Status CheckGone(const Watched& group) const;
   void CheckGroup(Watched* group);
   void Tell(Watched* group, int64_t now);
   void Cure(Watched* group, int64_t now);
@@ -92,6 +96,7 @@ class OwnershipWatch {
   const Runtime& runtime_;
   const std::function<void(const std::string& group)> rejoin_;
   std::vector<Watched> groups_;
+  std::map<std::string, int64_t> missing_since_us_;  // topics that the brokers don't tell of
   int64_t next_us_ = 0;
   mutable absl::Mutex mutex_;
   OwnershipStatus status_ ABSL_GUARDED_BY(mutex_);

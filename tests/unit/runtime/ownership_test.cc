@@ -185,5 +185,21 @@ TEST_F(OwnershipTest, ABrokerThatDoesNotKnowAllPartitionsYetIsNoReasonToStop) {
   Pass(10);
 }
 
+// Deleted in the middle of a rebalance: the group gives its partitions to nobody, so nobody misses what he reads.
+TEST_F(OwnershipTest, ATopicThatIsGoneAndThatNobodyHasStopsTheWorkerForGood) {
+  admin().topics.erase("b");
+  admin().groups["app"] = Group({{"0000-w1", {"a", "b"}, {{"a", 0}, {"a", 1}}}});
+  Pass(20);
+  admin().topics["b"] = 2;
+  Pass(1);
+  admin().topics.erase("b");
+  Pass(25);
+  clock_.monotonic_us += 10 * kSecond;
+  const absl::Status gone = watch_->Check();
+  EXPECT_TRUE(absl::IsFailedPrecondition(gone)) << gone;
+  EXPECT_THAT(std::string(gone.message()),
+              HasSubstr("topic 'b' doesn't exist any more, and group app has given it to no"));
+}
+
 }  // namespace
 }  // namespace tidemark
