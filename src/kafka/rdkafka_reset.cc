@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <absl/cleanup/cleanup.h>
+#include <absl/functional/function_ref.h>
 #include <absl/strings/str_cat.h>
 
 #include "src/base/clock.h"
@@ -68,26 +69,19 @@ class RdResetClient final : public ResetClient {
   }
 
   absl::Status DeleteGroup(const std::string& group) override {
-    rd_kafka_t* const rk = handle_->rk();
     const std::string what = absl::StrCat("deleting group '", group, "'");
     rd_kafka_DeleteGroup_t* request = rd_kafka_DeleteGroup_new(group.c_str());
     const auto destroy = absl::MakeCleanup([request] { rd_kafka_DeleteGroup_destroy(request); });
-    const std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>> options(
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DELETEGROUPS));
-    char text[256];
-    rd_kafka_AdminOptions_set_request_timeout(options.get(), kDeleteTimeoutMs, text, sizeof text);
-    const Queue queue(rd_kafka_queue_new(rk));
-    rd_kafka_DeleteGroups(rk, &request, 1, options.get(), queue.get());
-    const Event event(rd_kafka_queue_poll(queue.get(), kDeleteTimeoutMs + kRequestTimeoutMs));
-    if (event == nullptr) return absl::UnavailableError(what + ": no answer");
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event.get());
-    size_t count = 0;
-    const auto* results =
-        code == RD_KAFKA_RESP_ERR_NO_ERROR
-            ? rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event.get()), &count)
-            : nullptr;
-    for (size_t i = 0; i < count && code == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-      const rd_kafka_error_t* const error = rd_kafka_group_result_error(results[i]);
+    const auto send = [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+      rd_kafka_DeleteGroups(handle_->rk(), &request, 1, options, queue);
+    };
+    TM_ASSIGN_OR_RETURN(const Event answer, Ask(RD_KAFKA_ADMIN_OP_DELETEGROUPS, what, send));
+    rd_kafka_resp_err_t code = rd_kafka_event_error(answer.get());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      size_t count = 0;
+      const auto* results =
+          rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(answer.get()), &count);
+      const rd_kafka_error_t* const error = count > 0 ? rd_kafka_group_result_error(results[0]) : nullptr;
       if (error != nullptr) code = rd_kafka_error_code(error);
     }
     if (code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP) {
@@ -98,26 +92,20 @@ class RdResetClient final : public ResetClient {
   }
 
   absl::Status DeleteTopic(const std::string& topic) override {
-    rd_kafka_t* const rk = handle_->rk();
     const std::string what = absl::StrCat("deleting topic '", topic, "'");
     rd_kafka_DeleteTopic_t* request = rd_kafka_DeleteTopic_new(topic.c_str());
     const auto destroy = absl::MakeCleanup([request] { rd_kafka_DeleteTopic_destroy(request); });
-    const std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>> options(
-        rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DELETETOPICS));
-    char text[256];
-    rd_kafka_AdminOptions_set_request_timeout(options.get(), kDeleteTimeoutMs, text, sizeof text);
-    const Queue queue(rd_kafka_queue_new(rk));
-    rd_kafka_DeleteTopics(rk, &request, 1, options.get(), queue.get());
-    const Event event(rd_kafka_queue_poll(queue.get(), kDeleteTimeoutMs + kRequestTimeoutMs));
-    if (event == nullptr) return absl::UnavailableError(what + ": no answer");
-    rd_kafka_resp_err_t code = rd_kafka_event_error(event.get());
-    size_t count = 0;
-    const auto* results =
-        code == RD_KAFKA_RESP_ERR_NO_ERROR
-            ? rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &count)
-            : nullptr;
-    for (size_t i = 0; i < count && code == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
-      code = rd_kafka_topic_result_error(results[i]);
+    const auto send = [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+      rd_kafka_DeleteTopics(handle_->rk(), &request, 1, options, queue);
+    };
+    TM_ASSIGN_OR_RETURN(const Event answer, Ask(RD_KAFKA_ADMIN_OP_DELETETOPICS, what, send));
+    rd_kafka_resp_err_t code = rd_kafka_event_error(answer.get());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      size_t count = 0;
+      const auto* results =
+          rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(answer.get()), &count);
+      if (count > 0) code = rd_kafka_topic_result_error(results[0]);
+    }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
       return FromError(code, what);
     }
@@ -125,6 +113,21 @@ class RdResetClient final : public ResetClient {
   }
 
  private:
+  using Send = absl::FunctionRef<void(const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue)>;
+
+  // A deletion of one thing. The answer may be that it was refused. Unavailable: there was none.
+  absl::StatusOr<Event> Ask(rd_kafka_admin_op_t deletion, const std::string& what, Send send) {
+    const std::unique_ptr<rd_kafka_AdminOptions_t, Destroy<rd_kafka_AdminOptions_destroy>> options(
+        rd_kafka_AdminOptions_new(handle_->rk(), deletion));
+    char text[256];
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), kDeleteTimeoutMs, text, sizeof text);
+    const Queue queue(rd_kafka_queue_new(handle_->rk()));
+    send(options.get(), queue.get());
+    Event answer(rd_kafka_queue_poll(queue.get(), kDeleteTimeoutMs + kRequestTimeoutMs));
+    if (answer == nullptr) return absl::UnavailableError(what + ": no answer");
+    return answer;
+  }
+
   // The controller has answered; brokers learn of it a moment later.
   absl::Status AwaitGone(const std::string& topic, const std::string& what) {
     const int64_t deadline = NowUs() + int64_t{kDeleteTimeoutMs} * 1'000;
