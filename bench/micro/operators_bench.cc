@@ -2,9 +2,7 @@
 // hot location, some hundred items. The figure to read is ns/row.
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -15,6 +13,7 @@
 #include <arrow/compute/initialize.h>
 #include <benchmark/benchmark.h>
 
+#include "bench/micro/map_store.h"
 #include "operators/dedup/spec.h"
 #include "operators/join/spec.h"
 #include "operators/join/streams_spec.h"
@@ -29,37 +28,6 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kRows = 8192;
-
-class NullStore final : public StateStore {
- public:
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) override {
-    const auto it = map_.find(key);
-    return it == map_.end() ? std::nullopt : std::optional<std::string>(it->second);
-  }
-  void Put(std::string_view key, std::string_view value) override {
-    map_.insert_or_assign(std::string(key), std::string(value));
-  }
-  void Delete(std::string_view key) override { map_.erase(std::string(key)); }
-  std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override {
-    return std::make_unique<Iterator>(map_.lower_bound(begin), map_.lower_bound(end));
-  }
-
- private:
-  using Map = std::map<std::string, std::string, std::less<>>;
-  class Iterator final : public StateIterator {
-   public:
-    Iterator(Map::const_iterator at, Map::const_iterator end) : at_(at), end_(end) {}
-    bool Valid() const override { return at_ != end_; }
-    std::string_view key() const override { return at_->first; }
-    std::string_view value() const override { return at_->second; }
-    void Next() override { ++at_; }
-    absl::Status status() const override { return absl::OkStatus(); }
-
-   private:
-    Map::const_iterator at_, end_;
-  };
-  Map map_;
-};
 
 class NullEmitter final : public Emitter {
  public:
@@ -142,7 +110,7 @@ void PerRow(benchmark::State& state, int64_t rows) {
 void Run(benchmark::State& state, const Node& node, const OperatorContext& base, int64_t warm_batches, int commit_every,
          int64_t row_us = 20) {
   (void)arrow::compute::Initialize();
-  NullStore store;
+  MapStore store;
   StepLedger ledger;
   OperatorContext context = base;
   context.state = &store;
@@ -229,7 +197,7 @@ void BM_StreamJoin(benchmark::State& state) {
   Node node = MakeNode(spec, output);
   node.inputs.push_back(node.inputs[0]);
   node.hidden = HiddenSet();
-  NullStore store;
+  MapStore store;
   StepLedger ledger;
   OperatorContext context;
   context.state = &store;
@@ -345,7 +313,7 @@ void BM_Top(benchmark::State& state) {
         {oids.Finish().ValueOrDie(), locations.Finish().ValueOrDie(), items.Finish().ValueOrDie(),
          numbers.Finish().ValueOrDie(), times.Finish().ValueOrDie()}));
   }
-  NullStore store;
+  MapStore store;
   StepLedger ledger;
   OperatorContext context;
   context.state = &store;

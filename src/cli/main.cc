@@ -418,7 +418,9 @@ absl::Status Status() {
 
 absl::Status DeadLetters(const std::vector<std::string>& arguments) {
   TM_RETURN_IF_ERROR(NeedConfig());
-  if (arguments.size() != 1) return absl::InvalidArgumentError("tidemark dead-letters takes list, show or replay");
+  if (arguments.size() != 1) {
+    return absl::InvalidArgumentError("tidemark dead-letters takes list, show, last or replay");
+  }
   TM_RETURN_IF_ERROR(CheckTextOrJson());
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
