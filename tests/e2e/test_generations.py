@@ -106,7 +106,10 @@ class ViewPoller:
     where an answer went back, and who has answered."""
 
     def __init__(self, *workers):
-        self.addresses = [re.findall(r"page on http://([\d.:]+)/", worker.output())[-1] for worker in workers]
+        found = [lambda w=w: re.findall(r"page on http://([\d.:]+)/", w.output()) for w in workers]
+        for addresses, worker in zip(found, workers):
+            wait_for("its page", addresses, 60, worker.seen)
+        self.addresses = [addresses()[-1] for addresses in found]
         self.holes, self.backward, self.answered, self.last = [], [], collections.Counter(), (0, 0)
         self.first = self.lost = 0  # the worker that is asked, and connections that came to nothing
         self.stopped = threading.Event()

@@ -130,6 +130,21 @@ TEST_F(FollowerTest, WhatAnAbortTakesBackDuringADrainIsntWaitedFor) {
   EXPECT_TRUE(follower_->drained());
 }
 
+// One that begins while the switch is going on: what it was to be given is refused from then on, so it never settles.
+TEST_F(FollowerTest, WhoHasDrainedSeesThatTheSwitchGoesOn) {
+  Commit(1, 8);
+  Write([](State* state) {
+    state->set_phase(State::DRAINING);
+    state->set_switch_number(1);
+  });
+  Start(1, Duty::kDrain);
+  EXPECT_TRUE(follower_->drained());
+  EXPECT_FALSE(follower_->ended());
+  Write([](State* state) { state->set_phase(State::CUT); });
+  Turn();
+  EXPECT_TRUE(follower_->ended());
+}
+
 TEST_F(FollowerTest, APartitionThatWasLostDuringADrainIsWaitedForAWhile) {
   Commit(1, 3);
   Start(1, Duty::kActive);

@@ -96,9 +96,10 @@ absl::Status GenerationFollower::Step() {
 }
 
 absl::Status GenerationFollower::Turn() {
-  if (ended() || drained()) return absl::OkStatus();
+  if (ended()) return absl::OkStatus();
+  // Looked at when drained, too: a sink that was given nothing before the switch went on doesn't settle any more.
   TM_RETURN_IF_ERROR(Look(*runtime_->kafka));
-  if (ended() || duty_ == Duty::kActive) return absl::OkStatus();
+  if (ended() || drained() || duty_ == Duty::kActive) return absl::OkStatus();
   return duty_ == Duty::kBuild ? Follow() : Drain();
 }
 

@@ -145,13 +145,12 @@ def raising(sqlstate, event, table):
     @contextlib.contextmanager
     def strike(party):
         where = f'"{party.name}".{table}'
+        before = party.told(sqlstate)  # the worker says so, once for each time that it is news
         party.admin(f"""CREATE OR REPLACE FUNCTION "{party.name}".fails() RETURNS trigger LANGUAGE plpgsql AS
                         $$BEGIN RAISE EXCEPTION 'could not extend file: No space left on device'
                           USING ERRCODE = '{sqlstate}'; END$$""",
                     f'CREATE TRIGGER fails BEFORE {event} ON {where} EXECUTE FUNCTION "{party.name}".fails()')
         try:
-            # The worker says so, once for each time that it is news.
-            before = party.told(sqlstate)
             yield lambda: party.told(sqlstate) - before
         finally:
             party.admin(f"DROP TRIGGER fails ON {where}")
