@@ -37,7 +37,7 @@ namespace tidemark {
 namespace {
 
 // One more is made room for by the one that has been idle for longest: who idles loses against who asks.
-constexpr size_t kMostConnections = 1024;  // and no more than a quarter of the files that the process may have open
+constexpr size_t kMostConnections = 2048;  // and no more than a quarter of the files that the process may have open
 constexpr unsigned int kIdleTimeoutSeconds = 60;
 constexpr size_t kConnectionBytes = 64 << 10;
 // Of the connections, three quarters may have requests under way, a half answers that go on; and those of one path a

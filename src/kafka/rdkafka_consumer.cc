@@ -174,6 +174,7 @@ absl::Status RdConsumer::Revive() {
   parts_.clear();
   known_topics_.clear();
   rebalance_.reset();
+  unanswered_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   pending_error_ = fatal_ = absl::OkStatus();
   cut_off_us_ = -1;
   TM_RETURN_IF_ERROR(StartInstance());
@@ -199,8 +200,8 @@ absl::Status RdConsumer::Subscribe(const std::vector<std::string>& topics) {
 
 void RdConsumer::OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t* partitions) {
   if (closing_) {
-    rd_kafka_assign(handle_->rk(), nullptr);
-    parts_.clear();
+    unanswered_ = kind;
+    (void)Unassign();
     return;
   }
   Rebalance event;
@@ -212,6 +213,7 @@ void RdConsumer::OnRebalance(rd_kafka_resp_err_t kind, rd_kafka_topic_partition_
   }
   for (int i = 0; i < partitions->cnt; ++i) event.partitions.push_back(ToTopicPartition(partitions->elems[i]));
   rebalance_ = std::move(event);
+  unanswered_ = kind;
 }
 
 void RdConsumer::OnError(rd_kafka_resp_err_t code, const std::string& text) {
@@ -455,6 +457,7 @@ absl::Status RdConsumer::StartFetchers() {
   // queue. Any request that is answered behind the stop tells that it is over.
   TM_RETURN_IF_ERROR(ForwardQueues());
   TM_RETURN_IF_ERROR(FromError(rd_kafka_assign(handle_->rk(), list.get()), what));
+  unanswered_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_topic_partition_list_t* assigned = nullptr;
   TM_RETURN_IF_ERROR(FromError(rd_kafka_assignment(handle_->rk(), &assigned), what));
   rd_kafka_topic_partition_list_destroy(assigned);
@@ -478,9 +481,14 @@ absl::Status RdConsumer::AssignPaused(const std::vector<TopicPartition>& partiti
   return StartFetchers();
 }
 
+// That nothing is taken of an assignment has to be said by an empty one: for anything else librdkafka waits on, and
+// serves nothing of the group meanwhile.
 absl::Status RdConsumer::Unassign() {
   parts_.clear();
-  return FromError(rd_kafka_assign(handle_->rk(), nullptr), What("giving up partitions"));
+  const auto answers = std::exchange(unanswered_, RD_KAFKA_RESP_ERR_NO_ERROR);
+  const PartitionList none(answers == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_topic_partition_list_new(0)
+                                                                           : nullptr);
+  return FromError(rd_kafka_assign(handle_->rk(), none.get()), What("giving up partitions"));
 }
 
 absl::Status RdConsumer::Seek(const std::vector<std::pair<TopicPartition, Offset>>& positions) {

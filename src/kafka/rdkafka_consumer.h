@@ -118,6 +118,8 @@ class RdConsumer : public Consumer {
   bool troubled_ = false;             // a part has been failing
   std::set<std::string> known_topics_;
   std::optional<Rebalance> rebalance_;  // noted, not yet handed out
+  // The kind of a rebalance, noted or handed out, that no assignment has answered yet.
+  rd_kafka_resp_err_t unanswered_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   bool closing_ = false;                // rebalances are answered on the spot
   bool closed_ = false;
   absl::Status pending_error_;  // for the next Poll

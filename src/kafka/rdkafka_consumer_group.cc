@@ -12,6 +12,7 @@ namespace tidemark::rdkafka {
 namespace {
 
 constexpr int kRequestTimeoutMs = 5'000;
+constexpr int64_t kLeaveTimeoutUs = 3'000'000;  // a worker has 4.5 s to stop in
 
 int64_t NowUs() { return SystemClock()->MonotonicUs(); }
 
@@ -67,7 +68,7 @@ absl::Status RdConsumer::CommitOffsets(const std::vector<OffsetToCommit>& offset
 // membership up, it unsubscribes first: librdkafka then leaves the group, which shows by its member id going away.
 absl::Status RdConsumer::LeaveGroup() {
   TM_RETURN_IF_ERROR(FromError(rd_kafka_unsubscribe(handle_->rk()), What("leaving")));
-  const int64_t deadline = NowUs() + int64_t{kRequestTimeoutMs} * 1'000;
+  const int64_t deadline = NowUs() + kLeaveTimeoutUs;
   while (RdGroupMetadata(rd_kafka_consumer_group_metadata(handle_->rk())).valid()) {
     if (NowUs() >= deadline) return absl::UnavailableError(What("leaving: no answer"));
     if (rd_kafka_message_t* m = rd_kafka_consumer_poll(handle_->rk(), 5)) rd_kafka_message_destroy(m);
@@ -79,7 +80,8 @@ absl::Status RdConsumer::Close(bool leave_group) {
   if (std::exchange(closed_, true) || handle_ == nullptr) return absl::OkStatus();
   closing_ = true;
   absl::Status status;
-  if (rebalance_.has_value() || !parts_.empty()) TM_RETURN_IF_ERROR(Unassign());
+  // librdkafka leaves a group only behind the answer to a rebalance, whether its caller has seen that or not.
+  if (unanswered_ != RD_KAFKA_RESP_ERR_NO_ERROR || !parts_.empty()) TM_RETURN_IF_ERROR(Unassign());
   rebalance_.reset();
   if (leave_group && !options_.group.empty() && fatal_.ok()) status = LeaveGroup();
   const rd_kafka_resp_err_t code = rd_kafka_consumer_close(handle_->rk());

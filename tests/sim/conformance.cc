@@ -175,6 +175,7 @@ const ConformanceScript kScripts[] = {
      "a saw 2 assignments, 1 revocations, 0 losses\n"
      "b has left: 0 1 2 3 4 0 1 2 3 4\n",
      false},
+    {SCRIPT(AMemberLeavesWithARebalanceUnanswered), "b leaves: OK\nc: 0 1 2 3\n", false},
     {SCRIPT(AMemberWithoutPartitionsIsToldSo),
      "b: , valid\n"
      "b: 0 after 1 revocations\n",

@@ -60,6 +60,32 @@ std::string PartitionsAreSharedByRange(const ConformanceWorld& world) {
   return kit.Trace();
 }
 
+std::string AMemberLeavesWithARebalanceUnanswered(const ConformanceWorld& world) {
+  Kit kit(world);
+  const std::string topic = kit.Topic("t", 4);
+  Pair pair(&kit, topic);
+  kit.Must(pair.a.consumer()->Close(true), "leaving");
+  // The revocation is answered, the assignment that follows isn't.
+  const auto await = [&](Rebalance::Kind kind) {
+    kit.Until("b to be told of it", [&] {
+      const auto polled = pair.b.consumer()->Poll(1'000, 1);
+      return polled.ok() && polled->rebalance.has_value() && polled->rebalance->kind == kind;
+    });
+  };
+  await(Rebalance::Kind::kRevoked);
+  kit.Must(pair.b.consumer()->Unassign(), "Unassign");
+  await(Rebalance::Kind::kAssigned);
+  kit.Line("b leaves", pair.b.consumer()->Close(true));
+  TestMember c(&kit, kit.Name("g"), "02-c", {topic}, 2);
+  kit.Until("all partitions", [&] {
+    c.Step();
+    return c.assigned().size() == 4;
+  });
+  kit.Line("c: ", c.Assigned());
+  kit.Must(c.consumer()->Close(true), "leaving");
+  return kit.Trace();
+}
+
 std::string AMemberWithoutPartitionsIsToldSo(const ConformanceWorld& world) {
   Kit kit(world);
   const std::string topic = kit.Topic("t", 1);

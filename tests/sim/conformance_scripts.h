@@ -42,6 +42,7 @@ std::string AResumeAfterANewAssignmentReadsFromThatOne(const ConformanceWorld& w
 
 // conformance_group.cc
 std::string PartitionsAreSharedByRange(const ConformanceWorld& world);
+std::string AMemberLeavesWithARebalanceUnanswered(const ConformanceWorld& world);
 std::string AMemberWithoutPartitionsIsToldSo(const ConformanceWorld& world);
 std::string AStaticMemberComesBackUnnoticed(const ConformanceWorld& world);
 std::string ASecondProcessWithTheSameInstanceIdWins(const ConformanceWorld& world);
