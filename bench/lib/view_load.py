@@ -99,8 +99,10 @@ class Views:
         worker = bench.stack.run(config, name=name, threads=1)
         wait_for("the worker to be ready", worker.ready, 120, worker.seen)
         address = (pathlib.Path(worker.state_dir) / "http_address").read_text().strip()
+        # Without repeats, which carry the time at which the first of them was written.
         load = Process(f"{name}-load", [tool(options, "bench_load"), "--brokers", bench.stack.brokers, "--topic",
-                                        dataset.detections, "--rate", options.rate, "--seconds", 4 * seconds],
+                                        dataset.detections, "--rate", options.rate, "--seconds", 4 * seconds,
+                                        "--duplicates", 0],
                        bench.stack.folder / f"{name}-load.log")
         bench.processes.append(load)
         results = []
