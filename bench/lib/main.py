@@ -11,6 +11,7 @@ from bench import Bench, tool
 from big import Big
 from burst import Burst
 from catch_up import CatchUp
+from files import Files
 from formats import Formats
 from jobs import Tidemark
 from ladder import Ladder
@@ -31,9 +32,9 @@ from view_load import Views
 MEASUREMENTS = {"w1": Backlog("w1"), "w2": Backlog("w2"), "w1w2": Backlog("w1w2"), "latency": Latency(),
                 "catch_up": CatchUp(), "formats": Formats(), "skew": Skew(), "restore": Restore(), "sinks": Sinks(),
                 "scale": Scale(), "ladder": Ladder(), "burst": Burst(), "views": Views(), "w3": Shuffle(), "nexmark": Nexmark(),
-                "tables": Tables(), "big": Big()}
+                "tables": Tables(), "files": Files(), "big": Big()}
 # What `all` leaves out takes long or much room, compares Tidemark with itself, or measures other things than records.
-USUAL = [name for name in MEASUREMENTS if name not in ("big", "formats", "views", "w3")]
+USUAL = [name for name in MEASUREMENTS if name not in ("big", "files", "formats", "views", "w3")]
 
 
 def parse():
