@@ -13,10 +13,10 @@ import time
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent / "lib"),
                 str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "lib")]
 
-import duckdb
 import psycopg
 
 import demo_xeneta
+import duck
 import topics
 import topology
 from case import LONG, SystemTest, main
@@ -121,8 +121,7 @@ class BatchesTest(SystemTest):
     def lake(folder):
         if not any(folder.glob("*.parquet")):
             return None
-        with duckdb.connect() as connection:  # a reader's thread and the test ask at the same time
-            return dict(connection.sql(f"SELECT batch, count(*) FROM '{folder}/*.parquet' GROUP BY 1").fetchall())
+        return dict(duck.rows(f"SELECT batch, count(*) FROM '{folder}/*.parquet' GROUP BY 1"))
 
     def test_batches_are_seen_whole_or_not_at_all_while_workers_are_killed(self):
         name, random_ = "batches", random.Random(SEED)
@@ -198,7 +197,7 @@ class BatchesTest(SystemTest):
         wanted = {(batch, *row): count for batch, rows in rates.whole.items() for row, count in rows.items()}
         with psycopg.connect(self.stack.database_url) as connection:
             table = connection.execute(f"SELECT batch, lane, rate, count(*) FROM {name}_rates GROUP BY 1, 2, 3").fetchall()
-        lake = duckdb.sql(f"SELECT batch, lane, rate, count(*) FROM '{folder}/*.parquet' GROUP BY 1, 2, 3").fetchall()
+        lake = duck.rows(f"SELECT batch, lane, rate, count(*) FROM '{folder}/*.parquet' GROUP BY 1, 2, 3")
         records = [json.loads(v) for v in topics.read(self.stack.brokers, f"{name}-priced")["value"].to_pylist()]
         topic = collections.Counter((r["batch"], r["lane"], r["rate"]) for r in records)
         self.assertEqual({row[:3]: row[3] for row in table}, wanted)

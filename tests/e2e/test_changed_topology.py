@@ -10,9 +10,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
-import duckdb
 import pyarrow.dataset
 
+import duck
 import stack
 import topics
 import topology
@@ -160,9 +160,8 @@ class ChangedTopology(SystemTest):
         changed["sinks"]["others"] = {"from": "some", "parquet": {"path": "${LAKE}/others", "mode": "changes"}}
         self.refused("lakes", changed, "sink others is new", "step totals", "new folder")
         self.completes("lakes", config)
-        lake = duckdb.connect()
-        lake.execute((stack.ROOT / "examples" / "lake" / "latest.sql").read_text())
-        found = lake.execute(f"SELECT route, n FROM latest('{self.stack.folder}/lake/lakes-changes')").fetchall()
+        macro = (stack.ROOT / "examples" / "lake" / "latest.sql").read_text()
+        found = duck.rows(f"{macro}; SELECT route, n FROM latest('{self.stack.folder}/lake/lakes-changes')")
         self.assertEqual(dict(found), collections.Counter(row(n)["route"] for n in range(2 * ROWS)))
 
 

@@ -19,8 +19,8 @@ import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
-import duckdb
 
+import duck
 import topics
 import topology
 from case import SystemTest, main
@@ -38,7 +38,7 @@ class Files(SystemTest):
         raw, expected = expected_rows(lander)
         found = sorted((v["id"], v.get("who"), v.get("score"), v["at"], v["file"]) for v in self.values(f"{name}-out"))
         self.assertEqual(found, expected)
-        sums = duckdb.sql(f"SELECT file, count(*), sum(id)::BIGINT FROM {raw} GROUP BY file ORDER BY file").fetchall()
+        sums = duck.rows(f"SELECT file, count(*), sum(id)::BIGINT FROM {raw} GROUP BY file ORDER BY file")
         newest = {v["file"]: (v["file"], v["rows"], v["ids"]) for v in self.values(f"{name}-files")}
         self.assertEqual(sorted(newest.values()), sums)
         self.assertEqual(len(topics.read(self.stack.brokers, f"{name}-dead-letter")), lander.bad)

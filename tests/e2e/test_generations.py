@@ -17,9 +17,9 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
-import duckdb
 import psycopg
 
+import duck
 import topics
 import topology
 from case import LONG, SystemTest, main
@@ -201,13 +201,13 @@ class Generations(SystemTest):
             return {r: (n, int(w)) for r, n, w in database.execute(f"SELECT route, n, worth FROM {name}_totals").fetchall()}
 
     def lake(self, name):
-        found = duckdb.sql(f"SELECT id, worth FROM read_parquet('{self.stack.folder}/lake/{name}/**/*.parquet')").fetchall()
+        found = duck.rows(f"SELECT id, worth FROM read_parquet('{self.stack.folder}/lake/{name}/**/*.parquet')")
         return collections.Counter(found)
 
     def expected(self, ids, rule):
         """By DuckDB."""
-        return {r: (n, int(w)) for r, n, w in duckdb.sql(
-            f"SELECT 'r' || (i % {ROUTES}), count(*), count(*) * {rule} FROM range({ids}) t(i) GROUP BY ALL").fetchall()}
+        return {r: (n, int(w)) for r, n, w in duck.rows(
+            f"SELECT 'r' || (i % {ROUTES}), count(*), count(*) * {rule} FROM range({ids}) t(i) GROUP BY ALL")}
 
     def check_all(self, name, ids, rule):
         wait_for("all sinks to have everything", lambda: self.table(name) == self.totals(name) == self.expected(ids, rule)

@@ -16,9 +16,9 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import confluent_kafka
-import duckdb
 import psycopg
 
+import duck
 import topics
 import topology
 from case import LONG, SystemTest, main
@@ -72,20 +72,15 @@ def records(count, partitions=PARTITIONS, first=0):
     return made
 
 
-def over(table, query):
-    """On a connection of its own, as the tests run at the same time."""
-    return duckdb.connect().register("records", table).execute(query)
-
-
 def minutes(table):
     """DuckDB's count over an Arrow table of records."""
-    return over(table, """
+    return duck.rows("""
         WITH rows AS (SELECT DISTINCT json_extract_string(decode(value), '$.id')::BIGINT AS id,
                              json_extract_string(decode(value), '$.route') AS route,
                              json_extract_string(decode(value), '$.amount')::BIGINT AS amount,
                              json_extract_string(decode(value), '$.at')::BIGINT AS happened FROM records)
         SELECT route, happened // 60000 * 60000 AS minute, count(*) AS n, sum(amount)::BIGINT AS amount
-        FROM rows GROUP BY ALL ORDER BY ALL""").fetchall()
+        FROM rows GROUP BY ALL ORDER BY ALL""", records=table)
 
 
 class PastRuns(SystemTest):
@@ -122,12 +117,12 @@ class PastRuns(SystemTest):
 
     def part(self, table, begin, end):
         """The part of each partition's log that the two times mean, by offset."""
-        return over(table, f"""
+        return duck.table(f"""
             WITH bounds AS (SELECT partition, min(CASE WHEN timestamp >= {begin} THEN "offset" END) AS first,
                                    coalesce(min(CASE WHEN timestamp >= {end} THEN "offset" END), max("offset") + 1) AS last
                             FROM records GROUP BY partition)
             SELECT records.* FROM records JOIN bounds USING (partition)
-            WHERE "offset" >= first AND "offset" < last""").to_arrow_table()
+            WHERE "offset" >= first AND "offset" < last""", records=table)
 
     def test_what_retention_has_taken_comes_from_the_lake_and_every_row_counts_once(self):
         name = "past"
@@ -224,7 +219,7 @@ class PastRuns(SystemTest):
         new = records(400, first=200_000)
         self.start("run", config, f"{name}-past", "--from", "earliest", "--to", text(START_MS + 86_400_000), "--into",
                    "targets").finish()
-        lake = duckdb.connect().execute(f"SELECT part, place, raw FROM read_parquet('{self.stack.folder}/lake/{name}/**/*.parquet')").fetchall()
+        lake = duck.rows(f"SELECT part, place, raw FROM read_parquet('{self.stack.folder}/lake/{name}/**/*.parquet')")
         self.assertEqual(sorted(lake), sorted(zip(*(everything[c].to_pylist() for c in ("partition", "offset", "value")))))
         topics.produce(self.stack.brokers, f"{name}-in", new)
         newest = topics.read(self.stack.brokers, f"{name}-in")

@@ -10,9 +10,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
-import duckdb
 import psycopg
 
+import duck
 import topics
 import topology
 from case import SystemTest, main
@@ -229,8 +229,8 @@ class Plans(SystemTest):
         self.assertEqual(self.plan(both)[0], 0)
         with psycopg.connect(self.stack.database_url) as database:
             self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS)
-        lake = duckdb.sql(f"SELECT id, count(*) FROM '{self.stack.folder}/lake/{name}/**/*.parquet' GROUP BY id")
-        self.assertEqual(collections.Counter(n for _, n in lake.fetchall()), {2: ROWS})
+        lake = duck.rows(f"SELECT id, count(*) FROM '{self.stack.folder}/lake/{name}/**/*.parquet' GROUP BY id")
+        self.assertEqual(collections.Counter(n for _, n in lake), {2: ROWS})
         # Rows in front of them have been read that their state doesn't know of: they don't come back without a word, and the
         # start that is refused has taken nothing from the file that goes on.
         self.put(name, range(ROWS, ROWS + 10))
@@ -285,8 +285,8 @@ class Plans(SystemTest):
         self.assertIn("takes over state of per_hour", text)
         self.stack.run(files["first"], "--until_end", "--close_windows", name=name, threads=1).finish(300)
         self.assertEqual(self.table(name), 2 * ROWS)
-        lake = duckdb.sql(f"SELECT count(*), count(DISTINCT id) FROM '{self.stack.folder}/lake/{name}/**/*.parquet'")
-        self.assertEqual(lake.fetchall(), [(2 * ROWS, 2 * ROWS)])
+        lake = duck.rows(f"SELECT count(*), count(DISTINCT id) FROM '{self.stack.folder}/lake/{name}/**/*.parquet'")
+        self.assertEqual(lake, [(2 * ROWS, 2 * ROWS)])
         found = sum(json.loads(v)["n"] for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist())
         self.assertEqual(found, 2 * ROWS, "each id once in its window")
         # A newer version has committed: a commit record that says it needs format 2.

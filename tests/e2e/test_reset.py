@@ -12,9 +12,10 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
 import confluent_kafka.admin
-import duckdb
 import psycopg
+import pyarrow
 
+import duck
 import topics
 import topology
 from case import SystemTest, main
@@ -86,17 +87,15 @@ class Resets(SystemTest):
 
     def expected(self, numbers):
         """By DuckDB."""
-        lake = duckdb.connect()
-        lake.execute("CREATE TABLE rows (route VARCHAR, cents BIGINT)")
-        lake.executemany("INSERT INTO rows VALUES (?, ?)", [(row(n)["route"], row(n)["cents"]) for n in numbers])
+        made = pyarrow.Table.from_pylist([row(n) for n in numbers])
         return {r: (n, int(c)) for r, n, c in
-                lake.execute("SELECT route, count(*), sum(cents) FROM rows GROUP BY route").fetchall()}
+                duck.rows("SELECT route, count(*), sum(cents) FROM made GROUP BY route", made=made)}
 
     def lake(self, name):
         """How often each id stands there."""
         files = f"{self.stack.folder}/lake/{name}/**/*.parquet"
         return collections.Counter(
-            i for i, in duckdb.sql(f"SELECT id FROM read_parquet('{files}')").fetchall())
+            i for i, in duck.rows(f"SELECT id FROM read_parquet('{files}')"))
 
     def standing(self, name):
         brokers = self.stack.brokers

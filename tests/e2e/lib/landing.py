@@ -5,7 +5,7 @@ import gzip
 import json
 import random
 
-import duckdb
+import duck
 
 PACKED = {"": lambda b: b, ".gz": gzip.compress, ".bz2": bz2.compress}
 
@@ -116,4 +116,4 @@ def expected_rows(lander):
     """What DuckDB reads: the relation of all rows, and the rows by their id."""
     raw = (f"read_json('{lander.raw}/*.json', columns={{'id': 'BIGINT', 'who': 'VARCHAR', 'score': 'DOUBLE', "
            "'at': 'BIGINT', 'file': 'VARCHAR'})")
-    return raw, duckdb.sql(f'SELECT id, who, score, "at", file FROM {raw} ORDER BY id').fetchall()
+    return raw, duck.rows(f'SELECT id, who, score, "at", file FROM {raw} ORDER BY id')
