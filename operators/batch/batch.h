@@ -42,11 +42,6 @@
 
 namespace tidemark {
 
-// A batch with more than that is rejected: the sinks hold it in memory, and it is read, encoded and flushed within one
-// transaction, which Kafka's time-out gives 10 s in all. Bytes: as RowCodec has its rows.
-inline constexpr int64_t kMaxBatchBytes = int64_t{128} << 20;
-inline constexpr int64_t kMaxBatchRows = 1'000'000;
-
 // InvalidArgument where an expression doesn't compile.
 absl::StatusOr<std::unique_ptr<Operator>> MakeBatchStep(const Node& node, const BatchSpec& spec);
 

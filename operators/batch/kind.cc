@@ -13,6 +13,7 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kForgetUs = 7 * 86'400 * kSecond;
+constexpr int64_t kMostRows = 10'000'000, kMiB = int64_t{1} << 20, kMostBytes = 1024 * kMiB;
 
 class BatchKind final : public OperatorKind {
  public:
@@ -30,8 +31,9 @@ class BatchKind final : public OperatorKind {
     return MakeBatchStep(node, node.spec.As<BatchSpec>());
   }
   int64_t HoldsUs(const Node& node) const override { return node.spec.As<BatchSpec>().deadline_us + 1; }
+  int64_t CommitBytes(const Node& node) const override { return node.spec.As<BatchSpec>().max_bytes; }
 
-  // Rules, deadline and how a row says how many there are may change: they are asked of the rows that come.
+  // Rules, deadline, bounds and how a row says how many there are may change: they are asked of the rows that come.
   std::string Fingerprint(const Node& node) const override {
     return absl::StrCat("batches by ", ColumnTypes(node.in().schema, node.spec.As<BatchSpec>().by), " of ",
                         node.output.ToString());
@@ -59,6 +61,12 @@ bool BatchSyntaxImpl::CheckAlone(StepCheck& check) const {
     check.Error("batch/expected", "how many rows a batch has is needed: a column, an expression or a number");
   }
   if (yaml.deadline() <= 0) check.Error("batch/deadline", "must be longer than nothing");
+  if (yaml.has_max_rows() && (yaml.max_rows() < 1 || yaml.max_rows() > kMostRows)) {
+    check.Error("batch/max_rows", absl::StrCat("expected 1 to ", kMostRows));
+  }
+  if (yaml.has_max_bytes() && (yaml.max_bytes() < kMiB || yaml.max_bytes() > kMostBytes)) {
+    check.Error("batch/max_bytes", "expected 1MiB to 1GiB");
+  }
   for (const topology::Expectation& rule : check.yaml().expect()) {
     const std::string at = absl::StrCat("expect/", rule.name());
     if (!rule.at_most().empty()) {
@@ -82,6 +90,8 @@ bool BatchSyntaxImpl::Check(StepCheck& check) const {
   spec.expected = yaml.expected();
   spec.deadline_us = yaml.deadline();
   spec.forget_us = yaml.has_forget() ? yaml.forget() : kForgetUs;
+  spec.max_rows = yaml.has_max_rows() ? yaml.max_rows() : kMaxBatchRows;
+  spec.max_bytes = yaml.has_max_bytes() ? yaml.max_bytes() : kMaxBatchBytes;
   const auto expected = check.Compile<Expression>(spec.expected, "batch/expected");
   if (expected && expected->type().kind != Kind::kInt64 && expected->type().kind != Kind::kInt32) {
     check.Error("batch/expected",

@@ -12,6 +12,12 @@ namespace tidemark {
 
 class OperatorSyntax;  // src/plan/step_check.h
 
+// Unless the step says otherwise, a batch with more than that is rejected: the sinks hold it in memory, and it is read,
+// encoded and flushed within one transaction, which Kafka's time-out gives 10 s in all, and as much again for each
+// further 128 MiB that the step allows (OperatorKind::CommitBytes).
+inline constexpr int64_t kMaxBatchBytes = int64_t{128} << 20;
+inline constexpr int64_t kMaxBatchRows = 1'000'000;
+
 // Output columns: those of the input.
 struct BatchSpec {
   static const OperatorKind& Kind();
@@ -26,6 +32,7 @@ struct BatchSpec {
   int64_t deadline_us = 0;  // from the smallest event time of its rows
   int64_t forget_us = 0;    // what a batch was is known for so long behind its deadline
   std::vector<Rule> rules;
+  int64_t max_rows = kMaxBatchRows, max_bytes = kMaxBatchBytes;  // bytes: as RowCodec has its rows
 };
 
 // The side topic of rows of batches that are rejected.

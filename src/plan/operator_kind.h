@@ -65,6 +65,8 @@ class OperatorKind {
   virtual std::optional<TwoPhases> Split(const OperatorSpec& /*spec*/) const { return std::nullopt; }
   // How far past a row's event time it may hold back what becomes of it, in microseconds.
   virtual int64_t HoldsUs(const Node& /*node*/) const { return 0; }
+  // Of rows that it lets out within one commit, however much a commit else carries; 0: it keeps to that.
+  virtual int64_t CommitBytes(const Node& /*node*/) const { return 0; }
 
   // ---- Columns
   // Its rows are rows of this port, with all their hidden columns. Else it makes rows of its own.

@@ -63,6 +63,23 @@ void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
   diagnostics->Error("", "missing field 'sinks', or 'views'");
 }
 
+// What goes out with one commit is in memory several times over, beside what else is: packed in the task that lets it out,
+// on its way to the brokers, packed and unpacked in a sink.
+void CheckCommits(const Plan& plan, Diagnostics* diagnostics) {
+  constexpr int64_t kTimes = 4;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.kind != Node::Kind::kOperator) continue;
+      const std::string at = absl::StrCat("steps/", node.step, "/batch/max_bytes");
+      const int64_t needs = kTimes * node.spec.kind().CommitBytes(node);
+      if (needs <= plan.memory_bytes || !diagnostics->Present(at)) continue;
+      diagnostics->Error(at, absl::StrCat("a batch of that size is held in memory ", kTimes, " times over, and `memory` is ",
+                                          plan.memory_bytes >> 20, " MiB: expected a memory of ", needs >> 20,
+                                          " MiB or more"));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filename, const OperatorList& operators,
@@ -93,6 +110,7 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   std::vector<DashboardSpec> dashboards = CheckDashboards(topology, plan, &diagnostics);
   // Stages are cut only out of what is whole.
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
+  CheckCommits(plan, &diagnostics);
   LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {

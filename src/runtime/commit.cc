@@ -8,6 +8,7 @@
 #include "src/base/failpoint.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/plan/operator_kind.h"
 #include "src/runtime/record_limits.h"
 
 namespace tidemark {
@@ -40,7 +41,20 @@ absl::Status Apply(const std::vector<Task*>& tasks, const Producer& producer) {
   return absl::OkStatus();
 }
 
+// At 13 MB/s a commit is encoded, written and acknowledged on a machine that is busy otherwise.
+constexpr int64_t kBytesInTime = int64_t{128} << 20;
+
 }  // namespace
+
+int64_t TransactionTimeoutUs(const Plan& plan) {
+  int64_t most = 0;
+  for (const Stage& stage : plan.stages) {
+    for (const Node& node : stage.nodes) {
+      if (node.kind == Node::Kind::kOperator) most = std::max(most, node.spec.kind().CommitBytes(node));
+    }
+  }
+  return ProducerOptions().transaction_timeout_us * std::max<int64_t>(1, (most + kBytesInTime - 1) / kBytesInTime);
+}
 
 CommitPipeline::CommitPipeline(const Runtime& runtime, std::string thread_id, TimeSpent* spent, size_t flushing)
     : runtime_(runtime),
@@ -55,6 +69,7 @@ absl::Status CommitPipeline::Open() {
   Close();
   ProducerOptions options;
   options.client_id = thread_id_;
+  options.transaction_timeout_us = TransactionTimeoutUs(*runtime_.plan);
   // Nobody sees a record before its commit: the more go in one request the better, but not all of them only at the end.
   // The first record of each partition and transaction takes the brokers longest.
   options.linger_us = std::clamp<int64_t>(runtime_.plan->commit_interval_us / 2, 2 * kMillisecond, 50 * kMillisecond);

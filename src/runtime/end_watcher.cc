@@ -11,6 +11,7 @@
 #include "src/base/status.h"
 #include "src/plan/intakes.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/commit.h"
 #include "src/runtime/files_end.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/postgres_end.h"
@@ -20,8 +21,6 @@
 namespace tidemark {
 namespace {
 
-// No transaction of ours is open for longer; another application's may be.
-constexpr int64_t kTransactionTimeoutUs = 10 * kSecond;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -181,7 +180,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
       }
     }
     TM_ASSIGN_OR_RETURN(written_, EndsOf(OutputTopics(), Isolation::kReadUncommitted));
-    visible_by_us_ = runtime_.clock->MonotonicUs() + kTransactionTimeoutUs;
+    visible_by_us_ = runtime_.clock->MonotonicUs() + TransactionTimeoutUs(*runtime_.plan);
     phase_ = Phase::kVisible;
   }
   if (phase_ == Phase::kVisible) {

@@ -211,6 +211,16 @@ TEST(Batch, OneThatExpectsMoreRowsThanACommitCarriesIsRejectedByItsFirst) {
   EXPECT_THAT(h.ledger().violated, testing::Contains(Pair("batch-size", 1)));
 }
 
+TEST(Batch, HowLargeOneMayBeIsTheStepsToSay) {
+  BatchSpec spec = Spec();
+  spec.max_rows = 3;
+  spec.max_bytes = 1 << 20;
+  Harness h = Whole(spec);
+  h.Process({Row("a", 4, 1), Row("b", 3, 2)});
+  ASSERT_EQ(h.out().failures.size(), 1u);
+  EXPECT_THAT(h.out().failures[0], HasSubstr("larger than 3 rows or 1 MiB: 1 rows of 4 have come"));
+}
+
 TEST(Batch, ARejectedBatchOfManyChunksLosesNoRowInACrash) {
   Harness h = Whole();
   std::vector<TestRow> rows;

@@ -38,6 +38,19 @@ TEST(BatchPlanTest, WhatItAsksIsChecked) {
   EXPECT_THAT(ErrorsOf(Batch("batch: { by: [url], expected: guid, deadline: 0s }")), HasSubstr("longer than nothing"));
 }
 
+TEST(BatchPlanTest, HowLargeOneMayBeIsBoundedByMemory) {
+  const auto with = [](const std::string& bound) {
+    return Batch("batch: { by: [url], expected: guid, deadline: 1m, " + bound + " }");
+  };
+  const auto plan = PlanOf(with("max_rows: 4000000, max_bytes: 512MiB"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(SpecOf<BatchSpec>(*plan, "z").max_rows, 4'000'000);
+  EXPECT_THAT(ErrorsOf(with("max_rows: 0")), HasSubstr("expected 1 to 10000000"));
+  EXPECT_THAT(ErrorsOf(with("max_bytes: 2GiB")), HasSubstr("expected 1MiB to 1GiB"));
+  EXPECT_THAT(ErrorsOf(with("max_bytes: 513MiB")),
+              HasSubstr("held in memory 4 times over, and `memory` is 2048 MiB: expected a memory of 2052 MiB"));
+}
+
 TEST(BatchPlanTest, RowsOfRejectedBatchesMayHaveATopicOfTheirOwn) {
   const auto plan = PlanOf(Batch("batch: { by: [url], expected: guid, deadline: 1m, rejected: { topic: bad } }"));
   ASSERT_TRUE(plan.ok()) << plan.status();

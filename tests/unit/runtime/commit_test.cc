@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "operators/batch/spec.h"
 #include "src/base/status.h"
 #include "src/runtime/offset_metadata.h"
 #include "tests/unit/runtime/fakes.h"
@@ -175,6 +176,20 @@ TEST_F(CommitTest, AFetchIsLeftInTheMiddleWhereTheCommitIsFullAndThePositionStan
   ASSERT_TRUE(task->ProcessRest().ok());
   EXPECT_FALSE(task->HasRest());
   EXPECT_EQ(task->position("in"), 120);
+}
+
+TEST_F(CommitTest, BrokersLetACommitTakeTheLongerTheMoreAStepPutsIntoIt) {
+  Plan plan;
+  EXPECT_EQ(TransactionTimeoutUs(plan), 10 * kSecond);
+  BatchSpec spec;
+  Node node;
+  node.kind = Node::Kind::kOperator;
+  node.spec = spec;
+  plan.stages.emplace_back().nodes = {node};
+  EXPECT_EQ(TransactionTimeoutUs(plan), 10 * kSecond);
+  spec.max_bytes = int64_t{512} << 20;
+  plan.stages[0].nodes[0].spec = spec;
+  EXPECT_EQ(TransactionTimeoutUs(plan), 40 * kSecond);
 }
 
 TEST_F(CommitTest, BothProducersAreInitialisedBeforeAnythingIsRead) {
