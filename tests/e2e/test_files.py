@@ -19,7 +19,6 @@ import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 
-
 import duck
 import topics
 import topology
