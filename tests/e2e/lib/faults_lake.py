@@ -51,10 +51,12 @@ class Mount(Disk):
 
 @contextlib.contextmanager
 def unmounted(party):
-    before = party.told("isn't the lake that its files went to")
+    # Whichever it finds first: that the mark isn't there, or what a file is written in until it is whole.
+    told = lambda: party.told("isn't the lake that its files went to") + party.told("its folder _staging is gone")
+    before = told()
     party.mount(party.bare)
     try:
-        yield lambda: party.told("isn't the lake that its files went to") - before
+        yield lambda: told() - before
     finally:
         party.mount(party.folder)
     written = [path for path in party.bare.rglob("*.parquet")]
