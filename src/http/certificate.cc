@@ -13,7 +13,7 @@
 namespace tidemark {
 namespace {
 
-// Longer than any handshake takes: who is silent for a minute is gone (server.cc).
+// Longer than any handshake takes (handshakes.cc).
 constexpr int64_t kKeptUs = 600 * kSecond;
 constexpr unsigned int kMostCertificates = 16;
 
@@ -87,6 +87,11 @@ std::string Certificate::Version() const {
 }
 
 absl::Status Certificate::Load() {
+  const absl::MutexLock lock(&mutex_);
+  return LoadAgain();
+}
+
+absl::Status Certificate::LoadAgain() {
   looked_us_ = clock_->MonotonicUs();
   version_ = Version();  // before they are read: what changes meanwhile is seen at the next look
   TM_ASSIGN_OR_RETURN(std::unique_ptr<Pair> read, Read());
@@ -97,11 +102,12 @@ absl::Status Certificate::Load() {
 }
 
 void Certificate::Show(gnutls_pcert_st** certificates, unsigned int* count, gnutls_privkey_t* key) {
+  const absl::MutexLock lock(&mutex_);
   const int64_t now = clock_->MonotonicUs();
   if (now - looked_us_ >= kSecond) {
     looked_us_ = now;
     if (Version() != version_) {
-      if (const absl::Status status = Load(); status.ok()) {
+      if (const absl::Status status = LoadAgain(); status.ok()) {
         LOG(INFO) << "HTTP: certificate '" << certificate_path_ << "' has changed, and is shown from now on";
       } else {
         LOG(WARNING) << status.message() << "; the certificate that was read before is still shown";

@@ -1,7 +1,7 @@
 // The certificate that a TLS server shows and its key: two PEM files, read again when they change, so that a
 // certificate is renewed without a restart. What is under way goes on as it began; who comes next sees the new one.
 //
-// Show is called by the server's thread; the other members before that.
+// Show is called by any thread; the other members before that.
 #pragma once
 
 #include <gnutls/abstract.h>
@@ -13,8 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 
 #include "src/base/clock.h"
 
@@ -43,16 +45,18 @@ class Certificate {
     std::vector<gnutls_pcert_st> certificates;
     gnutls_privkey_t key = nullptr;
   };
+  absl::Status LoadAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::unique_ptr<Pair>> Read() const;
   std::string Version() const;  // of the files: changes with them
 
   const std::string certificate_path_, key_path_;
   Clock* const clock_;
-  std::string version_;
-  int64_t looked_us_ = 0;  // monotonic
-  std::unique_ptr<Pair> shown_;
+  absl::Mutex mutex_;
+  std::string version_ ABSL_GUARDED_BY(mutex_);
+  int64_t looked_us_ ABSL_GUARDED_BY(mutex_) = 0;  // monotonic
+  std::unique_ptr<Pair> shown_ ABSL_GUARDED_BY(mutex_);
   // Handshakes may still have them; the oldest first, with when they were replaced.
-  std::deque<std::pair<int64_t, std::unique_ptr<Pair>>> former_;
+  std::deque<std::pair<int64_t, std::unique_ptr<Pair>>> former_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidemark

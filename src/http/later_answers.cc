@@ -1,16 +1,23 @@
 #include "src/http/later_answers.h"
 
+#include <sys/eventfd.h>
+
 #include <cstring>
 #include <string>
 #include <utility>
 
 namespace tidemark {
 
+void Resume(MHD_Connection* connection, int wake) {
+  MHD_resume_connection(connection);
+  eventfd_write(wake, 1);
+}
+
 void Pending::Answer(HttpResponse answer) {
   const absl::MutexLock lock(&mutex);
   if (connection == nullptr || response) return;
   response = std::move(answer);
-  if (suspended) MHD_resume_connection(connection);
+  if (suspended) Resume(connection, wake);
   suspended = false;
 }
 
@@ -18,7 +25,7 @@ void Streaming::Wake(bool for_good) {
   const absl::MutexLock lock(&mutex);
   ends = ends || for_good;
   woken = true;
-  if (suspended && connection != nullptr) MHD_resume_connection(connection);
+  if (suspended && connection != nullptr) Resume(connection, wake);
   suspended = false;
 }
 

@@ -17,8 +17,13 @@
 
 namespace tidemark {
 
+// From any thread. `wake`: what the server's thread waits for beside the library, which without a thread of its own
+// can't tell it.
+void Resume(MHD_Connection* connection, int wake);
+
 // A request whose body is with whoever answers it. Shared by the connection and the reply.
 struct Pending {
+  int wake = -1;
   absl::Mutex mutex;
   MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone, or has its answer
   bool suspended ABSL_GUARDED_BY(mutex) = false;
@@ -29,6 +34,7 @@ struct Pending {
 
 // An answer that goes on. Shared by the connection, the library's response and whoever wakes it.
 struct Streaming {
+  int wake = -1;
   std::shared_ptr<HttpStream> stream;  // touched by the server's thread only
   absl::Mutex mutex;
   MHD_Connection* connection ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is gone

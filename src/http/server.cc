@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <fstream>
@@ -30,6 +33,7 @@
 #include "src/base/time.h"
 #include "src/http/certificate.h"
 #include "src/http/connections.h"
+#include "src/http/handshakes.h"
 #include "src/http/later_answers.h"
 #include "src/http/listener.h"
 
@@ -53,6 +57,7 @@ constexpr int64_t kBodyTimeUs = 10 * kSecond;
 constexpr int64_t kSlowestBytesPerSecond = 64 << 10;
 // An answer has to be taken as a body has to come; of large ones no more are begun while so much is on its way.
 constexpr int64_t kMostAnswerBytes = int64_t{64} << 20;
+constexpr int kLongestPollMs = 60'000;
 constexpr absl::Duration kLongestStop = absl::Seconds(1);
 // Of connections that were taken right before a stop, whose heads aren't here yet.
 constexpr std::chrono::milliseconds kHeadsUnderWay(20);
@@ -95,25 +100,14 @@ class MicroServer final : public HttpServer {
       : handlers_(std::move(handlers)), entrances_(std::move(entrances)), most_body_bytes_(most_body_bytes) {}
 
   ~MicroServer() override {
-    if (daemon_ == nullptr) return;
-    stopping_ = true;
-    const MHD_socket listener = MHD_quiesce_daemon(daemon_);
-    std::this_thread::sleep_for(kHeadsUnderWay);
-    AwaitQuiet();
-    EndStreams();
-    // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
-    while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    const std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> waiting = TakePending();
-    for (const auto& [pending, post] : waiting) {
-      pending->Answer(post->refuse(nullptr, 504, "the worker stops, and doesn't know what became of the request"));
-    }
-    if (!waiting.empty()) AwaitQuiet();
-    MHD_stop_daemon(daemon_);
-    if (listener != MHD_INVALID_SOCKET) close(listener);
+    if (daemon_ != nullptr) Stop();
+    if (wake_ >= 0) close(wake_);
   }
 
   absl::Status Serve(const HttpServerOptions& options) {
     const bool tls = !options.certificate.empty() || !options.key.empty();
+    wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_ < 0) return absl::ResourceExhaustedError("HTTP: there is no file for the server's thread");
     if (tls) TM_RETURN_IF_ERROR(LoadCertificate(options));
     TM_ASSIGN_OR_RETURN(const Listener listener,
                         options.listener < 0 ? Listen(options.address) : Share(options.listener, options.address));
@@ -126,19 +120,23 @@ class MicroServer final : public HttpServer {
         {MHD_OPTION_CONNECTION_TIMEOUT, kIdleTimeoutSeconds, nullptr},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, static_cast<intptr_t>(kConnectionBytes), nullptr},
         {MHD_OPTION_NOTIFY_CONNECTION, reinterpret_cast<intptr_t>(&MicroServer::OnConnection), this},
+        {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, nullptr},
         {MHD_OPTION_NOTIFY_COMPLETED, reinterpret_cast<intptr_t>(&MicroServer::OnCompleted), this},
     };
     items.push_back({MHD_OPTION_END, 0, nullptr});
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned int flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (tls) {
       daemon_ =
           MHD_start_daemon(flags | MHD_USE_TLS, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
-                           items.data(), MHD_OPTION_HTTPS_CERT_CALLBACK, &MicroServer::OnHandshake, MHD_OPTION_END);
+                           items.data(), MHD_OPTION_HTTPS_CERT_CALLBACK, &Handshakes::Show, MHD_OPTION_END);
     } else {
       daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MicroServer::OnRequest, this, MHD_OPTION_ARRAY,
                                  items.data(), MHD_OPTION_END);
     }
-    if (daemon_ != nullptr) return absl::OkStatus();
+    if (daemon_ != nullptr) {
+      thread_ = std::thread([this] { Run(); });
+      return absl::OkStatus();
+    }
     close(listener.socket);
     return absl::InternalError("HTTP: the server can't be started");
   }
@@ -155,7 +153,29 @@ class MicroServer final : public HttpServer {
       return absl::InvalidArgumentError("HTTP: this build's libmicrohttpd has no TLS");
     }
     certificate_.emplace(options.certificate, options.key, SystemClock());
-    return certificate_->Load();
+    TM_RETURN_IF_ERROR(certificate_->Load());
+    handshakes_.emplace(&*certificate_, wake_, options.handshake_us, options.before_handshake);
+    return handshakes_->Start();
+  }
+
+  // The server's thread. The library is run from here, and not by a thread of its own, because of what has to be done
+  // between its runs.
+  void Run() {
+    sigset_t broken_pipes;
+    sigemptyset(&broken_pipes);
+    sigaddset(&broken_pipes, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipes, nullptr);
+    pollfd events[] = {{MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, POLLIN, 0},
+                       {wake_, POLLIN, 0}};
+    while (!over_) {
+      MHD_UNSIGNED_LONG_LONG most_ms = 0;
+      const bool bounded = MHD_get_timeout(daemon_, &most_ms) == MHD_YES;
+      poll(events, 2, bounded ? static_cast<int>(std::min<MHD_UNSIGNED_LONG_LONG>(most_ms, kLongestPollMs)) : -1);
+      eventfd_t unused = 0;
+      eventfd_read(wake_, &unused);
+      MHD_run(daemon_);
+      if (handshakes_) handshakes_->HandOn();
+    }
   }
 
   // ---- What the library calls, on its thread.
@@ -166,18 +186,12 @@ class MicroServer final : public HttpServer {
     LOG_EVERY_T(WARNING, 1) << "HTTP: " << text;
   }
 
-  // The library says of which session it asks, not of which server; but a server has one thread, on which it has said
-  // before that the connection has come.
-  static int OnHandshake(gnutls_session_t, const gnutls_datum_t*, int, const gnutls_pk_algorithm_t*, int,
-                         gnutls_pcert_st** certificates, unsigned int* count, gnutls_privkey_t* key) {
-    of_this_thread_->certificate_->Show(certificates, count, key);
-    return 0;
-  }
-
   static void OnConnection(void* self, MHD_Connection* connection, void** context,
                            MHD_ConnectionNotificationCode code) {
-    of_this_thread_ = static_cast<MicroServer*>(self);
-    of_this_thread_->connections_.Notice(connection, context, code == MHD_CONNECTION_NOTIFY_CLOSED);
+    auto* const server = static_cast<MicroServer*>(self);
+    const bool closed = code == MHD_CONNECTION_NOTIFY_CLOSED;
+    server->connections_.Notice(connection, context, closed);
+    if (server->handshakes_) server->handshakes_->Notice(connection, closed);
   }
 
   void SetActive(Exchange* exchange, bool active) {
@@ -359,6 +373,7 @@ class MicroServer final : public HttpServer {
 
   void HandOn(MHD_Connection* connection, Exchange* exchange) {
     exchange->pending = std::make_shared<Pending>();
+    exchange->pending->wake = wake_;
     {
       const absl::MutexLock lock(&exchange->pending->mutex);
       exchange->pending->connection = connection;
@@ -374,6 +389,7 @@ class MicroServer final : public HttpServer {
 
   MHD_Result SendStream(MHD_Connection* connection, Exchange* exchange, const HttpResponse& answer) {
     auto streaming = std::make_shared<Streaming>();
+    streaming->wake = wake_;
     streaming->stream = answer.stream;
     {
       const absl::MutexLock lock(&streaming->mutex);
@@ -448,6 +464,27 @@ class MicroServer final : public HttpServer {
 
   // ---- Stopping.
 
+  void Stop() {
+    stopping_ = true;
+    const MHD_socket listener = MHD_quiesce_daemon(daemon_);
+    std::this_thread::sleep_for(kHeadsUnderWay);
+    AwaitQuiet();
+    EndStreams();
+    // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.
+    while (handing_on_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const std::vector<std::pair<std::shared_ptr<Pending>, const HttpEntrance*>> waiting = TakePending();
+    for (const auto& [pending, post] : waiting) {
+      pending->Answer(post->refuse(nullptr, 504, "the worker stops, and doesn't know what became of the request"));
+    }
+    if (!waiting.empty()) AwaitQuiet();
+    if (handshakes_) handshakes_->Stop();  // nor while connections are with those
+    over_ = true;
+    eventfd_write(wake_, 1);
+    thread_.join();
+    MHD_stop_daemon(daemon_);
+    if (listener != MHD_INVALID_SOCKET) close(listener);
+  }
+
   void AwaitQuiet() const {
     const auto until = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(kLongestStop);
     while (active_ > 0 && std::chrono::steady_clock::now() < until) {
@@ -480,9 +517,13 @@ class MicroServer final : public HttpServer {
   const size_t most_connections_ = MostConnections();
   std::string address_;
   int listener_ = -1;
-  std::optional<Certificate> certificate_;  // with TLS; then of the server's thread
-  static inline thread_local MicroServer* of_this_thread_ = nullptr;
+  // With TLS.
+  std::optional<Certificate> certificate_;
+  std::optional<Handshakes> handshakes_;
   MHD_Daemon* daemon_ = nullptr;
+  int wake_ = -1;  // the server's thread: there is something to look for
+  std::atomic<bool> over_{false};
+  std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> active_{0};      // requests that a stop waits for
   std::atomic<int> handing_on_{0};  // that are on their way to whoever answers

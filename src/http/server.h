@@ -7,7 +7,8 @@
 // longest; bodies never take all of them, so that a probe is answered whatever is posted, and answers that go on have
 // places of their own among theirs, so that who follows never keeps all others from posting and asking. Whoever answers
 // a POST may do so later, from any thread; the connection waits without holding anything up. An answer has to be taken
-// within a time that its size allows, and large answers that are being taken have a bound together.
+// within a time that its size allows, and large answers that are being taken have a bound together. TLS handshakes have
+// threads of their own (handshakes.h).
 //
 // libmicrohttpd does the protocol: keep-alive, pipelining, chunked bodies, TLS.
 #pragma once
@@ -54,6 +55,9 @@ struct HttpServerOptions {
   // A socket that listens at `address` already, as another server's: each takes connections that come, and when one
   // ends the other goes on, so that nobody is refused. It is duplicated. -1: none.
   int listener = -1;
+  int64_t handshake_us = 10'000'000;  // that a TLS handshake may take, from its first byte on
+  // For tests: called before each step of a TLS handshake, on its thread.
+  std::function<void()> before_handshake;
 };
 
 class HttpServer {

@@ -47,11 +47,14 @@ absl::Status AlarmThread::Join() {
 }
 
 absl::Status AlarmThread::Step(int64_t max_wait_us) {
+  if (!final_.ok()) return final_;
   const int64_t now = runtime_.clock->MonotonicUs();
   if (now < again_at_us_) max_wait_us = std::min(max_wait_us, again_at_us_ - now);
   const absl::Status status = Turn(max_wait_us);
   trouble_ = std::string(status.message());
-  if (!status.ok()) {
+  if (!final_.ok()) {
+    Drop(State::kUnassigned);
+  } else if (!status.ok()) {
     LOG_EVERY_T(WARNING, 10) << "alarms: " << status.message() << "; trying again";
     Drop(owned_ ? State::kReading : State::kUnassigned);
     again_at_us_ = runtime_.clock->MonotonicUs() + kAgainUs;
@@ -63,7 +66,7 @@ absl::Status AlarmThread::Step(int64_t max_wait_us) {
     }
   }
   Publish();
-  return absl::OkStatus();
+  return final_;
 }
 
 absl::Status AlarmThread::Turn(int64_t max_wait_us) {
@@ -118,7 +121,8 @@ absl::Status AlarmThread::Take(const PollResult& polled) {
         LOG(ERROR) << ToString(log_) << "@" << record.offset << ": no alarm; it is passed over";
         continue;
       }
-      TM_RETURN_IF_ERROR(CheckKeptFormat(event.needs_format(), ToString(log_)));
+      final_ = CheckKeptFormat(event.needs_format(), ToString(log_));
+      if (!final_.ok()) return final_;
       if (courier_ != nullptr && record.offset >= committed_) {
         courier_->Give({record.offset, event.id(), event.body()});
       }

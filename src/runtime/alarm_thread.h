@@ -14,7 +14,8 @@
 // taken: so each event arrives at least once, whoever is killed when, with the id that stands in the log.
 //
 // A thread of its own, and another for the webhook (courier.h): nothing here can hold up a task, and whatever fails is
-// tried again rather than ends the worker. Step is called by one thread, status by any.
+// tried again rather than ends the worker, unless a newer version has written the log. Step is called by one thread,
+// status by any.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,7 @@ class AlarmThread {
   AlarmThread(const Runtime& runtime, Found found) : runtime_(runtime), found_(std::move(found)) {}
 
   absl::Status Start();
-  // OK, whatever happens: see above.
+  // InvalidArgument, final: a newer version has written the log. Else OK, whatever happens: see above.
   absl::Status Step(int64_t max_wait_us);
   absl::Status Stop(bool leave_group);
 
@@ -88,6 +89,7 @@ class AlarmThread {
   std::map<Name, Raised> raised_;  // as the log says, before `next_`
   int64_t again_at_us_ = 0;
   std::string trouble_;
+  absl::Status final_;
   mutable absl::Mutex mutex_;
   AlarmStatus status_ ABSL_GUARDED_BY(mutex_);
 };

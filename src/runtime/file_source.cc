@@ -29,6 +29,15 @@ bool IsAsNoted(const LandedFile& file, const FileNote& note) {
   return file.IsSameAs({file.name, note.size(), note.modified_ns(), note.etag()});
 }
 
+// The key of the note that a manifest's set is awaited. No file is named so.
+std::string AwaitedKey(const std::string& manifest) { return manifest + std::string("\0awaited", 8); }
+
+// "": it is another note's.
+std::string AwaitedManifest(const std::string& key) {
+  const std::string end = AwaitedKey("");
+  return key.ends_with(end) ? key.substr(0, key.size() - end.size()) : "";
+}
+
 // `max_ahead` is measured from a row's arrival, which the topic's reader sees; a file's own time says nothing about it.
 SourcePlan WithoutMaxAhead(SourcePlan plan) {
   plan.event_time.max_ahead_us = std::numeric_limits<int64_t>::max();
@@ -75,8 +84,10 @@ std::string FileSource::Of(const std::string& /*position*/) const {
 absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   TM_ASSIGN_OR_RETURN(check_, RecordCheck::Make(checked_, formats_));
   for (const auto& [name, value] : notes) {
-    FileNote& note = known_[name];
+    const std::string awaited = AwaitedManifest(name);
+    FileNote& note = awaited.empty() ? known_[name] : awaited_[awaited];
     if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);
+    if (!awaited.empty()) continue;
     if (!WasRead(&note) || !note.manifest().empty()) continue;
     std::string& last = last_read_[FolderOf(name)];
     last = std::max(last, name);
@@ -121,6 +132,10 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, 
       TM_RETURN_IF_ERROR(Begin());
     } else if (clock_->MonotonicUs() >= next_look_us_) {
       TM_RETURN_IF_ERROR(Look());
+      if (to_note_.empty()) continue;
+      IntakeRows rows;  // and no position: nothing is being read
+      rows.notes = std::exchange(to_note_, {});
+      return rows;
     } else {
       wait_(std::min(next_look_us_, until) - clock_->MonotonicUs());
     }
@@ -154,8 +169,31 @@ absl::Status FileSource::Look() {
       TM_RETURN_IF_ERROR(LookAtSet(file, whole));
     }
   }
+  for (auto it = awaited_.begin(); it != awaited_.end();) {
+    const std::string name = (it++)->first;
+    if (!seen.contains(name)) ForgetAwaited(name, &to_note_);
+  }
   seen_ = std::move(seen);
   return absl::OkStatus();
+}
+
+// Noted behind the look, if it wasn't before.
+int64_t FileSource::AwaitedSince(const LandedFile& manifest) {
+  FileNote& note = awaited_[manifest.name];
+  if (note.awaited_us() == 0 || !IsAsNoted(manifest, note)) {
+    note.Clear();
+    note.set_outcome(FileNote::AWAITED);
+    note.set_size(manifest.size);
+    note.set_modified_ns(manifest.modified_ns);
+    note.set_etag(manifest.etag);
+    note.set_awaited_us(clock_->WallUs());
+    to_note_.push_back({AwaitedKey(manifest.name), note.SerializeAsString()});
+  }
+  return note.awaited_us();
+}
+
+void FileSource::ForgetAwaited(const std::string& manifest, std::vector<IntakeNote>* notes) {
+  if (awaited_.erase(manifest) > 0) notes->push_back({AwaitedKey(manifest), std::nullopt});
 }
 
 // What is to be taken of a set's files is what a look has seen of all of them.
@@ -169,14 +207,13 @@ absl::Status FileSource::LookAtSet(const LandedFile& manifest, const std::map<st
       return absl::OkStatus();
     }
     TM_RETURN_IF_ERROR(read.status());
-    known =
-        incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), "", clock_->WallUs()}).first;
+    known = incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), "", 0}).first;
   }
   Incomplete& set = known->second;
   const std::string why = WhyNotWhole(set.manifest, landed);
   // A copy may have the time of what it is a copy of.
-  const int64_t since_us = std::max(manifest.modified_ns / 1'000, set.first_seen_us);
-  const bool late = clock_->WallUs() >= since_us + plan_.files->manifest_deadline_us;
+  if (!why.empty() && set.since_us == 0) set.since_us = std::max(manifest.modified_ns / 1'000, AwaitedSince(manifest));
+  const bool late = !why.empty() && clock_->WallUs() >= set.since_us + plan_.files->manifest_deadline_us;
   if (!why.empty() && !late) {
     if (std::exchange(set.why, why) != why) {
       LOG(INFO) << "source " << plan_.name << ": the set of " << manifest.name << " isn't whole yet: " << why;
@@ -480,6 +517,7 @@ IntakeRows FileSource::Note(FileNote note) {
   }
   note.mutable_members()->Assign(work.members.begin(), work.members.end());
   rows.notes.push_back({work.file.name, note.SerializeAsString()});
+  ForgetAwaited(work.file.name, &rows.notes);
   if (note.outcome() == FileNote::READ) {
     for (const packed::SetMember& member : note.members()) {
       FileNote of_member;

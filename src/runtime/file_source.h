@@ -17,7 +17,8 @@
 // there and all that it names, rejected when that isn't so by its deadline, and noted under the manifest's name. Files
 // that no manifest names wait for one. Each file of it has a note of its own, and by these it is known what was read,
 // however manifests are written: a set of which all came in with this manifest is skipped, one of which some came in is
-// rejected.
+// rejected. Since when a set that isn't whole is waited for is noted too, once, and forgotten when it is decided: so
+// its deadline is one, however often another worker takes over.
 //
 // A file that isn't any more what its check has seen breaks the contract of the landing zone: while none of its rows
 // are committed, they are dropped and it is taken anew; afterwards it is an error, or with `on_data_loss: skip` noted
@@ -90,6 +91,8 @@ class FileSource final : public IntakeSource {
 
   absl::Status Look();
   absl::Status LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed);
+  int64_t AwaitedSince(const LandedFile& manifest);
+  void ForgetAwaited(const std::string& manifest, std::vector<IntakeNote>* notes);
   absl::StatusOr<std::unique_ptr<FileRecords>> OpenRecords(const std::string& name, bool check);
   bool WasReadBefore(const SetRecords& set) const;
   std::string WhyReadBefore(const SetRecords& set) const;
@@ -136,9 +139,11 @@ class FileSource final : public IntakeSource {
     LandedFile file;
     packed::FileManifest manifest;
     std::string why;
-    int64_t first_seen_us = 0;  // wall clock, by this process
+    int64_t since_us = 0;  // wall clock
   };
   std::map<std::string, Incomplete> incomplete_;
+  std::map<std::string, packed::FileNote> awaited_;  // likewise, as they are noted ...
+  std::vector<IntakeNote> to_note_;                  // ... once this is
   std::deque<Waiting> queue_;
   std::optional<Work> checking_, reading_;
   int64_t next_look_us_ = 0;

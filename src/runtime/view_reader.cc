@@ -65,6 +65,7 @@ void ViewReader::EndWaits() {
 }
 
 absl::Status ViewReader::Step(int64_t max_wait_us) {
+  if (!final_.ok()) return final_;
   const int64_t now = runtime_.clock->MonotonicUs();
   bool too_large = false, forgotten = false, is_another = false;
   {
@@ -90,6 +91,10 @@ absl::Status ViewReader::Step(int64_t max_wait_us) {
     status = polled.ok() ? Take(*polled) : polled.status();
   }
   if (status.ok()) return status;
+  if (!final_.ok()) {
+    Drop(State::kReads, std::string(final_.message()));
+    return final_;
+  }
   if (consumer_ != nullptr && ActionFor(status) == Action::kRetry) {
     LOG_EVERY_N(WARNING, 100) << "view " << view_.name << ", which stands as it is: " << status.message();
     return absl::OkStatus();
@@ -216,7 +221,8 @@ absl::Status ViewReader::TakeMark(int32_t writer, const RecordView& record) {
   if (!told.ParseFromArray(value.data(), static_cast<int>(value.size())) || told.writers() == 0) {
     return absl::DataLossError(absl::StrCat(ToString(log_), "@", record.offset, ": a mark can't be read"));
   }
-  TM_RETURN_IF_ERROR(CheckKeptFormat(told.needs_format(), ToString(log_)));
+  final_ = CheckKeptFormat(told.needs_format(), ToString(log_));
+  if (!final_.ok()) return final_;
   if (static_cast<int32_t>(told.writers()) != writers_) {
     // Another count of tasks: the step was moved, and what the former ones said holds no more.
     writers_ = static_cast<int32_t>(told.writers());

@@ -69,7 +69,8 @@ class ViewReader {
   // What has changed lately, for those who follow; any thread. It doesn't outlive the reader.
   const std::shared_ptr<ViewChanges>& changes() const { return changes_; }
 
-  // Reads what is there, waiting at most so long for the first of it. Always OK: what fails is tried again.
+  // Reads what is there, waiting at most so long for the first of it. InvalidArgument, final: a newer version has
+  // written the log. Else OK: what fails is tried again.
   absl::Status Step(int64_t max_wait_us);
   // The log's end (read_committed, without `base`) as somebody has asked for it, at that time (monotonic), and the id
   // that its topic had afterwards.
@@ -131,6 +132,7 @@ class ViewReader {
   std::map<int32_t, Told> marks_;  // by task
   int32_t writers_ = 0;            // as the newest mark says
   std::optional<EventTime> as_of_;
+  absl::Status final_;
   int64_t looked_us_ = 0;  // when what can be trimmed was looked for
 
   mutable absl::Mutex mutex_;

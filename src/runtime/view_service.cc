@@ -58,12 +58,25 @@ absl::Status ViewService::Open(const std::string& instance_id) {
   }
   gate_.Open(readers_, std::move(audit));
   for (const auto& reader : readers_) {
-    threads_.emplace_back([this, reader] {
-      while (!control_.stop) (void)reader->Step(kStepWaitUs);  // always OK
-    });
+    threads_.emplace_back([this, reader] { Read(reader.get()); });
   }
   if (!readers_.empty()) threads_.emplace_back([this] { ConfirmEnds(); });
   return absl::OkStatus();
+}
+
+void ViewService::Read(ViewReader* reader) {
+  while (!control_.stop) {
+    const absl::Status status = reader->Step(kStepWaitUs);
+    if (status.ok()) continue;
+    const absl::MutexLock lock(&mutex_);
+    failure_.Update(status);
+    return;
+  }
+}
+
+absl::Status ViewService::failure() const {
+  const absl::MutexLock lock(&mutex_);
+  return failure_;
 }
 
 void ViewService::Close(int64_t max_wait_us) {

@@ -14,7 +14,9 @@
 #include <thread>
 #include <vector>
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
+#include <absl/synchronization/mutex.h>
 
 #include "src/base/memory_budget.h"
 #include "src/http/server.h"
@@ -46,10 +48,13 @@ class ViewService {
   std::vector<ViewGateStatus> gate_status() const { return gate_.status(); }
   // All of them answer.
   bool ready() const;
+  // Why one of them never will: final, the worker has to end. Any thread.
+  absl::Status failure() const;
   // How far a view's log is told here; nothing: it doesn't answer. Any thread.
   std::optional<Offset> LogPositionOf(const std::string& view) const;
 
  private:
+  void Read(ViewReader* reader);
   void ConfirmEnds();
 
   const Plan plan_;
@@ -61,6 +66,8 @@ class ViewService {
   std::vector<std::shared_ptr<ViewReader>> readers_;
   ViewGate gate_;
   bool opened_ = false;
+  mutable absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -136,8 +136,10 @@ class Worker {
     MakeThreads();
     RunThreads();
     bool done = false;
-    absl::Status status =
-        supervisor_.Watch([&] { return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics(); });
+    absl::Status status = supervisor_.Watch([&] {
+      return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics() || !views_->failure().ok();
+    });
+    if (status.ok() && !done) status = views_->failure();
     if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     hands_over_ = status.ok() && (OfAnotherGeneration() || Drained());

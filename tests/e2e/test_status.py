@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -247,6 +248,33 @@ class Status(SystemTest):
         records = [json.loads(value) for value in topics.read(self.stack.brokers, f"{name}-lineage")["value"].to_pylist()]
         self.assertEqual([lines[0], lines[-1]], [catalogue.events[0], last])
         self.assertEqual([records[0], records[-1]], [catalogue.events[0], last])
+
+    def test_runs_that_fail_or_were_begun_twice_are_told(self):
+        name = "runs"
+        runs = Catalogue()
+        self.addCleanup(runs.close)
+        topics.create(self.stack.brokers, **{f"{name}-seen": 1})
+        config = topology.write(self.stack.folder / f"{name}.yaml", application(
+            name, {"sure": {"from": "seen", "expect": {"known": {"that": "id >= 0", "else": "stop"}}}},
+            {"out": {"from": "sure", "topic": f"{name}-out", "create": {}}}, lineage={"http": {"url": runs.url}}))
+        kinds = lambda run: [event["eventType"] for event in runs.events if event["run"]["runId"] == run]
+        begun = lambda: [event["run"]["runId"] for event in runs.events if event["eventType"] == "START"]
+        first = self.start(config, f"{name}-0")
+        wait_for("the run to be told of", begun, 30, first.seen)
+        # The other hears nothing of it while it is frozen.
+        first.signal(signal.SIGSTOP)
+        wait_for("the frozen one to be forgotten", lambda: "No worker runs" in self.stack.tidemark("status", "--config", config)[1], 60)
+        second = self.stack.run(config, "--leave_on_stop", name=f"{name}-1", threads=1)
+        wait_for("a second run", lambda: len(begun()) == 2, 60, second.seen)
+        first.signal(signal.SIGCONT)
+        wait_for("the one that began later to be given up", lambda: kinds(begun()[1])[-1] == "ABORT", 60, second.seen)
+        wait_for("the second worker to be ready", second.ready, 60, second.seen)
+        self.assertEqual(second.stop(), 0, second.seen())
+        self.assertTrue(set(kinds(begun()[0])[1:]) <= {"RUNNING"}, "which goes on")
+        topics.produce(self.stack.brokers, f"{name}-seen", [{"value": json.dumps({"id": -1, "item": "", "at": BASE_MS}).encode()}])
+        self.assertNotEqual(first.wait(60), 0, first.seen())
+        wait_for("the end to be told", lambda: kinds(begun()[0])[-1] == "FAIL", 30, lambda: str(runs.events))
+        self.assertIn("known", runs.events[-1]["run"]["facets"]["errorMessage"]["message"])
 
     def test_the_page_can_be_read_in_both_schemes(self):
         self.assertEqual({where: contrast for where, contrast in page.contrasts().items() if contrast < 1}, {})

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -146,6 +147,14 @@ class FilesWorld {
       letters.push_back(record.headers.front().second.value_or(""));
     }
     return letters;
+  }
+  // The last of each key.
+  std::map<std::string, std::optional<std::string>> Notes() {
+    std::map<std::string, std::optional<std::string>> notes;
+    for (const SimRecord& record : cluster_.CommittedRecords({names_.NotesTopic(), 0})) {
+      notes[record.key.value_or("")] = record.value;
+    }
+    return notes;
   }
   IntakeStatus status(int worker) { return processes_[worker].split->status(); }
   SimCluster& cluster() { return cluster_; }
@@ -580,6 +589,82 @@ TEST(FileSets, TheDeadlineOfAnOldManifestCountsFromWhenItIsSeen) {
   world.clock().Advance(6 * kSecond);
   world.Run(0, 100);
   EXPECT_EQ(world.folder().rejected.size(), 1u);
+}
+
+// What is noted of sets that aren't whole yet, by the last note of each key: how many.
+size_t Awaited(FilesWorld& world) {
+  size_t awaited = 0;
+  for (const auto& [key, value] : world.Notes()) awaited += value && key.find('\0') != std::string::npos ? 1 : 0;
+  return awaited;
+}
+
+TEST(FileSets, ADeadlineIsOneHoweverOftenAWorkerTakesOver) {
+  FilesWorld world(8, kSets);
+  const int64_t landed_us = world.clock().WallUs();
+  LandNow(world, "a.csv", "id\n1\n");
+  LandNow(world, "x.manifest", ManifestOf({{"a.csv", "id\n1\n"}, {"b.csv", "id\n2\n"}}));
+  while (world.folder().rejected.empty() && world.clock().WallUs() < landed_us + 20 * kSecond) {
+    const int worker = world.Booted(0) ? 1 : 0;
+    world.Boot(worker);
+    world.cluster().Kill(1 - worker);
+    world.Run(worker, 50);
+    EXPECT_EQ(Awaited(world), world.folder().rejected.empty() ? 1u : 0u);
+    world.clock().Advance(kSecond);
+  }
+  EXPECT_EQ(world.folder().rejected.size(), 2u);
+  EXPECT_LT(world.clock().WallUs(), landed_us + 8 * kSecond);
+  EXPECT_EQ(Awaited(world), 0u);
+}
+
+TEST(FileSets, ASetIsAwaitedUntilItIsDecidedOrItsManifestGoes) {
+  FilesWorld world(9, kSets);
+  world.Boot(0);
+  LandNow(world, "gone/x.manifest", ManifestOf({{"a.csv", "id\n1\n"}}));
+  LandNow(world, "whole/x.manifest", ManifestOf({{"a.csv", "id\n2\n"}}));
+  world.Run(0, 100);
+  EXPECT_EQ(Awaited(world), 2u);
+  world.folder().landing.erase("gone/x.manifest");
+  world.Run(0, 100);
+  EXPECT_EQ(Awaited(world), 1u);
+  LandNow(world, "whole/a.csv", "id\n2\n");
+  world.Run(0, 100);
+  EXPECT_EQ(Awaited(world), 0u);
+  EXPECT_THAT(world.Values(), ElementsAre(Row(2)));
+  // Another manifest of the name has a time of its own.
+  LandNow(world, "again/x.manifest", ManifestOf({{"a.csv", "id\n3\n"}}));
+  world.Run(0, 50);
+  world.clock().Advance(2500 * kMillisecond);
+  LandNow(world, "again/x.manifest", ManifestOf({{"b.csv", "id\n3\n"}}));
+  world.Run(0, 20);
+  world.clock().Advance(2500 * kMillisecond);
+  world.Run(0, 20);
+  EXPECT_THAT(world.folder().rejected, IsEmpty());
+}
+
+// Workers that die all the time, brokers and a folder that fail: a set that never gets whole is rejected in time.
+TEST(FileSets, WhatNeverGetsWholeIsRejectedInTimeWhateverFails) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    FilesWorld world(seed, kSets);
+    SimRandom& random = world.random();
+    SimFaults& faults = world.cluster().faults();
+    faults.unavailable = 0.01;
+    faults.lost_answer = 0.01;
+    faults.commit_unknown = 0.05;
+    faults.commit_aborted = 0.05;
+    faults.crash = 0.005;
+    const int64_t landed_us = world.clock().WallUs();
+    LandNow(world, "x.manifest", ManifestOf({{"a.csv", "id\n1\n"}}));
+    while (world.folder().rejected.empty() && world.clock().WallUs() < landed_us + 60 * kSecond) {
+      const int worker = static_cast<int>(random.Below(2));
+      if (!world.Booted(worker) || random.Below(30) == 0) world.Boot(worker);
+      if (random.Below(20) == 0) world.clock().Advance(kSecond);
+      world.Step(worker);
+      ASSERT_TRUE(world.last_end().ok()) << world.last_end();
+    }
+    EXPECT_EQ(world.folder().rejected.size(), 1u);
+    EXPECT_LT(world.clock().WallUs(), landed_us + 12 * kSecond);
+  }
 }
 
 // In one transaction or one after the other, and whoever moves them.

@@ -1,5 +1,6 @@
 // What a newer version has kept, shown by records with a number above ours in each of the logs: no start, plan or reset
 // goes on with it, and none has touched anything by then.
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <absl/strings/str_replace.h>
 #include <arrow/compute/initialize.h>
 #include <arrow/util/utf8.h>
 #include <gmock/gmock.h>
@@ -21,13 +23,16 @@
 #include "src/base/generation_names.h"
 #include "src/base/intake_names.h"
 #include "src/base/kept_format.h"
+#include "src/base/memory_budget.h"
 #include "src/codec/formats.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/planner.h"
+#include "src/runtime/alarm_thread.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/reset.h"
 #include "src/runtime/start_check.h"
+#include "src/runtime/view_reader.h"
 #include "src/sim/deployment.h"
 #include "src/views/records.h"
 
@@ -165,6 +170,53 @@ TEST_F(KeptFormat, AnOlderWorkerStopsAtANewerCommitAndHasTouchedNothing) {
     EXPECT_EQ(cluster_.CommittedOffsets(plan.application.Group(), {{"rows", 0}}).at({"rows", 0}).offset,
               stood.at({"rows", 0}).offset);
   }
+}
+
+// A newer worker tells alarms, or writes a view, while an older one runs that reads them.
+TEST_F(KeptFormat, AnOlderReaderOfAlarmsAndViewsEnds) {
+  const Plan plan = Planned(absl::StrReplaceAll(kTopology, {{"topic: posted,", "topic: posted, freshness: 30m,"}}) +
+                            "notify: { topic: told }\n");
+  for (const std::string& topic :
+       {plan.application.ViewTopic("seen"), plan.application.AlarmsTopic(), std::string("told")}) {
+    cluster_.CreateTopic(topic, 1);
+  }
+  const auto client = cluster_.NewClient(1);
+  RunControl control;
+  Runtime runtime;
+  runtime.plan = &plan;
+  runtime.kafka = client.get();
+  runtime.clock = &clock_;
+  runtime.control = &control;
+  const auto view =
+      std::find_if(plan.sinks.begin(), plan.sinks.end(), [](const SinkPlan& sink) { return sink.view.has_value(); });
+  MemoryBudget memory(1 << 20);
+  ViewReader reader(runtime, *view, &memory);
+  AlarmThread alarms(runtime, [] { return std::vector<FreshnessStatus>(); });
+  ASSERT_TRUE(alarms.Start().ok());
+  const auto step = [&](auto* thread) {
+    absl::Status status;
+    for (int i = 0; i < 100 && status.ok(); ++i) {
+      status = thread->Step(kMillisecond);
+      clock_.Advance(kSecond);
+    }
+    return status;
+  };
+  EXPECT_EQ(step(&reader), absl::OkStatus());
+  EXPECT_EQ(step(&alarms), absl::OkStatus());
+  EXPECT_TRUE(alarms.status().watches);
+  cluster_.AppendInput(reader.log(), ViewMarkKey(0), [] {
+    packed::ViewMark mark;
+    mark.set_writers(1);
+    return Saying(kNewer, mark);
+  }());
+  cluster_.AppendInput({plan.application.AlarmsTopic(), 0}, std::nullopt, Saying<alarms::Event>(kNewer));
+  for (const absl::Status& status : {step(&reader), step(&alarms)}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("-0: written by a newer Tidemark, in format 2"));
+  }
+  EXPECT_EQ(step(&reader), step(&reader)) << "for good";
+  std::string why;
+  EXPECT_EQ(reader.store(&why), nullptr);
 }
 
 }  // namespace

@@ -232,6 +232,25 @@ TEST(ValidateTest, AnUncheckedPromiseIsNoted) {
   EXPECT_THAT(ValidationReport(*plan, {}), HasSubstr("partitioned_by of source a is taken on trust"));
 }
 
+TEST(ValidateTest, WhatIsKeptTogetherTableByTableIsNoted) {
+  const auto report = [](const std::string& of_places) {
+    const auto plan = PlanFromYaml(
+        absl::StrCat("name: u\ndatabases: { d: { url: \"postgresql://h/d\", publication: p, slot: s } }\nsources:\n"
+                     "  orders: { postgres: { database: d, table: orders }, atomic: transactions, key: [k], "
+                     "columns: { k: int64 } }\n"
+                     "  places: { postgres: { database: d, table: places }, ",
+                     of_places,
+                     "key: [k], columns: { k: int64 } }\nsinks:\n  o: { from: orders, key: [k], topic: o }\n"
+                     "  p: { from: places, key: [k], topic: p }\n"),
+        "u.yaml", Operators(), OwnFormats().list(), NoVariables);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return ValidationReport(*plan, {});
+  };
+  EXPECT_THAT(report("atomic: transactions, "),
+              HasSubstr("of one that changes several of orders, places, each table is shown by itself"));
+  EXPECT_THAT(report(""), Not(HasSubstr("several")));
+}
+
 TEST(InitTest, TheStarterIsAPlanAsItStands) {
   const auto plan = PlanFromYaml(StarterTopology(), "topology.yaml", Operators(), OwnFormats().list(), NoVariables);
   EXPECT_TRUE(plan.ok()) << plan.status();
