@@ -14,8 +14,8 @@ bool PaneBests::Insert(const Accumulator& accumulator, Candidate group, Candidat
     if (behind->last_us == group.last_us) ++behind;
   }
   auto before = behind;
-  while (before != candidates->begin() && ((before - 1)->last_us == group.last_us ||
-                                           !accumulator.Adds((before - 1)->slot, group.slot))) {
+  while (before != candidates->begin() &&
+         ((before - 1)->last_us == group.last_us || !accumulator.Adds((before - 1)->slot, group.slot))) {
     --before;
   }
   if (before == behind) {

@@ -1,9 +1,9 @@
-// Of each key the groups of panes that can still be the result of one aggregate that is the best of its values: smallest,
-// largest, first, last. A group that another one outlives and isn't worse than never is, so of what remains each lasts
-// longer than the one before it and is worse, and the first is the result. Each group is compared with what it drops and
-// one more: amortised two comparisons, and none where it goes. Of values in no order a key has a handful of them, at
-// most one a pane. (The monotonic queue of sliding minima; here groups that were late for some of their windows come
-// behind others that last longer, and find their place among them.)
+// Of each key the groups of panes that can still be the result of one aggregate that is the best of its values:
+// smallest, largest, first, last. A group that another one outlives and isn't worse than never is, so of what remains
+// each lasts longer than the one before it and is worse, and the first is the result. Each group is compared with what
+// it drops and one more: amortised two comparisons, and none where it goes. Of values in no order a key has a handful
+// of them, at most one a pane. (The monotonic queue of sliding minima; here groups that were late for some of their
+// windows come behind others that last longer, and find their place among them.)
 //
 // Only slots are kept, no values: as PaneTotals, whose part this is. Touched only by the stream thread.
 #pragma once

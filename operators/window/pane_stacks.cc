@@ -145,8 +145,6 @@ void PaneStacks::Clear() {
   entries_.clear();
 }
 
-int64_t PaneStacks::MemoryBytes() const {
-  return static_cast<int64_t>(entries_.size() * sizeof(Entry)) + held_bytes_;
-}
+int64_t PaneStacks::MemoryBytes() const { return static_cast<int64_t>(entries_.size() * sizeof(Entry)) + held_bytes_; }
 
 }  // namespace tidemark

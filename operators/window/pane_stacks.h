@@ -1,6 +1,6 @@
 // What the panes of a hopping window come to in one aggregate from which nothing can be taken out again: a sketch, or a
-// list with a limit. Kept key by key in slots of groups that are nobody's else, in which only this aggregate has values.
-// A part of PaneTotals, touched only by the stream thread.
+// list with a limit. Kept key by key in slots of groups that are nobody's else, in which only this aggregate has
+// values. A part of PaneTotals, touched only by the stream thread.
 //
 // Of each key there are two stacks (Tangwongsan, Hirzel, Schneider, "Low-latency sliding-window aggregation in
 // worst-case constant time", DEBS 2017, for one, have them from Okasaki's queues): `front`, all parts that came since
