@@ -1,13 +1,17 @@
 #include "bench/shuffle/operators.h"
 
 #include <cstring>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <absl/base/const_init.h>
 #include <absl/container/flat_hash_map.h>
 #include <absl/strings/numbers.h>
+#include <absl/synchronization/mutex.h>
 #include <arrow/array.h>
 
 #include "bench/shuffle/rules.h"
@@ -16,6 +20,7 @@
 #include "operators/step.h"
 #include "src/base/status.h"
 #include "src/codec/cells.h"
+#include "state/state_log.h"
 
 namespace {
 
@@ -29,10 +34,21 @@ std::optional<double> Selectivity(const CustomSpec& spec) {
   return value;
 }
 
+// The rules of all tasks of a step: a million take 24 MB, and a tenth of a second to sort.
+std::shared_ptr<const MatchingRules> SharedRules(int64_t rules, double selectivity) {
+  static absl::Mutex mutex(absl::kConstInit);
+  static auto& made = *new std::map<std::pair<int64_t, double>, std::weak_ptr<const MatchingRules>>();
+  const absl::MutexLock lock(&mutex);
+  std::weak_ptr<const MatchingRules>& last = made[{rules, selectivity}];
+  std::shared_ptr<const MatchingRules> shared = last.lock();
+  if (shared == nullptr) last = shared = std::make_shared<const MatchingRules>(rules, selectivity);
+  return shared;
+}
+
 class Match final : public Operator {
  public:
   Match(const Node& node, const CustomSpec& spec)
-      : shape_(node), rules_(*IntegerParameter(spec, "rules"), *Selectivity(spec)) {}
+      : shape_(node), rules_(SharedRules(*IntegerParameter(spec, "rules"), *Selectivity(spec))) {}
 
   std::string_view name() const override { return shape_.name; }
 
@@ -51,7 +67,7 @@ class Match final : public Operator {
       const std::string_view record = records[row];
       const size_t before = matches_.size();
       if (record.size() >= sizeof(uint64_t)) {
-        rules_.ForEachMatch(PositionOf(record), [&](int64_t rule) {
+        rules_->ForEachMatch(PositionOf(record), [&](int64_t rule) {
           matches_.push_back({row, rule});
           bytes += static_cast<int64_t>(record.size());
         });
@@ -83,16 +99,18 @@ class Match final : public Operator {
   };
 
   const StepShape shape_;
-  const MatchingRules rules_;
+  const std::shared_ptr<const MatchingRules> rules_;
   StepLedger* ledger_ = nullptr;
   std::vector<Found> matches_;  // of the batch at hand
 };
 
-// What is kept of a consumer, as it is in its state: 32 bytes.
+// What is kept of a consumer: 32 bytes.
 struct Counted {
   int64_t count = 0, sum = 0, first_us = 0, last_us = 0;
 };
 
+// All consumers are in memory, and in state by the numbers that they got as they came: those that have changed are
+// written in one piece a commit, not each by itself (state/state_log.h).
 class Consume final : public Operator {
  public:
   Consume(const Node& node, const CustomSpec& spec)
@@ -104,15 +122,16 @@ class Consume final : public Operator {
   std::string_view name() const override { return shape_.name; }
 
   absl::Status Open(const OperatorContext& context) override {
-    state_ = context.state;
     ledger_ = context.ledger;
-    const auto all = state_->Scan("", "");
-    for (; all->Valid(); all->Next()) {
-      int64_t consumer = 0;
-      std::memcpy(&consumer, all->key().data(), sizeof consumer);
-      std::memcpy(&consumers_[consumer].kept, all->value().data(), sizeof(Counted));
-    }
-    return all->status();
+    log_.emplace(context.state, "c");
+    return log_->Load([this](uint32_t number, const std::string_view* record) {
+      if (record == nullptr || record->size() != sizeof(Kept)) return absl::DataLossError("a consumer can't be read");
+      if (number >= consumers_.size()) consumers_.resize(number + 1);
+      Kept& kept = consumers_[number].kept;
+      std::memcpy(&kept, record->data(), sizeof kept);
+      number_of_[kept.consumer] = number;
+      return absl::OkStatus();
+    });
   }
 
   absl::Status ProcessBatch(int /*input*/, const Batch& batch, Emitter& emitter) override {
@@ -121,45 +140,57 @@ class Consume final : public Operator {
     const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
     done_.clear();
     for (int64_t row = 0; row < batch->num_rows(); ++row) {
-      const int64_t number = numbers[row];
-      const auto [it, is_new] = consumers_.try_emplace(number);
-      Consumer& consumer = it->second;
-      Counted& kept = consumer.kept;
-      if (is_new)
-        kept.count = static_cast<int64_t>(SplitMix64(~static_cast<uint64_t>(number)) % static_cast<uint64_t>(every_));
+      const uint32_t number = NumberOf(numbers[row]);
+      Consumer& consumer = consumers_[number];
+      Counted& kept = consumer.kept.counted;
       if (kept.first_us == 0) kept.first_us = times[row];
       uint64_t bytes = 0;
       std::memcpy(&bytes, records[row].data(), sizeof bytes);
       kept.sum = static_cast<int64_t>(static_cast<uint64_t>(kept.sum) + __builtin_bswap64(bytes));
       kept.last_us = times[row];
       if (!std::exchange(consumer.changed, true)) changed_.push_back(number);
-      if (++kept.count >= every_) done_.push_back({number, std::exchange(kept, {})});
+      if (++kept.count >= every_) done_.push_back({consumer.kept.consumer, std::exchange(kept, {})});
     }
     ledger_->in += batch->num_rows();
     ledger_->absorbed += batch->num_rows();
     return done_.empty() ? absl::OkStatus() : EmitDone(emitter);
   }
 
-  absl::Status PrepareCommit(uint64_t /*commit*/, Emitter& /*emitter*/) override {
-    for (const int64_t number : changed_) {
+  absl::Status PrepareCommit(uint64_t commit, Emitter& /*emitter*/) override {
+    log_->Begin(commit);
+    for (const uint32_t number : changed_) {
       Consumer& consumer = consumers_[number];
       consumer.changed = false;
-      state_->Put({reinterpret_cast<const char*>(&number), sizeof number},
-                  {reinterpret_cast<const char*>(&consumer.kept), sizeof consumer.kept});
+      log_->Put(number, {reinterpret_cast<const char*>(&consumer.kept), sizeof consumer.kept});
     }
     changed_.clear();
-    return absl::OkStatus();
+    return log_->Commit();
   }
 
   int64_t MemoryBytes() const override {
-    return static_cast<int64_t>(consumers_.capacity() * (sizeof(int64_t) + sizeof(Consumer) + 1));
+    return static_cast<int64_t>(consumers_.capacity() * sizeof(Consumer) +
+                                number_of_.capacity() * (sizeof(int64_t) + sizeof(uint32_t) + 5)) +
+           (log_ ? log_->MemoryBytes() : 0);
   }
 
  private:
+  // As it is in state.
+  struct Kept {
+    int64_t consumer = 0;
+    Counted counted;
+  };
   struct Consumer {
-    Counted kept;
+    Kept kept;
     bool changed = false;  // since the last commit
   };
+
+  uint32_t NumberOf(int64_t consumer) {
+    const auto [it, is_new] = number_of_.try_emplace(consumer, static_cast<uint32_t>(consumers_.size()));
+    if (!is_new) return it->second;
+    const uint64_t first = SplitMix64(~static_cast<uint64_t>(consumer)) % static_cast<uint64_t>(every_);
+    consumers_.push_back({{consumer, {.count = static_cast<int64_t>(first)}}});
+    return it->second;
+  }
 
   absl::Status EmitDone(Emitter& emitter) {
     const auto count = static_cast<int64_t>(done_.size());
@@ -185,10 +216,11 @@ class Consume final : public Operator {
   const StepShape shape_;
   const int consumer_, record_;
   const int64_t every_;
-  StateStore* state_ = nullptr;
   StepLedger* ledger_ = nullptr;
-  absl::flat_hash_map<int64_t, Consumer> consumers_;
-  std::vector<int64_t> changed_;                   // consumers since the last commit
+  std::vector<Consumer> consumers_;
+  absl::flat_hash_map<int64_t, uint32_t> number_of_;  // of each in consumers_
+  std::optional<StateLog> log_;
+  std::vector<uint32_t> changed_;                  // consumers since the last commit
   std::vector<std::pair<int64_t, Counted>> done_;  // of the batch at hand
 };
 

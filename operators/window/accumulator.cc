@@ -12,7 +12,9 @@ using namespace accumulators;
 class CountAccumulator final : public Accumulator {
  public:
   void Resize(size_t slots) override { counts_.resize(slots); }
-  void Clear(uint32_t slot) override { counts_[slot] = 0; }
+  void ClearSlots(Slots slots) override {
+    for (const uint32_t slot : slots) counts_[slot] = 0;
+  }
   void Copy(uint32_t from, uint32_t to) override { counts_[to] = counts_[from]; }
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
     if (argument == nullptr || argument->null_count() == 0) {
@@ -30,7 +32,13 @@ class CountAccumulator final : public Accumulator {
     for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] -= argument == nullptr || argument->IsValid(rows[p]);
     return absl::OkStatus();
   }
-  void MergeSlot(uint32_t from, uint32_t to) override { counts_[to] += counts_[from]; }
+  void MergeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) counts_[to[i]] += counts_[from[i]];
+  }
+  Sliding sliding() const override { return Sliding::kTaken; }
+  void TakeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) counts_[to[i]] -= counts_[from[i]];
+  }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<int64_t>(slots, arrow::int64(), out,
                                  [&](auto* w, size_t, uint32_t slot) { w->Append(counts_[slot]); });

@@ -7,7 +7,8 @@
 // back, whatever it takes to make the result that of the rows that remain, exactly. For counts that is the count; for
 // sums and averages of integers and decimals a sum of 192 bits, of doubles a sum that loses nothing (exact_double.h);
 // for min, max, first and last every value the group has, with how often. Of rows that are shared, what sums and
-// averages of decimals and doubles are merged in are such numbers too. count(distinct), mode, string_agg,
+// averages of decimals and doubles are merged in are such numbers too, so that what was merged can be taken out again.
+// count(distinct), mode, string_agg,
 // array_agg and approx_percentile (of buckets) keep that of rows that stand, too. The argument is what arguments.h
 // makes of a row. approx_count_distinct knows only rows that stand.
 #pragma once
@@ -50,7 +51,8 @@ class Accumulator {
 
   // New slots are empty.
   virtual void Resize(size_t slots) = 0;
-  virtual void Clear(uint32_t slot) = 0;
+  virtual void ClearSlots(absl::Span<const uint32_t> slots) = 0;
+  void Clear(uint32_t slot) { ClearSlots({&slot, 1}); }
   // `to`, which is empty, gives the result that `from` gives now. Nothing else is asked of it.
   virtual void Copy(uint32_t from, uint32_t to) = 0;
 
@@ -65,11 +67,27 @@ class Accumulator {
   // isn't one.
   virtual absl::Status Merge(const arrow::RecordBatch& partials, int column, absl::Span<const int32_t> rows,
                              absl::Span<const uint32_t> slots) = 0;
-  // Adds what `from` holds to `to`, as if the rows of both had been added to it. `from` is left as it is.
-  virtual void MergeSlot(uint32_t from, uint32_t to) = 0;
+  // Adds what each slot of `from` holds to the one of `to` at the same place, as if the rows of both had been added to
+  // that. Those of `from`, which are others, are left as they are.
+  virtual void MergeSlots(absl::Span<const uint32_t> from, absl::Span<const uint32_t> to) = 0;
+  void MergeSlot(uint32_t from, uint32_t to) { MergeSlots({&from, 1}, {&to, 1}); }
   // Moves of what OutsideBytes counts about so many bytes, all where it is one thing, to `to`, which is empty; merging
   // the two gives what `from` was.
   virtual void MovePart(uint32_t from, uint32_t to, int64_t bytes);
+
+  // How what slots come to follows as some of them come and others go (pane_totals.h).
+  enum class Sliding : uint8_t {
+    kTaken,   // what MergeSlots has added can be taken out again, exactly: TakeSlots
+    kBest,    // the result is that of one slot alone, and of two slots it is known which: Adds
+    kMerged,  // it has to be merged anew
+  };
+  virtual Sliding sliding() const { return Sliding::kMerged; }
+  // Of kTaken: the opposite of MergeSlots, which has added the same before.
+  virtual void TakeSlots(absl::Span<const uint32_t> /*from*/, absl::Span<const uint32_t> /*to*/) {}
+  // Of kBest: whether the result of `from` and `to` together isn't that of `to`.
+  virtual bool Adds(uint32_t /*from*/, uint32_t /*to*/) const { return true; }
+  // Of kBest: whether the slot gives a result other than that of an empty one.
+  virtual bool HasAny(uint32_t /*slot*/) const { return true; }
 
   // Appends the partial's columns, or the result column, of these slots.
   virtual absl::Status Partial(absl::Span<const uint32_t> slots,

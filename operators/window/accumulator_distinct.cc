@@ -18,6 +18,7 @@ class Distinct {
     if (!hashes.IsNull(row)) sketch_.Add(static_cast<uint64_t>(hashes[row]));
   }
   void Merge(const Distinct& other) { sketch_.Merge(other.sketch_); }
+  bool Takes() const { return false; }
   void CopyResult(const Distinct& from) { *this = from; }
   void MovePart(Distinct* to, int64_t /*bytes*/) {
     to->Merge(*this);

@@ -17,9 +17,11 @@ class ExtremeAccumulator final : public Accumulator {
     values_.Resize(slots);
     valid_.resize(slots);
   }
-  void Clear(uint32_t slot) override {
-    values_.Clear(slot);
-    valid_[slot] = 0;
+  void ClearSlots(Slots slots) override {
+    for (const uint32_t slot : slots) {
+      values_.Clear(slot);
+      valid_[slot] = 0;
+    }
   }
   void Copy(uint32_t from, uint32_t to) override {
     values_.Copy(from, to);
@@ -32,10 +34,16 @@ class ExtremeAccumulator final : public Accumulator {
     Add(Data(partials, column), rows, slots);
     return absl::OkStatus();
   }
-  void MergeSlot(uint32_t from, uint32_t to) override {
-    if (!valid_[from] || (valid_[to] && !Better(values_.at(from), values_.at(to)))) return;
-    Copy(from, to);
+  void MergeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) {
+      if (Adds(from[i], to[i])) Copy(from[i], to[i]);
+    }
   }
+  Sliding sliding() const override { return Sliding::kBest; }
+  bool Adds(uint32_t from, uint32_t to) const override {
+    return valid_[from] && (!valid_[to] || Better(values_.at(from), values_.at(to)));
+  }
+  bool HasAny(uint32_t slot) const override { return valid_[slot] != 0; }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
       valid_[slot] ? w->Append(values_.at(slot)) : w->AppendNull();

@@ -1,8 +1,8 @@
 // An accumulator made of an object a group. Only accumulator*.cc include this.
 //
-// A Group has Count (a row comes, times 1, or is taken back, times -1), Merge, CopyResult (gives the result of another;
-// nothing else is asked of it), MovePart, Save and Load, Bytes (what it holds outside of itself) and AppendResults. Its
-// partial is one column of bytes, what Save writes.
+// A Group has Count (a row comes, times 1, or is taken back, times -1), Merge and, where Takes says so, its opposite
+// Take, CopyResult (gives the result of another; nothing else is asked of it), MovePart, Save and Load, Bytes (what it
+// holds outside of itself) and AppendResults. Its partial is one column of bytes, what Save writes.
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ class GroupAccumulator final : public Accumulator {
     for (size_t slot = slots; slot < groups_.size(); ++slot) outside_bytes_ -= groups_[slot].Bytes();
     groups_.resize(slots, empty_);
   }
-  void Clear(uint32_t slot) override {
-    Change(slot, [&](Group* group) { *group = Group(empty_); });
+  void ClearSlots(Slots slots) override {
+    for (const uint32_t slot : slots) Change(slot, [&](Group* group) { *group = Group(empty_); });
   }
   void Copy(uint32_t from, uint32_t to) override {
     Change(to, [&](Group* group) { group->CopyResult(groups_[from]); });
@@ -48,8 +48,14 @@ class GroupAccumulator final : public Accumulator {
     }
     return absl::OkStatus();
   }
-  void MergeSlot(uint32_t from, uint32_t to) override {
-    Change(to, [&](Group* group) { group->Merge(groups_[from]); });
+  void MergeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) Change(to[i], [&](Group* group) { group->Merge(groups_[from[i]]); });
+  }
+  Sliding sliding() const override { return empty_.Takes() ? Sliding::kTaken : Sliding::kMerged; }
+  void TakeSlots(Slots from, Slots to) override {
+    if constexpr (requires(Group* group) { group->Take(*group); }) {
+      for (size_t i = 0; i < to.size(); ++i) Change(to[i], [&](Group* group) { group->Take(groups_[from[i]]); });
+    }
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
     std::string bytes;

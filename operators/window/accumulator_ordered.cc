@@ -16,9 +16,11 @@ class OrderedAccumulator final : public Accumulator {
     values_.Resize(slots);
     states_.resize(slots);
   }
-  void Clear(uint32_t slot) override {
-    values_.Clear(slot);
-    states_[slot] = State();
+  void ClearSlots(Slots slots) override {
+    for (const uint32_t slot : slots) {
+      values_.Clear(slot);
+      states_[slot] = State();
+    }
   }
   void Copy(uint32_t from, uint32_t to) override {
     values_.Copy(from, to);
@@ -42,11 +44,17 @@ class OrderedAccumulator final : public Accumulator {
     }
     return absl::OkStatus();
   }
-  void MergeSlot(uint32_t from, uint32_t to) override {
-    const State &state = states_[from], &old = states_[to];
-    if (!state.any || (old.any && !(last_ ? state.order > old.order : state.order < old.order))) return;
-    Copy(from, to);
+  void MergeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) {
+      if (Adds(from[i], to[i])) Copy(from[i], to[i]);
+    }
   }
+  Sliding sliding() const override { return Sliding::kBest; }
+  bool Adds(uint32_t from, uint32_t to) const override {
+    const State &state = states_[from], &old = states_[to];
+    return state.any && (!old.any || (last_ ? state.order > old.order : state.order < old.order));
+  }
+  bool HasAny(uint32_t slot) const override { return states_[slot].any; }
   absl::Status Partial(Slots slots, Columns* out) const override {
     TM_RETURN_IF_ERROR(AppendValues(slots, out));
     TM_RETURN_IF_ERROR(AppendOrder<int64_t>(slots, arrow::int64(), &Order::time, out));

@@ -30,7 +30,7 @@ class UnpackingAccumulator final : public Accumulator {
         inner_(std::move(inner)) {}
 
   void Resize(size_t slots) override { inner_->Resize(slots); }
-  void Clear(uint32_t slot) override { inner_->Clear(slot); }
+  void ClearSlots(Slots slots) override { inner_->ClearSlots(slots); }
   void Copy(uint32_t from, uint32_t to) override { inner_->Copy(from, to); }
   void Update(const arrow::Array* argument, const OrderColumns& order, Rows rows, Slots slots) override {
     inner_->Update(argument, order, rows, slots);
@@ -41,7 +41,11 @@ class UnpackingAccumulator final : public Accumulator {
   absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     return inner_->Merge(partials, column, rows, slots);
   }
-  void MergeSlot(uint32_t from, uint32_t to) override { inner_->MergeSlot(from, to); }
+  void MergeSlots(Slots from, Slots to) override { inner_->MergeSlots(from, to); }
+  Sliding sliding() const override { return inner_->sliding(); }
+  void TakeSlots(Slots from, Slots to) override { inner_->TakeSlots(from, to); }
+  bool Adds(uint32_t from, uint32_t to) const override { return inner_->Adds(from, to); }
+  bool HasAny(uint32_t slot) const override { return inner_->HasAny(slot); }
   void MovePart(uint32_t from, uint32_t to, int64_t bytes) override { inner_->MovePart(from, to, bytes); }
   absl::Status Partial(Slots slots, Columns* out) const override { return inner_->Partial(slots, out); }
   absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>* errors) const override {

@@ -44,6 +44,11 @@ class Sum {
     sum.Merge(other.sum);
     count += other.count;
   }
+  bool Takes() const { return true; }
+  void Take(const Sum& other) {
+    sum.Take(other.sum);
+    count -= other.count;
+  }
   void CopyResult(const Sum& from) { *this = from; }
   void Save(std::string* out) const {
     sum.Save(out);
@@ -78,6 +83,8 @@ class Spread {
     if (!cells.IsNull(row)) spread.Count(cells[row], times);
   }
   void Merge(const Spread& other) { spread.Merge(other.spread); }
+  bool Takes() const { return true; }
+  void Take(const Spread& other) { spread.Take(other.spread); }
   void MovePart(Spread* to, int64_t /*bytes*/) {
     to->Merge(*this);
     spread.Clear();
@@ -239,6 +246,11 @@ class Values {
   }
   void Merge(const Values& other) {
     for (const auto& [key, times] : other.times_) Count(key, times);
+  }
+  // What was dropped behind a limit isn't there when it counts again.
+  bool Takes() const { return most_ == 0; }
+  void Take(const Values& other) {
+    for (const auto& [key, times] : other.times_) Count(key, -times);
   }
   // One entry, whatever the result is made of: of count(distinct) with the count below 0, as no group has it, and so of
   // array_agg and string_agg with the whole result as its value.

@@ -22,7 +22,9 @@ class SumAccumulator final : public Accumulator {
     for (size_t slot = slots; slot < values_.size(); ++slot) merged_bytes_ -= MergedBytes(values_[slot]);
     values_.resize(slots);
   }
-  void Clear(uint32_t slot) override { Set(slot, Value()); }
+  void ClearSlots(Slots slots) override {
+    for (const uint32_t slot : slots) Set(slot, Value());
+  }
   void Copy(uint32_t from, uint32_t to) override { Set(to, values_[from]); }
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
     const Cells<T> cells(*argument->data());
@@ -52,12 +54,24 @@ class SumAccumulator final : public Accumulator {
     }
     return absl::OkStatus();
   }
-  void MergeSlot(uint32_t from, uint32_t to) override {
-    Value& value = values_[to];
-    merged_bytes_ -= MergedBytes(value);
-    value.sum.Merge(values_[from].sum);
-    value.count += values_[from].count;
-    merged_bytes_ += MergedBytes(value);
+  void MergeSlots(Slots from, Slots to) override {
+    for (size_t i = 0; i < to.size(); ++i) {
+      Value& value = values_[to[i]];
+      merged_bytes_ -= MergedBytes(value);
+      value.sum.Merge(values_[from[i]].sum);
+      value.count += values_[from[i]].count;
+      merged_bytes_ += MergedBytes(value);
+    }
+  }
+  Sliding sliding() const override { return kTakes ? Sliding::kTaken : Sliding::kMerged; }
+  void TakeSlots(Slots from, Slots to) override {
+    if constexpr (kTakes) {
+      for (size_t i = 0; i < to.size(); ++i) {
+        Value& value = values_[to[i]];
+        value.sum.Take(values_[from[i]].sum);
+        value.count -= values_[from[i]].count;
+      }
+    }
   }
   absl::Status Partial(Slots slots, Columns* out) const override {
     const auto append = [&](const std::shared_ptr<arrow::DataType>& type, auto part) {
@@ -105,6 +119,8 @@ class SumAccumulator final : public Accumulator {
   using Total = decltype(Sum().Total());
   static constexpr bool kExact = !std::is_same_v<Total, double>;
   static constexpr bool kShared = std::is_same_v<Sum, SharedSum> || std::is_same_v<Sum, SharedDouble>;
+  // Compensated sums lose what they are taken out of, and those of decimals may leave their range.
+  static constexpr bool kTakes = kShared || (kExact && !std::is_same_v<T, Int128>);
   static constexpr int kSumColumns = kExact ? 1 : 2;
   struct Value {
     Sum sum;

@@ -64,15 +64,15 @@ void ExactDouble::Settle() {
   unsettled_ = 0;
 }
 
-void ExactDouble::Merge(ExactDouble other) {
-  nans_ += other.nans_;
-  above_ += other.above_;
-  below_ += other.below_;
+void ExactDouble::Combine(ExactDouble other, int sign) {
+  nans_ += sign * other.nans_;
+  above_ += sign * other.above_;
+  below_ += sign * other.below_;
   other.Settle();
   if (other.digits_.empty()) return;
   Cover(other.first_, other.first_ + static_cast<int>(other.digits_.size()));
   for (size_t i = 0; i < other.digits_.size(); ++i) {
-    digits_[i + static_cast<size_t>(other.first_ - first_)] += other.digits_[i];
+    digits_[i + static_cast<size_t>(other.first_ - first_)] += sign * other.digits_[i];
   }
   if (++unsettled_ == kSettleAfter) Settle();
 }
@@ -100,20 +100,21 @@ double ExactDouble::Total() const {
     carry = (value - digit) >> kDigitBits;
   }
   while (sum.digits_.back() == 0) sum.digits_.pop_back();
-  // The upper 53 bits, the bit behind them, and whether there is anything behind that.
-  const auto bit = [&](int at) {
-    const int digit = at / kDigitBits - sum.first_;
-    return at >= 0 && digit >= 0 && (sum.digits_[static_cast<size_t>(digit)] >> (at % kDigitBits) & 1) != 0;
-  };
-  const int digits = static_cast<int>(sum.digits_.size());
-  const int top =
-      kDigitBits * (sum.first_ + digits - 1) + std::bit_width(static_cast<uint64_t>(sum.digits_.back())) - 1;
+  // The upper 53 bits, the bit behind them, and whether there is anything behind that. The upper three digits, which
+  // may be fewer, have at least 65 bits.
+  using Head = unsigned __int128;
+  const auto digits = static_cast<int>(sum.digits_.size());
+  const auto digit = [&](int i) { return i < 0 ? Head{0} : static_cast<Head>(sum.digits_[static_cast<size_t>(i)]); };
+  const Head head = digit(digits - 1) << 2 * kDigitBits | digit(digits - 2) << kDigitBits | digit(digits - 3);
+  const int begin = kDigitBits * (sum.first_ + digits - 3);  // of its last bit
+  const int top = begin + 2 * kDigitBits + std::bit_width(static_cast<uint64_t>(sum.digits_.back())) - 1;
   const int last = std::max(top - kMantissaBits + 1, 0);
-  uint64_t mantissa = 0;
-  for (int at = top; at >= last; --at) mantissa = mantissa << 1 | static_cast<uint64_t>(bit(at));
-  if (bit(last - 1)) {
-    bool more = false;
-    for (int at = last - 2; at >= kDigitBits * sum.first_ && !more; --at) more = bit(at);
+  const int behind = last - begin;  // bits, at least 12
+  const Head half = Head{1} << (behind - 1);
+  auto mantissa = static_cast<uint64_t>(head >> behind);
+  if ((head & half) != 0) {
+    bool more = (head & (half - 1)) != 0;
+    for (int i = 0; i < digits - 3 && !more; ++i) more = digit(i) != 0;
     if (more || (mantissa & 1) != 0) ++mantissa;
   }
   const double total = std::ldexp(static_cast<double>(mantissa), last + kLowest);

@@ -18,8 +18,15 @@ namespace tidemark {
 class ExactDouble {
  public:
   void Add(double value) { Count(value, 1); }
-  void Take(double value) { Count(value, -1); }
-  void Merge(ExactDouble other);
+  void Take(double value) {
+    Count(value, -1);
+    Trim();
+  }
+  void Merge(const ExactDouble& other) { Combine(other, 1); }
+  void Take(const ExactDouble& other) {
+    Combine(other, -1);
+    Trim();
+  }
   void Clear();
 
   // The double nearest to the sum, ties to even; infinite where it is out of range. NaN and infinities among the
@@ -37,8 +44,13 @@ class ExactDouble {
 
   void Count(double value, int sign);
   void CountBeyond(double value, int sign);
+  void Combine(ExactDouble other, int sign);
   // Room for the digits from `low` to below `high`.
   void Cover(int low, int high);
+  // Gives the highest digits back that nothing is left in.
+  void Trim() {
+    while (!digits_.empty() && digits_.back() == 0) digits_.pop_back();
+  }
   // Every digit into [-2^31, 2^31), none that is 0 at either end: of a sum there is one such form.
   void Settle();
 

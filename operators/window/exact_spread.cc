@@ -73,6 +73,12 @@ void ExactSpread::Merge(const ExactSpread& other) {
   count_ += other.count_;
 }
 
+void ExactSpread::Take(const ExactSpread& other) {
+  sum_.Take(other.sum_);
+  squares_.Take(other.squares_);
+  count_ -= other.count_;
+}
+
 void ExactSpread::Clear() {
   sum_.Clear();
   squares_.Clear();

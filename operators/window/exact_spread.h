@@ -21,6 +21,7 @@ class ExactSpread {
   void Count(int32_t value, int times) { Count(int64_t{value}, times); }
   void Count(double value, int times);
   void Merge(const ExactSpread& other);
+  void Take(const ExactSpread& other);
   void Clear();
 
   int64_t count() const { return count_; }

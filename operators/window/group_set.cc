@@ -160,13 +160,6 @@ uint32_t GroupSet::MakeLoose(std::string_view key) {
   return slot;
 }
 
-void GroupSet::NameLoose(uint32_t slot, std::string_view key) {
-  Group& group = groups_[slot];
-  if (group.window != nullptr) return;
-  group.key = key.data();
-  group.key_size = static_cast<uint32_t>(key.size());
-}
-
 void GroupSet::MergeInto(uint32_t from, uint32_t to) {
   for (auto& accumulator : accumulators_) accumulator->MergeSlot(from, to);
   groups_[to].rows += groups_[from].rows;
@@ -202,6 +195,18 @@ void GroupSet::Free(uint32_t slot) {
   window.dead_key_bytes += groups_[slot].key_size;
   window.index.Erase(groups_[slot].hash, slot);
   free_.push_back(slot);
+}
+
+void GroupSet::FreeAll(Window* window) {
+  std::erase(window->slots, kNoSlot);
+  for (const auto& accumulator : accumulators_) accumulator->ClearSlots(window->slots);
+  for (const uint32_t slot : window->slots) {
+    groups_[slot].window = nullptr;
+    groups_[slot].rows = 0;
+    groups_[slot].time = kMinTime.us;
+  }
+  window->slots.clear();
+  window->live = 0;
 }
 
 // The next window gets the slots in the order in which this one got them, so that neighbours stay neighbours in memory.

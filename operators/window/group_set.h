@@ -104,6 +104,8 @@ class GroupSet {
 
   // Forgets the group, but not the window that it was the last of.
   void Free(uint32_t slot);
+  // Likewise all groups of a closed window.
+  void FreeAll(Window* window);
   // No row comes for the window from now on: its groups are only read, saved and freed.
   void Close(Window* window);
   // Forgets a window without groups.
@@ -123,8 +125,6 @@ class GroupSet {
   void FreeCopy(uint32_t slot);
   // Such a slot for a new group of no window. The key must outlive it.
   uint32_t MakeLoose(std::string_view key);
-  // Gives such a slot its key. Of a slot of a window nothing changes.
-  void NameLoose(uint32_t slot, std::string_view key);
   // Adds what the group in `from` has to that in `to`.
   void MergeInto(uint32_t from, uint32_t to);
   // A group of the window (null: of none) that isn't in memory, in such a slot; its number is kNoSlot. The key must

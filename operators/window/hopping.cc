@@ -321,7 +321,10 @@ void HoppingResults::End() {
   passed_.clear();
   told_until_ = (EventTime{next_} + spec_.every_us).us;
   auto& panes = groups_.windows();
-  for (auto at = panes.begin(); at != panes.end() && at->first < told_until_;) DropPane(&(at++)->second);
+  for (auto at = panes.begin(); at != panes.end() && at->first < told_until_;) {
+    totals_.Leave(at->second);
+    DropPane(&(at++)->second);
+  }
   next_ = FirstFrom(told_until_);
 }
 
@@ -330,9 +333,7 @@ void HoppingResults::DropPane(Window* pane) {
     if (slot != GroupSet::kNoSlot && slot < ages_.size()) ages_[slot] = Age::kIdle;
   }
   groups_.Close(pane);
-  for (const uint32_t slot : std::vector<uint32_t>(pane->slots)) {
-    if (slot != GroupSet::kNoSlot) groups_.Free(slot);
-  }
+  groups_.FreeAll(pane);
   WindowState::Drop(pane);
   cold_->Drop(pane);
   std::erase(touched_, pane->start_us);

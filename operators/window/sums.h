@@ -24,6 +24,8 @@ struct ExactSum {
     if (sum == kOverflow || value == kOverflow || __builtin_add_overflow(sum, value, &sum)) sum = kOverflow;
   }
   void Merge(ExactSum other) { Add(other.sum); }
+  // Of integers, whose sums never get that far.
+  void Take(ExactSum other) { sum -= other.sum; }
   Int128 Total() const { return sum; }
 };
 
@@ -35,6 +37,10 @@ struct WideSum {
   void Add(Int128 value) { Add(static_cast<unsigned __int128>(value), value < 0 ? -1 : 0); }
   void Take(Int128 value) { Add(-value); }  // digits of at most 38 places have a counterpart
   void Merge(WideSum other) { Add(other.low, other.high); }
+  void Take(WideSum other) {
+    high -= other.high + (low < other.low ? 1 : 0);
+    low -= other.low;
+  }
   void Clear() {
     low = 0;
     high = 0;
@@ -100,18 +106,22 @@ struct DoubleSum {
 // Integers always fit: ExactSum does for them.
 struct SharedSum {
   WideSum sum;
-  bool gone = false;  // a partial's sum has left 128 bits, and what it was isn't known
+  int64_t gone = 0;  // partials whose sums have left 128 bits, and what they were isn't known
 
-  void Add(Int128 value) { value == ExactSum::kOverflow ? static_cast<void>(gone = true) : sum.Add(value); }
+  void Add(Int128 value) { value == ExactSum::kOverflow ? static_cast<void>(++gone) : sum.Add(value); }
   void Merge(const SharedSum& other) {
     sum.Merge(other.sum);
-    gone |= other.gone;
+    gone += other.gone;
   }
-  Int128 Total() const { return gone ? ExactSum::kOverflow : sum.Total(); }
+  void Take(const SharedSum& other) {
+    sum.Take(other.sum);
+    gone -= other.gone;
+  }
+  Int128 Total() const { return gone != 0 ? ExactSum::kOverflow : sum.Total(); }
 
   // A sum that has left 128 bits, and may come back, stands behind the complement of the count.
   void Save(int64_t count, std::string* out) const {
-    const bool beyond = !gone && Total() == ExactSum::kOverflow;
+    const bool beyond = gone == 0 && Total() == ExactSum::kOverflow;
     SaveValue(Total(), out);
     SaveValue(beyond ? ~count : count, out);
     if (beyond) sum.Save(out);
@@ -142,24 +152,30 @@ class SharedDouble {
   }
 
   void Add(double value) { rows_.Add(value); }
-  void Merge(DoubleSum part) {
-    if (!merged_) merged_ = std::make_unique<Merged>();
-    merged_->Add(part);
-  }
+  void Merge(DoubleSum part) { MakeMerged().Count(part, 1); }
   void Merge(const SharedDouble& other) {
     Merge(other.rows_);
     if (!other.merged_) return;
     merged_->sum.Merge(other.merged_->sum);
-    merged_->gone |= other.merged_->gone;
+    merged_->gone += other.merged_->gone;
   }
-  double Total() const { return merged_ ? All().Total() : rows_.Total(); }
+  void Take(const SharedDouble& other) {
+    MakeMerged().Count(other.rows_, -1);
+    if (!other.merged_) return;
+    merged_->sum.Take(other.merged_->sum);
+    merged_->gone -= other.merged_->gone;
+  }
+  double Total() const {
+    if (!merged_) return rows_.Total();
+    return rows_.sum == 0 && rows_.lost == 0 ? merged_->Total() : All().Total();
+  }
   bool Beyond(double total) const { return merged_ ? All().sum.Beyond(total) : rows_.Beyond(total); }
   DoubleSum Part() const { return merged_ ? All().Part() : rows_; }
   int64_t Bytes() const { return merged_ ? sizeof(Merged) : 0; }
 
   // What is merged stands behind a compensated sum that there is none of: one that has lost everything and is finite.
   void Save(int64_t count, std::string* out) const {
-    SaveValue(!merged_ ? rows_ : DoubleSum{0, merged_->gone ? -kInfinity : kInfinity}, out);
+    SaveValue(!merged_ ? rows_ : DoubleSum{0, merged_->gone != 0 ? -kInfinity : kInfinity}, out);
     SaveValue(count, out);
     if (!merged_) return;
     SaveValue(rows_, out);
@@ -170,7 +186,7 @@ class SharedDouble {
     if (!LoadValue(from, &rows_) || !LoadValue(from, count)) return false;
     if (!std::isfinite(rows_.sum) || !std::isinf(rows_.lost)) return true;
     merged_ = std::make_unique<Merged>();
-    merged_->gone = rows_.lost < 0;
+    merged_->gone = rows_.lost < 0 ? 1 : 0;
     return LoadValue(from, &rows_) && merged_->sum.Load(from);
   }
 
@@ -179,17 +195,20 @@ class SharedDouble {
 
   struct Merged {
     ExactDouble sum;
-    bool gone = false;  // a sum went beyond the range of a double, and what it was isn't known
+    int64_t gone = 0;  // sums that went beyond the range of a double, and what they were isn't known
 
-    void Add(DoubleSum part) {
-      gone |= part.Overflowed();
-      if (part.Overflowed()) return;
-      sum.Add(part.sum);
-      if (std::isfinite(part.sum)) sum.Add(part.lost);
+    // `sign`: 1, or -1 for a sum that is taken out.
+    void Count(DoubleSum part, int sign) {
+      if (part.Overflowed()) {
+        gone += sign;
+        return;
+      }
+      sign > 0 ? sum.Add(part.sum) : sum.Take(part.sum);
+      if (std::isfinite(part.sum)) sign > 0 ? sum.Add(part.lost) : sum.Take(part.lost);
     }
     double Total() const {
       const double total = sum.Total();
-      return gone && std::isfinite(total) ? kInfinity : total;
+      return gone != 0 && std::isfinite(total) ? kInfinity : total;
     }
     DoubleSum Part() const {
       const double total = Total();
@@ -201,9 +220,13 @@ class SharedDouble {
     }
   };
 
+  Merged& MakeMerged() {
+    if (!merged_) merged_ = std::make_unique<Merged>();
+    return *merged_;
+  }
   Merged All() const {
     Merged all = *merged_;
-    all.Add(rows_);
+    all.Count(rows_, 1);
     return all;
   }
 

@@ -386,6 +386,60 @@ TEST(Accumulators, SlotsMergeAlsoWhereRowsStand) {
   }
 }
 
+// Of windows that share panes: slot 5 is what the slots come to that are in it.
+TEST(Accumulators, WhatComesAndGoesLeavesWhatRemains) {
+  for (const char* call : kCalls) {
+    std::mt19937_64 random(8);
+    Aggregated a(call, InputRows::kShared);
+    std::vector<std::vector<TestRow>> standing(Aggregated::kSlots);
+    for (int64_t i = 0; i < 60; ++i) {
+      const auto slot = static_cast<uint32_t>(random() % 5);
+      standing[slot].push_back(RandomRow(random, i));
+      a.Apply({standing[slot].back()}, {slot}, true);
+    }
+    std::set<uint32_t> in;
+    const auto model = [&] {
+      std::vector<TestRow> rows;
+      for (const uint32_t slot : in) rows.insert(rows.end(), standing[slot].begin(), standing[slot].end());
+      return Model(call, rows);
+    };
+    Accumulator& accumulator = *a.accumulator;
+    for (int step = 0; step < 40; ++step) {
+      const auto slot = static_cast<uint32_t>(random() % 5);
+      const bool comes = in.insert(slot).second;
+      if (!comes) in.erase(slot);
+      switch (accumulator.sliding()) {
+        case Accumulator::Sliding::kTaken: {
+          const std::vector<uint32_t> from{slot}, to{5};
+          comes ? accumulator.MergeSlots(from, to) : accumulator.TakeSlots(from, to);
+          break;
+        }
+        case Accumulator::Sliding::kBest: {  // the one to which none adds
+          accumulator.Clear(5);
+          for (const uint32_t best : in) {
+            const auto adds = [&](uint32_t other) { return other != best && accumulator.Adds(other, best); };
+            if (accumulator.HasAny(best) && std::none_of(in.begin(), in.end(), adds)) accumulator.Copy(best, 5);
+          }
+          break;
+        }
+        case Accumulator::Sliding::kMerged:
+          accumulator.Clear(5);
+          for (const uint32_t one : in) accumulator.MergeSlot(one, 5);
+          break;
+      }
+      ASSERT_EQ(a.Result(5), model()) << call << " step " << step;
+    }
+  }
+}
+
+TEST(Accumulators, OnlySketchesAndListsWithALimitAreMergedAnew) {
+  for (const char* call : kCalls) {
+    const bool merged = Aggregated(call, InputRows::kShared).accumulator->sliding() == Accumulator::Sliding::kMerged;
+    EXPECT_EQ(merged, std::string_view(call).starts_with("approx_count") || absl::StrContains(call, " order by "))
+        << call;
+  }
+}
+
 TEST(Accumulators, ACopyGivesTheResultAsOfThen) {
   for (const char* call : kCalls) {
     std::mt19937_64 random(7);
