@@ -58,7 +58,8 @@ absl::Status KeyedRows::Scan(std::string_view from, std::string_view end, size_t
   auto it = order_.lower_bound(from);
   // Those in memory with keys below `bound`.
   const auto show_below = [&](std::string_view bound) {
-    for (; most > 0 && it != order_.end() && KeyAt(it) < bound; ++it, --most) visit(KeyAt(it), slots_[it->second].row());
+    for (; most > 0 && it != order_.end() && KeyAt(it) < bound; ++it, --most)
+      visit(KeyAt(it), slots_[it->second].row());
   };
   std::optional<std::string> at = std::string(from);
   while (most > 0 && !runs_.empty() && at && *at < end) {
@@ -116,8 +117,8 @@ absl::StatusOr<std::string> KeyedRows::RecallBelow(std::string_view end, size_t 
     }
     const KeyedRuns::Entry& entry = ahead_.list[ahead_at_];
     // A key that is longer than its bound is no place to stop at: what shares the bound and comes first would be left.
-    const bool enough = taken >= most && Bound(entry.key) != last &&
-                        (options_.ordered || entry.key.size() <= kMostBoundBytes);
+    const bool enough =
+        taken >= most && Bound(entry.key) != last && (options_.ordered || entry.key.size() <= kMostBoundBytes);
     if (entry.key >= end || enough) {
       first_cold_ = Bound(entry.key);
       floor_changed_ = true;

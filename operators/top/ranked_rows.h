@@ -1,9 +1,9 @@
 // All rows of each group in the order of their ranks, of which the first k are asked for: what top over updates keeps.
 // Touched only by the stream thread.
 //
-// Rows are in KeyedRows (state/keyed_rows.h), by group and rank, so neither many groups nor one of many rows need fit in
-// memory. Beside them stands the beginning of each group that was used lately, k rows and as many again: rows that come
-// and go there are found without a search, and one that goes lets up what is known already. A group of which fewer
+// Rows are in KeyedRows (state/keyed_rows.h), by group and rank, so neither many groups nor one of many rows need fit
+// in memory. Beside them stands the beginning of each group that was used lately, k rows and as many again: rows that
+// come and go there are found without a search, and one that goes lets up what is known already. A group of which fewer
 // than k are known, and has more, is read from its first row on, once a commit and k changes. Beginnings follow from
 // the rows, aren't in state, and go where memory is short, those first that nobody asked for.
 //

