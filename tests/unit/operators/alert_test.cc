@@ -430,7 +430,7 @@ TEST(Alert, RowsAreThoseOfTheModelWhateverTheBatchesCommitsCrashesAndMemory) {
     spec.forget_us = spec.absent_us > 0 ? 40 * kS : 0;
     if (seed == 5) spec.grace_us = 4 * kS;
     const int64_t out_of_order = seed % 2 ? 5 : 30;
-    const std::vector<TestRow> rows = RandomRows(seed, out_of_order, 400);
+    const std::vector<TestRow> rows = RandomRows(seed, out_of_order, 600);
     const int64_t end = rows.back().time + 300 * kS;
     std::map<std::string, std::vector<TestRow>> keys;
     for (const TestRow& row : rows) {
@@ -444,13 +444,13 @@ TEST(Alert, RowsAreThoseOfTheModelWhateverTheBatchesCommitsCrashesAndMemory) {
       model.Key(readings);
     }
     std::sort(model.out.begin(), model.out.end());
-    EXPECT_GT(model.out.size(), 25u);
+    EXPECT_GT(model.out.size(), 40u);
     std::vector<TestRow> first;
     for (MemoryBudget* const memory : {static_cast<MemoryBudget*>(nullptr), &none}) {
       for (const size_t batch_size : {1, 2, 7, 1000}) {
         Harness h(AlertNode(spec), {}, memory);
         h.FeedWithCrashes(rows, batch_size, seed, 50, 300);
-        spilled |= h.store().Count("wf") > 0 && h.store().Count("df") > 0 && h.store().Count("qf") > 0;
+        spilled |= h.store().Count("wf") > 0 && h.store().Count("qf") > 0;
         EXPECT_TRUE(memory != nullptr || h.store().Count("wf") == 0);
         h.Advance(end);
         h.Commit();
