@@ -140,7 +140,7 @@ if(TIDEMARK_UNIT_TESTS)
     if(TIDEMARK_MUTATIONS)
       foreach(mutation IN ITEMS join_side_cleaned_by_its_own_time unmatched_row_emitted_early
           version_taken_before_watermark alert_raised_twice over_rows_not_written matches_not_taken_back
-          told_window_forgotten)
+          told_window_forgotten alert_timer_lost)
         set(with match)
         if(mutation MATCHES "^version")
           set(with versions)

@@ -81,8 +81,8 @@ struct OperatorContext {
   std::shared_ptr<const TableSnapshot> (*table)(void* owner, std::string_view name) = nullptr;
   void* table_owner = nullptr;
   int32_t partition = 0;
-  // What the process's operators share; null: no limit. All state but that of top over updates and
-  // of alert keeps to it (docs/topology.md, memory).
+  // What the process's operators share; null: no limit. All state of operators keeps to it, but global tables
+  // (docs/topology.md, memory).
   MemoryBudget* memory = nullptr;
 };
 

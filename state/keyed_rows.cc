@@ -20,12 +20,6 @@ constexpr size_t kFormerAtOnce = 4096;                  // rows of the former lo
 
 absl::Status Damaged() { return absl::DataLossError("a row by key in the state can't be read"); }
 
-std::string HeadKey(uint64_t head) {
-  std::string key;
-  AppendBigEndian(head, 8, &key);
-  return key;
-}
-
 }  // namespace
 
 KeyedRows::KeyedRows(StateStore* store, std::string prefix, MemoryBudget* memory, Options options)
@@ -35,7 +29,8 @@ KeyedRows::KeyedRows(StateStore* store, std::string prefix, MemoryBudget* memory
       memory_(memory),
       log_(store, prefix_ + 'l'),
       runs_(store, prefix_),
-      index_(0, KeyHash{&slots_}, KeyEqual{&slots_}) {}
+      index_(0, KeyHash{&slots_}, KeyEqual{&slots_}),
+      order_(Before{&slots_, options_.by_key}) {}
 
 uint64_t KeyedRows::Head(std::string_view key) {
   char head[8] = {};
@@ -61,13 +56,7 @@ absl::Status KeyedRows::Load() {
     return absl::OkStatus();
   }));
   IndexLoaded();
-  if (!options_.ordered) return absl::OkStatus();
-  TM_ASSIGN_OR_RETURN(const std::optional<std::string> floor, store_->Get(prefix_ + 'w'));
-  if (!floor) return absl::OkStatus();
-  if (floor->size() != 16) return Damaged();
-  floor_ = ReadBigEndian(std::string_view(*floor).substr(0, 8));
-  cold_head_ = ReadBigEndian(std::string_view(*floor).substr(8));
-  return absl::OkStatus();
+  return in_order() ? LoadFloor() : absl::OkStatus();
 }
 
 absl::Status KeyedRows::LoadRecord(uint32_t number, std::string_view record) {
@@ -93,13 +82,17 @@ void KeyedRows::IndexLoaded() {
     }
     bytes_ += kAllocation + slot.key_bytes + slot.row_bytes;
     index_.insert(number);
-    if (!options_.ordered || slot.flags & kErased) continue;
-    by_head_.emplace(Head(slot.key()), number);
+    if (!in_order() || slot.flags & kErased) continue;
+    order_.emplace(Head(slot.key()), number);
     bytes_ += kHeadBytes;
   }
 }
 
 absl::Status KeyedRows::LoadFormer(std::string prefix, Parse parse) {
+  return LoadFormer(std::move(prefix), parse, [](std::string_view, std::string*) { return Damaged(); });
+}
+
+absl::Status KeyedRows::LoadFormer(std::string prefix, Parse parse, Join join) {
   former_ = std::make_unique<StateLog>(store_, std::move(prefix));
   std::vector<std::string> records;  // by number there
   TM_RETURN_IF_ERROR(former_->Load([&](uint32_t number, const std::string_view* record) {
@@ -112,7 +105,13 @@ absl::Status KeyedRows::LoadFormer(std::string prefix, Parse parse) {
     if (records[number].empty()) continue;
     TM_RETURN_IF_ERROR(parse(records[number], &key, &row));
     records[number] = std::string();
-    if (FindSlot(key) != kNone) return Damaged();
+    if (const uint32_t there = FindSlot(key); there != kNone) {
+      TM_RETURN_IF_ERROR(join(slots_[there].row(), &row));
+      SetBytes(&slots_[there], slots_[there].key(), row);
+      MarkDirty(there);
+      former_erased_.push_back(number);
+      continue;
+    }
     Slot& slot = slots_[MakeSlot(key, row)];
     slot.flags |= kFormer;
     slot.former = number;
@@ -158,8 +157,8 @@ uint32_t KeyedRows::MakeSlot(std::string_view key, std::string_view row) {
   SetBytes(&slot, key, row);
   slot.flags = kUsed | kAsked;
   index_.insert(number);
-  if (options_.ordered) by_head_.emplace(Head(key), number);
-  const int64_t fixed = kAllocation + (options_.ordered ? kHeadBytes : 0);
+  if (in_order()) order_.emplace(Head(slot.key()), number);
+  const int64_t fixed = kAllocation + (in_order() ? kHeadBytes : 0);
   bytes_ += fixed;
   come_bytes_ += fixed + static_cast<int64_t>(key.size() + row.size() + sizeof(Slot));
   return number;
@@ -183,8 +182,8 @@ void KeyedRows::FreeSlot(uint32_t number) {
   if (slot.flags & kLogged) erased_.push_back(number);
   index_.erase(number);
   bytes_ -= kAllocation + slot.key_bytes + slot.row_bytes;
-  if (options_.ordered && !(slot.flags & kErased)) {
-    by_head_.erase({Head(slot.key()), number});
+  if (in_order() && !(slot.flags & kErased)) {
+    order_.erase(Place(Head(slot.key()), number));
     bytes_ -= kHeadBytes;
   }
   slot = Slot();
@@ -197,7 +196,7 @@ absl::Status KeyedRows::Fetch(absl::Span<const std::string_view> keys) {
   if (runs_.empty()) return absl::OkStatus();
   std::vector<KeyedRuns::Question> questions;
   for (const std::string_view key : keys) {
-    if (FindSlot(key) != kNone || (options_.ordered && Head(key) < floor_)) continue;
+    if (FindSlot(key) != kNone || key < floor_) continue;
     const uint64_t hash = KeyedRuns::Hash(key);
     if (runs_.MayHold(key, hash)) questions.push_back({.key = key, .hash = hash});
   }
@@ -227,8 +226,8 @@ void KeyedRows::Put(std::string_view key, std::string_view row) {
   } else {
     Slot& slot = slots_[number];
     SetBytes(&slot, slot.key(), row);
-    if (slot.flags & kErased && options_.ordered) {
-      by_head_.emplace(Head(key), number);
+    if (slot.flags & kErased && in_order()) {
+      order_.emplace(Head(key), number);
       bytes_ += kHeadBytes;
     }
     slot.flags = static_cast<uint8_t>((slot.flags & ~kErased) | kAsked);
@@ -240,101 +239,19 @@ bool KeyedRows::Delete(std::string_view key) {
   const uint32_t number = FindSlot(key);
   if (number == kNone || slots_[number].flags & kErased) return false;
   Slot& slot = slots_[number];
-  const bool hides = !runs_.empty() && !(options_.ordered && Head(key) < floor_) &&
-                     runs_.MayHold(slot.key(), KeyedRuns::Hash(slot.key()));
+  const bool hides = !runs_.empty() && key >= floor_ && runs_.MayHold(slot.key(), KeyedRuns::Hash(slot.key()));
   if (!hides) {
     FreeSlot(number);
     return true;
   }
-  if (options_.ordered) {
-    by_head_.erase({Head(slot.key()), number});
+  if (in_order()) {
+    order_.erase(Place(Head(slot.key()), number));
     bytes_ -= kHeadBytes;
   }
   SetBytes(&slot, slot.key(), "");
   slot.flags |= kErased;
   MarkDirty(number);
   return true;
-}
-
-// ---- In the order of heads -----------------------------------------------------------------------------------------
-
-uint64_t KeyedRows::FirstHead() const {
-  return std::min(by_head_.empty() ? kNoHead : by_head_.begin()->first, runs_.empty() ? kNoHead : cold_head_);
-}
-
-uint64_t KeyedRows::VisitBelow(uint64_t end, size_t most, Visitor visit) const {
-  size_t visited = 0;
-  uint64_t last = 0;
-  for (auto it = by_head_.begin(); it != by_head_.end() && it->first < end; ++it, ++visited) {
-    if (visited >= most && it->first != last) return it->first;
-    last = it->first;
-    visit(slots_[it->second].key(), slots_[it->second].row());
-  }
-  return end;
-}
-
-absl::Status KeyedRows::ReadAhead() {
-  if (!ahead_valid_) ahead_next_ = HeadKey(floor_);
-  ahead_valid_ = true;
-  const std::string from = *ahead_next_;
-  ahead_ = KeyedRuns::Entries();
-  ahead_at_ = 0;
-  return runs_.Read(from, &ahead_, &ahead_next_);
-}
-
-absl::StatusOr<uint64_t> KeyedRows::Recall(uint64_t end, size_t most) {
-  if (runs_.empty()) return end;
-  if (end <= cold_head_) return end;
-  size_t taken = 0;
-  uint64_t last = 0;
-  for (;;) {
-    while (!ahead_valid_ || ahead_at_ == ahead_.list.size()) {
-      if (ahead_valid_ && !ahead_next_) {  // the runs' end
-        RaiseFloor(end);
-        runs_.Drop();
-        floor_changed_ = true;
-        ahead_ = KeyedRuns::Entries();
-        ahead_valid_ = false;
-        cold_head_ = kNoHead;
-        floor_ = 0;
-        return end;
-      }
-      TM_RETURN_IF_ERROR(ReadAhead());
-    }
-    const KeyedRuns::Entry& entry = ahead_.list[ahead_at_];
-    const uint64_t head = Head(entry.key);
-    const bool enough = taken >= most && head != last;
-    if (head >= end || enough) {
-      cold_head_ = head;
-      floor_changed_ = true;
-      const uint64_t until = std::min(head, end);
-      RaiseFloor(until);
-      return until;
-    }
-    if (FindSlot(entry.key) == kNone) MakeSlot(entry.key, entry.value);
-    last = head;
-    ++taken;
-    ++ahead_at_;
-  }
-}
-
-// What came out of the runs unchanged counts here from now on.
-void KeyedRows::RaiseFloor(uint64_t head) {
-  if (head <= floor_) return;
-  for (auto it = by_head_.begin(); it != by_head_.end() && it->first < head; ++it) {
-    if (!(slots_[it->second].flags & (kLogged | kFormer))) MarkDirty(it->second);
-  }
-  floor_ = head;
-  floor_changed_ = true;
-  runs_.DropBefore(HeadKey(head));
-}
-
-void KeyedRows::SaveFloor() {
-  if (!options_.ordered || !std::exchange(floor_changed_, false)) return;
-  std::string record;
-  AppendBigEndian(floor_, 8, &record);
-  AppendBigEndian(cold_head_, 8, &record);
-  store_->Put(prefix_ + 'w', record);
 }
 
 // ---- All of them ---------------------------------------------------------------------------------------------------
@@ -408,8 +325,7 @@ void KeyedRows::MoveFormer() {
 
 // What the runs have below the floor is void. Of a mark nothing is left to hide there.
 bool KeyedRows::MayLeave(const Slot& slot) const {
-  return (slot.flags & (kUsed | kDirty)) == kUsed &&
-         (!options_.ordered || slot.flags & kErased || Head(slot.key()) >= floor_);
+  return (slot.flags & (kUsed | kDirty)) == kUsed && (slot.flags & kErased || slot.key() >= floor_);
 }
 
 absl::Status KeyedRows::Evict(int64_t more_bytes) {
@@ -468,10 +384,10 @@ int64_t KeyedRows::EvictSome(absl::Span<const uint32_t> numbers) {
     if (!(slot.flags & (kLogged | kFormer))) continue;
     const bool erased = slot.flags & kErased;
     if (erased && !runs_.MayHold(slot.key(), KeyedRuns::Hash(slot.key()))) continue;
-    if (options_.ordered && Head(slot.key()) < floor_) continue;
+    if (slot.key() < floor_) continue;
     entries.push_back({slot.key(), slot.row(), erased});
-    if (!options_.ordered || erased || Head(slot.key()) >= cold_head_) continue;
-    cold_head_ = Head(slot.key());
+    if (!in_order() || erased || (first_cold_ && Bound(slot.key()) >= *first_cold_)) continue;
+    first_cold_ = Bound(slot.key());
     floor_changed_ = true;
   }
   if (!entries.empty()) {

@@ -19,7 +19,9 @@
 //
 // Rows in the order of time: where keys begin with a big-endian number, the head, the owner may take rows in its order
 // (`ordered`). Recall moves rows of the smallest heads from the runs into memory, as many as asked for, and says below
-// which head all are in memory now; what the runs have below it is void from then on and goes by whole ranges.
+// which head all are in memory now; what the runs have below it is void from then on and goes by whole ranges. Where
+// any number of rows may share a head, keys as a whole are the order (`by_key`), and rows are recalled, or looked
+// through, as many at a time as asked for whatever their heads.
 //
 // Who leaves: where the process has too little memory, rows that nobody has asked for since a clock's hand came round,
 // in the order of their keys, a wave at a time, as many as came since the last commit at least (Commit, which also
@@ -28,7 +30,8 @@
 // State key: the prefix, 'l': a log (state/state_log.h) of records: a byte, 1 where the row is deleted, else 0; the
 //            key with its length; the row.
 // State key: the prefix, 'f' and 'r': runs.  The prefix, 'w': of ordered rows, the head below which runs are void, and
-//            one that no row of the runs is below, 8 bytes each, big-endian.
+//            one that no row of the runs is below, 8 bytes each, big-endian; of rows by key such keys, each with its
+//            length, the second missing where the runs have no row.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +62,7 @@ class KeyedRows {
  public:
   struct Options {
     bool ordered = false;  // keys have at least 8 bytes, and Recall and FirstHead are used
+    bool by_key = false;   // instead: in the order of keys; RecallSome and FirstHead, or else Scan, are used
   };
   static constexpr uint64_t kNoHead = std::numeric_limits<uint64_t>::max();
 
@@ -73,7 +77,10 @@ class KeyedRows {
   // Rows that an earlier version kept in a log of its own under this prefix: `parse` makes key and row of a record.
   // They count until they change, and move to this form some thousand a commit. After Load, before anything else.
   using Parse = absl::FunctionRef<absl::Status(std::string_view record, std::string* key, std::string* row)>;
+  // Of several records of a key, `join` puts what the first ones came to and a further one together.
+  using Join = absl::FunctionRef<absl::Status(std::string_view other, std::string* row)>;
   absl::Status LoadFormer(std::string prefix, Parse parse);
+  absl::Status LoadFormer(std::string prefix, Parse parse, Join join);
 
   // ---- A batch.
   // Keys in any order, and more than once.
@@ -97,6 +104,14 @@ class KeyedRows {
   // is put or deleted.
   using Visitor = absl::FunctionRef<void(std::string_view key, std::string_view row)>;
   uint64_t VisitBelow(uint64_t end, size_t most, Visitor visit) const;
+
+  // ---- In the order of keys (keyed_rows_order.cc).
+  // Brings in rows with keys below `end`, the first ones, and shows them: about so many (more only where a key is very
+  // long). Returns the key below which all were shown, at most `end`. What is shown stays where it is as above.
+  absl::StatusOr<std::string> RecallSome(std::string_view end, size_t most, Visitor visit);
+  // Shows the first rows with keys in [from, end), at most so many, wherever they are, and leaves them there. For
+  // owners that never recall.
+  absl::Status Scan(std::string_view from, std::string_view end, size_t most, Visitor visit);
 
   // ---- All of them.
   // A walk goes over all rows a piece at a time, in no order, while batches and commits go on: a row that isn't put or
@@ -159,8 +174,24 @@ class KeyedRows {
     }
   };
 
+  // Of rows in memory: by head, then by slot, or by key.
+  using Place = std::pair<uint64_t, uint32_t>;
+  struct Before {
+    using is_transparent = void;
+    const std::deque<Slot>* slots;
+    bool by_key;
+    bool operator()(const Place& a, const Place& b) const {
+      if (a.first != b.first) return a.first < b.first;
+      return by_key ? (*slots)[a.second].key() < (*slots)[b.second].key() : a.second < b.second;
+    }
+    bool operator()(const Place& a, std::string_view key) const { return (*slots)[a.second].key() < key; }
+    bool operator()(std::string_view key, const Place& b) const { return key < (*slots)[b.second].key(); }
+  };
+  using Order = absl::btree_set<Place, Before>;
+
   static constexpr uint32_t kNone = ~uint32_t{0};
 
+  bool in_order() const { return options_.ordered || options_.by_key; }
   uint32_t FindSlot(std::string_view key) const;
   uint32_t MakeSlot(std::string_view key, std::string_view row);
   void SetBytes(Slot* slot, std::string_view key, std::string_view row);
@@ -171,14 +202,19 @@ class KeyedRows {
   absl::Status LoadRecord(uint32_t number, std::string_view record);
   void IndexLoaded();
 
+  // A key that says where `key` is: as much of it as floor_ and cold_ have.
+  std::string_view Bound(std::string_view key) const;
+  std::string_view KeyAt(Order::const_iterator it) const { return slots_[it->second].key(); }
   absl::Status ReadAhead();
-  void RaiseFloor(uint64_t head);
+  absl::StatusOr<std::string> RecallBelow(std::string_view end, size_t most);
+  void RaiseFloor(std::string_view key);
   absl::Status Evict(int64_t more_bytes);
   void FindIdle(int64_t bytes);
   int64_t EvictSome(absl::Span<const uint32_t> numbers);
   bool MayLeave(const Slot& slot) const;
   void MoveFormer();
   void SaveFloor();
+  absl::Status LoadFloor();
 
   StateStore* const store_;
   const std::string prefix_;
@@ -188,17 +224,17 @@ class KeyedRows {
   KeyedRuns runs_;
   std::deque<Slot> slots_;
   absl::flat_hash_set<uint32_t, KeyHash, KeyEqual> index_;
-  absl::btree_set<std::pair<uint64_t, uint32_t>> by_head_;  // ordered: of rows in memory
-  std::vector<uint32_t> free_, dirty_, erased_;             // erased_: records to go from the log
-  int64_t bytes_ = 0;                                       // of keys and rows in memory
-  int64_t come_bytes_ = 0;                                  // of those that came since the last commit
+  Order order_;                                  // ordered, by_key: of rows in memory
+  std::vector<uint32_t> free_, dirty_, erased_;  // erased_: records to go from the log
+  int64_t bytes_ = 0;                            // of keys and rows in memory
+  int64_t come_bytes_ = 0;                       // of those that came since the last commit
 
   uint32_t hand_ = 0;
   std::vector<uint32_t> idle_;  // left alone when the hand came by; the first in order stands last
 
-  // Ordered rows: what the runs have.
-  uint64_t floor_ = 0;            // what is below is void
-  uint64_t cold_head_ = kNoHead;  // nothing that counts is below
+  // Of rows in order: what the runs have.
+  std::string floor_;                      // what is below is void
+  std::optional<std::string> first_cold_;  // nothing that counts is below; nothing: there is nothing that counts
   bool floor_changed_ = false;
   KeyedRuns::Entries ahead_;  // read from the runs, to be recalled next
   size_t ahead_at_ = 0;

@@ -24,6 +24,7 @@ namespace tidemark {
 namespace {
 
 constexpr char kTimes[] = "t";
+constexpr size_t kReadingsAtOnce = 1024;
 
 using Phase = Watch::Phase;
 
@@ -44,7 +45,9 @@ class AlertOperator final : public Operator {
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::StatusOr<EventTime> AdvanceWatermark(EventTime time, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
-  int64_t MemoryBytes() const override { return readings_->MemoryBytes() + watches_->MemoryBytes(); }
+  int64_t MemoryBytes() const override {
+    return readings_ && watches_ ? readings_->MemoryBytes() + watches_->MemoryBytes() : 0;
+  }
 
  private:
   using Truths = std::vector<Truth>;
@@ -53,12 +56,17 @@ class AlertOperator final : public Operator {
   absl::Status EvaluateOne(const Batch& batch, const Expression& condition, const std::string& text,
                            std::vector<uint8_t>* keep, Truths* truths, Emitter& emitter);
   absl::Status Wait(const Batch& batch, const std::vector<uint8_t>& keep);
-  void Judge(const Reading& reading);
+  // Judges the next readings, and fires what is due up to there. False: nothing is left before the clock.
+  absl::StatusOr<bool> GoOn(Emitter& emitter);
+  void Judge(const Readings::Taken& taken);
   // Whether that changes anything.
   bool JudgeAbsence(WatchedKey* key, const Reading& reading);
   bool JudgeCondition(WatchedKey* key, const Reading& reading);
+  // False: the commit was full on the way.
+  absl::StatusOr<bool> FireBefore(int64_t time, Emitter& emitter);
   void Fire(WatchedKey* key);
-  int64_t NextTime() const { return readings_->empty() ? Watches::kNever : readings_->first().time; }
+  // Where there are enough rows for a batch.
+  absl::Status FlushFull(Emitter& emitter) { return rows_.full() ? rows_.Flush(ledger_, emitter) : absl::OkStatus(); }
 
   const StepShape shape_;
   const AlertSpec spec_;
@@ -75,6 +83,9 @@ class AlertOperator final : public Operator {
   // Scratch, of a batch.
   Truths raises_, clears_;
   EncodedKeys encoded_keys_, encoded_rows_;
+  std::vector<Reading> batch_;
+  std::vector<Readings::Taken> taken_;
+  std::vector<std::string_view> wanted_;
 };
 
 absl::Status AlertOperator::Open(const OperatorContext& context) {
@@ -87,8 +98,8 @@ absl::Status AlertOperator::Open(const OperatorContext& context) {
     clock_ = EventTime{ReadOrdered(std::string_view(*times).substr(0, 8))};
     output_watermark_ = EventTime{ReadOrdered(std::string_view(*times).substr(8))};
   }
-  readings_.emplace(store_, "r");
-  watches_.emplace(store_, "k", spec_, output_watermark_.us);
+  readings_.emplace(store_, context.memory);
+  watches_.emplace(store_, spec_, output_watermark_.us, context.memory);
   TM_RETURN_IF_ERROR(readings_->Load());
   return watches_->Load();
 }
@@ -135,21 +146,25 @@ absl::Status AlertOperator::Wait(const Batch& batch, const std::vector<uint8_t>&
   const int32_t* partitions = HiddenInt32(*batch, Hidden::kPartition);
   const int64_t* offsets = HiddenInt64(*batch, Hidden::kOffset);
   const int8_t* ops = spec_.input_updates ? HiddenOps(*batch) : nullptr;
+  batch_.clear();
   for (size_t i = 0; i < keep.size(); ++i) {
     if (!keep[i]) continue;
-    ++ledger_->absorbed;
-    Reading reading{.time = times[i], .raise = raises_[i], .clear = clears_[i]};
-    reading.key_size = encoded_keys_[i].size();
-    reading.bytes.reserve(reading.key_size + encoded_rows_[i].size());
-    reading.bytes.append(encoded_keys_[i]).append(encoded_rows_[i]);
-    if (spec_.ordered) {
-      reading.source = sources[i];
-      reading.partition = partitions[i];
-      reading.offset = offsets[i];
-    }
+    Reading& reading = batch_.emplace_back();
+    reading = {
+        .time = times[i], .key = encoded_keys_[i], .row = encoded_rows_[i], .raise = raises_[i], .clear = clears_[i]};
+    if (!spec_.ordered) continue;
+    reading.source = sources[i];
+    reading.partition = partitions[i];
+    reading.offset = offsets[i];
+  }
+  ledger_->absorbed += static_cast<int64_t>(batch_.size());
+  TM_RETURN_IF_ERROR(readings_->Fetch(batch_));
+  auto reading = batch_.begin();
+  for (size_t i = 0; i < keep.size(); ++i) {
+    if (!keep[i]) continue;
     if (!IsRetraction(ops, static_cast<int64_t>(i))) {
-      readings_->Add(std::move(reading));
-    } else if (!readings_->Remove(reading)) {
+      readings_->Add(*reading++);
+    } else if (!readings_->Remove(*reading++)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "step ", shape_.name,
           ": a row is taken back that it has never got, so its alerts can't be right: it hasn't "
@@ -161,38 +176,54 @@ absl::Status AlertOperator::Wait(const Batch& batch, const std::vector<uint8_t>&
 
 absl::StatusOr<EventTime> AlertOperator::AdvanceWatermark(EventTime time, Emitter& emitter) {
   clock_ = std::max(clock_, time - spec_.grace_us);
+  while (!watches_->timed()) {
+    if (emitter.Full()) return output_watermark_;
+    const int64_t used = watches_->UsedBytes();
+    TM_RETURN_IF_ERROR(watches_->Retime());
+    emitter.AddPending(watches_->UsedBytes() - used);
+  }
   bool more = true;
   while (more && !emitter.Full()) {
-    while (more && !rows_.full()) {
-      const int64_t next = NextTime(), until = std::min(next, clock_.us);
-      // At the end of time nothing is due any more: reminders would never end.
-      WatchedKey* const due = until == kMaxTime.us ? nullptr : watches_->NextDue(until);
-      if (due != nullptr) {
-        Fire(due);
-      } else if (next < clock_.us) {
-        Judge(readings_->first());
-        readings_->RemoveFirst();
-      } else {
-        more = false;
-      }
-    }
+    TM_ASSIGN_OR_RETURN(more, GoOn(emitter));
     TM_RETURN_IF_ERROR(rows_.Flush(ledger_, emitter));
   }
-  EventTime hold = clock_;
-  if (more) {
-    hold = std::min(hold, EventTime{NextTime()});
-    if (const WatchedKey* const due = watches_->NextDue(hold.us)) hold = EventTime{due->due};
-  }
-  output_watermark_ = std::max(output_watermark_, hold);
+  const int64_t hold = more ? std::min({clock_.us, readings_->first_time(), watches_->first_due()}) : clock_.us;
+  output_watermark_ = std::max(output_watermark_, EventTime{hold});
   return output_watermark_;
 }
 
-void AlertOperator::Judge(const Reading& reading) {
-  const bool makes = spec_.absent_us > 0 || reading.raise == Truth::kTrue;
-  WatchedKey* const key = makes ? watches_->FindOrMake(reading.key()) : watches_->Find(reading.key());
-  if (key == nullptr) return;
-  const bool absence = JudgeAbsence(key, reading), condition = JudgeCondition(key, reading);
-  if (absence || condition) watches_->Changed(key);
+absl::StatusOr<bool> AlertOperator::GoOn(Emitter& emitter) {
+  TM_ASSIGN_OR_RETURN(const int64_t known, readings_->Take(clock_.us, kReadingsAtOnce, &taken_));
+  wanted_.clear();
+  for (const Readings::Taken& taken : taken_) wanted_.push_back(taken.key);
+  const int64_t used = watches_->UsedBytes();
+  TM_RETURN_IF_ERROR(watches_->Bring(wanted_));
+  const int64_t brought = watches_->UsedBytes() - used;
+  for (const Readings::Taken& taken : taken_) {
+    TM_ASSIGN_OR_RETURN(const bool fired, FireBefore(taken.time, emitter));
+    if (!fired) return true;
+    Judge(taken);
+    readings_->Drop(taken);
+    TM_RETURN_IF_ERROR(FlushFull(emitter));
+    if (emitter.Full()) return true;
+  }
+  // Behind what has been done, so that every call gets on.
+  emitter.AddPending(brought);
+  // At the end of time nothing is due any more: reminders would never end.
+  if (known == kMaxTime.us) return false;
+  TM_ASSIGN_OR_RETURN(const bool fired, FireBefore(known, emitter));
+  return !fired || known < clock_.us;
+}
+
+void AlertOperator::Judge(const Readings::Taken& taken) {
+  Readings::VisitTruths(taken, [&](Truth raise, Truth clear) {
+    const Reading reading{.time = taken.time, .key = taken.key, .row = taken.row, .raise = raise, .clear = clear};
+    const bool makes = spec_.absent_us > 0 || raise == Truth::kTrue;
+    WatchedKey* const key = makes ? watches_->FindOrMake(reading.key) : watches_->Find(reading.key);
+    if (key == nullptr) return;
+    const bool absence = JudgeAbsence(key, reading), condition = JudgeCondition(key, reading);
+    if (absence || condition) watches_->Changed(key);
+  });
 }
 
 bool AlertOperator::JudgeAbsence(WatchedKey* key, const Reading& reading) {
@@ -201,7 +232,7 @@ bool AlertOperator::JudgeAbsence(WatchedKey* key, const Reading& reading) {
   if (spec_.absent_us > 0) {
     watch.phase = Phase::kPending;
     watch.start = watch.said = reading.time;
-    watch.row = reading.row();
+    watch.row = reading.row;
     return true;
   }
   return std::exchange(watch, Watch()).phase != Phase::kNone;
@@ -224,13 +255,30 @@ bool AlertOperator::JudgeCondition(WatchedKey* key, const Reading& reading) {
       if (reading.raise != Truth::kTrue) return false;
       watch.phase = Phase::kPending;
       watch.start = watch.said = reading.time;
-      watch.row = reading.row();
+      watch.row = reading.row;
       if (spec_.for_us > 0) return true;
       watch.phase = Phase::kOpen;
       rows_.Add(watch, kCondition, AlertState::kRaised, reading.time);
       return true;
   }
   __builtin_unreachable();
+}
+
+absl::StatusOr<bool> AlertOperator::FireBefore(int64_t time, Emitter& emitter) {
+  int64_t brought = 0;
+  for (;;) {
+    while (WatchedKey* const due = watches_->NextDue(time)) {
+      Fire(due);
+      TM_RETURN_IF_ERROR(FlushFull(emitter));
+      if (emitter.Full()) return false;
+    }
+    emitter.AddPending(brought);  // which has been dealt with
+    if (watches_->first_due() >= time) return true;
+    if (emitter.Full()) return false;
+    const int64_t used = watches_->UsedBytes();
+    TM_RETURN_IF_ERROR(watches_->BringDue(time));
+    brought = watches_->UsedBytes() - used;
+  }
 }
 
 // What is due of a key at the earliest time at which anything is.

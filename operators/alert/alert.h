@@ -11,7 +11,10 @@
 // An alert row carries the time at which it is due, which is never before the clock has been there: the output's
 // watermark is the clock, or what comes next where a full commit stops on the way.
 //
-// State key 't': the clock and the output's watermark, 8 bytes each. 'r': readings, 'k': keys.
+// Neither readings nor keys need fit in memory. A thousand readings at a time are taken with their keys, and what is
+// due before the next one; a commit ends where what it deals with has become much.
+//
+// State key 't': the clock and the output's watermark, 8 bytes each. The others: readings.h, watches.h.
 #pragma once
 
 #include <memory>

@@ -11,14 +11,15 @@
 namespace tidemark {
 namespace {
 
-constexpr int64_t kKeyBytes = sizeof(WatchedKey) + 12 * sizeof(void*);  // beside key and rows
+constexpr char kDurations[] = "b";
+constexpr size_t kTimersAtOnce = 1024;
+constexpr size_t kRetimedAtOnce = 1024;
+constexpr int64_t kKeyBytes = sizeof(WatchedKey) + 12 * sizeof(void*);  // of one in use, beside key and rows
 
-// State record: the key with its size, then of each watch a byte, its phase, and unless that is none start and said (8
-// bytes each) and the row with its size.
-void Write(const WatchedKey& key, std::string* record) {
-  AppendVarint(key.key.size(), record);
-  record->append(key.key);
-  for (const Watch& watch : key.watches) {
+absl::Status Damaged() { return absl::DataLossError("a key of an alert in the state can't be read"); }
+
+void AppendWatches(const std::array<Watch, 2>& watches, std::string* record) {
+  for (const Watch& watch : watches) {
     Watch::Phase phase = watch.phase;
     if (phase == Watch::Phase::kOpen && MutationActive(Mutation::kAlertRaisedTwice)) phase = Watch::Phase::kPending;
     record->push_back(static_cast<char>(phase));
@@ -30,7 +31,7 @@ void Write(const WatchedKey& key, std::string* record) {
   }
 }
 
-bool ReadWatch(std::string_view* record, Watch* watch) {
+bool TakeWatch(std::string_view* record, Watch* watch) {
   if (record->empty() || static_cast<uint8_t>(record->front()) > 2) return false;
   watch->phase = static_cast<Watch::Phase>(record->front());
   record->remove_prefix(1);
@@ -47,40 +48,104 @@ bool ReadWatch(std::string_view* record, Watch* watch) {
 
 }  // namespace
 
+// ---- Opening -------------------------------------------------------------------------------------------------------
+
 absl::Status Watches::Load() {
-  return numbers_.Load([&](size_t size) { keys_.resize(size); },
-                       [&](absl::Span<const uint32_t> numbers, absl::Span<const std::string_view> records) {
-                         for (size_t i = 0; i < numbers.size(); ++i) {
-                           std::string_view record = records[i], bytes;
-                           if (!TakeBytes(&record, &bytes))
-                             return absl::DataLossError("a key of an alert can't be read");
-                           WatchedKey* const key = Keep(numbers[i], bytes);
-                           for (Watch& watch : key->watches) {
-                             if (!ReadWatch(&record, &watch)) {
-                               return absl::DataLossError("a key of an alert in the state can't be read");
-                             }
-                           }
-                           // Absence isn't looked for any more; one that is raised still ends.
-                           Watch& absence = key->watches[kAbsence];
-                           if (spec_.absent_us == 0 && absence.phase == Watch::Phase::kPending) {
-                             absence = Watch();
-                             Changed(key);
-                           } else {
-                             Count(key);
-                             SetTimer(key, DueOf(*key));
-                           }
-                         }
-                         return absl::OkStatus();
-                       });
+  TM_RETURN_IF_ERROR(keys_.Load());
+  TM_RETURN_IF_ERROR(timers_.Load());
+  TM_ASSIGN_OR_RETURN(std::optional<std::string> set_by, store_->Get(kDurations));
+  // Without: there are no timers yet.
+  timed_ = !set_by || *set_by == Durations();
+  set_by_ = set_by.value_or("");
+  return LoadFormer();
 }
 
-WatchedKey* Watches::Keep(uint32_t number, std::string_view key) {
-  auto& kept = keys_[number] = std::make_unique<WatchedKey>();
-  kept->key = key;
-  kept->number = number;
-  kept->due = kNever;
-  by_key_.emplace(kept->key, kept.get());
-  return kept.get();
+std::string Watches::Durations() const {
+  std::string durations;
+  for (const int64_t each : {spec_.for_us, spec_.absent_us, spec_.forget_us, spec_.remind_us}) {
+    AppendOrdered(each, &durations);
+  }
+  return durations;
+}
+
+// The key with its size, then the watches: without timers.
+absl::Status Watches::LoadFormer() {
+  return keys_.LoadFormer("k", [&](std::string_view record, std::string* key, std::string* row) {
+    std::string_view bytes;
+    if (!TakeBytes(&record, &bytes)) return Damaged();
+    key->assign(bytes);
+    row->clear();
+    AppendOrdered(kNever, row);
+    row->append(record);
+    WatchedKey watched;
+    TM_RETURN_IF_ERROR(Read(*row, &watched));
+    const int64_t due = watched.empty() ? floor_ : DueOf(watched);
+    if (due == kNever) return absl::OkStatus();
+    row->clear();
+    AppendOrdered(due, row);
+    row->append(record);
+    TimerOf(due, *key, &record_);
+    timers_.Put(record_, "");
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Watches::Read(std::string_view record, WatchedKey* key) const {
+  if (record.size() < 8) return Damaged();
+  key->timer = key->stored_timer = ReadOrdered(record.substr(0, 8));
+  record.remove_prefix(8);
+  for (Watch& watch : key->watches) {
+    if (!TakeWatch(&record, &watch)) return Damaged();
+  }
+  if (!record.empty()) return Damaged();
+  // Absence isn't looked for any more; one that is raised still ends.
+  Watch& absence = key->watches[kAbsence];
+  if (spec_.absent_us == 0 && absence.phase == Watch::Phase::kPending) absence = Watch();
+  return absl::OkStatus();
+}
+
+// Only a timer that would come too late has to be set anew.
+absl::Status Watches::Retime() {
+  std::vector<std::string> keys;
+  absl::Status status;
+  const auto look = [&](std::string_view key, std::string_view record) {
+    WatchedKey watched;
+    status.Update(Read(record, &watched));
+    if (watched.empty() || DueOf(watched) < watched.timer) keys.emplace_back(key);
+  };
+  TM_ASSIGN_OR_RETURN(timed_, keys_.GoOn(&walk_, kRetimedAtOnce, look));
+  TM_RETURN_IF_ERROR(status);
+  TM_RETURN_IF_ERROR(Bring(std::vector<std::string_view>(keys.begin(), keys.end())));
+  for (const std::string& key : keys) Changed(by_key_.at(key));
+  return absl::OkStatus();
+}
+
+// ---- Keys that the commit deals with -------------------------------------------------------------------------------
+
+absl::Status Watches::Bring(absl::Span<const std::string_view> keys) {
+  std::vector<std::string_view> unused;
+  for (const std::string_view key : keys) {
+    if (!by_key_.contains(key)) unused.push_back(key);
+  }
+  TM_RETURN_IF_ERROR(keys_.Fetch(unused));
+  for (const std::string_view key : unused) {
+    if (by_key_.contains(key)) continue;  // twice in `keys`
+    const std::optional<std::string_view> record = keys_.Get(key);
+    if (!record) continue;
+    WatchedKey* const used = Use(key);
+    TM_RETURN_IF_ERROR(Read(*record, used));
+    used->stored = true;
+    SetDue(used, used->timer);
+    row_bytes_ += static_cast<int64_t>(key.size() + record->size());
+  }
+  return absl::OkStatus();
+}
+
+WatchedKey* Watches::Use(std::string_view key) {
+  WatchedKey& used = used_.emplace_back();
+  used.key = key;
+  by_key_.emplace(used.key, &used);
+  return &used;
 }
 
 WatchedKey* Watches::Find(std::string_view key) {
@@ -90,42 +155,24 @@ WatchedKey* Watches::Find(std::string_view key) {
 
 WatchedKey* Watches::FindOrMake(std::string_view key) {
   if (WatchedKey* const found = Find(key)) return found;
-  const uint32_t number = numbers_.Add();
-  if (number == keys_.size()) keys_.emplace_back();
-  return Keep(number, key);
+  row_bytes_ += static_cast<int64_t>(key.size());
+  return Use(key);
 }
 
 void Watches::Changed(WatchedKey* key) {
-  if (key->watches[kCondition].phase == Watch::Phase::kNone && key->watches[kAbsence].phase == Watch::Phase::kNone) {
-    return Forget(key);
-  }
-  numbers_.Change(key->number);
-  Count(key);
+  key->changed = true;
   // A timer that comes too early only looks again: most readings move what is due to later.
-  if (const int64_t due = DueOf(*key); due < key->due) SetTimer(key, due);
+  const int64_t due = DueOf(*key);
+  if (due < key->due || key->empty()) SetDue(key, due);
 }
 
-void Watches::Count(WatchedKey* key) {
-  size_t bytes = key->key.size();
-  for (const Watch& watch : key->watches) bytes += watch.row.size();
-  bytes_ += static_cast<int64_t>(bytes) - key->bytes;
-  key->bytes = static_cast<int64_t>(bytes);
-}
-
-void Watches::Forget(WatchedKey* key) {
-  const uint32_t number = key->number;
-  bytes_ -= key->bytes;
-  SetTimer(key, kNever);
-  by_key_.erase(std::string_view(key->key));
-  keys_[number].reset();
-  numbers_.Remove(number);
-}
-
-void Watches::SetTimer(WatchedKey* key, int64_t due) {
-  if (key->due != kNever) timers_.erase(Timer{key->due, key});
+void Watches::SetDue(WatchedKey* key, int64_t due) {
+  if (key->due != kNever) due_.erase(Timer{key->due, key});
   key->due = due;
-  if (due != kNever) timers_.insert(Timer{due, key});
+  if (due != kNever) due_.insert(Timer{due, key});
 }
+
+// ---- Time ----------------------------------------------------------------------------------------------------------
 
 int64_t Watches::NotBeforeFloor(int64_t time, int64_t duration) const {
   return std::max((EventTime{time} + duration).us, floor_);
@@ -154,23 +201,92 @@ int64_t Watches::DueOf(const WatchedKey& key) const {
   return std::min({DueOf(key, kCondition), DueOf(key, kAbsence), ForgetAt(key)});
 }
 
+int64_t Watches::first_due() const {
+  const uint64_t head = timers_.FirstHead();
+  return std::min(due_.empty() ? kNever : due_.begin()->due,
+                  head == KeyedRows::kNoHead ? kNever : KeyedRows::OrderedOf(head));
+}
+
 WatchedKey* Watches::NextDue(int64_t before) {
-  while (!timers_.empty() && timers_.begin()->due < before) {
-    const Timer timer = *timers_.begin();
+  while (!due_.empty() && due_.begin()->due < before) {
+    const Timer timer = *due_.begin();
+    TimerOf(timer.due, timer.key->key, &record_);
+    if (record_ >= brought_below_) return nullptr;
     const int64_t due = DueOf(*timer.key);
     if (due <= timer.due) return timer.key;
-    SetTimer(timer.key, due);
+    SetDue(timer.key, due);
   }
   return nullptr;
 }
 
-absl::Status Watches::Commit(uint64_t commit) {
-  return numbers_.Commit(commit, [&](uint32_t number, std::string* record) { Write(*keys_[number], record); });
+absl::Status Watches::BringDue(int64_t before) {
+  std::string end;
+  AppendOrdered(before, &end);
+  std::vector<std::string> timers;
+  const auto add = [&](std::string_view timer, std::string_view) { timers.emplace_back(timer); };
+  TM_ASSIGN_OR_RETURN(brought_below_, timers_.RecallSome(end, kTimersAtOnce, add));
+  std::vector<std::string_view> keys;
+  for (const std::string& timer : timers) keys.push_back(std::string_view(timer).substr(8));
+  TM_RETURN_IF_ERROR(Bring(keys));
+  for (size_t i = 0; i < timers.size(); ++i) {
+    timers_.Delete(timers[i]);
+    WatchedKey* const key = Find(keys[i]);
+    // A key may have been given another timer as it came from a version before, twice over a crash.
+    if (key != nullptr && key->timer == ReadOrdered(std::string_view(timers[i]).substr(0, 8))) key->timer = kNever;
+  }
+  return absl::OkStatus();
 }
 
-int64_t Watches::MemoryBytes() const {
-  int64_t bytes = static_cast<int64_t>(keys_.capacity() * sizeof(keys_[0])) + numbers_.MemoryBytes();
-  return bytes + static_cast<int64_t>(by_key_.size()) * kKeyBytes + bytes_;
+// ---- State ---------------------------------------------------------------------------------------------------------
+
+void Watches::TimerOf(int64_t due, std::string_view key, std::string* timer) {
+  timer->clear();
+  AppendOrdered(due, timer);
+  timer->append(key);
 }
+
+void Watches::Store(WatchedKey* key) {
+  if (key->timer != kNever && key->timer != key->due) {
+    TimerOf(key->timer, key->key, &record_);
+    timers_.Delete(record_);
+    key->timer = kNever;
+  }
+  if (key->due != key->timer && !MutationActive(Mutation::kAlertTimerLost)) {
+    TimerOf(key->due, key->key, &record_);
+    timers_.Put(record_, "");
+  }
+  if (key->empty()) {
+    if (key->stored) keys_.Delete(key->key);
+    return;
+  }
+  if (!key->changed && key->due == key->stored_timer) return;
+  record_.clear();
+  AppendOrdered(key->due, &record_);
+  AppendWatches(key->watches, &record_);
+  keys_.Put(key->key, record_);
+}
+
+absl::Status Watches::Commit(uint64_t commit) {
+  std::vector<std::string> timers;  // that go
+  for (const WatchedKey& key : used_) {
+    if (key.timer != kNever && key.timer != key.due) TimerOf(key.timer, key.key, &timers.emplace_back());
+  }
+  TM_RETURN_IF_ERROR(timers_.Fetch(std::vector<std::string_view>(timers.begin(), timers.end())));
+  for (WatchedKey& key : used_) Store(&key);
+  if (std::string durations = Durations(); timed_ && set_by_ != durations) {
+    set_by_ = std::move(durations);
+    store_->Put(kDurations, set_by_);
+  }
+  const int64_t used = UsedBytes();  // the next commit will hold about as much
+  due_.clear();
+  by_key_.clear();
+  used_.clear();
+  brought_below_.clear();
+  row_bytes_ = 0;
+  TM_RETURN_IF_ERROR(keys_.Commit(commit, used));
+  return timers_.Commit(commit);
+}
+
+int64_t Watches::UsedBytes() const { return static_cast<int64_t>(used_.size()) * kKeyBytes + row_bytes_; }
 
 }  // namespace tidemark

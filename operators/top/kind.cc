@@ -37,9 +37,16 @@ class TopKind final : public OperatorKind {
     const auto& spec = node.spec.As<TopSpec>();
     const Schema& input = node.in().schema;
     std::string text = absl::StrCat("top ", spec.k, " by ", ColumnTypes(input, spec.by), " of ", input.ToString());
-    if (spec.input_updates && spec.on_update) return text;
     // How the state lies, beside which no former version finds it: those go on with what they left, and no further
     // (src/runtime/widening.h).
+    if (spec.input_updates && spec.on_update) {
+      // All rows are kept, but in this order. By position: names would not be told from what is in front.
+      absl::StrAppend(&text, " in order");
+      for (const TopSpec::Order& order : spec.order) {
+        absl::StrAppend(&text, " ", order.column, order.descending ? " desc" : "");
+      }
+      return text + " by rank";
+    }
     if (!spec.on_update) return text + " by key";
     // What is kept of a group is what is first in this order.
     absl::StrAppend(&text, " as it stands, by");

@@ -1,16 +1,13 @@
 #include "operators/top/updates.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-
-#include "operators/numbered_rows.h"
 #include "operators/top/codec.h"
+#include "operators/top/ranked_rows.h"
 #include "src/base/status.h"
 
 namespace tidemark {
@@ -25,33 +22,23 @@ class TopUpdates final : public Operator {
   absl::Status Open(const OperatorContext& context) override;
   absl::Status ProcessBatch(int input, const Batch& batch, Emitter& emitter) override;
   absl::Status PrepareCommit(uint64_t commit, Emitter& emitter) override;
-  int64_t MemoryBytes() const override {
-    return bytes_ + static_cast<int64_t>(rows_.capacity() * sizeof(Row)) + (numbers_ ? numbers_->MemoryBytes() : 0);
-  }
+  int64_t MemoryBytes() const override { return rows_ ? rows_->MemoryBytes() : 0; }
 
  private:
+  using Group = RankedRows::Entry;
   struct Ranked {  // a row that stood or stands in a list
     std::string key, row;
     int64_t time = 0;
 
     TopChanges::Listed listed() const { return {row, time}; }
   };
-  struct Group {
-    std::map<std::string, uint32_t> rows;  // by rank bytes: numbers
-    bool changed = false;
-    std::vector<Ranked> before;  // if changed: the first k as of the last commit
+  struct Change {
+    Group group;
+    std::vector<Ranked> before;  // the first k as of the last commit
   };
-  struct Row {
-    std::string key, rank, row;
-    int64_t time = 0;
-    Group* group = nullptr;  // null: the number is free
-  };
-  using Groups = std::map<std::string, Group, std::less<>>;  // ordered: changes come out in the order of the group keys
 
-  std::vector<Ranked> FirstK(const Group& group) const;
-  void Touch(Groups::iterator group);
-  void Insert(uint32_t number, const TopKeys& keys, int64_t i, int64_t time, Group* group);
-  void Remove(uint32_t number);
+  std::vector<Ranked> FirstK(Group group) const;
+  void Touch(Group group);
   absl::Status EmitChanges(Emitter& emitter);
   static void CompareByKey(const std::vector<Ranked>& before, const std::vector<Ranked>& after, TopChanges* changes);
 
@@ -60,66 +47,28 @@ class TopUpdates final : public Operator {
   const bool has_rank_;
   const TopCodec codec_;
   StepLedger* ledger_ = nullptr;
-  std::optional<NumberedRows> numbers_;
-  Groups groups_;
-  std::vector<Row> rows_;  // by number
-  absl::flat_hash_map<std::string, uint32_t> by_key_;
-  std::vector<Groups::iterator> changed_groups_;
-  int64_t bytes_ = 0;
+  std::optional<RankedRows> rows_;
+  std::vector<Change> changed_;
   TopKeys keys_;  // scratch
 };
 
 absl::Status TopUpdates::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
-  numbers_.emplace(context.state, "r");
-  const auto load = [&](absl::Span<const uint32_t> numbers, absl::Span<const std::string_view> records) {
-    std::vector<int64_t> times;
-    TM_RETURN_IF_ERROR(codec_.Load(records, &times, &keys_));
-    for (size_t i = 0; i < numbers.size(); ++i) {
-      Insert(numbers[i], keys_, static_cast<int64_t>(i), times[i], &groups_[std::string(keys_.groups[i])]);
-    }
-    return absl::OkStatus();
-  };
-  return numbers_->Load([&](size_t size) { rows_.resize(size); }, load);
+  rows_.emplace(context.state, codec_, k_, context.memory);
+  return rows_->Load();
 }
 
-std::vector<TopUpdates::Ranked> TopUpdates::FirstK(const Group& group) const {
+std::vector<TopUpdates::Ranked> TopUpdates::FirstK(Group group) const {
   std::vector<Ranked> list;
-  for (auto it = group.rows.begin(); it != group.rows.end() && list.size() < k_; ++it) {
-    const Row& row = rows_[it->second];
-    list.push_back({row.key, row.row, row.time});
+  const RankedRows::Ranked& first = group->second.first;
+  for (auto it = first.begin(); it != first.end() && list.size() < k_; ++it) {
+    list.push_back({it->first.substr(it->first.size() - it->second.key_bytes), it->second.row, it->second.time});
   }
   return list;
 }
 
-void TopUpdates::Touch(Groups::iterator group) {
-  if (std::exchange(group->second.changed, true)) return;
-  group->second.before = FirstK(group->second);
-  changed_groups_.push_back(group);
-}
-
-void TopUpdates::Insert(uint32_t number, const TopKeys& keys, int64_t i, int64_t time, Group* group) {
-  Row& row = rows_[number];
-  row.key.assign(keys.keys[i]);
-  // The order spells out all columns, so ranks of different rows differ; the key says so once more.
-  row.rank.assign(keys.ranks[i]);
-  row.rank.append(row.key);
-  row.row.assign(keys.rows[i]);
-  row.time = time;
-  row.group = group;
-  group->rows.emplace(row.rank, number);
-  by_key_[row.key] = number;
-  bytes_ += static_cast<int64_t>(2 * (row.key.size() + row.rank.size()) + row.row.size() + 96);
-}
-
-void TopUpdates::Remove(uint32_t number) {
-  Row& row = rows_[number];
-  bytes_ -= static_cast<int64_t>(2 * (row.key.size() + row.rank.size()) + row.row.size() + 96);
-  row.group->rows.erase(row.rank);
-  by_key_.erase(row.key);
-  row.key = row.rank = row.row = std::string();
-  row.group = nullptr;
-  numbers_->Remove(number);
+void TopUpdates::Touch(Group group) {
+  if (!std::exchange(group->second.changed, true)) changed_.push_back({group, FirstK(group)});
 }
 
 absl::Status TopUpdates::ProcessBatch(int /*input*/, const Batch& batch, Emitter& /*emitter*/) {
@@ -128,35 +77,32 @@ absl::Status TopUpdates::ProcessBatch(int /*input*/, const Batch& batch, Emitter
   ledger_->in += n;
   ledger_->absorbed += n;
   TM_RETURN_IF_ERROR(codec_.Encode(*batch, &keys_));
+  TM_RETURN_IF_ERROR(rows_->Fetch(keys_, n));
   const int64_t* times = HiddenInt64(*batch, Hidden::kTime);
   const int8_t* ops = HiddenOps(*batch);
   for (int64_t i = 0; i < n; ++i) {
-    const std::string_view key = keys_.keys[i];
-    const auto group = groups_.try_emplace(std::string(keys_.groups[i])).first;
+    const Group group = rows_->Find(keys_.groups[i]);
     Touch(group);
-    if (const auto old = by_key_.find(absl::string_view(key.data(), key.size())); old != by_key_.end()) {
-      const uint32_t number = old->second;
-      // A key that moves to another group is taken from the old one first; that one has been touched by its retraction.
-      Remove(number);
+    if (IsRetraction(ops, i)) {
+      rows_->Take(group, keys_, i);
+    } else {
+      rows_->Put(group, keys_, i, times[i]);
     }
-    if (IsRetraction(ops, i)) continue;
-    const uint32_t number = numbers_->Add();
-    if (number == rows_.size()) rows_.emplace_back();
-    Insert(number, keys_, i, times[i], &group->second);
-    numbers_->Change(number);
   }
   return absl::OkStatus();
 }
 
 absl::Status TopUpdates::PrepareCommit(uint64_t commit, Emitter& emitter) {
+  // Changes come out in the order of the group keys.
+  std::sort(changed_.begin(), changed_.end(),
+            [](const Change& a, const Change& b) { return a.group->first < b.group->first; });
   TM_RETURN_IF_ERROR(EmitChanges(emitter));
-  return numbers_->Commit(commit, [&](uint32_t number, std::string* record) {
-    *record = TopRecord(rows_[number].time, rows_[number].row);
-  });
+  std::vector<Group> changed;
+  for (const Change& change : std::exchange(changed_, {})) changed.push_back(change.group);
+  return rows_->Commit(commit, changed);
 }
 
 absl::Status TopUpdates::EmitChanges(Emitter& emitter) {
-  std::sort(changed_groups_.begin(), changed_groups_.end(), [](auto a, auto b) { return a->first < b->first; });
   TopChanges changes(codec_, ledger_, emitter);
   std::vector<std::vector<Ranked>> alive;  // what `changes` points to
   const auto listed = [](const std::vector<Ranked>& rows) {
@@ -164,14 +110,12 @@ absl::Status TopUpdates::EmitChanges(Emitter& emitter) {
     for (const Ranked& row : rows) list.push_back(row.listed());
     return list;
   };
-  for (const Groups::iterator it : std::exchange(changed_groups_, {})) {
-    Group& group = it->second;
-    alive.push_back(std::exchange(group.before, {}));
-    alive.push_back(FirstK(group));
+  for (Change& change : changed_) {
+    TM_RETURN_IF_ERROR(rows_->FillUp(change.group));
+    alive.push_back(std::move(change.before));
+    alive.push_back(FirstK(change.group));
     const std::vector<Ranked>&before = alive[alive.size() - 2], &after = alive.back();
     has_rank_ ? changes.CompareByRank(listed(before), listed(after)) : CompareByKey(before, after, &changes);
-    group.changed = false;
-    if (group.rows.empty()) groups_.erase(it);
     if (changes.Full()) {
       TM_RETURN_IF_ERROR(changes.Flush());
       alive.clear();

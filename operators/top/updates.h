@@ -2,8 +2,8 @@
 // next one up, and emits at each commit what changed in the groups' first k, with exactly the rows emitted before. With
 // a rank column a change is one of a (group, rank); without, one of an input row.
 //
-// All rows stand in memory and, by a log (state_log.h), in state. What was emitted isn't stored: it follows from the
-// rows as of the last commit.
+// Where the rows are, and the beginnings of the groups used lately: ranked_rows.h. What was emitted isn't stored: it
+// follows from the rows as of the last commit.
 #pragma once
 
 #include <memory>

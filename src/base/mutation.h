@@ -35,8 +35,10 @@ enum class Mutation : uint8_t {
   kDecidedUnfenced,          // a switch is decided, and nobody looks whether the fence still stands
   kToldWindowForgotten,      // the state of hopping windows forgets which are told
   kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
+  kAlertTimerLost,           // when something is due of a key of an alert isn't written with the key
+  kTopNotFilledUp,           // a list of top that loses rows gets none of those that it hasn't in memory
 };
-inline constexpr int kMutationCount = 26;
+inline constexpr int kMutationCount = 28;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

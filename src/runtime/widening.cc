@@ -102,16 +102,25 @@ bool OnlyAddsUp(std::string_view aggregates) {
 
 // What a step reads that lay otherwise before, and leaves as no former version would find it. Groups that were kept for
 // each window are panes of one window each; complete lists of top that lay by number lie by key; those that change may
-// leave memory for runs.
+// leave memory for runs; rows of top over updates, of which no order was asked, lie in theirs; what alerts keep lies by
+// key.
 struct Way {
   std::string_view head, end;
+  std::string_view begin = "";  // of that end, where it isn't the same for all: there it occurs last
 };
-constexpr Way kWays[] = {{"window ", " in panes"}, {"top ", " by key"}, {"top ", " in runs"}};
+constexpr Way kWays[] = {{"window ", " in panes"},
+                         {"top ", " by key"},
+                         {"top ", " in runs"},
+                         {"top ", " by rank", " in order "},
+                         {"alert ", " by key"}};
 
 // The end of the fingerprint that says so; empty: none.
 std::string_view WayOf(std::string_view fingerprint) {
   for (const Way& way : kWays) {
-    if (fingerprint.starts_with(way.head) && fingerprint.ends_with(way.end)) return way.end;
+    if (!fingerprint.starts_with(way.head) || !fingerprint.ends_with(way.end)) continue;
+    if (way.begin.empty()) return way.end;
+    const size_t begin = fingerprint.rfind(way.begin);
+    if (begin != std::string_view::npos) return fingerprint.substr(begin);
   }
   return {};
 }
@@ -137,7 +146,8 @@ bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is) 
   const std::string_view was_text = WithoutWay(was.fingerprint()), is_text = WithoutWay(is.fingerprint());
   const auto before = Split(was_text), now = Split(is_text);
   if (!before || !now || before->head != now->head || before->tail != now->tail) return false;
-  if (before->head.starts_with("top ")) return was_text == is_text && was.columns() == is.columns();
+  if (before->head.starts_with("top ") || before->head.starts_with("alert "))
+    return was_text == is_text && was.columns() == is.columns();
   if (before->head == "dedup by ") {
     return before->tail == "]" && was.columns() == is.columns() &&
            AreWidened(before->keys, now->keys, {.integers = true, .nulls = !IsIntegerKey(before->keys)});

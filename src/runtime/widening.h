@@ -1,7 +1,7 @@
 // Whether state that was kept in one way is, byte for byte, state as it is kept now, so that a step goes on with it as
 // it lies: the identities of a step differ in types alone, and each type of before is held whole by that of now; or
-// hopping windows, which kept groups each for itself, have come to share panes (operators/window/panes.h), or top,
-// which kept all lists in memory, has come to lay them where memory is short (operators/top/rows.h, running.h). A pure
+// hopping windows, which kept groups each for itself, have come to share panes (operators/window/panes.h), or top and
+// alert, which kept all in memory, have come to lay it where memory is short (operators/top, operators/alert). A pure
 // function over identities (step_identity.h); what it lets through is said by the formats of state that it leans on:
 //
 //   - keys (src/codec/key_encoder.h): integers have eight bytes whatever their width, decimals sixteen whatever their

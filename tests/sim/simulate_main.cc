@@ -56,7 +56,9 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "cut_passed",
                                                         "decided_unfenced",
                                                         "told_window_forgotten",
-                                                        "transaction_shown_in_parts"};
+                                                        "transaction_shown_in_parts",
+                                                        "alert_timer_lost",
+                                                        "top_not_filled_up"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

@@ -9,6 +9,12 @@
 #include <gtest/gtest.h>
 
 #include "operators/alert/spec.h"
+#include "src/base/big_endian.h"
+#include "src/base/memory_budget.h"
+#include "src/base/mutation.h"
+#include "src/base/varint.h"
+#include "src/codec/row_codec.h"
+#include "state/state_log.h"
 #include "tests/unit/operators/harness.h"
 
 namespace tidemark {
@@ -109,7 +115,7 @@ TEST(Alert, BetweenRaiseAndClearAnAlertStaysAsItIs) {
   h.Process({At(1, 0.9), At(2, 1.5), At(3, 0.9), At(4, 1.2), At(5, 0.4), At(6, 0.9)});
   h.Advance(9 * kS);
   EXPECT_THAT(Texts(h), ElementsAre("r 1.5 2 raised condition 2 2 0", "r 1.5 2 cleared condition 2 5 3"));
-  EXPECT_EQ(h.store().Count("k"), 0);
+  EXPECT_EQ(h.store().Count("w") + h.store().Count("d"), 0);
 }
 
 TEST(Alert, ARowThatBothRaisesAndClearsKeepsTheAlert) {
@@ -185,7 +191,7 @@ TEST(Alert, AKeyThatFallsSilentIsAbsentUntilItsNextRowAndForgottenInTheEnd) {
                                        "r 0 46 raised absent 46 51 5", "r 0 46 reminded absent 46 71 25",
                                        "r 0 46 forgotten absent 46 76 30"));
   h.Commit();
-  EXPECT_EQ(h.store().Count("k"), 0);
+  EXPECT_EQ(h.store().Count("w") + h.store().Count("d"), 0);
   EXPECT_LT(h.op().MemoryBytes(), 1000);
 }
 
@@ -209,7 +215,7 @@ TEST(Alert, WithoutAbsenceAKeyWhoseConditionDoesNotHoldLeavesNothing) {
   for (int64_t i = 0; i < 1000; ++i) h.Process({At(i, 0.5, absl::StrCat("r", i).c_str())});
   h.Advance(1000 * kS);
   h.Commit();
-  EXPECT_EQ(h.store().Count("k") + h.store().Count("r"), 0);
+  EXPECT_EQ(h.store().Count("w") + h.store().Count("d") + h.store().Count("q"), 0);
   EXPECT_LT(h.op().MemoryBytes(), 40'000);
 }
 
@@ -411,7 +417,10 @@ std::vector<TestRow> RandomRows(uint64_t seed, int64_t out_of_order, int count) 
   return rows;
 }
 
-TEST(Alert, RowsAreThoseOfTheModelWhateverTheBatchesCommitsAndCrashes) {
+// In memory, and on disk as soon as anything may leave it.
+TEST(Alert, RowsAreThoseOfTheModelWhateverTheBatchesCommitsCrashesAndMemory) {
+  MemoryBudget none(0, 0);
+  bool spilled = false;
   for (uint64_t seed = 0; seed < 8; ++seed) {
     AlertSpec spec = Spec();
     if (seed % 2) spec.clear = "x < 0.5";
@@ -437,28 +446,202 @@ TEST(Alert, RowsAreThoseOfTheModelWhateverTheBatchesCommitsAndCrashes) {
     std::sort(model.out.begin(), model.out.end());
     EXPECT_GT(model.out.size(), 40u);
     std::vector<TestRow> first;
-    for (const size_t batch_size : {1, 2, 7, 1000}) {
-      Harness h(AlertNode(spec));
-      h.FeedWithCrashes(rows, batch_size, seed, 50, 300);
-      h.Advance(end);
-      h.Commit();
-      std::vector<std::string> found;
-      for (const TestRow& row : h.out().rows) {
-        const auto cell = [&](size_t c) { return CellsText(TestRow{.cells = {row.cells[c]}}); };
-        found.push_back(
-            absl::StrCat(cell(0), "|", cell(1), "|", cell(2), " ", cell(3), " ", cell(4), " ", cell(5), " ", cell(6)));
+    for (MemoryBudget* const memory : {static_cast<MemoryBudget*>(nullptr), &none}) {
+      for (const size_t batch_size : {1, 2, 7, 1000}) {
+        Harness h(AlertNode(spec), {}, memory);
+        h.FeedWithCrashes(rows, batch_size, seed, 50, 300);
+        spilled |= h.store().Count("wf") > 0 && h.store().Count("qf") > 0;
+        EXPECT_TRUE(memory != nullptr || h.store().Count("wf") == 0);
+        h.Advance(end);
+        h.Commit();
+        std::vector<std::string> found;
+        for (const TestRow& row : h.out().rows) {
+          const auto cell = [&](size_t c) { return CellsText(TestRow{.cells = {row.cells[c]}}); };
+          found.push_back(absl::StrCat(cell(0), "|", cell(1), "|", cell(2), " ", cell(3), " ", cell(4), " ", cell(5),
+                                       " ", cell(6)));
+        }
+        std::sort(found.begin(), found.end());
+        EXPECT_EQ(found, model.out) << "seed " << seed << ", batches of " << batch_size;
+        // Not only the same rows: in the same order, which is that of time.
+        if (first.empty()) first = h.out().rows;
+        EXPECT_EQ(h.out().rows, first);
+        EXPECT_TRUE(std::is_sorted(first.begin(), first.end(),
+                                   [](const TestRow& a, const TestRow& b) { return a.time < b.time; }));
+        h.CheckLedger();
       }
-      std::sort(found.begin(), found.end());
-      EXPECT_EQ(found, model.out) << "seed " << seed << ", batches of " << batch_size;
-      // Not only the same rows: in the same order, which is that of time.
-      if (first.empty()) first = h.out().rows;
-      EXPECT_EQ(h.out().rows, first);
-      EXPECT_TRUE(std::is_sorted(first.begin(), first.end(),
-                                 [](const TestRow& a, const TestRow& b) { return a.time < b.time; }));
-      h.CheckLedger();
     }
   }
+  EXPECT_TRUE(spilled);
 }
+
+// All of them of one time: of neither more are in memory than are dealt with at once.
+TEST(Alert, ManyKeysThatAreDueAtOneTimeAndReadingsOfOneTimeComeSomeAtATime) {
+  MemoryBudget none(0, 0);
+  AlertSpec spec = Spec();
+  spec.absent_us = 10 * kS;
+  spec.forget_us = 100 * kS;
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 5'000; ++i) rows.push_back(At(5, 2.0, absl::StrCat("the key of number ", i).c_str()));
+  Harness cold(AlertNode(spec), {}, &none), hot(AlertNode(spec));
+  cold.out().set_full_after_pending(200'000);
+  int64_t most = 0;
+  for (Harness* const h : {&cold, &hot}) {
+    h->Process(rows);
+    for (int i = 0; i < 4; ++i) h->Commit();
+    if (h == &cold) {
+      EXPECT_GT(h->store().Count("qf"), 0);
+    }
+    for (const int64_t second : {6, 12, 40, 90, 200}) {
+      h->Advance(second * kS);
+      h->Commit();
+      h->Commit();
+      h->Crash();
+      if (h == &cold && second < 200) {
+        EXPECT_GT(h->store().Count("wf"), 0) << second;
+        EXPECT_GT(h->store().Count("df"), 0) << second;
+        most = std::max(most, h->op().MemoryBytes());
+      }
+    }
+  }
+  EXPECT_EQ(hot.out().rows.size(), 4u * rows.size());  // raised, absent, and forgotten twice
+  EXPECT_EQ(cold.out().rows, hot.out().rows);
+  EXPECT_LT(most, 900'000);
+  for (const char* prefix : {"wl", "dl", "ql"}) EXPECT_EQ(hot.store().Count(prefix), 0) << prefix;
+}
+
+// A commit that one step of the work fills gets on all the same.
+TEST(Alert, ACommitThatIsFullAtOnceGetsOn) {
+  MemoryBudget none(0, 0);
+  AlertSpec spec = Spec();
+  spec.absent_us = 10 * kS;
+  Harness h(AlertNode(spec), {}, &none), whole(AlertNode(spec));
+  h.out().set_full_after_pending(1);
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 2500; ++i) rows.push_back(At(5 + i % 7, 2.0, absl::StrCat("r", i).c_str()));
+  for (Harness* each : {&whole, &h}) {
+    each->Process(rows);
+    each->Commit();
+    each->Commit();
+    each->Advance(100 * kS);
+  }
+  EXPECT_EQ(h.out().rows, whole.out().rows);
+  EXPECT_EQ(whole.out().rows.size(), 5'000u);
+}
+
+// Timers are set by the durations of the topology that set them.
+TEST(Alert, AnotherTopologysDurationsHoldForKeysThatAreOnDisk) {
+  for (const int64_t pending : {int64_t{1}, int64_t{1} << 40}) {
+    MemoryBudget none(0, 0);
+    AlertSpec spec = Spec();
+    spec.for_us = 100 * kS;
+    Harness cold(AlertNode(spec), {}, &none), hot(AlertNode(spec));
+    std::vector<TestRow> rows;
+    for (int64_t i = 0; i < 2000; ++i) rows.push_back(At(1 + i % 40, 2.0, absl::StrCat("the key ", i).c_str()));
+    std::vector<std::string> texts[2];
+    for (Harness* const h : {&cold, &hot}) {
+      if (h == &cold) h->out().set_full_after_pending(pending);
+      h->Process(rows);
+      h->Advance(50 * kS);
+      for (int i = 0; i < 3; ++i) h->Commit();
+      AlertSpec other = spec;
+      other.for_us = 30 * kS;
+      other.remind_us = 25 * kS;
+      h->GoOnWith(AlertNode(other));
+      h->Crash();  // in the midst of it, or behind it
+      h->Advance(95 * kS);
+      for (int i = 0; i < 3; ++i) h->Commit();
+      other.remind_us = 0;
+      other.for_us = 300 * kS;  // longer: what is raised stays so
+      h->GoOnWith(AlertNode(other));
+      h->Advance(1000 * kS);
+      h->Commit();
+    }
+    EXPECT_GT(cold.store().Count("wf"), 0);
+    EXPECT_EQ(cold.out().rows, hot.out().rows);
+    EXPECT_GT(hot.out().rows.size(), 2000u);
+    int64_t raised = 0;
+    for (const TestRow& row : hot.out().rows) raised += std::get<std::string>(row.cells[3]) == "raised";
+    EXPECT_EQ(raised, 2000);
+  }
+}
+
+// As versions before wrote it: records by number, readings under 'r', keys under 'k'.
+TEST(Alert, StateOfAnEarlierVersionGoesOn) {
+  const auto cell = [](const char* region) { return absl::StrCat("\1", region, std::string(2, '\0')); };
+  const auto row_of = [&](const char* region, int64_t seconds) {
+    const Batch batch = ToBatch(kRows, AllHidden(), {At(seconds, 2.0, region)});
+    EncodedKeys rows;
+    EXPECT_TRUE(RowCodec::Rows(kRows).Encode(*batch, &rows).ok());
+    return std::string(rows[0]);
+  };
+  for (const bool short_of_memory : {false, true}) {
+    MemoryBudget none(0, 0);
+    AlertSpec spec = Spec();
+    spec.for_us = 10 * kS;
+    Harness h(AlertNode(spec), {}, short_of_memory ? &none : nullptr), expected(AlertNode(spec));
+    h.Commit();
+    StateLog readings(&h.store(), "r"), keys(&h.store(), "k");
+    readings.Begin(h.commit());
+    // Of two readings that are equal in all, as of rows that have no place, each had a record.
+    for (uint32_t number = 0; number < 3; ++number) {
+      const int64_t seconds = number == 2 ? 8 : 6;
+      std::string record;
+      const std::string key = cell("r"), row = row_of("r", seconds);
+      AppendVarint(static_cast<uint64_t>(seconds * kS) << 1, &record);
+      AppendVarint(static_cast<uint64_t>(seconds) << 1, &record);
+      for (const uint64_t value : {0, 0, 1 + 3 * 0}) AppendVarint(value, &record);
+      AppendVarint(key.size(), &record);
+      record += key;
+      AppendVarint(row.size(), &record);
+      record += row;
+      readings.Put(number, record);
+    }
+    keys.Begin(h.commit());
+    std::string record;
+    const std::string key = cell("s"), row = row_of("s", 3);
+    AppendVarint(key.size(), &record);
+    record += key;
+    record.push_back(1);  // pending
+    AppendOrdered(3 * kS, &record);
+    AppendOrdered(3 * kS, &record);
+    AppendVarint(row.size(), &record);
+    record += row;
+    record.push_back(0);
+    keys.Put(0, record);
+    ASSERT_TRUE(readings.Commit().ok());
+    ASSERT_TRUE(keys.Commit().ok());
+    std::string times;
+    AppendOrdered(5 * kS, &times);
+    AppendOrdered(5 * kS, &times);
+    h.store().Put("t", times);
+    h.store().Commit();
+    h.Crash(/*advance=*/false);
+    h.Advance(5 * kS);
+    for (int i = 0; i < 3; ++i) h.Commit();
+    EXPECT_EQ(h.store().Count("r") + h.store().Count("k"), 0);
+    EXPECT_EQ(h.store().Count("wf") > 0, short_of_memory);
+    h.Crash();
+    h.Advance(30 * kS);
+    EXPECT_THAT(Texts(h), ElementsAre("s 2 3 raised condition 3 13 10", "r 2 6 raised condition 6 16 10"));
+  }
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST(Alert, ATimerThatIsNotWrittenIsFound) {
+  AlertSpec spec = Spec();
+  spec.for_us = 10 * kS;
+  for (const bool mutated : {false, true}) {
+    Harness h(AlertNode(spec));
+    SetMutation(Mutation::kAlertTimerLost, mutated);
+    h.Process({At(1, 2.0)});
+    h.Advance(5 * kS);
+    h.Commit();
+    h.Advance(50 * kS);
+    SetMutation(Mutation::kAlertTimerLost, false);
+    EXPECT_EQ(h.out().rows.size(), mutated ? 0u : 1u);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace tidemark

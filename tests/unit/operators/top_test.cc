@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include "src/base/memory_budget.h"
+#include "src/base/mutation.h"
+#include "src/codec/row_codec.h"
 #include "state/keyed_rows.h"
 #include "tests/unit/operators/harness.h"
 
@@ -182,16 +184,19 @@ std::set<std::string> Model(const std::vector<TestRow>& changes, size_t k, bool 
   return out;
 }
 
-TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes) {
+TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsCrashesAndMemory) {
+  MemoryBudget none(0, 0);
+  bool spilled = false;
   for (const bool ranked : {true, false}) {
     for (const size_t batch_size : {1, 2, 7, 1000}) {
-      for (uint64_t seed = 0; seed < 3; ++seed) {
-        const auto changes = RandomChanges(seed, 1500);
+      for (uint64_t seed = 0; seed < 4; ++seed) {
+        const auto changes = RandomChanges(seed / 2, 1500);
         TopSpec spec = Spec(4, Input::kUpdates);
         if (!ranked) spec.rank.clear();
-        Harness h(TopNode(spec));
-        h.FeedWithCrashes(changes, batch_size, seed, 50, 500);
+        Harness h(TopNode(spec), {}, seed % 2 ? &none : nullptr);
+        h.FeedWithCrashes(changes, batch_size, seed / 2, 50, 500);
         h.Commit();
+        spilled |= h.store().Count("uf") > 0;
         std::set<std::string> stands;
         for (const auto& [key, row] :
              Fold(h.out().rows, ranked ? std::vector<size_t>{0, 3} : std::vector<size_t>{0, 1}))
@@ -200,6 +205,123 @@ TEST(TopUpdates, WhatStandsAgreesWithTheModelWhateverTheBatchesCommitsAndCrashes
         h.CheckLedger();
       }
     }
+  }
+  EXPECT_TRUE(spilled);
+}
+
+// Groups of many rows, whose first ones go: the next ones are read where they are.
+void TakeTheFirst(Harness* h, std::vector<std::vector<std::string>>* lists) {
+  std::vector<TestRow> rows;
+  for (int64_t i = 0; i < 3000; ++i) {
+    rows.push_back(Row(i % 2 ? "p" : "q", absl::StrCat("item ", i).c_str(), i / 2 * 7919 % 1500, i));
+  }
+  std::mt19937_64 random(5);
+  std::shuffle(rows.begin(), rows.end(), random);
+  h->Feed(rows, 100);
+  for (int i = 0; i < 5; ++i) h->Commit();
+  std::sort(rows.begin(), rows.end(), [](const TestRow& a, const TestRow& b) { return b.cells[2] < a.cells[2]; });
+  for (size_t at = 0; at < 1000; at += 50) {
+    for (size_t i = at; i < at + 50; ++i) {
+      TestRow row = rows[i];
+      row.op = Op::kDelete;
+      h->Process({row});
+    }
+    h->Commit();
+    if (at % 200 == 0) h->Crash();
+    lists->emplace_back();
+    for (const auto& [key, row] : Fold(h->out().rows, {0, 3})) lists->back().push_back(row);
+  }
+}
+
+TEST(TopUpdates, ALongGroupIsFilledUpFromWhatHasLeftMemory) {
+  MemoryBudget none(0, 0);
+  Harness cold(TopNode(Spec(3, Input::kUpdates)), {}, &none), hot(TopNode(Spec(3, Input::kUpdates)));
+  std::vector<std::vector<std::string>> cold_lists, hot_lists;
+  TakeTheFirst(&cold, &cold_lists);
+  TakeTheFirst(&hot, &hot_lists);
+  EXPECT_GT(cold.store().Count("uf"), 0);
+  EXPECT_LT(cold.op().MemoryBytes(), hot.op().MemoryBytes() / 3);
+  EXPECT_EQ(cold_lists, hot_lists);
+  EXPECT_EQ(cold.out().rows, hot.out().rows);
+  EXPECT_THAT(hot_lists.back(), ElementsAre("p|item 643|999|1", "p|item 285|998|2", "p|item 2927|997|3",
+                                            "q|item 642|999|1", "q|item 284|998|2", "q|item 2926|997|3"));
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST(TopUpdates, AListThatIsNotFilledUpIsFound) {
+  for (const bool mutated : {false, true}) {
+    Harness h(TopNode(Spec(2, Input::kUpdates)));
+    std::vector<TestRow> rows;
+    for (int64_t i = 0; i < 10; ++i) rows.push_back(Row("p", absl::StrCat("i", i).c_str(), 9 - i, i));
+    h.Process(rows);
+    h.Commit();
+    for (TestRow& row : rows) row.op = Op::kDelete;
+    h.Process({rows.begin(), rows.begin() + 3});
+    SetMutation(Mutation::kTopNotFilledUp, mutated);
+    h.Commit();
+    SetMutation(Mutation::kTopNotFilledUp, false);
+    EXPECT_EQ(h.out().rows.back().op, mutated ? Op::kDelete : Op::kUpdateAfter);
+  }
+}
+#endif
+
+// Changes of one row that have come through two writers: the row is inserted again before it is deleted.
+TEST(TopUpdates, ARowThatComesAgainBeforeItGoesStands) {
+  Harness h(TopNode(Spec(2, Input::kUpdates)));
+  h.Process({Row("p", "a", int64_t{1}, 1)});
+  h.Commit();
+  h.Process({Row("p", "a", int64_t{1}, 2), Row("p", "a", int64_t{1}, 1, Op::kDelete)});
+  h.Commit();
+  h.Crash();
+  h.Process({Row("p", "b", int64_t{0}, 3)});
+  h.Commit();
+  std::vector<std::string> stands;
+  for (const auto& [key, row] : Fold(h.out().rows, {0, 3})) stands.push_back(row);
+  EXPECT_THAT(stands, ElementsAre("p|a|1|1", "p|b|0|2"));
+}
+
+// As versions before wrote them: a record a row, by number.
+TEST(TopUpdates, RowsOfAnEarlierVersionGoOnAndMoveInPieces) {
+  for (const bool short_of_memory : {false, true}) {
+    MemoryBudget none(0, 0);
+    Harness h(TopNode(Spec(2, Input::kUpdates)), {}, short_of_memory ? &none : nullptr);
+    h.Commit();
+    StateLog log(&h.store(), "r");
+    log.Begin(h.commit());
+    std::vector<TestRow> rows;
+    for (int64_t i = 0; i < 10'000; ++i) {
+      rows.push_back(Row(absl::StrCat("p", i % 2000).c_str(), absl::StrCat("item ", i).c_str(), i, i));
+      const Batch batch = ToBatch(kRows, UpdateHidden(), {rows.back()});
+      EncodedKeys encoded;
+      ASSERT_TRUE(RowCodec::Rows(kRows).Encode(*batch, &encoded).ok());
+      std::string record(reinterpret_cast<const char*>(&i), sizeof(i));
+      record.append(encoded[0]);
+      log.Put(static_cast<uint32_t>(i), record);
+    }
+    ASSERT_TRUE(log.Commit().ok());
+    h.store().Commit();
+    h.Crash(/*advance=*/false);
+    bool halfway = false;
+    for (int i = 0; i < 100 && h.store().Count("r") > 0; ++i) {
+      h.Commit();
+      h.Crash();
+      halfway |= h.store().Count("r") > 0;
+    }
+    EXPECT_TRUE(halfway || short_of_memory);  // what leaves memory moves as well
+    EXPECT_EQ(h.store().Count("uf") > 0, short_of_memory);
+    // The best two of a group go, and all of another.
+    for (const int64_t i : {8007, 6007, 9, 2009, 4009, 6009, 8009}) {
+      TestRow row = rows[static_cast<size_t>(i)];
+      row.op = Op::kDelete;
+      h.Process({row});
+    }
+    h.Commit();
+    std::vector<std::string> said;
+    for (const TestRow& row : h.out().rows) {
+      if (row.op == Op::kUpdateAfter || row.op == Op::kInsert) said.push_back(CellsText(row));
+    }
+    EXPECT_THAT(said, ElementsAre("p7|item 4007|4007|1", "p7|item 2007|2007|2"));
+    EXPECT_EQ(h.out().rows.size(), 6u);
   }
 }
 

@@ -104,5 +104,28 @@ TEST(Widening, ListsOfTopThatLieOtherwiseNowDoNotGoBack) {
   EXPECT_FALSE(IsWidened(Identity(whole), Identity("top 4 by [id int32] of id int32, n int64 by key")));
 }
 
+// What was kept in no order lies in that of the topology which comes first, and then in no other.
+TEST(Widening, RowsOfTopOverUpdatesLieInOneOrder) {
+  const std::string whole = "top 3 by [id int32] of id int32, a in order 1 by rank int64";
+  const std::string up = whole + " in order 1 0 by rank", down = whole + " in order 1 desc 0 by rank";
+  for (const std::string& is : {up, down}) {
+    EXPECT_TRUE(IsWidened(Identity(whole), Identity(is)));
+    EXPECT_FALSE(IsWidened(Identity(is), Identity(whole)));
+    EXPECT_TRUE(LiesInANewWay(whole, is));
+    EXPECT_FALSE(LiesInANewWay(is, whole));
+  }
+  EXPECT_FALSE(IsWidened(Identity(up), Identity(down)));
+  EXPECT_FALSE(LiesInANewWay(up, down));
+  EXPECT_FALSE(IsWidened(Identity(whole + " by key"), Identity(up)));
+}
+
+TEST(Widening, WhatAlertsKeepLiesByKeyAndDoesNotGoBack) {
+  const std::string was = "alert by [id int32] of id int32", is = was + " by key";
+  EXPECT_TRUE(IsWidened(Identity(was), Identity(is)));
+  EXPECT_TRUE(LiesInANewWay(was, is));
+  EXPECT_FALSE(IsWidened(Identity(is), Identity(was)));
+  EXPECT_FALSE(IsWidened(Identity(was), Identity("alert by [id int64] of id int64 by key")));
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -21,8 +21,9 @@ using Model = std::map<std::string, std::string>;
 
 class World {
  public:
-  World(bool ordered, int64_t budget, bool former = false)
-      : options_{ordered}, memory_(budget, budget), former_(former) {
+  World(bool ordered, int64_t budget, bool former = false) : World({.ordered = ordered}, budget, former) {}
+  World(KeyedRows::Options options, int64_t budget, bool former = false)
+      : options_(options), memory_(budget, budget), former_(former) {
     Open();
   }
 
@@ -90,6 +91,36 @@ class World {
     std::sort(keys.begin(), keys.end());
     EXPECT_EQ(keys, expected);
     for (const std::string& key : keys) Delete(key);
+  }
+
+  // The same in the order of keys: no more than that, whatever their heads.
+  void TakeSome(const std::string& end, size_t most) {
+    EXPECT_LE(rows_->FirstHead(), model_.empty() ? KeyedRows::kNoHead : KeyedRows::Head(model_.begin()->first));
+    std::vector<std::string> keys;
+    const absl::StatusOr<std::string> until =
+        rows_->RecallSome(end, most, [&](std::string_view key, std::string_view row) {
+          keys.emplace_back(key);
+          EXPECT_EQ(model_[keys.back()], row) << key;
+        });
+    ASSERT_TRUE(until.ok()) << until.status();
+    std::vector<std::string> expected;
+    for (const auto& [key, row] : model_) {
+      if (key < *until) expected.push_back(key);
+    }
+    EXPECT_EQ(keys, expected);
+    EXPECT_LE(keys.size(), most);
+    EXPECT_TRUE(keys.size() == most || *until == end || rows_->runs().entries() > 0) << "nothing stands in the way";
+    for (const std::string& key : keys) Delete(key);
+  }
+  void CheckScan(const std::string& from, const std::string& end, size_t most) {
+    std::vector<std::pair<std::string, std::string>> found, expected;
+    const absl::Status status =
+        rows_->Scan(from, end, most, [&](std::string_view key, std::string_view row) { found.emplace_back(key, row); });
+    ASSERT_TRUE(status.ok()) << status;
+    for (auto it = model_.lower_bound(from); it != model_.end() && it->first < end && expected.size() < most; ++it) {
+      expected.push_back(*it);
+    }
+    EXPECT_EQ(found, expected);
   }
 
   FakeStore store_;
@@ -250,6 +281,82 @@ TEST(KeyedRows, OfAnEarlierFormCountUntilTheyChangeAndMoveSomeACommit) {
   }
   EXPECT_EQ(world.store_.Count("e"), 0);
   world.CheckAll();
+}
+
+// Thousands of rows share a head, and are taken some at a time all the same.
+TEST(KeyedRows, InTheOrderOfKeysAreTakenSomeAtATimeWhateverTheirHeads) {
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    std::mt19937_64 random(seed);
+    World world({.by_key = true}, seed % 3 == 0 ? 0 : 20'000);
+    uint64_t now = 0;
+    bool spilled = false;
+    for (int step = 0; step < 200; ++step) {
+      std::vector<std::string> batch;
+      for (uint64_t i = 0; i < random() % 200; ++i) batch.push_back(OrderedKey(now + random() % 3, random() % 1000));
+      world.Fetch(batch);
+      for (const std::string& key : batch) {
+        world.Check(key);
+        random() % 4 == 0 ? world.Delete(key) : world.Put(key, std::string(random() % 60, 'x'));
+      }
+      spilled |= world.rows_->runs().entries() > 0;
+      if (random() % 3 == 0) now += random() % 2;
+      std::string end;
+      AppendBigEndian(now, 8, &end);
+      world.TakeSome(end, 1 + random() % 100);
+      if (random() % 2 == 0) world.Commit();
+      if (random() % 15 == 0) {
+        world.Abort();
+        now = now > 2 ? now - 2 : 0;
+      }
+    }
+    EXPECT_TRUE(spilled);
+    std::string end;
+    AppendBigEndian(now + 1000, 8, &end);
+    for (int i = 0; i < 1000 && !world.model_.empty(); ++i) {
+      world.TakeSome(end, 50);
+      if (i % 7 == 0) world.Commit();
+    }
+    EXPECT_TRUE(world.model_.empty());
+  }
+}
+
+TEST(KeyedRows, AVeryLongKeyIsNoPlaceToStopAt) {
+  World world({.by_key = true}, 0);
+  std::string head;
+  AppendBigEndian(5, 8, &head);
+  for (int i = 0; i < 20; ++i) world.Put(absl::StrCat(head, std::string(100'000, 'k'), 10 + i), "row");
+  for (int i = 0; i < 3; ++i) world.Commit();
+  EXPECT_GT(world.rows_->runs().entries(), 0);
+  std::string end;
+  AppendBigEndian(6, 8, &end);
+  for (int i = 0; i < 20 && !world.model_.empty(); ++i) {
+    world.TakeSome(end, 2);
+    world.Commit();
+    if (i % 3 == 0) world.Abort();
+  }
+  EXPECT_TRUE(world.model_.empty());
+}
+
+TEST(KeyedRows, AScanShowsWhatIsInMemoryAndWhatHasLeftItInOneOrder) {
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    std::mt19937_64 random(seed);
+    World world({.by_key = true}, seed % 2 == 0 ? 0 : 100'000);
+    const auto key = [&] { return absl::StrCat("group", 10 + random() % 20, "/", 1000 + random() % 900); };
+    for (int step = 0; step < 150; ++step) {
+      std::vector<std::string> batch;
+      for (uint64_t i = 0; i < 1 + random() % 100; ++i) batch.push_back(key());
+      world.Fetch(batch);
+      for (const std::string& each : batch) {
+        random() % 3 == 0 ? world.Delete(each) : world.Put(each, std::string(random() % 100, 'y'));
+      }
+      const std::string group = absl::StrCat("group", 10 + random() % 20);
+      world.CheckScan(group + "/", group + "0", random() % 40);
+      if (random() % 4 == 0) world.CheckScan("", "z", 100'000);
+      if (random() % 3 != 0) world.Commit();
+      if (random() % 15 == 0) world.Abort();
+    }
+    EXPECT_GT(world.rows_->runs().entries(), 0);
+  }
 }
 
 }  // namespace
