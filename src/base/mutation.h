@@ -32,11 +32,14 @@ enum class Mutation : uint8_t {
   kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
   kMatchesNotTakenBack,      // a row of a joined table that goes or changes is taken back with its first match alone
   kCutPassed,                // a generation that is built reads past the cut of a switch, and nobody looks
+  kComparedBeforeCut,        // a switch compares the two generations before the one that is built stands at the cut
+  kBoundsTakenAnew,          // each worker of a run over the past takes its bounds from the logs as it finds them
+  kHolePassed,               // offsets that a lake lacks are passed over, though the run is to stop there
   kDecidedUnfenced,          // a switch is decided, and nobody looks whether the fence still stands
   kToldWindowForgotten,      // the state of hopping windows forgets which are told
   kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
 };
-inline constexpr int kMutationCount = 26;
+inline constexpr int kMutationCount = 29;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.
