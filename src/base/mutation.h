@@ -32,13 +32,16 @@ enum class Mutation : uint8_t {
   kOverRowsNotWritten,           // a commit leaves out the rows that `over` keeps of keys
   kMatchesNotTakenBack,      // a row of a joined table that goes or changes is taken back with its first match alone
   kCutPassed,                // a generation that is built reads past the cut of a switch, and nobody looks
+  kComparedBeforeCut,        // a switch compares the two generations before the one that is built stands at the cut
+  kBoundsTakenAnew,          // each worker of a run over the past takes its bounds from the logs as it finds them
+  kHolePassed,               // offsets that a lake lacks are passed over, though the run is to stop there
   kDecidedUnfenced,          // a switch is decided, and nobody looks whether the fence still stands
   kToldWindowForgotten,      // the state of hopping windows forgets which are told
   kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
   kAlertTimerLost,           // when something is due of a key of an alert isn't written with the key
   kTopNotFilledUp,           // a list of top that loses rows gets none of those that it hasn't in memory
 };
-inline constexpr int kMutationCount = 28;
+inline constexpr int kMutationCount = 31;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

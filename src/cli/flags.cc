@@ -87,6 +87,11 @@ DEFINE_int32(generation, 0, "one that was left: it is built again from where it 
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
 DEFINE_string(when, "lag < 2s", "how close the new generation has to be before anything happens");
 DEFINE_string(within, "2m", "the switch is taken back where it isn't decided after so long");
+DEFINE_string(
+    verify, "",
+    "compare what the two generations have made, and take the switch back where a sink differs by more, such as "
+    "\"diff <= 0.1%\"; rows are compared by the columns that both have, or \"diff <= 0.1% in all columns\"");
+DEFINE_string(verify_sinks, "", "with --verify: only these sinks, with commas between; default: all");
 DEFINE_bool(back, false, "only to an earlier generation");
 DEFINE_bool(cancel, false, "take back a switch that isn't decided");
 DEFINE_string(output, "topology.yaml", "the file to write");
@@ -140,7 +145,7 @@ const std::vector<Command>& Commands() {
        {}},
       {"switch",
        "put the generation that was built into the place of the active one",
-       {"config", "when", "within", "dry_run", "back", "cancel"},
+       {"config", "when", "within", "verify", "verify_sinks", "dry_run", "back", "cancel"},
        {}},
       {"generations",
        "which generations and runs over the past there are: generations list, or generations drop N (or a run's name)",
@@ -254,7 +259,7 @@ std::string HelpText(const Command* command) {
     for (const Command& each : Commands()) absl::StrAppendFormat(&text, "  %-13s %s\n", each.name, each.summary);
     absl::StrAppend(&text, "\ntidemark help COMMAND shows its flags. Exit codes: 0 done, 1 failed, ",
                     "start it again, 2 another start won't help, the message says what will; ",
-                    "of plan also 3, something needs a decision.\n");
+                    "of plan also 3, something needs a decision, and of switch, the generations differ.\n");
     return text;
   }
   absl::StrAppend(&text, "tidemark ", command->name);

@@ -10,6 +10,7 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 #include <absl/time/time.h>
 #include <glog/logging.h>
@@ -23,6 +24,7 @@
 #include "src/plan/planner.h"
 #include "src/plan/units.h"
 #include "src/registry/formats.h"
+#include "src/runtime/generations/comparison.h"
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generation_run.h"
 #include "src/runtime/generations/generations_log.h"
@@ -34,6 +36,7 @@ namespace tidemark {
 namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
+constexpr int kDiffersExit = 3;
 
 void Quiet(int, std::string_view) {}
 void Pause() { std::this_thread::sleep_for(kBetweenLooks); }
@@ -89,6 +92,23 @@ absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& 
   return keeps;
 }
 
+absl::StatusOr<std::optional<generations::Verify>> Verify(const SwitchFlags& flags) {
+  if (flags.cancel && flags.verify) {
+    return absl::InvalidArgumentError("--verify doesn't go with --cancel, which takes a switch back whatever differs");
+  }
+  if (!flags.verify && !flags.verify_sinks.empty()) {
+    return absl::InvalidArgumentError("--verify_sinks goes with --verify");
+  }
+  if (!flags.verify) return std::optional<generations::Verify>();
+  TM_ASSIGN_OR_RETURN(const VerifyBound bound, ParseVerifyBound(*flags.verify));
+  generations::Verify verify;
+  verify.set_bound(bound.ToString());
+  for (const absl::string_view name : absl::StrSplit(flags.verify_sinks, ',', absl::SkipWhitespace())) {
+    verify.add_sinks(std::string(absl::StripAsciiWhitespace(name)));
+  }
+  return std::optional<generations::Verify>(std::move(verify));
+}
+
 struct Clients {
   std::unique_ptr<KafkaClient> kafka;
   std::unique_ptr<ResetClient> reset;
@@ -126,13 +146,14 @@ absl::Status ReplayCommand(const ReplayFlags& flags, const WorkerOptions& option
   return RunReplay(plan, text, replay, options);
 }
 
-absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
+absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out, int* exit_code) {
   GenerationText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, Load(flags.config, &text));
   SwitchOptions options;
   options.dry_run = flags.dry_run;
   TM_ASSIGN_OR_RETURN(options.lag_us, Lag(flags.when));
   TM_ASSIGN_OR_RETURN(options.within_us, Duration("within", flags.within));
+  TM_ASSIGN_OR_RETURN(options.verify, Verify(flags));
   TM_ASSIGN_OR_RETURN(const Clients clients, Connect(plan));
   SwitchParts parts;
   parts.kafka = clients.kafka.get();
@@ -147,6 +168,14 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
     return SwapsOf({&from, &to, decision}, clients.kafka.get(), SystemClock());
   };
   parts.keeps = [&clients](const Plan& from, const Plan&) { return KeptTopics(from, clients.kafka.get()); };
+  std::optional<TopologyFormats> before_formats, after_formats;  // of the plans that are compared
+  parts.comparisons = [&](ComparisonRequest request) {
+    before_formats.emplace(request.before->registry);
+    after_formats.emplace(request.after->registry);
+    request.before_formats = &before_formats->formats();
+    request.after_formats = &after_formats->formats();
+    return ComparisonsOf(request, clients.kafka.get(), SystemClock());
+  };
   if (flags.cancel) return CancelSwitch(plan, parts);
   TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(plan.application.name, *clients.kafka, Pause));
   if (flags.back && state.phase() != generations::State::DECIDED &&
@@ -156,7 +185,9 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out) {
         "catch "
         "up from where it was left");
   }
-  return SwitchGenerations(plan, options, parts);
+  TM_ASSIGN_OR_RETURN(const SwitchEnd end, SwitchGenerations(plan, options, parts));
+  if (end == SwitchEnd::kDiffers) *exit_code = kDiffersExit;
+  return absl::OkStatus();
 }
 
 absl::Status GenerationsCommand(const std::string& config, const std::vector<std::string>& words, std::ostream& out) {

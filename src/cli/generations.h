@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -23,9 +24,12 @@ absl::Status ReplayCommand(const ReplayFlags& flags, const WorkerOptions& option
 
 struct SwitchFlags {
   std::string config, when, within;
+  std::optional<std::string> verify;  // nothing: nothing is compared
+  std::string verify_sinks;           // empty: all are
   bool dry_run = false, back = false, cancel = false;
 };
-absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out);
+// `exit_code`: 3 where it is OK and the generations differ by more than --verify allows.
+absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out, int* exit_code);
 
 // `words`: list, or drop and a number or the name of a run over the past.
 absl::Status GenerationsCommand(const std::string& config, const std::vector<std::string>& words, std::ostream& out);

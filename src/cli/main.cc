@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <optional>
 #include <sstream>
 
 #include <absl/strings/ascii.h>
@@ -133,6 +134,8 @@ DECLARE_int32(generation);
 DECLARE_string(max_live_lag);
 DECLARE_string(when);
 DECLARE_string(within);
+DECLARE_string(verify);
+DECLARE_string(verify_sinks);
 DECLARE_bool(back);
 DECLARE_bool(cancel);
 
@@ -304,10 +307,20 @@ absl::Status Replay() {
   return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation}, options);
 }
 
-absl::Status Switch() {
+absl::Status Switch(int* exit_code) {
   TM_RETURN_IF_ERROR(NeedConfig());
   TM_RETURN_IF_ERROR(ArmFailpoints());
-  return SwitchCommand({FLAGS_config, FLAGS_when, FLAGS_within, FLAGS_dry_run, FLAGS_back, FLAGS_cancel}, std::cout);
+  // One that is said and empty, as of a variable that isn't set, is a mistake.
+  const bool verifies = !gflags::GetCommandLineFlagInfoOrDie("verify").is_default;
+  return SwitchCommand({.config = FLAGS_config,
+                        .when = FLAGS_when,
+                        .within = FLAGS_within,
+                        .verify = verifies ? std::optional(FLAGS_verify) : std::nullopt,
+                        .verify_sinks = FLAGS_verify_sinks,
+                        .dry_run = FLAGS_dry_run,
+                        .back = FLAGS_back,
+                        .cancel = FLAGS_cancel},
+                       std::cout, exit_code);
 }
 
 absl::Status Generations(const std::vector<std::string>& arguments) {
@@ -536,7 +549,7 @@ absl::Status Dispatch(int argc, char** argv, int* exit_code) {
   if (name == "help") return Help(line.arguments);
   if (name == "run") return Run();
   if (name == "replay") return Replay();
-  if (name == "switch") return Switch();
+  if (name == "switch") return Switch(exit_code);
   if (name == "generations") return Generations(line.arguments);
   if (name == "validate") return Validate();
   if (name == "plan") return PlanChange(exit_code);

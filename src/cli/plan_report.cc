@@ -222,6 +222,7 @@ std::string TextReport(const Plan& plan, const TopologyChange& change) {
   for (const TopicToCreate& topic : change.topics) {
     text.Line("+", topic.topic, absl::StrCat(topic.partitions, topic.partitions == 1 ? " partition" : " partitions"));
   }
+  for (const std::string& idle : change.idle) text.Title(idle);
   return text.out_ + Conclusion(change);
 }
 
@@ -273,6 +274,7 @@ std::string JsonReport(const Plan& plan, const TopologyChange& change) {
                       ",\n \"stateless\": ", Array(change.stateless, Part),
                       ",\n \"sources\": ", Array(change.sources, Part), ",\n \"sinks\": ", Array(change.sinks, Part),
                       ",\n \"topics\": ", Array(change.topics, topic),
+                      ",\n \"idle\": ", Array(change.idle, [](const auto& i) { return JsonQuoted(i); }),
                       ",\n \"wrong\": ", Array(change.wrong, [](const auto& w) { return JsonQuoted(w); }), "}\n");
 }
 

@@ -1,17 +1,12 @@
 #include "src/landing/lake_log.h"
 
 #include <algorithm>
-#include <exception>
-#include <filesystem>
 #include <limits>
-#include <system_error>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <arrow/array.h>
 #include <arrow/compute/cast.h>
-#include <arrow/compute/initialize.h>
-#include <arrow/io/file.h>
 #include <arrow/table.h>
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
@@ -24,37 +19,6 @@
 
 namespace tidemark {
 namespace {
-
-namespace fs = std::filesystem;
-
-// parquet:: reports some errors by exception. A file that can't be opened may be there later; what is wrong in one
-// stays so.
-template <typename F>
-absl::Status Guarded(const std::string& file, F f) {
-  try {
-    const arrow::Status status = f();
-    if (status.ok()) return absl::OkStatus();
-    const std::string text = absl::StrCat("lake file ", file, ": ", status.message());
-    return status.IsIOError() ? absl::UnavailableError(text) : absl::FailedPreconditionError(text);
-  } catch (const std::exception& e) {
-    return absl::FailedPreconditionError(absl::StrCat("lake file ", file, ": ", e.what()));
-  }
-}
-
-absl::StatusOr<std::unique_ptr<parquet::arrow::FileReader>> OpenFile(const std::string& file) {
-  static const arrow::Status initialized = arrow::compute::Initialize();
-  TM_RETURN_IF_ERROR(FromArrow(initialized, "Arrow's kernels"));
-  std::unique_ptr<parquet::arrow::FileReader> reader;
-  TM_RETURN_IF_ERROR(Guarded(file, [&]() -> arrow::Status {
-    ARROW_ASSIGN_OR_RAISE(auto input, arrow::io::ReadableFile::Open(file));
-    parquet::arrow::FileReaderBuilder builder;
-    ARROW_RETURN_NOT_OK(builder.Open(std::move(input)));
-    ARROW_ASSIGN_OR_RAISE(reader, builder.Build());
-    reader->set_use_threads(false);
-    return arrow::Status::OK();
-  }));
-  return reader;
-}
 
 std::shared_ptr<arrow::DataType> Numbers() { return arrow::int64(); }
 std::shared_ptr<arrow::DataType> Times() { return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC"); }
@@ -69,7 +33,7 @@ struct Wanted {
 absl::StatusOr<arrow::ArrayVector> ReadColumns(parquet::arrow::FileReader& reader, const std::string& file,
                                                int row_group, const std::vector<Wanted>& wanted) {
   arrow::ArrayVector arrays;
-  TM_RETURN_IF_ERROR(Guarded(file, [&]() -> arrow::Status {
+  TM_RETURN_IF_ERROR(GuardedLake(file, [&]() -> arrow::Status {
     const parquet::SchemaDescriptor* const schema = reader.parquet_reader()->metadata()->schema();
     for (const Wanted& column : wanted) {
       const int at = schema->ColumnIndex(column.name);
@@ -113,20 +77,6 @@ std::optional<std::pair<int64_t, int64_t>> RangeOfColumn(const parquet::RowGroup
   return std::pair<int64_t, int64_t>(typed.min(), typed.max());
 }
 
-absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& folder) {
-  std::vector<std::string> files;
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    return absl::FailedPreconditionError(absl::StrCat("replay: there is no folder ", folder));
-  }
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".parquet" && it->is_regular_file(error)) files.push_back(it->path().string());
-  }
-  if (error) return absl::UnavailableError(absl::StrCat("lake ", folder, ": ", error.message()));
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 }  // namespace
 
 // ---- What there is -------------------------------------------------------------------------------------------------
@@ -136,7 +86,12 @@ class LakeIndexer {
   explicit LakeIndexer(LakeLog* log) : log_(*log), spec_(log->spec_) {}
 
   absl::Status Run() {
-    TM_ASSIGN_OR_RETURN(log_.files_, FilesIn(spec_.path));
+    TM_ASSIGN_OR_RETURN(log_.folder_, LakeFolder::Reach(spec_.path));
+    absl::StatusOr<std::vector<std::string>> files = log_.folder_->List();
+    if (absl::IsNotFound(files.status())) {
+      return absl::FailedPreconditionError(absl::StrCat("replay: ", files.status().message()));
+    }
+    TM_ASSIGN_OR_RETURN(log_.files_, std::move(files));
     for (size_t file = 0; file < log_.files_.size(); ++file) TM_RETURN_IF_ERROR(AddFile(file));
     for (auto& [partition, groups] : log_.groups_) {
       std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -147,7 +102,7 @@ class LakeIndexer {
  private:
   absl::Status AddFile(size_t file) {
     const std::string& name = log_.files_[file];
-    TM_ASSIGN_OR_RETURN(const auto reader, OpenFile(name));
+    TM_ASSIGN_OR_RETURN(const auto reader, log_.folder_->Open(name));
     for (int group = 0; group < reader->num_row_groups(); ++group) {
       if (!AddByFooter(*reader, file, group)) TM_RETURN_IF_ERROR(AddByRows(*reader, file, group));
     }
@@ -234,7 +189,7 @@ absl::StatusOr<std::optional<Offset>> LakeLog::FirstNotOlder(int32_t partition, 
     if (first && group.first > *first) break;
     if (group.newest_ms < timestamp_ms) continue;
     const std::string& name = files_[group.file];
-    TM_ASSIGN_OR_RETURN(const auto reader, OpenFile(name));
+    TM_ASSIGN_OR_RETURN(const auto reader, folder_->Open(name));
     TM_ASSIGN_OR_RETURN(
         const arrow::ArrayVector columns,
         ReadColumns(*reader, name, group.row_group,
@@ -260,7 +215,7 @@ absl::StatusOr<std::optional<Offset>> LakeLog::EndBefore(int32_t partition, Offs
       continue;
     }
     const std::string& name = files_[group.file];
-    TM_ASSIGN_OR_RETURN(const auto reader, OpenFile(name));
+    TM_ASSIGN_OR_RETURN(const auto reader, folder_->Open(name));
     TM_ASSIGN_OR_RETURN(
         const arrow::ArrayVector columns,
         ReadColumns(*reader, name, group.row_group, {{spec_.partition, Numbers()}, {spec_.offset, Numbers()}}));
@@ -341,7 +296,7 @@ class LakeReaderImpl final : public LakeReader {
     const LakeSpec& spec = log_.spec_;
     const std::string& name = log_.files_[group.file];
     if (reader_ == nullptr || reader_of_ != group.file) {
-      TM_ASSIGN_OR_RETURN(reader_, OpenFile(name));
+      TM_ASSIGN_OR_RETURN(reader_, log_.folder_->Open(name));
       reader_of_ = group.file;
     }
     std::vector<Wanted> wanted = {{spec.offset, Numbers()}, {spec.timestamp, Times()}, {spec.value, Texts()}};

@@ -1,6 +1,7 @@
 // A raw lake as a log: Parquet files that hold a topic's records, a row each, with partition, offset and timestamp
-// beside key and value (LakeSpec names the columns). Files may lie in any folders below the lake's, in any order, and
-// a row group may hold several partitions: records are read in the order of their offsets all the same.
+// beside key and value (LakeSpec names the columns). Files may lie in any folders below the lake's, on a disk or in S3,
+// in any order, and a row group may hold several partitions: records are read in the order of their offsets all the
+// same.
 //
 // What there is is found once, by Open, from the files' footers where they tell it and from the columns of numbers
 // where they don't. Files that come later aren't seen, so that a reader's log doesn't change under it.
@@ -26,6 +27,7 @@
 #include <absl/status/statusor.h>
 
 #include "src/base/record.h"
+#include "src/landing/lake_folder.h"
 #include "src/plan/lake_spec.h"
 
 namespace tidemark {
@@ -73,6 +75,7 @@ class LakeLog {
   explicit LakeLog(LakeSpec spec) : spec_(std::move(spec)) {}
 
   const LakeSpec spec_;
+  std::shared_ptr<const LakeFolder> folder_;
   std::vector<std::string> files_;
   std::map<int32_t, std::vector<Group>> groups_;  // by partition, in the order of their first offsets
 };

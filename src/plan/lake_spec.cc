@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
@@ -86,9 +85,6 @@ void AddLake(const Plan& plan, absl::string_view text, bool pass_holes, std::vec
   if (source->intake()) {
     wrong->push_back(who + "only the records of a topic are kept in a raw lake, and it has none");
     return;
-  }
-  if (absl::StartsWith(lake.second, "s3://")) {
-    wrong->push_back(who + "a lake in S3 isn't read yet: copy it into a folder, and name that");
   }
   LakeSpec& spec = (*lakes)[source->topic];
   spec.path = lake.second;

@@ -16,7 +16,7 @@ namespace tidemark {
 // Parquet files with a topic's records, a row each. The columns are those that the source reads its records into, by
 // name.
 struct LakeSpec {
-  std::string path;  // a folder
+  std::string path;  // a folder, or s3://bucket/prefix
   std::string partition, offset, timestamp, value;
   std::string key;          // empty: no column has it, and nothing asks for it
   bool pass_holes = false;  // offsets that the lake lacks are passed over; else the run stops there

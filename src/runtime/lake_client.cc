@@ -14,6 +14,7 @@
 #include <absl/synchronization/mutex.h>
 #include <glog/logging.h>
 
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/codec/column_text.h"
@@ -283,7 +284,7 @@ class LakeConsumer final : public Consumer {
   absl::Status PassHole(const TopicPartition& partition, Offset found, Part* part) const {
     if (found == part->next) return absl::OkStatus();
     const LakeSpec& spec = lakes_.SpecOf(partition.topic);
-    if (!spec.pass_holes) {
+    if (!spec.pass_holes && !MutationActive(Mutation::kHolePassed)) {
       return absl::FailedPreconditionError(absl::StrCat(
           ToString(partition), ": the lake ", spec.path, " has no record of offset ", part->next, ", and goes on at ",
           found,

@@ -324,6 +324,39 @@ absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDro
 
 namespace {
 
+bool IsKept(const Plan& plan, const Former& former, const std::string& name) {
+  return std::any_of(former.newest.begin(), former.newest.end(), [&](const auto& each) {
+    const packed::CommitRecord& record = each.second;
+    const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
+    return std::any_of(steps.begin(), steps.end(),
+                       [&](const auto& saved) { return IsNamed(plan, {name}, record.standing(), saved.step()); });
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> IdleDrops(const Plan& plan, const Former& former, const AllowedDrops& drops) {
+  std::vector<std::string> idle;
+  for (const std::string& name : drops) {
+    if (IsKept(plan, former, name)) continue;
+    std::string first;  // under which the step of that name is kept
+    for (const Stage& stage : plan.stages) {
+      for (const Node& node : stage.nodes) {
+        if (node.kind == Node::Kind::kOperator && node.step == name && node.kept_as() != name) first = node.kept_as();
+      }
+    }
+    idle.push_back(absl::StrCat("--allow_drop ", name, " gives nothing up: nothing is kept under that name",
+                                first.empty()
+                                    ? std::string(", or any more")
+                                    : absl::StrCat(", and step ", name, " goes on with what is kept as ", first,
+                                                   ". Leave `renamed_from: ", first, "` out and say --allow_drop ",
+                                                   first, ", and it begins empty")));
+  }
+  return idle;
+}
+
+namespace {
+
 // By the sources of the plan that read all topics of a pattern: what they have read, as was counted of each.
 std::map<std::string, std::set<std::string>> ReadByPatterns(const Plan& plan, const Former& former) {
   std::map<std::string, std::set<std::string>> topics;
@@ -386,6 +419,7 @@ absl::Status CheckStart(const Plan& plan, KafkaClient& kafka, const AllowedDrops
   }
   TM_ASSIGN_OR_RETURN(const std::vector<Verdict> verdicts, CompareWithRunning(plan, former, kafka, drops));
   TM_RETURN_IF_ERROR(Refusal(verdicts));
+  for (const std::string& idle : IdleDrops(plan, former, drops)) LOG(WARNING) << idle;
   for (const Verdict& verdict : verdicts) {
     LOG_IF(WARNING, verdict.allowed) << verdict.subject << ": its state is given up, as --allow_drop says"
                                      << (verdict.open > 0 ? absl::StrCat(", ", verdict.open, " rows in open windows")

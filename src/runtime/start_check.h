@@ -19,6 +19,7 @@
 // task checks its state again when it is opened: this is no lock.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -42,6 +43,10 @@ std::vector<Verdict> CompareStates(const Plan& plan, const Former& former, const
 // InvalidArgument: the user would give up what the topology goes on with. A step that was given up before may be named:
 // it begins anew.
 absl::Status CheckDrops(const Plan& plan, const Former& former, const AllowedDrops& drops);
+
+// What `drops` names and nothing is kept of, a line each: a step that goes on under the name that it was kept under
+// first isn't given up by the one that it has now. No error, as a flag may stay behind what it was for.
+std::vector<std::string> IdleDrops(const Plan& plan, const Former& former, const AllowedDrops& drops);
 
 // Topics that a source of a pattern has read, and doesn't any more, as they aren't there or the pattern is another,
 // with what to do; but for those whose source goes on without what is lost (`on_data_loss: skip`).

@@ -194,6 +194,7 @@ absl::StatusOr<TopologyChange> LookAtRunning(const Plan& plan, KafkaClient& kafk
   TopologyChange& change = builder.change_;
   change.against = absl::StrCat("what stands in Kafka at ", plan.kafka.brokers);
   TM_ASSIGN_OR_RETURN(change.steps, CompareWithRunning(plan, former, kafka, drops));
+  change.idle = IdleDrops(plan, former, drops);
   TM_ASSIGN_OR_RETURN(FoundTopics topics, FindTopics(plan, kafka.admin()));
   change.topics = std::move(topics.missing);
   change.wrong = std::move(topics.wrong);
@@ -238,6 +239,7 @@ absl::StatusOr<TopologyChange> ChangeOfFile(const Plan& plan, const Plan& before
   change.against = file;
   TM_RETURN_IF_ERROR(CheckDrops(plan, former, drops));
   change.steps = CompareStates(plan, former, drops);
+  change.idle = IdleDrops(plan, former, drops);
   builder.Sources();
   builder.Stateless();
   builder.Sinks();

@@ -38,6 +38,7 @@ struct TopologyChange {
   std::vector<PartChange> sources, sinks;
   std::vector<TopicToCreate> topics;  // that a run would make
   std::vector<std::string> wrong;     // topics that are missing or don't fit
+  std::vector<std::string> idle;      // what --allow_drop names and nothing is kept of (IdleDrops)
 
   enum class Outcome { kNothingLost, kNeedsDecision, kMistake, kNotKnown };
   // kMistake: a run ends for it, whatever is decided. kNotKnown: a database or a lake couldn't be looked at.

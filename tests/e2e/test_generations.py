@@ -166,9 +166,14 @@ class Generations(SystemTest):
             self.assertEqual(code, 0, out + errors)
         return code, out + errors
 
+    def differing(self, text):
+        """What a switch was taken back for."""
+        return sorted(re.search(r"taken back \((.*?) differ", text).group(1).split(", "))
+
     def configs(self, name, *rules):
         topics.create(self.stack.brokers, **{f"{name}-in": 2})
-        return [topology.write(self.stack.folder / f"{name}-{rule}.yaml", application(name, rule)) for rule in rules]
+        return [topology.write(self.stack.folder / f"{name}-{number}.yaml", application(name, rule))
+                for number, rule in enumerate(rules)]
 
     def state(self, config):
         return self.stack.tidemark("generations", "list", "--config", config)[1]
@@ -281,6 +286,54 @@ class Generations(SystemTest):
         self.check_all(name, ids, rule)
         self.check_appended(name, ids, {1, 10})
         self.assertEqual(workers["new"][1].stop(), 0)
+
+    def test_a_switch_compares_the_two_and_is_taken_back_where_they_differ_by_more_than_the_bound(self):
+        name = "verified"
+        old, new = self.configs(name, 1, "CASE WHEN route = 'r0' THEN 10 ELSE 1 END")
+        traffic = Traffic(self.stack.brokers, f"{name}-in")
+        self.addCleanup(traffic.end)
+        first = self.start("run", old, f"{name}-a")
+        self.await_rows(name, 200, first)
+        second = self.start("replay", new, f"{name}-b", "--active", old, "--from", "earliest")
+        mark = self.stack.folder / "lake" / f"{name}.g2" / f"_{name}.__2.lake.mark"
+        wait_for("its lake", mark.exists, 60, second.seen)
+        for flags, said in ((["--verify", "diff < 1%"], "--verify: expected a bound"), (["--verify="], "--verify: expected a bound"),
+                            (["--verify_sinks", "table"], "--verify_sinks goes with --verify"),
+                            (["--verify", "diff <= 1%", "--verify_sinks", "tabel"], "there is no sink or view 'tabel'")):
+            code, text = self.switch(new, *flags, check=False)
+            self.assertEqual(code, 2, text)
+            self.assertIn(said, text)
+        code, text = self.switch(new, "--verify", "diff <= 0.1%", "--dry_run", check=False)
+        self.assertEqual(code, 3, text)
+        self.assertIn("both go on while they are compared", text)
+        # Killed once it has compared, and gone on with by somebody who doesn't state the bound.
+        bound = ["--verify", "diff <= 0.1%", "--when", "lag < 5s"]
+        code, text = self.switch(new, *bound, check=False, TIDEMARK_FAILPOINTS="switch.compared=kill@1")
+        self.assertNotIn(code, (0, 2, 3), text)
+        before = traffic.next
+        code, text = self.switch(new, check=False)
+        print(text)
+        self.assertEqual(code, 3, text)
+        self.assertRegex(text, r"sink table: table public.verified_totals with public.verified_totals__g2, by route: 0 only before, 0 only "
+                               r"after, 1 differs, of 7 keys: 14.28\d+%, over diff <= 0.1%")
+        self.assertEqual(self.differing(text), ["sink lake", "sink latest", "sink rows", "sink table"])
+        self.await_rows(name, before, first)
+        self.assertIn("  2  being built", self.state(old))
+        self.assertEqual(self.rows(name)[1], {1})
+        # A seventh of the keys, and by rows twice a seventh of eight.
+        code, text = self.switch(new, "--verify", "diff <= 20%", "--when", "lag < 5s", check=False)
+        self.assertEqual(code, 3, text)
+        self.assertEqual(self.differing(text), ["sink lake", "sink rows"])
+        text = self.switch(new, "--verify", "diff <= 20%", "--verify_sinks", "table,latest", "--when", "lag < 5s")[1]
+        self.assertIn("compared: sink latest", text)
+        self.assertNotIn("compared: sink lake", text)
+        wait_for("the worker of the old generation to end", lambda: not first.running(), 60, first.seen)
+        self.await_rows(name, traffic.next, second)
+        ids = traffic.end()
+        wanted = {r: (n, n * (10 if r == "r0" else 1)) for r, (n, _) in self.expected(ids, 1).items()}
+        wait_for("all of it", lambda: self.table(name) == self.totals(name) == wanted, 60,
+                 lambda: f"{wanted}\n{self.totals(name)}\n{self.table(name)}", every=0.5)
+        self.check_appended(name, ids, {1, 10})
 
     def test_what_cant_be_built_beside_itself_is_refused_by_name(self):
         name = "refused"

@@ -85,13 +85,14 @@ def minutes(table):
 
 class PastRuns(SystemTest):
     needs_postgres = True
+    environment = {}  # of workers, beside the stack's
     kafka_settings = ("--set", "group.initial.rebalance.delay.ms=100")
 
     def start(self, command, config, name, *flags, failpoints=None):
         state_dir = self.stack.folder / "state" / name
         line = [BINARY, command, "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
                 "--threads", "1", "--http_address", "127.0.0.1:0", *map(str, flags)]
-        environment = self.stack.environment(**({"TIDEMARK_FAILPOINTS": failpoints} if failpoints else {}))
+        environment = self.stack.environment(**self.environment, **({"TIDEMARK_FAILPOINTS": failpoints} if failpoints else {}))
         return self.stack.add(Worker(name, line, environment, self.stack.folder / f"{name}.log", state_dir))
 
     def write(self, name, label="", **more):
@@ -161,7 +162,10 @@ class PastRuns(SystemTest):
         drop = lambda: self.stack.tidemark("generations", "drop", "march", "--config", config, check=False)[0] == 0
         wait_for("the run to be dropped", drop, 30, every=0.5)
         self.assertEqual([t for t in topics.names(self.stack.brokers) if "__run_march" in t], [])
-        self.finish_anew(config, name, flags)
+        # The lake has moved to S3.
+        self.environment = self.stack.s3().environment()
+        self.stack.s3().upload(self.stack.folder / "lake" / name, "raw")
+        self.finish_anew(config, name, [*flags[:5], f"prices=s3://{self.stack.s3().bucket}/raw", *flags[6:]])
         self.assertEqual(self.table(f"{name}_minutes__run_march"), wanted)
         again = topics.read(self.stack.brokers, f"{name}-rows.run_march")["value"].to_pylist()
         self.assertEqual(sorted(json.loads(value)["id"] for value in again), ids)

@@ -44,6 +44,8 @@ uint64_t Finds(Mutation mutation, uint64_t likely) {
 
 TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(Mutation::kCutPassed, 2), 0); }
 
+TEST(GenerationsWorld, AComparisonInFrontOfTheCutIsFound) { EXPECT_NE(Finds(Mutation::kComparedBeforeCut, 1), 0); }
+
 TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(Mutation::kDecidedUnfenced, 15), 0); }
 #endif
 

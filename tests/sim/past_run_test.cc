@@ -13,6 +13,7 @@
 
 #include "operators/operators.h"
 #include "src/base/generation_names.h"
+#include "src/base/mutation.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
 #include "src/runtime/generations/bounded_client.h"
@@ -103,6 +104,20 @@ TEST_F(PastRunTest, WhoeverComesLaterHasTheSamePartWhateverHasComeOrGoneSince) {
   ASSERT_TRUE(EndPastRun(plan_, "early", *kafka_, kNowUs + 1, [] {}).ok());
   EXPECT_EQ(Begin(past_)->done_us(), kNowUs);
 }
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(PastRunTest, BoundsThatEachWorkerTakesForItselfAreFound) {
+  ASSERT_TRUE(Begin(past_).ok());
+  const std::vector<std::string> first = PartsOf(*Begin(past_));
+  Append(kSecondPart, 4);  // late, behind both bounds of the first
+  cluster_.Trim(kFirst, 6);
+  EXPECT_EQ(PartsOf(*Begin(past_)), first);
+  SetMutation(Mutation::kBoundsTakenAnew, true);
+  const auto second = Begin(past_);
+  EXPECT_TRUE(!second.ok() || PartsOf(*second) != first);
+  SetMutation(Mutation::kBoundsTakenAnew, false);
+}
+#endif
 
 TEST_F(PastRunTest, AnotherTextOtherTimesAndOtherTargetsAreAnotherRun) {
   ASSERT_TRUE(Begin(past_).ok());
@@ -335,6 +350,20 @@ TEST_F(LakeClientTest, AHoleIsAStopUnlessItIsToBePassed) {
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_THAT(*read, ElementsAre("1=v1", "3=v3", "4=v4", "5=v5", "6=v6", "7=v7", "8=v8", "9=v9"));
 }
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(LakeClientTest, AHoleThatIsPassedInSilenceIsFound) {
+  WriteLakeFile(folder_ + "/a.parquet", Rows(0, 2));
+  WriteLakeFile(folder_ + "/b.parquet", Rows(3, 8));
+  cluster_.Trim(kFirst, 6);
+  SetMutation(Mutation::kHolePassed, true);
+  const auto read = Read(0);
+  SetMutation(Mutation::kHolePassed, false);
+  // Every offset is there, or the run ends: what the test above asks for.
+  EXPECT_TRUE(read.ok() && read->size() < 10);
+  EXPECT_FALSE(Read(0).ok());
+}
+#endif
 
 // Log from 6 on; a time between what the lake ends with and what the log begins with.
 TEST_F(LakeClientTest, ATimeThatMayLieBetweenLakeAndLogIsNoPlaceToBegin) {

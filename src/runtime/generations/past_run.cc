@@ -23,6 +23,7 @@
 #include "operators/top/spec.h"
 #include "operators/window/spec.h"
 #include "src/base/failpoint.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/base/value_text.h"
@@ -347,6 +348,11 @@ absl::StatusOr<generations::Run> BeginPastRun(const Plan& base, const Generation
                     }));
   }
   TM_RETURN_IF_ERROR(CheckSame(run, text, past, name));
+  if (MutationActive(Mutation::kBoundsTakenAnew)) {
+    run.clear_starts();
+    run.clear_ends();
+    TM_RETURN_IF_ERROR(FindPart(base, past, kafka, &run));
+  }
   return run;
 }
 

@@ -108,24 +108,6 @@ class Shadower {
   std::vector<std::string> refused_;
 };
 
-// n's sink with the same target; null: there was none, and nobody's place is taken.
-const SinkPlan* Former(const Plan& from, const SinkPlan& sink) {
-  for (const SinkPlan& former : from.sinks) {
-    if (former.spec.index() != sink.spec.index()) continue;
-    if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
-      const auto& other = std::get<PostgresSinkSpec>(former.spec);
-      if (std::tie(table->url, table->schema, table->table) == std::tie(other.url, other.schema, other.table)) {
-        return &former;
-      }
-    } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
-      if (lake->path == std::get<ParquetSinkSpec>(former.spec).path) return &former;
-    } else if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
-      if (kafka->topic == std::get<KafkaSinkSpec>(former.spec).topic) return &former;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 ShadowName::ShadowName(int32_t generation)
@@ -215,11 +197,32 @@ absl::Status CheckShadowsNew(const Plan& plan, const ShadowName& name, Admin& ad
                    ", where something stands already: delete it, or give it another name"));
 }
 
+const SinkPlan* FormerSink(const Plan& from, const SinkPlan& sink) {
+  for (const SinkPlan& former : from.sinks) {
+    if (former.spec.index() != sink.spec.index() || former.view.has_value() != sink.view.has_value()) continue;
+    if (sink.view) {
+      if (former.kept_as() == sink.kept_as()) return &former;
+      continue;
+    }
+    if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
+      const auto& other = std::get<PostgresSinkSpec>(former.spec);
+      if (std::tie(table->url, table->schema, table->table) == std::tie(other.url, other.schema, other.table)) {
+        return &former;
+      }
+    } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
+      if (lake->path == std::get<ParquetSinkSpec>(former.spec).path) return &former;
+    } else if (const auto* kafka = std::get_if<KafkaSinkSpec>(&sink.spec)) {
+      if (kafka->topic == std::get<KafkaSinkSpec>(former.spec).topic) return &former;
+    }
+  }
+  return nullptr;
+}
+
 std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock) {
   const ApplicationId &from = swap.from->application, &to = swap.to->application;
   std::vector<std::unique_ptr<TargetSwap>> swaps;
   for (const SinkPlan& sink : swap.to->sinks) {
-    const SinkPlan* const former = Former(*swap.from, sink);
+    const SinkPlan* const former = FormerSink(*swap.from, sink);
     const SwapParties parties{from, to, sink.kept_as(), swap.decision, former == nullptr ? "" : former->kept_as()};
     if (const auto* table = std::get_if<PostgresSinkSpec>(&sink.spec)) {
       PostgresSwapTarget target;

@@ -6,6 +6,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/str_join.h>
 
 #include "src/base/action.h"
 #include "src/base/failpoint.h"
@@ -25,7 +26,7 @@ class Switch {
   Switch(SwitchOptions options, const SwitchParts& parts, std::unique_ptr<GenerationsWriter> log)
       : options_(options), parts_(parts), log_(std::move(log)) {}
 
-  absl::Status Run() {
+  absl::StatusOr<SwitchEnd> Run() {
     if (state().phase() != State::DECIDED) {
       const bool under_way = state().phase() != State::STEADY;
       const absl::Status begun = Begin();
@@ -35,14 +36,17 @@ class Switch {
                         "this and run it again, or `tidemark switch --cancel`");
       }
       TM_RETURN_IF_ERROR(begun);
-      if (options_.dry_run) return absl::OkStatus();
+      if (options_.dry_run) return CompareNow();
       const absl::Status decided = InTime([this] { return Decide(); });
       if (!decided.ok()) return TakeBack(decided);
     } else if (options_.dry_run) {
       parts_.say("a switch is decided and isn't done: `tidemark switch` completes it");
-      return absl::OkStatus();
+      return SwitchEnd::kDone;
+    } else if (options_.verify) {
+      parts_.say("the switch is decided already, so nothing is compared any more");
     }
-    return Annotate(Complete(), "the switch is decided and isn't done, run it again");
+    TM_RETURN_IF_ERROR(Annotate(Complete(), "the switch is decided and isn't done, run it again"));
+    return SwitchEnd::kDone;
   }
 
   absl::Status Cancel() {
@@ -81,8 +85,27 @@ class Switch {
       TM_RETURN_IF_ERROR(Annotate(swap->Prepare(), swap->Describe()));
       parts_.say(absl::StrCat(options_.dry_run ? "would follow: " : "follows: ", swap->Describe()));
     }
+    TM_RETURN_IF_ERROR(PrepareComparison());
     if (options_.dry_run || state().phase() != State::STEADY) return absl::OkStatus();
     return AwaitLag();
+  }
+
+  // What can't be compared is told before anything changes.
+  absl::Status PrepareComparison() {
+    verify_ = options_.verify;
+    if (!verify_ && state().has_verify()) verify_ = state().verify();
+    if (!verify_) return absl::OkStatus();
+    TM_ASSIGN_OR_RETURN(bound_, ParseVerifyBound(verify_->bound()));
+    ComparisonRequest request;
+    request.before = &from_;
+    request.after = &to_;
+    request.built_first = FindGeneration(state(), state().building())->left_us() == 0;
+    request.sinks.assign(verify_->sinks().begin(), verify_->sinks().end());
+    request.all_columns = bound_.all_columns;
+    TM_ASSIGN_OR_RETURN(comparisons_, parts_.comparisons(std::move(request)));
+    for (const auto& unit : comparisons_.units) TM_RETURN_IF_ERROR(unit->Prepare());
+    for (const std::string& note : comparisons_.notes) parts_.say(note);
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::map<TopicPartition, Offset>> EndsOfSources(const Plan& plan) const {
@@ -123,9 +146,15 @@ class Switch {
       next.set_phase(State::DRAINING);
       next.set_switch_number(decision_);
       next.clear_cut();
+      next.clear_verify();
+      if (verify_) *next.mutable_verify() = *verify_;
       TM_RETURN_IF_ERROR(log_->Write(next));
       parts_.say(absl::StrCat("generation ", from_.application.generation, " stops reading"));
       TM_RETURN_IF_ERROR(Failpoint("switch.draining"));
+    } else if (options_.verify && options_.verify->SerializeAsString() != state().verify().SerializeAsString()) {
+      State next = state();
+      *next.mutable_verify() = *options_.verify;
+      TM_RETURN_IF_ERROR(log_->Write(next));
     }
     if (state().phase() == State::DRAINING) TM_RETURN_IF_ERROR(TakeCut());
     return ReachCut();
@@ -184,7 +213,9 @@ class Switch {
   }
 
   absl::Status ReachCut() {
+    if (MutationActive(Mutation::kComparedBeforeCut)) TM_RETURN_IF_ERROR(CompareAtCut());
     TM_RETURN_IF_ERROR(HoldAtCut());
+    if (!MutationActive(Mutation::kComparedBeforeCut)) TM_RETURN_IF_ERROR(CompareAtCut());
     TM_RETURN_IF_ERROR(Keep());
     TM_RETURN_IF_ERROR(CheckFenced());
     State next = state();
@@ -192,11 +223,52 @@ class Switch {
     next.set_leaving(next.active());
     next.set_active(next.building());
     next.set_building(0);
+    next.clear_verify();
     FindGeneration(&next, next.leaving())->set_left_us(parts_.clock->WallUs());
     FindGeneration(&next, next.active())->set_left_us(0);
     TM_RETURN_IF_ERROR(log_->Write(next));
     parts_.say("decided");
     return Failpoint("switch.decided");
+  }
+
+  // Both are fenced, and have given out what they owe of the same records: nobody writes until it is decided.
+  absl::Status CompareAtCut() {
+    CompareTime time;
+    time.go_on = [this] {
+      if (parts_.clock->MonotonicUs() <= deadline_us_) return absl::OkStatus();
+      return absl::DeadlineExceededError("it has taken too long, and still compared");
+    };
+    TM_ASSIGN_OR_RETURN(differs_, Compare(time));
+    TM_RETURN_IF_ERROR(Failpoint("switch.compared"));
+    if (differs_.empty()) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(differs_, " by more than `", bound_.ToString(), "` allows"));
+  }
+
+  // Of a dry run: both go on meanwhile, each at its own place.
+  absl::StatusOr<SwitchEnd> CompareNow() {
+    if (!verify_) return SwitchEnd::kDone;
+    parts_.say("both go on while they are compared, so what is under way differs as well:");
+    CompareTime time;
+    time.at_cut = false;
+    TM_ASSIGN_OR_RETURN(differs_, Compare(time));
+    if (differs_.empty()) return SwitchEnd::kDone;
+    parts_.say(absl::StrCat(differs_, " by more than `", bound_.ToString(), "` allows"));
+    return SwitchEnd::kDiffers;
+  }
+
+  // Says all differences; which are over the bound, "": none.
+  absl::StatusOr<std::string> Compare(const CompareTime& time) {
+    std::vector<std::string> over;
+    for (const auto& unit : comparisons_.units) {
+      TM_ASSIGN_OR_RETURN(const TargetDifference difference, unit->Compare(time));
+      const std::string what = unit->Describe();
+      const bool holds = bound_.Holds(difference);
+      parts_.say(absl::StrCat("compared: ", what, ": ", DifferenceText(difference, unit->by_key()),
+                              holds ? "" : absl::StrCat(", over ", bound_.ToString())));
+      if (!holds) over.push_back(what.substr(0, what.find(':')));
+    }
+    if (over.empty()) return std::string();
+    return absl::StrCat(absl::StrJoin(over, ", "), over.size() == 1 ? " differs" : " differ");
   }
 
   // Whoever took the switch back, and was killed as the fence was lifted already, has left no other trace.
@@ -303,13 +375,14 @@ class Switch {
   }
 
   // A writer that has failed doesn't know what stands: whoever runs the command again does.
-  absl::Status TakeBack(const absl::Status& why) {
+  absl::StatusOr<SwitchEnd> TakeBack(const absl::Status& why) {
     if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
     if (absl::IsCancelled(why) || absl::IsUnknown(why)) {
       return Annotate(why,
                       "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
     }
     const absl::Status back = GoBack(why.message());
+    if (back.ok() && !differs_.empty()) return SwitchEnd::kDiffers;
     if (back.ok()) return absl::FailedPreconditionError(absl::StrCat(why.message(), "; the switch was taken back"));
     return Annotate(back, absl::StrCat(why.message(), "; taking it back has failed, run `tidemark switch --cancel`"));
   }
@@ -322,6 +395,7 @@ class Switch {
     State next = state();
     next.set_phase(State::STEADY);
     next.clear_cut();
+    next.clear_verify();
     TM_RETURN_IF_ERROR(log_->Write(next));
     parts_.say(absl::StrCat("taken back (", why, "): generation ", next.active(), " goes on"));
     return absl::OkStatus();
@@ -399,11 +473,15 @@ class Switch {
   int64_t decision_ = 0;
   int64_t deadline_us_ = 0;
   std::vector<std::unique_ptr<TargetSwap>> swaps_;
+  std::optional<generations::Verify> verify_;
+  VerifyBound bound_;
+  Comparisons comparisons_;
+  std::string differs_;  // which sinks do, by more than the bound; "": none, or they weren't compared
 };
 
 }  // namespace
 
-absl::Status SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
+absl::StatusOr<SwitchEnd> SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(options, parts, std::move(log)).Run();
 }

@@ -9,8 +9,9 @@
 //      topics isn't read or written to the end cancels the switch.
 //   3. CUT is written, with the cut. Workers of n+1 read up to it, exactly, let their sinks write what it makes, leave
 //      their groups and wait. Where n+1 doesn't stand at the cut, at every partition, and at the ends of its own
-//      topics, the switch isn't made. Else it gets a fence too. Then what a target would be without, once n+1 has it,
-//      is copied aside, for a way back.
+//      topics, the switch isn't made. Else it gets a fence too. Here, and nowhere else, the outputs of the two are of
+//      the same records, and are compared where that was asked for (--verify, comparison.h): over its bound the switch
+//      is taken back. Then what a target would be without, once n+1 has it, is copied aside, for a way back.
 //   4. DECIDED is written: the one decision. Everything before can be taken back, and is by whoever finds it (--cancel,
 //      or a time-out); everything behind can only be gone on with.
 //   5. Every sink follows (target_swap.h), each as often as it takes: one that is away is asked again until it answers,
@@ -34,15 +35,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "src/base/clock.h"
 #include "src/kafka/client.h"
 #include "src/kafka/reset_client.h"
 #include "src/plan/plan.h"
+#include "src/runtime/generations/comparison.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/target_swap.h"
 
@@ -52,6 +56,9 @@ struct SwitchOptions {
   int64_t lag_us = 2 * kSecond;       // --when: n+1 is at most so far behind the sources' ends when it begins
   int64_t within_us = 120 * kSecond;  // steps 1 to 3 together; the switch is cancelled where they take longer
   bool dry_run = false;
+  // --verify. It stands in the log from step 1 on, so a run that goes on with the switch asks for the same; one that
+  // states another asks for that from then on.
+  std::optional<generations::Verify> verify;
 };
 
 // What the switch is made of, by whoever wires it.
@@ -71,11 +78,18 @@ struct SwitchParts {
   // What of n's targets is copied aside between the cut and the decision, as nothing of it is left behind it. May be
   // done again; whoever takes the switch back leaves the copies.
   std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const Plan& from, const Plan& to)> keeps;
+  // What --verify compares. Whose formats, the wirer knows.
+  std::function<absl::StatusOr<Comparisons>(ComparisonRequest request)> comparisons;
+};
+
+enum class SwitchEnd {
+  kDone,     // n+1 is active; of a dry run: all was told
+  kDiffers,  // n+1 differs by more than --verify allows: nothing has changed, or it was taken back
 };
 
 // FailedPrecondition: nothing is being built, or it can't be switched to now, and why; nothing has changed, or it was
 // taken back. Unavailable: run it again; the message says whether the decision has been made.
-absl::Status SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts);
+absl::StatusOr<SwitchEnd> SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts);
 
 // Takes a switch back that isn't decided. OK where there is none.
 absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts);

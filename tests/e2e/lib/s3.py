@@ -63,6 +63,11 @@ class S3:
                     self.client.download_file(self.bucket, item["Key"], str(path))
         return folder
 
+    def upload(self, folder, prefix):
+        """All *.parquet files of the folder, as objects below the prefix under their own names."""
+        for path in pathlib.Path(folder).rglob("*.parquet"):
+            self.client.upload_file(str(path), self.bucket, f"{prefix}/{path.relative_to(folder)}")
+
     def stop(self):
         self.process.kill()
         self.process.wait()

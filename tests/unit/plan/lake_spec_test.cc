@@ -38,6 +38,7 @@ TEST(LakeSpecTest, TheLakesColumnsAreThoseThatTheSourceReadsItsRecordsInto) {
   ASSERT_TRUE(lakes.ok()) << lakes.status();
   const LakeSpec& lake = lakes->at("in");
   EXPECT_EQ(lake.path, "/lake/a=b");
+  EXPECT_EQ(LakesOf(plan, "rows=s3://bucket/lake", "")->at("in").path, "s3://bucket/lake");
   EXPECT_EQ(lake.partition + lake.offset + lake.timestamp + lake.value + lake.key, "powrawk");
   EXPECT_FALSE(lake.pass_holes);
   EXPECT_TRUE(LakesOf(Rows(kRaw), "rows=/lake", "pass")->at("in").pass_holes);
@@ -58,7 +59,6 @@ TEST(LakeSpecTest, MistakesInTheFlagsAreNamed) {
   const Plan plan = Rows(kRaw);
   EXPECT_THAT(Refused(plan, "row=/lake"), HasSubstr("did you mean 'rows'"));
   EXPECT_THAT(Refused(plan, "rows"), HasSubstr("SOURCE=FOLDER is expected"));
-  EXPECT_THAT(Refused(plan, "rows=s3://bucket/lake"), HasSubstr("a lake in S3 isn't read yet"));
   EXPECT_THAT(Refused(plan, "rows=/lake", "past"), HasSubstr("expected stop or pass"));
   EXPECT_THAT(Refused(plan, "", "pass"), HasSubstr("--holes goes with --lakes"));
 }

@@ -374,6 +374,31 @@ TEST(TopologyChange, AStepIsGivenUpWhileAnotherTakesItsName) {
               HasSubstr("--allow_drop hourly: the topology has that step"));
 }
 
+// The flag that would have to say the first name isn't taken without a word.
+TEST(TopologyChange, ADropOfWhatNothingIsKeptOfIsToldWithTheNameThatIsMeant) {
+  const Plan now = TestPlan(absl::StrReplaceAll(
+      kTopology, {{"  hourly:\n", "  by_hour:\n    renamed_from: hourly\n"}, {"from: hourly", "from: by_hour"}}));
+  const Plan before = TestPlan(kTopology);
+  const auto idle = [&](const AllowedDrops& drops) {
+    const auto change = ChangeOfFile(now, before, "before.yaml", drops);
+    EXPECT_TRUE(change.ok()) << change.status();
+    return change.ok() ? change->idle : std::vector<std::string>();
+  };
+  EXPECT_THAT(idle({"by_hour"}), testing::ElementsAre(AllOf(HasSubstr("--allow_drop by_hour gives nothing up"),
+                                                            HasSubstr("goes on with what is kept as hourly"),
+                                                            HasSubstr("say --allow_drop hourly"))));
+  EXPECT_THAT(idle({"nobody"}), testing::ElementsAre(HasSubstr("--allow_drop nobody gives nothing up")));
+  EXPECT_THAT(idle({}), IsEmpty());
+  // What it says: without the name of before, and with the flag, the step begins empty.
+  const Plan anew =
+      TestPlan(absl::StrReplaceAll(kTopology, {{"  hourly:\n", "  by_hour:\n"}, {"from: hourly", "from: by_hour"}}));
+  const auto change = ChangeOfFile(anew, now, "now.yaml", {"hourly"});
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_THAT(Kinds(*change), Contains(testing::Pair("step by_hour", kNew)));
+  EXPECT_EQ(change->outcome(), TopologyChange::Outcome::kNothingLost);
+  EXPECT_THAT(change->idle, IsEmpty());
+}
+
 TEST(TopologyChange, WhatGoesOnIsntGivenUpByTheNameThatItHasNow) {
   const std::string shorter = absl::StrReplaceAll(HourlyAsOnce(), {{"tumbling: 1h", "tumbling: 30m"}});
   const auto change = ChangeOfFile(TestPlan(shorter), TestPlan(kTopology), "before.yaml", {"once"});
