@@ -299,7 +299,7 @@ class Generations(SystemTest):
         wait_for("its lake", mark.exists, 60, second.seen)
         for flags, said in ((["--verify", "diff < 1%"], "--verify: expected a bound"), (["--verify="], "--verify: expected a bound"),
                             (["--verify_sinks", "table"], "--verify_sinks goes with --verify"),
-                            (["--verify", "diff <= 1%", "--verify_sinks", "tabel"], "there is no sink or view 'tabel'")):
+                            (["--verify", "diff <= 1%", "--verify_sinks", "tabel"], "there is no sink 'tabel'")):
             code, text = self.switch(new, *flags, check=False)
             self.assertEqual(code, 2, text)
             self.assertIn(said, text)

@@ -11,7 +11,6 @@
 #include <gtest/gtest.h>
 
 #include "src/sim/sim_kafka.h"
-#include "src/views/records.h"
 
 namespace tidemark::sim {
 namespace {
@@ -99,14 +98,6 @@ TEST_F(TopicComparisonTest, OfATopicThatAppendsEachRowCounts) {
   EXPECT_EQ(Compared(), "2 1 0 of 4");
   cluster_.Trim({"latest", 0}, 1);
   EXPECT_THAT(Compared(), HasSubstr("sink latest: latest-0 begins at offset 1: what stood before is gone"));
-}
-
-TEST_F(TopicComparisonTest, AViewsMarksAreNoRows) {
-  target_.view = true;
-  Before("a", R"({"route":"a","n":1})");
-  After("a", R"({"route":"a","n":1})");
-  After(ViewMarkKey(3), "a mark");
-  EXPECT_EQ(Compared(), "0 0 0 of 1");
 }
 
 // A transaction that was begun by somebody who is gone holds back what others have committed behind it.

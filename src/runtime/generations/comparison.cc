@@ -22,7 +22,6 @@
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/generations/topic_comparison.h"
 #include "src/runtime/reset_sinks.h"
-#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -77,7 +76,7 @@ class Maker {
         after_(after),
         kafka_(kafka),
         clock_(clock),
-        who_(absl::StrCat(after.view ? "view " : "sink ", after.name)),
+        who_(absl::StrCat("sink ", after.name)),
         columns_(CompareColumns(before.schema, after.schema, request.all_columns)),
         left_out_(columns_.left_out) {}
 
@@ -154,7 +153,7 @@ class Maker {
 
   TopicComparisonTarget::Side SideOf(const SinkPlan& sink, const Formats* formats) const {
     const auto& spec = std::get<KafkaSinkSpec>(sink.spec);
-    return {spec.topic, spec, sink.view ? ViewRecordSchema(sink.schema) : sink.schema, formats};
+    return {spec.topic, spec, sink.schema, formats};
   }
 
   std::unique_ptr<TargetComparison> MakeTopic() {
@@ -165,9 +164,8 @@ class Maker {
     target.sink = who_;
     target.before = SideOf(before_, request_.before_formats);
     target.after = SideOf(after_, request_.after_formats);
-    target.view = after_.view.has_value();
     target.by_key = after.upsert;
-    if (!target.view) target.after.topic = ShadowTopic(after.topic, request_.after->application.generation);
+    target.after.topic = ShadowTopic(after.topic, request_.after->application.generation);
     if (target.by_key) {
       if (!SameKey(NamesOf(before_.schema, before.key), NamesOf(after_.schema, after.key))) return nullptr;
       if (before.key_format.ToString() != after.key_format.ToString()) {
@@ -203,7 +201,7 @@ absl::Status CheckNames(const ComparisonRequest& request) {
   for (const std::string& name : request.sinks) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--verify_sinks: there is no sink or view '", name, "'", DidYouMean(name, names)));
+        absl::StrCat("--verify_sinks: there is no sink '", name, "'", DidYouMean(name, names)));
   }
   return absl::OkStatus();
 }
@@ -287,7 +285,7 @@ absl::StatusOr<Comparisons> ComparisonsOf(const ComparisonRequest& request, Kafk
     }
     const SinkPlan* const former = FormerSink(*request.before, sink);
     if (former == nullptr) {
-      const std::string fresh = absl::StrCat(sink.view ? "view " : "sink ", sink.name, " is new");
+      const std::string fresh = absl::StrCat("sink ", sink.name, " is new");
       if (named) refused.push_back(fresh + ": there is nothing to compare it with");
       comparisons.notes.push_back("isn't compared: " + fresh);
       continue;

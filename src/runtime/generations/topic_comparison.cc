@@ -10,7 +10,6 @@
 #include "src/runtime/generations/compared_rows.h"
 #include "src/runtime/generations/row_tally.h"
 #include "src/runtime/log_range.h"
-#include "src/views/records.h"
 
 namespace tidemark {
 namespace {
@@ -52,7 +51,7 @@ class TopicComparison final : public TargetComparison {
   }
 
   std::string Describe() const override {
-    return absl::StrCat(target_.sink, ": ", target_.view ? "view " : "topic ", target_.before.topic, " with ",
+    return absl::StrCat(target_.sink, ": ", "topic ", target_.before.topic, " with ",
                         target_.after.topic, target_.by_key ? ", by key" : ", row by row");
   }
   bool by_key() const override { return target_.by_key; }
@@ -145,7 +144,6 @@ class TopicComparison final : public TargetComparison {
       return absl::OkStatus();
     }
     if (!record.key) return absl::InvalidArgumentError("a record without a key, in a topic that is by key");
-    if (target_.view && ViewMarkWriter(key)) return absl::OkStatus();
     if (record.value) {
       tally->Put(side, of_key, value.low64);
     } else {

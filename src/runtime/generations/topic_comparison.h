@@ -1,5 +1,5 @@
-// Two topics of one sink, compared (comparison.h): of a topic by key, or a view, the newest value of each key, a
-// partition at a time where both have as many; of one that appends all rows of all partitions. Used by one thread.
+// Two topics of one sink, compared (comparison.h): of a topic by key the newest value of each key, a partition
+// at a time where both have as many; of one that appends all rows of all partitions. Used by one thread.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,6 @@ struct TopicComparisonTarget {
   Side before, after;
   ComparedColumns columns;
   bool by_key = true;
-  bool view = false;                             // marks of its tasks stand beside its rows (src/views/records.h)
   bool with_keys = false;                        // of one that appends: a row is its record's key, too
   size_t most_entries = (size_t{1} << 30) / 72;  // in memory (row_tally.h)
 };

@@ -332,7 +332,7 @@ TEST_F(ComparisonsTest, AnotherKeyIsRefusedByNameWithTheWayOut) {
                                      HasSubstr("sink latest: it has key"), Not(HasSubstr("sink lake")),
                                      HasSubstr("`--verify_sinks rows_out,lake` compares the others alone")));
   EXPECT_TRUE(Make(by_day, {"lake", "rows_out"}).ok());
-  EXPECT_THAT(Refused({}, {"lak"}), HasSubstr("there is no sink or view 'lak' (did you mean 'lake'?)"));
+  EXPECT_THAT(Refused({}, {"lak"}), HasSubstr("there is no sink 'lak' (did you mean 'lake'?)"));
 }
 
 TEST_F(ComparisonsTest, ATopicThatAppendsIsntComparedWithAGenerationThatWasActiveBefore) {
