@@ -231,10 +231,10 @@ void BatchStep::Look(Batches::Batch* batch, const Said& said) {
     return Reject(batch, kRejectedByCount, absl::StrCat("it expects ", n.expected, " rows, and has ", n.rows));
   }
   if (std::max(n.expected, n.rows) > spec_.max_rows || n.bytes > spec_.max_bytes) {
-    return Reject(
-        batch, kRejectedBySize,
-        absl::StrCat("it is larger than ", spec_.max_rows, " rows or ", spec_.max_bytes >> 20, " MiB: ", n.rows, " rows",
-                     n.expected < 0 ? "" : absl::StrCat(" of ", n.expected), " have come, of ", n.bytes, " bytes"));
+    return Reject(batch, kRejectedBySize,
+                  absl::StrCat("it is larger than ", spec_.max_rows, " rows or ", spec_.max_bytes >> 20,
+                               " MiB: ", n.rows, " rows", n.expected < 0 ? "" : absl::StrCat(" of ", n.expected),
+                               " have come, of ", n.bytes, " bytes"));
   }
   if (n.rows == n.expected && n.watermark < DueUs(*batch)) return Decided(batch, Phase::kComplete);
   if (n.watermark >= DueUs(*batch)) {

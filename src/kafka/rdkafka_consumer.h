@@ -120,7 +120,7 @@ class RdConsumer : public Consumer {
   std::optional<Rebalance> rebalance_;  // noted, not yet handed out
   // The kind of a rebalance, noted or handed out, that no assignment has answered yet.
   rd_kafka_resp_err_t unanswered_ = RD_KAFKA_RESP_ERR_NO_ERROR;
-  bool closing_ = false;                // rebalances are answered on the spot
+  bool closing_ = false;  // rebalances are answered on the spot
   bool closed_ = false;
   absl::Status pending_error_;  // for the next Poll
   absl::Status fatal_;          // for every Poll from now on

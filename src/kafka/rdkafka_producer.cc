@@ -296,7 +296,8 @@ absl::Status RdProducer::ProduceWithHeaders(const Out& out, const std::string& t
 }
 
 absl::Status RdProducer::Flush() {
-  const rd_kafka_resp_err_t code = rd_kafka_flush(handle_->rk(), static_cast<int>(options_.transaction_timeout_us / kMillisecond));
+  const rd_kafka_resp_err_t code =
+      rd_kafka_flush(handle_->rk(), static_cast<int>(options_.transaction_timeout_us / kMillisecond));
   TM_RETURN_IF_ERROR(reports_.error());
   if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
     return absl::DeadlineExceededError(

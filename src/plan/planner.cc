@@ -63,8 +63,8 @@ void CheckEnds(bool incomplete, Diagnostics* diagnostics) {
   diagnostics->Error("", "missing field 'sinks', or 'views'");
 }
 
-// What goes out with one commit is in memory several times over, beside what else is: packed in the task that lets it out,
-// on its way to the brokers, packed and unpacked in a sink.
+// What goes out with one commit is in memory several times over, beside what else is: packed in the task that lets it
+// out, on its way to the brokers, packed and unpacked in a sink.
 void CheckCommits(const Plan& plan, Diagnostics* diagnostics) {
   constexpr int64_t kTimes = 4;
   for (const Stage& stage : plan.stages) {
@@ -73,9 +73,9 @@ void CheckCommits(const Plan& plan, Diagnostics* diagnostics) {
       const std::string at = absl::StrCat("steps/", node.step, "/batch/max_bytes");
       const int64_t needs = kTimes * node.spec.kind().CommitBytes(node);
       if (needs <= plan.memory_bytes || !diagnostics->Present(at)) continue;
-      diagnostics->Error(at, absl::StrCat("a batch of that size is held in memory ", kTimes, " times over, and `memory` is ",
-                                          plan.memory_bytes >> 20, " MiB: expected a memory of ", needs >> 20,
-                                          " MiB or more"));
+      diagnostics->Error(
+          at, absl::StrCat("a batch of that size is held in memory ", kTimes, " times over, and `memory` is ",
+                           plan.memory_bytes >> 20, " MiB: expected a memory of ", needs >> 20, " MiB or more"));
     }
   }
 }

@@ -52,9 +52,9 @@
 
 namespace tidemark {
 
-// How long brokers let a commit of this topology take: as long as any, and the longer the more a step of it puts into one
-// (OperatorKind::CommitBytes). So long, too, whoever reads what is committed waits behind a worker that has died and that
-// nobody takes over from.
+// How long brokers let a commit of this topology take: as long as any, and the longer the more a step of it puts into
+// one (OperatorKind::CommitBytes). So long, too, whoever reads what is committed waits behind a worker that has died
+// and that nobody takes over from.
 int64_t TransactionTimeoutUs(const Plan& plan);
 
 class CommitPipeline {

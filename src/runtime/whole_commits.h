@@ -8,7 +8,8 @@
 // cuts none. A commit that is read is in the log to its end, as readers of feeds see committed records only; so a
 // stretch that isn't complete waits for records that are there, and not for a worker.
 //
-// What is kept is in memory: a batch is at most as large as its step allows (operators/batch/spec.h). Used by the sink's thread.
+// What is kept is in memory: a batch is at most as large as its step allows (operators/batch/spec.h). Used by the
+// sink's thread.
 #pragma once
 
 #include <cstdint>

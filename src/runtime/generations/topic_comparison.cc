@@ -51,8 +51,8 @@ class TopicComparison final : public TargetComparison {
   }
 
   std::string Describe() const override {
-    return absl::StrCat(target_.sink, ": ", "topic ", target_.before.topic, " with ",
-                        target_.after.topic, target_.by_key ? ", by key" : ", row by row");
+    return absl::StrCat(target_.sink, ": ", "topic ", target_.before.topic, " with ", target_.after.topic,
+                        target_.by_key ? ", by key" : ", row by row");
   }
   bool by_key() const override { return target_.by_key; }
 
