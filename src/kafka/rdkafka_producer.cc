@@ -199,7 +199,7 @@ absl::Status RdProducer::Produce(const std::string& topic, const std::vector<Out
 }
 
 absl::Status RdProducer::WaitForRoom(int64_t since_us) {
-  if (NowUs() - since_us > int64_t{kTransactionTimeoutMs} * 1'000) {
+  if (NowUs() - since_us > options_.transaction_timeout_us) {
     return absl::DeadlineExceededError(What("no room in the queue: the brokers take no records"));
   }
   return reports_.WaitForError(1'000);

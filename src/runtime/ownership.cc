@@ -181,7 +181,10 @@ absl::Status OwnershipWatch::CheckTopics() {
     if (!table.topic.empty()) topics.push_back(table.topic);
   }
   const auto described = runtime_.kafka->admin().Describe(topics);
-  if (!described.ok()) return absl::OkStatus();  // away, or going: whoever reads it says so
+  if (!described.ok()) {
+    missing_since_us_.clear();  // of a time in which nobody tells, nothing is known
+    return absl::OkStatus();    // away, or going: whoever reads it says so
+  }
   for (const auto& [topic, info] : *described) {
     TM_RETURN_IF_ERROR(CheckPartitions(*runtime_.plan, runtime_.partitions, topic, info.partitions));
   }

@@ -145,8 +145,8 @@ class Maker {
     std::get<ParquetSinkSpec>(shadow.spec).path = target.after;
     target.settle = [kafka = kafka_, before_plan = request_.before, after_plan = request_.after, live = before_,
                      shadow = std::move(shadow)] {
-      TM_RETURN_IF_ERROR(SettleLake(*before_plan, live, /*complete=*/true, *kafka));
-      return SettleLake(*after_plan, shadow, /*complete=*/true, *kafka);
+      TM_RETURN_IF_ERROR(SettleLake(*before_plan, live, /*complete=*/false, *kafka));
+      return SettleLake(*after_plan, shadow, /*complete=*/false, *kafka);
     };
     return MakeFolderComparison(std::move(target));
   }

@@ -16,7 +16,7 @@ struct FolderComparisonTarget {
   bool changes = false;
   ComparedColumns columns;
   std::function<absl::Status()> settle;          // publishes what is decided and isn't there yet; may be done again
-  size_t most_entries = (size_t{1} << 30) / 72;  // in memory (row_tally.h)
+  size_t most_entries = (size_t{1} << 30) / 82;  // in memory (row_tally.h)
 };
 
 std::unique_ptr<TargetComparison> MakeFolderComparison(FolderComparisonTarget target);

@@ -13,6 +13,7 @@
 #include "src/base/action.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
+#include "src/runtime/commit.h"
 #include "src/runtime/former.h"
 
 namespace tidemark {
@@ -20,7 +21,6 @@ namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 constexpr int64_t kTellUs = 10 * kSecond;
-constexpr int64_t kGoneUs = 10 * kSecond;    // no commit that was under way takes longer
 constexpr int64_t kFollowUs = 60 * kSecond;  // between looks at what the active generation reads
 
 std::set<std::string> SourceTopics(const Plan& plan) {
@@ -186,9 +186,10 @@ const std::map<TopicPartition, Offset>& GenerationFollower::HandedOut() {
     handed_out_[partition] = offset;
     gone_us_.erase(partition);
   }
+  const int64_t longest_us = TransactionTimeoutUs(plan_);  // no commit that was under way takes longer
   for (auto& [partition, offset] : handed_out_) {
-    if (!delivered.contains(partition) && now - gone_us_.try_emplace(partition, now).first->second > kGoneUs)
-      offset = 0;
+    if (delivered.contains(partition)) continue;
+    if (now - gone_us_.try_emplace(partition, now).first->second > longest_us) offset = 0;
   }
   return handed_out_;
 }

@@ -1,6 +1,7 @@
 #include "src/runtime/generations/row_tally.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace tidemark {
 namespace {
@@ -59,8 +60,9 @@ void RowTally::End() {
 
 void RowTally::Count(const Entry& entry) {
   if (by_ == By::kRow) {
-    const int64_t before = std::max<int64_t>(entry.before, 0), after = std::max<int64_t>(entry.after, 0);
-    difference_.of += std::max(before, after);
+    // Below 0: more was taken back than ever came, which whoever adds it up sees, too.
+    const int64_t before = entry.before, after = entry.after;
+    difference_.of += std::max({std::abs(before), std::abs(after), std::abs(before - after)});
     difference_.only_before += std::max<int64_t>(before - after, 0);
     difference_.only_after += std::max<int64_t>(after - before, 0);
     return;

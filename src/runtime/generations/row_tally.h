@@ -31,7 +31,7 @@ class RowTally {
     kRow,  // every row counts, as often as it stands there
   };
 
-  // `most`: entries in memory, of some 70 bytes each while the table grows.
+  // `most`: entries in memory, of some 80 bytes each while the table grows.
   RowTally(By by, size_t most) : by_(by), most_(most) {}
 
   bool Begin();

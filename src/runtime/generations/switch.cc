@@ -93,7 +93,7 @@ class Switch {
   // What can't be compared is told before anything changes.
   absl::Status PrepareComparison() {
     verify_ = options_.verify;
-    if (!verify_ && state().has_verify()) verify_ = state().verify();
+    if (!verify_ && state().phase() != State::STEADY && state().has_verify()) verify_ = state().verify();
     if (!verify_) return absl::OkStatus();
     TM_ASSIGN_OR_RETURN(bound_, ParseVerifyBound(verify_->bound()));
     ComparisonRequest request;

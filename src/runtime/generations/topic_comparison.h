@@ -22,7 +22,7 @@ struct TopicComparisonTarget {
   ComparedColumns columns;
   bool by_key = true;
   bool with_keys = false;                        // of one that appends: a row is its record's key, too
-  size_t most_entries = (size_t{1} << 30) / 72;  // in memory (row_tally.h)
+  size_t most_entries = (size_t{1} << 30) / 82;  // in memory (row_tally.h)
 };
 
 std::unique_ptr<TargetComparison> MakeTopicComparison(TopicComparisonTarget target, KafkaClient* kafka, Clock* clock);
