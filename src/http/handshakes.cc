@@ -109,9 +109,13 @@ void Handshakes::HandOn() {
     const absl::MutexLock lock(&mutex_);
     for (Handshake* const each : held_) {
       if (each->due_us == 0) each->due_us = now + most_us_;
+      if (stopped_ || !Watch(each, EPOLL_CTL_ADD)) {
+        lost.push_back(each);  // what is handed on is failed by Stop; this isn't
+        continue;
+      }
+      // A thread that is told of it already waits for the lock before it gives it back.
       handed_on_.insert(each);
       due_.emplace(each->due_us, each);
-      if (stopped_ || !Watch(each, EPOLL_CTL_ADD)) lost.push_back(each);
     }
   }
   held_.clear();

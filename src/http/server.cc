@@ -170,7 +170,11 @@ class MicroServer final : public HttpServer {
     while (!over_) {
       MHD_UNSIGNED_LONG_LONG most_ms = 0;
       const bool bounded = MHD_get_timeout(daemon_, &most_ms) == MHD_YES;
-      poll(events, 2, bounded ? static_cast<int>(std::min<MHD_UNSIGNED_LONG_LONG>(most_ms, kLongestPollMs)) : -1);
+      int wait_ms = bounded ? static_cast<int>(std::min<MHD_UNSIGNED_LONG_LONG>(most_ms, kLongestPollMs)) : -1;
+      // Where it was at a limit the library doesn't listen, and begins to again in the run behind the one that has
+      // closed a connection, of which it says nothing.
+      if (std::exchange(closed_one_, false)) wait_ms = 0;
+      poll(events, 2, wait_ms);
       eventfd_t unused = 0;
       eventfd_read(wake_, &unused);
       MHD_run(daemon_);
@@ -190,6 +194,7 @@ class MicroServer final : public HttpServer {
                            MHD_ConnectionNotificationCode code) {
     auto* const server = static_cast<MicroServer*>(self);
     const bool closed = code == MHD_CONNECTION_NOTIFY_CLOSED;
+    if (closed) server->closed_one_ = true;
     server->connections_.Notice(connection, context, closed);
     if (server->handshakes_) server->handshakes_->Notice(connection, closed);
   }
@@ -529,7 +534,8 @@ class MicroServer final : public HttpServer {
   std::atomic<int> handing_on_{0};  // that are on their way to whoever answers
   // The server's thread.
   Connections connections_{most_connections_};
-  size_t under_way_ = 0;  // requests, and of them those whose answers go on, in all and by entrance
+  bool closed_one_ = false;  // a connection was closed in the library's last run
+  size_t under_way_ = 0;     // requests, and of them those whose answers go on, in all and by entrance
   size_t streaming_ = 0;
   std::map<const HttpEntrance*, size_t> streaming_of_;
   int64_t body_bytes_ = 0, answer_bytes_ = 0;

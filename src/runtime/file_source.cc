@@ -220,6 +220,7 @@ absl::Status FileSource::LookAtSet(const LandedFile& manifest, const std::map<st
     }
     return absl::OkStatus();
   }
+  if (why.empty()) ForgetAwaited(manifest.name, &to_note_);  // whole in time: should it change, it is waited for anew
   Waiting waiting{manifest, why.empty() ? "" : absl::StrCat("not whole by its deadline: ", why), {}};
   for (const packed::FileManifest::File& file : set.manifest.files()) {
     const auto there = landed.find(file.name());

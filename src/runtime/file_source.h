@@ -17,8 +17,8 @@
 // there and all that it names, rejected when that isn't so by its deadline, and noted under the manifest's name. Files
 // that no manifest names wait for one. Each file of it has a note of its own, and by these it is known what was read,
 // however manifests are written: a set of which all came in with this manifest is skipped, one of which some came in is
-// rejected. Since when a set that isn't whole is waited for is noted too, once, and forgotten when it is decided: so
-// its deadline is one, however often another worker takes over.
+// rejected. Since when a set that isn't whole is waited for is noted too, once, and forgotten when it is whole or
+// decided: so its deadline is one, however often another worker takes over.
 //
 // A file that isn't any more what its check has seen breaks the contract of the landing zone: while none of its rows
 // are committed, they are dropped and it is taken anew; afterwards it is an error, or with `on_data_loss: skip` noted

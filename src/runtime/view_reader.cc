@@ -65,7 +65,10 @@ void ViewReader::EndWaits() {
 }
 
 absl::Status ViewReader::Step(int64_t max_wait_us) {
-  if (!final_.ok()) return final_;
+  if (!final_.ok()) {
+    TellWaiting();
+    return final_;
+  }
   const int64_t now = runtime_.clock->MonotonicUs();
   bool too_large = false, forgotten = false, is_another = false;
   {

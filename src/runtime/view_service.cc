@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include <absl/strings/str_cat.h>
@@ -68,9 +69,11 @@ void ViewService::Read(ViewReader* reader) {
   while (!control_.stop) {
     const absl::Status status = reader->Step(kStepWaitUs);
     if (status.ok()) continue;
-    const absl::MutexLock lock(&mutex_);
-    failure_.Update(status);
-    return;
+    {
+      const absl::MutexLock lock(&mutex_);
+      failure_.Update(status);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(kStepWaitUs));  // whoever waits is told in Step
   }
 }
 
