@@ -45,7 +45,13 @@ absl::StatusOr<uint64_t> KeyedRows::Recall(uint64_t end, size_t most) {
 }
 
 absl::StatusOr<std::string> KeyedRows::RecallSome(std::string_view end, size_t most, Visitor visit) {
-  TM_ASSIGN_OR_RETURN(std::string until, RecallBelow(end, most));
+  // Nothing is brought in while enough is here below all that the runs have: it couldn't leave again.
+  std::string until(first_cold_ && !runs_.empty() ? std::min<std::string_view>(*first_cold_, end) : end);
+  size_t here = 0;
+  for (auto it = order_.begin(); it != order_.end() && here <= most && KeyAt(it) < until; ++it) ++here;
+  if (here <= most) {
+    TM_ASSIGN_OR_RETURN(until, RecallBelow(end, most));
+  }
   size_t visited = 0;
   for (auto it = order_.begin(); it != order_.end() && KeyAt(it) < until; ++it, ++visited) {
     if (visited >= most) return std::string(KeyAt(it));
@@ -116,6 +122,11 @@ absl::StatusOr<std::string> KeyedRows::RecallBelow(std::string_view end, size_t 
       TM_RETURN_IF_ERROR(ReadAhead());
     }
     const KeyedRuns::Entry& entry = ahead_.list[ahead_at_];
+    // What is in memory counts, deleted ones too: this is no row to stop at.
+    if (entry.key < end && FindSlot(entry.key) != kNone) {
+      last = Bound(entry.key);
+      continue;
+    }
     // A key that is longer than its bound is no place to stop at: what shares the bound and comes first would be left.
     const bool enough =
         taken >= most && Bound(entry.key) != last && (options_.ordered || entry.key.size() <= kMostBoundBytes);
@@ -126,7 +137,7 @@ absl::StatusOr<std::string> KeyedRows::RecallBelow(std::string_view end, size_t 
       RaiseFloor(until);
       return until;
     }
-    if (FindSlot(entry.key) == kNone) MakeSlot(entry.key, entry.value);
+    MakeSlot(entry.key, entry.value);
     last = Bound(entry.key);
   }
 }

@@ -470,6 +470,11 @@ size_t KeyedRuns::MergeFrom(const Range& range) {
   // Not all ranges at the same size, since they grow at the same pace.
   const int64_t most = kRangeBytes - static_cast<int64_t>(Hash(range.low) % (kRangeBytes / 4));
   if (runs.size() > 1 && range.bytes() > most) return 0;
+  // Of as many keys as the oldest has there is something newer: where they were deleted in their order, nothing else
+  // will ever come to merge it.
+  int64_t newer = 0;
+  for (size_t i = 1; i < runs.size(); ++i) newer += runs[i].entries;
+  if (newer > 0 && runs[0].bytes >= kRangeBytes / 8 && newer >= runs[0].entries) return 0;
   // Four runs of a size, with nothing larger behind the oldest of them: they and what is smaller become one.
   for (int tier = 31; tier >= 0; --tier) {
     size_t from = runs.size(), of_tier = 0;

@@ -101,8 +101,10 @@ absl::Status Readings::Load() {
     uint64_t size = 0, count = 0;
     char truths = 0;
     if (!TakeVarint(&further, &size) || !TakeTruths(&further, &truths, &count)) return Damaged();
-    value->assign(other);
-    AppendTruths(truths, count, value);
+    std::string_view said = other;
+    if (!TakeVarint(&said, &size)) return Damaged();
+    value->assign(other.substr(0, other.size() - said.size()));
+    CopyTruths(said, value, +1, truths);
     return absl::OkStatus();
   });
 }

@@ -123,7 +123,8 @@ absl::Status RankedRows::ReadFirst(Entry group) {
     damaged |= !Read(value, &stored);
     if (!damaged) Keep(group, key.substr(group->first.size()), stored.row, stored.time, stored.key_bytes);
   };
-  TM_RETURN_IF_ERROR(rows_.Scan(group->first + '\1', group->first + '\xFF', 2 * k_, keep));
+  TM_RETURN_IF_ERROR(rows_.Scan(group->first + (group->second.from.empty() ? "\1" : group->second.from),
+                                group->first + '\xFF', 2 * k_, keep));
   const size_t expected = std::min<uint64_t>(2 * k_, group->second.rows);
   return damaged || group->second.first.size() != expected ? Damaged() : absl::OkStatus();
 }
@@ -138,6 +139,7 @@ void RankedRows::Put(Entry group, const TopKeys& keys, int64_t i, int64_t time) 
   OrderOf(keys, i);
   Group& of = group->second;
   const size_t key_bytes = keys.keys[i].size();
+  if (rank_ < of.from) of.from = rank_;
   Stored stored{.count = 1, .key_bytes = key_bytes, .time = time, .row = keys.rows[i]};
   const bool knows = KnowsAll(of) || (!of.first.empty() && rank_ <= std::prev(of.first.end())->first);
   if (const std::optional<std::string_view> there = rows_.Get(key_)) {
@@ -185,6 +187,7 @@ void RankedRows::Keep(Entry group, std::string_view rank, std::string_view row, 
 
 void RankedRows::Forget(Entry group, Ranked::iterator row) {
   bytes_ -= kRowBytes + static_cast<int64_t>(row->first.size() + row->second.row.size());
+  if (row == group->second.first.begin()) group->second.from = row->first;
   group->second.first.erase(row);
 }
 

@@ -45,6 +45,7 @@ class RankedRows {
   using Ranked = absl::btree_map<std::string, Row>;  // by rank and input key
   struct Group {
     Ranked first;          // the first rows
+    std::string from;      // no row of the group comes before this rank
     uint64_t rows = 0;     // of the group
     uint64_t stored = 0;   // as of the last commit
     bool changed = false;  // since then

@@ -129,10 +129,13 @@ void TopUpdates::CompareByKey(const std::vector<Ranked>& before, const std::vect
   const auto find = [](const std::vector<Ranked>& list, const std::string& key) {
     return std::find_if(list.begin(), list.end(), [&](const Ranked& r) { return r.key == key; });
   };
+  // Of several rows of a key the first one is shown.
   for (const Ranked& row : before) {
+    if (&*find(before, row.key) != &row) continue;
     if (find(after, row.key) == after.end()) changes->Add(Op::kDelete, row.listed(), 0);
   }
   for (const Ranked& row : after) {
+    if (&*find(after, row.key) != &row) continue;
     const auto old = find(before, row.key);
     if (old == before.end()) {
       changes->Add(Op::kInsert, row.listed(), 0);
