@@ -330,7 +330,7 @@ TEST_F(ComparisonsTest, AnotherKeyIsRefusedByNameWithTheWayOut) {
       {"now: { from: totals, key: [route] }", "now: { from: totals, key: [route, day] }"}};
   EXPECT_THAT(Refused(by_day), AllOf(HasSubstr("sink table: it has key route in generation 1 and key route, day in 2"),
                                      HasSubstr("sink latest: it has key"), Not(HasSubstr("sink lake")),
-                                     HasSubstr("`--verify_sinks rows_out,lake` compares the others alone")));
+                                     HasSubstr("`--verify_sinks lake,rows_out` compares the others alone")));
   EXPECT_TRUE(Make(by_day, {"lake", "rows_out"}).ok());
   EXPECT_THAT(Refused({}, {"lak"}), HasSubstr("there is no sink 'lak' (did you mean 'lake'?)"));
 }
