@@ -1,6 +1,7 @@
 #include "src/runtime/generations/compared_rows.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -76,7 +77,10 @@ absl::StatusOr<std::unique_ptr<ValueHashes>> ValueHashes::Make(const KafkaSinkSp
   reader.format = spec.format;
   reader.event_time.max_out_of_orderness_us = 0;
   std::vector<size_t> in_value = spec.value;
-  for (size_t c = 0; in_value.empty() && c < schema.size(); ++c) in_value.push_back(c);
+  if (in_value.empty()) {
+    in_value.resize(schema.size());
+    std::iota(in_value.begin(), in_value.end(), size_t{0});
+  }
   // All of them, as some formats know a column by its place.
   for (const size_t c : in_value) {
     SourceColumn column;
