@@ -470,8 +470,8 @@ size_t KeyedRuns::MergeFrom(const Range& range) {
   // Not all ranges at the same size, since they grow at the same pace.
   const int64_t most = kRangeBytes - static_cast<int64_t>(Hash(range.low) % (kRangeBytes / 4));
   if (runs.size() > 1 && range.bytes() > most) return 0;
-  // Of as many keys as the oldest has there is something newer: where they were deleted in their order, nothing else
-  // will ever come to merge it.
+  // What is newer has as many entries as the oldest run: where they say that its records are erased, in their order, no
+  // new key comes here any more, and nothing else would ever merge them away.
   int64_t newer = 0;
   for (size_t i = 1; i < runs.size(); ++i) newer += runs[i].entries;
   if (newer > 0 && runs[0].bytes >= kRangeBytes / 8 && newer >= runs[0].entries) return 0;

@@ -93,6 +93,18 @@ TEST(RowTally, ByRowEachCountsAsOftenAsItStandsThere) {
   EXPECT_EQ(Numbers(tally.difference()), "2 0 0 of 4");
 }
 
+// Who adds up such a lake finds less than nothing in one of the two.
+TEST(RowTally, WhatWasTakenBackMoreOftenThanItCameDiffers) {
+  RowTally tally(RowTally::By::kRow, 100);
+  ASSERT_TRUE(tally.Begin());
+  tally.Add(Side::kBefore, Hash("a"));
+  tally.Add(Side::kBefore, Hash("a"), -1);
+  tally.Add(Side::kAfter, Hash("a"));
+  tally.Add(Side::kAfter, Hash("a"), -2);
+  tally.End();
+  EXPECT_EQ(Numbers(tally.difference()), "1 0 0 of 1");
+}
+
 // Random rows, by as many passes as it takes, against a plain count.
 TEST(RowTally, WhatDoesntFitTakesMorePassesAndGivesTheSameNumbers) {
   for (const size_t most : {20, 64, 10'000}) {

@@ -134,6 +134,24 @@ TEST(KeyedRuns, AnErasedRecordStaysErasedWhenNewerRunsMerge) {
   EXPECT_EQ(ReadAll(runs.get()).size(), 4996u);
 }
 
+// As of rows that lie in their order: what has gone is far less than the run that it hides, and no key comes there again.
+TEST(KeyedRuns, WhatIsErasedInItsOrderLeavesTheDisk) {
+  FakeStore store;
+  auto runs = Open(&store);
+  constexpr int kRows = 20'000, kAtOnce = 200;
+  const auto key = [](int number) { return absl::StrCat("row", 1'000'000 + number); };
+  Changes changes;
+  for (int i = 0; i < kRows; ++i) changes[key(i)] = std::string(100, 'v');
+  Add(runs.get(), changes);
+  const size_t full = store.live().size();
+  for (int i = 0; i < kRows; i += kAtOnce) {
+    changes.clear();
+    for (int k = i; k < i + kAtOnce; ++k) changes[key(k)] = std::nullopt;
+    Add(runs.get(), changes);
+  }
+  EXPECT_LT(store.live().size(), full / 20);
+}
+
 TEST(KeyedRuns, KeysAndValuesMayBeLargerThanAValueOfTheStore) {
   FakeStore store;
   auto runs = Open(&store);
