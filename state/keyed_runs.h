@@ -14,9 +14,9 @@
 // could have hidden. A merge, a cut and a drop each are part of one commit; nothing is under way between commits, and
 // an object made anew from the store is as this one.
 //
-// Where four runs of a size have gathered in a range they become one, or are waiting for that; and so do all of its runs
-// where the newer ones have as many entries as the oldest, so that what is erased goes. Looking a key up costs
-// one read of a block for each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
+// Where four runs of a size have gathered in a range they become one, or are waiting for that; and so do all of its
+// runs where the newer ones have as many entries as the oldest, so that what is erased goes. Looking a key up costs one
+// read of a block for each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
 //
 // State key: the prefix, 'f', run (8 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
 //            key of the run's range and the first keys of its blocks, each with its length, then the filter.

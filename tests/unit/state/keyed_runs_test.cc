@@ -134,7 +134,8 @@ TEST(KeyedRuns, AnErasedRecordStaysErasedWhenNewerRunsMerge) {
   EXPECT_EQ(ReadAll(runs.get()).size(), 4996u);
 }
 
-// As of rows that lie in their order: what has gone is far less than the run that it hides, and no key comes there again.
+// As of rows that lie in their order: what has gone is far less than the run that it hides, and no key comes there
+// again.
 TEST(KeyedRuns, WhatIsErasedInItsOrderLeavesTheDisk) {
   FakeStore store;
   auto runs = Open(&store);
