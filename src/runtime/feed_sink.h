@@ -28,6 +28,9 @@ namespace tidemark {
 struct FeedPosition {
   Offset next = -1;  // of the next record to read; -1: the beginning
   std::string heard;
+  // Something has been read since the partition came, be it its end. Before that `next` is where it was taken up:
+  // behind a row, while the group may have been told of the end of that row's transaction.
+  bool read = false;
 };
 
 // Rows of one feed partition with offsets in [first, next). `batches` may be empty: watermarks only.

@@ -65,17 +65,14 @@ void PostgresFeedSink::Drop() {
     for (const auto& [partition, next] : next_) sink_->Release(partition);
   }
   next_.clear();
+  written_.clear();
   committed_.clear();
 }
 
 absl::Status PostgresFeedSink::Dropped(bool lost) {
   absl::Status status;
   if (!lost) {
-    std::map<int32_t, Offset> written;
-    for (const auto& [partition, next] : next_) {
-      if (next >= 0) written[partition] = next;
-    }
-    status = Tell(written);
+    status = Tell(written_);
   }
   Drop();
   return status;
@@ -98,7 +95,9 @@ absl::Status PostgresFeedSink::Progress(const std::map<int32_t, FeedPosition>& p
   const int64_t now = runtime_.clock->MonotonicUs();
   if (!flush && !runtime_.control->until_end && now - told_at_us_ < kSecond) return absl::OkStatus();
   std::map<int32_t, Offset> reached;
-  for (const auto& [partition, position] : positions) reached[partition] = position.next;
+  for (const auto& [partition, position] : positions) {
+    if (position.read) reached[partition] = position.next;
+  }
   return Tell(reached);
 }
 
@@ -111,7 +110,7 @@ absl::Status PostgresFeedSink::Write(const FeedRows& rows) {
     return letters_.Send(rows.partition, failed);
   };
   TM_RETURN_IF_ERROR(sink_->Write(rows.partition, next->second, rows.next, rows.heard, rows.batches, failures));
-  next->second = rows.next;
+  next->second = written_[rows.partition] = rows.next;
   ++decisions_;
   for (const Batch& batch : rows.batches) rows_ += batch->num_rows();
   rows_ -= refused;

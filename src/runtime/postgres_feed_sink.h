@@ -62,7 +62,10 @@ class PostgresFeedSink final : public FeedSink {
   Consumer* consumer_ = nullptr;
   std::deque<FeedRows> taken_;  // not written yet; the first may have been tried
   int64_t taken_bytes_ = 0;
-  std::map<int32_t, int64_t> next_;      // as the sink's row has it: -1 or the next offset
+  std::map<int32_t, int64_t> next_;  // as the sink's row has it: -1 or the next offset
+  // Written since the partition came, behind its last row. The position that a predecessor told may be greater, as it
+  // counts the end of the transaction: one that lies before it isn't told.
+  std::map<int32_t, Offset> written_;
   std::map<int32_t, Offset> committed_;  // told to Kafka; absent: nothing was
   int64_t told_at_us_ = 0;
   int64_t decisions_ = 0, rows_ = 0, refused_ = 0;

@@ -208,8 +208,9 @@ absl::Status SinkThread::TakeSome() {
     const auto whole = whole_.find(partition);
     if (whole != whole_.end() && whole->second.within()) continue;
     if (whole != whole_.end()) whole->second.SkipTo(std::max(whole->second.next(), end));
-    Offset& next = positions_[partition].next;
-    next = std::max(next, end);
+    FeedPosition& position = positions_[partition];
+    position.next = std::max(position.next, end);
+    position.read = true;
   }
   ends_.clear();
   return absl::OkStatus();
@@ -237,6 +238,7 @@ absl::Status SinkThread::TakePiece(Pending* pending) {
       break;
     }
     position.next = record.offset + 1;
+    position.read = true;
     if (unpacked->rows == nullptr || unpacked->rows->num_rows() == 0) continue;
     bytes += BatchBytes(*unpacked->rows);
     rows.batches.push_back(std::move(unpacked->rows));
@@ -264,7 +266,7 @@ absl::Status SinkThread::TakeCommit(Pending* pending) {
     ++pending->next;
     if (!whole.Add(record.offset, std::move(unpacked))) continue;
     FeedRows rows = whole.Take(reader.ToText());
-    position = {rows.next, rows.heard};
+    position = {rows.next, rows.heard, true};
     feed_sink_->Take(std::move(rows));
     break;
   }

@@ -76,8 +76,7 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> WebhookFeedSink::Assigned(const 
   for (const TopicPartition& partition : feed) {
     const auto found = committed.find(partition);
     const bool known = found != committed.end() && found->second.offset >= 0;
-    posted_[partition.partition] =
-        known ? FeedPosition{found->second.offset, found->second.metadata} : FeedPosition{-1, ""};
+    posted_[partition.partition] = known ? FeedPosition{found->second.offset, found->second.metadata} : FeedPosition{};
     committed_[partition.partition] = known ? found->second.offset : -1;
   }
   return posted_;

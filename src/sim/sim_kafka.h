@@ -76,6 +76,7 @@ struct SimFaults {
   double commit_unknown = 0;  // of a Commit; half of them have been applied
   double commit_aborted = 0;  // of a Commit
   double crash = 0;           // of any call, half of them after the effect
+  double fetch_waits = 0;     // of a partition in a Poll: what it has, its end too, is still on its way
   double refused = 0;         // of a Poll: the right to read is gone for a moment, which ends a process for good
 };
 

@@ -274,6 +274,8 @@ absl::Status SimConsumer::Read(size_t max_records, PollResult* result) {
   for (size_t i = 0; i < parts_.size() && left > 0; ++i) {
     auto it = parts_.begin();
     std::advance(it, static_cast<std::ptrdiff_t>(next_part_++ % parts_.size()));
+    const double waits = cluster_->faults().fetch_waits;
+    if (waits > 0 && cluster_->random().Chance(waits)) continue;
     const size_t before = result->fetches.size();
     TM_RETURN_IF_ERROR(ReadPartition(it->first, &it->second, left, result));
     if (result->fetches.size() > before) left -= std::min(left, result->fetches.back()->records().size());

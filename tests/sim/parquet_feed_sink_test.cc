@@ -315,7 +315,7 @@ TEST(ParquetFeedSinkTest, AGroupThatWasResetByHandIsRefused) {
   ASSERT_TRUE(world.Boot().ok());
   const absl::Status status = world.Turns(60);
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("Set the group back to offset 1"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("Set the group back to offset 2"));
 }
 
 TEST(ParquetFeedSinkTest, ManifestsThatWereDeletedAreMissed) {

@@ -74,7 +74,17 @@ void SinkWorld::Feed(int32_t partition, int count) {
   header.set_sequence(sequences_[partition] + 1);
   packer.Finish(header, &records);
   sequences_[partition] += records.size();
-  for (const std::string& record : records) cluster_.AppendInput({edge.topic, partition}, std::nullopt, record);
+  if (upstream_ == nullptr) {
+    upstream_kafka_ = cluster_.NewClient(1);
+    upstream_ = upstream_kafka_->NewProducer({.transactional_id = "upstream"}).value();
+    CHECK(upstream_->InitTransactions().ok());
+  }
+  CHECK(upstream_->Begin().ok());
+  for (const std::string& record : records) {
+    CHECK(upstream_->Produce(edge.topic, {{partition, std::nullopt, record}}).ok());
+  }
+  std::string error;
+  CHECK(upstream_->Commit(&error) == CommitOutcome::kCommitted) << error;
   fed_ += count;
 }
 

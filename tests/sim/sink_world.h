@@ -28,7 +28,8 @@ class SinkWorld {
 
   // A new process of the same worker; an older one is destroyed first.
   absl::Status Boot();
-  // One committed record of `count` rows in a partition of the feed, with the next ids.
+  // A transaction with one record of `count` rows in a partition of the feed, with the next ids. Its marker stands
+  // behind.
   void Feed(int32_t partition, int count);
   // A record that should have come here and never will.
   void Lose(int32_t partition) { ++sequences_[partition]; }
@@ -52,7 +53,8 @@ class SinkWorld {
   SimCluster cluster_{{}, &clock_};
   const Plan plan_;
   const SinkMaker make_;
-  std::unique_ptr<KafkaClient> kafka_;
+  std::unique_ptr<KafkaClient> kafka_, upstream_kafka_;
+  std::unique_ptr<Producer> upstream_;
   std::unique_ptr<RunControl> control_;
   Runtime runtime_;
   std::unique_ptr<SinkThread> thread_;
