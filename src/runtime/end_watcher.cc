@@ -25,12 +25,16 @@ constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 
 }  // namespace
 
-absl::StatusOr<std::map<TopicPartition, Offset>> EndWatcher::EndsOf(const std::vector<std::string>& topics,
-                                                                    Isolation isolation) const {
+absl::StatusOr<EndWatcher::Ends> EndWatcher::EndsOf(const std::vector<std::string>& topics, Isolation isolation) const {
   std::vector<TopicPartition> partitions;
   for (const std::string& topic : topics) {
     for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) partitions.push_back({topic, p});
   }
+  return EndsOf(partitions, isolation);
+}
+
+absl::StatusOr<EndWatcher::Ends> EndWatcher::EndsOf(const std::vector<TopicPartition>& partitions,
+                                                    Isolation isolation) const {
   TM_ASSIGN_OR_RETURN(auto ends, runtime_.kafka->admin().LogEnds(partitions, isolation));
   for (const TopicPartition& partition : partitions) {
     if (ends.count(partition) == 0) return absl::UnavailableError("nobody tells the end of " + ToString(partition));
@@ -67,12 +71,13 @@ absl::StatusOr<bool> EndWatcher::OutsideIsIn() {
   }
   if (topics.empty()) return true;
   TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(topics, Isolation::kReadUncommitted));
+  TM_ASSIGN_OR_RETURN(const bool settled, Settled(ends));
+  if (!settled) return WaitFor("the last transactions to show in the sources' topics");
   for (const auto& [partition, end] : ends) source_ends_[partition] = end;
   return true;
 }
 
-absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group,
-                                                       const std::map<TopicPartition, Offset>& ends) const {
+absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group, const Ends& ends) const {
   std::vector<TopicPartition> partitions;
   for (const auto& [partition, end] : ends) partitions.push_back(partition);
   TM_ASSIGN_OR_RETURN(const auto committed, runtime_.kafka->admin().GroupOffsets(group, partitions));
@@ -89,6 +94,21 @@ absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group,
     if (metadata->busy) positions.complete = false;
     positions.max_time = std::max(positions.max_time, metadata->max_time);
     positions.min_floor = std::min(positions.min_floor, metadata->floor);
+  }
+  return positions;
+}
+
+absl::StatusOr<bool> EndWatcher::Settled(const Ends& ends) const {
+  std::vector<TopicPartition> partitions;
+  for (const auto& [partition, end] : ends) partitions.push_back(partition);
+  TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(partitions, Isolation::kReadCommitted));
+  return stable == ends;
+}
+
+absl::StatusOr<EndWatcher::Positions> EndWatcher::LookAtInternal(const std::string& group, const Ends& ends) const {
+  TM_ASSIGN_OR_RETURN(Positions positions, Look(group, ends));
+  if (positions.complete) {
+    TM_ASSIGN_OR_RETURN(positions.complete, Settled(ends));
   }
   return positions;
 }
@@ -159,7 +179,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
     }
     TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_), Isolation::kReadUncommitted));
     if (!ends.empty()) {
-      TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, ends));
+      TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(group, ends));
       if (!positions.complete) {
         return WaitFor(absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", positions.missing,
                                     " records between stages"));
@@ -174,7 +194,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
       TM_ASSIGN_OR_RETURN(auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
       // A sink has nothing to confirm of a partition that never held a record.
       std::erase_if(ends, [](const auto& end) { return end.second == 0; });
-      TM_ASSIGN_OR_RETURN(const Positions positions, Look(absl::StrCat(group, ".", sink.kept_as()), ends));
+      TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(absl::StrCat(group, ".", sink.kept_as()), ends));
       if (!positions.complete) {
         return WaitFor(absl::StrCat("sink ", sink.name, ": ", positions.missing, " records of its feed"), sink.name);
       }

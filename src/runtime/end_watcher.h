@@ -14,7 +14,9 @@
 //   kDone
 //
 // The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that
-// same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows.
+// same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows. It is
+// the end for all workers once the last stable offset is the same: a marker that came between one worker's look at the
+// end and its look at the positions would otherwise be left, by a worker that has gone, to be waited for by the others.
 //
 // Runs on a thread of its own: each look makes requests, which wait where brokers are away.
 #pragma once
@@ -62,6 +64,7 @@ class EndWatcher {
   EndProgress progress() const;
 
  private:
+  using Ends = std::map<TopicPartition, Offset>;
   enum class Phase { kOutside, kSources, kClosing, kStages, kSinks, kVisible, kDone };
   struct Positions {
     bool complete = true;  // every position has reached its end and no task is busy
@@ -72,9 +75,13 @@ class EndWatcher {
 
   // True: all of it is in.
   absl::StatusOr<bool> OutsideIsIn();
-  absl::StatusOr<Positions> Look(const std::string& group, const std::map<TopicPartition, Offset>& ends) const;
-  absl::StatusOr<std::map<TopicPartition, Offset>> EndsOf(const std::vector<std::string>& topics,
-                                                          Isolation isolation) const;
+  absl::StatusOr<Positions> Look(const std::string& group, const Ends& ends) const;
+  // Of internal topics, by their high watermarks: complete only when these are settled.
+  absl::StatusOr<Positions> LookAtInternal(const std::string& group, const Ends& ends) const;
+  // Whether the markers of all transactions are there: high watermarks that are still the last stable offsets.
+  absl::StatusOr<bool> Settled(const Ends& ends) const;
+  absl::StatusOr<Ends> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
+  absl::StatusOr<Ends> EndsOf(const std::vector<TopicPartition>& partitions, Isolation isolation) const;
   std::vector<std::string> InputsOf(size_t stage) const;
   std::vector<std::string> OutputTopics() const;
   int64_t WindowHorizonUs() const;
@@ -85,12 +92,12 @@ class EndWatcher {
   const bool close_windows_;
   Phase phase_ = Phase::kOutside;
   std::vector<std::unique_ptr<OutsideEnd>> outside_;
-  std::map<TopicPartition, Offset> source_ends_;
+  Ends source_ends_;
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;
-  std::map<TopicPartition, Offset> written_;  // their ends, taken when all the rest was done
-  int64_t visible_by_us_ = 0;                 // monotonic
-  Offset total_ = -1;                         // source records that were missing at the first look; -1: not looked yet
+  Ends written_;               // their ends, taken when all the rest was done
+  int64_t visible_by_us_ = 0;  // monotonic
+  Offset total_ = -1;          // source records that were missing at the first look; -1: not looked yet
   std::atomic<bool> done_{false};
   mutable absl::Mutex mutex_;
   EndProgress progress_ ABSL_GUARDED_BY(mutex_);
