@@ -22,6 +22,7 @@ DEFINE_string(http_address, "",
               "a free port");
 DEFINE_bool(leave_on_stop, false,
             "give up the group membership at the end (scale-in), so that others take over at once");
+DEFINE_string(stop_within, "5s", "a stop that takes longer ends the process, as a crash would; from 1s to 1h");
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
 DEFINE_bool(close_windows, false, "with --until_end: close open windows; data for them that comes later will be late");
 DEFINE_string(log_format, "text", "text or json");
@@ -134,14 +135,15 @@ const std::vector<Command>& Commands() {
   static const auto* const commands = new std::vector<Command>{
       {"run",
        "run the topology as a worker of its consumer group",
-       {"config", "state_dir", "threads", "instance_id", "http_address", "http_certificate", "http_key",
-        "leave_on_stop", "until_end", "close_windows", "allow_drop", "accept_edit", "log_format", "from", "to", "into",
-        "name", "lakes", "holes"},
+       {"config",      "state_dir",     "threads",     "instance_id", "http_address",  "http_certificate",
+        "http_key",    "leave_on_stop", "stop_within", "until_end",   "close_windows", "allow_drop",
+        "accept_edit", "log_format",    "from",        "to",          "into",          "name",
+        "lakes",       "holes"},
        {}},
       {"replay",
        "build another generation of the topology beside the one that runs, as a worker of it",
        {"config", "active", "from", "generation", "max_live_lag", "lakes", "holes", "state_dir", "threads",
-        "instance_id", "http_address", "http_certificate", "http_key", "leave_on_stop", "log_format"},
+        "instance_id", "http_address", "http_certificate", "http_key", "leave_on_stop", "stop_within", "log_format"},
        {}},
       {"switch",
        "put the generation that was built into the place of the active one",

@@ -47,6 +47,7 @@
 #include "src/kafka/reset_client.h"
 #include "src/plan/lake_spec.h"
 #include "src/plan/planner.h"
+#include "src/plan/units.h"
 #include "src/registry/formats.h"
 #include "src/runtime/generations/generation_run.h"
 #include "src/runtime/generations/past_run.h"
@@ -81,6 +82,7 @@ DECLARE_string(http_address);
 DECLARE_string(http_certificate);
 DECLARE_string(http_key);
 DECLARE_bool(leave_on_stop);
+DECLARE_string(stop_within);
 DECLARE_bool(until_end);
 DECLARE_bool(close_windows);
 DECLARE_string(log_format);
@@ -211,6 +213,11 @@ absl::Status CheckWorkerFlags() {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads: expected a number from 0 to ", kMostThreads, ", found ", FLAGS_threads));
   }
+  if (const int64_t within = ParseDuration(FLAGS_stop_within).value_or(0);
+      within < kSecond || within > 3'600 * kSecond) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--stop_within: expected a duration from 1s to 1h, found '", FLAGS_stop_within, "'"));
+  }
   if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));
   return ArmFailpoints();
@@ -232,6 +239,7 @@ WorkerOptions WorkerFlags(const Plan& plan, const TopologyText& text) {
   options.lineage = text.lineage;
   if (!text.lineage.empty()) options.lineage_text = RunEventsOf(plan, text);
   options.leave_on_stop = FLAGS_leave_on_stop;
+  options.stop_within_us = *ParseDuration(FLAGS_stop_within);
   options.until_end = FLAGS_until_end;
   options.close_windows = FLAGS_close_windows;
   options.allow_drop = AllowedDropsOf(FLAGS_allow_drop);

@@ -13,10 +13,12 @@ namespace tidemark {
 namespace {
 
 constexpr auto kTurn = std::chrono::milliseconds(20);
+constexpr int64_t kToEndUs = kSecond / 2;
 
 }  // namespace
 
-StopDeadline::StopDeadline(const std::atomic<int>* requests) : requests_(requests), thread_([this] { Run(); }) {}
+StopDeadline::StopDeadline(const std::atomic<int>* requests, int64_t within_us)
+    : requests_(requests), longest_us_(within_us - kToEndUs), thread_([this] { Run(); }) {}
 
 StopDeadline::~StopDeadline() {
   over_ = true;
@@ -38,7 +40,7 @@ void StopDeadline::Run() {
     const int64_t now = SystemClock()->MonotonicUs();
     const int64_t passed = std::min<int64_t>(now - std::exchange(last, now), kSecond / 2);
     if (begun_ || (requests_ != nullptr && requests_->load() > 0)) stopping_us += passed;
-    if (stopping_us > kLongestStopUs && !over_) EndProcess();
+    if (stopping_us > longest_us_ && !over_) EndProcess();
   }
 }
 

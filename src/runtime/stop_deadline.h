@@ -1,5 +1,5 @@
 // Bounds how long a worker takes to stop, whatever brokers, databases and client libraries do: a stop that isn't over
-// after kLongestStopUs ends the process, as a crash would. What isn't committed by then is left to the brokers' fencing
+// after so long ends the process, as a crash would. What isn't committed by then is left to the brokers' fencing
 // and processed again at the next start.
 //
 // Made before the first call that may wait for somebody, and destroyed when all has been let go. Has a thread of its
@@ -21,11 +21,9 @@ namespace tidemark {
 
 class StopDeadline {
  public:
-  // Users are promised five seconds; the rest is for the process to end in.
-  static constexpr int64_t kLongestStopUs = 4'500 * kMillisecond;
-
-  // The time runs from the first stop request, or from Begin. `requests` may be null: there are none.
-  explicit StopDeadline(const std::atomic<int>* requests);
+  // The process is gone within `within_us` of the first stop request, or of Begin; a little of that is for it to end
+  // in. `requests` may be null: there are none.
+  StopDeadline(const std::atomic<int>* requests, int64_t within_us);
   ~StopDeadline();  // the stop is over
 
   StopDeadline(const StopDeadline&) = delete;
@@ -42,6 +40,7 @@ class StopDeadline {
   [[noreturn]] void EndProcess();
 
   const std::atomic<int>* const requests_;
+  const int64_t longest_us_;
   std::atomic<bool> begun_{false}, over_{false};
   absl::Mutex mutex_;
   std::string waits_for_ ABSL_GUARDED_BY(mutex_);

@@ -116,7 +116,7 @@ class Worker {
   Worker(const Plan& plan, const WorkerOptions& options)
       : plan_(plan),
         options_(options),
-        deadline_(options.stop_requests),
+        deadline_(options.stop_requests, options.stop_within_us),
         formats_(plan.registry),
         supervisor_(&control_, SystemClock(), options.stop_requests),
         report_(options.until_end ? options.report : nullptr, options.close_windows) {}

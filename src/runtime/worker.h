@@ -43,6 +43,7 @@ struct WorkerOptions {
   LineageSpec lineage;  // where events of runs go
   LineageText lineage_text;
   bool leave_on_stop = false;
+  int64_t stop_within_us = 5 * kSecond;  // a stop that takes longer ends the process, as a crash would
   bool until_end = false;
   bool close_windows = false;
   AllowedDrops allow_drop;
@@ -70,7 +71,7 @@ struct WorkerOptions {
 // nothing was changed. Cancelled: told to stop before everything was done (until_end). Others: a failure; state is
 // intact and the next start goes on from the last commit.
 //
-// Doesn't return but ends the process, as a crash would, where a stop isn't over within five seconds
+// Doesn't return but ends the process, as a crash would, where a stop isn't over within stop_within_us
 // (stop_deadline.h). A commit that isn't decided within two minutes is a failure. All calls have time-outs, but some
 // are longer, and client libraries don't always keep them.
 absl::Status RunWorker(const Plan& plan, const WorkerOptions& options);

@@ -156,7 +156,7 @@ class Generations(SystemTest):
         state_dir = self.stack.folder / "state" / name
         environment = self.stack.environment(**({"TIDEMARK_FAILPOINTS": failpoints} if failpoints else {}))
         line = [BINARY, command, "--config", str(config), "--state_dir", str(state_dir), "--instance_id", name,
-                "--threads", "1", "--http_address", "127.0.0.1:0", *map(str, flags)]
+                "--threads", "1", "--http_address", "127.0.0.1:0", "--stop_within", "60s", *map(str, flags)]
         return self.stack.add(Worker(name, line, environment, self.stack.folder / f"{name}.log", state_dir))
 
     def switch(self, config, *flags, check=True, **environment):

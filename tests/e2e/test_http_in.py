@@ -154,7 +154,7 @@ class HttpIn(SystemTest):
 
     def test_workers_are_killed_and_the_broker_is_away_while_clients_post(self):
         config = topology.write(self.stack.folder / "kills.yaml", application("kills", partitions=3))
-        run = lambda name: self.stack.run(config, "--leave_on_stop", name=name, threads=1)
+        run = lambda name: self.stack.run(config, "--leave_on_stop", "--stop_within", "5s", name=name, threads=1)
         workers = {name: run(name) for name in ("a", "b")}
         for worker in workers.values():
             self.ready(worker)

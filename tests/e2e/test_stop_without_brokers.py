@@ -37,7 +37,7 @@ class StopWithoutBrokers(HtxTest):
             self.stack.restart_kafka()
 
     def test_a_worker_that_has_caught_up(self):
-        worker = self.stack.run(self.config("idle"), name="idle")
+        worker = self.stack.run(self.config("idle"), "--stop_within", "5s", name="idle")
         wait_for("the worker", worker.ready, 180, worker.seen)
         wait_for("it to catch up", lambda: topics.committed(self.stack.brokers, "idle", "detections") ==
                  topics.ends(self.stack.brokers, "detections"), 180, worker.seen)
@@ -48,7 +48,7 @@ class StopWithoutBrokers(HtxTest):
         self.completes(self.config("idle"), "idle")
 
     def test_a_worker_in_the_middle_of_its_backlog(self):
-        worker = self.stack.run(self.config("busy"), name="busy")
+        worker = self.stack.run(self.config("busy"), "--stop_within", "5s", name="busy")
         wait_for("its first commits", lambda: (worker.metric("tidemark_commits_total") or 0) > 0, 180, worker.seen)
         with self.without_brokers():
             self.stops_in_time(worker)
@@ -56,7 +56,7 @@ class StopWithoutBrokers(HtxTest):
 
     def test_a_worker_that_starts(self):
         with self.without_brokers():
-            worker = self.stack.run(self.config("starting"), name="starting")
+            worker = self.stack.run(self.config("starting"), "--stop_within", "5s", name="starting")
 
             def answers():
                 try:

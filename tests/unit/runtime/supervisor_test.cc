@@ -25,7 +25,7 @@ absl::Status Turn() {
 class SupervisorTest : public ::testing::Test {
  protected:
   absl::Status Stop(const absl::Status& cause) {
-    StopDeadline deadline(&requests_);
+    StopDeadline deadline(&requests_, 5 * kSecond);
     return supervisor_.Stop(cause, 0, &deadline, [] {});
   }
 
@@ -110,11 +110,11 @@ class StopDeadlineDeathTest : public ::testing::Test {
   }
 };
 
-TEST_F(StopDeadlineDeathTest, AStopThatIsNotOverInFiveSecondsEndsTheProcess) {
+TEST_F(StopDeadlineDeathTest, AStopThatIsNotOverInTimeEndsTheProcess) {
   std::atomic<int> requests{0};
   EXPECT_EXIT(
       {
-        StopDeadline deadline(&requests);
+        StopDeadline deadline(&requests, kSecond);
         deadline.Expect("stream thread 0", absl::OkStatus(), 1);
         requests = 1;
         WaitForever();
@@ -129,7 +129,7 @@ TEST_F(StopDeadlineDeathTest, AReaderThatDoesNotComeBackLeavesTheExitCodeAsItWou
         std::atomic<int> requests{0};
         RunControl control;
         Supervisor supervisor(&control, SystemClock(), &requests);
-        StopDeadline deadline(&requests);
+        StopDeadline deadline(&requests, kSecond);
         std::atomic<bool> inside{false};
         supervisor.Run({"housekeeping", Ok,
                         [&inside]() -> absl::Status {
@@ -148,7 +148,7 @@ TEST_F(StopDeadlineDeathTest, AReaderThatDoesNotComeBackLeavesTheExitCodeAsItWou
 TEST_F(StopDeadlineDeathTest, WhoFailedIsSaidAndGivesTheExitCode) {
   EXPECT_EXIT(
       {
-        StopDeadline deadline(nullptr);
+        StopDeadline deadline(nullptr, kSecond);
         deadline.Expect("sink lake", absl::InvalidArgumentError("no such bucket"), 2);
         deadline.Begin();
         WaitForever();
