@@ -1,6 +1,6 @@
-// The sorted runs that KeyedRuns is made of (state/keyed_runs.h): how one lies in a StateStore, written once from entries
-// in the order of their keys, read block by block, dropped as a whole. Which runs there are, and which of two entries
-// of a key counts, isn't known here. Touched only by the stream thread.
+// The sorted runs that KeyedRuns is made of (state/keyed_runs.h): how one lies in a StateStore, written once from
+// entries in the order of their keys, read block by block, dropped as a whole. Which runs there are, and which of two
+// entries of a key counts, isn't known here. Touched only by the stream thread.
 //
 // State key: the prefix, 'f', run (8 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
 //            key of the run's range and the first keys of its blocks, each with its length, then the filter.
