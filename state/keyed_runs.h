@@ -18,12 +18,7 @@
 // runs where the newer ones have as many entries as the oldest, so that what is erased goes. Looking a key up costs one
 // read of a block for each run whose filter lets it through, mostly one; a filter lets 0.5% of other keys through.
 //
-// State key: the prefix, 'f', run (8 bytes), part (2), all big-endian. Value: of the first part a RunHeader, the first
-//            key of the run's range and the first keys of its blocks, each with its length, then the filter.
-// State key: the prefix, 'r', run (8), block (4), part (2). Value: a byte, 1 where another part follows, else 0; then
-//            the block: 4 bytes of the XXH3 hash of what follows, entries in the order of their keys: how many bytes of
-//            the key are those of the key before, the others (with their length), the value (with its length + 1; 0:
-//            erased).
+// How a run lies in the store: state/sorted_run.h.
 #pragma once
 
 #include <cstdint>
@@ -34,26 +29,17 @@
 
 #include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
-#include <absl/status/statusor.h>
 #include <absl/types/span.h>
 
-#include "src/base/byte_arena.h"
-#include "state/key_filter.h"
+#include "state/sorted_run.h"
 #include "state/store.h"
 
 namespace tidemark {
 
 class KeyedRuns {
  public:
-  struct Entry {
-    std::string_view key, value;
-    bool erased = false;
-  };
-  // Entries and what they point at.
-  struct Entries {
-    ByteArena bytes;
-    std::vector<Entry> list;
-  };
+  using Entry = KeyedEntry;
+  using Entries = KeyedEntries;
   using FoundVisitor = absl::FunctionRef<void(size_t question, std::string_view key, std::string_view value)>;
   struct Question {
     std::string_view key;
@@ -65,11 +51,11 @@ class KeyedRuns {
 
   // `told_bytes`: only the first so many bytes of a key are in the filters, for FindAll; 0: all of them.
   KeyedRuns(StateStore* store, std::string prefix, size_t told_bytes = 0)
-      : store_(store), prefix_(std::move(prefix)), told_bytes_(told_bytes) {}
+      : store_(store, std::move(prefix)), told_bytes_(told_bytes) {}
   KeyedRuns(const KeyedRuns&) = delete;
   KeyedRuns& operator=(const KeyedRuns&) = delete;
 
-  static uint64_t Hash(std::string_view key);
+  static uint64_t Hash(std::string_view key) { return HashOfKey(key); }
 
   // Reads headers, indexes and filters; no records.
   absl::Status Load();
@@ -103,38 +89,21 @@ class KeyedRuns {
   bool DropSome(int64_t blocks);
   void Drop();
 
-  const std::string& prefix() const { return prefix_; }
+  const std::string& prefix() const { return store_.prefix(); }
   // All that was given to the store since it was asked last.
-  int64_t TakeWrittenBytes();
+  int64_t TakeWrittenBytes() { return store_.TakeWrittenBytes(); }
   int64_t MemoryBytes() const { return bytes_ + static_cast<int64_t>(sizeof(*this)); }
   size_t ranges() const { return ranges_.size(); }
   // Since the object was made: blocks read to answer questions.
   int64_t reads() const { return reads_; }
 
  private:
-  struct Run {
-    uint64_t number = 0;  // ascending from older to newer
-    uint16_t parts = 1;   // of the block that has most
-    int64_t entries = 0, bytes = 0;
-    std::string low;                  // of the range
-    std::string firsts;               // of every block a key that is greater than all before it, and not than its own
-    std::vector<uint32_t> first_end;  // where they end in `firsts`, by block
-    KeyFilter filter;
-
-    uint32_t blocks() const { return static_cast<uint32_t>(first_end.size()); }
-    std::string_view first(uint32_t block) const {
-      const uint32_t begin = block == 0 ? 0 : first_end[block - 1];
-      return std::string_view(firsts).substr(begin, first_end[block] - begin);
-    }
-    uint32_t BlockOf(std::string_view key) const;
-    int64_t MemoryBytes() const;
-  };
+  using Run = SortedRun;
   struct Range {
     std::string low;        // its first key; its end is the next one's
     std::vector<Run> runs;  // older before newer
     int64_t bytes() const;
   };
-  using Visitor = absl::FunctionRef<void(std::string_view entries)>;
 
   size_t RangeOf(std::string_view key) const;  // kNone: before the first
   void RangesChanged();
@@ -143,9 +112,6 @@ class KeyedRuns {
   absl::Status FindAllIn(const Range& range, absl::Span<const Question> questions, size_t first, FoundVisitor visit);
   absl::Status AnswerAll(const Run& run, absl::Span<const Question> questions, absl::Span<const size_t> asked,
                          size_t first, FoundVisitor visit);
-  absl::Status ReadBlock(const Run& run, uint32_t block, Visitor visit);
-  absl::Status ReadRun(const Run& run, Entries* out);
-  absl::Status ReadBlocks(const Run& run, uint32_t begin, uint32_t end, Entries* out);
   // The runs from number `from` on, newest first; of equal keys the newest entry.
   absl::Status ReadRuns(const Range& range, size_t from, Entries* out);
 
@@ -153,26 +119,18 @@ class KeyedRuns {
   static size_t MergeFrom(const Range& range);
   absl::Status Merge(size_t range, size_t from);
   void Write(Range* range, absl::Span<const Entry> entries);
-  void WriteBlock(Run* run, std::string_view first, std::string_view entries);
-  void WriteHeader(const Run& run);
-  static absl::StatusOr<Run> ParseHeader(uint64_t number, std::string_view bytes);
   void DropRun(const Run& run);
   void DropRange(size_t range);
-  std::string HeaderKey(uint64_t run, uint16_t part) const;
-  std::string BlockKey(uint64_t run, uint32_t block, uint16_t part) const;
-  void Put(const std::string& key, std::string_view value);
 
   static constexpr size_t kNone = ~size_t{0};
 
-  StateStore* const store_;
-  const std::string prefix_;
+  SortedRunStore store_;
   const size_t told_bytes_;
   std::vector<Range> ranges_;    // by their first keys
   std::vector<uint64_t> heads_;  // the first bytes of these
   uint64_t next_number_ = 0;
   size_t next_merged_ = 0;  // the range that is looked at next
-  int64_t bytes_ = 0, written_bytes_ = 0, reads_ = 0;
-  std::string joined_;  // scratch: a block of several parts
+  int64_t bytes_ = 0, reads_ = 0;
 };
 
 }  // namespace tidemark

@@ -12,7 +12,6 @@
 #include "src/base/intake_names.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
-#include "src/codec/column_text.h"
 #include "src/landing/name_pattern.h"
 #include "src/runtime/runtime.h"
 
@@ -22,34 +21,10 @@ namespace {
 using packed::FileNote;
 using packed::FilePosition;
 
-// Some content has been read under the name.
-bool WasRead(const FileNote* note) { return note != nullptr && note->version() > 0; }
-
-bool IsAsNoted(const LandedFile& file, const FileNote& note) {
-  return file.IsSameAs({file.name, note.size(), note.modified_ns(), note.etag()});
-}
-
-// The key of the note that a manifest's set is awaited. No file is named so.
-std::string AwaitedKey(const std::string& manifest) { return manifest + std::string("\0awaited", 8); }
-
-// "": it is another note's.
-std::string AwaitedManifest(const std::string& key) {
-  const std::string end = AwaitedKey("");
-  return key.ends_with(end) ? key.substr(0, key.size() - end.size()) : "";
-}
-
 // `max_ahead` is measured from a row's arrival, which the topic's reader sees; a file's own time says nothing about it.
 SourcePlan WithoutMaxAhead(SourcePlan plan) {
   plan.event_time.max_ahead_us = std::numeric_limits<int64_t>::max();
   return plan;
-}
-
-std::string JsonText(std::string_view text) {
-  std::string out;
-  TextBuffer buffer(&out);
-  WriteJsonString(text, &buffer);
-  out.resize(buffer.size());
-  return out;
 }
 
 }  // namespace
@@ -73,7 +48,9 @@ FileSource::FileSource(const SourcePlan& plan, const Formats& formats, Clock* cl
                               })),
       with_time_((!plan.event_time.column && plan.event_time.expression.empty()) ||
                  std::any_of(plan.columns.begin(), plan.columns.end(),
-                             [](const auto& c) { return c.from == SourceColumn::From::kTimestamp; })) {}
+                             [](const auto& c) { return c.from == SourceColumn::From::kTimestamp; })),
+      settling_(plan.name, zone_.get(), &notes_, [this](const LandedFile& file) { return InHand(file); }),
+      look_(plan_, clock_, zone_.get(), &notes_, &settling_) {}
 
 FileSource::~FileSource() = default;
 
@@ -83,15 +60,7 @@ std::string FileSource::Of(const std::string& /*position*/) const {
 
 absl::Status FileSource::Open(const std::string& position, IntakeNotes notes) {
   TM_ASSIGN_OR_RETURN(check_, RecordCheck::Make(checked_, formats_));
-  for (const auto& [name, value] : notes) {
-    const std::string awaited = AwaitedManifest(name);
-    FileNote& note = awaited.empty() ? known_[name] : awaited_[awaited];
-    if (!note.ParseFromString(value)) return absl::FailedPreconditionError("a strange note of the file " + name);
-    if (!awaited.empty()) continue;
-    if (!WasRead(&note) || !note.manifest().empty()) continue;
-    std::string& last = last_read_[FolderOf(name)];
-    last = std::max(last, name);
-  }
+  TM_RETURN_IF_ERROR(notes_.Load(notes));
   FilePosition at;
   if (!at.ParseFromString(position)) return absl::FailedPreconditionError("a strange position in files");
   if (at.name().empty()) return absl::OkStatus();
@@ -130,110 +99,17 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Poll(int64_t max_wait_us, 
         return Reject(reason);
       }
       TM_RETURN_IF_ERROR(Begin());
-    } else if (clock_->MonotonicUs() >= next_look_us_) {
-      TM_RETURN_IF_ERROR(Look());
+    } else if (clock_->MonotonicUs() >= look_.due_us()) {
+      TM_RETURN_IF_ERROR(look_.Look(&queue_, &to_note_));
       if (to_note_.empty()) continue;
       IntakeRows rows;  // and no position: nothing is being read
       rows.notes = std::exchange(to_note_, {});
       return rows;
     } else {
-      wait_(std::min(next_look_us_, until) - clock_->MonotonicUs());
+      wait_(std::min(look_.due_us(), until) - clock_->MonotonicUs());
     }
   } while (clock_->MonotonicUs() < until);
   return std::nullopt;
-}
-
-absl::Status FileSource::Look() {
-  next_look_us_ = clock_->MonotonicUs() + plan_.files->look_every_us;
-  TM_ASSIGN_OR_RETURN(const std::vector<LandedFile> files, zone_->List());
-  std::map<std::string, LandedFile> seen, whole;
-  for (const LandedFile& file : files) {
-    const auto before = seen_.find(file.name);
-    const bool unchanged = before != seen_.end() && before->second.IsSameAs(file);
-    seen[file.name] = file;
-    if (plan_.files->whole != FilesSpec::Whole::kUnchanged || unchanged) whole[file.name] = file;
-  }
-  std::erase_if(incomplete_, [&](const auto& each) { return !whole.contains(each.first); });
-  for (const auto& [name, file] : whole) {
-    if (!plan_.files->manifest.empty() && !IsManifest(*plan_.files, name)) continue;
-    const auto known = known_.find(file.name);
-    if (known != known_.end() && IsAsNoted(file, known->second)) {
-      TM_RETURN_IF_ERROR(Settle(file.name, known->second));
-      continue;
-    }
-    const auto reported = reported_.find(file.name);
-    if (reported != reported_.end() && IsAsNoted(file, reported->second)) continue;
-    if (plan_.files->manifest.empty()) {
-      queue_.push_back({file, WhyTooLate(file.name), {}});
-    } else {
-      TM_RETURN_IF_ERROR(LookAtSet(file, whole));
-    }
-  }
-  for (auto it = awaited_.begin(); it != awaited_.end();) {
-    const std::string name = (it++)->first;
-    if (!seen.contains(name)) ForgetAwaited(name, &to_note_);
-  }
-  seen_ = std::move(seen);
-  return absl::OkStatus();
-}
-
-// Noted behind the look, if it wasn't before.
-int64_t FileSource::AwaitedSince(const LandedFile& manifest) {
-  FileNote& note = awaited_[manifest.name];
-  if (note.awaited_us() == 0 || !IsAsNoted(manifest, note)) {
-    note.Clear();
-    note.set_outcome(FileNote::AWAITED);
-    note.set_size(manifest.size);
-    note.set_modified_ns(manifest.modified_ns);
-    note.set_etag(manifest.etag);
-    note.set_awaited_us(clock_->WallUs());
-    to_note_.push_back({AwaitedKey(manifest.name), note.SerializeAsString()});
-  }
-  return note.awaited_us();
-}
-
-void FileSource::ForgetAwaited(const std::string& manifest, std::vector<IntakeNote>* notes) {
-  if (awaited_.erase(manifest) > 0) notes->push_back({AwaitedKey(manifest), std::nullopt});
-}
-
-// What is to be taken of a set's files is what a look has seen of all of them.
-absl::Status FileSource::LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed) {
-  auto known = incomplete_.find(manifest.name);
-  if (known == incomplete_.end() || !known->second.file.IsSameAs(manifest)) {
-    absl::StatusOr<packed::FileManifest> read = ReadManifest(*zone_, *plan_.files, manifest.name);
-    if (absl::IsNotFound(read.status())) return absl::OkStatus();  // gone in this moment
-    if (absl::IsInvalidArgument(read.status())) {
-      queue_.push_back({manifest, std::string(read.status().message()), {}});
-      return absl::OkStatus();
-    }
-    TM_RETURN_IF_ERROR(read.status());
-    known = incomplete_.insert_or_assign(manifest.name, Incomplete{manifest, *std::move(read), "", 0}).first;
-  }
-  Incomplete& set = known->second;
-  const std::string why = WhyNotWhole(set.manifest, landed);
-  // A copy may have the time of what it is a copy of.
-  if (!why.empty() && set.since_us == 0) set.since_us = std::max(manifest.modified_ns / 1'000, AwaitedSince(manifest));
-  const bool late = !why.empty() && clock_->WallUs() >= set.since_us + plan_.files->manifest_deadline_us;
-  if (!why.empty() && !late) {
-    if (std::exchange(set.why, why) != why) {
-      LOG(INFO) << "source " << plan_.name << ": the set of " << manifest.name << " isn't whole yet: " << why;
-    }
-    return absl::OkStatus();
-  }
-  if (why.empty()) ForgetAwaited(manifest.name, &to_note_);  // whole in time: should it change, it is waited for anew
-  Waiting waiting{manifest, why.empty() ? "" : absl::StrCat("not whole by its deadline: ", why), {}};
-  for (const packed::FileManifest::File& file : set.manifest.files()) {
-    const auto there = landed.find(file.name());
-    if (there == landed.end()) continue;
-    packed::SetMember& member = waiting.members.emplace_back();
-    member.set_name(file.name());
-    member.set_size(there->second.size);
-    member.set_modified_ns(there->second.modified_ns);
-    member.set_etag(there->second.etag);
-  }
-  queue_.push_back(std::move(waiting));
-  incomplete_.erase(known);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<FileRecords>> FileSource::OpenRecords(const std::string& name, bool check) {
@@ -243,15 +119,6 @@ absl::StatusOr<std::unique_ptr<FileRecords>> FileSource::OpenRecords(const std::
   }
   TM_ASSIGN_OR_RETURN(auto file, zone_->Open(name));
   return FileRecords::Open(plan_, name, std::move(file));
-}
-
-// Names of one folder are an order only if it is kept to: what comes too late isn't slipped in behind.
-std::string FileSource::WhyTooLate(const std::string& name) const {
-  if (!plan_.files->ordered || WasRead(Known(name))) return "";
-  const auto last = last_read_.find(FolderOf(name));
-  if (last == last_read_.end() || last->second < name) return "";
-  return absl::StrCat("out of order: ", last->second,
-                      " was read before, and files of a folder are read in the order of their names");
 }
 
 absl::Status FileSource::Begin() {
@@ -314,7 +181,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Check(int64_t max_bytes) {
 absl::StatusOr<IntakeRows> FileSource::Checked() {
   Work& work = *checking_;
   work.hash = work.records->hash();
-  const FileNote* const before = Known(work.file.name);
+  const FileNote* const before = notes_.Find(work.file.name);
   bool same = WasRead(before) && before->hash() == work.hash;
   if (const auto* const set = dynamic_cast<const SetRecords*>(work.records.get())) {
     TM_ASSIGN_OR_RETURN(const bool there, StillThere(*set));
@@ -352,7 +219,7 @@ absl::StatusOr<IntakeRows> FileSource::Checked() {
 // However its manifest is written now: each file of it came in with that, as it is.
 bool FileSource::WasReadBefore(const SetRecords& set) const {
   return std::all_of(set.members().begin(), set.members().end(), [&](const packed::SetMember& member) {
-    const FileNote* const before = Known(member.name());
+    const FileNote* const before = notes_.Find(member.name());
     return before != nullptr && before->manifest() == checking_->file.name && before->hash() == member.hash();
   });
 }
@@ -360,7 +227,7 @@ bool FileSource::WasReadBefore(const SetRecords& set) const {
 // A file is of one set, and of one version of it: its rows would come twice.
 std::string FileSource::WhyReadBefore(const SetRecords& set) const {
   for (const packed::SetMember& member : set.members()) {
-    const FileNote* const before = Known(member.name());
+    const FileNote* const before = notes_.Find(member.name());
     if (before == nullptr || before->hash() != member.hash()) continue;
     return absl::StrCat("the file ", member.name(), " was read before, ",
                         before->manifest().empty() ? "by itself" : "with " + before->manifest(),
@@ -456,7 +323,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Read(int64_t max_bytes) {
 absl::StatusOr<std::optional<IntakeRows>> FileSource::ReadToEnd(IntakeRows rows) {
   Work& work = *reading_;
   if (work.records->hash() != work.hash || work.skip > 0) return Broke("was changed");
-  const FileNote* const before = Known(work.file.name);
+  const FileNote* const before = notes_.Find(work.file.name);
   FileNote note;
   note.set_version((before == nullptr ? 0 : before->version()) + 1);
   note.set_hash(work.hash);
@@ -480,7 +347,7 @@ absl::StatusOr<std::optional<IntakeRows>> FileSource::Broke(const std::string& w
   FileNote note;
   note.set_outcome(FileNote::BROKEN);
   note.set_reason(what);
-  const FileNote* const before = Known(reading_->file.name);
+  const FileNote* const before = notes_.Find(reading_->file.name);
   note.set_version((before == nullptr ? 0 : before->version()) + 1);
   return Note(std::move(note));
 }
@@ -490,7 +357,7 @@ IntakeRows FileSource::Reject(const std::string& reason) {
   FileNote note;
   note.set_outcome(FileNote::REJECTED);
   note.set_reason(reason);
-  if (const FileNote* const before = Known(checking_->file.name)) {
+  if (const FileNote* const before = notes_.Find(checking_->file.name)) {
     note.set_version(before->version());
     note.set_hash(before->hash());
   }
@@ -518,7 +385,7 @@ IntakeRows FileSource::Note(FileNote note) {
   }
   note.mutable_members()->Assign(work.members.begin(), work.members.end());
   rows.notes.push_back({work.file.name, note.SerializeAsString()});
-  ForgetAwaited(work.file.name, &rows.notes);
+  notes_.ForgetAwaited(work.file.name, &rows.notes);
   if (note.outcome() == FileNote::READ) {
     for (const packed::SetMember& member : note.members()) {
       FileNote of_member;
@@ -531,12 +398,8 @@ IntakeRows FileSource::Note(FileNote note) {
       known_members.emplace_back(member.name(), std::move(of_member));
     }
   }
-  if (WasRead(&note)) {
-    std::string& last = last_read_[FolderOf(work.file.name)];
-    last = std::max(last, work.file.name);
-  }
-  reported_[work.file.name] = std::move(note);
-  for (auto& [name, of_member] : known_members) reported_[name] = std::move(of_member);
+  notes_.Report(work.file.name, std::move(note));
+  for (auto& [name, of_member] : known_members) notes_.Report(name, std::move(of_member));
   checking_.reset();
   reading_.reset();
   return rows;
@@ -553,7 +416,7 @@ HeaderList FileSource::Place(const Work& work) const {
   HeaderList place = {{kIntakeFileHeader, PlaceOf(work)}};
   if (!with_batch_) return place;
   // A file is read once in a version, so content that comes back is another batch than it was before.
-  const FileNote* const before = Known(work.file.name);
+  const FileNote* const before = notes_.Find(work.file.name);
   const int32_t version = (before == nullptr ? 0 : before->version()) + 1;
   place.emplace_back(kIntakeBatchHeader, absl::StrCat(work.file.name, "@", version, "-", work.hash.substr(0, 16)));
   place.emplace_back(kIntakeRowsHeader, absl::StrCat(work.records_of_file));
@@ -570,83 +433,25 @@ std::string FileSource::PlaceOf(const Work& work) const {
 absl::Status FileSource::Committed(const std::string&) {
   if (reading_) reading_->committed = reading_->committed || reading_->given;
   // All are known before any is moved: where a file goes may be said by another's note.
-  for (auto& [name, note] : reported_) {
-    known_[name] = std::move(note);
-    unsettled_.insert(name);
-  }
-  reported_.clear();
-  while (!unsettled_.empty()) {
-    TM_RETURN_IF_ERROR(Settle(*unsettled_.begin(), known_[*unsettled_.begin()]));
-    unsettled_.erase(unsettled_.begin());
-  }
-  return absl::OkStatus();
+  return settling_.SettleAll(notes_.Commit());
 }
 
-// The files of a set go before their manifest: as long as that lies there, what is left of them goes with it.
-absl::Status FileSource::Settle(const std::string& name, const FileNote& note) {
-  if (!note.manifest().empty()) return absl::OkStatus();
-  const bool read = note.outcome() == FileNote::READ || note.outcome() == FileNote::SAME;
-  for (const packed::SetMember& member : note.members()) {
-    const LandedFile file{member.name(), member.size(), member.modified_ns(), member.etag()};
-    if (read) {
-      TM_RETURN_IF_ERROR(zone_->MoveToProcessed(file, member.hash().substr(0, 8)));
-    } else {
-      TM_RETURN_IF_ERROR(SettleRejected(file, name, note));
-    }
-  }
-  const LandedFile file{name, note.size(), note.modified_ns(), note.etag()};
-  if (read) return zone_->MoveToProcessed(file, note.hash().substr(0, 8));
-  return zone_->MoveToRejected(file, absl::StrCat(note.modified_ns()), ReasonOf(name, note, ""));
-}
-
-// A file of a set that was rejected. If its rows are in, or may yet come in, with another set or by itself, that
-// decides where it goes.
-absl::Status FileSource::SettleRejected(const LandedFile& file, const std::string& set, const FileNote& note) {
+// As a file of a set that waits, or is being checked or read.
+bool FileSource::InHand(const LandedFile& file) const {
   const auto is_of = [&](const std::vector<packed::SetMember>& members) {
     return std::any_of(members.begin(), members.end(), [&](const packed::SetMember& member) {
       return file.IsSameAs({member.name(), member.size(), member.modified_ns(), member.etag()});
     });
   };
   for (const std::optional<Work>* work : {&checking_, &reading_}) {
-    if (*work && is_of((*work)->members)) return absl::OkStatus();
+    if (*work && is_of((*work)->members)) return true;
   }
-  for (const Waiting& waiting : queue_) {
-    if (is_of(waiting.members)) return absl::OkStatus();
-  }
-  for (const auto* notes : {&reported_, &known_}) {
-    const auto own = notes->find(file.name);
-    if (own == notes->end() || !IsAsNoted(file, own->second)) continue;
-    const FileNote::Outcome outcome = own->second.outcome();
-    if (outcome != FileNote::READ && outcome != FileNote::SAME) continue;
-    return notes == &known_ ? zone_->MoveToProcessed(file, own->second.hash().substr(0, 8)) : absl::OkStatus();
-  }
-  return zone_->MoveToRejected(file, absl::StrCat(file.modified_ns),
-                               ReasonOf(file.name, note, absl::StrCat(set, ": ")));
-}
-
-std::string FileSource::ReasonOf(const std::string& name, const FileNote& note, const std::string& of) const {
-  return absl::StrCat("{\"source\":", JsonText(plan_.name), ",\"file\":", JsonText(name),
-                      ",\"reason\":", JsonText(of + note.reason()), ",\"rows\":", note.rows(),
-                      ",\"refused\":", note.refused(),
-                      ",\"at\":", JsonText(TimestampText(note.noted_us(), TimestampForm::kRfc3339)), "}\n");
-}
-
-const FileNote* FileSource::Known(const std::string& name) const {
-  for (const auto* notes : {&reported_, &known_}) {
-    const auto found = notes->find(name);
-    if (found != notes->end()) return &found->second;
-  }
-  return nullptr;
-}
-
-std::string FileSource::FolderOf(const std::string& name) const {
-  const size_t slash = name.rfind('/');
-  return slash == std::string::npos ? "" : name.substr(0, slash);
+  return std::any_of(queue_.begin(), queue_.end(), [&](const FoundFile& found) { return is_of(found.members); });
 }
 
 // What has an order stays in one partition.
 int32_t FileSource::PartitionOf(const std::string& name) const {
-  const std::string key = plan_.files->ordered ? FolderOf(name) : name;
+  const std::string key = plan_.files->ordered ? FolderOfFile(name) : name;
   return static_cast<int32_t>(XXH3_64bits(key.data(), key.size()) % static_cast<uint64_t>(plan_.files->partitions));
 }
 

@@ -1,8 +1,9 @@
 // Files that land in a folder, as a source of an intake (intake.h): one split. Which files there are, whether they are
 // whole, in which order they are taken, what is known of each, and what becomes of it when its rows are in for good.
 //
-//   look     the zone is listed every `look_every`. Files that a note knows as they are (name, size, time) are done
-//            with, and moved away if that hasn't happened; the others are queued, sorted by name.
+//   look     the zone is listed every `look_every` (file_look.h). Files that a note knows as they are (name, size,
+//   time)
+//            are done with, and moved away if that hasn't happened; the others are queued, sorted by name.
 //   check    a file is read to its end before its first row goes out: it must be readable as a whole, or it is rejected
 //            as a whole. That gives its hash, too: the same content again under its name is skipped, another content is
 //            a new version.
@@ -10,8 +11,9 @@
 //   read     its records go out; those that can't become rows are dead letters with file and line. The position is
 //            (file with size, time and hash, records of it), so a takeover goes on in the middle of a file.
 //   note     behind its last record stands a note of the file, in the same transaction. Committed notes are what is
-//            known; nothing that isn't committed is acted upon.
-//   move     after the commit, and again after each takeover, where the file still lies there as its note says.
+//            known (file_notes.h); nothing that isn't committed is acted upon.
+//   move     after the commit, and again after each takeover, where the file still lies there as its note says
+//            (file_settling.h).
 //
 // With `manifest` a set of files (src/landing/manifest.h) is what a file is above: it is taken when the manifest is
 // there and all that it names, rejected when that isn't so by its deadline, and noted under the manifest's name. Files
@@ -30,10 +32,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +47,9 @@
 #include "src/landing/landing_zone.h"
 #include "src/landing/manifest.h"
 #include "src/landing/record_check.h"
+#include "src/runtime/file_look.h"
+#include "src/runtime/file_notes.h"
+#include "src/runtime/file_settling.h"
 #include "src/runtime/intake.h"
 #include "src/runtime/split_intake.h"
 
@@ -68,11 +71,6 @@ class FileSource final : public IntakeSource {
   void Interrupt() override;
 
  private:
-  struct Waiting {
-    LandedFile file;
-    std::string too_late;                    // why it is rejected without a look at it; "": it isn't
-    std::vector<packed::SetMember> members;  // of a set
-  };
   // A file that is being checked, or read.
   struct Work {
     LandedFile file;
@@ -89,16 +87,10 @@ class FileSource final : public IntakeSource {
     std::vector<packed::SetMember> members;  // of a set, as they were seen at a look
   };
 
-  absl::Status Look();
-  absl::Status LookAtSet(const LandedFile& manifest, const std::map<std::string, LandedFile>& landed);
-  int64_t AwaitedSince(const LandedFile& manifest);
-  void ForgetAwaited(const std::string& manifest, std::vector<IntakeNote>* notes);
   absl::StatusOr<std::unique_ptr<FileRecords>> OpenRecords(const std::string& name, bool check);
   bool WasReadBefore(const SetRecords& set) const;
   std::string WhyReadBefore(const SetRecords& set) const;
   absl::StatusOr<bool> StillThere(const SetRecords& set);
-  absl::StatusOr<bool> IsWhole(const LandedFile& file);
-  std::string WhyTooLate(const std::string& name) const;
   absl::Status Begin();
   absl::StatusOr<std::optional<IntakeRows>> Check(int64_t max_bytes);
   absl::StatusOr<IntakeRows> Checked();
@@ -111,11 +103,7 @@ class FileSource final : public IntakeSource {
   absl::Status Decode(const std::vector<FileRecord>& records, std::vector<std::string>* reasons);
   std::string PlaceOf(const Work& work) const;
   HeaderList Place(const Work& work) const;
-  absl::Status Settle(const std::string& name, const packed::FileNote& note);
-  absl::Status SettleRejected(const LandedFile& file, const std::string& set, const packed::FileNote& note);
-  std::string ReasonOf(const std::string& name, const packed::FileNote& note, const std::string& of) const;
-  const packed::FileNote* Known(const std::string& name) const;
-  std::string FolderOf(const std::string& name) const;
+  bool InHand(const LandedFile& file) const;
   int32_t PartitionOf(const std::string& name) const;
 
   const SourcePlan& plan_;
@@ -129,24 +117,12 @@ class FileSource final : public IntakeSource {
   const bool with_time_;      // records need a time of their own: the file's
 
   std::unique_ptr<RecordCheck> check_;
-  std::map<std::string, packed::FileNote> known_;     // committed
-  std::map<std::string, packed::FileNote> reported_;  // given to Poll's caller since the last commit
-  std::set<std::string> unsettled_;                   // names that are known since, and not moved yet
-  std::map<std::string, std::string> last_read_;      // by folder: the last name that was taken, of all notes
-  std::map<std::string, LandedFile> seen_;            // at the last look, for `unchanged`
-  // Manifests of sets that aren't whole yet, and why.
-  struct Incomplete {
-    LandedFile file;
-    packed::FileManifest manifest;
-    std::string why;
-    int64_t since_us = 0;  // wall clock
-  };
-  std::map<std::string, Incomplete> incomplete_;
-  std::map<std::string, packed::FileNote> awaited_;  // likewise, as they are noted ...
-  std::vector<IntakeNote> to_note_;                  // ... once this is
-  std::deque<Waiting> queue_;
+  FileNotes notes_;
+  FileSettling settling_;
+  FileLook look_;
+  std::vector<IntakeNote> to_note_;  // of what is awaited
+  std::deque<FoundFile> queue_;
   std::optional<Work> checking_, reading_;
-  int64_t next_look_us_ = 0;
 
   absl::Mutex mutex_;
   bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <optional>
@@ -24,45 +22,27 @@
 #include "src/base/memory_budget.h"
 #include "src/base/status.h"
 #include "src/base/status_topic.h"
-#include "src/http/server.h"
+#include "src/kafka/appender.h"
 #include "src/kafka/rdkafka_client.h"
-#include "src/plan/intakes.h"
 #include "src/registry/formats.h"
-#include "src/runtime/alarm_thread.h"
 #include "src/runtime/end_report.h"
 #include "src/runtime/end_watcher.h"
-#include "src/runtime/file_source.h"
 #include "src/runtime/former.h"
-#include "src/runtime/freshness.h"
 #include "src/runtime/generations/bounded_client.h"
 #include "src/runtime/generations/follower.h"
 #include "src/runtime/give_up.h"
-#include "src/runtime/housekeeping.h"
-#include "src/runtime/http_gate.h"
-#include "src/runtime/http_source.h"
-#include "src/runtime/intake_thread.h"
 #include "src/runtime/lake_client.h"
-#include "src/runtime/lineage_sender.h"
-#include "src/runtime/metrics.h"
-#include "src/runtime/node_gate.h"
-#include "src/runtime/ownership.h"
-#include "src/runtime/parquet_feed_sink.h"
-#include "src/runtime/postgres_feed_sink.h"
-#include "src/runtime/postgres_source.h"
 #include "src/runtime/record_limits.h"
 #include "src/runtime/row_samples.h"
 #include "src/runtime/runtime.h"
 #include "src/runtime/start_check.h"
 #include "src/runtime/status_board.h"
-#include "src/runtime/status_guard.h"
 #include "src/runtime/stop_deadline.h"
 #include "src/runtime/supervisor.h"
-#include "src/runtime/topic_watch.h"
 #include "src/runtime/topics.h"
-#include "src/runtime/view_service.h"
-#include "src/runtime/visible_waits.h"
-#include "src/runtime/webhook_feed_sink.h"
-#include "src/status/page.h"
+#include "src/runtime/worker_http.h"
+#include "src/runtime/worker_lineage.h"
+#include "src/runtime/worker_threads.h"
 
 namespace tidemark {
 namespace {
@@ -72,13 +52,10 @@ constexpr int64_t kStepWaitUs = kSecond / 10;
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
 constexpr rlim_t kFiles = 16'384;
-// How long what was posted may wait for the brokers; and for how long a worker that stops waits for that.
+// How long what was posted may wait for the brokers.
 constexpr int64_t kAppendPatienceUs = 8 * kSecond;
-constexpr int64_t kGatePatienceUs = kSecond;
 // Of what a worker says of itself: the next report makes up for it.
 constexpr int64_t kReportPatienceUs = 5 * kSecond;
-// For events of the run's end.
-constexpr int64_t kLineagePatienceUs = kSecond;
 
 std::string RandomIdentity() {
   thread_local std::random_device device;
@@ -137,9 +114,10 @@ class Worker {
     RunThreads();
     bool done = false;
     absl::Status status = supervisor_.Watch([&] {
-      return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics() || !views_->failure().ok();
+      return (done = ReachedEnd()) || OfAnotherGeneration() || Drained() || MoreTopics() ||
+             !http_->views().failure().ok();
     });
-    if (status.ok() && !done) status = views_->failure();
+    if (status.ok() && !done) status = http_->views().failure();
     if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
     hands_over_ = status.ok() && (OfAnotherGeneration() || Drained());
@@ -147,8 +125,8 @@ class Worker {
     CloseGate(status);
     // Where it isn't over in time the process ends, to be started again.
     const int exit_code = MoreTopics() ? 1 : ExitCode(Ended(done));
-    status = supervisor_.Stop(status, exit_code, &deadline_, [this] { InterruptOutside(); });
-    FinishLineage(status.ok() ? Ended(done) : status);
+    status = supervisor_.Stop(status, exit_code, &deadline_, [this] { threads_.Interrupt(); });
+    lineage_.Finish(status.ok() ? Ended(done) : status);
     if (hands_over_ && !done) HandOver();  // also where the last commit has failed: it is made up for
     if (!status.ok()) return status;
     report_.Final(last, done);
@@ -162,30 +140,22 @@ class Worker {
     control_.stop = true;
     deadline_.Begin();
     deadline_.Expect("what was posted", cause, cause.ok() ? 1 : ExitCode(cause));
-    gate_->Close(kGatePatienceUs);
-    if (waits_) waits_->Close();
-    if (!hands_over_ || options_.handover == nullptr) views_->Close(kGatePatienceUs);
+    http_->ClosePosts();
+    threads_.CloseWaits();
+    if (!hands_over_ || options_.handover == nullptr) http_->CloseViews();
   }
 
-  // Another run of this process follows, perhaps once a switch is over: views are answered until then.
   void HandOver() {
-    if (options_.handover != nullptr && views_->opened()) options_.handover->Keep(*http_, HttpOptions(), views_);
-  }
-
-  void FinishLineage(const absl::Status& ended) {
-    if (sender_ == nullptr) return;
-    sender_->Send(run_->Finish(SystemClock()->WallUs(), ended));
-    sender_->Close(kLineagePatienceUs);
+    if (options_.handover != nullptr) http_->HandOverViews();
   }
 
   // Nothing is made, joined or written as a generation that isn't this worker's (any more).
   bool OfAnotherGeneration() const { return options_.generation != nullptr && options_.generation->ended(); }
   bool Drained() const {
-    return options_.generation != nullptr && options_.generation->drained() &&
-           std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) { return sink->settled(); });
+    return options_.generation != nullptr && options_.generation->drained() && !threads_.UnsettledSink();
   }
 
-  bool MoreTopics() const { return topic_watch_ && topic_watch_->found() && !supervisor_.StopRequested(); }
+  bool MoreTopics() const { return threads_.MoreTopics() && !supervisor_.StopRequested(); }
 
   // A run to the end that was told to stop before isn't done: whoever waits for it must not take it for that.
   absl::Status Ended(bool done) const {
@@ -206,7 +176,10 @@ class Worker {
     control_.until_end = options_.until_end;
     TM_RETURN_IF_ERROR(OpenState());
     Phase("connects to Kafka");
-    TM_RETURN_IF_ERROR(StartHttp());
+    RaiseFileLimit();
+    board_.emplace(plan_, SystemClock(), options_.texts);
+    http_.emplace(plan_, options_, &*board_, [this] { return status(); });
+    TM_RETURN_IF_ERROR(http_->Start(formats_.formats(), &samples_));
     TM_ASSIGN_OR_RETURN(kafka_, NewRdKafkaClient(plan_.kafka, LogKafka));
     kafka_ = WithLakes(std::move(kafka_), options_.lakes);
     if (options_.generation != nullptr) kafka_ = options_.generation->Bound(std::move(kafka_));
@@ -248,6 +221,10 @@ class Worker {
     return OpenGate();
   }
 
+  absl::StatusOr<std::unique_ptr<Appender>> NewAppender(const std::string& prefix, int64_t patience_us) const {
+    return NewRdAppender(plan_.kafka, absl::StrCat(prefix, "-", options_.instance_id), patience_us, LogKafka);
+  }
+
   absl::Status OpenLineage() {
     if (options_.lineage.empty()) return absl::OkStatus();
     const auto open_topic = [this]() -> absl::StatusOr<std::unique_ptr<Appender>> {
@@ -259,26 +236,13 @@ class Worker {
         wanted.replication_factor = plan_.internal_topics.replication_factor;
         TM_RETURN_IF_ERROR(kafka_->admin().CreateTopics({wanted}));
       }
-      return NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-lineage-", options_.instance_id),
-                           kAppendPatienceUs, LogKafka);
+      return NewAppender(plan_.application.Group() + "-lineage", kAppendPatienceUs);
     };
-    TM_ASSIGN_OR_RETURN(sender_, NewLineageSender(options_.lineage, options_.lineage_text, SystemClock(), open_topic));
-    run_.emplace(options_.instance_id, options_.lineage.every_us, [] { return NewRunId(SystemClock()->WallUs()); });
-    board_->SetObserver(
-        [this](const std::vector<HeardReport>& others, live::WorkerReport* own) { FollowRun(others, own); });
+    TM_RETURN_IF_ERROR(lineage_.Open(options_.lineage, options_.lineage_text, options_.instance_id, open_topic));
+    board_->SetObserver([this](const std::vector<HeardReport>& others, live::WorkerReport* own) {
+      lineage_.Follow(others, control_.stop || own->stops(), own);
+    });
     return absl::OkStatus();
-  }
-
-  // Who has been told to stop has no run any more, so that others that stop too know that they are the last.
-  void FollowRun(const std::vector<HeardReport>& others, live::WorkerReport* own) {
-    std::vector<LineageRun::Other> runs;
-    for (const HeardReport& other : others) {
-      runs.push_back({other.report.worker(), other.report.run(), other.report.run_began_ms()});
-    }
-    sender_->Send(run_->Step(SystemClock()->MonotonicUs(), SystemClock()->WallUs(), runs));
-    if (control_.stop || own->stops()) return;
-    own->set_run(run_->run());
-    own->set_run_began_ms(run_->began_ms());
   }
 
   void TakeParts() {
@@ -367,113 +331,24 @@ class Worker {
     return absl::OkStatus();
   }
 
-  absl::Status StartHttp() {
-    RaiseFileLimit();
-    gate_.emplace(plan_, formats_.formats(), SystemClock());
-    TM_RETURN_IF_ERROR(gate_->Prepare(options_.http_address));
-    if (options_.handover != nullptr) views_ = options_.handover->ViewsOf(plan_);
-    if (views_ == nullptr) {
-      views_ = std::make_shared<ViewService>(plan_, options_.view_base);
-      TM_RETURN_IF_ERROR(views_->Prepare(options_.http_address));
-    }
-    HttpEntrances entrances = gate_->Entrances();
-    entrances.merge(views_->Entrances());
-    if (options_.letters) {
-      letter_gate_.emplace(plan_, SystemClock(), options_.letters);
-      TM_RETURN_IF_ERROR(letter_gate_->Prepare());
-      entrances.merge(letter_gate_->Entrances());
-    }
-    node_gate_.emplace(plan_, SystemClock(), &samples_, options_.personal, options_.instance_id,
-                       [this](const std::string& stage) { return PartitionsOf(stage); });
-    TM_RETURN_IF_ERROR(node_gate_->Prepare(options_.http_address));
-    entrances.merge(node_gate_->Entrances());
-    const auto health = [](const Health& found) {
-      return HttpResponse{found.ok ? 200 : 503, "text/plain; charset=utf-8", found.text, {}};
-    };
-    HttpHandlers handlers;
-    handlers["/metrics"] = [this] {
-      return HttpResponse{200, "text/plain; version=0.0.4", RenderMetrics(status()), {}};
-    };
-    StatusGuard guard(plan_, SystemClock());
-    TM_RETURN_IF_ERROR(guard.Prepare(options_.http_address));
-    AddPage(guard, &handlers, &entrances);
-    handlers["/healthz"] = [this, health] { return health(CheckHealth(status())); };
-    handlers["/readyz"] = [this, health] { return health(CheckReadiness(status())); };
-    HttpServerOptions http = HttpOptions();
-    if (options_.handover != nullptr && options_.handover->listener() >= 0) {
-      http.address = options_.handover->address();
-      http.listener = options_.handover->listener();
-    }
-    TM_ASSIGN_OR_RETURN(http_, HttpServer::Start(http, std::move(handlers), std::move(entrances)));
-    const std::string here =
-        absl::StrCat(options_.http_certificate.empty() ? "http://" : "https://", http_->address(), "/");
-    LOG(INFO) << "page on " << here << ", metrics on " << here << "metrics";
-    std::ofstream(std::filesystem::path(options_.state_dir) / "http_address") << http_->address() << "\n";
-    return absl::OkStatus();
-  }
-
-  HttpServerOptions HttpOptions() const {
-    return {options_.http_address, options_.http_certificate, options_.http_key, gate_->most_body_bytes()};
-  }
-
-  // The page, which says nothing by itself, for everybody; and what it shows, for whoever may see that.
-  void AddPage(const StatusGuard& guard, HttpHandlers* handlers, HttpEntrances* entrances) {
-    board_.emplace(plan_, SystemClock(), options_.texts);
-    for (const PageFile& file : PageFiles()) {
-      (*handlers)[file.path] = [&file] {
-        return HttpResponse{200,
-                            file.content_type,
-                            file.text,
-                            {{"Cache-Control", "no-cache"}, {"Content-Security-Policy", kPagePolicy}}};
-      };
-    }
-    HttpHandlers told;
-    told["/v1/topology.svg"] = [this] { return HttpResponse{200, "image/svg+xml", board_->svg(), {}}; };
-    told["/v1/status/history"] = [this] {
-      return HttpResponse{200, "application/json", board_->history(), {{"Cache-Control", "no-store"}}};
-    };
-    told["/v1/status"] = [this] {
-      std::string text = board_->json();
-      if (text.empty()) text = board_->JsonOfStart(status());
-      return HttpResponse{200, "application/json", std::move(text), {{"Cache-Control", "no-store"}}};
-    };
-    told["/v1/catalogue"] = [this] { return HttpResponse{200, "application/json", options_.catalogue, {}}; };
-    guard.Put(std::move(told), handlers, entrances);
-    HttpHandlers shared;
-    shared["/v1/dashboards"] = [this] { return HttpResponse{200, "application/json", options_.dashboards, {}}; };
-    guard.Put(std::move(shared), handlers, entrances, StatusGuard::Who::kAnyView);
-  }
-
-  // Of a stage, those that this worker's tasks have now.
-  std::vector<int32_t> PartitionsOf(const std::string& stage) const {
-    std::vector<int32_t> partitions;
-    for (const ThreadStatus& thread : status().threads) {
-      for (const TaskStatus& task : thread.tasks) {
-        if (task.name == stage) partitions.push_back(task.partition);
-      }
-    }
-    return partitions;
-  }
-
   // What is posted is accepted whoever reads it.
   absl::Status OpenGate() {
-    if (!views_->opened()) TM_RETURN_IF_ERROR(views_->Open(options_.instance_id));
-    if (options_.handover != nullptr) options_.handover->End();  // from here on this run answers
+    TM_RETURN_IF_ERROR(http_->OpenViews());
     if (std::none_of(plan_.sources.begin(), plan_.sources.end(), [](const auto& s) { return s.http.has_value(); })) {
       return absl::OkStatus();
     }
-    TM_ASSIGN_OR_RETURN(
-        std::unique_ptr<Appender> appender,
-        NewRdAppender(plan_.kafka, absl::StrCat(plan_.application.Group(), "-posts-", options_.instance_id),
-                      kAppendPatienceUs, LogKafka));
-    waits_.emplace(
-        runtime_, [this](const std::string& view) { return views_->LogPositionOf(view); },
-        [this](const std::string& sink) { return Fails(sink); });
-    gate_->Open(std::move(appender), [this](const std::string& source, int32_t partition, Offset offset,
-                                            int64_t until_us, std::function<void(bool)> done) {
-      waits_->Add({source, partition, offset, until_us, std::move(done)});
+    TM_ASSIGN_OR_RETURN(std::unique_ptr<Appender> appender,
+                        NewAppender(plan_.application.Group() + "-posts", kAppendPatienceUs));
+    VisibleWaits& waits = threads_.AwaitPosts(ViewPosition());
+    http_->OpenPosts(std::move(appender), [&waits](const std::string& source, int32_t partition, Offset offset,
+                                                   int64_t until_us, std::function<void(bool)> done) {
+      waits.Add({source, partition, offset, until_us, std::move(done)});
     });
     return absl::OkStatus();
+  }
+
+  WorkerThreads::ViewPosition ViewPosition() const {
+    return [this](const std::string& view) { return http_->views().LogPositionOf(view); };
   }
 
   int ThreadCount() const {
@@ -484,62 +359,18 @@ class Worker {
     return options_.threads > 0 ? options_.threads : std::min<int>(cores, largest);
   }
 
-  // All objects before the first of them runs: from now on HTTP's threads read the lists.
   void MakeThreads() {
-    for (int i = 0; i < ThreadCount(); ++i) streams_.push_back(std::make_unique<StreamThread>(runtime_, i));
-    for (size_t s = 0; s < plan_.sinks.size(); ++s) {
-      const int sink = static_cast<int>(s);
-      std::unique_ptr<FeedSink> feed_sink;
-      if (std::holds_alternative<PostgresSinkSpec>(plan_.sinks[s].spec)) {
-        feed_sink = std::make_unique<PostgresFeedSink>(runtime_, sink);
-      } else if (std::holds_alternative<ParquetSinkSpec>(plan_.sinks[s].spec)) {
-        feed_sink = std::make_unique<ParquetFeedSink>(runtime_, sink);
-      } else if (std::holds_alternative<WebhookSpec>(plan_.sinks[s].spec)) {
-        feed_sink = std::make_unique<WebhookFeedSink>(runtime_, sink);
-      } else {
-        continue;
-      }
-      sinks_.push_back(std::make_unique<SinkThread>(runtime_, sink, std::move(feed_sink)));
-    }
-    for (const IntakePlan& intake : IntakesOf(plan_)) {
-      const SourcePlan& source = *intake.sources.front();
-      std::vector<std::string> names;
-      for (const SourcePlan* each : intake.sources) names.push_back(each->name);
-      intakes_.push_back(std::make_unique<IntakeThread>(runtime_, intake.name,
-                                                        source.files ? FileSourceMaker(runtime_, source)
-                                                        : source.http
-                                                            ? HttpSourceMaker(runtime_, source, options_.state_dir)
-                                                            : PostgresSourceMaker(runtime_, intake),
-                                                        nullptr, std::move(names)));
-    }
-    freshness_.emplace(
-        runtime_, [this](const std::string& view) { return views_->LogPositionOf(view); },
-        [this](const std::string& sink) { return Fails(sink); });
-    if (!plan_.notify.empty()) alarms_.emplace(runtime_, [this] { return freshness_->status(); });
-    ownership_.emplace(runtime_, [this](const std::string& group) { Rejoin(group); });
-    if (!plan_.patterns.empty() && !options_.until_end && options_.more_topics != nullptr)
-      topic_watch_.emplace(runtime_);
-    housekeeping_.emplace(runtime_, [this] { return status(); });
+    const bool watch_topics = !plan_.patterns.empty() && !options_.until_end && options_.more_topics != nullptr;
+    threads_.Make(ThreadCount(), options_.state_dir, watch_topics, ViewPosition(), [this] { return status(); });
     board_->Open(
         &runtime_, http_->address(), [this] { return status(); },
-        [this] {
-          return NewRdAppender(plan_.kafka, absl::StrCat(StatusTopic(plan_.application), "-", options_.instance_id),
-                               kReportPatienceUs, LogKafka);
-        });
+        [this] { return NewAppender(StatusTopic(plan_.application), kReportPatienceUs); });
     Phase("");
   }
 
   void RunThreads() {
     using Work = Supervisor::Work;
-    for (size_t i = 0; i < streams_.size(); ++i) {
-      StreamThread* const stream = streams_[i].get();
-      supervisor_.Run(LoopOf(absl::StrCat("stream thread ", i), stream), Work::kCommits,
-                      [stream] { return stream->deciding_since_us(); });
-    }
-    for (const auto& sink : sinks_) supervisor_.Run(LoopOf("sink " + sink->status().sink, sink.get()), Work::kCommits);
-    for (const auto& intake : intakes_) {
-      supervisor_.Run(LoopOf("source " + intake->status().intake, intake.get()), Work::kCommits);
-    }
+    threads_.Run(&supervisor_, [this] { return control_.leave_on_stop || Drained(); });
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
     }
@@ -549,45 +380,11 @@ class Worker {
                        return absl::OkStatus();
                      }},
                     Work::kReads);
-    supervisor_.Run({"inputs", Nothing, [this] { return ownership_->Step(); }, Nothing}, Work::kReads);
-    if (topic_watch_) {
-      supervisor_.Run({"topics", Nothing, [this] { return topic_watch_->Step(); }, Nothing}, Work::kReads);
-    }
-    supervisor_.Run({"housekeeping", Nothing, [this] { return housekeeping_->Step(); }, Nothing}, Work::kReads);
-    if (freshness_->watches()) {
-      supervisor_.Run({"freshness", Nothing, [this] { return freshness_->Step(); }, Nothing}, Work::kReads);
-    }
-    if (waits_) supervisor_.Run({"posts that wait", Nothing, [this] { return waits_->Step(); }, Nothing}, Work::kReads);
-    if (alarms_) supervisor_.Run(LoopOf("alarms", &*alarms_), Work::kReads);
     if (options_.generation != nullptr) {
       options_.generation->Open(&runtime_);
       supervisor_.Run({"generations", Nothing, [this] { return options_.generation->Step(); }, Nothing}, Work::kReads);
     }
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
-  }
-
-  bool Fails(const std::string& name) const {
-    return std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) {
-      const SinkStatus status = sink->status();
-      return status.sink == name && status.failing_since_us > 0;
-    });
-  }
-
-  // One member is enough for the group to assign anew.
-  void Rejoin(const std::string& group) {
-    if (group == plan_.application.Group()) return streams_.front()->RequestRejoin();
-    for (const auto& sink : sinks_) {
-      if (sink->status().group == group) sink->RequestRejoin();
-    }
-    for (const auto& intake : intakes_) {
-      if (IntakeNames{plan_.application, intake->status().intake}.Group() == group) intake->RequestRejoin();
-    }
-  }
-
-  template <typename Thread>
-  ThreadRunner::Loop LoopOf(std::string name, Thread* thread) {
-    return {std::move(name), [thread] { return thread->Start(); }, [thread] { return thread->Step(kStepWaitUs); },
-            [this, thread] { return thread->Stop(control_.leave_on_stop || Drained()); }};
   }
 
   // The watcher goes by decisions. What a decision only promises (files that must still be moved) is waited for by
@@ -596,9 +393,9 @@ class Worker {
     if (!watcher_) return false;
     EndProgress progress = watcher_->progress();
     if (watcher_->done()) {
-      const auto late = std::find_if(sinks_.begin(), sinks_.end(), [](const auto& sink) { return !sink->settled(); });
-      if (late == sinks_.end()) return AllOpened();
-      progress.sink = (*late)->status().sink;
+      std::optional<std::string> late = threads_.UnsettledSink();
+      if (!late) return AllOpened();
+      progress.sink = *std::move(late);
       progress.waits_for = absl::StrCat("sink ", progress.sink, ": what is committed doesn't show yet");
     }
     report_.Progress(progress, [this] { return status(); }, SystemClock()->MonotonicUs());
@@ -611,14 +408,7 @@ class Worker {
     const int64_t now = runtime_.clock->MonotonicUs();
     if (done_since_us_ == 0) done_since_us_ = now;
     if (now - done_since_us_ > kOpeningPatienceUs) return true;
-    return std::all_of(streams_.begin(), streams_.end(),
-                       [](const auto& s) { return s->status().state == ThreadStatus::State::kRunning; }) &&
-           std::all_of(intakes_.begin(), intakes_.end(), [](const auto& i) { return i->status().TakenOver(); });
-  }
-
-  void InterruptOutside() {
-    for (const auto& sink : sinks_) sink->Interrupt();
-    for (const auto& intake : intakes_) intake->Interrupt();
+    return threads_.Opened();
   }
 
   void Phase(std::string phase) {
@@ -638,20 +428,11 @@ class Worker {
       status.starting = phase_;
     }
     if (!status.starting.empty()) return status;  // the lists are being made
-    for (const auto& stream : streams_) status.threads.push_back(stream->status());
-    for (const auto& sink : sinks_) status.sinks.push_back(sink->status());
-    for (const auto& intake : intakes_) status.intakes.push_back(intake->status());
-    status.gates = gate_->status();
-    for (const auto& view : views_->readers()) status.views.push_back(view->status());
-    status.view_gates = views_->gate_status();
-    status.freshness = freshness_->status();
-    if (alarms_) status.alarms = alarms_->status();
-    if (sender_ != nullptr) status.lineage = sender_->status();
+    threads_.Describe(&status);
+    http_->Describe(&status);
+    status.lineage = lineage_.status();
     status.tables = tables_->Describe();
-    status.ownership = ownership_->status();
-    if (topic_watch_) status.unread_topics = topic_watch_->unread();
     status.losses = losses_.Get();
-    status.ends = housekeeping_->ends();
     return status;
   }
 
@@ -675,26 +456,13 @@ class Worker {
   std::unique_ptr<GlobalTables> tables_;
   std::optional<EndWatcher> watcher_;
   int64_t done_since_us_ = 0;  // monotonic; the watcher said so; main thread
-  std::vector<std::unique_ptr<StreamThread>> streams_;
-  std::vector<std::unique_ptr<SinkThread>> sinks_;
-  std::vector<std::unique_ptr<IntakeThread>> intakes_;
-  std::optional<FreshnessWatch> freshness_;
-  std::optional<AlarmThread> alarms_;
-  std::optional<VisibleWaits> waits_;
-  std::optional<OwnershipWatch> ownership_;
-  std::optional<TopicWatch> topic_watch_;
-  std::optional<Housekeeping> housekeeping_;
-  std::unique_ptr<LineageSender> sender_;  // null: `lineage` isn't stated
-  std::optional<LineageRun> run_;          // of the board's thread; behind its end the main one's
+  WorkerThreads threads_{runtime_};
+  WorkerLineage lineage_{SystemClock()};  // of the board's thread; behind its end the main one's
   std::optional<StatusBoard> board_;
   Supervisor supervisor_;
   EndReport report_;
-  std::optional<HttpGate> gate_;
-  std::shared_ptr<ViewService> views_;  // may outlive the run
-  bool hands_over_ = false;             // another generation's run follows in this process
-  std::optional<LetterGate> letter_gate_;
-  std::optional<NodeGate> node_gate_;
-  std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
+  bool hands_over_ = false;         // another generation's run follows in this process
+  std::optional<WorkerHttp> http_;  // last: its handlers look at all of the above
 };
 
 }  // namespace

@@ -104,11 +104,17 @@ def _run_some(binary, cases):
 
 
 def run(binary, cases, chunk=10):
-    """The results in the order of the cases, as they come. binary: the simulator and its arguments."""
+    """The results in the order of the cases, as they come. binary: the simulator and its arguments.
+
+    Closed before its end it runs no more than what is under way.
+    """
     chunks = [cases[i:i + chunk] for i in range(0, len(cases), chunk)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for results in pool.map(lambda c: _run_some(binary, c), chunks):
-            yield from results
+        try:
+            for results in pool.map(lambda c: _run_some(binary, c), chunks):
+                yield from results
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 # ---- Results as rows in canonical form
