@@ -78,10 +78,10 @@ DEFINE_string(from, "",
               "default: where its sources' `start` says");
 DEFINE_string(to, "", "with --from: run over the records from there to this time, once, beside what runs, and exit");
 DEFINE_string(into, "", "with --to: shadows (targets of its own, beside the real ones; the default), or targets");
-DEFINE_string(
-    lakes, "",
-    "raw lakes with the records that sources' topics have no more: SOURCE=FOLDER, several with commas between");
-DEFINE_string(holes, "", "with --lakes, offsets that a lake has no record of: stop (the default), or pass");
+DEFINE_string(lakes, "",
+              "raw lakes with the records that sources' topics have no more, in place of what sources say by `replay`: "
+              "SOURCE=FOLDER, several with commas between");
+DEFINE_string(holes, "", "offsets that a raw lake has no record of: stop (the default), or pass");
 DEFINE_string(name, "", "with --to: what the run is called; default: made of the two times");
 DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
