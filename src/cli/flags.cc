@@ -91,7 +91,7 @@ DEFINE_string(
     verify, "",
     "compare what the two generations have made, and take the switch back where a sink differs by more, such as "
     "\"diff <= 0.1%\"; rows are compared by the columns that both have, or \"diff <= 0.1% in all columns\"");
-DEFINE_string(verify_sinks, "", "with --verify: only these sinks, with commas between; default: all");
+DEFINE_string(verify_sinks, "", "with --verify: only these sinks and views, with commas between; default: all");
 DEFINE_bool(back, false, "only to an earlier generation");
 DEFINE_bool(cancel, false, "take back a switch that isn't decided");
 DEFINE_string(output, "topology.yaml", "the file to write");
