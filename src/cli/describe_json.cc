@@ -111,6 +111,7 @@ std::string DescribeAsJson(const Plan& plan, const TopologyText& text) {
         ", \"files\": ", JsonQuoted(source.files ? source.files->path : ""),
         ", \"http\": ", JsonQuoted(source.http ? source.http->path : ""),
         ", \"postgres\": ", JsonQuoted(source.postgres ? source.postgres->schema + "." + source.postgres->table : ""),
+        ", \"replay\": ", JsonQuoted(text.lakes.contains(source.topic) ? text.lakes.at(source.topic).path : ""),
         ", \"partitioned_by\": ", Key(source.schema(), source.partitioned_by),
         AboutMembers(text, "sources/" + source.declared()), "}"));
   }

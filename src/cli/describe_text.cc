@@ -81,6 +81,10 @@ std::string DescribeAsText(const Plan& plan, const TopologyText& text) {
                     ColumnNames(table.schema(), table.key), "), whole in every worker\n");
     AddAbout(text, "tables/" + table.name, "    ", &out);
   }
+  for (const auto& [topic, lake] : text.lakes) {
+    absl::StrAppend(&out, "  replay: records that topic ", topic, " has no more are in the raw lake ", lake.path,
+                    lake.pass_holes ? ", holes passed" : "", "\n");
+  }
   for (size_t i = 0; i < plan.stages.size(); ++i) AddStage(plan, text, i, &out);
   return out;
 }

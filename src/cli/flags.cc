@@ -79,10 +79,10 @@ DEFINE_string(from, "",
               "default: where its sources' `start` says");
 DEFINE_string(to, "", "with --from: run over the records from there to this time, once, beside what runs, and exit");
 DEFINE_string(into, "", "with --to: shadows (targets of its own, beside the real ones; the default), or targets");
-DEFINE_string(
-    lakes, "",
-    "raw lakes with the records that sources' topics have no more: SOURCE=FOLDER, several with commas between");
-DEFINE_string(holes, "", "with --lakes, offsets that a lake has no record of: stop (the default), or pass");
+DEFINE_string(lakes, "",
+              "raw lakes with the records that sources' topics have no more, in place of what sources say by `replay`: "
+              "SOURCE=FOLDER, several with commas between");
+DEFINE_string(holes, "", "offsets that a raw lake has no record of: stop (the default), or pass");
 DEFINE_string(name, "", "with --to: what the run is called; default: made of the two times");
 DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
@@ -92,7 +92,7 @@ DEFINE_string(
     verify, "",
     "compare what the two generations have made, and take the switch back where a sink differs by more, such as "
     "\"diff <= 0.1%\"; rows are compared by the columns that both have, or \"diff <= 0.1% in all columns\"");
-DEFINE_string(verify_sinks, "", "with --verify: only these sinks, with commas between; default: all");
+DEFINE_string(verify_sinks, "", "with --verify: only these sinks and views, with commas between; default: all");
 DEFINE_bool(back, false, "only to an earlier generation");
 DEFINE_bool(cancel, false, "take back a switch that isn't decided");
 DEFINE_string(output, "topology.yaml", "the file to write");

@@ -295,7 +295,7 @@ absl::Status Run() {
     std::atomic<bool> more_topics = false;
     WorkerOptions options = WorkerFlags(plan, text);
     if (past) {
-      TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
+      TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, text.lakes, FLAGS_lakes, FLAGS_holes));
       return RunPast(plan, {FLAGS_config, text.yaml}, {FLAGS_from, FLAGS_to, FLAGS_name, FLAGS_into == "targets"},
                      options);
     }
@@ -310,7 +310,7 @@ absl::Status Replay() {
   TopologyText text;
   TM_ASSIGN_OR_RETURN(const Plan plan, LoadTopology(FLAGS_config, &text, AskForTopics::kAlways));
   WorkerOptions options = WorkerFlags(plan, text);
-  TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, FLAGS_lakes, FLAGS_holes));
+  TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, text.lakes, FLAGS_lakes, FLAGS_holes));
   HandleSignals();
   return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation}, options);
 }

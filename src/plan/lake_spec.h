@@ -1,6 +1,7 @@
-// Raw lakes: where a source's records are that its topic has no more (`--lakes prices=/lake/raw`). No part of the plan:
-// what is computed doesn't depend on it, nor do stages, tasks and the identity of state. Only commands that compute the
-// past anew look there (src/runtime/lake_client.h). Pure functions; any thread.
+// Raw lakes: where a source's records are that its topic has no more, as the source says (`replay: { from: parquet,
+// path: /lake/raw }`) or the command that reads them (`--lakes prices=/lake/raw`). No part of the plan: what is
+// computed doesn't depend on it, nor do stages, tasks and the identity of state. Only commands that compute the past
+// anew look there (src/runtime/lake_client.h). Pure functions; any thread.
 #pragma once
 
 #include <map>
@@ -9,9 +10,14 @@
 
 #include <absl/status/statusor.h>
 
+#include "src/plan/diagnostics.h"
 #include "src/plan/plan.h"
 
 namespace tidemark {
+
+namespace topology {
+class Topology;
+}
 
 // Parquet files with a topic's records, a row each. The columns are those that the source reads its records into, by
 // name.
@@ -23,9 +29,18 @@ struct LakeSpec {
 };
 using LakeSpecs = std::map<std::string, LakeSpec>;  // by topic
 
-// `lakes`: SOURCE=FOLDER, several with commas between; empty: there are none. `holes`: "stop" (or empty), or "pass".
-// InvalidArgument, all of it: sources from whose columns a record can't be made again byte for byte, so that it would
-// be decoded, judged and partitioned as it was.
-absl::StatusOr<LakeSpecs> LakesOf(const Plan& plan, std::string_view lakes, std::string_view holes);
+// What is wrong with a lake's place, or ""; for the sinks that write one, too.
+std::string WrongLakePath(std::string_view path);
+
+// Those that sources say. Reports sources that can't have one: of whose columns a record can't be made again byte for
+// byte, so that it would be decoded, judged and partitioned as it was; and sinks that write no such lake of theirs.
+// Behind CheckSources and CheckSinks.
+LakeSpecs CheckReplays(const topology::Topology& topology, const Plan& plan, Diagnostics* diagnostics);
+
+// Those that a command reads: `said`, as sources say, and of the sources that `lakes` names (SOURCE=FOLDER, several
+// with commas between) these in their place. `holes`: "stop" or "pass", of all of them; empty: as sources say, and
+// "stop" of those that `lakes` names. InvalidArgument, all of it: mistakes in the flags, and sources as above.
+absl::StatusOr<LakeSpecs> LakesOf(const Plan& plan, const LakeSpecs& said, std::string_view lakes,
+                                  std::string_view holes);
 
 }  // namespace tidemark

@@ -12,6 +12,7 @@
 #include "src/plan/dashboards.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/lineage_check.h"
 #include "src/plan/logical.h"
 #include "src/plan/partitioned_tables.h"
@@ -112,10 +113,12 @@ absl::StatusOr<Plan> PlanFromYaml(std::string_view text, std::string_view filena
   if (diagnostics.ok()) CutStages(logical, &diagnostics, &plan);
   CheckCommits(plan, &diagnostics);
   LineageSpec lineage = CheckLineage(topology, plan, &diagnostics);
+  LakeSpecs lakes = CheckReplays(topology, plan, &diagnostics);
   if (!diagnostics.ok()) return diagnostics.ToStatus();
   if (read != nullptr) {
-    *read = {std::move(composed.files), CanonicalYaml(*composed.root), CollectAbout(topology), std::move(dashboards),
-             std::move(lineage)};
+    *read = {std::move(composed.files), CanonicalYaml(*composed.root),
+             CollectAbout(topology),    std::move(dashboards),
+             std::move(lineage),        std::move(lakes)};
   }
   return plan;
 }

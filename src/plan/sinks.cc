@@ -10,6 +10,7 @@
 
 #include "src/base/suggest.h"
 #include "src/expr/expression.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/logical.h"
 
 namespace tidemark {
@@ -304,15 +305,8 @@ void SinkCheck::ParquetAlone(ParquetSinkSpec* spec) {
   const topology::Parquet& yaml = yaml_.parquet();
   spec->path = yaml.path();
   spec->changes = yaml.mode() == "changes";
-  const size_t scheme = spec->path.find("://");
-  if (spec->path.empty() && Present("parquet/path")) {
-    Error("parquet/path", "expected a folder or s3://bucket/prefix");
-  } else if (scheme != std::string::npos && !absl::StartsWith(spec->path, "s3://")) {
-    Error("parquet/path",
-          absl::StrCat(spec->path.substr(0, scheme), ":// isn't implemented; a folder or s3://bucket/prefix"));
-  } else if (spec->path == "s3://" || absl::StartsWith(spec->path, "s3:///")) {
-    Error("parquet/path", "the bucket is missing: s3://bucket/prefix");
-  }
+  const std::string wrong = WrongLakePath(spec->path);
+  if (!wrong.empty() && Present("parquet/path")) Error("parquet/path", wrong);
   if (yaml.has_max_bytes()) spec->max_bytes = yaml.max_bytes();
   if (yaml.has_max_age()) spec->max_age_us = yaml.max_age();
   if (spec->max_bytes < (1 << 10)) Error("parquet/max_bytes", "expected 1KiB or more");

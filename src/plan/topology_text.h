@@ -1,4 +1,5 @@
-// What is read of a topology beside its plan: for people and for `tidemark describe`. Nothing is computed from it.
+// What is read of a topology beside its plan: for people, for `tidemark describe`, and for commands that compute the
+// past anew. No result depends on it.
 #pragma once
 
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "src/plan/about.h"
 #include "src/plan/dashboards.h"
+#include "src/plan/lake_spec.h"
 #include "src/plan/lineage_spec.h"
 
 namespace tidemark {
@@ -16,6 +18,7 @@ struct TopologyText {
   AboutParts about;
   std::vector<DashboardSpec> dashboards;
   LineageSpec lineage;
+  LakeSpecs lakes;  // that sources say (`replay`): for commands that compute the past anew
 };
 
 }  // namespace tidemark

@@ -9,9 +9,7 @@
 #include <absl/strings/str_cat.h>
 #include <glog/logging.h>
 
-#include "proto/views.pb.h"
 #include "src/base/action.h"
-#include "src/base/kept_format.h"
 #include "src/base/status.h"
 #include "src/views/records.h"
 
@@ -21,19 +19,6 @@ namespace {
 constexpr int64_t kAgainUs = kSecond;  // after what has failed
 constexpr int64_t kTrimEveryUs = 60 * kSecond;
 constexpr size_t kPollRecords = 20'000;
-
-// Some of a fetch's records, which are rows.
-class RowsOfFetch final : public Fetch {
- public:
-  RowsOfFetch(const Fetch& fetch, size_t begin, size_t end) : fetch_(fetch), begin_(begin), end_(end) {}
-  const TopicPartition& source() const override { return fetch_.source(); }
-  std::span<const RecordView> records() const override { return fetch_.records().subspan(begin_, end_ - begin_); }
-  HeaderList Headers(size_t i) const override { return fetch_.Headers(begin_ + i); }
-
- private:
-  const Fetch& fetch_;
-  const size_t begin_, end_;
-};
 
 int32_t WriterOf(const HeaderList& headers) {
   int32_t writer = 0;
@@ -125,9 +110,7 @@ absl::Status ViewReader::Begin() {
   next_ = base_ + start;
   pending_.clear();
   ready_.clear();
-  marks_.clear();
-  writers_ = 0;
-  as_of_.reset();
+  time_ = ViewTime();
   const absl::MutexLock lock(&mutex_);
   state_ = State::kReads;
   store_ = std::make_shared<ViewStore>(shape_);
@@ -169,27 +152,19 @@ absl::Status ViewReader::Take(const PollResult& polled) {
 }
 
 absl::Status ViewReader::TakeFetch(const Fetch& fetch) {
-  const std::span<const RecordView> records = fetch.records();
-  for (size_t i = 0; i < records.size();) {
-    size_t end = i;
-    std::optional<int32_t> writer;
-    for (; end < records.size() && !(writer = ViewMarkWriter(records[end].key.value_or(""))); ++end) {
-    }
-    if (end > i) TM_RETURN_IF_ERROR(TakeRows(fetch, i, end));
-    if (end < records.size()) TM_RETURN_IF_ERROR(TakeMark(*writer, records[end]));
-    i = end + 1;
-  }
-  if (!records.empty()) next_ = base_ + records.back().offset + 1;
+  TM_RETURN_IF_ERROR(WalkViewLog(
+      fetch, [this](const Fetch& rows) { return TakeRows(rows); },
+      [this](int32_t writer, const RecordView& mark) { return TakeMark(writer, mark); }));
+  if (!fetch.records().empty()) next_ = base_ + fetch.records().back().offset + 1;
   return absl::OkStatus();
 }
 
-absl::Status ViewReader::TakeRows(const Fetch& fetch, size_t begin, size_t end) {
-  const RowsOfFetch rows(fetch, begin, end);
+absl::Status ViewReader::TakeRows(const Fetch& rows) {
   TM_ASSIGN_OR_RETURN(const DecodedTableRows decoded, decoder_->Decode(rows, 0));
-  std::vector<bool> bad(end - begin);
+  std::vector<bool> bad(rows.records().size());
   for (const DecodeError& error : decoded.errors) {
     bad[error.record] = true;
-    LOG_EVERY_N(ERROR, 1'000) << "view " << view_.name << ": record " << ToString(fetch.source()) << "@"
+    LOG_EVERY_N(ERROR, 1'000) << "view " << view_.name << ": record " << ToString(rows.source()) << "@"
                               << rows.records()[error.record].offset << " can't be read: " << error.reason;
   }
   if (!decoded.errors.empty()) {
@@ -219,34 +194,15 @@ absl::Status ViewReader::TakeRows(const Fetch& fetch, size_t begin, size_t end) 
 }
 
 absl::Status ViewReader::TakeMark(int32_t writer, const RecordView& record) {
-  packed::ViewMark told;
-  const std::string_view value = record.value.value_or("");
-  if (!told.ParseFromArray(value.data(), static_cast<int>(value.size())) || told.writers() == 0) {
-    return absl::DataLossError(absl::StrCat(ToString(log_), "@", record.offset, ": a mark can't be read"));
-  }
-  final_ = CheckKeptFormat(told.needs_format(), ToString(log_));
-  if (!final_.ok()) return final_;
-  if (static_cast<int32_t>(told.writers()) != writers_) {
-    // Another count of tasks: the step was moved, and what the former ones said holds no more.
-    writers_ = static_cast<int32_t>(told.writers());
-    marks_.clear();
-  }
-  marks_[writer] = {{EventTime{told.watermark_us()}, told.idle()}, base_ + record.offset};
+  const absl::StatusOr<packed::ViewMark> told = ReadViewMark(log_, record);
+  if (absl::IsInvalidArgument(told.status())) final_ = told.status();
+  TM_RETURN_IF_ERROR(told.status());
+  time_.Tell(writer, *told, base_ + record.offset);
   const auto pending = pending_.find(writer);
   if (pending == pending_.end()) return absl::OkStatus();
   std::move(pending->second.changes.begin(), pending->second.changes.end(), std::back_inserter(ready_));
   pending_.erase(pending);
   return absl::OkStatus();
-}
-
-// How far the event time of all tasks is; none says so before each has.
-std::optional<EventTime> ViewReader::AsOf() {
-  if (writers_ == 0 || marks_.size() < static_cast<size_t>(writers_)) return as_of_;
-  MarkMinimum least;
-  for (const auto& [writer, told] : marks_) least.Add(told.mark);
-  const EventTime time = least.Get().watermark;
-  if (time != kMinTime && (!as_of_ || time > *as_of_)) as_of_ = time;
-  return as_of_;
 }
 
 void ViewReader::Publish() {
@@ -257,7 +213,7 @@ void ViewReader::Publish() {
     store = store_;
     told = state_ == State::kServes;
   }
-  ViewMoment moment{next_, AsOf()};
+  ViewMoment moment{next_, time_.AsOf()};
   for (const auto& [writer, pending] : pending_) moment.position = std::min(moment.position, pending.first);
   if (told) changes_->Add(ready_, moment);
   store->Apply(std::exchange(ready_, {}), moment);
@@ -321,7 +277,7 @@ void ViewReader::NoteTrim(int64_t now_us) {
   }
   Offset oldest = store->moment().position;
   oldest = std::min(oldest, store->OldestOffset().value_or(oldest));
-  for (const auto& [writer, told] : marks_) oldest = std::min(oldest, told.offset);
+  oldest = std::min(oldest, time_.OldestMark().value_or(oldest));
   const absl::MutexLock lock(&mutex_);
   trim_ = oldest - base_;
 }

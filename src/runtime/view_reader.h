@@ -36,8 +36,8 @@
 
 #include "src/base/memory_budget.h"
 #include "src/codec/table_decoder.h"
-#include "src/runtime/input_time.h"
 #include "src/runtime/runtime.h"
+#include "src/runtime/view_log.h"
 #include "src/views/changes.h"
 #include "src/views/store.h"
 
@@ -100,9 +100,8 @@ class ViewReader {
   absl::Status Begin();
   absl::Status Take(const PollResult& polled);
   absl::Status TakeFetch(const Fetch& fetch);
-  absl::Status TakeRows(const Fetch& fetch, size_t begin, size_t end);
+  absl::Status TakeRows(const Fetch& rows);
   absl::Status TakeMark(int32_t writer, const RecordView& record);
-  std::optional<EventTime> AsOf();
   void Publish();
   void AtEnd(Offset end, int64_t asked_us);
   void Drop(State state, std::string trouble);
@@ -125,13 +124,7 @@ class ViewReader {
   Offset next_ = 0;                     // behind what was read
   std::map<int32_t, Pending> pending_;  // by task: rows whose mark hasn't come
   std::vector<ViewChange> ready_;       // that go into the store with the next Publish
-  struct Told {
-    Mark mark;
-    Offset offset = 0;
-  };
-  std::map<int32_t, Told> marks_;  // by task
-  int32_t writers_ = 0;            // as the newest mark says
-  std::optional<EventTime> as_of_;
+  ViewTime time_;
   absl::Status final_;
   int64_t looked_us_ = 0;  // when what can be trimmed was looked for
 

@@ -299,7 +299,7 @@ class Generations(SystemTest):
         wait_for("its lake", mark.exists, 60, second.seen)
         for flags, said in ((["--verify", "diff < 1%"], "--verify: expected a bound"), (["--verify="], "--verify: expected a bound"),
                             (["--verify_sinks", "table"], "--verify_sinks goes with --verify"),
-                            (["--verify", "diff <= 1%", "--verify_sinks", "tabel"], "there is no sink 'tabel'")):
+                            (["--verify", "diff <= 1%", "--verify_sinks", "tabel"], "there is no sink or view 'tabel'")):
             code, text = self.switch(new, *flags, check=False)
             self.assertEqual(code, 2, text)
             self.assertIn(said, text)
@@ -316,7 +316,8 @@ class Generations(SystemTest):
         self.assertEqual(code, 3, text)
         self.assertRegex(text, r"sink table: table public.verified_totals with public.verified_totals__g2, by route: 0 only before, 0 only "
                                r"after, 1 differs, of 7 keys: 14.28\d+%, over diff <= 0.1%")
-        self.assertEqual(self.differing(text), ["sink lake", "sink latest", "sink rows", "sink table"])
+        self.assertEqual(self.differing(text), ["sink lake", "sink latest", "sink rows", "sink table",
+                                                "view current"])
         self.await_rows(name, before, first)
         self.assertIn("  2  being built", self.state(old))
         self.assertEqual(self.rows(name)[1], {1})
@@ -324,8 +325,9 @@ class Generations(SystemTest):
         code, text = self.switch(new, "--verify", "diff <= 20%", "--when", "lag < 5s", check=False)
         self.assertEqual(code, 3, text)
         self.assertEqual(self.differing(text), ["sink lake", "sink rows"])
-        text = self.switch(new, "--verify", "diff <= 20%", "--verify_sinks", "table,latest", "--when", "lag < 5s")[1]
+        text = self.switch(new, "--verify", "diff <= 20%", "--verify_sinks", "table,latest,current", "--when", "lag < 5s")[1]
         self.assertIn("compared: sink latest", text)
+        self.assertIn("compared: view current: generation 1's with generation 2's, by route: 0 only before, 0 only after, 1 differs, of 7", text)
         self.assertNotIn("compared: sink lake", text)
         wait_for("the worker of the old generation to end", lambda: not first.running(), 60, first.seen)
         self.await_rows(name, traffic.next, second)

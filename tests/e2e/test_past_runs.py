@@ -162,10 +162,17 @@ class PastRuns(SystemTest):
         drop = lambda: self.stack.tidemark("generations", "drop", "march", "--config", config, check=False)[0] == 0
         wait_for("the run to be dropped", drop, 30, every=0.5)
         self.assertEqual([t for t in topics.names(self.stack.brokers) if "__run_march" in t], [])
-        # The lake has moved to S3.
+        # The lake has moved to S3, as its source says from now on.
         self.environment = self.stack.s3().environment()
         self.stack.s3().upload(self.stack.folder / "lake" / name, "raw")
-        self.finish_anew(config, name, [*flags[:5], f"prices=s3://{self.stack.s3().bucket}/raw", *flags[6:]])
+        moved = application(name)
+        moved["sources"]["prices"]["replay"] = {"from": "parquet", "path": f"s3://{self.stack.s3().bucket}/raw"}
+        moved = topology.write(self.stack.folder / f"{name}-moved.yaml", moved)
+        self.assertIn("replay: records that topic past-in has no more are in the raw lake s3://",
+                      self.stack.tidemark("describe", "--config", moved)[1])
+        self.assertRegex(self.stack.tidemark("plan", "--config", moved, "--against", config)[1],
+                         r"prices +goes on: topic past-in\n")
+        self.finish_anew(moved, name, [*flags[:4], *flags[6:]])
         self.assertEqual(self.table(f"{name}_minutes__run_march"), wanted)
         again = topics.read(self.stack.brokers, f"{name}-rows.run_march")["value"].to_pylist()
         self.assertEqual(sorted(json.loads(value)["id"] for value in again), ids)

@@ -21,6 +21,7 @@
 #include "src/runtime/generations/folder_comparison.h"
 #include "src/runtime/generations/shadow.h"
 #include "src/runtime/generations/topic_comparison.h"
+#include "src/runtime/generations/view_comparison.h"
 #include "src/runtime/reset_sinks.h"
 
 namespace tidemark {
@@ -76,11 +77,12 @@ class Maker {
         after_(after),
         kafka_(kafka),
         clock_(clock),
-        who_(absl::StrCat("sink ", after.name)),
+        who_(absl::StrCat(after.view ? "view " : "sink ", after.name)),
         columns_(CompareColumns(before.schema, after.schema, request.all_columns)),
         left_out_(columns_.left_out) {}
 
   std::unique_ptr<TargetComparison> Make() {
+    if (after_.view) return MakeView();
     if (std::holds_alternative<PostgresSinkSpec>(after_.spec)) return MakeTable();
     if (std::holds_alternative<ParquetSinkSpec>(after_.spec)) return MakeLake();
     if (std::holds_alternative<KafkaSinkSpec>(after_.spec)) return MakeTopic();
@@ -185,6 +187,21 @@ class Maker {
     return MakeTopicComparison(std::move(target), kafka_, clock_);
   }
 
+  // Both write to topics of their own, under their generation's name.
+  std::unique_ptr<TargetComparison> MakeView() {
+    const auto &before = std::get<KafkaSinkSpec>(before_.spec), &after = std::get<KafkaSinkSpec>(after_.spec);
+    const auto key = NamesOf(after_.schema, after.key);
+    if (!SameKey(NamesOf(before_.schema, before.key), key)) return nullptr;
+    return MakeViewComparison({.view = who_,
+                               .before_generation = request_.before->application.generation,
+                               .after_generation = request_.after->application.generation,
+                               .before = before_,
+                               .after = after_,
+                               .columns = columns_,
+                               .key = key},
+                              kafka_, clock_);
+  }
+
   const ComparisonRequest& request_;
   const SinkPlan &before_, &after_;
   KafkaClient* const kafka_;
@@ -201,7 +218,7 @@ absl::Status CheckNames(const ComparisonRequest& request) {
   for (const std::string& name : request.sinks) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--verify_sinks: there is no sink '", name, "'", DidYouMean(name, names)));
+        absl::StrCat("--verify_sinks: there is no sink or view '", name, "'", DidYouMean(name, names)));
   }
   return absl::OkStatus();
 }
@@ -278,14 +295,9 @@ absl::StatusOr<Comparisons> ComparisonsOf(const ComparisonRequest& request, Kafk
   for (const SinkPlan& sink : request.after->sinks) {
     const bool named = std::find(request.sinks.begin(), request.sinks.end(), sink.name) != request.sinks.end();
     if (!request.sinks.empty() && !named) continue;
-    if (sink.view) {
-      if (named) refused.push_back(absl::StrCat("view ", sink.name, ": views aren't compared"));
-      comparisons.notes.push_back(absl::StrCat("isn't compared: view ", sink.name));
-      continue;
-    }
     const SinkPlan* const former = FormerSink(*request.before, sink);
     if (former == nullptr) {
-      const std::string fresh = absl::StrCat("sink ", sink.name, " is new");
+      const std::string fresh = absl::StrCat(sink.view ? "view " : "sink ", sink.name, " is new");
       if (named) refused.push_back(fresh + ": there is nothing to compare it with");
       comparisons.notes.push_back("isn't compared: " + fresh);
       continue;

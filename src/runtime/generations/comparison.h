@@ -10,6 +10,7 @@
 //   tables                      rows by the sink's key; without a key as often as each stands there. By the database
 //   topics by a key             the newest value of each key, as its format decodes it
 //   topics that append          as often as each row stands there, where both hold all that was ever written
+//   views                       the row of each key that readers are shown, where the logs of both end
 //   lakes                       as often as each row stands there; of changes, what is left of it once all are added up
 //
 // Rows are compared by the columns that both have (compared_columns.h). Hashes of rows are what is kept, in bounded
@@ -79,7 +80,7 @@ struct ComparisonRequest {
   const Plan* before = nullptr;  // the active generation, and the one that is built, with their final names
   const Plan* after = nullptr;
   bool built_first = true;         // `after` has never been active: its shadows hold all that it has ever made
-  std::vector<std::string> sinks;  // those that are compared; empty: all but views
+  std::vector<std::string> sinks;  // and views that are compared, by name; empty: all
   bool all_columns = false;
   const Formats* before_formats = &OwnFormats();  // outlive the comparisons
   const Formats* after_formats = &OwnFormats();

@@ -152,7 +152,7 @@ absl::StatusOr<Offset> StartOf(const SourcePlan& source, const TopicPartition& p
       absl::StrCat("source ", source.name, ": ", ToString(partition), " begins at offset ", log_start,
                    ", with a record that isn't older than ", past.from,
                    ": whether what retention has taken was, nobody knows. Begin later, name a raw lake that ",
-                   "has it by --lakes, or say --from earliest, which takes what there is"));
+                   "has it (`replay` of the source, or --lakes), or say --from earliest, which takes what there is"));
   return start;
 }
 

@@ -113,19 +113,10 @@ class TopicComparison final : public TargetComparison {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Offset> End(const TopicPartition& log, bool at_cut) const {
-    TM_ASSIGN_OR_RETURN(const Offset committed, kafka_->admin().LogEnd(log, Isolation::kReadCommitted));
-    if (!at_cut) return committed;
-    TM_ASSIGN_OR_RETURN(const Offset end, kafka_->admin().LogEnd(log, Isolation::kReadUncommitted));
-    TM_ASSIGN_OR_RETURN(const Offset settled, kafka_->admin().LogEnd(log, Isolation::kReadCommitted));
-    if (settled >= end) return end;
-    return absl::UnavailableError(absl::StrCat("a transaction in ", ToString(log), " hasn't ended yet"));
-  }
-
   absl::Status Take(const TopicPartition& log, Side side, const CompareTime& time, RowTally* tally) {
     ValueHashes& values = side == Side::kBefore ? *before_ : *after_;
     TM_ASSIGN_OR_RETURN(const Offset start, kafka_->admin().LogStart(log));
-    TM_ASSIGN_OR_RETURN(const Offset end, End(log, time.at_cut));
+    TM_ASSIGN_OR_RETURN(const Offset end, ComparedEnd(*kafka_, log, time.at_cut));
     const auto take = [&](const Fetch& fetch, size_t i) -> absl::Status {
       if (i == 0) {
         TM_RETURN_IF_ERROR(time.go_on());
@@ -160,6 +151,15 @@ class TopicComparison final : public TargetComparison {
 };
 
 }  // namespace
+
+absl::StatusOr<Offset> ComparedEnd(KafkaClient& kafka, const TopicPartition& log, bool at_cut) {
+  TM_ASSIGN_OR_RETURN(const Offset committed, kafka.admin().LogEnd(log, Isolation::kReadCommitted));
+  if (!at_cut) return committed;
+  TM_ASSIGN_OR_RETURN(const Offset end, kafka.admin().LogEnd(log, Isolation::kReadUncommitted));
+  TM_ASSIGN_OR_RETURN(const Offset settled, kafka.admin().LogEnd(log, Isolation::kReadCommitted));
+  if (settled >= end) return end;
+  return absl::UnavailableError(absl::StrCat("a transaction in ", ToString(log), " hasn't ended yet"));
+}
 
 std::unique_ptr<TargetComparison> MakeTopicComparison(TopicComparisonTarget target, KafkaClient* kafka, Clock* clock) {
   return std::make_unique<TopicComparison>(std::move(target), kafka, clock);

@@ -25,6 +25,9 @@ struct TopicComparisonTarget {
   size_t most_entries = (size_t{1} << 30) / 82;  // in memory (row_tally.h)
 };
 
+// Up to where a log is compared. Of what stands at the cut all of it: Unavailable while a transaction is open there.
+absl::StatusOr<Offset> ComparedEnd(KafkaClient& kafka, const TopicPartition& log, bool at_cut);
+
 std::unique_ptr<TargetComparison> MakeTopicComparison(TopicComparisonTarget target, KafkaClient* kafka, Clock* clock);
 
 }  // namespace tidemark

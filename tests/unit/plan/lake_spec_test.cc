@@ -1,7 +1,8 @@
-// `--lakes`: raw lakes of a topology's sources.
+// Raw lakes of a topology's sources, as `replay` and `--lakes` say.
 #include "src/plan/lake_spec.h"
 
 #include <string>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -12,6 +13,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kRaw[] =
@@ -27,23 +29,23 @@ Plan Rows(const std::string& columns, const std::string& more = "") {
 }
 
 std::string Refused(const Plan& plan, const std::string& lakes, const std::string& holes = "") {
-  const auto found = LakesOf(plan, lakes, holes);
+  const auto found = LakesOf(plan, {}, lakes, holes);
   EXPECT_TRUE(absl::IsInvalidArgument(found.status())) << found.status();
   return std::string(found.status().message());
 }
 
 TEST(LakeSpecTest, TheLakesColumnsAreThoseThatTheSourceReadsItsRecordsInto) {
   const Plan plan = Rows(absl::StrCat(kRaw, ", k: { type: bytes, from: key, nullable: true }"));
-  const auto lakes = LakesOf(plan, "rows=/lake/a=b", "");
+  const auto lakes = LakesOf(plan, {}, "rows=/lake/a=b", "");
   ASSERT_TRUE(lakes.ok()) << lakes.status();
   const LakeSpec& lake = lakes->at("in");
   EXPECT_EQ(lake.path, "/lake/a=b");
-  EXPECT_EQ(LakesOf(plan, "rows=s3://bucket/lake", "")->at("in").path, "s3://bucket/lake");
+  EXPECT_EQ(LakesOf(plan, {}, "rows=s3://bucket/lake", "")->at("in").path, "s3://bucket/lake");
   EXPECT_EQ(lake.partition + lake.offset + lake.timestamp + lake.value + lake.key, "powrawk");
   EXPECT_FALSE(lake.pass_holes);
-  EXPECT_TRUE(LakesOf(Rows(kRaw), "rows=/lake", "pass")->at("in").pass_holes);
-  EXPECT_EQ(LakesOf(Rows(kRaw), "rows=/lake", "stop")->at("in").key, "");
-  EXPECT_TRUE(LakesOf(plan, "", "")->empty());
+  EXPECT_TRUE(LakesOf(Rows(kRaw), {}, "rows=/lake", "pass")->at("in").pass_holes);
+  EXPECT_EQ(LakesOf(Rows(kRaw), {}, "rows=/lake", "stop")->at("in").key, "");
+  EXPECT_TRUE(LakesOf(plan, {}, "", "")->empty());
 }
 
 TEST(LakeSpecTest, WhatCantBeMadeAgainFromALakeIsRefused) {
@@ -61,6 +63,67 @@ TEST(LakeSpecTest, MistakesInTheFlagsAreNamed) {
   EXPECT_THAT(Refused(plan, "rows"), HasSubstr("SOURCE=FOLDER is expected"));
   EXPECT_THAT(Refused(plan, "rows=/lake", "past"), HasSubstr("expected stop or pass"));
   EXPECT_THAT(Refused(plan, "", "pass"), HasSubstr("--holes goes with --lakes"));
+  EXPECT_THAT(Refused(plan, "rows=gs://bucket/lake"), HasSubstr("source rows: gs:// isn't implemented"));
+}
+
+// A topology whose source `rows` says `replay: { <replay> }`, beside a lake and other sinks.
+std::string Saying(const std::string& replay, const std::string& source = "topic: in",
+                   const std::string& columns = kRaw) {
+  return absl::StrCat("name: t\nkafka: { brokers: b }\nsources:\n  rows:\n    ", source, "\n    columns: { ", columns,
+                      " }\n    replay: { ", replay, R"yaml( }
+steps:
+  some: { from: rows, filter: "id > 1" }
+sinks:
+  out: { from: rows, topic: out, create: {} }
+  lake: { from: rows, parquet: { path: s3://b/raw, partition_by: ["date(w)"] } }
+  part: { from: some, parquet: { path: /lake/part } }
+)yaml");
+}
+
+// The lakes that it says; the plan comes out of what is returned, too.
+std::pair<Plan, LakeSpecs> Said(const std::string& yaml) {
+  TopologyText text;
+  auto plan = PlanOf(yaml, {}, &text);
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  if (!plan.ok()) return {};
+  return {*std::move(plan), text.lakes};
+}
+
+TEST(LakeSpecTest, ASourceSaysItsLakeAndTheCommandWins) {
+  const auto [plan, said] = Said(Saying("from: parquet, path: lake/raw, holes: pass"));
+  ASSERT_EQ(said.size(), 1U);
+  const LakeSpec lake = LakesOf(plan, said, "", "")->at("in");
+  EXPECT_EQ(lake.path, "lake/raw");
+  EXPECT_TRUE(lake.pass_holes);
+  EXPECT_EQ(lake.partition + lake.offset + lake.timestamp + lake.value, "powraw");
+  EXPECT_FALSE(LakesOf(plan, said, "", "stop")->at("in").pass_holes);
+  const LakeSpec flagged = LakesOf(plan, said, "rows=/other", "")->at("in");
+  EXPECT_EQ(flagged.path, "/other");
+  EXPECT_FALSE(flagged.pass_holes) << "what was said of another lake";
+  EXPECT_TRUE(LakesOf(plan, said, "rows=/other", "pass")->at("in").pass_holes);
+}
+
+TEST(LakeSpecTest, TheSinkThatWritesALakeSaysWhereItIs) {
+  EXPECT_EQ(Said(Saying("from: parquet, sink: lake")).second.at("in").path, "s3://b/raw");
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, sink: lak")), HasSubstr("unknown sink 'lak' (did you mean 'lake'?)"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, sink: out")), HasSubstr("sink out writes no Parquet files"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, sink: part")), HasSubstr("sink part takes rows from some"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, sink: lake, path: /l")), HasSubstr("either by 'path' or by 'sink'"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet")), HasSubstr("the lake's 'path' is missing"));
+}
+
+TEST(LakeSpecTest, WhatASourceCantHaveInALakeIsRefusedWhereItSaysSo) {
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l", "topic: in", "id: int64")),
+              AllOf(HasSubstr("t.yaml:7:"), HasSubstr("no column of it comes `from: value`")));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l", "http: { path: /v1/in }", "id: int64")),
+              HasSubstr("only the records of a topic are kept in a raw lake"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l", "topics: in-.*")), HasSubstr("the records of one topic"));
+  EXPECT_THAT(ErrorsOf(Saying("from: files, path: /l")), HasSubstr("other files than Parquet aren't read as a lake"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquets, path: /l")), HasSubstr("expected parquet, found 'parquets'"));
+  EXPECT_THAT(ErrorsOf(Saying("path: /l")), HasSubstr("missing field 'from'"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: gs://b/l")), HasSubstr("gs:// isn't implemented"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: s3://")), HasSubstr("the bucket is missing"));
+  EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l, holes: skip")), HasSubstr("skip"));
 }
 
 }  // namespace

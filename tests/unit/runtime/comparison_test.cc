@@ -319,19 +319,22 @@ TEST_F(ComparisonsTest, EverySinkAndViewIsComparedWithItsShadow) {
   EXPECT_THAT(told, ::testing::UnorderedElementsAre("sink latest: topic latest with latest.g2, by key",
                                                     "sink table: table public.totals with public.totals__g2, by route",
                                                     "sink rows_out: topic out with out.g2, row by row",
-                                                    "sink lake: lake /lake/town with /lake/town.g2, row by row"));
-  EXPECT_THAT(made->notes, ::testing::ElementsAre("isn't compared: view now"));
+                                                    "sink lake: lake /lake/town with /lake/town.g2, row by row",
+                                                    "view now: generation 1's with generation 2's, by route"));
+  EXPECT_THAT(made->notes, ::testing::IsEmpty());
 }
 
 TEST_F(ComparisonsTest, ColumnsThatArentComparedAndSinksThatAreNewAreTold) {
   const auto made = Make({{"aggregates: { n: count(*) }", "aggregates: { n: count(*), most: max(worth) }"},
                           {"  lake: { from: rows, parquet: { path: /lake/town } }",
-                           "  lake: { from: rows, parquet: { path: /lake/other } }"}});
+                           "  lake: { from: rows, parquet: { path: /lake/other } }"},
+                          {"views:", "views:\n  others: { from: totals, key: [route] }"}});
   ASSERT_TRUE(made.ok()) << made.status();
-  EXPECT_THAT(made->notes,
-              ::testing::UnorderedElementsAre("sink latest: columns that aren't compared: most is new",
-                                              "sink table: columns that aren't compared: most is new",
-                                              "isn't compared: view now", "isn't compared: sink lake is new"));
+  EXPECT_THAT(made->notes, ::testing::UnorderedElementsAre("sink latest: columns that aren't compared: most is new",
+                                                           "sink table: columns that aren't compared: most is new",
+                                                           "view now: columns that aren't compared: most is new",
+                                                           "isn't compared: view others is new",
+                                                           "isn't compared: sink lake is new"));
 }
 
 TEST_F(ComparisonsTest, AnotherKeyIsRefusedByNameWithTheWayOut) {
@@ -340,17 +343,19 @@ TEST_F(ComparisonsTest, AnotherKeyIsRefusedByNameWithTheWayOut) {
       {"key: [route], create", "key: [route, day], key_format: json, create"},
       {"mode: upsert, key: [route] }", "mode: upsert, key: [route, day] }"},
       {"now: { from: totals, key: [route] }", "now: { from: totals, key: [route, day] }"}};
-  EXPECT_THAT(Refused(by_day), AllOf(HasSubstr("sink table: it has key route in generation 1 and key route, day in 2"),
-                                     HasSubstr("sink latest: it has key"), Not(HasSubstr("sink lake")),
-                                     HasSubstr("`--verify_sinks lake,rows_out` compares the others alone")));
+  EXPECT_THAT(
+      Refused(by_day),
+      AllOf(HasSubstr("sink table: it has key route in generation 1 and key route, day in 2"),
+            HasSubstr("sink latest: it has key"), HasSubstr("view now: it has key route in generation 1"),
+            Not(HasSubstr("sink lake")), HasSubstr("`--verify_sinks lake,rows_out` compares the others alone")));
   EXPECT_TRUE(Make(by_day, {"lake", "rows_out"}).ok());
-  EXPECT_THAT(Refused({}, {"lak"}), HasSubstr("there is no sink 'lak' (did you mean 'lake'?)"));
+  EXPECT_THAT(Refused({}, {"lak"}), HasSubstr("there is no sink or view 'lak' (did you mean 'lake'?)"));
 }
 
 TEST_F(ComparisonsTest, ATopicThatAppendsIsntComparedWithAGenerationThatWasActiveBefore) {
   EXPECT_THAT(Refused({}, {}, /*built_first=*/false),
               AllOf(HasSubstr("sink rows_out: generation 2 has been active before"), Not(HasSubstr("sink lake"))));
-  EXPECT_TRUE(Make({}, {"lake", "latest", "table"}, false).ok());
+  EXPECT_TRUE(Make({}, {"lake", "latest", "table", "now"}, false).ok());
 }
 
 }  // namespace
