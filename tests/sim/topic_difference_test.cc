@@ -95,6 +95,33 @@ TEST_F(TopicDifferenceTest, AnEmptyShadowTakesEveryKeyAway) {
   EXPECT_EQ(Table("orders"), Rows());
 }
 
+TEST_F(TopicDifferenceTest, WhoWakesUpOnceTheSwitchIsAnothersWritesNothing) {
+  Start();
+  Fill();
+  ASSERT_TRUE(Swap().ok());
+  cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+  const size_t before = Records("orders");
+  target_.still_mine = [] { return absl::CancelledError("another command"); };
+  EXPECT_TRUE(absl::IsCancelled(Swap()));
+  EXPECT_EQ(Records("orders"), before);
+}
+
+TEST_F(TopicDifferenceTest, WhoFallsAsleepBehindTheQuestionIsFencedByWhoeverGoesOn) {
+  Start();
+  Fill();
+  const auto other = cluster_->NewClient(1);
+  auto others = target_;
+  size_t after = 0;
+  target_.still_mine = [&] {
+    EXPECT_TRUE(MakeTopicDifference(others, other.get(), &clock_)->Swap().ok());
+    cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+    after = Records("orders");
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsUnavailable(Swap()));
+  EXPECT_EQ(Records("orders"), after);
+}
+
 TEST_F(TopicDifferenceTest, WhatTheOldGenerationHasBegunIsWaitedForBeforeTheTopicIsRead) {
   Start();
   Fill();
