@@ -46,10 +46,6 @@ TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(
 
 TEST(GenerationsWorld, AComparisonInFrontOfTheCutIsFound) { EXPECT_NE(Finds(Mutation::kComparedBeforeCut, 1), 0); }
 
-TEST(GenerationsWorld, ACommandThatWakesUpBehindASwitchAndWritesATopicAnewIsFound) {
-  EXPECT_NE(Finds(Mutation::kSwappedAsleep, 1), 0);
-}
-
 TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(Mutation::kDecidedUnfenced, 15), 0); }
 #endif
 

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/mutation.h"
 #include "src/runtime/generations/target_swap.h"
 #include "src/sim/sim_kafka.h"
 
@@ -105,6 +106,20 @@ TEST_F(TopicDifferenceTest, WhoWakesUpOnceTheSwitchIsAnothersWritesNothing) {
   EXPECT_TRUE(absl::IsCancelled(Swap()));
   EXPECT_EQ(Records("orders"), before);
 }
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(TopicDifferenceTest, WhoDoesNotAskTakesRowsOfTheNewGenerationBack) {
+  Start();
+  Fill();
+  ASSERT_TRUE(Swap().ok());
+  cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+  target_.still_mine = [] { return absl::CancelledError("another command"); };
+  SetMutation(Mutation::kSwappedAsleep, true);
+  EXPECT_TRUE(Swap().ok());
+  SetMutation(Mutation::kSwappedAsleep, false);
+  EXPECT_EQ(Table("orders"), Table("orders.g2"));  // the newer row is gone
+}
+#endif
 
 TEST_F(TopicDifferenceTest, WhoFallsAsleepBehindTheQuestionIsFencedByWhoeverGoesOn) {
   Start();
