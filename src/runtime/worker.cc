@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -68,6 +69,8 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kStepWaitUs = kSecond / 10;
+// Stream threads commit a position that has moved, and nothing else, after a second.
+constexpr int64_t kQuietUs = kSecond * 3 / 2;
 // How long a run that has reached its end waits for tasks that are still being opened.
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
@@ -142,7 +145,7 @@ class Worker {
     if (status.ok() && !done) status = views_->failure();
     if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
-    hands_over_ = status.ok() && (OfAnotherGeneration() || Drained());
+    hands_over_ = status.ok() && (OfAnotherGeneration() || left_);
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     CloseGate(status);
     // Where it isn't over in time the process ends, to be started again.
@@ -180,9 +183,26 @@ class Worker {
 
   // Nothing is made, joined or written as a generation that isn't this worker's (any more).
   bool OfAnotherGeneration() const { return options_.generation != nullptr && options_.generation->ended(); }
-  bool Drained() const {
-    return options_.generation != nullptr && options_.generation->drained() &&
-           std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) { return sink->settled(); });
+  // All is given out, and no thread has opened or committed anything for longer than it keeps a position to itself: a
+  // task that was taken over a moment ago, from a worker that was killed, tells once more how far it is. That has to be
+  // read as well, and nobody does once this worker has left. Watched by the main thread; threads that stop ask left_.
+  bool Drained() {
+    if (left_) return true;
+    if (options_.generation == nullptr || !options_.generation->drained()) return false;
+    int64_t commits = 0;
+    bool quiet = std::all_of(sinks_.begin(), sinks_.end(), [](const auto& sink) { return sink->settled(); });
+    for (const auto& stream : streams_) {
+      const ThreadStatus status = stream->status();
+      commits += status.commits;
+      quiet = quiet && status.state != ThreadStatus::State::kOpening;
+    }
+    const int64_t now = SystemClock()->MonotonicUs();
+    if (!quiet || commits != quiet_commits_) {
+      quiet_commits_ = commits;
+      quiet_since_us_ = now;
+    }
+    left_ = quiet && now - quiet_since_us_ >= kQuietUs;
+    return left_;
   }
 
   bool MoreTopics() const { return topic_watch_ && topic_watch_->found() && !supervisor_.StopRequested(); }
@@ -587,7 +607,7 @@ class Worker {
   template <typename Thread>
   ThreadRunner::Loop LoopOf(std::string name, Thread* thread) {
     return {std::move(name), [thread] { return thread->Start(); }, [thread] { return thread->Step(kStepWaitUs); },
-            [this, thread] { return thread->Stop(control_.leave_on_stop || Drained()); }};
+            [this, thread] { return thread->Stop(control_.leave_on_stop || left_); }};
   }
 
   // The watcher goes by decisions. What a decision only promises (files that must still be moved) is waited for by
@@ -692,6 +712,9 @@ class Worker {
   std::optional<HttpGate> gate_;
   std::shared_ptr<ViewService> views_;  // may outlive the run
   bool hands_over_ = false;             // another generation's run follows in this process
+  std::atomic<bool> left_{false};       // it leaves its groups, as a generation that has given out all
+  int64_t quiet_commits_ = -1;          // of all stream threads, when they were last seen to do something
+  int64_t quiet_since_us_ = 0;          // monotonic
   std::optional<LetterGate> letter_gate_;
   std::optional<NodeGate> node_gate_;
   std::unique_ptr<HttpServer> http_;  // last: its handlers look at all of the above
