@@ -7,9 +7,9 @@
 namespace tidemark {
 namespace {
 
-std::atomic<uint32_t> active_mutations = 0;
+std::atomic<uint64_t> active_mutations = 0;
 
-uint32_t Bit(Mutation mutation) { return uint32_t{1} << static_cast<unsigned>(mutation); }
+uint64_t Bit(Mutation mutation) { return uint64_t{1} << static_cast<unsigned>(mutation); }
 
 }  // namespace
 

@@ -76,7 +76,8 @@ absl::StatusOr<int64_t> Lag(const std::string& when) {
 
 // The newest values of topics by key as the generation that is left had them, in its shadows: what differs from the
 // next one's is written over them, and on the way back the two are compared again.
-absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& from, KafkaClient* kafka) {
+absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& from, const StillMine& still_mine,
+                                                                    KafkaClient* kafka) {
   const int32_t generation = from.application.generation;
   TM_RETURN_IF_ERROR(MakeShadowTopics(from, generation, kafka->admin()));
   std::vector<std::unique_ptr<TargetSwap>> keeps;
@@ -87,6 +88,7 @@ absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> KeptTopics(const Plan& 
     target.live = ShadowTopic(topic->topic, generation);
     target.shadow = topic->topic;
     target.transactional_id = ApplicationId{from.application.name}.SinkTransactionalId(sink.kept_as(), "keep");
+    target.still_mine = still_mine;
     keeps.push_back(MakeTopicDifference(std::move(target), kafka, SystemClock()));
   }
   return keeps;
@@ -162,12 +164,13 @@ absl::Status SwitchCommand(const SwitchFlags& flags, std::ostream& out, int* exi
   parts.wait = Pause;
   parts.say = [&out](const std::string& line) { out << line << std::endl; };
   parts.plan_of = PlanOf;
-  parts.swaps = [&clients](const Plan& from, const Plan& to,
-                           int64_t decision) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
-    TM_RETURN_IF_ERROR(CheckSwitchable(from, to));
-    return SwapsOf({&from, &to, decision}, clients.kafka.get(), SystemClock());
+  parts.swaps = [&clients](const GenerationSwap& swap) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
+    TM_RETURN_IF_ERROR(CheckSwitchable(*swap.from, *swap.to));
+    return SwapsOf(swap, clients.kafka.get(), SystemClock());
   };
-  parts.keeps = [&clients](const Plan& from, const Plan&) { return KeptTopics(from, clients.kafka.get()); };
+  parts.keeps = [&clients](const GenerationSwap& swap) {
+    return KeptTopics(*swap.from, swap.still_mine, clients.kafka.get());
+  };
   std::optional<TopologyFormats> before_formats, after_formats;  // of the plans that are compared
   parts.comparisons = [&](ComparisonRequest request) {
     before_formats.emplace(request.before->registry);

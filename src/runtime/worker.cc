@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -48,6 +49,8 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kStepWaitUs = kSecond / 10;
+// Stream threads commit a position that has moved, and nothing else, after a second.
+constexpr int64_t kQuietUs = kSecond * 3 / 2;
 // How long a run that has reached its end waits for tasks that are still being opened.
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
@@ -120,7 +123,7 @@ class Worker {
     if (status.ok() && !done) status = http_->views().failure();
     if (MoreTopics()) *options_.more_topics = true;
     if (status.ok() && !done) LOG(INFO) << "stopping: committing what is open";
-    hands_over_ = status.ok() && (OfAnotherGeneration() || Drained());
+    hands_over_ = status.ok() && (OfAnotherGeneration() || left_);
     const WorkerStatus last = this->status();  // before the threads let go of their tasks
     CloseGate(status);
     // Where it isn't over in time the process ends, to be started again.
@@ -151,8 +154,20 @@ class Worker {
 
   // Nothing is made, joined or written as a generation that isn't this worker's (any more).
   bool OfAnotherGeneration() const { return options_.generation != nullptr && options_.generation->ended(); }
-  bool Drained() const {
-    return options_.generation != nullptr && options_.generation->drained() && !threads_.UnsettledSink();
+  // All is given out, and no thread has opened or committed anything for longer than it keeps a position to itself: a
+  // task that was taken over a moment ago, from a worker that was killed, tells once more how far it is. That has to be
+  // read as well, and nobody does once this worker has left. Watched by the main thread; threads that stop ask left_.
+  bool Drained() {
+    if (left_) return true;
+    if (options_.generation == nullptr || !options_.generation->drained()) return false;
+    const std::optional<int64_t> commits = threads_.CommitsAtRest();
+    const int64_t now = SystemClock()->MonotonicUs();
+    if (!commits || commits != quiet_commits_) {
+      quiet_commits_ = commits;
+      quiet_since_us_ = now;
+    }
+    left_ = commits && now - quiet_since_us_ >= kQuietUs;
+    return left_;
   }
 
   bool MoreTopics() const { return threads_.MoreTopics() && !supervisor_.StopRequested(); }
@@ -370,7 +385,7 @@ class Worker {
 
   void RunThreads() {
     using Work = Supervisor::Work;
-    threads_.Run(&supervisor_, [this] { return control_.leave_on_stop || Drained(); });
+    threads_.Run(&supervisor_, [this] { return control_.leave_on_stop || left_; });
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
     }
@@ -461,8 +476,11 @@ class Worker {
   std::optional<StatusBoard> board_;
   Supervisor supervisor_;
   EndReport report_;
-  bool hands_over_ = false;         // another generation's run follows in this process
-  std::optional<WorkerHttp> http_;  // last: its handlers look at all of the above
+  bool hands_over_ = false;               // another generation's run follows in this process
+  std::atomic<bool> left_{false};         // it leaves its groups, as a generation that has given out all
+  std::optional<int64_t> quiet_commits_;  // of all stream threads, when they were last seen to do something
+  int64_t quiet_since_us_ = 0;            // monotonic
+  std::optional<WorkerHttp> http_;        // last: its handlers look at all of the above
 };
 
 }  // namespace

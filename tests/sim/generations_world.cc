@@ -42,7 +42,7 @@ namespace {
 constexpr int kWorkersEach = 2;
 constexpr int32_t kPartitions = 2;
 constexpr int kRoutes = 3;
-constexpr int kCommand = 90;  // the number of its process
+constexpr int kCommand = 90, kOtherCommand = 91;  // the numbers of their processes
 constexpr char kSource[] = "events";
 
 Plan PlanWith(int rule) {
@@ -67,7 +67,7 @@ Plan PlanWith(int rule) {
 // What only a reset and a switch ask of brokers.
 class SimResetClient final : public ResetClient {
  public:
-  explicit SimResetClient(SimCluster* cluster) : cluster_(*cluster) {}
+  SimResetClient(SimCluster* cluster, int process) : cluster_(*cluster), process_(process) {}
 
   absl::StatusOr<bool> IsEmpty(const std::string& group) override {
     TM_RETURN_IF_ERROR(Alive());
@@ -86,10 +86,11 @@ class SimResetClient final : public ResetClient {
 
  private:
   absl::Status Alive() const {
-    return cluster_.Alive(kCommand) ? absl::OkStatus() : absl::PermissionDeniedError("(simulated) the command is dead");
+    return cluster_.Alive(process_) ? absl::OkStatus() : absl::PermissionDeniedError("(simulated) the command is dead");
   }
 
   SimCluster& cluster_;
+  const int process_;
 };
 
 // What stands in a topic by key; without a value: absent.
@@ -106,29 +107,6 @@ std::map<std::string, std::string> Newest(SimCluster& cluster, const std::string
   }
   return newest;
 }
-
-// The difference of two topics at once, as of a broker that does it in one transaction.
-class SimSwap final : public TargetSwap {
- public:
-  SimSwap(SimCluster* cluster, std::string live, std::string shadow)
-      : cluster_(*cluster), live_(std::move(live)), shadow_(std::move(shadow)) {}
-
-  absl::Status Prepare() override { return absl::OkStatus(); }
-  absl::Status Swap() override {
-    const auto old = Newest(cluster_, live_), next = Newest(cluster_, shadow_);
-    for (const auto& [key, value] : old) {
-      if (!next.contains(key)) cluster_.AppendInput({live_, 0}, key, std::nullopt);
-    }
-    for (const auto& [key, value] : next) cluster_.AppendInput({live_, 0}, key, value);
-    return cluster_.random().Below(3) == 0 ? absl::UnavailableError("(simulated) the answer is lost")
-                                           : absl::OkStatus();
-  }
-  std::string Describe() const override { return live_; }
-
- private:
-  SimCluster& cluster_;
-  const std::string live_, shadow_;
-};
 
 class World {
  public:
@@ -189,7 +167,7 @@ class World {
     TM_RETURN_IF_ERROR(Turns(300));
     for (int attempt = 0; attempt < 60 && result_.switches == 0; ++attempt) {
       if (attempt == 40) Heal();
-      TM_RETURN_IF_ERROR(Switch());
+      TM_RETURN_IF_ERROR(Switch(kCommand));
     }
     if (result_.switches == 0) return absl::InternalError(absl::StrCat("no switch was ever done: ", last_.ToString()));
     TM_RETURN_IF_ERROR(Turns(200));
@@ -361,16 +339,26 @@ class World {
 
   // ---- The command
 
-  absl::Status StandsFenced(KafkaClient& kafka) {
-    if (!cluster_->Alive(kCommand)) return absl::OkStatus();
+  absl::Status StandsFenced(KafkaClient& kafka, int process) {
+    if (!cluster_->Alive(process)) return absl::OkStatus();
     const absl::StatusOr<Stand> stand = ReadStand(PlanOfGeneration(bases_[0], 1), kafka);
     if (!stand.ok() || stand->wholly_marked) return absl::OkStatus();
     return absl::DataLossError("it was decided while no fence stood");
   }
 
-  absl::Status Switch() {
-    const auto kafka = cluster_->NewClient(kCommand);
-    SimResetClient client(cluster_.get());
+  // While the one command sleeps, another goes on with the switch, and the applications with their work.
+  absl::Status Overtake() {
+    overtaken_ = true;
+    absl::Status finding = Switch(kOtherCommand);
+    if (finding.ok()) Feed(static_cast<int>(random_.Below(4)));
+    if (finding.ok()) finding = Turns(static_cast<int>(random_.Below(300)));
+    overtaken_ = false;
+    return finding;
+  }
+
+  absl::Status Switch(int process) {
+    const auto kafka = cluster_->NewClient(process);
+    SimResetClient client(cluster_.get(), process);
     absl::Status finding;
     SwitchParts parts;
     parts.kafka = kafka.get();
@@ -378,21 +366,19 @@ class World {
     parts.clock = &clock_;
     parts.say = [&](const std::string& line) {
       VLOG(1) << "the command: " << line;
-      if (line == "decided" && finding.ok()) finding = StandsFenced(*kafka);
+      if (line == "decided" && finding.ok()) finding = StandsFenced(*kafka, process);
     };
     parts.wait = [&] {
       if (finding.ok()) finding = Turns(1 + static_cast<int>(random_.Below(30)));
-      if (faults_ && random_.Below(25) == 0) cluster_->Kill(kCommand);
+      if (faults_ && random_.Below(25) == 0) cluster_->Kill(process);
+      if (faults_ && !overtaken_ && random_.Below(10) == 0 && finding.ok()) finding = Overtake();
       clock_.Advance(10'000);
     };
     parts.plan_of = [&](const generations::Generation& each) -> absl::StatusOr<Plan> {
       return PlanOfGeneration(bases_[static_cast<size_t>(each.number() - 1)], each.number());
     };
-    parts.swaps = [&](const Plan&, const Plan& to, int64_t) {
-      std::vector<std::unique_ptr<TargetSwap>> swaps;
-      swaps.push_back(
-          std::make_unique<SimSwap>(cluster_.get(), "latest", ShadowTopic("latest", to.application.generation)));
-      return absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(std::move(swaps));
+    parts.swaps = [&](const GenerationSwap& swap) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
+      return SwapsOf(swap, kafka.get(), &clock_);
     };
     // The two value rows otherwise, and agree on how many there are.
     parts.comparisons = [&](const ComparisonRequest& request) -> absl::StatusOr<Comparisons> {
@@ -417,8 +403,9 @@ class World {
     SwitchOptions options{.lag_us = 20 * kSecond, .within_us = 300 * kSecond};
     options.verify.emplace().set_bound("diff <= 0%");
     absl::Status done;
-    // Killed between lifting the fence and saying so.
-    (void)ArmFailpoints(faults_ && random_.Below(3) == 0 ? "switch.lifted=error@1" : "");
+    // Killed between lifting the fence and saying so; a swap that is tried again.
+    const uint64_t fails = faults_ ? random_.Below(4) : 3;
+    (void)ArmFailpoints(fails == 0 ? "switch.lifted=error@1" : fails == 1 ? "swap_topic.before_commit=error@1" : "");
     if (faults_ && random_.Below(10) == 0) {
       ++result_.cancelled;
       done = CancelSwitch(bases_[0], parts);
@@ -431,8 +418,8 @@ class World {
       result_.switches += done.ok() ? 1 : 0;
     }
     (void)ArmFailpoints("");
-    if (!cluster_->Alive(kCommand)) ++result_.command_deaths;
-    cluster_->Kill(kCommand);
+    if (!cluster_->Alive(process)) ++result_.command_deaths;
+    cluster_->Kill(process);
     last_ = done;
     VLOG(1) << "the command ends: " << done;
     TM_RETURN_IF_ERROR(finding);
@@ -502,7 +489,7 @@ class World {
   std::vector<Plan> bases_;
   int undecided_ = 0;
   std::vector<Worker> workers_;
-  bool faults_ = false;
+  bool faults_ = false, overtaken_ = false;
   int64_t next_id_ = 0;
   std::map<int64_t, Offset> offsets_;  // by id, of the first
   absl::Status last_;

@@ -61,7 +61,8 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "told_window_forgotten",
                                                         "transaction_shown_in_parts",
                                                         "alert_timer_lost",
-                                                        "top_not_filled_up"};
+                                                        "top_not_filled_up",
+                                                        "swapped_asleep"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");
 

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/mutation.h"
 #include "src/runtime/generations/target_swap.h"
 #include "src/sim/sim_kafka.h"
 
@@ -93,6 +94,47 @@ TEST_F(TopicDifferenceTest, AnEmptyShadowTakesEveryKeyAway) {
   target_.shadow = "empty";
   ASSERT_TRUE(Swap().ok());
   EXPECT_EQ(Table("orders"), Rows());
+}
+
+TEST_F(TopicDifferenceTest, WhoWakesUpOnceTheSwitchIsAnothersWritesNothing) {
+  Start();
+  Fill();
+  ASSERT_TRUE(Swap().ok());
+  cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+  const size_t before = Records("orders");
+  target_.still_mine = [] { return absl::CancelledError("another command"); };
+  EXPECT_TRUE(absl::IsCancelled(Swap()));
+  EXPECT_EQ(Records("orders"), before);
+}
+
+#ifdef TIDEMARK_WITH_MUTATIONS
+TEST_F(TopicDifferenceTest, WhoDoesNotAskTakesRowsOfTheNewGenerationBack) {
+  Start();
+  Fill();
+  ASSERT_TRUE(Swap().ok());
+  cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+  target_.still_mine = [] { return absl::CancelledError("another command"); };
+  SetMutation(Mutation::kSwappedAsleep, true);
+  EXPECT_TRUE(Swap().ok());
+  SetMutation(Mutation::kSwappedAsleep, false);
+  EXPECT_EQ(Table("orders"), Table("orders.g2"));  // the newer row is gone
+}
+#endif
+
+TEST_F(TopicDifferenceTest, WhoFallsAsleepBehindTheQuestionIsFencedByWhoeverGoesOn) {
+  Start();
+  Fill();
+  const auto other = cluster_->NewClient(1);
+  auto others = target_;
+  size_t after = 0;
+  target_.still_mine = [&] {
+    EXPECT_TRUE(MakeTopicDifference(others, other.get(), &clock_)->Swap().ok());
+    cluster_->AppendInput({"orders", 1}, "k1", "newer, as the new generation runs");
+    after = Records("orders");
+    return absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsUnavailable(Swap()));
+  EXPECT_EQ(Records("orders"), after);
 }
 
 TEST_F(TopicDifferenceTest, WhatTheOldGenerationHasBegunIsWaitedForBeforeTheTopicIsRead) {

@@ -7,7 +7,8 @@
 //   live: number > d                                           done: a later decision has been here
 //   live: none                shadow: n+1's                    Swap writes d into shadow, renames it to live
 //
-// Whoever does any of this holds a lock of the folder that all of them stand in (flock), and looks under it.
+// What n+1 has decided and not moved yet is moved before the exchange. Whoever does any of this holds a lock of the
+// folder that all of them stand in (flock), and looks under it.
 // Each step is durable before the next begins, and a crash within one leaves the line above or below it.
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -20,6 +21,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <utility>
 
 #include <absl/strings/match.h>
@@ -143,6 +145,7 @@ class FolderSwap final : public TargetSwap {
         shadow_(Clean(target.shadow)),
         kept_(Clean(target.kept)),
         parent_(ParentOf(live_)),
+        settle_(target.settle),
         decision_(parties.decision),
         mark_of_from_(absl::StrCat(
             "_", parties.from.SinkGroup(parties.from_sink.empty() ? parties.sink : parties.from_sink), ".mark")),
@@ -170,6 +173,7 @@ class FolderSwap final : public TargetSwap {
   absl::Status Keep() const;
 
   const fs::path live_, shadow_, kept_, parent_;
+  const std::function<absl::Status()> settle_;
   const int64_t decision_;
   const std::string mark_of_from_, mark_of_to_;
   const std::string what_;
@@ -247,6 +251,7 @@ absl::Status FolderSwap::Exchange() const {
     return absl::FailedPreconditionError(
         absl::StrCat(live_.string(), " or ", shadow_.string(), " isn't the lake of its generation any more"));
   }
+  if (settle_) TM_RETURN_IF_ERROR(settle_());
   struct stat of_live{};
   if (stat(live_.c_str(), &of_live) == 0 && chmod(shadow_.c_str(), of_live.st_mode & 07777) != 0) {
     return Errno(shadow_, "can't get the permissions of the folder whose place it takes");

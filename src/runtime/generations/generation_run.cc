@@ -238,49 +238,29 @@ absl::Status CheckRuns(const Plan& base, const ReplayOptions& replay, KafkaClien
                                                  ": there is nothing to take the place of, `tidemark run` is enough"));
 }
 
-absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
-                                 KafkaClient* kafka) {
+absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                                     KafkaClient* kafka) {
   TM_RETURN_IF_ERROR(CheckReplayable(base));
   TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
   const std::string print = TopologyFingerprint(text.yaml);
   TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
-  const generations::Generation* const active = FindGeneration(state, state.active());
-  // The same command behind the switch.
-  if (replay.generation == 0 && state.building() == 0 && active != nullptr && active->fingerprint() == print) {
-    return state.active();
-  }
-  if (replay.generation != 0 && replay.generation == state.active()) return state.active();
-  // A worker of one that was left, which somebody starts again, begins nothing anew.
-  for (const generations::Generation& each : state.generations()) {
-    if (state.building() != 0 || replay.generation != 0) continue;
-    if (HadText(each, print)) {
-      return absl::InvalidArgumentError(absl::StrCat(text.file, " is an earlier version of the topology of generation ",
-                                                     each.number(),
-                                                     ", which was edited since: run the newest version of that file"));
-    }
-    if (each.fingerprint() != print) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
-                     each.number(), "` builds it again from where it stands; `tidemark generations drop ",
-                     each.number(), "` first, and it is built anew"));
-  }
-  if (state.building() == 0 && active == nullptr && replay.active == nullptr) {
+  // Another worker of it: the log isn't written, so that a switch that is under way goes on.
+  TM_ASSIGN_OR_RETURN(const int32_t known_as, ReplayedAs(state, text, replay.generation));
+  if (known_as != 0) return known_as;
+  if (FindGeneration(state, state.active()) == nullptr && replay.active == nullptr) {
     return absl::InvalidArgumentError(
         "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
         "takes "
         "the place of");
   }
-  // Another worker of it: the log isn't written, so that a switch that is under way goes on.
-  if (state.building() != 0) return GoOnWith(state, print, replay.generation);
   const absl::Status decided =
       absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
   if (state.phase() != generations::State::STEADY) return decided;  // whoever writes would fence it
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
   state = log->state();
-  if (state.building() != 0) return GoOnWith(state, print, replay.generation);
-  if (state.phase() != generations::State::STEADY) {
-    return decided;
-  }
+  TM_ASSIGN_OR_RETURN(const int32_t meanwhile, ReplayedAs(state, text, replay.generation));
+  if (meanwhile != 0) return meanwhile;
+  if (state.phase() != generations::State::STEADY) return decided;
   TM_RETURN_IF_ERROR(CheckNoRunIntoTargets(base.application.name, *kafka, Pause));
   if (FindGeneration(state, state.active()) == nullptr) {
     TM_RETURN_IF_ERROR(CheckRuns(base, replay, *kafka));
@@ -321,6 +301,20 @@ absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, c
   return state.building();
 }
 
+// Several workers that begin at once fence each other: one has registered the generation, the others find it then.
+absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                                 KafkaClient* kafka) {
+  absl::StatusOr<int32_t> number = RegisterOnce(base, text, replay, kafka);
+  const auto overtaken = [&] {
+    return absl::IsCancelled(number.status()) || absl::IsAborted(number.status()) || absl::IsUnknown(number.status());
+  };
+  for (int tries = 0; tries < kTries && overtaken(); ++tries) {
+    std::this_thread::sleep_for(kBetweenLooks);
+    number = RegisterOnce(base, text, replay, kafka);
+  }
+  return number;
+}
+
 }  // namespace
 
 absl::Status CheckText(const generations::State& state, int32_t own, const GenerationText& text) {
@@ -346,6 +340,29 @@ absl::Status CheckText(const generations::State& state, int32_t own, const Gener
       own != state.active() ? std::string(": run the file that it was begun with")
                             : absl::StrCat(". If it is that one's next version: `tidemark run --accept_edit=",
                                            found->fingerprint(), "`, once")));
+}
+
+absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated) {
+  const std::string print = TopologyFingerprint(text.yaml);
+  const generations::Generation* const active = FindGeneration(state, state.active());
+  if (stated == 0 && active != nullptr && active->fingerprint() == print) return state.active();
+  if (stated != 0 && stated == state.active()) return state.active();
+  if (state.building() != 0) return GoOnWith(state, print, stated);
+  if (stated != 0) return 0;
+  // A worker of one that was left, which somebody starts again, begins nothing anew.
+  for (const generations::Generation& each : state.generations()) {
+    if (HadText(each, print)) {
+      return absl::InvalidArgumentError(absl::StrCat(text.file, " is an earlier version of the topology of generation ",
+                                                     each.number(),
+                                                     ", which was edited since: run the newest version of that file"));
+    }
+    if (each.fingerprint() != print) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(text.file, " is the topology of generation ", each.number(), ", which was left. `--generation ",
+                     each.number(), "` builds it again from where it stands; `tidemark generations drop ",
+                     each.number(), "` first, and it is built anew"));
+  }
+  return 0;
 }
 
 absl::StatusOr<generations::State> WithEditAccepted(generations::State state, const std::string& fingerprint,

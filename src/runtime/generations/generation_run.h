@@ -35,6 +35,12 @@ absl::Status CheckText(const generations::State& state, int32_t own, const Gener
 absl::StatusOr<generations::State> WithEditAccepted(generations::State state, const std::string& fingerprint,
                                                     const GenerationText& text);
 
+// Which generation `tidemark replay` of this file runs as: the active one, also while another is being built (it is the
+// command that a worker was deployed with), or the one that is being built. 0: none yet, one is to be begun, or
+// `stated` (ReplayOptions::generation) built again. InvalidArgument: it is an earlier text, that of one that was left,
+// or another one is being built.
+absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated);
+
 // `tidemark run`: as the active generation. `accept_edit`: the flag; empty: not stated. InvalidArgument: as CheckText.
 absl::Status RunActive(const Plan& base, const GenerationText& text, const std::string& accept_edit,
                        const WorkerOptions& options);

@@ -19,6 +19,8 @@ namespace {
 constexpr Offset kFirstLook = 4;
 // Brokers take a record of a megabyte.
 constexpr size_t kMostBytes = 900'000;
+constexpr char kFailedBefore[] = "the log of generations: this writer has failed before";
+constexpr char kTakenOver[] = "another tidemark command changes the generations of this application";
 constexpr int kTries = 150;  // of a tenth of a second
 
 absl::StatusOr<generations::State> ReadLast(KafkaClient& kafka, const TopicPartition& log) {
@@ -122,12 +124,24 @@ absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::Open(const
   TM_RETURN_IF_ERROR(producer->InitTransactions());
   // What a predecessor had undecided is decided by now.
   TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(names.name, *kafka, wait));
-  return std::unique_ptr<GenerationsWriter>(
-      new GenerationsWriter(names.Topic(), std::move(producer), std::move(state)));
+  return std::unique_ptr<GenerationsWriter>(new GenerationsWriter(names, kafka, std::move(producer), std::move(state)));
+}
+
+absl::StatusOr<std::unique_ptr<GenerationsWriter>> GenerationsWriter::OpenToRead(const Plan& plan, KafkaClient* kafka,
+                                                                                 const std::function<void()>& wait) {
+  const GenerationNames names{plan.application.name};
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(names.name, *kafka, wait));
+  return std::unique_ptr<GenerationsWriter>(new GenerationsWriter(names, kafka, nullptr, std::move(state)));
+}
+
+absl::Status GenerationsWriter::StillMine() {
+  if (producer_ == nullptr) return absl::UnknownError(kFailedBefore);
+  TM_ASSIGN_OR_RETURN(const generations::State stands, reader_.Read());
+  return stands.number() == state_.number() ? absl::OkStatus() : absl::CancelledError(kTakenOver);
 }
 
 absl::Status GenerationsWriter::Write(generations::State next) {
-  if (producer_ == nullptr) return absl::UnknownError("the log of generations: this writer has failed before");
+  if (producer_ == nullptr) return absl::UnknownError(kFailedBefore);
   next.set_number(state_.number() + 1);
   const std::string value = next.SerializeAsString();
   if (value.size() > kMostBytes) {
@@ -146,7 +160,7 @@ absl::Status GenerationsWriter::Write(generations::State next) {
     case CommitOutcome::kAborted:
       return absl::AbortedError(absl::StrCat("the log of generations: ", error));
     case CommitOutcome::kFenced:
-      return absl::CancelledError("another tidemark command changes the generations of this application");
+      return absl::CancelledError(kTakenOver);
     case CommitOutcome::kUnknown:
       return absl::UnknownError(absl::StrCat("the log of generations: whether it was written isn't known: ", error));
   }

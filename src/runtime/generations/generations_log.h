@@ -10,7 +10,9 @@
 //
 // An application that has never been replayed has no such topic: generation 1 is active, and nothing is ever made for
 // it. Whoever writes takes the one transactional id there is for that, which fences whoever had it before; so of two
-// commands at once one wins and the other is told. Readers are any number of workers, read_committed.
+// commands at once one wins and the other is told: by its next record, and in front of whatever it does beside the log
+// (StillMine), as one that goes on with what another has begun writes a record first. Readers are any number of
+// workers, read_committed.
 //
 // Rule of DESIGN.md section 2 that stands here: what is decided is one committed record. Everything before it can be
 // taken back, everything behind it only be completed.
@@ -75,17 +77,26 @@ class GenerationsWriter {
   // are made. FailedPrecondition: the topic is missing and the topology makes none by itself.
   static absl::StatusOr<std::unique_ptr<GenerationsWriter>> Open(const Plan& plan, KafkaClient* kafka,
                                                                  const std::function<void()>& wait);
+  // The same for who only asks: nothing is made and nobody is fenced. Write and StillMine are Unknown.
+  static absl::StatusOr<std::unique_ptr<GenerationsWriter>> OpenToRead(const Plan& plan, KafkaClient* kafka,
+                                                                       const std::function<void()>& wait);
 
   const generations::State& state() const { return state_; }
+  // OK: nothing stands behind what this writer knows. Cancelled: another command has written since, so what this one
+  // was about to do is that one's, or is done. Unavailable: not known. Whoever writes goes by its transactional id;
+  // this is for what is done beside the log, by a process that may have been asleep.
+  absl::Status StillMine();
   // The next record; it stands when this returns OK. Cancelled: another command has taken over, and nothing is written.
   // Unknown: whether it stands isn't known; this writer is of no use any more.
   absl::Status Write(generations::State next);
 
  private:
-  GenerationsWriter(std::string topic, std::unique_ptr<Producer> producer, generations::State state)
-      : topic_(std::move(topic)), producer_(std::move(producer)), state_(std::move(state)) {}
+  GenerationsWriter(const GenerationNames& names, KafkaClient* kafka, std::unique_ptr<Producer> producer,
+                    generations::State state)
+      : topic_(names.Topic()), reader_(names.name, kafka), producer_(std::move(producer)), state_(std::move(state)) {}
 
   const std::string topic_;
+  GenerationsReader reader_;
   std::unique_ptr<Producer> producer_;  // null: has failed
   generations::State state_;
 };

@@ -12,6 +12,7 @@
 #include <absl/strings/str_join.h>
 
 #include "src/base/status.h"
+#include "src/runtime/reset_sinks.h"
 #include "src/runtime/topics.h"
 
 namespace tidemark {
@@ -234,14 +235,23 @@ std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, Kaf
       }
       swaps.push_back(MakePostgresSwap(std::move(target), parties));
     } else if (const auto* lake = std::get_if<ParquetSinkSpec>(&sink.spec)) {
-      swaps.push_back(MakeFolderSwap(
-          {lake->path, ShadowFolder(lake->path, to.generation), ShadowFolder(lake->path, from.generation)}, parties));
+      FolderSwapTarget target;
+      target.live = lake->path;
+      target.shadow = ShadowFolder(lake->path, to.generation);
+      target.kept = ShadowFolder(lake->path, from.generation);
+      SinkPlan built = sink;
+      std::get<ParquetSinkSpec>(built.spec).path = target.shadow;
+      target.settle = [plan = swap.to, built = std::move(built), kafka] {
+        return SettleLake(*plan, built, /*complete=*/false, *kafka);
+      };
+      swaps.push_back(MakeFolderSwap(std::move(target), parties));
     } else if (const auto* topic = std::get_if<KafkaSinkSpec>(&sink.spec);
                topic != nullptr && topic->upsert && !sink.view && former != nullptr) {
       TopicDifferenceTarget target;
       target.live = topic->topic;
       target.shadow = ShadowTopic(topic->topic, to.generation);
       target.transactional_id = ApplicationId{to.name}.SinkTransactionalId(sink.kept_as(), "switch");
+      target.still_mine = swap.still_mine;
       swaps.push_back(MakeTopicDifference(std::move(target), kafka, clock));
     }
   }

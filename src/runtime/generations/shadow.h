@@ -71,11 +71,13 @@ struct GenerationSwap {
   const Plan* from = nullptr;
   const Plan* to = nullptr;
   int64_t decision = 0;
+  StillMine still_mine = nullptr;
 };
 // The sink of `from` whose target `sink` of the next generation takes over: a view by its name, everything else by
 // where it writes. Null: there was none, and nobody's place is taken.
 const SinkPlan* FormerSink(const Plan& from, const SinkPlan& sink);
 
+// The plans, `kafka` and `clock` outlive what is returned.
 std::vector<std::unique_ptr<TargetSwap>> SwapsOf(const GenerationSwap& swap, KafkaClient* kafka, Clock* clock);
 
 }  // namespace tidemark

@@ -37,6 +37,7 @@ class Switch {
       }
       TM_RETURN_IF_ERROR(begun);
       if (options_.dry_run) return CompareNow();
+      if (under_way) TM_RETURN_IF_ERROR(Claim());
       const absl::Status decided = InTime([this] { return Decide(); });
       if (!decided.ok()) return TakeBack(decided);
     } else if (options_.dry_run) {
@@ -45,6 +46,7 @@ class Switch {
     } else if (options_.verify) {
       parts_.say("the switch is decided already, so nothing is compared any more");
     }
+    if (state().phase() == State::DECIDED) TM_RETURN_IF_ERROR(Claim());
     TM_RETURN_IF_ERROR(Annotate(Complete(), "the switch is decided and isn't done, run it again"));
     return SwitchEnd::kDone;
   }
@@ -56,11 +58,19 @@ class Switch {
           "and another switch lead back");
     }
     if (state().phase() == State::STEADY) return Persist([this] { return LiftFence(); });
+    TM_RETURN_IF_ERROR(Claim());
     return GoBack("cancelled");
   }
 
  private:
   const State& state() const { return log_->state(); }
+
+  // Of a switch that another command has begun: it may only be asleep, and finds by this that the switch isn't its.
+  absl::Status Claim() { return log_->Write(state()); }
+
+  GenerationSwap Parties(int64_t decision) {
+    return {&from_, &to_, decision, [this] { return log_->StillMine(); }};
+  }
 
   absl::Status Load(int32_t from, int32_t to) {
     const generations::Generation* const old = FindGeneration(state(), from);
@@ -80,7 +90,7 @@ class Switch {
     TM_RETURN_IF_ERROR(Load(state().active(), state().building()));
     // The number of the decision is that of the switch, which a run that goes on with it has.
     decision_ = state().phase() == State::STEADY ? state().switch_number() + 1 : state().switch_number();
-    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(from_, to_, decision_));
+    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(Parties(decision_)));
     for (const auto& swap : swaps_) {
       TM_RETURN_IF_ERROR(Annotate(swap->Prepare(), swap->Describe()));
       parts_.say(absl::StrCat(options_.dry_run ? "would follow: " : "follows: ", swap->Describe()));
@@ -165,6 +175,7 @@ class Switch {
     while (true) {
       TM_RETURN_IF_ERROR(AwaitNobody(from_));
       TM_ASSIGN_OR_RETURN(const Stand before, StandOf(from_));
+      TM_RETURN_IF_ERROR(log_->StillMine());
       const absl::Status fenced = Fence(from_, to_.application.generation, before, *parts_.client);
       if (!absl::IsFailedPrecondition(fenced)) {
         TM_RETURN_IF_ERROR(fenced);
@@ -287,7 +298,7 @@ class Switch {
 
   absl::Status Keep() {
     if (!parts_.keeps) return absl::OkStatus();
-    TM_ASSIGN_OR_RETURN(const auto keeps, parts_.keeps(from_, to_));
+    TM_ASSIGN_OR_RETURN(const auto keeps, parts_.keeps(Parties(decision_)));
     for (const auto& keep : keeps) {
       TM_RETURN_IF_ERROR(Annotate(keep->Prepare(), keep->Describe()));
       TM_RETURN_IF_ERROR(Annotate(keep->Swap(), keep->Describe()));
@@ -301,6 +312,7 @@ class Switch {
     while (true) {
       TM_ASSIGN_OR_RETURN(const Stand before, AwaitAtCut());
       if (before.marked) return absl::OkStatus();
+      TM_RETURN_IF_ERROR(log_->StillMine());
       const absl::Status fenced = Fence(to_, to_.application.generation, before, *parts_.client);
       if (!fenced.ok() && !absl::IsFailedPrecondition(fenced)) return fenced;
       if (!fenced.ok()) TM_RETURN_IF_ERROR(Wait(std::string(fenced.message())));
@@ -351,6 +363,7 @@ class Switch {
     if (parts_.clock->MonotonicUs() > deadline_us_) {
       return absl::DeadlineExceededError(absl::StrCat("it has taken too long, and still waited: ", what));
     }
+    if (const absl::Status mine = log_->StillMine(); absl::IsCancelled(mine)) return mine;
     parts_.wait();
     return absl::OkStatus();
   }
@@ -377,7 +390,8 @@ class Switch {
   // A writer that has failed doesn't know what stands: whoever runs the command again does.
   absl::StatusOr<SwitchEnd> TakeBack(const absl::Status& why) {
     if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
-    if (absl::IsCancelled(why) || absl::IsUnknown(why)) {
+    if (absl::IsCancelled(why)) return why;
+    if (absl::IsUnknown(why)) {
       return Annotate(why,
                       "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
     }
@@ -414,6 +428,7 @@ class Switch {
 
   // Members can't begin anything behind the mark: they are gone soon.
   absl::Status Lift(const Plan& plan) {
+    TM_RETURN_IF_ERROR(log_->StillMine());
     const absl::Status lifted = Unfence(plan, *parts_.kafka, *parts_.client);
     return absl::IsFailedPrecondition(lifted) ? absl::UnavailableError(lifted.message()) : lifted;
   }
@@ -421,7 +436,7 @@ class Switch {
   // Step 5.
   absl::Status Complete() {
     TM_RETURN_IF_ERROR(Load(state().leaving(), state().active()));
-    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(from_, to_, state().switch_number()));
+    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(Parties(state().switch_number())));
     TM_RETURN_IF_ERROR(SwapAll());
     TM_RETURN_IF_ERROR(Persist([this] { return Lift(to_); }));
     State next = state();
@@ -444,7 +459,10 @@ class Switch {
       absl::Status wrong;
       bool away = false;
       for (TargetSwap* const swap : open) {
-        const absl::Status status = swap->Swap();
+        absl::Status status;
+        if (!MutationActive(Mutation::kSwappedAsleep)) status = log_->StillMine();
+        if (status.ok()) status = swap->Swap();
+        if (absl::IsCancelled(status)) return status;
         if (status.ok()) {
           parts_.say(absl::StrCat("done: ", swap->Describe()));
           TM_RETURN_IF_ERROR(Failpoint("switch.swapped"));
@@ -482,7 +500,9 @@ class Switch {
 }  // namespace
 
 absl::StatusOr<SwitchEnd> SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
+  // Who only looks takes nothing over from a command that is at work.
+  const auto open = options.dry_run ? GenerationsWriter::OpenToRead : GenerationsWriter::Open;
+  TM_ASSIGN_OR_RETURN(auto log, open(any, parts.kafka, parts.wait));
   return Switch(options, parts, std::move(log)).Run();
 }
 

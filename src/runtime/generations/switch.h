@@ -27,8 +27,11 @@
 //   - At most one of the two reads; between them there is at most a pause.
 //   - Before the decision no reader of a sink sees anything of n+1; what is written behind it is n+1's.
 //
-// Each step begins with what it finds, so the command may be killed at any moment and run again. Its transactional id
-// fences an older one that sleeps.
+//   - One command at a time changes anything. One that goes on with the switch of another writes a record first; and
+//     each asks before whatever it does beside the log (a fence, a target) whether the last record is still its own. So
+//     one that was asleep, or cut off, finds that the switch isn't its any more, and ends.
+//
+// Each step begins with what it finds, so the command may be killed at any moment and run again.
 #pragma once
 
 #include <atomic>
@@ -48,6 +51,7 @@
 #include "src/plan/plan.h"
 #include "src/runtime/generations/comparison.h"
 #include "src/runtime/generations/generations_log.h"
+#include "src/runtime/generations/shadow.h"
 #include "src/runtime/generations/target_swap.h"
 
 namespace tidemark {
@@ -72,12 +76,10 @@ struct SwitchParts {
   // The topology of a generation, with its own names and the real targets.
   std::function<absl::StatusOr<Plan>(const generations::Generation&)> plan_of;
   // Of each sink that has to follow, from one to the other.
-  std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const Plan& from, const Plan& to,
-                                                                         int64_t decision)>
-      swaps;
+  std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const GenerationSwap&)> swaps;
   // What of n's targets is copied aside between the cut and the decision, as nothing of it is left behind it. May be
   // done again; whoever takes the switch back leaves the copies.
-  std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const Plan& from, const Plan& to)> keeps;
+  std::function<absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>>(const GenerationSwap&)> keeps;
   // What --verify compares. Whose formats, the wirer knows.
   std::function<absl::StatusOr<Comparisons>(ComparisonRequest request)> comparisons;
 };

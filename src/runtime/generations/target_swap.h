@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@
 #include "src/plan/plan.h"
 
 namespace tidemark {
+
+// Whether the decision is still the asker's to follow; else Cancelled, as another command has gone on with it, or
+// Unavailable, where that isn't known.
+using StillMine = std::function<absl::Status()>;
 
 class TargetSwap {
  public:
@@ -70,6 +75,10 @@ std::unique_ptr<TargetSwap> MakePostgresSwap(PostgresSwapTarget target, SwapPart
 // its walk (or opens the folder once and walks from there), and walks again where it has changed.
 struct FolderSwapTarget {
   std::string live, shadow, kept;  // siblings
+  // Moves what n+1 has decided and not moved yet to its place in the shadow, as a worker that was killed in between
+  // would once it runs again: readers would miss those rows until then. Called before the names are exchanged, perhaps
+  // several times. Null: nothing is owed.
+  std::function<absl::Status()> settle = nullptr;
 };
 std::unique_ptr<TargetSwap> MakeFolderSwap(FolderSwapTarget target, SwapParties parties);
 
@@ -86,6 +95,10 @@ struct TopicDifferenceTarget {
   // What the keys of one partition may take in memory, with 64 bytes each; Prepare refuses more, Swap takes a quarter
   // more than that. Values aren't kept.
   int64_t key_bytes = int64_t{1} << 30;
+  // Asked between the moment from which on nobody else can write under the transactional id, and the first look at the
+  // topics: what isn't OK is Swap's answer. A topic has no place for the number of a decision; so whoever has slept
+  // until n+1 runs, and writes there, would find a difference again and take n+1's rows back. Null: nobody else can be.
+  StillMine still_mine = nullptr;
 };
 // `kafka` and `clock` outlive it.
 std::unique_ptr<TargetSwap> MakeTopicDifference(TopicDifferenceTarget target, KafkaClient* kafka, Clock* clock);

@@ -4,8 +4,10 @@
 // nothing that n has begun can become visible behind the end (DESIGN.md: opening a task has the same order), and n+1
 // stands still.
 //
-// Idempotent by what it is: once it is written, nothing differs. A commit whose outcome isn't known is settled by the
-// next call's init_transactions, and the topic then tells.
+// Idempotent by what it is, for as long as n+1 stands still: once it is written, nothing differs. A commit whose
+// outcome isn't known is settled by the next call's init_transactions, and the topic then tells. Whether n+1 still
+// stands is asked behind that call: a command that goes on with the decision makes it too, before n+1 runs, so who has
+// asked before and falls asleep is fenced by then.
 #include <algorithm>
 #include <map>
 #include <string_view>
@@ -16,6 +18,7 @@
 #include <xxhash.h>
 
 #include "src/base/failpoint.h"
+#include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/base/time.h"
 #include "src/runtime/generations/target_swap.h"
@@ -76,7 +79,12 @@ class TopicDifference final : public TargetSwap {
     if (status.ok()) status = Own(target_.transactional_id + ".rehearsal").status();
     return Annotate(Told(status), what_);
   }
-  absl::Status Swap() override { return Annotate(Told(Follow()), what_); }
+  absl::Status Swap() override {
+    absl::StatusOr<std::unique_ptr<Producer>> producer = Own(target_.transactional_id);
+    if (!producer.ok()) return Annotate(Told(producer.status()), what_);
+    if (target_.still_mine && !MutationActive(Mutation::kSwappedAsleep)) TM_RETURN_IF_ERROR(target_.still_mine());
+    return Annotate(Told(Follow(**producer)), what_);
+  }
   std::string Describe() const override {
     return absl::StrCat(what_, " gets what ", target_.shadow,
                         " has otherwise, and tombstones of the keys that it "
@@ -89,7 +97,7 @@ class TopicDifference final : public TargetSwap {
   absl::StatusOr<Differences> Find(bool settled, int64_t key_bytes) const;
   absl::StatusOr<Difference> FindIn(int32_t partition, bool settled, int64_t key_bytes) const;
   absl::StatusOr<std::unique_ptr<Producer>> Own(const std::string& transactional_id) const;
-  absl::Status Follow() const;
+  absl::Status Follow(Producer& producer) const;
   absl::Status Write(Producer& producer, int32_t partition, const Difference& difference) const;
 
   const TopicDifferenceTarget target_;
@@ -184,18 +192,17 @@ absl::StatusOr<std::unique_ptr<Producer>> TopicDifference::Own(const std::string
   return producer;
 }
 
-absl::Status TopicDifference::Follow() const {
-  TM_ASSIGN_OR_RETURN(const std::unique_ptr<Producer> producer, Own(target_.transactional_id));
+absl::Status TopicDifference::Follow(Producer& producer) const {
   TM_ASSIGN_OR_RETURN(const Differences differences, Find(/*settled=*/true, target_.key_bytes / 4 * 5));
   if (differences.empty()) return absl::OkStatus();
-  TM_RETURN_IF_ERROR(producer->Begin());
+  TM_RETURN_IF_ERROR(producer.Begin());
   for (const auto& [partition, difference] : differences) {
-    TM_RETURN_IF_ERROR(Write(*producer, partition, difference));
+    TM_RETURN_IF_ERROR(Write(producer, partition, difference));
   }
-  TM_RETURN_IF_ERROR(producer->Flush());
+  TM_RETURN_IF_ERROR(producer.Flush());
   TM_RETURN_IF_ERROR(Failpoint("swap_topic.before_commit"));
   std::string error;
-  if (producer->Commit(&error) != CommitOutcome::kCommitted) {
+  if (producer.Commit(&error) != CommitOutcome::kCommitted) {
     return absl::UnavailableError(absl::StrCat("the commit of the difference: ", error));
   }
   return Failpoint("swap_topic.after_commit");

@@ -88,10 +88,10 @@ class Results:
             rows = connection.execute(f'SELECT {selected} FROM "{table}"').fetchall()
         types = ", ".join(f"{c} {'VARCHAR' if c in TEXT else 'BIGINT'}" for c in TOP_ITEMS)
         self.sql.execute(f"CREATE OR REPLACE TABLE actual_table ({types})")
-        self._insert("actual_table", TOP_ITEMS, rows)
+        self.insert("actual_table", TOP_ITEMS, rows)
         return compare(self.sql, f"table {table}", "expected_top_items", "actual_table", TOP_ITEMS)
 
-    def _insert(self, table, columns, rows):
+    def insert(self, table, columns, rows):
         if not rows:
             return
         import pyarrow

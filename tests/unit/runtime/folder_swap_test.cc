@@ -76,6 +76,26 @@ class FolderSwapTest : public ::testing::Test {
   fs::path root_;
 };
 
+TEST_F(FolderSwapTest, WhatIsDecidedAndNotMovedYetIsMovedBeforeReadersSeeTheFolder) {
+  int settled = 0;
+  bool away = true;
+  FolderSwapTarget target{root_ / "lake", root_ / "lake.g2", root_ / "lake.g1"};
+  target.settle = [&]() -> absl::Status {
+    if (away) return absl::UnavailableError("Kafka is away");
+    ++settled;
+    std::ofstream(root_ / "lake.g2" / "new5.parquet") << "new";
+    return absl::OkStatus();
+  };
+  const auto swap = MakeFolderSwap(target, {{"town", 1}, {"town", 2}, "s", 1});
+  EXPECT_TRUE(absl::IsUnavailable(swap->Swap()));
+  EXPECT_EQ(Is("lake"), "old 3");
+  away = false;
+  ASSERT_TRUE(swap->Swap().ok());
+  EXPECT_EQ(Is("lake"), "new 6");
+  ASSERT_TRUE(swap->Swap().ok());
+  EXPECT_EQ(settled, 1);  // by then it is the live one, and somebody's who runs
+}
+
 TEST_F(FolderSwapTest, TheShadowTakesThePlaceOnceAndTheOldFilesAreKept) {
   ASSERT_TRUE(Forth(1)->Prepare().ok()) << Forth(1)->Prepare();
   EXPECT_EQ(Is("lake"), "old 3");

@@ -96,6 +96,27 @@ TEST(GenerationText, AnEditIsAcceptedOnceInPlaceOfTheTextThatItNames) {
   EXPECT_FALSE(WithEditAccepted(state, TopologyFingerprint("new"), {"f.yaml", "old"}).ok());
 }
 
+TEST(GenerationText, WhatAReplayRunsAsIsTheSameBehindASwitchAndWhileAThirdIsBuilt) {
+  State state = WithTexts("old", "new");
+  const auto as = [&](const std::string& text, int32_t stated) { return ReplayedAs(state, {"f.yaml", text}, stated); };
+  EXPECT_EQ(as("newest", 0).value(), 0);  // to be begun
+  EXPECT_EQ(as("old", 1).value(), 0);
+  EXPECT_THAT(std::string(as("old", 0).status().message()), HasSubstr("generation 1, which was left"));
+  EXPECT_EQ(as("new", 0).value(), 2);
+  state.add_generations()->set_number(3);
+  state.mutable_generations(2)->set_fingerprint(TopologyFingerprint("newest"));
+  state.set_building(3);
+  for (const auto phase : {State::STEADY, State::DRAINING, State::CUT}) {
+    state.set_phase(phase);
+    EXPECT_EQ(as("new", 0).value(), 2);  // a worker of the active one that was killed comes back
+    EXPECT_EQ(as("new", 2).value(), 2);
+    EXPECT_EQ(as("newest", 0).value(), 3);
+    EXPECT_EQ(as("newest", 3).value(), 3);
+    EXPECT_TRUE(absl::IsInvalidArgument(as("old", 1).status()));
+    EXPECT_TRUE(absl::IsInvalidArgument(as("another", 0).status()));
+  }
+}
+
 TEST(GenerationText, NoEditIsAcceptedWhileAGenerationIsBuiltOrASwitchIsUnderWay) {
   State state = WithTexts("old", "new");
   state.set_building(1);
