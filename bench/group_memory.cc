@@ -20,9 +20,10 @@
 #include "bench/memory_run.h"
 #include "operators/step.h"
 #include "operators/window/spec.h"
+#include "src/cli/malloc_conf.h"
 
 extern "C" {
-const char* malloc_conf = "thp:always,dirty_decay_ms:1000,muzzy_decay_ms:0";  // as in src/main.cc
+const char* malloc_conf = tidemark::kMallocConf;
 }
 
 namespace tidemark {

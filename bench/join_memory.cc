@@ -17,9 +17,10 @@
 
 #include "bench/memory_run.h"
 #include "operators/join/streams_spec.h"
+#include "src/cli/malloc_conf.h"
 
 extern "C" {
-const char* malloc_conf = "thp:always,dirty_decay_ms:1000,muzzy_decay_ms:0";  // as in src/main.cc
+const char* malloc_conf = tidemark::kMallocConf;
 }
 
 namespace tidemark {

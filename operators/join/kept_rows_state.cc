@@ -13,7 +13,7 @@ namespace {
 
 constexpr char kRows = 'b', kMarks = 'm', kGivenOut = 'c', kRuns = 'x';
 constexpr size_t kStartBytes = 2 + 8;  // of a state key, with what stands before it
-constexpr int64_t kMergeShare = 5;     // bytes merged for a byte that is added: more than it takes
+constexpr int64_t kMergeShare = 4;     // bytes merged for a byte that is added to runs; what is due beyond waits
 constexpr int64_t kDropBlocks = 4096;  // a commit, of dropped buckets
 
 absl::Status Damaged() { return absl::DataLossError("the rows of a join in the state can't be read"); }
@@ -109,38 +109,41 @@ absl::StatusOr<int64_t> KeptRows::Evict(int64_t bytes) {
 }
 
 absl::StatusOr<int64_t> KeptRows::EvictFrom(Bucket* bucket, int64_t bytes) {
-  struct Leaving {
-    std::string key, value;
-  };
-  std::vector<Leaving> rows;
+  KeyedRuns::Entries leaving;
   int64_t moved = 0, row_bytes = 0;
-  for (uint32_t number = bucket->cold; moved < bytes && !bucket->chunks.empty(); bucket->chunks.pop_front()) {
+  std::string value;
+  uint32_t number = bucket->cold;
+  for (; moved < bytes && !bucket->chunks.empty(); bucket->chunks.pop_front()) {
     const Chunk& chunk = bucket->chunks.front();
     for (const uint32_t end = number + chunk.rows; number < end; ++number) {
       const Row& row = bucket->row(number);
+      const std::string key = DiskKey(row.key, number);
       const bool seen_to = row.matched || EventTime{row.time} < done_;
-      Leaving& leaving = rows.emplace_back(Leaving{DiskKey(row.key, number), {}});
-      AppendVarint(static_cast<uint64_t>(row.time - bucket->start_us) << 1 | seen_to, &leaving.value);
-      leaving.value.append(row.bytes());
+      value.clear();
+      AppendVarint(static_cast<uint64_t>(row.time - bucket->start_us) << 1 | seen_to, &value);
+      value.append(row.bytes());
+      leaving.list.push_back({{leaving.bytes.Add(key), key.size()}, {leaving.bytes.Add(value), value.size()}});
       row_bytes += row.size;
       moved += static_cast<int64_t>(sizeof(Row)) + row.size;
     }
     Delete(*bucket, chunk);
   }
-  std::sort(rows.begin(), rows.end(), [](const Leaving& a, const Leaving& b) { return a.key < b.key; });
-  std::vector<KeyedRuns::Entry> entries;
-  entries.reserve(rows.size());
-  for (const Leaving& row : rows) entries.push_back({row.key, row.value});
+  std::sort(leaving.list.begin(), leaving.list.end(),
+            [](const KeyedRuns::Entry& a, const KeyedRuns::Entry& b) { return a.key < b.key; });
   KeyedRuns* const runs = Runs(bucket);
-  runs->Add(entries);
-  TM_RETURN_IF_ERROR(runs->MergeSome(kMergeShare * moved));
+  runs->TakeWrittenBytes();
+  runs->Add(leaving.list);
+  // By what the runs have got, which is less than the rows took in memory: whatever is merged stands in memory until
+  // the commit is through, several times.
+  TM_RETURN_IF_ERROR(runs->MergeSome(kMergeShare * runs->TakeWrittenBytes()));
 
-  bucket->cold += static_cast<uint32_t>(rows.size());
+  const uint32_t first_piece = bucket->cold / kPiece;
+  bucket->cold = number;
   bucket->matched.resize(bucket->cold);
-  for (uint32_t piece = 0; piece < bucket->cold / kPiece; ++piece) bucket->pieces[piece].reset();
+  for (uint32_t piece = first_piece; piece < bucket->cold / kPiece; ++piece) bucket->pieces[piece].reset();
   bucket->row_bytes -= row_bytes;
   bytes_ -= moved;
-  rows_ -= static_cast<int64_t>(rows.size());
+  rows_ -= static_cast<int64_t>(leaving.list.size());
   if (bucket->index.size() > 8 * size_t{bucket->size - bucket->cold}) Rebuild(bucket);
   if (static_cast<int64_t>(due_.size()) > 2 * rows_) {
     std::erase_if(due_, [](const Due& due) { return due.row < due.bucket->cold; });

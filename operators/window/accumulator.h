@@ -88,6 +88,8 @@ class Accumulator {
   virtual bool Adds(uint32_t /*from*/, uint32_t /*to*/) const { return true; }
   // Of kBest: whether the slot gives a result other than that of an empty one.
   virtual bool HasAny(uint32_t /*slot*/) const { return true; }
+  // Of kBest: asks for the memory that Adds looks at.
+  virtual void Prefetch(uint32_t /*slot*/) const {}
 
   // Appends the partial's columns, or the result column, of these slots.
   virtual absl::Status Partial(absl::Span<const uint32_t> slots,

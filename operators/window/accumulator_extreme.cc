@@ -44,6 +44,10 @@ class ExtremeAccumulator final : public Accumulator {
     return valid_[from] && (!valid_[to] || Better(values_.at(from), values_.at(to)));
   }
   bool HasAny(uint32_t slot) const override { return valid_[slot] != 0; }
+  void Prefetch(uint32_t slot) const final {
+    values_.Prefetch(slot);
+    __builtin_prefetch(&valid_[slot]);
+  }
   absl::Status Partial(Slots slots, Columns* out) const override {
     return AppendColumn<T>(slots, type_, out, [&](auto* w, size_t, uint32_t slot) {
       valid_[slot] ? w->Append(values_.at(slot)) : w->AppendNull();
@@ -67,6 +71,7 @@ class ExtremeAccumulator final : public Accumulator {
   void Add(const arrow::ArrayData& data, Rows rows, Slots slots) {
     const Cells<T> cells(data);
     for (size_t p = 0; p < rows.size(); ++p) {
+      if (p + kSlotsAhead < slots.size()) Prefetch(slots[p + kSlotsAhead]);
       if (cells.IsNull(rows[p])) continue;
       const T value = cells[rows[p]];
       const uint32_t slot = slots[p];

@@ -55,6 +55,7 @@ class OrderedAccumulator final : public Accumulator {
     return state.any && (!old.any || (last_ ? state.order > old.order : state.order < old.order));
   }
   bool HasAny(uint32_t slot) const override { return states_[slot].any; }
+  void Prefetch(uint32_t slot) const override { __builtin_prefetch(&states_[slot]); }
   absl::Status Partial(Slots slots, Columns* out) const override {
     TM_RETURN_IF_ERROR(AppendValues(slots, out));
     TM_RETURN_IF_ERROR(AppendOrder<int64_t>(slots, arrow::int64(), &Order::time, out));

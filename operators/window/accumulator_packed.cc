@@ -46,6 +46,7 @@ class UnpackingAccumulator final : public Accumulator {
   void TakeSlots(Slots from, Slots to) override { inner_->TakeSlots(from, to); }
   bool Adds(uint32_t from, uint32_t to) const override { return inner_->Adds(from, to); }
   bool HasAny(uint32_t slot) const override { return inner_->HasAny(slot); }
+  void Prefetch(uint32_t slot) const override { inner_->Prefetch(slot); }
   void MovePart(uint32_t from, uint32_t to, int64_t bytes) override { inner_->MovePart(from, to, bytes); }
   absl::Status Partial(Slots slots, Columns* out) const override { return inner_->Partial(slots, out); }
   absl::Status Result(Slots slots, Columns* out, std::vector<ResultError>* errors) const override {

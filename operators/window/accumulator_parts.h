@@ -71,6 +71,9 @@ bool LoadValue(std::string_view* from, T* value) {
   return true;
 }
 
+// How far ahead of the slot that is looked at the memory of others is asked for.
+inline constexpr size_t kSlotsAhead = 12;
+
 template <typename T>
 int64_t VectorBytes(const std::vector<T>& v) {
   return static_cast<int64_t>(v.capacity() * sizeof(T));
@@ -98,6 +101,7 @@ class KeptValues {
     values_.resize(slots);
   }
   T at(uint32_t slot) const { return T(values_[slot]); }
+  void Prefetch(uint32_t slot) const { __builtin_prefetch(&values_[slot]); }
   void Clear(uint32_t slot) { Change(slot, Kept<T>()); }
   void Set(uint32_t slot, const T& value) { Change(slot, Kept<T>(value)); }
   void Copy(uint32_t from, uint32_t to) { Change(to, Kept<T>(values_[from])); }

@@ -29,6 +29,7 @@ class SumAccumulator final : public Accumulator {
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
     const Cells<T> cells(*argument->data());
     for (size_t p = 0; p < rows.size(); ++p) {
+      if (p + kSlotsAhead < slots.size()) __builtin_prefetch(&values_[slots[p + kSlotsAhead]]);
       if (cells.IsNull(rows[p])) continue;
       Value& value = values_[slots[p]];
       value.sum.Add(cells[rows[p]]);
@@ -56,6 +57,7 @@ class SumAccumulator final : public Accumulator {
   }
   void MergeSlots(Slots from, Slots to) override {
     for (size_t i = 0; i < to.size(); ++i) {
+      Prefetch(from, to, i + kSlotsAhead);
       Value& value = values_[to[i]];
       merged_bytes_ -= MergedBytes(value);
       value.sum.Merge(values_[from[i]].sum);
@@ -67,6 +69,7 @@ class SumAccumulator final : public Accumulator {
   void TakeSlots(Slots from, Slots to) override {
     if constexpr (kTakes) {
       for (size_t i = 0; i < to.size(); ++i) {
+        Prefetch(from, to, i + kSlotsAhead);
         Value& value = values_[to[i]];
         value.sum.Take(values_[from[i]].sum);
         value.count -= values_[from[i]].count;
@@ -127,6 +130,11 @@ class SumAccumulator final : public Accumulator {
     int64_t count = 0;  // of values that aren't null
   };
 
+  void Prefetch(Slots from, Slots to, size_t i) const {
+    if (i >= to.size()) return;
+    __builtin_prefetch(&values_[from[i]]);
+    __builtin_prefetch(&values_[to[i]]);
+  }
   static int64_t MergedBytes(const Value& value) {
     if constexpr (std::is_same_v<Sum, SharedDouble>) return value.sum.Bytes();
     return 0;

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace tidemark {
+namespace {
+
+constexpr size_t kNear = 8, kFar = 16;  // groups ahead
+
+}  // namespace
 
 bool PaneBests::Insert(const Accumulator& accumulator, Candidate group, Candidates* candidates) {
   if (!accumulator.HasAny(group.slot)) return false;
@@ -27,12 +32,22 @@ bool PaneBests::Insert(const Accumulator& accumulator, Candidate group, Candidat
   return true;
 }
 
-void PaneBests::Come(int64_t last_us, absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals) {
+void PaneBests::Prefetch(const Accumulator& accumulator, absl::Span<const uint32_t> numbers, size_t i) const {
+  if (i + kFar < numbers.size()) __builtin_prefetch(&of_[numbers[i + kFar]]);
+  if (i + kNear >= numbers.size()) return;
+  const Candidates& candidates = of_[numbers[i + kNear]];
+  if (!candidates.empty()) accumulator.Prefetch(candidates.back().slot);
+}
+
+void PaneBests::Come(int64_t last_us, absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals,
+                     absl::Span<const uint32_t> numbers) {
+  if (numbers.empty()) return;
+  const size_t most = size_t{*std::max_element(numbers.begin(), numbers.end())} + 1;
+  if (most > of_.size()) of_.resize(std::max(most, of_.size() * 3 / 2));
   Accumulator& accumulator = *groups_.accumulators()[aggregate_];
   for (size_t i = 0; i < groups.size(); ++i) {
-    const uint32_t number = groups_.number(totals[i]);
-    if (number >= of_.size()) of_.resize(std::max<size_t>(number + 1, of_.size() * 3 / 2));
-    Candidates& candidates = of_[number];
+    Prefetch(accumulator, numbers, i);
+    Candidates& candidates = of_[numbers[i]];
     const int64_t held = Held(candidates);
     if (!Insert(accumulator, {last_us, groups[i]}, &candidates)) continue;
     held_bytes_ += Held(candidates) - held;
@@ -40,12 +55,13 @@ void PaneBests::Come(int64_t last_us, absl::Span<const uint32_t> groups, absl::S
   }
 }
 
-void PaneBests::Leave(absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals) {
+void PaneBests::Leave(absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals,
+                      absl::Span<const uint32_t> numbers) {
   Accumulator& accumulator = *groups_.accumulators()[aggregate_];
   for (size_t i = 0; i < groups.size(); ++i) {
-    const uint32_t number = groups_.number(totals[i]);
-    if (number >= of_.size()) continue;
-    Candidates& candidates = of_[number];
+    if (i + kNear < numbers.size() && numbers[i + kNear] < of_.size()) __builtin_prefetch(&of_[numbers[i + kNear]]);
+    if (numbers[i] >= of_.size()) continue;
+    Candidates& candidates = of_[numbers[i]];
     if (candidates.empty() || candidates.front().slot != groups[i]) continue;
     candidates.erase(candidates.begin());
     candidates.empty() ? accumulator.Clear(totals[i]) : accumulator.Copy(candidates.front().slot, totals[i]);

@@ -23,10 +23,12 @@ class PaneBests {
   // Of the aggregate at that place.
   PaneBests(GroupSet* groups, size_t aggregate) : groups_(*groups), aggregate_(aggregate) {}
 
-  // Groups come whose last window starts there, each to the total at its place, which gets the result.
-  void Come(int64_t last_us, absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals);
+  // Groups come whose last window starts there, each to the total at its place, which gets the result. `numbers`: of
+  // the totals, likewise in Leave.
+  void Come(int64_t last_us, absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals,
+            absl::Span<const uint32_t> numbers);
   // Groups go that are the next to go of their keys.
-  void Leave(absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals);
+  void Leave(absl::Span<const uint32_t> groups, absl::Span<const uint32_t> totals, absl::Span<const uint32_t> numbers);
   void Clear();
   int64_t MemoryBytes() const;
 
@@ -39,6 +41,9 @@ class PaneBests {
 
   // Whether the group has become one of them.
   static bool Insert(const Accumulator& accumulator, Candidate group, Candidates* candidates);
+  // Asks for the candidates of a key far ahead, and for the value of the worst of a nearer one, which is compared first
+  // and mostly is of a pane long ago.
+  void Prefetch(const Accumulator& accumulator, absl::Span<const uint32_t> numbers, size_t i) const;
   static int64_t Held(const Candidates& candidates) {
     const size_t capacity = candidates.capacity();
     return capacity > 2 ? static_cast<int64_t>(capacity * sizeof(Candidate)) : 0;

@@ -59,6 +59,9 @@ class PaneTotals {
   static constexpr uint32_t kNoSlot = GroupSet::kNoSlot;
 
   void Come(const Window& pane);
+  // Empties what follows, of a pane's groups; returns from_.
+  std::vector<uint32_t>& Begin();
+  void FindTotals(absl::Span<const uint32_t> block);
   // Puts the totals in order_ from there on where their keys belong.
   void Sort(size_t from);
   void ForgetGone();
@@ -75,7 +78,8 @@ class PaneTotals {
   std::vector<uint32_t> order_;     // totals by key
   size_t at_ = 0;                   // in it: what is next
   bool some_gone_ = false;
-  std::vector<uint32_t> from_, to_, new_;  // scratch
+  // Scratch: a pane's groups, their totals and the numbers of these; new totals.
+  std::vector<uint32_t> from_, to_, numbers_, new_;
 };
 
 }  // namespace tidemark

@@ -39,6 +39,7 @@
 #include "src/cli/lineage.h"
 #include "src/cli/load.h"
 #include "src/cli/logging.h"
+#include "src/cli/malloc_conf.h"
 #include "src/cli/plan_report.h"
 #include "src/cli/reset_flags.h"
 #include "src/cli/validate.h"
@@ -63,15 +64,8 @@
 #include "src/trial/record.h"
 #include "src/trial/suite.h"
 
-// Read by jemalloc when the process starts. One arena, which threads reach seldom, through large caches of their own:
-// records are made by one thread and freed by another, and an arena for each thread or processor keeps what the others
-// could use. Tables of state are read at random: with pages of 4 KiB the translation of their addresses costs more than
-// reading them. What is freed goes back to the system after ten minutes, as a page the system gives costs more than all
-// that is done with it; free neighbours that have become large together don't go at once (oversize_threshold).
 extern "C" {
-const char* malloc_conf =
-    "narenas:1,bin_shards:8-8192:4,lg_tcache_max:16,tcache_nslots_small_max:2000,lg_tcache_nslots_mul:3,thp:always,"
-    "dirty_decay_ms:600000,muzzy_decay_ms:0,oversize_threshold:0";
+const char* malloc_conf = tidemark::kMallocConf;
 }
 
 DECLARE_string(config);
