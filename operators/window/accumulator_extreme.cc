@@ -71,7 +71,6 @@ class ExtremeAccumulator final : public Accumulator {
   void Add(const arrow::ArrayData& data, Rows rows, Slots slots) {
     const Cells<T> cells(data);
     for (size_t p = 0; p < rows.size(); ++p) {
-      if (p + kSlotsAhead < slots.size()) Prefetch(slots[p + kSlotsAhead]);
       if (cells.IsNull(rows[p])) continue;
       const T value = cells[rows[p]];
       const uint32_t slot = slots[p];

@@ -29,7 +29,6 @@ class SumAccumulator final : public Accumulator {
   void Update(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {
     const Cells<T> cells(*argument->data());
     for (size_t p = 0; p < rows.size(); ++p) {
-      if (p + kSlotsAhead < slots.size()) __builtin_prefetch(&values_[slots[p + kSlotsAhead]]);
       if (cells.IsNull(rows[p])) continue;
       Value& value = values_[slots[p]];
       value.sum.Add(cells[rows[p]]);
