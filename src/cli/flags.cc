@@ -22,7 +22,7 @@ DEFINE_string(http_address, "",
               "a free port");
 DEFINE_bool(leave_on_stop, false,
             "give up the group membership at the end (scale-in), so that others take over at once");
-DEFINE_string(stop_within, "5s", "a stop that takes longer ends the process, as a crash would; from 1s to 1h");
+DEFINE_string(stop_within, "5s", "a stop that takes longer ends the process, as a crash would; from 3s to 1h");
 DEFINE_bool(until_end, false, "process what the sources hold now, wait until every sink has it, and exit");
 DEFINE_bool(close_windows, false, "with --until_end: close open windows; data for them that comes later will be late");
 DEFINE_string(log_format, "text", "text or json");

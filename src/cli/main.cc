@@ -208,9 +208,9 @@ absl::Status CheckWorkerFlags() {
         absl::StrCat("--threads: expected a number from 0 to ", kMostThreads, ", found ", FLAGS_threads));
   }
   if (const int64_t within = ParseDuration(FLAGS_stop_within).value_or(0);
-      within < kSecond || within > 3'600 * kSecond) {
+      within < 3 * kSecond || within > 3'600 * kSecond) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--stop_within: expected a duration from 1s to 1h, found '", FLAGS_stop_within, "'"));
+        absl::StrCat("--stop_within: expected a duration from 3s to 1h, found '", FLAGS_stop_within, "'"));
   }
   if (FLAGS_state_dir.empty()) return absl::InvalidArgumentError("--state_dir can't be empty: name a folder");
   TM_RETURN_IF_ERROR(StartLogging(FLAGS_log_format));

@@ -70,10 +70,15 @@ absl::StatusOr<bool> EndWatcher::OutsideIsIn() {
     if (source.intake()) topics.push_back(source.topic);
   }
   if (topics.empty()) return true;
-  TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(topics, Isolation::kReadUncommitted));
-  TM_ASSIGN_OR_RETURN(const bool settled, Settled(ends));
-  if (!settled) return WaitFor("the last transactions to show in the sources' topics");
-  for (const auto& [partition, end] : ends) source_ends_[partition] = end;
+  // Once: what comes in from now on is no part of this run.
+  if (outside_ends_.empty()) {
+    TM_ASSIGN_OR_RETURN(outside_ends_, EndsOf(topics, Isolation::kReadUncommitted));
+  }
+  TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(topics, Isolation::kReadCommitted));
+  for (const auto& [partition, end] : outside_ends_) {
+    if (stable.at(partition) < end) return WaitFor("the last transactions to show in the sources' topics");
+  }
+  for (const auto& [partition, end] : stable) source_ends_[partition] = end;
   return true;
 }
 
@@ -98,19 +103,21 @@ absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group,
   return positions;
 }
 
-absl::StatusOr<bool> EndWatcher::Settled(const Ends& ends) const {
+absl::StatusOr<EndWatcher::Positions> EndWatcher::LookAtInternal(const std::string& group, const Ends& ends) const {
+  TM_ASSIGN_OR_RETURN(Positions positions, Look(group, ends));
+  if (!positions.complete) return positions;
   std::vector<TopicPartition> partitions;
   for (const auto& [partition, end] : ends) partitions.push_back(partition);
   TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(partitions, Isolation::kReadCommitted));
-  return stable == ends;
+  positions.complete =
+      std::all_of(ends.begin(), ends.end(), [&](const auto& end) { return stable.at(end.first) >= end.second; });
+  if (!positions.complete || stable == ends) return positions;
+  return Look(group, stable);
 }
 
-absl::StatusOr<EndWatcher::Positions> EndWatcher::LookAtInternal(const std::string& group, const Ends& ends) const {
-  TM_ASSIGN_OR_RETURN(Positions positions, Look(group, ends));
-  if (positions.complete) {
-    TM_ASSIGN_OR_RETURN(positions.complete, Settled(ends));
-  }
-  return positions;
+std::string EndWatcher::Missing(const Positions& positions, const std::string& where) {
+  if (positions.missing == 0) return "the last transactions to show " + where;
+  return absl::StrCat(positions.missing, " records ", where);
 }
 
 std::vector<std::string> EndWatcher::InputsOf(size_t stage) const {
@@ -181,8 +188,8 @@ absl::StatusOr<bool> EndWatcher::Check() {
     if (!ends.empty()) {
       TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(group, ends));
       if (!positions.complete) {
-        return WaitFor(absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", positions.missing,
-                                    " records between stages"));
+        return WaitFor(
+            absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", Missing(positions, "between stages")));
       }
     }
     ++stage_;
@@ -196,7 +203,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
       std::erase_if(ends, [](const auto& end) { return end.second == 0; });
       TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(absl::StrCat(group, ".", sink.kept_as()), ends));
       if (!positions.complete) {
-        return WaitFor(absl::StrCat("sink ", sink.name, ": ", positions.missing, " records of its feed"), sink.name);
+        return WaitFor(absl::StrCat("sink ", sink.name, ": ", Missing(positions, "of its feed")), sink.name);
       }
     }
     TM_ASSIGN_OR_RETURN(written_, EndsOf(OutputTopics(), Isolation::kReadUncommitted));

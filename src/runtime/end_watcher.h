@@ -14,9 +14,9 @@
 //   kDone
 //
 // The end of an internal topic is its high watermark: upstream's offsets may be committed before the marker of that
-// same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows. It is
-// the end for all workers once the last stable offset is the same: a marker that came between one worker's look at the
-// end and its look at the positions would otherwise be left, by a worker that has gone, to be waited for by the others.
+// same transaction has reached the topic, and up to that moment the last stable offset knows nothing of its rows. A
+// marker that came between a look at the end and one at the positions counts as well: it would otherwise be left, by a
+// worker that has gone, to be waited for by the others.
 //
 // Runs on a thread of its own: each look makes requests, which wait where brokers are away.
 #pragma once
@@ -76,10 +76,11 @@ class EndWatcher {
   // True: all of it is in.
   absl::StatusOr<bool> OutsideIsIn();
   absl::StatusOr<Positions> Look(const std::string& group, const Ends& ends) const;
-  // Of internal topics, by their high watermarks: complete only when these are settled.
+  // Of internal topics, by their high watermarks: complete only when the markers of all that lies before these are
+  // there, and confirmed with it.
   absl::StatusOr<Positions> LookAtInternal(const std::string& group, const Ends& ends) const;
-  // Whether the markers of all transactions are there: high watermarks that are still the last stable offsets.
-  absl::StatusOr<bool> Settled(const Ends& ends) const;
+  // What isn't complete; `where`: "of its feed".
+  static std::string Missing(const Positions& positions, const std::string& where);
   absl::StatusOr<Ends> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
   absl::StatusOr<Ends> EndsOf(const std::vector<TopicPartition>& partitions, Isolation isolation) const;
   std::vector<std::string> InputsOf(size_t stage) const;
@@ -93,6 +94,7 @@ class EndWatcher {
   Phase phase_ = Phase::kOutside;
   std::vector<std::unique_ptr<OutsideEnd>> outside_;
   Ends source_ends_;
+  Ends outside_ends_;  // high watermarks, when what was there of the sources from outside was in
   size_t stage_ = 0;
   EventTime close_to_ = kMinTime;
   Ends written_;               // their ends, taken when all the rest was done

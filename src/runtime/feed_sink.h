@@ -31,6 +31,7 @@ struct FeedPosition {
   // Something has been read since the partition came, be it its end. Before that `next` is where it was taken up:
   // behind a row, while the group may have been told of the end of that row's transaction.
   bool read = false;
+  bool ended = false;  // an end of the feed has been reached since
 };
 
 // Rows of one feed partition with offsets in [first, next). `batches` may be empty: watermarks only.

@@ -59,6 +59,7 @@ absl::StatusOr<std::map<int32_t, FeedPosition>> PostgresFeedSink::Assigned(const
 }
 
 void PostgresFeedSink::Drop() {
+  settled_ = false;
   taken_.clear();
   taken_bytes_ = 0;
   if (sink_ != nullptr) {
@@ -92,6 +93,7 @@ absl::Status PostgresFeedSink::Progress(const std::map<int32_t, FeedPosition>& p
     for (const Batch& batch : taken_.front().batches) taken_bytes_ -= BatchBytes(*batch);
     taken_.pop_front();
   }
+  settled_ = std::all_of(positions.begin(), positions.end(), [](const auto& p) { return p.second.ended; });
   const int64_t now = runtime_.clock->MonotonicUs();
   if (!flush && !runtime_.control->until_end && now - told_at_us_ < kSecond) return absl::OkStatus();
   std::map<int32_t, Offset> reached;

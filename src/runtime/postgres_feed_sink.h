@@ -39,7 +39,9 @@ class PostgresFeedSink final : public FeedSink {
   bool Full() const override;
   absl::Status Progress(const std::map<int32_t, FeedPosition>& positions, bool flush) override;
   bool Holds() const override { return !taken_.empty(); }
-  bool Settled() const override { return true; }  // its decision is the database's, which shows at once
+  // Its decision is the database's, which shows at once; but where that stands is known only when the feed has been
+  // read to an end: a database that was restored has less than the group has been told of.
+  bool Settled() const override { return settled_; }
   void Interrupt() override { interrupted_ = true; }
   std::map<TopicPartition, Offset> Trims() const override;
   int64_t decisions() const override { return decisions_; }
@@ -68,6 +70,7 @@ class PostgresFeedSink final : public FeedSink {
   std::map<int32_t, Offset> written_;
   std::map<int32_t, Offset> committed_;  // told to Kafka; absent: nothing was
   int64_t told_at_us_ = 0;
+  std::atomic<bool> settled_{false};
   int64_t decisions_ = 0, rows_ = 0, refused_ = 0;
 };
 

@@ -210,7 +210,7 @@ absl::Status SinkThread::TakeSome() {
     if (whole != whole_.end()) whole->second.SkipTo(std::max(whole->second.next(), end));
     FeedPosition& position = positions_[partition];
     position.next = std::max(position.next, end);
-    position.read = true;
+    position.read = position.ended = true;
   }
   ends_.clear();
   return absl::OkStatus();
@@ -266,7 +266,7 @@ absl::Status SinkThread::TakeCommit(Pending* pending) {
     ++pending->next;
     if (!whole.Add(record.offset, std::move(unpacked))) continue;
     FeedRows rows = whole.Take(reader.ToText());
-    position = {rows.next, rows.heard, true};
+    position = {rows.next, rows.heard, true, position.ended};
     feed_sink_->Take(std::move(rows));
     break;
   }

@@ -100,6 +100,12 @@ class Worker {
         formats_(plan.registry),
         supervisor_(&control_, SystemClock(), options.stop_requests),
         report_(options.until_end ? options.report : nullptr, options.close_windows) {}
+  ~Worker() {
+    if (http_) http_->Stop();  // while its handlers still find everything
+  }
+
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   absl::Status Run() {
     deadline_.Expect("the start", absl::OkStatus(), ExitCode(Ended(/*done=*/false)));

@@ -46,6 +46,8 @@ class WorkerHttp {
   // Nothing is accepted any more; what is being written is waited for for a moment.
   void ClosePosts();
   void CloseViews();
+  // Nothing is answered any more. Whoever asks WorkerStatus of the one who has this does so until then.
+  void Stop() { http_.reset(); }
   // To another run of this process, perhaps once a switch is over: views are answered until then. Needs `handover`.
   void HandOverViews();
 

@@ -66,7 +66,7 @@ class Switches(SystemTest):
     def start(self, name, rule, command, *flags):
         state_dir = self.stack.folder / "state" / name
         line = [BINARY, command, "--config", str(self.config(rule)), "--state_dir", str(state_dir), "--instance_id", name, "--threads", "1",
-                "--http_address", "127.0.0.1:0", *map(str, flags)]
+                "--http_address", "127.0.0.1:0", "--stop_within", "60s", *map(str, flags)]
         return self.stack.add(Worker(name, line, self.stack.environment(), self.stack.folder / f"{name}.log", state_dir))
 
     def config(self, rule):
@@ -97,9 +97,10 @@ class Switches(SystemTest):
             stopped.wait(away)
             generation.again(name)
 
-    def switch(self, lot, number, flags):
-        """One run of the command, perhaps killed or frozen. Whether it has ended well."""
+    def switch(self, lot, number, flags, calm):
+        """One run of the command, perhaps killed or frozen, unless calm. Whether it has ended well."""
         way = lot.choice(["point", "time", "frozen", "whole"])
+        way = "whole" if calm else way
         environment = self.stack.environment()
         if way == "point":
             environment["TIDEMARK_FAILPOINTS"] = f"{lot.choice(POINTS)}=kill@{lot.choice([1, 1, 2])}"
@@ -133,7 +134,7 @@ class Switches(SystemTest):
                 if attempt == MOST_TRIES - 2:
                     stopped.set()
                     disturbing.join()
-                if self.switch(lot, f"{round}-{attempt}", flags):
+                if self.switch(lot, f"{round}-{attempt}", flags, calm=attempt >= MOST_TRIES - 2):
                     return
             self.fail(f"no switch in {MOST_TRIES} tries\n{old.seen()}\n{self.next.seen()}")
         finally:

@@ -49,7 +49,7 @@ class Commands(SystemTest):
                                 (["run", "topology.yaml"], "--config topology.yaml"), (["run", "-config", "x"], "--config"),
                                 (["run", "--until_end", "false"], "--until_end=false"), (["help", "rnu"], "run"),
                                 (["run", "--config", "x", "--threads", "100000"], "from 0 to 256"),
-                                (["run", "--config", "x", "--stop_within", "10ms"], "from 1s to 1h"),
+                                (["run", "--config", "x", "--stop_within", "10ms"], "from 3s to 1h"),
                                 (["run", "--config", "x", "--close_windows"], "--until_end"),
                                 (["plan", "--config", "x", "--agianst", "y"], "against"), (["reset", "--config", "x"], "--to_earliest"),
                                 (["resnapshot", "orders"], "--config"), (["switch", "--config", "x", "--whne", "y"], "when"),

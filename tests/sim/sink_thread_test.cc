@@ -184,11 +184,12 @@ TEST_F(SinkThreadTest, ASinkThatCatchesUpIsGivenAFewMegabytesAtATime) {
 class PostgresFeedSinkTest : public ::testing::Test {
  protected:
   const Schema schema_{{{"id", {Kind::kInt64}, false}}};
-  MemoryPostgres database_{schema_, {}, false};
+  MemoryPostgres database_{schema_, {}, false}, emptied_{schema_, {}, false};
+  MemoryPostgres* current_ = &database_;
   SinkWorld world_{"postgres: { url: \"postgresql://simulated\", table: t }", [this](const Runtime& runtime) {
                      return std::make_unique<PostgresFeedSink>(runtime, 0, [this, &runtime] {
                        const SinkPlan& sink = runtime.plan->sinks[0];
-                       return PostgresSink::Over(database_.NewSession(), std::get<PostgresSinkSpec>(sink.spec),
+                       return PostgresSink::Over(current_->NewSession(), std::get<PostgresSinkSpec>(sink.spec),
                                                  sink.name, sink.schema, sink.mode);
                      });
                    }};
@@ -225,6 +226,21 @@ TEST_F(PostgresFeedSinkTest, WhoLeavesAtAnyMomentLeavesThePositionWhereItWas) {
     EXPECT_EQ(position(0), first) << "behind " << turns % 8 << " turns";
     EXPECT_EQ(position(1), second) << "behind " << turns % 8 << " turns";
   }
+}
+
+TEST_F(PostgresFeedSinkTest, ADatabaseThatHasLessThanTheGroupWasToldOfIsWaitedFor) {
+  ASSERT_TRUE(world_.Boot().ok());
+  world_.Feed(0, 2);
+  world_.Feed(1, 1);
+  ASSERT_TRUE(world_.Turns(40).ok());
+  EXPECT_TRUE(world_.thread().settled());
+  ASSERT_TRUE(world_.thread().Stop(true).ok());
+  current_ = &emptied_;
+  ASSERT_TRUE(world_.Boot().ok());
+  world_.cluster().faults().fetch_waits = 0.8;
+  int turns = 0;
+  for (; turns < 200 && !world_.thread().settled(); ++turns) ASSERT_TRUE(world_.Turns(1).ok());
+  EXPECT_THAT(emptied_.Rows(), SizeIs(3)) << "after " << turns << " turns";
 }
 
 TEST_F(PostgresFeedSinkTest, AConnectionLostAtAnyCallLosesAndDoublesNothing) {

@@ -2,6 +2,8 @@
 or neither, and never fewer rows than before."""
 
 import contextlib
+import http.client
+import itertools
 import json
 import pathlib
 import urllib.error
@@ -96,7 +98,8 @@ class Latest(views.Standing):
         self.close = self.reader.close
 
     def load(self):
-        for message in iter(lambda: self.reader.poll(0.01), None):
+        # Others look too: what is left is read the next time.
+        for message in itertools.islice(iter(lambda: self.reader.poll(0.01), None), 5_000):
             partition = message.partition()
             rows = self.rows[partition]
             if not message.error():
@@ -151,7 +154,7 @@ class View(Ruled):
                 if refused.code not in (503, 504):  # it reads the view
                     self.wrong(f"{refused.code} {refused.read().decode()}")
                 continue
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 continue  # it was killed
             if told["position"] < self.position:
                 self.wrong(f"position {told['position']} behind {self.position}")
