@@ -338,12 +338,13 @@ Mark Task::InputMark(const Node& node) const {
 
 absl::Status Task::Advance() {
   const int64_t now = runtime_.clock->MonotonicUs();
+  const int64_t wall = runtime_.control->clock_stands.load(std::memory_order_relaxed) ? 0 : runtime_.clock->WallUs();
   const EventTime close_to{runtime_.control->close_to.load(std::memory_order_relaxed)};
   for (const auto& input : inputs_) {
     NodeState& state = *nodes_[static_cast<size_t>(input->node)];
     if (SourceInput* source = input->source()) {
       // An end that was reached before the hold says nothing of what has come since.
-      dirty_ |= source->time.Tick(input->at_end && !input->held && !input->withheld, now, runtime_.clock->WallUs());
+      dirty_ |= source->time.Tick(input->at_end && !input->held && !input->withheld, now, wall);
       dirty_ |= source->time.RaiseFloor(close_to);
     } else if (input->held) {
       input->held_us = now;

@@ -107,7 +107,7 @@ std::optional<int64_t> WorkerThreads::CommitsAtRest() const {
   int64_t commits = 0;
   for (const auto& stream : streams_) {
     const ThreadStatus status = stream->status();
-    if (status.state == ThreadStatus::State::kOpening) return std::nullopt;
+    if (status.state != ThreadStatus::State::kRunning) return std::nullopt;
     commits += status.commits;
   }
   return commits;

@@ -130,6 +130,18 @@ TEST_F(FollowerTest, WhatAnAbortTakesBackDuringADrainIsntWaitedFor) {
   EXPECT_TRUE(follower_->drained());
 }
 
+TEST_F(FollowerTest, TheClockStandsFromTheDrainOn) {
+  Commit(1, 8);
+  Start(1, Duty::kActive);
+  EXPECT_FALSE(control_.clock_stands);
+  Write([](State* state) {
+    state->set_phase(State::DRAINING);
+    state->set_switch_number(1);
+  });
+  Turn();
+  EXPECT_TRUE(control_.clock_stands) << "time that follows it is committed for ever, and nobody comes to rest";
+}
+
 // One that begins while the switch is going on: what it was to be given is refused from then on, so it never settles.
 TEST_F(FollowerTest, WhoHasDrainedSeesThatTheSwitchGoesOn) {
   Commit(1, 8);

@@ -1,4 +1,5 @@
-// What `tidemark generations drop` deletes, and what the log remembers of it, on the simulated Kafka.
+// What `tidemark generations drop` deletes, and what the log remembers of it, on the simulated Kafka; and whom commands
+// that refuse, or come second, leave alone.
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "src/runtime/generations/generation_plan.h"
 #include "src/runtime/generations/generations_log.h"
 #include "src/runtime/generations/generations_report.h"
+#include "src/runtime/generations/switch.h"
 #include "src/sim/sim_kafka.h"
 
 namespace tidemark::sim {
@@ -107,6 +109,80 @@ TEST_F(GenerationsDrop, WhatRunsIsNeverDropped) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Drop(2).status()));
   EXPECT_THAT(client_.topics, SizeIs(0));
   EXPECT_EQ(State().building(), 2);
+}
+
+// A command is at work, and goes on where another has only refused.
+TEST_F(GenerationsDrop, WhoRefusesTakesNothingOverFromTheOneAtWork) {
+  auto at_work = GenerationsWriter::Open(town_, kafka_.get(), wait_);
+  ASSERT_TRUE(at_work.ok()) << at_work.status();
+  generations::State state = (*at_work)->state();
+  EXPECT_FALSE(Drop(1).ok());
+  client_.busy = "town.__2";
+  EXPECT_FALSE(Drop(2).ok());
+  client_.busy.clear();
+  state.set_phase(generations::State::DRAINING);
+  ASSERT_TRUE((*at_work)->Write(state).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Drop(2).status()));
+  state.set_phase(generations::State::DECIDED);
+  ASSERT_TRUE((*at_work)->Write(state).ok());
+  SwitchParts parts;
+  parts.kafka = kafka_.get();
+  parts.client = &client_;
+  parts.clock = &clock_;
+  parts.wait = wait_;
+  const absl::Status cancelled = CancelSwitch(town_, parts);
+  EXPECT_TRUE(absl::IsFailedPrecondition(cancelled)) << cancelled;
+  EXPECT_THAT(std::string(cancelled.message()), HasSubstr("can only be completed"));
+  EXPECT_TRUE((*at_work)->Write(state).ok());
+}
+
+// Another command takes over while a target is away.
+class TakenOver final : public TargetSwap {
+ public:
+  explicit TakenOver(std::function<void()> by) : by_(std::move(by)) {}
+  absl::Status Prepare() override { return absl::OkStatus(); }
+  absl::Status Swap() override {
+    by_();
+    return absl::UnavailableError("the target is away");
+  }
+  std::string Describe() const override { return "a target"; }
+
+ private:
+  const std::function<void()> by_;
+};
+
+TEST_F(GenerationsDrop, WhoIsOvertakenBehindTheDecisionIsntToldToRunItAgain) {
+  {
+    auto log = GenerationsWriter::Open(town_, kafka_.get(), wait_);
+    ASSERT_TRUE(log.ok()) << log.status();
+    generations::State state = (*log)->state();
+    state.set_phase(generations::State::DECIDED);
+    state.set_switch_number(1);
+    state.set_leaving(1);
+    state.set_active(2);
+    state.set_building(0);
+    ASSERT_TRUE((*log)->Write(state).ok());
+  }
+  SwitchParts parts;
+  parts.kafka = kafka_.get();
+  parts.client = &client_;
+  parts.clock = &clock_;
+  parts.wait = wait_;
+  parts.say = [](const std::string&) {};
+  parts.plan_of = [this](const generations::Generation& each) { return PlanOfGeneration(town_, each.number()); };
+  const auto other = cluster_.NewClient(2);
+  parts.swaps = [&](const GenerationSwap&) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
+    std::vector<std::unique_ptr<TargetSwap>> swaps;
+    swaps.push_back(std::make_unique<TakenOver>([&] {
+      auto log = GenerationsWriter::Open(town_, other.get(), wait_);
+      ASSERT_TRUE(log.ok()) << log.status();
+      EXPECT_TRUE((*log)->Write((*log)->state()).ok());
+    }));
+    return swaps;
+  };
+  const absl::Status ended = SwitchGenerations(town_, SwitchOptions(), parts).status();
+  EXPECT_TRUE(absl::IsCancelled(ended)) << ended;
+  EXPECT_THAT(std::string(ended.message()), testing::Not(HasSubstr("run it again")));
 }
 
 TEST_F(GenerationsDrop, ARunsNameIsFreeOnceItsGroupsAndItsLogAreGone) {

@@ -270,7 +270,8 @@ absl::Status Fence(const Plan& plan, int32_t to, const Stand& stand, ResetClient
   return client.CommitForEmptyGroup(plan.application.Group(), marks);
 }
 
-absl::Status Unfence(const Plan& plan, KafkaClient& kafka, ResetClient& client) {
+absl::Status Unfence(const Plan& plan, KafkaClient& kafka, ResetClient& client,
+                     const std::function<absl::Status()>& still_mine) {
   TM_ASSIGN_OR_RETURN(const bool marked, Marked(plan, kafka));
   if (!marked) return absl::OkStatus();
   TM_ASSIGN_OR_RETURN(const Stand stand, ReadStand(plan, kafka));
@@ -278,6 +279,7 @@ absl::Status Unfence(const Plan& plan, KafkaClient& kafka, ResetClient& client) 
   for (const auto& [partition, at] : stand.positions) {
     if (at.offset >= 0) positions.push_back({partition, at.offset, at.metadata});
   }
+  if (still_mine) TM_RETURN_IF_ERROR(still_mine());
   return client.CommitForEmptyGroup(plan.application.Group(), positions);
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -46,7 +47,9 @@ absl::StatusOr<std::string> BusyGroup(const Plan& plan, ResetClient& client);
 
 // The mark beside all positions. FailedPrecondition: the group has members.
 absl::Status Fence(const Plan& plan, int32_t to, const Stand& stand, ResetClient& client);
-// Takes it away again; without a mark it does nothing. FailedPrecondition: the group has members.
-absl::Status Unfence(const Plan& plan, KafkaClient& kafka, ResetClient& client);
+// Takes it away again; without a mark it does nothing. FailedPrecondition: the group has members. `still_mine` is asked
+// right before, and what isn't OK is the answer; null: nobody else can be at it.
+absl::Status Unfence(const Plan& plan, KafkaClient& kafka, ResetClient& client,
+                     const std::function<absl::Status()>& still_mine = nullptr);
 
 }  // namespace tidemark

@@ -7,8 +7,8 @@
 //   live: number > d                                           done: a later decision has been here
 //   live: none                shadow: n+1's                    Swap writes d into shadow, renames it to live
 //
-// What n+1 has decided and not moved yet is moved before the exchange. Whoever does any of this holds a lock of the
-// folder that all of them stand in (flock), and looks under it.
+// What n+1 has decided and not moved yet is moved first. Whoever does any of the rest holds a lock of the folder that
+// all of them stand in (flock), and looks under it; so nothing that asks others may be waited for under the lock.
 // Each step is durable before the next begins, and a crash within one leaves the line above or below it.
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -234,13 +234,20 @@ void FolderSwap::CompareFolders(std::vector<std::string>* complaints) const {
 }
 
 absl::Status FolderSwap::Follow() const {
+  // Kafka is asked, and a command that is frozen meanwhile mustn't keep its successor out. What it still moves when it
+  // wakes up, the successor has moved: it fails on what isn't there any more, which is nobody's business then.
+  TM_ASSIGN_OR_RETURN(const int64_t before, NumberOf(live_));
+  const absl::Status settled = settle_ && before < decision_ ? settle_() : absl::OkStatus();
   // Of several commands one at a time looks and exchanges; whoever dies leaves no lock.
   const FileDescriptor locked(open(parent_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (locked.get() < 0) return Errno(parent_, "can't be opened");
   if (flock(locked.get(), LOCK_EX | LOCK_NB) != 0) return Errno(parent_, "is locked by another command");
   TM_ASSIGN_OR_RETURN(const int64_t stands, NumberOf(live_));
   if (stands > decision_) return absl::OkStatus();
-  if (stands < decision_) TM_RETURN_IF_ERROR(Exchange());
+  if (stands < decision_) {
+    TM_RETURN_IF_ERROR(settled);
+    TM_RETURN_IF_ERROR(Exchange());
+  }
   TM_RETURN_IF_ERROR(Failpoint("swap_folder.after_exchange"));
   return Keep();
 }
@@ -251,7 +258,6 @@ absl::Status FolderSwap::Exchange() const {
     return absl::FailedPreconditionError(
         absl::StrCat(live_.string(), " or ", shadow_.string(), " isn't the lake of its generation any more"));
   }
-  if (settle_) TM_RETURN_IF_ERROR(settle_());
   struct stat of_live{};
   if (stat(live_.c_str(), &of_live) == 0 && chmod(shadow_.c_str(), of_live.st_mode & 07777) != 0) {
     return Errno(shadow_, "can't get the permissions of the folder whose place it takes");

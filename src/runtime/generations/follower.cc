@@ -195,6 +195,9 @@ const std::map<TopicPartition, Offset>& GenerationFollower::HandedOut() {
 }
 
 absl::Status GenerationFollower::Drain() {
+  // Time that follows the clock is committed once a second, for ever. A run that comes after this one has a control of
+  // its own.
+  runtime_->control->clock_stands = true;
   std::map<TopicPartition, Offset> ends;
   for (const auto& at : state_.cut()) {
     if (duty_ == Duty::kCut && bounds_.Concerns(at.topic())) ends[{at.topic(), at.partition()}] = at.offset();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <random>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -35,6 +36,9 @@ namespace {
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
 constexpr int kTries = 50;
+// Of registering a generation, and how long who was overtaken leaves it to the others.
+constexpr int kRegisterTries = 10;
+constexpr int64_t kShortestPauseUs = 2 * kSecond, kLongestPauseUs = 8 * kSecond;
 constexpr int kViewBaseBits = 40;  // more records than any view's log gets
 
 void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
@@ -176,8 +180,11 @@ class Process {
     if (number > 1) options.state_dir = absl::StrCat(options_.state_dir, "/g", number);
     const absl::Status run = RunWorker(plan, options);
     if (follower.began()) own_ = number;
+    // It has left its groups, or has ended before it could, as one whose switch went on meanwhile, or that was told to
+    // stop: it has given out all in either case, and its members are gone once their sessions are over.
     if (follower.drained() && run.ok()) left_for_ = follower.switch_number();
-    if (follower.ended() || follower.drained()) return false;  // a commit that has failed at the end is made up for
+    // Where the last commit has failed, it begins once more and makes up for it.
+    if (follower.ended() || follower.drained()) return false;
     if (!absl::StrContains(run.message(), kMovedAway)) return run.ok() ? absl::StatusOr<bool>(true) : run;
     // Tasks were to be opened behind a fence that the log may tell of.
     TM_RETURN_IF_ERROR(Read());
@@ -301,15 +308,33 @@ absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& tex
   return state.building();
 }
 
-// Several workers that begin at once fence each other: one has registered the generation, the others find it then.
-absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
-                                 KafkaClient* kafka) {
-  absl::StatusOr<int32_t> number = RegisterOnce(base, text, replay, kafka);
-  const auto overtaken = [&] {
-    return absl::IsCancelled(number.status()) || absl::IsAborted(number.status()) || absl::IsUnknown(number.status());
-  };
-  for (int tries = 0; tries < kTries && overtaken(); ++tries) {
+bool Overtaken(const absl::Status& status) {
+  return absl::IsCancelled(status) || absl::IsAborted(status) || absl::IsUnknown(status);
+}
+
+// Until another worker has registered the generation (or anything that has this one refused), or `pause_us` are over.
+void LeaveToOthers(const Plan& base, const GenerationText& text, const ReplayOptions& replay, int64_t pause_us,
+                   const std::function<bool()>& stopped, KafkaClient& kafka) {
+  const int64_t until = SystemClock()->MonotonicUs() + pause_us;
+  while (SystemClock()->MonotonicUs() < until && !stopped()) {
     std::this_thread::sleep_for(kBetweenLooks);
+    const absl::StatusOr<generations::State> state = ReadGenerations(base.application.name, kafka);
+    if (!state.ok()) continue;
+    const absl::StatusOr<int32_t> known_as = ReplayedAs(*state, text, replay.generation);
+    if (!known_as.ok() || *known_as != 0) return;
+  }
+}
+
+// Several workers that begin at once fence each other: one has registered the generation, the others find it then. Who
+// was overtaken waits, each for another time, or they would fence each other again and again.
+absl::StatusOr<int32_t> Register(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                                 const std::function<bool()>& stopped, KafkaClient* kafka) {
+  absl::StatusOr<int32_t> number = RegisterOnce(base, text, replay, kafka);
+  std::random_device random;
+  std::uniform_int_distribution<int64_t> pause_us(kShortestPauseUs, kLongestPauseUs);
+  for (int tries = 1; tries < kRegisterTries && Overtaken(number.status()); ++tries) {
+    LeaveToOthers(base, text, replay, pause_us(random), stopped, *kafka);
+    if (stopped()) return number;
     number = RegisterOnce(base, text, replay, kafka);
   }
   return number;
@@ -408,7 +433,13 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
   int32_t number = 0;
   {
     TM_ASSIGN_OR_RETURN(const auto kafka, NewRdKafkaClient(base.kafka, LogKafka));
-    TM_ASSIGN_OR_RETURN(number, Register(base, text, replay, kafka.get()));
+    const auto stopped = [&options] { return options.stop_requests != nullptr && options.stop_requests->load() > 0; };
+    const absl::StatusOr<int32_t> registered = Register(base, text, replay, stopped, kafka.get());
+    if (stopped() && !options.until_end && Overtaken(registered.status())) {
+      LOG(INFO) << "stopped while starting: " << registered.status().message();
+      return absl::OkStatus();
+    }
+    TM_ASSIGN_OR_RETURN(number, registered);
     TM_ASSIGN_OR_RETURN(const generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
     // It was left behind a fence; where that has been lifted before, nothing happens.
     if (number == state.building() && replay.generation != 0 && state.phase() == generations::State::STEADY) {

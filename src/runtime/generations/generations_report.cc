@@ -108,6 +108,23 @@ std::string ShadowsOf(const Plan& plan) {
   return shadow.ok() ? OutputsOf(*shadow) : "";
 }
 
+// Of the generation, where it may be dropped; else why not.
+absl::StatusOr<Plan> PlanToDrop(const State& state, int32_t number, ResetClient& client, const PlanOfRecord& plan_of) {
+  const generations::Generation* const known = FindGeneration(state, number);
+  if (known == nullptr) return absl::InvalidArgumentError(absl::StrCat("there is no generation ", number));
+  if (number == state.active()) {
+    return absl::InvalidArgumentError(absl::StrCat("generation ", number, " is active: switch to another first"));
+  }
+  if (state.phase() != State::STEADY) {
+    return absl::FailedPreconditionError("a switch is under way: complete it, or `tidemark switch --cancel`");
+  }
+  TM_ASSIGN_OR_RETURN(Plan plan, plan_of(*known));
+  TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(plan, client));
+  if (busy.empty()) return plan;
+  return absl::FailedPreconditionError(
+      absl::StrCat("group ", busy, " has members: stop the workers of generation ", number, ", and run this again"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> GenerationsReport(const std::string& application, KafkaClient& kafka,
@@ -143,22 +160,12 @@ absl::StatusOr<std::string> GenerationsReport(const std::string& application, Ka
 
 absl::StatusOr<std::string> DropGeneration(const Plan& any, int32_t number, KafkaClient& kafka, ResetClient& client,
                                            const PlanOfRecord& plan_of, const std::function<void()>& pause) {
+  // Who has to refuse takes nothing over from a command that is at work.
+  TM_ASSIGN_OR_RETURN(const State stands, ReadGenerations(any.application.name, kafka, pause));
+  TM_RETURN_IF_ERROR(PlanToDrop(stands, number, client, plan_of).status());
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, &kafka, pause));
   State state = log->state();
-  const generations::Generation* const known = FindGeneration(state, number);
-  if (known == nullptr) return absl::InvalidArgumentError(absl::StrCat("there is no generation ", number));
-  if (number == state.active()) {
-    return absl::InvalidArgumentError(absl::StrCat("generation ", number, " is active: switch to another first"));
-  }
-  if (state.phase() != State::STEADY) {
-    return absl::FailedPreconditionError("a switch is under way: complete it, or `tidemark switch --cancel`");
-  }
-  TM_ASSIGN_OR_RETURN(const Plan plan, plan_of(*known));
-  TM_ASSIGN_OR_RETURN(const std::string busy, BusyGroup(plan, client));
-  if (!busy.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("group ", busy, " has members: stop the workers of generation ", number, ", and run this again"));
-  }
+  TM_ASSIGN_OR_RETURN(const Plan plan, PlanToDrop(state, number, client, plan_of));
   for (const std::string& topic : InternalTopicsOf(plan)) {
     TM_RETURN_IF_ERROR(client.DeleteTopic(topic));
     TM_RETURN_IF_ERROR(Failpoint("generations.topic_deleted"));

@@ -21,6 +21,19 @@ namespace {
 
 using generations::State;
 
+absl::Status MayCancel(const State& state) {
+  if (state.phase() != State::DECIDED) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the switch is decided: it can only be completed, by `tidemark switch`; then `tidemark replay --generation` and "
+      "another switch lead back");
+}
+
+// Behind the decision. Who was overtaken has nothing to run again: another command completes it.
+absl::Status Undone(const absl::Status& status) {
+  if (absl::IsCancelled(status)) return status;
+  return Annotate(status, "the switch is decided and isn't done, run it again");
+}
+
 class Switch {
  public:
   Switch(SwitchOptions options, const SwitchParts& parts, std::unique_ptr<GenerationsWriter> log)
@@ -43,20 +56,16 @@ class Switch {
     } else if (options_.dry_run) {
       parts_.say("a switch is decided and isn't done: `tidemark switch` completes it");
       return SwitchEnd::kDone;
-    } else if (options_.verify) {
-      parts_.say("the switch is decided already, so nothing is compared any more");
+    } else {
+      if (options_.verify) parts_.say("the switch is decided already, so nothing is compared any more");
+      TM_RETURN_IF_ERROR(Undone(Claim()));
     }
-    if (state().phase() == State::DECIDED) TM_RETURN_IF_ERROR(Claim());
-    TM_RETURN_IF_ERROR(Annotate(Complete(), "the switch is decided and isn't done, run it again"));
+    TM_RETURN_IF_ERROR(Undone(Complete()));
     return SwitchEnd::kDone;
   }
 
   absl::Status Cancel() {
-    if (state().phase() == State::DECIDED) {
-      return absl::FailedPreconditionError(
-          "the switch is decided: it can only be completed, by `tidemark switch`; then `tidemark replay --generation` "
-          "and another switch lead back");
-    }
+    TM_RETURN_IF_ERROR(MayCancel(state()));
     if (state().phase() == State::STEADY) return Persist([this] { return LiftFence(); });
     TM_RETURN_IF_ERROR(Claim());
     return GoBack("cancelled");
@@ -389,8 +398,8 @@ class Switch {
 
   // A writer that has failed doesn't know what stands: whoever runs the command again does.
   absl::StatusOr<SwitchEnd> TakeBack(const absl::Status& why) {
-    if (state().phase() == State::DECIDED) return Annotate(why, "the switch is decided and isn't done, run it again");
     if (absl::IsCancelled(why)) return why;
+    if (state().phase() == State::DECIDED) return Undone(why);
     if (absl::IsUnknown(why)) {
       return Annotate(why,
                       "the switch isn't decided and isn't taken back: run it again, or `tidemark switch --cancel`");
@@ -428,8 +437,7 @@ class Switch {
 
   // Members can't begin anything behind the mark: they are gone soon.
   absl::Status Lift(const Plan& plan) {
-    TM_RETURN_IF_ERROR(log_->StillMine());
-    const absl::Status lifted = Unfence(plan, *parts_.kafka, *parts_.client);
+    const absl::Status lifted = Unfence(plan, *parts_.kafka, *parts_.client, [this] { return log_->StillMine(); });
     return absl::IsFailedPrecondition(lifted) ? absl::UnavailableError(lifted.message()) : lifted;
   }
 
@@ -507,6 +515,9 @@ absl::StatusOr<SwitchEnd> SwitchGenerations(const Plan& any, const SwitchOptions
 }
 
 absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts) {
+  // Who has to refuse takes nothing over from a command that is at work, either.
+  TM_ASSIGN_OR_RETURN(const State stands, ReadGenerations(any.application.name, *parts.kafka, parts.wait));
+  TM_RETURN_IF_ERROR(MayCancel(stands));
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));
   return Switch(SwitchOptions(), parts, std::move(log)).Cancel();
 }

@@ -96,6 +96,18 @@ TEST_F(FolderSwapTest, WhatIsDecidedAndNotMovedYetIsMovedBeforeReadersSeeTheFold
   EXPECT_EQ(settled, 1);  // by then it is the live one, and somebody's who runs
 }
 
+TEST_F(FolderSwapTest, WhoeverIsFrozenAsItMovesThemKeepsNobodyElseOut) {
+  FolderSwapTarget target{root_ / "lake", root_ / "lake.g2", root_ / "lake.g1"};
+  target.settle = [&]() -> absl::Status {
+    EXPECT_TRUE(Forth(1)->Swap().ok()) << "another command goes on meanwhile";
+    return absl::FailedPreconditionError("lake.g2 isn't the lake that its files went to");
+  };
+  const auto swap = MakeFolderSwap(target, {{"town", 1}, {"town", 2}, "s", 1});
+  ASSERT_TRUE(swap->Swap().ok()) << swap->Swap();
+  EXPECT_EQ(Is("lake"), "new 5");
+  EXPECT_EQ(Is("lake.g1"), "old 3");
+}
+
 TEST_F(FolderSwapTest, TheShadowTakesThePlaceOnceAndTheOldFilesAreKept) {
   ASSERT_TRUE(Forth(1)->Prepare().ok()) << Forth(1)->Prepare();
   EXPECT_EQ(Is("lake"), "old 3");
