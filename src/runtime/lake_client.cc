@@ -96,7 +96,8 @@ class LakeAdmin final : public AdminWrapper {
         *end - 1, ", in the lake ", spec.path, ", is older, and up to offset ", first,
         " neither the lake nor the topic's log has any. Bring the lake's missing files back, or name another time",
         in_lake || range->second >= start
-            ? ". Where they are markers of transactions or records that became dead letters, say --holes pass"
+            ? ". Where they are markers of transactions, dead letters or rows that a rule of the source left out, say "
+              "--holes pass (`holes: pass` of the source)"
             : ""));
   }
 
@@ -292,8 +293,9 @@ class LakeConsumer final : public Consumer {
       return absl::FailedPreconditionError(absl::StrCat(
           ToString(partition), ": the lake ", spec.path, " has no record of offset ", part->next, ", and goes on at ",
           found,
-          ". Offsets without rows are markers of transactions, records that became dead letters, or rows of "
-          "files that are gone. Where they are known not to be the last, say --holes pass"));
+          ". Offsets without rows are markers of transactions, records that became dead letters, rows that a rule of "
+          "the source (`expect`) left out, or rows of files that are gone. Where they are known not to be the last, "
+          "say --holes pass (`holes: pass` of the source)"));
     }
     part->passed += found - part->next;
     part->next = found;

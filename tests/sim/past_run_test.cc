@@ -419,7 +419,7 @@ TEST_F(LakeClientTest, ATimeThatMayLieInAHoleIsNoPlaceToBegin) {
   };
   const auto in_hole = place(2'500);
   EXPECT_TRUE(absl::IsFailedPrecondition(in_hole.status())) << in_hole.status();
-  EXPECT_THAT(std::string(in_hole.status().message()), HasSubstr("say --holes pass"));
+  EXPECT_THAT(std::string(in_hole.status().message()), HasSubstr("say --holes pass (`holes: pass` of the source)"));
   EXPECT_EQ(*place(1'000), 1);
   EXPECT_EQ(*place(4'500), 5) << "an older one stands in front";
   spec_.pass_holes = true;
