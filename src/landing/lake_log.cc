@@ -89,7 +89,7 @@ class LakeIndexer {
     TM_ASSIGN_OR_RETURN(log_.folder_, LakeFolder::Reach(spec_.path));
     absl::StatusOr<std::vector<std::string>> files = log_.folder_->List();
     if (absl::IsNotFound(files.status())) {
-      return absl::FailedPreconditionError(absl::StrCat("replay: ", files.status().message()));
+      return absl::FailedPreconditionError(files.status().message());
     }
     TM_ASSIGN_OR_RETURN(log_.files_, std::move(files));
     for (size_t file = 0; file < log_.files_.size(); ++file) TM_RETURN_IF_ERROR(AddFile(file));

@@ -111,7 +111,9 @@ class ReplayCheck {
         path_(absl::StrCat("sources/", source.name(), "/replay")) {}
 
   void AddTo(LakeSpecs* lakes) {
-    if (yaml_.from() != kParquet && !diagnostics_.Broken(path_ + "/from")) WrongKind();
+    if (yaml_.from() != kParquet && diagnostics_.Present(path_ + "/from") && !diagnostics_.Broken(path_ + "/from")) {
+      WrongKind();
+    }
     if (!source_.has_topic()) {
       if (!diagnostics_.Broken("sources/" + source_.name())) {
         Error("", source_.has_topics() ? "a raw lake has the records of one topic, and the source reads several"
@@ -161,19 +163,30 @@ class ReplayCheck {
       if (sink.name() != yaml_.sink()) continue;
       if (!sink.has_parquet()) {
         Error("/sink", absl::StrCat("sink ", sink.name(), " writes no Parquet files"));
-      } else if (sink.from() != source_.name()) {
+      } else if (sink.from() != source_.name() && !sink.from().empty()) {
         Error("/sink", absl::StrCat("sink ", sink.name(), " takes rows from ", sink.from(), ", and a raw lake has all ",
                                     "of source ", source_.name(), " as they come: expected a sink `from: ",
                                     source_.name(), "`, or the lake's 'path'"));
       } else if (sink.parquet().mode() == "changes") {
         Error("/sink", absl::StrCat("sink ", sink.name(), " writes changes, and not a row for each record"));
       }
+      CheckRules();
       return sink.parquet().path();
     }
     if (!diagnostics_.Lost("sinks")) {
       Error("/sink", absl::StrCat("unknown sink '", yaml_.sink(), "'", DidYouMean(yaml_.sink(), lakes)));
     }
     return "";
+  }
+
+  // They stand in front of all who read the source, the lake's sink among them.
+  void CheckRules() {
+    for (const topology::Expectation& rule : source_.expect()) {
+      if (rule.else_() == "warn" || rule.else_() == "stop") continue;
+      if (diagnostics_.Broken(absl::StrCat("sources/", source_.name(), "/expect/", rule.name()))) continue;
+      Error("/sink", absl::StrCat("rule ", rule.name(), " of the source leaves rows out of the lake, and what isn't ",
+                                  "there can't be computed anew: put it into a step with `expect`"));
+    }
   }
 
   const topology::Topology& topology_;

@@ -37,7 +37,9 @@ class Lakes {
     const absl::MutexLock lock(&mutex_);
     std::shared_ptr<const LakeLog>& log = logs_[topic];
     if (log == nullptr || anew) {
-      TM_ASSIGN_OR_RETURN(log, LakeLog::Open(specs_.at(topic)));
+      absl::StatusOr<std::shared_ptr<const LakeLog>> opened = LakeLog::Open(specs_.at(topic));
+      TM_RETURN_IF_ERROR(Annotate(opened.status(), absl::StrCat("the raw lake of topic ", topic)));
+      log = *std::move(opened);
     }
     return log;
   }
@@ -70,6 +72,7 @@ class LakeAdmin final : public AdminWrapper {
     TM_ASSIGN_OR_RETURN(const Offset in_log, inner_.OffsetForTime(partition, timestamp_ms));
     if (!lakes_.Concerns(partition.topic)) return in_log;
     TM_ASSIGN_OR_RETURN(const Offset start, inner_.LogStart(partition));
+    if (start == 0) return in_log;  // the log has all of it, and the lake of a new sink isn't there yet
     TM_ASSIGN_OR_RETURN(auto lake, lakes_.Of(partition.topic));
     auto range = lake->RangeOf(partition.partition);
     if (!range || range->second < start) {
@@ -93,7 +96,8 @@ class LakeAdmin final : public AdminWrapper {
         *end - 1, ", in the lake ", spec.path, ", is older, and up to offset ", first,
         " neither the lake nor the topic's log has any. Bring the lake's missing files back, or name another time",
         in_lake || range->second >= start
-            ? ". Where they are markers of transactions or records that became dead letters, say --holes pass"
+            ? ". Where they are markers of transactions, dead letters or rows that a rule of the source left out, say "
+              "--holes pass (`holes: pass` of the source)"
             : ""));
   }
 
@@ -239,6 +243,7 @@ class LakeConsumer final : public Consumer {
       parts_.erase(partition);
       if (!lakes_.Concerns(partition.topic)) continue;
       TM_ASSIGN_OR_RETURN(const Offset log_start, admin_.LogStart(partition));
+      if (log_start == 0 || offset >= log_start) continue;  // the log has all of it
       TM_ASSIGN_OR_RETURN(auto lake, lakes_.Of(partition.topic));
       auto range = lake->RangeOf(partition.partition);
       if (offset < 0 && range) offset = std::min(range->first, log_start);
@@ -288,8 +293,9 @@ class LakeConsumer final : public Consumer {
       return absl::FailedPreconditionError(absl::StrCat(
           ToString(partition), ": the lake ", spec.path, " has no record of offset ", part->next, ", and goes on at ",
           found,
-          ". Offsets without rows are markers of transactions, records that became dead letters, or rows of "
-          "files that are gone. Where they are known not to be the last, say --holes pass"));
+          ". Offsets without rows are markers of transactions, records that became dead letters, rows that a rule of "
+          "the source (`expect`) left out, or rows of files that are gone. Where they are known not to be the last, "
+          "say --holes pass (`holes: pass` of the source)"));
     }
     part->passed += found - part->next;
     part->next = found;

@@ -10,7 +10,8 @@
 //     log, so tasks are opened anew, and read on from the lake.
 //   - The lake must reach up to the log's start: one that ends before stops the reader, whatever `--holes` says.
 //   - Offsets that the lake lacks in between stop the reader too, with the first of them, unless `--holes pass` was
-//     said: transactions' markers and records that became dead letters have offsets and no rows.
+//     said: transactions' markers, records that became dead letters, and rows that a rule of the source left out, have
+//     offsets and no rows.
 //   - Where lake and log overlap they must agree: the first record that both have is compared. A lake of a topic that
 //     was deleted and made again under its name doesn't get through.
 //

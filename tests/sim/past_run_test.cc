@@ -330,6 +330,29 @@ TEST_F(LakeClientTest, WhatTheLogHasNoMoreComesFromTheLakeAndTheRestFromTheLog) 
   EXPECT_EQ(*kafka->admin().OffsetForTime(kFirst, 7'500), 8);
 }
 
+// That of a sink that is new with the generation which reads it.
+TEST_F(LakeClientTest, ALakeThatIsntThereIsMissedOnceTheLogHasLostSomething) {
+  spec_.path = folder_ + "/new";
+  const auto place = [this](int64_t ms) {
+    return WithLakes(cluster_.NewClient(0), {{"in", spec_}})->admin().OffsetForTime(kFirst, ms);
+  };
+  constexpr Offset kBeginning = -2;
+  for (const Offset from : {kBeginning, Offset{0}, Offset{3}}) {
+    const auto read = Read(from);
+    ASSERT_TRUE(read.ok()) << from << ": " << read.status();
+    EXPECT_EQ(read->size(), from < 0 ? 10U : static_cast<size_t>(10 - from));
+  }
+  const auto found = place(4'500);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(*found, 5);
+  cluster_.Trim(kFirst, 2);
+  EXPECT_TRUE(Read(2).ok()) << "the log has all that is read";
+  for (const absl::Status& status : {Read(1).status(), Read(kBeginning).status(), place(4'500).status()}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("the raw lake of topic in: there is no folder " + spec_.path));
+  }
+}
+
 TEST_F(LakeClientTest, ALakeThatEndsBeforeTheLogBeginsIsAStop) {
   WriteLakeFile(folder_ + "/a.parquet", Rows(0, 4));
   spec_.pass_holes = true;
@@ -396,7 +419,7 @@ TEST_F(LakeClientTest, ATimeThatMayLieInAHoleIsNoPlaceToBegin) {
   };
   const auto in_hole = place(2'500);
   EXPECT_TRUE(absl::IsFailedPrecondition(in_hole.status())) << in_hole.status();
-  EXPECT_THAT(std::string(in_hole.status().message()), HasSubstr("say --holes pass"));
+  EXPECT_THAT(std::string(in_hole.status().message()), HasSubstr("say --holes pass (`holes: pass` of the source)"));
   EXPECT_EQ(*place(1'000), 1);
   EXPECT_EQ(*place(4'500), 5) << "an older one stands in front";
   spec_.pass_holes = true;

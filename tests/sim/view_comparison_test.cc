@@ -125,12 +125,34 @@ TEST_F(ViewComparisonTest, RowsWhoseTimeIsOverArentShownAndDontDiffer) {
   Before("new", 1, 1, 100);
   After("old", 1, 1, 90);  // not over before the time is 100
   After("new", 1, 1, 100);
-  Marks(100, 99);
+  Marks(98, 99);
   EXPECT_EQ(Compared(), "0 1 0 of 2");
-  Marks(100, 100);
+  Marks(100, 99);
+  EXPECT_EQ(Compared(), "0 0 0 of 1") << "the later of the two times is that of both";
+  Marks(100, 101);
   EXPECT_EQ(Compared(), "0 0 0 of 1");
   After("new", 1, 1, 80);  // it takes the place of the other, and is over
   EXPECT_EQ(Compared(), "1 0 0 of 1");
+}
+
+// Each log is read twice, and whoever serves the view trims it meanwhile.
+TEST_F(ViewComparisonTest, ALogThatIsTrimmedBetweenItsTwoReadingsIsReadFromWhereItBegins) {
+  target_.before.view->keep_us = target_.after.view->keep_us = 10;
+  Before("old", 1, 1, 50);
+  Before("new", 1, 1, 100);
+  After("new", 1, 1, 100);
+  Marks(100, 100);
+  bool trimmed = false;
+  cluster_.SetHook([&](const SimCallSite& site) {
+    if (site.call == SimCall::kClose && site.after && !trimmed) {
+      trimmed = true;
+      cluster_.Trim({TopicOf(target_.before), 0}, 1);
+    }
+    return SimVerdict::kProceed;
+  });
+  EXPECT_EQ(Compared(/*at_cut=*/false), "0 0 0 of 1");
+  cluster_.SetHook(nullptr);
+  EXPECT_TRUE(trimmed);
 }
 
 TEST_F(ViewComparisonTest, AViewsTimeIsThatOfAllItsTasks) {

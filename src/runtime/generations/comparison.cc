@@ -312,6 +312,13 @@ absl::StatusOr<Comparisons> ComparisonsOf(const ComparisonRequest& request, Kafk
     comparisons.units.push_back(std::move(unit));
     if (!maker.left_out().empty()) comparisons.notes.push_back(maker.left_out());
   }
+  for (const SinkPlan& former : request.before->sinks) {
+    // Seen from there it is the same relation.
+    if (!request.sinks.empty() || FormerSink(*request.after, former) != nullptr) continue;
+    comparisons.notes.push_back(absl::StrCat("isn't compared: ", former.view ? "view " : "sink ", former.name,
+                                             " of generation ", request.before->application.generation,
+                                             " has no successor"));
+  }
   if (!refused.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--verify: not everything can be compared:\n", absl::StrJoin(refused, "\n"),

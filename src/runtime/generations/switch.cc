@@ -49,7 +49,11 @@ class Switch {
                         "this and run it again, or `tidemark switch --cancel`");
       }
       TM_RETURN_IF_ERROR(begun);
-      if (options_.dry_run) return CompareNow();
+      if (options_.dry_run) {
+        absl::StatusOr<SwitchEnd> compared = SwitchEnd::kDone;
+        TM_RETURN_IF_ERROR(InTime([&] { return (compared = CompareNow()).status(); }));
+        return compared;
+      }
       if (under_way) TM_RETURN_IF_ERROR(Claim());
       const absl::Status decided = InTime([this] { return Decide(); });
       if (!decided.ok()) return TakeBack(decided);

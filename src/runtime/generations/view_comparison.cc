@@ -1,5 +1,6 @@
 #include "src/runtime/generations/view_comparison.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -43,13 +44,28 @@ class ViewSide {
 
   const TopicPartition& log() const { return log_; }
 
-  absl::Status Take(KafkaClient& kafka, Clock& clock, const CompareTime& time, RowTally* tally) {
-    TM_ASSIGN_OR_RETURN(const Offset start, kafka.admin().LogStart(log_));
-    TM_ASSIGN_OR_RETURN(const Offset end, ComparedEnd(kafka, log_, time.at_cut));
-    TM_ASSIGN_OR_RETURN(decoder_, TableDecoder::Make(table_));
-    TM_RETURN_IF_ERROR(FindTime(kafka, clock, time, start, end));
+  // Finds up to where its log is compared, and the time of the view there.
+  absl::Status Look(KafkaClient& kafka, Clock& clock, const CompareTime& time) {
+    TM_ASSIGN_OR_RETURN(end_, ComparedEnd(kafka, log_, time.at_cut));
+    as_of_.reset();
+    if (keep_us_ == 0) return absl::OkStatus();
+    ViewTime told;
     return Walk(
-        kafka, clock, time, start, end, [&](const Fetch& rows) { return TakeRows(rows, tally); },
+        kafka, clock, time, [](const Fetch&) { return absl::OkStatus(); },
+        [&](int32_t writer, const packed::ViewMark& mark, Offset offset) {
+          told.Tell(writer, mark, offset);
+          as_of_ = told.AsOf();
+        });
+  }
+  // As Look has found it. Nothing: no row is over, or no time is needed.
+  std::optional<EventTime> as_of() const { return as_of_; }
+
+  // The rows up to there, but those that are over at `as_of`.
+  absl::Status Take(KafkaClient& kafka, Clock& clock, const CompareTime& time, std::optional<EventTime> as_of,
+                    RowTally* tally) {
+    TM_ASSIGN_OR_RETURN(decoder_, TableDecoder::Make(table_));
+    return Walk(
+        kafka, clock, time, [&](const Fetch& rows) { return TakeRows(rows, as_of, tally); },
         [](int32_t, const packed::ViewMark&, Offset) {});
   }
 
@@ -59,20 +75,22 @@ class ViewSide {
     return place ? static_cast<int>(*place) : -1;
   }
 
-  absl::Status Walk(KafkaClient& kafka, Clock& clock, const CompareTime& time, Offset start, Offset end,
+  // From where the log begins now: with `keep` it is trimmed between the one time and the next.
+  absl::Status Walk(KafkaClient& kafka, Clock& clock, const CompareTime& time,
                     absl::FunctionRef<absl::Status(const Fetch&)> rows,
                     absl::FunctionRef<void(int32_t, const packed::ViewMark&, Offset)> mark) {
+    TM_ASSIGN_OR_RETURN(const Offset start, kafka.admin().LogStart(log_));
     const auto take = [&](const Fetch& fetch, size_t i) -> absl::Status {
       if (i > 0) return absl::OkStatus();
       TM_RETURN_IF_ERROR(time.go_on());
-      return WalkViewLog(FetchPart(fetch, 0, Before(fetch, end)), rows,
+      return WalkViewLog(FetchPart(fetch, 0, Before(fetch, end_)), rows,
                          [&](int32_t writer, const RecordView& record) -> absl::Status {
                            TM_ASSIGN_OR_RETURN(const packed::ViewMark told, ReadViewMark(log_, record));
                            mark(writer, told, record.offset);
                            return absl::OkStatus();
                          });
     };
-    return ReadLogRange(kafka, clock, kClientId, log_, start, end, take);
+    return ReadLogRange(kafka, clock, kClientId, log_, start, end_, take);
   }
 
   // How many of its records lie before an offset.
@@ -82,21 +100,8 @@ class ViewSide {
     return count;
   }
 
-  // Up to where the tasks are at the end of the log: what is over by then, no reader is shown.
-  absl::Status FindTime(KafkaClient& kafka, Clock& clock, const CompareTime& time, Offset start, Offset end) {
-    as_of_.reset();
-    if (keep_us_ == 0) return absl::OkStatus();
-    ViewTime told;
-    return Walk(
-        kafka, clock, time, start, end, [](const Fetch&) { return absl::OkStatus(); },
-        [&](int32_t writer, const packed::ViewMark& mark, Offset offset) {
-          told.Tell(writer, mark, offset);
-          as_of_ = told.AsOf();
-        });
-  }
-
   // As readers have it, what can't be read is no row.
-  absl::Status TakeRows(const Fetch& fetch, RowTally* tally) {
+  absl::Status TakeRows(const Fetch& fetch, std::optional<EventTime> as_of, RowTally* tally) {
     TM_ASSIGN_OR_RETURN(const DecodedTableRows decoded, decoder_->Decode(fetch, 0));
     const auto pick = [&](const std::vector<int>& places) {
       arrow::ArrayVector arrays;
@@ -109,7 +114,7 @@ class ViewSide {
     const auto* const times =
         decoded.rows->column(static_cast<int>(table_.columns.size()) - 1)->data()->GetValues<int64_t>(1);
     for (size_t row = 0; row < keys_.size(); ++row) {
-      const bool over = as_of_ && *as_of_ - keep_us_ >= EventTime{times[row]};
+      const bool over = keep_us_ > 0 && as_of && *as_of - keep_us_ >= EventTime{times[row]};
       if (decoded.deleted[row] != 0 || over) {
         tally->Remove(side_, keys_[row]);
       } else {
@@ -126,7 +131,8 @@ class ViewSide {
   std::vector<ComparedColumn> key_, columns_;
   std::vector<int> key_places_, places_;  // in what is decoded; -1: nowhere
   std::unique_ptr<TableDecoder> decoder_;
-  std::optional<EventTime> as_of_;            // nothing: no row is over
+  Offset end_ = 0;
+  std::optional<EventTime> as_of_;
   std::vector<XXH128_hash_t> keys_, values_;  // of the rows that are looked at
 };
 
@@ -153,7 +159,12 @@ class ViewComparison final : public TargetComparison {
     RowTally tally(RowTally::By::kKey, target_.most_entries);
     while (tally.Begin()) {
       for (ViewSide* side : {&before_, &after_}) {
-        TM_RETURN_IF_ERROR(Annotate(side->Take(*kafka_, *clock_, time, &tally), Describe()));
+        TM_RETURN_IF_ERROR(Annotate(side->Look(*kafka_, *clock_, time), Describe()));
+      }
+      // One time for both: which of them has said more of its own by its end is no difference of results.
+      const std::optional<EventTime> as_of = std::max(before_.as_of(), after_.as_of());
+      for (ViewSide* side : {&before_, &after_}) {
+        TM_RETURN_IF_ERROR(Annotate(side->Take(*kafka_, *clock_, time, as_of, &tally), Describe()));
       }
       tally.End();
     }

@@ -1,7 +1,8 @@
 // A view of two generations, compared (comparison.h): of each key the row that each of the two shows where its log
 // ends. Rows are known by the columns of the key, not by the record's, which may name them in another order or in wider
 // types. What `keep` has taken away by the time of the view is not shown, so it isn't compared: a log holds more than
-// that, and the one of the generation that has run for longer less. Used by one thread.
+// that, and the one of the generation that has run for longer less. The time is the later of the two views' own, which
+// differ by who is idle and when a mark was written, and not by results. Used by one thread.
 #pragma once
 
 #include <cstddef>

@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kRaw[] =
     "id: int64, raw: { type: bytes, from: value }, p: { type: int32, from: partition }, o: { type: int64, from: offset "
@@ -112,6 +113,28 @@ TEST(LakeSpecTest, TheSinkThatWritesALakeSaysWhereItIs) {
   EXPECT_THAT(ErrorsOf(Saying("from: parquet")), HasSubstr("the lake's 'path' is missing"));
 }
 
+TEST(LakeSpecTest, ASinkWithoutFromIsToldOfOnce) {
+  std::string yaml = Saying("from: parquet, sink: lake");
+  const std::string from = "lake: { from: rows, ";
+  yaml.replace(yaml.find(from), from.size(), "lake: { ");
+  const std::string errors = ErrorsOf(yaml);
+  EXPECT_THAT(errors, AllOf(HasSubstr("missing field 'from'"), Not(HasSubstr("\n"))));
+}
+
+TEST(LakeSpecTest, RowsThatARuleOfTheSourceLeavesOutArentInItsSinksLake) {
+  const auto with = [](const std::string& rules, const std::string& lake) {
+    return Saying(absl::StrCat("from: parquet, ", lake), absl::StrCat("topic: in\n    expect: { ", rules, " }"));
+  };
+  for (const char* otherwise : {"", ", else: drop", ", else: dead_letter"}) {
+    EXPECT_THAT(ErrorsOf(with(absl::StrCat("some: { that: \"id > 0\"", otherwise, " }"), "sink: lake")),
+                HasSubstr("rule some of the source leaves rows out of the lake"))
+        << otherwise;
+  }
+  EXPECT_EQ(ErrorsOf(with("a: { that: \"id > 0\", else: warn }, b: { that: \"id > 1\", else: stop }", "sink: lake")),
+            "");
+  EXPECT_EQ(ErrorsOf(with("some: { that: \"id > 0\" }", "path: /lake")), "") << "who wrote that, nobody knows";
+}
+
 TEST(LakeSpecTest, WhatASourceCantHaveInALakeIsRefusedWhereItSaysSo) {
   EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l", "topic: in", "id: int64")),
               AllOf(HasSubstr("t.yaml:7:"), HasSubstr("no column of it comes `from: value`")));
@@ -120,7 +143,7 @@ TEST(LakeSpecTest, WhatASourceCantHaveInALakeIsRefusedWhereItSaysSo) {
   EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l", "topics: in-.*")), HasSubstr("the records of one topic"));
   EXPECT_THAT(ErrorsOf(Saying("from: files, path: /l")), HasSubstr("other files than Parquet aren't read as a lake"));
   EXPECT_THAT(ErrorsOf(Saying("from: parquets, path: /l")), HasSubstr("expected parquet, found 'parquets'"));
-  EXPECT_THAT(ErrorsOf(Saying("path: /l")), HasSubstr("missing field 'from'"));
+  EXPECT_EQ(ErrorsOf(Saying("path: /l")), "t.yaml:7:5: missing field 'from'");
   EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: gs://b/l")), HasSubstr("gs:// isn't implemented"));
   EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: s3://")), HasSubstr("the bucket is missing"));
   EXPECT_THAT(ErrorsOf(Saying("from: parquet, path: /l, holes: skip")), HasSubstr("skip"));

@@ -330,11 +330,27 @@ TEST_F(ComparisonsTest, ColumnsThatArentComparedAndSinksThatAreNewAreTold) {
                            "  lake: { from: rows, parquet: { path: /lake/other } }"},
                           {"views:", "views:\n  others: { from: totals, key: [route] }"}});
   ASSERT_TRUE(made.ok()) << made.status();
-  EXPECT_THAT(made->notes, ::testing::UnorderedElementsAre("sink latest: columns that aren't compared: most is new",
-                                                           "sink table: columns that aren't compared: most is new",
-                                                           "view now: columns that aren't compared: most is new",
-                                                           "isn't compared: view others is new",
-                                                           "isn't compared: sink lake is new"));
+  EXPECT_THAT(made->notes,
+              ::testing::UnorderedElementsAre("sink latest: columns that aren't compared: most is new",
+                                              "sink table: columns that aren't compared: most is new",
+                                              "view now: columns that aren't compared: most is new",
+                                              "isn't compared: view others is new", "isn't compared: sink lake is new",
+                                              "isn't compared: sink lake of generation 1 has no successor"));
+}
+
+TEST_F(ComparisonsTest, WhatWasTakenOutIsTold) {
+  const std::vector<std::pair<std::string, std::string>> without = {
+      {"  rows_out: { from: rows, topic: out, create: {} }\n", ""},
+      {"views:\n  now: { from: totals, key: [route] }\n", ""}};
+  const auto made = Make(without);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->units.size(), 3u);
+  EXPECT_THAT(made->notes,
+              ::testing::UnorderedElementsAre("isn't compared: sink rows_out of generation 1 has no successor",
+                                              "isn't compared: view now of generation 1 has no successor"));
+  const auto named = Make(without, {"latest"});
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_THAT(named->notes, ::testing::IsEmpty()) << "nothing is asked of the others";
 }
 
 TEST_F(ComparisonsTest, AnotherKeyIsRefusedByNameWithTheWayOut) {
