@@ -43,7 +43,10 @@ class StopWithoutBrokers(HtxTest):
                  topics.ends(self.stack.brokers, "detections"), 180, worker.seen)
         with self.without_brokers():
             wait_for("it to notice", lambda: "kafka:" in worker.output(), 180, worker.seen)
+            used = worker.cpu_seconds()
             time.sleep(6)  # housekeeping, every five seconds, is in the middle of its calls
+            # Whoever waits for brokers has nothing to do.
+            self.assertLess(worker.cpu_seconds() - used, 1.5, worker.seen())
             self.stops_in_time(worker)
         self.completes(self.config("idle"), "idle")
 

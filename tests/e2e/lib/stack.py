@@ -139,6 +139,11 @@ class Worker:
             log.seek(self.log_start)
             return log.read().decode(errors="replace")
 
+    def cpu_seconds(self):
+        """Processor time that it has used so far."""
+        after_name = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
     def seen(self, lines=40):
         return f"--- {self.log}\n" + "\n".join(self.output().splitlines()[-lines:])
 
