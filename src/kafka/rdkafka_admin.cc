@@ -29,7 +29,7 @@ std::vector<Property> Properties(Isolation isolation) {
       {"reconnect.backoff.max.ms", "1000"},
       {"socket.nagle.disable", "true"},
       // A connection to each broker, not only where one is needed: while a request waits for a controller and no broker
-      // is there, librdkafka (2.16) otherwise tries the next connection without any pause, and takes a whole processor.
+      // is there, librdkafka (2.10) otherwise tries the next connection without any pause, and takes a whole processor.
       {"enable.sparse.connections", "false"},
   };
 }

