@@ -183,10 +183,13 @@ class Process {
     // It has left its groups, or has ended before it could, as one whose switch went on meanwhile, or that was told to
     // stop: it has given out all in either case, and its members are gone once their sessions are over.
     if (follower.drained() && run.ok()) left_for_ = follower.switch_number();
+    if (follower.ended()) return false;
+    const bool moved_away = absl::StrContains(run.message(), kMovedAway);
     // Where the last commit has failed, it begins once more and makes up for it.
-    if (follower.ended() || follower.drained()) return false;
-    if (!absl::StrContains(run.message(), kMovedAway)) return run.ok() ? absl::StatusOr<bool>(true) : run;
-    // Tasks were to be opened behind a fence that the log may tell of.
+    if (follower.drained() && !moved_away) return false;
+    if (!moved_away) return run.ok() ? absl::StatusOr<bool>(true) : run;
+    // Tasks were to be opened behind a fence that the log may tell of. Its worker mustn't come back before the
+    // decision: the fence's group has to be without members.
     TM_RETURN_IF_ERROR(Read());
     if (DutyOf(state_, number) != duty) return false;
     if (duty != Duty::kCut && duty != Duty::kDrain) return run;
