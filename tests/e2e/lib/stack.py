@@ -102,21 +102,30 @@ class Worker:
         self._out.close()
 
     def stop(self, seconds=90):
-        """SIGTERM; the exit code."""
-        self.signal(signal.SIGTERM)
-        return self.wait(seconds)
+        """SIGTERM; the exit code. Failure where a worker ends well, but not in time."""
+        code, late = self._stop(signal.SIGTERM, seconds)
+        if late and code == 0 and self.command[1] in ("run", "replay"):
+            raise Failure(late)
+        return code
 
     def stop_in_time(self, number=None):
-        """SIGTERM, or that signal; the exit code. Failure where it takes longer than a stop may, without the time in which
+        """SIGTERM, or that signal; the exit code. Failure where it isn't in time, however it ends."""
+        code, late = self._stop(number or signal.SIGTERM, 90)
+        if late:
+            raise Failure(late)
+        return code
+
+    def _stop(self, number, seconds):
+        """The exit code, and what to say where it has taken longer than a stop may by default, without the time in which
         something on this machine waited for a processor."""
         began, waited = time.monotonic(), cpu_waits()
-        self.signal(number or signal.SIGTERM)
-        code = self.wait(90)
+        self.signal(number)
+        code = self.wait(seconds)
         took, starved = time.monotonic() - began, cpu_waits() - waited
-        if took - starved >= STOP_SECONDS:
-            raise Failure(f"{self.name} has taken {took:.1f} s to stop, {starved:.1f} s of them without a processor, and "
-                          f"ended with {code}\n{self.seen()}")
-        return code
+        if took - starved < STOP_SECONDS:
+            return code, None
+        return code, (f"{self.name} has taken {took:.1f} s to stop, {starved:.1f} s of them without a processor, and "
+                      f"ended with {code}\n{self.seen()}")
 
     def wait(self, seconds):
         try:
