@@ -305,11 +305,7 @@ TEST(FileSets, EachIsInWholeExactlyOnceOrNotAtAllWhateverFails) {
       world.Step(worker);
       ASSERT_TRUE(world.last_end().ok()) << world.last_end();
     }
-    faults = SimFaults();
-    world.folder().away = 0;
-    for (const int other : {1, 2}) world.cluster().Kill(other);
-    world.Boot(0);
-    world.Run(0, 2000);
+    world.RunCalmly(2000);
     EXPECT_THAT(world.folder().landing, IsEmpty());
     std::vector<std::string> values = world.Values();
     std::sort(values.begin(), values.end());

@@ -232,11 +232,8 @@ bool EachContentThatWasReadHasItsCopy(uint64_t seed) {
     world.Step(worker);
     EXPECT_TRUE(world.last_end().ok()) << world.last_end();
   }
-  faults = SimFaults();
-  world.folder().away = away = 0;
-  for (const int other : {1, 2}) world.cluster().Kill(other);
-  world.Boot(0);
-  world.Run(0, 3000);
+  away = 0;
+  world.RunCalmly(3000);
   // What the last owner's predecessors have left goes with the next copy.
   world.folder().Land("f0.csv", "id\n-1\n");
   expected.insert("id\n-1\n");
@@ -307,11 +304,7 @@ TEST(FileSource, EachRowOfEachVersionIsInExactlyOnceWhateverFails) {
       if (!world.Step(worker)) ++ended;
       ASSERT_TRUE(world.last_end().ok()) << world.last_end();
     }
-    faults = SimFaults();
-    world.folder().away = 0;
-    for (const int other : {1, 2}) world.cluster().Kill(other);
-    world.Boot(0);
-    world.Run(0, 3000);
+    world.RunCalmly(3000);
     EXPECT_THAT(world.folder().landing, IsEmpty());
     std::vector<std::string> values = world.Values();
     std::sort(values.begin(), values.end());

@@ -8,6 +8,7 @@
 #include "operators/batch/spec.h"
 #include "src/base/status.h"
 #include "src/runtime/offset_metadata.h"
+#include "tests/unit/runtime/copying_plan.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark {
@@ -86,31 +87,6 @@ class LazyDecider final : public Decider {
 class CommitTest : public ::testing::Test {
  protected:
   CommitTest() {
-    plan_.application.name = "app";
-    plan_.dead_letter_topic = "dead";
-    SourcePlan& source = plan_.sources.emplace_back();
-    source.name = source.topic = "in";
-    source.columns.resize(1);
-    source.columns[0].column = {"n", {Kind::kInt64}, false};
-    source.columns[0].path = {"n"};
-    Stage& stage = plan_.stages.emplace_back();
-    stage.name = "in";
-    Node& top = stage.nodes.emplace_back();
-    top.kind = Node::Kind::kSource;
-    top.step = "in";
-    top.source = 0;
-    top.output = source.schema();
-    Node& bottom = stage.nodes.emplace_back();
-    bottom.kind = Node::Kind::kKafkaSink;
-    bottom.step = "out";
-    bottom.sink = 0;
-    bottom.output = source.schema();
-    bottom.inputs = {{.nodes = {0}, .schema = source.schema()}};
-    SinkPlan& sink = plan_.sinks.emplace_back();
-    sink.name = "out";
-    KafkaSinkSpec kafka;
-    kafka.topic = "out";
-    sink.spec = kafka;
     runtime_.plan = &plan_;
     runtime_.partitions = {{"in", 2}, {"out", 2}, {"dead", 1}, {changelog(), 2}};
     runtime_.clock = &clock_;
@@ -154,7 +130,7 @@ class CommitTest : public ::testing::Test {
     return Finish();
   }
 
-  Plan plan_;
+  Plan plan_ = CopyingPlan();
   FakeClock clock_;
   RunControl control_;
   Runtime runtime_;

@@ -12,6 +12,7 @@
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/stream_thread.h"
 #include "state/memory_disk.h"
+#include "tests/unit/runtime/copying_plan.h"
 #include "tests/unit/runtime/fakes.h"
 
 namespace tidemark::stream_thread_test {
@@ -127,31 +128,6 @@ class PromptDecider final : public Decider {
 class StreamThreadTest : public ::testing::Test {
  protected:
   StreamThreadTest() {
-    plan_.application.name = "app";
-    plan_.dead_letter_topic = "dead";
-    SourcePlan& source = plan_.sources.emplace_back();
-    source.name = source.topic = "in";
-    source.columns.resize(1);
-    source.columns[0].column = {"n", {Kind::kInt64}, false};
-    source.columns[0].path = {"n"};
-    Stage& stage = plan_.stages.emplace_back();
-    stage.name = "in";
-    Node& top = stage.nodes.emplace_back();
-    top.kind = Node::Kind::kSource;
-    top.step = "in";
-    top.source = 0;
-    top.output = source.schema();
-    Node& bottom = stage.nodes.emplace_back();
-    bottom.kind = Node::Kind::kKafkaSink;
-    bottom.step = "out";
-    bottom.sink = 0;
-    bottom.output = source.schema();
-    bottom.inputs = {{.nodes = {0}, .schema = source.schema()}};
-    SinkPlan& sink = plan_.sinks.emplace_back();
-    sink.name = "out";
-    KafkaSinkSpec kafka;
-    kafka.topic = "out";
-    sink.spec = kafka;
     runtime_.plan = &plan_;
     runtime_.partitions = {
         {"in", 2}, {"out", 2}, {"dead", 1}, {plan_.application.ChangelogTopic(plan_.stages[0].name), 2}};
@@ -245,7 +221,7 @@ class StreamThreadTest : public ::testing::Test {
   }
 
   const std::vector<std::string> values_{R"({"n":1})"};
-  Plan plan_;
+  Plan plan_ = CopyingPlan();
   FakeClock clock_;
   RunControl control_;
   Runtime runtime_;
