@@ -22,6 +22,9 @@ absl::Status NotUsable(const std::string& folder, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat("can't use ", folder, " as the state folder: ", why));
 }
 
+// Of the folder itself; the tasks in it say theirs with every commit.
+constexpr uint32_t kFolderFormat = 1;
+
 absl::Status CantWrite(const std::string& folder, const std::string& why) {
   return NotUsable(folder,
                    absl::StrCat(why, "; name a folder this user can write with --state_dir, or change its owner"));
@@ -36,7 +39,7 @@ std::string HolderOf(int file) {
 }
 
 std::string TagText(const std::string& application) {
-  return absl::StrCat("application ", application, "\nformat ", kKeptFormat, "\n");
+  return absl::StrCat("application ", application, "\nformat ", kFolderFormat, "\n");
 }
 
 // The word behind `key` on its line; empty where there is none.

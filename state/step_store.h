@@ -6,6 +6,7 @@
 // Touched only by the task's stream thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,9 +32,11 @@ class StepStore : public StateStore {
   absl::StatusOr<bool> Read(std::string_view key, absl::FunctionRef<void(std::string_view value)> visit) override;
   void Put(std::string_view key, std::string_view value) override;
   void Delete(std::string_view key) override;
+  void NeedFormat(uint32_t format) override { needs_format_ = std::max(needs_format_, format); }
   std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override;
 
   const std::string& prefix() const { return prefix_; }
+  uint32_t needs_format() const { return needs_format_; }
   const Overlay& overlay() const { return overlay_; }
   const Overlay& sealed() const { return sealed_; }
   int64_t overlay_bytes() const { return overlay_bytes_ + sealed_bytes_; }
@@ -57,6 +60,7 @@ class StepStore : public StateStore {
   Overlay overlay_, sealed_;
   int64_t overlay_bytes_ = 0, sealed_bytes_ = 0;
   absl::Status put_status_;
+  uint32_t needs_format_ = 0;
   std::string key_;  // scratch: a full key
 };
 

@@ -8,6 +8,7 @@
 // Touched only by the task's stream thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,9 @@ class StateStore {
   // `value` of at most kMaxValueBytes.
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
+  // What is written says from now on that its readers have to know so much (src/base/kept_format.h): with each commit,
+  // for as long as this object lives.
+  virtual void NeedFormat(uint32_t /*format*/) {}
   // Keys in [begin, end); an empty `end` means to the last.
   virtual std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) = 0;
 };

@@ -207,6 +207,7 @@ absl::StatusOr<std::vector<std::string>> RocksTaskState::EncodeCommit(packed::Co
   CommitEncoder encoder(record->commit(), !announcement_.empty());
   for (const auto& [prefix, store] : stores_) {
     TM_RETURN_IF_ERROR(store->put_status());
+    record->set_needs_format(std::max(record->needs_format(), store->needs_format()));
     for (const auto& [key, value] : store->overlay()) {
       encoder.Add(prefix, key, value.has_value() ? std::optional<std::string_view>(*value) : std::nullopt);
     }

@@ -100,6 +100,14 @@ class Accumulator {
   // The slot's value in the state. Load takes it off the front; false: it can't be read.
   virtual void Save(uint32_t slot, std::string* out) const = 0;
   virtual bool Load(uint32_t slot, std::string_view* from) = 0;
+  // Of values that are kept one by one: notes from now on, anew, what comes and goes of the slot's, or no more; whether
+  // it does (a slot that is cleared, loaded or split doesn't). SaveChanges writes what was noted, and LoadChanges adds
+  // that to what was saved as the noting began. Of others: nothing is noted, and either is the whole value.
+  virtual bool CanNote() const { return false; }
+  virtual void Note(uint32_t /*slot*/, bool /*on*/) {}
+  virtual bool Notes(uint32_t /*slot*/) const { return false; }
+  virtual void SaveChanges(uint32_t slot, std::string* out) const { Save(slot, out); }
+  virtual bool LoadChanges(uint32_t slot, std::string_view* from) { return Load(slot, from); }
 
   virtual int64_t MemoryBytes() const = 0;
   // Of that, what a slot, or all, hold outside of their place: long texts, and values that are kept one by one. Nothing

@@ -2,7 +2,8 @@
 //
 // A Group has Count (a row comes, times 1, or is taken back, times -1), Merge and, where Takes says so, its opposite
 // Take, CopyResult (gives the result of another; nothing else is asked of it), MovePart, Save and Load, Bytes (what it
-// holds outside of itself) and AppendResults. Its partial is one column of bytes, what Save writes.
+// holds outside of itself) and AppendResults. One that can be large may have Note, Notes, SaveChanges and LoadChanges
+// (accumulator.h), and CanNote. Its partial is one column of bytes, what Save writes.
 #pragma once
 
 #include <memory>
@@ -74,6 +75,32 @@ class GroupAccumulator final : public Accumulator {
     Change(slot, [&](Group* group) { ok = group->Load(from); });
     return ok;
   }
+  bool CanNote() const override {
+    if constexpr (kNotes) return empty_.CanNote();
+    return false;
+  }
+  void Note(uint32_t slot, bool on) override {
+    if constexpr (kNotes) Change(slot, [&](Group* group) { group->Note(on); });
+  }
+  bool Notes(uint32_t slot) const override {
+    if constexpr (kNotes) return groups_[slot].Notes();
+    return false;
+  }
+  void SaveChanges(uint32_t slot, std::string* out) const override {
+    if constexpr (kNotes) {
+      if (CanNote()) return groups_[slot].SaveChanges(out);
+    }
+    Save(slot, out);
+  }
+  bool LoadChanges(uint32_t slot, std::string_view* from) override {
+    if constexpr (kNotes) {
+      if (!CanNote()) return Load(slot, from);
+      bool ok = false;
+      Change(slot, [&](Group* group) { ok = group->LoadChanges(from); });
+      return ok;
+    }
+    return Load(slot, from);
+  }
   void MovePart(uint32_t from, uint32_t to, int64_t bytes) override {
     Change(from, [&](Group* group) { Change(to, [&](Group* part) { group->MovePart(part, bytes); }); });
   }
@@ -82,6 +109,8 @@ class GroupAccumulator final : public Accumulator {
   int64_t OutsideBytes() const override { return outside_bytes_; }
 
  private:
+  static constexpr bool kNotes = requires(const Group& group) { group.CanNote(); };
+
   template <typename F>
   void Change(uint32_t slot, F&& change) {
     outside_bytes_ -= groups_[slot].Bytes();

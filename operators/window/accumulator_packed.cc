@@ -58,6 +58,11 @@ class UnpackingAccumulator final : public Accumulator {
   }
   void Save(uint32_t slot, std::string* out) const override { inner_->Save(slot, out); }
   bool Load(uint32_t slot, std::string_view* from) override { return inner_->Load(slot, from); }
+  bool CanNote() const override { return inner_->CanNote(); }
+  void Note(uint32_t slot, bool on) override { inner_->Note(slot, on); }
+  bool Notes(uint32_t slot) const override { return inner_->Notes(slot); }
+  void SaveChanges(uint32_t slot, std::string* out) const override { inner_->SaveChanges(slot, out); }
+  bool LoadChanges(uint32_t slot, std::string_view* from) override { return inner_->LoadChanges(slot, from); }
   int64_t MemoryBytes() const override { return inner_->MemoryBytes(); }
   int64_t OutsideBytes(uint32_t slot) const override { return inner_->OutsideBytes(slot); }
   int64_t OutsideBytes() const override { return inner_->OutsideBytes(); }

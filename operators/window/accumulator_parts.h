@@ -74,6 +74,19 @@ bool LoadValue(std::string_view* from, T* value) {
 // How far ahead of the slot that is looked at the memory of others is asked for.
 inline constexpr size_t kSlotsAhead = 12;
 
+// A pointer that stays behind where its owner is copied: the copy has none.
+template <typename T>
+struct NotCopied : std::unique_ptr<T> {
+  NotCopied() = default;
+  NotCopied(const NotCopied& /*other*/) : std::unique_ptr<T>() {}
+  NotCopied(NotCopied&& other) noexcept = default;
+  NotCopied& operator=(const NotCopied& other) {
+    if (this != &other) this->reset();
+    return *this;
+  }
+  NotCopied& operator=(NotCopied&& other) noexcept = default;
+};
+
 template <typename T>
 int64_t VectorBytes(const std::vector<T>& v) {
   return static_cast<int64_t>(v.capacity() * sizeof(T));

@@ -4,7 +4,7 @@
 // string_agg, array_agg and approx_percentile are made of all values, whatever the rows.
 //
 // A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
-// negative numbers.
+// negative numbers. So does what is noted of a large group's values since they were saved (value_changes.h).
 #include <algorithm>
 #include <bit>
 #include <iterator>
@@ -239,6 +239,7 @@ class Values {
   Values(const Aggregate& aggregate, InputRows rows)
       : aggregate_(&aggregate),
         most_(rows == InputRows::kStand ? static_cast<size_t>(aggregate.limit) : 0),
+        once_(rows == InputRows::kStand && aggregate.function == AggregateFunction::kCountDistinct),
         times_(By(aggregate)) {}
 
   void Count(const Cells<T>& cells, const OrderColumns& order, int32_t row, int times) {
@@ -280,33 +281,33 @@ class Values {
   }
   // The first of them, at least one.
   void MovePart(Values* to, int64_t bytes) {
+    noted_ = {};
     while (!times_.empty() && (to->times_.empty() || to->Bytes() + EntryBytes(times_.begin()->first) <= bytes)) {
       text_bytes_ -= By::TextBytes(times_.begin()->first);
       const int64_t times = times_.begin()->second;
       to->Count(std::move(times_.extract(times_.begin()).key()), times);
     }
   }
-  void Save(std::string* out) const {
-    AppendVarint(times_.size(), out);
-    for (const auto& [key, times] : times_) {
-      By::Save(key, out);
-      AppendSigned(times, out);
-    }
-  }
+  void Save(std::string* out) const { Save(times_, out); }
   bool Load(std::string_view* from) {
     Clear();
-    uint64_t size = 0;
-    if (!TakeVarint(from, &size)) return false;
-    for (uint64_t i = 0; i < size; ++i) {
-      Key key{};
-      int64_t times = 0;
-      if (!By::Load(from, &key) || !TakeSigned(from, &times)) return false;
+    return Load(from, [&](Key key, int64_t times) {
       text_bytes_ += By::TextBytes(times_.emplace_hint(times_.end(), std::move(key), times)->first);
-    }
-    return true;
+    });
+  }
+  // What a limit dropped would have to be noted too; such groups are small.
+  bool CanNote() const { return most_ == 0; }
+  void Note(bool on) { noted_.reset(on ? new Noted{Times(times_.key_comp())} : nullptr); }
+  bool Notes() const { return noted_ != nullptr; }
+  void SaveChanges(std::string* out) const { noted_ ? Save(noted_->times, out) : AppendVarint(0, out); }
+  bool LoadChanges(std::string_view* from) {
+    return Load(from, [&](Key key, int64_t times) { Count(std::move(key), times); });
   }
   // Outside of the object.
-  int64_t Bytes() const { return static_cast<int64_t>(times_.size() * kEntryBytes) + text_bytes_; }
+  int64_t Bytes() const {
+    const size_t entries = times_.size() + (noted_ ? noted_->times.size() : 0);
+    return static_cast<int64_t>(entries * kEntryBytes) + text_bytes_ + (noted_ ? noted_->text_bytes : 0);
+  }
 
   static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,
                                     Columns* out, std::vector<ResultError>*) {
@@ -330,23 +331,60 @@ class Values {
   }
 
  private:
+  using Times = absl::btree_map<Key, int64_t, By>;
+  struct Noted {
+    Times times;  // how many came, less those that went
+    int64_t text_bytes = 0;
+  };
+
   static constexpr bool kJoins = std::is_same_v<By, ByOrderOfValues<std::string_view>> || std::is_same_v<By, BySortKey>;
   static constexpr size_t kEntryBytes = sizeof(Key) + sizeof(int64_t);
   static int64_t EntryBytes(const Key& key) { return static_cast<int64_t>(kEntryBytes) + By::TextBytes(key); }
 
+  static void Save(const Times& values, std::string* out) {
+    AppendVarint(values.size(), out);
+    for (const auto& [key, times] : values) {
+      By::Save(key, out);
+      AppendSigned(times, out);
+    }
+  }
+  template <typename F>
+  static bool Load(std::string_view* from, F&& visit) {
+    uint64_t size = 0;
+    if (!TakeVarint(from, &size)) return false;
+    for (uint64_t i = 0; i < size; ++i) {
+      Key key{};
+      int64_t times = 0;
+      if (!By::Load(from, &key) || !TakeSigned(from, &times)) return false;
+      visit(std::move(key), times);
+    }
+    return true;
+  }
+
   void Count(Key key, int64_t times) {
     const auto [at, is_new] = times_.try_emplace(std::move(key), 0);
     if (is_new) text_bytes_ += By::TextBytes(at->first);
+    if (once_ && !is_new) return;
+    if (noted_) NoteTimes(at->first, times);
     at->second += times;
     // Of rows that stand: what comes behind so many others never counts.
     if (is_new && most_ != 0 && times > 0 && times_.size() > most_) return Drop(std::prev(times_.end()));
     if (at->second == 0) Drop(at);
   }
-  void Drop(typename absl::btree_map<Key, int64_t, By>::iterator at) {
+  void NoteTimes(const Key& key, int64_t times) {
+    const auto [at, is_new] = noted_->times.try_emplace(key, 0);
+    if (is_new) noted_->text_bytes += By::TextBytes(at->first);
+    at->second += times;
+    if (at->second != 0) return;
+    noted_->text_bytes -= By::TextBytes(at->first);
+    noted_->times.erase(at);
+  }
+  void Drop(typename Times::iterator at) {
     text_bytes_ -= By::TextBytes(at->first);
     times_.erase(at);
   }
   void Clear() {
+    noted_ = {};
     times_.clear();
     text_bytes_ = 0;
   }
@@ -404,9 +442,11 @@ class Values {
   }
 
   const Aggregate* aggregate_;
-  size_t most_ = 0;                          // values that are kept; 0: all
-  absl::btree_map<Key, int64_t, By> times_;  // how often each is there
-  int64_t text_bytes_ = 0;                   // what their texts hold outside of the map
+  size_t most_ = 0;         // values that are kept; 0: all
+  bool once_ = false;       // how often each is there doesn't count
+  Times times_;             // how often each is there
+  int64_t text_bytes_ = 0;  // what their texts hold outside of the map
+  NotCopied<Noted> noted_;  // since they were saved; null: nobody asks
 };
 
 std::unique_ptr<Accumulator> MakeSum(const Aggregate& aggregate, InputRows rows) {

@@ -304,12 +304,34 @@ absl::Status GroupSet::Keys(absl::Span<const uint32_t> slots, std::vector<std::s
   return codec_.Decode(keys, out);
 }
 
-void GroupSet::SaveValues(uint32_t slot, std::string* out) {
+void GroupSet::SaveValues(uint32_t slot, std::string* out) { SaveRecord(slot, &Accumulator::Save, out); }
+
+bool GroupSet::CanNoteChanges() const {
+  return std::any_of(accumulators_.begin(), accumulators_.end(), [](const auto& a) { return a->CanNote(); });
+}
+
+void GroupSet::NoteChanges(uint32_t slot, bool on) {
+  for (const auto& accumulator : accumulators_) accumulator->Note(slot, on && accumulator->CanNote());
+}
+
+bool GroupSet::NotesChanges(uint32_t slot) const {
+  bool any = false;
+  for (const auto& accumulator : accumulators_) {
+    if (!accumulator->CanNote()) continue;
+    if (!accumulator->Notes(slot)) return false;
+    any = true;
+  }
+  return any;
+}
+
+void GroupSet::SaveChanges(uint32_t slot, std::string* out) { SaveRecord(slot, &Accumulator::SaveChanges, out); }
+
+void GroupSet::SaveRecord(uint32_t slot, SaveValue save, std::string* out) {
   unpacked_.clear();
   unpacked_.append(reinterpret_cast<const char*>(&groups_[slot].rows), sizeof(int64_t));
   const uint64_t time = static_cast<uint64_t>(groups_[slot].time) - static_cast<uint64_t>(kMinTime.us);  // 0: none
   unpacked_.append(reinterpret_cast<const char*>(&time), sizeof(time));
-  for (const auto& accumulator : accumulators_) accumulator->Save(slot, &unpacked_);
+  for (const auto& accumulator : accumulators_) ((*accumulator).*save)(slot, &unpacked_);
   PackZeros(unpacked_, out);
 }
 
@@ -318,13 +340,14 @@ void GroupSet::LoadKey(Window* window, uint32_t number, std::string_view key) {
   MakeGroup(HashGroup(key), key, window, number);
 }
 
-absl::Status GroupSet::LoadValues(uint32_t slot, std::string_view record) {
+absl::Status GroupSet::LoadRecord(uint32_t slot, std::string_view record, LoadValue load) {
   uint64_t time = 0;
   if (!UnpackZeros(record, &unpacked_) || unpacked_.size() < 2 * sizeof(int64_t)) return Damaged();
   std::memcpy(&groups_[slot].rows, unpacked_.data(), sizeof(int64_t));
   std::memcpy(&time, unpacked_.data() + sizeof(int64_t), sizeof(int64_t));
   groups_[slot].time = static_cast<int64_t>(time + static_cast<uint64_t>(kMinTime.us));
-  return LoadAccumulators(slot, std::string_view(unpacked_).substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
+  const std::string_view values = std::string_view(unpacked_).substr(2 * sizeof(int64_t));
+  return LoadAccumulators(slot, values, load) ? absl::OkStatus() : Damaged();
 }
 
 absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_view record) {
@@ -334,12 +357,13 @@ absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_vi
   if (slot == kNoSlot) slot = MakeGroup(HashGroup(bytes), bytes, window, number);
   std::memcpy(&groups_[slot].rows, record.data(), sizeof(int64_t));
   std::memcpy(&groups_[slot].time, record.data() + sizeof(int64_t), sizeof(int64_t));
-  return LoadAccumulators(slot, record.substr(2 * sizeof(int64_t))) ? absl::OkStatus() : Damaged();
+  const std::string_view values = record.substr(2 * sizeof(int64_t));
+  return LoadAccumulators(slot, values, &Accumulator::Load) ? absl::OkStatus() : Damaged();
 }
 
-bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes) {
+bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes, LoadValue load) {
   bool ok = true;
-  for (auto& accumulator : accumulators_) ok = ok && accumulator->Load(slot, &bytes);
+  for (auto& accumulator : accumulators_) ok = ok && ((*accumulator).*load)(slot, &bytes);
   return ok && bytes.empty();
 }
 
@@ -351,9 +375,10 @@ int64_t GroupSet::MemoryBytes() const {
         sizeof(Window) + window.keys.MemoryBytes() + window.index.MemoryBytes() +
         (window.slots.capacity() + window.retired.capacity() + window.free_numbers.capacity()) * sizeof(uint32_t));
     if (window.cold) bytes += window.cold->runs->MemoryBytes() + window.cold->ahead.bytes.MemoryBytes();
-    for (const auto* log : {&window.key_log, &window.value_log, &window.whole_log}) {
+    for (const auto* log : {&window.key_log, &window.value_log, &window.change_log, &window.whole_log}) {
       if (*log) bytes += (*log)->MemoryBytes();
     }
+    if (window.change_log) bytes += window.large.MemoryBytes();
   }
   return bytes;
 }

@@ -18,6 +18,7 @@
 
 #include "operators/window/accumulator.h"
 #include "operators/window/group_index.h"
+#include "operators/window/large_groups.h"
 #include "operators/window/slot_array.h"
 #include "operators/window/spec.h"
 #include "src/base/byte_arena.h"
@@ -71,6 +72,8 @@ class GroupSet {
     std::vector<uint32_t> rekeyed;  // numbers that have a new group, since the last commit
     std::vector<uint32_t> closing;  // slots still to be emitted, last first
     std::unique_ptr<StateLog> key_log, value_log;
+    std::unique_ptr<StateLog> change_log;  // of `large`; null: no group is, or was
+    LargeGroups large;
     size_t keyed = 0;                     // groups, by number, whose keys are in the log
     std::unique_ptr<StateLog> whole_log;  // keys and values together: what earlier versions wrote
   };
@@ -149,10 +152,22 @@ class GroupSet {
 
   // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes.
   void SaveValues(uint32_t slot, std::string* out);
+  // Of groups with values that are kept one by one, which some aggregate must have: notes from now on, anew, what comes
+  // and goes, or no more, and whether it does. SaveChanges saves that, and the rest of the group as it is; LoadChanges
+  // puts it on top of what was saved as the noting began.
+  bool CanNoteChanges() const;
+  void NoteChanges(uint32_t slot, bool on);
+  bool NotesChanges(uint32_t slot) const;
+  void SaveChanges(uint32_t slot, std::string* out);
   // A group without values yet. DataLoss, as the others: not what was saved.
   void LoadKey(Window* window, uint32_t number, std::string_view key);
   void ForgetValues(uint32_t slot) { Reset(slot); }
-  absl::Status LoadValues(uint32_t slot, std::string_view record);
+  absl::Status LoadValues(uint32_t slot, std::string_view record) {
+    return LoadRecord(slot, record, &Accumulator::Load);
+  }
+  absl::Status LoadChanges(uint32_t slot, std::string_view record) {
+    return LoadRecord(slot, record, &Accumulator::LoadChanges);
+  }
   // Key and values together, as earlier versions saved them.
   absl::Status LoadWhole(Window* window, uint32_t number, std::string_view record);
   Window* MakeWindow(int64_t start_us);
@@ -177,7 +192,11 @@ class GroupSet {
   uint32_t NewSlot();
   static uint32_t NextNumber(Window* window);
   void Reset(uint32_t slot);
-  bool LoadAccumulators(uint32_t slot, std::string_view bytes);
+  using SaveValue = void (Accumulator::*)(uint32_t slot, std::string* out) const;
+  using LoadValue = bool (Accumulator::*)(uint32_t slot, std::string_view* from);
+  void SaveRecord(uint32_t slot, SaveValue save, std::string* out);
+  absl::Status LoadRecord(uint32_t slot, std::string_view record, LoadValue load);
+  bool LoadAccumulators(uint32_t slot, std::string_view bytes, LoadValue load);
   uint32_t MakeGroup(uint64_t hash, std::string_view key, Window* window, uint32_t number);
 
   const std::vector<Aggregate> aggregates_;

@@ -6,6 +6,8 @@
 // changed, joined or committed anything: whoever reads something that was kept asks here first.
 //
 //   1  all that was written before anybody asked; what says nothing is this
+//   2  commit records of tasks: there are groups whose values are in state with what has changed in them since
+//      (operators/window/large_groups.h)
 #pragma once
 
 #include <cstdint>
@@ -16,7 +18,7 @@
 
 namespace tidemark {
 
-inline constexpr uint32_t kKeptFormat = 1;
+inline constexpr uint32_t kKeptFormat = 2;
 
 // InvalidArgument: a newer version has written `where`, in a form that this one doesn't know. (Not FailedPrecondition,
 // for which a restore would drop what is on disk.)

@@ -289,14 +289,14 @@ class Plans(SystemTest):
         self.assertEqual(lake, [(2 * ROWS, 2 * ROWS)])
         found = sum(json.loads(v)["n"] for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist())
         self.assertEqual(found, 2 * ROWS, "each id once in its window")
-        # A newer version has committed: a commit record that says it needs format 2.
+        # A newer version has committed: a commit record that says it needs format 3.
         topics.produce(self.stack.brokers, f"{name}.prices.changelog",
-                       [{"value": bytes.fromhex("0801" "2205" "0801" "f00102"), "partition": 0}])
+                       [{"value": bytes.fromhex("0801" "2205" "0801" "f00103"), "partition": 0}])
         before = self.standing(name)
         for command in (("plan",), ("reset", "--to_earliest")):
             code, out, errors = self.stack.tidemark(*command, "--config", files["first"], check=False)
             self.assertEqual(code, MISTAKE, out + errors)
-            self.assertIn("written by a newer Tidemark, in format 2; this one knows formats up to 1", out + errors)
+            self.assertIn("written by a newer Tidemark, in format 3; this one knows formats up to 2", out + errors)
         worker = self.stack.run(files["first"], name=name, threads=1)
         self.assertEqual(worker.wait(300), 2, worker.seen())
         self.assertIn("written by a newer Tidemark", worker.output())

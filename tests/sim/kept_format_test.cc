@@ -114,7 +114,7 @@ TEST_F(KeptFormat, AHigherNumberInAnyLogIsRefusedAndOursIsNot) {
     const absl::Status refused = Start(plan);
     EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
     EXPECT_THAT(std::string(refused.message()),
-                HasSubstr(topic + "-0: written by a newer Tidemark, in format 2; this one knows formats up to 1"));
+                HasSubstr(topic + "-0: written by a newer Tidemark, in format 3; this one knows formats up to 2"));
     cluster_.RemakeTopic(topic, 1);
   }
   EXPECT_EQ(Start(plan), absl::OkStatus());
@@ -212,7 +212,7 @@ TEST_F(KeptFormat, AnOlderReaderOfAlarmsAndViewsEnds) {
   cluster_.AppendInput({plan.application.AlarmsTopic(), 0}, std::nullopt, Saying<alarms::Event>(kNewer));
   for (const absl::Status& status : {step(&reader), step(&alarms)}) {
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("-0: written by a newer Tidemark, in format 2"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("-0: written by a newer Tidemark, in format 3"));
   }
   EXPECT_EQ(step(&reader), step(&reader)) << "for good";
   std::string why;

@@ -1,6 +1,7 @@
 // A StateStore in memory with commits: what was written since the last Commit vanishes with Rollback.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ class FakeStore final : public StateStore {
     const auto it = live_.find(key);
     if (it != live_.end()) live_.erase(it);
   }
+  void NeedFormat(uint32_t format) override { needs_format_ = format; }
+  uint32_t needs_format() const { return needs_format_; }
   std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) override {
     return std::make_unique<Iterator>(live_.lower_bound(begin), end.empty() ? live_.end() : live_.lower_bound(end));
   }
@@ -63,6 +66,7 @@ class FakeStore final : public StateStore {
 
   Map live_, committed_;
   int64_t written_bytes_ = 0;
+  uint32_t needs_format_ = 0;
 };
 
 }  // namespace tidemark

@@ -95,10 +95,10 @@ TEST_F(StateDirTest, AnotherApplicationsFolderIsRefused) {
 
 TEST_F(StateDirTest, AFolderOfANewerVersionIsRefused) {
   ASSERT_TRUE(Open().ok());
-  Write("TIDEMARK", "application town\nformat 2\n");
+  Write("TIDEMARK", "application town\nformat 3\n");
   const absl::Status status = Open().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("newer Tidemark, in format 2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("newer Tidemark, in format 3"));
 }
 
 TEST_F(StateDirTest, AFolderThatCantBeWrittenIsRefused) {

@@ -130,6 +130,19 @@ TEST_F(StepStoreTest, WritesMadeWhileACommitIsDecidedAreSeenAndBelongToTheNextOn
   EXPECT_THAT(Scan("", ""), ElementsAre("a=2", "c=1", "d=2"));
 }
 
+TEST_F(StepStoreTest, EveryCommitSaysWhatItsReadersHaveToKnow) {
+  packed::CommitRecord record;
+  ASSERT_TRUE(world_.state()->EncodeCommit(&record).ok());
+  EXPECT_EQ(record.needs_format(), 0u);
+  world_.state()->DropUncommitted();
+  store()->NeedFormat(2);
+  for (int commit = 0; commit < 2; ++commit) {
+    ASSERT_TRUE(world_.state()->EncodeCommit(&(record = {})).ok());
+    EXPECT_EQ(record.needs_format(), 2u);
+    world_.state()->DropUncommitted();
+  }
+}
+
 TEST_F(StepStoreTest, AValueThatNoChangelogRecordHoldsFailsTheCommit) {
   store()->Put("fits", std::string(kMaxValueBytes, 'x'));
   packed::CommitRecord record;
