@@ -238,7 +238,7 @@ if(TIDEMARK_BENCH)
   add_dependencies(bench_tools bench_shuffle)
 
   # Operators over the state layer without Kafka: memory, CPU and disk reads for as many ids or groups as one likes.
-  foreach(name IN ITEMS dedup_memory group_bytes group_memory join_memory)
+  foreach(name IN ITEMS dedup_memory group_bytes group_memory join_memory table_memory)
     add_executable(bench_${name} bench/${name}.cc)
     target_link_libraries(bench_${name} PRIVATE tidemark_operators dep::malloc)
     tidemark_reuse_pch(bench_${name})

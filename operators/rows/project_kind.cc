@@ -64,6 +64,10 @@ void Project::AddItems(StepCheck& check, ProjectSpec* spec) {
     if (!expression) continue;
     check.step().may_fail = check.step().may_fail || expression->fallible();
     check.AddOutput({item.name(), expression->type(), expression->nullable()}, expression->AsColumn(), field);
+    if (std::optional<std::string> constant = ConstantOf(*expression)) {
+      check.step().values.resize(check.step().output.size());
+      if (!check.Broken(field)) check.step().values.back() = {{*std::move(constant)}};
+    }
     spec->items.push_back({item.name(), item.value()});
   }
 }

@@ -1,7 +1,12 @@
 // The check of aggregates over windows and over all time.
+#include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 
 #include "operators/window/calendar_windows.h"
 #include "operators/window/spec.h"
@@ -185,6 +190,65 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
   return !check.Broken();
 }
 
+// "15 minutes", as SQL has it in an interval.
+std::string IntervalText(int64_t us) {
+  static constexpr std::pair<int64_t, const char*> kUnits[] = {{24 * 3600 * kSecond, "day"},  {3600 * kSecond, "hour"},
+                                                               {60 * kSecond, "minute"},      {kSecond, "second"},
+                                                               {kMillisecond, "millisecond"}, {1, "microsecond"}};
+  const auto* const unit =
+      std::find_if(std::begin(kUnits), std::end(kUnits), [&](const auto& each) { return us % each.first == 0; });
+  return absl::StrCat("interval '", us / unit->first, " ", unit->second, us == unit->first ? "'" : "s'");
+}
+
+// An expression over the time in `column`: the start of the window that it lies in; of those of a hopping or cumulative
+// window the newest.
+std::string StartOfWindow(const topology::Window& yaml, const WindowSpec& spec, const std::string& column) {
+  const std::string shift = spec.offset_us > 0 ? IntervalText(spec.offset_us) : "";
+  const std::string time = shift.empty() ? column : absl::StrCat(column, " - ", shift);
+  const std::string start =
+      yaml.has_calendar()
+          ? absl::StrCat("date_trunc('", yaml.calendar(), "', ", time, ", '", spec.time_zone, "')")
+          : absl::StrCat("date_bin(", IntervalText(spec.every_us), ", ", time, ", timestamp '1970-01-01')");
+  return shift.empty() ? start : absl::StrCat(start, " + ", shift);
+}
+
+// The column in SQL, and text in YAML: with quotes where it needs them.
+std::string InSql(const Schema& schema, size_t column) {
+  const std::string& name = schema[column].name;
+  const absl::StatusOr<Expression> plain = Expression::Compile(name, schema);
+  return plain.ok() && plain->AsColumn() == column ? name : QuoteIdentifier(name);
+}
+std::string InYaml(const std::string& text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+// What does the same for rows that are replaced at any time, as lines to write: a group for each start of a window,
+// which never closes.
+std::string AsGroups(StepCheck& check) {
+  const topology::Step& yaml = check.yaml();
+  const LogicalPort& input = check.in();
+  WindowSpec spec;
+  ReadWindow(yaml.window(), &spec);
+  const std::string column = input.time_column ? InSql(input.schema, *input.time_column) : "TIME";
+  const std::string name = input.schema.Find("window_start") ? "starts" : "window_start";
+  const std::string timed = absl::StrCat(check.step().name, "_timed");
+  const std::string from =
+      yaml.from_size() == 1 ? yaml.from(0) : absl::StrCat("[", absl::StrJoin(yaml.from(), ", "), "]");
+  std::vector<std::string> by(yaml.group_by().begin(), yaml.group_by().end());
+  by.push_back(name);
+  return absl::StrCat(
+      "What is right however late a row is replaced is a group for each window: `", timed, ": { from: ", from,
+      ", project: { \"*\": true, ", name, ": ", InYaml(StartOfWindow(yaml.window(), spec, column)),
+      " } }`, and here `from: ", timed, "`, `group_by: [", absl::StrJoin(by, ", "),
+      "]` without `window`, whose rows change when the table does",
+      input.time_column ? ""
+                        : "; TIME is a column with the row's time, in a source perhaps changed_at: { type: timestamp, "
+                          "from: timestamp }, the time of its last change",
+      yaml.window().has_hopping() ? absl::StrCat("; a window of ", FormatDuration(spec.size_us), " is ",
+                                                 spec.size_us / spec.every_us, " such groups")
+                                  : "");
+}
+
 // What a window asks of rows that replace each other.
 bool CheckUpdates(StepCheck& check) {
   const LogicalPort& input = check.in();
@@ -205,11 +269,11 @@ bool CheckUpdates(StepCheck& check) {
     check.Error("from", absl::StrCat("cumulative windows over this step aren't implemented: its rows (key ", key,
                                      ") may be taken back. Use them over rows that stand", OrOnClose(input.closes)));
   }
-  if (!input.timely) {
+  if (!input.timely && !check.yaml().window().has_cumulative()) {
     check.Error("from", absl::StrCat("a window over this step isn't implemented: its rows (key ", key,
-                                     ") may be replaced long after their time, when the windows they lie in are over. "
-                                     "Put the window before it, or aggregate without one",
-                                     OrOnClose(input.closes)));
+                                     ") may be replaced long after their time, when the windows they lie in are over. ",
+                                     input.ordered ? "" : "Put the window before it, or aggregate without one. ",
+                                     AsGroups(check), OrOnClose(input.closes)));
   }
   return !check.Broken();
 }

@@ -12,6 +12,7 @@
 #include "proto/topology.pb.h"
 #include "src/plan/diagnostics.h"
 #include "src/plan/format_syntax.h"
+#include "src/plan/known_values.h"
 #include "src/plan/operator_kind.h"
 #include "src/plan/plan.h"
 
@@ -34,6 +35,10 @@ struct LogicalPort {
   // No row, and nothing that takes one back, comes behind the watermark that the steps let through. Not so where rows
   // stay for longer than their time: in lists and in groups of no window.
   bool timely = true;
+  std::vector<KnownValues> values;    // by column
+  std::optional<size_t> time_column;  // that holds the rows' event time, where one does
+  // Of a union of update steps: the column, part of the key, in which no two of them have a value in common.
+  std::optional<size_t> apart;
 
   // What the operator asks of it.
   // Rows equal in all of these columns must meet in one task. Nothing: rows may lie anywhere. Of several ports rows
@@ -66,7 +71,9 @@ struct LogicalStep {
   std::optional<std::pair<size_t, size_t>> window_columns;
   bool ordered = true;
   bool timely = true;
-  bool may_fail = false;  // an expression of it can fail on a row
+  std::vector<KnownValues> values;    // by output column
+  std::optional<size_t> time_column;  // that holds event time, where one does
+  bool may_fail = false;              // an expression of it can fail on a row
   std::string renamed_from = {};
 
   const std::string& kept_as() const { return renamed_from.empty() ? name : renamed_from; }

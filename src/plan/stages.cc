@@ -107,6 +107,9 @@ class Cutter {
   // inputs may be moved by them, though rows of these replace each other by others: what goes at one place and what
   // comes at another are different rows of the output.
   static bool ToldApart(const LogicalStep& step, const ColumnList& positions);
+  // By these positions in `together` rows come to lie in many partitions: not by nothing, nor by columns alone that
+  // have no other values than a union's inputs have given them.
+  static bool Spreads(const LogicalPort& port, const ColumnList& positions);
   // Sets of columns of the step's output by which later steps want equal rows together, the nearest first.
   const std::vector<ColumnList>& Demands(int s);
   std::vector<ColumnList> FindDemands(int s);
@@ -199,11 +202,20 @@ std::optional<Partitioning> Cutter::PartitioningOfSource(const SourcePlan& sourc
 }
 
 std::optional<Partitioning> Cutter::PartitioningOf(const LogicalPort& port) const {
-  const auto& first = partitioning_[static_cast<size_t>(port.steps[0])];
+  const auto lies = [&](int input) -> const auto& { return partitioning_[static_cast<size_t>(input)]; };
+  const auto& first = lies(port.steps[0]);
+  if (std::all_of(port.steps.begin(), port.steps.end(), [&](int input) { return lies(input) == first; })) return first;
+  if (!port.apart) return std::nullopt;
+  // Rows that are equal in that column are of one input, and lie as it has them.
+  Partitioning all{{*port.apart}, "union of"};
   for (const int input : port.steps) {
-    if (partitioning_[static_cast<size_t>(input)] != first) return std::nullopt;
+    if (!lies(input)) return std::nullopt;
+    for (const size_t c : lies(input)->columns) {
+      if (!IsSubset({c}, all.columns)) all.columns.push_back(c);
+    }
+    absl::StrAppend(&all.scheme, " ", Step(input).name);
   }
-  return first;
+  return all;
 }
 
 // Ports that meet are partitioned alike, so that any of them that keeps its columns will do: best one whose columns a
@@ -272,7 +284,7 @@ ColumnList Cutter::ShuffleKey(int s, const std::vector<size_t>& ports) {
     const LogicalPort& port = step.in(p);
     if (!port.mode.update || step.spec.kind().Split(step.spec)) continue;
     const ColumnList stay = Intersect(key, PositionsOf(port.mode.key, *port.together));
-    if (!stay.empty() || !ToldApart(step, key)) key = stay;
+    if (Spreads(port, stay) || !ToldApart(step, key)) key = stay;
   }
   for (const ColumnList& demand : Demands(s)) {
     ColumnList wanted;
@@ -360,6 +372,13 @@ bool Cutter::ToldApart(const LogicalStep& step, const ColumnList& positions) {
       const ColumnList& together = *step.in(origin->port).together;
       return position < together.size() && together[position] == origin->column;
     });
+  });
+}
+
+bool Cutter::Spreads(const LogicalPort& port, const ColumnList& positions) {
+  return std::any_of(positions.begin(), positions.end(), [&](size_t position) {
+    const size_t c = (*port.together)[position];
+    return c >= port.values.size() || !port.values[c] || port.values[c]->size() == 1;
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "src/base/suggest.h"
 #include "src/plan/step_check.h"
+#include "src/plan/unions.h"
 
 namespace tidemark {
 namespace {
@@ -121,6 +122,8 @@ void Graph::AddSource(const std::string& name) {
   step.mode = {!it->key.empty(), it->key};
   step.renamed_from = it->renamed_from;
   step.timely = it->key.empty();  // a row stands for as long as its table has it
+  step.values = KnownOf(*it);
+  step.time_column = it->event_time.column;
   for (const OperatorSyntax* syntax : operators_) {
     if (auto spec = syntax->Behind(*it)) {
       step.spec = *std::move(spec);
@@ -171,24 +174,28 @@ bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {
   port->window_columns = first.window_columns;
   port->ordered = first.ordered;
   port->timely = first.timely;
+  port->values = first.values;
+  port->values.resize(port->schema.size());
+  port->time_column = first.time_column;
+  std::vector<const LogicalStep*> inputs;
   for (const int i : port->steps) {
-    const LogicalStep& input = out_.steps[static_cast<size_t>(i)];
+    const LogicalStep& input = *inputs.emplace_back(&out_.steps[static_cast<size_t>(i)]);
     if (input.output != port->schema) {
       diagnostics_.Error(step.path + "/from",
                          absl::StrCat("a union needs equal columns: ", first.name, " has (", first.output.ToString(),
                                       "), ", input.name, " has (", input.output.ToString(), ")"));
       return false;
     }
-    if (port->steps.size() > 1 && input.mode.update) {
-      diagnostics_.Error(step.path + "/from",
-                         absl::StrCat("a union of updating steps isn't implemented: rows of '", input.name,
-                                      "' replace each other: give each a sink of its own", OrOnClose(input.closes)));
-      return false;
-    }
     if (input.window_columns != port->window_columns) port->window_columns.reset();
     port->ordered = port->ordered && input.ordered;
     port->timely = port->timely && input.timely;
+    if (input.time_column != port->time_column) port->time_column.reset();
   }
+  if (inputs.size() == 1) return true;
+  if (std::any_of(inputs.begin(), inputs.end(), [](const auto* input) { return input->mode.update; })) {
+    return UniteUpdates(inputs, step.path, &diagnostics_, port);
+  }
+  port->values.assign(port->schema.size(), std::nullopt);
   return true;
 }
 
@@ -221,6 +228,7 @@ void Graph::AddStep(const topology::Step& yaml, const References& references) {
   }
   const bool input = references.complete && MakePorts(&step);
   step.usable = CheckOperator(yaml, operators_, plan_, input, &diagnostics_, &step);
+  CarryKnown(&step);
   out_.by_name[step.name] = static_cast<int>(out_.steps.size());
   out_.steps.push_back(std::move(step));
 }

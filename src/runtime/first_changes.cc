@@ -1,9 +1,12 @@
 #include "src/runtime/first_changes.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
@@ -15,7 +18,9 @@ namespace tidemark {
 namespace {
 
 using Record = packed::CommitRecord;
-using Knows = absl::FunctionRef<bool(const Record&)>;
+// Whether a task has heard of, or sent on, whatever came of the step that makes the changes; "": of any such step.
+using Knows = absl::FunctionRef<bool(const Record&, const std::string& maker)>;
+using Origins = google::protobuf::RepeatedPtrField<std::string>;
 
 bool HasState(const Record& record, const std::string& step) { return HasBegun(record, step); }
 
@@ -24,14 +29,35 @@ bool HasRead(const Record& record, const std::string& topic) {
   return std::any_of(inputs.begin(), inputs.end(), [&](const auto& each) { return each.topic() == topic; });
 }
 
-bool Writes(const Record& record, const std::string& topic) {
+// Whether the changes of `maker` are among those of which is told. Where nothing is told of any, an earlier version has
+// written it, which knew no unions of changes.
+bool Tells(const Origins& origins, const std::string& maker) {
+  bool of_others = false;
+  for (const std::string& origin : origins) {
+    if (!absl::StartsWith(origin, kChangesOf)) continue;
+    const std::string_view rest = std::string_view(origin).substr(kChangesOf.size());
+    if (rest == maker || rest.starts_with(absl::StrCat(maker, " through "))) return true;
+    of_others = true;
+  }
+  return maker.empty() || !of_others;
+}
+
+bool HasTaken(const Record& record, const std::string& step, const std::string& maker) {
+  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
+  return std::any_of(steps.begin(), steps.end(), [&](const auto& each) {
+    return each.step() == step && !IsGivenUp(each) && Tells(each.origins(), maker);
+  });
+}
+
+bool Writes(const Record& record, const std::string& topic, const std::string& maker) {
   if (!record.has_standing()) {  // an earlier version's
     const auto& outputs = record.outputs();
     return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) { return each.topic() == topic; });
   }
   const auto& outputs = record.standing().outputs();
-  return std::any_of(outputs.begin(), outputs.end(),
-                     [&](const auto& each) { return each.topic() == topic && !IsGone(each); });
+  return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) {
+    return each.topic() == topic && !IsGone(each) && Tells(each.origins(), maker);
+  });
 }
 
 class FirstChanges {
@@ -45,16 +71,29 @@ class FirstChanges {
   absl::Status Look(NodePlace at, Knows knows) const {
     const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
     if (MakesChanges(node)) {
-      return Any(at.stage, knows, [&](const Record& record) { return HasState(record, node.kept_as()); })
-                 ? Missed(absl::StrCat("step ", node.step, ", which has counted rows before"))
-                 : absl::OkStatus();
+      const std::string& maker = node.kept_as();
+      const std::string what = absl::StrCat("step ", node.step, ", which has counted rows before");
+      const auto missed_by = [&](const std::string& name) {
+        return Any(at.stage, [&](const Record& record) { return HasState(record, maker) && !knows(record, name); });
+      };
+      if (missed_by("")) return Missed(" is new", what);
+      return missed_by(maker) ? Missed(" goes on", what) : absl::OkStatus();
     }
     if (node.kind == Node::Kind::kInternal) {
       const std::string& topic = plan_.edges[static_cast<size_t>(node.edge)].topic;
-      if (Any(at.stage, knows, [&](const Record& record) { return HasRead(record, topic); })) {
-        return Missed(absl::StrCat(topic, ", of which rows have been read before"));
-      }
-      return LookAbove(at, [&](const Record& record) { return Writes(record, topic); });
+      const std::string what = absl::StrCat(topic, ", of which rows have been read before");
+      // Who has had one maker's changes from there has had all that came from there.
+      const std::set<std::string> makers = MakersAbove(plan_, at);
+      const auto missed_by = [&](const std::set<std::string>& names) {
+        return Any(at.stage, [&](const Record& record) {
+          const auto known = [&](const std::string& name) { return knows(record, name); };
+          return HasRead(record, topic) && std::none_of(names.begin(), names.end(), known);
+        });
+      };
+      if (missed_by({""})) return Missed(" is new", what);
+      if (!makers.empty() && missed_by(makers)) return Missed(" goes on", what);
+      return LookAbove(at,
+                       [&](const Record& record, const std::string& maker) { return Writes(record, topic, maker); });
     }
     return LookAbove(at, knows);
   }
@@ -71,15 +110,15 @@ class FirstChanges {
   }
 
  private:
-  bool Any(int stage, Knows knows, Knows wanted) const {
+  bool Any(int stage, absl::FunctionRef<bool(const Record&)> wanted) const {
     const std::vector<const Record*> records = records_(stage);
-    return std::any_of(records.begin(), records.end(),
-                       [&](const Record* record) { return !knows(*record) && wanted(*record); });
+    return std::any_of(records.begin(), records.end(), [&](const Record* record) { return wanted(*record); });
   }
 
-  absl::Status Missed(const std::string& what) const {
+  // `how`: the taker is.
+  absl::Status Missed(std::string_view how, const std::string& what) const {
     return absl::FailedPreconditionError(
-        absl::StrCat(taker_, " is new, and would take the changes of ", what,
+        absl::StrCat(taker_, std::string(how), ", and would take the changes of ", what,
                      ": it would hear that rows are taken back which it never got. Leave it out, or ", remedy_));
   }
 
@@ -108,13 +147,17 @@ std::vector<Verdict> MissedChanges(const Plan& plan, RecordsOfStage records) {
         const std::string& feed = plan.edges[static_cast<size_t>(node.edge)].topic;
         const std::string sink = absl::StrCat("sink ", node.step);
         const FirstChanges of_lake(plan, sink, kNewLake, records);
-        note(sink, of_lake.LookAbove({s, n}, [&](const Record& record) { return Writes(record, feed); }));
+        note(sink, of_lake.LookAbove({s, n}, [&](const Record& record, const std::string& maker) {
+          return Writes(record, feed, maker);
+        }));
       }
       if (node.kind != Node::Kind::kOperator || node.spec.kind().Fingerprint(node).empty()) continue;
       if (ChangeOrigins(plan, {s, n}).empty()) continue;
       const std::string step = absl::StrCat("step ", node.step);
       const FirstChanges of_step(plan, step, "give the topology a new name, which computes everything anew", records);
-      note(step, of_step.LookAbove({s, n}, [&](const Record& record) { return HasState(record, node.kept_as()); }));
+      note(step, of_step.LookAbove({s, n}, [&](const Record& record, const std::string& maker) {
+        return HasTaken(record, node.kept_as(), maker);
+      }));
     }
   }
   return missed;

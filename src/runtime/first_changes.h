@@ -8,6 +8,10 @@
 // written all the time since it began. A step that a record of its stage doesn't name is new to that task, as is a lake
 // whose feed it hasn't written all the time; it has missed changes if the task had read the topic they come by, or if
 // their maker has state, in the same task or behind a topic that the maker's task doesn't name.
+//
+// A step or lake that goes on may get changes of a maker more, by a union that has a further input. Its record says
+// whose changes it has taken so far, and that of a task which sends changes on says whose it has sent; of a maker that
+// isn't among them and has state, in that very task, changes were missed too.
 #pragma once
 
 #include <vector>

@@ -61,6 +61,20 @@ std::vector<packed::StepIdentity> LeftInStage(const Plan& plan, const packed::Co
   return left;
 }
 
+// Where the source that a stage was named by is still there, in a stage that has the name of one which stands before
+// it.
+std::string NamedByAnother(const Plan& plan, const std::string& stage) {
+  for (const Stage& now : plan.stages) {
+    for (const Node& node : now.nodes) {
+      if (node.kind != Node::Kind::kSource || node.kept_as() != stage || now.name >= stage) continue;
+      return absl::StrCat(", and that is ", now.name, " now, as ", now.name, " is read together with ", stage,
+                          " and comes first: where it is new, a name behind ", stage, ", such as ", stage, "_",
+                          now.name, ", leaves the stage its name");
+    }
+  }
+  return "";
+}
+
 std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const std::string& changelog,
                                const packed::CommitRecord& record, const AllowedDrops& drops) {
   const std::vector<packed::StepIdentity> steps = LeftInStage(plan, record);
@@ -76,9 +90,8 @@ std::vector<Verdict> GoneStage(const Plan& plan, const std::string& stage, const
       "): was a step or source renamed or removed, or is a step's input partitioned otherwise now? Put it back as it "
       "was, or begin anew, by `tidemark reset` or under a new name, which starts with empty state. Where something has "
       "another name now, say `renamed_from` there (stage ",
-      stage,
-      " is called by its first source or step). If that state isn't wanted any more, give it up by --allow_drop ",
-      absl::StrJoin(names, ","));
+      stage, " is called by its first source or step", NamedByAnother(plan, stage),
+      "). If that state isn't wanted any more, give it up by --allow_drop ", absl::StrJoin(names, ","));
   std::vector<Verdict> verdicts;
   for (const packed::StepIdentity& step : steps) {
     Verdict& verdict = verdicts.emplace_back();

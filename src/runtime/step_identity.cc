@@ -86,6 +86,19 @@ const std::string& TopicOf(const Plan& plan, const Node& sink) {
 
 }  // namespace
 
+namespace {
+
+// Whose changes a repartition sends on (first_changes.h).
+std::set<std::string> SentOrigins(const Plan& plan, NodePlace repartition) {
+  std::set<std::string> origins;
+  for (const std::string& maker : MakersAbove(plan, repartition)) {
+    origins.insert(absl::StrCat(std::string(kChangesOf), maker));
+  }
+  return origins;
+}
+
+}  // namespace
+
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
   const Stage& at = plan.stages[static_cast<size_t>(stage)];
   for (size_t n = 0; n < at.nodes.size(); ++n) {
@@ -94,12 +107,16 @@ void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
       written->set_topic(TopicOf(plan, at.nodes[n]));
       for (const std::string& origin : keys) written->add_origins(origin);
     }
-    if (at.nodes[n].kind != Node::Kind::kFeed) continue;
+    const bool feed = at.nodes[n].kind == Node::Kind::kFeed;
+    if (!feed && at.nodes[n].kind != Node::Kind::kRepartition) continue;
+    const NodePlace place{stage, static_cast<int>(n)};
     const std::string& topic = plan.edges[static_cast<size_t>(at.nodes[n].edge)].topic;
     for (packed::Standing::Edge& edge : *standing->mutable_outputs()) {
       if (edge.topic() != topic) continue;
       edge.clear_origins();
-      for (const std::string& origin : FeedOrigins(plan, {stage, static_cast<int>(n)})) edge.add_origins(origin);
+      for (const std::string& origin : feed ? FeedOrigins(plan, place) : SentOrigins(plan, place)) {
+        edge.add_origins(origin);
+      }
     }
   }
 }

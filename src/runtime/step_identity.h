@@ -49,8 +49,9 @@ std::string ShownName(const Plan& plan, const packed::Standing& standing, const 
 
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
-// Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to; and beside
-// them how the keys of topics are written whose rows replace each other.
+// Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to; into those
+// of its repartitions whose changes are sent (first_changes.h); and beside them how the keys of topics are written
+// whose rows replace each other.
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
 // What becomes of each step that a task has kept state of, and of lakes of changes that can't go on. Also reads records
 // of earlier versions, which say less of a step.

@@ -308,7 +308,7 @@ std::string WidthsThatDecide(const Node& node) {
 void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
   const Node& node = Tracer(plan).At(at);
   if (MakesChanges(node)) {
-    ways->insert(absl::StrCat("changes of step ", node.kept_as(), below.empty() ? "" : " through ", below));
+    ways->insert(absl::StrCat(std::string(kChangesOf), node.kept_as(), below.empty() ? "" : " through ", below));
     return;
   }
   if (const std::string widths = WidthsThatDecide(node); !widths.empty()) {
@@ -389,6 +389,25 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place) {
   }
   origins.insert(tracer.widths().begin(), tracer.widths().end());
   return origins;
+}
+
+std::set<std::string> MakersAbove(const Plan& plan, NodePlace place) {
+  const Tracer tracer(plan);
+  std::set<std::string> makers;
+  std::vector<NodePlace> open = {place};
+  while (!open.empty()) {
+    const NodePlace at = open.back();
+    open.pop_back();
+    const Node& node = tracer.At(at);
+    if (MakesChanges(node)) makers.insert(node.kept_as());
+    const bool operates = node.kind == Node::Kind::kOperator;
+    if (operates && !node.spec.kind().Fingerprint(node).empty()) continue;  // what keeps rows gives others
+    for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
+      if (operates && !TakesChanges(plan, at, p)) continue;
+      for (const NodePlace above : tracer.Above(at, p)) open.push_back(above);
+    }
+  }
+  return makers;
 }
 
 bool IsLakeOfChanges(const Plan& plan, const Node& node) {

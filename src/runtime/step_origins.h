@@ -31,6 +31,13 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 // None: all its rows stand.
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
 
+// What a line of whose changes begins with, in front of the name under which the step that makes them is kept. Behind
+// it stands nothing, or " through ..".
+inline constexpr std::string_view kChangesOf = "changes of step ";
+// The steps that make the changes which come to a node, in whichever stages they are, by the names under which they are
+// kept. None: its rows stand.
+std::set<std::string> MakersAbove(const Plan& plan, NodePlace place);
+
 // A sink that adds up the changes of an update step, as a step with state does: what it has written isn't changed any
 // more, so rows must be taken back out of it as they were given to it. A table whose rows replace each other by their
 // key needs none of that.

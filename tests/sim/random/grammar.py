@@ -13,6 +13,7 @@ What isn't generated, and why:
   - sources that are files or posted to: their rows come through a topic like any other; tests/sim/file_source_test.cc and
     http_source_test.cc have the way there.
   - Kafka upsert sinks over append steps: of two rows of one key, which is written last isn't determined.
+  - unions of update steps but for one with itself, marked in two ways (its inputs are told apart by nothing else).
   - format: debezium: DuckDB has nothing to read it with; changes come by keyed sources.
   - Formats other than JSON, arrays of objects and how values are read (coerce, timestamp_format): nothing behind the decoder
     knows of them.
@@ -28,7 +29,7 @@ What isn't generated, and why:
 import dataclasses
 import random as randoms
 
-from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Table, shapes, window_type
+from topology import Case, Column, Invalid, Row, Shape, Sink, Source, Step, Table, shapes, united, window_type
 from values import PLAIN_TYPES, START_US, TIME_FORMS, UNITS_US, is_time, random_value
 
 FAULTS = ["calls", "crashes", "database", "disks", "freezes", "lake", "oversleeping", "power", "restarts", "rights",
@@ -93,6 +94,7 @@ class Generator:
     def __init__(self, seed):
         self.random = randoms.Random(seed)
         self.keyed = randoms.Random(f"keyed {seed}")  # of its own: cases without them stay what they were
+        self.united = randoms.Random(f"united {seed}")  # likewise
         self.seed = seed
 
     def case(self):
@@ -200,8 +202,14 @@ class Generator:
             if random.random() < 0.2:
                 inputs += [n for n in names if n != input_ and shape_of[n].columns == shape_of[input_].columns and
                            shape_of[n].update_key is None][:1]
-            step = self._operator(case, name, inputs, shape_of[input_])
+            before = len(case.steps)
+            shape = shape_of[input_]
+            if len(inputs) == 1 and shape.update_key is not None and self.united.random() < 0.2:
+                inputs = self._mark(case, name, input_, shape)
+                shape = united([shapes(case)[i] for i in inputs])
+            step = self._operator(case, name, inputs, shape)
             if step is None:
+                del case.steps[before:]
                 continue
             case.steps.append(step)
             try:
@@ -210,7 +218,17 @@ class Generator:
                     return
             except Invalid:
                 pass
-            case.steps.pop()
+            del case.steps[before:]
+
+    # Steps between an update step and a union of it with itself: each row twice, with another constant.
+    def _mark(self, case, name, input_, shape):
+        marked = []
+        for shard in ("a", "b"):
+            columns = {c.name: {"sql": c.name, "type": c.type} for c in shape.columns}
+            columns[f"shard_{name}"] = {"sql": f"'{shard}'", "type": "string"}
+            case.steps.append(Step(f"{name}{shard}", [input_], "project", {"columns": columns}))
+            marked.append(f"{name}{shard}")
+        return marked
 
     # What is united must have equal partition counts.
     @staticmethod

@@ -34,11 +34,12 @@ def show(case, lines):
 
 
 def names(step):
-    """What --with knows the step by: its operator, and of windows that share panes `hopping`."""
+    """What --with knows the step by: its operator, of windows that share panes `hopping`, of unions of changes `union`."""
     args = step.args
     panes = (step.operator == "window" and not args["gap"] and not args["cumulative"] and args["emit"] == "on_close"
              and args["size"] >= 3 * args["every"] and args["group_by"])
-    return [step.operator] + (["hopping"] if panes else [])
+    marked = len(step.inputs) > 1 and all(i[:-1] == step.name for i in step.inputs)
+    return [step.operator] + (["hopping"] if panes else []) + (["union"] if marked else [])
 
 
 def main():

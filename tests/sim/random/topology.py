@@ -96,6 +96,7 @@ class Shape:
     moved: bool = False       # behind a shuffle, or what may be one
     sources: frozenset = frozenset()
     changes: bool = False     # of an update step: each change has its record, and the oracle knows all of them
+    constants: dict = dataclasses.field(default_factory=dict)  # columns of one value, as SQL, by name
 
     def column(self, name):
         for column in self.columns:
@@ -109,6 +110,10 @@ class Shape:
 
 def is_plain(expression):
     return expression["sql"].isidentifier()
+
+
+def is_constant(expression):
+    return expression["sql"].startswith("'")
 
 
 def aggregate_type(call, argument):
@@ -200,9 +205,23 @@ def _joined_tables(first, right, args):
     return dataclasses.replace(joined, update_key=key, timely=False, changes=False)
 
 
+def united(inputs):
+    """Rows of update steps, told apart by their key and by a constant that each input has of its own."""
+    first = inputs[0]
+    if any(i.columns != first.columns or i.update_key != first.update_key for i in inputs):
+        raise Invalid("a union of different columns or keys")
+    apart = [c for c in first.constants if len({i.constants.get(c) for i in inputs}) == len(inputs)]
+    if not apart:
+        raise Invalid("nothing tells the inputs apart")
+    return dataclasses.replace(first, update_key=first.update_key + [c for c in apart if c not in first.update_key],
+                               changes=False, windowed=False, ordered=False, constants={})
+
+
 def _shape(case, step, inputs, right, window_type):
     first, args = inputs[0], step.args
-    if len(inputs) > 1:
+    if len(inputs) > 1 and first.update_key is not None:
+        first = united(inputs)
+    elif len(inputs) > 1:
         if any(i.columns != first.columns or i.update_key is not None for i in inputs):
             raise Invalid("a union of different columns")
         seen = [s for i in inputs for s in i.sources]
@@ -232,11 +251,15 @@ def _shape(case, step, inputs, right, window_type):
         columns = []
         for name, expression in args["columns"].items():
             source = first.column(expression["sql"]) if is_plain(expression) else None
-            columns.append(Column(name, expression["type"], source.nullable if source else True))
+            columns.append(Column(name, expression["type"],
+                                  source.nullable if source else not is_constant(expression)))
         kept = {e["sql"] for n, e in args["columns"].items() if n == e["sql"]}
         if first.update_key is not None and not set(first.update_key) <= kept:
             raise Invalid("a key column is lost")
-        return dataclasses.replace(first, columns=columns, sequenced=first.sequenced and "id" in kept,
+        constants = {n: first.constants.get(e["sql"], e["sql"]) for n, e in args["columns"].items()
+                     if is_constant(e) or e["sql"] in first.constants}
+        return dataclasses.replace(first, columns=columns, constants=constants,
+                                   sequenced=first.sequenced and "id" in kept,
                                    windowed=first.windowed and {"window_start", "window_end"} <= kept)
     if step.operator == "dedup":
         if "id" not in args["by"] or not first.sequenced:

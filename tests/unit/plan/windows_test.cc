@@ -9,6 +9,7 @@
 namespace tidemark {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -80,6 +81,57 @@ TEST(WindowsPlanTest, BehindRowsThatAreTakenBackOrDeletedOnlyWhatCanBe) {
   EXPECT_EQ(errors("tumbling: 1m", "calendar: day"), "");
   EXPECT_THAT(errors("tumbling: 1m", "cumulative: 1d, every: 1h"), HasSubstr("cumulative windows over this step"));
   EXPECT_THAT(errors("tumbling: 1m, keep: 7d", "tumbling: 1d"), HasSubstr("long after their time"));
+}
+
+// A table `orders` of changes with these columns beside its key, a window over it, and what else.
+std::string OverTable(const std::string& columns, const std::string& steps, const std::string& key) {
+  return absl::StrCat(
+      "name: x\nsources:\n  orders: { topic: orders, format: debezium, key: [id], columns: { id: int64, ",
+      "region: string, ", columns, " } }\nsteps:\n", steps, "sinks: { s: { from: z, topic: z, key: [", key,
+      "], key_format: json, create: {} } }\n");
+}
+constexpr char kTimed[] = "placed: timestamp_ms }, event_time: { column: placed";
+
+TEST(WindowsPlanTest, OverATableTheGroupsThatAreRightForEverAreToldAndAreAPlan) {
+  const auto told = [](const std::string& window, const std::string& emit, const std::string& columns = kTimed) {
+    return ErrorsOf(OverTable(columns,
+                              absl::StrCat("  z: { from: orders, window: { ", window, " }, group_by: [region], ",
+                                           "aggregates: { n: \"count(*)\" }, emit: ", emit, " }\n"),
+                              "region"));
+  };
+  const auto start = [](const std::string& expression) {
+    return HasSubstr("`z_timed: { from: orders, project: { \"*\": true, window_start: \"" + expression +
+                     "\" } }`, and here `from: z_timed`, `group_by: [region, window_start]` without `window`");
+  };
+  for (const char* emit : {"on_close", "on_update"}) {
+    EXPECT_THAT(told("tumbling: 1h", emit),
+                AllOf(HasSubstr("its rows (key id) may be replaced long after their time, when the windows they lie in "
+                                "are over. What is right however late a row is replaced is a group for each window"),
+                      start("date_bin(interval '1 hour', placed, timestamp '1970-01-01')")));
+  }
+  const std::vector<std::pair<std::string, std::string>> all = {
+      {"tumbling: 90s", "date_bin(interval '90 seconds', placed, timestamp '1970-01-01')"},
+      {"tumbling: 1d, offset: 6h",
+       "date_bin(interval '1 day', placed - interval '6 hours', timestamp '1970-01-01') + interval '6 hours'"},
+      {"hopping: 1h, every: 15m", "date_bin(interval '15 minutes', placed, timestamp '1970-01-01')"},
+      {"calendar: day, time_zone: Europe/Berlin", "date_trunc('day', placed, 'Europe/Berlin')"},
+      {"calendar: quarter", "date_trunc('quarter', placed, 'UTC')"}};
+  for (const auto& [window, expression] : all) {
+    EXPECT_THAT(told(window, "on_update"), start(expression));
+    EXPECT_EQ(ErrorsOf(OverTable(kTimed,
+                                 absl::StrCat("  z_timed: { from: orders, project: { \"*\": true, window_start: \"",
+                                              expression, "\" } }\n  z: { from: z_timed, group_by: [region, ",
+                                              "window_start], aggregates: { n: \"count(*)\" } }\n"),
+                                 "region, window_start")),
+              "");
+  }
+  EXPECT_THAT(told("hopping: 1h, every: 15m", "on_update"), HasSubstr("a window of 1h is 4 such groups"));
+  // Names that need quotes in SQL get them, and where event time is no column it is said what could be one.
+  EXPECT_THAT(told("tumbling: 1h", "on_close", "\"Placed at\": timestamp_ms }, event_time: { column: \"Placed at\""),
+              start("date_bin(interval '1 hour', \\\"Placed at\\\", timestamp '1970-01-01')"));
+  EXPECT_THAT(told("tumbling: 1h", "on_close", "v: int64"),
+              AllOf(start("date_bin(interval '1 hour', TIME, timestamp '1970-01-01')"),
+                    HasSubstr("changed_at: { type: timestamp, from: timestamp }")));
 }
 
 }  // namespace

@@ -294,6 +294,71 @@ TEST(FirstChanges, ALakeThatDoesNotSayByWhatItsChangesCameIsTaken) {
   }
 }
 
+// ---- A further input in a union
+
+constexpr char kMore[] =
+    "  more: { from: prices, group_by: [id, route], aggregates: { n: \"max(price)\" } }\n"
+    "  m_more: { from: more, project: { \"*\": true, part: \"'b'\" } }\n";
+constexpr char kOne[] = "  m_by_id: { from: by_id, project: { \"*\": true, part: \"'a'\" } }\n";
+constexpr char kSeen[] = "  seen: { from: more, topic: seen, key: [id, route], key_format: json, create: {} }\n";
+
+// `last` over the one or over both; `more` is there, or isn't.
+Plan United(const std::string& last, bool both, bool more, const std::string& sink = kTopic) {
+  const std::string from = both ? "[m_by_id, m_more]" : "m_by_id";
+  return Topology(
+      absl::StrCat(kById, kOne, more ? kMore : "", more && !both ? "  x: { from: m_more, filter: \"n > 0\" }\n" : "",
+                   absl::StrReplaceAll(last, {{"from: by_id", "from: " + from}})),
+      "",
+      absl::StrCat(sink, more ? kSeen : "",
+                   more && !both ? "  x_lake: { from: x, parquet: { path: /x, mode: changes } }\n" : ""));
+}
+
+TEST(FirstChanges, AFurtherInputOfAUnionIsHeardFromTheFirstWhereItIsNew) {
+  for (const char* last : {kHere, kPhases, kMoved}) {
+    const Plan now = United(last, true, true);
+    const Records before = RecordsOf(United(last, false, false));
+    EXPECT_EQ(Check(now, before), "") << last;
+    EXPECT_EQ(GoesOn(United(last, false, false), now), "goes on") << last;
+    EXPECT_EQ(Check(now, RecordsOf(now)), "");
+    // Killed when some of its tasks had committed what they do from now on.
+    for (const Stage& stage : now.stages) {
+      Records some = before;
+      some[stage.name] = RecordsOf(now)[stage.name];
+      EXPECT_EQ(Check(now, some), "") << last << stage.name;
+    }
+  }
+}
+
+TEST(FirstChanges, AFurtherInputThatHasMadeChangesBeforeIsRefused) {
+  for (const char* last : {kHere, kPhases, kMoved}) {
+    EXPECT_THAT(
+        Check(United(last, true, true), RecordsOf(United(last, false, true))),
+        AllOf(HasSubstr("step last goes on, and would take the changes of step more"), HasSubstr("which it never got")))
+        << last;
+    EXPECT_EQ(Check(United(last, false, true), RecordsOf(United(last, false, true))), "");
+  }
+  const Plan now = United(kPassed, true, true, kLake);
+  EXPECT_EQ(Check(now, RecordsOf(United(kPassed, false, false, kLake))), "");
+  EXPECT_THAT(Check(now, RecordsOf(United(kPassed, false, true, kLake))),
+              AllOf(HasSubstr("sink lake goes on"), HasSubstr("step more")));
+}
+
+TEST(FirstChanges, BehindARepartitionAFurtherInputThatWasReadBeforeIsRefused) {
+  const std::string there =
+      "  a: { from: m_by_id, repartition: { by: [id] } }\n  b: { from: m_more, repartition: { by: [id] } }\n";
+  const auto plan = [&](const std::string& from) {
+    return Topology(absl::StrCat(kById, kOne, kMore, there, "  last: { from: ", from,
+                                 ", group_by: [route], aggregates: { m: \"count(*)\" } }\n",
+                                 "  y: { from: [a, b], filter: \"n > 0\" }\n"),
+                    "",
+                    absl::StrCat(kTopic, "  y_topic: { from: y, topic: y, key: [id, route, part], key_format: json, ",
+                                 "create: {} }\n"));
+  };
+  EXPECT_THAT(Check(plan("[a, b]"), RecordsOf(plan("a"))), AllOf(HasSubstr("step last goes on"), HasSubstr(".b.")));
+  EXPECT_EQ(Check(plan("[a, b]"), RecordsOf(plan("[a, b]"))), "");
+  EXPECT_EQ(Check(plan("a"), RecordsOf(plan("a"))), "");
+}
+
 // Versions before didn't say by what changes come.
 TEST(FirstChanges, StateThatDoesNotSayByWhatItsChangesCameIsTaken) {
   const Plan plan = Topology(std::string(kById) + kMoved);
