@@ -147,7 +147,10 @@ class GroupSet {
   // The group columns of these slots.
   absl::Status Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const;
 
-  // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes.
+  // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes. The
+  // aggregates follow each other, and none that has a value takes no bytes: so what was saved before further ones were
+  // added ends in front of these, which are empty when it is loaded (AggregateItem::from_now), wherever it stood: in
+  // logs, in runs, in sessions. It gets its new form when the group is saved next.
   void SaveValues(uint32_t slot, std::string* out);
   // A group without values yet. DataLoss, as the others: not what was saved.
   void LoadKey(Window* window, uint32_t number, std::string_view key);

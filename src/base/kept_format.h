@@ -6,6 +6,7 @@
 // changed, joined or committed anything: whoever reads something that was kept asks here first.
 //
 //   1  all that was written before anybody asked; what says nothing is this
+//   2  groups of aggregations that end in front of aggregates which were added to them (operators/window/group_set.h)
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace tidemark {
 
-inline constexpr uint32_t kKeptFormat = 1;
+inline constexpr uint32_t kGrownGroups = 2;
+inline constexpr uint32_t kKeptFormat = 2;
 
 // InvalidArgument: a newer version has written `where`, in a form that this one doesn't know. (Not FailedPrecondition,
 // for which a restore would drop what is on disk.)
