@@ -25,7 +25,7 @@ class CountAccumulator final : public Accumulator {
   }
   absl::Status Merge(const arrow::RecordBatch& partials, int column, Rows rows, Slots slots) override {
     const Cells<int64_t> counts(Data(partials, column));
-    for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += counts[rows[p]];
+    for (size_t p = 0; p < rows.size(); ++p) counts_[slots[p]] += counts.IsNull(rows[p]) ? 0 : counts[rows[p]];
     return absl::OkStatus();
   }
   absl::Status Retract(const arrow::Array* argument, const OrderColumns&, Rows rows, Slots slots) override {

@@ -63,8 +63,8 @@ class Accumulator {
   // as long as both have happened when a result is asked for. Only for inputs that change (Internal: for others).
   virtual absl::Status Retract(const arrow::Array* argument, const OrderColumns& order, absl::Span<const int32_t> rows,
                                absl::Span<const uint32_t> slots);
-  // Adds partials, whose columns of this aggregate begin at `column` (operators/window/partial_schema.h). DataLoss: it
-  // isn't one.
+  // Adds partials, whose columns of this aggregate begin at `column` (operators/window/partial_schema.h); where they
+  // are null, that of no rows. DataLoss: it isn't one.
   virtual absl::Status Merge(const arrow::RecordBatch& partials, int column, absl::Span<const int32_t> rows,
                              absl::Span<const uint32_t> slots) = 0;
   // Adds what each slot of `from` holds to the one of `to` at the same place, as if the rows of both had been added to

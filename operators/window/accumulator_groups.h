@@ -43,6 +43,7 @@ class GroupAccumulator final : public Accumulator {
     const Cells<std::string_view> cells(Data(partials, column));
     Group partial = empty_;
     for (size_t p = 0; p < rows.size(); ++p) {
+      if (cells.IsNull(rows[p])) continue;
       std::string_view bytes = cells[rows[p]];
       if (!partial.Load(&bytes) || !bytes.empty()) return absl::DataLossError("a partial aggregate can't be read");
       Change(slots[p], [&](Group* group) { group->Merge(partial); });

@@ -10,6 +10,7 @@
 
 #include "operators/window/calendar_windows.h"
 #include "operators/window/spec.h"
+#include "src/base/suggest.h"
 #include "src/plan/step_check.h"
 #include "src/plan/units.h"
 
@@ -154,6 +155,43 @@ bool CheckWindow(StepCheck& check) {
   return !check.Broken();
 }
 
+// Those that count from now on stand behind all others, as they are kept, and are given rows that stand: what is taken
+// back would be taken out of them without having been in them.
+bool CheckFromNow(StepCheck& check) {
+  const topology::Step& yaml = check.yaml();
+  std::vector<std::string> names;
+  for (const topology::Entry& item : yaml.aggregates()) names.push_back(item.name());
+  const auto& from_now = yaml.aggregates_from_now();
+  const auto said = [&](const std::string& name) { return std::count(from_now.begin(), from_now.end(), name) > 0; };
+  for (int i = 0; i < from_now.size(); ++i) {
+    const std::string field = absl::StrCat("aggregates_from_now/", i);
+    const auto at = std::find(names.begin(), names.end(), from_now[i]);
+    if (at == names.end()) {
+      return check.Error(
+          field, absl::StrCat("'", from_now[i], "' is none of the step's aggregates", DidYouMean(from_now[i], names)));
+    }
+    const auto behind = std::find_if_not(at, names.end(), said);
+    if (behind != names.end()) {
+      return check.Error(field, absl::StrCat("'", from_now[i], "' stands in front of '", *behind,
+                                             "', which doesn't count from now on: put it behind, as groups are kept "
+                                             "with their aggregates one after the other"));
+    }
+  }
+  if (!from_now.empty() && std::all_of(names.begin(), names.end(), said)) {
+    return check.Error("aggregates_from_now",
+                       "all aggregates would count from now on: one at least was there before, or else the step is "
+                       "new, and begins with all of them anyway");
+  }
+  if (!from_now.empty() && check.in().mode.update) {
+    return check.Error(
+        "aggregates_from_now",
+        absl::StrCat("rows of the input are taken back (key ", ColumnNames(check.in().schema, check.in().mode.key),
+                     "), also those that came before an aggregate was added, and it can't give back what it was never "
+                     "given: compute it over all of history, by `tidemark replay`"));
+  }
+  return true;
+}
+
 bool AddAggregates(StepCheck& check, WindowSpec* spec) {
   LogicalStep& step = check.step();
   LogicalPort& input = check.in();
@@ -181,8 +219,11 @@ bool AddAggregates(StepCheck& check, WindowSpec* spec) {
                   "may have an ORDER BY of their own");
     }
     needs_order = needs_order || by_order;
-    check.AddOutput({item.name(), aggregate->type, aggregate->nullable}, std::nullopt, field);
-    spec->aggregates.push_back({item.name(), item.value()});
+    const auto& later = check.yaml().aggregates_from_now();
+    const bool from_now = std::find(later.begin(), later.end(), item.name()) != later.end();
+    // Results of before, which may still be on their way, haven't got it.
+    check.AddOutput({item.name(), aggregate->type, aggregate->nullable || from_now}, std::nullopt, field);
+    spec->aggregates.push_back({item.name(), item.value(), from_now});
   }
   if (needs_order) {
     input.needs = input.needs.With(Hidden::kSource).With(Hidden::kPartition).With(Hidden::kOffset);
@@ -284,7 +325,9 @@ class Aggregation final : public OperatorSyntax {
   explicit Aggregation(bool windowed) : windowed_(windowed) {}
 
   std::string_view field() const override { return windowed_ ? "window" : "group_by"; }
-  std::vector<std::string_view> beside() const override { return {"group_by", "aggregates", "emit"}; }
+  std::vector<std::string_view> beside() const override {
+    return {"group_by", "aggregates", "aggregates_from_now", "emit"};
+  }
   bool Has(const Diagnostics& diagnostics, const std::string& path) const override {
     const bool window = diagnostics.Present(path + "/window");
     return windowed_ ? window
@@ -350,7 +393,7 @@ bool Aggregation::Check(StepCheck& check) const {
     input.needs = input.needs.With(Hidden::kWatermark);
   }
   spec.input_updates = input.mode.update;
-  if (!AddAggregates(check, &spec) || (windowed_ && !CheckUpdates(check))) return false;
+  if (!CheckFromNow(check) || !AddAggregates(check, &spec) || (windowed_ && !CheckUpdates(check))) return false;
   // Rows that are deleted after a while are so long after their time.
   step.timely = input.timely && (windowed_ || !spec.on_update) && spec.keep_us == 0;
   step.mode = {.update = spec.on_update, .key = {}};

@@ -362,9 +362,14 @@ absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_vi
 }
 
 bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes, LoadValue load) {
-  bool ok = true;
-  for (auto& accumulator : accumulators_) ok = ok && ((*accumulator).*load)(slot, &bytes);
-  return ok && bytes.empty();
+  for (auto& accumulator : accumulators_) {
+    if (bytes.empty()) {
+      accumulator->Clear(slot);  // it was added since
+    } else if (!((*accumulator).*load)(slot, &bytes)) {
+      return false;
+    }
+  }
+  return bytes.empty();
 }
 
 int64_t GroupSet::MemoryBytes() const {

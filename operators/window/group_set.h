@@ -150,7 +150,10 @@ class GroupSet {
   // The group columns of these slots.
   absl::Status Keys(absl::Span<const uint32_t> slots, std::vector<std::shared_ptr<arrow::Array>>* out) const;
 
-  // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes.
+  // A group's values as they stand in state, zero bytes left out; its key stands there apart, as it never changes. The
+  // aggregates follow each other, and none that has a value takes no bytes: so what was saved before further ones were
+  // added ends in front of these, which are empty when it is loaded (AggregateItem::from_now), wherever it stood: in
+  // logs, in runs, in sessions. It gets its new form when the group is saved next.
   void SaveValues(uint32_t slot, std::string* out);
   // Of groups with values that are kept one by one, which some aggregate must have: notes from now on, anew, what comes
   // and goes, or no more, and whether it does. SaveChanges saves that, and the rest of the group as it is; LoadChanges

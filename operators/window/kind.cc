@@ -1,6 +1,7 @@
 // Windows and group_by, as others than the planner's check see them.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
@@ -90,6 +91,7 @@ class WindowKind final : public OperatorKind {
       absl::StrAppend(out, spec.rows[c].name, " ", TypeName(spec.rows[c].type));
     });
   }
+  std::vector<GrownFrom> Grown(const OperatorSpec& spec) const override;
   std::optional<PortColumn> Origin(const Node& node, size_t column) const override {
     const auto& spec = node.spec.As<WindowSpec>();
     if (column >= spec.group_by.size()) return std::nullopt;
@@ -97,6 +99,23 @@ class WindowKind final : public OperatorKind {
   }
   bool KeepsTime(const Node& /*node*/) const override { return false; }
 };
+
+// Without the last ones, and then without one of the others.
+std::vector<GrownFrom> WindowKind::Grown(const OperatorSpec& spec) const {
+  std::vector<GrownFrom> grown;
+  const std::vector<AggregateItem>& aggregates = spec.As<WindowSpec>().aggregates;
+  const auto n = static_cast<int64_t>(aggregates.size());
+  const auto without = [&](int64_t begin, int64_t end) {
+    GrownFrom& from = grown.emplace_back(GrownFrom{.former = spec, .at_end = end == n});
+    std::vector<AggregateItem>& former = from.former.As<WindowSpec>().aggregates;
+    former.erase(former.begin() + begin, former.begin() + end);
+    for (int64_t i = begin; i < end; ++i) from.added.push_back(aggregates[static_cast<size_t>(i)].name);
+    from.said = from.at_end && aggregates[static_cast<size_t>(begin)].from_now;
+  };
+  for (int64_t last = n - 1; last > 0; --last) without(last, n);
+  for (int64_t one = 0; one + 1 < n; ++one) without(one, one + 1);
+  return grown;
+}
 
 std::string WindowKind::Describe(const Node& node) const {
   const auto& spec = node.spec.As<WindowSpec>();
@@ -120,7 +139,7 @@ std::string WindowKind::Describe(const Node& node) const {
   if (spec.offset_us != 0) absl::StrAppend(&out, ", offset ", FormatDuration(spec.offset_us));
   absl::StrAppend(&out, ", group by (", ColumnNames(spec.rows, spec.group_by),
                   "): ", absl::StrJoin(spec.aggregates, ", ", [](std::string* s, const AggregateItem& item) {
-                    absl::StrAppend(s, item.name, " = ", item.expression);
+                    absl::StrAppend(s, item.name, " = ", item.expression, item.from_now ? " from now on" : "");
                   }));
   absl::StrAppend(&out,
                   spec.every_record ? ", on every record"

@@ -27,8 +27,6 @@ class LargeGroups {
  public:
   // A group whose values are smaller than this, as they stand in state, is always written whole.
   static constexpr size_t kLargeBytes = 512;
-  // What a reader of such records has to know (src/base/kept_format.h).
-  static constexpr uint32_t kFormat = 2;
 
   using Erase = absl::FunctionRef<void(uint32_t number)>;
   using Apply = absl::FunctionRef<absl::Status(uint32_t group, std::string_view changes)>;

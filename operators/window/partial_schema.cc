@@ -29,9 +29,9 @@ Type SumType(const Type& argument) {
   }
 }
 
-void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, Schema* schema) {
+void AddAggregate(const Aggregate& aggregate, size_t number, bool changes, bool from_now, Schema* schema) {
   const auto add = [&](const char* part, Type type, bool nullable) {
-    schema->Add({absl::StrCat("__partial_", number, "_", part), type, nullable});
+    schema->Add({absl::StrCat("__partial_", number, "_", part), type, nullable || from_now});
   };
   const bool count =
       aggregate.function == AggregateFunction::kCountStar || aggregate.function == AggregateFunction::kCount;
@@ -93,7 +93,7 @@ PartialLayout MakePartialLayout(const WindowSpec& spec, const std::vector<Aggreg
   }
   for (size_t i = 0; i < aggregates.size(); ++i) {
     layout.aggregates.push_back(layout.schema.size());
-    AddAggregate(aggregates[i], i, spec.input_updates, &layout.schema);
+    AddAggregate(aggregates[i], i, spec.input_updates, spec.aggregates[i].from_now, &layout.schema);
   }
   return layout;
 }

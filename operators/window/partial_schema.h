@@ -23,6 +23,9 @@
 // __partial_i_change: bytes, what its accumulator saves (operators/window/accumulator.h). Counts, sums and numbers of
 // values may be negative there: what a commit takes back may have been added by an earlier one.
 //
+// Of an aggregate that counts from now on any of them may be null: a partial that was sent before has none, and is that
+// of no rows. It is read so for as long as there may be such partials, also where the topology doesn't say it any more.
+//
 // Users' columns never start with "__", so nothing clashes. The only hidden column of partials is kTime.
 #pragma once
 

@@ -163,7 +163,7 @@ absl::Status SessionResults::GatherUpdates(uint32_t number, Gathered* gathered) 
   const auto insert_until = [&](std::optional<int64_t> first) {
     for (; now != group.sessions.end() && (!first || now->first < *first); ++now) Gather(*now, Op::kInsert, gathered);
   };
-  std::string values;
+  std::string values, stands;
   TM_RETURN_IF_ERROR(open_->VisitStored(number, [&](int64_t first, std::string_view stored) -> absl::Status {
     insert_until(first);
     const bool stays = now != group.sessions.end() && now->first == first;
@@ -177,6 +177,14 @@ absl::Status SessionResults::GatherUpdates(uint32_t number, Gathered* gathered) 
     }
     TM_ASSIGN_OR_RETURN(const uint32_t slot, groups_.Borrow(nullptr, group.key, stored));
     gathered->borrowed.push_back(slot);
+    if (stays) {  // the same, but for the form of what was stored before an aggregate was added
+      stands.clear();
+      groups_.SaveValues(slot, &stands);
+      if (values == stands) {
+        ++now;
+        return absl::OkStatus();
+      }
+    }
     Gather({first, groups_.time(slot), slot}, stays ? Op::kUpdateBefore : Op::kDelete, gathered);
     if (stays) Gather(*now++, Op::kUpdateAfter, gathered);
     return absl::OkStatus();

@@ -17,6 +17,7 @@ class CalendarWindows;  // operators/window/calendar_windows.h
 struct AggregateItem {
   std::string name;
   std::string expression;  // one aggregate call, see Aggregate::Compile
+  bool from_now = false;  // groups that there are may not have it: it is that of no rows there, and counts from then on
 };
 
 // Output columns: the group_by columns, window_start and window_end (timestamps, not for all-time), the aggregates.
@@ -40,10 +41,10 @@ struct WindowSpec {
   bool on_update = false;
   bool every_record = false;  // on_update as well, but a result for each row at once. Of one phase
   std::optional<std::string> late_topic;
-  std::vector<size_t> group_by;  // positions in `rows`
-  std::vector<AggregateItem> aggregates;
-  bool input_updates = false;  // rows of the input are taken back and replaced
-  Schema rows;                 // the schema of the rows aggregated: that of the input, except for kFinal
+  std::vector<size_t> group_by;           // positions in `rows`
+  std::vector<AggregateItem> aggregates;  // those from now on behind all others
+  bool input_updates = false;             // rows of the input are taken back and replaced
+  Schema rows;                            // the schema of the rows aggregated: that of the input, except for kFinal
 };
 
 const OperatorSyntax& WindowSyntax();

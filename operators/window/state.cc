@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "src/base/big_endian.h"
+#include "src/base/kept_format.h"
 #include "src/base/status.h"
 
 namespace tidemark {
@@ -105,7 +106,7 @@ absl::Status WindowState::LoadChanges() {
     return window->large.LoadRecord(number, record);
   }));
   if (loaded == nullptr) return absl::OkStatus();
-  store_->NeedFormat(LargeGroups::kFormat);
+  store_->NeedFormat(kLargeGroups);
   return loaded->large.FinishLoad(apply);
 }
 
@@ -160,7 +161,7 @@ void WindowState::SaveGroup(Window* window, uint32_t slot) {
     if (const std::optional<uint32_t> added = window->large.Add(number, &record_)) {
       window->change_log->Put(*added, record_);
       groups_->NoteChanges(slot, true);
-      return store_->NeedFormat(LargeGroups::kFormat);
+      return store_->NeedFormat(kLargeGroups);
     }
     record_.clear();
   }

@@ -6,8 +6,9 @@
 // changed, joined or committed anything: whoever reads something that was kept asks here first.
 //
 //   1  all that was written before anybody asked; what says nothing is this
-//   2  commit records of tasks: there are groups whose values are in state with what has changed in them since
-//      (operators/window/large_groups.h)
+//   2  tasks with groups whose values stand in state with what has changed in them since
+//      (operators/window/large_groups.h), or that end in front of aggregates which were added to them
+//      (operators/window/group_set.h)
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 
 namespace tidemark {
 
+inline constexpr uint32_t kLargeGroups = 2, kGrownGroups = 2;
 inline constexpr uint32_t kKeptFormat = 2;
 
 // InvalidArgument: a newer version has written `where`, in a form that this one doesn't know. (Not FailedPrecondition,

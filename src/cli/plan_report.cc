@@ -75,6 +75,13 @@ std::string Open(const Verdict& step) {
   return step.open > 0 ? absl::StrCat(", ", Grouped(step.open), " rows in open windows") : "";
 }
 
+// ": most, least count from now on"
+std::string FromNow(const Verdict& step) {
+  if (step.from_now.empty()) return "";
+  return absl::StrCat(": ", absl::StrJoin(step.from_now, ", "), step.from_now.size() == 1 ? " counts" : " count",
+                      " from now on");
+}
+
 std::string WasCalled(const std::string& former_name) {
   return former_name.empty() ? "" : absl::StrCat(", called ", former_name, " before");
 }
@@ -87,7 +94,7 @@ std::string About(const Verdict& step) {
       return step.former_name.empty() ? absl::StrCat("unchanged, goes on with its state", Open(step))
                                       : absl::StrCat("takes over state of ", step.former_name, Open(step));
     case Verdict::Kind::kConverted:
-      return absl::StrCat("converts state", step.former_name.empty() ? "" : " of ", step.former_name,
+      return absl::StrCat("converts state", step.former_name.empty() ? "" : " of ", step.former_name, FromNow(step),
                           ", which the former file can't go on with behind it", Open(step));
     case Verdict::Kind::kDropped:
       return absl::StrCat(
@@ -263,6 +270,10 @@ std::string JsonReport(const Plan& plan, const TopologyChange& change) {
                             ? absl::StrCat(", \"allowed\": ", verdict.allowed ? "true" : "false")
                             : "",
                         verdict.former_name.empty() ? "" : ", " + Member("former_name", verdict.former_name),
+                        verdict.from_now.empty()
+                            ? ""
+                            : absl::StrCat(", \"from_now\": ",
+                                           Array(verdict.from_now, [](const auto& name) { return JsonQuoted(name); })),
                         verdict.message.empty() ? "" : ", " + Member("message", verdict.message), "}");
   };
   const auto topic = [](const TopicToCreate& each) {

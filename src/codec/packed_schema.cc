@@ -1,7 +1,9 @@
 #include "src/codec/packed_schema.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/strings/strip.h>
 #include <arrow/array.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/util.h>
@@ -38,6 +40,12 @@ bool HoldsAll(const arrow::Field& is, const arrow::Field& was) {
     return now.scale() == before.scale() && now.precision() >= before.precision();
   }
   return is.type()->id() == arrow::Type::INT64 && was.type()->id() == arrow::Type::INT32;
+}
+
+// "__partial_2_count"
+bool IsOfPartial(const std::string& column) {
+  absl::string_view name = column;
+  return absl::ConsumePrefix(&name, "__partial_") && !name.empty() && absl::ascii_isdigit(name.front());
 }
 
 // The cells of a column under a type that holds all of them.
@@ -111,7 +119,7 @@ absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::
           absl::StrCat("column ", field->name(), " was ", TypeText(*from.field(at)), " and is now ", TypeText(*field)));
       if (widening == Widening::kNo || !HoldsAll(*field, *from.field(at))) return other;
     }
-    if (at >= 0 && from.field(at)->nullable() && !field->nullable()) {
+    if (at >= 0 && from.field(at)->nullable() && !field->nullable() && !IsOfPartial(field->name())) {
       return absl::FailedPreconditionError(absl::StrCat(
           "column ", field->name(), " was nullable and no longer is, and rows written before may hold NULL"));
     }

@@ -1,7 +1,8 @@
 // Schemas of packed rows: their form in headers and commit records, and how rows under one become rows under another.
 // A topology changes, and what it has written under its former schema may still lie in an internal topic: columns that
 // were added since are NULL in it, columns that were removed are left out, and an int32 becomes an int64, a decimal one
-// of more digits in front of the point. Nothing else is guessed.
+// of more digits in front of the point. Nothing else is guessed. Of a partial aggregate
+// (operators/window/partial_schema.h) NULL is that of no rows, whether its column may be null or not.
 #pragma once
 
 #include <cstdint>

@@ -48,6 +48,14 @@ struct TwoPhases {
   std::optional<std::pair<size_t, size_t>> spread;
 };
 
+// What the spec of an operator with state may have been before the operator was given more to do.
+struct GrownFrom {
+  OperatorSpec former;
+  std::vector<std::string> added;  // names of what was added
+  bool at_end = false;             // behind all else, as it has to be for what was kept to be read with it
+  bool said = false;               // the topology says that it counts from now on
+};
+
 class OperatorKind {
  public:
   virtual ~OperatorKind() = default;
@@ -94,6 +102,9 @@ class OperatorKind {
   virtual ColumnList Keeps(const Node& /*node*/, size_t /*port*/) const { return {}; }
   // The columns that are aggregated, with their types.
   virtual std::string Aggregated(const Node& /*node*/) const { return ""; }
+  // What the spec may have been, that its state is gone on with; the one that most was added to last. Of the two phases
+  // of an operator the same ones in the same order.
+  virtual std::vector<GrownFrom> Grown(const OperatorSpec& /*spec*/) const { return {}; }
   // The column of an input that stands in this column of the output, unchanged: those of PassedPorts, one after the
   // other, unless the kind says otherwise.
   virtual std::optional<PortColumn> Origin(const Node& node, size_t column) const;

@@ -43,6 +43,7 @@ class Verdicts {
     same->kind = verdict.kind;
     same->message = std::move(verdict.message);
     same->allowed = verdict.allowed;
+    same->from_now = std::move(verdict.from_now);
   }
 
   std::vector<Verdict> Take() { return std::move(all_); }

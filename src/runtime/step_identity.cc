@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <variant>
 
@@ -58,22 +59,29 @@ std::string StepFingerprint(const Node& node) {
   return node.kind == Node::Kind::kOperator ? node.spec.kind().Fingerprint(node) : "";
 }
 
+namespace {
+
+packed::StepIdentity IdentityOf(const Plan& plan, NodePlace place) {
+  const Stage& stage = plan.stages[static_cast<size_t>(place.stage)];
+  const Node& node = stage.nodes[static_cast<size_t>(place.node)];
+  packed::StepIdentity identity;
+  identity.set_step(node.kept_as());
+  identity.set_fingerprint(StepFingerprint(node));
+  identity.set_rows(RowKinds(stage, node));
+  identity.set_columns(node.spec.kind().Aggregated(node));
+  identity.set_meeting(Meeting(plan, place));
+  for (const std::string& origin : StepOrigins(plan, place)) identity.add_origins(origin);
+  for (const std::string& origin : ChangeOrigins(plan, place)) identity.add_origins(origin);
+  return identity;
+}
+
+}  // namespace
+
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage) {
   std::vector<packed::StepIdentity> identities;
   const Stage& at = plan.stages[static_cast<size_t>(stage)];
   for (size_t n = 0; n < at.nodes.size(); ++n) {
-    const Node& node = at.nodes[n];
-    std::string fingerprint = StepFingerprint(node);
-    if (fingerprint.empty()) continue;
-    packed::StepIdentity& identity = identities.emplace_back();
-    identity.set_step(node.kept_as());
-    identity.set_fingerprint(std::move(fingerprint));
-    identity.set_rows(RowKinds(at, node));
-    identity.set_columns(node.spec.kind().Aggregated(node));
-    const NodePlace place{stage, static_cast<int>(n)};
-    identity.set_meeting(Meeting(plan, place));
-    for (const std::string& origin : StepOrigins(plan, place)) identity.add_origins(origin);
-    for (const std::string& origin : ChangeOrigins(plan, place)) identity.add_origins(origin);
+    if (!StepFingerprint(at.nodes[n]).empty()) identities.push_back(IdentityOf(plan, {stage, static_cast<int>(n)}));
   }
   return identities;
 }
@@ -195,6 +203,53 @@ Likeness Compare(const packed::StepIdentity& saved, const packed::StepIdentity& 
   if (elsewhere) return Likeness::kOther;
   if (saved.fingerprint() == now.fingerprint() && saved.columns() == now.columns()) return Likeness::kSame;
   return IsWidened(saved, now) ? Likeness::kWidened : Likeness::kOther;
+}
+
+Node& At(Plan* plan, NodePlace place) {
+  return plan->stages[static_cast<size_t>(place.stage)].nodes[static_cast<size_t>(place.node)];
+}
+
+// What was added to the step of that name since its state was written; nothing: that isn't what makes the difference.
+std::optional<GrownFrom> Growth(const Plan& plan, int stage, const packed::StepIdentity& saved) {
+  const Stage& at = plan.stages[static_cast<size_t>(stage)];
+  for (size_t n = 0; n < at.nodes.size(); ++n) {
+    if (at.nodes[n].kept_as() != saved.step() || StepFingerprint(at.nodes[n]).empty()) continue;
+    const NodePlace place{stage, static_cast<int>(n)};
+    std::vector<GrownFrom> grown = at.nodes[n].spec.kind().Grown(at.nodes[n].spec);
+    for (size_t i = 0; i < grown.size(); ++i) {
+      Plan before = plan;
+      for (const NodePlace taker : Takers(plan, place)) {  // the partial phase, which reads what is aggregated
+        Node& partial = At(&before, taker);
+        partial.spec = partial.spec.kind().Grown(partial.spec)[i].former;
+      }
+      At(&before, place).spec = grown[i].former;
+      if (Compare(saved, IdentityOf(before, place)) != Likeness::kOther) return std::move(grown[i]);
+    }
+  }
+  return std::nullopt;
+}
+
+// How it would go on all the same; not where rows are taken back that it wasn't given.
+std::string OrFromNow(const GrownFrom& growth, const packed::StepIdentity& now) {
+  if (now.rows().starts_with("update")) return "";
+  return absl::StrCat(". Or let what was added count from now on, in the groups that there are from rows that come: ",
+                      growth.at_end ? "" : "put it behind the other aggregates, and ", "say `aggregates_from_now: [",
+                      absl::StrJoin(growth.added, ", "), "]`");
+}
+
+// A step that is another one than the one that has written its state, unless it has but more to do since, and says so.
+void Differs(const Plan& plan, int stage, const packed::StepIdentity& saved, const packed::StepIdentity& now,
+             Verdict* verdict) {
+  const std::optional<GrownFrom> growth = Growth(plan, stage, saved);
+  if (growth && growth->said) {
+    verdict->kind = Verdict::Kind::kConverted;
+    verdict->from_now = growth->added;
+    return;
+  }
+  verdict->kind = Verdict::Kind::kRefused;
+  verdict->message =
+      absl::StrCat(verdict->subject, ": its state was written by '", Describe(saved, now), "', the topology now says '",
+                   Describe(now, saved), "'", kRemedy, growth ? OrFromNow(*growth, now) : "");
 }
 
 // Where a step's state is now; empty: nowhere.
@@ -352,9 +407,7 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
     } else if (const Likeness likeness = Compare(saved, *same); likeness == Likeness::kWidened) {
       verdict.kind = Verdict::Kind::kConverted;
     } else if (likeness == Likeness::kOther) {
-      verdict.kind = Verdict::Kind::kRefused;
-      verdict.message = absl::StrCat(verdict.subject, ": its state was written by '", Describe(saved, *same),
-                                     "', the topology now says '", Describe(*same, saved), "'", kRemedy);
+      Differs(plan, stage, saved, *same, &verdict);
     }
     const std::string called = CalledName(record.standing(), saved.step());
     if (same != now.end() && called != now_called) verdict.former_name = called;
@@ -364,12 +417,19 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
   return verdicts;
 }
 
-absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record,
-                                 const AllowedDrops& drops) {
+absl::StatusOr<std::vector<Verdict>> JudgeSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                                const AllowedDrops& drops) {
   TM_RETURN_IF_ERROR(CheckFirstChanges(plan, [&](int s) {
     return s == stage ? std::vector<const packed::CommitRecord*>{&record} : std::vector<const packed::CommitRecord*>();
   }));
-  return Refusal(CompareSteps(plan, stage, record, drops));
+  std::vector<Verdict> verdicts = CompareSteps(plan, stage, record, drops);
+  TM_RETURN_IF_ERROR(Refusal(verdicts));
+  return verdicts;
+}
+
+absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                 const AllowedDrops& drops) {
+  return JudgeSteps(plan, stage, record, drops).status();
 }
 
 uint64_t StandingHash(const packed::Standing& standing) {

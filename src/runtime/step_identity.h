@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include "operators/operator.h"
 #include "proto/packed.pb.h"
@@ -57,10 +58,12 @@ void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
 // of earlier versions, which say less of a step.
 std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
                                   const AllowedDrops& drops = {});
-// The same as a task asks it of its own record. FailedPrecondition: a step's state was written by
-// another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
+// The same as a task asks it of its own record, where all of it goes on. FailedPrecondition: a step's state was written
+// by another operator, under other keys or types, or from other inputs, or the step is gone, or a new one would take
 // changes whose beginning it hasn't heard (first_changes.h), or a lake of changes would be given others than it holds;
 // says what it was, what it is, and what to do.
+absl::StatusOr<std::vector<Verdict>> JudgeSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
+                                                const AllowedDrops& drops = {});
 absl::Status CheckStepIdentities(const Plan& plan, int stage, const packed::CommitRecord& record,
                                  const AllowedDrops& drops = {});
 

@@ -129,7 +129,12 @@ absl::Status Task::Open() {
   const packed::CommitRecord* record = state_->committed();
   if (record != nullptr) {
     TM_RETURN_IF_ERROR(CheckKeptFormat(record->needs_format(), id_.ToString()));
-    TM_RETURN_IF_ERROR(Annotate(CheckStepIdentities(plan(), stage_, *record, runtime_.allow_drop), id_.ToString()));
+    const auto verdicts = JudgeSteps(plan(), stage_, *record, runtime_.allow_drop);
+    TM_RETURN_IF_ERROR(Annotate(verdicts.status(), id_.ToString()));
+    needs_format_ = record->needs_format();
+    const bool grown =
+        std::any_of(verdicts->begin(), verdicts->end(), [](const Verdict& each) { return !each.from_now.empty(); });
+    if (grown) needs_format_ = std::max(needs_format_, kGrownGroups);
     commit_ = record->commit();
     identity_ = record->identity();
     for (const auto& input : inputs_) {

@@ -190,7 +190,8 @@ class Task {
   // Before everything that points into it, so that it is destroyed last.
   std::unique_ptr<TaskState> state_;
   std::string identity_;
-  uint64_t commit_ = 0;  // the last one applied
+  uint64_t commit_ = 0;        // the last one applied
+  uint32_t needs_format_ = 0;  // of what is kept, from the first commit on that needed it (src/base/kept_format.h)
   packed::Standing standing_;
   uint64_t standing_hash_ = 0;
   std::vector<packed::OutputSequences> gone_outputs_;  // of edges that the plan no longer has

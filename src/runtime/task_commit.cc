@@ -118,6 +118,7 @@ packed::CommitRecord Task::MakeRecord() const {
   for (const packed::OutputSequences& gone : gone_outputs_) *record.add_outputs() = gone;
   *record.mutable_standing() = standing_;
   record.set_standing_hash(standing_hash_);
+  record.set_needs_format(needs_format_);
   return record;
 }
 

@@ -27,8 +27,9 @@ struct Verdict {
   int64_t open = 0;          // (row, window) pairs in windows that are open, of steps that have some
   int tasks = 0;             // that keep state of it
 
-  bool allowed = false;          // of kDropped: the user gives it up
-  std::string former_name = {};  // of what goes on: what it was called, where that is another name
+  bool allowed = false;                    // of kDropped: the user gives it up
+  std::string former_name = {};            // of what goes on: what it was called, where that is another name
+  std::vector<std::string> from_now = {};  // of kConverted: aggregates that were added, which count from now on
 
   bool goes_on() const { return kind < Kind::kDropped || (kind == Kind::kDropped && allowed); }
 };

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <absl/types/span.h>
+
 #include "src/base/schema.h"
 
 namespace tidemark {
@@ -100,6 +102,52 @@ bool OnlyAddsUp(std::string_view aggregates) {
   return true;
 }
 
+// "top 3 by [id int32] of id int32, n int64 as it stands": what keeps rows whole, up to what says which.
+constexpr std::string_view kOfRows[] = {
+    "top ", "alert ", "over ", "dedup keep last by ", "batches by ", "changes by ", "whole transactions, changes by "};
+// "stream join inner by [id int32] and [id int32] of [...] and [...]": of two inputs; all columns stand in brackets.
+constexpr std::string_view kOfTwo[] = {"stream join ", "table join ", "versioned join "};
+// What follows the columns of those, if anything does.
+constexpr std::string_view kBehindRows[] = {" as it stands, ", " as they stand, ", " in order ", ":"};
+
+bool StartsWithAny(std::string_view text, absl::Span<const std::string_view> heads) {
+  return std::any_of(heads.begin(), heads.end(), [&](std::string_view head) { return text.starts_with(head); });
+}
+
+bool IsIntegerKey(std::string_view keys) {
+  const auto columns = ParseColumns(keys);
+  return columns && columns->size() == 1 && !(*columns)[0].nullable &&
+         ((*columns)[0].type.kind == Kind::kInt32 || (*columns)[0].type.kind == Kind::kInt64);
+}
+
+bool IsWidenedOfTwo(std::string_view was, std::string_view is) {
+  for (auto before = Split(was), now = Split(is); before || now; before = Split(was), now = Split(is)) {
+    if (!before || !now || before->head != now->head) return false;
+    if (!AreWidened(before->keys, now->keys, {.nulls = true})) return false;
+    was = before->tail.substr(1);
+    is = now->tail.substr(1);
+  }
+  return was == is;
+}
+
+// "] of id int32, n int64 as it stands" in columns and what follows them.
+std::optional<std::pair<std::string_view, std::string_view>> RowsIn(std::string_view tail) {
+  constexpr std::string_view kOf = "] of ";
+  if (!tail.starts_with(kOf)) return std::nullopt;
+  tail.remove_prefix(kOf.size());
+  size_t end = tail.size();
+  for (const std::string_view behind : kBehindRows) end = std::min(end, tail.find(behind));
+  return std::pair(tail.substr(0, end), tail.substr(end));
+}
+
+bool IsWidenedOfRows(const Parts& before, const Parts& now) {
+  const auto was = RowsIn(before.tail), is = RowsIn(now.tail);
+  const bool remembered = before.head.starts_with("dedup ") && IsIntegerKey(before.keys);
+  return was && is && before.head == now.head && was->second == is->second &&
+         AreWidened(before.keys, now.keys, {.nulls = !remembered}) &&
+         AreWidened(was->first, is->first, {.nulls = true});
+}
+
 // What a step reads that lay otherwise before, and leaves as no former version would find it. Groups that were kept for
 // each window are panes of one window each; complete lists of top that lay by number lie by key; those that change may
 // leave memory for runs; rows of top over updates, of which no order was asked, lie in theirs; what alerts keep lies by
@@ -130,12 +178,6 @@ std::string_view WithoutWay(std::string_view fingerprint) {
   return fingerprint;
 }
 
-bool IsIntegerKey(std::string_view keys) {
-  const auto columns = ParseColumns(keys);
-  return columns && columns->size() == 1 && !(*columns)[0].nullable &&
-         ((*columns)[0].type.kind == Kind::kInt32 || (*columns)[0].type.kind == Kind::kInt64);
-}
-
 }  // namespace
 
 bool LiesInANewWay(std::string_view was, std::string_view is) { return was != is && was == WithoutWay(is); }
@@ -144,10 +186,11 @@ bool IsWidened(const packed::StepIdentity& was, const packed::StepIdentity& is) 
   const std::string_view way = WayOf(was.fingerprint());
   if (!way.empty() && way != WayOf(is.fingerprint())) return false;  // there is no way back
   const std::string_view was_text = WithoutWay(was.fingerprint()), is_text = WithoutWay(is.fingerprint());
+  if (StartsWithAny(was_text, kOfTwo)) return was.columns() == is.columns() && IsWidenedOfTwo(was_text, is_text);
   const auto before = Split(was_text), now = Split(is_text);
-  if (!before || !now || before->head != now->head || before->tail != now->tail) return false;
-  if (before->head.starts_with("top ") || before->head.starts_with("alert "))
-    return was_text == is_text && was.columns() == is.columns();
+  if (!before || !now || before->head != now->head) return false;
+  if (StartsWithAny(was_text, kOfRows)) return was.columns() == is.columns() && IsWidenedOfRows(*before, *now);
+  if (before->tail != now->tail) return false;
   if (before->head == "dedup by ") {
     return before->tail == "]" && was.columns() == is.columns() &&
            AreWidened(before->keys, now->keys, {.integers = true, .nulls = !IsIntegerKey(before->keys)});

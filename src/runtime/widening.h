@@ -8,10 +8,13 @@
 //     precision, and a byte in front of each cell says NULL in all of them;
 //   - sums and averages (operators/window/sums.h) add up 192 bits whatever the integer was, and a decimal is sixteen
 //     bytes in every aggregate. Smallest and largest integers have their own width: those aren't widened;
-//   - dedup keep first remembers an integer column that is never NULL as 64 bits, any other key as a hash of the above.
+//   - dedup remembers an integer column that is never NULL as 64 bits, any other key as a hash of the above;
+//   - rows that are kept whole (src/codec/row_codec.h; top, dedup keep last, alert, over, batches, joins of two,
+//   changing
+//     tables), and what they are found and ordered by, are a byte in front of each cell that says NULL, and sixteen for
+//     a decimal. Their integers have their own width: those aren't widened.
 //
-// Nothing else is widened: what keeps whole rows (top, dedup keep last, alert, over, joins) says their columns, and
-// those have to be the same. The way back is no widening, so a former topology is refused behind it.
+// Nothing else is widened. The way back is no widening, so a former topology is refused behind it.
 #pragma once
 
 #include <string_view>

@@ -124,6 +124,9 @@ EDITS = {
     "a window taken out": ([without_window], DECISION, {"step hourly": "dropped"}),
     "a table's column": ([set_at("steps", "rows", "project", "note", to="note")], MISTAKE, {}),
     "other partitions": ([set_at("internal_topics", "partitions", to=3)], MISTAKE, {}),
+    "an aggregate more, from now on": ([set_at("steps", "hourly", "aggregates", "most", to="max(id)"),
+                                        set_at("steps", "hourly", "aggregates_from_now", to="most")], 0,
+                                       {"step hourly": "converts state"}),
     "a topic that isn't there": ([with_source, set_at("sources", "others", "topic", to="nowhere")], MISTAKE, {}),
 }
 
@@ -243,6 +246,40 @@ class Plans(SystemTest):
         self.stack.run(both, "--until_end", name=name, threads=1).finish(300)
         with psycopg.connect(self.stack.database_url) as database:
             self.assertEqual(database.execute(f"SELECT count(*) FROM {name}_rows").fetchone()[0], ROWS + 10)
+
+    def test_what_is_added_to_a_window_counts_from_now_on(self):
+        name = "grown"
+        former = self.begin(name)
+        added = [set_at("steps", "hourly", "aggregates", "since", to="count(*)"),
+                 set_at("steps", "hourly", "aggregates", "most", to="max(id)")]
+        said = set_at("steps", "hourly", "aggregates_from_now", to=["since", "most"])
+        unsaid = topology.write(self.stack.folder / f"{name}-unsaid.yaml", edited(name, *added))
+        grown = topology.write(self.stack.folder / f"{name}-grown.yaml", edited(name, *added, said))
+        code, text = self.plan(unsaid)
+        self.assertEqual(code, DECISION, text)
+        self.assertIn("say `aggregates_from_now: [since, most]`", text)
+        code, text = self.plan(grown)
+        self.assertEqual(code, 0, text)
+        self.assertRegex(text, r"converts state: since, most count from now on, .* 1,000 rows in open windows")
+        worker = self.stack.run(grown, name=name, threads=1)
+        self.put(name, range(ROWS, 2 * ROWS))
+        wait_for("some of them to be read", lambda: self.read(name) > ROWS, 180, worker.seen, every=0.02)
+        worker.kill()
+        self.put(name, range(2 * ROWS, 3 * ROWS))
+        self.stack.run(grown, "--until_end", name=name, threads=1).finish(300)
+        self.assertEqual(self.plan(former)[0], DECISION, "there is no way back")
+        worker = self.stack.run(former, name=name, threads=1)
+        self.assertEqual(worker.wait(300), 2, worker.seen())
+        self.assertIn("its state was written by", worker.output())
+        # The word has done its work.
+        self.assertEqual(self.plan(unsaid)[0], 0)
+        self.stack.run(unsaid, "--until_end", "--close_windows", name=name, threads=1).finish(300)
+        rows = [json.loads(v) for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist()]
+        found = {row["route"]: (row["n"], row["since"], row["most"]) for row in rows}
+        expected = duck.rows(f"""SELECT 'r' || id % 7, count(*), count(*) FILTER (id >= {ROWS}), max(id)
+                                 FROM range({3 * ROWS}) AS all_ids(id) GROUP BY ALL""")
+        self.assertEqual(found, {route: (n, since, most) for route, n, since, most in expected})
+        self.assertEqual(len(rows), 7)
 
     def test_what_has_another_name_goes_on_with_what_was_kept(self):
         name = "renamed"

@@ -56,7 +56,8 @@ const std::string kCheap = "  cheap: { from: once, filter: \"cents < 100\" }\n";
 const std::string kSums = "  sums: { from: hourly, topic: sums, key: [route], create: {} }\n";
 const Replacements kWithHighest = {{"  taken:", absl::StrCat(kHighest, "  taken:")},
                                    {"sinks:\n", absl::StrCat("sinks:\n", kHighestSink)}};
-const Kinds kOnceRefused = {{"step once", kRefused}}, kHourlyRefused = {{"step hourly", kRefused}};
+const Kinds kOnceRefused = {{"step once", kRefused}}, kHourlyRefused = {{"step hourly", kRefused}},
+            kHourlyConverted = {{"step hourly", kConverted}};
 
 Replacements Steps(const std::string& steps, const std::string& sinks) {
   return {{"  taken:", absl::StrCat(steps, "  taken:")}, {"sinks:\n", absl::StrCat("sinks:\n", sinks)}};
@@ -79,6 +80,20 @@ const Replacements kOtherSinks = {{"  table: {", "  rows_of_t: { renamed_from: t
                                   {"  sums: {", "  sum_topic: { renamed_from: sums,"}};
 // A version that has another name for the window already.
 const Replacements kFirst = {{"    from: cheap\n", "    from: cheap\n    renamed_from: first\n"}};
+
+// Aggregates that a window is given which has groups.
+const Replacements kMost = {{"worth: \"sum(price)\" }\n",
+                             "worth: \"sum(price)\", most: \"max(cents)\", since: \"count(*)\" }\n"
+                             "    aggregates_from_now: [most, since]\n"}};
+const Replacements kNotSaid = {{"    aggregates_from_now: [most, since]\n", ""}};
+
+// Totals that change, with one more from now on.
+const Replacements kLive = Steps("  live: { from: once, group_by: [route], aggregates: { n: \"count(*)\" } }\n",
+                                 "  lives: { from: live, topic: live, mode: upsert, key: [route], key_format: json, "
+                                 "create: {} }\n");
+const Replacements kMoreLive = {
+    {"aggregates: { n: \"count(*)\" } }\n",
+     "aggregates: { n: \"count(*)\", most: \"max(cents)\" }, aggregates_from_now: most }\n"}};
 
 Replacements All(const std::vector<Replacements>& several) {
   Replacements all;
@@ -217,6 +232,58 @@ std::vector<Edit> Edits() {
        {},
        {{"sinks:\n",
          "sinks:\n  ids: { from: rows, topic: ids, mode: upsert, key: [id], key_format: int32, create: {} }\n"}}},
+      // ---- What counts from then on
+      {"aggregates more, from now on", kMost, kHourlyConverted, {.most = true}, {}, kHourlyRefused},
+      {"aggregates more, from now on, and a wider sum",
+       All({kMost, {{"cents: int32", "cents: int64"}, {"decimal(8,2)", "decimal(20,2)"}}}),
+       kHourlyConverted,
+       {.most = true},
+       {},
+       kHourlyRefused},
+      {"aggregates more, from now on, of a window with another name",
+       All({kByHour, kMost}),
+       {{"step by_hour", kConverted}},
+       {.most = true},
+       {},
+       kHourlyRefused},
+      {"aggregates more, from now on, and a narrower filter",
+       All({kMost, {{"cents < 100", "cents < 50"}}}),
+       kHourlyConverted,
+       {.limit = 50, .most = true},
+       {},
+       kHourlyRefused},
+      {"aggregates that don't say any more that they count from now on",
+       kNotSaid,
+       {},
+       {.most = true},
+       {},
+       {},
+       kMost,
+       {},
+       {},
+       {.most = true}},
+      {"an aggregate more, from now on, in front of a step that doesn't take it",
+       kMoreLive,
+       {{"step live", kConverted}},
+       {},
+       {},
+       {{"step live", kRefused}},
+       All({kLive,
+            Steps("  of_live: { from: live, group_by: [n], aggregates: { routes: \"count(*)\" } }\n",
+                  "  of_lives: { from: of_live, topic: of_live, mode: upsert, key: [n], key_format: json, create: "
+                  "{} }\n")})},
+      {"an aggregate more, from now on, in front of a lake of changes",
+       kMoreLive,
+       {{"step live", kConverted}, {"sink pond", kRefused}},
+       {},
+       {},
+       {},
+       All({kLive, {{"sinks:\n", "sinks:\n  pond: { from: live, parquet: { path: /simulated, mode: changes } }\n"}}})},
+      {"aggregates more, and only one from now on",
+       All({kMost, {{"    aggregates_from_now: [most, since]\n", "    aggregates_from_now: since\n"}}}),
+       kHourlyRefused},
+      {"aggregates more, from now on, and another one less", All({kMost, {{", worth: \"sum(price)\"", ""}}}),
+       kHourlyRefused},
       // ---- What isn't exact
       {"a largest value that is wider",
        {{"cents: int32", "cents: int64"}},

@@ -24,6 +24,7 @@ struct Meaning {
   bool once = true;        // each id counts once
   bool counts = true;      // there are sums
   bool lake_cents = true;  // and cents in the lake
+  bool most = false;       // of a window also the most cents, and how many rows, that came while it was so
 };
 
 struct Edit {
@@ -36,6 +37,7 @@ struct Edit {
   Replacements before = {};  // of both versions
   AllowedDrops drops = {};
   AllowedDrops back_drops = {};
+  Meaning first = {};  // of the former file, with `before`
 };
 
 std::vector<Edit> Edits();

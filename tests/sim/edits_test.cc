@@ -91,7 +91,7 @@ class EditWorld {
   }
 
   void Run() {
-    Append({});
+    Append(edit_.first);
     Rest();
     if (HasFatalFailure()) return;
     const bool on = Judge();
@@ -103,7 +103,7 @@ class EditWorld {
       deployment_->set_plan(0, &now_);
       deployment_->set_allow_drop(edit_.drops);
     }
-    Append(on ? edit_.meaning : Meaning());
+    Append(on ? edit_.meaning : edit_.first);
     if (on && circumstance_ == Circumstance::kBack) {
       ASSERT_EQ(deployment_->RunToEnd(false), absl::OkStatus());
       const bool back = JudgeBack();
@@ -111,7 +111,7 @@ class EditWorld {
         deployment_->set_allow_drop(edit_.back_drops);
         deployment_->set_plan(0, &former_);
       }
-      Append(back ? Meaning() : edit_.meaning, /*forgotten=*/back && !edit_.meaning.once);
+      Append(back ? edit_.first : edit_.meaning, /*forgotten=*/back && !edit_.meaning.once);
     }
     ASSERT_EQ(deployment_->RunToEnd(true), absl::OkStatus());
     Compare();
@@ -138,7 +138,11 @@ class EditWorld {
       ++sum.n;
       sum.cents += row.cents;
       sum.digits += row.digits;
+      if (!meaning.most) continue;
+      sum.most = std::max(sum.most, row.cents);
+      ++sum.since;
     }
+    most_ = most_ || meaning.most;
     counts_ = counts_ && meaning.counts;
     first_id_ += 12;
   }
@@ -221,8 +225,9 @@ class EditWorld {
       if (sum.n == 0) continue;
       expected[absl::StrFormat(
           "{\"route\":\"r%d\",\"window_start\":%d,\"window_end\":%d,\"n\":%d,\"total\":%d,\"worth\":"
-          "%d.%02d}",
-          route, kHour, kHour + 3'600'000, sum.n, sum.cents, sum.digits / 100, sum.digits % 100)] = 1;
+          "%d.%02d%s}",
+          route, kHour, kHour + 3'600'000, sum.n, sum.cents, sum.digits / 100, sum.digits % 100,
+          most_ ? absl::StrFormat(",\"most\":%d,\"since\":%d", sum.most, sum.since) : "")] = 1;
     }
     EXPECT_EQ(sums, counts_ ? expected : Counted());
   }
@@ -253,6 +258,7 @@ class EditWorld {
   struct Sum {
     int n = 0;
     int64_t cents = 0, digits = 0;
+    int64_t most = 0, since = 0;
   };
 
   const Edit& edit_;
@@ -266,7 +272,7 @@ class EditWorld {
   std::set<int64_t> seen_;
   Counted taken_, lake_;
   std::map<int64_t, Sum> sums_;
-  bool counts_ = true;
+  bool counts_ = true, most_ = false;
 };
 
 class Edited : public testing::TestWithParam<Circumstance> {

@@ -114,7 +114,8 @@ TEST_F(KeptFormat, AHigherNumberInAnyLogIsRefusedAndOursIsNot) {
     const absl::Status refused = Start(plan);
     EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
     EXPECT_THAT(std::string(refused.message()),
-                HasSubstr(topic + "-0: written by a newer Tidemark, in format 3; this one knows formats up to 2"));
+                HasSubstr(absl::StrCat(topic, "-0: written by a newer Tidemark, in format ", kNewer,
+                                       "; this one knows formats up to ", kKeptFormat)));
     cluster_.RemakeTopic(topic, 1);
   }
   EXPECT_EQ(Start(plan), absl::OkStatus());

@@ -59,6 +59,23 @@ TEST(PlanReport, OfProgramsIsValidJson) {
   EXPECT_FALSE(PlanReport(Town(), Change(), "dot").ok());
 }
 
+TEST(PlanReport, SaysWhichAggregatesCountFromNowOn) {
+  TopologyChange change = Change();
+  Verdict& hourly = change.steps[1];
+  hourly = {.subject = "step hourly", .kind = Verdict::Kind::kConverted, .open = 1204};
+  hourly.from_now = {"most"};
+  EXPECT_THAT(PlanReport(Town(), change, "text").value(),
+              HasSubstr("converts state: most counts from now on, which the former file can't go on with behind it, "
+                        "1,204 rows in open windows\n"));
+  hourly.from_now = {"most", "least"};
+  hourly.former_name = "by_hour";
+  EXPECT_THAT(PlanReport(Town(), change, "text").value(),
+              HasSubstr("converts state of by_hour: most, least count from now on, which"));
+  const std::string json = PlanReport(Town(), change, "json").value();
+  EXPECT_TRUE(IsJson(json)) << json;
+  EXPECT_THAT(json, HasSubstr("\"from_now\": [\"most\", \"least\"]"));
+}
+
 TEST(PlanReport, ExitCodesTellLossFromMistakes) {
   TopologyChange change = Change();
   EXPECT_EQ(PlanExitCode(change), 3);

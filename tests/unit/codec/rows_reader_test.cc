@@ -116,6 +116,18 @@ TEST(RowsReaderTest, WhatCantBecomeTheOtherIsRefusedByName) {
       HasSubstr("column s was nullable"));
 }
 
+// Where it may be null it was added, and counts from then on; later it may be said to be there always.
+TEST(RowsReaderTest, APartialAggregateThatMayBeNullBecomesOneThatMayNot) {
+  const auto of = [](const char* name, bool nullable) {
+    return arrow::schema({arrow::field(name, arrow::int64(), nullable)});
+  };
+  EXPECT_TRUE(SchemaChange::Make(*of("__partial_2_count", true), of("__partial_2_count", false)).ok());
+  EXPECT_FALSE(SchemaChange::Make(*of("__partial_1_count", true), of("__partial_2_count", false)).ok())
+      << "it was added, and doesn't say so";
+  EXPECT_TRUE(SchemaChange::Make(*of("__partial_1_count", true), of("__partial_2_count", true)).ok());
+  EXPECT_FALSE(SchemaChange::Make(*of("__partial_window_start", true), of("__partial_window_start", false)).ok());
+}
+
 TEST(RowsReaderTest, ASchemaThatNobodyNamedIsRefused) {
   RowsReader reader(arrow::schema({kNumber}));
   EXPECT_THAT(std::string(reader.Read(Record(Rows(), false)).status().message()),

@@ -293,6 +293,7 @@ void Harness::Crash(bool advance) {
 
 void Harness::GoOnWith(Node node) {
   node_ = std::move(node);
+  emitter_.set_node(node_);
   Crash();
 }
 

@@ -66,6 +66,7 @@ class CollectingEmitter final : public Emitter {
   }
   void AddPending(int64_t bytes) override { pending_since_commit += bytes; }
 
+  void set_node(const Node& node) { node_ = node; }
   void set_full_after(int64_t rows) { full_after_ = rows; }
   void set_full_after_pending(int64_t bytes) { full_after_pending_ = bytes; }
 
@@ -99,7 +100,7 @@ class Harness {
   // A new operator object on the state of the last commit; output and ledger since then are forgotten. As the runtime
   // does, tells it at once how far time had come, unless told not to.
   void Crash(bool advance = true);
-  // The same with another topology's node, of the same columns.
+  // The same with another topology's node; of other columns, rows from then on have those.
   void GoOnWith(Node node);
 
   Operator& op() { return *operator_; }

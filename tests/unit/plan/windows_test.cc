@@ -56,6 +56,34 @@ TEST(WindowsPlanTest, EveryKindSaysWhatItIsAndHasAStateOfItsOwn) {
               StartsWith("window 60000000us every 60000000us by "));
 }
 
+TEST(WindowsPlanTest, WhatCountsFromNowOnStandsBehindTheOthersAndMayBeNull) {
+  const auto step = [](const std::string& aggregates, const std::string& from_now, const std::string& more = "") {
+    return Clicks("  z: { from: clicks, window: { tumbling: 1m }, group_by: [url], aggregates: { " + aggregates +
+                      " }, aggregates_from_now: " + from_now + more + " }\n",
+                  "z");
+  };
+  const auto plan = PlanOf(step("n: \"count(*)\", more: \"count(price)\"", "more"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const Schema& output = plan->sinks[0].schema;
+  EXPECT_FALSE(output[*output.Find("n")].nullable);
+  EXPECT_TRUE(output[*output.Find("more")].nullable) << "results of before haven't got it";
+  EXPECT_THAT(ErrorsOf(step("n: \"count(*)\", more: \"count(price)\"", "[moer]")),
+              HasSubstr("'moer' is none of the step's aggregates (did you mean 'more'?)"));
+  EXPECT_THAT(ErrorsOf(step("more: \"count(price)\", n: \"count(*)\"", "[more]")),
+              HasSubstr("'more' stands in front of 'n', which doesn't count from now on: put it behind"));
+  EXPECT_THAT(ErrorsOf(step("n: \"count(*)\"", "[n]")), HasSubstr("all aggregates would count from now on"));
+  const std::string over =
+      "  z: { from: clicks, over: { by: [url], rows: 2 }, aggregates: { n: \"count(*)\" }, aggregates_from_now: n }\n";
+  EXPECT_THAT(ErrorsOf(Clicks(over, "z")),
+              HasSubstr("'aggregates_from_now' goes with window or group_by, not with over"));
+  const std::string updates =
+      "  y: { from: clicks, group_by: [url], aggregates: { n: \"count(*)\" } }\n"
+      "  z: { from: y, group_by: [n], aggregates: { c: \"count(*)\", s: \"sum(n)\" }, aggregates_from_now: s }\n";
+  EXPECT_THAT(ErrorsOf(Clicks(updates, "", "  z_topic: { from: z, topic: z, key: [n], key_format: json }\n")),
+              HasSubstr("rows of the input are taken back (key url), also those that came before an aggregate was "
+                        "added, and it can't give back what it was never given"));
+}
+
 TEST(WindowsPlanTest, WhatDoesNotGoTogetherIsRefusedByName) {
   EXPECT_THAT(Errors("calendar: day, tumbling: 1d"), HasSubstr("a window is one of"));
   EXPECT_THAT(Errors("calendar: fortnight"), HasSubstr("fortnight"));

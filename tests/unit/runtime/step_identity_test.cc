@@ -21,6 +21,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Node OperatorNode(std::string step, OperatorSpec spec) {
   Node node;
@@ -110,6 +111,37 @@ constexpr char kOnce[] = "  last: { from: prices, dedup: { by: [id], within: 1h 
 
 TEST(StepIdentity, TheSameStepMayReadItsStateAgain) {
   EXPECT_TRUE(Check(PlanOf({Dedup({0})}), RecordOf(PlanOf({Dedup({0})}))).ok());
+}
+
+// A step whose last aggregates count from now on goes on with groups that haven't got them.
+TEST(StepIdentity, AggregatesThatAreAddedGoOnWhereTheyAreSaidToCountFromNowOn) {
+  for (const char* steps : {kHourly, kVisits}) {
+    const Plan before = Topology(steps);
+    const auto with = [&](const std::string& aggregates, const std::string& more = "") {
+      return Topology(
+          absl::StrReplaceAll(steps, {{"{ s: \"sum(price)\" }", absl::StrCat("{ ", aggregates, " }", more)}}));
+    };
+    const std::string added = "s: \"sum(price)\", n: \"count(*)\", most: \"max(id)\"";
+    const Plan said = with(added, ", aggregates_from_now: [n, most]"), unsaid = with(added);
+    EXPECT_EQ(GoesOn(before, said), "goes on");
+    EXPECT_EQ(GoesOn(said, said), "goes on");
+    EXPECT_EQ(GoesOn(said, unsaid), "goes on") << "the word has done its work";
+    EXPECT_THAT(GoesOn(before, unsaid), HasSubstr("say `aggregates_from_now: [n, most]`"));
+    EXPECT_THAT(GoesOn(before, with(added, ", aggregates_from_now: most")),
+                HasSubstr("say `aggregates_from_now: [n, most]`"));
+    EXPECT_THAT(GoesOn(said, before), AllOf(HasSubstr("its state was written by"), HasSubstr("count(*)")));
+    EXPECT_THAT(GoesOn(before, with("n: \"count(*)\", s: \"sum(price)\"")),
+                HasSubstr("put it behind the other aggregates, and say `aggregates_from_now: [n]`"));
+    // One after the other, with the word of the first still there.
+    const Plan one = with("s: \"sum(price)\", n: \"count(*)\"", ", aggregates_from_now: n");
+    EXPECT_EQ(GoesOn(before, one), "goes on");
+    EXPECT_EQ(GoesOn(one, said), "goes on");
+    // What was there is what it was.
+    EXPECT_THAT(GoesOn(before, with("s: \"sum(price + 1)\", n: \"count(*)\"", ", aggregates_from_now: n")),
+                AllOf(HasSubstr("its state was written by"), Not(HasSubstr("aggregates_from_now"))));
+    EXPECT_THAT(GoesOn(before, with("s: \"avg(price)\", n: \"count(*)\"", ", aggregates_from_now: n")),
+                HasSubstr("its state was written by"));
+  }
 }
 
 TEST(StepIdentity, SessionsOfAnotherGapAreOthersAndThoseOfMoreGraceAreNot) {

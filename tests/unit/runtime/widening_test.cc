@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/operators/kept_rows.h"
+
 namespace tidemark {
 namespace {
 
@@ -66,6 +68,33 @@ TEST(Widening, WhatKeepsWholeRowsIsLeftAlone) {
   }
   EXPECT_FALSE(IsWidened(Identity("window 60us every 60us by [id int32]: count(*);"),
                          Identity("window 90us every 90us by [id int64]: count(*);")));
+}
+
+TEST(Widening, RowsThatAreKeptWholeTakeDigitsAndNullsButNoWiderIntegers) {
+  for (const KeptRowsCase& one : KeptRowsCases()) {
+    const auto fingerprint = [&](const KeptRowsTypes& types) {
+      const Node node = KeptRowsNode(one, types);
+      return Identity(node.spec.kind().Fingerprint(node));
+    };
+    const packed::StepIdentity narrow = fingerprint(kNarrowRows), wide = fingerprint(kWideRows);
+    EXPECT_TRUE(IsWidened(narrow, wide)) << narrow.fingerprint();
+    EXPECT_FALSE(IsWidened(wide, narrow)) << wide.fingerprint();
+    for (const KeptRowsTypes& other :
+         {KeptRowsTypes{"string", "string", "decimal(9,3)"}, KeptRowsTypes{"string", "string", "int64"},
+          KeptRowsTypes{"int32", "string", "decimal(8,2)"}}) {
+      EXPECT_FALSE(IsWidened(narrow, fingerprint(other))) << one.name;
+    }
+    EXPECT_FALSE(
+        IsWidened(fingerprint({"int32", "string", "decimal(8,2)"}), fingerprint({"int64", "string", "decimal(8,2)"})))
+        << one.name;
+  }
+  // What stands behind the columns has types too.
+  EXPECT_FALSE(IsWidened(Identity("over 0us, 2 rows, by [id string] of x decimal(8,2): max(x::decimal(8,2));"),
+                         Identity("over 0us, 2 rows, by [id string] of x decimal(9,2): max(x::decimal(9,2));")));
+  EXPECT_FALSE(IsWidened(Identity("dedup keep last by [id int32] of id int32"),
+                         Identity("dedup keep last by [id int32 null] of id int32 null")));
+  EXPECT_FALSE(IsWidened(Identity("table join left of [id string] by [id string] and []"),
+                         Identity("table join full of [id string] by [id string] and []")));
 }
 
 // Names have in them what users put there.
