@@ -69,7 +69,8 @@ inline Node KeptRowsNode(const KeptRowsCase& one, const KeptRowsTypes& types) {
   }
   const std::string key = one.sink_key;
   const Plan plan = TestPlan(absl::StrCat(
-      "name: app\nkafka: { brokers: b }\nsources:\n", sources, "steps:\n", one.steps, "sinks:\n  out: { from: last, ",
+      "name: app\nkafka: { brokers: b }\nsources:\n", sources, "steps:\n", one.steps,
+      "sinks:\n  rest: { from: others, topic: rest, create: {} }\n  out: { from: last, ",
       "topic: out, create: {}", key.empty() ? "" : absl::StrCat(", mode: upsert, key: [", key, "], key_format: json"),
       " }\n"));
   for (const Stage& stage : plan.stages) {

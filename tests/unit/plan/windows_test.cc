@@ -68,7 +68,7 @@ TEST(WindowsPlanTest, WhatCountsFromNowOnStandsBehindTheOthersAndMayBeNull) {
   EXPECT_FALSE(output[*output.Find("n")].nullable);
   EXPECT_TRUE(output[*output.Find("more")].nullable) << "results of before haven't got it";
   EXPECT_THAT(ErrorsOf(step("n: \"count(*)\", more: \"count(price)\"", "[moer]")),
-              HasSubstr("'moer' is none of the step's aggregates (did you mean 'more'?)"));
+              HasSubstr("'moer' is none of the step's aggregates (one of: n, more)"));
   EXPECT_THAT(ErrorsOf(step("more: \"count(price)\", n: \"count(*)\"", "[more]")),
               HasSubstr("'more' stands in front of 'n', which doesn't count from now on: put it behind"));
   EXPECT_THAT(ErrorsOf(step("n: \"count(*)\"", "[n]")), HasSubstr("all aggregates would count from now on"));
