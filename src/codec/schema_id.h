@@ -40,4 +40,9 @@ inline std::string SchemaIdPrefix(int32_t id) {
 std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, size_t record, int32_t* id,
                                         size_t* begin, std::string* behind = nullptr);
 
+// What stands behind the reason where a prefix is none, or names a schema that the registry doesn't know: that the
+// record looks like one of Apicurio's converter, which names schemas otherwise unless it is told to do as Confluent's,
+// and what to tell it. Empty: it doesn't look so.
+std::string AnotherFraming(const Fetch& fetch, size_t record);
+
 }  // namespace tidemark

@@ -220,6 +220,9 @@ case("an interval as text by name", {"v": Column("string", TIME + "Interval")}, 
 case("uuid, jsonb and text", {"u": Column("string", DATA + "Uuid"), "j": Column("string", DATA + "Json"), "t": Column("string", DATA + "Json")},
      ["u string", "j json", "t string"], {"u": "09fdcd6b-4c4d-4b5b-9b0c-0d7f6c8a5a01", "j": '{"a":[1,null]}', "t": "{}"},
      gives={"id": 1, "u": "09fdcd6b-4c4d-4b5b-9b0c-0d7f6c8a5a01", "j": {"a": [1, None]}, "t": "{}"})
+case("MariaDB's json, which is a text to it", {"j": Column("string")}, ["j json"], {"j": '{"a":[1,2.5]}'}, source=mysql(),
+     gives={"id": 1, "j": {"a": [1, 2.5]}})
+case("a text that is no JSON", {"j": Column("string")}, ["j json"], {"j": "a"}, source=mysql(), reason="column j")
 case("jsonb that is no JSON", {"j": Column("string", DATA + "Json")}, ["j json"], {"j": "{"}, reason="column j")
 case("arrays", {"n": Column("array", items=Column("int32")), "t": Column("array", items=Column("string")),
                 "f": Column("array", items=Column("double"))}, ["n json", "t json", "f json"],
@@ -268,6 +271,8 @@ def by_hand(name, value, reason, key=None, schema=None):
 
 by_hand("a value that isn't framed", b"\1\2", "the number of a schema")
 by_hand("a schema that the registry doesn't know", b"\0\0\0\0\x63\0", "unknown")
+by_hand("a number of eight bytes, as Apicurio's converter has it", b"\0" + (8).to_bytes(8, "big") + b"\0\2",
+        "set apicurio.registry.as-confluent = true and apicurio.registry.use-id = contentId")
 by_hand("a record that ends within the envelope", b"\0\0\0\0\x08\0\2", "malformed Avro at byte")
 by_hand("a schema that is no envelope", b"\0\0\0\0\x08\2", "it has no `op`",
         schema={"type": "record", "name": "R", "fields": [{"name": "id", "type": "long"}]})

@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include <absl/strings/str_cat.h>
+
 #include "src/codec/record_rows.h"
 
 namespace tidemark {
@@ -46,7 +48,7 @@ absl::Status AvroValueReader::Read(const Fetch& fetch, size_t first, size_t last
         return absl::OkStatus();
       }
       if (last_ == nullptr) {
-        rows->Reject(std::move(answer.what));
+        rows->Reject(absl::StrCat(answer.what, place_ == SchemaPlace::kPrefix ? AnotherFraming(fetch, i) : ""));
         continue;
       }
     }

@@ -149,7 +149,7 @@ absl::Status AvroReader::Read(const Fetch& fetch, size_t first, size_t last, Rec
       return absl::OkStatus();
     }
     if (!trouble.reason.empty()) {
-      rows->Reject(std::move(trouble.reason));
+      rows->Reject(absl::StrCat(trouble.reason, trouble.unknown ? AnotherFraming(fetch, i) : ""));
     } else if (*operation == Operation::kRow) {
       rows->EndRow();
     } else if (*operation == Operation::kDeletion) {
@@ -232,6 +232,7 @@ const AvroReader::Writer* AvroReader::Find(std::string_view bytes, bool key, Tro
   const char* const of = key ? "record key: " : "";
   if (!ReadSchemaId(bytes, &id)) {
     trouble->reason = absl::StrCat(of, "it doesn't begin with the number of a schema (a byte 0 and four more)");
+    trouble->unknown = true;
     return nullptr;
   }
   int32_t& last = key ? last_key_ : last_value_;
@@ -243,6 +244,7 @@ const AvroReader::Writer* AvroReader::Find(std::string_view bytes, bool key, Tro
       const SchemaLookup::Answer answer = options_.lookup->Find(id);
       if (answer.schema == nullptr) {
         (answer.later ? trouble->later : trouble->reason) = answer.later ? answer.what : absl::StrCat(of, answer.what);
+        trouble->unknown = !answer.later;
         return nullptr;
       }
       writer = std::make_unique<Writer>();

@@ -51,6 +51,7 @@ class AvroReader final : public ValueReader {
   // What stops a record from being read: for good, or as its schema isn't here yet.
   struct Trouble {
     std::string reason, later;
+    bool unknown = false;  // no schema is known by the number that is there, or none is there
     bool none() const { return reason.empty() && later.empty(); }
   };
 

@@ -91,6 +91,9 @@ Reading OfPlain(std::string_view type, const Type& column) {
     case Kind::kString:
       fits = type == "string";
       break;
+    case Kind::kJson:  // MariaDB's JSON is a text with a check
+      if (type == "string") return {Encoding::kJsonText, 0, ""};
+      break;
     case Kind::kBytes:
       fits = type == "bytes";
       break;

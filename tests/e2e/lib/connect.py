@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import signal
 import subprocess
 
@@ -9,14 +10,18 @@ import ports
 from stack import ROOT, Failure, tail, wait_for
 
 JARS = ROOT / ".deps" / "debezium" / "3.6.1.Final" / "libs"
+JARS_LONG = JARS.with_name("libs-long")  # with the connector for MySQL and Apicurio's converter: scripts/setup --long
+
+GIVEN_UP = b"Task is being killed and will not recover"
 
 
 class Connect:
     """Offsets are kept in a file of `folder`, so that whoever is started next goes on where the last one has noted."""
 
-    def __init__(self, folder, brokers, connector, converter=None):
-        if not JARS.is_dir():
-            raise Failure(f"{JARS} isn't there: run scripts/setup")
+    def __init__(self, folder, brokers, connector, converter=None, jars=JARS):
+        if not jars.is_dir():
+            raise Failure(f"{jars} isn't there: run scripts/setup{'' if jars is JARS else ' --long'}")
+        self.jars = jars
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "connect.log"
@@ -47,7 +52,7 @@ class Connect:
         self._write("worker.properties", {**self.settings, "listeners": f"http://127.0.0.1:{self.starts.port()}"})
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
-                ["java", "-Xmx384m", "-XX:+UseSerialGC", "-Dorg.apache.logging.log4j.level=INFO", "-cp", f"{JARS}/*",
+                ["java", "-Xmx384m", "-XX:+UseSerialGC", "-Dorg.apache.logging.log4j.level=INFO", "-cp", f"{self.jars}/*",
                  "org.apache.kafka.connect.cli.ConnectStandalone", str(self.folder / "worker.properties"),
                  str(self.folder / "connector.properties")],
                 stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -62,6 +67,8 @@ class Connect:
             if not self.starts.again():
                 raise Failure(f"Kafka Connect has ended\n{self.seen()}")
             self._start()
+        if GIVEN_UP in self.log.read_bytes():
+            raise Failure(f"the connector has given up\n{self.seen()}")
 
     def kill(self):
         if self.running():
@@ -70,8 +77,12 @@ class Connect:
 
     def notes_changes(self):
         """Whether it has noted a place behind the snapshot, in the database's log."""
+        return self.has_noted('"lsn_proc"') or (self.has_noted('"pos"') and not self.has_noted('"snapshot'))
+
+    def has_noted(self, text):
+        """Whether that is part of the place that it has noted last."""
         offsets = self.folder / "offsets"
-        return offsets.exists() and b'"lsn_proc"' in offsets.read_bytes()
+        return offsets.exists() and text.encode() in offsets.read_bytes()
 
     def wait_for(self, what, condition, seconds=180):
         def checked():
@@ -81,6 +92,30 @@ class Connect:
 
     def seen(self):
         return f"--- {self.log}\n{tail(self.log)}"
+
+
+def apicurio_converter(registry, settings):
+    """Settings of Apicurio's converter to Avro, of keys and values; `settings` by their names behind apicurio.registry."""
+    settings = {"url": registry, "auto-register": "true", "find-latest": "true", **settings}
+    return {f"{of}.converter": "io.apicurio.registry.utils.converter.AvroConverter" for of in ("key", "value")} | {
+        f"{of}.converter.apicurio.registry.{name}": value for of in ("key", "value") for name, value in settings.items()}
+
+
+def mysql_connector(database, tables, prefix="shop", **more):
+    """Settings of Debezium's connector for MySQL, for a mariadb.MariaDb."""
+    return {
+        "connector.class": "io.debezium.connector.mysql.MySqlConnector",
+        "database.hostname": "127.0.0.1", "database.port": database.port, "database.user": "debezium",
+        "database.password": "tide", "database.server.id": random.randint(5_000, 5_000_000),
+        "topic.prefix": prefix,
+        "database.include.list": "shop",
+        "table.include.list": ",".join(f"shop.{table}" for table in tables),
+        "topic.creation.default.partitions": 3,
+        "topic.creation.default.replication.factor": 1,
+        "topic.creation.default.cleanup.policy": "delete",
+        "poll.interval.ms": 50,
+        **more,
+    }
 
 
 def postgres_connector(url, tables, **more):

@@ -22,6 +22,7 @@ using codec_test::Rec;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kFirst[] =
     R"({"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"s","type":"string"}]})";
@@ -117,6 +118,18 @@ TEST_F(AvroTest, WhatNamesNoSchemaThatCanBeReadIsABadRecord) {
   EXPECT_EQ(rows.errors[2].reason, "unknown");
   EXPECT_THAT(rows.errors[3].reason, HasSubstr("schema 8 is one of PROTOBUF"));
   EXPECT_THAT(rows.errors[4].reason, HasSubstr("schema 9: record R contains itself"));
+}
+
+TEST_F(AvroTest, OfApicuriosOwnFramingIsSaidHowToHaveAnother) {
+  const auto decoder = Decoder();
+  Rec elsewhere = {First(1, "x")};
+  elsewhere.headers = {{"apicurio.value.globalId", std::string("\0\0\0\0\0\0\0\7", 8)}};
+  const DecodedRows rows =
+      Decode(decoder.get(), {{SchemaIdPrefix(0) + std::string("\0\0\0\7", 4) + First(1, "x")}, elsewhere, {"{}"}});
+  ASSERT_EQ(rows.errors.size(), 3u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("writes eight bytes for a number: set apicurio.registry.as-confluent"));
+  EXPECT_THAT(rows.errors[1].reason, HasSubstr("its header apicurio.value.globalId says"));
+  EXPECT_THAT(rows.errors[2].reason, Not(HasSubstr("picurio")));
 }
 
 TEST_F(AvroTest, ANumberInAHeaderLeavesTheValueAsItIs) {
