@@ -84,6 +84,8 @@ struct OperatorContext {
   // What the process's operators share; null: no limit. All state of operators keeps to it, but global tables
   // (docs/topology.md, memory).
   MemoryBudget* memory = nullptr;
+  // Groups in the state may end in front of aggregates that were added to them since (AggregateItem::from_now).
+  bool grown_groups = false;
 };
 
 class Operator {

@@ -51,8 +51,8 @@ class StateStore {
   // `value` of at most kMaxValueBytes.
   virtual void Put(std::string_view key, std::string_view value) = 0;
   virtual void Delete(std::string_view key) = 0;
-  // What is written says from now on that its readers have to know so much (src/base/kept_format.h): with each commit,
-  // for as long as this object lives.
+  // What is written says that its readers have to know so much (src/base/kept_format.h): each commit from now on, for
+  // as long as this object lives. Whoever opens what needs it again says so again.
   virtual void NeedFormat(uint32_t /*format*/) {}
   // Keys in [begin, end); an empty `end` means to the last.
   virtual std::unique_ptr<StateIterator> Scan(std::string_view begin, std::string_view end) = 0;

@@ -73,6 +73,7 @@ bool IsSpread(AggregateFunction function) {
 bool IsOfAllValues(AggregateFunction function) {
   switch (function) {
     case AggregateFunction::kCountDistinct:
+      return MakeRetractingAccumulator(aggregate, rows);
     case AggregateFunction::kMode:
     case AggregateFunction::kStringAgg:
     case AggregateFunction::kArrayAgg:

@@ -4,7 +4,7 @@
 // string_agg, array_agg and approx_percentile are made of all values, whatever the rows.
 //
 // A partial is one column of bytes, what Save writes: of rows taken back that were added in an earlier commit, it holds
-// negative numbers. So does what is noted of a large group's values since they were saved (value_changes.h).
+// negative numbers. So does what is noted of a large group's values since they were saved (large_groups.h).
 #include <algorithm>
 #include <bit>
 #include <iterator>
@@ -305,8 +305,9 @@ class Values {
   }
   // Outside of the object.
   int64_t Bytes() const {
-    const size_t entries = times_.size() + (noted_ ? noted_->times.size() : 0);
-    return static_cast<int64_t>(entries * kEntryBytes) + text_bytes_ + (noted_ ? noted_->text_bytes : 0);
+    const auto bytes = static_cast<int64_t>(times_.size() * kEntryBytes) + text_bytes_;
+    if (!noted_) return bytes;
+    return bytes + static_cast<int64_t>(sizeof(Noted) + noted_->times.size() * kEntryBytes) + noted_->text_bytes;
   }
 
   static absl::Status AppendResults(const std::vector<Values>& groups, const Aggregate& aggregate, Slots slots,

@@ -249,6 +249,7 @@ absl::StatusOr<std::vector<uint32_t>> GroupSet::Compact(size_t spare) {
       accumulators_[a]->Save(old[slot], &bytes);
       std::string_view from = bytes;
       if (!fresh->Load(slot, &from)) return Damaged();
+      if (accumulators_[a]->Notes(old[slot])) fresh->Note(slot, true);
     }
     accumulators_[a] = std::move(fresh);
   }
@@ -363,8 +364,8 @@ absl::Status GroupSet::LoadWhole(Window* window, uint32_t number, std::string_vi
 
 bool GroupSet::LoadAccumulators(uint32_t slot, std::string_view bytes, LoadValue load) {
   for (auto& accumulator : accumulators_) {
-    if (bytes.empty()) {
-      accumulator->Clear(slot);  // it was added since
+    if (bytes.empty() && grown_) {
+      accumulator->Clear(slot);
     } else if (!((*accumulator).*load)(slot, &bytes)) {
       return false;
     }

@@ -142,7 +142,8 @@ class GroupSet {
   // Gives back what keys take that are gone, once it is half of their memory.
   void CompactKeys(Window* window);
   // Gives back the memory of free slots, but for so many. Groups get other slots: returns the old ones in the order of
-  // the new. No window may be closed, and no slot be noted anywhere but in Window::slots.
+  // the new. No window may be closed, no slot be noted anywhere but in Window::slots, and nothing have changed that
+  // isn't saved.
   absl::StatusOr<std::vector<uint32_t>> Compact(size_t spare);
   // Forgets all groups and windows, but keeps the room for as many slots.
   void Clear();
@@ -176,6 +177,8 @@ class GroupSet {
   Window* MakeWindow(int64_t start_us);
 
   size_t slots() const { return groups_.size(); }
+  // What is loaded may lack the last aggregates: they were added since, and are empty.
+  void set_grown(bool grown) { grown_ = grown; }
   // Groups that find room before there must be more memory for them.
   size_t free_slots() const { return free_.size() + capacity_ - groups_.size(); }
   // Groups that were made since this was asked last.
@@ -204,6 +207,7 @@ class GroupSet {
 
   const std::vector<Aggregate> aggregates_;
   const InputRows input_rows_;
+  bool grown_ = false;
   RowCodec codec_;
   std::vector<std::unique_ptr<Accumulator>> accumulators_;
   std::map<int64_t, Window> windows_;

@@ -113,6 +113,7 @@ class HoppingResults final : public Operator {
 absl::Status HoppingResults::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
   store_ = context.state;
+  groups_.set_grown(context.grown_groups);
   clock_.emplace(context.state, spec_.grace_us);
   TM_RETURN_IF_ERROR(clock_->Load());
   state_.emplace(context.state, &groups_);

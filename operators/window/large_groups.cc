@@ -9,6 +9,8 @@
 
 namespace tidemark {
 
+void LargeGroups::Begin(uint32_t group, size_t bytes) { groups_[group] = {.whole = bytes, .added = 0, .records = {}}; }
+
 std::optional<uint32_t> LargeGroups::Add(uint32_t group, std::string* changes) {
   const auto at = groups_.find(group);
   if (at == groups_.end() || at->second.added + changes->size() >= at->second.whole) return std::nullopt;
@@ -25,6 +27,7 @@ std::optional<uint32_t> LargeGroups::Add(uint32_t group, std::string* changes) {
   changes->insert(0, head);
   at->second.added += changes->size();
   at->second.records.push_back(number);
+  ++records_;
   return number;
 }
 
@@ -35,6 +38,7 @@ void LargeGroups::Forget(uint32_t group, Erase erase) {
     erase(number);
     free_.push_back(number);
   }
+  records_ -= at->second.records.size();
   groups_.erase(at);
 }
 
@@ -63,13 +67,13 @@ absl::Status LargeGroups::FinishLoad(Apply apply) {
     }
     records.push_back(record);
   }
-  std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
-    return std::tie(a.group, a.place) < std::tie(b.group, b.place);
-  });
+  std::sort(records.begin(), records.end(),
+            [](const Record& a, const Record& b) { return std::tie(a.group, a.place) < std::tie(b.group, b.place); });
   for (const Record& record : records) {
     Group& group = groups_[static_cast<uint32_t>(record.group)];
     if (record.place != group.records.size()) return absl::DataLossError("a large group in the state lacks a record");
     group.records.push_back(record.number);
+    ++records_;
     TM_RETURN_IF_ERROR(apply(static_cast<uint32_t>(record.group), record.changes));
   }
   for (uint32_t number = 0; number < next_; ++number) {
@@ -80,9 +84,9 @@ absl::Status LargeGroups::FinishLoad(Apply apply) {
 }
 
 int64_t LargeGroups::MemoryBytes() const {
-  size_t bytes = groups_.capacity() * (sizeof(std::pair<uint32_t, Group>) + 1) + free_.capacity() * sizeof(uint32_t);
-  for (const auto& [number, group] : groups_) bytes += group.records.capacity() * sizeof(uint32_t);
-  return static_cast<int64_t>(bytes);
+  // Their numbers in vectors that have doubled: at most twice as many.
+  return static_cast<int64_t>(groups_.capacity() * (sizeof(std::pair<uint32_t, Group>) + 1) +
+                              (free_.capacity() + 2 * records_) * sizeof(uint32_t));
 }
 
 }  // namespace tidemark

@@ -94,6 +94,7 @@ class WindowResults final : public Operator {
 
 absl::Status WindowResults::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
+  groups_.set_grown(context.grown_groups);
   clock_.emplace(context.state, spec_.size_us > 0 ? spec_.grace_us : -1);
   TM_RETURN_IF_ERROR(clock_->Load());
   state_.emplace(context.state, &groups_);

@@ -73,6 +73,7 @@ class SessionResults final : public Operator {
 
 absl::Status SessionResults::Open(const OperatorContext& context) {
   ledger_ = context.ledger;
+  groups_.set_grown(context.grown_groups);
   clock_.emplace(context.state, spec_.grace_us);
   TM_RETURN_IF_ERROR(clock_->Load());
   open_.emplace(context.state, &groups_, spec_.gap_us, context.memory);

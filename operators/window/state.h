@@ -2,10 +2,10 @@
 // and of their values, written whenever they have changed; and where some of these are large a third, of what has
 // changed in them (large_groups.h). All are part of the same commit. Touched only by the stream thread.
 //
-// State key: 'k' (keys), 'v' (values) or 'd' (changes), the window's start (8 bytes, in the order of time), then what StateLog
-// appends. A group's number is its number within the window; those of groups that are gone while their window isn't are
-// erased from all logs and used again. What earlier versions wrote stands under 'g', key and values of a group in one
-// record; it is read, and replaced when its window changes next.
+// State key: 'k' (keys), 'v' (values) or 'd' (changes), the window's start (8 bytes, in the order of time), then what
+// StateLog appends. A group's number is its number within the window; those of groups that are gone while their window
+// isn't are erased from all logs and used again. What earlier versions wrote stands under 'g', key and values of a
+// group in one record; it is read, and replaced when its window changes next.
 #pragma once
 
 #include <cstdint>

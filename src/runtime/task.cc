@@ -131,10 +131,8 @@ absl::Status Task::Open() {
     TM_RETURN_IF_ERROR(CheckKeptFormat(record->needs_format(), id_.ToString()));
     const auto verdicts = JudgeSteps(plan(), stage_, *record, runtime_.allow_drop);
     TM_RETURN_IF_ERROR(Annotate(verdicts.status(), id_.ToString()));
-    needs_format_ = record->needs_format();
-    const bool grown =
-        std::any_of(verdicts->begin(), verdicts->end(), [](const Verdict& each) { return !each.from_now.empty(); });
-    if (grown) needs_format_ = std::max(needs_format_, kGrownGroups);
+    grown_groups_ = record->grown_groups() || std::any_of(verdicts->begin(), verdicts->end(),
+                                                          [](const Verdict& each) { return !each.from_now.empty(); });
     commit_ = record->commit();
     identity_ = record->identity();
     for (const auto& input : inputs_) {
@@ -202,6 +200,7 @@ absl::Status Task::OpenOperators(const packed::CommitRecord* record) {
       context.table_owner = runtime_.tables;
       context.partition = partition_;
       context.memory = runtime_.operator_memory;
+      context.grown_groups = grown_groups_;
       TM_RETURN_IF_ERROR(state.op->Open(context));
     }
   }

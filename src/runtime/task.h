@@ -191,7 +191,7 @@ class Task {
   std::unique_ptr<TaskState> state_;
   std::string identity_;
   uint64_t commit_ = 0;        // the last one applied
-  uint32_t needs_format_ = 0;  // of what is kept, from the first commit on that needed it (src/base/kept_format.h)
+  bool grown_groups_ = false;  // aggregates were added to groups since the task began
   packed::Standing standing_;
   uint64_t standing_hash_ = 0;
   std::vector<packed::OutputSequences> gone_outputs_;  // of edges that the plan no longer has

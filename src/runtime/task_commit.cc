@@ -5,6 +5,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "src/base/kept_format.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
 #include "src/plan/operator_kind.h"
@@ -118,7 +119,8 @@ packed::CommitRecord Task::MakeRecord() const {
   for (const packed::OutputSequences& gone : gone_outputs_) *record.add_outputs() = gone;
   *record.mutable_standing() = standing_;
   record.set_standing_hash(standing_hash_);
-  record.set_needs_format(needs_format_);
+  record.set_grown_groups(grown_groups_);
+  if (grown_groups_) record.set_needs_format(kGrownGroups);
   return record;
 }
 

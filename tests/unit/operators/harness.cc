@@ -204,6 +204,7 @@ void Harness::Open() {
   };
   context.table_owner = this;
   context.memory = memory_;
+  context.grown_groups = grown_;
   const absl::Status opened = operator_->Open(context);
   ASSERT_TRUE(opened.ok()) << opened;
   told_ = output_watermark_ = kMinTime;
@@ -294,6 +295,7 @@ void Harness::Crash(bool advance) {
 void Harness::GoOnWith(Node node) {
   node_ = std::move(node);
   emitter_.set_node(node_);
+  grown_ = true;
   Crash();
 }
 

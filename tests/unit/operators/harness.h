@@ -129,6 +129,7 @@ class Harness {
   EventTime watermark_ = kMinTime, committed_watermark_ = kMinTime;
   EventTime told_ = kMinTime, output_watermark_ = kMinTime;  // since it was opened
   bool advance_again_ = true;
+  bool grown_ = false;  // gone on with another node
   uint64_t commit_ = 0;
 };
 

@@ -117,7 +117,7 @@ TEST(Hopping, WindowsAreThoseOfTheRowsWhateverTheBatchesCommitsCrashesAndMemory)
         EXPECT_EQ(h.ledger().open, 0);
         h.CheckLedger();
         h.Commit();
-        for (const char* letter : {"k", "v", "c", "r"}) EXPECT_EQ(h.store().Count(letter), 0) << letter;
+        for (const char* letter : {"k", "v", "d", "c", "r"}) EXPECT_EQ(h.store().Count(letter), 0) << letter;
       }
     }
   }

@@ -29,7 +29,8 @@ WindowSpec ManyValues(bool input_updates) {
   WindowSpec spec = Spec(0, 0, 0, /*on_update=*/true);
   spec.late_topic.reset();
   spec.input_updates = input_updates;
-  spec.aggregates = {{"n", "count(*)"}, {"s", "sum(v)"}, {"d", "count(distinct v)"}, {"m", "mode(v)"}, {"lo", "min(v)"}};
+  spec.aggregates = {
+      {"n", "count(*)"}, {"s", "sum(v)"}, {"d", "count(distinct v)"}, {"m", "mode(v)"}, {"lo", "min(v)"}};
   return spec;
 }
 
@@ -50,10 +51,10 @@ std::map<std::string, std::string> Model(const std::vector<TestRow>& standing) {
       n += count;
       sum += value * count;
     }
-    const auto most = std::max_element(times.begin(), times.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
-    results[place] = absl::StrCat(place, "|", n, "|", sum, "|", times.size(), "|", most->first, "|",
-                                  times.begin()->first);
+    const auto most =
+        std::max_element(times.begin(), times.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    results[place] =
+        absl::StrCat(place, "|", n, "|", sum, "|", times.size(), "|", most->first, "|", times.begin()->first);
   }
   return results;
 }
