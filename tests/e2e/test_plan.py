@@ -276,7 +276,7 @@ class Plans(SystemTest):
         self.stack.run(unsaid, "--until_end", "--close_windows", name=name, threads=1).finish(300)
         rows = [json.loads(v) for v in topics.read(self.stack.brokers, f"{name}-out")["value"].to_pylist()]
         found = {row["route"]: (row["n"], row["since"], row["most"]) for row in rows}
-        expected = duck.rows(f"""SELECT 'r' || id % 7, count(*), count(*) FILTER (id >= {ROWS}), max(id)
+        expected = duck.rows(f"""SELECT 'r' || id % 7, count(*), count(*) FILTER (WHERE id >= {ROWS}), max(id)
                                  FROM range({3 * ROWS}) AS all_ids(id) GROUP BY ALL""")
         self.assertEqual(found, {route: (n, since, most) for route, n, since, most in expected})
         self.assertEqual(len(rows), 7)

@@ -278,7 +278,7 @@ std::vector<Edit> Edits() {
        {},
        {},
        {},
-       All({kLive, {{"sinks:\n", "sinks:\n  pond: { from: live, parquet: { path: /simulated, mode: changes } }\n"}}})},
+       All({kLive, {{"sinks:\n", "sinks:\n  pond: { from: live, parquet: { path: /ponds, mode: changes } }\n"}}})},
       {"aggregates more, and only one from now on",
        All({kMost, {{"    aggregates_from_now: [most, since]\n", "    aggregates_from_now: since\n"}}}),
        kHourlyRefused},

@@ -35,17 +35,16 @@ WindowSpec Former(WindowSpec spec) {
 
 WindowSpec Grown(WindowSpec spec, bool said = true) {
   spec = Former(std::move(spec));
-  for (const auto& [name, call] : std::vector<std::pair<std::string, std::string>>{
-           {"c", "count(*)"},
-           {"m", "max(v)"},
-           {"a", "avg(v)"},
-           {"sx", "sum(x)"},
-           {"f", "first(v)"},
-           {"d", "count(distinct v)"},
-           {"t", "string_agg(v::text, '/')"},
-           {"mb", "min_by(v, x)"},
-           {"ad", "approx_count_distinct(v)"},
-           {"sd", "stddev(v)"}}) {
+  for (const auto& [name, call] : std::vector<std::pair<std::string, std::string>>{{"c", "count(*)"},
+                                                                                   {"m", "max(v)"},
+                                                                                   {"a", "avg(v)"},
+                                                                                   {"sx", "sum(x)"},
+                                                                                   {"f", "first(v)"},
+                                                                                   {"d", "count(distinct v)"},
+                                                                                   {"t", "string_agg(v::text, '/')"},
+                                                                                   {"mb", "min_by(v, x)"},
+                                                                                   {"ad", "approx_count_distinct(v)"},
+                                                                                   {"sd", "stddev(v)"}}) {
     spec.aggregates.push_back({name, absl::StrCat(call, " filter (where x < ", kBefore, ")"), said});
   }
   return spec;

@@ -47,7 +47,8 @@ inline const std::vector<KeptRowsCase>& KeptRowsCases() {
        "}\n",
        "id"},
       {"a join with versions",
-       "  last: { from: events, join: { table: { from: others }, on: [id], type: left, versioned: { keep: 1h }, columns: "
+       "  last: { from: events, join: { table: { from: others }, on: [id], type: left, versioned: { keep: 1h }, "
+       "columns: "
        "[name, price], prefix: other_ } }\n"}};
   return cases;
 }
@@ -70,9 +71,8 @@ inline Node KeptRowsNode(const KeptRowsCase& one, const KeptRowsTypes& types) {
   const std::string key = one.sink_key;
   const Plan plan = TestPlan(absl::StrCat(
       "name: app\nkafka: { brokers: b }\nsources:\n", sources, "steps:\n", one.steps,
-      "sinks:\n  rest: { from: others, topic: rest, create: {} }\n  out: { from: last, ",
-      "topic: out, create: {}", key.empty() ? "" : absl::StrCat(", mode: upsert, key: [", key, "], key_format: json"),
-      " }\n"));
+      "sinks:\n  rest: { from: others, topic: rest, create: {} }\n  out: { from: last, ", "topic: out, create: {}",
+      key.empty() ? "" : absl::StrCat(", mode: upsert, key: [", key, "], key_format: json"), " }\n"));
   for (const Stage& stage : plan.stages) {
     for (const Node& node : stage.nodes) {
       const bool is_operator = node.kind == Node::Kind::kOperator && node.step == "last";
