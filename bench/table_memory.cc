@@ -6,9 +6,11 @@
 //
 // Rounds of one second of event time. In each, a task gets 8,192 rows of the table and half as many of the stream:
 //
-//   the table   7 of 8 are new keys, scattered over all bigints; the others, once `--lag` rows have come (an eighth of all
+//   the table   7 of 8 are new keys, scattered over all bigints; the others, once `--lag` rows have come (an eighth of
+//   all
 //               unless said otherwise), replace the oldest ones, each once
-//   the stream  asks for the row of its own time of any key that there is, all equally likely (`--near N`: of the last N
+//   the stream  asks for the row of its own time of any key that there is, all equally likely (`--near N`: of the last
+//   N
 //               rows of its task), so that most of what it asks for has left memory
 //
 // Versions are kept for ten seconds. A row's answer is arithmetic: the number of its key, and whether that has been
@@ -16,6 +18,7 @@
 #include <xxhash.h>
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include <arrow/api.h>
@@ -109,7 +112,7 @@ class Rows {
     const auto int32s = [&](const std::vector<int32_t>& of) {
       columns.push_back(std::make_shared<arrow::Int32Array>(rows, arrow::Buffer::FromVector(std::vector(of))));
     };
-    for (const auto* of : {&keys_, &values_, &times, &times}) int64s(*of);
+    for (const std::vector<int64_t>* of : {&keys_, &values_, &std::as_const(times), &std::as_const(times)}) int64s(*of);
     int32s(sources);
     int32s(partitions);
     int64s(offsets);
@@ -184,10 +187,11 @@ int Run(const Arguments& arguments) {
   }
   const bool right = expected == emitter.sum && asked == emitter.answers;
   std::printf(
-      "{\"rows\": %lld, \"answers\": %lld, \"rows_s\": %.0f, \"answers_s\": %.0f, \"vm_hwm_mib\": %lld, \"right\": %s}\n",
+      "{\"rows\": %lld, \"answers\": %lld, \"rows_s\": %.0f, \"answers_s\": %.0f, \"vm_hwm_mib\": %lld, \"right\": "
+      "%s}\n",
       static_cast<long long>(table_rows), static_cast<long long>(emitter.answers),
-              static_cast<double>(table_rows) / seconds, static_cast<double>(emitter.answers) / seconds,
-              static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10), right ? "true" : "false");
+      static_cast<double>(table_rows) / seconds, static_cast<double>(emitter.answers) / seconds,
+      static_cast<long long>(Proc("/proc/self/status", "VmHWM") >> 10), right ? "true" : "false");
   return right ? 0 : 1;
 }
 

@@ -280,8 +280,9 @@ std::string AsGroups(StepCheck& check) {
   return absl::StrCat(
       "What is right however late a row is replaced is a group for each window: `", timed, ": { from: ", from,
       ", project: { \"*\": true, ", name, ": ", InYaml(StartOfWindow(yaml.window(), spec, column)),
-      " } }`, and here `from: ", timed, "`, `group_by: [", absl::StrJoin(by, ", "),
-      "]` without `window`, whose rows change when the table does",
+      " } }`, and here `from: ", timed, "`, `group_by: [", absl::StrJoin(by, ", "), "]` without `window`",
+      yaml.emit() == "on_close" ? " and `emit: on_close`, as nothing of it is ever final" : "",
+      ": its rows change when the table does",
       input.time_column ? ""
                         : "; TIME is a column with the row's time, in a source perhaps changed_at: { type: timestamp, "
                           "from: timestamp }, the time of its last change",

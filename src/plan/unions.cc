@@ -108,8 +108,8 @@ std::string Marked(const Inputs& inputs) {
   std::vector<std::string> steps, names;
   for (const LogicalStep* input : inputs) {
     names.push_back(absl::StrCat("marked_", input->name));
-    steps.push_back(absl::StrCat(names.back(), ": { from: ", input->name, ", project: { \"*\": true, ", column,
-                                 ": \"'", input->name, "'\" } }"));
+    steps.push_back(absl::StrCat(names.back(), ": { from: ", input->name, ", project: { \"*\": true, ", column, ": \"'",
+                                 input->name, "'\" } }"));
   }
   return absl::StrCat("`", absl::StrJoin(steps, "`, `"), "`, and here `from: [", absl::StrJoin(names, ", "), "]`");
 }
@@ -124,11 +124,10 @@ bool UniteUpdates(const Inputs& inputs, const std::string& path, Diagnostics* di
   if (!apart) {
     diagnostics->Error(
         path + "/from",
-        absl::StrCat("rows of the inputs replace each other by (", ColumnNames(port->schema, *key),
-                     "), and where two inputs have a row of one key nothing tells these apart",
-                     SharedConstant(inputs),
-                     ". Give each input a constant of its own, in a column that becomes part of the key: ",
-                     Marked(inputs)));
+        absl::StrCat(
+            "rows of the inputs replace each other by (", ColumnNames(port->schema, *key),
+            "), and where two inputs have a row of one key nothing tells these apart", SharedConstant(inputs),
+            ". Give each input a constant of its own, in a column that becomes part of the key: ", Marked(inputs)));
     return false;
   }
   if (std::find(key->begin(), key->end(), *apart) == key->end()) key->push_back(*apart);

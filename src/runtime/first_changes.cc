@@ -6,7 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include "src/base/status.h"
@@ -34,7 +33,7 @@ bool HasRead(const Record& record, const std::string& topic) {
 bool Tells(const Origins& origins, const std::string& maker) {
   bool of_others = false;
   for (const std::string& origin : origins) {
-    if (!absl::StartsWith(origin, kChangesOf)) continue;
+    if (!origin.starts_with(kChangesOf)) continue;
     const std::string_view rest = std::string_view(origin).substr(kChangesOf.size());
     if (rest == maker || rest.starts_with(absl::StrCat(maker, " through "))) return true;
     of_others = true;

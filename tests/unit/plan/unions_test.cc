@@ -17,7 +17,8 @@ using ::testing::IsEmpty;
 std::string Shards(const std::string& steps, const std::string& key, const std::string& more_sinks = "") {
   std::string out = "name: x\nsources:\n";
   for (const std::string name : {"ap", "eu", "us"}) {
-    absl::StrAppend(&out, "  ", name, ": { topic: orders-", name, ", format: debezium, key: [id], columns: { id: int64, ",
+    absl::StrAppend(&out, "  ", name, ": { topic: orders-", name,
+                    ", format: debezium, key: [id], columns: { id: int64, ",
                     "region: string, v: int64, of: { type: string, from: topic } } }\n");
   }
   absl::StrAppend(&out, "  stand: { topic: stand, columns: { id: int64, region: string, v: int64, of: string } }\n");
@@ -64,9 +65,8 @@ TEST(UnionsOfUpdates, AConstantOfEachInputBecomesPartOfTheKey) {
   EXPECT_EQ(node.in().nodes.size(), 2u);
   EXPECT_THAT(node.in().mode.key, ElementsAre(0u, 3u));
   EXPECT_THAT(ErrorsOf(Shards(kTwo + kUnion, "id")), HasSubstr("the key must contain shard"));
-  EXPECT_THAT(
-      ErrorsOf(Shards(kTwo + kUnion, "", "  t: { from: u, postgres: { url: x, table: t, key: [id] } }\n")),
-      HasSubstr("the key must contain shard"));
+  EXPECT_THAT(ErrorsOf(Shards(kTwo + kUnion, "", "  t: { from: u, postgres: { url: x, table: t, key: [id] } }\n")),
+              HasSubstr("the key must contain shard"));
   EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion, "", "  t: { from: u, postgres: { url: x, table: t, key: [id, shard] } }\n")),
             "");
   EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion, "", "  t: { from: u, parquet: { path: /l, mode: changes } }\n")), "");
@@ -80,8 +80,8 @@ TEST(UnionsOfUpdates, AnyConstantWillDoThatIsAnotherInEach) {
   EXPECT_EQ(errors("lower('EU')", "lower('US')"), "");
   EXPECT_EQ(errors("date '2026-01-01'", "date '2026-01-02'"), "");
   EXPECT_EQ(errors("1.5", "2.5"), "");
-  EXPECT_THAT(errors("'eu'", "'eu'"), AllOf(HasSubstr("nothing tells these apart"),
-                                            HasSubstr("(shard is 'eu' in m_eu and in m_us)")));
+  EXPECT_THAT(errors("'eu'", "'eu'"),
+              AllOf(HasSubstr("nothing tells these apart"), HasSubstr("(shard is 'eu' in m_eu and in m_us)")));
   EXPECT_THAT(errors("lower('EU')", "'eu'"), HasSubstr("(shard is 'eu' in m_eu and in m_us)"));
   EXPECT_THAT(errors("1.5::double precision", "2.5::double precision"), HasSubstr("nothing tells these apart"));
   EXPECT_THAT(errors("'eu'", "region"), HasSubstr("nothing tells these apart"));
@@ -92,11 +92,12 @@ TEST(UnionsOfUpdates, WithoutOneTheLinesToWriteAreTold) {
   const std::string grouped =
       "  a: { from: eu, group_by: [region], aggregates: { n: \"count(*)\" } }\n"
       "  b: { from: us, group_by: [region], aggregates: { n: \"count(*)\" } }\n";
-  EXPECT_THAT(ErrorsOf(Shards(grouped + "  u: { from: [a, b], filter: \"n > 1\" }\n", "region")),
-              AllOf(HasSubstr("rows of the inputs replace each other by (region), and where two inputs have a row of one "
-                              "key nothing tells these apart"),
-                    HasSubstr("`marked_a: { from: a, project: { \"*\": true, shard: \"'a'\" } }`, `marked_b: { from: b, "
-                              "project: { \"*\": true, shard: \"'b'\" } }`, and here `from: [marked_a, marked_b]`")));
+  EXPECT_THAT(
+      ErrorsOf(Shards(grouped + "  u: { from: [a, b], filter: \"n > 1\" }\n", "region")),
+      AllOf(HasSubstr("rows of the inputs replace each other by (region), and where two inputs have a row of one "
+                      "key nothing tells these apart"),
+            HasSubstr("`marked_a: { from: a, project: { \"*\": true, shard: \"'a'\" } }`, `marked_b: { from: b, "
+                      "project: { \"*\": true, shard: \"'b'\" } }`, and here `from: [marked_a, marked_b]`")));
   // What it says is right.
   const std::string marked =
       "  marked_a: { from: a, project: { \"*\": true, shard: \"'a'\" } }\n"
@@ -118,11 +119,12 @@ TEST(UnionsOfUpdates, InputsOfOneKindAndOfOneKey) {
                     HasSubstr("those of 'm_stand' stand"), HasSubstr("group_by")));
   const std::string by_region =
       "  r: { from: us, group_by: [region], aggregates: { id: \"max(id)\", v: \"max(v)\" } }\n" +
-      std::string("  m_r: { from: r, project: { id: \"coalesce(id, 0)\", region: region, v: \"coalesce(v, 0)\", shard: "
-                  "\"'r'\" } }\n");
-  EXPECT_THAT(ErrorsOf(Shards(kTwo + by_region + "  u: { from: [m_eu, m_r], filter: \"v > 0\" }\n", "id, shard")),
-              AllOf(HasSubstr("needs one key"),
-                    HasSubstr("'m_r' replace each other by (region), those of 'm_eu' by (id)")));
+      std::string(
+          "  m_r: { from: r, project: { id: \"coalesce(id, 0)\", region: region, v: \"coalesce(v, 0)\", shard: "
+          "\"'r'\" } }\n");
+  EXPECT_THAT(
+      ErrorsOf(Shards(kTwo + by_region + "  u: { from: [m_eu, m_r], filter: \"v > 0\" }\n", "id, shard")),
+      AllOf(HasSubstr("needs one key"), HasSubstr("'m_r' replace each other by (region), those of 'm_eu' by (id)")));
   EXPECT_THAT(ErrorsOf(Shards(kTwo + "  u: { from: [m_eu, us], filter: \"v > 0\" }\n", "id, shard")),
               HasSubstr("a union needs equal columns"));
 }
@@ -132,9 +134,9 @@ TEST(UnionsOfUpdates, AUnionIsUnitedWithAFurtherShard) {
   const Plan plan =
       Planned(Shards(steps + Marked("ap", "'ap'") + "  u: { from: [two, m_ap], filter: \"v > 1\" }\n", "id, shard"));
   EXPECT_EQ(ColumnNames(NodeOf(plan, "u").output, NodeOf(plan, "u").mode.key), "id, shard");
-  EXPECT_THAT(ErrorsOf(Shards(steps + Marked("ap", "'us'") + "  u: { from: [two, m_ap], filter: \"v > 1\" }\n",
-                              "id, shard")),
-              HasSubstr("nothing tells these apart"));
+  EXPECT_THAT(
+      ErrorsOf(Shards(steps + Marked("ap", "'us'") + "  u: { from: [two, m_ap], filter: \"v > 1\" }\n", "id, shard")),
+      HasSubstr("nothing tells these apart"));
   // Behind the union the column is no constant any more, so another one marks what is united again.
   const std::string twice =
       "  p: { from: two, project: { \"*\": true, part: \"'p'\" } }\n"
@@ -153,20 +155,20 @@ TEST(UnionsOfUpdates, AColumnOfTheKeyThatTellsApartAddsNothing) {
 
 TEST(UnionsOfUpdates, RowsStayWhereTheyLieForWhoAsksForTheWholeKey) {
   EXPECT_THAT(Moved(Planned(Shards(kTwo + kUnion, "id, shard"))), IsEmpty());
-  const std::string same =
-      "  g: { from: u, group_by: [shard, id], aggregates: { n: \"count(*)\" } }\n";
+  const std::string same = "  g: { from: u, group_by: [shard, id], aggregates: { n: \"count(*)\" } }\n";
   const std::string g = "  g_out: { from: g, topic: g, key: [shard, id], key_format: json, create: {} }\n";
   EXPECT_THAT(Moved(Planned(Shards(kTwo + kUnion + same, "", g))), IsEmpty());
   const std::string region = "  g: { from: u, group_by: [region], aggregates: { n: \"sum(v)\" } }\n";
-  EXPECT_THAT(Moved(Planned(Shards(kTwo + kUnion + region, "", "  g_out: { from: g, topic: g, key: [region], create: {} }\n"))),
-              ElementsAre("x.g.repartition(region)"));
+  EXPECT_THAT(
+      Moved(Planned(Shards(kTwo + kUnion + region, "", "  g_out: { from: g, topic: g, key: [region], create: {} }\n"))),
+      ElementsAre("x.g.repartition(region)"));
 }
 
 TEST(UnionsOfUpdates, AShardAloneDoesNotDecideWhereRowsGo) {
   const auto moved = [](const std::string& by, const std::string& rank, const std::string& key) {
-    return Moved(Planned(
-        Shards(kTwo + kUnion + "  g: { from: u, top: { k: 2, by: [" + by + "], order: [v]" + rank + " } }\n", "",
-               "  g_out: { from: g, topic: g, key: [" + key + "], key_format: json, create: {} }\n")));
+    return Moved(
+        Planned(Shards(kTwo + kUnion + "  g: { from: u, top: { k: 2, by: [" + by + "], order: [v]" + rank + " } }\n",
+                       "", "  g_out: { from: g, topic: g, key: [" + key + "], key_format: json, create: {} }\n")));
   };
   EXPECT_THAT(moved("shard, region", ", rank: r", "shard, region, r"), ElementsAre("x.g.repartition(shard,region)"));
   EXPECT_THAT(moved("shard", "", "id, shard"), ElementsAre("x.g.repartition(shard)")) << "where nothing else can";
@@ -176,12 +178,14 @@ TEST(UnionsOfUpdates, WhatStandsBehindIsPlanned) {
   EXPECT_THAT(ErrorsOf(Shards(kTwo + kUnion + "  d: { from: u, dedup: { by: [id], within: 1h } }\n", "id, shard",
                               "  d_out: { from: d, topic: d }\n")),
               HasSubstr("dedup over an updating step"));
-  EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion + "  j: { from: u, join: { table: { from: ap }, on: [id], columns: [region], "
-                                            "prefix: ap_ } }\n",
+  EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion +
+                                "  j: { from: u, join: { table: { from: ap }, on: [id], columns: [region], "
+                                "prefix: ap_ } }\n",
                             "", "  j_out: { from: j, topic: j, key: [id, shard], key_format: json, create: {} }\n")),
             "");
-  EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion + "  m: { from: stand, project: { i: id, s: of } }\n  j: { from: m, join: { "
-                                            "table: { from: u }, on: { i: id, s: shard } } }\n",
+  EXPECT_EQ(ErrorsOf(Shards(kTwo + kUnion +
+                                "  m: { from: stand, project: { i: id, s: of } }\n  j: { from: m, join: { "
+                                "table: { from: u }, on: { i: id, s: shard } } }\n",
                             "", "  j_out: { from: j, topic: j }\n")),
             "")
       << "versions of a union of sources of changes";

@@ -154,6 +154,7 @@ TEST(WindowsPlanTest, OverATableTheGroupsThatAreRightForEverAreToldAndAreAPlan) 
               "");
   }
   EXPECT_THAT(told("hopping: 1h, every: 15m", "on_update"), HasSubstr("a window of 1h is 4 such groups"));
+  EXPECT_THAT(told("tumbling: 1h", "on_close"), HasSubstr("without `window` and `emit: on_close`"));
   // Names that need quotes in SQL get them, and where event time is no column it is said what could be one.
   EXPECT_THAT(told("tumbling: 1h", "on_close", "\"Placed at\": timestamp_ms }, event_time: { column: \"Placed at\""),
               start("date_bin(interval '1 hour', \\\"Placed at\\\", timestamp '1970-01-01')"));
