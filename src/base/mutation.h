@@ -40,9 +40,10 @@ enum class Mutation : uint8_t {
   kTransactionShownInParts,  // rows of a table's transaction go on before its end has come
   kAlertTimerLost,           // when something is due of a key of an alert isn't written with the key
   kTopNotFilledUp,           // a list of top that loses rows gets none of those that it hasn't in memory
+  kLeftBeforeStages,         // workers leave for a switch once sources stand, whatever lies between stages
   kSwappedAsleep,  // a switch that has slept goes on with its targets, and nobody looks whether they are its own
 };
-inline constexpr int kMutationCount = 32;
+inline constexpr int kMutationCount = 33;
 
 #ifdef TIDEMARK_WITH_MUTATIONS
 // Any thread.

@@ -85,6 +85,9 @@ DEFINE_string(lakes, "",
 DEFINE_string(holes, "", "offsets that a raw lake has no record of: stop (the default), or pass");
 DEFINE_string(name, "", "with --to: what the run is called; default: made of the two times");
 DEFINE_int32(generation, 0, "one that was left: it is built again from where it stands, to go back to");
+DEFINE_int64(left_by, 0,
+             "with --generation, where it has been built again before: the switch that has left it since, as "
+             "`generations list` says");
 DEFINE_string(max_live_lag, "2s", "reads nothing while the active generation is further behind its sources' ends");
 DEFINE_string(when, "lag < 2s", "how close the new generation has to be before anything happens");
 DEFINE_string(within, "2m", "the switch is taken back where it isn't decided after so long");
@@ -142,7 +145,7 @@ const std::vector<Command>& Commands() {
        {}},
       {"replay",
        "build another generation of the topology beside the one that runs, as a worker of it",
-       {"config", "active", "from", "generation", "max_live_lag", "lakes", "holes", "state_dir", "threads",
+       {"config", "active", "from", "generation", "left_by", "max_live_lag", "lakes", "holes", "state_dir", "threads",
         "instance_id", "http_address", "http_certificate", "http_key", "leave_on_stop", "stop_within", "log_format"},
        {}},
       {"switch",

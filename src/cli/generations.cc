@@ -130,9 +130,13 @@ absl::Status ReplayCommand(const ReplayFlags& flags, const WorkerOptions& option
   TM_ASSIGN_OR_RETURN(const Plan plan, Load(flags.config, &text));
   ReplayOptions replay;
   replay.generation = flags.generation;
+  replay.left_by = flags.left_by;
   replay.from = flags.from;
   replay.plan_of = PlanOf;
   if (flags.generation < 0) return absl::InvalidArgumentError("--generation: expected a number from 1 on");
+  if (flags.left_by < 0 || (flags.left_by != 0 && flags.generation == 0)) {
+    return absl::InvalidArgumentError("--left_by: expected the number of a switch, beside --generation");
+  }
   if (flags.generation != 0 && !flags.from.empty()) {
     return absl::InvalidArgumentError("--from doesn't go with --generation, which goes on where it has stopped");
   }

@@ -18,6 +18,7 @@ namespace tidemark {
 struct ReplayFlags {
   std::string config, active, from, max_live_lag;
   int32_t generation = 0;
+  int64_t left_by = 0;
 };
 // `options`: of the worker.
 absl::Status ReplayCommand(const ReplayFlags& flags, const WorkerOptions& options);

@@ -127,6 +127,7 @@ DECLARE_string(name);
 DECLARE_string(active);
 DECLARE_string(from);
 DECLARE_int32(generation);
+DECLARE_int64(left_by);
 DECLARE_string(max_live_lag);
 DECLARE_string(when);
 DECLARE_string(within);
@@ -306,7 +307,8 @@ absl::Status Replay() {
   WorkerOptions options = WorkerFlags(plan, text);
   TM_ASSIGN_OR_RETURN(options.lakes, LakesOf(plan, text.lakes, FLAGS_lakes, FLAGS_holes));
   HandleSignals();
-  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation}, options);
+  return ReplayCommand({FLAGS_config, FLAGS_active, FLAGS_from, FLAGS_max_live_lag, FLAGS_generation, FLAGS_left_by},
+                       options);
 }
 
 absl::Status Switch(int* exit_code) {

@@ -13,7 +13,6 @@
 #include "src/plan/operator_kind.h"
 #include "src/runtime/commit.h"
 #include "src/runtime/files_end.h"
-#include "src/runtime/offset_metadata.h"
 #include "src/runtime/postgres_end.h"
 #include "src/runtime/requests_end.h"
 #include "src/runtime/topics.h"
@@ -24,23 +23,6 @@ namespace {
 constexpr auto kBetweenLooks = std::chrono::milliseconds(100);
 
 }  // namespace
-
-absl::StatusOr<EndWatcher::Ends> EndWatcher::EndsOf(const std::vector<std::string>& topics, Isolation isolation) const {
-  std::vector<TopicPartition> partitions;
-  for (const std::string& topic : topics) {
-    for (int32_t p = 0; p < runtime_.partitions.at(topic); ++p) partitions.push_back({topic, p});
-  }
-  return EndsOf(partitions, isolation);
-}
-
-absl::StatusOr<EndWatcher::Ends> EndWatcher::EndsOf(const std::vector<TopicPartition>& partitions,
-                                                    Isolation isolation) const {
-  TM_ASSIGN_OR_RETURN(auto ends, runtime_.kafka->admin().LogEnds(partitions, isolation));
-  for (const TopicPartition& partition : partitions) {
-    if (ends.count(partition) == 0) return absl::UnavailableError("nobody tells the end of " + ToString(partition));
-  }
-  return ends;
-}
 
 absl::Status EndWatcher::TakeEnds() {
   std::vector<std::string> topics;
@@ -55,7 +37,7 @@ absl::Status EndWatcher::TakeEnds() {
     if (source.postgres) outside_.push_back(std::make_unique<PostgresEnd>(runtime_, intake));
     TM_RETURN_IF_ERROR(outside_.back()->Take());
   }
-  TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(topics, Isolation::kReadCommitted));
+  TM_ASSIGN_OR_RETURN(source_ends_, EndsOf(runtime_, topics, Isolation::kReadCommitted));
   return absl::OkStatus();
 }
 
@@ -72,60 +54,14 @@ absl::StatusOr<bool> EndWatcher::OutsideIsIn() {
   if (topics.empty()) return true;
   // Once: what comes in from now on is no part of this run.
   if (outside_ends_.empty()) {
-    TM_ASSIGN_OR_RETURN(outside_ends_, EndsOf(topics, Isolation::kReadUncommitted));
+    TM_ASSIGN_OR_RETURN(outside_ends_, EndsOf(runtime_, topics, Isolation::kReadUncommitted));
   }
-  TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(topics, Isolation::kReadCommitted));
+  TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(runtime_, topics, Isolation::kReadCommitted));
   for (const auto& [partition, end] : outside_ends_) {
     if (stable.at(partition) < end) return WaitFor("the last transactions to show in the sources' topics");
   }
   for (const auto& [partition, end] : stable) source_ends_[partition] = end;
   return true;
-}
-
-absl::StatusOr<EndWatcher::Positions> EndWatcher::Look(const std::string& group, const Ends& ends) const {
-  std::vector<TopicPartition> partitions;
-  for (const auto& [partition, end] : ends) partitions.push_back(partition);
-  TM_ASSIGN_OR_RETURN(const auto committed, runtime_.kafka->admin().GroupOffsets(group, partitions));
-  Positions positions;
-  for (const auto& [partition, end] : ends) {
-    const auto it = committed.find(partition);
-    const CommittedOffset offset = it == committed.end() ? CommittedOffset{} : it->second;
-    if (offset.offset < end) {
-      positions.complete = false;
-      positions.missing += end - std::max<Offset>(offset.offset, 0);
-    }
-    const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(offset.metadata);
-    if (!metadata) continue;
-    if (metadata->busy) positions.complete = false;
-    positions.max_time = std::max(positions.max_time, metadata->max_time);
-    positions.min_floor = std::min(positions.min_floor, metadata->floor);
-  }
-  return positions;
-}
-
-absl::StatusOr<EndWatcher::Positions> EndWatcher::LookAtInternal(const std::string& group, const Ends& ends) const {
-  TM_ASSIGN_OR_RETURN(Positions positions, Look(group, ends));
-  if (!positions.complete) return positions;
-  std::vector<TopicPartition> partitions;
-  for (const auto& [partition, end] : ends) partitions.push_back(partition);
-  TM_ASSIGN_OR_RETURN(const Ends stable, EndsOf(partitions, Isolation::kReadCommitted));
-  positions.complete =
-      std::all_of(ends.begin(), ends.end(), [&](const auto& end) { return stable.at(end.first) >= end.second; });
-  if (!positions.complete || stable == ends) return positions;
-  return Look(group, stable);
-}
-
-std::string EndWatcher::Missing(const Positions& positions, const std::string& where) {
-  if (positions.missing == 0) return "the last transactions to show " + where;
-  return absl::StrCat(positions.missing, " records ", where);
-}
-
-std::vector<std::string> EndWatcher::InputsOf(size_t stage) const {
-  std::vector<std::string> topics;
-  for (const Edge& edge : runtime_.plan->edges) {
-    if (edge.to_stage == static_cast<int>(stage)) topics.push_back(edge.topic);
-  }
-  return topics;
 }
 
 std::vector<std::string> EndWatcher::OutputTopics() const {
@@ -157,7 +93,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
     phase_ = Phase::kSources;
   }
   if (phase_ == Phase::kSources) {
-    TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
+    TM_ASSIGN_OR_RETURN(const GroupPositions positions, LookAtGroup(runtime_, group, source_ends_));
     if (total_ < 0) total_ = positions.missing;
     {
       const absl::MutexLock lock(&mutex_);
@@ -172,7 +108,7 @@ absl::StatusOr<bool> EndWatcher::Check() {
     phase_ = Phase::kClosing;
   }
   if (phase_ == Phase::kClosing) {
-    TM_ASSIGN_OR_RETURN(const Positions positions, Look(group, source_ends_));
+    TM_ASSIGN_OR_RETURN(const GroupPositions positions, LookAtGroup(runtime_, group, source_ends_));
     if (!positions.complete || (close_to_ > kMinTime && positions.min_floor < close_to_)) {
       return WaitFor("windows to close");
     }
@@ -184,12 +120,13 @@ absl::StatusOr<bool> EndWatcher::Check() {
       phase_ = Phase::kSinks;
       break;
     }
-    TM_ASSIGN_OR_RETURN(const auto ends, EndsOf(InputsOf(stage_), Isolation::kReadUncommitted));
+    TM_ASSIGN_OR_RETURN(const auto ends,
+                        EndsOf(runtime_, EdgesInto(*runtime_.plan, stage_), Isolation::kReadUncommitted));
     if (!ends.empty()) {
-      TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(group, ends));
+      TM_ASSIGN_OR_RETURN(const GroupPositions positions, LookAtInternal(runtime_, group, ends));
       if (!positions.complete) {
         return WaitFor(
-            absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", Missing(positions, "between stages")));
+            absl::StrCat("stage ", runtime_.plan->stages[stage_].name, ": ", positions.Missing("between stages")));
       }
     }
     ++stage_;
@@ -198,20 +135,17 @@ absl::StatusOr<bool> EndWatcher::Check() {
     for (const Edge& edge : runtime_.plan->edges) {
       if (edge.to_sink < 0) continue;
       const SinkPlan& sink = runtime_.plan->sinks[static_cast<size_t>(edge.to_sink)];
-      TM_ASSIGN_OR_RETURN(auto ends, EndsOf({edge.topic}, Isolation::kReadUncommitted));
-      // A sink has nothing to confirm of a partition that never held a record.
-      std::erase_if(ends, [](const auto& end) { return end.second == 0; });
-      TM_ASSIGN_OR_RETURN(const Positions positions, LookAtInternal(absl::StrCat(group, ".", sink.kept_as()), ends));
+      TM_ASSIGN_OR_RETURN(const GroupPositions positions, LookAtFeed(runtime_, edge));
       if (!positions.complete) {
-        return WaitFor(absl::StrCat("sink ", sink.name, ": ", Missing(positions, "of its feed")), sink.name);
+        return WaitFor(absl::StrCat("sink ", sink.name, ": ", positions.Missing("of its feed")), sink.name);
       }
     }
-    TM_ASSIGN_OR_RETURN(written_, EndsOf(OutputTopics(), Isolation::kReadUncommitted));
+    TM_ASSIGN_OR_RETURN(written_, EndsOf(runtime_, OutputTopics(), Isolation::kReadUncommitted));
     visible_by_us_ = runtime_.clock->MonotonicUs() + TransactionTimeoutUs(*runtime_.plan);
     phase_ = Phase::kVisible;
   }
   if (phase_ == Phase::kVisible) {
-    TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(OutputTopics(), Isolation::kReadCommitted));
+    TM_ASSIGN_OR_RETURN(const auto stable, EndsOf(runtime_, OutputTopics(), Isolation::kReadCommitted));
     const bool visible = std::all_of(written_.begin(), written_.end(),
                                      [&](const auto& end) { return stable.at(end.first) >= end.second; });
     if (!visible && runtime_.clock->MonotonicUs() < visible_by_us_) {

@@ -1,5 +1,5 @@
-// Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone: they
-// are in Kafka, so it doesn't matter which worker owns what.
+// Decides when `--until_end` is done, for all workers of the topology together, from committed positions alone
+// (group_positions.h).
 //
 //   kOutside   what was there at start of the sources from outside Kafka is in their topics (outside_end.h), whose
 //              ends are taken then
@@ -34,6 +34,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include "src/base/time.h"
+#include "src/runtime/group_positions.h"
 #include "src/runtime/outside_end.h"
 #include "src/runtime/runtime.h"
 
@@ -64,26 +65,11 @@ class EndWatcher {
   EndProgress progress() const;
 
  private:
-  using Ends = std::map<TopicPartition, Offset>;
+  using Ends = PartitionEnds;
   enum class Phase { kOutside, kSources, kClosing, kStages, kSinks, kVisible, kDone };
-  struct Positions {
-    bool complete = true;  // every position has reached its end and no task is busy
-    EventTime max_time = kMinTime;
-    EventTime min_floor = kMaxTime;
-    Offset missing = 0;
-  };
 
   // True: all of it is in.
   absl::StatusOr<bool> OutsideIsIn();
-  absl::StatusOr<Positions> Look(const std::string& group, const Ends& ends) const;
-  // Of internal topics, by their high watermarks: complete only when the markers of all that lies before these are
-  // there, and confirmed with it.
-  absl::StatusOr<Positions> LookAtInternal(const std::string& group, const Ends& ends) const;
-  // What isn't complete; `where`: "of its feed".
-  static std::string Missing(const Positions& positions, const std::string& where);
-  absl::StatusOr<Ends> EndsOf(const std::vector<std::string>& topics, Isolation isolation) const;
-  absl::StatusOr<Ends> EndsOf(const std::vector<TopicPartition>& partitions, Isolation isolation) const;
-  std::vector<std::string> InputsOf(size_t stage) const;
   std::vector<std::string> OutputTopics() const;
   int64_t WindowHorizonUs() const;
   // False, as an answer of Check: what isn't complete yet is told to progress().

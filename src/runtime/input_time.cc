@@ -51,7 +51,7 @@ bool SourceInputTime::Tick(bool at_end, int64_t monotonic_us, int64_t wall_us) {
   if (monotonic_us - last_busy_us_ < spec_.idle_after_us) return false;
   bool changed = !idle_;
   idle_ = true;
-  if (spec_.when_all_idle == WhenAllIdle::kFollowClock && wall_us > 0) {
+  if (spec_.when_all_idle == WhenAllIdle::kFollowClock) {
     const EventTime clock{wall_us - spec_.max_out_of_orderness_us - spec_.idle_after_us};
     // In steps, so that a silent topology doesn't commit at every turn of its loop.
     if (clock_time_ == kMinTime || clock.us - clock_time_.us >= kSecond) {

@@ -44,8 +44,8 @@ class SourceInputTime {
 
   // Records came, or the position is not the partition's end: not idle.
   void Busy(int64_t now_us);
-  // The position is the partition's end since some time; decides idleness. True if the mark has changed. `wall_us`: 0
-  // where the clock isn't followed for now.
+  // The position is the partition's end since some time; decides idleness. True if the mark has changed. Not called
+  // while time stands.
   bool Tick(bool at_end, int64_t monotonic_us, int64_t wall_us);
   // Raises the watermark to at least `floor`, for good: rows behind it are late. True if that changed it.
   bool RaiseFloor(EventTime floor);

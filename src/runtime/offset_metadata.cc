@@ -6,18 +6,20 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
 
 #include "src/base/kept_format.h"
 
 namespace tidemark {
 
 std::string OffsetMetadata::ToString() const {
-  return absl::StrCat("tidemark:", commit, ":", absl::BytesToHexString(identity), ":", busy ? 1 : 0, ":", max_time.us,
-                      ":", floor.us);
+  const std::string state = busy ? "1" : stands_for > 0 ? absl::StrCat("s", stands_for) : "0";
+  return absl::StrCat("tidemark:", commit, ":", absl::BytesToHexString(identity), ":", state, ":", max_time.us, ":",
+                      floor.us);
 }
 
 std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
-  const std::vector<absl::string_view> fields = absl::StrSplit(absl::string_view(text.data(), text.size()), ':');
+  std::vector<absl::string_view> fields = absl::StrSplit(absl::string_view(text.data(), text.size()), ':');
   OffsetMetadata parsed;
   if (fields.size() != 6 || fields[0] != "tidemark" || !absl::SimpleAtoi(fields[1], &parsed.commit) ||
       !absl::SimpleAtoi(fields[4], &parsed.max_time.us) || !absl::SimpleAtoi(fields[5], &parsed.floor.us)) {
@@ -25,6 +27,7 @@ std::optional<OffsetMetadata> OffsetMetadata::Parse(std::string_view text) {
   }
   parsed.identity = absl::HexStringToBytes(fields[2]);
   parsed.busy = fields[3] == "1";
+  if (absl::ConsumePrefix(&fields[3], "s") && !absl::SimpleAtoi(fields[3], &parsed.stands_for)) return std::nullopt;
   return parsed;
 }
 

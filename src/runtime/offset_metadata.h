@@ -29,8 +29,11 @@ inline constexpr char kResetUnderWay[] =
 
 struct OffsetMetadata {
   uint64_t commit = 0;
-  std::string identity;           // 16 bytes
-  bool busy = false;              // the task has output to give that waits for its next commit
+  std::string identity;  // 16 bytes
+  bool busy = false;     // the task has output to give that waits for its next commit
+  // Source partitions: nothing is read any more that isn't fixed for this switch, and time stands
+  // (generations/drained.h); 0: none. Of a busy task it isn't said; versions that don't know it pass it over.
+  int64_t stands_for = 0;
   EventTime max_time = kMinTime;  // source partitions
   EventTime floor = kMinTime;
 

@@ -154,8 +154,13 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
   header.set_writer_stage(writer_stage_);
   std::vector<std::string> values;
   std::vector<OutRecord> records;
+  bool all_named = true;
   for (size_t target = 0; target < packers_.size(); ++target) {
-    if (named_ && packers_[target].empty() && (!tell_all || SameMark(told_[target], mark))) continue;
+    const bool nothing = packers_[target].empty() && (!tell_all || SameMark(told_[target], mark));
+    if (nothing && (named_ || told_before_)) {
+      all_named = named_;
+      continue;
+    }
     values.clear();
     header.set_sequence(sequences_[target] + 1);
     if (!named_) *header.mutable_schema() = packed_schema_;
@@ -168,8 +173,13 @@ absl::Status EdgeOutput::PrepareCommit(uint64_t commit, Mark mark, int64_t monot
     TM_RETURN_IF_ERROR(transaction_->Produce(edge_.topic, records));
     told_[target] = mark;
   }
-  named_ = true;
+  named_ = all_named;
   return absl::OkStatus();
+}
+
+void EdgeOutput::AssumeTold(Mark mark) {
+  told_.assign(told_.size(), mark);
+  told_before_ = true;
 }
 
 bool EdgeOutput::OwesMark(Mark mark, int64_t monotonic_us) const {

@@ -34,6 +34,8 @@ class Output {
   virtual bool OwesMark(Mark /*mark*/, int64_t /*monotonic_us*/) const { return false; }
   // The same, though the interval hasn't passed yet: as long as this is true the task isn't done.
   virtual bool Untold(Mark /*mark*/) const { return false; }
+  // Time stands, and those who wrote before have told all targets as much as `mark` says.
+  virtual void AssumeTold(Mark /*mark*/) {}
   // What the next opening of the task has to know of what was written: taken from the record of its last commit, put
   // into the next, behind PrepareCommit.
   virtual void Restore(const packed::CommitRecord& /*record*/) {}
@@ -65,6 +67,7 @@ class EdgeOutput final : public Output {
   absl::Status PrepareCommit(uint64_t commit, Mark mark, int64_t monotonic_us) override;
   bool OwesMark(Mark mark, int64_t monotonic_us) const override;
   bool Untold(Mark mark) const override;
+  void AssumeTold(Mark mark) override;
   void Restore(const packed::CommitRecord& record) override;
   void Save(packed::CommitRecord* record) const override;
   void SaveSchema(packed::Standing* standing) const override;
@@ -90,6 +93,7 @@ class EdgeOutput final : public Output {
   std::vector<uint64_t> sequences_;  // by target partition: of the record it got last
   const packed::PackedSchema packed_schema_;
   bool named_ = false;         // every target has been told the schema
+  bool told_before_ = false;   // targets without rows need to be told nothing but what is new
   int64_t last_marks_us_ = 0;  // when all targets were told last
   int64_t rows_ = 0;
   std::vector<uint64_t> hashes_;  // scratch

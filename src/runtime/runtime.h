@@ -35,7 +35,7 @@ struct RunControl {
   bool leave_on_stop = false;                  // set before the threads start
   bool until_end = false;                      // commit positions at the end of a partition at once
   std::atomic<bool> flush_sinks{false};        // until_end: nothing more will come, sinks publish what they hold
-  std::atomic<bool> clock_stands{false};       // drains for a switch: when_all_idle follows nothing; by the follower
+  std::atomic<bool> clock_stands{false};       // until a switch is over nothing but rows moves time; by the follower
   std::atomic<int64_t> topics_changed{0};      // grows where a topic was made again: tasks are opened anew, and look
   std::atomic<int64_t> close_to{kMinTime.us};  // --close_windows: source tasks raise their watermark to this
 };

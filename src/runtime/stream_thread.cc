@@ -204,7 +204,8 @@ absl::Status StreamThread::CommitIfDue() {
   if (!free) return absl::OkStatus();
   const int64_t now = runtime_.clock->MonotonicUs();
   const bool rows_due = dirty_since_us_ >= 0 && now - dirty_since_us_ >= pace_.interval_us();
-  const int64_t position_wait = runtime_.control->until_end ? 0 : kPositionCommitUs;
+  const bool awaited = runtime_.control->until_end || runtime_.control->clock_stands.load(std::memory_order_relaxed);
+  const int64_t position_wait = awaited ? 0 : kPositionCommitUs;
   const bool positions_due = moved_since_us_ >= 0 && now - moved_since_us_ >= position_wait;
   return rows_due || positions_due ? BeginCommit() : absl::OkStatus();
 }

@@ -317,6 +317,11 @@ DeadLetters& Task::SideLetters(const std::string& topic) {
 void Task::ReachedEnd(const std::string& topic, Offset end) {
   for (const auto& input : inputs_) {
     if (input->partition.topic != topic) continue;
+    if (const int64_t stands_for = SwitchStoodFor(end); stands_for > 0) {
+      input->stands_for = stands_for;
+      dirty_ = true;
+      continue;
+    }
     input->withheld = end == kWithheld;
     if (input->withheld) continue;
     if (SourceInput* source = input->source(); source != nullptr && source->waits()) {
@@ -342,17 +347,18 @@ Mark Task::InputMark(const Node& node) const {
 
 absl::Status Task::Advance() {
   const int64_t now = runtime_.clock->MonotonicUs();
-  const int64_t wall = runtime_.control->clock_stands.load(std::memory_order_relaxed) ? 0 : runtime_.clock->WallUs();
+  const bool stands = runtime_.control->clock_stands.load(std::memory_order_relaxed);
   const EventTime close_to{runtime_.control->close_to.load(std::memory_order_relaxed)};
   for (const auto& input : inputs_) {
     NodeState& state = *nodes_[static_cast<size_t>(input->node)];
     if (SourceInput* source = input->source()) {
       // An end that was reached before the hold says nothing of what has come since.
-      dirty_ |= source->time.Tick(input->at_end && !input->held && !input->withheld, now, wall);
-      dirty_ |= source->time.RaiseFloor(close_to);
+      const bool at_end = input->at_end && !input->held && !input->withheld;
+      dirty_ |= !stands && source->time.Tick(at_end, now, runtime_.clock->WallUs());
+      dirty_ |= !stands && source->time.RaiseFloor(close_to);
     } else if (input->held) {
       input->held_us = now;
-    } else if (now - input->held_us >= kCatchUpUs) {
+    } else if (!stands && now - input->held_us >= kCatchUpUs) {
       input->held_us = -1;
     }
     const Mark mark = input->mark();
@@ -363,6 +369,7 @@ absl::Status Task::Advance() {
     if (nodes_[i]->input == nullptr)
       TM_RETURN_IF_ERROR(AdvanceOperator(static_cast<int>(i), InputMark(*nodes_[i]->node)));
   }
+  resumes_at_rest_ = false;
   // A commit in between has called this task busy, and another one has to take that back, with or without rows.
   const bool waited = std::exchange(advance_again_, transaction_->Full());
   dirty_ |= std::exchange(time_waits_, false) || waited;
@@ -373,6 +380,7 @@ absl::Status Task::AdvanceOperator(int node, Mark mark) {
   NodeState& state = *nodes_[static_cast<size_t>(node)];
   if (state.op == nullptr) {
     state.mark = Mark{std::max(mark.watermark, state.mark.watermark), mark.idle};
+    if (resumes_at_rest_) state.output->AssumeTold(state.mark);
     dirty_ |= state.output->OwesMark(state.mark, runtime_.clock->MonotonicUs());
     return absl::OkStatus();
   }

@@ -87,6 +87,9 @@ class Task {
   void SetTopicId(const std::string& topic, const std::string& topic_id);
   // The last commit said that output was waiting: the next one is owed, if only to say that none is.
   void OweCommit() { dirty_ = true; }
+  // Time stands, and the last commit said that no output was waiting: what former owners have told of time isn't told
+  // again. Before the first Advance.
+  void ResumeAtRest() { resumes_at_rest_ = true; }
   // No commit has the start of every input: there is none yet, or the stage has got another input since the last one.
   bool StartIsNew() const { return start_is_new_; }
 
@@ -214,6 +217,7 @@ class Task {
 
   bool dirty_ = false;
   bool start_is_new_ = false;
+  bool resumes_at_rest_ = false;
   bool time_waits_ = false;  // records have come since time was last advanced
   bool position_moved_ = false;
   bool advance_again_ = false;

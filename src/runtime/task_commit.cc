@@ -213,10 +213,12 @@ void Task::AppendOffsets(std::vector<OffsetToCommit>* offsets) const {
                     return state->output != nullptr && state->output->Untold(state->mark);
                   });
   for (const auto& input : inputs_) {
+    metadata.stands_for = 0;
     if (const SourceInput* source = std::as_const(*input).source()) {
       const SourceTime& time = *source->time.progress();
       metadata.max_time = time.max_time;
       metadata.floor = time.floor;
+      if (!source->waits() && rest_.input != input.get()) metadata.stands_for = input->stands_for;
     }
     offsets->push_back({input->partition, input->position, metadata.ToString()});
   }

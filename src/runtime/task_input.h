@@ -72,8 +72,9 @@ struct TaskInput {
   std::string topic_id;  // of the topic that the position belongs to; empty: not known
   bool at_end = false;
   bool withheld = false;  // more is there than was handed out (generations/withheld.h): the end that was told isn't one
-  bool held = false;      // far ahead of others: it is read no further for now (task_ahead.cc)
-  int64_t held_us = -1;   // internal: when it was last, monotonic; -1: long ago
+  int64_t stands_for = 0;  // likewise: the switch until which nothing more comes that isn't fixed; 0: none
+  bool held = false;       // far ahead of others: it is read no further for now (task_ahead.cc)
+  int64_t held_us = -1;    // internal: when it was last, monotonic; -1: long ago
   std::variant<SourceInput, InternalInput> of;
 };
 

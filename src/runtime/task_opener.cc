@@ -216,10 +216,13 @@ absl::StatusOr<std::unique_ptr<Task>> TaskOpener::Finish() {
   }
   auto task = std::make_unique<Task>(runtime_, stage_, partition_, std::move(state_), transaction_);
   TM_RETURN_IF_ERROR(task->Open());
+  bool at_rest = runtime_.control->clock_stands.load(std::memory_order_relaxed);
   for (const auto& [input, committed] : committed_) {
     const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(committed.metadata);
     if (metadata && metadata->busy) task->OweCommit();
+    at_rest = at_rest && metadata && !metadata->busy;
   }
+  if (at_rest) task->ResumeAtRest();
   for (const Node& node : runtime_.plan->stages[static_cast<size_t>(stage_)].nodes) {
     if (node.kind == Node::Kind::kSource) {
       TM_RETURN_IF_ERROR(PlaceSource(runtime_.plan->sources[static_cast<size_t>(node.source)], left, task.get()));

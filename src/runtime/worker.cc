@@ -49,8 +49,6 @@ namespace tidemark {
 namespace {
 
 constexpr int64_t kStepWaitUs = kSecond / 10;
-// Stream threads commit a position that has moved, and nothing else, after a second.
-constexpr int64_t kQuietUs = kSecond * 3 / 2;
 // How long a run that has reached its end waits for tasks that are still being opened.
 constexpr int64_t kOpeningPatienceUs = 10 * kSecond;
 constexpr int64_t kStartPatienceUs = 30 * kSecond;
@@ -160,19 +158,11 @@ class Worker {
 
   // Nothing is made, joined or written as a generation that isn't this worker's (any more).
   bool OfAnotherGeneration() const { return options_.generation != nullptr && options_.generation->ended(); }
-  // All is given out, and no thread has opened or committed anything for longer than it keeps a position to itself: a
-  // task that was taken over a moment ago, from a worker that was killed, tells once more how far it is. That has to be
-  // read as well, and nobody does once this worker has left. Watched by the main thread; threads that stop ask left_.
+  // Its generation has given out all that it owes, for good, and what its own sinks have committed shows. Watched by
+  // the main thread; threads that stop ask left_.
   bool Drained() {
-    if (left_) return true;
-    if (options_.generation == nullptr || !options_.generation->drained()) return false;
-    const std::optional<int64_t> commits = threads_.CommitsAtRest();
-    const int64_t now = SystemClock()->MonotonicUs();
-    if (!commits || commits != quiet_commits_) {
-      quiet_commits_ = commits;
-      quiet_since_us_ = now;
-    }
-    left_ = commits && now - quiet_since_us_ >= kQuietUs;
+    const bool drained = options_.generation != nullptr && options_.generation->drained();
+    if (!left_ && drained) left_ = !threads_.UnsettledSink();
     return left_;
   }
 
@@ -391,6 +381,7 @@ class Worker {
 
   void RunThreads() {
     using Work = Supervisor::Work;
+    if (options_.generation != nullptr) options_.generation->Open(&runtime_);
     threads_.Run(&supervisor_, [this] { return control_.leave_on_stop || left_; });
     if (tables_->follows()) {
       supervisor_.Run({"tables", Nothing, [this] { return tables_->Follow(kSecond / 2); }, Nothing}, Work::kReads);
@@ -402,7 +393,6 @@ class Worker {
                      }},
                     Work::kReads);
     if (options_.generation != nullptr) {
-      options_.generation->Open(&runtime_);
       supervisor_.Run({"generations", Nothing, [this] { return options_.generation->Step(); }, Nothing}, Work::kReads);
     }
     if (watcher_) supervisor_.Run({"end watcher", Nothing, [this] { return watcher_->Step(); }, Nothing}, Work::kReads);
@@ -482,11 +472,9 @@ class Worker {
   std::optional<StatusBoard> board_;
   Supervisor supervisor_;
   EndReport report_;
-  bool hands_over_ = false;               // another generation's run follows in this process
-  std::atomic<bool> left_{false};         // it leaves its groups, as a generation that has given out all
-  std::optional<int64_t> quiet_commits_;  // of all stream threads, when they were last seen to do something
-  int64_t quiet_since_us_ = 0;            // monotonic
-  std::optional<WorkerHttp> http_;        // last: its handlers look at all of the above
+  bool hands_over_ = false;         // another generation's run follows in this process
+  std::atomic<bool> left_{false};   // it leaves its groups, as a generation that has given out all
+  std::optional<WorkerHttp> http_;  // last: its handlers look at all of the above
 };
 
 }  // namespace

@@ -102,17 +102,6 @@ std::optional<std::string> WorkerThreads::UnsettledSink() const {
   return (*late)->status().sink;
 }
 
-std::optional<int64_t> WorkerThreads::CommitsAtRest() const {
-  if (UnsettledSink()) return std::nullopt;
-  int64_t commits = 0;
-  for (const auto& stream : streams_) {
-    const ThreadStatus status = stream->status();
-    if (status.state != ThreadStatus::State::kRunning) return std::nullopt;
-    commits += status.commits;
-  }
-  return commits;
-}
-
 bool WorkerThreads::Opened() const {
   return std::all_of(streams_.begin(), streams_.end(),
                      [](const auto& s) { return s->status().state == ThreadStatus::State::kRunning; }) &&

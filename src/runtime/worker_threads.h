@@ -44,9 +44,6 @@ class WorkerThreads {
 
   // A sink of which what is committed doesn't show yet; nothing: there is none.
   std::optional<std::string> UnsettledSink() const;
-  // How much the stream threads have committed; nothing while one of them waits for its tasks or opens them, or a sink
-  // isn't settled.
-  std::optional<int64_t> CommitsAtRest() const;
   // Every stream thread and intake has what it was assigned.
   bool Opened() const;
   // There are topics that a pattern of the topology matches and nobody reads.

@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e" / "lib"))
 
+import generations
 import rule_readers
 import rules
 import topics
@@ -81,12 +82,12 @@ class Switches(SystemTest):
 
     # ---- One switch
 
-    def disturb(self, lot, generations, stopped):
+    def disturb(self, lot, both, stopped):
         """Kills workers of both, and starts them again, until it is told to stop."""
         for _ in range(MOST_KILLS):
             if stopped.wait(lot.uniform(0.5, 6)):
                 return
-            generation = lot.choice(generations)
+            generation = lot.choice(both)
             name = lot.choice(generation.names)
             if not generation.workers[name].running():
                 continue
@@ -152,7 +153,7 @@ class Switches(SystemTest):
         self.newest = max(self.newest, self.next.number)
         self.say(f"round {round}: generation {active.number} is active, {self.next.number} is built{' again' if back else ''}")
         if back:
-            self.next.start("replay", "--generation", self.next.number, *PATIENT)
+            self.next.start("replay", *generations.again(self.listed(), self.next.number), *PATIENT)
         else:
             self.next.start("replay", "--active", self.config(active.rule), "--from", "earliest", *PATIENT)
         # Build-up.

@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "lib"))
 import psycopg
 
 import duck
+import generations
 import topics
 import topology
 from case import LONG, SystemTest, main
@@ -267,7 +268,8 @@ class Generations(SystemTest):
         for round in range(4 if LONG else 1):
             back = round % 2 == 0
             config, rule = (old, 1) if back else (new, 10)
-            arguments = ("replay", config, f"{name}-{'a' if back else 'b'}", "--generation", 1 if back else 2)
+            again = generations.again(self.state(config), 1 if back else 2) if round > 0 else ["--generation", 1]
+            arguments = ("replay", config, f"{name}-{'a' if back else 'b'}", *again)
             workers = {"old": workers["new"], "new": (arguments, self.start(*arguments))}
             wait_for("it to be built again", lambda: "being built" in self.state(old), 60, workers["new"][1].seen)
             moments = [(p, lot.choice(["old", "new", None])) for p in points] if LONG else []

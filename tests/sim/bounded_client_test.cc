@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 const TopicPartition kPart{"in", 0};
-constexpr Offset kMore = -1000;
+constexpr Offset kMore = -1000, kStands = -2000;
 
 class BoundedClientTest : public ::testing::Test {
  protected:
@@ -35,7 +35,7 @@ class BoundedClientTest : public ::testing::Test {
     for (int i = 0; i < count; ++i) cluster_.AppendInput(kPart, std::nullopt, "x");
   }
 
-  // Offsets that come, and behind them the ends that are told, as -1 - end, or kMore.
+  // Offsets that come, and behind them the ends that are told, as -1 - end, kMore, or kStands of switch 7.
   std::vector<Offset> Read(size_t most = 100) {
     std::vector<Offset> seen;
     for (int i = 0; i < 10; ++i) {
@@ -44,7 +44,9 @@ class BoundedClientTest : public ::testing::Test {
       for (const auto& fetch : polled->fetches) {
         for (const RecordView& record : fetch->records()) seen.push_back(record.offset);
       }
-      for (const auto& [partition, end] : polled->ends) seen.push_back(end == kWithheld ? kMore : -1 - end);
+      for (const auto& [partition, end] : polled->ends) {
+        seen.push_back(end == kWithheld ? kMore : SwitchStoodFor(end) == 7 ? kStands : -1 - end);
+      }
     }
     return seen;
   }
@@ -63,7 +65,6 @@ TEST_F(BoundedClientTest, WithoutABoundAllComesAndTheEndIsTheEnd) {
 TEST_F(BoundedClientTest, ABoundIsTheEndAndWhatLiesBehindItComesInOrderOnceItMoves) {
   bounds_.Set({{kPart, 4}}, SourceBounds::kNone);
   EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, kMore));
-  EXPECT_EQ(bounds_.delivered().at(kPart), 4);
   EXPECT_THAT(Read(), IsEmpty());
   bounds_.Set({{kPart, 6}}, SourceBounds::kNone);
   EXPECT_THAT(Read(3), ElementsAre(4, 5));
@@ -100,13 +101,20 @@ TEST_F(BoundedClientTest, WhatWasTheEndIsntOnceMoreIsWithheld) {
   EXPECT_THAT(Read(), ElementsAre(10, -12));
 }
 
+TEST_F(BoundedClientTest, BoundsThatStandAreToldOnceBehindAllThatIsDeliveredAndAgainToWhoComesLater) {
+  bounds_.Stand({{kPart, 4}}, 0, 7);
+  EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, kMore, kStands));
+  EXPECT_THAT(Read(), IsEmpty());
+  ASSERT_TRUE(consumer_->Assign({{kPart, 4}}).ok());
+  EXPECT_THAT(Read(), ElementsAre(kMore, kStands));
+}
+
 TEST_F(BoundedClientTest, APollThatFailsTakesNothingOfWhatIsKept) {
   bounds_.Set({{kPart, 4}}, SourceBounds::kNone);
   EXPECT_THAT(Read(), ElementsAre(0, 1, 2, 3, kMore));
   bounds_.Set({{kPart, 8}}, SourceBounds::kNone);
   cluster_.faults().unavailable = 1;
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(absl::IsUnavailable(consumer_->Poll(1'000, 100).status()));
-  EXPECT_EQ(bounds_.delivered().at(kPart), 4);
   cluster_.faults().unavailable = 0;
   EXPECT_THAT(Read(), ElementsAre(4, 5, 6, 7));
 }

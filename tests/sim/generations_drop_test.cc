@@ -136,6 +136,22 @@ TEST_F(GenerationsDrop, WhoRefusesTakesNothingOverFromTheOneAtWork) {
   EXPECT_TRUE((*at_work)->Write(state).ok());
 }
 
+TEST_F(GenerationsDrop, WhoHasNothingToSwitchToTakesNothingOverEither) {
+  auto at_work = GenerationsWriter::Open(town_, kafka_.get(), wait_);
+  ASSERT_TRUE(at_work.ok()) << at_work.status();
+  generations::State state = (*at_work)->state();
+  state.set_building(0);
+  ASSERT_TRUE((*at_work)->Write(state).ok());
+  SwitchParts parts;
+  parts.kafka = kafka_.get();
+  parts.client = &client_;
+  parts.clock = &clock_;
+  parts.wait = wait_;
+  const absl::Status refused = SwitchGenerations(town_, SwitchOptions(), parts).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("no generation is being built"));
+  EXPECT_TRUE((*at_work)->Write(state).ok());
+}
+
 // Another command takes over while a target is away.
 class TakenOver final : public TargetSwap {
  public:

@@ -46,6 +46,10 @@ TEST(GenerationsWorld, AGenerationThatReadsPastTheCutIsFound) { EXPECT_NE(Finds(
 
 TEST(GenerationsWorld, AComparisonInFrontOfTheCutIsFound) { EXPECT_NE(Finds(Mutation::kComparedBeforeCut, 2), 0); }
 
+TEST(GenerationsWorld, WorkersThatLeaveWhatLiesBetweenStagesAreFound) {
+  EXPECT_NE(Finds(Mutation::kLeftBeforeStages, 4), 0);
+}
+
 TEST(GenerationsWorld, ADecisionWithoutAFenceIsFound) { EXPECT_NE(Finds(Mutation::kDecidedUnfenced, 1), 0); }
 #endif
 

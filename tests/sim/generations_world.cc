@@ -423,6 +423,10 @@ class World {
     last_ = done;
     VLOG(1) << "the command ends: " << done;
     TM_RETURN_IF_ERROR(finding);
+    // Workers leave once nothing is owed, for good: whatever happens then, nobody finds more.
+    if (absl::StrContains(done.message(), "isn't read to its end")) {
+      return Annotate(absl::DataLossError(done.message()), "workers have left what is still to be read");
+    }
     if (absl::IsInternal(done) || absl::IsInvalidArgument(done)) return Annotate(done, "the command");
     return Turns(50);
   }

@@ -62,6 +62,7 @@ constexpr const char* kMutationNames[kMutationCount] = {"apply_before_commit",
                                                         "transaction_shown_in_parts",
                                                         "alert_timer_lost",
                                                         "top_not_filled_up",
+                                                        "left_before_stages",
                                                         "swapped_asleep"};
 static_assert(std::size(kMutationNames) == kMutationCount && kMutationNames[kMutationCount - 1] != nullptr,
               "one name for each mutation, in their order");

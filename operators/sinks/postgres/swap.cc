@@ -27,6 +27,8 @@ constexpr size_t kNameBytes = 63;
 // somebody has changed it), after which a reader who stands behind us could be taken for the one to cancel.
 constexpr int64_t kFirstWaitMs = 50, kLongestWaitMs = 400;
 constexpr int kAttempts = 60;
+// A process that is frozen with the lock loses it behind this, as readers wait for it.
+constexpr char kIdleWithLock[] = "1s";
 constexpr char kScratch[] = "tidemark_rehearsal";
 constexpr char kNotInTime[] = "(SQLSTATE 55P03)";
 
@@ -232,7 +234,10 @@ absl::Status PostgresTableSwap::EndMaintenance(const std::string& shadow, int64_
 }
 
 absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
-  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms)).status());
+  TM_RETURN_IF_ERROR(connection_
+                         .Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms,
+                                           "; SET LOCAL idle_in_transaction_session_timeout = '", kIdleWithLock, "'"))
+                         .status());
   TM_RETURN_IF_ERROR(Lock(shadow));
   // Again, where nobody can change it any more.
   if (shadow == Qualified(spec_.shadow)) {

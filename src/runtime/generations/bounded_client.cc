@@ -153,13 +153,14 @@ class BoundedConsumer final : public Consumer {
     size_t next = 0;  // the first record that isn't handed out
   };
   struct PartState {
-    std::deque<Kept> kept;  // in the order of their offsets
-    Offset end = -1;        // that was told behind them; -1: none
-    bool held = false;      // by whoever uses this consumer
-    bool stopped = false;   // something of it is kept, and that was told
-    bool finished = false;  // of bounds that are the last: that it stands at its own was told
-    bool over = false;      // it stood there from the beginning, and the client doesn't read it
-    bool asked = false;     // inner_ holds it
+    std::deque<Kept> kept;   // in the order of their offsets
+    Offset end = -1;         // that was told behind them; -1: none
+    bool held = false;       // by whoever uses this consumer
+    bool stopped = false;    // something of it is kept, and that was told
+    bool finished = false;   // of bounds that are the last: that it stands at its own was told
+    bool over = false;       // it stood there from the beginning, and the client doesn't read it
+    bool asked = false;      // inner_ holds it
+    int64_t stands_for = 0;  // that was told
   };
 
   // An assignment that may not be taken up stays unanswered, and is asked about again by the next Poll.
@@ -182,6 +183,7 @@ class BoundedConsumer final : public Consumer {
 
   // What is due of what is kept.
   void Give(const TopicPartition& partition, PartState* part, PollResult* result) {
+    const int64_t stands_for = bounds_.stands_for();  // before anything is delivered, so that it holds for that as well
     bool end_told = false;
     const auto tell = [&](Offset end) {
       const std::optional<Offset> due = bounds_.DeliverEnd(partition, end);
@@ -211,6 +213,9 @@ class BoundedConsumer final : public Consumer {
     const bool still = stopped && (end_told || !part->stopped);
     if (still && !bounds_.last()) result->ends.emplace_back(partition, kWithheld);
     part->stopped = stopped;
+    if (std::exchange(part->stands_for, stands_for) != stands_for) {
+      result->ends.emplace_back(partition, StandsFor(stands_for));
+    }
     // A partition that begins at its end has nothing to deliver before it, and is told of it all the same.
     if (bounds_.last() && !part->finished && (stopped || part->over) && !part->held && !Due(partition, *part)) {
       result->ends.emplace_back(partition, bounds_.Of(partition));
@@ -333,6 +338,18 @@ void SourceBounds::Set(std::map<TopicPartition, Offset> bounds, Offset other) {
   other_ = other;
 }
 
+void SourceBounds::Stand(std::map<TopicPartition, Offset> bounds, Offset other, int64_t switch_number) {
+  const absl::MutexLock lock(&mutex_);
+  bounds_ = std::move(bounds);
+  other_ = other;
+  stands_for_ = switch_number;
+}
+
+int64_t SourceBounds::stands_for() const {
+  const absl::MutexLock lock(&mutex_);
+  return stands_for_;
+}
+
 Offset SourceBounds::BoundOf(const TopicPartition& partition) const {
   const auto found = bounds_.find(partition);
   return found == bounds_.end() ? other_ : found->second;
@@ -341,11 +358,6 @@ Offset SourceBounds::BoundOf(const TopicPartition& partition) const {
 Offset SourceBounds::Of(const TopicPartition& partition) const {
   const absl::MutexLock lock(&mutex_);
   return BoundOf(partition);
-}
-
-std::map<TopicPartition, Offset> SourceBounds::delivered() const {
-  const absl::MutexLock lock(&mutex_);
-  return delivered_;
 }
 
 size_t SourceBounds::Deliver(const TopicPartition& partition, std::span<const RecordView> records) {

@@ -11,7 +11,8 @@
 // asked where it stands.
 //
 // Bounds may be moved by any thread at any time; they take effect with the next Poll. Lowering one doesn't call back
-// what was delivered: Delivered says what was.
+// what was delivered. Bounds that stand until a switch is over are told to whoever reads, behind all that was delivered
+// before: that is how a task knows that nothing more comes (drained.h).
 #pragma once
 
 #include <cstdint>
@@ -52,11 +53,13 @@ class SourceBounds {
   void Hold();
   // Of these partitions nothing at or behind the offset; of the others `other`: all (kNone), or nothing more (0).
   void Set(std::map<TopicPartition, Offset> bounds, Offset other);
+  // Likewise, for good, until this switch is over: whoever reads a partition is told so, once (StandsFor in
+  // withheld.h). The last to be called, but for Stand again.
+  void Stand(std::map<TopicPartition, Offset> bounds, Offset other, int64_t switch_number);
+  // 0: they may move.
+  int64_t stands_for() const;
 
   Offset Of(const TopicPartition& partition) const;
-  // What consumers have handed out: of each partition that one of them owns the offset behind the last record. Hold (or
-  // Set) before: nothing at or behind a bound comes in addition.
-  std::map<TopicPartition, Offset> delivered() const;
 
   // By consumers: under the lock that Hold takes, so that a bound holds once it was set. Of `offsets`, ascending, how
   // many are delivered now.
@@ -74,7 +77,8 @@ class SourceBounds {
   mutable absl::Mutex mutex_;
   std::map<TopicPartition, Offset> bounds_ ABSL_GUARDED_BY(mutex_);
   Offset other_ ABSL_GUARDED_BY(mutex_) = kNone;
-  std::map<TopicPartition, Offset> delivered_ ABSL_GUARDED_BY(mutex_);
+  int64_t stands_for_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<TopicPartition, Offset> delivered_ ABSL_GUARDED_BY(mutex_);  // behind the last record that was
 };
 
 // The same cluster, but for what consumers of `group` are given. Both outlive everything that is made of it. `assigned`

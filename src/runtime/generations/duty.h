@@ -38,6 +38,9 @@ inline Duty DutyOf(const generations::State& state, int32_t own) {
   return Duty::kGone;
 }
 
+// It reads up to a bound that is fixed until the switch is over, and leaves its groups then.
+inline bool LeavesFor(Duty duty) { return duty == Duty::kDrain || duty == Duty::kCut; }
+
 // Whether a worker that does the one may go over to the other as it runs; else it ends its run and begins another.
 inline bool MayTurnInto(Duty now, Duty next) {
   return now == next || (now == Duty::kActive && next == Duty::kDrain) || (now == Duty::kBuild && next == Duty::kCut);

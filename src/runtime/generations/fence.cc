@@ -204,15 +204,25 @@ class Reader {
   }
 
   absl::Status Drained() {
+    LogRanges unread;
+    std::map<TopicPartition, std::string> readers;
     for (const Edge& edge : plan_.edges) {
+      std::map<TopicPartition, CommittedOffset> confirmed = stand_.positions;
+      std::string reader;
       if (edge.to_sink >= 0) {
-        TM_RETURN_IF_ERROR(SinkDrained(edge));
-        continue;
+        reader = plan_.application.SinkGroup(edge.kept_as);
+        TM_ASSIGN_OR_RETURN(confirmed, kafka_.admin().GroupOffsets(reader, PartitionsOf(edge.topic)));
+        reader = "; " + reader + " writes it";
       }
       for (const TopicPartition& partition : PartitionsOf(edge.topic)) {
-        if (stand_.positions.at(partition).offset < ends_.at(partition)) Undrained(partition, "");
+        const Offset end = ends_.at(partition), position = confirmed[partition].offset;
+        if (end == 0 || position >= end) continue;
+        TM_ASSIGN_OR_RETURN(const Offset start, kafka_.admin().LogStart(partition));
+        unread[partition] = {std::max(start, position), end};
+        readers[partition] = reader;
       }
     }
+    TM_RETURN_IF_ERROR(FindRows(unread, readers));
     for (const auto& [partition, at] : stand_.positions) {
       const std::optional<OffsetMetadata> metadata = OffsetMetadata::Parse(at.metadata);
       if (metadata && metadata->busy) Undrained(partition, "; its task has more to give");
@@ -220,14 +230,12 @@ class Reader {
     return absl::OkStatus();
   }
 
-  absl::Status SinkDrained(const Edge& edge) {
-    const std::string group = plan_.application.SinkGroup(edge.kept_as);
-    TM_ASSIGN_OR_RETURN(auto confirmed, kafka_.admin().GroupOffsets(group, PartitionsOf(edge.topic)));
-    for (const TopicPartition& partition : PartitionsOf(edge.topic)) {
-      const Offset end = ends_.at(partition);
-      if (end > 0 && confirmed[partition].offset < end) Undrained(partition, "; " + group + " writes it");
-    }
-    return absl::OkStatus();
+  // A worker that was fenced as it wrote leaves what is aborted then, behind what was read: that is nobody's.
+  absl::Status FindRows(const LogRanges& unread, const std::map<TopicPartition, std::string>& readers) {
+    return ReadRanges(kafka_, unread, [&](const TopicPartition& partition, const RecordView&) {
+      Undrained(partition, readers.at(partition));
+      return false;
+    });
   }
 
   void Undrained(const TopicPartition& partition, const std::string& what) {

@@ -13,8 +13,8 @@
 #include "src/base/action.h"
 #include "src/base/mutation.h"
 #include "src/base/status.h"
-#include "src/runtime/commit.h"
 #include "src/runtime/former.h"
+#include "src/runtime/generations/drained.h"
 
 namespace tidemark {
 namespace {
@@ -68,6 +68,9 @@ absl::Status GenerationFollower::Look(KafkaClient& kafka) {
   TM_ASSIGN_OR_RETURN(state_, reader_->Read());
   const Duty owed = DutyOf(state_, plan_.application.generation);
   const bool mistaken = supposed_ && !began() && state_.number() > 0;
+  const bool leaves = LeavesFor(owed);
+  // A switch may be taken back, and the next one begun, between two looks.
+  if (owed == duty_ && !mistaken && leaves && began() && stood_for_ != state_.switch_number()) Stand(owed);
   if (owed == duty_ && !mistaken) return absl::OkStatus();
   if (mistaken || !MayTurnInto(duty_, owed)) {
     ended_.store(true, std::memory_order_release);
@@ -75,9 +78,14 @@ absl::Status GenerationFollower::Look(KafkaClient& kafka) {
   }
   LOG(INFO) << "generation " << plan_.application.generation
             << (owed == Duty::kDrain ? " stops reading: another takes its place" : " goes on to the cut, and leaves");
-  if (owed == Duty::kDrain) bounds_.Hold();
+  if (leaves && began()) Stand(owed);
   duty_ = owed;
   return absl::OkStatus();
+}
+
+void GenerationFollower::Open(const Runtime* runtime) {
+  runtime_ = runtime;
+  if (LeavesFor(duty_)) Stand(duty_);
 }
 
 absl::Status GenerationFollower::Step() {
@@ -177,44 +185,27 @@ absl::Status GenerationFollower::Follow() {
   return absl::OkStatus();
 }
 
-// What an abort takes back isn't read again under these bounds, nor is what a partition has that was taken away: it
-// lies behind the cut. A partition that is nobody's for a moment is committed just then, or opened anew.
-const std::map<TopicPartition, Offset>& GenerationFollower::HandedOut() {
-  const int64_t now = runtime_->clock->MonotonicUs();
-  const std::map<TopicPartition, Offset> delivered = bounds_.delivered();
-  for (const auto& [partition, offset] : delivered) {
-    handed_out_[partition] = offset;
-    gone_us_.erase(partition);
+// Before anybody takes partitions up for the switch (Assigned), and before anything is told to those who have some.
+void GenerationFollower::Stand(Duty duty) {
+  cut_.clear();
+  for (const auto& at : state_.cut()) {
+    if (duty == Duty::kCut && bounds_.Concerns(at.topic())) cut_[{at.topic(), at.partition()}] = at.offset();
   }
-  const int64_t longest_us = TransactionTimeoutUs(plan_);  // no commit that was under way takes longer
-  for (auto& [partition, offset] : handed_out_) {
-    if (delivered.contains(partition)) continue;
-    if (now - gone_us_.try_emplace(partition, now).first->second > longest_us) offset = 0;
-  }
-  return handed_out_;
+  // A run that comes after this one has a control of its own.
+  runtime_->control->clock_stands = true;
+  stood_for_ = state_.switch_number();
+  bounds_.Stand(cut_, 0, stood_for_);
 }
 
 absl::Status GenerationFollower::Drain() {
-  // Time that follows the clock is committed once a second, for ever. A run that comes after this one has a control of
-  // its own.
-  runtime_->control->clock_stands = true;
-  std::map<TopicPartition, Offset> ends;
-  for (const auto& at : state_.cut()) {
-    if (duty_ == Duty::kCut && bounds_.Concerns(at.topic())) ends[{at.topic(), at.partition()}] = at.offset();
+  TM_ASSIGN_OR_RETURN(const std::string owed, StillOwed(*runtime_, state_.switch_number(), cut_));
+  const int64_t now = runtime_->clock->MonotonicUs();
+  if (!owed.empty() && now - told_us_ >= kTellUs) {
+    LOG(INFO) << "generation " << plan_.application.generation
+              << " stays until nothing is owed for the switch: " << owed;
+    told_us_ = now;
   }
-  if (watcher_ == nullptr) {
-    bounds_.Set(ends, 0);
-    watcher_ = std::make_unique<EndWatcher>(*runtime_, /*close_windows=*/false);
-  }
-  // What was handed out before the bounds stood is processed too.
-  for (const auto& [partition, offset] : HandedOut()) ends.emplace(partition, std::max<Offset>(offset, 0));
-  // Of the others it is only asked whether their tasks have more to give.
-  for (const std::string& topic : SourceTopics(plan_)) {
-    for (int32_t p = 0; p < runtime_->partitions.at(topic); ++p) ends.emplace(TopicPartition{topic, p}, 0);
-  }
-  watcher_->SetEnds(std::move(ends));
-  TM_ASSIGN_OR_RETURN(const bool done, watcher_->Check());
-  if (!done) return absl::OkStatus();
+  if (!owed.empty()) return absl::OkStatus();
   switch_number_.store(state_.switch_number(), std::memory_order_release);
   drained_.store(true, std::memory_order_release);
   return absl::OkStatus();

@@ -12,8 +12,8 @@
 // says what the worker was started for. A fence is lifted only while nobody is in the group, behind the record that
 // says for what; so an assignment that finds no fence finds that record.
 //
-// Its rule of DESIGN.md section 2: nothing is inferred. That a worker has drained is its own word, which only makes it
-// leave; the command that switches goes by what is committed (fence.h).
+// Its rule of DESIGN.md section 2: nothing is inferred. When a worker leaves goes by what its whole generation has
+// committed (drained.h), and so does the command that switches (fence.h).
 //
 // Look may be called before the threads run, Step is the loop of a thread of its own; the rest any thread may call.
 #pragma once
@@ -31,7 +31,6 @@
 
 #include "src/kafka/client.h"
 #include "src/plan/plan.h"
-#include "src/runtime/end_watcher.h"
 #include "src/runtime/generations/bounded_client.h"
 #include "src/runtime/generations/duty.h"
 #include "src/runtime/generations/generations_log.h"
@@ -51,8 +50,8 @@ class GenerationFollower {
 
   // What the log says now. Call before anything is made or joined, and once more right before.
   absl::Status Look(KafkaClient& kafka);
-  // Before Step, once all of it is wired.
-  void Open(const Runtime* runtime) { runtime_ = runtime; }
+  // Before the threads run and before Step, once all of it is wired.
+  void Open(const Runtime* runtime);
   // A look and what follows from it.
   absl::Status Turn();
   // The same, then a short wait. Brokers that are away are waited for.
@@ -62,7 +61,8 @@ class GenerationFollower {
   bool ended() const { return ended_.load(std::memory_order_acquire); }
   // It has run as what it was started as.
   bool began() const { return runtime_ != nullptr; }
-  // It has nothing more to give: it stops and leaves its groups, if sinks have settled too.
+  // The generation has nothing more to give, and won't have: the worker stops and leaves its groups, once its sinks
+  // have settled too.
   bool drained() const { return drained_.load(std::memory_order_acquire); }
   // The switch that it has drained for.
   int64_t switch_number() const { return switch_number_.load(std::memory_order_acquire); }
@@ -71,7 +71,7 @@ class GenerationFollower {
   absl::Status Assigned() const;
   absl::Status Follow();
   absl::Status FindFollowed(const std::map<TopicPartition, CommittedOffset>& committed);
-  const std::map<TopicPartition, Offset>& HandedOut();
+  void Stand(Duty duty);
   absl::Status Drain();
 
   const Plan& plan_;
@@ -95,10 +95,8 @@ class GenerationFollower {
   LiveLag live_;
   bool throttled_ = false;
   int64_t told_us_ = -1, told_behind_ = 0;
-  // kDrain, kCut.
-  std::unique_ptr<EndWatcher> watcher_;
-  std::map<TopicPartition, Offset> handed_out_;
-  std::map<TopicPartition, int64_t> gone_us_;  // monotonic; of those that this worker doesn't read any more
+  int64_t stood_for_ = 0;                 // the switch; 0: none
+  std::map<TopicPartition, Offset> cut_;  // kCut: of its sources
 };
 
 }  // namespace tidemark

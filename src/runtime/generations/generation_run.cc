@@ -218,6 +218,19 @@ bool HadText(const generations::Generation& generation, const std::string& print
 
 // ---- What `tidemark replay` writes ---------------------------------------------------------------------------------
 
+// Of the same command the log can't tell who has written it now from a pod that begins anew: so each time but the first
+// it names the switch behind which it is to be, and does nothing behind the next.
+absl::Status MayBuildAgain(const generations::State& state, int32_t number, int64_t left_by) {
+  const generations::Generation* const known = FindGeneration(state, number);
+  if (known == nullptr) return absl::OkStatus();  // refused by its text
+  if (left_by == 0 ? known->rebuilt_behind() == 0 : left_by == known->left_by()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "generation ", number, " was left by switch ", known->left_by(),
+      known->rebuilt_behind() == 0 ? "" : ", and has been built again before that", "; generation ", state.active(),
+      " is active. Where this command was left in a deployment, it is over. To build generation ", number,
+      " again: `--generation=", number, " --left_by=", known->left_by(), "`"));
+}
+
 // The one that is being built, where it is of this file.
 absl::StatusOr<int32_t> GoOnWith(const generations::State& state, const std::string& print, int32_t stated) {
   const generations::Generation* const building = FindGeneration(state, state.building());
@@ -248,32 +261,21 @@ absl::Status CheckRuns(const Plan& base, const ReplayOptions& replay, KafkaClien
                                                  ": there is nothing to take the place of, `tidemark run` is enough"));
 }
 
-absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
-                                     KafkaClient* kafka) {
-  TM_RETURN_IF_ERROR(CheckReplayable(base));
-  TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
-  const std::string print = TopologyFingerprint(text.yaml);
-  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
-  // Another worker of it: the log isn't written, so that a switch that is under way goes on.
-  TM_ASSIGN_OR_RETURN(const int32_t known_as, ReplayedAs(state, text, replay.generation));
-  if (known_as != 0) return known_as;
-  if (FindGeneration(state, state.active()) == nullptr && replay.active == nullptr) {
-    return absl::InvalidArgumentError(
-        "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
-        "takes "
-        "the place of");
+// What is written where this file is to be built. Refuses what can't be; asked before the log is opened, as whoever
+// opens it fences who is at work there, and again behind that.
+absl::StatusOr<generations::State> WithBuilding(generations::State state, const Plan& base, const GenerationText& text,
+                                                const ReplayOptions& replay, KafkaClient& kafka) {
+  if (state.phase() != generations::State::STEADY) {
+    return absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
   }
-  const absl::Status decided =
-      absl::FailedPreconditionError("a switch is decided and isn't done: `tidemark switch` completes it");
-  if (state.phase() != generations::State::STEADY) return decided;  // whoever writes would fence it
-  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
-  state = log->state();
-  TM_ASSIGN_OR_RETURN(const int32_t meanwhile, ReplayedAs(state, text, replay.generation));
-  if (meanwhile != 0) return meanwhile;
-  if (state.phase() != generations::State::STEADY) return decided;
-  TM_RETURN_IF_ERROR(CheckNoRunIntoTargets(base.application.name, *kafka, Pause));
+  TM_RETURN_IF_ERROR(CheckNoRunIntoTargets(base.application.name, kafka, Pause));
   if (FindGeneration(state, state.active()) == nullptr) {
-    TM_RETURN_IF_ERROR(CheckRuns(base, replay, *kafka));
+    if (replay.active == nullptr) {
+      return absl::InvalidArgumentError(
+          "--active is missing: name the file of the topology that runs now, so that it can be told what the new one "
+          "takes the place of");
+    }
+    TM_RETURN_IF_ERROR(CheckRuns(base, replay, kafka));
     generations::Generation* const first = state.add_generations();
     first->set_number(state.active());
     first->set_yaml(replay.active_text.yaml);
@@ -282,6 +284,7 @@ absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& tex
   TM_ASSIGN_OR_RETURN(const Plan runs, replay.plan_of(*FindGeneration(state, state.active())));
   TM_RETURN_IF_ERROR(CheckReplayable(runs));
   TM_RETURN_IF_ERROR(CheckSwitchable(runs, base));
+  const std::string print = TopologyFingerprint(text.yaml);
   int64_t view_base = 0;
   for (const generations::Generation& each : state.generations()) view_base = std::max(view_base, each.view_base());
   if (replay.generation != 0) {
@@ -291,20 +294,42 @@ absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& tex
           absl::StrCat(text.file, " isn't the topology of generation ", replay.generation));
     }
     known->set_view_base(view_base + 1);
+    known->set_rebuilt_behind(known->left_by() > 0 ? known->left_by() : -1);
     state.set_building(known->number());
-  } else {
-    const int32_t number = NewestGeneration(state);
-    TM_RETURN_IF_ERROR(CheckShadowsNew(base, number + 1, kafka->admin()));
-    generations::Generation* const next = state.add_generations();
-    next->set_number(number + 1);
-    state.set_newest(number + 1);
-    next->set_yaml(text.yaml);
-    next->set_fingerprint(print);
-    next->set_from(replay.from);
-    next->set_view_base(view_base + 1);
-    next->set_begun_us(SystemClock()->WallUs());
-    state.set_building(number + 1);
+    return state;
   }
+  const int32_t number = NewestGeneration(state) + 1;
+  TM_RETURN_IF_ERROR(CheckShadowsNew(base, number, kafka.admin()));
+  generations::Generation* const next = state.add_generations();
+  next->set_number(number);
+  state.set_newest(number);
+  next->set_yaml(text.yaml);
+  next->set_fingerprint(print);
+  next->set_from(replay.from);
+  next->set_view_base(view_base + 1);
+  next->set_begun_us(SystemClock()->WallUs());
+  state.set_building(number);
+  return state;
+}
+
+absl::StatusOr<int32_t> RegisterOnce(const Plan& base, const GenerationText& text, const ReplayOptions& replay,
+                                     KafkaClient* kafka) {
+  TM_RETURN_IF_ERROR(CheckReplayable(base));
+  TM_RETURN_IF_ERROR(ShadowPlan(base, std::max(2, replay.generation)).status());
+  TM_ASSIGN_OR_RETURN(generations::State state, ReadGenerations(base.application.name, *kafka, Pause));
+  // Another worker of it: the log isn't written, so that a switch that is under way goes on.
+  TM_ASSIGN_OR_RETURN(const int32_t known_as, ReplayedAs(state, text, replay.generation, replay.left_by));
+  if (known_as != 0) return known_as;
+  if (const absl::Status refused = WithBuilding(state, base, text, replay, *kafka).status(); !refused.ok()) {
+    // What is in the way may be what another worker of this very command has begun to build meanwhile.
+    TM_ASSIGN_OR_RETURN(state, ReadGenerations(base.application.name, *kafka, Pause));
+    TM_ASSIGN_OR_RETURN(const int32_t begun_as, ReplayedAs(state, text, replay.generation, replay.left_by));
+    return begun_as != 0 ? absl::StatusOr<int32_t>(begun_as) : refused;
+  }
+  TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(base, kafka, Pause));
+  TM_ASSIGN_OR_RETURN(const int32_t meanwhile, ReplayedAs(log->state(), text, replay.generation, replay.left_by));
+  if (meanwhile != 0) return meanwhile;
+  TM_ASSIGN_OR_RETURN(state, WithBuilding(log->state(), base, text, replay, *kafka));
   // Before anybody writes there: a number of partitions that is another one couldn't be mended.
   TM_RETURN_IF_ERROR(MakeShadowTopics(base, state.building(), kafka->admin()));
   TM_RETURN_IF_ERROR(log->Write(state));
@@ -323,7 +348,7 @@ void LeaveToOthers(const Plan& base, const GenerationText& text, const ReplayOpt
     std::this_thread::sleep_for(kBetweenLooks);
     const absl::StatusOr<generations::State> state = ReadGenerations(base.application.name, kafka);
     if (!state.ok()) continue;
-    const absl::StatusOr<int32_t> known_as = ReplayedAs(*state, text, replay.generation);
+    const absl::StatusOr<int32_t> known_as = ReplayedAs(*state, text, replay.generation, replay.left_by);
     if (!known_as.ok() || *known_as != 0) return;
   }
 }
@@ -370,13 +395,17 @@ absl::Status CheckText(const generations::State& state, int32_t own, const Gener
                                            found->fingerprint(), "`, once")));
 }
 
-absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated) {
+absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated,
+                                   int64_t left_by) {
   const std::string print = TopologyFingerprint(text.yaml);
   const generations::Generation* const active = FindGeneration(state, state.active());
   if (stated == 0 && active != nullptr && active->fingerprint() == print) return state.active();
   if (stated != 0 && stated == state.active()) return state.active();
   if (state.building() != 0) return GoOnWith(state, print, stated);
-  if (stated != 0) return 0;
+  if (stated != 0) {
+    TM_RETURN_IF_ERROR(MayBuildAgain(state, stated, left_by));
+    return 0;
+  }
   // A worker of one that was left, which somebody starts again, begins nothing anew.
   for (const generations::Generation& each : state.generations()) {
     if (HadText(each, print)) {
@@ -450,6 +479,10 @@ absl::Status RunReplay(const Plan& base, const GenerationText& text, const Repla
       const Plan plan = PlanOfGeneration(base, number);
       const absl::Status lifted = Unfence(plan, *kafka, *client);
       if (!absl::IsFailedPrecondition(lifted)) TM_RETURN_IF_ERROR(lifted);  // another worker has, and runs
+    }
+    if (replay.generation != 0 && number == state.active()) {
+      LOG(WARNING) << "--generation " << number << ": it is active already, so there is nothing to build. This worker "
+                   << "runs as `tidemark run` would, and the flag may go";
     }
   }
   LOG(INFO) << "generation " << number << " of " << base.application.name;

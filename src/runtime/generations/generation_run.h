@@ -37,9 +37,11 @@ absl::StatusOr<generations::State> WithEditAccepted(generations::State state, co
 
 // Which generation `tidemark replay` of this file runs as: the active one, also while another is being built (it is the
 // command that a worker was deployed with), or the one that is being built. 0: none yet, one is to be begun, or
-// `stated` (ReplayOptions::generation) built again. InvalidArgument: it is an earlier text, that of one that was left,
-// or another one is being built.
-absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated);
+// `stated` (ReplayOptions::generation, with left_by) built again. InvalidArgument: it is an earlier text, that of one
+// that was left, or another one is being built; or `stated` was built again before and has been left since, and
+// `left_by` isn't the switch by which: the command stands in a deployment whose pods have begun anew.
+absl::StatusOr<int32_t> ReplayedAs(const generations::State& state, const GenerationText& text, int32_t stated,
+                                   int64_t left_by);
 
 // `tidemark run`: as the active generation. `accept_edit`: the flag; empty: not stated. InvalidArgument: as CheckText.
 absl::Status RunActive(const Plan& base, const GenerationText& text, const std::string& accept_edit,
@@ -49,6 +51,7 @@ struct ReplayOptions {
   std::string from;        // BeginAt; of a new generation
   int32_t generation = 0;  // one that was left, which is built again from where it stands; 0: a new one, or the one
                            // that is being built from this very file
+  int64_t left_by = 0;  // the switch by which that one was left; 0: not stated, as where it wasn't built again before
   int64_t max_live_lag_us = 0;  // 0: never waits for the active one
   // The topology that is active, where the log doesn't have it yet; null: not stated.
   const Plan* active = nullptr;

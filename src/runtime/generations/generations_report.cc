@@ -47,7 +47,8 @@ const char* PhaseText(const State& state) {
 std::string Role(const State& state, const generations::Generation& each) {
   if (each.number() == state.active()) return "active";
   if (each.number() == state.building()) return "being built";
-  return "left at " + TimestampText(each.left_us(), TimestampForm::kRfc3339) + ", kept";
+  return absl::StrCat("left at ", TimestampText(each.left_us(), TimestampForm::kRfc3339),
+                      each.left_by() > 0 ? absl::StrCat(" by switch ", each.left_by()) : "", ", kept");
 }
 
 // Records of its sources that it hasn't committed.

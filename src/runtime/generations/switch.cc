@@ -28,6 +28,11 @@ absl::Status MayCancel(const State& state) {
       "another switch lead back");
 }
 
+absl::Status MayBegin(const State& state) {
+  if (state.phase() == State::DECIDED || state.building() != 0) return absl::OkStatus();
+  return absl::FailedPreconditionError("no generation is being built: `tidemark replay` begins one");
+}
+
 // Behind the decision. Who was overtaken has nothing to run again: another command completes it.
 absl::Status Undone(const absl::Status& status) {
   if (absl::IsCancelled(status)) return status;
@@ -96,9 +101,7 @@ class Switch {
 
   // Everything that can be known before anything changes.
   absl::Status Begin() {
-    if (state().building() == 0) {
-      return absl::FailedPreconditionError("no generation is being built: `tidemark replay` begins one");
-    }
+    TM_RETURN_IF_ERROR(MayBegin(state()));
     deadline_us_ = parts_.clock->MonotonicUs() + options_.within_us;
     TM_RETURN_IF_ERROR(Load(state().active(), state().building()));
     // The number of the decision is that of the switch, which a run that goes on with it has.
@@ -249,6 +252,7 @@ class Switch {
     next.set_building(0);
     next.clear_verify();
     FindGeneration(&next, next.leaving())->set_left_us(parts_.clock->WallUs());
+    FindGeneration(&next, next.leaving())->set_left_by(decision_);
     FindGeneration(&next, next.active())->set_left_us(0);
     TM_RETURN_IF_ERROR(log_->Write(next));
     parts_.say("decided");
@@ -512,14 +516,18 @@ class Switch {
 }  // namespace
 
 absl::StatusOr<SwitchEnd> SwitchGenerations(const Plan& any, const SwitchOptions& options, const SwitchParts& parts) {
-  // Who only looks takes nothing over from a command that is at work.
+  // Who only looks, or has to refuse, takes nothing over from a command that is at work. Where the log can't be read as
+  // a command was killed there a moment ago, whoever opens it needn't wait.
+  if (const absl::StatusOr<State> stands = ReadGenerations(any.application.name, *parts.kafka); stands.ok()) {
+    TM_RETURN_IF_ERROR(MayBegin(*stands));
+  }
   const auto open = options.dry_run ? GenerationsWriter::OpenToRead : GenerationsWriter::Open;
   TM_ASSIGN_OR_RETURN(auto log, open(any, parts.kafka, parts.wait));
   return Switch(options, parts, std::move(log)).Run();
 }
 
 absl::Status CancelSwitch(const Plan& any, const SwitchParts& parts) {
-  // Who has to refuse takes nothing over from a command that is at work, either.
+  // Who has to refuse takes nothing over here, either.
   TM_ASSIGN_OR_RETURN(const State stands, ReadGenerations(any.application.name, *parts.kafka, parts.wait));
   TM_RETURN_IF_ERROR(MayCancel(stands));
   TM_ASSIGN_OR_RETURN(auto log, GenerationsWriter::Open(any, parts.kafka, parts.wait));

@@ -3,7 +3,8 @@
 // on with those behind it.
 //
 //   1. DRAINING is written. Workers of n stop reading wherever they are, process what they hold, let their sinks write
-//      it, leave their groups and wait. Until then n+1 follows what n has committed, and never gets ahead of it.
+//      it, and once all of n has (drained.h) leave their groups and wait. Until then n+1 follows what n has committed,
+//      and never gets ahead of it.
 //   2. n's groups are empty: the fence is put in front of its positions (fence.h). Its positions are read behind the
 //      fence, once no transaction is open any more, and compared with its changelogs: that is the cut. What of n's own
 //      topics isn't read or written to the end cancels the switch.

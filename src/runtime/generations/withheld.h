@@ -10,4 +10,11 @@ namespace tidemark {
 // time run ahead of rows that are only kept back.
 inline constexpr Offset kWithheld = -1;
 
+// Likewise, once for each switch (drained.h) and each assignment: until that switch is over nothing of the partition is
+// handed out but what lies before a bound that is fixed, and all that this Poll and those before it have handed out
+// comes first. The task commits that it knows.
+constexpr Offset StandsFor(int64_t switch_number) { return kWithheld - switch_number; }
+// 0: the end isn't of that kind.
+constexpr int64_t SwitchStoodFor(Offset end) { return end < kWithheld ? kWithheld - end : 0; }
+
 }  // namespace tidemark

@@ -98,7 +98,9 @@ TEST(GenerationText, AnEditIsAcceptedOnceInPlaceOfTheTextThatItNames) {
 
 TEST(GenerationText, WhatAReplayRunsAsIsTheSameBehindASwitchAndWhileAThirdIsBuilt) {
   State state = WithTexts("old", "new");
-  const auto as = [&](const std::string& text, int32_t stated) { return ReplayedAs(state, {"f.yaml", text}, stated); };
+  const auto as = [&](const std::string& text, int32_t stated) {
+    return ReplayedAs(state, {"f.yaml", text}, stated, 0);
+  };
   EXPECT_EQ(as("newest", 0).value(), 0);  // to be begun
   EXPECT_EQ(as("old", 1).value(), 0);
   EXPECT_THAT(std::string(as("old", 0).status().message()), HasSubstr("generation 1, which was left"));
@@ -115,6 +117,29 @@ TEST(GenerationText, WhatAReplayRunsAsIsTheSameBehindASwitchAndWhileAThirdIsBuil
     EXPECT_TRUE(absl::IsInvalidArgument(as("old", 1).status()));
     EXPECT_TRUE(absl::IsInvalidArgument(as("another", 0).status()));
   }
+}
+
+TEST(GenerationText, ACommandThatWasLeftInADeploymentBuildsNothingAgainBehindALaterSwitch) {
+  State state = WithTexts("old", "new");
+  const auto as = [&](int64_t left_by) { return ReplayedAs(state, {"f.yaml", "old"}, 1, left_by); };
+  EXPECT_EQ(as(0).value(), 0) << "the first time nothing has to be named";
+  auto* const old = state.mutable_generations(0);
+  old->set_left_by(3);
+  EXPECT_EQ(as(0).value(), 0);
+  EXPECT_EQ(as(3).value(), 0);
+  old->set_rebuilt_behind(3);
+  state.set_building(1);
+  EXPECT_EQ(as(0).value(), 1) << "a worker of it";
+  state.set_building(0);
+  state.set_active(1);
+  EXPECT_EQ(as(0).value(), 1) << "it was switched in";
+  state.set_active(2);
+  old->set_left_by(5);
+  for (const int64_t left_by : {0, 3}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(as(left_by).status()));
+    EXPECT_THAT(std::string(as(left_by).status().message()), HasSubstr("`--generation=1 --left_by=5`"));
+  }
+  EXPECT_EQ(as(5).value(), 0);
 }
 
 TEST(GenerationText, NoEditIsAcceptedWhileAGenerationIsBuiltOrASwitchIsUnderWay) {

@@ -98,16 +98,6 @@ TEST(SourceTime, FollowClockCarriesAnIdlePartitionBehindTheWallClock) {
   EXPECT_EQ(time.mark().watermark, EventTime{kWall} + kSecond - kDisorder - kIdle);
 }
 
-TEST(SourceTime, WithoutAClockNothingIsFollowedAndNothingChangesAnyMore) {
-  SourceInputTime time(Spec(WhenAllIdle::kFollowClock));
-  time.Busy(0);
-  ASSERT_TRUE(time.Tick(true, kIdle, kWall));
-  const Mark before = time.mark();
-  EXPECT_FALSE(time.Tick(true, 2 * kIdle, 0));
-  EXPECT_FALSE(time.Tick(true, 3 * kIdle, 0));
-  EXPECT_EQ(time.mark(), before);
-}
-
 TEST(SourceTime, FollowClockNeverGoesBackWithTheWallClock) {
   SourceInputTime time(Spec(WhenAllIdle::kFollowClock));
   time.Busy(0);

@@ -299,6 +299,24 @@ TEST_F(EdgeOutputTest, ATaskThatIsOpenedAgainGoesOnWithTheNumbersOfItsLastCommit
   for (const ProducedRecord& produced : producer_.records) EXPECT_EQ(Unpack(produced).header.sequence(), 2u);
 }
 
+TEST_F(EdgeOutputTest, WhatFormerOwnersHaveToldIsntToldAgainWhileTimeStands) {
+  const Mark before{EventTime{7}, false};
+  EdgeOutput output = Make();
+  output.AssumeTold(before);
+  EXPECT_FALSE(output.OwesMark(before, kStart));
+  EXPECT_FALSE(output.Untold(before));
+  ASSERT_TRUE(output.PrepareCommit(1, before, kStart).ok());
+  EXPECT_TRUE(producer_.records.empty());
+  ASSERT_TRUE(output.Write(PlaceRows({{"a", 1}})).ok());
+  ASSERT_TRUE(output.PrepareCommit(2, before, kStart + kInterval).ok());
+  ASSERT_EQ(producer_.records.size(), 1u) << "only the target of the row";
+  EXPECT_TRUE(Unpack(producer_.records[0]).header.has_schema());
+  producer_.records.clear();
+  ASSERT_TRUE(output.PrepareCommit(3, {EventTime{8}, false}, kStart + 2 * kInterval).ok());
+  ASSERT_EQ(producer_.records.size(), static_cast<size_t>(kTargets)) << "time that moves is told";
+  for (const ProducedRecord& record : producer_.records) EXPECT_TRUE(Unpack(record).header.has_schema());
+}
+
 TEST_F(EdgeOutputTest, IdlenessAloneIsWorthTelling) {
   EdgeOutput output = Make();
   ASSERT_TRUE(output.PrepareCommit(1, {EventTime{7}, false}, kStart).ok());

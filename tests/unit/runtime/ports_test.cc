@@ -196,6 +196,27 @@ TEST_F(PortsTest, AnInputOfWhichMoreIsWithheldIsntIdle) {
   EXPECT_EQ(silent(), "time 22000");
 }
 
+TEST_F(PortsTest, WhileTimeStandsNoInputFallsIdle) {
+  Transaction transaction(&producer_, kCommitBytes);
+  Task task(runtime_, 0, 0, std::make_unique<EmptyState>(), &transaction);
+  ASSERT_TRUE(task.Open().ok());
+  for (const char* topic : {"left", "right"}) task.SetStart(topic, 0, "id");
+  Process(&task, "left", 0, {R"({"k": 1, "at": 1000})"});
+  task.ReachedEnd("left", 1);
+  Offset next = 0;
+  const auto silent = [&] {
+    clock_.monotonic_us += 60 * kSecond;
+    Process(&task, "right", next, {absl::StrCat(R"({"j": 1, "at": )", 20'000 + 1'000 * next, "}")});
+    ++next;
+    return told_.back();
+  };
+  control_.clock_stands = true;
+  EXPECT_EQ(silent(), "time 1000");
+  EXPECT_EQ(silent(), "right 1");
+  control_.clock_stands = false;
+  EXPECT_EQ(silent(), "time 22000");
+}
+
 TEST(TaskInputTest, TheLastWordOfAnInternalTopicThatItIsIdleDoesntCountWhileItIsHeld) {
   const Edge edge;
   const TopicPartition from{"internal", 0};

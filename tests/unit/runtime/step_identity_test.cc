@@ -482,9 +482,18 @@ TEST(OffsetMetadataTest, SurvivesBeingText) {
   EXPECT_EQ(read->floor, written.floor);
 }
 
+TEST(OffsetMetadataTest, ASwitchIsStoodForOnlyByWhoIsntBusy) {
+  OffsetMetadata written{.commit = 3, .stands_for = 12};
+  EXPECT_EQ(OffsetMetadata::Parse(written.ToString())->stands_for, 12);
+  EXPECT_FALSE(OffsetMetadata::Parse(written.ToString())->busy);
+  written.busy = true;
+  EXPECT_EQ(OffsetMetadata::Parse(written.ToString())->stands_for, 0);
+  EXPECT_TRUE(OffsetMetadata::Parse(written.ToString())->busy);
+}
+
 TEST(OffsetMetadataTest, TextOfOthersIsNotMetadata) {
   for (const char* text : {"", "tidemark", "tidemark:1:00:0:1", "other:1:00:0:1:1", "tidemark:-1:00:0:1:1",
-                           "tidemark:1:00:0:x:1", "tidemark:1:00:0:1:1:1"}) {
+                           "tidemark:1:00:0:x:1", "tidemark:1:00:0:1:1:1", "tidemark:1:00:sx:1:1"}) {
     EXPECT_FALSE(OffsetMetadata::Parse(text)) << text;
   }
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/runtime/generations/withheld.h"
 #include "tests/unit/runtime/stream_thread_fixture.h"
 
 namespace tidemark {
@@ -260,6 +261,22 @@ TEST_F(StreamThreadTest, ASourceThatWasTakenOutGoesOnWhereItWasLeft) {
   RunWithBothSources();
   EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 1), Pair(TopicPartition{"in", 1}, 0),
                                            Pair(TopicPartition{"more", 0}, 100), Pair(TopicPartition{"more", 1}, 100)));
+}
+
+TEST_F(StreamThreadTest, ThatAPartitionStandsForASwitchIsCommittedBehindAllThatCameBefore) {
+  Run();
+  Then([this] {
+    PollResult result;
+    result.fetches.push_back(std::make_unique<FakeFetch>(TopicPartition{"in", 0}, 0, values_));
+    for (const int32_t p : {0, 1}) result.ends.emplace_back(TopicPartition{"in", p}, StandsFor(5));
+    return result;
+  });
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(thread_->Step(0).ok());
+    clock_.monotonic_us += kSecond;
+  }
+  EXPECT_THAT(Sent(), UnorderedElementsAre(Pair(TopicPartition{"in", 0}, 1), Pair(TopicPartition{"in", 1}, 0)));
+  for (const OffsetToCommit& sent : producer_.sent) EXPECT_EQ(OffsetMetadata::Parse(sent.metadata)->stands_for, 5);
 }
 
 TEST_F(StreamThreadTest, BehindAResetTasksBeginWhereTheyWereToldWhateverTheirDiskHas) {
