@@ -1,6 +1,8 @@
 #include "src/codec/packed_schema.h"
 
 #include <absl/strings/ascii.h>
+#include <algorithm>
+
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/strip.h>
@@ -104,7 +106,7 @@ absl::StatusOr<std::shared_ptr<arrow::Schema>> UnpackSchema(const packed::Packed
 }
 
 absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to,
-                                                Widening widening) {
+                                                Widening widening, const std::vector<std::string>& had) {
   SchemaChange change;
   for (const auto& field : to->fields()) {
     const int at = from.GetFieldIndex(field->name());
@@ -113,6 +115,12 @@ absl::StatusOr<SchemaChange> SchemaChange::Make(const arrow::Schema& from, std::
           absl::StrCat("column ", field->name(),
                        " was added and isn't nullable, so rows written before have nothing "
                        "for it (declare it nullable: they get NULL)"));
+    }
+    if (at < 0 && std::find(had.begin(), had.end(), field->name()) != had.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("column ", field->name(),
+                       " was added, and an aggregate that counts from now on would take its NULL in "
+                       "rows written before for a value of theirs"));
     }
     if (at >= 0 && TypeText(*from.field(at)) != TypeText(*field)) {
       const absl::Status other = absl::FailedPreconditionError(

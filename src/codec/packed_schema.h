@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <absl/status/status.h>
@@ -33,9 +34,11 @@ enum class Widening { kNo, kYes };
 class SchemaChange {
  public:
   // FailedPrecondition, naming the column: its type has become one that doesn't hold all of its values, or it was added
-  // and isn't nullable, so that there is nothing to put in its place.
+  // and isn't nullable, so that there is nothing to put in its place, or it was added and is one of `had`, which rows
+  // must have had (src/runtime/columns_had.h).
   static absl::StatusOr<SchemaChange> Make(const arrow::Schema& from, std::shared_ptr<arrow::Schema> to,
-                                           Widening widening = Widening::kYes);
+                                           Widening widening = Widening::kYes,
+                                           const std::vector<std::string>& had = {});
 
   absl::StatusOr<Batch> Apply(const Batch& rows) const;
 

@@ -20,8 +20,8 @@ bool Same(const packed::PackedSchema& a, const packed::PackedSchema& b) {
 
 }  // namespace
 
-RowsReader::RowsReader(std::shared_ptr<arrow::Schema> schema)
-    : schema_(std::move(schema)), hash_(SchemaHash(*schema_)) {}
+RowsReader::RowsReader(std::shared_ptr<arrow::Schema> schema, std::vector<std::string> had)
+    : schema_(std::move(schema)), had_(std::move(had)), hash_(SchemaHash(*schema_)) {}
 
 void RowsReader::Learn(const packed::PackedSchema& schema) {
   const auto known = std::find_if(named_.begin(), named_.end(), [&](const auto& other) { return Same(other, schema); });
@@ -39,7 +39,7 @@ absl::StatusOr<RowsReader::Former*> RowsReader::Find(uint64_t hash) {
   for (const packed::PackedSchema& packed : named_) {
     TM_ASSIGN_OR_RETURN(std::shared_ptr<arrow::Schema> schema, UnpackSchema(packed));
     if (SchemaHash(*schema) != hash) continue;
-    TM_ASSIGN_OR_RETURN(SchemaChange change, SchemaChange::Make(*schema, schema_));
+    TM_ASSIGN_OR_RETURN(SchemaChange change, SchemaChange::Make(*schema, schema_, Widening::kYes, had_));
     return &former_.emplace(hash, Former{packed, std::move(schema), std::move(change)}).first->second;
   }
   return absl::FailedPreconditionError(absl::StrCat("rows of another schema than [",

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,8 +25,9 @@ namespace tidemark {
 
 class RowsReader {
  public:
-  // `schema` is the batch schema of the edge (BatchSchema).
-  explicit RowsReader(std::shared_ptr<arrow::Schema> schema);
+  // `schema` is the batch schema of the edge (BatchSchema). `had`: columns of it which rows must have been written with
+  // (src/runtime/columns_had.h).
+  explicit RowsReader(std::shared_ptr<arrow::Schema> schema, std::vector<std::string> had = {});
 
   // FailedPrecondition: rows of a schema that was never named here, or that can't become rows of this one; says why.
   // DataLoss: not a packed record.
@@ -44,6 +46,7 @@ class RowsReader {
   absl::StatusOr<Former*> Find(uint64_t hash);
 
   const std::shared_ptr<arrow::Schema> schema_;
+  const std::vector<std::string> had_;
   const uint64_t hash_;
   std::vector<packed::PackedSchema> named_;
   std::map<uint64_t, Former> former_;  // made from named_ when rows of theirs come

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
@@ -20,8 +21,8 @@ namespace tidemark {
 
 class EdgeReader {
  public:
-  EdgeReader(TopicPartition partition, std::shared_ptr<arrow::Schema> schema)
-      : partition_(std::move(partition)), rows_(std::move(schema)) {}
+  EdgeReader(TopicPartition partition, std::shared_ptr<arrow::Schema> schema, std::vector<std::string> had = {})
+      : partition_(std::move(partition)), rows_(std::move(schema), std::move(had)) {}
 
   // The next record. Errors name topic, partition and offset. FailedPrecondition: it doesn't follow the last one
   // (heard.h), or its rows can't be read (rows_reader.h). DataLoss: it is damaged. After an error the position must

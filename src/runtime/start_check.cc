@@ -17,6 +17,7 @@
 #include "src/codec/packed_rows.h"
 #include "src/codec/packed_schema.h"
 #include "src/plan/topic_patterns.h"
+#include "src/runtime/columns_had.h"
 #include "src/runtime/first_changes.h"
 #include "src/runtime/offset_metadata.h"
 #include "src/runtime/renamed.h"
@@ -39,11 +40,13 @@ class Verdicts {
     if (same->former_name.empty()) same->former_name = verdict.former_name;
     same->open += verdict.open;
     same->tasks += verdict.tasks;
+    // Tasks may lack more or fewer of the last aggregates: the longer list has what the shorter one has.
+    const bool more = verdict.kind == same->kind && verdict.from_now.size() > same->from_now.size();
+    if (more || verdict.kind > same->kind) same->from_now = std::move(verdict.from_now);
     if (verdict.kind < same->kind || (verdict.kind == same->kind && verdict.allowed >= same->allowed)) return;
     same->kind = verdict.kind;
     same->message = std::move(verdict.message);
     same->allowed = verdict.allowed;
-    same->from_now = std::move(verdict.from_now);
   }
 
   std::vector<Verdict> Take() { return std::move(all_); }
@@ -116,14 +119,39 @@ bool HasStage(const Plan& plan, const std::string& name) {
 class EdgeCheck {
  public:
   EdgeCheck(const Plan& plan, const Former& former, const Edge& edge)
-      : plan_(plan), edge_(edge), now_(BatchSchema(edge.schema, edge.hidden)) {
+      : plan_(plan),
+        edge_(edge),
+        now_(BatchSchema(edge.schema, edge.hidden)),
+        had_(edge.to_sink < 0 ? ColumnsHad(plan, static_cast<int>(&edge - plan.edges.data()))
+                              : std::vector<std::string>()) {
     known_[SchemaHash(*now_)];
     for (const auto& [partition, record] : former.newest) {
       unnamed_ |= !record.has_standing();
       for (const packed::Standing::Edge& saved : record.standing().outputs()) {
-        if (saved.topic() == edge.topic && !saved.schemas().empty()) Learn(saved.schemas(0));
+        if (saved.topic() != edge.topic || saved.schemas().empty()) continue;
+        Learn(saved.schemas(0));
+        if (!IsGone(saved)) Lacking(saved.schemas(0));
+      }
+      // Such rows may lie there behind all that its writers have written since.
+      for (const packed::Standing::Edge& saved : record.standing().inputs()) {
+        if (saved.topic() != edge.topic || had_.empty()) continue;
+        for (const packed::PackedSchema& schema : saved.schemas()) Learn(schema);
       }
     }
+  }
+
+  // Where writers don't yet send columns that all rows must have: what lies there now is not all that would come
+  // without them, as workers of the former file may go on to write for a while.
+  std::optional<Verdict> Lacks() const {
+    if (lacking_.empty()) return std::nullopt;
+    const std::string subject = absl::StrCat("step ", edge_.step), columns = absl::StrJoin(lacking_, ", ");
+    return Verdict{subject, Verdict::Kind::kRefused,
+                   absl::StrCat(subject, ": rows that come over ", edge_.topic, " haven't got ", columns,
+                                " so far, so those that wait, and those that workers of the former file still send, "
+                                "would have NULL there, which an aggregate that counts from now on would take for a "
+                                "value of theirs. Have it sent first: with an aggregate that passes NULL over, as "
+                                "count(",
+                                *lacking_.begin(), "), and add this one when the rows of before are read")};
   }
 
   // What was written last can be read, whatever lies there.
@@ -165,10 +193,19 @@ class EdgeCheck {
  private:
   void Learn(const packed::PackedSchema& schema) {
     const auto before = UnpackSchema(schema);
-    const absl::Status fits = before.ok() ? SchemaChange::Make(**before, now_).status() : before.status();
+    const absl::Status fits =
+        before.ok() ? SchemaChange::Make(**before, now_, Widening::kYes, had_).status() : before.status();
     // Columns that may be null no more leave the hash as it was.
     std::string& why = known_[before.ok() ? SchemaHash(**before) : 0];
     if (why.empty()) why = std::string(fits.message());
+  }
+
+  void Lacking(const packed::PackedSchema& schema) {
+    for (const std::string& name : had_) {
+      const bool has = std::any_of(schema.columns().begin(), schema.columns().end(),
+                                   [&](const auto& column) { return column.name() == name; });
+      if (!has) lacking_.insert(name);
+    }
   }
 
   Verdict Refused(const std::string& what) const {
@@ -198,6 +235,8 @@ class EdgeCheck {
   const Plan& plan_;
   const Edge& edge_;
   const std::shared_ptr<arrow::Schema> now_;
+  const std::vector<std::string> had_;     // columns that all rows must have been written with
+  std::set<std::string> lacking_;          // those of them that some writer doesn't send
   std::map<uint64_t, std::string> known_;  // by the schema's hash: why its rows can't be read; empty: they can
   bool unnamed_ = false;                   // earlier versions didn't name the schemas of what they wrote
 };
@@ -285,6 +324,10 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
       if (found) verdicts.Add(*std::move(found));
     }
     EdgeCheck check(plan, former, edge);
+    if (std::optional<Verdict> found = check.Lacks()) {
+      verdicts.Add(*std::move(found));
+      continue;
+    }
     if (check.Reads()) continue;
     if (kafka == nullptr) {
       verdicts.Add(check.Waits());

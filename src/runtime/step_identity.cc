@@ -237,6 +237,15 @@ std::string OrFromNow(const GrownFrom& growth, const packed::StepIdentity& now) 
                       absl::StrJoin(growth.added, ", "), "]`");
 }
 
+// Where what was kept is of wider columns than those of now, and that is all: NULL may lie in it, as it may where an
+// aggregate that counts from now on was taken, whose line has gone.
+std::string OrNullable(const packed::StepIdentity& saved, const packed::StepIdentity& now) {
+  if (saved.fingerprint() == now.fingerprint() || !IsWidened(now, saved)) return "";
+  return ". Types don't get narrower, as what was kept may hold what the narrower one doesn't. Where a column that was "
+         "nullable comes from an aggregate of another step, that counts from now on and may not be NULL without "
+         "`aggregates_from_now`: leave that line where it is";
+}
+
 // A step that is another one than the one that has written its state, unless it has but more to do since, and says so.
 void Differs(const Plan& plan, int stage, const packed::StepIdentity& saved, const packed::StepIdentity& now,
              Verdict* verdict) {
@@ -249,7 +258,7 @@ void Differs(const Plan& plan, int stage, const packed::StepIdentity& saved, con
   verdict->kind = Verdict::Kind::kRefused;
   verdict->message =
       absl::StrCat(verdict->subject, ": its state was written by '", Describe(saved, now), "', the topology now says '",
-                   Describe(now, saved), "'", kRemedy, growth ? OrFromNow(*growth, now) : "");
+                   Describe(now, saved), "'", kRemedy, growth ? OrFromNow(*growth, now) : OrNullable(saved, now));
 }
 
 // Where a step's state is now; empty: nowhere.

@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/codec/packed_rows.h"
 #include "src/plan/operator_kind.h"
+#include "src/runtime/columns_had.h"
 #include "src/runtime/generations/withheld.h"
 #include "src/runtime/global_tables.h"
 #include "src/runtime/record_limits.h"
@@ -101,7 +102,7 @@ Task::Task(const Runtime& runtime, int stage, int32_t partition, std::unique_ptr
       } else {
         const Edge& edge = plan().edges[static_cast<size_t>(node.edge)];
         const TopicPartition from{edge.topic, partition};
-        input = std::make_unique<TaskInput>(index, from, InternalInput(&edge, from));
+        input = std::make_unique<TaskInput>(index, from, InternalInput(&edge, from, ColumnsHad(plan(), node.edge)));
       }
       node_state->input = input.get();
       inputs_.push_back(std::move(input));

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "src/base/record.h"
 #include "src/codec/source_decoder.h"
@@ -45,8 +46,9 @@ struct SourceInput {
 };
 
 struct InternalInput {
-  InternalInput(const Edge* from, const TopicPartition& partition)
-      : edge(from), reader(partition, BatchSchema(from->schema, from->hidden)) {}
+  // `had`: ColumnsHad of the edge.
+  InternalInput(const Edge* from, const TopicPartition& partition, std::vector<std::string> had = {})
+      : edge(from), reader(partition, BatchSchema(from->schema, from->hidden), std::move(had)) {}
 
   const Edge* edge;
   EdgeReader reader;

@@ -103,8 +103,7 @@ bool OnlyAddsUp(std::string_view aggregates) {
 }
 
 // "top 3 by [id int32] of id int32, n int64 as it stands": what keeps rows whole, up to what says which.
-constexpr std::string_view kOfRows[] = {
-    "top ", "alert ", "over ", "dedup keep last by ", "batches by ", "changes by ", "whole transactions, changes by "};
+constexpr std::string_view kOfRows[] = {"top ", "alert ", "over ", "dedup keep last by "};
 // "stream join inner by [id int32] and [id int32] of [...] and [...]": of two inputs; all columns stand in brackets.
 constexpr std::string_view kOfTwo[] = {"stream join ", "table join ", "versioned join "};
 // What follows the columns of those, if anything does.

@@ -9,12 +9,12 @@
 //   - sums and averages (operators/window/sums.h) add up 192 bits whatever the integer was, and a decimal is sixteen
 //     bytes in every aggregate. Smallest and largest integers have their own width: those aren't widened;
 //   - dedup remembers an integer column that is never NULL as 64 bits, any other key as a hash of the above;
-//   - rows that are kept whole (src/codec/row_codec.h; top, dedup keep last, alert, over, batches, joins of two,
-//   changing
-//     tables), and what they are found and ordered by, are a byte in front of each cell that says NULL, and sixteen for
-//     a decimal. Their integers have their own width: those aren't widened.
+//   - rows that are kept whole (src/codec/row_codec.h; top, dedup keep last, alert, over, joins of two), and what they
+//     are found and ordered by, are a byte in front of each cell that says NULL, and sixteen for a decimal. Their
+//     integers have their own width: those aren't widened.
 //
-// Nothing else is widened. The way back is no widening, so a former topology is refused behind it.
+// Nothing else is widened: neither batches nor changing tables are, which nobody has looked into. The way back is no
+// widening, so a former topology is refused behind it.
 #pragma once
 
 #include <string_view>

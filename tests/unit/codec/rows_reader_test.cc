@@ -116,6 +116,16 @@ TEST(RowsReaderTest, WhatCantBecomeTheOtherIsRefusedByName) {
       HasSubstr("column s was nullable"));
 }
 
+TEST(RowsReaderTest, RowsAreNotGivenNullForAColumnThatTheyMustHaveHad) {
+  const std::shared_ptr<arrow::Schema> now = arrow::schema({kNumber, kText, kAdded});
+  RowsReader reader(now), strict(now, {"carrier"}), other(now, {"n", "s"});
+  EXPECT_TRUE(reader.Read(Record(Rows(), true)).ok());
+  EXPECT_TRUE(other.Read(Record(Rows(), true)).ok());
+  EXPECT_THAT(std::string(strict.Read(Record(Rows(), true)).status().message()),
+              AllOf(HasSubstr("column carrier was added, and an aggregate that counts from now on would take its NULL"),
+                    HasSubstr("stay unread")));
+}
+
 // Where it may be null it was added, and counts from then on; later it may be said to be there always.
 TEST(RowsReaderTest, APartialAggregateThatMayBeNullBecomesOneThatMayNot) {
   const auto of = [](const char* name, bool nullable) {

@@ -349,6 +349,103 @@ TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
   }
 }
 
+// ---- What counts from now on
+
+// `steps`, the last of which is `all`, of one phase where it has sessions.
+std::string Counting(const std::string& steps) {
+  return "name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n"
+         "    columns: { id: int64, route: string, cents: int64, at: timestamp_ms, "
+         "note: { type: string, nullable: true } }\n    event_time: { column: at }\nsteps:\n" +
+         steps + "sinks:\n  out: { from: all, topic: out, create: {} }\n";
+}
+
+std::string Sessions(const std::string& more) {
+  return Counting(
+      "  all: { from: prices, window: { session: 30m }, group_by: [route], aggregates: { n: \"count(*)\", total: "
+      "\"sum(cents)\"" +
+      more + " }\n");
+}
+
+std::string FromNow(const std::string& aggregate) {
+  return ", added: \"" + aggregate + "\" }, aggregates_from_now: added";
+}
+
+TEST(TopologyChange, AnAggregateFromNowOnTakesNoNullOfRowsWithoutItsColumnForAValue) {
+  const std::string before = Sessions(" }");
+  const std::map<std::string, Verdict::Kind> converted = {{"step all", Verdict::Kind::kConverted}},
+                                             refused = {{"step all", kRefused}};
+  for (const char* aggregate : {"count(note)", "max(note)", "count(distinct note)", "count(*)", "first(cents)",
+                                "count(*) filter (where cents is null)", "last(route)"}) {
+    EXPECT_EQ(Kinds(Change(Sessions(FromNow(aggregate)), before)), converted) << aggregate;
+  }
+  for (const char* aggregate :
+       {"first(note)", "last(note)", "count(*) filter (where note is null)", "bool_or(note is null)",
+        "max(coalesce(note, 'none'))", "array_agg(note)", "max_by(note, cents)"}) {
+    const TopologyChange change = Change(Sessions(FromNow(aggregate)), before);
+    EXPECT_EQ(Kinds(change), refused) << aggregate;
+    EXPECT_THAT(std::string(Refusal(change.steps).message()),
+                AllOf(HasSubstr("haven't got note so far"), HasSubstr("as count(note), and add this one when")))
+        << aggregate;
+  }
+  // Once the column is sent.
+  const std::string sent = Sessions(", sent: \"count(note)\" }, aggregates_from_now: sent");
+  const std::string added =
+      Sessions(", sent: \"count(note)\", added: \"last(note)\" }, aggregates_from_now: [sent, added]");
+  EXPECT_EQ(Kinds(Change(added, sent)), converted);
+}
+
+// Not by itself, but on its way: what lies in front of a dedup is read by the window behind it.
+TEST(TopologyChange, AColumnIsMissedOnAllTopicsThatItComesOver) {
+  const auto behind = [](const std::string& between, const std::string& more) {
+    return Counting("  once: { from: prices, dedup: { by: [id], within: 1h } }\n" + between +
+                    "  all: { from: some, window: { tumbling: 1h }, group_by: [route], aggregates: { n: \"count(*)\"" +
+                    more + " }\n");
+  };
+  const auto kind = [&](const std::string& between, const std::string& aggregate) {
+    const TopologyChange change = Change(behind(between, FromNow(aggregate)), behind(between, " }"));
+    for (const Verdict& verdict : change.steps) {
+      if (verdict.kind == kRefused) return verdict.subject;
+    }
+    return std::string("goes on");
+  };
+  const std::string as_is = "  some: { from: once, filter: \"cents > 0\" }\n";
+  const std::string made = "  some: { from: once, project: { route: route, told: \"coalesce(note, 'none')\" } }\n";
+  EXPECT_EQ(kind(as_is, "max(note)"), "goes on");
+  EXPECT_EQ(kind(as_is, "last(note)"), "step once");
+  EXPECT_EQ(kind(as_is, "last(route)"), "goes on");
+  EXPECT_EQ(kind(made, "max(told)"), "step once");
+  EXPECT_EQ(kind(made, "max(route)"), "goes on");
+}
+
+// Of two tasks one was taken over when there was one aggregate less to be added.
+TEST(TopologyChange, WhatCountsFromNowOnIsToldOfAllTasks) {
+  const Plan first = TestPlan(Sessions(" }")), second = TestPlan(Sessions(FromNow("max(cents)")));
+  const Plan now =
+      TestPlan(Sessions(", added: \"max(cents)\", more: \"min(cents)\" }, aggregates_from_now: [added, more]"));
+  for (const bool earlier : {false, true}) {
+    Former former = FormerOf(earlier ? second : first);
+    for (const auto& [partition, record] : FormerOf(earlier ? first : second).newest) {
+      former.newest[{partition.topic, 1}] = record;
+    }
+    const std::vector<Verdict> verdicts = CompareStates(now, former);
+    ASSERT_EQ(verdicts.size(), 1u);
+    EXPECT_EQ(verdicts[0].kind, Verdict::Kind::kConverted) << verdicts[0].message;
+    EXPECT_THAT(verdicts[0].from_now, ElementsAre("added", "more"));
+  }
+}
+
+TEST(TopologyChange, WhatKeepsRowsOfSuchAnAggregateSaysWhatItsLineIsFor) {
+  const auto best = [](const std::string& more) {
+    return Counting(
+        "  hourly: { from: prices, window: { tumbling: 1h }, group_by: [route], aggregates: { n: \"count(*)\", since: "
+        "\"count(cents)\" }" +
+        more + " }\n  all: { from: hourly, top: { k: 3, by: [window_start], order: [since desc] } }\n");
+  };
+  const TopologyChange change = Change(best(""), best(", aggregates_from_now: since"));
+  EXPECT_THAT(std::string(Refusal(change.steps).message()),
+              AllOf(HasSubstr("step all: "), HasSubstr("leave that line where it is")));
+}
+
 TEST(TopologyChange, AFirstRunLosesNothing) {
   const std::vector<Verdict> verdicts = CompareStates(TestPlan(kTopology), Former());
   EXPECT_THAT(std::string(Refusal(verdicts).message()), IsEmpty());

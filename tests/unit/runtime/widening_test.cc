@@ -66,6 +66,13 @@ TEST(Widening, WhatKeepsWholeRowsIsLeftAlone) {
     EXPECT_FALSE(IsWidened(Identity(step + "[id int32] of id int32"), Identity(step + "[id int64] of id int32")))
         << step;
   }
+  for (const std::string step : {"batches by ", "changes by ", "whole transactions, changes by "}) {
+    EXPECT_FALSE(
+        IsWidened(Identity(step + "[id string] of x decimal(8,2)"), Identity(step + "[id string] of x decimal(9,2)")))
+        << step;
+    EXPECT_FALSE(IsWidened(Identity(step + "[id string] of x string"), Identity(step + "[id string] of x string null")))
+        << step;
+  }
   EXPECT_FALSE(IsWidened(Identity("window 60us every 60us by [id int32]: count(*);"),
                          Identity("window 90us every 90us by [id int64]: count(*);")));
 }
