@@ -248,6 +248,18 @@ TEST(UnionsOfUpdates, WindowsAlertsAndViewsStandBehind) {
   EXPECT_THAT(view("url, window_start, window_end"), HasSubstr("the key must contain shard"));
 }
 
+TEST(UnionsOfUpdates, ElementsOfUnitedRowsAreRowsByTheWholeKey) {
+  const std::string steps =
+      "  a: { from: eu, project: { id: id, docs: docs, shard: \"'eu'\" } }\n"
+      "  b: { from: us, project: { id: id, docs: docs, shard: \"'us'\" } }\n"
+      "  u: { from: [a, b], unnest: { column: docs, as: doc, ordinality: place } }\n";
+  const auto errors = [&](const std::string& key) {
+    return ErrorsOf(absl::StrReplaceAll(Shards(steps, key), {{"v: int64, of: {", "v: int64, docs: json, of: {"}}));
+  };
+  EXPECT_EQ(errors("id, shard, place"), "");
+  EXPECT_THAT(errors("id, place"), HasSubstr("the key must contain shard"));
+}
+
 TEST(UnionsOfUpdates, InputsMayLieInDifferentStages) {
   const std::string far =
       "  by_region: { from: us, group_by: [region], aggregates: { id: \"max(id)\", v: \"max(v)\" } }\n"
