@@ -350,25 +350,6 @@ std::string WidthsThatDecide(const Node& node) {
   return absl::StrJoin(widths, ", ");
 }
 
-// From the node of a way of changes up; `below`: what they come through below of it.
-void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
-  const Node& node = Tracer(plan).At(at);
-  if (MakesChanges(node)) {
-    ways->insert(absl::StrCat(std::string(kChangesOf), node.kept_as(), below.empty() ? "" : " through ", below));
-    return;
-  }
-  if (const std::string widths = WidthsThatDecide(node); !widths.empty()) {
-    ways->insert(absl::StrCat("changes where ", widths));
-  }
-  const std::string here = LetsThrough(plan, node);
-  if (!here.empty()) WhatDecides(plan, at, here, ways);
-  const std::string through = absl::StrCat(here, here.empty() || below.empty() ? "" : ", ", below);
-  for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
-    if (node.kind == Node::Kind::kOperator && !TakesChanges(plan, at, p)) continue;
-    for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, through, ways);
-  }
-}
-
 // Columns that are followed from a node up along one way on which changes come.
 struct Trail {
   struct Mark {
@@ -446,6 +427,45 @@ void Trails(const Plan& plan, NodePlace at, Trail trail, std::vector<Trail>* tra
   }
 }
 
+// Constants are the same whoever's rows they are given to, so of these it is told as well: two inputs may exchange
+// theirs. `in`: what asks for the columns.
+void WhoseConstants(const Plan& plan, NodePlace at, size_t port, const ColumnList& columns, const std::string& in,
+                    std::set<std::string>* ways) {
+  Trail trail;
+  trail.marks = MarksOf(Tracer(plan).At(at).in(port).schema, columns);
+  trail.passes = {at};
+  std::vector<Trail> trails;
+  for (const NodePlace above : NodesAbove(plan, at, port)) Trails(plan, above, trail, &trails);
+  for (const Trail& each : trails) {
+    const std::string constants = each.Constants();
+    if (constants.empty()) continue;
+    ways->insert(absl::StrCat("changes where of ", each.end, each.through.empty() ? "" : kThrough.data(), each.through,
+                              " ", constants, in));
+  }
+}
+
+// From the node of a way of changes up; `below`: what they come through below of it.
+void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std::set<std::string>* ways) {
+  const Node& node = Tracer(plan).At(at);
+  if (MakesChanges(node)) {
+    ways->insert(absl::StrCat(std::string(kChangesOf), node.kept_as(), below.empty() ? "" : " through ", below));
+    return;
+  }
+  if (const std::string widths = WidthsThatDecide(node); !widths.empty()) {
+    ways->insert(absl::StrCat("changes where ", widths));
+  }
+  const std::string here = LetsThrough(plan, node);
+  if (!here.empty()) {
+    WhatDecides(plan, at, here, ways);
+    WhoseConstants(plan, at, 0, ColumnsThatDecide(node), absl::StrCat(" in ", here), ways);
+  }
+  const std::string through = absl::StrCat(here, here.empty() || below.empty() ? "" : ", ", below);
+  for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
+    if (node.kind == Node::Kind::kOperator && !TakesChanges(plan, at, p)) continue;
+    for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, through, ways);
+  }
+}
+
 }  // namespace
 
 std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port) {
@@ -514,6 +534,7 @@ std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place) {
     for (size_t p = 0; p < node.inputs.size(); ++p) {
       if (!TakesChanges(plan, at, p)) continue;
       for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, "", &ways);
+      WhoseConstants(plan, at, p, node.spec.kind().Keeps(node, p), "", &ways);
     }
   }
   ways.merge(ParallelWays(plan, place));
@@ -599,6 +620,7 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
   ColumnList columns(schema.size());
   std::iota(columns.begin(), columns.end(), size_t{0});
   std::sort(columns.begin(), columns.end(), [&](size_t a, size_t b) { return schema[a].name < schema[b].name; });
+  WhoseConstants(plan, feed, 0, columns, "", &origins);
   for (const Way& way : tracer.OfInput(feed, 0, columns)) {
     std::vector<std::string> parts;
     for (size_t i = 0; i < columns.size(); ++i) {
