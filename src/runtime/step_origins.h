@@ -29,8 +29,8 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 // lies on it mustn't change: filters, and the content of files that tables are read from. One line a way: "changes of
 // step counts through filter (n > 1)"; the integers that decide: "changes where (n * 1000 > 5) reads n int32"; the
 // expressions by which columns are made that decide: "changes where filter (shard = 'a') reads shard from ('a')"; whose
-// rows are given which constants that decide or are kept: "changes where of step counts part is ('a')"; and ParallelWays.
-// None: all its rows stand.
+// rows are given which constants that decide or are kept: "changes where of step counts part is ('a')"; and
+// ParallelWays. None: all its rows stand.
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
 
 // A way on which changes come to a step with state, a lake's feed or a repartition.

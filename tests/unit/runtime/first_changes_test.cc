@@ -403,7 +403,8 @@ TEST(FirstChanges, AFurtherPartOfAStepThatHasMadeChangesBeforeIsRefused) {
       for (const Stage& stage : two.stages) {
         Records some = RecordsOf(one);
         some[stage.name] = RecordsOf(two)[stage.name];
-        if (stage.name != "prices") EXPECT_THAT(Check(two, some), HasSubstr("goes on")) << last;
+        if (stage.name == "prices") continue;
+        EXPECT_THAT(Check(two, some), HasSubstr("goes on")) << last;
       }
       EXPECT_THAT(GoesOn(three, two), HasSubstr("a way of changes of step by_id: part is ('z')")) << last;
     }
