@@ -73,7 +73,6 @@ bool IsSpread(AggregateFunction function) {
 bool IsOfAllValues(AggregateFunction function) {
   switch (function) {
     case AggregateFunction::kCountDistinct:
-      return MakeRetractingAccumulator(aggregate, rows);
     case AggregateFunction::kMode:
     case AggregateFunction::kStringAgg:
     case AggregateFunction::kArrayAgg:
@@ -113,6 +112,7 @@ std::unique_ptr<Accumulator> MakeOfArguments(const Aggregate& aggregate, InputRo
     case AggregateFunction::kStddevPop:
       return MakeSpreadAccumulator(aggregate, InputRows::kStand);
     case AggregateFunction::kCountDistinct:
+      return MakeRetractingAccumulator(aggregate, rows);
     case AggregateFunction::kMode:
     case AggregateFunction::kStringAgg:
     case AggregateFunction::kArrayAgg:

@@ -264,10 +264,12 @@ std::string InYaml(const std::string& text) {
 }
 
 // What does the same for rows that are replaced at any time, as lines to write: a group for each start of a window,
-// which never closes.
+// which never closes. None for rows of windows: those that `keep` deletes would leave the groups, and where results of
+// the close are wanted these do the same.
 std::string AsGroups(StepCheck& check) {
   const topology::Step& yaml = check.yaml();
   const LogicalPort& input = check.in();
+  if (input.window_columns || !input.closes.empty()) return "";
   WindowSpec spec;
   ReadWindow(yaml.window(), &spec);
   const std::string column = input.time_column ? InSql(input.schema, *input.time_column) : "TIME";
@@ -278,7 +280,7 @@ std::string AsGroups(StepCheck& check) {
   std::vector<std::string> by(yaml.group_by().begin(), yaml.group_by().end());
   by.push_back(name);
   return absl::StrCat(
-      "What is right however late a row is replaced is a group for each window: `", timed, ": { from: ", from,
+      ". What is right however late a row is replaced is a group for each window: `", timed, ": { from: ", from,
       ", project: { \"*\": true, ", name, ": ", InYaml(StartOfWindow(yaml.window(), spec, column)),
       " } }`, and here `from: ", timed, "`, `group_by: [", absl::StrJoin(by, ", "), "]` without `window`",
       yaml.emit() == "on_close" ? " and `emit: on_close`, as nothing of it is ever final" : "",
@@ -312,10 +314,12 @@ bool CheckUpdates(StepCheck& check) {
                                      ") may be taken back. Use them over rows that stand", OrOnClose(input.closes)));
   }
   if (!input.timely && !check.yaml().window().has_cumulative()) {
+    const std::string groups = AsGroups(check);
     check.Error("from", absl::StrCat("a window over this step isn't implemented: its rows (key ", key,
-                                     ") may be replaced long after their time, when the windows they lie in are over. ",
-                                     input.ordered ? "" : "Put the window before it, or aggregate without one. ",
-                                     AsGroups(check), OrOnClose(input.closes)));
+                                     ") may be replaced long after their time, when the windows they lie in are over",
+                                     input.ordered ? "" : ". Put the window before it",
+                                     input.ordered || groups.empty() ? "" : ", or aggregate without one", groups,
+                                     OrOnClose(input.closes)));
   }
   return !check.Broken();
 }

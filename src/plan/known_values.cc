@@ -6,6 +6,7 @@
 #include <arrow/type.h>
 
 #include "src/plan/logical.h"
+#include "src/plan/topic_patterns.h"
 
 namespace tidemark {
 
@@ -23,10 +24,11 @@ std::optional<std::string> ConstantOf(const Expression& expression) {
   return static_cast<const arrow::BaseBinaryScalar&>(**value).value->ToString();
 }
 
-std::vector<KnownValues> KnownOf(const SourcePlan& source) {
+std::vector<KnownValues> KnownOf(const Plan& plan, const SourcePlan& source) {
   std::vector<KnownValues> known(source.rows().size());
-  // The topic of an intake is called as Tidemark likes, that of a pattern is one of many.
-  if (source.intake() || source.of_pattern()) return known;
+  // The topic of an intake is called as Tidemark likes, that of a pattern is one of many, also where nobody has looked
+  // which there are.
+  if (source.intake() || PatternOf(plan, source.declared()) != nullptr) return known;
   for (size_t c = 0; c < known.size(); ++c) {
     if (source.columns[c].from == SourceColumn::From::kTopic) known[c] = {{source.topic}};
   }

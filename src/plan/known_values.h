@@ -23,7 +23,7 @@ using KnownValues = std::optional<std::set<std::string>>;
 std::optional<std::string> ConstantOf(const Expression& expression);
 
 // By column of the rows that steps read: a source's own.
-std::vector<KnownValues> KnownOf(const SourcePlan& source);
+std::vector<KnownValues> KnownOf(const Plan& plan, const SourcePlan& source);
 // The step has the columns of its only port where it changes nothing of them: what is known of these goes on with them,
 // and so does the place of event time. What the step has said itself stays.
 void CarryKnown(LogicalStep* step);

@@ -122,7 +122,7 @@ void Graph::AddSource(const std::string& name) {
   step.mode = {!it->key.empty(), it->key};
   step.renamed_from = it->renamed_from;
   step.timely = it->key.empty();  // a row stands for as long as its table has it
-  step.values = KnownOf(*it);
+  step.values = KnownOf(plan_, *it);
   step.time_column = it->event_time.column;
   for (const OperatorSyntax* syntax : operators_) {
     if (auto spec = syntax->Behind(*it)) {
@@ -186,6 +186,7 @@ bool Graph::MakePort(const LogicalStep& step, LogicalPort* port) {
                                       "), ", input.name, " has (", input.output.ToString(), ")"));
       return false;
     }
+    if (port->closes.empty()) port->closes = input.closes;
     if (input.window_columns != port->window_columns) port->window_columns.reset();
     port->ordered = port->ordered && input.ordered;
     port->timely = port->timely && input.timely;

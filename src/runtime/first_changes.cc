@@ -17,9 +17,10 @@ namespace tidemark {
 namespace {
 
 using Record = packed::CommitRecord;
-// Whether a task has heard of, or sent on, whatever came of the step that makes the changes; "": of any such step.
-using Knows = absl::FunctionRef<bool(const Record&, const std::string& maker)>;
 using Origins = google::protobuf::RepeatedPtrField<std::string>;
+// What a task's record says of the ways on which changes have come to a step, or have been sent on, all the time since
+// the task began. Null: none have.
+using OriginsOf = absl::FunctionRef<const Origins*(const Record&)>;
 
 bool HasState(const Record& record, const std::string& step) { return HasBegun(record, step); }
 
@@ -28,36 +29,47 @@ bool HasRead(const Record& record, const std::string& topic) {
   return std::any_of(inputs.begin(), inputs.end(), [&](const auto& each) { return each.topic() == topic; });
 }
 
-// Whether the changes of `maker` are among those of which is told. Where nothing is told of any, an earlier version has
-// written it, which knew no unions of changes.
-bool Tells(const Origins& origins, const std::string& maker) {
-  bool of_others = false;
-  for (const std::string& origin : origins) {
-    if (!origin.starts_with(kChangesOf)) continue;
-    const std::string_view rest = std::string_view(origin).substr(kChangesOf.size());
-    if (rest == maker || rest.starts_with(absl::StrCat(maker, " through "))) return true;
-    of_others = true;
-  }
-  return maker.empty() || !of_others;
-}
-
-bool HasTaken(const Record& record, const std::string& step, const std::string& maker) {
-  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
-  return std::any_of(steps.begin(), steps.end(), [&](const auto& each) {
-    return each.step() == step && !IsGivenUp(each) && Tells(each.origins(), maker);
+bool HasLine(const Origins& origins, const std::string& line) {
+  return std::any_of(origins.begin(), origins.end(), [&](const std::string& origin) {
+    return origin == line || origin.starts_with(absl::StrCat(line, std::string(kThrough)));
   });
 }
 
-bool Writes(const Record& record, const std::string& topic, const std::string& maker) {
-  if (!record.has_standing()) {  // an earlier version's
+// An earlier version has written it, which knew no unions of changes: those that came were one step's.
+bool SaysNoWay(const Origins& origins) {
+  return std::none_of(origins.begin(), origins.end(),
+                      [](const std::string& origin) { return origin.starts_with(kChangesOf); });
+}
+
+bool HasHeard(const Origins& origins, const ChangeWay& way, bool only_maker) {
+  if (!way.line.empty()) return HasLine(origins, way.line);
+  return SaysNoWay(origins) ? only_maker : HasLine(origins, absl::StrCat(std::string(kChangesOf), way.maker));
+}
+
+const Origins* OriginsOfStep(const Record& record, const std::string& step) {
+  const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
+  const auto saved = std::find_if(steps.begin(), steps.end(),
+                                  [&](const auto& each) { return each.step() == step && !IsGivenUp(each); });
+  return saved == steps.end() ? nullptr : &saved->origins();
+}
+
+const Origins* OriginsOfOutput(const Record& record, const std::string& topic) {
+  static const Origins& none = *new Origins();  // never destroyed
+  if (!record.has_standing()) {                 // an earlier version's
     const auto& outputs = record.outputs();
-    return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) { return each.topic() == topic; });
+    return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) { return each.topic() == topic; })
+               ? &none
+               : nullptr;
   }
   const auto& outputs = record.standing().outputs();
-  return std::any_of(outputs.begin(), outputs.end(), [&](const auto& each) {
-    return each.topic() == topic && !IsGone(each) && Tells(each.origins(), maker);
-  });
+  const auto saved = std::find_if(outputs.begin(), outputs.end(),
+                                  [&](const auto& each) { return each.topic() == topic && !IsGone(each); });
+  return saved == outputs.end() ? nullptr : &saved->origins();
 }
+
+constexpr char kUnsaid[] =
+    " (perhaps it has had them: an earlier version of Tidemark, which didn't say whose changes came, has run last; run "
+    "the former file with this one for a moment, then it is known)";
 
 class FirstChanges {
  public:
@@ -65,50 +77,97 @@ class FirstChanges {
   FirstChanges(const Plan& plan, std::string taker, std::string remedy, RecordsOfStage records)
       : plan_(plan), taker_(std::move(taker)), remedy_(std::move(remedy)), records_(records) {}
 
-  // From a node on the way up to who makes the changes. A task of the node's stage that `knows` has sent on whatever
-  // came.
-  absl::Status Look(NodePlace at, Knows knows) const {
-    const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
-    if (MakesChanges(node)) {
-      const std::string& maker = node.kept_as();
-      const std::string what = absl::StrCat("step ", node.step, ", which has counted rows before");
-      const auto missed_by = [&](const std::string& name) {
-        return Any(at.stage, [&](const Record& record) { return HasState(record, maker) && !knows(record, name); });
-      };
-      if (missed_by("")) return Missed(" is new", what);
-      return missed_by(maker) ? Missed(" goes on", what) : absl::OkStatus();
-    }
-    if (node.kind == Node::Kind::kInternal) {
-      const std::string& topic = plan_.edges[static_cast<size_t>(node.edge)].topic;
-      const std::string what = absl::StrCat(topic, ", of which rows have been read before");
-      // Who has had one maker's changes from there has had all that came from there.
-      const std::set<std::string> makers = MakersAbove(plan_, at);
-      const auto missed_by = [&](const std::set<std::string>& names) {
-        return Any(at.stage, [&](const Record& record) {
-          const auto known = [&](const std::string& name) { return knows(record, name); };
-          return HasRead(record, topic) && std::none_of(names.begin(), names.end(), known);
-        });
-      };
-      if (missed_by({""})) return Missed(" is new", what);
-      if (!makers.empty() && missed_by(makers)) return Missed(" goes on", what);
-      return LookAbove(at,
-                       [&](const Record& record, const std::string& maker) { return Writes(record, topic, maker); });
-    }
-    return LookAbove(at, knows);
+  // Of the changes that come to a node, or that it sends on: a step with state, a lake's feed, a repartition.
+  absl::Status Check(NodePlace place, OriginsOf origins) const {
+    const std::vector<ChangeWay> ways = ChangeWays(plan_, place);
+    std::set<std::string> makers;
+    for (const ChangeWay& way : ways) makers.insert(way.maker);
+    return CheckAbove(place, {ways, makers.size() == 1, origins});
   }
 
-  absl::Status LookAbove(NodePlace at, Knows knows) const {
+ private:
+  struct Asked {
+    const std::vector<ChangeWay>& ways;
+    bool only_maker;
+    OriginsOf origins;
+  };
+
+  // From a node on the way up to who makes the changes.
+  absl::Status CheckNode(NodePlace at, const Asked& asked) const {
+    const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
+    if (MakesChanges(node)) return CheckMaker(at, node, asked);
+    if (node.kind != Node::Kind::kInternal) return CheckAbove(at, asked);
+    TM_RETURN_IF_ERROR(CheckTopic(at, node, asked));
+    const std::string& topic = plan_.edges[static_cast<size_t>(node.edge)].topic;
+    for (const NodePlace writer : NodesAbove(plan_, at, 0)) {
+      TM_RETURN_IF_ERROR(Check(writer, [&](const Record& record) { return OriginsOfOutput(record, topic); }));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckAbove(NodePlace at, const Asked& asked) const {
     const Node& node = plan_.stages[static_cast<size_t>(at.stage)].nodes[static_cast<size_t>(at.node)];
     for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
       const bool operates = node.kind == Node::Kind::kOperator;
       const bool merges = operates && node.spec.kind().phase(node) == OperatorPhase::kFinal;
       if (operates && !merges && !TakesChanges(plan_, at, p)) continue;
-      for (const NodePlace above : NodesAbove(plan_, at, p)) TM_RETURN_IF_ERROR(Look(above, knows));
+      for (const NodePlace above : NodesAbove(plan_, at, p)) TM_RETURN_IF_ERROR(CheckNode(above, asked));
     }
     return absl::OkStatus();
   }
 
- private:
+  absl::Status CheckMaker(NodePlace at, const Node& node, const Asked& asked) const {
+    const auto missed = [&](absl::FunctionRef<bool(const Origins*)> by) {
+      return Any(at.stage,
+                 [&](const Record& record) { return HasState(record, node.kept_as()) && by(asked.origins(record)); });
+    };
+    const std::string what = absl::StrCat("step ", node.step);
+    if (missed([](const Origins* origins) { return origins == nullptr; })) {
+      return Missed(" is new", absl::StrCat(what, ", which has counted rows before"));
+    }
+    for (const ChangeWay& way : asked.ways) {
+      if (!IsSame(way.passes.back(), at)) continue;
+      const auto unheard = [&](const Origins* origins) {
+        return origins != nullptr && !HasHeard(*origins, way, asked.only_maker);
+      };
+      if (!missed(unheard)) continue;
+      const bool unsaid = missed([&](const Origins* origins) { return unheard(origins) && SaysNoWay(*origins); });
+      return Missed(" goes on", absl::StrCat(what, way.constants.empty() ? "" : absl::StrCat(" (", way.constants, ")"),
+                                             ", which has counted rows before", unsaid ? kUnsaid : ""));
+    }
+    return absl::OkStatus();
+  }
+
+  // Who has had changes on one of the ways through a topic has had all that came from there.
+  absl::Status CheckTopic(NodePlace at, const Node& node, const Asked& asked) const {
+    const std::string& topic = plan_.edges[static_cast<size_t>(node.edge)].topic;
+    const auto missed = [&](absl::FunctionRef<bool(const Origins*)> by) {
+      return Any(at.stage, [&](const Record& record) { return HasRead(record, topic) && by(asked.origins(record)); });
+    };
+    const std::string what = absl::StrCat(topic, ", of which rows have been read before");
+    if (missed([](const Origins* origins) { return origins == nullptr; })) return Missed(" is new", what);
+    const auto passes = [&](const ChangeWay& way) {
+      return std::any_of(way.passes.begin(), way.passes.end(), [&](NodePlace place) { return IsSame(place, at); });
+    };
+    if (std::none_of(asked.ways.begin(), asked.ways.end(), passes)) return absl::OkStatus();
+    const auto unheard = [&](const Origins* origins) {
+      return origins != nullptr && std::none_of(asked.ways.begin(), asked.ways.end(), [&](const ChangeWay& way) {
+               if (!passes(way)) return false;
+               // Whichever way of its maker it was, where all come through here.
+               const bool all = std::all_of(asked.ways.begin(), asked.ways.end(), [&](const ChangeWay& other) {
+                 return other.maker != way.maker || passes(other);
+               });
+               return HasHeard(*origins, way, asked.only_maker) ||
+                      (all && HasHeard(*origins, {.maker = way.maker}, asked.only_maker));
+             });
+    };
+    if (!missed(unheard)) return absl::OkStatus();
+    const bool unsaid = missed([&](const Origins* origins) { return unheard(origins) && SaysNoWay(*origins); });
+    return Missed(" goes on", absl::StrCat(what, unsaid ? kUnsaid : ""));
+  }
+
+  static bool IsSame(NodePlace a, NodePlace b) { return a.stage == b.stage && a.node == b.node; }
+
   bool Any(int stage, absl::FunctionRef<bool(const Record&)> wanted) const {
     const std::vector<const Record*> records = records_(stage);
     return std::any_of(records.begin(), records.end(), [&](const Record* record) { return wanted(*record); });
@@ -146,17 +205,13 @@ std::vector<Verdict> MissedChanges(const Plan& plan, RecordsOfStage records) {
         const std::string& feed = plan.edges[static_cast<size_t>(node.edge)].topic;
         const std::string sink = absl::StrCat("sink ", node.step);
         const FirstChanges of_lake(plan, sink, kNewLake, records);
-        note(sink, of_lake.LookAbove({s, n}, [&](const Record& record, const std::string& maker) {
-          return Writes(record, feed, maker);
-        }));
+        note(sink, of_lake.Check({s, n}, [&](const Record& record) { return OriginsOfOutput(record, feed); }));
       }
       if (node.kind != Node::Kind::kOperator || node.spec.kind().Fingerprint(node).empty()) continue;
       if (ChangeOrigins(plan, {s, n}).empty()) continue;
       const std::string step = absl::StrCat("step ", node.step);
       const FirstChanges of_step(plan, step, "give the topology a new name, which computes everything anew", records);
-      note(step, of_step.LookAbove({s, n}, [&](const Record& record, const std::string& maker) {
-        return HasTaken(record, node.kept_as(), maker);
-      }));
+      note(step, of_step.Check({s, n}, [&](const Record& record) { return OriginsOfStep(record, node.kept_as()); }));
     }
   }
   return missed;

@@ -9,9 +9,11 @@
 // whose feed it hasn't written all the time; it has missed changes if the task had read the topic they come by, or if
 // their maker has state, in the same task or behind a topic that the maker's task doesn't name.
 //
-// A step or lake that goes on may get changes of a maker more, by a union that has a further input. Its record says
-// whose changes it has taken so far, and that of a task which sends changes on says whose it has sent; of a maker that
-// isn't among them and has state, in that very task, changes were missed too.
+// A step or lake that goes on may get changes on a way more, by a union that has a further input: of a maker more, or
+// of one whose rows were parted before and are united. Its record says on which ways changes have come to it so far,
+// and that of a task which sends changes on says on which it has sent; on one that isn't among them, of a maker that
+// has state in that very task, changes were missed too. Where a version that knew no such unions has written the
+// record, they were those of the only maker there was.
 #pragma once
 
 #include <vector>

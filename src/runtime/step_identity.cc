@@ -92,13 +92,29 @@ const std::string& TopicOf(const Plan& plan, const Node& sink) {
   return std::get<KafkaSinkSpec>(plan.sinks[static_cast<size_t>(sink.sink)].spec).topic;
 }
 
-}  // namespace
+// In place of a topic, of which earlier versions look for lines that they know: what stands in one by its keys, or in a
+// sink's table.
+std::string KeysOf(const Plan& plan, const Node& sink) {
+  const SinkPlan& of = plan.sinks[static_cast<size_t>(sink.sink)];
+  const auto* const postgres = std::get_if<PostgresSinkSpec>(&of.spec);
+  if (postgres == nullptr) return absl::StrCat("keys in ", TopicOf(plan, sink));
+  return absl::StrCat("keys in ", postgres->schema, ".", postgres->table, " of ", of.kept_as());
+}
 
-namespace {
+std::string Saved(const KeyWay& way) { return absl::StrCat(way.from, "\n", way.constants, "\n", way.through); }
 
-// Whose changes a repartition sends on (first_changes.h).
+std::set<KeyWay> KeyWaysOf(const packed::Standing::Edge& saved) {
+  std::set<KeyWay> ways;
+  for (const std::string& origin : saved.origins()) {
+    const std::vector<std::string> parts = absl::StrSplit(origin, absl::MaxSplits('\n', 2));
+    if (parts.size() == 3) ways.insert({parts[0], parts[1], parts[2]});
+  }
+  return ways;
+}
+
+// On which ways the changes come that a repartition sends on (first_changes.h).
 std::set<std::string> SentOrigins(const Plan& plan, NodePlace repartition) {
-  std::set<std::string> origins;
+  std::set<std::string> origins = ParallelWays(plan, repartition);
   for (const std::string& maker : MakersAbove(plan, repartition)) {
     origins.insert(absl::StrCat(std::string(kChangesOf), maker));
   }
@@ -110,6 +126,11 @@ std::set<std::string> SentOrigins(const Plan& plan, NodePlace repartition) {
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing) {
   const Stage& at = plan.stages[static_cast<size_t>(stage)];
   for (size_t n = 0; n < at.nodes.size(); ++n) {
+    if (const std::set<KeyWay> ways = KeyWays(plan, {stage, static_cast<int>(n)}); !ways.empty()) {
+      packed::Standing::Edge* written = standing->add_outputs();
+      written->set_topic(KeysOf(plan, at.nodes[n]));
+      for (const KeyWay& way : ways) written->add_origins(Saved(way));
+    }
     if (const std::set<std::string> keys = KeyOrigins(plan, at.nodes[n]); !keys.empty()) {
       packed::Standing::Edge* written = standing->add_outputs();
       written->set_topic(TopicOf(plan, at.nodes[n]));
@@ -309,6 +330,57 @@ std::vector<Verdict> CompareKeys(const Plan& plan, int stage, const packed::Stan
   return verdicts;
 }
 
+std::string Through(const KeyWay& way) { return way.through.empty() ? "" : absl::StrCat(" through ", way.through); }
+
+// Why rows of a way that there was before would stand for ever, or be taken for those of another; empty: they aren't.
+// Whose way is gone altogether stand as they are, and nothing comes that has their keys.
+std::string OtherKeys(const std::set<KeyWay>& before, const std::set<KeyWay>& after, const KeyWay& was) {
+  const auto had = [](const std::set<KeyWay>& ways, const std::string& from, const std::string& constants) {
+    return std::any_of(ways.begin(), ways.end(),
+                       [&](const KeyWay& way) { return way.from == from && way.constants == constants; });
+  };
+  if (after.contains(was)) return "";
+  for (const KeyWay& is : after) {
+    if (before.contains(is)) continue;
+    const bool same = is.from == was.from;
+    const bool renamed =
+        same && is.constants != was.constants &&
+        (is.through == was.through || (!had(after, was.from, was.constants) && !had(before, is.from, is.constants)));
+    if (renamed || (!same && is.constants == was.constants)) {
+      return absl::StrCat("of ", was.from, Through(was), " it holds rows whose key says that ", was.constants,
+                          ", and the topology now gives ", is.constants, " to those of ", is.from, Through(is));
+    }
+  }
+  return "";
+}
+
+// Constants that the topology gives to rows' keys are those by which rows of before are found.
+std::vector<Verdict> CompareKeyWays(const Plan& plan, int stage, const packed::Standing& standing) {
+  std::vector<Verdict> verdicts;
+  const Stage& at = plan.stages[static_cast<size_t>(stage)];
+  for (size_t n = 0; n < at.nodes.size(); ++n) {
+    const std::set<KeyWay> now = KeyWays(plan, {stage, static_cast<int>(n)});
+    if (now.empty()) continue;
+    const SinkPlan& sink = plan.sinks[static_cast<size_t>(at.nodes[n].sink)];
+    for (const packed::Standing::Edge& saved : standing.outputs()) {
+      if (saved.topic() != KeysOf(plan, at.nodes[n])) continue;
+      const std::set<KeyWay> before = KeyWaysOf(saved);
+      for (const KeyWay& was : before) {
+        const std::string why = OtherKeys(before, now, was);
+        if (why.empty()) continue;
+        const std::string subject = absl::StrCat(sink.view ? "view " : "sink ", sink.name);
+        verdicts.push_back({subject, Verdict::Kind::kRefused,
+                            absl::StrCat(subject, ": ", why,
+                                         ". Rows that stand there would never be replaced or deleted, or be taken for "
+                                         "others: put the constant back, or give the ",
+                                         sink.view ? "view another name" : "sink another topic or table")});
+        break;
+      }
+    }
+  }
+  return verdicts;
+}
+
 // A file of a lake goes on being what it was; so where its sink was or is one of changes, those are the same.
 std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Standing& standing) {
   std::vector<Verdict> verdicts;
@@ -334,10 +406,6 @@ std::vector<Verdict> CompareLakes(const Plan& plan, int stage, const packed::Sta
   }
   return verdicts;
 }
-
-}  // namespace
-
-namespace {
 
 // Of state that no step of the plan's has under its name.
 void Gone(const Plan& plan, int stage, const packed::StepIdentity& saved, bool allowed, Verdict* verdict) {
@@ -377,6 +445,27 @@ bool HasBegun(const packed::CommitRecord& record, const std::string& step) {
   const auto& steps = record.has_standing() ? record.standing().steps() : record.steps();
   return std::any_of(steps.begin(), steps.end(),
                      [&](const auto& each) { return each.step() == step && !IsGivenUp(each); });
+}
+
+std::set<std::string> FromNowOn(const Plan& plan, NodePlace sink, const packed::CommitRecord& record) {
+  const std::set<KeyWay> now = KeyWays(plan, sink);
+  if (now.empty()) return {};
+  const std::string keys =
+      KeysOf(plan, plan.stages[static_cast<size_t>(sink.stage)].nodes[static_cast<size_t>(sink.node)]);
+  std::set<std::string> makers;
+  for (const packed::Standing::Edge& saved : record.standing().outputs()) {
+    if (saved.topic() != keys) continue;
+    const std::set<KeyWay> before = KeyWaysOf(saved);
+    for (const KeyWay& way : now) {
+      const bool known = std::any_of(before.begin(), before.end(), [&](const KeyWay& was) {
+        return was.from == way.from && was.constants == way.constants;
+      });
+      constexpr std::string_view kStep = "step ";
+      if (known || !way.from.starts_with(kStep) || !HasBegun(record, way.from.substr(kStep.size()))) continue;
+      makers.insert(absl::StrCat(way.from, " (", way.constants, ")"));
+    }
+  }
+  return makers;
 }
 
 std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
@@ -423,6 +512,7 @@ std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::Com
   }
   for (Verdict& lake : CompareLakes(plan, stage, record.standing())) verdicts.push_back(std::move(lake));
   for (Verdict& keys : CompareKeys(plan, stage, record.standing())) verdicts.push_back(std::move(keys));
+  for (Verdict& keys : CompareKeyWays(plan, stage, record.standing())) verdicts.push_back(std::move(keys));
   return verdicts;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "operators/operator.h"
 #include "proto/packed.pb.h"
 #include "src/plan/plan.h"
+#include "src/runtime/step_origins.h"
 #include "src/runtime/verdict.h"
 
 namespace tidemark {
@@ -51,11 +53,14 @@ std::string ShownName(const Plan& plan, const packed::Standing& standing, const 
 // The identities of a stage's steps with state.
 std::vector<packed::StepIdentity> StepIdentities(const Plan& plan, int stage);
 // Into the outputs of a stage's feeds: what their sinks have been given, which a lake of changes is tied to; into those
-// of its repartitions whose changes are sent (first_changes.h); and beside them how the keys of topics are written
-// whose rows replace each other.
+// of its repartitions on which ways changes are sent (first_changes.h); and beside them how the keys of topics are
+// written whose rows replace each other, and which constants the topology gives to keys of topics, tables and views.
 void SaveFeedOrigins(const Plan& plan, int stage, packed::Standing* standing);
-// What becomes of each step that a task has kept state of, and of lakes of changes that can't go on. Also reads records
-// of earlier versions, which say less of a step.
+// Of a topic, a table or a view by key: steps that have made changes before, and whose changes come to it on a way that
+// is new, "step more (part is ('b'))". Of their rows it gets those that change from now on.
+std::set<std::string> FromNowOn(const Plan& plan, NodePlace sink, const packed::CommitRecord& record);
+// What becomes of each step that a task has kept state of, and of lakes of changes and of sinks by key that can't go
+// on. Also reads records of earlier versions, which say less of a step.
 std::vector<Verdict> CompareSteps(const Plan& plan, int stage, const packed::CommitRecord& record,
                                   const AllowedDrops& drops = {});
 // The same as a task asks it of its own record, where all of it goes on. FailedPrecondition: a step's state was written

@@ -88,7 +88,9 @@ std::string OfSource(const SourcePlan& source, const std::string& topic, size_t 
 
 class Tracer {
  public:
-  explicit Tracer(const Plan& plan) : plan_(plan) {}
+  // Up to the sources; or no further than to the steps that make changes, whose columns are called by their names.
+  enum class Reach { kSources, kMakers };
+  explicit Tracer(const Plan& plan, Reach reach = Reach::kSources) : plan_(plan), reach_(reach) {}
 
   const Node& At(NodePlace place) const {
     return plan_.stages[static_cast<size_t>(place.stage)].nodes[static_cast<size_t>(place.node)];
@@ -126,7 +128,6 @@ class Tracer {
   // Of the expressions on the ways told so far whose values depend on how wide an integer is.
   const std::set<std::string>& widths() const { return widths_; }
 
- private:
   // How a column of a node's output comes about: from the columns `reads` of its inputs, and what is said of it where
   // it is known what is said of those.
   struct Column {
@@ -135,7 +136,9 @@ class Tracer {
   };
   Column ColumnOf(const Node& node, size_t c) const;
 
+ private:
   const Plan& plan_;
+  const Reach reach_;
   mutable std::set<std::string> widths_;
 };
 
@@ -191,6 +194,13 @@ Tracer::Column Tracer::ColumnOf(const Node& node, size_t c) const {
 
 std::set<Way> Tracer::OfOutput(NodePlace place, const ColumnList& columns) const {
   const Node& node = At(place);
+  if (reach_ == Reach::kMakers && MakesChanges(node)) {
+    Way way;
+    for (const size_t c : columns) {
+      way.push_back(absl::StrCat("step ", node.kept_as(), " ", c == kEventTime ? "time" : node.output[c].name));
+    }
+    return {way};
+  }
   if (node.kind == Node::Kind::kSource) {
     Way way;
     const SourcePlan& source = plan_.sources[static_cast<size_t>(node.source)];
@@ -284,6 +294,42 @@ std::string LetsThrough(const Plan& plan, const Node& node) {
   return text;
 }
 
+// The columns of its input by which a node without state decides which rows come through it (LetsThrough).
+ColumnList ColumnsThatDecide(const Node& node) {
+  std::set<size_t> columns;
+  const auto add = [&](const std::string& text, bool always) {
+    const absl::StatusOr<Expression> expression = Expression::Compile(text, node.in().schema);
+    if (!expression.ok() || !(always || expression->fallible())) return;
+    columns.insert(expression->columns().begin(), expression->columns().end());
+  };
+  const OperatorKind* const kind = &node.spec.kind();
+  if (kind == &FilterSpec::Kind()) add(node.spec.As<FilterSpec>().expression, true);
+  if (kind == &ProjectSpec::Kind()) {
+    for (const ProjectSpec::Item& item : node.spec.As<ProjectSpec>().items) add(item.expression, false);
+  }
+  if (kind == &UnnestSpec::Kind()) add(node.spec.As<UnnestSpec>().element, true);
+  if (kind == &JoinSpec::Kind()) {
+    for (const auto& [stream, table] : node.spec.As<JoinSpec>().on) columns.insert(stream);
+  }
+  return {columns.begin(), columns.end()};
+}
+
+// Where such a column is made by an expression below the step that makes the changes, that decides too: what `shard` is
+// where a filter says `shard = 'eu'`. A line a way; one of the step's own columns is told by its name.
+void WhatDecides(const Plan& plan, NodePlace at, const std::string& what, std::set<std::string>* ways) {
+  const Tracer tracer(plan, Tracer::Reach::kMakers);
+  const Node& node = tracer.At(at);
+  const ColumnList columns = ColumnsThatDecide(node);
+  for (const Way& way : tracer.OfInput(at, 0, columns)) {
+    std::vector<std::string> made;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (!way[i].starts_with("(")) continue;
+      made.push_back(absl::StrCat(node.in().schema[columns[i]].name, " from ", way[i]));
+    }
+    if (!made.empty()) ways->insert(absl::StrCat("changes where ", what, " reads ", absl::StrJoin(made, "; ")));
+  }
+}
+
 // Of the expressions that decide which rows come through a node without state: the widths of the integers they read, as
 // `id * 1000` fails in one and not in the other. Beside LetsThrough, whose texts stand in commits as they are.
 std::string WidthsThatDecide(const Node& node) {
@@ -315,10 +361,88 @@ void WaysOfChanges(const Plan& plan, NodePlace at, const std::string& below, std
     ways->insert(absl::StrCat("changes where ", widths));
   }
   const std::string here = LetsThrough(plan, node);
+  if (!here.empty()) WhatDecides(plan, at, here, ways);
   const std::string through = absl::StrCat(here, here.empty() || below.empty() ? "" : ", ", below);
   for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
     if (node.kind == Node::Kind::kOperator && !TakesChanges(plan, at, p)) continue;
     for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, through, ways);
+  }
+}
+
+// Columns that are followed from a node up along one way on which changes come.
+struct Trail {
+  struct Mark {
+    std::string name;
+    std::optional<size_t> column;  // of the node that was come to; nothing: it is made below of it
+    std::string constant = {};     // that it is made of there; empty: of something else
+  };
+  std::optional<std::vector<Mark>> marks;  // nothing: of none yet
+  std::vector<NodePlace> passes;
+  std::string maker, end;  // maker: as it is kept; none where rows come from a source as they are
+  std::string through;     // what decides on the way which rows come
+  size_t port = 0;         // of the node at which it begins
+
+  // "part is ('x')".
+  std::string Constants() const {
+    std::vector<std::string> constants;
+    for (const Mark& mark : marks.value_or(std::vector<Mark>())) {
+      if (!mark.constant.empty()) constants.push_back(absl::StrCat(mark.name, " is ", mark.constant));
+    }
+    return absl::StrJoin(constants, ", ");
+  }
+};
+
+std::vector<Trail::Mark> MarksOf(const Schema& schema, const ColumnList& columns) {
+  std::vector<Trail::Mark> marks;
+  for (const size_t c : columns) marks.push_back({schema[c].name, c});
+  return marks;
+}
+
+// From the output of a node to the input of one of its ports.
+void Follow(const Tracer& tracer, const Node& node, size_t port, std::vector<Trail::Mark>* marks) {
+  for (Trail::Mark& mark : *marks) {
+    if (!mark.column) continue;
+    const Tracer::Column made = tracer.ColumnOf(node, *mark.column);
+    mark.column.reset();
+    if (!made.reads.empty() && made.reads[0].port == port) mark.column = made.reads[0].column;
+    const bool projects = node.kind == Node::Kind::kOperator && &node.spec.kind() == &ProjectSpec::Kind();
+    if (made.reads.empty() && projects) mark.constant = made.say({});
+  }
+}
+
+// All ways from a node up to who makes changes. Where nothing is marked, the key of the first rows that replace each
+// other is: no two ways have it in common.
+void Trails(const Plan& plan, NodePlace at, Trail trail, std::vector<Trail>* trails) {
+  const Tracer tracer(plan);
+  const Node& node = tracer.At(at);
+  const bool first = trail.passes.empty();
+  trail.passes.push_back(at);
+  if (!first && MakesChanges(node)) {
+    trail.maker = node.kept_as();
+    trail.end = absl::StrCat("step ", node.kept_as());
+    trails->push_back(std::move(trail));
+    return;
+  }
+  if (node.kind == Node::Kind::kSource) {
+    trail.end = absl::StrCat("topic ", ReadBy(plan, plan.sources[static_cast<size_t>(node.source)]));
+    trails->push_back(std::move(trail));
+    return;
+  }
+  const bool operates = node.kind == Node::Kind::kOperator;
+  const bool keeps = operates && !node.spec.kind().Fingerprint(node).empty();
+  if (!first && keeps) return;  // and gives other rows
+  const bool merges = operates && node.spec.kind().phase(node) == OperatorPhase::kFinal;
+  if (!first) {
+    const std::string here = LetsThrough(plan, node);
+    trail.through = absl::StrCat(here, here.empty() || trail.through.empty() ? "" : ", ", trail.through);
+  }
+  for (size_t p = 0; p < std::max<size_t>(1, node.inputs.size()); ++p) {
+    if (operates && !merges && !TakesChanges(plan, at, p)) continue;
+    Trail next = trail;
+    if (first) next.port = p;
+    if (next.marks && !first) Follow(tracer, node, p, &*next.marks);
+    if (!next.marks && TakesChanges(plan, at, p)) next.marks = MarksOf(node.in(p).schema, node.in(p).mode.key);
+    for (const NodePlace above : tracer.Above(at, p)) Trails(plan, above, next, trails);
   }
 }
 
@@ -355,6 +479,34 @@ bool MakesChanges(const Node& node) {
   return node.kind == Node::Kind::kOperator && node.mode.update && !node.spec.kind().Fingerprint(node).empty();
 }
 
+std::vector<ChangeWay> ChangeWays(const Plan& plan, NodePlace place) {
+  std::vector<Trail> trails;
+  Trails(plan, place, {}, &trails);
+  std::erase_if(trails, [](const Trail& trail) { return trail.maker.empty(); });
+  const bool ports = Tracer(plan).At(place).inputs.size() > 1;
+  std::vector<ChangeWay> ways;
+  for (const Trail& trail : trails) {
+    ChangeWay& way = ways.emplace_back(ChangeWay{.maker = trail.maker, .passes = trail.passes});
+    if (std::count_if(trails.begin(), trails.end(), [&](const Trail& t) { return t.maker == trail.maker; }) == 1)
+      continue;
+    // Without one they come to several inputs, which a step always has.
+    way.constants = trail.Constants();
+    if (way.constants.empty()) continue;
+    way.line = absl::StrCat(ports ? absl::StrCat("input ", trail.port + 1, ": ") : "", "a way of changes of step ",
+                            trail.maker, ": ", way.constants);
+    if (!trail.through.empty()) way.through = absl::StrCat(std::string(kThrough), trail.through);
+  }
+  return ways;
+}
+
+std::set<std::string> ParallelWays(const Plan& plan, NodePlace place) {
+  std::set<std::string> lines;
+  for (const ChangeWay& way : ChangeWays(plan, place)) {
+    if (!way.line.empty()) lines.insert(way.line + way.through);
+  }
+  return lines;
+}
+
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place) {
   std::set<std::string> ways;
   for (const NodePlace at : Takers(plan, place)) {
@@ -364,6 +516,7 @@ std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place) {
       for (const NodePlace above : NodesAbove(plan, at, p)) WaysOfChanges(plan, above, "", &ways);
     }
   }
+  ways.merge(ParallelWays(plan, place));
   return ways;
 }
 
@@ -440,6 +593,7 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed) {
   if (!IsLakeOfChanges(plan, node)) return {"rows that nothing is added up of"};
   std::set<std::string> origins;
   for (const NodePlace above : NodesAbove(plan, feed, 0)) WaysOfChanges(plan, above, "", &origins);
+  origins.merge(ParallelWays(plan, feed));
   // Readers find columns by their names, wherever they stand.
   const Schema& schema = node.in().schema;
   ColumnList columns(schema.size());
@@ -483,6 +637,27 @@ std::set<std::string> KeyOrigins(const Plan& plan, const Node& node) {
   }
   origins.insert(absl::StrCat("keys of (", absl::StrJoin(fields, ", "), ")"));
   return origins;
+}
+
+std::set<KeyWay> KeyWays(const Plan& plan, NodePlace sink) {
+  const Node& node = Tracer(plan).At(sink);
+  if (node.kind != Node::Kind::kKafkaSink && node.kind != Node::Kind::kFeed) return {};
+  if (!node.in().mode.update) return {};
+  const SinkPlan& of = plan.sinks[static_cast<size_t>(node.sink)];
+  const auto* const kafka = std::get_if<KafkaSinkSpec>(&of.spec);
+  const auto* const postgres = std::get_if<PostgresSinkSpec>(&of.spec);
+  if (kafka == nullptr && postgres == nullptr) return {};
+  Trail trail;
+  trail.marks = MarksOf(node.in().schema, kafka != nullptr ? kafka->key : postgres->key);
+  std::vector<Trail> trails;
+  Trails(plan, sink, std::move(trail), &trails);
+  std::set<KeyWay> ways;
+  for (const Trail& each : trails) {
+    if (std::string constants = each.Constants(); !constants.empty()) {
+      ways.insert({each.end, std::move(constants), each.through});
+    }
+  }
+  return ways;
 }
 
 std::set<std::vector<std::string>> SinkOrigins(const Plan& plan, NodePlace sink) {

@@ -27,13 +27,28 @@ std::set<std::string> StepOrigins(const Plan& plan, NodePlace place);
 // How changes come to a step with state that takes rows which are taken back: from which update step, and through what
 // that decides which of them come. A row is taken back on the way on which it came, as it came, or not at all, so what
 // lies on it mustn't change: filters, and the content of files that tables are read from. One line a way: "changes of
-// step counts through filter (n > 1)"; and the integers that decide: "changes where (n * 1000 > 5) reads n int32".
-// None: all its rows stand.
+// step counts through filter (n > 1)"; the integers that decide: "changes where (n * 1000 > 5) reads n int32"; the
+// expressions by which columns are made that decide: "changes where filter (shard = 'a') reads shard from ('a')"; and
+// ParallelWays. None: all its rows stand.
 std::set<std::string> ChangeOrigins(const Plan& plan, NodePlace place);
+
+// A way on which changes come to a step with state, a lake's feed or a repartition.
+struct ChangeWay {
+  std::string maker;  // the step that makes them, by the name under which it is kept
+  // "part is ('a')": of a maker whose changes come on several ways, what tells this one's apart.
+  std::string constants = {};
+  std::string line = {};               // of such a way; empty: it is the maker's only one
+  std::string through = {};            // behind it
+  std::vector<NodePlace> passes = {};  // from the place on; the maker is the last
+};
+std::vector<ChangeWay> ChangeWays(const Plan& plan, NodePlace place);
+// Where changes of one step come on several ways, as where it was parted by filters and is united: a line a way, "a way
+// of changes of step counts: part is ('a') through filter (n > 1)".
+std::set<std::string> ParallelWays(const Plan& plan, NodePlace place);
 
 // What a line of whose changes begins with, in front of the name under which the step that makes them is kept. Behind
 // it stands nothing, or " through ..".
-inline constexpr std::string_view kChangesOf = "changes of step ";
+inline constexpr std::string_view kChangesOf = "changes of step ", kThrough = " through ";
 // The steps that make the changes which come to a node, in whichever stages they are, by the names under which they are
 // kept. None: its rows stand.
 std::set<std::string> MakersAbove(const Plan& plan, NodePlace place);
@@ -50,6 +65,17 @@ std::set<std::string> FeedOrigins(const Plan& plan, NodePlace feed);
 // Of a Kafka sink whose rows replace each other: how their keys are written, by which rows of before are found. None:
 // of any other.
 std::set<std::string> KeyOrigins(const Plan& plan, const Node& node);
+
+// Of a topic, a table or a view whose rows replace each other: a way on which rows come whose key has constants, which
+// the topology gives them. A row of before is found by its key alone.
+struct KeyWay {
+  std::string from;       // "step counts", "topic prices"
+  std::string constants;  // "shard is ('eu')"
+  std::string through;    // what decides which of its rows come: "filter (region = 'eu')"
+
+  auto operator<=>(const KeyWay&) const = default;
+};
+std::set<KeyWay> KeyWays(const Plan& plan, NodePlace sink);
 
 // The nodes whose rows a port of a node takes; of a node that reads an internal topic, those that write it.
 std::vector<NodePlace> NodesAbove(const Plan& plan, NodePlace place, size_t port);

@@ -11,6 +11,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/strip.h>
 
 #include "operators/sinks/postgres/libpq.h"
@@ -135,6 +136,9 @@ class Builder {
       PartChange& change = change_.sinks.emplace_back();
       change = {sink.name, goes_on ? Kind::kGoesOn : Kind::kNew, About(sink)};
       change.former_name = FormerName(former_, sink.kept_as(), sink.name);
+      if (const std::set<std::string> late = JoinedLate(sink); !late.empty()) {
+        absl::StrAppend(&change.about, "; of ", absl::StrJoin(late, ", "), " it gets what changes from now on");
+      }
       for (const Edge& edge : plan_.edges) {
         if (edge.to_sink >= 0 && &plan_.sinks[static_cast<size_t>(edge.to_sink)] == &sink) FeedColumns(edge, &change);
       }
@@ -150,6 +154,22 @@ class Builder {
  private:
   bool Counted(const std::string& step) const {
     return counted_.contains(step) || counted_.contains(step + " partial");
+  }
+
+  // Steps that have made changes before, whose standing rows the sink doesn't get.
+  std::set<std::string> JoinedLate(const SinkPlan& sink) const {
+    std::set<std::string> late;
+    for (size_t s = 0; s < plan_.stages.size(); ++s) {
+      const Stage& stage = plan_.stages[s];
+      for (size_t n = 0; n < stage.nodes.size(); ++n) {
+        const int of = stage.nodes[n].sink;
+        if (of < 0 || &plan_.sinks[static_cast<size_t>(of)] != &sink) continue;
+        for (const packed::CommitRecord* record : former_.RecordsOf(plan_.application, stage.name)) {
+          late.merge(FromNowOn(plan_, {static_cast<int>(s), static_cast<int>(n)}, *record));
+        }
+      }
+    }
+    return late;
   }
 
   // Of the rows that its feed was given last.

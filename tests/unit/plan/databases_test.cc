@@ -2,6 +2,7 @@
 #include <string>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,6 +71,26 @@ TEST(Transactions, OfATableAreShownWholeBySinksByAKeyToo) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->stages.size(), 1u) << "with the sink in the task of its rows";
   EXPECT_TRUE(plan->edges.empty());
+
+  // Two tables as one: their transactions stay what they are.
+  const auto united = [&](const std::string& sink) {
+    const std::string marked =
+        "steps:\n  a: { from: orders, project: { \"*\": true, of: \"'a'\" } }\n  b: { from: others, project: { \"*\": "
+        "true, "
+        "of: \"'b'\" } }\n  z: { from: [a, b], filter: \"n > 0\" }\n";
+    const std::string one = Orders(kAtomic, sink, marked);
+    return absl::StrReplaceAll(
+        one, {{"steps:\n",
+               "  others: { postgres: { url: y, publication: p, slot: s, table: t }, atomic: transactions, key: [id], "
+               "columns: { id: int64, n: int64 } }\nsteps:\n"}});
+  };
+  EXPECT_EQ(ErrorsOf(united("postgres: { url: x, table: t, key: [id, of] }")), "");
+  EXPECT_EQ(ErrorsOf(united("topic: o, key: [id, of], key_format: json")), "");
+  EXPECT_EQ(ErrorsOf(united("parquet: { path: /lake, mode: changes }")), "");
+  const auto two = PlanOf(united("parquet: { path: /lake, mode: changes }"));
+  ASSERT_TRUE(two.ok()) << two.status();
+  EXPECT_EQ(two->stages.size(), 1u) << "one task";
+  EXPECT_EQ(two->edges.size(), 1u) << "and one feed";
 
   EXPECT_THAT(ErrorsOf(Orders(" }", kPostgres)),
               HasSubstr("sink out is atomic, but transactions of source orders aren't kept together: state `atomic: "

@@ -1,4 +1,6 @@
 // Unions of update steps: what tells their inputs apart, the key of the result, where rows lie, and what is refused.
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +13,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 // Sources eu, us and ap of changes (id, region, v, topic), `stand` of equal rows that stand; these steps and sinks. A
 // sink `all` of step u by `key`, if there is one.
@@ -189,6 +192,85 @@ TEST(UnionsOfUpdates, WhatStandsBehindIsPlanned) {
                             "", "  j_out: { from: j, topic: j }\n")),
             "")
       << "versions of a union of sources of changes";
+}
+
+TEST(UnionsOfUpdates, ATopicOfAPatternTellsNothingApartWhetherOrNotAnybodyHasLookedWhichThereAre) {
+  const std::string yaml = Shards(
+      "  a: { from: stand, group_by: [id, of], aggregates: { n: \"count(*)\" } }\n"
+      "  b: { from: eu, group_by: [id, of], aggregates: { n: \"count(*)\" } }\n"
+      "  u: { from: [a, b], filter: \"n > 1\" }\n",
+      "id, of");
+  const auto with = [&](const std::string& stand) {
+    return absl::StrReplaceAll(yaml, {{"stand: { topic: stand,", "stand: { " + stand + ","},
+                                      {"v: int64, of: string", "v: int64, of: { type: string, from: topic }"}});
+  };
+  EXPECT_EQ(ErrorsOf(with("topic: stand")), "");
+  EXPECT_THAT(ErrorsOf(with("topics: \"stand-.*\"")), HasSubstr("nothing tells these apart"));
+}
+
+TEST(UnionsOfUpdates, WhatStandsBehindDoesNotGatherAShardInOneTask) {
+  const std::string steps = kTwo + kUnion +
+                            "  g: { from: u, group_by: [shard, region], aggregates: { n: \"count(*)\" } }\n"
+                            "  h: { from: g, group_by: [shard], aggregates: { n: \"sum(n)\" } }\n";
+  const Plan plan =
+      Planned(Shards(steps, "", "  h_out: { from: h, topic: h, key: [shard], key_format: json, create: {} }\n"));
+  EXPECT_THAT(Moved(plan), ElementsAre("x.g.repartition(shard,region)", "x.h.repartition(shard)"));
+}
+
+TEST(UnionsOfUpdates, WindowsAlertsAndViewsStandBehind) {
+  // Windows that update, over rows that stand.
+  const auto windows = [](const std::string& name, const std::string& shard) {
+    return absl::StrCat("  w_", name,
+                        ": { from: clicks, window: { tumbling: 1m }, group_by: [url], aggregates: { n: \"",
+                        name == "a" ? "count(*)" : "count(price)", "\" }, emit: on_update }\n  ", name, ": { from: w_",
+                        name, ", project: { \"*\": true, shard: \"'", shard, "'\" } }\n");
+  };
+  const std::string two = windows("a", "x") + windows("b", "y");
+  const auto errors = [&](const std::string& step, const std::string& sinks) {
+    return ErrorsOf(Clicks(two + step, "", sinks));
+  };
+  const auto topic = [](const std::string& key) {
+    return "  z_out: { from: z, topic: z, key: [" + key + "], key_format: json, create: {} }\n";
+  };
+  const std::string hours =
+      "  z: { from: [a, b], window: { tumbling: 1h }, group_by: [url], aggregates: { n: \"sum(n)\" }, emit: on_update "
+      "}\n";
+  EXPECT_EQ(errors(hours, topic("url, window_start, window_end")), "");
+  EXPECT_EQ(errors("  z: { from: [a, b], alert: { by: [url, shard], raise: \"n > 3\" } }\n",
+                   "  z_out: { from: z, topic: z, create: {} }\n"),
+            "");
+  const std::string passed = "  z: { from: [a, b], filter: \"n > 0\" }\n";
+  const std::string seen = "  seen: { from: a, topic: seen, key: [url, window_start, window_end], key_format: json }\n";
+  const auto view = [&](const std::string& key) {
+    return errors(passed, seen + "views: { v: { from: z, key: [" + key + "] } }\n");
+  };
+  EXPECT_EQ(view("url, window_start, window_end, shard"), "");
+  EXPECT_THAT(view("url, window_start, window_end"), HasSubstr("the key must contain shard"));
+}
+
+TEST(UnionsOfUpdates, ElementsOfUnitedRowsAreRowsByTheWholeKey) {
+  const std::string steps =
+      "  a: { from: eu, project: { id: id, docs: docs, shard: \"'eu'\" } }\n"
+      "  b: { from: us, project: { id: id, docs: docs, shard: \"'us'\" } }\n"
+      "  u: { from: [a, b], unnest: { column: docs, as: doc, ordinality: place } }\n";
+  const auto errors = [&](const std::string& key) {
+    return ErrorsOf(absl::StrReplaceAll(Shards(steps, key), {{"v: int64, of: {", "v: int64, docs: json, of: {"}}));
+  };
+  EXPECT_EQ(errors("id, shard, place"), "");
+  EXPECT_THAT(errors("id, place"), HasSubstr("the key must contain shard"));
+}
+
+TEST(UnionsOfUpdates, InputsMayLieInDifferentStages) {
+  const std::string far =
+      "  by_region: { from: us, group_by: [region], aggregates: { id: \"max(id)\", v: \"max(v)\" } }\n"
+      "  a: { from: by_region, project: { region: region, v: v, shard: \"'us'\" } }\n"
+      "  near: { from: eu, group_by: [id, region], aggregates: { v: \"max(v)\" } }\n"
+      "  by: { from: near, group_by: [region], aggregates: { v: \"max(v)\" } }\n"
+      "  b: { from: by, project: { region: region, v: v, shard: \"'eu'\" } }\n"
+      "  u: { from: [a, b], filter: \"v > 0\" }\n";
+  const Plan plan = Planned(Shards(far, "region, shard"));
+  EXPECT_EQ(ColumnNames(NodeOf(plan, "u").output, NodeOf(plan, "u").mode.key), "region, shard");
+  EXPECT_THAT(Moved(plan), UnorderedElementsAre("x.by.repartition(region)", "x.by_region.repartition(region)"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // What the planner makes of the kinds of windows, and what it refuses of them.
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +13,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Step(const std::string& name, const std::string& from, const std::string& window, const std::string& more) {
@@ -108,7 +111,12 @@ TEST(WindowsPlanTest, BehindRowsThatAreTakenBackOrDeletedOnlyWhatCanBe) {
   };
   EXPECT_EQ(errors("tumbling: 1m", "calendar: day"), "");
   EXPECT_THAT(errors("tumbling: 1m", "cumulative: 1d, every: 1h"), HasSubstr("cumulative windows over this step"));
-  EXPECT_THAT(errors("tumbling: 1m, keep: 7d", "tumbling: 1d"), HasSubstr("long after their time"));
+  // Groups would lose what `keep` deletes, so they aren't said to be the same.
+  EXPECT_THAT(
+      errors("tumbling: 1m, keep: 7d", "tumbling: 1d"),
+      AllOf(HasSubstr("long after their time, when the windows they lie in are over. Put the window before it, or "
+                      "emit: on_close in step w"),
+            Not(HasSubstr("group for each window"))));
 }
 
 // A table `orders` of changes with these columns beside its key, a window over it, and what else.
@@ -161,6 +169,34 @@ TEST(WindowsPlanTest, OverATableTheGroupsThatAreRightForEverAreToldAndAreAPlan) 
   EXPECT_THAT(told("tumbling: 1h", "on_close", "v: int64"),
               AllOf(start("date_bin(interval '1 hour', TIME, timestamp '1970-01-01')"),
                     HasSubstr("changed_at: { type: timestamp, from: timestamp }")));
+}
+
+// The texts between backticks.
+std::vector<std::string> LinesToWrite(const std::string& message) {
+  const std::vector<std::string> parts = absl::StrSplit(message, '`');
+  std::vector<std::string> lines;
+  for (size_t i = 1; i < parts.size(); i += 2) lines.push_back(parts[i]);
+  return lines;
+}
+
+TEST(WindowsPlanTest, TheLinesThatAreToldArePlannedAsTheyStand) {
+  for (const std::string emit : {"on_close", "on_update"}) {
+    for (const char* window : {"tumbling: 1d, offset: 6h", "calendar: day, time_zone: Europe/Berlin"}) {
+      const std::string written = absl::StrCat("emit: ", emit);
+      const std::string step =
+          absl::StrCat("  z: { from: orders, window: { ", window,
+                       " }, group_by: [region], aggregates: { n: \"count(*)\" }, ", written, " }\n");
+      const std::vector<std::string> lines = LinesToWrite(ErrorsOf(OverTable(kTimed, step, "region")));
+      ASSERT_GE(lines.size(), 4u);
+      std::string edited = absl::StrReplaceAll(step, {{"from: orders", lines[1]},
+                                                      {absl::StrCat(" window: { ", window, " },"), ""},
+                                                      {"group_by: [region]", lines[2]}});
+      EXPECT_EQ(lines[3], "window");
+      for (size_t i = 4; i < lines.size(); ++i) edited = absl::StrReplaceAll(edited, {{", " + lines[i], ""}});
+      EXPECT_EQ(ErrorsOf(OverTable(kTimed, absl::StrCat("  ", lines[0], "\n", edited), "region, window_start")), "")
+          << edited;
+    }
+  }
 }
 
 }  // namespace

@@ -4,8 +4,11 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_replace.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -357,6 +360,184 @@ TEST(FirstChanges, BehindARepartitionAFurtherInputThatWasReadBeforeIsRefused) {
   EXPECT_THAT(Check(plan("[a, b]"), RecordsOf(plan("a"))), AllOf(HasSubstr("step last goes on"), HasSubstr(".b.")));
   EXPECT_EQ(Check(plan("[a, b]"), RecordsOf(plan("[a, b]"))), "");
   EXPECT_EQ(Check(plan("a"), RecordsOf(plan("a"))), "");
+}
+
+// ---- One step's rows, parted and united again
+
+// `last` over these of x, y and z, which are by_id's rows with a constant each; all of them are there.
+Plan Parts(const std::string& last, const std::string& from, bool filtered, const std::string& sink = kTopic,
+           const std::string& constant_of_x = "x") {
+  std::string steps = kById;
+  for (const std::string name : {"x", "y", "z"}) {
+    const std::string rows = filtered ? "some_" + name : "by_id";
+    if (filtered) absl::StrAppend(&steps, "  ", rows, ": { from: by_id, filter: \"route = '", name, "'\" }\n");
+    absl::StrAppend(&steps, "  ", name, ": { from: ", rows, ", project: { \"*\": true, part: \"'",
+                    name == "x" ? constant_of_x : name, "'\" } }\n");
+  }
+  return Topology(absl::StrCat(steps, "  all: { from: [x, y, z], filter: \"n > 0\" }\n",
+                               absl::StrReplaceAll(last, {{"from: by_id", "from: " + from}})),
+                  "", absl::StrCat(sink, "  all_lake: { from: all, parquet: { path: /all, mode: changes } }\n"));
+}
+
+TEST(FirstChanges, AFurtherPartOfAStepThatHasMadeChangesBeforeIsRefused) {
+  const std::vector<std::pair<const char*, const char*>> takers = {
+      {kHere, kTopic}, {kPhases, kTopic}, {kMoved, kTopic}, {kPassed, kLake}, {kFar, kLake}};
+  for (const auto& [last, sink] : takers) {
+    for (const bool filtered : {false, true}) {
+      const auto plan = [&, last = last, sink = sink](const std::string& from) {
+        return Parts(last, from, filtered, sink);
+      };
+      const Plan one = plan("x"), two = plan("[x, y]"), three = plan("[x, y, z]");
+      EXPECT_THAT(
+          Check(two, RecordsOf(one)),
+          AllOf(HasSubstr(" goes on, and would take the changes of step by_id (part"), HasSubstr("which it never got")))
+          << last;
+      EXPECT_THAT(Check(three, RecordsOf(two)), HasSubstr("the changes of step by_id (part is ('z'))")) << last;
+      EXPECT_EQ(Check(one, RecordsOf(one)), "");
+      EXPECT_EQ(Check(two, RecordsOf(two)), "");
+      EXPECT_EQ(Check(three, {}), "");
+      EXPECT_EQ(GoesOn(two, two), "goes on");
+      // What one of them has given would never be taken back.
+      EXPECT_THAT(GoesOn(two, one), HasSubstr("a way of changes of step by_id: part is ('y')")) << last;
+      // Killed when some of its tasks had committed what they do from now on.
+      for (const Stage& stage : two.stages) {
+        Records some = RecordsOf(one);
+        some[stage.name] = RecordsOf(two)[stage.name];
+        if (stage.name != "prices") EXPECT_THAT(Check(two, some), HasSubstr("goes on")) << last;
+      }
+      EXPECT_THAT(GoesOn(three, two), HasSubstr("a way of changes of step by_id: part is ('z')")) << last;
+    }
+  }
+}
+
+TEST(FirstChanges, BehindARepartitionOfItsOwnAFurtherPartThatWasReadBeforeIsRefused) {
+  const std::string parts =
+      "  x: { from: by_id, project: { \"*\": true, part: \"'x'\" } }\n"
+      "  y: { from: by_id, project: { \"*\": true, part: \"'y'\" } }\n"
+      "  a: { from: x, repartition: { by: [id] } }\n  b: { from: y, repartition: { by: [id] } }\n"
+      "  all: { from: [a, b], filter: \"n > 0\" }\n";
+  const auto plan = [&](const std::string& from) {
+    return Topology(absl::StrCat(kById, parts, "  last: { from: ", from,
+                                 ", group_by: [route], aggregates: { m: \"count(*)\" } }\n"),
+                    "", absl::StrCat(kTopic, "  all_lake: { from: all, parquet: { path: /all, mode: changes } }\n"));
+  };
+  EXPECT_THAT(Check(plan("[a, b]"), RecordsOf(plan("a"))), HasSubstr("step last goes on"));
+  EXPECT_EQ(Check(plan("[a, b]"), RecordsOf(plan("[a, b]"))), "");
+}
+
+TEST(FirstChanges, PartsThatExchangeTheirConstantsAreOthers) {
+  const auto with = [](const std::string& a, const std::string& b) {
+    return Topology(absl::StrCat(kById,
+                                 "  f: { from: by_id, filter: \"n <= 9\" }\n  g: { from: by_id, filter: \"n > 9\" }\n",
+                                 "  x: { from: f, project: { \"*\": true, part: \"", a, "\" } }\n",
+                                 "  y: { from: g, project: { \"*\": true, part: \"", b, "\" } }\n",
+                                 "  last: { from: [x, y], group_by: [route], aggregates: { m: \"max(part)\" } }\n"));
+  };
+  EXPECT_EQ(GoesOn(with("'a'", "'b'"), with("'a'", "'b'")), "goes on");
+  EXPECT_THAT(GoesOn(with("'a'", "'b'"), with("'b'", "'a'")), HasSubstr("part is ('a') through filter (n <= 9)"));
+}
+
+TEST(FirstChanges, AConstantThatAFilterAsksForOnTheWayOfChangesIsPartOfTheStateBehindIt) {
+  const auto with = [](const std::string& shard, const std::string& last, const std::string& sink) {
+    return Topology(absl::StrCat(kById, "  m: { from: by_id, project: { \"*\": true, shard: \"", shard,
+                                 "\", q: \"n + 1\" } }\n", last),
+                    "", sink);
+  };
+  const std::string filtered = "  x: { from: m, filter: \"shard = 'eu' AND n > 1\" }\n";
+  const std::string counted = filtered + "  last: { from: x, group_by: [route], aggregates: { m: \"count(*)\" } }\n";
+  const std::string passed = filtered + "  last: { from: x, project: { id: id, route: route, n: n } }\n";
+  for (const auto& [last, sink] : {std::pair(counted, kTopic), std::pair(passed, kLake)}) {
+    const Plan before = with("'eu'", last, sink);
+    EXPECT_EQ(GoesOn(before, with("'eu'", last, sink)), "goes on");
+    EXPECT_THAT(GoesOn(before, with("'europe'", last, sink)),
+                HasSubstr("changes where filter (shard = 'eu' AND n > 1) reads shard from ('eu')"));
+  }
+  // What nobody asks for isn't.
+  const std::string other =
+      "  x: { from: m, filter: \"n > 1\" }\n  last: { from: x, group_by: [route], aggregates: { m: \"count(*)\" } }\n";
+  EXPECT_EQ(GoesOn(with("'eu'", other, kTopic), with("'europe'", other, kTopic)), "goes on");
+  // Any other expression decides as much.
+  const std::string made =
+      "  x: { from: m, filter: \"q > 1\" }\n  last: { from: x, group_by: [route], aggregates: { m: \"count(*)\" } }\n";
+  const Plan changed = Topology(
+      absl::StrCat(kById, "  m: { from: by_id, project: { \"*\": true, shard: \"'eu'\", q: \"n + 2\" } }\n", made));
+  EXPECT_THAT(GoesOn(with("'eu'", made, kTopic), changed), HasSubstr("reads q from (n + 1)"));
+}
+
+// What an earlier version left: it knew no unions of changes, and said nothing of what it sent to other stages.
+TEST(FirstChanges, BehindAStageThatDoesNotSayWhoseChangesItSentOnlyTheOneMakerIsKnown) {
+  const auto of_before = [](const Plan& plan) {
+    Records records = RecordsOf(plan);
+    for (auto& [stage, record] : records) {
+      for (auto& edge : *record.mutable_standing()->mutable_outputs()) edge.clear_origins();
+    }
+    return records;
+  };
+  EXPECT_EQ(Check(United(kPhases, false, true), of_before(United(kPhases, false, true))), "");
+  EXPECT_THAT(Check(United(kPhases, true, true), of_before(United(kPhases, false, true))),
+              AllOf(HasSubstr("step last goes on"), HasSubstr("run the former file with this one for a moment")));
+}
+
+// ---- Topics, tables and views, in which rows are found by their keys
+
+std::vector<std::string> SinksByKey() {
+  return {"  out: { from: last, topic: out, key: [id, route, part], key_format: json, create: {} }\n",
+          "  out: { from: last, postgres: { url: u, table: t, key: [id, route, part] } }\n",
+          absl::StrCat("  seen: { from: prices, topic: seen }\n",
+                       "views: { out: { from: last, key: [id, route, part] } }\n")};
+}
+
+// by_id's and more's rows with these constants; empty: not united.
+Plan Constants(const std::string& of_by_id, const std::string& of_more, const std::string& sink) {
+  const auto marked = [](const std::string& step, const std::string& constant) {
+    return absl::StrCat("  m_", step, ": { from: ", step, ", project: { \"*\": true, part: \"", constant, "\" } }\n");
+  };
+  std::vector<std::string> from;
+  if (!of_by_id.empty()) from.push_back("m_by_id");
+  if (!of_more.empty()) from.push_back("m_more");
+  return Topology(
+      absl::StrCat(kById, "  more: { from: prices, group_by: [id, route], aggregates: { n: \"max(price)\" } }\n",
+                   of_by_id.empty() ? "" : marked("by_id", of_by_id), of_more.empty() ? "" : marked("more", of_more),
+                   "  last: { from: [", absl::StrJoin(from, ", "), "], filter: \"n > 3\" }\n"),
+      "",
+      absl::StrCat("  by: { from: by_id, topic: by, key: [id, route], key_format: json, create: {} }\n",
+                   "  by_more: { from: more, topic: by_more, key: [id, route], key_format: json, create: {} }\n",
+                   sink));
+}
+
+TEST(FirstChanges, AConstantInTheKeyOfRowsThatStandIsNotChanged) {
+  for (const std::string& sink : SinksByKey()) {
+    const auto with = [&](const std::string& a, const std::string& b) { return Constants(a, b, sink); };
+    const Plan two = with("'a'", "'b'");
+    EXPECT_EQ(GoesOn(two, two), "goes on");
+    EXPECT_THAT(GoesOn(two, with("'aa'", "'b'")),
+                AllOf(HasSubstr(" out: of step by_id through filter (n > 3) it holds rows whose key says that part is "
+                                "('a'), and the topology now gives part is ('aa')"),
+                      HasSubstr("never be replaced or deleted")))
+        << sink;
+    EXPECT_THAT(GoesOn(two, with("'b'", "'a'")), HasSubstr("it holds rows whose key says")) << "swapped";
+    EXPECT_THAT(GoesOn(with("'a'", ""), with("'aa'", "")), HasSubstr("it holds rows whose key says"));
+    EXPECT_THAT(GoesOn(with("'a'", ""), with("", "'a'")), HasSubstr("to those of step more")) << "taken over";
+    EXPECT_EQ(GoesOn(with("'a'", ""), two), "goes on") << "a further input";
+    EXPECT_EQ(GoesOn(two, with("'a'", "")), "goes on") << "what stands of it stays";
+  }
+}
+
+TEST(FirstChanges, ConstantsOfPartsOfAStepAreNotSwappedAndFiltersMayChange) {
+  for (const std::string& sink : SinksByKey()) {
+    const auto with = [&](const std::string& a, const std::string& b, const std::string& filter_of_a) {
+      return Topology(
+          absl::StrCat(kById, "  f: { from: by_id, filter: \"", filter_of_a, "\" }\n",
+                       "  g: { from: by_id, filter: \"n > 9\" }\n", "  x: { from: f, project: { \"*\": true, part: \"",
+                       a, "\" } }\n", "  y: { from: g, project: { \"*\": true, part: \"", b, "\" } }\n",
+                       "  last: { from: [x, y], filter: \"n > 3\" }\n"),
+          "", sink);
+    };
+    const Plan before = with("'a'", "'b'", "n <= 9");
+    EXPECT_THAT(GoesOn(before, with("'b'", "'a'", "n <= 9")), HasSubstr("it holds rows whose key says"));
+    EXPECT_THAT(GoesOn(before, with("'c'", "'b'", "n <= 8")), HasSubstr("it holds rows whose key says"));
+    EXPECT_EQ(GoesOn(before, with("'a'", "'b'", "n <= 8")), "goes on");
+  }
 }
 
 // Versions before didn't say by what changes come.

@@ -26,6 +26,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kTopology[] = R"yaml(
 name: app
@@ -452,6 +453,67 @@ TEST(TopologyChange, WhatKeepsRowsOfSuchAnAggregateSaysWhatItsLineIsFor) {
   const TopologyChange change = Change(best(""), best(", aggregates_from_now: since"));
   EXPECT_THAT(std::string(Refusal(change.steps).message()),
               AllOf(HasSubstr("step all: "), HasSubstr("leave that line where it is")));
+}
+
+// A stage is called by the first of its sources by name.
+TEST(TopologyChange, AStageThatAFurtherInputOfAUnionNamesAnewIsToldByWhich) {
+  const auto plan = [](const std::string& further, const std::string& key_format = "text") {
+    const auto source = [](const std::string& name, const std::string& as) {
+      return absl::StrCat("  ", name, ": { topic: ", name, ", partitioned_by: [id], key_format: ", as,
+                          ", columns: { id: int64 } }\n");
+    };
+    const auto counted = [](const std::string& name) {
+      return absl::StrCat("  n_", name, ": { from: ", name, ", group_by: [id], aggregates: { n: \"count(*)\" } }\n  m_",
+                          name, ": { from: n_", name, ", project: { \"*\": true, shard: \"'", name, "'\" } }\n");
+    };
+    return TestPlan(absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n", source("us", "text"),
+                                 further.empty() ? "" : source(further, key_format), "steps:\n", counted("us"),
+                                 further.empty() ? "" : counted(further), "  last: { from: [m_us",
+                                 further.empty() ? "" : ", m_" + further,
+                                 "], group_by: [id], aggregates: { m: \"count(*)\" } }\n",
+                                 "sinks:\n  out: { from: last, topic: out, key: [id], create: {} }\n"));
+  };
+  const Former former = FormerOf(plan(""));
+  EXPECT_TRUE(Refusal(CompareStates(plan("us_eu"), former)).ok());
+  EXPECT_THAT(std::string(Refusal(CompareStates(plan("eu"), former)).message()),
+              AllOf(HasSubstr("and that is eu now, as eu is read together with us and comes first"),
+                    HasSubstr("such as us_eu, leaves the stage its name")));
+  // By keys that are written otherwise rows lie otherwise.
+  EXPECT_THAT(std::string(Refusal(CompareStates(plan("us_eu", "int64"), former)).message()),
+              AllOf(HasSubstr("step last"), HasSubstr("partitioned otherwise")));
+}
+
+TEST(TopologyChange, OfAFurtherInputThatHasRunBeforeASinkByKeySaysThatItGetsWhatChangesFromNowOn) {
+  const auto file = [](const std::string& united, const std::string& constant) {
+    return absl::StrCat("name: app\nkafka: { brokers: b }\nsources:\n",
+                        "  prices: { topic: prices, partitioned_by: [id], columns: { id: int64, v: int64 } }\nsteps:\n",
+                        "  a: { from: prices, group_by: [id], aggregates: { n: \"count(*)\" } }\n",
+                        "  b: { from: prices, group_by: [id], aggregates: { n: \"count(v)\" } }\n",
+                        "  m_a: { from: a, project: { \"*\": true, part: \"'a'\" } }\n",
+                        "  m_b: { from: b, project: { \"*\": true, part: \"'", constant, "'\" } }\n",
+                        "  all: { from: ", united, ", filter: \"n > 0\" }\nsinks:\n",
+                        "  of_b: { from: m_b, topic: of_b, key: [id], create: {} }\n",
+                        "  table: { from: all, postgres: { url: u, table: t, key: [id, part] } }\n",
+                        "  topic: { from: all, topic: t, key: [id, part], key_format: json, create: {} }\n");
+  };
+  const auto about = [](const TopologyChange& change, const std::string& name) {
+    for (const PartChange& sink : change.sinks) {
+      if (sink.name == name) return sink.about;
+    }
+    return std::string("no such sink");
+  };
+  const TopologyChange further = Change(file("[m_a, m_b]", "b"), file("m_a", "b"));
+  EXPECT_TRUE(Refusal(further.steps).ok());
+  for (const char* sink : {"table", "topic"}) {
+    EXPECT_THAT(about(further, sink), HasSubstr("; of step b (part is ('b')) it gets what changes from now on"));
+    EXPECT_THAT(about(Change(file("[m_a, m_b]", "b"), file("[m_a, m_b]", "b")), sink), Not(HasSubstr("from now on")));
+  }
+  EXPECT_THAT(std::string(Refusal(Change(file("[m_a, m_b]", "c"), file("[m_a, m_b]", "b")).steps).message()),
+              AllOf(HasSubstr("sink table: of step b"), HasSubstr("sink topic: of step b")));
+  // Another table has no rows of before.
+  const std::string elsewhere = absl::StrReplaceAll(file("[m_a, m_b]", "c"), {{"table: t,", "table: t2,"}});
+  EXPECT_THAT(std::string(Refusal(Change(elsewhere, file("[m_a, m_b]", "b")).steps).message()),
+              AllOf(Not(HasSubstr("sink table")), HasSubstr("sink topic: of step b")));
 }
 
 TEST(TopologyChange, AFirstRunLosesNothing) {
