@@ -352,19 +352,24 @@ TEST(TopologyChange, OpenRowsAndTasksOfAStepAreCountedOverItsPartitions) {
 
 // ---- What counts from now on
 
-// `steps`, the last of which is `all`, of one phase where it has sessions.
-std::string Counting(const std::string& steps) {
+// A column that was added to the source.
+constexpr char kNote[] = ", note: { type: string, nullable: true }";
+
+// `steps`, the last of which is `all`.
+std::string Counting(const std::string& steps, const std::string& columns = "") {
   return "name: app\nkafka: { brokers: b }\nsources:\n  prices:\n    topic: prices\n"
-         "    columns: { id: int64, route: string, cents: int64, at: timestamp_ms, "
-         "note: { type: string, nullable: true } }\n    event_time: { column: at }\nsteps:\n" +
-         steps + "sinks:\n  out: { from: all, topic: out, create: {} }\n";
+         "    columns: { id: int64, route: string, cents: int64, at: timestamp_ms" +
+         columns + " }\n    event_time: { column: at }\nsteps:\n" + steps +
+         "sinks:\n  out: { from: all, topic: out, create: {} }\n";
 }
 
-std::string Sessions(const std::string& more) {
+// Of one phase.
+std::string Sessions(const std::string& more, const std::string& columns = "") {
   return Counting(
       "  all: { from: prices, window: { session: 30m }, group_by: [route], aggregates: { n: \"count(*)\", total: "
-      "\"sum(cents)\"" +
-      more + " }\n");
+      "\"sum(cents)\", begun: \"first(cents)\"" +
+          more + " }\n",
+      columns);
 }
 
 std::string FromNow(const std::string& aggregate) {
@@ -375,47 +380,50 @@ TEST(TopologyChange, AnAggregateFromNowOnTakesNoNullOfRowsWithoutItsColumnForAVa
   const std::string before = Sessions(" }");
   const std::map<std::string, Verdict::Kind> converted = {{"step all", Verdict::Kind::kConverted}},
                                              refused = {{"step all", kRefused}};
-  for (const char* aggregate : {"count(note)", "max(note)", "count(distinct note)", "count(*)", "first(cents)",
+  for (const char* aggregate : {"count(note)", "max(note)", "count(distinct note)", "count(*)", "last(cents)",
                                 "count(*) filter (where cents is null)", "last(route)"}) {
-    EXPECT_EQ(Kinds(Change(Sessions(FromNow(aggregate)), before)), converted) << aggregate;
+    EXPECT_EQ(Kinds(Change(Sessions(FromNow(aggregate), kNote), before)), converted) << aggregate;
   }
-  for (const char* aggregate :
-       {"first(note)", "last(note)", "count(*) filter (where note is null)", "bool_or(note is null)",
-        "max(coalesce(note, 'none'))", "array_agg(note)", "max_by(note, cents)"}) {
-    const TopologyChange change = Change(Sessions(FromNow(aggregate)), before);
+  for (const char* aggregate : {"first(note)", "last(note)", "count(*) filter (where note is null)",
+                                "bool_or(note is null)", "max(coalesce(note, 'none'))", "array_agg(note)",
+                                "max_by(note, cents)", "max(note) filter (where cents > 1)"}) {
+    const TopologyChange change = Change(Sessions(FromNow(aggregate), kNote), before);
     EXPECT_EQ(Kinds(change), refused) << aggregate;
     EXPECT_THAT(std::string(Refusal(change.steps).message()),
                 AllOf(HasSubstr("haven't got note so far"), HasSubstr("as count(note), and add this one when")))
         << aggregate;
   }
   // Once the column is sent.
-  const std::string sent = Sessions(", sent: \"count(note)\" }, aggregates_from_now: sent");
+  const std::string sent = Sessions(", sent: \"count(note)\" }, aggregates_from_now: sent", kNote);
   const std::string added =
-      Sessions(", sent: \"count(note)\", added: \"last(note)\" }, aggregates_from_now: [sent, added]");
+      Sessions(", sent: \"count(note)\", added: \"last(note)\" }, aggregates_from_now: [sent, added]", kNote);
+  EXPECT_EQ(Kinds(Change(sent, before)), converted);
   EXPECT_EQ(Kinds(Change(added, sent)), converted);
 }
 
-// Not by itself, but on its way: what lies in front of a dedup is read by the window behind it.
+// Not in front of the step itself, but on its way: what lies in front of a dedup is read by the window behind it.
 TEST(TopologyChange, AColumnIsMissedOnAllTopicsThatItComesOver) {
-  const auto behind = [](const std::string& between, const std::string& more) {
-    return Counting("  once: { from: prices, dedup: { by: [id], within: 1h } }\n" + between +
-                    "  all: { from: some, window: { tumbling: 1h }, group_by: [route], aggregates: { n: \"count(*)\"" +
-                    more + " }\n");
+  const auto behind = [](const std::string& some, const std::string& more, const std::string& columns = "") {
+    return Counting("  once: { from: prices, dedup: { by: [id], within: 1h } }\n  some: { from: once, " + some +
+                        " }\n  all: { from: some, window: { tumbling: 1h }, group_by: [route], aggregates: { n: "
+                        "\"count(*)\", begun: \"first(route)\"" +
+                        more + " }\n",
+                    columns);
   };
-  const auto kind = [&](const std::string& between, const std::string& aggregate) {
-    const TopologyChange change = Change(behind(between, FromNow(aggregate)), behind(between, " }"));
+  const auto refused = [&](const std::string& some, const std::string& was, const std::string& aggregate) {
+    const TopologyChange change = Change(behind(some, FromNow(aggregate), kNote), behind(was, " }"));
     for (const Verdict& verdict : change.steps) {
-      if (verdict.kind == kRefused) return verdict.subject;
+      if (verdict.kind == kRefused) return verdict.message;
     }
-    return std::string("goes on");
+    return std::string();
   };
-  const std::string as_is = "  some: { from: once, filter: \"cents > 0\" }\n";
-  const std::string made = "  some: { from: once, project: { route: route, told: \"coalesce(note, 'none')\" } }\n";
-  EXPECT_EQ(kind(as_is, "max(note)"), "goes on");
-  EXPECT_EQ(kind(as_is, "last(note)"), "step once");
-  EXPECT_EQ(kind(as_is, "last(route)"), "goes on");
-  EXPECT_EQ(kind(made, "max(told)"), "step once");
-  EXPECT_EQ(kind(made, "max(route)"), "goes on");
+  const std::string all = "filter: \"cents > 0\"";
+  EXPECT_EQ(refused(all, all, "max(note)"), "");
+  EXPECT_EQ(refused(all, all, "last(route)"), "");
+  EXPECT_THAT(refused(all, all, "last(note)"), HasSubstr("step once: rows that come over"));
+  const std::string made = "project: { route: route, told: \"coalesce(note, 'none')\" }";
+  EXPECT_EQ(refused(made, "project: { route: route }", "max(route)"), "");
+  EXPECT_THAT(refused(made, "project: { route: route }", "max(told)"), HasSubstr("haven't got note so far"));
 }
 
 // Of two tasks one was taken over when there was one aggregate less to be added.
