@@ -470,9 +470,9 @@ class MicroServer final : public HttpServer {
   // ---- Stopping.
 
   void Stop() {
-    stopping_ = true;
     const MHD_socket listener = MHD_quiesce_daemon(daemon_);
-    std::this_thread::sleep_for(kHeadsUnderWay);
+    std::this_thread::sleep_for(kHeadsUnderWay);  // those are answered as all before them
+    stopping_ = true;
     AwaitQuiet();
     EndStreams();
     // The library doesn't stop while requests wait for their answers. From here on Finish hands nothing on.

@@ -201,6 +201,45 @@ TEST_F(GenerationsDrop, WhoIsOvertakenBehindTheDecisionIsntToldToRunItAgain) {
   EXPECT_THAT(std::string(ended.message()), testing::Not(HasSubstr("run it again")));
 }
 
+// In use twice, then free.
+class InUse final : public TargetSwap {
+ public:
+  explicit InUse(int* asked) : asked_(asked) {}
+  absl::Status Prepare() override {
+    return ++*asked_ < 3 ? absl::UnavailableError("the target is in use") : absl::OkStatus();
+  }
+  absl::Status Swap() override { return absl::OkStatus(); }
+  std::string Describe() const override { return "a target"; }
+
+ private:
+  int* const asked_;
+};
+
+TEST_F(GenerationsDrop, ATargetThatIsInUseAsTheSwitchBeginsIsWaitedForUntilItHasTakenTooLong) {
+  int asked = 0;
+  std::vector<std::string> said;
+  SwitchParts parts;
+  parts.kafka = kafka_.get();
+  parts.client = &client_;
+  parts.clock = &clock_;
+  parts.wait = [this] { clock_.Advance(kSecond); };
+  parts.say = [&said](const std::string& line) { said.push_back(line); };
+  parts.plan_of = [this](const generations::Generation& each) { return PlanOfGeneration(town_, each.number()); };
+  parts.swaps = [&](const GenerationSwap&) -> absl::StatusOr<std::vector<std::unique_ptr<TargetSwap>>> {
+    std::vector<std::unique_ptr<TargetSwap>> swaps;
+    swaps.push_back(std::make_unique<InUse>(&asked));
+    return swaps;
+  };
+  SwitchOptions options;
+  options.dry_run = true;
+  EXPECT_TRUE(SwitchGenerations(town_, options, parts).ok());
+  EXPECT_EQ(asked, 3);
+  EXPECT_THAT(said, testing::ElementsAre("tries again: the target is in use", "would follow: a target"));
+  asked = -1'000'000;
+  const absl::Status late = SwitchGenerations(town_, options, parts).status();
+  EXPECT_THAT(std::string(late.message()), HasSubstr("too long, and still waited: the target is in use"));
+}
+
 TEST_F(GenerationsDrop, ARunsNameIsFreeOnceItsGroupsAndItsLogAreGone) {
   const Plan own = PlanOfApplication(town_, GenerationNames{"town"}.Run("march"));
   {

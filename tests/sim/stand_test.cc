@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,6 +71,18 @@ TEST_F(StandTest, WhatAFencedWorkerHasWrittenInVainIsNobodysToRead) {
   EXPECT_EQ(Undrained(), "") << "the log has grown, and holds no row more";
   Write(/*commit=*/true);
   EXPECT_THAT(Undrained(), HasSubstr("isn't read to its end"));
+}
+
+TEST_F(StandTest, RowsThatWereDeletedInFrontOfTheirReaderAreMissed) {
+  Write(/*commit=*/true);
+  Write(/*commit=*/true);
+  const auto ends = kafka_->admin().LogEnds({{between_, 0}}, Isolation::kReadCommitted);
+  ASSERT_TRUE(ends.ok()) << ends.status();
+  const Offset end = ends->at({between_, 0});
+  cluster_.Trim({between_, 0}, end);
+  EXPECT_THAT(Undrained(), HasSubstr(absl::StrCat("from 0 to ", end, " was deleted before that was read")));
+  cluster_.log().CommitOffsets("town", {{{between_, 0}, end, ""}});
+  EXPECT_EQ(Undrained(), "");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <thread>
@@ -27,8 +28,11 @@ constexpr size_t kNameBytes = 63;
 // somebody has changed it), after which a reader who stands behind us could be taken for the one to cancel.
 constexpr int64_t kFirstWaitMs = 50, kLongestWaitMs = 400;
 constexpr int kAttempts = 60;
-// A process that is frozen with the lock loses it behind this, as readers wait for it.
-constexpr char kIdleWithLock[] = "1s";
+// Longer than deadlock_timeout usually is, so that an autovacuum ends.
+constexpr int64_t kBuilderWaitMs = 1'500;
+// A process that is frozen with the lock loses it behind this, as readers wait for it. One that is only short of
+// processors would lose it each time, so it is given longer then.
+constexpr int kIdleWithLockMs[] = {1'000, 3'000, 15'000};
 constexpr char kScratch[] = "tidemark_rehearsal";
 constexpr char kNotInTime[] = "(SQLSTATE 55P03)";
 
@@ -119,6 +123,7 @@ absl::Status PostgresTableSwap::Rehearse() {
     return absl::InvalidArgumentError(absl::StrCat(what_, ": ", absl::StrJoin(complaints, "; ")));
   }
   const std::string scratch = Qualified(kScratch);
+  with_lock_ = false;
   absl::Status status = connection_.Run("BEGIN").status();
   if (status.ok()) {
     status =
@@ -127,6 +132,7 @@ absl::Status PostgresTableSwap::Rehearse() {
   }
   if (status.ok()) status = BuildIndexes(scratch);
   if (status.ok()) status = ExchangeInTime(scratch);
+  GiveMoreTimeAfter(status);
   if (!connection_.Run("ROLLBACK").ok()) connection_.Close();
   // What a statement says that was refused in the rehearsal is for the user to mend.
   return absl::IsOutOfRange(status)
@@ -144,8 +150,10 @@ absl::Status PostgresTableSwap::Run() {
     return absl::FailedPreconditionError(absl::StrCat(what_, ": ", absl::StrJoin(complaints, "; ")));
   }
   const std::string shadow = Qualified(spec_.shadow);
-  absl::Status status = connection_.Run("BEGIN").status();
-  if (status.ok()) status = BuildIndexes(shadow);
+  with_lock_ = false;
+  absl::Status status = BuildIndexesForGood(shadow);
+  if (status.ok()) status = connection_.Run("BEGIN").status();
+  if (status.ok()) status = BuildIndexes(shadow);  // those that were made on the live table meanwhile
   if (status.ok()) status = ExchangeInTime(shadow);
   if (status.ok()) status = Failpoint("swap_postgres.before_commit");
   if (status.ok()) {
@@ -156,6 +164,7 @@ absl::Status PostgresTableSwap::Run() {
       status = absl::UnavailableError(absl::StrCat(what_, ": PostgreSQL rolled the transaction back"));
     }
   }
+  GiveMoreTimeAfter(status);
   if (!status.ok()) {
     connection_.Close();  // which rolls back
     if (absl::IsUnavailable(status)) return status;
@@ -193,6 +202,29 @@ absl::Status PostgresTableSwap::BuildIndexes(const std::string& shadow) {
   return absl::OkStatus();
 }
 
+// Committed by itself, so that an exchange that has to be tried again doesn't begin with all of that. Of several
+// commands one builds, and the next finds what it has made: the lock is the one that CREATE INDEX of others waits for.
+absl::Status PostgresTableSwap::BuildIndexesForGood(const std::string& shadow) {
+  TM_RETURN_IF_ERROR(connection_.Run(absl::StrCat("BEGIN; SET LOCAL lock_timeout = ", kBuilderWaitMs)).status());
+  const absl::Status locked =
+      connection_.Run(absl::StrCat("LOCK TABLE ", shadow, " IN SHARE UPDATE EXCLUSIVE MODE")).status();
+  if (absl::StrContains(locked.message(), kNotInTime)) {
+    return absl::UnavailableError(absl::StrCat(what_, ": ", shadow, " is being vacuumed, analysed or changed"));
+  }
+  TM_RETURN_IF_ERROR(locked);
+  TM_RETURN_IF_ERROR(connection_
+                         .Run(absl::StrCat("SET LOCAL lock_timeout = 0; SET LOCAL "
+                                           "idle_in_transaction_session_timeout = ",
+                                           kIdleWithLockMs[std::size(kIdleWithLockMs) - 1]))
+                         .status());
+  TM_RETURN_IF_ERROR(BuildIndexes(shadow));
+  return connection_.Run("COMMIT").status();
+}
+
+void PostgresTableSwap::GiveMoreTimeAfter(const absl::Status& status) {
+  if (with_lock_ && absl::IsUnavailable(status)) patience_ = std::min(patience_ + 1, std::size(kIdleWithLockMs) - 1);
+}
+
 absl::Status PostgresTableSwap::ExchangeInTime(const std::string& shadow) {
   TM_ASSIGN_OR_RETURN(const auto patience,
                       Column("SELECT setting FROM pg_settings WHERE name = 'deadlock_timeout'", {}));
@@ -205,6 +237,7 @@ absl::Status PostgresTableSwap::ExchangeInTime(const std::string& shadow) {
     const absl::Status status = Exchange(shadow, wait_ms);
     if (status.ok() || !absl::StrContains(status.message(), kNotInTime)) return status;
     TM_RETURN_IF_ERROR(connection_.Run("ROLLBACK TO SAVEPOINT exchange").status());
+    with_lock_ = false;
     // Whoever stood behind us has its turn.
     std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
     wait_ms = std::min(wait_ms * 2, longest_ms);
@@ -234,10 +267,12 @@ absl::Status PostgresTableSwap::EndMaintenance(const std::string& shadow, int64_
 }
 
 absl::Status PostgresTableSwap::Exchange(const std::string& shadow, int64_t wait_ms) {
-  TM_RETURN_IF_ERROR(connection_
-                         .Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms,
-                                           "; SET LOCAL idle_in_transaction_session_timeout = '", kIdleWithLock, "'"))
-                         .status());
+  TM_RETURN_IF_ERROR(
+      connection_
+          .Run(absl::StrCat("SAVEPOINT exchange; SET LOCAL lock_timeout = ", wait_ms,
+                            "; SET LOCAL idle_in_transaction_session_timeout = ", kIdleWithLockMs[patience_]))
+          .status());
+  with_lock_ = true;
   TM_RETURN_IF_ERROR(Lock(shadow));
   // Again, where nobody can change it any more.
   if (shadow == Qualified(spec_.shadow)) {

@@ -1,12 +1,15 @@
 // A table takes another's place, in one transaction of the database, with all that hangs on it: for a generation of a
 // topology that was built beside the one that runs, into a shadow table. Used by one thread.
 //
-// In the transaction, whose order matters:
-//   1. Indexes that only the live table has (those that aren't unique) are built on the shadow. Nobody waits for that.
+// In order, and from 2 on in one transaction:
+//   1. Indexes that only the live table has (those that aren't unique) are built on the shadow, and committed: nobody
+//      waits for that, and nobody does it twice.
 //   2. A lock that only vacuuming and changes of the tables would wait for, so that an autovacuum ends and none begins.
 //   3. Locks, each waited for a fraction of a second, in the order in which writers and readers take theirs: the table
 //      of fences, the views, live, shadow. Where one isn't free, all are let go of, who waited behind us goes on, and
-//      it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled.
+//      it is tried again. Our waits are shorter than deadlock_timeout, so it is never a reader who is cancelled. A
+//      process that is silent with the locks loses them, first behind a second, then behind 3 and 15, as one that is
+//      short of processors would never be done else.
 //   4. The fence: n's epochs grow, and a row of partition -1 says that n may not take them over again
 //      (LibpqSession::BumpFence looks). It carries the decision's number: a swap that finds it there is done. Of two
 //      at once the second finds it under the lock, and lets everything go; what stands in the way is looked for there
@@ -26,6 +29,7 @@
 // must be made on the shadow too before, as rows that stand there may contradict them; keys of the sinks excepted.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -51,6 +55,7 @@ class PostgresTableSwap {
   explicit PostgresTableSwap(PostgresSwapSpec spec);
 
   // Changes nothing; the live table is locked for some milliseconds. InvalidArgument: all that stands in the way.
+  // Unavailable: call again.
   absl::Status Rehearse();
   // Unavailable: call again. FailedPrecondition: somebody has changed the tables since, and has to mend it; then call
   // again.
@@ -63,6 +68,8 @@ class PostgresTableSwap {
   absl::StatusOr<std::vector<std::string>> Complaints();
   absl::Status CheckFence(std::vector<std::string>* complaints);
   absl::Status BuildIndexes(const std::string& shadow);
+  absl::Status BuildIndexesForGood(const std::string& shadow);
+  void GiveMoreTimeAfter(const absl::Status& status);
   // Within the transaction, until the locks are there.
   absl::Status ExchangeInTime(const std::string& shadow);
   absl::Status EndMaintenance(const std::string& shadow, int64_t deadlock_ms);
@@ -81,6 +88,8 @@ class PostgresTableSwap {
   const std::string what_;          // "sink s: table public.orders"
   const std::string live_, fence_;  // quoted, with their schema
   PgConnection connection_;
+  bool with_lock_ = false;  // it has asked for the locks that readers wait for
+  size_t patience_ = 0;     // how often they were lost that way
 };
 
 }  // namespace tidemark

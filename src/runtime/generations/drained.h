@@ -1,7 +1,9 @@
 // Whether a generation has given out all that it owes for a switch, so that its workers leave their groups: from what
 // is committed alone, and so that what was true once stays true until the switch is taken back, whoever leaves, dies,
 // or comes back. So nobody waits for anybody: all see the same, at the same time, and leave at once; nobody's tasks are
-// opened by those who are still there, only to be left again.
+// opened by those who are still there, only to be left again. A worker whose own sink has decided something that
+// doesn't show yet (SinkThread::settled: files that are still to be moved) is the exception: it stays until it does,
+// and is given the tasks of those who have left.
 //
 // Why it stays true. A switch has a number that none before it had.
 //   - A source partition *stands for it* where the newest commit beside its position says so. A worker says it behind a

@@ -218,6 +218,11 @@ class Reader {
         const Offset end = ends_.at(partition), position = confirmed[partition].offset;
         if (end == 0 || position >= end) continue;
         TM_ASSIGN_OR_RETURN(const Offset start, kafka_.admin().LogStart(partition));
+        if (position >= 0 && start > position) {
+          Undrained(partition, absl::StrCat("; what it had from ", position, " to ", start,
+                                            " was deleted before that was read", reader));
+          continue;
+        }
         unread[partition] = {std::max(start, position), end};
         readers[partition] = reader;
       }

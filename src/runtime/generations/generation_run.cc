@@ -224,6 +224,16 @@ absl::Status MayBuildAgain(const generations::State& state, int32_t number, int6
   const generations::Generation* const known = FindGeneration(state, number);
   if (known == nullptr) return absl::OkStatus();  // refused by its text
   if (left_by == 0 ? known->rebuilt_behind() == 0 : left_by == known->left_by()) return absl::OkStatus();
+  // Left by a switch of a version that wrote no numbers: there is none to name.
+  if (known->left_by() == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "generation ", number, " was left by no switch that has a number",
+        known->rebuilt_behind() == 0 ? "" : ", and has been built again before", "; generation ", state.active(),
+        " is active. Where this command was left in a deployment, it is over. To build it again",
+        known->rebuilt_behind() == 0
+            ? absl::StrCat(": `--generation=", number, "`, without --left_by")
+            : absl::StrCat(" drop it (`tidemark generations drop ", number, "`) and begin it without --generation")));
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "generation ", number, " was left by switch ", known->left_by(),
       known->rebuilt_behind() == 0 ? "" : ", and has been built again before that", "; generation ", state.active(),

@@ -106,14 +106,30 @@ class Switch {
     TM_RETURN_IF_ERROR(Load(state().active(), state().building()));
     // The number of the decision is that of the switch, which a run that goes on with it has.
     decision_ = state().phase() == State::STEADY ? state().switch_number() + 1 : state().switch_number();
-    TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(Parties(decision_)));
+    TM_RETURN_IF_ERROR(InTime([this]() -> absl::Status {
+      TM_ASSIGN_OR_RETURN(swaps_, parts_.swaps(Parties(decision_)));
+      return absl::OkStatus();
+    }));
     for (const auto& swap : swaps_) {
-      TM_RETURN_IF_ERROR(Annotate(swap->Prepare(), swap->Describe()));
+      TM_RETURN_IF_ERROR(Annotate(Prepared([&] { return swap->Prepare(); }), swap->Describe()));
       parts_.say(absl::StrCat(options_.dry_run ? "would follow: " : "follows: ", swap->Describe()));
     }
     TM_RETURN_IF_ERROR(PrepareComparison());
     if (options_.dry_run || state().phase() != State::STEADY) return absl::OkStatus();
     return AwaitLag();
+  }
+
+  // What is away, or in use, is said, and waited for: where a switch is under way nobody reads until this is done.
+  absl::Status Prepared(const std::function<absl::Status()>& prepare) {
+    std::string told;
+    return InTime([&] {
+      absl::Status status = prepare();
+      if (absl::IsUnavailable(status) && told != status.message()) {
+        told = std::string(status.message());
+        parts_.say(absl::StrCat("tries again: ", told));
+      }
+      return status;
+    });
   }
 
   // What can't be compared is told before anything changes.
@@ -129,7 +145,7 @@ class Switch {
     request.sinks.assign(verify_->sinks().begin(), verify_->sinks().end());
     request.all_columns = bound_.all_columns;
     TM_ASSIGN_OR_RETURN(comparisons_, parts_.comparisons(std::move(request)));
-    for (const auto& unit : comparisons_.units) TM_RETURN_IF_ERROR(unit->Prepare());
+    for (const auto& unit : comparisons_.units) TM_RETURN_IF_ERROR(Prepared([&] { return unit->Prepare(); }));
     for (const std::string& note : comparisons_.notes) parts_.say(note);
     return absl::OkStatus();
   }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -435,6 +437,47 @@ TEST_F(PostgresSwapTest, AKillBeforeOrBehindTheCommitIsFinishedByTheNextCall) {
   }
   ASSERT_TRUE(Run().ok());
   EXPECT_THAT(Counts(), ElementsAre("new|5", "old|3"));
+}
+
+// Frozen between two statements of the exchange: the first time for longer than readers are to wait, the second time
+// for as long, as a process that is short of processors would be.
+TEST_F(PostgresSwapTest, WhoIsFrozenWithTheLockLosesItAndIsGivenLongerTheNextTime) {
+  Do("CREATE INDEX by_name ON orders (name)");
+  Do("CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1 FROM "
+     "pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%orders__g1') THEN PERFORM pg_sleep(0.5); END IF; "
+     "END $$");
+  Do("CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION slow()");
+  const pid_t child = fork();
+  if (child == 0) {
+    PostgresTableSwap swap(spec_);
+    int calls = 1;
+    absl::Status status = swap.Run();
+    while (absl::IsUnavailable(status) && calls < 9) {
+      ++calls;
+      status = swap.Run();
+    }
+    _exit(status.ok() ? calls : 100);
+  }
+  const std::string indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'orders__g2'::regclass";
+  for (const bool first : {true, false}) {
+    while (server_->Query("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").empty()) {
+      ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << "it has ended";
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    kill(child, SIGSTOP);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2'000));
+    if (first) {
+      EXPECT_THAT(server_->Query("SELECT min(name) FROM orders"), ElementsAre("old")) << "nobody is kept waiting";
+      EXPECT_THAT(server_->Query(indexes), ElementsAre("2")) << "what takes long isn't done again";
+    }
+    kill(child, SIGCONT);
+  }
+  int ended = 0;
+  waitpid(child, &ended, 0);
+  EXPECT_TRUE(WIFEXITED(ended));
+  EXPECT_EQ(WEXITSTATUS(ended), 2);
+  EXPECT_THAT(Counts(), ElementsAre("new|5", "old|3"));
+  EXPECT_THAT(server_->Query("SELECT count(*) FROM pg_index WHERE indrelid = 'orders'::regclass"), ElementsAre("2"));
 }
 
 }  // namespace

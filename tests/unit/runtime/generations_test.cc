@@ -20,6 +20,7 @@ namespace {
 
 using generations::State;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 State Two(State::Phase phase) {
   State state = FirstState();
@@ -140,6 +141,20 @@ TEST(GenerationText, ACommandThatWasLeftInADeploymentBuildsNothingAgainBehindALa
     EXPECT_THAT(std::string(as(left_by).status().message()), HasSubstr("`--generation=1 --left_by=5`"));
   }
   EXPECT_EQ(as(5).value(), 0);
+}
+
+TEST(GenerationText, ASwitchWithoutANumberIsNoneToName) {
+  State state = WithTexts("old", "new");
+  const auto as = [&](int64_t left_by) {
+    return std::string(ReplayedAs(state, {"f.yaml", "old"}, 1, left_by).status().message());
+  };
+  EXPECT_EQ(as(0), "");
+  EXPECT_THAT(as(4), HasSubstr("`--generation=1`, without --left_by"));
+  state.mutable_generations(0)->set_rebuilt_behind(-1);
+  for (const int64_t left_by : {0, 4}) {
+    EXPECT_THAT(as(left_by), HasSubstr("`tidemark generations drop 1`"));
+    EXPECT_THAT(as(left_by), Not(HasSubstr("--left_by="))) << "0 isn't the number of any";
+  }
 }
 
 TEST(GenerationText, NoEditIsAcceptedWhileAGenerationIsBuiltOrASwitchIsUnderWay) {
