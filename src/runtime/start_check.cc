@@ -313,19 +313,17 @@ absl::StatusOr<std::vector<Verdict>> NeverRead(const Plan& plan, const Former& f
     for (const TopicPartition& partition : all) {
       TM_ASSIGN_OR_RETURN(whole[partition], CommittedRange(kafka.admin(), partition));
     }
-    std::string found;
-    TM_RETURN_IF_ERROR(ReadRanges(kafka, whole, [&](const TopicPartition& partition, const RecordView& record) {
+    bool found = false;
+    TM_RETURN_IF_ERROR(ReadRanges(kafka, whole, [&](const TopicPartition&, const RecordView& record) {
       const absl::StatusOr<PackedRecord> packed = OpenRecord(record.value.value_or(""));
-      if (packed.ok() && packed->header.rows() == 0) return true;
-      if (found.empty()) found = absl::StrCat(ToString(partition), " from offset ", record.offset, " on");
-      return false;
+      found = found || !packed.ok() || packed->header.rows() > 0;
+      return !found;
     }));
-    if (found.empty()) continue;
+    if (!found) continue;
     const std::string subject = absl::StrCat("step ", step);
     verdicts.push_back({subject, Verdict::Kind::kRefused,
                         absl::StrCat(subject, ": the topology has no such step any more, and rows that the former "
-                                     "version has sent to it lie unread in ",
-                                     found,
+                                     "version has sent to it lie unread in ", topic,
                                      ". Run that version until they are read. If they aren't wanted, stop all workers "
                                      "and delete the topic ",
                                      topic)});
