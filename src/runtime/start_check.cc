@@ -322,8 +322,10 @@ absl::StatusOr<std::vector<Verdict>> NeverRead(const Plan& plan, const Former& f
     if (!found) continue;
     const std::string subject = absl::StrCat("step ", step);
     verdicts.push_back({subject, Verdict::Kind::kRefused,
-                        absl::StrCat(subject, ": the topology has no such step any more, and rows that the former "
-                                     "version has sent to it lie unread in ", topic,
+                        absl::StrCat(subject,
+                                     ": the topology has no such step any more, and rows that the former "
+                                     "version has sent to it lie unread in ",
+                                     topic,
                                      ". Run that version until they are read. If they aren't wanted, stop all workers "
                                      "and delete the topic ",
                                      topic)});
