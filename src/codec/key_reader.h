@@ -16,6 +16,8 @@ class KeyReader {
 
   // Sets its targets in the current row of `columns`. The reason, where it can't.
   virtual std::optional<std::string> Read(std::string_view key, ColumnSet* columns) = 0;
+  // Keys begin with the number of their schema, and those that don't may look as if they did.
+  virtual bool numbered() const { return false; }
   // What the key that was read last has to wait for, so that it couldn't; "": nothing.
   virtual std::string_view waits_for() const { return ""; }
 };

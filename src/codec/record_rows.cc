@@ -9,6 +9,7 @@
 
 #include "src/base/status.h"
 #include "src/codec/debezium/change.h"
+#include "src/codec/schema_id.h"
 
 namespace tidemark {
 namespace {
@@ -193,10 +194,8 @@ std::optional<std::string> RecordRows::FinishColumns(bool deletion) {
 std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
   const RecordView& record = records_[record_];
   if (key_ != nullptr && record.key) {
-    if (std::optional<std::string> reason = key_->Read(*record.key, &columns_)) [[unlikely]] {
-      RefuseKey(*key_, *reason);
+    if (std::optional<std::string> reason = ReadKey(key_.get(), &columns_)) [[unlikely]]
       return reason;
-    }
   }
   if (!header_columns_.empty()) {
     std::optional<std::string> reason = ReadHeaders();
@@ -224,12 +223,20 @@ std::optional<std::string> RecordRows::FinishRow(Op op, bool deletion) {
   return hidden_->Set(row_, record, columns_, op, deletion);
 }
 
-void RecordRows::RefuseKey(const KeyReader& key, const std::string& reason) {
-  if (key.waits_for().empty()) {
-    Reject(absl::StrCat("record key: ", reason));
-  } else {
-    Later(std::string(key.waits_for()));
+std::optional<std::string> RecordRows::ReadKey(KeyReader* key, ColumnSet* columns) {
+  std::string named;
+  if (key->numbered()) named = NamedInHeader(*fetch_, record_, SchemaOf::kKey);
+  if (!named.empty()) [[unlikely]] {
+    Reject(absl::StrCat("record key: ", named));
+    return named;
   }
+  std::optional<std::string> reason = key->Read(*records_[record_].key, columns);
+  if (reason && key->waits_for().empty()) {
+    Reject(absl::StrCat("record key: ", *reason));
+  } else if (reason) {
+    Later(std::string(key->waits_for()));
+  }
+  return reason;
 }
 
 void RecordRows::Tombstone() {
@@ -242,9 +249,7 @@ void RecordRows::Tombstone() {
   if (!tombstone_key_) return Reject("value is null (tombstone)");
   const RecordView& record = records_[record_];
   if (!record.key) return Reject("value is null (deletion), and so is the record key: which row to delete isn't known");
-  if (std::optional<std::string> reason = tombstone_key_->Read(*record.key, &BeginRow())) {
-    return RefuseKey(*tombstone_key_, *reason);
-  }
+  if (ReadKey(tombstone_key_.get(), &BeginRow())) return;
   for (const size_t c : key_columns_) {
     if (columns_.HasValue(c)) continue;
     return Reject("value is null (deletion), but the record key lacks column " + columns_.column(c).column.name);

@@ -96,7 +96,8 @@ class RecordRows {
  private:
   RecordRows(const std::vector<SourceColumn>& columns, std::unique_ptr<KeyReader> key);
 
-  void RefuseKey(const KeyReader& key, const std::string& reason);
+  // The reason, where the present record was refused or has to wait for its key.
+  std::optional<std::string> ReadKey(KeyReader* key, ColumnSet* columns);
   bool record_has_no_rows() const { return record_ != kNone && row_ == first_row_ && !rejected_; }
   void Grow();
   void TakeBack();

@@ -10,7 +10,7 @@ namespace {
 constexpr char kGuid = 1;
 // Apicurio's converter names a schema by eight bytes behind a byte 0, or by headers of its own.
 constexpr size_t kLongIdBytes = 9;
-constexpr char kApicurioHeader[] = "apicurio.value.";
+constexpr char kApicurioValue[] = "apicurio.value.", kApicurioKey[] = "apicurio.key.";
 
 }  // namespace
 
@@ -40,13 +40,20 @@ std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, s
   return std::string("header ") + kValueSchemaHeader + " isn't the number of a schema (a byte 0 and four more)";
 }
 
-std::string AnotherFraming(const Fetch& fetch, size_t record) {
+std::string NamedInHeader(const Fetch& fetch, size_t record, SchemaOf of) {
   for (const auto& [name, value] : fetch.Headers(record)) {
-    if (!absl::StartsWith(name, kApicurioHeader)) continue;
-    return absl::StrCat("; its header ", name,
-                        " says that Apicurio's converter has named it there, which isn't read: set "
+    if (!absl::StartsWith(name, of == SchemaOf::kKey ? kApicurioKey : kApicurioValue)) continue;
+    return absl::StrCat("its header ", name,
+                        " says that Apicurio's converter has named its schema there, which isn't read: set "
                         "apicurio.registry.headers.enabled = false, apicurio.registry.as-confluent = true and "
                         "apicurio.registry.use-id = contentId in the converter");
+  }
+  return "";
+}
+
+std::string AnotherFraming(const Fetch& fetch, size_t record) {
+  if (std::string named = NamedInHeader(fetch, record, SchemaOf::kValue); !named.empty()) {
+    return absl::StrCat("; ", named);
   }
   const Bytes& value = fetch.records()[record].value;
   if (!value || value->size() < kLongIdBytes || value->substr(0, kSchemaIdBytes) != SchemaIdPrefix(0)) return "";

@@ -40,6 +40,14 @@ inline std::string SchemaIdPrefix(int32_t id) {
 std::optional<std::string> FindSchemaId(SchemaPlace place, const Fetch& fetch, size_t record, int32_t* id,
                                         size_t* begin, std::string* behind = nullptr);
 
+// The parts of a record that have schemas.
+enum class SchemaOf { kKey, kValue };
+
+// Why what stands in front is no number, whatever it looks like: a header of Apicurio's converter names the schema, and
+// the value, or key, is bare. Its first bytes may be those of a number then only in Avro, so nobody else need ask.
+// Empty: there is no such header.
+std::string NamedInHeader(const Fetch& fetch, size_t record, SchemaOf of);
+
 // What stands behind the reason where a prefix is none, or names a schema that the registry doesn't know: that the
 // record looks like one of Apicurio's converter, which names schemas otherwise unless it is told to do as Confluent's,
 // and what to tell it. Empty: it doesn't look so.

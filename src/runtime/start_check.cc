@@ -287,6 +287,52 @@ absl::StatusOr<std::optional<Verdict>> CheckChangelog(const Plan& plan, const Fo
   return std::nullopt;
 }
 
+bool HasStep(const Plan& plan, std::string_view kept_as) {
+  return std::any_of(plan.stages.begin(), plan.stages.end(), [&](const Stage& stage) {
+    return std::any_of(stage.nodes.begin(), stage.nodes.end(),
+                       [&](const Node& node) { return node.kept_as() == kept_as; });
+  });
+}
+
+// A step that is gone before any task of it has committed has left no changelog that tells of it; but rows may lie in
+// front of it. Nobody would read them, and were the step put back, it would count them and miss those of meanwhile.
+absl::StatusOr<std::vector<Verdict>> NeverRead(const Plan& plan, const Former& former, KafkaClient& kafka) {
+  std::vector<Verdict> verdicts;
+  for (const auto& [topic, info] : former.topics) {
+    const std::string prefix = plan.application.TopicPrefix();
+    if (!topic.starts_with(prefix) || !topic.ends_with(".repartition")) continue;
+    const std::string step = topic.substr(prefix.size(), topic.find('.', prefix.size()) - prefix.size());
+    if (!IsName(step) || HasStep(plan, step)) continue;
+    std::vector<TopicPartition> all;
+    for (int32_t p = 0; p < info.partitions; ++p) all.push_back({topic, p});
+    TM_ASSIGN_OR_RETURN(const auto committed, kafka.admin().GroupOffsets(plan.application.Group(), all));
+    const bool was_read =
+        std::any_of(committed.begin(), committed.end(), [](const auto& at) { return at.second.offset >= 0; });
+    if (was_read) continue;  // what is to be said of the step says its changelog, or it was given up
+    LogRanges whole;
+    for (const TopicPartition& partition : all) {
+      TM_ASSIGN_OR_RETURN(whole[partition], CommittedRange(kafka.admin(), partition));
+    }
+    bool found = false;
+    TM_RETURN_IF_ERROR(ReadRanges(kafka, whole, [&](const TopicPartition&, const RecordView& record) {
+      const absl::StatusOr<PackedRecord> packed = OpenRecord(record.value.value_or(""));
+      found = found || !packed.ok() || packed->header.rows() > 0;
+      return !found;
+    }));
+    if (!found) continue;
+    const std::string subject = absl::StrCat("step ", step);
+    verdicts.push_back({subject, Verdict::Kind::kRefused,
+                        absl::StrCat(subject,
+                                     ": the topology has no such step any more, and rows that the former "
+                                     "version has sent to it lie unread in ",
+                                     topic,
+                                     ". Run that version until they are read. If they aren't wanted, stop all workers "
+                                     "and delete the topic ",
+                                     topic)});
+  }
+  return verdicts;
+}
+
 // `kafka` null: nobody can say what lies in the topics.
 absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& former, KafkaClient* kafka,
                                              const AllowedDrops& drops) {
@@ -312,6 +358,10 @@ absl::StatusOr<std::vector<Verdict>> Compare(const Plan& plan, const Former& for
   };
   for (Verdict& missed : MissedChanges(plan, records)) verdicts.Add(std::move(missed));
   for (Verdict& mistaken : MistakenNames(plan, former, drops)) verdicts.Add(std::move(mistaken));
+  if (kafka != nullptr) {
+    TM_ASSIGN_OR_RETURN(std::vector<Verdict> unread, NeverRead(plan, former, *kafka));
+    for (Verdict& each : unread) verdicts.Add(std::move(each));
+  }
   for (const SinkPlan& sink : plan.sinks) {
     if (!sink.view) continue;
     if (std::optional<Verdict> found = CheckView(former, sink)) verdicts.Add(*std::move(found));

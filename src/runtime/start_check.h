@@ -8,6 +8,7 @@
 //   - rows that lie unread in an internal topic under a schema that can't become the present one (packed_schema.h), or
 //     whose schema is another and was never named, which an earlier version didn't do;
 //   - a step in front of which rows have been read, and whose changelog is gone;
+//   - rows in front of a step that is gone, and that has never read any, so that no changelog tells of it;
 //   - a part that has lost the name under which it is kept (renamed.h);
 //   - a topic that was read because a pattern matches it, and that is gone: the plan has those that are there, so
 //     nothing else would miss it;

@@ -13,6 +13,8 @@
 #include "operators/operators.h"
 #include "src/codec/formats.h"
 #include "src/plan/planner.h"
+#include "src/runtime/former.h"
+#include "src/runtime/start_check.h"
 #include "src/sim/deployment.h"
 
 namespace tidemark::sim {
@@ -80,6 +82,40 @@ TEST(GiveUp, AWorkerGoesOnWhereAnotherHasDoneIt) {
   EXPECT_EQ(status, absl::OkStatus());
   EXPECT_EQ(asked, 1);
   EXPECT_TRUE(deleted.empty());
+}
+
+// A step that has sent itself rows, and whose tasks were never opened before it was taken out.
+TEST(GiveUp, RowsThatNobodyHasReadArentLeftBehindWithoutAWord) {
+  ASSERT_TRUE(arrow::compute::Initialize().ok());
+  arrow::util::InitializeUTF8();
+  const Plan former = Planned(std::string(kHead) + kTotals + kSinks + kTotalsSink);
+  const Plan now = Planned(std::string(kHead) + kSinks);
+  SimClock clock;
+  SimRandom random(3);
+  SimCluster cluster({.seed = 3}, &clock), unread({.seed = 4}, &clock);
+  cluster.CreateTopic("rows", 2);
+  Deployment deployment(&former, {.seed = 2, .workers = 1}, &random, &clock, &cluster);
+  cluster.AppendInput({"rows", 0}, "1", "{\"id\":1,\"note\":\"a\"}", 1'700'000'000'000);
+  ASSERT_EQ(deployment.RunToEnd(false), absl::OkStatus());
+
+  const std::string repartition = former.application.RepartitionTopic("totals");
+  const auto verdicts = [&](const Plan& plan, SimCluster* of) {
+    const std::unique_ptr<KafkaClient> kafka = of->NewClient(9);
+    const absl::StatusOr<Former> kept = ReadFormer(plan, *kafka);
+    EXPECT_TRUE(kept.ok()) << kept.status();
+    return kept.ok() ? CompareWithRunning(plan, *kept, *kafka) : absl::StatusOr<std::vector<Verdict>>(kept.status());
+  };
+  unread.CreateTopic("rows", 2);
+  unread.CreateTopic(repartition, 2);
+  EXPECT_EQ(Refusal(verdicts(now, &unread).value()), absl::OkStatus());  // nothing lies there
+  unread.AppendInput({repartition, 1}, "k", "what cannot be read may be rows too", 1'700'000'000'000);
+  const std::string why(Refusal(verdicts(now, &unread).value()).message());
+  EXPECT_NE(why.find("step totals: the topology has no such step any more"), std::string::npos) << why;
+  EXPECT_EQ(Refusal(verdicts(former, &unread).value()), absl::OkStatus());
+  // Where they were read, the changelog tells of the step.
+  const std::string kept(Refusal(verdicts(now, &cluster).value()).message());
+  EXPECT_NE(kept.find("--allow_drop totals"), std::string::npos) << kept;
+  EXPECT_EQ(kept.find("lie unread"), std::string::npos) << kept;
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ class AvroKeyReader final : public KeyReader {
     if (!last_->refused.empty()) return last_->refused;
     return ScanAvro(last_->plan, key, framed_ ? kSchemaIdBytes : 0, columns);
   }
+  bool numbered() const override { return framed_; }
   std::string_view waits_for() const override { return waits_for_; }
 
  private:

@@ -35,6 +35,10 @@ absl::Status AvroValueReader::Read(const Fetch& fetch, size_t first, size_t last
     std::optional<std::string> reason;
     if (place_ == SchemaPlace::kPrefix && ReadSchemaId(*records[i].value, &id)) [[likely]] {
       begin = kSchemaIdBytes;
+      if (std::string named = NamedInHeader(fetch, i, SchemaOf::kValue); !named.empty()) [[unlikely]] {
+        rows->Reject(std::move(named));
+        continue;
+      }
     } else if (reason = FindSchemaId(place_, fetch, i, &id, &begin); reason) {
       rows->Reject(*std::move(reason));
       continue;

@@ -138,7 +138,7 @@ absl::Status AvroReader::Read(const Fetch& fetch, size_t first, size_t last, Rec
     rows->BeginRecord(i);
     if (!records[i].value) continue;  // a tombstone: what it deletes was deleted by the record before
     Trouble trouble;
-    const absl::StatusOr<Operation> operation = ReadRecord(records[i], rows, &trouble);
+    const absl::StatusOr<Operation> operation = ReadRecord(fetch, i, rows, &trouble);
     if (!operation.ok()) {
       return absl::Status(
           operation.status().code(),
@@ -160,7 +160,11 @@ absl::Status AvroReader::Read(const Fetch& fetch, size_t first, size_t last, Rec
   return absl::OkStatus();
 }
 
-absl::StatusOr<Operation> AvroReader::ReadRecord(const RecordView& record, RecordRows* rows, Trouble* trouble) {
+absl::StatusOr<Operation> AvroReader::ReadRecord(const Fetch& fetch, size_t i, RecordRows* rows, Trouble* trouble) {
+  const RecordView& record = fetch.records()[i];
+  trouble->reason = NamedInHeader(fetch, i, SchemaOf::kValue);
+  if (!trouble->reason.empty()) [[unlikely]]
+    return Operation::kNothing;
   const Writer* const writer = Find(*record.value, false, trouble);
   if (writer == nullptr) return Operation::kNothing;
   taken_.slots.assign(kSlots, {});
@@ -174,6 +178,10 @@ absl::StatusOr<Operation> AvroReader::ReadRecord(const RecordView& record, Recor
   if (operation == Operation::kNothing) return operation;
   if (!record.key) {
     trouble->reason = operation == Operation::kDeletion ? kNoKeyOfDeletion : kNoRecordKey;
+    return operation;
+  }
+  if (std::string named = NamedInHeader(fetch, i, SchemaOf::kKey); !named.empty()) [[unlikely]] {
+    trouble->reason = absl::StrCat("record key: ", named);
     return operation;
   }
   if (Find(*record.key, true, trouble) == nullptr) return operation;

@@ -55,7 +55,7 @@ class AvroReader final : public ValueReader {
     bool none() const { return reason.empty() && later.empty(); }
   };
 
-  absl::StatusOr<Operation> ReadRecord(const RecordView& record, RecordRows* rows, Trouble* trouble);
+  absl::StatusOr<Operation> ReadRecord(const Fetch& fetch, size_t i, RecordRows* rows, Trouble* trouble);
   std::string ReadRow(std::string_view value, const Writer& writer, ColumnSet* columns);
   void ReadDeletion(const RecordView& record, const Writer& writer, ColumnSet* columns, Trouble* trouble);
   std::string SetChange(Operation operation, ColumnSet* columns);

@@ -132,6 +132,39 @@ TEST_F(AvroTest, OfApicuriosOwnFramingIsSaidHowToHaveAnother) {
   EXPECT_THAT(rows.errors[2].reason, Not(HasSubstr("picurio")));
 }
 
+// A bare value of a flat record may begin as one does that schema 2 stands in front of.
+TEST_F(AvroTest, AValueIsNoneOfANumberWhereApicuriosHeaderNamesItsSchema) {
+  lookup_.schemas[2] = lookup_.schemas[1];
+  const auto decoder = Decoder();
+  const Rec framed = {Framed(2, First(1, "x"))};
+  Rec bare = framed, of_key = framed;
+  bare.headers = {{"trace", "t"}, {"apicurio.value.globalId", std::string("\0\0\0\0\0\0\0\7", 8)}};
+  of_key.headers = {{"apicurio.key.globalId", std::string("\0\0\0\0\0\0\0\7", 8)}};
+  const DecodedRows rows = Decode(decoder.get(), {framed, bare, of_key});
+  EXPECT_THAT(codec_test::Rows(plan_.columns, rows.rows), ElementsAre(R"({"a":1,"s":"x"})", R"({"a":1,"s":"x"})"));
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_EQ(rows.errors[0].record, 1u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("its header apicurio.value.globalId says"));
+}
+
+TEST_F(AvroTest, AKeyIsNoneOfANumberWhereApicuriosHeaderNamesItsSchema) {
+  plan_.columns = {codec_test::Col("a int64"), codec_test::Col("id int64")};
+  plan_.columns[1].from = SourceColumn::From::kKey;
+  plan_.columns[1].path = {"a"};
+  plan_.key_format = FormatSpec("avro");
+  const Rec waiting = {Framed(1, First(9, "")), Framed(7, First(2, "y"))};
+  Rec bare = {Framed(1, First(9, "")), Framed(1, First(1, "x"))};
+  bare.headers = {{"apicurio.key.globalId", std::string("\0\0\0\0\0\0\0\7", 8)}};
+  lookup_.away = true;
+  const auto decoder = Decoder();
+  EXPECT_EQ(Decode(decoder.get(), {waiting}).waits_for, "the schema");
+  const DecodedRows rows = Decode(decoder.get(), {bare});
+  EXPECT_EQ(rows.waits_for, "");
+  EXPECT_EQ(rows.rows->num_rows(), 0);
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_THAT(rows.errors[0].reason, HasSubstr("record key: its header apicurio.key.globalId says"));
+}
+
 TEST_F(AvroTest, ANumberInAHeaderLeavesTheValueAsItIs) {
   plan_.format.options["schema_id"] = "header";
   const auto decoder = Decoder();

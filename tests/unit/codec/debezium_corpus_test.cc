@@ -192,6 +192,19 @@ TEST(DebeziumCorpus, ARecordWhoseSchemaIsntHereYetWaits) {
   }
 }
 
+// Bare bytes may look as if the number of a schema stood in front of them.
+TEST(DebeziumCorpus, NoNumberIsReadWhereAHeaderOfApicuriosNamesTheSchema) {
+  for (const std::string part : {"value", "key"}) {
+    SCOPED_TRACE(part);
+    Case of;
+    Make(Corpus()[1], &of);
+    of.record.headers = {{absl::StrCat("apicurio.", part, ".globalId"), std::string("\0\0\0\0\0\0\0\7", 8)}};
+    const Read read = Decode(&of, *of.record.value);
+    EXPECT_EQ(read.row, "");
+    EXPECT_THAT(read.reason, HasSubstr(absl::StrCat("its header apicurio.", part, ".globalId says")));
+  }
+}
+
 // Cut anywhere, and with any byte turned over, it is a row, nothing or a reason: what the sanitizers see is the test.
 TEST(DebeziumCorpus, ADamagedRecordIsARowOrAReason) {
   for (const JsonTree& tree : Corpus()) {
