@@ -223,11 +223,12 @@ class EditWorld {
     for (const auto& [partition, record] : deployment_->Records("sums")) ++sums[record.value.value_or("(null)")];
     for (const auto& [route, sum] : sums_) {
       if (sum.n == 0) continue;
+      const std::string most = sum.since == 0 ? "null" : absl::StrCat(sum.most);
       expected[absl::StrFormat(
           "{\"route\":\"r%d\",\"window_start\":%d,\"window_end\":%d,\"n\":%d,\"total\":%d,\"worth\":"
           "%d.%02d%s}",
           route, kHour, kHour + 3'600'000, sum.n, sum.cents, sum.digits / 100, sum.digits % 100,
-          most_ ? absl::StrFormat(",\"most\":%d,\"since\":%d", sum.most, sum.since) : "")] = 1;
+          most_ ? absl::StrFormat(",\"most\":%s,\"since\":%d", most, sum.since) : "")] = 1;
     }
     EXPECT_EQ(sums, counts_ ? expected : Counted());
   }
